@@ -1,0 +1,1 @@
+"""What a batch inference job is: pure Python, without Airflow, driver or I/O."""

@@ -1,0 +1,41 @@
+"""Errors in Snowflake's shape: number, SQLSTATE and text, as clients expect them."""
+
+from __future__ import annotations
+
+
+class SnowflakeError(Exception):
+    """A statement's failure as a Snowflake client reports it.
+
+    :param message: the text after ``NNNNNN (SQLSTATE):``.
+    :param errno: Snowflake's vendor code, for example 2003.
+    :param sqlstate: five characters.
+    """
+
+    def __init__(self, message: str, *, errno: int, sqlstate: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.errno = errno
+        self.sqlstate = sqlstate
+
+
+def compilation_error(message: str) -> SnowflakeError:
+    return SnowflakeError(f"SQL compilation error:\n{message}", errno=1003, sqlstate="42000")
+
+
+def does_not_exist(kind: str, name: str) -> SnowflakeError:
+    return SnowflakeError(
+        f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", errno=2003, sqlstate="02000"
+    )
+
+
+def already_exists(name: str) -> SnowflakeError:
+    return SnowflakeError(f"SQL compilation error:\nObject '{name}' already exists.", errno=2002, sqlstate="42710")
+
+
+def invalid_specification(message: str) -> SnowflakeError:
+    return SnowflakeError(f"Invalid spec: {message}", errno=395018, sqlstate="22023")
+
+
+def not_supported(what: str) -> SnowflakeError:
+    """What a real account has and this server lacks: refused, never ignored."""
+    return SnowflakeError(f"{what} is not supported by the local Snowflake.", errno=2, sqlstate="0A000")

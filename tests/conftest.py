@@ -1,0 +1,44 @@
+"""What holds for every test: an Airflow home of its own, and no way out of this machine."""
+
+from __future__ import annotations
+
+import atexit
+import ipaddress
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from typing import Any
+
+# Airflow reads its home when it is first imported, so this comes before any test module.
+_AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-home-")
+atexit.register(shutil.rmtree, _AIRFLOW_HOME, ignore_errors=True)
+os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = f"{_AIRFLOW_HOME}/logs"
+
+
+def _refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
+    """Fail what would leave the machine, so that a test cannot depend on it or wait for it."""
+    if event == "socket.connect":
+        _, address = arguments
+        if isinstance(address, tuple) and not _is_loopback(address[0]):
+            raise ConnectionRefusedError(f"tests reach only this machine, not {address[0]}")
+    elif event == "socket.getaddrinfo" and not _is_loopback(arguments[0]):
+        raise socket.gaierror(socket.EAI_NONAME, f"tests reach only this machine, not {arguments[0]}")
+
+
+def _is_loopback(host: Any) -> bool:
+    if isinstance(host, bytes):
+        host = host.decode()
+    if host in (None, "", "localhost", socket.gethostname()):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+sys.addaudithook(_refuse_other_machines)

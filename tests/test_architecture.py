@@ -1,0 +1,164 @@
+"""Which room of the package may import which (docs/architecture.md), read from the source, not from what runs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "airflow_provider_snowflake_batch"
+ROOT = Path(__file__).parent.parent / PACKAGE
+
+FACES = {"operators", "triggers", "sensors", "decorators", "links"}
+KNOWS = {
+    "__init__": set(),
+    "jobs": {"jobs"},
+    "exceptions": {"jobs"},
+    "hooks": {"hooks", "exceptions", "jobs"},
+    **{face: {*FACES, "hooks", "exceptions", "jobs"} for face in FACES},
+    "worker": {"worker", "jobs"},
+    "local": {"local", "jobs"},
+    "monitoring": {"monitoring", "hooks", "exceptions", "jobs"},
+}
+DRIVER = {"snowflake.connector", "snowflake.snowpark", "snowflake.sqlalchemy"}
+SERVER = {"fakesnow", "duckdb", "starlette", "uvicorn"}
+
+
+def modules() -> list[Path]:
+    return sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+
+
+def room_of(module: Path) -> str:
+    return module.parts[0] if len(module.parts) > 1 else module.stem
+
+
+def imports(module: Path) -> Iterator[tuple[int, str]]:
+    """Every import of a module as (line, absolute dotted name), also those inside functions and for types only."""
+    package = [PACKAGE, *module.parts[:-1]]
+    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            origin = ".".join(part for part in (base, node.module) if part)
+            yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+
+
+def within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def room_imported(name: str) -> str | None:
+    """The room of ours that an import reaches, None if it reaches none (``from package import __version__`` too)."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE or len(parts) < 2:
+        return None
+    return parts[1] if (ROOT / parts[1]).is_dir() or (ROOT / f"{parts[1]}.py").is_file() else None
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_imports_follow_the_arrows(module: Path) -> None:
+    room = room_of(module)
+    assert room in KNOWS, f"{module} lies in no room of docs/architecture.md"
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for line, name in imports(module)
+        if (target := room_imported(name)) is not None and target not in KNOWS[room]
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if room_of(m) in ("jobs", "__init__")], ids=str)
+def test_jobs_are_pure(module: Path) -> None:
+    allowed = {*sys.stdlib_module_names, "yaml", PACKAGE}
+    io = {"socket", "subprocess", "sqlite3", "asyncio", "threading", "http", "urllib.request", "shutil", "tempfile"}
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for line, name in imports(module)
+        if name.split(".")[0] not in allowed or within(name, io)
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("room", "forbidden"),
+    [
+        ("worker", {"airflow", *DRIVER, *SERVER}),
+        ("local", {"airflow"}),
+        ("hooks", SERVER),
+        *((face, {*SERVER, "fastapi", "pandas", "pyarrow", "numpy"}) for face in sorted(FACES)),
+    ],
+)
+def test_rooms_do_without(room: str, forbidden: set[str]) -> None:
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for module in modules()
+        if room_of(module) == room
+        for line, name in imports(module)
+        if within(name, forbidden)
+    ]
+    assert not wrong
+
+
+HEAVY = {
+    "pandas",
+    "pyarrow",
+    "numpy",
+    "snowflake",
+    "fastapi",
+    "starlette",
+    "duckdb",
+    "fakesnow",
+    "sklearn",
+    "sqlalchemy",
+    "airflow.providers.snowflake",
+}
+
+
+def loaded_by(statement: str, home: Path) -> set[str]:
+    """Every module that is loaded after ``statement`` ran in a fresh interpreter."""
+    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={"AIRFLOW_HOME": str(home), "PATH": "", "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def airflow_alone(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """What Airflow's own face loads: the base class of every operator, sensor and trigger."""
+    home = tmp_path_factory.mktemp("home")
+    return loaded_by(
+        "from airflow.sdk import BaseOperator, BaseSensorOperator\nfrom airflow.triggers.base import BaseTrigger", home
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"import {PACKAGE}; {PACKAGE}.get_provider_info()",
+        f"from {PACKAGE}.operators.batch_inference import RunBatchOperator",
+        f"from {PACKAGE}.sensors.batch_inference import BatchSuccessSensor",
+        f"import {PACKAGE}.triggers.batch_inference",
+    ],
+    ids=["provider info", "operator", "sensor", "trigger"],
+)
+def test_parsing_a_dag_loads_nothing_heavy(statement: str, airflow_alone: set[str], tmp_path: Path) -> None:
+    added = loaded_by(statement, tmp_path) - airflow_alone
+    assert sorted(name for name in added if within(name, HEAVY)) == []
+
+
+def test_provider_info_loads_no_airflow(tmp_path: Path) -> None:
+    loaded = loaded_by(f"import {PACKAGE}; {PACKAGE}.get_provider_info()", tmp_path)
+    assert sorted(name for name in loaded if within(name, {"airflow", "yaml"})) == []

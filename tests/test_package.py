@@ -1,0 +1,101 @@
+"""What an installer and Airflow's provider manager read, and what no published file may hold."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import subprocess
+import tomllib
+from importlib.metadata import distribution, entry_points
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+
+import airflow_provider_snowflake_batch as package
+
+ROOT = Path(__file__).parent.parent
+DISTRIBUTION = "airflow-provider-snowflake-batch"
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_the_entry_point_gives_the_provider_info() -> None:
+    found = [point for point in entry_points(group="apache_airflow_provider") if point.dist.name == DISTRIBUTION]
+    assert [point.name for point in found] == ["provider_info"]
+    assert found[0].load() is package.get_provider_info
+
+
+def test_provider_info_follows_airflows_schema() -> None:
+    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text(encoding="utf-8"))
+    info = package.get_provider_info()
+    jsonschema.validate(info, schema)
+    assert set(info) <= {*schema["properties"], "versions"}
+    assert info["package-name"] == DISTRIBUTION
+
+
+def test_airflow_finds_the_provider() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    found = ProvidersManager().providers[DISTRIBUTION]
+    assert found.version == package.__version__
+
+
+def test_versions_agree(project: dict[str, Any]) -> None:
+    assert package.__version__ == project["version"] == distribution(DISTRIBUTION).version
+    assert package.get_provider_info()["versions"][0] == package.__version__
+    assert f"## [{package.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_module_of_the_provider_info_exists() -> None:
+    info = package.get_provider_info()
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        for integration in info[kind]:
+            for module in integration["python-modules"]:
+                importlib.import_module(module)
+
+
+def test_the_package_is_typed() -> None:
+    assert (Path(package.__file__).parent / "py.typed").is_file()
+
+
+def test_constraints_cover_every_requirement(project: dict[str, Any]) -> None:
+    extras = [item for extra in project["optional-dependencies"].values() for item in extra]
+    names = {re.match(r"[\w.-]+", item)[0].lower() for item in [*project["dependencies"], *extras]} - {DISTRIBUTION}  # type: ignore[index]
+    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {name.replace("_", "-") for name in names} <= pinned
+
+
+def published_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_no_file_names_a_machine_or_a_package_index() -> None:
+    # Written in pieces, so that this file passes its own test.
+    private = re.compile(
+        "|".join(
+            [
+                "/" + r"(?:root|home/\w+|Users/\w+|work)/",
+                "--" + r"(?:extra-)?index-url[ =]\S",
+                "--" + r"find-links[ =]\S",
+                "file:" + r"///(?!\{)\w+/simple",
+            ]
+        )
+    )
+    found = []
+    for path in published_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in private.finditer(text)]
+    assert not found

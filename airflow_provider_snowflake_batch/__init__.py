@@ -1,0 +1,34 @@
+"""Run large batch inference on Snowflake from Apache Airflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """What Airflow's provider manager reads (entry point ``apache_airflow_provider``)."""
+    package = __name__
+    integration = "Snowflake Batch Inference"
+
+    def modules(*names: str) -> list[dict[str, Any]]:
+        return [{"integration-name": integration, "python-modules": [f"{package}.{name}" for name in names]}]
+
+    return {
+        "package-name": "airflow-provider-snowflake-batch",
+        "name": integration,
+        "description": "Batch inference jobs of Snowflake's Model Registry on Snowpark Container Services.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": integration,
+                "external-doc-url": "https://docs.snowflake.com/en/developer-guide/snowflake-ml/inference/batch-inference-jobs",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": modules("hooks.batch_inference"),
+        "operators": modules("operators.batch_inference"),
+        "sensors": modules("sensors.batch_inference"),
+        "triggers": modules("triggers.batch_inference"),
+    }

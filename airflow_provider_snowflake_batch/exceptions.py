@@ -1,0 +1,33 @@
+"""What a task fails with, one class per cause, so that retry policies and callbacks can tell them apart."""
+
+from __future__ import annotations
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+
+class SnowflakeBatchError(AirflowException):
+    """Base of all exceptions of this provider."""
+
+
+class JobInputError(SnowflakeBatchError, AirflowFailException):
+    """The job as described cannot run; nothing was submitted. Fails the task without a retry."""
+
+
+class JobNotFoundError(SnowflakeBatchError):
+    """Snowflake knows no job of this name, or hides it from this role."""
+
+
+class JobFailedError(SnowflakeBatchError):
+    """The job ended as FAILED or INTERNAL_ERROR; the message carries the model's own error."""
+
+
+class JobCancelledError(SnowflakeBatchError):
+    """Somebody cancelled the job in Snowflake."""
+
+
+class JobLostError(SnowflakeBatchError):
+    """The job was dropped, or never came to be, while we waited for it."""
+
+
+class JobTimeoutError(SnowflakeBatchError):
+    """The job did not end before its deadline; it was cancelled."""

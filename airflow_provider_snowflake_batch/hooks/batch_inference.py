@@ -1,0 +1,442 @@
+"""Batch inference jobs: submit, follow, cancel, list; and the small files they leave on a stage."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import tenacity
+from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
+
+from airflow_provider_snowflake_batch.exceptions import (
+    JobInputError,
+    JobLostError,
+    JobNotFoundError,
+    JobTimeoutError,
+)
+from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs.errors import already_exists, does_not_exist, is_session_gone, is_transient
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
+from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
+
+if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection
+    from snowflake.connector.cursor import SnowflakeCursor
+
+_T = TypeVar("_T")
+
+# Options of the driver that the stock hook does not hand on; each may stand in the connection's extra.
+_FORWARDED_EXTRAS = ("protocol", "login_timeout", "network_timeout", "platform_detection_timeout_seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class StageFile:
+    """One row of ``LIST``.
+
+    :param path: path inside the stage.
+    :param size: bytes.
+    :param md5: as Snowflake reports it, or None.
+    :param last_modified: as Snowflake writes it, for example ``Sun, 22 Nov 2026 10:00:00 GMT``.
+    """
+
+    path: str
+    size: int
+    md5: str | None
+    last_modified: str
+
+
+class SnowflakeBatchHook(SnowflakeHook):
+    """Talks to Snowflake about batch inference jobs.
+
+    It logs in as the stock ``SnowflakeHook`` does (password, key pair, OAuth, programmatic access token, workload
+    identity) with the same connection type, keeps that one session open for all its statements, and logs in anew when
+    the session has expired. Use it as a context manager, or call :meth:`close`.
+
+    Beyond the stock hook it hands the extras ``protocol``, ``login_timeout``, ``network_timeout`` and
+    ``platform_detection_timeout_seconds`` on to the driver.
+
+    :param snowflake_conn_id: the Airflow connection.
+    :param transient_timeout: seconds for which a statement is repeated while the network, Snowflake's front end
+        (429, 5xx) or the session fail.
+    :param kwargs: ``warehouse``, ``database``, ``schema``, ``role`` and the other overrides of the stock hook.
+    """
+
+    def __init__(
+        self, snowflake_conn_id: str = "snowflake_default", *, transient_timeout: float = 300, **kwargs: Any
+    ) -> None:
+        super().__init__(snowflake_conn_id=snowflake_conn_id, **kwargs)
+        self.transient_timeout = transient_timeout
+        self._connection: SnowflakeConnection | None = None
+        self._lock = threading.RLock()
+
+    # --- session ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _get_static_conn_params(self) -> dict[str, Any]:
+        parameters: dict[str, Any] = dict(super()._get_static_conn_params)
+        extra = self.get_connection(self.get_conn_id()).extra_dejson
+        for name in _FORWARDED_EXTRAS:
+            if extra.get(name) not in (None, ""):
+                parameters[name] = extra[name] if name == "protocol" else int(extra[name])
+        return parameters
+
+    def get_sqlalchemy_engine(self, engine_kwargs: dict[str, Any] | None = None) -> Any:
+        protocol = self._get_static_conn_params.get("protocol")
+        kwargs = dict(engine_kwargs or {})
+        if protocol:
+            kwargs["connect_args"] = {"protocol": protocol} | kwargs.get("connect_args", {})
+        return super().get_sqlalchemy_engine(kwargs)
+
+    def close(self) -> None:
+        """Log out. The next statement logs in again."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except Exception:
+                self.log.debug("Closing the Snowflake session failed", exc_info=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[SnowflakeCursor]:
+        with self._lock:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = self.get_conn()
+            with closing(self._connection.cursor()) as cursor:
+                yield cursor
+
+    def _retrying(self, action: Callable[[SnowflakeCursor], _T]) -> _T:
+        """Do something with a cursor, again and again while only the way to Snowflake fails."""
+
+        def reconnect(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            self.log.warning("Snowflake could not be reached (attempt %d): %s", state.attempt_number, error)
+            # A broken session may also be why an unclear error came, and a login is cheap beside a wait.
+            self.close()
+
+        def once() -> _T:
+            with self._cursor() as cursor:
+                return action(cursor)
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: is_transient(error) or is_session_gone(error)),
+            wait=tenacity.wait_exponential_jitter(initial=0.5, max=20),
+            stop=tenacity.stop_after_delay(self.transient_timeout),
+            before_sleep=reconnect,
+            reraise=True,
+        )(once)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Run one statement that may be repeated without harm; a dict for each row, keys in lower case."""
+
+        def fetch(cursor: SnowflakeCursor) -> list[dict[str, Any]]:
+            cursor.execute(sql)
+            names = [column.name.lower() for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+        return self._retrying(fetch)
+
+    def columns(self, query: str) -> list[str]:
+        """The column names of a query's result. Snowflake compiles the query, but does not run it."""
+
+        def describe(cursor: SnowflakeCursor) -> list[str]:
+            return [column.name for column in cursor.describe(query)]
+
+        return self._retrying(describe)
+
+    @cached_property
+    def namespace(self) -> tuple[str | None, str | None]:
+        """The session's database and schema, as Snowflake stores them."""
+        return self._retrying(lambda cursor: (cursor.connection.database, cursor.connection.schema))
+
+    def qualify_name(self, name: str | QualifiedName, *, field: str = "job_name") -> QualifiedName:
+        """A name with the session's database and schema filled in.
+
+        :raises JobInputError: if the name is partial and the connection names no database and schema.
+        """
+        parsed = name if isinstance(name, QualifiedName) else QualifiedName.parse(name, field=field)
+        return self._require_qualified(parsed if parsed.is_qualified else parsed.qualify(*self.namespace), field)
+
+    def qualify_location(self, location: str | StagePath, *, field: str = "stage_location") -> StagePath:
+        """A stage location with the session's database and schema filled in.
+
+        :raises JobInputError: if the stage's name is partial and the connection names no database and schema.
+        """
+        parsed = location if isinstance(location, StagePath) else StagePath.parse(location, field=field)
+        qualified = parsed if parsed.stage.is_qualified else parsed.qualify(*self.namespace)
+        self._require_qualified(qualified.stage, field)
+        return qualified
+
+    @staticmethod
+    def _require_qualified(name: QualifiedName, field: str) -> QualifiedName:
+        if not name.is_qualified:
+            raise JobInputError(
+                f"{field}: {name} has no database or schema, and the connection has none either. "
+                "Write database.schema.name, or set both on the connection or the operator."
+            )
+        return name
+
+    # --- jobs ------------------------------------------------------------------------------------------------------
+
+    def submit(self, job: InferenceJob | ContainerJob) -> str:
+        """Send a job's statement without waiting for it.
+
+        Snowflake answers the inference statement only when the image is built, which can take minutes: the statement
+        is therefore sent with the driver's asynchronous execution, and :meth:`check_submission` tells how it went.
+
+        :param job: the job, its name fully qualified.
+        :returns: the statement's query id.
+        """
+        sql = (
+            statements.execute_inference_job(job) if isinstance(job, InferenceJob) else statements.execute_job(job)
+        )
+        self.log.info("Submitting job %s:\n%s", job.name, sql)
+
+        def send(cursor: SnowflakeCursor) -> str:
+            cursor.execute_async(sql)
+            return str(cursor.sfqid)
+
+        return self._retrying(send)
+
+    def check_submission(self, query_id: str) -> bool:
+        """Whether Snowflake has finished the statement that :meth:`submit` sent.
+
+        :returns: False while it is at work, for example on the image build.
+        :raises JobInputError: if Snowflake refused the statement; the message is Snowflake's own.
+        """
+
+        def check(cursor: SnowflakeCursor) -> bool:
+            connection = cursor.connection
+            status = connection.get_query_status(query_id)
+            if connection.is_still_running(status):
+                return False
+            if connection.is_an_error(status):
+                # Fetching the result raises the statement's error with its number, which the status lacks.
+                cursor.get_results_from_sfqid(query_id)
+                cursor.fetchall()
+            return True
+
+        try:
+            return self._retrying(check)
+        except Exception as error:
+            if already_exists(error):
+                # A repeated request after a lost answer finds the job that the first one made: the name is ours alone.
+                raise JobInputError(
+                    f"A job of this name exists already: {error_text(error)} Snowflake keeps the names of ended jobs "
+                    "for up to 30 days; leave job_name out to get a new one for each try, or drop the old job."
+                ) from error
+            if is_transient(error):
+                raise
+            raise JobInputError(f"Snowflake refused the job: {error_text(error)}") from error
+
+    def status(self, name: str | QualifiedName) -> JobInfo:
+        """``DESCRIBE SERVICE`` of one job.
+
+        :raises JobNotFoundError: if Snowflake knows no such job.
+        """
+        qualified = self.qualify_name(name)
+        try:
+            rows = self.rows(statements.describe_job(qualified))
+        except Exception as error:
+            if does_not_exist(error):
+                raise JobNotFoundError(f"Job {qualified} does not exist, or this role may not see it.") from error
+            raise
+        if not rows:
+            raise JobNotFoundError(f"Job {qualified} does not exist, or this role may not see it.")
+        return JobInfo.from_row(rows[0])
+
+    def list_jobs(
+        self,
+        database: str | None = None,
+        schema: str | None = None,
+        *,
+        like: str | None = None,
+        starts_with: str | None = None,
+        limit: int | None = None,
+    ) -> list[JobInfo]:
+        """``SHOW JOB SERVICES``; without a schema, those of the session's schema.
+
+        :param like: pattern with ``%`` and ``_``, case-insensitive.
+        :param starts_with: beginning of the name, case-sensitive.
+        :param limit: most rows; Snowflake itself stops at 10,000.
+        """
+        if database is None and schema is None:
+            database, schema = self.namespace
+        rows = self.rows(statements.show_jobs(database, schema, like=like, starts_with=starts_with, limit=limit))
+        return [JobInfo.from_row(row) for row in rows]
+
+    def containers(self, name: str | QualifiedName) -> list[ContainerInfo]:
+        """``SHOW SERVICE CONTAINERS``: what every container of every replica reports."""
+        rows = self.rows(statements.show_containers(self.qualify_name(name)))
+        return [ContainerInfo.from_row(row) for row in rows if row.get("container_name")]
+
+    def logs(
+        self,
+        name: str | QualifiedName,
+        *,
+        instance_id: int = 0,
+        container: str = "main",
+        lines: int | None = None,
+        since: datetime | None = None,
+    ) -> str:
+        """The newest lines a container has written, at most 100 KB; empty while it has not started.
+
+        :param instance_id: which replica, from 0.
+        :param container: the container's name; the inference runtime's is ``main``.
+        :param lines: most lines.
+        :param since: only lines after this time, each beginning with its timestamp.
+        """
+        sql = statements.service_logs(
+            self.qualify_name(name), instance_id, container, lines=lines, since=since
+        )
+        try:
+            rows = self.rows(sql)
+        except Exception as error:
+            # What Snowflake answers before there is a container to read from.
+            if "Container Status: PENDING" in str(error):
+                return ""
+            raise
+        return str(next(iter(rows[0].values())) or "") if rows else ""
+
+    def cancel(self, name: str | QualifiedName) -> None:
+        """Ask Snowflake to stop a job; its logs and its history stay.
+
+        :raises JobNotFoundError: if Snowflake knows no such job.
+        """
+        qualified = self.qualify_name(name)
+        try:
+            self.rows(statements.cancel_job(qualified))
+        except Exception as error:
+            if does_not_exist(error):
+                raise JobNotFoundError(f"Job {qualified} does not exist, or this role may not see it.") from error
+            raise
+
+    def delete(self, name: str | QualifiedName) -> None:
+        """Drop a job with its logs, stopping it first if it runs. A job that is not there is no error."""
+        self.rows(statements.drop_job(self.qualify_name(name)))
+
+    def wait(
+        self,
+        name: str | QualifiedName,
+        *,
+        query_id: str | None = None,
+        poll_interval: float = 10,
+        timeout: float | None = None,
+        on_change: Callable[[JobInfo], None] | None = None,
+    ) -> JobInfo:
+        """Block until a job has ended, however it ended.
+
+        :param query_id: what :meth:`submit` returned, if the job was just submitted.
+        :param poll_interval: most seconds between two looks; the first ones come faster.
+        :param timeout: most seconds to wait.
+        :param on_change: called with the job whenever its status has changed.
+        :raises JobInputError: if Snowflake refused the statement.
+        :raises JobLostError: if there is no such job, although its statement succeeded.
+        :raises JobTimeoutError: if the timeout has passed.
+        """
+        qualified = self.qualify_name(name)
+        started, last, pause = time.monotonic(), None, min(0.5, poll_interval)
+        while True:
+            info = self.poll(qualified, query_id)
+            if info is not None:
+                query_id = None
+                if info.status is not last and on_change is not None:
+                    on_change(info)
+                last = info.status
+                if info.status.is_terminal:
+                    return info
+            if timeout is not None and time.monotonic() - started + pause > timeout:
+                raise JobTimeoutError(f"Job {qualified} did not end within {timeout:g} s.")
+            time.sleep(pause)
+            pause = min(pause * 1.3, poll_interval)
+
+    def poll(self, name: QualifiedName, query_id: str | None = None) -> JobInfo | None:
+        """One look at a job that may still be on its way through submission.
+
+        :returns: the job, or None while its statement is at work.
+        :raises JobInputError: if Snowflake refused the statement.
+        :raises JobLostError: if there is no such job, although its statement succeeded.
+        """
+        try:
+            return self.status(name)
+        except JobNotFoundError as error:
+            if query_id is not None and not self.check_submission(query_id):
+                return None
+            try:
+                # The statement may have finished between the two questions.
+                return self.status(name)
+            except JobNotFoundError:
+                raise JobLostError(f"{error} It was dropped while we waited for it.") from None
+
+    # --- stage files -----------------------------------------------------------------------------------------------
+
+    def list_files(self, location: str | StagePath, *, pattern: str | None = None) -> list[StageFile]:
+        """``LIST`` of a stage location.
+
+        :param location: ``@database.schema.stage/path/``; without the slash it is a prefix, as in Snowflake.
+        :param pattern: regular expression that the whole name has to match.
+        :raises JobInputError: if the stage does not exist.
+        """
+        qualified = self.qualify_location(location)
+        try:
+            rows = self.rows(statements.list_stage(qualified, pattern=pattern))
+        except Exception as error:
+            if does_not_exist(error):
+                raise JobInputError(f"The stage of {qualified} does not exist, or this role may not see it.") from error
+            raise
+        # LIST writes names as stage/path, the stage in lower case.
+        return [
+            StageFile(
+                path=str(row["name"]).partition("/")[2],
+                size=int(row["size"]),
+                md5=row.get("md5"),
+                last_modified=str(row["last_modified"]),
+            )
+            for row in rows
+        ]
+
+    def read_file(self, location: str | StagePath) -> bytes:
+        """The content of one small file on a stage.
+
+        :raises FileNotFoundError: if there is no such file.
+        """
+        qualified = self.qualify_location(location)
+        with tempfile.TemporaryDirectory(prefix="snowflake-batch-") as folder:
+            self.rows(statements.get_stage_file(qualified, folder))
+            files = [path for path in Path(folder).rglob("*") if path.is_file()]
+            if not files:
+                raise FileNotFoundError(f"{qualified} does not exist.")
+            return files[0].read_bytes()
+
+    def write_file(self, location: str | StagePath, content: bytes) -> None:
+        """Put one small file on a stage, over whatever is there."""
+        qualified = self.qualify_location(location)
+        directory, _, name = qualified.path.rpartition("/")
+        with tempfile.TemporaryDirectory(prefix="snowflake-batch-") as folder:
+            local = Path(folder) / name
+            local.write_bytes(content)
+            self.rows(statements.put_stage_file(str(local), StagePath(qualified.stage, directory)))
+
+    def remove_files(self, location: str | StagePath) -> int:
+        """``REMOVE`` of everything under a stage location; returns the number of files removed."""
+        return len(self.rows(statements.remove_stage_files(self.qualify_location(location))))
+
+
+def error_text(error: BaseException) -> str:
+    """Snowflake's own sentence, without the driver's prefix of number and query id."""
+    return str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error).strip()

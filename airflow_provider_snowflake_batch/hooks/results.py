@@ -1,0 +1,124 @@
+"""What is left when a job has ended: its files, its manifest, its last words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
+from airflow_provider_snowflake_batch.jobs.errors import is_transient
+from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE
+from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, describe_containers
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+
+_LAST_LINES = 30
+
+
+@dataclass(slots=True)
+class JobResult:
+    """The task's result. Small, plain JSON; never data.
+
+    :param job_name: ``database.schema.name``.
+    :param status: the job's status, for example ``DONE``.
+    :param output_location: ``@database.schema.stage/…/<job>/``.
+    :param rows: rows written, where the runtime left a manifest that says so; else None.
+    :param files: Parquet files written; None if the job was not waited for.
+    :param seconds: seconds from submission to the end; None if the job was not waited for.
+    :param attempt: which try of the Airflow task this was, from 1.
+    :param warnings: sentences worth reading.
+    """
+
+    job_name: str
+    status: str
+    output_location: str
+    rows: int | None = None
+    files: int | None = None
+    seconds: float | None = None
+    attempt: int = 1
+    warnings: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: StagePath) -> JobResult:
+    """Fill in what a job that is DONE has left in its output directory.
+
+    :raises JobFailedError: if the directory lacks ``_SUCCESS``: the results are not complete.
+    """
+    files = hook.list_files(directory)
+    names = {file.path.rpartition("/")[2] for file in files}
+    if SUCCESS_FILE not in names:
+        raise JobFailedError(
+            f"Job {result.job_name} is {result.status}, but {directory} has no {SUCCESS_FILE}: its output is not "
+            "complete and must not be read."
+        )
+    result.files = sum(
+        file.path.endswith(".parquet") and not file.path.rpartition("/")[2].startswith("_") for file in files
+    )
+    if MANIFEST_FILE in names:
+        manifest = json.loads(hook.read_file(directory.child(MANIFEST_FILE)))
+        result.rows = manifest["rows"]
+        result.warnings += manifest.get("warnings") or []
+        if manifest.get("quarantined_rows"):
+            result.warnings.append(f"{manifest['quarantined_rows']} row(s) failed and were put aside.")
+    return result
+
+
+def read_last_words(hook: SnowflakeBatchHook, job_name: str) -> tuple[list[ContainerInfo], dict[str, str]]:
+    """What the containers report, and what those that matter wrote: the failed ones, else those of the first replica.
+
+    A job can end before it has containers, and logs go with the node: what cannot be read is left out.
+    """
+    try:
+        containers = hook.containers(job_name)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        hook.log.warning("The containers of job %s could not be listed: %s", job_name, error)
+        return [], {}
+    failed = [container for container in containers if container.status == "FAILED"]
+    logs: dict[str, str] = {}
+    for container in failed or [container for container in containers if container.instance_id in (0, None)]:
+        label = f"replica {container.instance_id or 0}, container {container.name}"
+        try:
+            text = hook.logs(job_name, instance_id=container.instance_id or 0, container=container.name)
+        except Exception as error:
+            hook.log.warning("The log of %s of job %s could not be read: %s", label, job_name, error)
+        else:
+            if text.strip():
+                logs[label] = text.rstrip()
+    return containers, logs
+
+
+def failure_of(info: JobInfo, containers: list[ContainerInfo], logs: dict[str, str]) -> Exception:
+    """The exception for a job that ended otherwise than DONE, with the model's own error in its message."""
+    if info.status is JobStatus.CANCELLED:
+        return JobCancelledError(f"Job {info.name} was cancelled in Snowflake.")
+    if info.status is JobStatus.DELETED:
+        return JobLostError(f"Job {info.name} was dropped while it ran.")
+    parts = [f"Job {info.name} ended as {info.reported_status}."]
+    last = next((lines[-1].strip() for text in logs.values() if (lines := text.strip().splitlines())), None)
+    if last:
+        parts.append(last if last.endswith(".") else f"{last}.")
+    reported = describe_containers(container for container in containers if container.status == "FAILED")
+    if reported:
+        parts.append(f"Containers: {reported}.")
+    if logs:
+        parts.append("The end of the container's log stands above in this task's log.")
+    else:
+        parts.append(
+            f"There is no log to show: it goes when the node goes. See the event table, or "
+            f"SHOW SERVICE CONTAINERS IN SERVICE {info.name}."
+        )
+    return JobFailedError(" ".join(parts))
+
+
+def tail(text: str, lines: int = _LAST_LINES) -> str:
+    """The last lines of a log, progress records left out: those are for programs."""
+    kept = [line for line in text.splitlines() if not line.startswith("SNOWFLAKE_BATCH_PROGRESS ")]
+    return "\n".join(kept[-lines:])

@@ -1,0 +1,79 @@
+"""Bad input, and which failures of a statement are worth another try."""
+
+from __future__ import annotations
+
+import re
+
+
+class InvalidJobError(ValueError):
+    """A job description that Snowflake would refuse, found before anything is sent.
+
+    :param field: where, as the user wrote it, for example ``output_spec.stage_location``.
+    :param problem: what is wrong and what to do.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+# Numbers as the drivers document them (snowflake/connector/errorcode.py and network.py of the 4.x line,
+# snowflake/connector/_internal/error_kinds.py of the 5.x line).
+SESSION_GONE = frozenset({390110, 390111, 390112, 390113, 390114, 390115, 390195, 390318, 390400, 252007})
+_CONNECTION_FAULTS = frozenset({250001, 250002, 250003, 250005, 251011, 251012, 253002, 253003})
+_DOES_NOT_EXIST = frozenset({2003, 2043})
+_ALREADY_EXISTS = frozenset({2002, 1998})
+
+_TRANSIENT_HTTP = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT_TEXT = re.compile(
+    r"connection (?:reset|refused|aborted|closed)|timed? ?out|temporarily unavailable|service unavailable"
+    r"|too many requests|bad gateway|gateway time-?out|broken pipe|remote end closed|max retries exceeded",
+    re.IGNORECASE,
+)
+
+
+def error_number(error: BaseException) -> int | None:
+    """Snowflake's number of an error, from the driver's ``errno`` (an int, or digits in the 5.x line)."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number >= 0:
+        return number
+    if isinstance(number, str) and number.isdigit():
+        return int(number)
+    return None
+
+
+def does_not_exist(error: BaseException) -> bool:
+    """Whether the object is missing, or hidden from this role: Snowflake does not tell these apart."""
+    return error_number(error) in _DOES_NOT_EXIST
+
+
+def already_exists(error: BaseException) -> bool:
+    return error_number(error) in _ALREADY_EXISTS
+
+
+def is_session_gone(error: BaseException) -> bool:
+    """Whether only a new login can help: the session or its tokens have expired."""
+    return error_number(error) in SESSION_GONE
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same statement may well succeed later.
+
+    The number decides first, then the class (by name, so that the driver need not be imported), then the text:
+    the 4.x and 5.x lines of the driver agree only that far.
+    """
+    number = error_number(error)
+    if number is not None:
+        if number in SESSION_GONE or number in _CONNECTION_FAULTS:
+            return True
+        if 290000 <= number < 291000:
+            return number - 290000 in _TRANSIENT_HTTP
+    names = {cls.__name__ for cls in type(error).__mro__}
+    if names & {"ConnectionError", "TimeoutError", "Timeout"}:
+        return True
+    if names & {"ProgrammingError", "IntegrityError", "DataError", "NotSupportedError"}:
+        return False
+    if names & {"OperationalError", "InterfaceError", "DatabaseError"}:
+        return bool(names & {"OperationalError", "InterfaceError"}) or bool(_TRANSIENT_TEXT.search(str(error)))
+    return False

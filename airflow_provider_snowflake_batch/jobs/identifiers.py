@@ -1,0 +1,183 @@
+"""Snowflake's names and stage paths: parsed, validated, and written back as SQL.
+
+Rules: https://docs.snowflake.com/en/sql-reference/identifiers-syntax
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+
+MAX_IDENTIFIER_LENGTH = 255
+
+_UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+_QUOTED = re.compile(r'"((?:[^"\x00]|"")+)"')
+_PART = re.compile(rf"{_QUOTED.pattern}|({_UNQUOTED.pattern})")
+_STAGE_PATH = re.compile(r"[\w.=+~:%@!, -]+")
+# The EXECUTE statements take a stage location only in its unquoted form.
+_BARE_STAGE_PATH = re.compile(r"[A-Za-z0-9_./=+-]*")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identifier:
+    """One identifier.
+
+    :param value: as Snowflake stores it: upper case if it was written without quotes.
+    """
+
+    value: str
+
+    @classmethod
+    def parse(cls, text: str, *, field: str, allow_quoted: bool = True) -> Identifier:
+        """Read an identifier as a user would write it in SQL.
+
+        :raises InvalidJobError: if it is not one.
+        """
+        name = QualifiedName.parse(text, field=field, allow_quoted=allow_quoted)
+        if name.schema is not None:
+            raise InvalidJobError(field, f"{text!r} must be a plain name without database and schema.")
+        return Identifier(name.name)
+
+    def sql(self) -> str:
+        return _sql_part(self.value)
+
+    def __str__(self) -> str:
+        return self.sql()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class QualifiedName:
+    """``[[database.]schema.]name``, each part as Snowflake stores it."""
+
+    name: str
+    schema: str | None = None
+    database: str | None = None
+
+    @classmethod
+    def parse(cls, text: str, *, field: str, allow_quoted: bool = True) -> QualifiedName:
+        """Read a name as a user would write it in SQL.
+
+        :param text: for example ``my_db.my_schema."My table"``.
+        :param field: what is being read, for the error.
+        :param allow_quoted: False for names of services and jobs, which Snowflake takes only unquoted
+            (https://docs.snowflake.com/en/sql-reference/sql/execute-job-service).
+        :raises InvalidJobError: if it is not a name of one to three parts.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidJobError(field, f"expected a name, got {text!r}.")
+        parts, position, source = [], 0, text.strip()
+        while True:
+            match = _PART.match(source, position)
+            if match is None:
+                raise InvalidJobError(field, _not_a_name(text, allow_quoted))
+            if match[1] is not None and not allow_quoted:
+                raise InvalidJobError(field, _not_a_name(text, allow_quoted))
+            part = match[2].upper() if match[1] is None else match[1].replace('""', '"')
+            if len(part) > MAX_IDENTIFIER_LENGTH:
+                raise InvalidJobError(field, f"{part[:40]}… has {len(part)} characters; the limit is 255.")
+            parts.append(part)
+            position = match.end()
+            if position == len(source):
+                break
+            if source[position] != "." or len(parts) == 3:
+                raise InvalidJobError(field, _not_a_name(text, allow_quoted))
+            position += 1
+        return cls(*reversed(parts))
+
+    def qualify(self, database: str | None, schema: str | None) -> QualifiedName:
+        """Fill in the parts that are missing from the given namespace (each as Snowflake stores it)."""
+        if self.schema is None:
+            return replace(self, schema=schema, database=database)
+        if self.database is None:
+            return replace(self, database=database)
+        return self
+
+    @property
+    def is_qualified(self) -> bool:
+        return self.database is not None and self.schema is not None
+
+    def sql(self) -> str:
+        return ".".join(_sql_part(part) for part in (self.database, self.schema, self.name) if part is not None)
+
+    def __str__(self) -> str:
+        return self.sql()
+
+
+@dataclass(frozen=True, slots=True)
+class StagePath:
+    """``@[[database.]schema.]stage[/path]`` of a named stage.
+
+    :param stage: the stage's name.
+    :param path: path inside the stage, without leading slash.
+    """
+
+    stage: QualifiedName
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str, *, field: str) -> StagePath:
+        """Read a stage location.
+
+        :raises InvalidJobError: if it is malformed, climbs with ``..``, or names a user or table stage,
+            which container services cannot mount.
+        """
+        example = "write it like '@my_db.my_schema.my_stage/path/'."
+        if not isinstance(text, str) or not text.startswith("@"):
+            raise InvalidJobError(field, f"{text!r} is not a stage location: {example}")
+        if text.startswith(("@~", "@%")):
+            raise InvalidJobError(field, f"{text!r} is a user or table stage; a job needs a named stage: {example}")
+        match = re.match(rf"@((?:{_PART.pattern})(?:\.(?:{_PART.pattern})){{0,2}})(?:/(.*))?\Z", text, re.DOTALL)
+        if match is None:
+            raise InvalidJobError(field, f"{text!r} is not a stage location: {example}")
+        stage = QualifiedName.parse(match[1], field=field)
+        path = text[len(match[1]) + 2 :]
+        for segment in path.removesuffix("/").split("/") if path else ():
+            if segment in ("", ".", ".."):
+                raise InvalidJobError(field, f"{text!r} has an empty, '.' or '..' part in its path: {example}")
+            if not _STAGE_PATH.fullmatch(segment):
+                raise InvalidJobError(
+                    field, f"{text!r}: the part {segment!r} has characters other than letters, digits and . _ = + ~ : % @ ! , -"
+                )
+        return cls(stage, path)
+
+    def qualify(self, database: str | None, schema: str | None) -> StagePath:
+        return replace(self, stage=self.stage.qualify(database, schema))
+
+    def directory(self) -> StagePath:
+        """The same place written as a directory, with a trailing slash."""
+        return self if not self.path or self.path.endswith("/") else replace(self, path=self.path + "/")
+
+    def child(self, name: str) -> StagePath:
+        return replace(self, path=self.directory().path + name)
+
+    def contains(self, other: StagePath) -> bool:
+        """Whether the other location is this directory or lies in it."""
+        return self.stage == other.stage and other.directory().path.startswith(self.directory().path)
+
+    def bare_sql(self, *, field: str) -> str:
+        """The unquoted form, for statements that take no other.
+
+        :raises InvalidJobError: if the path has characters that need quotes.
+        """
+        if not _BARE_STAGE_PATH.fullmatch(self.path):
+            raise InvalidJobError(
+                field, f"{self} needs quotes, which this statement does not take: use letters, digits and . _ / = + -"
+            )
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"@{self.stage}/{self.path}" if self.path else f"@{self.stage}"
+
+
+def _sql_part(value: str) -> str:
+    if _UNQUOTED.fullmatch(value) and value == value.upper():
+        return value
+    return '"' + value.replace('"', '""') + '"'
+
+
+def _not_a_name(text: str, allow_quoted: bool) -> str:
+    shape = "[database.][schema.]name of letters, digits, _ and $"
+    quoted = ', with other names in "double quotes"' if allow_quoted else "; quoted names are not supported here"
+    return f"{text!r} is not a valid name: expected {shape}{quoted}."

@@ -1,0 +1,217 @@
+"""The text of every statement that is sent to Snowflake; nothing else builds SQL.
+
+Identifiers are validated or quoted, literals escaped, specifications serialised by a library. Syntax:
+https://docs.snowflake.com/en/sql-reference/sql/execute-inference-job-service and …/execute-job-service
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+import yaml
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
+from airflow_provider_snowflake_batch.jobs.sources import Query, Source, Table
+
+_JOB_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+
+
+def literal(value: str) -> str:
+    """A string literal: backslashes are escapes in Snowflake's single-quoted strings, so both are doubled."""
+    if "\x00" in value:
+        raise InvalidJobError("text", "a NUL character cannot be sent to Snowflake.")
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def execute_inference_job(job: InferenceJob) -> str:
+    """``EXECUTE INFERENCE JOB SERVICE``; the order of its clauses is fixed."""
+    clauses = [
+        "EXECUTE INFERENCE JOB SERVICE",
+        f"IN COMPUTE POOL {job.compute_pool.sql()}",
+        f"WITH SPECIFICATION {literal(inference_specification(job))}",
+        f"FROM {_source(job.source)}",
+        f"MODEL = {job.model.sql()}",
+    ]
+    if job.version is not None:
+        clauses.append(f"VERSION = {job.version.sql()}")
+    if job.settings.function_name is not None:
+        clauses.append(f"FUNCTION = {literal(job.settings.function_name)}")
+    clauses += [f"NAME = {_job(job.name)}", "ASYNC = TRUE"]
+    if job.settings.replicas is not None:
+        clauses.append(f"REPLICAS = {int(job.settings.replicas)}")
+    return "\n".join(clauses)
+
+
+def inference_specification(job: InferenceJob) -> str:
+    """The YAML of ``WITH SPECIFICATION``. It repeats nothing that has a clause of its own, and holds no secret."""
+    settings = job.settings
+    engine = job.engine.to_dict()
+    if job.engine.engine is not None:
+        # The statement wants the member's upper-case name, unlike every other value of the specification.
+        engine["engine"] = job.engine.engine.name
+    blocks: dict[str, dict[str, Any]] = {
+        "input": job.input.to_dict(),
+        "output": {"stage_location": str(job.output.location), "mode": job.output.mode.value},
+        "resources": _present(settings, "cpu_requests", "memory_requests", "gpu_requests"),
+        "inference": _present(settings, "num_workers", "max_batch_rows")
+        | ({"engine_options": engine} if engine else {}),
+        "image_build": _present(settings, "image_repo") | ({"force_rebuild": True} if settings.force_rebuild else {}),
+    }
+    return _yaml({name: block for name, block in blocks.items() if block})
+
+
+def execute_job(job: ContainerJob) -> str:
+    """``EXECUTE JOB SERVICE``, always asynchronous, properties before the specification."""
+    clauses = [
+        "EXECUTE JOB SERVICE",
+        f"IN COMPUTE POOL {job.compute_pool.sql()}",
+        f"NAME = {_job(job.name)}",
+        "ASYNC = TRUE",
+    ]
+    if job.replicas != 1:
+        clauses.append(f"REPLICAS = {int(job.replicas)}")
+    if job.query_warehouse is not None:
+        clauses.append(f"QUERY_WAREHOUSE = {job.query_warehouse.sql()}")
+    if job.external_access_integrations:
+        names = ", ".join(name.sql() for name in job.external_access_integrations)
+        clauses.append(f"EXTERNAL_ACCESS_INTEGRATIONS = ({names})")
+    if job.comment is not None:
+        clauses.append(f"COMMENT = {literal(job.comment)}")
+    # JSON is YAML, and a JSON text can be kept free of the $$ that would end the literal.
+    specification = json.dumps(job.specification, allow_nan=False)
+    while "$$" in specification:
+        specification = specification.replace("$$", "\\u0024$")
+    clauses.append(f"FROM SPECIFICATION $${specification}$$")
+    return "\n".join(clauses)
+
+
+def describe_job(name: QualifiedName) -> str:
+    return f"DESCRIBE SERVICE {_job(name)}"
+
+
+def show_jobs(
+    database: str | None = None,
+    schema: str | None = None,
+    *,
+    compute_pool: Identifier | None = None,
+    like: str | None = None,
+    starts_with: str | None = None,
+    limit: int | None = None,
+) -> str:
+    """``SHOW JOB SERVICES``: at most 10,000 rows; LIKE ignores case, STARTS WITH does not."""
+    text = "SHOW JOB SERVICES"
+    if like is not None:
+        text += f" LIKE {literal(like)}"
+    if compute_pool is not None:
+        text += f" IN COMPUTE POOL {compute_pool.sql()}"
+    elif schema is not None:
+        text += f" IN SCHEMA {QualifiedName(schema, database).sql()}"
+    elif database is not None:
+        text += f" IN DATABASE {Identifier(database).sql()}"
+    if starts_with is not None:
+        text += f" STARTS WITH {literal(starts_with)}"
+    if limit is not None:
+        text += f" LIMIT {int(limit)}"
+    return text
+
+
+def show_containers(name: QualifiedName) -> str:
+    return f"SHOW SERVICE CONTAINERS IN SERVICE {_job(name)}"
+
+
+def show_instances(name: QualifiedName) -> str:
+    return f"SHOW SERVICE INSTANCES IN SERVICE {_job(name)}"
+
+
+def service_logs(
+    name: QualifiedName, instance_id: int, container: str, *, lines: int | None = None, since: datetime | None = None
+) -> str:
+    """``SYSTEM$GET_SERVICE_LOGS``: at most 100 KB, the newest lines.
+
+    :param since: only lines after this time, each then beginning with its own timestamp (the two arguments that
+        Snowflake's own command line uses).
+    """
+    arguments = [literal(_job(name)), literal(str(int(instance_id))), literal(container)]
+    if lines is not None or since is not None:
+        arguments.append(str(int(lines if lines is not None else 1000)))
+    if since is not None:
+        arguments += ["FALSE", literal(since.isoformat()), "TRUE"]
+    return f"CALL SYSTEM$GET_SERVICE_LOGS({', '.join(arguments)})"
+
+
+def cancel_job(name: QualifiedName) -> str:
+    return f"CALL {_job(name)}!SPCS_CANCEL_JOB()"
+
+
+def drop_job(name: QualifiedName, *, if_exists: bool = True) -> str:
+    return f"DROP SERVICE {'IF EXISTS ' if if_exists else ''}{_job(name)}"
+
+
+def describe_compute_pool(pool: Identifier) -> str:
+    return f"DESCRIBE COMPUTE POOL {pool.sql()}"
+
+
+def describe_stage(stage: QualifiedName) -> str:
+    return f"DESCRIBE STAGE {stage.sql()}"
+
+
+def show_model_versions(model: QualifiedName) -> str:
+    return f"SHOW VERSIONS IN MODEL {model.sql()}"
+
+
+def list_stage(location: StagePath, *, pattern: str | None = None) -> str:
+    """``LIST``: name, size in bytes, md5, last_modified. It matches by prefix, so a directory ends with a slash."""
+    return f"LIST {_stage(location)}" + (f" PATTERN = {literal(pattern)}" if pattern is not None else "")
+
+
+def remove_stage_files(location: StagePath) -> str:
+    return f"REMOVE {_stage(location)}"
+
+
+def get_stage_file(location: StagePath, local_directory: str) -> str:
+    """``GET`` of one file into a directory of this machine."""
+    return f"GET {_stage(location)} {literal('file://' + local_directory.rstrip('/') + '/')}"
+
+
+def put_stage_file(local_file: str, directory: StagePath) -> str:
+    """``PUT`` of one file as it is, over whatever has its name."""
+    return (
+        f"PUT {literal('file://' + local_file)} {_stage(directory)} AUTO_COMPRESS = FALSE OVERWRITE = TRUE PARALLEL = 1"
+    )
+
+
+def select_source(source: Query | Table) -> str:
+    """The query whose rows a query or table stands for."""
+    return source.sql if isinstance(source, Query) else f"SELECT * FROM {source.name.sql()}"
+
+
+def _source(source: Source) -> str:
+    if isinstance(source, (Query, Table)):
+        # A trailing line comment would swallow the parenthesis, hence the line breaks.
+        return f"(\n{select_source(source)}\n)"
+    return source.location.directory().bare_sql(field="X")
+
+
+def _stage(location: StagePath) -> str:
+    return literal(str(location))
+
+
+def _job(name: QualifiedName) -> str:
+    """A job's name as it may stand in a statement: services and jobs take no quoted names at any level."""
+    for part in (name.database, name.schema, name.name):
+        if part is not None and (not _JOB_NAME.fullmatch(part) or part != part.upper()):
+            raise InvalidJobError("job_spec.job_name", f"{part!r} would need quotes, which job names cannot have.")
+    return name.sql()
+
+
+def _present(block: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(block, name) for name in names if getattr(block, name) is not None}
+
+
+def _yaml(document: Any) -> str:
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20)

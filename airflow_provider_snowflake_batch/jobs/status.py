@@ -1,0 +1,130 @@
+"""What Snowflake says of a job, and what it means.
+
+Statuses and messages: https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
+and …/monitoring-services
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class JobStatus(str, Enum):
+    """Status of a job service. A value this version does not know reads as UNKNOWN, which is not terminal."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    CANCELLING = "CANCELLING"
+    CANCELLED = "CANCELLED"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    SUSPENDING = "SUSPENDING"
+    SUSPENDED = "SUSPENDED"
+    DELETING = "DELETING"
+    DELETED = "DELETED"
+    UNKNOWN = "UNKNOWN"
+
+    @classmethod
+    def _missing_(cls, value: object) -> JobStatus:
+        text = str(value).upper()
+        return cls.__members__.get(text, cls.UNKNOWN)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in _TERMINAL
+
+    @property
+    def is_successful(self) -> bool:
+        return self is JobStatus.DONE
+
+
+_TERMINAL = frozenset(
+    {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.INTERNAL_ERROR, JobStatus.DELETED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobInfo:
+    """One row of DESCRIBE SERVICE or SHOW JOB SERVICES.
+
+    :param name: ``database.schema.name``.
+    :param status: the status as this version understands it.
+    :param reported_status: the status as Snowflake wrote it.
+    :param compute_pool: where it runs.
+    :param replicas: containers asked for.
+    :param created_on: ISO 8601 time of submission, or None.
+    :param updated_on: ISO 8601 time of the last change, or None.
+    """
+
+    name: str
+    status: JobStatus
+    reported_status: str
+    compute_pool: str | None = None
+    replicas: int | None = None
+    created_on: str | None = None
+    updated_on: str | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> JobInfo:
+        """Read by name, since Snowflake adds columns; keys may be of any case."""
+        values = {key.lower(): value for key, value in row.items()}
+        replicas = values.get("target_instances")
+        return cls(
+            name=".".join(str(values[part]) for part in ("database_name", "schema_name", "name")),
+            status=JobStatus(values["status"]),
+            reported_status=str(values["status"]),
+            compute_pool=values.get("compute_pool"),
+            replicas=int(replicas) if replicas is not None else None,
+            created_on=_time(values.get("created_on")),
+            updated_on=_time(values.get("updated_on")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerInfo:
+    """One row of SHOW SERVICE CONTAINERS."""
+
+    instance_id: int | None
+    name: str
+    status: str
+    message: str
+    exit_code: int | None = None
+    restart_count: int = 0
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> ContainerInfo:
+        values = {key.lower(): value for key, value in row.items()}
+        return cls(
+            instance_id=_integer(values.get("instance_id")),
+            name=str(values.get("container_name") or ""),
+            status=str(values.get("status") or ""),
+            message=str(values.get("message") or ""),
+            exit_code=_integer(values.get("last_exit_code")),
+            restart_count=_integer(values.get("restart_count")) or 0,
+        )
+
+
+def describe_containers(containers: Iterable[ContainerInfo]) -> str:
+    """What the containers report, one clause each, those that failed first; empty if they report nothing."""
+
+    def one(container: ContainerInfo) -> str:
+        code = f", exit code {container.exit_code}" if container.exit_code not in (None, 0) else ""
+        instance = "?" if container.instance_id is None else container.instance_id
+        return f"replica {instance} {container.name}: {container.message or container.status}{code}"
+
+    ordered = sorted(containers, key=lambda item: (item.status != "FAILED", item.instance_id or 0, item.name))
+    return "; ".join(one(container) for container in ordered)
+
+
+def _integer(value: Any) -> int | None:
+    return None if value is None or value == "" else int(value)
+
+
+def _time(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -1,0 +1,1 @@
+"""Operators for batch inference jobs."""

@@ -1,0 +1,1 @@
+"""Sensors that gate downstream tasks on a finished batch inference job."""

@@ -1,0 +1,1 @@
+"""Triggers that wait for batch inference jobs without a worker slot."""

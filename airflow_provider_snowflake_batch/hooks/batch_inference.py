@@ -25,8 +25,8 @@ from airflow_provider_snowflake_batch.exceptions import (
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import already_exists, does_not_exist, is_session_gone, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
-from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
+from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE, ContainerJob, InferenceJob
+from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, polling_pause
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -94,7 +94,7 @@ class SnowflakeBatchHook(SnowflakeHook):
         kwargs = dict(engine_kwargs or {})
         if protocol:
             kwargs["connect_args"] = {"protocol": protocol} | kwargs.get("connect_args", {})
-        return super().get_sqlalchemy_engine(kwargs)
+        return super().get_sqlalchemy_engine(kwargs)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Log out. The next statement logs in again."""
@@ -202,9 +202,7 @@ class SnowflakeBatchHook(SnowflakeHook):
         :param job: the job, its name fully qualified.
         :returns: the statement's query id.
         """
-        sql = (
-            statements.execute_inference_job(job) if isinstance(job, InferenceJob) else statements.execute_job(job)
-        )
+        sql = statements.execute_inference_job(job) if isinstance(job, InferenceJob) else statements.execute_job(job)
         self.log.info("Submitting job %s:\n%s", job.name, sql)
 
         def send(cursor: SnowflakeCursor) -> str:
@@ -301,9 +299,7 @@ class SnowflakeBatchHook(SnowflakeHook):
         :param lines: most lines.
         :param since: only lines after this time, each beginning with its timestamp.
         """
-        sql = statements.service_logs(
-            self.qualify_name(name), instance_id, container, lines=lines, since=since
-        )
+        sql = statements.service_logs(self.qualify_name(name), instance_id, container, lines=lines, since=since)
         try:
             rows = self.rows(sql)
         except Exception as error:
@@ -325,6 +321,26 @@ class SnowflakeBatchHook(SnowflakeHook):
             if does_not_exist(error):
                 raise JobNotFoundError(f"Job {qualified} does not exist, or this role may not see it.") from error
             raise
+
+    def kill(self, name: str | QualifiedName, query_id: str | None = None) -> None:
+        """Stop what :meth:`submit` began, whether the job exists already or its statement is still at work."""
+        try:
+            self.cancel(name)
+        except JobNotFoundError:
+            if query_id is not None:
+                self.rows(statements.cancel_query(query_id))
+
+    def twin(self) -> Self:
+        """Another hook with a session of its own that need not ask Airflow for the connection again.
+
+        For signal handlers and kill hooks: this hook's session may be in the middle of a statement.
+        """
+        other = type(self)(
+            self.get_conn_id(),
+            transient_timeout=min(self.transient_timeout, 20),
+        )
+        other.__dict__["_get_static_conn_params"] = self._get_static_conn_params
+        return other
 
     def delete(self, name: str | QualifiedName) -> None:
         """Drop a job with its logs, stopping it first if it runs. A job that is not there is no error."""
@@ -350,7 +366,7 @@ class SnowflakeBatchHook(SnowflakeHook):
         :raises JobTimeoutError: if the timeout has passed.
         """
         qualified = self.qualify_name(name)
-        started, last, pause = time.monotonic(), None, min(0.5, poll_interval)
+        started, last = time.monotonic(), None
         while True:
             info = self.poll(qualified, query_id)
             if info is not None:
@@ -360,10 +376,11 @@ class SnowflakeBatchHook(SnowflakeHook):
                 last = info.status
                 if info.status.is_terminal:
                     return info
-            if timeout is not None and time.monotonic() - started + pause > timeout:
+            elapsed = time.monotonic() - started
+            pause = polling_pause(elapsed, poll_interval)
+            if timeout is not None and elapsed + pause > timeout:
                 raise JobTimeoutError(f"Job {qualified} did not end within {timeout:g} s.")
             time.sleep(pause)
-            pause = min(pause * 1.3, poll_interval)
 
     def poll(self, name: QualifiedName, query_id: str | None = None) -> JobInfo | None:
         """One look at a job that may still be on its way through submission.
@@ -409,6 +426,14 @@ class SnowflakeBatchHook(SnowflakeHook):
             )
             for row in rows
         ]
+
+    def is_complete(self, directory: str | StagePath) -> bool:
+        """Whether a job's output directory holds ``_SUCCESS``: only then may its files be read.
+
+        :raises JobInputError: if the stage does not exist.
+        """
+        marker = self.qualify_location(directory).directory().child(SUCCESS_FILE)
+        return any(file.path == marker.path for file in self.list_files(marker))
 
     def read_file(self, location: str | StagePath) -> bytes:
         """The content of one small file on a stage.

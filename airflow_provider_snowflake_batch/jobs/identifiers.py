@@ -138,7 +138,8 @@ class StagePath:
                 raise InvalidJobError(field, f"{text!r} has an empty, '.' or '..' part in its path: {example}")
             if not _STAGE_PATH.fullmatch(segment):
                 raise InvalidJobError(
-                    field, f"{text!r}: the part {segment!r} has characters other than letters, digits and . _ = + ~ : % @ ! , -"
+                    field,
+                    f"{text!r}: the part {segment!r} has characters other than letters, digits and . _=+~:%@!,-",
                 )
         return cls(stage, path)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.sources import Source, StageParquet
+from airflow_provider_snowflake_batch.jobs.sources import Source, StageParquet, Table, parse_source
 from airflow_provider_snowflake_batch.jobs.specs import (
     InferenceEngineOptions,
     InputSpec,
@@ -55,6 +55,77 @@ class InferenceJob:
     def __post_init__(self) -> None:
         if isinstance(self.source, StageParquet):
             refuse_overlap(self.source.location, self.output.location)
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        name: str,
+        model_name: str,
+        X: Any,
+        compute_pool: str,
+        output_spec: OutputSpec | Mapping[str, Any],
+        version_name: str | None = None,
+        function_name: str | None = None,
+        input_spec: InputSpec | Mapping[str, Any] | None = None,
+        job_spec: JobSpec | Mapping[str, Any] | None = None,
+        inference_engine_options: InferenceEngineOptions | Mapping[str, Any] | None = None,
+    ) -> InferenceJob:
+        """The job from values as a user writes them. Names may still lack database and schema.
+
+        :raises InvalidJobError: on the first value that is wrong.
+        """
+        settings = JobSpec.of(job_spec)
+        if function_name is not None:
+            if settings.function_name not in (None, function_name):
+                raise InvalidJobError(
+                    "function_name", f"{function_name!r} differs from job_spec.function_name: give it once."
+                )
+            settings = replace(settings, function_name=function_name)
+        return cls(
+            name=QualifiedName.parse(name, field="job_spec.job_name", allow_quoted=False),
+            model=QualifiedName.parse(model_name, field="model_name"),
+            version=Identifier.parse(version_name, field="version_name") if version_name is not None else None,
+            source=parse_source(X),
+            compute_pool=Identifier.parse(compute_pool, field="compute_pool"),
+            output=OutputSpec.of(output_spec),
+            input=InputSpec.of(input_spec),
+            settings=settings,
+            engine=InferenceEngineOptions.of(inference_engine_options),
+        )
+
+    def qualify(self, database: str | None, schema: str | None) -> InferenceJob:
+        """The same job with the missing parts of its names filled in: what is sent must not depend on a session.
+
+        :raises InvalidJobError: if a name is partial and there is nothing to fill in.
+        """
+
+        def name(given: QualifiedName, field: str) -> QualifiedName:
+            full = given.qualify(database, schema)
+            if not full.is_qualified:
+                raise InvalidJobError(
+                    field,
+                    f"{given} has no database or schema, and the connection has none either: write "
+                    "database.schema.name, or set both on the connection or the operator.",
+                )
+            return full
+
+        def location(given: StagePath, field: str) -> StagePath:
+            return replace(given, stage=name(given.stage, field))
+
+        source = self.source
+        if isinstance(source, Table):
+            source = Table(name(source.name, "X"))
+        elif isinstance(source, StageParquet):
+            source = StageParquet(location(source.location, "X"))
+        output = location(self.output.location, "output_spec.stage_location")
+        return replace(
+            self,
+            name=name(self.name, "job_spec.job_name"),
+            model=name(self.model, "model_name"),
+            source=source,
+            output=replace(self.output, stage_location=str(output)),
+        )
 
     @property
     def output_directory(self) -> StagePath:

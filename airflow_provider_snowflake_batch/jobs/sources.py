@@ -93,6 +93,17 @@ def parse_source(X: Any, *, field: str = "X") -> Source:
         ) from None
 
 
+def plain_source(X: Any) -> Any:
+    """The same input as plain JSON values, so that Airflow can render and show it; anything unknown as it is."""
+    if isinstance(X, Query):
+        return {"query": X.sql}
+    if isinstance(X, Table):
+        return {"table": str(X.name)}
+    if isinstance(X, StageParquet):
+        return {"stage_location": str(X.location)}
+    return X
+
+
 def _from_mapping(X: Mapping[str, Any], field: str) -> Source:
     for key in X:
         if key not in _FORMS:

@@ -148,6 +148,11 @@ def cancel_job(name: QualifiedName) -> str:
     return f"CALL {_job(name)}!SPCS_CANCEL_JOB()"
 
 
+def cancel_query(query_id: str) -> str:
+    """``SYSTEM$CANCEL_QUERY``: stops a statement that is still at work."""
+    return f"SELECT SYSTEM$CANCEL_QUERY({literal(query_id)})"
+
+
 def drop_job(name: QualifiedName, *, if_exists: bool = True) -> str:
     return f"DROP SERVICE {'IF EXISTS ' if if_exists else ''}{_job(name)}"
 

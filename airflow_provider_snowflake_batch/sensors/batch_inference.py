@@ -1,0 +1,164 @@
+"""Gate downstream tasks on ``_SUCCESS``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
+
+from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+from airflow_provider_snowflake_batch.jobs.specs import is_template
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+
+# The trigger itself keeps the sensor's timeout; this one only serves if the triggerer never gets to it.
+_BACKSTOP = timedelta(minutes=10)
+
+
+class BatchSuccessSensor(BaseSensorOperator):
+    """Wait until a batch inference job's output directory holds ``_SUCCESS``: only then are its files complete.
+
+    The result (XCom ``return_value``) is the directory, with its trailing slash.
+
+    .. code-block:: python
+
+        BatchSuccessSensor(
+            task_id="results_are_there",
+            stage_location="{{ ti.xcom_pull('score')['output_location'] }}",
+            deferrable=True,
+        )
+
+    :param stage_location: the job's output directory, ``@database.schema.stage/…/<job name>/``.
+    :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
+    :param snowflake_conn_id: the Airflow connection, of the stock type ``snowflake``.
+    :param warehouse: instead of the connection's.
+    :param database: instead of the connection's.
+    :param schema: instead of the connection's.
+    :param role: instead of the connection's.
+    :param kwargs: what every sensor takes: ``poke_interval``, ``timeout`` (seconds), ``mode``, ``soft_fail`` …
+    :raises InvalidJobError: when the Dag is parsed, if the location is malformed.
+
+    .. seealso::
+        https://docs.snowflake.com/en/developer-guide/snowflake-ml/inference/batch-inference-jobs
+    """
+
+    template_fields: Sequence[str] = (
+        "stage_location",
+        "snowflake_conn_id",
+        "warehouse",
+        "database",
+        "schema",
+        "role",
+    )
+    ui_color = "#29b5e8"
+    ui_fgcolor = "#ffffff"
+
+    def __init__(
+        self,
+        *,
+        stage_location: str,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        snowflake_conn_id: str = "snowflake_default",
+        warehouse: str | None = None,
+        database: str | None = None,
+        schema: str | None = None,
+        role: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.stage_location = stage_location
+        self.deferrable = deferrable
+        self.snowflake_conn_id = snowflake_conn_id
+        self.warehouse = warehouse
+        self.database = database
+        self.schema = schema
+        self.role = role
+        if isinstance(stage_location, str) and not is_template(stage_location):
+            StagePath.parse(stage_location, field="stage_location")
+
+    @cached_property
+    def hook(self) -> SnowflakeBatchHook:
+        from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+
+        return SnowflakeBatchHook(
+            self.snowflake_conn_id,
+            warehouse=self.warehouse,
+            database=self.database,
+            schema=self.schema,
+            role=self.role,
+        )
+
+    @property
+    def directory(self) -> StagePath:
+        try:
+            return StagePath.parse(self.stage_location, field="stage_location").directory()
+        except InvalidJobError as error:
+            raise JobInputError(str(error)) from error
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        directory = self.directory
+        complete = self.hook.is_complete(directory)
+        if not complete:
+            self.log.info("%s has no _SUCCESS yet", directory)
+        return PokeReturnValue(complete, str(directory) if complete else None)
+
+    def execute(self, context: Context) -> Any:
+        with self.hook:
+            if not self.deferrable:
+                return super().execute(context)
+            first = self._first_look(context)
+            if first:
+                return first.xcom_value
+        return self._defer()
+
+    def _defer(self) -> NoReturn:
+        from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessTrigger
+
+        self.defer(
+            trigger=BatchSuccessTrigger(
+                stage_location=str(self.directory),
+                deadline=time.time() + self.timeout,
+                poll_interval=self.poke_interval,
+                snowflake_conn_id=self.snowflake_conn_id,
+                warehouse=self.warehouse,
+                database=self.database,
+                schema=self.schema,
+                role=self.role,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + _BACKSTOP,
+        )
+
+    def _first_look(self, context: Context) -> PokeReturnValue:
+        try:
+            return self.poke(context)
+        except AirflowException as error:
+            # The base class applies these two only in its own loop and when resuming.
+            if self.never_fail or (self.soft_fail and isinstance(error, AirflowFailException)):
+                raise AirflowSkipException(f"Skipping, since the sensor must not fail: {error}") from error
+            raise
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Continue after the trigger has seen ``_SUCCESS``, or given up."""
+        match event["status"]:
+            case "success":
+                return str(self.directory)
+            case "timeout":
+                raise AirflowSensorTimeout(f"{event['message']} Gave up after {self.timeout:g} s.")
+        raise SnowflakeBatchError(event["message"])

@@ -1,0 +1,211 @@
+"""Waiting for a job, and for ``_SUCCESS``, in the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_snowflake_batch.exceptions import JobInputError, JobLostError
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
+from airflow_provider_snowflake_batch.jobs.status import JobStatus, polling_pause
+from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, shared_poller
+
+JOB_CARD_KEY = "snowflake_batch_job"
+
+
+class _SnowflakeTrigger(BaseTrigger):
+    """What both triggers share: how they log in, and how they are stored."""
+
+    def __init__(
+        self,
+        *,
+        snowflake_conn_id: str,
+        poll_interval: float,
+        warehouse: str | None = None,
+        database: str | None = None,
+        schema: str | None = None,
+        role: str | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.settings = ConnectionSettings(snowflake_conn_id, warehouse, database, schema, role)
+        self.poll_interval = poll_interval
+
+    def _own_arguments(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        settings = self.settings
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            **self._own_arguments(),
+            "snowflake_conn_id": settings.snowflake_conn_id,
+            "poll_interval": self.poll_interval,
+            "warehouse": settings.warehouse,
+            "database": settings.database,
+            "schema": settings.schema,
+            "role": settings.role,
+        }
+
+
+class BatchJobTrigger(_SnowflakeTrigger):
+    """Waits until a job has ended, then fires once.
+
+    The event's payload is ``{"status": …, "job_name": …}``, the status being Snowflake's; or ``status`` is ``refused``
+    (Snowflake refused the statement), ``lost`` (the job is gone) or ``error`` (Snowflake could not be asked), each
+    with a ``message``.
+
+    :param job_name: ``database.schema.name``.
+    :param query_id: of the statement that submits the job, as long as the job may not exist yet.
+    :param submitted_at: seconds since the epoch; looks come more often soon after it.
+    :param poll_interval: most seconds between two looks.
+    :param cancel_on_kill: cancel the job when a user marks or clears the deferred task.
+    """
+
+    def __init__(
+        self,
+        *,
+        job_name: str,
+        query_id: str | None,
+        submitted_at: float,
+        cancel_on_kill: bool = True,
+        **connection: Any,
+    ) -> None:
+        super().__init__(**connection)
+        self.job_name = job_name
+        self.query_id = query_id
+        self.submitted_at = submitted_at
+        self.cancel_on_kill = cancel_on_kill
+
+    def _own_arguments(self) -> dict[str, Any]:
+        return {
+            "job_name": self.job_name,
+            "query_id": self.query_id,
+            "submitted_at": self.submitted_at,
+            "cancel_on_kill": self.cancel_on_kill,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until the job has ended."""
+        yield TriggerEvent({"job_name": self.job_name, **await self._outcome()})
+
+    async def _outcome(self) -> dict[str, Any]:
+        name = QualifiedName.parse(self.job_name, field="job_name")
+        query_id, last = self.query_id, None
+        async with shared_poller(self.settings) as poller:
+            while True:
+                try:
+                    info = await poller.poll(name, query_id)
+                except JobInputError as error:
+                    return {"status": "refused", "message": str(error)}
+                except JobLostError as error:
+                    return {"status": "lost", "message": str(error)}
+                except Exception as error:
+                    self.log.exception("Snowflake cannot be asked about job %s", self.job_name)
+                    return {"status": "error", "message": f"{type(error).__name__}: {error}"}
+                if info is not None:
+                    query_id = None
+                    if info.status is not last:
+                        self.log.info("Job %s is %s", self.job_name, info.reported_status)
+                    if info.status is JobStatus.UNKNOWN and info.status is not last:
+                        self.log.warning("The status %s is new to this version; waiting on.", info.reported_status)
+                    last = info.status
+                    if info.status.is_terminal:
+                        return {"status": info.reported_status}
+                await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        pause = polling_pause(time.time() - self.submitted_at, self.poll_interval)
+        if pause < self.poll_interval:
+            return pause
+        # Looks at full intervals fall on the same moments in every trigger, so that one statement answers them all.
+        return self.poll_interval - time.time() % self.poll_interval
+
+    async def on_kill(self) -> None:
+        """Cancel the job when a user has ended the deferred task (Airflow 3.3 and later call this)."""
+        if not self.cancel_on_kill:
+            return
+        if await self._task_still_waits():
+            self.log.info("The task still waits for job %s: the trigger has only moved. Not cancelling.", self.job_name)
+            return
+        self.log.info("Cancelling job %s", self.job_name)
+        await asyncio.to_thread(self._kill)
+
+    def _kill(self) -> None:
+        with self.settings.hook() as hook:
+            hook.transient_timeout = 20
+            hook.kill(self.job_name, self.query_id)
+
+    async def _task_still_waits(self) -> bool:
+        """Whether the task is still deferred on this very job.
+
+        A triggerer that stalls loses its triggers to another one and, when it wakes, takes that for a user's action
+        (apache/airflow#73454). The state alone does not tell: after a clear, a new try may wait for a job of its own.
+        """
+        instance = self.task_instance
+        if instance is None:
+            return False
+        from airflow.providers.common.compat.sdk import XCom
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+        from asgiref.sync import sync_to_async
+
+        index = instance.map_index if instance.map_index is not None else -1
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=instance.dag_id,
+            task_ids=[instance.task_id],
+            run_ids=[instance.run_id],
+            map_index=index if index >= 0 else None,
+        )
+        key = instance.task_id if index < 0 else f"{instance.task_id}_{index}"
+        if states.get(instance.run_id, {}).get(key) != "deferred":
+            return False
+        card = await sync_to_async(XCom.get_one)(
+            key=JOB_CARD_KEY,
+            dag_id=instance.dag_id,
+            task_id=instance.task_id,
+            run_id=instance.run_id,
+            map_index=index,
+        )
+        return isinstance(card, dict) and card.get("job_name") == self.job_name
+
+
+class BatchSuccessTrigger(_SnowflakeTrigger):
+    """Waits until a directory on a stage holds ``_SUCCESS``, then fires once.
+
+    The event's payload is ``{"status": "success"}``, or ``{"status": "timeout" | "error", "message": …}``.
+
+    :param stage_location: the job's output directory, ``@database.schema.stage/path/``.
+    :param deadline: seconds since the epoch after which the event is ``timeout``.
+    :param poll_interval: seconds between two looks.
+    """
+
+    def __init__(self, *, stage_location: str, deadline: float, **connection: Any) -> None:
+        super().__init__(**connection)
+        self.stage_location = stage_location
+        self.deadline = deadline
+
+    def _own_arguments(self) -> dict[str, Any]:
+        return {"stage_location": self.stage_location, "deadline": self.deadline}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until ``_SUCCESS`` is there or the deadline has passed."""
+        yield TriggerEvent(await self._outcome())
+
+    async def _outcome(self) -> dict[str, Any]:
+        directory = StagePath.parse(self.stage_location, field="stage_location").directory()
+        async with shared_poller(self.settings) as poller:
+            while True:
+                try:
+                    found = await poller.run(lambda hook: hook.is_complete(directory))
+                except Exception as error:
+                    self.log.exception("Snowflake cannot be asked about %s", directory)
+                    return {"status": "error", "message": f"{type(error).__name__}: {error}"}
+                if found:
+                    return {"status": "success"}
+                remaining = self.deadline - time.time()
+                if remaining <= 0:
+                    return {"status": "timeout", "message": f"{directory} has no {SUCCESS_FILE} yet."}
+                await asyncio.sleep(min(self.poll_interval, max(remaining, 0.1)))

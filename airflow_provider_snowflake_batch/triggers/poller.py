@@ -1,0 +1,166 @@
+"""One session and one statement for all triggers of a triggerer that wait on the same connection.
+
+Triggers ask one after the other; what is asked within a moment is answered by one ``SHOW JOB SERVICES``. The blocking
+driver runs in a thread of the poller's own, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.status import JobInfo
+
+_T = TypeVar("_T")
+
+# Long enough for triggers whose timers fire together to share a statement, short enough to go unnoticed.
+_GATHER_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """Which session a trigger needs; triggers with equal settings share one."""
+
+    snowflake_conn_id: str
+    warehouse: str | None = None
+    database: str | None = None
+    schema: str | None = None
+    role: str | None = None
+
+    def hook(self) -> SnowflakeBatchHook:
+        from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+
+        return SnowflakeBatchHook(
+            self.snowflake_conn_id,
+            warehouse=self.warehouse,
+            database=self.database,
+            schema=self.schema,
+            role=self.role,
+        )
+
+
+@dataclass(slots=True)
+class _Question:
+    query_id: str | None
+    answer: asyncio.Future[JobInfo | None]
+
+
+@dataclass
+class Poller:
+    """Asks Snowflake on behalf of many triggers. Get one from :func:`shared_poller`."""
+
+    settings: ConnectionSettings
+    users: int = 0
+    _questions: dict[QualifiedName, _Question] = field(default_factory=dict)
+    _gathering: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="snowflake-batch-poller")
+        self._hook: SnowflakeBatchHook | None = None
+
+    async def run(self, action: Callable[[SnowflakeBatchHook], _T]) -> _T:
+        """Do something with the shared session, off the event loop."""
+
+        def call() -> _T:
+            if self._hook is None:
+                self._hook = self.settings.hook()
+            return action(self._hook)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    async def poll(self, name: QualifiedName, query_id: str | None = None) -> JobInfo | None:
+        """One look at a job; see :meth:`SnowflakeBatchHook.poll` for what comes back and what is raised."""
+        question = self._questions.get(name)
+        if question is None:
+            question = _Question(query_id, asyncio.get_running_loop().create_future())
+            self._questions[name] = question
+            if self._gathering is None:
+                self._gathering = asyncio.create_task(self._answer())
+        # Another trigger may wait for the same answer: one that is cancelled must not take it away.
+        return await asyncio.shield(question.answer)
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(_GATHER_SECONDS)
+        questions, self._questions, self._gathering = self._questions, {}, None
+        try:
+            answers = await self.run(
+                lambda hook: _look(hook, {name: question.query_id for name, question in questions.items()})
+            )
+        except Exception as error:
+            answers = dict.fromkeys(questions, error)
+        for name, question in questions.items():
+            answer = answers[name]
+            if question.answer.cancelled():
+                continue
+            if isinstance(answer, Exception):
+                question.answer.set_exception(answer)
+                # Nobody may be waiting any more; that is no reason for a warning in the triggerer's log.
+                question.answer.exception()
+            else:
+                question.answer.set_result(answer)
+
+    async def close(self) -> None:
+        def log_out() -> None:
+            if self._hook is not None:
+                self._hook.close()
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, log_out)
+        self._thread.shutdown(wait=False)
+
+
+def _look(
+    hook: SnowflakeBatchHook, jobs: dict[QualifiedName, str | None]
+) -> dict[QualifiedName, JobInfo | Exception | None]:
+    """One statement for each schema that has several jobs; DESCRIBE for lone ones and for those not listed."""
+    answers: dict[QualifiedName, JobInfo | Exception | None] = {}
+    schemas: dict[tuple[str | None, str | None], list[QualifiedName]] = {}
+    for name in jobs:
+        schemas.setdefault((name.database, name.schema), []).append(name)
+    for (database, schema), names in schemas.items():
+        if len(names) > 1:
+            prefix = _common_beginning([name.name for name in names])
+            listed = {
+                QualifiedName.parse(info.name, field="job"): info
+                for info in hook.list_jobs(database, schema, starts_with=prefix or None)
+            }
+            answers |= {name: listed[name] for name in names if name in listed}
+    for name, query_id in jobs.items():
+        if name not in answers:
+            try:
+                answers[name] = hook.poll(name, query_id)
+            except Exception as error:
+                answers[name] = error
+    return answers
+
+
+def _common_beginning(names: list[str]) -> str:
+    # Whatever the first and the last in order share, all others share too.
+    first, last = min(names), max(names)
+    shared = (index for index, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1])
+    return first[: next(shared, min(len(first), len(last)))]
+
+
+_pollers: dict[tuple[asyncio.AbstractEventLoop, ConnectionSettings], Poller] = {}
+
+
+@asynccontextmanager
+async def shared_poller(settings: ConnectionSettings) -> AsyncIterator[Poller]:
+    """This event loop's poller for these settings; it logs out when its last user has left."""
+    key = (asyncio.get_running_loop(), settings)
+    poller = _pollers.setdefault(key, Poller(settings))
+    poller.users += 1
+    try:
+        yield poller
+    finally:
+        poller.users -= 1
+        if poller.users == 0:
+            del _pollers[key]
+            await poller.close()

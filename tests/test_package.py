@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
 import subprocess
+import sys
 import tomllib
-from importlib.metadata import distribution, entry_points
+from collections.abc import Iterator
+from importlib.metadata import distribution, entry_points, packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import pytest
 import airflow_provider_snowflake_batch as package
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = Path(package.__file__).parent
 DISTRIBUTION = "airflow-provider-snowflake-batch"
 
 
@@ -62,14 +66,46 @@ def test_every_module_of_the_provider_info_exists() -> None:
 
 
 def test_the_package_is_typed() -> None:
-    assert (Path(package.__file__).parent / "py.typed").is_file()
+    assert (PACKAGE / "py.typed").is_file()
 
 
 def test_constraints_cover_every_requirement(project: dict[str, Any]) -> None:
-    extras = [item for extra in project["optional-dependencies"].values() for item in extra]
-    names = {re.match(r"[\w.-]+", item)[0].lower() for item in [*project["dependencies"], *extras]} - {DISTRIBUTION}  # type: ignore[index]
+    names = requirements(project, list(project["optional-dependencies"])) - {DISTRIBUTION}
     pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
-    assert {name.replace("_", "-") for name in names} <= pinned
+    assert names <= pinned
+
+
+# What may be installed beside the package itself where a room runs.
+EXTRAS_OF = {"worker": ["registry"], "local": ["local", "registry"]}
+
+
+def requirements(project: dict[str, Any], extras: list[str]) -> set[str]:
+    listed = [*project["dependencies"], *(item for extra in extras for item in project["optional-dependencies"][extra])]
+    return {re.split(r"[\s\[<>=~!;]", item)[0].lower().replace("_", "-") for item in listed}
+
+
+def test_what_the_package_imports_is_declared(project: dict[str, Any]) -> None:
+    providers = packages_distributions()
+    undeclared = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0]
+        declared = requirements(project, EXTRAS_OF.get(room, []))
+        for name in imported_names(path):
+            top = name.split(".")[0]
+            if top in sys.stdlib_module_names or top == PACKAGE.name:
+                continue
+            offered = {distribution.lower().replace("_", "-") for distribution in providers.get(top, ())}
+            if not offered & declared:
+                undeclared.add(f"{path.relative_to(PACKAGE)} imports {name}")
+    assert undeclared == set()
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module)
 
 
 def published_files() -> list[Path]:

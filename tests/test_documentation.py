@@ -1,0 +1,47 @@
+"""The Python of the README and of the documentation runs, and the links between the pages lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(((?!https?:|#|mailto:)[^)#]+)(?:#[^)]*)?\)")
+
+
+def blocks(language: str) -> list[object]:
+    return [
+        pytest.param(match[2], id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, match in enumerate(_BLOCK.finditer(page.read_text(encoding="utf-8")), start=1)
+        if match[1] == language
+    ]
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_runs_as_a_dag_file_would(code: str) -> None:
+    exec(compile(code, "<documentation>", "exec"), {"__name__": "documentation"})
+
+
+@pytest.mark.parametrize("text", blocks("json"))
+def test_json_is_json(text: str) -> None:
+    json.loads(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    links = _LINK.findall(_BLOCK.sub("", page.read_text(encoding="utf-8")))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_names_every_make_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    public = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)) - {"help", "constraints", "clean", "format"}
+    assert {target for target in public if f"`make {target}`" not in readme} == set()
+    assert set(re.findall(r"`make ([a-z-]+)`", readme)) <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))

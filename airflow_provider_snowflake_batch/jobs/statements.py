@@ -6,7 +6,6 @@ https://docs.snowflake.com/en/sql-reference/sql/execute-inference-job-service an
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import Any
@@ -82,11 +81,10 @@ def execute_job(job: ContainerJob) -> str:
         clauses.append(f"EXTERNAL_ACCESS_INTEGRATIONS = ({names})")
     if job.comment is not None:
         clauses.append(f"COMMENT = {literal(job.comment)}")
-    # JSON is YAML, and a JSON text can be kept free of the $$ that would end the literal.
-    specification = json.dumps(job.specification, allow_nan=False)
-    while "$$" in specification:
-        specification = specification.replace("$$", "\\u0024$")
-    clauses.append(f"FROM SPECIFICATION $${specification}$$")
+    specification = yaml.dump(dict(job.specification), Dumper=_QuotingDumper, sort_keys=False, width=2**20)
+    # Every text is double-quoted, so that a $$, which would end the literal, can be escaped.
+    specification = specification.replace("$$", r"$\x24")
+    clauses.append(f"FROM SPECIFICATION $$\n{specification}$$")
     return "\n".join(clauses)
 
 
@@ -218,5 +216,19 @@ def _present(block: Any, *names: str) -> dict[str, Any]:
     return {name: getattr(block, name) for name in names if getattr(block, name) is not None}
 
 
+class _QuotingDumper(yaml.SafeDumper):
+    """Writes every text in double quotes."""
+
+
+_QuotingDumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, '"'))
+
+
 def _yaml(document: Any) -> str:
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20)
+    def dump(allow_unicode: bool) -> str:
+        return yaml.safe_dump(
+            document, sort_keys=False, allow_unicode=allow_unicode, default_flow_style=False, width=2**20
+        )
+
+    text = dump(allow_unicode=True)
+    # YAML 1.1 takes NEL and its like for line breaks, which the library writes as they are: escape those.
+    return text if yaml.safe_load(text) == document else dump(allow_unicode=False)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from snowflake.connector import errors as driver
+
+from airflow_provider_snowflake_batch.jobs.errors import (
+    already_exists,
+    does_not_exist,
+    error_number,
+    is_session_gone,
+    is_transient,
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        driver.OperationalError("connection closed", errno=250002),
+        driver.DatabaseError("could not connect", errno=250001),
+        driver.OperationalError("HTTP 503", errno=290503),
+        driver.InterfaceError("429", errno=290429),
+        driver.ProgrammingError("session no longer exists", errno=390111),
+        driver.DatabaseError("Connection reset by peer"),
+        ConnectionResetError("reset"),
+        TimeoutError("slow"),
+    ],
+)
+def test_transient(error: Exception) -> None:
+    assert is_transient(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        driver.ProgrammingError("does not exist", errno=2003),
+        driver.ProgrammingError("syntax", errno=1003),
+        driver.OperationalError("forbidden", errno=290403),
+        driver.DatabaseError("Incorrect username or password was specified.", errno=390100),
+        driver.ProgrammingError("Invalid spec: connection timeout", errno=395018),
+        ValueError("connection reset"),
+    ],
+)
+def test_permanent(error: Exception) -> None:
+    assert not is_transient(error)
+
+
+def test_numbers() -> None:
+    assert error_number(driver.ProgrammingError("x", errno=2003)) == 2003
+    assert error_number(type("E", (Exception,), {"errno": "002003"})()) == 2003
+    assert error_number(ValueError()) is None
+    assert does_not_exist(driver.ProgrammingError("x", errno=2003))
+    assert already_exists(driver.ProgrammingError("x", errno=2002))
+    assert is_session_gone(driver.ProgrammingError("x", errno=390112))
+    assert not is_session_gone(driver.ProgrammingError("x", errno=2003))

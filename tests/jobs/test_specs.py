@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.specs import (
+    FileEncoding,
+    InferenceEngine,
+    InferenceEngineOptions,
+    InputFormat,
+    InputSpec,
+    JobSpec,
+    OutputSpec,
+    SaveMode,
+)
+
+HANDLING = {"path": {"input_format": InputFormat.FULL_STAGE_PATH, "convert_to": FileEncoding.RAW_BYTES}}
+
+
+def test_the_documented_job_spec() -> None:
+    spec = JobSpec(
+        job_name="my_inference_job", cpu_requests="2", memory_requests="8GiB", max_batch_rows=2048, replicas=2
+    )
+    assert spec.to_dict() == {
+        "job_name": "my_inference_job",
+        "cpu_requests": "2",
+        "memory_requests": "8GiB",
+        "max_batch_rows": 2048,
+        "replicas": 2,
+    }
+
+
+def test_dict_and_object_are_the_same() -> None:
+    assert InputSpec.of({"params": {"t": 0.9}, "column_handling": HANDLING}) == InputSpec({"t": 0.9}, HANDLING)
+    assert OutputSpec.of({"stage_location": "@d.s.st/p/", "mode": "OVERWRITE"}).mode is SaveMode.OVERWRITE
+    assert JobSpec.of(None) == JobSpec()
+    spec = JobSpec(replicas=3)
+    assert JobSpec.of(spec) is spec
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        InputSpec({"temperature": 0.9, "stop": ["a", "b"]}, HANDLING, "store_id"),
+        OutputSpec("@d.s.st/p/", SaveMode.OVERWRITE),
+        JobSpec(replicas=2, force_rebuild=True, gpu_requests=1),
+        InferenceEngineOptions("vllm", ["--max-model-len=4096"]),
+    ],
+)
+def test_to_dict_reads_back_and_specs_travel(spec) -> None:
+    assert type(spec).of(spec.to_dict()) == spec
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert copy.deepcopy(spec) == spec
+    assert hash(copy.deepcopy(spec)) == hash(spec)
+
+
+def test_specs_are_immutable() -> None:
+    spec = InputSpec({"a": 1})
+    with pytest.raises(AttributeError):
+        spec.params = {}
+    with pytest.raises(TypeError):
+        spec.params["a"] = 2
+
+
+def test_members_of_another_librarys_enum_are_understood() -> None:
+    batch = pytest.importorskip("snowflake.ml.model.batch_inference")
+    handling = {
+        "path": {
+            "input_format": batch.InputFormat.FULL_STAGE_PATH,
+            "convert_to": batch.FileEncoding.BASE64,
+        }
+    }
+    assert InputSpec(column_handling=handling).column_handling["path"]["convert_to"] is FileEncoding.BASE64
+    assert OutputSpec("@d.s.st/p/", batch.SaveMode.OVERWRITE).mode is SaveMode.OVERWRITE
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: JobSpec.of({"replica": 2}), r"job_spec: unknown field 'replica'; the fields are job_name"),
+        (lambda: JobSpec.of("2 replicas"), r"job_spec: expected JobSpec\(…\) or a dict"),
+        (lambda: JobSpec(replicas=0), r"job_spec.replicas: expected an integer of 1 or more, got 0"),
+        (lambda: JobSpec(replicas=True), r"job_spec.replicas"),
+        (lambda: JobSpec(max_batch_rows="many"), r"job_spec.max_batch_rows"),
+        (lambda: JobSpec(cpu_requests="2 cores"), r"job_spec.cpu_requests: expected a number of virtual CPUs"),
+        (lambda: JobSpec(cpu_requests="0"), r"job_spec.cpu_requests"),
+        (lambda: JobSpec(memory_requests="lots"), r"job_spec.memory_requests"),
+        (lambda: JobSpec(gpu_requests=0.5), r"job_spec.gpu_requests"),
+        (lambda: JobSpec(job_name="a b"), r"job_spec.job_name"),
+        (lambda: JobSpec(job_name='"a"'), r"job_spec.job_name: .*quoted names are not supported"),
+        (lambda: JobSpec(job_name="a", job_name_prefix="b"), r"exclude each other"),
+        (lambda: JobSpec(warehouse="w; DROP"), r"job_spec.warehouse"),
+        (lambda: JobSpec(force_rebuild="maybe"), r"job_spec.force_rebuild"),
+        (lambda: OutputSpec.of({}), r"output_spec: the field stage_location is missing"),
+        (lambda: OutputSpec("s3://b/x"), r"output_spec.stage_location"),
+        (lambda: OutputSpec("@s/x", "append"), r"output_spec.mode: 'append' is not one of ERROR, OVERWRITE"),
+        (lambda: InputSpec(params=[1]), r"input_spec.params"),
+        (lambda: InputSpec(params={"a": object()}), r"input_spec.params: every value must be JSON"),
+        (lambda: InputSpec(params={"a": float("nan")}), r"input_spec.params: every value must be JSON"),
+        (lambda: InputSpec(column_handling={"p": {"convert_to": "base64"}}), r"needs exactly input_format and"),
+        (
+            lambda: InputSpec(column_handling={"p": {"input_format": "full_stage_path", "convert_to": "hex"}}),
+            r"'hex' is not one of RAW_BYTES, BASE64, BASE64_DATA_URL",
+        ),
+        (lambda: InferenceEngineOptions("tensorrt"), r"inference_engine_options.engine: 'tensorrt' is not one of"),
+        (lambda: InferenceEngineOptions("vllm", ["max-model-len=1"]), r"must begin with '--'"),
+        (lambda: InferenceEngineOptions("vllm", "--a"), r"expected a list"),
+    ],
+)
+def test_bad_input_is_one_clear_error(make, message: str) -> None:
+    with pytest.raises(InvalidJobError, match=message):
+        make()
+
+
+def test_templates_pass_until_they_are_rendered() -> None:
+    assert OutputSpec("{{ params.where }}").stage_location == "{{ params.where }}"
+    assert JobSpec(replicas="{{ params.n }}").replicas == "{{ params.n }}"
+    assert JobSpec.of({"replicas": "4"}).replicas == 4
+    assert JobSpec.of({"force_rebuild": "False"}).force_rebuild is False
+
+
+def test_engine_by_any_spelling() -> None:
+    for spelling in ("vllm", "VLLM", InferenceEngine.VLLM):
+        assert InferenceEngineOptions(spelling).engine is InferenceEngine.VLLM

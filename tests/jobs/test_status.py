@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_snowflake_batch.jobs.status import (
+    ContainerInfo,
+    JobInfo,
+    JobStatus,
+    describe_containers,
+    polling_pause,
+)
+
+
+@pytest.mark.parametrize("status", ["DONE", "FAILED", "CANCELLED", "INTERNAL_ERROR", "DELETED"])
+def test_terminal(status: str) -> None:
+    assert JobStatus(status).is_terminal
+
+
+@pytest.mark.parametrize("status", ["PENDING", "RUNNING", "CANCELLING", "SUSPENDED", "DELETING", "SOMETHING_NEW"])
+def test_not_terminal(status: str) -> None:
+    assert not JobStatus(status).is_terminal
+
+
+def test_a_status_never_seen_before_is_unknown_and_kept_as_written() -> None:
+    info = JobInfo.from_row(
+        {"name": "J", "database_name": "D", "schema_name": "S", "status": "HIBERNATING", "new_column": 1}
+    )
+    assert (info.status, info.reported_status, info.name) == (JobStatus.UNKNOWN, "HIBERNATING", "D.S.J")
+
+
+def test_rows_are_read_by_name() -> None:
+    created = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    info = JobInfo.from_row(
+        {"NAME": "J", "DATABASE_NAME": "D", "SCHEMA_NAME": "S", "STATUS": "done", "TARGET_INSTANCES": "2",
+         "COMPUTE_POOL": "P", "CREATED_ON": created, "UPDATED_ON": None}
+    )  # fmt: skip
+    assert info == JobInfo("D.S.J", JobStatus.DONE, "done", "P", 2, "2026-11-22T10:00:00+00:00", None)
+
+
+def test_failed_containers_come_first() -> None:
+    containers = [
+        ContainerInfo(0, "main", "DONE", "Completed successfully", 0),
+        ContainerInfo(1, "main", "FAILED", "User application error, check container logs", 1),
+    ]
+    assert describe_containers(containers) == (
+        "replica 1 main: User application error, check container logs, exit code 1; "
+        "replica 0 main: Completed successfully"
+    )
+
+
+def test_container_rows_may_be_half_empty() -> None:
+    row = {"instance_id": None, "container_name": "main", "status": "PENDING", "message": None, "last_exit_code": None}
+    assert ContainerInfo.from_row(row) == ContainerInfo(None, "main", "PENDING", "")
+
+
+def test_looks_are_frequent_at_first_and_bounded_later() -> None:
+    assert polling_pause(0, 10) == 0.5
+    assert polling_pause(30, 10) == 3
+    assert polling_pause(3600, 10) == 10
+    assert polling_pause(0, 0.1) == 0.1

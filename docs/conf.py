@@ -9,6 +9,7 @@ import tempfile
 
 # Importing Airflow creates its home; a documentation build leaves none behind in the user's.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 from airflow_provider_snowflake_batch import __version__  # noqa: E402

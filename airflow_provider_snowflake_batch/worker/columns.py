@@ -1,0 +1,57 @@
+"""Which input column is meant by a name.
+
+A name is matched exactly, then without regard to case, because Snowflake upper-cases unquoted names. Two columns that
+differ only in case and match equally are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.job import FileEncoding, Job
+from airflow_provider_snowflake_batch.worker.models.signature import Signature
+
+
+def match_column(wanted: str, columns: Sequence[str], what: str) -> str:
+    """The input column for a name: exact, else without regard to case (quotes around an identifier do not count).
+
+    :raises Refused: there is none, or more than one.
+    """
+    if wanted in columns:
+        return wanted
+    plain = wanted[1:-1].replace('""', '"') if wanted.startswith('"') and wanted.endswith('"') else wanted
+    if plain in columns:
+        return plain
+    matching = [column for column in columns if column.upper() == plain.upper()]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise Refused(f"{what} {wanted!r} matches more than one input column: {', '.join(matching)}")
+    raise Refused(f"{what} {wanted!r} is not among the input columns: {', '.join(columns)}")
+
+
+def handled_columns(job: Job, columns: Sequence[str]) -> dict[str, FileEncoding]:
+    """The input columns whose files are loaded, by their own spelling.
+
+    :raises Refused: ``column_handling`` names a column that the input lacks.
+    """
+    return {
+        match_column(name, columns, "column_handling column"): encoding
+        for name, encoding in job.input.column_handling.items()
+    }
+
+
+def check_columns(job: Job, schema: pa.Schema, signature: Signature | None) -> None:
+    """Refuse an input that the model cannot be called with, before the model is loaded.
+
+    :raises Refused: a column is missing, is ambiguous, or holds no text where it should hold paths.
+    """
+    for column in handled_columns(job, schema.names):
+        kind = schema.field(column).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+            raise Refused(f"column_handling column {column!r} holds {kind}, not full stage paths")
+    for feature in signature.inputs if signature else ():
+        match_column(feature.name, schema.names, "model input")

@@ -1,0 +1,172 @@
+"""Input columns become what the model is called with.
+
+**Types** follow the signature, as the inference functions that ``snowflake-ml-python`` generates do, with two
+differences that change no value: a numeric column without nulls, and any floating column (null is NaN), is a plain
+numpy column rather than a pandas extension array. Integer and boolean columns with nulls, and strings, are pandas'
+nullable types. Columns of one numeric type together are one contiguous block, rows together, and the DataFrame is a
+view of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_snowflake_batch.worker.columns import match_column
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.models.base import DataForm
+from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
+
+_NULLABLE: dict[pa.DataType, Any] = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+
+
+class InputConverter:
+    """Turns a batch of input columns into the argument of the model.
+
+    :param columns: the input's columns.
+    :param signature: what the model takes, or None for all columns as they are.
+    """
+
+    def __init__(self, columns: Sequence[str], signature: Signature | None, form: DataForm) -> None:
+        self._form = form
+        self._features: list[tuple[str, Feature]] | None = None
+        self._block_type: pa.DataType | None = None
+        if signature is not None:
+            pairs = [(match_column(one.name, columns, "model input"), one) for one in signature.inputs]
+            self._features = pairs
+            kinds = {one.arrow_type() for _, one in pairs if one.scalar}
+            if len(kinds) == 1 and all(one.scalar for _, one in pairs):
+                (kind,) = kinds
+                self._block_type = kind if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None
+
+    def __call__(self, table: pa.Table) -> Any:
+        """The model's argument for these rows.
+
+        :raises DataError: a value cannot be had in the type that the signature states.
+        """
+        if self._form == "arrow":
+            if self._features is None:
+                return table
+            arrays = [_typed(table.column(column), one, column) for column, one in self._features]
+            return pa.table(arrays, names=[one.name for _, one in self._features])
+        if self._features is None:
+            return _natural_frame(table)
+        if self._block_type is not None:
+            frame = self._block(table, self._block_type)
+            if frame is not None:
+                return frame
+        return pd.DataFrame(
+            {one.name: _series(table.column(column), one, column) for column, one in self._features}, copy=False
+        )
+
+    def _block(self, table: pa.Table, kind: pa.DataType) -> pd.DataFrame | None:
+        assert self._features is not None
+        arrays = [_typed(table.column(column), one, column) for column, one in self._features]
+        if not pa.types.is_floating(kind) and any(array.null_count for array in arrays):
+            return None
+        return block_frame(arrays, [one.name for _, one in self._features], kind.to_pandas_dtype())
+
+
+def block_frame(arrays: Sequence[pa.ChunkedArray], names: Sequence[str], dtype: Any) -> pd.DataFrame:
+    """A DataFrame that is a view of one block in which the values of a row lie together."""
+    rows = len(arrays[0]) if arrays else 0
+    block = np.empty((rows, len(arrays)), dtype=dtype)
+    for number, array in enumerate(arrays):
+        start = 0
+        for chunk in array.chunks:
+            block[start : start + len(chunk), number] = chunk.to_numpy(zero_copy_only=False)
+            start += len(chunk)
+    return pd.DataFrame(block, columns=list(names), copy=False)
+
+
+def _natural_frame(table: pa.Table) -> pd.DataFrame:
+    kinds = set(table.schema.types)
+    if len(kinds) == 1 and table.num_columns > 1:
+        (kind,) = kinds
+        floating = pa.types.is_floating(kind)
+        if floating or (pa.types.is_integer(kind) and not any(column.null_count for column in table.columns)):
+            return block_frame(table.columns, table.column_names, kind.to_pandas_dtype())
+    plain = pa.table([_without_decimals(column) for column in table.columns], names=table.column_names)
+    with_nulls = {column.type for column in plain.columns if column.null_count and column.type in _NULLABLE}
+    return plain.to_pandas(
+        types_mapper=lambda kind: _NULLABLE[kind] if kind in with_nulls else None,
+        split_blocks=True,
+        date_as_object=False,
+    )
+
+
+def _without_decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Snowflake unloads NUMBER as decimal; models compute with whole and floating-point numbers."""
+    if not pa.types.is_decimal(column.type):
+        return column
+    return pc.cast(column, pa.float64() if column.type.scale or column.type.precision > 18 else pa.int64())
+
+
+def _typed(column: pa.ChunkedArray, feature: Feature, name: str) -> pa.ChunkedArray:
+    """The column in the Arrow type of the signature."""
+    kind = feature.arrow_type()
+    if column.type == kind:
+        return column
+    if not feature.scalar and (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        # Snowflake unloads ARRAY, OBJECT and VARIANT as JSON text.
+        try:
+            values = [None if text is None else json.loads(text) for text in column.to_pylist()]
+            return pa.chunked_array([pa.array(values, type=kind)])
+        except (ValueError, TypeError, pa.ArrowException) as error:
+            raise DataError(f"input column {name!r} is not JSON of the signature's type {kind}: {error}") from None
+    try:
+        if pa.types.is_decimal(column.type) and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            return pc.cast(pc.cast(column, pa.float64()), kind) if pa.types.is_floating(kind) else pc.cast(column, kind)
+        if pa.types.is_floating(kind) and not pa.types.is_string(column.type):
+            return pc.cast(column, kind, safe=False)
+        return pc.cast(column, kind)
+    except pa.ArrowException as error:
+        raise DataError(f"input column {name!r} ({column.type}) cannot be read as {feature.dtype}: {error}") from None
+
+
+def _series(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
+    if feature.dtype == "OBJECT" or not feature.scalar:
+        return _objects(column, feature, name)
+    array = _typed(column, feature, name)
+    kind = array.type
+    if pa.types.is_string(kind):
+        return pd.Series(array.to_numpy(), dtype=pd.StringDtype() if feature.nullable else object)
+    if pa.types.is_binary(kind):
+        return pd.Series(array.to_numpy(), dtype=object)
+    if kind in _NULLABLE and array.null_count:
+        return array.to_pandas(types_mapper=_NULLABLE.get)
+    return pd.Series(array.to_numpy(), copy=False)
+
+
+def _objects(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
+    """Lists and objects as Python's own, as Snowflake hands ARRAY and OBJECT to a Python function."""
+    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    values: list[Any]
+    if feature.dtype == "OBJECT" and text:
+        try:
+            values = [None if item is None else json.loads(item) for item in column.to_pylist()]
+        except ValueError as error:
+            raise DataError(f"input column {name!r} is not JSON: {error}") from None
+    elif feature.dtype == "OBJECT":
+        values = column.to_pylist()
+    else:
+        values = _typed(column, feature, name).to_pylist()
+    series = np.empty(len(values), dtype=object)
+    series[:] = values
+    return pd.Series(series, dtype=object)

@@ -1,0 +1,3 @@
+"""Who runs the tasks."""
+
+from __future__ import annotations

@@ -1,0 +1,100 @@
+"""How many processes, and how many threads in each.
+
+BLAS, OpenMP and tree libraries start a thread for each core unless told otherwise; with several processes they then
+fight for the same cores. The limits are environment variables because most libraries read them only once, when they
+are loaded, so they are set before the first such import.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
+_CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
+
+
+def cores() -> int:
+    """Cores that this process may use: its affinity, and the container's limit where there is one."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _CGROUP_CPU.read_text().split()
+        if quota != "max":
+            count = min(count, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass
+    return max(1, count)
+
+
+def gpus() -> int:
+    """NVIDIA devices that this process sees."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+    try:
+        return len([name for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdecimal()])
+    except OSError:
+        return 0
+
+
+def free_memory() -> int:
+    """Bytes that can still be had, of the machine or of the container, whichever is less."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    free = os.sysconf("SC_AVPHYS_PAGES") * page
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                free = int(line.split()[1]) * 1024
+        limit = _CGROUP_MEMORY.read_text().strip()
+        if limit != "max":
+            used = int((_CGROUP_MEMORY.parent / "memory.current").read_text())
+            free = min(free, max(int(limit) - used, 0))
+    except (OSError, ValueError, IndexError):
+        pass
+    return free
+
+
+def process_count(asked: int | None, tasks: int) -> int:
+    """Model processes for a number of tasks: as asked, else one for each GPU, else one for each core."""
+    wanted = asked or gpus() or cores()
+    return max(1, min(wanted, tasks))
+
+
+def threads_per_process(processes: int) -> int:
+    """Threads that numeric libraries may use in each process so that all together fill the cores."""
+    return max(1, cores() // processes)
+
+
+def limit_threads(count: int) -> None:
+    """Set the limit for libraries loaded from now on, unless the environment states one."""
+    for name in THREAD_VARIABLES:
+        os.environ.setdefault(name, str(count))
+    if count == 1:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def thread_count() -> int:
+    """Threads of this process, native ones included."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        # Unknown counts as several: nothing is forked then.
+        return 2
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0

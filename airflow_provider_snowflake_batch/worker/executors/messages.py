@@ -1,0 +1,125 @@
+"""What the coordinator and its model processes say to each other, over a local socket."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.job import Job
+from airflow_provider_snowflake_batch.worker.output import TaskRecord
+from airflow_provider_snowflake_batch.worker.plan import Task
+
+
+@dataclass(frozen=True)
+class Hello:
+    """First word of a process: which one it is."""
+
+    worker: int
+    pid: int
+
+
+@dataclass(frozen=True)
+class Load:
+    """Load the model.
+
+    :param threads: most threads that numeric libraries may start in one process.
+    :param fork: whether further processes may be forked from this one.
+    """
+
+    job: Job
+    schema: pa.Schema
+    fingerprint: str
+    threads: int
+    fork: bool
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The model is in memory.
+
+    :param seconds: time it took.
+    :param resident: memory of the process in bytes.
+    :param forkable: whether the process may be forked: it has one thread only.
+    """
+
+    seconds: float
+    resident: int
+    forkable: bool
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Fork a process that works as the given worker."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class Exited:
+    """A forked process ended. :param status: exit code, or minus the signal."""
+
+    worker: int
+    status: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """Work on assignments from now on."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A task to do.
+
+    :param schema: the schema that the parts written so far share; this part is written no narrower.
+    """
+
+    task: Task
+    schema: pa.Schema | None = None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End after the batch at hand."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A task is written and recorded."""
+
+    record: TaskRecord
+
+
+@dataclass(frozen=True)
+class Widened:
+    """A task must be done again with a wider schema."""
+
+    task: Task
+    schema: pa.Schema
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows predicted since the last such message."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The batch cannot go on. :param kind: name of the error class in `errors`."""
+
+    kind: str
+    message: str
+    details: str
+
+
+def connect(address: Path) -> Connection:
+    """Connect to the coordinator."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(address))
+        return Connection(client.detach())

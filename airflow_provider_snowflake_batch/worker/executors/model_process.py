@@ -1,0 +1,229 @@
+"""A model process: loads the model, then works, or forks workers that do.
+
+Loading once and forking makes further processes cost milliseconds and share the model's memory. Only a process with a
+single thread can be forked safely, so one that has more after loading (a CUDA context, a native thread pool) is not:
+every worker then loads the model itself.
+
+It ends when the coordinator does: the kernel is asked to kill it, and its connection is watched.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from airflow_provider_snowflake_batch.worker.errors import ModelError, WorkerError
+from airflow_provider_snowflake_batch.worker.executors import limits, messages
+
+_PR_SET_PDEATHSIG = 1
+_REAP_SECONDS = 0.1
+
+
+def main(address: Path, worker: int, parent: int) -> None:
+    """Serve the coordinator at ``address`` as the given worker until it is done with us."""
+    _die_with_parent(parent)
+    # The coordinator decides when we stop: a signal to the whole process group reaches it as well. A handler is set
+    # rather than SIG_IGN, which programs that the model starts would inherit.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    faulthandler.enable()
+    connection = messages.connect(address)
+    connection.send(messages.Hello(worker, os.getpid()))
+    order = connection.recv()
+    assert isinstance(order, messages.Load)
+    load = order
+    limits.limit_threads(load.threads)
+    process = _Process(connection, address, load)
+    try:
+        process.load_model()
+        process.serve()
+    except (EOFError, ConnectionError):
+        os._exit(1)
+
+
+def _die_with_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+class _Process:
+    def __init__(self, connection: Connection[Any, Any], address: Path, load: messages.Load) -> None:
+        self._connection = connection
+        self._address = address
+        self._load = load
+        self._sending = threading.Lock()
+        self._model: Any = None
+        self._children: dict[int, int] = {}
+
+    def _send(self, message: Any) -> None:
+        with self._sending:
+            self._connection.send(message)
+
+    def load_model(self) -> None:
+        """Load the model, or report why it cannot be; then the process is of no more use."""
+        from airflow_provider_snowflake_batch.worker import models
+
+        begun = time.monotonic()
+        try:
+            self._model = models.load_model(self._load.job)
+        except WorkerError as error:
+            self._give_up(error)
+        except BaseException as error:
+            from airflow_provider_snowflake_batch.worker.pipeline import own_traceback
+
+            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            self._give_up(ModelError(f"{text} (while loading the model)", own_traceback(error)))
+        # The pipeline's own libraries are loaded before forking as well.
+        from airflow_provider_snowflake_batch.worker import pipeline  # noqa: F401
+
+        forkable = self._load.fork and limits.thread_count() == 1
+        self._send(messages.Loaded(time.monotonic() - begun, limits.resident_bytes(), forkable))
+
+    def _give_up(self, error: WorkerError) -> None:
+        _flush()
+        self._send(messages.Failed(type(error).__name__, error.message, error.details))
+        os._exit(1)
+
+    def serve(self) -> None:
+        """Obey the coordinator: fork workers, or become one."""
+        while True:
+            self._reap()
+            if not self._connection.poll(_REAP_SECONDS if self._children else None):
+                continue
+            order = self._connection.recv()
+            if isinstance(order, messages.Fork):
+                self._fork(order.worker)
+            elif isinstance(order, messages.Work):
+                self._work()
+            elif isinstance(order, messages.Stop):
+                while self._children:
+                    self._reap()
+                    time.sleep(_REAP_SECONDS)
+                os._exit(0)
+
+    def _reap(self) -> None:
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            worker = self._children.pop(pid, None)
+            if worker is not None:
+                self._send(messages.Exited(worker, os.waitstatus_to_exitcode(status)))
+
+    def _fork(self, worker: int) -> None:
+        _flush()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            self._children[pid] = worker
+            return
+        try:
+            _die_with_parent(parent)
+            self._connection.close()
+            self._children = {}
+            _reseed()
+            self._sending = threading.Lock()
+            self._connection = messages.connect(self._address)
+            self._send(messages.Hello(worker, os.getpid()))
+            self._work()
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+
+    def _work(self) -> None:
+        """Run the pipeline until told to stop, then end the process."""
+        from airflow_provider_snowflake_batch.worker.columns import handled_columns
+        from airflow_provider_snowflake_batch.worker.convert import InputConverter
+        from airflow_provider_snowflake_batch.worker.files import StageFiles
+        from airflow_provider_snowflake_batch.worker.output import OutputDirectory
+        from airflow_provider_snowflake_batch.worker.parts import TaskPart
+        from airflow_provider_snowflake_batch.worker.pipeline import Assignment, Pipeline
+        from airflow_provider_snowflake_batch.worker.plan import file_path
+        from airflow_provider_snowflake_batch.worker.reader import TaskReader
+
+        job, schema = self._load.job, self._load.schema
+        tasks: SimpleQueue[Assignment | None] = SimpleQueue()
+        directory = OutputDirectory(job.output.path, self._load.fingerprint)
+        pipeline = Pipeline(
+            self._model,
+            TaskReader(
+                lambda name: file_path(job.input.path, name),
+                schema,
+                job.max_batch_rows,
+                handled_columns(job, schema.names),
+                StageFiles(job.stages),
+                use_threads=self._load.threads > 1,
+            ),
+            InputConverter(schema.names, self._model.signature, self._model.form),
+            lambda assignment: TaskPart(directory, assignment.task, assignment.schema),
+            tasks,
+            _ConnectionReporter(self._send),
+        )
+        threading.Thread(target=self._receive, args=(pipeline, tasks), name="orders", daemon=True).start()
+        pipeline.run()
+        _flush()
+        os._exit(0)
+
+    def _receive(self, pipeline: Any, tasks: SimpleQueue[Any]) -> None:
+        try:
+            while True:
+                order = self._connection.recv()
+                if isinstance(order, messages.Stop):
+                    pipeline.stop()
+                else:
+                    tasks.put(order)
+        except (EOFError, OSError):
+            # The coordinator is gone; whatever is being written has no record and will be done again.
+            os._exit(1)
+
+
+class _ConnectionReporter:
+    def __init__(self, send: Any) -> None:
+        self._send = send
+
+    def done(self, record: Any) -> None:
+        self._send(messages.Finished(record))
+
+    def widened(self, task: Any, schema: Any) -> None:
+        self._send(messages.Widened(task, schema))
+
+    def rows(self, count: int) -> None:
+        if count:
+            self._send(messages.Rows(count))
+
+    def failed(self, error: WorkerError) -> None:
+        _flush()
+        self._send(messages.Failed(type(error).__name__, error.message, error.details))
+
+
+def _reseed() -> None:
+    """Forked processes would otherwise draw the same random numbers."""
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

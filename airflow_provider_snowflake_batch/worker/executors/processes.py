@@ -1,0 +1,333 @@
+"""Model processes on one machine, taking tasks from one queue.
+
+A process that dies is replaced and its tasks are done again. A task that its process dies on more than
+``MOST_DEATHS`` times is named as the cause and ends the batch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker import errors, schemas
+from airflow_provider_snowflake_batch.worker.executors import limits, messages
+from airflow_provider_snowflake_batch.worker.job import Job
+from airflow_provider_snowflake_batch.worker.output import TaskRecord
+from airflow_provider_snowflake_batch.worker.plan import Task
+from airflow_provider_snowflake_batch.worker.progress import Progress
+
+MOST_DEATHS = 2
+# The next task is with the process before the current one is done, so that its rows are read meanwhile.
+TASKS_AT_HAND = 2
+STOP_SECONDS = 8.0
+WAIT_SECONDS = 0.25
+# A process may take what is left of the memory after the first, but not all of it: rows need some.
+MEMORY_SHARE = 0.7
+# Unix socket paths are limited to about 107 bytes.
+_LONGEST_SOCKET_PATH = 100
+
+
+@dataclass
+class Worker:
+    """One model process as the coordinator sees it."""
+
+    number: int
+    pid: int | None = None
+    popen: subprocess.Popen[bytes] | None = None
+    connection: Connection[Any, Any] | None = None
+    exit_status: int | None = None
+    working: bool = False
+    stopping: bool = False
+    assigned: deque[Task] = field(default_factory=deque)
+
+
+class ProcessPool:
+    """Starts model processes and gives them tasks.
+
+    The first process is started by the constructor, so that it gets ready while the input is planned.
+    """
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-"))
+        if len(str(self._folder)) > _LONGEST_SOCKET_PATH - 8:
+            shutil.rmtree(self._folder)
+            self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-", dir="/tmp"))
+        self._address = self._folder / "socket"
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._server.bind(str(self._address))
+        self._server.listen(64)
+        self._workers: dict[int, Worker] = {}
+        self._numbers = 0
+        self._first = self._start()
+        self._load: messages.Load | None = None
+        self._forkable = False
+        self._wanted = 0
+        self._queue: deque[Task] = deque()
+        self._deaths: dict[int, int] = {}
+        self._schema: pa.Schema | None = None
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers - 1
+
+    def _start(self) -> Worker:
+        number = self._number()
+        module = "airflow_provider_snowflake_batch.worker.executors.model_process"
+        arguments = [sys.executable, "-m", module, str(self._address), str(number), str(os.getpid())]
+        environment = dict(os.environ)
+        # The package is found by the child wherever it was found by us.
+        package_root = str(Path(__file__).resolve().parents[3])
+        paths = [package_root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+        environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+        worker = Worker(number, popen=subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment))
+        worker.pid = worker.popen.pid if worker.popen else None
+        self._workers[number] = worker
+        return worker
+
+    def run(
+        self,
+        job: Job,
+        schema: pa.Schema,
+        fingerprint: str,
+        tasks: Iterable[Task],
+        known_schema: pa.Schema | None,
+        progress: Progress,
+        done: Callable[[TaskRecord], None],
+    ) -> None:
+        """Do the tasks.
+
+        :param known_schema: the schema of parts that an earlier attempt wrote.
+        :param done: told of each task when it is recorded.
+        :raises WorkerError: what ended the batch early.
+        """
+        # Large tasks first: what is left at the end is small, and the processes finish together.
+        self._queue = deque(sorted(tasks, key=lambda task: (-task.bytes, task.index)))
+        self._schema = known_schema
+        self._wanted = limits.process_count(job.num_workers, len(self._queue))
+        threads = limits.threads_per_process(self._wanted)
+        self._load = messages.Load(job, schema, fingerprint, threads, fork=self._wanted > 1)
+        progress.phase("loading")
+        while self._queue or any(worker.assigned for worker in self._workers.values()):
+            for ready in wait([self._server, *self._connections()], WAIT_SECONDS):
+                if ready is self._server:
+                    self._accept()
+                else:
+                    self._receive(next(w for w in self._workers.values() if w.connection is ready), progress, done)
+            self._bury()
+            progress.workers = sum(worker.working for worker in self._workers.values())
+            progress.tick()
+        self.stop()
+
+    def _connections(self) -> list[Connection[Any, Any]]:
+        return [worker.connection for worker in self._workers.values() if worker.connection is not None]
+
+    def _accept(self) -> None:
+        client, _ = self._server.accept()
+        connection: Connection[Any, Any] = Connection(client.detach())
+        hello = connection.recv()
+        worker = self._workers.get(hello.worker)
+        if worker is None:
+            connection.close()
+            return
+        worker.connection, worker.pid = connection, hello.pid
+        if worker.popen is not None:
+            connection.send(self._load)
+        else:
+            worker.working = True
+            self._assign(worker)
+
+    def _receive(self, worker: Worker, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
+        assert worker.connection is not None
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.connection.close()
+            worker.connection = None
+            return
+        if isinstance(message, messages.Finished):
+            worker.assigned.popleft()
+            record = message.record
+            self._join_schema(record.arrow_schema())
+            progress.tasks_done += 1
+            done(record)
+            self._assign(worker)
+        elif isinstance(message, messages.Rows):
+            progress.rows(message.count)
+        elif isinstance(message, messages.Loaded):
+            self._loaded(worker, message)
+            progress.phase("running")
+        elif isinstance(message, messages.Widened):
+            worker.assigned.popleft()
+            self._join_schema(message.schema)
+            progress.rows(-message.task.rows)
+            self._queue.appendleft(message.task)
+            self._assign(worker)
+        elif isinstance(message, messages.Exited):
+            if message.worker in self._workers:
+                self._workers[message.worker].exit_status = message.status
+        elif isinstance(message, messages.Failed):
+            raise errors.BY_NAME[message.kind](message.message, message.details)
+
+    def _join_schema(self, schema: pa.Schema) -> None:
+        self._schema = schema if self._schema is None else schemas.join(self._schema, schema)
+
+    def _loaded(self, worker: Worker, message: messages.Loaded) -> None:
+        assert self._load is not None
+        self._forkable = message.forkable
+        if message.forkable:
+            while self._busy() < self._wanted:
+                self._fork(worker)
+            return
+        if worker.connection is not None:
+            worker.connection.send(messages.Work())
+        worker.working = True
+        self._assign(worker)
+        if self._load.job.num_workers is None and message.resident:
+            fitting = 1 + int(limits.free_memory() * MEMORY_SHARE / message.resident)
+            self._wanted = min(self._wanted, fitting)
+        while self._busy() < self._wanted:
+            self._start()
+
+    def _busy(self) -> int:
+        """Workers there are or will be; the process that others are forked from does not work itself."""
+        return len(self._workers) - (1 if self._forkable else 0)
+
+    def _fork(self, mother: Worker) -> None:
+        if mother.connection is not None:
+            number = self._number()
+            self._workers[number] = Worker(number)
+            mother.connection.send(messages.Fork(number))
+
+    def _assign(self, worker: Worker) -> None:
+        while worker.working and worker.connection is not None and self._queue:
+            # Near the end, tasks in advance would keep one process busy while others have none.
+            at_hand = TASKS_AT_HAND if len(self._queue) >= self._wanted else 1
+            if len(worker.assigned) >= at_hand:
+                return
+            task = self._queue.popleft()
+            worker.assigned.append(task)
+            try:
+                worker.connection.send(messages.Assignment(task, self._schema))
+            except OSError:
+                return
+
+    def _bury(self) -> None:
+        """Look for processes that ended, give their tasks back, start others in their place."""
+        for worker in list(self._workers.values()):
+            if worker.popen is not None:
+                status = worker.popen.poll()
+                if status is None or (worker.connection is not None and worker.connection.poll()):
+                    continue
+                worker.exit_status = status
+            elif worker.exit_status is None or (worker.connection is not None and worker.connection.poll()):
+                continue
+            self._died(worker)
+
+    def _died(self, worker: Worker) -> None:
+        assert worker.exit_status is not None
+        del self._workers[worker.number]
+        if worker.connection is not None:
+            worker.connection.close()
+        how = describe_exit(worker.exit_status)
+        mother = worker.popen is not None and not worker.working
+        if mother and not self._forkable:
+            raise errors.ModelProcessDied(f"the model process (pid {worker.pid}) {how} while loading the model")
+        if worker.assigned:
+            task = worker.assigned[0]
+            self._deaths[task.index] = self._deaths.get(task.index, 0) + 1
+            if self._deaths[task.index] > MOST_DEATHS:
+                raise errors.ModelProcessDied(
+                    f"a model process {how} each of the {self._deaths[task.index]} times it worked on {where(task)}"
+                )
+            _note(f"model process {worker.number} (pid {worker.pid}) {how}; its work is done again by another")
+        self._queue.extendleft(reversed(worker.assigned))
+        worker.assigned.clear()
+        if mother:
+            # Its forked workers end with it; each is buried in turn.
+            self._forkable = False
+            for other in self._workers.values():
+                if other.popen is None and other.exit_status is None:
+                    other.exit_status = -signal.SIGKILL
+            self._start()
+        elif self._forkable:
+            self._fork(next(one for one in self._workers.values() if one.popen is not None))
+        else:
+            self._start()
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Ask all processes to end after the batch at hand; kill what has not ended after some seconds."""
+        deadline = time.monotonic() + seconds
+        for worker in self._workers.values():
+            if worker.connection is not None:
+                try:
+                    worker.connection.send(messages.Stop())
+                except OSError:
+                    continue
+        while self._workers and time.monotonic() < deadline:
+            for connection in wait(self._connections(), 0.05):
+                worker = next(one for one in self._workers.values() if one.connection is connection)
+                try:
+                    message = worker.connection.recv() if worker.connection else None
+                    if isinstance(message, messages.Exited):
+                        self._workers.pop(message.worker, None)
+                except (EOFError, OSError):
+                    worker.connection = None
+            for worker in list(self._workers.values()):
+                if (worker.popen is not None and worker.popen.poll() is not None) or worker.connection is None:
+                    del self._workers[worker.number]
+        self.kill()
+
+    def kill(self) -> None:
+        """End all processes now, and wait until they are gone, so that nothing is printed after this."""
+        for worker in self._workers.values():
+            for pid in [worker.pid] if worker.pid is not None else []:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+        for worker in self._workers.values():
+            if worker.popen is not None:
+                worker.popen.wait()
+            if worker.connection is not None:
+                worker.connection.close()
+        self._workers.clear()
+        self._server.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def describe_exit(status: int) -> str:
+    """How a process ended, in words."""
+    if status >= 0:
+        return f"ended with exit code {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    hint = " (out of memory?)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
+
+
+def where(task: Task) -> str:
+    """The rows of a task, in words."""
+    first = task.ranges[0]
+    more = f" and of {len(task.ranges) - 1} more row groups" if len(task.ranges) > 1 else ""
+    return f"rows {first.first_row}–{first.first_row + first.rows - 1} of file {first.path}{more}"
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

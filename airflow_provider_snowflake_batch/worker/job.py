@@ -1,0 +1,291 @@
+"""`JOB.json`: what it may contain, and what is refused.
+
+The vocabulary is that of the inference job specification
+(https://docs.snowflake.com/en/sql-reference/sql/execute-inference-job-service).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_snowflake_batch.worker.errors import Refused
+
+JOB_VERSION = 1
+DEFAULT_PATTERN = r".*\.parquet$"
+
+
+class FileEncoding(str, Enum):
+    """The form in which a file's content reaches the model."""
+
+    RAW_BYTES = "raw_bytes"
+    BASE64 = "base64"
+    BASE64_DATA_URL = "base64_data_url"
+
+
+class SaveMode(str, Enum):
+    """What happens to an output directory that is not empty."""
+
+    ERROR = "error"
+    OVERWRITE = "overwrite"
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """The rows: Parquet files below a directory, or a single one.
+
+    :param pattern: regular expression for the whole path below ``path``, with ``/`` as separator.
+    :param params: keyword arguments of the model's function.
+    :param column_handling: columns of full stage paths, and the form in which the model wants the files' content.
+    """
+
+    path: Path
+    pattern: str = DEFAULT_PATTERN
+    params: Mapping[str, Any] = field(default_factory=dict)
+    column_handling: Mapping[str, FileEncoding] = field(default_factory=dict)
+    partition_column: str | None = None
+
+
+@dataclass(frozen=True)
+class OutputDirectory:
+    """The job's own directory."""
+
+    path: Path
+    mode: SaveMode
+
+
+@dataclass(frozen=True)
+class RegistryModel:
+    """A directory as ``snowflake-ml-python`` packs it: the one that holds ``model.yaml``."""
+
+    path: Path
+    function: str
+
+
+@dataclass(frozen=True)
+class PythonModel:
+    """A class ``module:Class``, made with ``init`` as keyword arguments."""
+
+    target: str
+    function: str
+    init: Mapping[str, Any] = field(default_factory=dict)
+    python_path: tuple[Path, ...] = ()
+
+
+ModelSource = RegistryModel | PythonModel
+
+
+@dataclass(frozen=True)
+class Replica:
+    """This process's share: the tasks whose number modulo ``count`` is ``index``."""
+
+    index: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One batch.
+
+    :param num_workers: model processes, or None to let the worker choose.
+    :param max_batch_rows: rows in one call of the model, or None to let the worker choose.
+    :param stages: fully qualified stage name to the folder where that stage is mounted.
+    """
+
+    name: str
+    input: InputFiles
+    output: OutputDirectory
+    model: ModelSource
+    num_workers: int | None = None
+    max_batch_rows: int | None = None
+    stages: Mapping[str, Path] = field(default_factory=dict)
+
+
+class _Fields:
+    """One JSON object being read: every field must be known, and be of the type it is read as."""
+
+    def __init__(self, value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            raise Refused(f"JOB.json: {where or 'the document'} must be an object, not {_kind(value)}")
+        self._value: dict[str, Any] = value
+        self._where = where
+        self._seen: set[str] = set()
+
+    def at(self, name: str) -> str:
+        return f"{self._where}.{name}" if self._where else name
+
+    def get(self, name: str, kind: type[Any], default: Any = None, *, required: bool = False) -> Any:
+        self._seen.add(name)
+        value = self._value.get(name)
+        if value is None:
+            if required:
+                raise Refused(f"JOB.json: {self.at(name)} is missing")
+            return default
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise Refused(f"JOB.json: {self.at(name)} must be {_NAMES[kind]}, not {_kind(value)}")
+        if kind is str and not value:
+            raise Refused(f"JOB.json: {self.at(name)} is empty")
+        return value
+
+    def count(self, name: str) -> int | None:
+        value = self.get(name, int)
+        if value is not None and value < 1:
+            raise Refused(f"JOB.json: {self.at(name)} must be at least 1, not {value}")
+        return value  # type: ignore[no-any-return]
+
+    def done(self) -> None:
+        unknown = sorted(set(self._value) - self._seen)
+        if unknown:
+            known = ", ".join(sorted(self._seen))
+            raise Refused(f"JOB.json: unknown field {self.at(unknown[0])!r}; known here: {known}")
+
+
+_NAMES: dict[type[Any], str] = {str: "a string", int: "a whole number", dict: "an object", list: "a list"}
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    return _NAMES.get(type(value), type(value).__name__)
+
+
+def read_job(path: Path) -> Job:
+    """Read and check a job file; relative paths in it are relative to its folder.
+
+    :raises Refused: the file cannot be read, or any field is unknown, missing or malformed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"cannot read the job file {path}: {error.strerror or error}") from None
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise Refused(f"{path} is not JSON: {error}") from None
+    return parse_job(document, path.resolve().parent)
+
+
+def parse_job(document: Any, folder: Path) -> Job:
+    """Check a parsed job document.
+
+    :param folder: where relative paths start.
+    :raises Refused: any field is unknown, missing or malformed.
+    """
+    top = _Fields(document, "")
+    version = top.get("version", int, required=True)
+    if version != JOB_VERSION:
+        raise Refused(f"JOB.json: version {version} is not supported; this worker reads version {JOB_VERSION}")
+    inference = _Fields(top.get("inference", dict, {}), "inference")
+    stages = top.get("stages", dict, {})
+    for name, mount in stages.items():
+        if not isinstance(mount, str) or not mount:
+            raise Refused(f"JOB.json: stages.{name} must be the folder where the stage is mounted")
+    job = Job(
+        name=top.get("job_name", str, required=True),
+        input=_input(_Fields(top.get("input", dict, required=True), "input"), folder),
+        output=_output(_Fields(top.get("output", dict, required=True), "output"), folder),
+        model=_model(_Fields(top.get("model", dict, required=True), "model"), folder),
+        num_workers=inference.count("num_workers"),
+        max_batch_rows=inference.count("max_batch_rows"),
+        stages={name.lstrip("@"): folder / mount for name, mount in stages.items()},
+    )
+    inference.done()
+    top.done()
+    _check_apart(job)
+    return job
+
+
+def _input(fields: _Fields, folder: Path) -> InputFiles:
+    pattern = fields.get("pattern", str, DEFAULT_PATTERN)
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise Refused(f"JOB.json: input.pattern {pattern!r} is not a regular expression: {error}") from None
+    result = InputFiles(
+        path=folder / fields.get("path", str, required=True),
+        pattern=pattern,
+        params=fields.get("params", dict, {}),
+        column_handling=_column_handling(fields.get("column_handling", dict, {})),
+        partition_column=fields.get("partition_column", str),
+    )
+    fields.done()
+    return result
+
+
+def _column_handling(columns: dict[str, Any]) -> dict[str, FileEncoding]:
+    handling: dict[str, FileEncoding] = {}
+    for column, value in columns.items():
+        fields = _Fields(value, f"input.column_handling.{column}")
+        input_format = fields.get("input_format", str, "full_stage_path")
+        if input_format.lower() != "full_stage_path":
+            raise Refused(f"JOB.json: {fields.at('input_format')} {input_format!r} is not full_stage_path")
+        convert_to = fields.get("convert_to", str, required=True)
+        try:
+            handling[column] = FileEncoding(convert_to.lower())
+        except ValueError:
+            known = ", ".join(encoding.value for encoding in FileEncoding)
+            raise Refused(f"JOB.json: {fields.at('convert_to')} {convert_to!r} is not one of {known}") from None
+        fields.done()
+    return handling
+
+
+def _output(fields: _Fields, folder: Path) -> OutputDirectory:
+    mode = fields.get("mode", str, SaveMode.ERROR.value)
+    try:
+        save_mode = SaveMode(mode.lower())
+    except ValueError:
+        raise Refused(f"JOB.json: output.mode {mode!r} is not one of error, overwrite") from None
+    result = OutputDirectory(path=folder / fields.get("path", str, required=True), mode=save_mode)
+    fields.done()
+    return result
+
+
+def _model(fields: _Fields, folder: Path) -> ModelSource:
+    kind = fields.get("kind", str, required=True)
+    function = fields.get("function", str, "predict")
+    model: ModelSource
+    if kind == "registry":
+        model = RegistryModel(path=folder / fields.get("path", str, required=True), function=function)
+    elif kind == "python":
+        target = fields.get("target", str, required=True)
+        if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", target):
+            raise Refused(f"JOB.json: model.target {target!r} is not of the form package.module:Class")
+        paths = fields.get("python_path", list, [])
+        if not all(isinstance(entry, str) for entry in paths):
+            raise Refused("JOB.json: model.python_path must be a list of directories")
+        model = PythonModel(
+            target=target,
+            function=function,
+            init=fields.get("init", dict, {}),
+            python_path=tuple(folder / entry for entry in paths),
+        )
+    else:
+        raise Refused(f"JOB.json: model.kind {kind!r} is not supported; supported: registry, python")
+    fields.done()
+    return model
+
+
+def _check_apart(job: Job) -> None:
+    source, target = job.input.path.resolve(), job.output.path.resolve()
+    if source == target or target in source.parents or source in target.parents:
+        raise Refused(f"the input {source} and the output {target} must not lie inside each other")
+
+
+def replica_from_environment() -> Replica:
+    """This replica's place, from the variables that Snowpark Container Services sets for jobs with replicas.
+
+    :raises Refused: the variables do not name a place.
+    """
+    index = os.environ.get("SNOWFLAKE_JOB_INDEX") or "0"
+    count = os.environ.get("SNOWFLAKE_JOBS_COUNT") or "1"
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise Refused(f"SNOWFLAKE_JOB_INDEX={index} of SNOWFLAKE_JOBS_COUNT={count} is not a replica's place")
+    return Replica(int(index), int(count))

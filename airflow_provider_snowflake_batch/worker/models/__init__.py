@@ -1,0 +1,35 @@
+"""How a model is described, loaded and called: one module for each kind of model."""
+
+from __future__ import annotations
+
+from airflow_provider_snowflake_batch.worker.job import Job, RegistryModel
+from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
+
+
+def describe_model(job: Job) -> Description:
+    """What is known of the job's model without loading it.
+
+    :raises Refused: the model does not exist, has no such function, or does not take the job's parameters.
+    """
+    if isinstance(job.model, RegistryModel):
+        from airflow_provider_snowflake_batch.worker.models import registry
+
+        return registry.describe(job.model, job.input)
+    from airflow_provider_snowflake_batch.worker.models import python
+
+    return python.describe(job.model)
+
+
+def load_model(job: Job) -> LoadedModel:
+    """Load the job's model into this process.
+
+    :raises Refused: it does not exist, or does not take the job's parameters.
+    :raises Exception: whatever the model's own code raises.
+    """
+    if isinstance(job.model, RegistryModel):
+        from airflow_provider_snowflake_batch.worker.models import registry
+
+        return registry.load(job.model, job.input)
+    from airflow_provider_snowflake_batch.worker.models import python
+
+    return python.load(job.model, job.input)

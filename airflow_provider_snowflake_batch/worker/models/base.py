@@ -1,0 +1,49 @@
+"""What every kind of model gives to the pipeline."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from airflow_provider_snowflake_batch.worker.models.signature import Signature
+
+DataForm = Literal["pandas", "arrow"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a model before it is loaded.
+
+    :param signature: inputs, outputs and parameters, or None where the kind of model has none.
+    :param identity: changes when the model does; a finished task counts only for the model that did it.
+    """
+
+    identity: str
+    signature: Signature | None = None
+
+
+@dataclass
+class LoadedModel:
+    """A model in memory, ready to be called.
+
+    :param call: takes the rows and returns the predictions, in any of the forms that `results` understands.
+    :param form: in which form the rows are given.
+    """
+
+    call: Callable[[Any], Any]
+    form: DataForm = "pandas"
+    signature: Signature | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """A call with the rows only; a coroutine function is run to its end."""
+    if inspect.iscoroutinefunction(function):
+        import asyncio
+
+        return lambda rows: asyncio.run(function(rows, **params))
+    if params:
+        return lambda rows: function(rows, **params)
+    return function

@@ -1,0 +1,84 @@
+"""Any Python class: ``module:Class``, constructed once, its function called with a batch of rows.
+
+The class is made with ``init`` as keyword arguments. Its function takes the rows as first argument, a pandas DataFrame
+unless the class sets ``input_format = "arrow"`` (then a ``pyarrow.Table``), and the job's params as keyword arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.job import InputFiles, PythonModel
+from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, bind
+
+
+def describe(model: PythonModel) -> Description:
+    """The target, its arguments and the source files beside it.
+
+    :raises Refused: a directory of ``python_path`` does not exist.
+    """
+    digest = hashlib.sha256(json.dumps([model.target, model.function, dict(model.init)], sort_keys=True).encode())
+    for folder in model.python_path:
+        if not folder.is_dir():
+            raise Refused(f"model.python_path: {folder} is not a directory")
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            digest.update(path.read_bytes())
+    return Description(identity=f"python:{digest.hexdigest()}")
+
+
+def load(model: PythonModel, input_files: InputFiles) -> LoadedModel:
+    """Import the module and make the class.
+
+    :raises Refused: there is no such class or function, or the function does not take the job's params.
+    """
+    for folder in reversed(model.python_path):
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    module_name, _, qualified_name = model.target.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise
+        raise Refused(f"model.target: there is no module {error.name!r}") from None
+    for name in qualified_name.split("."):
+        if not hasattr(found, name):
+            raise Refused(f"model.target: module {module_name!r} has no {qualified_name!r}")
+        found = getattr(found, name)
+    instance = found(**model.init)
+    function = getattr(instance, model.function, None)
+    if not callable(function):
+        raise Refused(f"{model.target} has no function {model.function!r}")
+    _check_params(function, model, input_files.params)
+    form = getattr(instance, "input_format", "pandas")
+    if form not in ("pandas", "arrow"):
+        raise Refused(f"{model.target}.input_format is {form!r}; supported: pandas, arrow")
+    data_form: DataForm = form
+    return LoadedModel(call=bind(function, input_files.params), form=data_form, params=input_files.params)
+
+
+def _check_params(function: Callable[..., Any], model: PythonModel, params: Mapping[str, Any]) -> None:
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return
+    kinds = inspect.Parameter
+    known = {item.name for item in parameters if item.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)}
+    if any(item.kind is kinds.VAR_KEYWORD for item in parameters):
+        return
+    unknown = sorted(set(params) - known)
+    if unknown:
+        hint = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+        raise Refused(f"{model.target}.{model.function} has no parameter {unknown[0]!r}; {hint}")
+    needed = [item.name for item in parameters if item.name in known and item.default is kinds.empty]
+    missing = [name for name in needed if name not in params]
+    if missing:
+        raise Refused(f"{model.target}.{model.function} needs the parameter {missing[0]!r}")

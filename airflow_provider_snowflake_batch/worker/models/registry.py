@@ -1,0 +1,144 @@
+"""Models as the Snowflake Model Registry keeps them: a directory written by ``snowflake-ml-python``.
+
+``Registry.log_model`` packs ``model/model.yaml`` with the signatures, and the model's own files beside it; the same
+package reads it back. Its description is read here without that package, so that a wrong job is refused at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.job import InputFiles, RegistryModel
+from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, bind
+from airflow_provider_snowflake_batch.worker.models.signature import Signature, parse_signature, resolve_params
+
+METADATA_FILE = "model.yaml"
+_HASHED_FILE_BYTES = 1024 * 1024
+
+
+def packed_directory(path: Path) -> Path:
+    """Where ``model.yaml`` is: the directory itself, or ``model`` in it as ``log_model`` lays it out.
+
+    :raises Refused: it is in neither.
+    """
+    for candidate in (path, path / "model"):
+        if (candidate / METADATA_FILE).is_file():
+            return candidate
+    raise Refused(f"{path} is not a packed model: it holds no {METADATA_FILE}")
+
+
+def _metadata(directory: Path) -> Mapping[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        value = yaml.load((directory / METADATA_FILE).read_bytes(), Loader=loader)
+    except (OSError, yaml.YAMLError) as error:
+        raise Refused(f"cannot read {directory / METADATA_FILE}: {error}") from None
+    if not isinstance(value, dict) or not isinstance(value.get("signatures"), dict):
+        raise Refused(f"{directory / METADATA_FILE} does not state the model's signatures")
+    return value
+
+
+def _function(metadata: Mapping[str, Any], name: str) -> str:
+    # SQL folds method names to upper case; the packed model knows the Python spelling.
+    functions = list(metadata["signatures"])
+    for same in (lambda a: a == name, lambda a: a.upper() == name.upper()):
+        matching = [function for function in functions if same(function)]
+        if len(matching) == 1:
+            return str(matching[0])
+    raise Refused(f"the model has no function {name!r}; it has {', '.join(sorted(functions))}")
+
+
+def _signature(model: RegistryModel, input_files: InputFiles) -> tuple[Path, str, Signature]:
+    directory = packed_directory(model.path)
+    metadata = _metadata(directory)
+    function = _function(metadata, model.function)
+    properties = (metadata.get("function_properties") or {}).get(function) or {}
+    if properties.get("PARTITIONED") and not input_files.partition_column:
+        raise Refused(f"the model's function {function!r} works on partitions: input.partition_column is needed")
+    return directory, function, parse_signature(metadata["signatures"][function])
+
+
+def describe(model: RegistryModel, input_files: InputFiles) -> Description:
+    """What the packed directory states.
+
+    :raises Refused: it is no packed model, has no such function, or the parameters do not fit its signature.
+    """
+    directory, function, signature = _signature(model, input_files)
+    resolve_params(signature.params, input_files.params)
+    return Description(identity=f"registry:{function}:{_content_hash(directory)}", signature=signature)
+
+
+def _content_hash(directory: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            size = path.stat().st_size
+            digest.update(f"{path.relative_to(directory).as_posix()}\0{size}\0".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(_HASHED_FILE_BYTES))
+    return digest.hexdigest()
+
+
+def load(model: RegistryModel, input_files: InputFiles) -> LoadedModel:
+    """Load the model with its own packager, as Snowflake's generated inference functions do.
+
+    :raises Refused: as `describe`.
+    """
+    directory, function, signature = _signature(model, input_files)
+    params = resolve_params(signature.params, input_files.params)
+    _import_light()
+    packager_module = importlib.import_module("snowflake.ml.model._packager.model_packager")
+    packager = packager_module.ModelPackager(str(directory))
+    packager.load(as_custom_model=True)
+    return LoadedModel(call=bind(getattr(packager.model, function), params), signature=signature, params=params)
+
+
+def _import_light() -> None:
+    """Put a package in place of ``snowflake.ml.model`` that runs its ``__init__`` only when something asks for it.
+
+    That file imports the whole client (sessions, feature store, registry operations): most of the time it takes to
+    start a small job, and nothing of it is needed to load a model. Names that only the real ``__init__`` defines are
+    still found: the first access runs it.
+    """
+    name = "snowflake.ml.model"
+    if name in sys.modules:
+        return
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        raise Refused("snowflake-ml-python is not installed here, so a registry model cannot be loaded")
+    module = _LazyPackage(name)
+    module.__spec__ = spec
+    module.__loader__ = spec.loader
+    module.__file__ = spec.origin
+    module.__path__ = list(spec.submodule_search_locations or [])
+    module.__package__ = name
+    sys.modules[name] = module
+    parent = importlib.import_module("snowflake.ml")
+    parent.model = module  # type: ignore[attr-defined]
+
+
+class _LazyPackage(types.ModuleType):
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        submodule = f"{self.__name__}.{attribute}"
+        if importlib.util.find_spec(submodule) is not None:
+            return importlib.import_module(submodule)
+        if not self.__dict__.get("_executed"):
+            self.__dict__["_executed"] = True
+            assert self.__spec__ is not None and self.__spec__.loader is not None
+            self.__spec__.loader.exec_module(self)
+        try:
+            return self.__dict__[attribute]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {attribute!r}") from None

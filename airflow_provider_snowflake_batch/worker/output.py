@@ -1,0 +1,404 @@
+"""The job's directory: part files, task records, manifest, ``_SUCCESS``.
+
+::
+
+    part-<plan>-<task>.parquet       rows of one task
+    _tasks/<plan>-<task>.json        the record that makes the part count, written after it
+    _manifest.json                   every part with rows, bytes and checksum
+    _SUCCESS                         empty; written last
+
+``<plan>`` is the beginning of a fingerprint over the input files and the model, so that a later attempt of the same
+batch finds its own work and nothing else. Every file is written once, from beginning to end; nothing relies on append,
+rename or on seeing at once what another replica wrote, because stage volumes promise none of these
+(https://docs.snowflake.com/en/developer-guide/snowpark-container-services/snowflake-stage-volume).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused
+from airflow_provider_snowflake_batch.worker.job import SaveMode
+
+SUCCESS = "_SUCCESS"
+MANIFEST = "_manifest.json"
+TASKS = "_tasks"
+FAILURES = "_failures"
+MANIFEST_VERSION = 1
+
+# Snowflake's own temporary directory may lie beside the results; it is no content of ours or anybody's.
+RESERVED = "_snowflake_temporary"
+
+ROW_GROUP_ROWS = 131_072
+ROW_GROUP_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """One data file, as the manifest lists it.
+
+    :param bytes: size of the file.
+    :param checksum: ``sha256:`` and the hexadecimal digest of the file.
+    """
+
+    name: str
+    rows: int
+    bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """What is known of a finished task.
+
+    :param seconds: time from the first row read to the part written.
+    :param schema: the part's Arrow schema, serialized and hexadecimal.
+    :param warnings: remarks for the manifest.
+    """
+
+    task: int
+    fingerprint: str
+    part: PartFile
+    seconds: float
+    schema: str
+    warnings: tuple[str, ...] = ()
+
+    def arrow_schema(self) -> pa.Schema:
+        return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self.schema)))
+
+
+def encode_schema(schema: pa.Schema) -> str:
+    """An Arrow schema as text."""
+    return bytes(schema.serialize()).hex()
+
+
+class ChecksumFile:
+    """A binary file written from beginning to end, with the digest of what was written.
+
+    :param path: an existing file of that name is replaced, not written into: a process of an earlier attempt that is
+        just dying may still hold it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        self._file: IO[bytes] = path.open("wb", buffering=0)
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        size = len(view)
+        self._digest.update(view)
+        while view:
+            written = self._file.write(view)
+            view = view[written:]
+        self.bytes += size
+        return size
+
+    def flush(self) -> None:
+        pass
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        return self.bytes
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    @property
+    def checksum(self) -> str:
+        return f"sha256:{self._digest.hexdigest()}"
+
+
+class PartWriter:
+    """Writes one part file in row groups of a readable size.
+
+    :param path: where the part goes.
+    :param schema: of every table that is given.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path = path
+        self._file = ChecksumFile(path)
+        self._schema = schema
+        self._pending: list[pa.Table] = []
+        self._pending_rows = self._pending_bytes = 0
+        self.rows = 0
+        # Floating-point columns have too many different values for a dictionary to pay.
+        dictionary = [one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_binary(one.type)]
+        self._writer = pq.ParquetWriter(
+            pa.PythonFile(self._file, mode="w"), schema, compression="snappy", use_dictionary=dictionary or False
+        )
+
+    def write(self, table: pa.Table) -> None:
+        self._pending.append(table)
+        self._pending_rows += table.num_rows
+        self._pending_bytes += table.nbytes
+        if self._pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            table = pa.concat_tables(self._pending)
+            self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+            self.rows += table.num_rows
+
+    def close(self) -> PartFile:
+        """Finish the file.
+
+        :return: the part, as records and manifest name it.
+        """
+        self._flush()
+        self._writer.close()
+        self._file.close()
+        return PartFile(self._path.name, self.rows, self._file.bytes, self._file.checksum)
+
+    def abandon(self) -> None:
+        """Leave the file as it is, unfinished; without a record it does not count."""
+        self._pending = []
+        self._file.close()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file at once and make it durable."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the finished directory holds.
+
+    :param seconds: wall time of the attempt that finished the batch.
+    :param quarantined_rows: rows set aside as bad.
+    """
+
+    job_name: str
+    fingerprint: str
+    input_fingerprint: str
+    rows: int
+    files: list[PartFile]
+    schema: pa.Schema
+    seconds: float
+    warnings: list[str] = field(default_factory=list)
+    quarantined_rows: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "version": MANIFEST_VERSION,
+                "job_name": self.job_name,
+                "rows": self.rows,
+                "files": [asdict(part) for part in self.files],
+                "schema": [
+                    {"name": one.name, "type": str(one.type), "nullable": one.nullable} for one in self.schema
+                ],
+                "seconds": round(self.seconds, 3),
+                "fingerprint": self.fingerprint,
+                "input_fingerprint": self.input_fingerprint,
+                "quarantined_rows": self.quarantined_rows,
+                "warnings": self.warnings,
+            },
+            indent=1,
+        )
+
+
+class OutputDirectory:
+    """The job's directory, seen by one batch.
+
+    :param path: the directory; made when it does not exist.
+    :param fingerprint: of the batch: its input, model and parameters.
+    """
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.path = path
+        self.fingerprint = fingerprint
+        self.tag = fingerprint[:12]
+
+    def part_name(self, task: int, revision: int = 0) -> str:
+        suffix = f".r{revision}" if revision else ""
+        return f"part-{self.tag}-{task:06d}{suffix}.parquet"
+
+    def part_path(self, task: int, revision: int = 0) -> Path:
+        return self.path / self.part_name(task, revision)
+
+    def prepare(self, mode: SaveMode, *, first: bool, alone: bool) -> bool:
+        """Make the directory ready for this batch.
+
+        :param first: this replica is the one that clears and finishes.
+        :param alone: the batch has no other replica.
+        :return: whether the batch is complete already, by this very plan: then there is nothing to do.
+        :raises Refused: mode ERROR and the directory holds anything but this batch's own records.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        names = sorted(entry.name for entry in self.path.iterdir() if entry.name != RESERVED)
+        complete = SUCCESS in names and self._manifest_fingerprint() == self.fingerprint
+        if complete and (mode is SaveMode.ERROR or not alone):
+            return True
+        foreign = [name for name in names if not self._is_ours(name)]
+        if foreign and mode is SaveMode.ERROR:
+            shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
+            raise Refused(f"the output directory {self.path} is not empty and mode is error: it holds {shown}")
+        if first:
+            self._remove(SUCCESS)
+            self._remove(MANIFEST)
+            for name in names if complete else foreign:
+                self._remove(name)
+            self._remove_foreign_records(everything=complete)
+        (self.path / TASKS).mkdir(exist_ok=True)
+        return False
+
+    def _manifest_fingerprint(self) -> str | None:
+        try:
+            value = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return value.get("fingerprint") if isinstance(value, dict) else None
+
+    def _is_ours(self, name: str) -> bool:
+        if name.startswith(f"part-{self.tag}-"):
+            return True
+        if name in (TASKS, FAILURES):
+            folder = self.path / name
+            return folder.is_dir() and all(entry.name.startswith(f"{self.tag}-") for entry in folder.iterdir())
+        if name not in (MANIFEST, SUCCESS):
+            return False
+        # A manifest that cannot be read, without _SUCCESS, is one that was cut off while it was written.
+        stated = self._manifest_fingerprint()
+        return stated == self.fingerprint or (stated is None and not (self.path / SUCCESS).exists())
+
+    def _remove_foreign_records(self, *, everything: bool) -> None:
+        for folder in (TASKS, FAILURES):
+            for entry in self._entries(folder):
+                if everything or not entry.name.startswith(f"{self.tag}-"):
+                    entry.unlink(missing_ok=True)
+
+    def _entries(self, folder: str) -> list[Path]:
+        try:
+            return sorted((self.path / folder).iterdir())
+        except FileNotFoundError:
+            return []
+
+    def _remove(self, name: str) -> None:
+        path = self.path / name
+        if path.is_dir() and not path.is_symlink():
+            if name in (TASKS, FAILURES):
+                return
+            for folder, folders, names in os.walk(path, topdown=False):
+                for one in names:
+                    (Path(folder) / one).unlink(missing_ok=True)
+                for one in folders:
+                    below = Path(folder) / one
+                    below.unlink() if below.is_symlink() else below.rmdir()
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+
+    def _record_path(self, task: int, revision: int) -> Path:
+        suffix = f".r{revision}" if revision else ""
+        return self.path / TASKS / f"{self.tag}-{task:06d}{suffix}.json"
+
+    def write_record(self, record: TaskRecord, revision: int = 0) -> None:
+        """Make a task count as done. Its part must be complete by now."""
+        path = self._record_path(record.task, revision)
+        path.unlink(missing_ok=True)
+        write_text(path, json.dumps(asdict(record)))
+
+    def read_records(self, known: Mapping[int, TaskRecord] | None = None) -> dict[int, TaskRecord]:
+        """The finished tasks of this batch; a record cut off in writing does not count, nor one without its part.
+
+        :param known: records read before, which are not read again.
+        """
+        found = dict(known or {})
+        for entry in self._entries(TASKS):
+            stem, _, ending = entry.name.partition(".")
+            tag, _, number = stem.rpartition("-")
+            if tag != self.tag or not number.isdecimal() or not entry.name.endswith(".json"):
+                continue
+            task = int(number)
+            if task in found and ending == "json":
+                continue
+            record = self._read_record(entry)
+            if record is not None and record.task == task:
+                found[task] = record
+        return found
+
+    def _read_record(self, path: Path) -> TaskRecord | None:
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            value["part"] = PartFile(**value["part"])
+            value["warnings"] = tuple(value["warnings"])
+            record = TaskRecord(**value)
+            size = (self.path / record.part.name).stat().st_size
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        if record.fingerprint != self.fingerprint or size != record.part.bytes:
+            return None
+        return record
+
+    def write_failure(self, replica: int, message: str) -> None:
+        """Leave word for the replica that finishes the batch that this one cannot do its share."""
+        (self.path / FAILURES).mkdir(parents=True, exist_ok=True)
+        write_text(self.path / FAILURES / f"{self.tag}-{replica}.json", json.dumps({"message": message}))
+
+    def clear_failure(self, replica: int) -> None:
+        (self.path / FAILURES / f"{self.tag}-{replica}.json").unlink(missing_ok=True)
+
+    def read_failures(self) -> dict[str, tuple[float, str]]:
+        """Words left by replicas: file name to time of writing and message."""
+        found = {}
+        for entry in self._entries(FAILURES):
+            try:
+                message = json.loads(entry.read_text(encoding="utf-8"))["message"]
+                found[entry.name] = (entry.stat().st_mtime, str(message))
+            except (OSError, ValueError, TypeError, KeyError):
+                continue
+        return found
+
+    def finish(self, manifest: Manifest) -> None:
+        """Write the manifest, then ``_SUCCESS``; parts that the manifest does not list are removed before.
+
+        :raises OutputError: a listed part is missing or has another size.
+        """
+        listed = {part.name for part in manifest.files}
+        for part in manifest.files:
+            try:
+                size = (self.path / part.name).stat().st_size
+            except OSError as error:
+                raise OutputError(f"part {part.name} cannot be found: {error.strerror}") from None
+            if size != part.bytes:
+                raise OutputError(f"part {part.name} has {size} bytes where {part.bytes} were written")
+        for entry in self.path.iterdir():
+            if entry.name.endswith(".parquet") and entry.name not in listed:
+                entry.unlink()
+        for path, text in ((self.path / MANIFEST, manifest.to_json()), (self.path / SUCCESS, "")):
+            path.unlink(missing_ok=True)
+            write_text(path, text)
+
+
+def total_rows(parts: Iterable[PartFile]) -> int:
+    return sum(part.rows for part in parts)

@@ -1,0 +1,96 @@
+"""The part file of one task while it is being written.
+
+Without a signature the types of the outputs are known only from what the model returns. The first tables are held back
+until there is enough of them to choose a schema; a later batch that does not fit it, which is rare, sends the task
+back to be done again with the wider one.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker import schemas
+from airflow_provider_snowflake_batch.worker.output import OutputDirectory, PartWriter, TaskRecord, encode_schema
+from airflow_provider_snowflake_batch.worker.plan import Task
+
+HELD_BACK_BYTES = 64 * 1024 * 1024
+
+
+class SchemaWidened(Exception):
+    """A batch does not fit the schema that the part was begun with."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        super().__init__("the output schema became wider")
+        self.schema = schema
+
+
+class TaskPart:
+    """Collects a task's rows, writes its part, then its record.
+
+    :param schema: the schema of parts written before, if any.
+    :param columns: the input columns.
+    """
+
+    def __init__(self, directory: OutputDirectory, task: Task, schema: pa.Schema | None) -> None:
+        self.task = task
+        self._directory = directory
+        self._schema = schema
+        self._held: list[pa.Table] = []
+        self._held_bytes = 0
+        self._writer: PartWriter | None = None
+        self._begun = time.monotonic()
+        self._warnings: dict[str, None] = {}
+
+    def write(self, inputs: pa.Table, outputs: pa.Table) -> None:
+        """Add the rows of one batch.
+
+        :raises SchemaWidened: the batch does not fit what is written already.
+        :raises DataError: its types do not go together with those of earlier batches at all.
+        """
+        for name in schemas.replaced_inputs(inputs.column_names, outputs.column_names):
+            self._warnings[f"input column {name!r} is replaced by the model's output of that name"] = None
+        table = schemas.output_table(inputs, outputs)
+        schema = table.schema if self._schema is None else schemas.join(self._schema, table.schema)
+        if self._writer is None:
+            self._schema = schema
+            self._held.append(table)
+            self._held_bytes += table.nbytes
+            if self._held_bytes >= HELD_BACK_BYTES:
+                self._begin()
+        elif not schema.equals(self._schema):
+            raise SchemaWidened(schema)
+        else:
+            self._writer.write(schemas.fit(table, schema))
+
+    def _begin(self) -> PartWriter:
+        assert self._schema is not None
+        writer = PartWriter(self._directory.part_path(self.task.index), self._schema)
+        self._writer = writer
+        held, self._held, self._held_bytes = self._held, [], 0
+        for table in held:
+            writer.write(schemas.fit(table, self._schema))
+        return writer
+
+    def close(self) -> TaskRecord:
+        """Finish the part, then record the task."""
+        writer = self._writer or self._begin()
+        part = writer.close()
+        assert self._schema is not None
+        record = TaskRecord(
+            task=self.task.index,
+            fingerprint=self._directory.fingerprint,
+            part=part,
+            seconds=round(time.monotonic() - self._begun, 3),
+            schema=encode_schema(self._schema),
+            warnings=tuple(self._warnings),
+        )
+        self._directory.write_record(record)
+        return record
+
+    def abandon(self) -> None:
+        """Give the task up; what is written of it does not count."""
+        self._held = []
+        if self._writer is not None:
+            self._writer.abandon()

@@ -1,0 +1,269 @@
+"""One model process at work: reading, converting, predicting and writing at the same time.
+
+Three threads with two queues between them. The queues are bounded by bytes, not by batches, so memory does not depend
+on the size of the input. The model is called in the main thread, where most libraries expect to be called.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, Generic, Protocol, TypeVar
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker import results, schemas
+from airflow_provider_snowflake_batch.worker.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError, WorkerError
+from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
+from airflow_provider_snowflake_batch.worker.output import TaskRecord
+from airflow_provider_snowflake_batch.worker.parts import SchemaWidened, TaskPart
+from airflow_provider_snowflake_batch.worker.plan import Task
+from airflow_provider_snowflake_batch.worker.reader import RowBatch, TaskReader
+
+READ_AHEAD_BYTES = 64 * 1024 * 1024
+WRITE_BEHIND_BYTES = 64 * 1024 * 1024
+PROGRESS_SECONDS = 0.5
+
+Item = TypeVar("Item")
+
+
+class ByteQueue(Generic[Item]):
+    """A queue for one producer and one consumer that is full when it holds more than some bytes.
+
+    :param limit: bytes; a single larger item passes when the queue is empty.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._items: deque[tuple[Item, int]] = deque()
+        self._bytes = 0
+        self._changed = threading.Condition()
+
+    def put(self, item: Item, size: int = 0) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._items or self._bytes + size <= self._limit)
+            self._items.append((item, size))
+            self._bytes += size
+            self._changed.notify_all()
+
+    def get(self) -> Item:
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._items))
+            item, size = self._items.popleft()
+            self._bytes -= size
+            self._changed.notify_all()
+            return item
+
+
+@dataclass
+class Ready:
+    """A batch on its way to the model."""
+
+    rows: RowBatch
+    argument: Any
+
+
+@dataclass
+class Predicted:
+    """A batch on its way to the part file."""
+
+    rows: RowBatch
+    returned: list[tuple[pa.Table, Any]]
+
+
+@dataclass(frozen=True)
+class TaskStart:
+    assignment: Assignment
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    pass
+
+
+class Stopped:
+    """No more work, or a failure: the next thread ends too."""
+
+
+class Reporter(Protocol):
+    """Whom a pipeline tells what happens; called from all of its threads."""
+
+    def done(self, record: TaskRecord) -> None: ...
+
+    def widened(self, task: Task, schema: pa.Schema) -> None: ...
+
+    def rows(self, count: int) -> None: ...
+
+    def failed(self, error: WorkerError) -> None: ...
+
+
+class Pipeline:
+    """Runs tasks from a queue until None is taken from it.
+
+    :param tasks: assignments in the order in which they are done.
+    :param make_part: opens the writer of a task's part.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        reader: TaskReader,
+        converter: InputConverter,
+        make_part: Callable[[Assignment], TaskPart],
+        tasks: SimpleQueue[Assignment | None],
+        reporter: Reporter,
+    ) -> None:
+        self._model = model
+        self._reader = reader
+        self._converter = converter
+        self._make_part = make_part
+        self._tasks = tasks
+        self._reporter = reporter
+        self._ahead: ByteQueue[Ready | TaskStart | TaskEnd | Stopped] = ByteQueue(READ_AHEAD_BYTES)
+        self._behind: ByteQueue[Predicted | TaskStart | TaskEnd | Stopped] = ByteQueue(WRITE_BEHIND_BYTES)
+        self._stopping = threading.Event()
+        self._failed = threading.Lock()
+
+    def stop(self) -> None:
+        """End after the batch that is with the model; tasks complete by then are still written."""
+        self._stopping.set()
+        self._tasks.put(None)
+
+    def run(self) -> None:
+        """Work until there is no more; failures go to the reporter."""
+        threads = [
+            threading.Thread(target=self._guarded, args=(self._read, self._ahead), name="read", daemon=True),
+            threading.Thread(target=self._guarded, args=(self._write, None), name="write", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        self._guarded(self._predict, self._behind)
+        threads[1].join()
+
+    def _guarded(self, work: Callable[[], None], next_queue: ByteQueue[Any] | None) -> None:
+        try:
+            work()
+        except WorkerError as error:
+            self._fail(error)
+        except BaseException as error:
+            self._fail(DataError(f"{type(error).__name__}: {error}", traceback.format_exc()))
+        finally:
+            if next_queue is not None:
+                next_queue.put(Stopped())
+
+    def _fail(self, error: WorkerError) -> None:
+        # The first failure is the cause; later ones follow from it.
+        if self._failed.acquire(blocking=False):
+            self._stopping.set()
+            self._reporter.failed(error)
+
+    def _read(self) -> None:
+        while not self._stopping.is_set():
+            assignment = self._tasks.get()
+            if assignment is None:
+                return
+            self._ahead.put(TaskStart(assignment))
+            for rows in self._reader.batches(assignment.task):
+                if self._stopping.is_set():
+                    return
+                argument = self._convert(rows, rows.model_rows)
+                self._ahead.put(Ready(rows, argument), rows.bytes)
+            self._ahead.put(TaskEnd())
+
+    def _convert(self, rows: RowBatch, table: pa.Table) -> Any:
+        try:
+            return self._converter(table)
+        except DataError as error:
+            raise DataError(f"{error.message} ({rows.where()})") from None
+
+    def _predict(self) -> None:
+        reported, pending = time.monotonic(), 0
+        while True:
+            item = self._ahead.get()
+            if isinstance(item, Stopped):
+                break
+            if isinstance(item, Ready):
+                if self._stopping.is_set():
+                    break
+                returned = self._call(item.rows, item.rows.model_rows, item.argument)
+                self._behind.put(Predicted(item.rows, returned), item.rows.bytes)
+                pending += item.rows.table.num_rows
+                if time.monotonic() - reported > PROGRESS_SECONDS:
+                    self._reporter.rows(pending)
+                    reported, pending = time.monotonic(), 0
+            else:
+                self._behind.put(item)
+        self._reporter.rows(pending)
+
+    def _call(self, rows: RowBatch, table: pa.Table, argument: Any) -> list[tuple[pa.Table, Any]]:
+        try:
+            return [(table, self._model.call(argument))]
+        except Exception as error:
+            if table.num_rows < 2 or not _out_of_memory(error):
+                text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                raise ModelError(f"{text} ({rows.where()})", own_traceback(error)) from None
+        # Outside the handler: the exception holds the frames, and with them the memory that was too much.
+        argument = None
+        half = table.num_rows // 2
+        first, second = table.slice(0, half), table.slice(half)
+        return self._call(rows, first, self._convert(rows, first)) + self._call(
+            rows, second, self._convert(rows, second)
+        )
+
+    def _write(self) -> None:
+        part: TaskPart | None = None
+        while True:
+            item = self._behind.get()
+            if isinstance(item, Stopped):
+                break
+            if isinstance(item, TaskStart):
+                part = self._make_part(item.assignment)
+            elif isinstance(item, TaskEnd):
+                if part is not None:
+                    self._reporter.done(part.close())
+                part = None
+            elif part is not None:
+                try:
+                    part.write(item.rows.table, self._outputs(item))
+                except SchemaWidened as widened:
+                    part.abandon()
+                    self._reporter.widened(part.task, widened.schema)
+                    part = None
+        if part is not None:
+            part.abandon()
+
+    def _outputs(self, item: Predicted) -> pa.Table:
+        try:
+            tables = [
+                results.to_table(returned, table.num_rows, self._model.signature) for table, returned in item.returned
+            ]
+            schema = tables[0].schema
+            for table in tables[1:]:
+                schema = schemas.join(schema, table.schema)
+            return pa.concat_tables([schemas.fit(table, schema) for table in tables])
+        except DataError as error:
+            raise DataError(f"{error.message} ({item.rows.where()})") from None
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "CUDA out of memory" in str(error)
+    )
+
+
+def own_traceback(error: BaseException) -> str:
+    """The traceback from the model's first frame on: the frames of this package explain nothing to its author."""
+    tb = error.__traceback__
+    package = __name__.rpartition(".")[0]
+    while tb is not None and tb.tb_next is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(package):
+        tb = tb.tb_next
+    return "".join(traceback.format_exception(type(error), error, tb)).rstrip()

@@ -1,0 +1,86 @@
+"""Progress for whoever reads the log: JSON lines on stdout that no model's own output looks like.
+
+::
+
+    SNOWFLAKE_BATCH_PROGRESS {"phase": "running", "replica": 0, "replicas": 1, "rows_done": 120000, …}
+
+``phase`` is ``planning``, ``loading``, ``running``, ``finishing``, ``done`` or ``failed``. ``rows_*`` and ``tasks_*``
+count this replica's share; ``rows_per_second`` counts from the first row predicted in this attempt; ``eta_seconds`` is
+null until it can be told.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
+INTERVAL_SECONDS = 2.0
+
+
+class Progress:
+    """Counts rows and writes a line every few seconds.
+
+    :param replica: this replica's number. :param replicas: how many there are.
+    """
+
+    def __init__(self, replica: int = 0, replicas: int = 1) -> None:
+        self._replica, self._replicas = replica, replicas
+        self._begun = time.monotonic()
+        self._running_since: float | None = None
+        self._written = 0.0
+        self._phase = "planning"
+        self._skipped_rows = 0
+        self.rows_done = self.rows_total = 0
+        self.tasks_done = self.tasks_total = 0
+        self.workers = 0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the start."""
+        return time.monotonic() - self._begun
+
+    def plan(self, rows: int, tasks: int, rows_done: int, tasks_done: int) -> None:
+        """This replica's share, and what of it an earlier attempt did."""
+        self.rows_total, self.tasks_total = rows, tasks
+        self.rows_done = self._skipped_rows = rows_done
+        self.tasks_done = tasks_done
+
+    def phase(self, name: str) -> None:
+        """Enter a phase, and say so at once."""
+        self._phase = name
+        if name == "running" and self._running_since is None:
+            self._running_since = time.monotonic()
+        self._write()
+
+    def rows(self, count: int) -> None:
+        self.rows_done += count
+
+    def tick(self) -> None:
+        """Write a line if the last one is old enough."""
+        if time.monotonic() - self._written >= INTERVAL_SECONDS:
+            self._write()
+
+    def _write(self) -> None:
+        now = self._written = time.monotonic()
+        rate = eta = None
+        new_rows = self.rows_done - self._skipped_rows
+        if self._running_since is not None and new_rows and now > self._running_since:
+            rate = new_rows / (now - self._running_since)
+            eta = round(max(self.rows_total - self.rows_done, 0) / rate, 1)
+        value = {
+            "phase": self._phase,
+            "replica": self._replica,
+            "replicas": self._replicas,
+            "rows_done": self.rows_done,
+            "rows_total": self.rows_total,
+            "rows_per_second": None if rate is None else round(rate, 1),
+            "eta_seconds": eta,
+            "tasks_done": self.tasks_done,
+            "tasks_total": self.tasks_total,
+            "workers": self.workers,
+            "seconds": round(self.seconds, 3),
+        }
+        sys.stdout.write(PREFIX + json.dumps(value) + "\n")
+        sys.stdout.flush()

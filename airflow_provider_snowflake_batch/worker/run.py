@@ -1,0 +1,229 @@
+"""One replica's run, from the job file to ``_SUCCESS``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Mapping
+from types import FrameType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_provider_snowflake_batch.worker import models, schemas
+from airflow_provider_snowflake_batch.worker.columns import check_columns
+from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Terminated
+from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
+from airflow_provider_snowflake_batch.worker.job import Job, Replica
+from airflow_provider_snowflake_batch.worker.models.base import Description
+from airflow_provider_snowflake_batch.worker.output import (
+    Manifest,
+    OutputDirectory,
+    PartFile,
+    PartWriter,
+    TaskRecord,
+    encode_schema,
+)
+from airflow_provider_snowflake_batch.worker.plan import Plan, Task, fingerprint, make_plan
+from airflow_provider_snowflake_batch.worker.progress import Progress
+
+POLL_SECONDS = 1.0
+# The finishing replica gives up when for so long no other replica has recorded a task.
+STALLED_SECONDS = 3600.0
+
+
+class Run:
+    """A batch as one replica does it.
+
+    :param job: what to do. :param replica: which share of it.
+    """
+
+    def __init__(self, job: Job, replica: Replica) -> None:
+        self._job = job
+        self._replica = replica
+        self._progress = Progress(replica.index, replica.count)
+        self._warnings: list[str] = []
+
+    def __call__(self) -> None:
+        """Do this replica's share; replica 0 also finishes the batch.
+
+        :raises WorkerError: what ended it.
+        """
+        job, replica = self._job, self._replica
+        if job.input.partition_column is not None:
+            raise Refused("input.partition_column is not supported by this worker")
+        description = models.describe_model(job)
+        pool = ProcessPool()
+        try:
+            self._progress.phase("planning")
+            plan = make_plan(job.input.path, job.input.pattern, reads_files=bool(job.input.column_handling))
+            if plan.schema is not None:
+                check_columns(job, plan.schema, description.signature)
+            directory = OutputDirectory(job.output.path, self._fingerprint(plan, description))
+            if directory.prepare(job.output.mode, first=replica.index == 0, alone=replica.count == 1):
+                self._progress.plan(plan.rows, len(plan.tasks), plan.rows, len(plan.tasks))
+                self._progress.phase("done")
+                return
+            directory.clear_failure(replica.index)
+            failures_before = directory.read_failures()
+            records = directory.read_records()
+            try:
+                self._do_tasks(plan, directory, records, pool)
+            except Exception as error:
+                if replica.count > 1 and replica.index:
+                    directory.write_failure(replica.index, str(error))
+                raise
+        finally:
+            pool.kill()
+        if replica.index == 0:
+            self._progress.phase("finishing")
+            records = self._wait_for_all(plan, directory, records, failures_before)
+            self._finish(plan, description, directory, records)
+        self._progress.phase("done")
+
+    def _fingerprint(self, plan: Plan, description: Description) -> str:
+        handling = {name: encoding.value for name, encoding in self._job.input.column_handling.items()}
+        return fingerprint(
+            plan.input_fingerprint,
+            description.identity,
+            json.dumps(dict(self._job.input.params), sort_keys=True),
+            json.dumps(handling, sort_keys=True),
+        )
+
+    def _do_tasks(
+        self, plan: Plan, directory: OutputDirectory, records: dict[int, TaskRecord], pool: ProcessPool
+    ) -> None:
+        share = [task for task in plan.tasks if task.index % self._replica.count == self._replica.index]
+        open_tasks = [task for task in share if task.index not in records]
+        rows = sum(task.rows for task in share)
+        self._progress.plan(
+            rows, len(share), rows - sum(task.rows for task in open_tasks), len(share) - len(open_tasks)
+        )
+        if not open_tasks or plan.schema is None:
+            return
+
+        def done(record: TaskRecord) -> None:
+            records[record.task] = record
+
+        known = _joined(records)
+        pool.run(self._job, plan.schema, directory.fingerprint, open_tasks, known, self._progress, done)
+
+    def _wait_for_all(
+        self,
+        plan: Plan,
+        directory: OutputDirectory,
+        records: dict[int, TaskRecord],
+        failures_before: Mapping[str, tuple[float, str]],
+    ) -> dict[int, TaskRecord]:
+        """The records of all tasks, once the other replicas have written theirs."""
+        changed = time.monotonic()
+        while len(records) < len(plan.tasks):
+            for name, failure in directory.read_failures().items():
+                if failures_before.get(name) != failure:
+                    raise OutputError(f"another replica failed: {failure[1]}")
+            found = directory.read_records(records)
+            if len(found) > len(records):
+                changed = time.monotonic()
+            records = found
+            missing = sorted({task.index % self._replica.count for task in plan.tasks if task.index not in records})
+            if missing and time.monotonic() - changed > STALLED_SECONDS:
+                raise OutputError(
+                    f"replicas {', '.join(map(str, missing))} have recorded no task for {STALLED_SECONDS:.0f} s"
+                )
+            if missing:
+                time.sleep(POLL_SECONDS)
+                self._progress.tick()
+        return records
+
+    def _finish(
+        self, plan: Plan, description: Description, directory: OutputDirectory, records: Mapping[int, TaskRecord]
+    ) -> None:
+        schema = _joined(records)
+        if schema is None:
+            schema = self._empty_schema(plan, description)
+            writer = PartWriter(directory.part_path(0), schema)
+            writer.write(schema.empty_table())
+            parts = [writer.close()]
+        else:
+            parts = [self._in_schema(directory, records[task.index], schema, task) for task in plan.tasks]
+        for record in records.values():
+            self._warnings.extend(warning for warning in record.warnings if warning not in self._warnings)
+        if sum(part.rows for part in parts) != plan.rows:
+            raise OutputError(f"the parts hold {sum(part.rows for part in parts)} rows where {plan.rows} were read")
+        directory.finish(
+            Manifest(
+                job_name=self._job.name,
+                fingerprint=directory.fingerprint,
+                input_fingerprint=plan.input_fingerprint,
+                rows=plan.rows,
+                files=parts,
+                schema=schema,
+                seconds=self._progress.seconds,
+                warnings=self._warnings,
+            )
+        )
+
+    def _empty_schema(self, plan: Plan, description: Description) -> pa.Schema:
+        inputs = plan.schema if plan.schema is not None else pa.schema([])
+        if description.signature is None:
+            self._warnings.append("the input has no rows and the model states no outputs: only input columns are known")
+            return inputs
+        outputs = pa.schema([(one.name, one.arrow_type()) for one in description.signature.outputs])
+        return schemas.output_table(inputs.empty_table(), outputs.empty_table()).schema
+
+    def _in_schema(self, directory: OutputDirectory, record: TaskRecord, schema: pa.Schema, task: Task) -> PartFile:
+        """The task's part in the schema that all parts share; written anew beside the old one if it is narrower."""
+        if record.part.rows != task.rows:
+            raise OutputError(f"part {record.part.name} holds {record.part.rows} rows of a task of {task.rows}")
+        if record.arrow_schema().equals(schema):
+            return record.part
+        revision = _revision(record.part.name) + 1
+        writer = PartWriter(directory.part_path(task.index, revision), schema)
+        with pq.ParquetFile(directory.path / record.part.name) as source:
+            for batch in source.iter_batches():
+                writer.write(schemas.fit(pa.Table.from_batches([batch]), schema))
+        part = writer.close()
+        rewritten = TaskRecord(
+            record.task, record.fingerprint, part, record.seconds, encode_schema(schema), record.warnings
+        )
+        directory.write_record(rewritten, revision)
+        (directory.path / record.part.name).unlink(missing_ok=True)
+        return part
+
+
+def _revision(part_name: str) -> int:
+    _, _, ending = part_name.partition(".")
+    number = ending.partition(".")[0]
+    return int(number[1:]) if number.startswith("r") else 0
+
+
+def _joined(records: Mapping[int, TaskRecord]) -> pa.Schema | None:
+    schema: pa.Schema | None = None
+    seen: set[str] = set()
+    for index in sorted(records):
+        if records[index].schema not in seen:
+            seen.add(records[index].schema)
+            found = records[index].arrow_schema()
+            schema = found if schema is None else schemas.join(schema, found)
+    return schema
+
+
+def terminate_on_sigterm() -> None:
+    """Let SIGTERM and SIGINT end the batch in order: processes are stopped, records stay."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, signal.SIG_IGN)
+        raise Terminated(f"stopped by {signal.Signals(number).name}; finished tasks keep their records")
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, handle)
+
+
+def run_job(job: Job, replica: Replica) -> None:
+    """Run one replica of a job in this process.
+
+    :raises WorkerError: what ended it.
+    """
+    Run(job, replica)()

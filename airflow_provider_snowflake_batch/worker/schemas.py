@@ -1,0 +1,70 @@
+"""One schema for all part files, whichever process wrote them.
+
+A model without a signature may return integers for one batch and nulls or floats for the next. Types that go together
+have a common wider type; which one does not depend on the order in which batches are seen, so every task and every
+replica arrives at the same schema.
+
+**Names.** An output column takes the place of an input column of the same name, without regard to case, as
+``ModelVersion.run`` of ``snowflake-ml-python`` does with a DataFrame. The manifest warns of each such column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.errors import DataError
+
+
+def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    """The narrowest schema that holds the rows of both.
+
+    :raises DataError: a column has types that do not go together.
+    """
+    if first.equals(second):
+        return first
+    try:
+        return pa.unify_schemas([first, second], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise DataError(f"the model returned different types for different batches: {error}") from None
+
+
+def fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows in a schema that holds theirs; a column they lack is null.
+
+    :raises DataError: a value is lost by the change of type.
+    """
+    if table.schema.equals(schema):
+        return table
+    try:
+        columns = []
+        for field in schema:
+            index = table.schema.get_field_index(field.name)
+            if index < 0:
+                columns.append(pa.nulls(table.num_rows, field.type))
+            else:
+                columns.append(table.column(index).cast(field.type))
+        return pa.table(columns, schema=schema)
+    except pa.ArrowException as error:
+        raise DataError(f"the model's outputs cannot be stored in one type for all batches: {error}") from None
+
+
+def kept_inputs(inputs: Sequence[str], outputs: Iterable[str]) -> list[str]:
+    """The input columns that are passed through: those that no output column replaces."""
+    replaced = {name.upper() for name in outputs}
+    return [name for name in inputs if name.upper() not in replaced]
+
+
+def replaced_inputs(inputs: Sequence[str], outputs: Iterable[str]) -> list[str]:
+    """The input columns that an output column takes the place of."""
+    kept = set(kept_inputs(inputs, outputs))
+    return [name for name in inputs if name not in kept]
+
+
+def output_table(inputs: pa.Table, outputs: pa.Table) -> pa.Table:
+    """The rows as they are written: the input columns, then the outputs."""
+    kept = kept_inputs(inputs.column_names, outputs.column_names)
+    columns = [inputs.column(name) for name in kept] + outputs.columns
+    fields = [inputs.schema.field(name) for name in kept] + list(outputs.schema)
+    return pa.table(columns, schema=pa.schema([pa.field(field.name, field.type) for field in fields]))

@@ -1,0 +1,76 @@
+"""Whether an output directory is what its manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_provider_snowflake_batch.worker.errors import OutputError
+from airflow_provider_snowflake_batch.worker.output import MANIFEST, MANIFEST_VERSION, SUCCESS
+
+_BLOCK_BYTES = 1024 * 1024
+_THREADS = 8
+
+
+def verify(directory: Path) -> dict[str, Any]:
+    """Compare a finished directory with its manifest: every file, its size, rows, schema and checksum.
+
+    :return: the manifest.
+    :raises OutputError: the first difference, or all that are found among the files.
+    """
+    if not (directory / SUCCESS).is_file():
+        raise OutputError(f"{directory} holds no {SUCCESS}: the batch is not complete")
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        version, files, rows = manifest["version"], manifest["files"], manifest["rows"]
+        schema = {column["name"]: column["type"] for column in manifest["schema"]}
+    except OSError as error:
+        raise OutputError(f"cannot read {directory / MANIFEST}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{directory / MANIFEST} is not a manifest: {error}") from None
+    if version != MANIFEST_VERSION:
+        raise OutputError(f"manifest version {version} is not supported; this worker reads {MANIFEST_VERSION}")
+    listed = {entry["name"] for entry in files}
+    found = {path.name for path in directory.iterdir() if not path.name.startswith("_") and path.is_file()}
+    problems = [f"{name} is not in the manifest" for name in sorted(found - listed)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for problem in pool.map(lambda entry: _check(directory, entry, schema), files):
+            if problem is not None:
+                problems.append(problem)
+    counted = sum(entry["rows"] for entry in files)
+    if counted != rows:
+        problems.append(f"the manifest states {rows} rows, its files {counted}")
+    if problems:
+        raise OutputError(f"{directory} differs from its manifest: " + "; ".join(problems))
+    return dict(manifest)
+
+
+def _check(directory: Path, entry: dict[str, Any], schema: dict[str, str]) -> str | None:
+    path = directory / entry["name"]
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+                size += len(block)
+        if size != entry["bytes"]:
+            return f"{path.name} has {size} bytes, not {entry['bytes']}"
+        if f"sha256:{digest.hexdigest()}" != entry["checksum"]:
+            return f"{path.name} has another checksum"
+        with pq.ParquetFile(path) as parquet:
+            if parquet.metadata.num_rows != entry["rows"]:
+                return f"{path.name} has {parquet.metadata.num_rows} rows, not {entry['rows']}"
+            if {field.name: str(field.type) for field in parquet.schema_arrow} != schema:
+                return f"{path.name} has another schema"
+    except FileNotFoundError:
+        return f"{path.name} is missing"
+    except (OSError, pa.ArrowException) as error:
+        return f"{path.name} cannot be read: {error}"
+    return None

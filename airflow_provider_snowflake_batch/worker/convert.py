@@ -104,11 +104,12 @@ def _natural_frame(table: pa.Table) -> pd.DataFrame:
             return block_frame(table.columns, table.column_names, kind.to_pandas_dtype())
     plain = pa.table([_without_decimals(column) for column in table.columns], names=table.column_names)
     with_nulls = {column.type for column in plain.columns if column.null_count and column.type in _NULLABLE}
-    return plain.to_pandas(
+    frame: pd.DataFrame = plain.to_pandas(
         types_mapper=lambda kind: _NULLABLE[kind] if kind in with_nulls else None,
         split_blocks=True,
         date_as_object=False,
     )
+    return frame
 
 
 def _without_decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:

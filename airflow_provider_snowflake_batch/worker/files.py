@@ -85,10 +85,10 @@ def column_type(encoding: FileEncoding) -> pa.DataType:
 
 def load_column(
     files: StageFiles, paths: Sequence[str | None], encoding: FileEncoding, pool: Executor
-) -> list[bytes | str | None | DataError]:
+) -> list[bytes | str | DataError | None]:
     """Many files at once, in the order of the rows; a file that cannot be had is returned as its error."""
 
-    def one(path: str | None) -> bytes | str | None | DataError:
+    def one(path: str | None) -> bytes | str | DataError | None:
         try:
             return files.load(path, encoding)
         except DataError as error:

@@ -214,9 +214,7 @@ class Manifest:
                 "job_name": self.job_name,
                 "rows": self.rows,
                 "files": [asdict(part) for part in self.files],
-                "schema": [
-                    {"name": one.name, "type": str(one.type), "nullable": one.nullable} for one in self.schema
-                ],
+                "schema": [{"name": one.name, "type": str(one.type), "nullable": one.nullable} for one in self.schema],
                 "seconds": round(self.seconds, 3),
                 "fingerprint": self.fingerprint,
                 "input_fingerprint": self.input_fingerprint,

@@ -32,7 +32,9 @@ class Progress:
         self._written = 0.0
         self._phase = "planning"
         self._skipped_rows = 0
-        self.rows_done = self.rows_total = 0
+        self._rows_in_tasks = 0
+        self._rows_at_hand: dict[int, int] = {}
+        self.rows_total = 0
         self.tasks_done = self.tasks_total = 0
         self.workers = 0
 
@@ -44,7 +46,7 @@ class Progress:
     def plan(self, rows: int, tasks: int, rows_done: int, tasks_done: int) -> None:
         """This replica's share, and what of it an earlier attempt did."""
         self.rows_total, self.tasks_total = rows, tasks
-        self.rows_done = self._skipped_rows = rows_done
+        self._rows_in_tasks = self._skipped_rows = rows_done
         self.tasks_done = tasks_done
 
     def phase(self, name: str) -> None:
@@ -54,8 +56,25 @@ class Progress:
             self._running_since = time.monotonic()
         self._write()
 
-    def rows(self, count: int) -> None:
-        self.rows_done += count
+    def rows(self, worker: int, count: int) -> None:
+        """A process predicted rows of a task that is not done yet."""
+        self._rows_at_hand[worker] = self._rows_at_hand.get(worker, 0) + count
+
+    def task(self, worker: int, rows: int) -> None:
+        """A process finished a task."""
+        self.tasks_done += 1
+        self._rows_in_tasks += rows
+        # The process may be some batches into the next task by now.
+        self._rows_at_hand[worker] = max(self._rows_at_hand.get(worker, 0) - rows, 0)
+
+    def forget(self, worker: int) -> None:
+        """A process gave up what it had at hand."""
+        self._rows_at_hand.pop(worker, None)
+
+    @property
+    def rows_done(self) -> int:
+        """Rows predicted, those of unfinished tasks included."""
+        return min(self._rows_in_tasks + sum(self._rows_at_hand.values()), self.rows_total)
 
     def tick(self) -> None:
         """Write a line if the last one is old enough."""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker import models, schemas
 from airflow_provider_snowflake_batch.worker.columns import check_columns
-from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Terminated
+from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Terminated, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.job import Job, Replica
 from airflow_provider_snowflake_batch.worker.models.base import Description
@@ -74,6 +74,9 @@ class Run:
                 if replica.count > 1 and replica.index:
                     directory.write_failure(replica.index, str(error))
                 raise
+        except WorkerError:
+            self._progress.phase("failed")
+            raise
         finally:
             pool.kill()
         if replica.index == 0:

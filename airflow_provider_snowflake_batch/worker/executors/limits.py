@@ -8,6 +8,7 @@ are loaded, so they are set before the first such import.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 THREAD_VARIABLES = (
@@ -42,7 +43,7 @@ def gpus() -> int:
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
     try:
-        return len([name for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdecimal()])
+        return sum(re.fullmatch(r"nvidia\d+", entry.name) is not None for entry in Path("/dev").iterdir())
     except OSError:
         return 0
 
@@ -86,7 +87,7 @@ def limit_threads(count: int) -> None:
 def thread_count() -> int:
     """Threads of this process, native ones included."""
     try:
-        return len(os.listdir("/proc/self/task"))
+        return sum(1 for _ in Path("/proc/self/task").iterdir())
     except OSError:
         # Unknown counts as several: nothing is forked then.
         return 2

@@ -37,7 +37,7 @@ def main(address: Path, worker: int, parent: int) -> None:
     # rather than SIG_IGN, which programs that the model starts would inherit.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)
     connection = messages.connect(address)
     connection.send(messages.Hello(worker, os.getpid()))
     order = connection.recv()
@@ -150,12 +150,12 @@ class _Process:
         from airflow_provider_snowflake_batch.worker.files import StageFiles
         from airflow_provider_snowflake_batch.worker.output import OutputDirectory
         from airflow_provider_snowflake_batch.worker.parts import TaskPart
-        from airflow_provider_snowflake_batch.worker.pipeline import Assignment, Pipeline
+        from airflow_provider_snowflake_batch.worker.pipeline import Pipeline
         from airflow_provider_snowflake_batch.worker.plan import file_path
         from airflow_provider_snowflake_batch.worker.reader import TaskReader
 
         job, schema = self._load.job, self._load.schema
-        tasks: SimpleQueue[Assignment | None] = SimpleQueue()
+        tasks: SimpleQueue[messages.Assignment | None] = SimpleQueue()
         directory = OutputDirectory(job.output.path, self._load.fingerprint)
         pipeline = Pipeline(
             self._model,

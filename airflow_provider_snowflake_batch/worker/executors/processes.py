@@ -127,7 +127,7 @@ class ProcessPool:
                     self._accept()
                 else:
                     self._receive(next(w for w in self._workers.values() if w.connection is ready), progress, done)
-            self._bury()
+            self._bury(progress)
             progress.workers = sum(worker.working for worker in self._workers.values())
             progress.tick()
         self.stop()
@@ -159,21 +159,20 @@ class ProcessPool:
             worker.connection = None
             return
         if isinstance(message, messages.Finished):
-            worker.assigned.popleft()
             record = message.record
+            progress.task(worker.number, worker.assigned.popleft().rows)
             self._join_schema(record.arrow_schema())
-            progress.tasks_done += 1
             done(record)
             self._assign(worker)
         elif isinstance(message, messages.Rows):
-            progress.rows(message.count)
+            progress.rows(worker.number, message.count)
         elif isinstance(message, messages.Loaded):
             self._loaded(worker, message)
             progress.phase("running")
         elif isinstance(message, messages.Widened):
             worker.assigned.popleft()
             self._join_schema(message.schema)
-            progress.rows(-message.task.rows)
+            progress.forget(worker.number)
             self._queue.appendleft(message.task)
             self._assign(worker)
         elif isinstance(message, messages.Exited):
@@ -225,7 +224,7 @@ class ProcessPool:
             except OSError:
                 return
 
-    def _bury(self) -> None:
+    def _bury(self, progress: Progress) -> None:
         """Look for processes that ended, give their tasks back, start others in their place."""
         for worker in list(self._workers.values()):
             if worker.popen is not None:
@@ -235,6 +234,7 @@ class ProcessPool:
                 worker.exit_status = status
             elif worker.exit_status is None or (worker.connection is not None and worker.connection.poll()):
                 continue
+            progress.forget(worker.number)
             self._died(worker)
 
     def _died(self, worker: Worker) -> None:
@@ -324,8 +324,10 @@ def describe_exit(status: int) -> str:
 def where(task: Task) -> str:
     """The rows of a task, in words."""
     first = task.ranges[0]
-    more = f" and of {len(task.ranges) - 1} more row groups" if len(task.ranges) > 1 else ""
-    return f"rows {first.first_row}–{first.first_row + first.rows - 1} of file {first.path}{more}"
+    same = [one for one in task.ranges if one.path == first.path]
+    files = len({one.path for one in task.ranges})
+    more = f" and of {files - 1} more files" if files > 1 else ""
+    return f"rows {first.first_row}–{first.first_row + sum(one.rows for one in same) - 1} of file {first.path}{more}"
 
 
 def _note(text: str) -> None:

@@ -12,7 +12,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.job import InputFiles, PythonModel
@@ -58,11 +58,10 @@ def load(model: PythonModel, input_files: InputFiles) -> LoadedModel:
     if not callable(function):
         raise Refused(f"{model.target} has no function {model.function!r}")
     _check_params(function, model, input_files.params)
-    form = getattr(instance, "input_format", "pandas")
-    if form not in ("pandas", "arrow"):
-        raise Refused(f"{model.target}.input_format is {form!r}; supported: pandas, arrow")
-    data_form: DataForm = form
-    return LoadedModel(call=bind(function, input_files.params), form=data_form, params=input_files.params)
+    form: Any = getattr(instance, "input_format", "pandas")
+    if form not in get_args(DataForm):
+        raise Refused(f"{model.target}.input_format is {form!r}; supported: {', '.join(get_args(DataForm))}")
+    return LoadedModel(call=bind(function, input_files.params), form=form, params=input_files.params)
 
 
 def _check_params(function: Callable[..., Any], model: PythonModel, params: Mapping[str, Any]) -> None:

@@ -51,8 +51,10 @@ def _metadata(directory: Path) -> Mapping[str, Any]:
 def _function(metadata: Mapping[str, Any], name: str) -> str:
     # SQL folds method names to upper case; the packed model knows the Python spelling.
     functions = list(metadata["signatures"])
-    for same in (lambda a: a == name, lambda a: a.upper() == name.upper()):
-        matching = [function for function in functions if same(function)]
+    for matching in (
+        [one for one in functions if one == name],
+        [one for one in functions if one.upper() == name.upper()],
+    ):
         if len(matching) == 1:
             return str(matching[0])
     raise Refused(f"the model has no function {name!r}; it has {', '.join(sorted(functions))}")

@@ -1,0 +1,166 @@
+"""SHOW MODELS, VERSIONS and FUNCTIONS, and what clients ask about tags and capabilities.
+
+https://docs.snowflake.com/en/sql-reference/sql/show-models, …/show-versions-in-model, …/show-functions-in-model
+"""
+
+from __future__ import annotations
+
+from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function, table_function
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.registry.versions import as_json
+from airflow_provider_snowflake_batch.local.spcs.clauses import Filter, Scope, moment, text_columns
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+
+_TIME = ("TIMESTAMP_LTZ", 0, 9)
+_NUMBER = ("FIXED", 38, 0)
+
+
+@statement("SHOW MODELS")
+def show_models(statement: Statement, cursor: Cursor) -> Result:
+    chosen, scope = Filter(), Scope.current(statement)
+    while not cursor.done:
+        if cursor.accept("IN"):
+            scope = Scope.read(statement, cursor)
+        elif not chosen.accept(cursor):
+            raise cursor.unexpected("LIKE or IN")
+    models = chosen.apply(
+        (model.name, model) for model in statement.server.registry.all() if scope.includes(model.database, model.schema)
+    )
+    rows = [
+        (
+            moment(model.created_on),
+            model.name,
+            "USER_MODEL",
+            model.database,
+            model.schema,
+            model.comment,
+            model.owner,
+            model.default_version,
+            as_json([version.name for version in model.versions]),
+            as_json({alias: version.name for version in model.versions for alias in model.aliases(version)}),
+        )
+        for model in models
+    ]
+    names = "name model_type database_name schema_name comment owner default_version_name versions aliases"
+    return Result([Column("created_on", *_TIME), *text_columns(names)], rows)
+
+
+@statement("SHOW VERSIONS")
+def show_versions(statement: Statement, cursor: Cursor) -> Result:
+    registry = statement.server.registry
+    chosen = Filter()
+    chosen.accept(cursor)
+    cursor.expect("IN", "MODEL")
+    model = registry.get(statement.session, cursor.name())
+    cursor.end()
+    columns = [
+        Column("created_on", *_TIME),
+        *text_columns("name aliases database_name schema_name model_name is_default_version functions"),
+        *text_columns("metadata user_data comment model_attributes"),
+        Column("size", *_NUMBER),
+        *text_columns("environment runnable_in inference_services model_spec"),
+    ]
+    rows = []
+    for record in chosen.apply((version.name, version) for version in model.versions):
+        version = registry.open(model, record)
+        rows.append(
+            (
+                moment(record.created_on),
+                record.name,
+                as_json(model.aliases(record)),
+                model.database,
+                model.schema,
+                model.name,
+                str(record.name == model.default_version).lower(),
+                as_json([function.name for function in version.functions]),
+                as_json(record.metadata),
+                as_json(version.manifest.get("user_data") or {}),
+                record.comment,
+                as_json(version.attributes),
+                version.size,
+                as_json({"default": version.manifest.get("runtimes") or {}}),
+                as_json(version.runnable_in),
+                "[]",
+                version.model_spec,
+            )
+        )
+    return Result(columns, rows)
+
+
+@statement("SHOW FUNCTIONS IN MODEL")
+def show_functions_in_model(statement: Statement, cursor: Cursor) -> Result:
+    return _functions(statement, cursor, Filter())
+
+
+@statement("SHOW FUNCTIONS LIKE")
+def show_functions_like(statement: Statement, cursor: Cursor) -> Result:
+    cursor.at -= 1
+    chosen = Filter()
+    chosen.accept(cursor)
+    if not cursor.accept("IN", "MODEL"):
+        raise not_supported("SHOW FUNCTIONS other than IN MODEL")
+    return _functions(statement, cursor, chosen)
+
+
+def _functions(statement: Statement, cursor: Cursor, chosen: Filter) -> Result:
+    """Cursor placed after IN MODEL."""
+    parts = cursor.name()
+    name = cursor.name()[0] if cursor.accept("VERSION") else None
+    cursor.end()
+    version = statement.server.registry.resolve(statement.session, parts, name)
+    columns = [
+        Column("created_on", *_TIME),
+        Column("name"),
+        Column("version_name"),
+        Column("min_num_arguments", *_NUMBER),
+        Column("max_num_arguments", *_NUMBER),
+        *text_columns("arguments return_type description language"),
+    ]
+    rows = [
+        (
+            moment(version.record.created_on),
+            function.name,
+            version.name,
+            len(function.arguments),
+            len(function.arguments),
+            as_json(function.arguments),
+            function.return_type,
+            "user-defined function",
+            "PYTHON",
+        )
+        for function in chosen.apply((function.name, function) for function in version.functions)
+    ]
+    return Result(columns, rows)
+
+
+@scalar_function("SYSTEM$ML_PLATFORM_CAPABILITIES")
+def platform_capabilities(statement: Statement, arguments: Arguments) -> str:
+    """What clients may use; everything they do not find here they take as absent."""
+    return as_json({"ENABLE_MODEL_METHOD_SIGNATURE_PARAMETERS": True})
+
+
+@scalar_function("SYSTEM$GET_TAG")
+def get_tag(statement: Statement, arguments: Arguments) -> str | None:
+    """Tags of models: …/functions/system_get_tag"""
+    if str(arguments.get(2, default="")).upper() != "MODULE":
+        raise not_supported("SYSTEM$GET_TAG for anything but models")
+    model = statement.server.registry.get(statement.session, _parts(arguments.get(1)))
+    return model.tags.get(".".join(statement.session.qualify(_parts(arguments.get(0)))))  # type: ignore[no-any-return]
+
+
+@table_function("INFORMATION_SCHEMA.TAG_REFERENCES")
+def tag_references(statement: Statement, arguments: Arguments) -> Result:
+    if str(arguments.get(1, default="")).upper() != "MODULE":
+        raise not_supported("TAG_REFERENCES for anything but models")
+    model = statement.server.registry.get(statement.session, _parts(arguments.get(0)))
+    columns = text_columns("TAG_DATABASE TAG_SCHEMA TAG_NAME TAG_VALUE LEVEL OBJECT_NAME DOMAIN")
+    rows = [(*tag.split("."), value, "MODULE", model.name, "MODULE") for tag, value in model.tags.items()]
+    return Result(columns, rows)
+
+
+def _parts(name: object) -> tuple[str, ...]:
+    cursor = Cursor(str(name))
+    parts = cursor.name()
+    cursor.end()
+    return parts

@@ -1,0 +1,5 @@
+"""Importing this module registers every statement and function of the model registry."""
+
+from __future__ import annotations
+
+from airflow_provider_snowflake_batch.local.registry import change_models, show_models  # noqa: F401

@@ -1,0 +1,146 @@
+"""EXECUTE JOB SERVICE: https://docs.snowflake.com/en/sql-reference/sql/execute-job-service"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.spcs import clauses, specification, templates
+from airflow_provider_snowflake_batch.local.spcs.compute_pools import SYSTEM_POOL
+from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.spcs.submission import Request, containers_of, new_job, wait_for_end
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
+
+
+@statement("EXECUTE JOB SERVICE")
+def execute_job_service(statement: Statement, cursor: Cursor) -> Result:
+    request, specification_text = read(statement, cursor)
+    if request.pool == SYSTEM_POOL:
+        # https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-compute-pool
+        raise SnowflakeError(
+            f"Compute pool {SYSTEM_POOL} runs notebooks, model serving and ML jobs only, not EXECUTE JOB SERVICE. "
+            "Create a compute pool for it.",
+            errno=395033,
+            sqlstate="42501",
+        )
+    checked = specification.parse(specification_text)
+    job = new_job(
+        statement,
+        request,
+        kind="JOB",
+        default_name=f"JOB_{statement.query_id.replace('-', '_').upper()}",
+        resources=checked.resources,
+    )
+    job.specification = specification_text
+    job.endpoints = checked.endpoints
+    containers = _containers(statement, job, checked)
+    statement.server.spcs.submit(job, containers)
+    if request.is_async:
+        return Result.message(f"Started Snowpark Container Services Job '{job.name}'.")
+    wait_for_end(statement, job)
+    return Result.message(f"Job {job.name} completed successfully with status: DONE.")
+
+
+def read(statement: Statement, cursor: Cursor) -> tuple[Request, str]:
+    """The statement after its keywords; the documentation shows both orders of the clauses, so any order goes."""
+    cursor.expect("IN", "COMPUTE", "POOL")
+    request = Request(clauses.pool_name(cursor))
+    found: str | None = None
+    given: set[str] = set()
+    while not cursor.done:
+        clause = cursor.next().value
+        if clause in given:
+            raise compilation_error(f"Duplicate property '{clause}'.")
+        given.add(clause)
+        if clause == "FROM":
+            found = _specification(statement, cursor)
+        elif clause == "WITH" and cursor.looking_at("TAG"):
+            raise not_supported("WITH TAG of EXECUTE JOB SERVICE")
+        else:
+            cursor.expect("=")
+            _property(request, clause, cursor)
+    if found is None:
+        raise compilation_error("syntax error: EXECUTE JOB SERVICE needs a FROM clause with a specification.")
+    return request, found
+
+
+def _property(request: Request, clause: str, cursor: Cursor) -> None:
+    if clause == "NAME":
+        request.name = clauses.service_name(cursor)
+    elif clause == "ASYNC":
+        request.is_async = cursor.boolean()
+    elif clause == "REPLICAS":
+        request.replicas = clauses.replicas(cursor)
+    elif clause == "QUERY_WAREHOUSE":
+        request.query_warehouse = cursor.name()[0]
+    elif clause == "COMMENT":
+        request.comment = cursor.string()
+    elif clause == "EXTERNAL_ACCESS_INTEGRATIONS":
+        request.external_access_integrations = _names(cursor)
+    else:
+        raise compilation_error(f"invalid property '{clause}' for 'JOB SERVICE'.")
+
+
+def _names(cursor: Cursor) -> list[str]:
+    """Integrations are taken as named: a local process has the network that this machine has."""
+    cursor.expect("(")
+    names = [".".join(cursor.name())]
+    while cursor.accept(","):
+        names.append(".".join(cursor.name()))
+    cursor.expect(")")
+    return names
+
+
+def _specification(statement: Statement, cursor: Cursor) -> str:
+    """The specification's text, templates filled; cursor placed after FROM."""
+    token = cursor.peek()
+    if token is not None and (token.kind == "stage" or (token.kind == "string" and token.value.startswith("@"))):
+        stage = cursor.stage()
+        keyword = cursor.next().value
+        if keyword not in ("SPECIFICATION_FILE", "SPEC", "SPECIFICATION_TEMPLATE_FILE"):
+            cursor.at -= 1
+            raise cursor.unexpected("SPECIFICATION_FILE")
+        cursor.expect("=")
+        text = _stage_file(statement, stage, cursor.string())
+    else:
+        keyword = cursor.next().value
+        if keyword not in ("SPECIFICATION", "SPECIFICATION_TEMPLATE"):
+            cursor.at -= 1
+            raise cursor.unexpected("SPECIFICATION or a stage")
+        text = cursor.string()
+    if "TEMPLATE" not in keyword:
+        return text
+    cursor.expect("USING")
+    return templates.fill(text, templates.using(cursor))
+
+
+def _stage_file(statement: Statement, stage: str, name: str) -> str:
+    location = f"{stage.rstrip('/')}/{name.lstrip('/')}"
+    _, path = statement.server.stages.resolve(statement.session, location)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        raise SnowflakeError(
+            f"File '{location}' does not exist or not authorized.", errno=395025, sqlstate="02000"
+        ) from None
+    except UnicodeDecodeError:
+        raise SnowflakeError(f"File '{location}' is not UTF-8 text.", errno=395018, sqlstate="22023") from None
+
+
+def _containers(statement: Statement, job: Job, checked: specification.JobSpecification) -> list[Container]:
+    """Every container with its mounts resolved to folders; an instance has its own of what is not a stage."""
+    server = statement.server
+    stages: dict[str, Path] = {}
+    for volume in checked.volumes.values():
+        if volume.stage is not None:
+            _, stages[volume.name] = server.stages.resolve(statement.session, volume.stage)
+    templates_ = [Container(job.id, 0, item.name, item.image, item.argv, item.env, {}) for item in checked.containers]
+    containers = containers_of(job, templates_)
+    mounts = {item.name: item.mounts for item in checked.containers}
+    for container in containers:
+        own = server.spcs.instance_folder(job.id, container.instance) / "volumes"
+        container.mounts = {
+            path: str(stages.get(volume, own / volume)) for path, volume in mounts[container.name].items()
+        }
+    return containers

@@ -1,0 +1,105 @@
+"""Image repositories, by name only: no image is stored or run.
+
+https://docs.snowflake.com/en/sql-reference/sql/create-image-repository, …/show-image-repositories
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from airflow_provider_snowflake_batch.local.errors import (
+    already_exists,
+    compilation_error,
+    does_not_exist,
+    not_supported,
+)
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.spcs import clauses
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+
+
+@statement("CREATE IMAGE REPOSITORY", "CREATE OR REPLACE IMAGE REPOSITORY")
+def create_image_repository(statement: Statement, cursor: Cursor) -> Result:
+    store = statement.server.spcs.store
+    if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
+    full_name = clauses.full_name(statement, cursor.name())
+    comment = None
+    while not cursor.done:
+        option = cursor.next().value
+        if option == "ENCRYPTION":
+            cursor.expect("=")
+            cursor.parenthesised()
+        elif option == "COMMENT":
+            cursor.expect("=")
+            comment = cursor.string()
+        else:
+            raise compilation_error(f"invalid property '{option}' for 'IMAGE REPOSITORY'.")
+    name = full_name.rpartition(".")[2]
+    if cursor.tokens[1].value == "OR":
+        store.drop_image_repository(full_name)
+    record = {"created_on": time.time(), "owner": statement.session.role or "", "comment": comment}
+    try:
+        store.add_image_repository(full_name, record)
+    except sqlite3.IntegrityError:
+        if if_not_exists:
+            return Result.message(f"{name} already exists, statement succeeded.")
+        raise already_exists(full_name) from None
+    return Result.message(f"Image Repository {name} successfully created.")
+
+
+@statement("SHOW IMAGE REPOSITORIES")
+def show_image_repositories(statement: Statement, cursor: Cursor) -> Result:
+    chosen, scope = clauses.Filter(), clauses.Scope.current(statement)
+    while not cursor.done:
+        if cursor.accept("IN"):
+            scope = clauses.Scope.read(statement, cursor)
+        elif not chosen.accept(cursor):
+            raise cursor.unexpected("LIKE, IN, STARTS WITH or LIMIT")
+    named = []
+    for full_name, record in statement.server.spcs.store.image_repositories().items():
+        database, schema, name = full_name.split(".")
+        if scope.includes(database, schema):
+            url = f"local.registry.snowflakecomputing.com/{full_name.replace('.', '/').lower()}"
+            named.append(
+                (
+                    name,
+                    (
+                        clauses.moment(record["created_on"]),
+                        name,
+                        database,
+                        schema,
+                        url,
+                        record["owner"],
+                        "ROLE",
+                        record["comment"],
+                        "SNOWFLAKE_SSE",
+                        None,
+                    ),
+                )
+            )
+    names = (
+        "name database_name schema_name repository_url owner owner_role_type comment encryption"
+        " privatelink_repository_url"
+    )
+    return Result([Column("created_on", "TIMESTAMP_LTZ", 0, 9), *clauses.text_columns(names)], chosen.apply(named))
+
+
+@statement("DROP IMAGE REPOSITORY")
+def drop_image_repository(statement: Statement, cursor: Cursor) -> Result:
+    store = statement.server.spcs.store
+    if_exists = cursor.accept("IF", "EXISTS")
+    full_name = clauses.full_name(statement, cursor.name())
+    cursor.end()
+    name = full_name.rpartition(".")[2]
+    if full_name not in store.image_repositories():
+        if if_exists:
+            return Result.message(f"Drop statement executed successfully ({name} already dropped).")
+        raise does_not_exist("Image repository", full_name)
+    store.drop_image_repository(full_name)
+    return Result.message(f"{name} successfully dropped.")
+
+
+@statement("SHOW IMAGES IN IMAGE REPOSITORY")
+def show_images(statement: Statement, cursor: Cursor) -> Result:
+    raise not_supported("SHOW IMAGES (images are neither stored nor run)")

@@ -1,0 +1,119 @@
+"""SNOWFLAKE.SPCS.GET_JOB_HISTORY: https://docs.snowflake.com/en/sql-reference/functions/get_job_history"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError
+from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
+from airflow_provider_snowflake_batch.local.spcs import clauses, status
+from airflow_provider_snowflake_batch.local.spcs.control_plane import RETENTION_SECONDS
+from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+
+_TIME = ("TIMESTAMP_LTZ", 0, 9)
+_COLUMNS = [
+    Column("QUERY_ID"),
+    Column("ID", "FIXED", 38, 0),
+    Column("NAME"),
+    Column("DATABASE_NAME"),
+    Column("SCHEMA_NAME"),
+    Column("CREATED_TIME", *_TIME),
+    Column("COMPLETED_TIME", *_TIME),
+    Column("DELETED_TIME", *_TIME),
+    Column("STATUS"),
+    Column("MESSAGE"),
+    Column("INSTANCE_STATUSES", "VARIANT"),
+    Column("COMPUTE_POOL_NAME"),
+    Column("OWNER"),
+    Column("OWNER_ROLE_TYPE"),
+    Column("PARAMETERS", "VARIANT"),
+    Column("MANAGING_OBJECT", "VARIANT"),
+]
+
+
+@table_function("SNOWFLAKE.SPCS.GET_JOB_HISTORY")
+def get_job_history(statement: Statement, arguments: Arguments) -> Result:
+    """Jobs of the current role, dropped ones too, newest first."""
+    now = time.time()
+    start = instant(arguments.get(0, "CREATED_TIME_START"), now - RETENTION_SECONDS)
+    end = instant(arguments.get(1, "CREATED_TIME_END"), now)
+    limit = arguments.get(2, "RESULT_LIMIT", 100)
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10000:
+        raise SnowflakeError(
+            f"Invalid value {limit} for RESULT_LIMIT, expected 1 to 10000.", errno=1008, sqlstate="22023"
+        )
+    store = statement.server.spcs.store
+    jobs = [
+        job
+        for job in store.all_jobs()
+        if start <= job.created_on <= end and job.owner == (statement.session.role or "")
+    ]
+    return Result(_COLUMNS, [_row(job, store.containers(job.id)) for job in jobs[:limit]])
+
+
+def instant(value: Any, default: float) -> float:
+    """Seconds since the epoch of a timestamp argument."""
+    if value is None:
+        return default
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    try:
+        parsed = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise SnowflakeError(f"Timestamp '{value}' is not recognized", errno=100035, sqlstate="22007") from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def _row(job: Job, containers: list[Container]) -> tuple[Any, ...]:
+    return (
+        job.query_id,
+        job.number,
+        job.name,
+        job.database,
+        job.schema,
+        clauses.moment(job.created_on),
+        clauses.moment(job.completed_on),
+        clauses.moment(job.deleted_on),
+        job.status.value,
+        job.message,
+        json.dumps(_instance_statuses(containers)),
+        job.compute_pool,
+        job.owner,
+        "ROLE",
+        json.dumps(job.parameters),
+        None,
+    )
+
+
+def _instance_statuses(containers: list[Container]) -> dict[str, Any]:
+    groups = status.instances(containers)
+    states = [status.instance_status(group) for group in groups.values()]
+    return {
+        "totalInstances": len(groups),
+        "succeededInstances": states.count("SUCCEEDED"),
+        "failedInstances": states.count("FAILED"),
+        "pendingInstances": states.count("PENDING"),
+        "runningInstances": states.count("READY") + states.count("TERMINATING"),
+        "instances": [
+            {"instanceId": str(instance), "containers": [_container(item) for item in group]}
+            for instance, group in groups.items()
+        ],
+    }
+
+
+def _container(container: Container) -> dict[str, Any]:
+    started = clauses.moment(container.started_on)
+    return {
+        "containerName": container.name,
+        "image": container.image,
+        "imageSha256": "",
+        "lastExitCode": container.exit_code,
+        "message": container.message,
+        "restartCount": 0,
+        "startTime": started.isoformat() if started is not None else "",
+        "status": container.status,
+    }

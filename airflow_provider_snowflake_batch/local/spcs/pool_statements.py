@@ -1,0 +1,213 @@
+"""Statements on compute pools: https://docs.snowflake.com/en/sql-reference/sql/create-compute-pool,
+…/alter-compute-pool, …/desc-compute-pool, …/show-compute-pools, …/drop-compute-pool
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.spcs import clauses, instance_families
+from airflow_provider_snowflake_batch.local.spcs.records import ComputePool
+from airflow_provider_snowflake_batch.local.spcs.scheduling import occupied
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+
+_NUMBER = ("FIXED", 38, 0)
+_TIME = ("TIMESTAMP_LTZ", 0, 9)
+_COLUMNS = [
+    Column("name"),
+    Column("state"),
+    Column("min_nodes", *_NUMBER),
+    Column("max_nodes", *_NUMBER),
+    Column("instance_family"),
+    Column("num_services", *_NUMBER),
+    Column("num_jobs", *_NUMBER),
+    Column("auto_suspend_secs", *_NUMBER),
+    Column("auto_resume"),
+    Column("active_nodes", *_NUMBER),
+    Column("idle_nodes", *_NUMBER),
+    Column("target_nodes", *_NUMBER),
+    Column("created_on", *_TIME),
+    Column("resumed_on", *_TIME),
+    Column("updated_on", *_TIME),
+    Column("owner"),
+    Column("comment"),
+    Column("is_exclusive"),
+    Column("application"),
+    Column("placement_group"),
+    Column("backup_instance_families"),
+]
+_DIAGNOSIS = [Column("budget"), Column("error_code"), Column("status_message")]
+
+
+@statement("CREATE COMPUTE POOL")
+def create_compute_pool(statement: Statement, cursor: Cursor) -> Result:
+    if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
+    name = clauses.pool_name(cursor)
+    options = _options(cursor, creating=True)
+    missing = [key.upper() for key in ("min_nodes", "max_nodes", "instance_family") if key not in options]
+    if missing:
+        raise compilation_error(f"Missing option(s): [{', '.join(missing)}]")
+    pools = statement.server.spcs.pools
+    if if_not_exists and any(pool.name == name for pool in pools.all()):
+        return Result.message(f"{name} already exists, statement succeeded.")
+    pools.create(name, statement.session.role or "", **options)
+    return Result.message(f"Compute pool {name} successfully created.")
+
+
+@statement("ALTER COMPUTE POOL")
+def alter_compute_pool(statement: Statement, cursor: Cursor) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    name = clauses.pool_name(cursor)
+    spcs = statement.server.spcs
+    if if_exists and spcs.store.find_pool(name) is None:
+        return Result.message("Statement executed successfully.")
+    spcs.pools.get(name)
+    if cursor.accept("SUSPEND"):
+        cursor.end()
+        spcs.pools.suspend(name)
+    elif cursor.accept("RESUME"):
+        cursor.end()
+        spcs.pools.resume(name)
+    elif cursor.accept("STOP", "ALL"):
+        if not cursor.done:
+            raise not_supported("ALTER COMPUTE POOL … STOP ALL OF TYPE")
+        spcs.stop_all(name)
+    elif cursor.accept("SET"):
+        spcs.pools.alter(name, _options(cursor, creating=False))
+    elif cursor.accept("UNSET"):
+        spcs.pools.alter(name, _defaults(cursor))
+    else:
+        raise cursor.unexpected("SUSPEND, RESUME, STOP ALL, SET or UNSET")
+    return Result.message("Statement executed successfully.")
+
+
+@statement("DROP COMPUTE POOL")
+def drop_compute_pool(statement: Statement, cursor: Cursor) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    name = clauses.pool_name(cursor)
+    cursor.end()
+    pools = statement.server.spcs.pools
+    if if_exists and statement.server.spcs.store.find_pool(name) is None:
+        return Result.message(f"Drop statement executed successfully ({name} already dropped).")
+    pools.drop(name)
+    return Result.message(f"{name} successfully dropped.")
+
+
+@statement("SHOW COMPUTE POOLS")
+def show_compute_pools(statement: Statement, cursor: Cursor) -> Result:
+    chosen = clauses.Filter()
+    while not cursor.done:
+        if not chosen.accept(cursor):
+            raise cursor.unexpected("LIKE, STARTS WITH or LIMIT")
+    pools = chosen.apply((pool.name, pool) for pool in statement.server.spcs.pools.all())
+    return Result(_COLUMNS, [_row(statement, pool)[: len(_COLUMNS)] for pool in pools])
+
+
+@statement("DESCRIBE COMPUTE POOL", "DESC COMPUTE POOL")
+def describe_compute_pool(statement: Statement, cursor: Cursor) -> Result:
+    pool = statement.server.spcs.pools.get(clauses.pool_name(cursor))
+    cursor.end()
+    return Result([*_COLUMNS, *_DIAGNOSIS], [_row(statement, pool)])
+
+
+@statement("SHOW NODES IN COMPUTE POOL")
+def show_nodes(statement: Statement, cursor: Cursor) -> Result:
+    spcs = statement.server.spcs
+    pool = spcs.pools.get(clauses.pool_name(cursor))
+    cursor.end()
+    jobs = [job for job in spcs.store.active_jobs() if job.compute_pool == pool.name]
+    taken = occupied((job, item) for job in jobs for item in spcs.store.containers(job.id))
+    nodes = [] if pool.suspended and not taken else range(max(pool.min_nodes, max(taken, default=-1) + 1))
+    return Result(
+        clauses.text_columns("name state instance_family"),
+        [(f"node-{node}", "ACTIVE" if node in taken else "IDLE", pool.instance_family) for node in nodes],
+    )
+
+
+@statement("SHOW COMPUTE POOL INSTANCE FAMILIES")
+def show_instance_families(statement: Statement, cursor: Cursor) -> Result:
+    chosen = clauses.Filter()
+    while not cursor.done:
+        if not chosen.accept(cursor):
+            raise cursor.unexpected("LIKE, STARTS WITH or LIMIT")
+    columns = [
+        Column("name"),
+        Column("vcpu", *_NUMBER),
+        Column("memory_gib", *_NUMBER),
+        Column("gpu_count", *_NUMBER),
+        Column("gpu_type"),
+    ]
+    families = chosen.apply(instance_families.FAMILIES.items())
+    rows = [(item.name, int(item.cpu), int(item.memory / 2**30), item.gpu, item.gpu_type) for item in families]
+    return Result(columns, rows)
+
+
+def _options(cursor: Cursor, *, creating: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    while not cursor.done:
+        option = cursor.next().value
+        if option.lower() in options:
+            raise compilation_error(f"Duplicate property '{option}'.")
+        if creating and option in ("FOR", "WITH", "TAG", "PLACEMENT_GROUP", "BACKUP_INSTANCE_FAMILIES"):
+            raise not_supported(f"CREATE COMPUTE POOL … {option}")
+        cursor.expect("=")
+        if option in ("MIN_NODES", "MAX_NODES", "AUTO_SUSPEND_SECS"):
+            options[option.lower()] = cursor.integer()
+        elif option == "AUTO_RESUME" or (option == "INITIALLY_SUSPENDED" and creating):
+            options[option.lower()] = cursor.boolean()
+        elif option == "COMMENT":
+            options["comment"] = cursor.string()
+        elif option == "INSTANCE_FAMILY" and creating:
+            token = cursor.next()
+            options["instance_family"] = token.value
+        else:
+            raise compilation_error(f"invalid property '{option}' for 'COMPUTE POOL'.")
+        cursor.accept(",")
+    if not creating and not options:
+        raise cursor.unexpected("a property")
+    return options
+
+
+def _defaults(cursor: Cursor) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"AUTO_SUSPEND_SECS": 3600, "AUTO_RESUME": True, "COMMENT": None}
+    changes = {}
+    while True:
+        option = cursor.next().value
+        if option not in defaults:
+            raise compilation_error(f"invalid property '{option}' for UNSET of 'COMPUTE POOL'.")
+        changes[option.lower()] = defaults[option]
+        if cursor.done:
+            return changes
+        cursor.accept(",")
+
+
+def _row(statement: Statement, pool: ComputePool) -> list[Any]:
+    now = statement.server.spcs.pools.state(pool)
+    return [
+        pool.name,
+        now.state,
+        pool.min_nodes,
+        pool.max_nodes,
+        pool.instance_family,
+        0,
+        now.jobs,
+        pool.auto_suspend_secs,
+        str(pool.auto_resume).lower(),
+        now.active_nodes,
+        now.idle_nodes,
+        0 if pool.suspended else max(pool.min_nodes, now.active_nodes),
+        clauses.moment(pool.created_on),
+        clauses.moment(pool.resumed_on),
+        clauses.moment(pool.updated_on),
+        pool.owner,
+        pool.comment,
+        "false",
+        None,
+        None,
+        None,
+        None,
+        None if now.error_code is None else str(now.error_code),
+        now.status_message,
+    ]

@@ -1,0 +1,172 @@
+"""Processes of containers: started, found again, told to stop, asked how they ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from airflow_provider_snowflake_batch.local.spcs import supervisor
+from airflow_provider_snowflake_batch.local.spcs.records import Container
+from airflow_provider_snowflake_batch.local.spcs.volumes import MOUNTS_VARIABLE, rewrite
+
+LOG_LIMIT_BYTES = 64 * 2**20
+
+# What a container would find in its image. Nothing else of the server's environment reaches a job, least of all its
+# credentials.
+_INHERITED = frozenset(
+    {
+        "PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV", "PYTHONPATH",
+        "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+        "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "HF_HOME", "HF_HUB_OFFLINE", "XDG_CACHE_HOME", "COVERAGE_PROCESS_START",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a container ended. ``exit_code`` is None when nobody was there to see it."""
+
+    exit_code: int | None
+    ended: float | None
+    error: str | None = None
+
+
+def environment(container: Container, platform: Mapping[str, str]) -> dict[str, str]:
+    """The container's whole environment: what images have, what the platform sets, what the specification declares."""
+    inherited = {key: value for key, value in os.environ.items() if key in _INHERITED or key.startswith("LC_")}
+    # The worker module must be importable even where the server itself runs from a source tree.
+    package_root = str(Path(__file__).resolve().parents[3])
+    inherited["PYTHONPATH"] = os.pathsep.join(filter(None, (inherited.get("PYTHONPATH"), package_root)))
+    declared = {key: rewrite(value, container.mounts) for key, value in container.env.items()}
+    mounts = {MOUNTS_VARIABLE: json.dumps(container.mounts)}
+    return {**inherited, "PYTHONUNBUFFERED": "1", **platform, **mounts, **declared}
+
+
+def command(container: Container) -> list[str]:
+    """The command with mount paths replaced; ``python`` is the server's own interpreter."""
+    words = [rewrite(word, container.mounts) for word in container.argv]
+    if words[0] in ("python", "python3"):
+        words[0] = sys.executable
+    return words
+
+
+def start(
+    container: Container, folder: Path, platform: Mapping[str, str], grace_seconds: float
+) -> subprocess.Popen[bytes]:
+    """Start the container's supervisor.
+
+    :param folder: the instance's folder: logs, exit code and the working directory are kept there.
+    :param platform: environment variables that Snowflake sets.
+    :param grace_seconds: between SIGTERM and SIGKILL.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    launch: dict[str, Any] = {
+        "argv": command(container),
+        "env": environment(container, platform),
+        "cwd": str(folder),
+        "log": str(log_path(folder, container.name)),
+        "exit": str(_exit_path(folder, container.name)),
+        "grace_seconds": grace_seconds,
+        "pid": str(_pid_path(folder, container.name)),
+        "log_limit_bytes": LOG_LIMIT_BYTES,
+    }
+    launch_path = folder / f"{container.name}.launch.json"
+    # It holds the declared environment, which may hold secrets.
+    with open(os.open(launch_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(launch, file)
+    with open(folder / f"{container.name}.supervisor.log", "ab") as own_log:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", supervisor.__file__, str(launch_path)],
+            stdin=subprocess.DEVNULL,
+            stdout=own_log,
+            stderr=own_log,
+            start_new_session=True,
+        )
+
+
+def adopt(container: Container, folder: Path) -> bool:
+    """Take over a supervisor that a server started and was killed before it could note it down."""
+    if not (folder / f"{container.name}.launch.json").exists():
+        return False
+    pid_path = _pid_path(folder, container.name)
+    deadline = time.monotonic() + 1.0
+    while not pid_path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if not pid_path.exists():
+        return False
+    container.pid = int(pid_path.read_text(encoding="ascii"))
+    container.pid_created = created(container.pid) or pid_path.stat().st_mtime
+    return True
+
+
+def created(pid: int) -> float | None:
+    """When the process was created, or None if there is none (a zombie counts as none)."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def is_alive(container: Container) -> bool:
+    if container.pid is None or container.pid_created is None:
+        return False
+    now = created(container.pid)
+    return now is not None and abs(now - container.pid_created) < 1
+
+
+def send(container: Container, number: int) -> None:
+    """Signal the supervisor: SIGTERM begins the grace period, SIGQUIT ends it."""
+    if is_alive(container):
+        assert container.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(container.pid, number)
+
+
+def kill_session(container: Container) -> None:
+    """Kill whatever is left of a container whose supervisor is gone."""
+    if container.pid is None:
+        return
+    for process in psutil.process_iter(["pid"]):
+        with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == container.pid:
+                os.kill(process.pid, signal.SIGKILL)
+
+
+def exit_of(container: Container, folder: Path) -> Exit | None:
+    """How the container ended, or None while it runs."""
+    path = _exit_path(folder, container.name)
+    if path.exists():
+        return _read_exit(path)
+    if is_alive(container):
+        return None
+    # The supervisor may have written the file between the two looks.
+    return _read_exit(path) if path.exists() else Exit(exit_code=None, ended=None)
+
+
+def _read_exit(path: Path) -> Exit:
+    outcome = json.loads(path.read_text(encoding="utf-8"))
+    return Exit(outcome["exit_code"], outcome["ended"], outcome["error"])
+
+
+def log_path(folder: Path, container_name: str) -> Path:
+    return folder / f"{container_name}.log"
+
+
+def _pid_path(folder: Path, container_name: str) -> Path:
+    return folder / f"{container_name}.pid"
+
+
+def _exit_path(folder: Path, container_name: str) -> Path:
+    return folder / f"{container_name}.exit"

@@ -1,0 +1,94 @@
+"""Which node of a compute pool an instance gets, and the state a pool is in.
+
+Nodes are bookkeeping, as many as the pool's MAX_NODES and as large as its instance family: a job that finds no room
+stays PENDING with Snowflake's reason, as it would in an account.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from airflow_provider_snowflake_batch.local.spcs.instance_families import InstanceFamily, find
+from airflow_provider_snowflake_batch.local.spcs.records import ComputePool, Container, Job
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why an instance cannot start yet, as its containers say it."""
+
+    message: str
+
+
+def occupied(running: Iterable[tuple[Job, Container]]) -> dict[int, dict[str, float]]:
+    """Node → what is taken of it. Instances are counted once, whatever their number of containers."""
+    nodes: dict[int, dict[str, float]] = {}
+    seen = set()
+    for job, container in running:
+        if container.node is None or container.ended or (job.id, container.instance) in seen:
+            continue
+        seen.add((job.id, container.instance))
+        taken = nodes.setdefault(container.node, {"cpu": 0.0, "memory": 0.0, "gpu": 0.0})
+        for kind, amount in job.resources.items():
+            taken[kind] += amount
+    return nodes
+
+
+def place(pool: ComputePool, resources: Mapping[str, float], nodes: dict[int, dict[str, float]]) -> int | Waiting:
+    """The first node with room, entered into ``nodes``; or why there is none."""
+    if pool.suspended:
+        return Waiting(f"Compute pool {pool.name} is suspended")
+    family = find(pool.instance_family)
+    lacking = ""
+    for node in range(pool.max_nodes):
+        taken = nodes.get(node, {"cpu": 0.0, "memory": 0.0, "gpu": 0.0})
+        lacking = _lacking(resources, taken, family)
+        if not lacking:
+            nodes[node] = {kind: taken[kind] + resources.get(kind, 0.0) for kind in taken}
+            return node
+    return Waiting(f"Unschedulable due to insufficient {lacking} resources.")
+
+
+def _lacking(resources: Mapping[str, float], taken: Mapping[str, float], family: InstanceFamily) -> str:
+    capacity = {"cpu": family.cpu, "memory": family.memory, "gpu": float(family.gpu)}
+    for kind, shown in (("gpu", "GPU"), ("memory", "memory"), ("cpu", "CPU")):
+        if taken[kind] + resources.get(kind, 0.0) > capacity[kind] + 1e-9:
+            return shown
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """:param error_code: 392508 while jobs wait for a node beyond MAX_NODES, else None."""
+
+    state: str
+    jobs: int
+    active_nodes: int
+    idle_nodes: int
+    error_code: int | None = None
+    status_message: str = ""
+
+
+def pool_state(pool: ComputePool, jobs: Iterable[tuple[Job, list[Container]]]) -> PoolState:
+    """What SHOW and DESCRIBE COMPUTE POOL tell of a pool.
+
+    :param jobs: the pool's jobs that have not ended.
+    """
+    entries = [(job, container) for job, containers in jobs for container in containers]
+    count = len({job.id for job, _ in entries})
+    active = len(occupied(entries))
+    if pool.suspended:
+        return PoolState("STOPPING" if active else "SUSPENDED", count, active, 0)
+    idle = max(pool.min_nodes - active, 0)
+    waiting = any(container.status == "PENDING" and container.node is None for _, container in entries)
+    if waiting and active >= pool.max_nodes:
+        message = "Compute pool has reached the maximum node limit. Services or jobs wait for a free node."
+        return PoolState("ACTIVE", count, active, idle, 392508, message)
+    return PoolState("ACTIVE" if active else "IDLE", count, active, idle)
+
+
+def idle_too_long(pool: ComputePool, last_use: float | None) -> bool:
+    """Whether AUTO_SUSPEND_SECS have passed without a job."""
+    since = max(pool.resumed_on or pool.created_on, last_use or 0.0)
+    return pool.auto_suspend_secs > 0 and not pool.suspended and time.time() - since > pool.auto_suspend_secs

@@ -1,0 +1,268 @@
+"""SHOW, DESCRIBE and DROP of services: https://docs.snowflake.com/en/sql-reference/sql/desc-service, …/show-services,
+…/show-service-instances-in-service, …/show-service-containers-in-service, …/drop-service
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.spcs import clauses, status
+from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+
+_NUMBER = ("FIXED", 38, 0)
+_TIME = ("TIMESTAMP_LTZ", 0, 9)
+_SERVICE_COLUMNS = [
+    Column("name"),
+    Column("status"),
+    Column("database_name"),
+    Column("schema_name"),
+    Column("owner"),
+    Column("compute_pool"),
+    Column("spec"),
+    Column("dns_name"),
+    Column("current_instances", *_NUMBER),
+    Column("target_instances", *_NUMBER),
+    Column("min_ready_instances", *_NUMBER),
+    Column("min_instances", *_NUMBER),
+    Column("max_instances", *_NUMBER),
+    Column("auto_resume"),
+    Column("external_access_integrations"),
+    Column("created_on", *_TIME),
+    Column("updated_on", *_TIME),
+    Column("resumed_on", *_TIME),
+    Column("suspended_on", *_TIME),
+    Column("auto_suspend_secs", *_NUMBER),
+    Column("comment"),
+    Column("owner_role_type"),
+    Column("query_warehouse"),
+    Column("is_job"),
+    Column("is_async_job"),
+    Column("spec_digest"),
+    Column("is_upgrading"),
+    Column("managing_object_domain"),
+    Column("managing_object_name"),
+]
+_SPEC = 6
+
+
+@statement("DESCRIBE SERVICE", "DESC SERVICE")
+def describe_service(statement: Statement, cursor: Cursor) -> Result:
+    job = _service(statement, cursor)
+    cursor.end()
+    return Result(_SERVICE_COLUMNS, [_service_row(statement, job)])
+
+
+@statement("SHOW SERVICES", "SHOW JOB SERVICES")
+def show_services(statement: Statement, cursor: Cursor) -> Result:
+    exclude_jobs = False
+    chosen = clauses.Filter()
+    scope = clauses.Scope.current(statement)
+    while not cursor.done:
+        if cursor.accept("EXCLUDE", "JOBS"):
+            exclude_jobs = True
+        elif cursor.accept("IN"):
+            scope = clauses.Scope.read(statement, cursor)
+        elif cursor.looking_at("OF", "TYPE"):
+            raise not_supported("SHOW SERVICES … OF TYPE")
+        elif not chosen.accept(cursor):
+            raise cursor.unexpected("LIKE, IN, STARTS WITH, LIMIT or EXCLUDE JOBS")
+    # Every service here is a job service.
+    jobs = [] if exclude_jobs else statement.server.spcs.store.existing_jobs()
+    found = chosen.apply((job.name, job) for job in jobs if scope.includes(job.database, job.schema, job.compute_pool))
+    rows = [_without_spec(_service_row(statement, job)) for job in found]
+    return Result(_without_spec(_SERVICE_COLUMNS), rows)
+
+
+@statement("DROP SERVICE")
+def drop_service(statement: Statement, cursor: Cursor) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    full_name = clauses.full_name(statement, clauses.service_name(cursor))
+    # FORCE is for block volumes, whose content goes with the job here in any case.
+    cursor.accept("FORCE")
+    cursor.end()
+    spcs = statement.server.spcs
+    if if_exists and spcs.name_is_free(full_name):
+        return Result.message(f"Drop statement executed successfully ({full_name.rpartition('.')[2]} already dropped).")
+    spcs.drop(full_name)
+    return Result.message(f"{full_name.rpartition('.')[2]} successfully dropped.")
+
+
+@statement("ALTER SERVICE")
+def alter_service(statement: Statement, cursor: Cursor) -> Result:
+    if cursor.accept("IF", "EXISTS") and statement.server.spcs.name_is_free(
+        clauses.full_name(statement, cursor.name())
+    ):
+        return Result.message("Statement executed successfully.")
+    # https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
+    raise SnowflakeError("ALTER SERVICE is not supported for job services.", errno=395034, sqlstate="0A000")
+
+
+@statement("CREATE SERVICE")
+def create_service(statement: Statement, cursor: Cursor) -> Result:
+    raise not_supported("CREATE SERVICE (job services run with EXECUTE JOB SERVICE)")
+
+
+@statement("SHOW SERVICE INSTANCES IN SERVICE")
+def show_service_instances(statement: Statement, cursor: Cursor) -> Result:
+    job = _service(statement, cursor)
+    cursor.end()
+    names = (
+        "database_name schema_name service_name service_status instance_id status spec_digest creation_time start_time"
+        " ip_address"
+    )
+    rows = []
+    for instance, group in status.instances(statement.server.spcs.store.containers(job.id)).items():
+        started = group[0].started_on
+        rows.append(
+            (
+                job.database,
+                job.schema,
+                job.name,
+                job.status.value,
+                str(instance),
+                status.instance_status(group),
+                _digest(job),
+                _text(job.created_on),
+                _text(started),
+                "127.0.0.1" if started is not None else None,
+            )
+        )
+    return Result(clauses.text_columns(names), rows)
+
+
+@statement("SHOW SERVICE CONTAINERS IN SERVICE")
+def show_service_containers(statement: Statement, cursor: Cursor) -> Result:
+    job = _service(statement, cursor)
+    cursor.end()
+    columns = [
+        *clauses.text_columns("database_name schema_name service_name service_status instance_id instance_status"),
+        *clauses.text_columns("container_name status message image_name image_digest"),
+        Column("restart_count", *_NUMBER),
+        Column("start_time"),
+        Column("last_exit_code", *_NUMBER),
+        Column("last_restart_time"),
+    ]
+    rows = []
+    for instance, group in status.instances(statement.server.spcs.store.containers(job.id)).items():
+        for container in group:
+            rows.append(
+                (
+                    job.database,
+                    job.schema,
+                    job.name,
+                    job.status.value,
+                    str(instance),
+                    status.instance_status(group),
+                    *_container_row(container),
+                )
+            )
+    return Result(columns, rows)
+
+
+def _container_row(container: Container) -> tuple[Any, ...]:
+    return (
+        container.name,
+        container.status,
+        container.message,
+        container.image,
+        None,
+        # A job's container is not restarted: https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-compute-pool
+        0,
+        _text(container.started_on),
+        container.exit_code,
+        None,
+    )
+
+
+@statement("SHOW ENDPOINTS IN SERVICE")
+def show_endpoints(statement: Statement, cursor: Cursor) -> Result:
+    job = _service(statement, cursor)
+    cursor.end()
+    columns = [
+        Column("name"),
+        Column("port", *_NUMBER),
+        Column("port_range"),
+        Column("protocol"),
+        Column("is_public"),
+        Column("ingress_url"),
+        Column("privatelink_ingress_url"),
+    ]
+    rows = [
+        (item["name"], item.get("port"), item.get("portRange"), item.get("protocol", "HTTP"), "false", None, None)
+        for item in job.endpoints
+    ]
+    return Result(columns, rows)
+
+
+def _service(statement: Statement, cursor: Cursor) -> Job:
+    job: Job = statement.server.spcs.get(clauses.full_name(statement, clauses.service_name(cursor)))
+    return job
+
+
+def _service_row(statement: Statement, job: Job) -> list[Any]:
+    groups = status.instances(statement.server.spcs.store.containers(job.id)).values()
+    current = sum(status.instance_status(group) in ("READY", "TERMINATING") for group in groups)
+    integrations = f"[{','.join(job.external_access_integrations)}]" if job.external_access_integrations else None
+    return [
+        job.name,
+        job.status.value,
+        job.database,
+        job.schema,
+        job.owner,
+        job.compute_pool,
+        _shown(job.specification),
+        _dns_name(job),
+        current,
+        job.replicas,
+        job.replicas,
+        job.replicas,
+        job.replicas,
+        "false",
+        integrations,
+        clauses.moment(job.created_on),
+        clauses.moment(job.updated_on),
+        None,
+        None,
+        0,
+        job.comment,
+        "ROLE",
+        job.query_warehouse,
+        "true",
+        str(job.is_async).lower(),
+        _digest(job),
+        "false",
+        None,
+        None,
+    ]
+
+
+def _without_spec(row: list[Any]) -> list[Any]:
+    return [*row[:_SPEC], *row[_SPEC + 1 :]]
+
+
+def _shown(specification: str) -> str:
+    """The specification with the list of volumes that clients look for, empty if need be."""
+    document = yaml.safe_load(specification)
+    document["spec"].setdefault("volumes", [])
+    return str(yaml.safe_dump(document, sort_keys=False))
+
+
+def _dns_name(job: Job) -> str:
+    """As an account forms it; on this machine every instance is 127.0.0.1."""
+    suffix = hashlib.sha256(f"{job.database}.{job.schema}".encode()).hexdigest()[:4]
+    return f"{job.name.lower().replace('_', '-')}.{suffix}.svc.spcs.internal"
+
+
+def _digest(job: Job) -> str:
+    return hashlib.sha256(job.specification.encode()).hexdigest()
+
+
+def _text(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

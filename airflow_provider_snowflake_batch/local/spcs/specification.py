@@ -1,0 +1,215 @@
+"""The service specification of EXECUTE JOB SERVICE.
+
+https://docs.snowflake.com/en/developer-guide/snowpark-container-services/specification-reference
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification, not_supported
+from airflow_provider_snowflake_batch.local.spcs import quantities
+from airflow_provider_snowflake_batch.local.spcs.yaml_rules import (
+    anything,
+    boolean,
+    choice,
+    free_mapping,
+    integer,
+    load,
+    mapping,
+    matching,
+    refused,
+    scalar,
+    sequence,
+    text,
+)
+
+_NAME = matching(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "at most 63 lower-case letters, digits and '-'")
+_MOUNT_PATH = matching(r"/.*[^/]|/", "an absolute path without a trailing slash")
+_QUANTITIES = mapping({"cpu": quantities.cpu, "memory": quantities.memory, "nvidia.com/gpu": quantities.gpu})
+_RESOURCES = mapping({"requests": _QUANTITIES, "limits": _QUANTITIES})
+
+_CONTAINER = mapping(
+    {
+        "name": _NAME,
+        "image": text,
+        "command": sequence(scalar),
+        "args": sequence(scalar),
+        "env": free_mapping(scalar),
+        "readinessProbe": refused("A readiness probe"),
+        "livenessProbe": refused("A liveness probe"),
+        "volumeMounts": sequence(
+            mapping({"name": text, "mountPath": _MOUNT_PATH}, required=("name", "mountPath")), at_most=20
+        ),
+        "resources": _RESOURCES,
+        "secrets": refused("A container's secret"),
+        "mountSessionToken": boolean,
+        "sessionTokenConfig": refused("A configured session token"),
+    },
+    required=("name", "image"),
+)
+_ENDPOINT = mapping(
+    {
+        "name": _NAME,
+        "port": integer(1, 65535),
+        "portRange": matching(r"\d+-\d+", "<first port>-<last port>"),
+        "protocol": choice("TCP", "HTTP", "HTTPS", ignore_case=True),
+        "public": boolean,
+        "corsSettings": anything,
+    },
+    required=("name",),
+)
+_STAGE_CONFIG = mapping(
+    {"name": text, "metadataCache": text, "resources": _RESOURCES, "enableSymlink": boolean}, required=("name",)
+)
+_VOLUME = mapping(
+    {
+        "name": text,
+        "source": text,
+        "size": quantities.memory,
+        "stageConfig": _STAGE_CONFIG,
+        "blockConfig": anything,
+        "uid": integer(0),
+        "gid": integer(0),
+    },
+    required=("name", "source"),
+)
+_SERVICE = mapping(
+    {
+        "spec": mapping(
+            {
+                "containers": sequence(_CONTAINER, at_least=1, at_most=20),
+                "endpoints": sequence(_ENDPOINT, at_most=100),
+                "volumes": sequence(_VOLUME, at_most=20),
+                # Where telemetry goes is the account's affair: there is no event table here to send it to.
+                "logExporters": anything,
+                "platformMonitor": anything,
+                "networkPolicyConfig": refused("A network policy"),
+                "resourceManagement": refused("Autoscaling"),
+            },
+            required=("containers",),
+        ),
+        "capabilities": mapping(
+            {"securityContext": mapping({"executeAsCaller": boolean, "enableCustomCredentials": boolean})}
+        ),
+        "serviceRoles": refused("A service role"),
+    },
+    required=("spec",),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpecification:
+    """:param mounts: mount path → volume name."""
+
+    name: str
+    image: str
+    argv: list[str]
+    env: dict[str, str]
+    mounts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpecification:
+    """:param stage: the stage location of a stage volume, None for one that is empty at the start."""
+
+    name: str
+    stage: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpecification:
+    """:param resources: what one instance takes of a node: ``cpu``, ``memory`` (bytes), ``gpu``."""
+
+    containers: list[ContainerSpecification]
+    volumes: dict[str, VolumeSpecification]
+    endpoints: list[dict[str, Any]]
+    resources: dict[str, float]
+    document: dict[str, Any] = field(repr=False)
+
+
+def parse(yaml_text: str) -> JobSpecification:
+    """Read and check a service specification.
+
+    :raises SnowflakeError: 395018 naming the place of the first mistake; "not supported" for what only a real
+        account can do.
+    """
+    document = load(yaml_text)
+    checked = _SERVICE(document, "")
+    if checked.get("capabilities", {}).get("securityContext", {}).get("executeAsCaller"):
+        raise not_supported("A service with caller's rights ('capabilities.securityContext.executeAsCaller')")
+    spec = checked["spec"]
+    volumes = {name: _volume(item) for name, item in _unique(spec.get("volumes", []), "spec.volumes").items()}
+    containers = [_container(item, volumes) for item in _unique(spec["containers"], "spec.containers").values()]
+    return JobSpecification(
+        containers=containers,
+        volumes=volumes,
+        endpoints=[_endpoint(item) for item in spec.get("endpoints", [])],
+        resources=_resources(spec["containers"]),
+        document=document,
+    )
+
+
+def _unique(items: list[dict[str, Any]], place: str) -> dict[str, dict[str, Any]]:
+    named: dict[str, dict[str, Any]] = {}
+    for item in items:
+        if item["name"] in named:
+            raise invalid_specification(f"duplicate name '{item['name']}' in '{place}'.")
+        named[item["name"]] = item
+    return named
+
+
+def _container(item: Mapping[str, Any], volumes: Mapping[str, VolumeSpecification]) -> ContainerSpecification:
+    if not item.get("command"):
+        raise not_supported(f"Running an image's own entrypoint (container '{item['name']}' has no 'command')")
+    mounts = {}
+    for mount in item.get("volumeMounts", []):
+        if mount["name"] not in volumes:
+            raise invalid_specification(f"container '{item['name']}' mounts unknown volume '{mount['name']}'.")
+        if mount["mountPath"] in mounts:
+            raise invalid_specification(f"container '{item['name']}' mounts '{mount['mountPath']}' twice.")
+        mounts[mount["mountPath"]] = mount["name"]
+    argv = [*item["command"], *item.get("args", [])]
+    return ContainerSpecification(item["name"], item["image"], argv, item.get("env", {}), mounts)
+
+
+def _volume(item: Mapping[str, Any]) -> VolumeSpecification:
+    name, source = item["name"], item["source"]
+    if source.startswith("@"):
+        # https://docs.snowflake.com/en/release-notes/bcr-bundles/2026_08/bcr-2449
+        raise SnowflakeError("stage mount v1 not supported, please use v2 instead", errno=395018, sqlstate="22023")
+    if source not in ("stage", "local", "memory", "block"):
+        raise invalid_specification(f"invalid value '{source}' for source of volume '{name}'.")
+    if (source == "stage") != ("stageConfig" in item):
+        raise invalid_specification(f"volume '{name}': 'stageConfig' belongs to, and is needed by, source 'stage'.")
+    if source in ("memory", "block") and "size" not in item:
+        raise invalid_specification(f"volume '{name}' with source '{source}' needs 'size'.")
+    if source == "block" and "initialContents" in (item.get("blockConfig") or {}):
+        raise not_supported(f"A block volume from a snapshot (volume '{name}')")
+    return VolumeSpecification(name, item["stageConfig"]["name"] if source == "stage" else None)
+
+
+def _endpoint(item: dict[str, Any]) -> dict[str, Any]:
+    if ("port" in item) == ("portRange" in item):
+        raise invalid_specification(f"endpoint '{item['name']}' needs either 'port' or 'portRange'.")
+    if item.get("public"):
+        raise not_supported(f"A public endpoint ('{item['name']}')")
+    return item
+
+
+def _resources(containers: list[dict[str, Any]]) -> dict[str, float]:
+    """The sum over the containers; requests follow limits: cpu max(0.5, limit), memory max(0.5 GiB, limit)."""
+    total = {"cpu": 0.0, "memory": 0.0, "gpu": 0.0}
+    for container in containers:
+        resources = container.get("resources", {})
+        requests, limits = resources.get("requests", {}), resources.get("limits", {})
+        if requests.get("nvidia.com/gpu") != limits.get("nvidia.com/gpu"):
+            raise invalid_specification(
+                f"container '{container['name']}': 'nvidia.com/gpu' needs the same value in requests and limits."
+            )
+        total["cpu"] += requests.get("cpu", max(0.5, limits.get("cpu", 0)))
+        total["memory"] += requests.get("memory", max(2**29, limits.get("memory", 0)))
+        total["gpu"] += requests.get("nvidia.com/gpu", 0)
+    return total

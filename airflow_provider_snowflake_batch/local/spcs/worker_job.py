@@ -1,0 +1,170 @@
+"""What the worker of an inference job is given: its folder with JOB.json, the input rows and the model's files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification
+from airflow_provider_snowflake_batch.local.spcs.inference_specification import InferenceSpecification
+from airflow_provider_snowflake_batch.local.spcs.records import Job
+from airflow_provider_snowflake_batch.local.statements import Statement
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.registry.versions import ModelFunction, ModelVersion
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.spcs.execute_inference_job import InferenceRequest
+
+RESERVED_FOLDER = "_snowflake_temporary"
+"""Clients stage rows there, under the output location: it is neither output nor forbidden input."""
+PARQUET = r".*\.parquet$"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJob:
+    """:param command: what the container runs. :param scratch: a folder to remove when the job has ended, or None."""
+
+    command: list[str]
+    output_location: str
+    scratch: str | None
+
+
+def prepare(
+    statement: Statement,
+    job: Job,
+    request: InferenceRequest,
+    checked: InferenceSpecification,
+    model: ModelVersion,
+    function: ModelFunction,
+) -> WorkerJob:
+    """Check input against output and model, and write the job's folder.
+
+    :raises SnowflakeError: 395018 for a specification that cannot work on this input, output and model; 2003 for a
+        stage that does not exist. Nothing is left behind then.
+    """
+    server, session = statement.server, statement.session
+    folder = server.spcs.job_folder(job.id)
+    _, base = server.stages.resolve(session, checked.output_location)
+    output = base / job.name
+    output_location = f"{checked.output_location.rstrip('/')}/{job.name}/"
+    source, scratch = folder / "input", None
+    if request.stage is not None:
+        _, source = server.stages.resolve(session, request.stage)
+        scratch = _check_separate(source, base)
+    _check_mode(output, checked.mode, output_location)
+    _check_params(checked, function)
+    try:
+        folder.mkdir(parents=True)
+        if request.query is not None:
+            server.engine.copy_to_parquet(session, request.query, source)
+        _check_columns(source, checked, function)
+        _link_tree(model.path, folder / "model")
+        document = {
+            "version": 1,
+            "job_name": job.full_name,
+            "input": {
+                "path": str(source),
+                "pattern": PARQUET,
+                "params": checked.params,
+                "column_handling": checked.column_handling,
+                "partition_column": checked.partition_column,
+            },
+            "output": {"path": str(output), "mode": checked.mode},
+            "model": {"kind": "registry", "path": str(folder / "model"), "function": function.target},
+            "inference": {"num_workers": checked.num_workers, "max_batch_rows": checked.max_batch_rows},
+            "stages": {name: str(path) for name, path in server.stages.all().items()},
+        }
+        path = folder / "JOB.json"
+        path.write_text(json.dumps(document, indent=2), encoding="utf-8")
+    except BaseException:
+        discard(server, job)
+        raise
+    command = ["python", "-m", "airflow_provider_snowflake_batch.worker", str(path)]
+    return WorkerJob(command, output_location, str(scratch) if scratch is not None else None)
+
+
+def discard(server: LocalSnowflake, job: Job) -> None:
+    shutil.rmtree(server.spcs.job_folder(job.id), ignore_errors=True)
+
+
+def _check_separate(source: Path, base: Path) -> Path | None:
+    """Refuse input inside the output; returns the folder to clean up if a client staged the rows for this job."""
+    if base != source and base not in source.parents:
+        return None
+    relative = source.relative_to(base)
+    if len(relative.parts) >= 2 and relative.parts[0] == RESERVED_FOLDER:
+        return source
+    raise invalid_specification("the input location must not be inside 'output.stage_location'.")
+
+
+def _check_mode(output: Path, mode: str, location: str) -> None:
+    if mode == "error" and any(item.name != RESERVED_FOLDER for item in _entries(output)):
+        raise invalid_specification(
+            f"the output location {location} is not empty and 'output.mode' is 'error'. "
+            "Empty it, choose another, or set the mode to 'overwrite'."
+        )
+
+
+def _entries(folder: Path) -> Iterable[Path]:
+    return folder.iterdir() if folder.is_dir() else ()
+
+
+def _check_params(checked: InferenceSpecification, function: ModelFunction) -> None:
+    known = [param["name"] for param in function.params]
+    for name in checked.params:
+        if name not in known:
+            accepted = f"it accepts {', '.join(known)}" if known else "it accepts none"
+            raise invalid_specification(f"unknown parameter '{name}' for method '{function.target}'; {accepted}.")
+
+
+def _check_columns(source: Path, checked: InferenceSpecification, function: ModelFunction) -> None:
+    """Every column that the model, column_handling and partition_column name must be in the input.
+
+    Names are compared without case: a model logged from pandas has ``f1`` where Snowflake has ``F1``.
+    """
+    columns = _columns(source)
+    if columns is None:
+        return
+    present = {name.upper() for name in columns}
+    missing = [name for name in function.input_names if name.upper() not in present]
+    if missing:
+        raise SnowflakeError(
+            f"Missing input column(s) for method '{function.target}' of the model: {', '.join(missing)}. "
+            f"The input has {', '.join(columns)}.",
+            errno=395018,
+            sqlstate="22023",
+        )
+    for name in [*checked.column_handling, *filter(None, [checked.partition_column])]:
+        if name.strip('"').upper() not in present:
+            raise invalid_specification(f"column '{name}' is not in the input, which has {', '.join(columns)}.")
+
+
+def _columns(source: Path) -> list[str] | None:
+    """The columns of the first Parquet file, or None where there is none to look at."""
+    files = sorted(source.rglob("*.parquet")) if source.is_dir() else [source]
+    for file in files:
+        try:
+            return list(pq.read_schema(file).names)
+        except (OSError, ValueError):
+            # Not Parquet after all: the worker says so, with the file's name.
+            return None
+    return None
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """The model's files as they are now: dropping the model later does not touch the job."""
+
+    def link(origin: str, destination: str) -> Any:
+        try:
+            os.link(origin, destination)
+        except OSError:
+            shutil.copy2(origin, destination)
+
+    shutil.copytree(source, target, copy_function=link)

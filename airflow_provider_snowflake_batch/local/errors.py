@@ -22,6 +22,22 @@ def compilation_error(message: str) -> SnowflakeError:
     return SnowflakeError(f"SQL compilation error:\n{message}", errno=1003, sqlstate="42000")
 
 
+def syntax_error(message: str) -> SnowflakeError:
+    return SnowflakeError(f"SQL compilation error:\nsyntax error {message}", errno=1003, sqlstate="42000")
+
+
+def statement_cancelled() -> SnowflakeError:
+    return SnowflakeError("SQL execution canceled", errno=604, sqlstate="57014")
+
+
+def statement_timed_out(seconds: int) -> SnowflakeError:
+    return SnowflakeError(
+        f"Statement reached its statement or warehouse timeout of {seconds} second(s) and was canceled.",
+        errno=630,
+        sqlstate="57014",
+    )
+
+
 def does_not_exist(kind: str, name: str) -> SnowflakeError:
     return SnowflakeError(
         f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", errno=2003, sqlstate="02000"

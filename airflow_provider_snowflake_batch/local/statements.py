@@ -6,13 +6,17 @@ claims goes to the SQL engine. A handler sees the text with its bind variables a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_snowflake_batch.local.errors import statement_cancelled
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.sessions import Session
 
@@ -31,15 +35,30 @@ class Column:
 
 @dataclass(slots=True)
 class Result:
-    """What a handler answers: columns and rows of plain Python values (datetimes aware, VARIANT as JSON text)."""
+    """What a handler answers: columns and rows of plain Python values (datetimes aware, VARIANT as JSON text).
+
+    :param table: the rows as Arrow instead of ``rows``, in the types that the SQL engine gave; :meth:`fetch` reads
+        either.
+    :param statement_type: Snowflake's statement type id; what is not in 0x3000–0x3500 is a result set for clients.
+    :param transfer: the answer to PUT and GET: what the client needs to move the files itself.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Any]] = ()
+    table: pa.Table | None = None
+    statement_type: int = 0x4000
+    transfer: dict[str, Any] | None = None
 
     @classmethod
     def message(cls, text: str) -> Result:
         """The one-cell answer ``status`` of DDL and the like."""
-        return cls([Column("status")], [(text,)])
+        return cls([Column("status")], [(text,)], statement_type=0x6000)
+
+    def fetch(self) -> Sequence[Sequence[Any]]:
+        """The rows as Python values, whichever way the result holds them."""
+        if self.table is None:
+            return self.rows
+        return list(zip(*(column.to_pylist() for column in self.table.columns), strict=True))
 
 
 @dataclass(slots=True)
@@ -50,20 +69,32 @@ class Statement:
     :param session: whose it is: current database, schema, role, warehouse, parameters.
     :param server: the rooms: ``engine``, ``stages``, ``spcs``, ``registry``, ``state``.
     :param query_id: the statement's query id.
+    :param cancelled: set when the client aborts the statement; a handler that waits, waits on it.
     """
 
     text: str
     session: Session
     server: LocalSnowflake
     query_id: str
+    cancelled: threading.Event = field(default_factory=threading.Event)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def cursor(self) -> Cursor:
         return Cursor(self.text)
 
+    def check_cancelled(self) -> None:
+        """:raises SnowflakeError: 604 once the client has aborted the statement."""
+        if self.cancelled.is_set():
+            raise statement_cancelled()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but no longer than until the client aborts the statement (then as :meth:`check_cancelled`)."""
+        if self.cancelled.wait(seconds):
+            raise statement_cancelled()
+
 
 Handler = Callable[[Statement, Cursor], Result]
-_HANDLERS: list[tuple[tuple[tuple[str, ...], ...], Handler]] = []
+_HANDLERS: dict[str, list[tuple[tuple[str, ...], Handler]]] = {}
 
 
 def statement(*beginnings: str) -> Callable[[Handler], Handler]:
@@ -74,10 +105,11 @@ def statement(*beginnings: str) -> Callable[[Handler], Handler]:
     >>> @statement("SHOW COMPUTE POOLS")
     ... def show_pools(statement, cursor): ...
     """
-    words = tuple(tuple(beginning.upper().split()) for beginning in beginnings)
 
     def register(handler: Handler) -> Handler:
-        _HANDLERS.append((words, handler))
+        for beginning in beginnings:
+            words = tuple(beginning.upper().split())
+            _HANDLERS.setdefault(words[0], []).append((words, handler))
         return handler
 
     return register
@@ -86,11 +118,11 @@ def statement(*beginnings: str) -> Callable[[Handler], Handler]:
 def find_handler(text: str) -> tuple[Handler, Cursor] | None:
     """The handler for a statement with its cursor, or None if the SQL engine is to run it."""
     cursor = Cursor(text)
+    first = cursor.peek()
     best: tuple[int, Handler] | None = None
-    for beginnings, handler in _HANDLERS:
-        for words in beginnings:
-            if cursor.looking_at(*words) and (best is None or len(words) > best[0]):
-                best = (len(words), handler)
+    for words, handler in _HANDLERS.get(first.value, ()) if first is not None else ():
+        if cursor.looking_at(*words) and (best is None or len(words) > best[0]):
+            best = (len(words), handler)
     if best is None:
         return None
     cursor.at = best[0]

@@ -1,0 +1,97 @@
+"""``python -m airflow_provider_snowflake_batch.local``: start the local Snowflake on 127.0.0.1."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    state_dir: Path = options.state_dir
+    if options.print_connection:
+        return _print_connection(state_dir)
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        listening = socket.create_server((HOST, options.port))
+    except OSError as error:
+        print(f"Port {options.port} on {HOST} cannot be used: {error.strerror}. Choose another with --port.", file=sys.stderr)
+        return 2
+
+    import uvicorn
+
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.state import StateDirectoryInUse
+
+    try:
+        server = LocalSnowflake(state_dir)
+    except StateDirectoryInUse as error:
+        print(error, file=sys.stderr)
+        return 2
+    port = listening.getsockname()[1]
+    server.start()
+    connection_file = server.write_connection(port)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            connection = json.dumps(server.airflow_connection(port))
+            print(f"Local Snowflake:     http://{HOST}:{port}", flush=True)
+            print(f"State directory:     {server.state.path}", flush=True)
+            print(f"Connection file:     {connection_file}", flush=True)
+            print(f"Airflow connection:  export AIRFLOW_CONN_SNOWFLAKE_DEFAULT='{connection}'", flush=True)
+            print(f"Stop:                Ctrl+C, or kill {os.getpid()}", flush=True)
+
+    config = uvicorn.Config(
+        server.endpoints.app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=300,
+        lifespan="off",
+    )
+    try:
+        Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m airflow_provider_snowflake_batch.local", description=__doc__)
+    parser.add_argument("--port", type=int, default=8085, help="port on 127.0.0.1; 0 takes a free one (default: %(default)s)")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=Path(os.environ.get("LOCAL_SNOWFLAKE_STATE_DIR", ".local-snowflake")),
+        help="everything it keeps (default: $LOCAL_SNOWFLAKE_STATE_DIR or %(default)s)",
+    )
+    parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
+    parser.add_argument(
+        "--print-connection",
+        action="store_true",
+        help="print the Airflow connection (JSON) that the last start wrote to the state directory, and exit",
+    )
+    return parser
+
+
+def _print_connection(state_dir: Path) -> int:
+    path = state_dir.expanduser() / "connection.json"
+    if not path.exists():
+        print(f"{path} is missing: no local Snowflake has been started with this state directory.", file=sys.stderr)
+        return 2
+    print(json.dumps(json.loads(path.read_text())))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

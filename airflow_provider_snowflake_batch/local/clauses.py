@@ -1,0 +1,152 @@
+"""Clauses that many statements share: ``LIKE … IN … STARTS WITH … LIMIT`` of SHOW, ``NAME = value`` properties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.functions import read_constant
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sessions import Session
+from airflow_provider_snowflake_batch.local.sql.patterns import like
+
+Row = TypeVar("Row")
+
+
+@dataclass(slots=True)
+class ShowClauses:
+    """What follows ``SHOW <objects>``.
+
+    :param scope: ACCOUNT, DATABASE or SCHEMA, with the name in ``database`` and ``schema``.
+    """
+
+    like: str | None = None
+    scope: str = "ACCOUNT"
+    database: str | None = None
+    schema: str | None = None
+    starts_with: str | None = None
+    limit: int | None = None
+    after: str | None = None
+    other: dict[str, str] = field(default_factory=dict)
+
+    def matches(self, name: str, database: str | None = None, schema: str | None = None) -> bool:
+        return (
+            like(self.like, name)
+            and (self.starts_with is None or name.startswith(self.starts_with))
+            and (self.after is None or name > self.after)
+            and (self.database is None or database is None or database == self.database)
+            and (self.schema is None or schema is None or schema == self.schema)
+        )
+
+    def select(self, rows: Iterable[Row], name: Callable[[Row], tuple[str, ...]]) -> list[Row]:
+        """The rows in the clauses' reach, in order of name, at most ``LIMIT`` of them.
+
+        :param name: a row's name, or its name, database and schema.
+        """
+        chosen = sorted((row for row in rows if self.matches(*name(row))), key=lambda row: name(row)[::-1])
+        return chosen if self.limit is None else chosen[: self.limit]
+
+
+def show_clauses(cursor: Cursor, session: Session, *, level: str = "SCHEMA") -> ShowClauses:
+    """Read the clauses to the end of the statement.
+
+    :param level: where the objects live: SCHEMA, DATABASE or ACCOUNT. Without IN, they are sought in the session's
+        current schema or database, as https://docs.snowflake.com/en/sql-reference/sql/show says.
+    """
+    clauses = ShowClauses()
+    scoped = False
+    cursor.accept("HISTORY")
+    while not cursor.done:
+        if cursor.accept("LIKE"):
+            clauses.like = cursor.string()
+        elif cursor.accept("IN") or cursor.accept("FROM"):
+            _scope(cursor, session, clauses, level)
+            scoped = True
+        elif cursor.accept("STARTS", "WITH"):
+            clauses.starts_with = cursor.string()
+        elif cursor.accept("LIMIT"):
+            clauses.limit = cursor.integer()
+            if cursor.accept("FROM"):
+                clauses.after = cursor.string()
+        else:
+            raise cursor.unexpected("LIKE, IN, STARTS WITH or LIMIT")
+    if not scoped and level != "ACCOUNT" and session.database is not None:
+        clauses.database = session.database
+        clauses.schema = session.schema if level == "SCHEMA" else None
+        clauses.scope = "SCHEMA" if clauses.schema else "DATABASE"
+    return clauses
+
+
+def _scope(cursor: Cursor, session: Session, clauses: ShowClauses, level: str) -> None:
+    if cursor.accept("ACCOUNT"):
+        clauses.scope = "ACCOUNT"
+        return
+    if cursor.accept("DATABASE"):
+        clauses.scope = "DATABASE"
+        ends = cursor.peek() is None or cursor.looking_at("LIKE") or cursor.looking_at("LIMIT")
+        clauses.database = session.database if ends else cursor.name()[0]
+        return
+    if cursor.accept("SCHEMA"):
+        parts = cursor.name()
+    else:
+        parts = cursor.name()
+        if level == "DATABASE" or (len(parts) == 1 and level == "SCHEMA" and session.database is None):
+            clauses.scope, clauses.database = "DATABASE", parts[0]
+            return
+    clauses.scope = "SCHEMA"
+    clauses.database, clauses.schema = (parts[0], parts[1]) if len(parts) == 2 else (session.database, parts[0])
+
+
+def properties(cursor: Cursor, allowed: Iterable[str]) -> dict[str, Any]:
+    """Read ``NAME = value …`` to the end of the statement, with or without ``WITH`` and commas.
+
+    :param allowed: the names that can be honoured.
+    :raises SnowflakeError: "not supported" for any other name.
+    """
+    names = set(allowed)
+    found: dict[str, Any] = {}
+    cursor.accept("WITH")
+    while not cursor.done:
+        token = cursor.next()
+        if token.kind != "word" or not cursor.looking_at("="):
+            cursor.at -= 1
+            raise cursor.unexpected("a property")
+        if token.value not in names:
+            raise not_supported(f"The property {token.value}")
+        cursor.expect("=")
+        found[token.value] = property_value(cursor)
+        cursor.accept(",")
+    return found
+
+
+def property_value(cursor: Cursor) -> Any:
+    """A constant, a word, or a parenthesised list as a dict or list of them."""
+    if cursor.looking_at("("):
+        return _parenthesised(cursor)
+    token = cursor.peek()
+    if token is not None and token.kind in ("word", "quoted") and token.value not in ("TRUE", "FALSE", "NULL"):
+        return ".".join(cursor.name()) if token.kind == "quoted" or _dotted(cursor) else cursor.next().value
+    return read_constant(cursor)
+
+
+def _dotted(cursor: Cursor) -> bool:
+    following = cursor.peek(1)
+    return following is not None and following.text == "."
+
+
+def _parenthesised(cursor: Cursor) -> dict[str, Any] | list[Any]:
+    cursor.expect("(")
+    named: dict[str, Any] = {}
+    listed: list[Any] = []
+    while not cursor.accept(")"):
+        following = cursor.peek(1)
+        if following is not None and following.text == "=":
+            name = cursor.next().value
+            cursor.expect("=")
+            named[name] = property_value(cursor)
+        else:
+            listed.append(property_value(cursor))
+        cursor.accept(",")
+    return named or listed

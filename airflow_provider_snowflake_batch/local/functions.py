@@ -1,0 +1,126 @@
+"""Functions of SQL that the server answers itself, wherever they stand in a query.
+
+A scalar function becomes its value, a table function becomes its rows, before the SQL engine sees the statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.statements import Result, Statement
+
+
+@dataclass(slots=True)
+class Arguments:
+    """The arguments of a call, as plain values: strings, numbers, booleans, None."""
+
+    positional: list[Any] = field(default_factory=list)
+    named: dict[str, Any] = field(default_factory=dict)
+    """``NAME => value``, by upper-case name."""
+
+    def get(self, position: int, name: str = "", default: Any = None) -> Any:
+        if position < len(self.positional):
+            return self.positional[position]
+        return self.named.get(name.upper(), default)
+
+
+ScalarFunction = Callable[["Statement", Arguments], Any]
+TableFunction = Callable[["Statement", Arguments], "Result"]
+Method = Callable[["Statement", tuple[str, ...], Arguments], "Result"]
+
+SCALAR_FUNCTIONS: dict[str, ScalarFunction] = {}
+TABLE_FUNCTIONS: dict[str, TableFunction] = {}
+METHODS: dict[str, Method] = {}
+
+
+def scalar_function(name: str) -> Callable[[ScalarFunction], ScalarFunction]:
+    """Register the function for ``NAME(…)`` in any expression: it returns a string, number, boolean or None.
+
+    >>> @scalar_function("SYSTEM$GET_SERVICE_LOGS")
+    ... def logs(statement, arguments): ...
+    """
+
+    def register(function: ScalarFunction) -> ScalarFunction:
+        SCALAR_FUNCTIONS[name.upper()] = function
+        return function
+
+    return register
+
+
+def table_function(name: str) -> Callable[[TableFunction], TableFunction]:
+    """Register the function for ``TABLE(NAME(…))`` in any FROM; ``name`` as written, dots included.
+
+    >>> @table_function("SNOWFLAKE.SPCS.GET_JOB_HISTORY")
+    ... def history(statement, arguments): ...
+    """
+
+    def register(function: TableFunction) -> TableFunction:
+        TABLE_FUNCTIONS[name.upper()] = function
+        return function
+
+    return register
+
+
+def method(name: str) -> Callable[[Method], Method]:
+    """Register the function for ``TABLE(<object>!NAME(…))``; it gets the object's name in parts."""
+
+    def register(function: Method) -> Method:
+        METHODS[name.upper()] = function
+        return function
+
+    return register
+
+
+def read_arguments(cursor: Cursor) -> Arguments:
+    """The arguments between the next ``(`` and its ``)``, which are constants.
+
+    :raises SnowflakeError: 1003 for anything but literals, signs, TRUE, FALSE and NULL.
+    """
+    cursor.expect("(")
+    arguments = Arguments()
+    while not cursor.accept(")"):
+        name_token, arrow = cursor.peek(), cursor.peek(1)
+        if name_token is not None and name_token.kind == "word" and arrow is not None and arrow.text == "=>":
+            cursor.at += 2
+            arguments.named[name_token.value] = read_constant(cursor)
+        else:
+            arguments.positional.append(read_constant(cursor))
+        if not cursor.looking_at(")"):
+            cursor.expect(",")
+    return arguments
+
+
+def read_constant(cursor: Cursor) -> Any:
+    negative = cursor.accept("-")
+    token = cursor.next()
+    if token.kind == "number":
+        value = float(token.value) if any(sign in token.value for sign in ".eE") else int(token.value)
+        return -value if negative else value
+    if token.kind in ("string", "stage") and not negative:
+        value_text = token.value
+        if cursor.accept("::"):
+            # A cast of a literal says nothing that the function does not know: it reads text.
+            cursor.name()
+            if cursor.looking_at("("):
+                cursor.parenthesised()
+        return value_text
+    if token.kind == "word" and token.value in ("TRUE", "FALSE", "NULL") and not negative:
+        return {"TRUE": True, "FALSE": False, "NULL": None}[token.value]
+    cursor.at -= 1
+    raise cursor.unexpected("a constant")
+
+
+def unknown_function(name: str) -> SnowflakeError:
+    return SnowflakeError(f"SQL compilation error:\nUnknown function {name}.", errno=2140, sqlstate="42601")
+
+
+def unknown_table_function(name: str) -> SnowflakeError:
+    return SnowflakeError(
+        f"SQL compilation error:\nUnknown user-defined table function {name}.", errno=2143, sqlstate="42601"
+    )

@@ -1,0 +1,108 @@
+"""Warehouses and roles: bookkeeping that clients ask for, without anything behind it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, already_exists
+from airflow_provider_snowflake_batch.local.state import StateDirectory
+
+SYSTEM_ROLES = ("ACCOUNTADMIN", "ORGADMIN", "PUBLIC", "SECURITYADMIN", "SYSADMIN", "USERADMIN")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountObject:
+    """A warehouse or a role.
+
+    :param properties: as CREATE gave them, by upper-case name.
+    """
+
+    name: str
+    created: datetime.datetime
+    owner: str
+    properties: dict[str, Any]
+
+
+class AccountObjects:
+    """The account's warehouses and roles, in the control database."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._connection = state.connect()
+        self._lock = threading.Lock()
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS account_objects ("
+            "kind TEXT, name TEXT, created TEXT, owner TEXT, properties TEXT, PRIMARY KEY (kind, name))"
+        )
+        for role in SYSTEM_ROLES:
+            self.create("ROLE", role, "ACCOUNTADMIN", {}, if_not_exists=True)
+
+    def all(self, kind: str) -> list[AccountObject]:
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT name, created, owner, properties FROM account_objects WHERE kind = ? ORDER BY name", (kind,)
+            ).fetchall()
+        return [
+            AccountObject(name, datetime.datetime.fromisoformat(created), owner, json.loads(properties))
+            for name, created, owner, properties in rows
+        ]
+
+    def warehouses(self) -> set[str]:
+        return {warehouse.name for warehouse in self.all("WAREHOUSE")}
+
+    def roles(self) -> set[str]:
+        return {role.name for role in self.all("ROLE")}
+
+    def create(
+        self,
+        kind: str,
+        name: str,
+        owner: str,
+        properties: dict[str, Any],
+        *,
+        if_not_exists: bool = False,
+        or_replace: bool = False,
+    ) -> bool:
+        """Whether it was created.
+
+        :raises SnowflakeError: 2002 if it is there and neither flag is given.
+        """
+        verb = "REPLACE" if or_replace else "INSERT OR IGNORE"
+        now = datetime.datetime.now(datetime.UTC).isoformat()
+        with self._lock:
+            cursor = self._connection.execute(
+                f"{verb} INTO account_objects VALUES (?, ?, ?, ?, ?)", (kind, name, now, owner, json.dumps(properties))
+            )
+        if cursor.rowcount == 0 and not if_not_exists:
+            raise already_exists(name)
+        return cursor.rowcount > 0
+
+    def alter(self, kind: str, name: str, properties: dict[str, Any]) -> None:
+        with self._lock:
+            self._connection.execute(
+                "UPDATE account_objects SET properties = json_patch(properties, ?) WHERE kind = ? AND name = ?",
+                (json.dumps(properties), kind, name),
+            )
+
+    def drop(self, kind: str, name: str, *, if_exists: bool = False) -> bool:
+        """Whether it was there.
+
+        :raises SnowflakeError: 2003 if it is not and ``if_exists`` is not given.
+        """
+        with self._lock:
+            cursor = self._connection.execute(
+                "DELETE FROM account_objects WHERE kind = ? AND name = ?", (kind, name)
+            )
+        if cursor.rowcount == 0 and not if_exists:
+            raise SnowflakeError(
+                f"SQL compilation error:\n{kind.capitalize()} '{name}' does not exist or not authorized.",
+                errno=2003,
+                sqlstate="02000",
+            )
+        return cursor.rowcount > 0
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,271 @@
+"""The HTTP endpoints that Snowflake's drivers call.
+
+Source: ``snowflake/connector/network.py``, ``auth/_auth.py`` and ``connection.py`` of the Python connector.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from airflow_provider_snowflake_batch.local.protocol import login
+from airflow_provider_snowflake_batch.local.protocol.queries import Query
+from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype
+from airflow_provider_snowflake_batch.local.sessions import SESSION_VALIDITY, MASTER_VALIDITY, Session
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+
+IN_PROGRESS = "333333"
+IN_PROGRESS_ASYNC = "333334"
+FIRST_WAIT = 1.0
+"""Seconds after which a query still running is answered with 333333 and asked for again."""
+NEXT_WAIT = 15.0
+"""Seconds that each further request waits."""
+
+
+class Endpoints:
+    """The endpoints of one server."""
+
+    def __init__(self, server: LocalSnowflake) -> None:
+        self._server = server
+        self.app = Starlette(
+            routes=[
+                Route("/session/v1/login-request", self.login, methods=["POST"]),
+                Route("/session/token-request", self.renew, methods=["POST"]),
+                Route("/session/heartbeat", self.heartbeat, methods=["POST"]),
+                Route("/session", self.delete_session, methods=["POST"]),
+                Route("/queries/v1/query-request", self.query, methods=["POST"]),
+                Route("/queries/v1/abort-request", self.abort, methods=["POST"]),
+                Route("/queries/{query_id}/result", self.result, methods=["GET"]),
+                Route("/queries/{query_id}/abort-request", self.abort_by_id, methods=["POST"]),
+                # Connector 5.x writes two slashes.
+                Route("/monitoring/queries/{query_id}", self.monitoring, methods=["GET"]),
+                Route("/monitoring/queries//{query_id}", self.monitoring, methods=["GET"]),
+                Route("/telemetry/send", self.telemetry, methods=["POST"]),
+                Route("/telemetry/send/sessionless", self.telemetry, methods=["POST"]),
+            ]
+        )
+
+    # Sessions
+
+    async def login(self, request: Request) -> Response:
+        return _json(await login.login(self._server, dict(request.query_params), await _body(request)))
+
+    async def renew(self, request: Request) -> Response:
+        session = self._server.sessions.renew(_token(request))
+        if session is None:
+            return _failure("390114", "Authentication token has expired.  The user must authenticate again.")
+        return _success(
+            {
+                "sessionToken": session.token,
+                "validityInSecondsST": SESSION_VALIDITY,
+                "masterToken": session.master_token,
+                "validityInSecondsMT": MASTER_VALIDITY,
+                "masterValidityInSeconds": MASTER_VALIDITY,
+                "sessionId": session.id,
+            }
+        )
+
+    async def heartbeat(self, request: Request) -> Response:
+        return _success(None) if self._session(request) else _gone()
+
+    async def delete_session(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is not None and request.query_params.get("delete") == "true":
+            await self._in_thread(self._server.sessions.close, session)
+        return _success(None)
+
+    # Queries
+
+    async def query(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            return _gone()
+        body = await _body(request)
+        query = self._server.queries.submit(
+            session,
+            str(body.get("sqlText") or ""),
+            request_id=request.query_params.get("requestId"),
+            bindings=body.get("bindings"),
+            describe_only=bool(body.get("describeOnly")),
+            parameters=body.get("parameters"),
+        )
+        if body.get("asyncExec"):
+            return _in_progress(query, IN_PROGRESS_ASYNC)
+        if not await self._server.queries.wait(query, FIRST_WAIT):
+            return _in_progress(query, IN_PROGRESS)
+        return await self._outcome(query)
+
+    async def result(self, request: Request) -> Response:
+        if self._session(request) is None:
+            return _gone()
+        query = self._server.queries.find(request.path_params["query_id"])
+        if query is None:
+            return _failure("000709", f"Statement {request.path_params['query_id']} not found", "02000")
+        if query.future is not None and not await self._server.queries.wait(query, NEXT_WAIT):
+            return _in_progress(query, IN_PROGRESS)
+        return await self._outcome(query)
+
+    async def abort(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            return _gone()
+        body = await _body(request)
+        query = self._server.queries.find_request(session, str(body.get("requestId")))
+        if query is not None:
+            await self._in_thread(self._server.queries.cancel, query)
+        return _success(None)
+
+    async def abort_by_id(self, request: Request) -> Response:
+        query = self._server.queries.find(request.path_params["query_id"])
+        if self._session(request) is None:
+            return _gone()
+        if query is not None:
+            await self._in_thread(self._server.queries.cancel, query)
+        return _success(None)
+
+    async def monitoring(self, request: Request) -> Response:
+        if self._session(request) is None:
+            return _gone()
+        query = self._server.queries.find(request.path_params["query_id"])
+        if query is None:
+            return _success({"queries": []})
+        entry: dict[str, Any] = {
+            "id": query.id,
+            "status": query.status,
+            "state": query.status,
+            "sqlText": query.text,
+            "sessionId": query.session.id,
+            "startTime": int(query.submitted * 1000),
+            "endTime": int((query.finished or 0) * 1000),
+        }
+        if query.finished is not None and query.error is not None:
+            entry |= {"errorCode": f"{query.error.errno:06d}", "errorMessage": query.error.message}
+        return _success({"queries": [entry]})
+
+    async def telemetry(self, request: Request) -> Response:
+        await request.body()
+        return _success("Log Received")
+
+    # Answers
+
+    async def _outcome(self, query: Query) -> Response:
+        if query.error is not None:
+            return _failure(
+                f"{query.error.errno:06d}",
+                query.error.message,
+                query.error.sqlstate,
+                query_id=query.id,
+            )
+        if query.result is None:
+            return _failure("000710", f"Result for query {query.id} has expired", "02000", query_id=query.id)
+        rows = 0 if query.result.table is None else query.result.table.num_rows
+        encode = self._encoded
+        return await self._in_thread(encode, query) if max(rows, len(query.result.rows)) > 200 else encode(query)
+
+    def _encoded(self, query: Query) -> Response:
+        result, session = query.result, query.session
+        assert result is not None
+        data: dict[str, Any] = {
+            "parameters": login.result_parameters(session),
+            "queryId": query.id,
+            "sqlState": "00000",
+            "statementTypeId": result.statement_type,
+            "finalDatabaseName": session.database,
+            "finalSchemaName": session.schema,
+            "finalWarehouseName": session.warehouse,
+            "finalRoleName": session.role,
+            "databaseProvider": None,
+            "version": 1,
+        }
+        if query.children:
+            data |= {
+                "resultIds": ",".join(child.id for child in query.children),
+                "resultTypes": ",".join(str(child.result.statement_type if child.result else 0) for child in query.children),
+            }
+        if result.transfer is not None:
+            return _success(data | result.transfer)
+        data["rowtype"] = rowtype(result.columns)
+        data["numberOfBinds"] = 0
+        wants_json = str(session.parameters.get("PYTHON_CONNECTOR_QUERY_RESULT_FORMAT", "ARROW")).upper() == "JSON"
+        if result.table is not None and not wants_json and not _is_dml(result.statement_type):
+            data |= {
+                "queryResultFormat": "arrow",
+                "rowsetBase64": arrow_rowset(result),
+                "total": result.table.num_rows,
+                "returned": result.table.num_rows,
+            }
+        else:
+            rowset = json_rowset(result)
+            is_query = result.statement_type == 0x1000 and not wants_json
+            data |= (
+                {"queryResultFormat": "arrow", "rowsetBase64": ""}
+                if is_query and not rowset
+                else {"queryResultFormat": "json", "rowset": rowset}
+            )
+            data |= {"total": len(rowset), "returned": len(rowset)}
+        return _success(data)
+
+    def _session(self, request: Request) -> Session | None:
+        return self._server.sessions.find(_token(request))
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
+        from starlette.concurrency import run_in_threadpool
+
+        return await run_in_threadpool(function, *arguments)
+
+
+def _is_dml(statement_type: int) -> bool:
+    return 0x3000 <= statement_type <= 0x3500
+
+
+def _token(request: Request) -> str:
+    header = request.headers.get("Authorization", "")
+    prefix = 'Snowflake Token="'
+    return header[len(prefix) : -1] if header.startswith(prefix) else ""
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    body = await request.body()
+    if request.headers.get("Content-Encoding") == "gzip":
+        body = gzip.decompress(body)
+    decoded = json.loads(body) if body else {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return Response(json.dumps(content, ensure_ascii=False).encode(), media_type="application/json")
+
+
+def _success(data: Any) -> Response:
+    return _json({"data": data, "code": None, "message": None, "success": True})
+
+
+def _failure(code: str, message: str, sqlstate: str | None = None, *, query_id: str | None = None) -> Response:
+    data = {"errorCode": code, "sqlState": sqlstate, "queryId": query_id, "internalError": False}
+    return _json({"data": data, "code": code, "message": message, "success": False, "headers": None})
+
+
+def _gone() -> Response:
+    return _failure("390104", "Session no longer exists.  New login required to access the service.", "08001")
+
+
+def _in_progress(query: Query, code: str) -> Response:
+    message = {
+        IN_PROGRESS: "Query execution in progress. To monitor its progress, please use the getResultUrl.",
+        IN_PROGRESS_ASYNC: "Query execution in progress. Asynchronous execution has been initiated.",
+    }[code]
+    data = {
+        "queryId": query.id,
+        "getResultUrl": f"/queries/{query.id}/result",
+        "queryAbortsAfterSecs": 300,
+        "progressDesc": None,
+    }
+    return _json({"data": data, "code": code, "message": message, "success": True})

@@ -1,0 +1,112 @@
+"""Login: the secret as password, the namespace and parameters that the client asks for."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_snowflake_batch.local.protocol.names import stored_name
+from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.sessions import Session
+
+SERVER_VERSION = "10.0.0"
+_PASSWORD_AUTHENTICATORS = {"", "SNOWFLAKE", "USERNAME_PASSWORD_MFA", "OAUTH", "PROGRAMMATIC_ACCESS_TOKEN"}
+
+
+async def login(server: LocalSnowflake, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    """Answer a login request.
+
+    The secret is accepted as a password and as an OAuth or programmatic access token; other authenticators are
+    refused.
+    """
+    data = body.get("data") or {}
+    authenticator = str(data.get("AUTHENTICATOR") or "").upper()
+    if authenticator not in _PASSWORD_AUTHENTICATORS:
+        return refusal("390144", f"The authenticator {authenticator} is not supported by the local Snowflake.")
+    given = str(data.get("PASSWORD") or data.get("TOKEN") or "")
+    if not hmac.compare_digest(given.encode(), server.state.secret.encode()):
+        return refusal("390100", "Incorrect username or password was specified.")
+    user = stored_name(str(data.get("LOGIN_NAME") or "")) or server.defaults.user
+    role = stored_name(query.get("roleName")) or server.defaults.role
+    if role not in server.objects.roles():
+        return refusal(
+            "390189",
+            f"Role '{role}' specified in the connect string does not exist or not authorized. "
+            "Contact your local system administrator, or attempt to login with another role, e.g. PUBLIC.",
+        )
+    session = server.sessions.create(user, role)
+    for name, value in (data.get("SESSION_PARAMETERS") or {}).items():
+        session.parameters[name.upper()] = value
+    enter_namespace(server, session, query)
+    return {
+        "data": {
+            "token": session.token,
+            "masterToken": session.master_token,
+            "validityInSeconds": SESSION_VALIDITY,
+            "masterValidityInSeconds": MASTER_VALIDITY,
+            "sessionId": session.id,
+            "displayUserName": user,
+            "serverVersion": SERVER_VERSION,
+            "firstLogin": False,
+            "remMeToken": None,
+            "remMeValidityInSeconds": 0,
+            "healthCheckInterval": 45,
+            "newClientForUpgrade": None,
+            "parameters": login_parameters(session),
+            "sessionInfo": {
+                "databaseName": session.database,
+                "schemaName": session.schema,
+                "warehouseName": session.warehouse,
+                "roleName": session.role,
+            },
+        },
+        "code": None,
+        "message": None,
+        "success": True,
+    }
+
+
+def enter_namespace(server: LocalSnowflake, session: Session, query: dict[str, str]) -> None:
+    """Set what exists of the database, schema and warehouse asked for; Snowflake logs in without the rest."""
+    database, schema = stored_name(query.get("databaseName")), stored_name(query.get("schemaName"))
+    warehouse = stored_name(query.get("warehouse"))
+    if database in server.engine.databases():
+        session.database = database
+        wanted = schema or "PUBLIC"
+        if server.engine.has_schema(database, wanted):
+            session.schema = wanted
+    if warehouse in server.objects.warehouses():
+        session.warehouse = warehouse
+
+
+def login_parameters(session: Session) -> list[dict[str, Any]]:
+    values = {
+        "TIMEZONE": "Etc/UTC",
+        "AUTOCOMMIT": True,
+        "CLIENT_SESSION_KEEP_ALIVE": False,
+        "CLIENT_SESSION_KEEP_ALIVE_HEARTBEAT_FREQUENCY": 3600,
+        "CLIENT_RESULT_PREFETCH_SLOTS": 2,
+        "CLIENT_RESULT_PREFETCH_THREADS": 1,
+        "CLIENT_PREFETCH_THREADS": 4,
+        "CLIENT_TELEMETRY_ENABLED": False,
+        "CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False,
+        # Batches of bind variables stay in the request: the alternative uploads them to a stage first.
+        "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD": 0,
+        "QUERY_CONTEXT_CACHE_SIZE": 5,
+        "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": "ARROW",
+    } | session.parameters
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def result_parameters(session: Session) -> list[dict[str, Any]]:
+    return [
+        {"name": "TIMEZONE", "value": "Etc/UTC"},
+        {"name": "AUTOCOMMIT", "value": session.parameters.get("AUTOCOMMIT", True)},
+    ]
+
+
+def refusal(code: str, message: str) -> dict[str, Any]:
+    return {"data": {"loginName": None, "authnMethod": "USERNAME_PASSWORD"}, "code": code, "message": message, "success": False, "headers": None}

@@ -1,0 +1,286 @@
+"""Queries: submitted, run in threads, awaited, found again by id or request id, cancelled, forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_snowflake_batch.local.errors import (
+    SnowflakeError,
+    statement_cancelled,
+    statement_timed_out,
+)
+from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
+from airflow_provider_snowflake_batch.local.protocol import binds
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, find_handler
+from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.sessions import Session
+
+log = logging.getLogger(__name__)
+
+RESULT_LIFETIME = 3600
+"""Seconds that a finished query can be asked for its result."""
+RESULT_BYTES = 64 * 1024 * 1024
+"""Bytes of results kept for all sessions together; the oldest go first."""
+KEPT_QUERIES = 2000
+_DESCRIBED = re.compile(r"\s*(?:SHOW|DESC|DESCRIBE|LIST|LS|SELECT|WITH)\b", re.IGNORECASE)
+
+
+@dataclass(eq=False)
+class Query:
+    """One statement on its way.
+
+    :param request_id: the client's id of the request; the same id again means the same query.
+    """
+
+    session: Session
+    text: str
+    request_id: str | None
+    describe_only: bool = False
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    submitted: float = field(default_factory=time.time)
+    finished: float | None = None
+    result: Result | None = None
+    error: SnowflakeError | None = None
+    expired: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    children: list[Query] = field(default_factory=list)
+    """The statements of a multi-statement request, in order."""
+    future: Future[None] | None = None
+    running: bool = False
+
+    @property
+    def status(self) -> str:
+        if self.finished is None:
+            return "RUNNING" if self.running else "QUEUED"
+        if self.error is None:
+            return "SUCCESS"
+        return "ABORTED" if self.error.errno in (604, 630) else "FAILED_WITH_ERROR"
+
+    @property
+    def size(self) -> int:
+        if self.result is None:
+            return 0
+        if self.result.table is not None:
+            return int(self.result.table.nbytes)
+        return 64 * len(self.result.columns) * (len(self.result.rows) + 1)
+
+
+class Queries:
+    """All queries of the server."""
+
+    def __init__(self, server: LocalSnowflake, threads: int = 64) -> None:
+        self._server = server
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="query")
+        self._lock = threading.Lock()
+        self._by_id: OrderedDict[str, Query] = OrderedDict()
+        self._by_request: dict[tuple[int, str], Query] = {}
+
+    def submit(
+        self,
+        session: Session,
+        text: str,
+        *,
+        request_id: str | None = None,
+        bindings: Mapping[str, Any] | None = None,
+        describe_only: bool = False,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Query:
+        """Begin a query, or find the one that this request id began before."""
+        with self._lock:
+            if request_id and (known := self._by_request.get((session.id, request_id))):
+                return known
+            query = Query(session, text, request_id, describe_only)
+            self._by_id[query.id] = query
+            if request_id:
+                self._by_request[(session.id, request_id)] = query
+        self._forget_old()
+        query.future = self._pool.submit(self._run, query, bindings or {}, dict(parameters or {}))
+        return query
+
+    async def wait(self, query: Query, seconds: float) -> bool:
+        """Whether the query has finished within this many seconds."""
+        assert query.future is not None
+        if query.finished is not None:
+            return True
+        done, _ = await asyncio.wait([asyncio.wrap_future(query.future)], timeout=seconds)
+        return bool(done)
+
+    def find(self, query_id: str) -> Query | None:
+        return self._by_id.get(query_id)
+
+    def find_request(self, session: Session, request_id: str) -> Query | None:
+        return self._by_request.get((session.id, request_id))
+
+    def cancel(self, query: Query, error: SnowflakeError | None = None) -> None:
+        """Stop a query; it ends with error 604 unless another is given."""
+        if query.finished is not None:
+            return
+        query.cancelled.set()
+        query.error = error or statement_cancelled()
+        for running in (query, *query.children):
+            running.cancelled.set()
+            if running.running:
+                self._server.engine.interrupt(running.session)
+
+    def running(self, session: Session) -> list[Query]:
+        return [query for query in list(self._by_id.values()) if query.session is session and query.finished is None]
+
+    def forget_session(self, session: Session) -> None:
+        for query in self.running(session):
+            self.cancel(query)
+        with self._lock:
+            for query in [query for query in self._by_id.values() if query.session is session]:
+                if query.finished is not None:
+                    self._drop(query)
+
+    def close(self) -> None:
+        for query in list(self._by_id.values()):
+            self.cancel(query)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # Running
+
+    def _run(self, query: Query, bindings: Mapping[str, Any], parameters: dict[str, Any]) -> None:
+        timer = self._timeout(query, parameters)
+        try:
+            statements = split(query.text)
+            desired = int(parameters.get("MULTI_STATEMENT_COUNT", query.session.parameters.get("MULTI_STATEMENT_COUNT", 1)))
+            if len(statements) > 1 and desired == 1 or desired > 1 and desired != len(statements):
+                raise SnowflakeError(
+                    f"Actual statement count {len(statements)} did not match the desired statement count {desired}.",
+                    errno=8,
+                    sqlstate="0A000",
+                )
+            if len(statements) > 1 or desired > 1:
+                self._run_each(query, statements, bindings)
+            else:
+                query.result = self._answer(query, query.text, bindings)
+        except BaseException as error:
+            translated = snowflake_error(error)
+            if translated.errno == 603:
+                log.exception("Query %s failed: %s", query.id, query.text)
+            query.error = query.error or translated
+        finally:
+            if query.cancelled.is_set():
+                query.result = None
+                query.error = query.error or statement_cancelled()
+            query.running = False
+            query.finished = time.time()
+            if timer is not None:
+                timer.cancel()
+
+    def _run_each(self, query: Query, statements: list[str], bindings: Mapping[str, Any]) -> None:
+        """Run the statements of one request; each has its own id and result."""
+        if bindings:
+            raise SnowflakeError("Bind variables are not supported for multi-statement queries.", errno=9, sqlstate="0A000")
+        for text in statements:
+            child = Query(query.session, text, None, cancelled=query.cancelled)
+            query.children.append(child)
+            with self._lock:
+                self._by_id[child.id] = child
+            try:
+                child.result = self._answer(child, text, {})
+            except BaseException as error:
+                child.error = snowflake_error(error)
+                raise child.error from error
+            finally:
+                child.finished = time.time()
+        query.result = Result.message("Multiple statements executed successfully.")
+
+    def _answer(self, query: Query, text: str, bindings: Mapping[str, Any]) -> Result:
+        session = query.session
+        query.running = True
+        statement = Statement(text, session, self._server, query.id, cancelled=query.cancelled)
+        statement.check_cancelled()
+        try:
+            if binds.is_batch(bindings):
+                return self._server.engine.execute_batch(statement, binds.batch_columns(bindings))
+            if query.describe_only and not bindings:
+                bindings = _Nulls()
+            statement.text = binds.write_in(text, bindings)
+            return self.answer(statement, query.describe_only)
+        finally:
+            session.last_query_ids = [*session.last_query_ids[-99:], query.id]
+
+    def answer(self, statement: Statement, describe_only: bool = False) -> Result:
+        """Give the statement to the handler that claims it, or to the SQL engine."""
+        found = find_handler(statement.text)
+        if found is None:
+            return self._server.engine.execute(statement, describe_only=describe_only)
+        if describe_only and not _DESCRIBED.match(statement.text):
+            return Result.message("")
+        handler, cursor = found
+        return handler(statement, cursor)
+
+    def _timeout(self, query: Query, parameters: Mapping[str, Any]) -> threading.Timer | None:
+        name = "STATEMENT_TIMEOUT_IN_SECONDS"
+        seconds = int(parameters.get(name, query.session.parameters.get(name, 0)) or 0)
+        if not seconds:
+            return None
+        timer = threading.Timer(seconds, self.cancel, (query, statement_timed_out(seconds)))
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    # Forgetting
+
+    def _forget_old(self) -> None:
+        limit = time.time() - RESULT_LIFETIME
+        with self._lock:
+            kept_bytes = 0
+            for number, query in enumerate(reversed(list(self._by_id.values())) if len(self._by_id) % 64 == 0 else ()):
+                if query.finished is None:
+                    continue
+                kept_bytes += query.size
+                if query.finished < limit or number > KEPT_QUERIES:
+                    self._drop(query)
+                elif kept_bytes > RESULT_BYTES and number > 0:
+                    query.result, query.expired = None, True
+
+    def _drop(self, query: Query) -> None:
+        self._by_id.pop(query.id, None)
+        if query.request_id:
+            self._by_request.pop((query.session.id, query.request_id), None)
+
+
+class _Nulls(dict[str, Any]):
+    """Bind variables of a statement that is only described: none is known, each is NULL."""
+
+    def __bool__(self) -> bool:
+        return True
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return {"type": "ANY", "value": None}
+
+
+def split(text: str) -> list[str]:
+    """The statements of a text, divided at the semicolons that are none of a literal's or a comment's."""
+    if ";" not in text:
+        return [text]
+    pieces: list[str] = []
+    start = 0
+    has_tokens = False
+    tokens: list[Token] = tokenize(text)
+    for token in tokens:
+        if token.kind == "symbol" and token.text == ";":
+            if has_tokens:
+                pieces.append(text[start : token.start])
+            start, has_tokens = token.end, False
+        else:
+            has_tokens = True
+    if has_tokens:
+        pieces.append(text[start:])
+    return pieces or [text]

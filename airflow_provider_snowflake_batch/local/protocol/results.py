@@ -1,0 +1,187 @@
+"""Results on the wire: the ``rowtype`` and the rows as Arrow or as JSON.
+
+Source: what the Python connector decodes (``snowflake/connector/converter.py`` for JSON,
+``nanoarrow_cpp/ArrowIterator`` for Arrow).
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.local.statements import Column, Result
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_EPOCH_DATE = datetime.date(1970, 1, 1)
+_UTC_OFFSET = 1440
+"""TIMESTAMP_TZ carries its offset as minutes plus 1440."""
+
+
+def rowtype(columns: Sequence[Column]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": column.name,
+            "database": "",
+            "schema": "",
+            "table": "",
+            "nullable": column.nullable,
+            "type": column.type.lower(),
+            "byteLength": _byte_length(column),
+            "length": column.length if column.length is not None else (16777216 if column.type == "TEXT" else None),
+            "scale": column.scale,
+            "precision": column.precision,
+            "collation": None,
+        }
+        for column in columns
+    ]
+
+
+def _byte_length(column: Column) -> int | None:
+    if column.type == "TEXT":
+        return min(16777216, 4 * (column.length or 16777216))
+    return column.length if column.type == "BINARY" else None
+
+
+def arrow_rowset(result: Result) -> str:
+    """The rows as one base64 Arrow stream; empty text for no rows, as Snowflake sends it."""
+    table = result.table
+    assert table is not None
+    if table.num_rows == 0:
+        return ""
+    arrays = [_wire_array(table.column(index), column) for index, column in enumerate(result.columns)]
+    fields = [
+        pa.field(
+            column.name,
+            array.type,
+            metadata={
+                "logicalType": column.type,
+                "precision": str(column.precision if column.precision is not None else 38),
+                "scale": str(column.scale or 0),
+                "charLength": str(column.length or 0),
+                "finalType": "T",
+            },
+        )
+        for column, array in zip(result.columns, arrays, strict=True)
+    ]
+    wire = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, wire.schema) as writer:
+        writer.write_table(wire, max_chunksize=65536)
+    return b64encode(sink.getvalue()).decode("ascii")
+
+
+def _wire_array(array: pa.ChunkedArray, column: Column) -> pa.Array | pa.ChunkedArray:
+    kind = array.type
+    if column.type == "FIXED":
+        return _fixed(array, column)
+    if pa.types.is_timestamp(kind):
+        return _timestamp(array.combine_chunks(), column)
+    if pa.types.is_time(kind):
+        return array.cast(pa.time64("ns")).cast(pa.int64())
+    if column.type == "REAL":
+        return array.cast(pa.float64())
+    if column.type == "BINARY":
+        return array.cast(pa.binary())
+    if column.type in ("TEXT", "VARIANT", "OBJECT", "ARRAY"):
+        return array.cast(pa.string())
+    return array
+
+
+def _fixed(array: pa.ChunkedArray, column: Column) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_decimal(array.type):
+        if column.scale:
+            return _unscaled(array) if array.type.precision <= 18 else array
+        try:
+            return array.cast(pa.int64())
+        except pa.ArrowInvalid:
+            return array
+    if pa.types.is_uint64(array.type):
+        try:
+            return array.cast(pa.int64())
+        except pa.ArrowInvalid:
+            return array.cast(pa.decimal128(38, 0))
+    return array.cast(pa.int64())
+
+
+def _unscaled(array: pa.ChunkedArray) -> pa.Array:
+    """Decimals of at most 18 digits as the integers that Snowflake sends for them.
+
+    The low half of the 128 bits is the whole value then.
+    """
+    whole = array.combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], array.type)
+    halves = np.frombuffer(whole.buffers()[1], dtype="<i8")
+    values = halves[0::2][whole.offset : whole.offset + len(whole)]
+    return pa.array(values, mask=np.asarray(whole.is_null()))
+
+
+def _timestamp(array: pa.Array, column: Column) -> pa.Array:
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks)
+    per_second = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}[array.type.unit]
+    ticks = array.cast(pa.int64())
+    valid = np.asarray(ticks.is_valid())
+    raw = np.asarray(ticks.fill_null(0))
+    epoch = np.floor_divide(raw, per_second)
+    fraction = (raw - epoch * per_second) * (1_000_000_000 // per_second)
+    arrays = [pa.array(epoch, pa.int64()), pa.array(fraction.astype(np.int32), pa.int32())]
+    names = ["epoch", "fraction"]
+    if column.type == "TIMESTAMP_TZ":
+        arrays.append(pa.array(np.full(len(raw), _UTC_OFFSET, dtype=np.int32)))
+        names.append("timezone")
+    return pa.StructArray.from_arrays(arrays, names, mask=pa.array(~valid))
+
+
+def json_rowset(result: Result) -> list[list[str | None]]:
+    """The rows as text, column by column in the encodings of Snowflake's JSON result format."""
+    encoders = [_encoder(column) for column in result.columns]
+    return [
+        [None if value is None else encode(value) for encode, value in zip(encoders, row, strict=True)]
+        for row in result.fetch()
+    ]
+
+
+def _encoder(column: Column) -> Callable[[Any], str]:
+    if column.type == "BOOLEAN":
+        return lambda value: "1" if value else "0"
+    if column.type == "DATE":
+        return lambda value: str((value - _EPOCH_DATE).days) if isinstance(value, datetime.date) else str(value)
+    # The driver reads the fraction by the column's scale.
+    scale = 9 if column.scale is None else column.scale
+    if column.type == "TIME":
+        return lambda value: _encode_time(value, scale)
+    if column.type.startswith("TIMESTAMP"):
+        suffix = f" {_UTC_OFFSET}" if column.type == "TIMESTAMP_TZ" else ""
+        return lambda value: _encode_timestamp(value, scale) + suffix
+    if column.type == "BINARY":
+        return lambda value: bytes(value).hex().upper()
+    if column.type == "FIXED":
+        return _encode_fixed
+    if column.type == "REAL":
+        return repr
+    return str
+
+
+def _encode_fixed(value: Any) -> str:
+    return f"{value:f}" if isinstance(value, decimal.Decimal) else str(int(value))
+
+
+def _encode_time(value: datetime.time, scale: int) -> str:
+    return _with_fraction(value.hour * 3600 + value.minute * 60 + value.second, value.microsecond, scale)
+
+
+def _encode_timestamp(value: datetime.datetime, scale: int) -> str:
+    aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+    delta = aware - _EPOCH
+    return _with_fraction(delta.days * 86400 + delta.seconds, delta.microseconds, scale)
+
+
+def _with_fraction(seconds: int, microseconds: int, scale: int) -> str:
+    return f"{seconds}.{f'{microseconds * 1000:09d}'[:scale]}" if scale else str(seconds)

@@ -1,0 +1,135 @@
+"""What DuckDB's catalog does not keep: when an object was created, and the type a column was declared with."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from airflow_provider_snowflake_batch.local.state import StateDirectory
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS created_objects (
+    kind TEXT, database TEXT, schema TEXT, name TEXT, created TEXT, PRIMARY KEY (kind, database, schema, name));
+CREATE TABLE IF NOT EXISTS declared_columns (
+    database TEXT, schema TEXT, relation TEXT, name TEXT, declared TEXT,
+    PRIMARY KEY (database, schema, relation, name));
+"""
+Name = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table or view.
+
+    :param kind: TABLE, TEMPORARY or VIEW.
+    :param rows: as the engine estimates them; None for a view.
+    """
+
+    database: str
+    schema: str
+    name: str
+    kind: str
+    created: datetime.datetime | None
+    rows: int | None = None
+    comment: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column as DESCRIBE TABLE shows it; ``declared`` is its Snowflake type."""
+
+    name: str
+    declared: str
+    nullable: bool = True
+    default: str | None = None
+    primary_key: bool = False
+    unique: bool = False
+    comment: str | None = None
+
+
+class Catalog:
+    """Creation times and declared types, in the control database."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._connection = state.connect()
+        self._lock = threading.Lock()
+        self._connection.executescript(_SCHEMA)
+        self._declared: dict[Name, dict[str, str]] = {}
+        for database, schema, relation, name, declared in self._connection.execute(
+            "SELECT database, schema, relation, name, declared FROM declared_columns"
+        ):
+            self._declared.setdefault((database, schema, relation), {})[name] = declared
+
+    def record(self, kind: str, database: str, schema: str = "", name: str = "") -> None:
+        """Note that an object was created just now."""
+        now = datetime.datetime.now(datetime.UTC).isoformat()
+        with self._lock:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO created_objects VALUES (?, ?, ?, ?, ?)", (kind, database, schema, name, now)
+            )
+
+    def created(self, kind: str, database: str, schema: str = "", name: str = "") -> datetime.datetime | None:
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT created FROM created_objects WHERE (kind, database, schema, name) = (?, ?, ?, ?)",
+                (kind, database, schema, name),
+            ).fetchone()
+        return datetime.datetime.fromisoformat(row[0]) if row else None
+
+    def declare(self, relation: Name, columns: Iterable[tuple[str, str]], *, replace: bool = True) -> None:
+        """Note the declared types of a table's columns.
+
+        :param replace: forget the table's other columns.
+        """
+        with self._lock:
+            if replace:
+                self._forget(relation)
+            for name, declared in columns:
+                self._declared.setdefault(relation, {})[name] = declared
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO declared_columns VALUES (?, ?, ?, ?, ?)", (*relation, name, declared)
+                )
+
+    def declared(self, relation: Name) -> dict[str, str]:
+        """The declared types by column name; a column whose engine type says all is not among them."""
+        return self._declared.get(relation, {})
+
+    def rename(self, relation: Name, to: Name) -> None:
+        columns = dict(self.declared(relation))
+        created = self.created("TABLE", *relation)
+        self.forget(relation)
+        self.declare(to, columns.items())
+        if created is not None:
+            with self._lock:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO created_objects VALUES ('TABLE', ?, ?, ?, ?)", (*to, created.isoformat())
+                )
+
+    def forget(self, relation: Name) -> None:
+        with self._lock:
+            self._forget(relation)
+            self._connection.execute(
+                "DELETE FROM created_objects WHERE (database, schema, name) = (?, ?, ?)", relation
+            )
+
+    def forget_all(self, database: str, schema: str | None = None) -> None:
+        """Forget a database or schema with everything in it."""
+        for relation in [name for name in self._declared if name[0] == database and schema in (None, name[1])]:
+            self.forget(relation)
+        with self._lock:
+            self._connection.execute(
+                "DELETE FROM created_objects WHERE database = ? AND (? IS NULL OR schema = ?)",
+                (database, schema, schema),
+            )
+
+    def _forget(self, relation: Name) -> None:
+        self._declared.pop(relation, None)
+        self._connection.execute(
+            "DELETE FROM declared_columns WHERE (database, schema, relation) = (?, ?, ?)", relation
+        )
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,386 @@
+"""One session's connection to the engine: translation, transactions, temporary tables."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+from fakesnow.conn import FakeSnowflakeConnection
+from sqlglot import exp
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.sql import translate
+from airflow_provider_snowflake_batch.local.sql.arrow import table_of
+from airflow_provider_snowflake_batch.local.sql.catalog import Name
+from airflow_provider_snowflake_batch.local.sql.declarations import declarations
+from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.sessions import Session
+    from airflow_provider_snowflake_batch.local.sql.engine import Engine
+
+SELECT, INSERT, UPDATE, DELETE, MERGE = 0x1000, 0x3100, 0x3200, 0x3300, 0x3400
+DDL, TCL = 0x6000, 0x5000
+_CONFLICT_RETRIES = 20
+_COUNTS = {
+    exp.Insert: (INSERT, ("number of rows inserted",)),
+    exp.Update: (UPDATE, ("number of rows updated", "number of multi-joined rows updated")),
+    exp.Delete: (DELETE, ("number of rows deleted",)),
+}
+
+
+class EngineConnection:
+    """What the engine keeps for one session. Use it with the session's lock held."""
+
+    def __init__(self, engine: Engine, fake: FakeSnowflakeConnection, session: Session) -> None:
+        self._engine = engine
+        self._fake = fake
+        self._session = session
+        self._duck: duckdb.DuckDBPyConnection = fake._duck_conn
+        self._namespace: tuple[str | None, str | None] = (None, None)
+        self._in_transaction = False
+        self.temporary: dict[tuple[str, str, str], str] = {}
+        """The session's temporary tables: name in DuckDB's ``temp`` schema by qualified Snowflake name."""
+        self._temporary_declared: dict[Name, dict[str, str]] = {}
+        self._registered = itertools.count()
+
+    def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Rows of a query in DuckDB's own SQL."""
+        return self._duck.execute(sql, parameters).fetchall()  # type: ignore[no-any-return]
+
+    def declared(self, name: Name) -> dict[str, str]:
+        """The declared column types of a table that this session sees."""
+        if name in self.temporary:
+            return self._temporary_declared.get(name, {})
+        return self._engine.catalog.declared(name)
+
+    # Running
+
+    def execute(self, statement: Statement, *, describe_only: bool = False) -> Result:
+        self._enter_namespace()
+        with self._relations() as relation:
+            tree = translate.parse(translate.normalize(statement, relation))
+            translate.guard(tree)
+            if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
+                return self._transaction(tree)
+            translate.name_projections(tree)
+            tree = translate.fill_in(statement, tree)
+            if isinstance(tree, exp.Query):
+                return self._query(tree, describe_only)
+            if describe_only:
+                return self._described(tree)
+            return self._write(tree)
+
+    def execute_batch(self, statement: Statement, columns: Sequence[Sequence[Any]]) -> Result:
+        self._enter_namespace()
+        with self._relations() as relation:
+            tree = translate.parse(translate.normalize(statement, relation))
+            if not isinstance(tree, exp.Insert):
+                raise not_supported("A batch of bind variables for anything but INSERT")
+            translate.guard(tree)
+            names = [f"B{number}" for number in range(1, len(columns) + 1)]
+            rows = pa.table({name: pa.array(values) for name, values in zip(names, columns, strict=True)})
+            source = f"_batch_{next(self._registered)}"
+            self._duck.register(source, rows)
+            try:
+                _read_from(tree, source, names)
+                return self._write(translate.fill_in(statement, tree))
+            finally:
+                self._duck.unregister(source)
+
+    @contextmanager
+    def stream(self, statement: Statement) -> Iterator[tuple[Sequence[Column], pa.RecordBatchReader]]:
+        """A query's columns and its rows as they come."""
+        self._enter_namespace()
+        with self._relations() as relation:
+            tree = translate.parse(translate.normalize(statement, relation))
+            translate.guard(tree)
+            if not isinstance(tree, exp.Query):
+                raise SnowflakeError("SQL compilation error:\nA query is expected.", errno=1003, sqlstate="42000")
+            translate.name_projections(tree)
+            rows, columns = self._bind(translate.fill_in(statement, tree))
+            yield columns, rows.to_arrow_reader(65536)
+
+    @contextmanager
+    def _relations(self) -> Iterator[Any]:
+        """Results of table functions, readable for one statement."""
+        names: list[str] = []
+
+        def register(result: Result) -> str:
+            name = f"_result_{next(self._registered)}"
+            table = table_of(result)
+            self._duck.register(name, table)
+            names.append(name)
+            listed = ", ".join(
+                f"PARSE_JSON({_quoted(column.name)}) AS {_quoted(column.name)}"
+                if column.type in ("VARIANT", "OBJECT", "ARRAY")
+                else _quoted(column.name)
+                for column in result.columns
+            )
+            return f"(SELECT {listed} FROM {_quoted(name)})"
+
+        try:
+            yield register
+        finally:
+            for name in names:
+                self._duck.unregister(name)
+
+    def _query(self, tree: exp.Query, describe_only: bool) -> Result:
+        rows, columns = self._bind(tree)
+        if describe_only:
+            return Result(columns, statement_type=SELECT)
+        return Result(columns, table=rows.to_arrow_table(), statement_type=SELECT)
+
+    def _bind(self, tree: exp.Expression) -> tuple[duckdb.DuckDBPyRelation, list[Column]]:
+        self._redirect(tree)
+        sql = self._translated(tree)[-1].sql(dialect="duckdb")
+        rows = self._duck.sql(sql)
+        types = [str(kind) for kind in rows.types]
+        columns = [result_column(name, kind) for name, kind in zip(rows.columns, types, strict=True)]
+        if any(is_nested(kind) for kind in types):
+            listed = ", ".join(
+                f"to_json({_quoted(name)}) AS {_quoted(name)}" if is_nested(kind) else _quoted(name)
+                for name, kind in zip(rows.columns, types, strict=True)
+            )
+            rows = rows.select(listed) if len(set(rows.columns)) == len(rows.columns) else rows
+        return rows, columns
+
+    def _write(self, tree: exp.Expression) -> Result:
+        statement_type, counts = next(
+            (entry for kind, entry in _COUNTS.items() if isinstance(tree, kind)), (DDL, ())
+        )
+        is_ddl = not isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge))
+        if is_ddl:
+            # Snowflake commits before and after each DDL statement.
+            self.commit()
+        elif not self._in_transaction and self._session.parameters.get("AUTOCOMMIT", True) is False:
+            self._begin()
+        columns = declarations(tree)
+        created = self._created_temporary(tree)
+        self._redirect(tree)
+        dropped = self._dropped_temporary(tree)
+        if isinstance(tree, exp.Merge):
+            return self._merge(tree)
+        if counts:
+            affected = self._retried(tree)
+            values = [affected] + [0] * (len(counts) - 1)
+            return Result(
+                [Column(name, "FIXED", precision=19, scale=0) for name in counts],
+                [values],
+                statement_type=statement_type,
+            )
+        if created is not None or dropped is not None:
+            self._run(tree)
+            if created is not None:
+                self.temporary[created] = ".".join(created)
+                self._temporary_declared[created] = dict(columns)
+                return Result.message(f"Table {created[2]} successfully created.")
+            assert dropped is not None
+            del self.temporary[dropped]
+            self._temporary_declared.pop(dropped, None)
+            return Result.message(f"{dropped[2]} successfully dropped.")
+        target = self._target(tree)
+        if isinstance(tree, exp.Drop) and tree.args.get("exists") and target is not None:
+            if not self._engine.has_table(self._session, target):
+                return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+        message = self._define(tree)
+        if target is not None:
+            self._note(tree, target, columns)
+        return Result.message(message)
+
+    def _target(self, tree: exp.Expression) -> Name | None:
+        table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        return self._session.qualify(translate.table_parts(table)) if isinstance(table, exp.Table) else None
+
+    def _note(self, tree: exp.Expression, name: Name, columns: Sequence[tuple[str, str]]) -> None:
+        """Keep the catalog up with DDL that has succeeded."""
+        catalog, kind = self._engine.catalog, str(tree.args.get("kind")).upper()
+        if isinstance(tree, exp.Create):
+            if not (tree.args.get("exists") and catalog.created(kind, *name)):
+                catalog.record(kind, *name)
+                catalog.declare(name, columns)
+        elif isinstance(tree, exp.Drop):
+            catalog.forget(name)
+        elif isinstance(tree, exp.Alter):
+            for action in tree.args.get("actions") or []:
+                if isinstance(action, exp.AlterRename):
+                    catalog.rename(name, self._session.qualify(translate.table_parts(action.this)))
+            catalog.declare(name, columns, replace=False)
+
+    def _retried(self, tree: exp.Expression) -> int:
+        """Run DML; outside a transaction, wait for a concurrent writer instead of failing as DuckDB does."""
+        statements = [part.sql(dialect="duckdb") for part in self._translated(tree)]
+        for attempt in range(_CONFLICT_RETRIES):
+            try:
+                with self._engine.write_lock:
+                    counts = [self._duck.execute(sql).fetchall() for sql in statements]
+                return int(counts[-1][0][0]) if counts[-1] else 0
+            except duckdb.TransactionException:
+                if self._in_transaction or attempt == _CONFLICT_RETRIES - 1:
+                    raise
+                time.sleep(0.02 * (attempt + 1))
+        raise AssertionError("unreachable")
+
+    def _merge(self, tree: exp.Expression) -> Result:
+        with self._engine.write_lock:
+            table = self._fakesnow(tree)
+        return Result(
+            [Column(name, "FIXED", precision=19, scale=0) for name in table.column_names],
+            [tuple(column[0].as_py() for column in table.columns)],
+            statement_type=MERGE,
+        )
+
+    def _define(self, tree: exp.Expression) -> str:
+        """Run DDL through fakesnow's own bookkeeping (comments, lengths of text); the answer's text."""
+        self._fake.cursor().check_db_and_schema(tree)
+        with self._engine.write_lock:
+            table = self._fakesnow(tree)
+        if table.num_rows == 1 and table.column_names == ["status"]:
+            return str(table.column(0)[0].as_py())
+        return "Statement executed successfully."
+
+    def _fakesnow(self, tree: exp.Expression) -> pa.Table:
+        cursor = self._fake.cursor()
+        for part in cursor._transform_explode(tree):
+            cursor._execute(cursor._transform(part, None))
+        assert cursor._arrow_table is not None
+        return cursor._arrow_table
+
+    def _run(self, tree: exp.Expression) -> None:
+        with self._engine.write_lock:
+            for part in self._translated(tree):
+                self._duck.execute(part.sql(dialect="duckdb"))
+
+    def _translated(self, tree: exp.Expression) -> list[exp.Expression]:
+        cursor = self._fake.cursor()
+        cursor.check_db_and_schema(tree)
+        return [cursor._transform(part, None) for part in cursor._transform_explode(tree)]
+
+    def _described(self, tree: exp.Expression) -> Result:
+        for kind, (statement_type, counts) in _COUNTS.items():
+            if isinstance(tree, kind):
+                columns = [Column(name, "FIXED", precision=19, scale=0) for name in counts]
+                return Result(columns, statement_type=statement_type)
+        return Result([Column("status")], statement_type=DDL)
+
+    # Temporary tables
+
+    def _redirect(self, tree: exp.Expression) -> None:
+        if self.temporary:
+            translate.redirect_tables(tree, self._session.qualify, self.temporary)
+
+    def _created_temporary(self, tree: exp.Expression) -> tuple[str, str, str] | None:
+        """Point CREATE TEMPORARY TABLE at DuckDB's session-private schema; the table's Snowflake name."""
+        if not isinstance(tree, exp.Create) or str(tree.args.get("kind")).upper() != "TABLE":
+            return None
+        target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        if tree.find(exp.TemporaryProperty) is None:
+            return None
+        name = self._session.qualify(translate.table_parts(target))
+        target.set("this", exp.to_identifier(".".join(name), quoted=True))
+        target.set("db", exp.to_identifier("main", quoted=True))
+        target.set("catalog", exp.to_identifier("temp", quoted=True))
+        return name
+
+    def _dropped_temporary(self, tree: exp.Expression) -> tuple[str, str, str] | None:
+        if not isinstance(tree, exp.Drop) or not isinstance(tree.this, exp.Table) or tree.this.catalog != "temp":
+            return None
+        return next(name for name, physical in self.temporary.items() if physical == tree.this.name)
+
+    # Transactions
+
+    def _transaction(self, tree: exp.Expression) -> Result:
+        if isinstance(tree, exp.Transaction):
+            if not self._in_transaction:
+                self._begin()
+        elif isinstance(tree, exp.Commit):
+            self.commit()
+        else:
+            self.rollback()
+        return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
+
+    def _begin(self) -> None:
+        self._duck.begin()
+        self._in_transaction = True
+
+    def commit(self) -> None:
+        if self._in_transaction:
+            self._in_transaction = False
+            self._duck.commit()
+
+    def rollback(self) -> None:
+        if self._in_transaction:
+            self._in_transaction = False
+            self._duck.rollback()
+
+    # Namespace and end
+
+    def _enter_namespace(self) -> None:
+        wanted = (self._session.database, self._session.schema)
+        if wanted == self._namespace:
+            return
+        database, schema = wanted
+        self._fake.database, self._fake._schema = database, schema
+        self._fake.database_set, self._fake.schema_set = database is not None, schema is not None
+        if database is None:
+            self._duck.execute("USE memory")
+        else:
+            inner = "_fs_information_schema" if schema == "INFORMATION_SCHEMA" else schema or "main"
+            self._duck.execute(f"USE {_quoted(database)}.{_quoted(inner)}")
+        self._namespace = wanted
+
+    def leave(self, database: str) -> None:
+        """Forget a database that is about to be dropped."""
+        if self._session.database == database:
+            self._session.database = self._session.schema = None
+        if self._namespace[0] == database:
+            self._duck.execute("USE memory")
+            self._namespace = (None, None)
+
+    def interrupt(self) -> None:
+        self._duck.interrupt()
+
+    def close(self) -> None:
+        self.rollback()
+        self._duck.close()
+
+
+def _read_from(tree: exp.Insert, source: str, names: Sequence[str]) -> None:
+    """Make an INSERT of one row of placeholders one of all rows of a relation."""
+    body = tree.expression
+    if isinstance(body, exp.Values):
+        if len(body.expressions) != 1:
+            raise not_supported("A batch of bind variables for more than one row of VALUES")
+        row = body.expressions[0]
+        body = exp.Select(expressions=list(row.expressions) if isinstance(row, exp.Tuple) else [row])
+    if not isinstance(body, exp.Select) or body.args.get("from_") is not None:
+        raise not_supported("A batch of bind variables for this INSERT")
+    placeholders = list(body.find_all(exp.Placeholder, bfs=False))
+    if len(placeholders) != len(names):
+        raise SnowflakeError(
+            f"SQL compilation error:\n{len(placeholders)} bind variables are used, {len(names)} are set.",
+            errno=2049,
+            sqlstate="42601",
+        )
+    for placeholder, name in zip(placeholders, names, strict=True):
+        placeholder.replace(exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier("_b", quoted=True)))
+    body.set(
+        "from_",
+        exp.From(
+            this=exp.Table(
+                this=exp.to_identifier(source, quoted=True),
+                alias=exp.TableAlias(this=exp.to_identifier("_b", quoted=True)),
+            )
+        ),
+    )
+    tree.set("expression", body)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

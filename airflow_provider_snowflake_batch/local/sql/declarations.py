@@ -1,0 +1,65 @@
+"""Column types as DDL declares them."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH
+
+_Type = exp.DataType.Type
+_INTEGERS = {_Type.TINYINT, _Type.SMALLINT, _Type.MEDIUMINT, _Type.INT, _Type.BIGINT, _Type.INT128}
+_SIMPLE = {
+    _Type.FLOAT: "FLOAT",
+    _Type.DOUBLE: "FLOAT",
+    _Type.BOOLEAN: "BOOLEAN",
+    _Type.DATE: "DATE",
+    _Type.VARIANT: "VARIANT",
+    _Type.OBJECT: "OBJECT",
+    _Type.STRUCT: "OBJECT",
+    _Type.MAP: "OBJECT",
+    _Type.ARRAY: "ARRAY",
+    _Type.LIST: "ARRAY",
+    _Type.JSON: "VARIANT",
+}
+_TIMES = {
+    _Type.TIME: "TIME",
+    _Type.TIMESTAMP: "TIMESTAMP_NTZ",
+    _Type.TIMESTAMPNTZ: "TIMESTAMP_NTZ",
+    _Type.DATETIME: "TIMESTAMP_NTZ",
+    _Type.TIMESTAMPTZ: "TIMESTAMP_TZ",
+    _Type.TIMESTAMPLTZ: "TIMESTAMP_LTZ",
+}
+
+
+def declarations(tree: exp.Expression) -> list[tuple[str, str]]:
+    """Names and Snowflake types of the columns that CREATE TABLE or ALTER TABLE ADD COLUMN declares."""
+    if isinstance(tree, exp.Create) and isinstance(tree.this, exp.Schema):
+        definitions = tree.this.expressions
+    elif isinstance(tree, exp.Alter):
+        definitions = tree.args.get("actions") or []
+    else:
+        return []
+    found = []
+    for definition in definitions:
+        if isinstance(definition, exp.ColumnDef) and isinstance(definition.args.get("kind"), exp.DataType):
+            name = definition.this
+            found.append((name.name if name.quoted else name.name.upper(), declared_type(definition.args["kind"])))
+    return found
+
+
+def declared_type(kind: exp.DataType) -> str:
+    """The type as DESCRIBE TABLE prints it."""
+    sizes = [parameter.name for parameter in kind.expressions]
+    if kind.this in _INTEGERS:
+        return "NUMBER(38,0)"
+    if kind.this == _Type.DECIMAL:
+        return f"NUMBER({sizes[0] if sizes else 38},{sizes[1] if len(sizes) > 1 else 0})"
+    if kind.this in (_Type.VARCHAR, _Type.TEXT, _Type.NVARCHAR):
+        return f"VARCHAR({sizes[0] if sizes else TEXT_LENGTH})"
+    if kind.this in (_Type.CHAR, _Type.NCHAR):
+        return f"VARCHAR({sizes[0] if sizes else 1})"
+    if kind.this in (_Type.BINARY, _Type.VARBINARY):
+        return f"BINARY({sizes[0] if sizes else BINARY_LENGTH})"
+    if kind.this in _TIMES:
+        return f"{_TIMES[kind.this]}({sizes[0] if sizes else 9})"
+    return _SIMPLE.get(kind.this, kind.sql(dialect="snowflake").upper())

@@ -1,0 +1,313 @@
+"""Plain SQL behind one interface. Everything that knows of fakesnow and DuckDB is in this room.
+
+fakesnow translates Snowflake's SQL to DuckDB's and keeps the information schema; DuckDB stores and computes. One
+DuckDB instance serves all sessions; each database is one file under the state directory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+import fakesnow.transforms
+from fakesnow import info_schema, macros
+from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
+from fakesnow.transforms import show
+
+from airflow_provider_snowflake_batch.local.errors import already_exists, does_not_exist
+from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, Relation, TableColumn
+from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
+from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
+from airflow_provider_snowflake_batch.local.sql.types import declared, result_column
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.sessions import Session
+
+_HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
+
+
+def _as_written(expression: Any) -> Any:
+    return expression
+
+
+# fakesnow reads every argument of SUM, AVG … as DOUBLE, which makes the sum of integers a float.
+fakesnow.transforms.numeric_agg_implicit_cast = _as_written
+
+
+class Engine:
+    """The SQL engine.
+
+    :param server: for the state directory and the handlers' rooms.
+    """
+
+    def __init__(self, server: LocalSnowflake) -> None:
+        self._server = server
+        self._folder = server.state.databases
+        self.catalog = Catalog(server.state)
+        self._fake = FakeSnow(
+            create_database_on_connect=False, create_schema_on_connect=False, db_path=str(self._folder)
+        )
+        self._root = self._fake.duck_conn
+        self._connections: dict[int, EngineConnection] = {}
+        self._lock = threading.Lock()
+        # DuckDB fails the second of two concurrent writers of one table; Snowflake lets it wait.
+        self.write_lock = threading.RLock()
+        self._open_files()
+
+    def _open_files(self) -> None:
+        self._root.execute(f"DETACH {GLOBAL_DATABASE_NAME}")
+        self._root.execute(f"ATTACH '{self._folder / 'catalog.duckdb'}' AS {GLOBAL_DATABASE_NAME}")
+        self._root.execute(info_schema.fs_global_creation_sql())
+        self._root.execute(show.fs_global_creation_sql())
+        for path in sorted(self._folder.glob("*.db")):
+            self._root.execute(f"ATTACH '{path}' AS {_quoted(unquote(path.stem))}")
+        state = self._server.state
+        directories = ", ".join(f"'{path}'" for path in (self._folder, state.stage_files, state.scratch))
+        for setting in (
+            f"temp_directory = '{state.scratch}'",
+            "autoinstall_known_extensions = false",
+            "autoload_known_extensions = false",
+            "python_enable_replacements = false",
+            f"allowed_directories = [{directories}]",
+            "enable_external_access = false",
+        ):
+            self._root.execute(f"SET GLOBAL {setting}")
+
+    def connection(self, session: Session) -> EngineConnection:
+        with self._lock:
+            connection = self._connections.get(session.id)
+            if connection is None:
+                connection = EngineConnection(self, self._fake.connect(), session)
+                self._connections[session.id] = connection
+            return connection
+
+    def execute(self, statement: Statement, *, describe_only: bool = False) -> Result:
+        """Run one statement; the result keeps its rows as Arrow.
+
+        :param describe_only: bind and type the statement without running it.
+        :raises SnowflakeError: whatever goes wrong.
+        """
+        session = statement.session
+        with session.lock:
+            statement.check_cancelled()
+            connection = self.connection(session)
+            try:
+                return connection.execute(statement, describe_only=describe_only)
+            except Exception as error:
+                raise snowflake_error(error) from error
+
+    def execute_batch(self, statement: Statement, columns: Sequence[Sequence[Any]]) -> Result:
+        """Run one INSERT for many rows of bind variables.
+
+        :param columns: the values of each variable, one list a variable.
+        """
+        session = statement.session
+        with session.lock:
+            try:
+                return self.connection(session).execute_batch(statement, columns)
+            except Exception as error:
+                raise snowflake_error(error) from error
+
+    def run(self, session: Session, sql: str) -> Result:
+        """Run a statement for another room; the result's ``rows`` are Python values."""
+        result = self.execute(Statement(sql, session, self._server, query_id=""))
+        return Result(result.columns, result.fetch(), statement_type=result.statement_type)
+
+    def describe(self, session: Session, sql: str) -> Sequence[Column]:
+        """The columns that a query would have, without running it."""
+        return self.execute(Statement(sql, session, self._server, query_id=""), describe_only=True).columns
+
+    def copy_to_parquet(
+        self, session: Session, query: str, folder: Path, max_rows_per_file: int = 1_000_000
+    ) -> int:
+        """Write a query's rows as Parquet files ``part-00000.parquet`` … into a folder.
+
+        Column names are Snowflake's, whole numbers are int64, semi-structured values JSON text; a query without rows
+        still writes one file, which carries the schema.
+
+        :param max_rows_per_file: rows after which the next file begins.
+        :returns: the number of rows written.
+        """
+        from airflow_provider_snowflake_batch.local.sql.unload import write_parquet
+
+        statement = Statement(query, session, self._server, query_id="")
+        with session.lock:
+            try:
+                with self.connection(session).stream(statement) as (columns, batches):
+                    return write_parquet(columns, batches, folder, max_rows_per_file)
+            except Exception as error:
+                raise snowflake_error(error) from error
+
+    def commit(self, session: Session) -> None:
+        """Commit what the session has open."""
+        with session.lock:
+            self.connection(session).commit()
+
+    def has_table(self, session: Session, name: tuple[str, str, str]) -> bool:
+        """Whether this session sees a table or view of this qualified name."""
+        if name in self.connection(session).temporary:
+            return True
+        return bool(
+            self._query(
+                "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ? "
+                "UNION ALL SELECT 1 FROM duckdb_views() WHERE database_name = ? AND schema_name = ? AND view_name = ?",
+                [*name, *name],
+            )
+        )
+
+    def interrupt(self, session: Session) -> None:
+        """Stop what the engine runs for a session just now."""
+        connection = self._connections.get(session.id)
+        if connection is not None:
+            connection.interrupt()
+
+    def close_session(self, session: Session) -> None:
+        """Roll back what is open and drop the session's temporary tables."""
+        with self._lock:
+            connection = self._connections.pop(session.id, None)
+        if connection is not None:
+            connection.interrupt()
+            with session.lock:
+                connection.close()
+
+    def close(self) -> None:
+        for connection in list(self._connections.values()):
+            connection.interrupt()
+            connection.close()
+        self._connections.clear()
+        self._root.close()
+        self.catalog.close()
+
+    # Databases and schemas
+
+    def databases(self) -> list[str]:
+        rows = self._query("SELECT database_name FROM duckdb_databases() WHERE NOT internal ORDER BY 1")
+        return [name for (name,) in rows if name not in ("memory", GLOBAL_DATABASE_NAME)]
+
+    def schemas(self, database: str) -> list[str]:
+        rows = self._query(
+            "SELECT schema_name FROM duckdb_schemas() WHERE database_name = ? ORDER BY 1", [database]
+        )
+        return [name for (name,) in rows if name not in _HIDDEN_SCHEMAS]
+
+    def has_schema(self, database: str, schema: str) -> bool:
+        return schema in self.schemas(database) or schema == "INFORMATION_SCHEMA" and database in self.databases()
+
+    def create_database(self, name: str) -> None:
+        """:raises SnowflakeError: 2002 if it is there."""
+        if name in self.databases():
+            raise already_exists(name)
+        path = self._folder / f"{quote(name, safe='')}.db"
+        quoted = _quoted(name)
+        with self.write_lock:
+            self._root.execute(f"ATTACH '{path}' AS {quoted}")
+            self._root.execute(info_schema.per_db_creation_sql(quoted).replace(f"'{quoted}'", f"'{name}'"))
+            self._root.execute(macros.creation_sql(quoted))
+            self._root.execute(f'CREATE SCHEMA IF NOT EXISTS {quoted}."PUBLIC"')
+        self.catalog.record("DATABASE", name)
+        self.catalog.record("SCHEMA", name, "PUBLIC")
+
+    def drop_database(self, name: str) -> None:
+        """:raises SnowflakeError: 2003 if it is not there."""
+        if name not in self.databases():
+            raise does_not_exist("Database", name)
+        with self.write_lock:
+            for connection in list(self._connections.values()):
+                connection.leave(name)
+            self._root.execute(f"DETACH {_quoted(name)}")
+            for path in self._folder.glob(f"{quote(name, safe='')}.db*"):
+                path.unlink()
+        self.catalog.forget_all(name)
+
+    def create_schema(self, database: str, name: str) -> None:
+        if database not in self.databases():
+            raise does_not_exist("Database", database)
+        if name in self.schemas(database):
+            raise already_exists(f"{database}.{name}")
+        with self.write_lock:
+            self._root.execute(f"CREATE SCHEMA {_quoted(database)}.{_quoted(name)}")
+        self.catalog.record("SCHEMA", database, name)
+
+    def drop_schema(self, database: str, name: str) -> None:
+        if name not in self.schemas(database):
+            raise does_not_exist("Schema", f"{database}.{name}")
+        with self.write_lock:
+            self._root.execute(f"DROP SCHEMA {_quoted(database)}.{_quoted(name)} CASCADE")
+        self.catalog.forget_all(database, name)
+
+    # Tables and views
+
+    def relations(self, session: Session) -> list[Relation]:
+        """All tables and views that a session sees."""
+        found = [
+            Relation(database, schema, name, "TABLE", self.catalog.created("TABLE", database, schema, name), rows, comment or "")
+            for database, schema, name, rows, comment in self._query(
+                "SELECT database_name, schema_name, table_name, estimated_size, comment FROM duckdb_tables() "
+                "WHERE NOT temporary AND NOT internal"
+            )
+            if schema not in _HIDDEN_SCHEMAS and database != GLOBAL_DATABASE_NAME
+        ]
+        found += [
+            Relation(
+                database, schema, name, "VIEW", self.catalog.created("VIEW", database, schema, name), None, comment or "", text
+            )
+            for database, schema, name, comment, text in self._query(
+                "SELECT database_name, schema_name, view_name, comment, sql FROM duckdb_views() WHERE NOT internal"
+            )
+            if schema not in _HIDDEN_SCHEMAS and database != GLOBAL_DATABASE_NAME
+        ]
+        temporary = self.connection(session).temporary
+        return [one for one in found if (one.database, one.schema, one.name) not in temporary] + [
+            Relation(*name, "TEMPORARY", None) for name in temporary
+        ]
+
+    def columns(self, session: Session, name: Name) -> list[TableColumn]:
+        """The columns of a table or view.
+
+        :raises SnowflakeError: 2003 if the session sees none of this name.
+        """
+        connection = self.connection(session)
+        with session.lock:
+            physical = ("temp", "main", connection.temporary[name]) if name in connection.temporary else name
+            rows = connection.query(
+                "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
+                "WHERE (database_name, schema_name, table_name) = (?, ?, ?) ORDER BY column_index",
+                list(physical),
+            )
+            keys = connection.query(
+                "SELECT constraint_type, constraint_column_names FROM duckdb_constraints() "
+                "WHERE (database_name, schema_name, table_name) = (?, ?, ?)",
+                list(physical),
+            )
+        if not rows:
+            raise does_not_exist("Table", ".".join(name))
+        primary = {column for kind, columns in keys if kind == "PRIMARY KEY" for column in columns}
+        unique = {column for kind, columns in keys if kind == "UNIQUE" for column in columns}
+        known = connection.declared(name)
+        return [
+            TableColumn(
+                column,
+                known.get(column) or declared(result_column(column, kind)),
+                nullable,
+                default,
+                column in primary,
+                column in unique,
+                comment,
+            )
+            for column, kind, nullable, default, comment in rows
+        ]
+
+    def _query(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        with self._root.cursor() as cursor:
+            return cursor.execute(sql, parameters or []).fetchall()  # type: ignore[no-any-return]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+

@@ -1,0 +1,117 @@
+"""The SQL engine's errors as Snowflake's: number, SQLSTATE, text."""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+from sqlglot.errors import ParseError
+
+from airflow_provider_snowflake_batch.local.errors import (
+    SnowflakeError,
+    already_exists,
+    not_supported,
+    statement_cancelled,
+    syntax_error,
+)
+
+_MISSING_TABLE = re.compile(r'(?:Table|View) with name "?(.+?)"? does not exist')
+_MISSING_SCHEMA = re.compile(r'(?:Schema|Catalog) with name "?(.+?)"? does not exist|[Cc]atalog "(.+?)" does not exist')
+_MISSING_FUNCTION = re.compile(r'(Scalar|Aggregate|Macro|Table) (?:Macro )?Function with name "?(.+?)"? does not exist')
+_EXISTS = re.compile(r'with name "?(.+?)"? already exists')
+_COLUMN = re.compile(r'Referenced column "(.+?)" not found|Table "(?:.+?)" does not have a column named "(.+?)"')
+_TABLE_ALIAS = re.compile(r'Referenced table "(.+?)" not found')
+_NUMBER = re.compile(r"Could not convert string '(.*?)' to (?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)", re.DOTALL)
+
+
+def snowflake_error(error: BaseException) -> SnowflakeError:
+    """The Snowflake error for an exception raised while a statement was translated or run."""
+    if isinstance(error, SnowflakeError):
+        return error
+    if isinstance(error, ParseError):
+        return _parse_error(error)
+    if isinstance(error.__cause__, duckdb.Error):
+        error = error.__cause__
+    if isinstance(error, NotImplementedError):
+        return not_supported(str(error) or "This statement")
+    if isinstance(error, duckdb.Error):
+        return _engine_error(error)
+    errno, sqlstate, message = (getattr(error, name, None) for name in ("errno", "sqlstate", "raw_msg"))
+    if isinstance(errno, int) and errno > 0:
+        return SnowflakeError(str(message or error), errno=errno, sqlstate=str(sqlstate or "42000"))
+    return SnowflakeError(f"Internal error of the local Snowflake: {error}", errno=603, sqlstate="XX000")
+
+
+def _parse_error(error: ParseError) -> SnowflakeError:
+    if error.errors:
+        where = error.errors[0]
+        column = max(int(where.get("col") or 1) - len(str(where.get("highlight") or "")), 0)
+        return syntax_error(
+            f"line {where.get('line') or 1} at position {column} unexpected '{where.get('highlight') or ''}'."
+        )
+    return syntax_error(str(error))
+
+
+def _engine_error(error: duckdb.Error) -> SnowflakeError:
+    text = str(error)
+    first_line = re.sub(r"^[A-Za-z ]+ Error: ", "", text.split("\n", maxsplit=1)[0])
+    if isinstance(error, duckdb.InterruptException):
+        return statement_cancelled()
+    if match := _EXISTS.search(text):
+        return already_exists(match[1])
+    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
+        if match := _MISSING_FUNCTION.search(text):
+            kind = "user-defined table function" if match[1] == "Table" else "function"
+            return SnowflakeError(
+                f"SQL compilation error:\nUnknown {kind} {match[2].upper()}.",
+                errno=2143 if match[1] == "Table" else 2140,
+                sqlstate="42601",
+            )
+        if match := _MISSING_TABLE.search(text):
+            return _does_not_exist("Object", match[1], "42S02")
+        if match := _MISSING_SCHEMA.search(text):
+            return _does_not_exist("Schema", match[1] or match[2], "02000")
+        if match := _COLUMN.search(text) or _TABLE_ALIAS.search(text):
+            name = next(group for group in match.groups() if group)
+            return SnowflakeError(
+                f"SQL compilation error: error line {_line(text)}\ninvalid identifier '{name}'",
+                errno=904,
+                sqlstate="42000",
+            )
+        return SnowflakeError(f"SQL compilation error:\n{first_line}", errno=1003, sqlstate="42000")
+    if isinstance(error, duckdb.ParserException):
+        return SnowflakeError(f"SQL compilation error:\n{first_line}", errno=1003, sqlstate="42000")
+    if isinstance(error, duckdb.ConversionException):
+        if match := _NUMBER.search(text):
+            return SnowflakeError(f"Numeric value '{match[1]}' is not recognized", errno=100038, sqlstate="22018")
+        return SnowflakeError(first_line, errno=100035, sqlstate="22007")
+    if isinstance(error, duckdb.ConstraintException):
+        if "NOT NULL" in text:
+            return SnowflakeError("NULL result in a non-nullable column", errno=100072, sqlstate="22000")
+        return SnowflakeError(first_line, errno=100000, sqlstate="22000")
+    if isinstance(error, duckdb.OutOfRangeException):
+        return SnowflakeError(first_line, errno=100046, sqlstate="22003")
+    if isinstance(error, duckdb.PermissionException):
+        return not_supported("Reading or writing files in SQL")
+    if isinstance(error, duckdb.NotImplementedException):
+        return not_supported(first_line)
+    if isinstance(error, duckdb.TransactionException):
+        return SnowflakeError(first_line, errno=625, sqlstate="57014")
+    return SnowflakeError(first_line, errno=603, sqlstate="XX000")
+
+
+def _does_not_exist(kind: str, name: str, sqlstate: str) -> SnowflakeError:
+    return SnowflakeError(
+        f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", errno=2003, sqlstate=sqlstate
+    )
+
+
+def _line(text: str) -> str:
+    """``<n> at position <m>`` from DuckDB's caret, which points at the name."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if line.strip() == "^" * len(line.strip()) and line.strip() and number:
+            prefix = re.match(r"LINE (\d+): ", lines[number - 1])
+            if prefix:
+                return f"{prefix[1]} at position {max(line.index('^') - prefix.end(), 0)}"
+    return "1 at position 0"

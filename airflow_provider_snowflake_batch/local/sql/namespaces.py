@@ -1,0 +1,196 @@
+"""CREATE, ALTER and DROP of databases, schemas, warehouses and roles; GRANT."""
+
+from __future__ import annotations
+
+from airflow_provider_snowflake_batch.local.clauses import properties
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
+
+_WAREHOUSE_PROPERTIES = (
+    "WAREHOUSE_SIZE", "WAREHOUSE_TYPE", "MAX_CLUSTER_COUNT", "MIN_CLUSTER_COUNT", "SCALING_POLICY", "AUTO_SUSPEND",
+    "AUTO_RESUME", "INITIALLY_SUSPENDED", "COMMENT", "STATEMENT_TIMEOUT_IN_SECONDS", "ENABLE_QUERY_ACCELERATION",
+    "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS", "MAX_CONCURRENCY_LEVEL", "RESOURCE_MONITOR",
+)  # fmt: skip
+_NAMESPACE_PROPERTIES = ("COMMENT", "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS")
+
+
+def _if_not_exists(cursor: Cursor) -> bool:
+    return cursor.accept("IF", "NOT", "EXISTS")
+
+
+@statement(
+    "CREATE DATABASE", "CREATE TRANSIENT DATABASE", "CREATE OR REPLACE DATABASE", "CREATE OR REPLACE TRANSIENT DATABASE"
+)
+def create_database(statement: Statement, cursor: Cursor) -> Result:
+    if_not_exists = _if_not_exists(cursor)
+    (name,) = cursor.name()
+    _no_clone(cursor)
+    properties(cursor, _NAMESPACE_PROPERTIES)
+    engine, session = statement.server.engine, statement.session
+    engine.commit(session)
+    if name in engine.databases():
+        if if_not_exists:
+            return Result.message(f"{name} already exists, statement succeeded.")
+        if cursor.sql[: cursor.sql.upper().index("DATABASE")].upper().split()[1:2] == ["OR"]:
+            _drop_database(statement, name)
+    engine.create_database(name)
+    session.database, session.schema = name, "PUBLIC"
+    return Result.message(f"Database {name} successfully created.")
+
+
+@statement("DROP DATABASE")
+def drop_database(statement: Statement, cursor: Cursor) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    (name,) = cursor.name()
+    if not cursor.accept("CASCADE"):
+        cursor.accept("RESTRICT")
+    cursor.end()
+    if if_exists and name not in statement.server.engine.databases():
+        return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+    _drop_database(statement, name)
+    return Result.message(f"{name} successfully dropped.")
+
+
+def _drop_database(statement: Statement, name: str) -> None:
+    statement.server.engine.drop_database(name)
+    statement.server.stages.drop_all(name)
+
+
+@statement("CREATE SCHEMA", "CREATE TRANSIENT SCHEMA", "CREATE OR REPLACE SCHEMA", "CREATE OR REPLACE TRANSIENT SCHEMA")
+def create_schema(statement: Statement, cursor: Cursor) -> Result:
+    replace = cursor.sql.upper().split()[1:2] == ["OR"]
+    if_not_exists = _if_not_exists(cursor)
+    database, name = _schema_name(statement, cursor.name())
+    _no_clone(cursor)
+    cursor.accept("WITH", "MANAGED", "ACCESS")
+    properties(cursor, _NAMESPACE_PROPERTIES)
+    engine, session = statement.server.engine, statement.session
+    engine.commit(session)
+    if engine.has_schema(database, name):
+        if if_not_exists:
+            return Result.message(f"{name} already exists, statement succeeded.")
+        if replace:
+            _drop_schema(statement, database, name)
+    engine.create_schema(database, name)
+    session.database, session.schema = database, name
+    return Result.message(f"Schema {name} successfully created.")
+
+
+@statement("DROP SCHEMA")
+def drop_schema(statement: Statement, cursor: Cursor) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    database, name = _schema_name(statement, cursor.name())
+    if not cursor.accept("CASCADE"):
+        cursor.accept("RESTRICT")
+    cursor.end()
+    if if_exists and not statement.server.engine.has_schema(database, name):
+        return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+    _drop_schema(statement, database, name)
+    return Result.message(f"{name} successfully dropped.")
+
+
+def _drop_schema(statement: Statement, database: str, name: str) -> None:
+    statement.server.engine.drop_schema(database, name)
+    statement.server.stages.drop_all(database, name)
+
+
+def _schema_name(statement: Statement, parts: tuple[str, ...]) -> tuple[str, str]:
+    if len(parts) == 2:
+        return parts[0], parts[1]
+    database, schema, _ = statement.session.qualify((*parts, ""))
+    return database, schema
+
+
+def _no_clone(cursor: Cursor) -> None:
+    for word in ("CLONE", "FROM"):
+        if cursor.looking_at(word):
+            raise not_supported(f"{word} of a database or schema")
+
+
+@statement("CREATE WAREHOUSE", "CREATE OR REPLACE WAREHOUSE")
+def create_warehouse(statement: Statement, cursor: Cursor) -> Result:
+    replace = cursor.sql.upper().split()[1:2] == ["OR"]
+    if_not_exists = _if_not_exists(cursor)
+    (name,) = cursor.name()
+    created = statement.server.objects.create(
+        "WAREHOUSE",
+        name,
+        statement.session.role,
+        properties(cursor, _WAREHOUSE_PROPERTIES),
+        if_not_exists=if_not_exists,
+        or_replace=replace,
+    )
+    if not created:
+        return Result.message(f"{name} already exists, statement succeeded.")
+    statement.session.warehouse = name
+    return Result.message(f"Warehouse {name} successfully created.")
+
+
+@statement("ALTER WAREHOUSE")
+def alter_warehouse(statement: Statement, cursor: Cursor) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    (name,) = cursor.name()
+    if name not in statement.server.objects.warehouses():
+        if if_exists:
+            return Result.message("Statement executed successfully.")
+        raise SnowflakeError(
+            "SQL compilation error:\nObject does not exist, or operation cannot be performed.",
+            errno=2043,
+            sqlstate="02000",
+        )
+    if cursor.accept("SET"):
+        statement.server.objects.alter("WAREHOUSE", name, properties(cursor, _WAREHOUSE_PROPERTIES))
+    elif cursor.accept("RESUME"):
+        cursor.accept("IF", "SUSPENDED")
+    elif not cursor.accept("SUSPEND"):
+        raise not_supported(f"ALTER WAREHOUSE {cursor.rest()}")
+    cursor.end()
+    return Result.message("Statement executed successfully.")
+
+
+@statement("DROP WAREHOUSE")
+def drop_warehouse(statement: Statement, cursor: Cursor) -> Result:
+    return _drop(statement, cursor, "WAREHOUSE")
+
+
+@statement("CREATE ROLE", "CREATE OR REPLACE ROLE")
+def create_role(statement: Statement, cursor: Cursor) -> Result:
+    replace = cursor.sql.upper().split()[1:2] == ["OR"]
+    if_not_exists = _if_not_exists(cursor)
+    (name,) = cursor.name()
+    found = properties(cursor, ("COMMENT",))
+    created = statement.server.objects.create(
+        "ROLE", name, statement.session.role, found, if_not_exists=if_not_exists, or_replace=replace
+    )
+    verb = "successfully created." if created else "already exists, statement succeeded."
+    return Result.message(f"Role {name} {verb}")
+
+
+@statement("DROP ROLE")
+def drop_role(statement: Statement, cursor: Cursor) -> Result:
+    return _drop(statement, cursor, "ROLE")
+
+
+def _drop(statement: Statement, cursor: Cursor, kind: str) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    (name,) = cursor.name()
+    cursor.end()
+    if statement.server.objects.drop(kind, name, if_exists=if_exists):
+        return Result.message(f"{name} successfully dropped.")
+    return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+
+
+@statement("GRANT")
+def grant(statement: Statement, cursor: Cursor) -> Result:
+    """Accepted: every role of this server has every privilege, so what is granted is so already."""
+    while not cursor.accept("TO"):
+        cursor.next()
+    cursor.accept("DATABASE")
+    if cursor.accept("ROLE"):
+        name = cursor.name()[-1]
+        if len(cursor.tokens) and name not in statement.server.objects.roles() and "DATABASE ROLE" not in cursor.sql.upper():
+            raise SnowflakeError(
+                f"SQL compilation error:\nRole '{name}' does not exist or not authorized.", errno=2003, sqlstate="02000"
+            )
+    return Result.message("Statement executed successfully.")

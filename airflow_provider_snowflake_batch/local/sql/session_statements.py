@@ -1,0 +1,216 @@
+"""Statements about the session itself: USE, ALTER SESSION, SET, SHOW PARAMETERS."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported
+from airflow_provider_snowflake_batch.local.functions import read_constant
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sql.patterns import like
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+
+_DONE = "Statement executed successfully."
+_USE = 0x4300
+
+# Name: (default, description), from https://docs.snowflake.com/en/sql-reference/parameters
+PARAMETERS: dict[str, tuple[Any, str]] = {
+    "ABORT_DETACHED_QUERY": (False, "abort queries of a lost session"),
+    "AUTOCOMMIT": (True, "whether a DML statement is its own transaction"),
+    "BINARY_INPUT_FORMAT": ("HEX", "input format of BINARY"),
+    "BINARY_OUTPUT_FORMAT": ("HEX", "display format of BINARY"),
+    "CLIENT_SESSION_KEEP_ALIVE": (False, "keep the session without requests"),
+    "DATE_OUTPUT_FORMAT": ("YYYY-MM-DD", "display format of DATE"),
+    "EVENT_TABLE": ("", "the account's event table"),
+    "MULTI_STATEMENT_COUNT": (1, "statements in one request; 0 for any number"),
+    "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": ("ARROW", "ARROW or JSON"),
+    "QUERY_TAG": ("", "a tag for the session's statements"),
+    "ROWS_PER_RESULTSET": (0, "most rows a query returns; 0 for all"),
+    "STATEMENT_TIMEOUT_IN_SECONDS": (172800, "seconds after which a statement is cancelled"),
+    "TIMESTAMP_TYPE_MAPPING": ("TIMESTAMP_NTZ", "what TIMESTAMP means"),
+    "TIMEZONE": ("Etc/UTC", "the session's time zone"),
+    "USE_CACHED_RESULT": (True, "reuse results of the same query"),
+}
+# Parameters that would change what a statement returns and that this server does not follow: only these values.
+_FIXED: dict[str, set[str]] = {
+    "TIMEZONE": {"ETC/UTC", "UTC"},
+    "TIMESTAMP_TYPE_MAPPING": {"TIMESTAMP_NTZ"},
+    "ROWS_PER_RESULTSET": {"0"},
+    "BINARY_INPUT_FORMAT": {"HEX"},
+}
+
+
+@statement("USE DATABASE")
+def use_database(statement: Statement, cursor: Cursor) -> Result:
+    (name,) = cursor.name()
+    cursor.end()
+    _enter_database(statement, name)
+    return _used()
+
+
+@statement("USE SCHEMA")
+def use_schema(statement: Statement, cursor: Cursor) -> Result:
+    parts = cursor.name()
+    cursor.end()
+    _enter_schema(statement, parts)
+    return _used()
+
+
+@statement("USE WAREHOUSE")
+def use_warehouse(statement: Statement, cursor: Cursor) -> Result:
+    (name,) = cursor.name()
+    cursor.end()
+    if name not in statement.server.objects.warehouses():
+        raise _cannot_use()
+    statement.session.warehouse = name
+    return _used()
+
+
+@statement("USE ROLE")
+def use_role(statement: Statement, cursor: Cursor) -> Result:
+    (name,) = cursor.name()
+    cursor.end()
+    if name not in statement.server.objects.roles():
+        raise does_not_exist("Role", name)
+    statement.session.role = name
+    return _used()
+
+
+@statement("USE SECONDARY ROLES")
+def use_secondary_roles(statement: Statement, cursor: Cursor) -> Result:
+    if not (cursor.accept("ALL") or cursor.accept("NONE")):
+        raise not_supported("USE SECONDARY ROLES with a list of roles")
+    cursor.end()
+    return _used()
+
+
+@statement("USE")
+def use(statement: Statement, cursor: Cursor) -> Result:
+    parts = cursor.name()
+    cursor.end()
+    if len(parts) == 1:
+        _enter_database(statement, parts[0])
+    else:
+        _enter_schema(statement, parts)
+    return _used()
+
+
+def _enter_database(statement: Statement, name: str) -> None:
+    if name not in statement.server.engine.databases():
+        raise _cannot_use()
+    statement.session.database = name
+    statement.session.schema = "PUBLIC" if statement.server.engine.has_schema(name, "PUBLIC") else None
+
+
+def _enter_schema(statement: Statement, parts: tuple[str, ...]) -> None:
+    database = parts[0] if len(parts) == 2 else statement.session.database
+    if len(parts) > 2 or database is None or not statement.server.engine.has_schema(database, parts[-1]):
+        raise _cannot_use()
+    statement.session.database, statement.session.schema = database, parts[-1]
+
+
+def _cannot_use() -> SnowflakeError:
+    return SnowflakeError(
+        "SQL compilation error:\nObject does not exist, or operation cannot be performed.", errno=2043, sqlstate="02000"
+    )
+
+
+def _used() -> Result:
+    return Result([Column("status")], [(_DONE,)], statement_type=_USE)
+
+
+@statement("ALTER SESSION SET")
+def alter_session_set(statement: Statement, cursor: Cursor) -> Result:
+    while not cursor.done:
+        name = cursor.next().value.upper()
+        cursor.expect("=")
+        value = _parameter_value(cursor)
+        allowed = _FIXED.get(name)
+        if allowed is not None and str(value).upper() not in allowed:
+            raise not_supported(f"{name} = {value}")
+        if name == "AUTOCOMMIT" and value:
+            statement.server.engine.commit(statement.session)
+        statement.session.parameters[name] = value
+        cursor.accept(",")
+    return Result.message(_DONE)
+
+
+@statement("ALTER SESSION UNSET")
+def alter_session_unset(statement: Statement, cursor: Cursor) -> Result:
+    while not cursor.done:
+        statement.session.parameters.pop(cursor.next().value.upper(), None)
+        cursor.accept(",")
+    return Result.message(_DONE)
+
+
+def _parameter_value(cursor: Cursor) -> Any:
+    token = cursor.peek()
+    if token is not None and token.kind == "word" and token.value not in ("TRUE", "FALSE", "NULL"):
+        return cursor.next().text
+    return read_constant(cursor)
+
+
+@statement("SET")
+def set_variable(statement: Statement, cursor: Cursor) -> Result:
+    """``SET name = expression`` and ``SET (a, b) = (x, y)``; expressions are evaluated by the engine."""
+    if cursor.looking_at("("):
+        names = [part.strip().upper() for part in cursor.parenthesised().split(",")]
+        cursor.expect("=")
+        expressions = f"({cursor.parenthesised()})"
+        row = statement.server.engine.run(statement.session, f"SELECT {expressions[1:-1]}").rows[0]
+    else:
+        names = [cursor.next().value]
+        cursor.expect("=")
+        row = statement.server.engine.run(statement.session, f"SELECT {cursor.rest().rstrip().rstrip(';')}").rows[0]
+    for name, value in zip(names, row, strict=True):
+        statement.session.variables[name] = _sql_literal(value)
+    return Result.message(_DONE)
+
+
+@statement("UNSET")
+def unset_variable(statement: Statement, cursor: Cursor) -> Result:
+    for name in re.split(r"[\s,()]+", cursor.rest().rstrip(";")):
+        statement.session.variables.pop(name.upper(), None)
+    return Result.message(_DONE)
+
+
+def _sql_literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, (int, float)) or type(value).__name__ == "Decimal":
+        return str(value)
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+@statement("SHOW PARAMETERS")
+def show_parameters(statement: Statement, cursor: Cursor) -> Result:
+    pattern = cursor.string() if cursor.accept("LIKE") else None
+    if cursor.accept("IN") or cursor.accept("FOR"):
+        scope = cursor.next().value
+        if not cursor.done:
+            cursor.name()
+    else:
+        scope = "SESSION"
+    cursor.end()
+    given = statement.session.parameters
+    known = PARAMETERS | {name: (value, "") for name, value in given.items() if name not in PARAMETERS}
+    rows = []
+    for name, (default, description) in sorted(known.items()):
+        if not like(pattern, name):
+            continue
+        is_set = scope == "SESSION" and name in given
+        value = given[name] if is_set else default
+        rows.append((name, _text(value), _text(default), "SESSION" if is_set else "", description, _kind(default)))
+    columns = [Column(name) for name in ("key", "value", "default", "level", "description", "type")]
+    return Result(columns, rows, statement_type=0x4400)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _kind(value: Any) -> str:
+    return {bool: "BOOLEAN", int: "NUMBER"}.get(type(value), "STRING")

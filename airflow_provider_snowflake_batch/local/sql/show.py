@@ -1,0 +1,257 @@
+"""SHOW of databases, schemas, tables, views, columns, warehouses, roles, users and grants; DESCRIBE of tables."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from airflow_provider_snowflake_batch.local.clauses import ShowClauses, show_clauses
+from airflow_provider_snowflake_batch.local.errors import does_not_exist
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sql.catalog import Relation
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+
+SHOW = 0x4400
+DESCRIBE = 0x4500
+_SYSTEM_OWNER = "SYSADMIN"
+
+
+def shown(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]], statement_type: int = SHOW) -> Result:
+    """A SHOW result: a column given as text is TEXT."""
+    return Result(
+        [column if isinstance(column, Column) else Column(column) for column in columns],
+        rows,
+        statement_type=statement_type,
+    )
+
+
+def moment(name: str) -> Column:
+    return Column(name, "TIMESTAMP_LTZ", precision=0, scale=3)
+
+
+def number(name: str) -> Column:
+    return Column(name, "FIXED", precision=38, scale=0)
+
+
+@statement("SHOW DATABASES", "SHOW TERSE DATABASES")
+def show_databases(statement: Statement, cursor: Cursor) -> Result:
+    clauses = show_clauses(cursor, statement.session, level="ACCOUNT")
+    engine = statement.server.engine
+    rows = [
+        (
+            engine.catalog.created("DATABASE", name), name, "N", _flag(name == statement.session.database), "",
+            _SYSTEM_OWNER, "", "", "1", "STANDARD", "ROLE",
+        )
+        for name in clauses.select(engine.databases(), lambda name: (name,))
+    ]  # fmt: skip
+    return shown(
+        [
+            moment("created_on"), "name", "is_default", "is_current", "origin", "owner", "comment", "options",
+            "retention_time", "kind", "owner_role_type",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+@statement("SHOW SCHEMAS", "SHOW TERSE SCHEMAS")
+def show_schemas(statement: Statement, cursor: Cursor) -> Result:
+    session, engine = statement.session, statement.server.engine
+    clauses = show_clauses(cursor, session, level="DATABASE")
+    if clauses.scope == "SCHEMA":
+        clauses.database, clauses.schema = clauses.schema, None
+    _check_database(statement, clauses.database)
+    names = [
+        (schema, database)
+        for database in ([clauses.database] if clauses.database else engine.databases())
+        for schema in [*engine.schemas(database), "INFORMATION_SCHEMA"]
+    ]
+    rows = [
+        (
+            engine.catalog.created("SCHEMA", database, schema), schema, "N",
+            _flag((database, schema) == (session.database, session.schema)), database,
+            "" if schema == "INFORMATION_SCHEMA" else _SYSTEM_OWNER, "", "", "1", "ROLE",
+        )
+        for schema, database in clauses.select(names, lambda name: name)
+    ]  # fmt: skip
+    return shown(
+        [
+            moment("created_on"), "name", "is_default", "is_current", "database_name", "owner", "comment", "options",
+            "retention_time", "owner_role_type",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+def _relations(statement: Statement, clauses: ShowClauses) -> list[Relation]:
+    _check_database(statement, clauses.database)
+    if clauses.database and clauses.schema and not statement.server.engine.has_schema(clauses.database, clauses.schema):
+        raise does_not_exist("Schema", f"{clauses.database}.{clauses.schema}")
+    relations = statement.server.engine.relations(statement.session)
+    return clauses.select(relations, lambda relation: (relation.name, relation.database, relation.schema))
+
+
+@statement("SHOW TABLES", "SHOW TERSE TABLES")
+def show_tables(statement: Statement, cursor: Cursor) -> Result:
+    clauses = show_clauses(cursor, statement.session)
+    rows = [
+        (
+            table.created, table.name, table.database, table.schema, table.kind, table.comment, "", table.rows, 0,
+            _SYSTEM_OWNER, "1", "OFF", "OFF", "OFF", "N", "N", "ROLE", "N", "N", "N", "N", "N",
+        )
+        for table in _relations(statement, clauses)
+        if table.kind != "VIEW"
+    ]  # fmt: skip
+    return shown(
+        [
+            moment("created_on"), "name", "database_name", "schema_name", "kind", "comment", "cluster_by",
+            number("rows"), number("bytes"), "owner", "retention_time", "automatic_clustering", "change_tracking",
+            "search_optimization", "is_external", "enable_schema_evolution", "owner_role_type", "is_event",
+            "is_hybrid", "is_iceberg", "is_dynamic", "is_immutable",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+@statement("SHOW VIEWS", "SHOW TERSE VIEWS")
+def show_views(statement: Statement, cursor: Cursor) -> Result:
+    clauses = show_clauses(cursor, statement.session)
+    rows = [
+        (
+            view.created, view.name, "", view.database, view.schema, _SYSTEM_OWNER, view.comment, view.text, "false",
+            "false", "ROLE", "OFF",
+        )
+        for view in _relations(statement, clauses)
+        if view.kind == "VIEW"
+    ]  # fmt: skip
+    return shown(
+        [
+            moment("created_on"), "name", "reserved", "database_name", "schema_name", "owner", "comment", "text",
+            "is_secure", "is_materialized", "owner_role_type", "change_tracking",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+@statement("SHOW OBJECTS", "SHOW TERSE OBJECTS")
+def show_objects(statement: Statement, cursor: Cursor) -> Result:
+    clauses = show_clauses(cursor, statement.session)
+    rows = [
+        (
+            relation.created, relation.name, relation.database, relation.schema, relation.kind, relation.comment, "",
+            relation.rows, 0, _SYSTEM_OWNER, "1", "ROLE",
+        )
+        for relation in _relations(statement, clauses)
+    ]  # fmt: skip
+    return shown(
+        [
+            moment("created_on"), "name", "database_name", "schema_name", "kind", "comment", "cluster_by",
+            number("rows"), number("bytes"), "owner", "retention_time", "owner_role_type",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+@statement("DESCRIBE TABLE", "DESC TABLE", "DESCRIBE VIEW", "DESC VIEW", "DESCRIBE", "DESC")
+def describe_table(statement: Statement, cursor: Cursor) -> Result:
+    parts = cursor.name()
+    if cursor.accept("TYPE"):
+        cursor.expect("=", "COLUMNS")
+    cursor.end()
+    rows = [
+        (
+            column.name, column.declared, "COLUMN", "Y" if column.nullable else "N", column.default,
+            _flag(column.primary_key), _flag(column.unique), None, None, column.comment, None, None,
+        )
+        for column in statement.server.engine.columns(statement.session, statement.session.qualify(parts))
+    ]  # fmt: skip
+    return shown(
+        [
+            "name", "type", "kind", "null?", "default", "primary key", "unique key", "check", "expression", "comment",
+            "policy name", "privacy domain",
+        ],
+        rows,
+        DESCRIBE,
+    )  # fmt: skip
+
+
+@statement("SHOW WAREHOUSES")
+def show_warehouses(statement: Statement, cursor: Cursor) -> Result:
+    clauses = show_clauses(cursor, statement.session, level="ACCOUNT")
+    rows = []
+    for warehouse in clauses.select(statement.server.objects.all("WAREHOUSE"), lambda one: (one.name,)):
+        given = warehouse.properties
+        rows.append(
+            (
+                warehouse.name, "STARTED", str(given.get("WAREHOUSE_TYPE", "STANDARD")),
+                str(given.get("WAREHOUSE_SIZE", "X-Small")), 1, 1, 1, 0, 0,
+                _flag(warehouse.name == statement.server.defaults.warehouse),
+                _flag(warehouse.name == statement.session.warehouse),
+                given.get("AUTO_SUSPEND", 600), str(given.get("AUTO_RESUME", True)).lower(), warehouse.created,
+                warehouse.created, warehouse.created, warehouse.owner, str(given.get("COMMENT", "")), "null", "ROLE",
+            )
+        )  # fmt: skip
+    return shown(
+        [
+            "name", "state", "type", "size", number("min_cluster_count"), number("max_cluster_count"),
+            number("started_clusters"), number("running"), number("queued"), "is_default", "is_current",
+            number("auto_suspend"), "auto_resume", moment("created_on"), moment("resumed_on"), moment("updated_on"),
+            "owner", "comment", "resource_monitor", "owner_role_type",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+@statement("SHOW ROLES")
+def show_roles(statement: Statement, cursor: Cursor) -> Result:
+    clauses = show_clauses(cursor, statement.session, level="ACCOUNT")
+    rows = [
+        (
+            role.created, role.name, _flag(role.name == statement.server.defaults.role),
+            _flag(role.name == statement.session.role), "Y", 1, 0, 0, role.owner, str(role.properties.get("COMMENT", "")),
+        )
+        for role in clauses.select(statement.server.objects.all("ROLE"), lambda one: (one.name,))
+    ]  # fmt: skip
+    return shown(
+        [
+            moment("created_on"), "name", "is_default", "is_current", "is_inherited", number("assigned_to_users"),
+            number("granted_to_roles"), number("granted_roles"), "owner", "comment",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+@statement("SHOW GRANTS")
+def show_grants(statement: Statement, cursor: Cursor) -> Result:
+    """Every user has every role: ``SHOW GRANTS``, ``… TO USER u``, ``… OF ROLE r`` say so; other forms list nothing."""
+    objects, user = statement.server.objects, statement.session.user
+    roles = objects.all("ROLE")
+    if cursor.accept("TO", "USER"):
+        user = cursor.name()[0]
+    elif cursor.accept("OF", "ROLE"):
+        name = cursor.name()[0]
+        roles = [role for role in roles if role.name == name]
+    elif not cursor.done:
+        roles = []
+    rows = [(role.created, role.name, "USER", user, role.owner) for role in roles]
+    return shown([moment("created_on"), "role", "granted_to", "grantee_name", "granted_by"], rows)
+
+
+@statement("SHOW USERS")
+def show_users(statement: Statement, cursor: Cursor) -> Result:
+    clauses = show_clauses(cursor, statement.session, level="ACCOUNT")
+    now = datetime.datetime.now(datetime.UTC)
+    users = clauses.select([statement.session.user], lambda name: (name,))
+    return shown(
+        ["name", moment("created_on"), "login_name", "display_name", "disabled", "default_role"],
+        [(name, now, name, name, "false", statement.server.defaults.role) for name in users],
+    )
+
+
+def _check_database(statement: Statement, database: str | None) -> None:
+    if database is not None and database not in statement.server.engine.databases():
+        raise does_not_exist("Database", database)
+
+
+def _flag(value: bool) -> str:
+    return "Y" if value else "N"

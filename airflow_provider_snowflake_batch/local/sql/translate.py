@@ -1,0 +1,291 @@
+"""From Snowflake's SQL text to a tree that the engine's own translation can take.
+
+What only this server knows is filled in here: session functions, session variables, table functions, temporary
+tables, ``VALUES`` columns by number. What must not reach the engine is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import sqlglot
+from sqlglot import exp
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.functions import (
+    METHODS,
+    SCALAR_FUNCTIONS,
+    TABLE_FUNCTIONS,
+    Arguments,
+    read_arguments,
+    unknown_function,
+    unknown_table_function,
+)
+from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokenize
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.statements import Result, Statement
+
+_RUNNABLE = (
+    exp.Query,
+    exp.Values,
+    exp.Insert,
+    exp.Update,
+    exp.Delete,
+    exp.Merge,
+    exp.Create,
+    exp.Drop,
+    exp.Alter,
+    exp.TruncateTable,
+    exp.Comment,
+    exp.Transaction,
+    exp.Commit,
+    exp.Rollback,
+)
+_CREATED = {"TABLE", "VIEW", "SEQUENCE"}
+_FILE_FUNCTIONS = (
+    "READ_", "PARQUET_", "SNIFF_", "DUCKDB_", "PRAGMA_", "ARROW_SCAN", "PANDAS_SCAN", "PYTHON_MAP", "SQLITE_",
+    "POSTGRES_", "MYSQL_", "ICEBERG_", "DELTA_", "JSON_EXECUTE", "QUERY_TABLE",
+)  # fmt: skip
+_FILE_FUNCTION_NAMES = {"GLOB", "QUERY", "GETENV", "TEST_ALL_TYPES", "SEQ_SCAN", "WHICH_SECRET", "CURRENT_SETTING"}
+
+
+def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
+    """The statement's text with variables and the server's table functions resolved.
+
+    :param relation: makes a result readable by the engine; returns the text that stands for it in a FROM.
+    :raises SnowflakeError: for an unknown variable or table function.
+    """
+    text = statement.text
+    upper = text.upper()
+    if "$" not in text and "TABLE" not in upper and "SCOPED" not in upper:
+        return text
+    tokens = tokenize(text)
+    pieces: list[str] = []
+    copied = 0
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        replacement: tuple[str, int] | None = None
+        if token.text == "$" and _follows_at_once(tokens, index, "word"):
+            replacement = _variable(statement, tokens[index + 1]), tokens[index + 1].end
+            index += 1
+        elif token.value == "SCOPED" and token.kind == "word" and _is_word(tokens, index + 1, "TEMP", "TEMPORARY"):
+            replacement = "", tokens[index + 1].start
+        elif token.value == "TABLE" and token.kind == "word" and _is_symbol(tokens, index + 1, "("):
+            called = _table_function(statement, text, token.start)
+            if called is not None:
+                result, end = called
+                replacement = relation(result), end
+                while index + 1 < len(tokens) and tokens[index + 1].start < end:
+                    index += 1
+        if replacement is not None:
+            pieces += [text[copied : token.start], replacement[0]]
+            copied = replacement[1]
+        index += 1
+    return "".join(pieces) + text[copied:]
+
+
+def _follows_at_once(tokens: list[Token], index: int, kind: str) -> bool:
+    return index + 1 < len(tokens) and tokens[index + 1].kind == kind and tokens[index].end == tokens[index + 1].start
+
+
+def _is_word(tokens: list[Token], index: int, *words: str) -> bool:
+    return index < len(tokens) and tokens[index].kind == "word" and tokens[index].value in words
+
+
+def _is_symbol(tokens: list[Token], index: int, symbol: str) -> bool:
+    return index < len(tokens) and tokens[index].text == symbol
+
+
+def _variable(statement: Statement, token: Token) -> str:
+    value = statement.session.variables.get(token.value)
+    if value is None:
+        raise SnowflakeError(
+            f"SQL compilation error: error line 1 at position {token.start}\n"
+            f"Session variable '${token.value}' does not exist",
+            errno=2211,
+            sqlstate="02000",
+        )
+    return value
+
+
+def _table_function(statement: Statement, text: str, start: int) -> tuple[Result, int] | None:
+    """The rows of ``TABLE(…)`` at this offset and the offset after it; None for what the engine knows itself."""
+    cursor = Cursor(text)
+    while (token := cursor.peek()) is not None and token.start < start:
+        cursor.next()
+    cursor.expect("TABLE", "(")
+    head = cursor.peek()
+    if head is None or head.kind not in ("word", "quoted"):
+        return None
+    name = cursor.name()
+    if cursor.accept("!"):
+        called = cursor.name()[0]
+        function = METHODS.get(called)
+        if function is None:
+            raise unknown_table_function(called)
+        result = function(statement, name, _call_arguments(statement, cursor))
+    else:
+        dotted = ".".join(name)
+        table_function = TABLE_FUNCTIONS.get(dotted)
+        if table_function is None:
+            return None
+        result = table_function(statement, _call_arguments(statement, cursor))
+    cursor.expect(")")
+    following = cursor.peek()
+    last = cursor.tokens[cursor.at - 1]
+    return result, last.end if following is None else last.end
+
+
+def _call_arguments(statement: Statement, cursor: Cursor) -> Arguments:
+    """The arguments; ``LAST_QUERY_ID()`` may stand for a constant, as in ``RESULT_SCAN(LAST_QUERY_ID())``."""
+    if cursor.looking_at("(", "LAST_QUERY_ID", "("):
+        cursor.expect("(", "LAST_QUERY_ID")
+        inner = read_arguments(cursor)
+        cursor.expect(")")
+        return Arguments([SCALAR_FUNCTIONS["LAST_QUERY_ID"](statement, inner)])
+    return read_arguments(cursor)
+
+
+def parse(text: str) -> exp.Expression:
+    """The tree of one statement.
+
+    :raises sqlglot.errors.ParseError: when it is not Snowflake's SQL.
+    """
+    trees = [tree for tree in sqlglot.parse(text, read="snowflake") if tree is not None]
+    if len(trees) != 1:
+        raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", errno=900, sqlstate="42601")
+    return trees[0]  # type: ignore[return-value]
+
+
+def guard(tree: exp.Expression) -> None:
+    """:raises SnowflakeError: for statements and functions that Snowflake lacks or this server does."""
+    if isinstance(tree, exp.Command):
+        words = f"{tree.this} {getattr(tree.expression, 'name', tree.expression) or ''}".split()
+        raise not_supported(f"The statement {' '.join(words[:3]).upper()}")
+    if not isinstance(tree, _RUNNABLE):
+        raise not_supported(f"The statement {tree.key.upper()}")
+    if isinstance(tree, (exp.Create, exp.Drop)) and (kind := str(tree.args.get("kind")).upper()) not in _CREATED:
+        raise not_supported(f"{tree.key.upper()} {kind}")
+    for node in tree.find_all(exp.Anonymous, exp.Func, exp.Table):
+        if isinstance(node, exp.Table):
+            if isinstance(node.this, exp.Literal):
+                raise SnowflakeError(
+                    f"SQL compilation error:\nsyntax error unexpected '{node.this}'.", errno=1003, sqlstate="42000"
+                )
+            continue
+        name = (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).upper()
+        if name.startswith(_FILE_FUNCTIONS) or name in _FILE_FUNCTION_NAMES:
+            raise unknown_function(name)
+
+
+def fill_in(statement: Statement, tree: exp.Expression) -> exp.Expression:
+    """Scalar functions of the server by their values, and ``$1`` of a VALUES by its column."""
+
+    def one(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Func):
+            name = (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).upper()
+            function = SCALAR_FUNCTIONS.get(name)
+            if function is not None:
+                return _value(function(statement, Arguments([_constant(argument) for argument in _arguments(node)])))
+            if name.startswith("SYSTEM$"):
+                raise unknown_function(name)
+        elif isinstance(node, exp.Parameter) and isinstance(node.this, exp.Literal) and not node.this.is_string:
+            return exp.column(exp.to_identifier(f"COLUMN{node.this.name}", quoted=True))
+        return node
+
+    return tree.transform(one, copy=False)
+
+
+def _arguments(node: exp.Func) -> list[exp.Expression]:
+    if isinstance(node, exp.Anonymous):
+        return list(node.expressions)
+    return [value for value in node.args.values() if isinstance(value, exp.Expression)]
+
+
+def _constant(node: exp.Expression) -> Any:
+    if isinstance(node, exp.Literal):
+        if node.is_string:
+            return node.this
+        return float(node.this) if any(sign in node.this for sign in ".eE") else int(node.this)
+    if isinstance(node, exp.Boolean):
+        return bool(node.this)
+    if isinstance(node, exp.Null):
+        return None
+    if isinstance(node, exp.Neg):
+        return -_constant(node.this)
+    if isinstance(node, (exp.Cast, exp.Paren)):
+        return _constant(node.this)
+    raise not_supported(f"The argument {node.sql(dialect='snowflake')} of a system function, not a constant,")
+
+
+def _value(value: Any) -> exp.Expression:
+    if value is None:
+        return exp.Null()
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    if isinstance(value, (int, float)):
+        return exp.Literal.number(value)
+    return exp.Literal.string(str(value))
+
+
+def name_projections(tree: exp.Expression) -> None:
+    """Give each unnamed column of the outermost SELECT the name Snowflake gives it: its text in upper case."""
+    select = tree
+    while isinstance(select, (exp.SetOperation, exp.Subquery)):
+        select = select.this
+    if not isinstance(select, exp.Select):
+        return
+    named = []
+    for projection in select.expressions:
+        if isinstance(projection, (exp.Alias, exp.Star, exp.Aliases)) or (
+            isinstance(projection, (exp.Column, exp.Dot)) and not isinstance(projection.this, exp.Parameter)
+        ):
+            named.append(projection)
+        else:
+            named.append(exp.alias_(projection, projection_name(projection), quoted=True))
+    select.set("expressions", named)
+
+
+def projection_name(node: exp.Expression) -> str:
+    if isinstance(node, exp.Parameter):
+        return f"${node.this.name}"
+    name: str = node.sql(dialect="snowflake")
+    pieces = name.split("'")
+    return "'".join(piece if index % 2 else piece.upper() for index, piece in enumerate(pieces))
+
+
+def redirect_tables(
+    tree: exp.Expression,
+    qualify: Callable[[tuple[str, ...]], tuple[str, str, str]],
+    redirected: Mapping[tuple[str, str, str], str],
+) -> None:
+    """Point every reference to a temporary table at the session's own relation.
+
+    :param redirected: physical name, in DuckDB's ``temp`` schema, by the table's qualified Snowflake name.
+    """
+    ctes = {cte.alias_or_name.upper() for cte in tree.find_all(exp.CTE)}
+    for table in list(tree.find_all(exp.Table)):
+        if not isinstance(table.this, exp.Identifier):
+            continue
+        parts = table_parts(table)
+        if len(parts) == 1 and parts[0] in ctes:
+            continue
+        try:
+            physical = redirected.get(qualify(parts))
+        except SnowflakeError:
+            continue
+        if physical is None:
+            continue
+        if not table.alias and isinstance(table.parent, (exp.From, exp.Join)):
+            table.set("alias", exp.TableAlias(this=exp.to_identifier(parts[-1], quoted=True)))
+        table.set("this", exp.to_identifier(physical, quoted=True))
+        table.set("db", exp.to_identifier("main", quoted=True))
+        table.set("catalog", exp.to_identifier("temp", quoted=True))
+
+
+def table_parts(table: exp.Table) -> tuple[str, ...]:
+    """The name as Snowflake stores it: unquoted parts in upper case."""
+    return tuple(part.name if part.quoted else part.name.upper() for part in table.parts if isinstance(part, exp.Identifier))

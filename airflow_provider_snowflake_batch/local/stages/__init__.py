@@ -1,0 +1,1 @@
+"""Internal stages: folders of files, and the statements that work on them."""

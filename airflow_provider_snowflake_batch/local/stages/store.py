@@ -1,0 +1,272 @@
+"""Stages as plain folders under the state directory, listed in the control database."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow_provider_snowflake_batch.local.errors import (
+    SnowflakeError,
+    already_exists,
+    compilation_error,
+    does_not_exist,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.sessions import Session
+
+_COLUMNS = "database, schema, name, folder, created, owner, comment, session_id, options"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One internal stage.
+
+    :param name: ``DB.SCHEMA.STAGE``.
+    :param folder: where its files lie.
+    :param session_id: the session it ends with, or None for a permanent stage.
+    """
+
+    database: str
+    schema: str
+    short_name: str
+    folder: Path
+    created: datetime.datetime
+    owner: str
+    comment: str
+    session_id: int | None
+    options: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.database}.{self.schema}.{self.short_name}"
+
+    @property
+    def temporary(self) -> bool:
+        return self.session_id is not None
+
+
+class Stages:
+    """All stages of the account, the user stages ``@~`` and the table stages ``@%t`` among them."""
+
+    def __init__(self, server: LocalSnowflake) -> None:
+        self._server = server
+        self._root = server.state.stage_files
+        self._connection = server.state.connect()
+        self._lock = threading.RLock()
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS stages (database TEXT, schema TEXT, name TEXT, folder TEXT, created TEXT, "
+            "owner TEXT, comment TEXT, session_id INTEGER, options TEXT, PRIMARY KEY (database, schema, name))"
+        )
+        # Sessions do not outlive the server, so neither do the stages that belong to them.
+        for stage in self.list(temporary=True):
+            self._remove(stage)
+
+    def create(
+        self,
+        session: Session,
+        parts: tuple[str, ...],
+        *,
+        temporary: bool = False,
+        or_replace: bool = False,
+        if_not_exists: bool = False,
+        comment: str = "",
+        options: dict[str, Any] | None = None,
+    ) -> bool:
+        """Whether a stage was created.
+
+        :raises SnowflakeError: 2002 if it is there and neither flag is given; 2003 for an unknown schema.
+        """
+        database, schema, name = session.qualify(parts)
+        if not self._server.engine.has_schema(database, schema):
+            raise does_not_exist("Schema", f"{database}.{schema}")
+        with self._lock:
+            existing = self.find(database, schema, name)
+            if existing is not None:
+                if if_not_exists:
+                    return False
+                if not or_replace:
+                    raise already_exists(name)
+                self._remove(existing)
+            folder = self._root / _segment(database) / _segment(schema) / _segment(name)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._connection.execute(
+                f"INSERT INTO stages ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    database,
+                    schema,
+                    name,
+                    str(folder.relative_to(self._root)),
+                    datetime.datetime.now(datetime.UTC).isoformat(),
+                    session.role,
+                    comment,
+                    session.id if temporary else None,
+                    json.dumps(options or {}),
+                ),
+            )
+        return True
+
+    def find(self, database: str, schema: str, name: str) -> Stage | None:
+        with self._lock:
+            row = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM stages WHERE database = ? AND schema = ? AND name = ?",
+                (database, schema, name),
+            ).fetchone()
+        return self._stage(row) if row else None
+
+    def get(self, session: Session, parts: tuple[str, ...]) -> Stage:
+        """:raises SnowflakeError: 2003 if there is none."""
+        database, schema, name = session.qualify(parts)
+        stage = self.find(database, schema, name)
+        if stage is None:
+            raise does_not_exist("Stage", f"{database}.{schema}.{name}")
+        return stage
+
+    def list(self, *, temporary: bool | None = None) -> list[Stage]:
+        condition = {None: "1", True: "session_id IS NOT NULL", False: "session_id IS NULL"}[temporary]
+        with self._lock:
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM stages WHERE {condition} ORDER BY database, schema, name"
+            ).fetchall()
+        return [self._stage(row) for row in rows]
+
+    def all(self) -> dict[str, Path]:
+        """The folder of each named stage by ``DB.SCHEMA.STAGE``."""
+        return {stage.name: stage.folder for stage in self.list()}
+
+    def drop(self, session: Session, parts: tuple[str, ...], *, if_exists: bool = False) -> bool:
+        """Whether a stage was dropped, its files with it.
+
+        :raises SnowflakeError: 2003 if there is none and ``if_exists`` is not given.
+        """
+        with self._lock:
+            try:
+                stage = self.get(session, parts)
+            except SnowflakeError as error:
+                if if_exists and error.errno == 2003:
+                    return False
+                raise
+            self._remove(stage)
+        return True
+
+    def update(self, stage: Stage, *, comment: str | None = None, options: dict[str, Any] | None = None) -> None:
+        with self._lock:
+            self._connection.execute(
+                "UPDATE stages SET comment = coalesce(?, comment), options = json_patch(options, ?) "
+                "WHERE database = ? AND schema = ? AND name = ?",
+                (comment, json.dumps(options or {}), stage.database, stage.schema, stage.short_name),
+            )
+
+    def drop_all(self, database: str, schema: str | None = None) -> None:
+        """Drop the stages of a database or schema that is itself dropped."""
+        for stage in self.list():
+            if stage.database == database and schema in (None, stage.schema):
+                self._remove(stage)
+
+    def close_session(self, session: Session) -> None:
+        for stage in self.list(temporary=True):
+            if stage.session_id == session.id:
+                self._remove(stage)
+
+    def resolve(self, session: Session, location: str) -> tuple[Stage, Path]:
+        """The stage of ``@[db.[schema.]]stage[/path]`` and the path inside its folder, which need not exist.
+
+        :raises SnowflakeError: 2003 for an unknown stage; 1003 for a malformed location or a path that leaves it.
+        """
+        parts, path = split_location(location)
+        if parts == ("~",):
+            stage = self._implicit(session, f"~{session.user}")
+        elif parts[-1].startswith("%"):
+            stage = self._table_stage(session, parts)
+        else:
+            stage = self.get(session, parts)
+        return stage, inside(stage.folder, path)
+
+    def _implicit(self, session: Session, name: str, database: str = "", schema: str = "") -> Stage:
+        folder = self._root.joinpath(*(_segment(part) for part in (database or "~", schema, name) if part))
+        folder.mkdir(parents=True, exist_ok=True)
+        created = datetime.datetime.fromtimestamp(folder.stat().st_ctime, datetime.UTC)
+        return Stage(database, schema, name, folder, created, session.role, "", None, {})
+
+    def _table_stage(self, session: Session, parts: tuple[str, ...]) -> Stage:
+        database, schema, table = session.qualify((*parts[:-1], parts[-1][1:]))
+        if not self._server.engine.has_table(session, (database, schema, table)):
+            raise does_not_exist("Stage", f'{database}.{schema}."%{table}"')
+        return self._implicit(session, f"%{table}", database, schema)
+
+    def _remove(self, stage: Stage) -> None:
+        with self._lock:
+            self._connection.execute(
+                "DELETE FROM stages WHERE database = ? AND schema = ? AND name = ?",
+                (stage.database, stage.schema, stage.short_name),
+            )
+        shutil.rmtree(stage.folder, ignore_errors=True)
+
+    def _stage(self, row: tuple[Any, ...]) -> Stage:
+        database, schema, name, folder, created, owner, comment, session_id, options = row
+        return Stage(
+            database,
+            schema,
+            name,
+            self._root / folder,
+            datetime.datetime.fromisoformat(created),
+            owner,
+            comment,
+            session_id,
+            json.loads(options),
+        )
+
+
+def split_location(location: str) -> tuple[tuple[str, ...], str]:
+    """Name parts as Snowflake stores them, and the path, of a location that begins with ``@``.
+
+    >>> split_location('@db."My Schema".stage/dir/file.csv')
+    (('DB', 'My Schema', 'STAGE'), 'dir/file.csv')
+    """
+    if not location.startswith("@"):
+        raise compilation_error(f"invalid stage location '{location}'.")
+    text = location[1:]
+    parts: list[str] = []
+    at = 0
+    while True:
+        if text[at : at + 1] == '"':
+            end = at + 1
+            while end < len(text) and (text[end] != '"' or text[end + 1 : end + 2] == '"'):
+                end += 2 if text[end] == '"' else 1
+            parts.append(text[at + 1 : end].replace('""', '"'))
+            at = end + 1
+        else:
+            end = at
+            while end < len(text) and text[end] not in './"':
+                end += 1
+            parts.append(text[at:end].upper())
+            at = end
+        if text[at : at + 1] != ".":
+            break
+        at += 1
+    if at < len(text) and text[at] != "/" or not all(parts) or len(parts) > 3:
+        raise compilation_error(f"invalid stage location '{location}'.")
+    return tuple(parts), text[at + 1 :]
+
+
+def inside(folder: Path, path: str) -> Path:
+    """The path below a folder.
+
+    :raises SnowflakeError: 1003 when ``..`` or a link leads out of it.
+    """
+    target = folder / path.lstrip("/")
+    if ".." in path.split("/") or not target.resolve().is_relative_to(folder.resolve()):
+        raise compilation_error(f"invalid path '{path}' in a stage location.")
+    return target
+
+
+def _segment(name: str) -> str:
+    """A folder name for an identifier: letters, digits, ``_``, ``%`` and ``~`` as they are, the rest escaped."""
+    return quote(name, safe="_~").replace(".", "%2E") or "_"

@@ -1,0 +1,94 @@
+"""The state directory: everything the local Snowflake keeps, owned by one server at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+from pathlib import Path
+from typing import IO
+
+
+class StateDirectoryInUse(Exception):
+    """Another server holds the state directory; the text says which process and where."""
+
+
+class StateDirectory:
+    """The directory with the databases, the stage files, the control database and the secret.
+
+    :param path: created with mode 0700 if it is missing.
+    :raises StateDirectoryInUse: when another server process has opened it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().resolve()
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = self._acquire()
+        for folder in (self.databases, self.stage_files, self.scratch):
+            folder.mkdir(exist_ok=True)
+        self.secret = self._secret()
+
+    @property
+    def databases(self) -> Path:
+        return self.path / "databases"
+
+    @property
+    def stage_files(self) -> Path:
+        return self.path / "stages"
+
+    @property
+    def scratch(self) -> Path:
+        """Files of one statement; emptied at each start."""
+        return self.path / "scratch"
+
+    @property
+    def connection_file(self) -> Path:
+        return self.path / "connection.json"
+
+    def connect(self) -> sqlite3.Connection:
+        """A new connection to ``control.db``: WAL, autocommit, usable from any thread."""
+        connection = sqlite3.connect(
+            self.path / "control.db", isolation_level=None, check_same_thread=False, timeout=30
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def write_private(self, path: Path, text: str) -> None:
+        """Replace a file whole, readable by its owner only."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        temporary.replace(path)
+
+    def close(self) -> None:
+        self._lock.close()
+
+    def _acquire(self) -> IO[str]:
+        # A lock of the operating system, unlike a pid file, is gone with its process however that ends.
+        file = (self.path / "server.lock").open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip()
+            file.close()
+            who = f" (process {owner})" if owner else ""
+            raise StateDirectoryInUse(
+                f"Another local Snowflake{who} is using the state directory {self.path}. "
+                "Stop it, or start this one with another --state-dir."
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        return file
+
+    def _secret(self) -> str:
+        path = self.path / "secret"
+        if path.exists() and (secret := path.read_text().strip()):
+            return secret
+        secret = secrets.token_urlsafe(24)
+        self.write_private(path, f"{secret}\n")
+        return secret

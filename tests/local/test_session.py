@@ -1,0 +1,158 @@
+"""Login, sessions and the request cycle, through the real driver."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+import snowflake.connector
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector.constants import QueryStatus
+from snowflake.connector.errors import DatabaseError, ProgrammingError
+
+from tests.local_server import LocalServer
+
+
+def one(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> Any:
+    return connection.cursor().execute(sql, parameters).fetchone()[0]  # type: ignore[union-attr,index]
+
+
+def test_the_printed_connection_logs_in(connection: SnowflakeConnection) -> None:
+    row = connection.cursor().execute(
+        "SELECT CURRENT_USER(), CURRENT_ROLE(), CURRENT_WAREHOUSE(), CURRENT_DATABASE(), CURRENT_SCHEMA()"
+    )
+    assert row is not None
+    assert row.fetchone() == ("LOCAL", "SYSADMIN", "COMPUTE_WH", "LOCAL", "PUBLIC")
+
+
+def test_a_wrong_password_is_refused_as_snowflake_does(connect: Any) -> None:
+    with pytest.raises(DatabaseError, match="Incorrect username or password") as caught:
+        connect(password="wrong")
+    assert caught.value.errno == 390100
+
+
+def test_an_unknown_role_is_refused(connect: Any) -> None:
+    with pytest.raises(DatabaseError, match="NOPE"):
+        connect(role="NOPE")
+
+
+def test_an_unknown_database_leaves_the_session_without_one(connect: Any) -> None:
+    connection = connect(database="NOPE", schema=None)
+    assert one(connection, "SELECT CURRENT_DATABASE()") is None
+    with pytest.raises(ProgrammingError) as caught:
+        connection.cursor().execute("CREATE TABLE T (A INT)")
+    assert caught.value.errno == 90105
+
+
+def test_a_closed_session_is_gone(local_server: LocalServer, connect: Any) -> None:
+    connection = connect()
+    token = connection.rest.token
+    connection.close()
+    other = connect()
+    other.rest._token = token
+    with pytest.raises(snowflake.connector.errors.Error):
+        other.cursor().execute("SELECT 1")
+
+
+def test_a_session_renews_its_token(connection: SnowflakeConnection) -> None:
+    before = connection.rest.token
+    connection.rest._renew_session()
+    assert connection.rest.token != before
+    assert one(connection, "SELECT 1") == 1
+
+
+def test_execute_async_returns_before_the_query_ends(connection: SnowflakeConnection) -> None:
+    cursor = connection.cursor()
+    cursor.execute_async("SELECT SUM(A.RANGE * B.RANGE) FROM RANGE(20000) A, RANGE(20000) B")
+    query_id = cursor.sfqid
+    assert query_id is not None
+    assert connection.is_still_running(connection.get_query_status(query_id))
+    cursor.get_results_from_sfqid(query_id)
+    assert cursor.fetchone() == (sum(range(20000)) ** 2,)
+    assert connection.get_query_status(query_id) == QueryStatus.SUCCESS
+
+
+def test_an_asynchronous_failure_carries_its_error(connection: SnowflakeConnection) -> None:
+    cursor = connection.cursor()
+    cursor.execute_async("SELECT * FROM NO_SUCH_TABLE")
+    query_id = cursor.sfqid
+    assert query_id is not None
+    deadline = time.monotonic() + 10
+    while connection.is_still_running(connection.get_query_status(query_id)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    with pytest.raises(ProgrammingError, match="NO_SUCH_TABLE") as caught:
+        connection.get_query_status_throw_if_error(query_id)
+    assert caught.value.errno == 2003
+
+
+def test_a_long_query_is_answered_by_ping_pong(connection: SnowflakeConnection) -> None:
+    assert one(connection, "SELECT COUNT(*) FROM RANGE(100000) A, RANGE(30000) B WHERE A.RANGE + B.RANGE > 0") > 0
+
+
+def test_a_timeout_cancels_the_query(connection: SnowflakeConnection) -> None:
+    started = time.monotonic()
+    with pytest.raises(ProgrammingError) as caught:
+        connection.cursor().execute(
+            "SELECT SUM(A.RANGE * B.RANGE * C.RANGE) FROM RANGE(100000) A, RANGE(100000) B, RANGE(1000) C", timeout=2
+        )
+    assert caught.value.errno == 604
+    assert time.monotonic() - started < 10
+    assert one(connection, "SELECT 1") == 1
+
+
+def test_a_statement_timeout_is_kept(connection: SnowflakeConnection) -> None:
+    connection.cursor().execute("ALTER SESSION SET STATEMENT_TIMEOUT_IN_SECONDS = 1")
+    with pytest.raises(ProgrammingError) as caught:
+        connection.cursor().execute(
+            "SELECT SUM(A.RANGE * B.RANGE * C.RANGE) FROM RANGE(100000) A, RANGE(100000) B, RANGE(1000) C"
+        )
+    assert caught.value.errno == 630
+
+
+def test_several_statements_in_one_request(connection: SnowflakeConnection) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SELECT 1; SELECT 'a;b' AS X", num_statements=2)
+    assert cursor.fetchall() == [(1,)]
+    assert cursor.nextset() is not None
+    assert cursor.fetchall() == [("a;b",)]
+    with pytest.raises(ProgrammingError) as caught:
+        cursor.execute("SELECT 1; SELECT 2")
+    assert caught.value.errno == 8
+
+
+def test_threads_share_one_connection(connection: SnowflakeConnection) -> None:
+    wrong: list[Any] = []
+
+    def work(number: int) -> None:
+        for step in range(20):
+            value = one(connection, f"SELECT {number} * 1000 + {step}")
+            if value != number * 1000 + step:
+                wrong.append((number, step, value))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_the_same_request_id_is_the_same_query(connection: SnowflakeConnection, schema: str) -> None:
+    connection.cursor().execute("CREATE TABLE ONCE (A INT)")
+    request = {"sqlText": "INSERT INTO ONCE VALUES (1)", "asyncExec": False, "sequenceId": 1}
+    url = "/queries/v1/query-request?requestId=3d2f6a0e-0000-4000-8000-000000000001"
+    first = connection.rest.request(url, request)
+    second = connection.rest.request(url, request)
+    assert first["data"]["queryId"] == second["data"]["queryId"]
+    assert one(connection, "SELECT COUNT(*) FROM ONCE") == 1
+
+
+def test_last_query_id_and_result_scan(connection: SnowflakeConnection) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SELECT 1 AS A UNION ALL SELECT 2 ORDER BY 1")
+    assert cursor.execute("SELECT SUM(A) FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))").fetchone() == (3,)
+    cursor.execute("SHOW DATABASES LIKE 'local'")
+    rows = cursor.execute(f"SELECT \"name\" FROM TABLE(RESULT_SCAN('{cursor.sfqid}'))").fetchall()
+    assert rows == [("LOCAL",)]

@@ -1,0 +1,105 @@
+"""A real local Snowflake as a process, for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+READY = re.compile(r"^Local Snowflake:\s+http://127\.0\.0\.1:(\d+)", re.MULTILINE)
+
+
+class LocalServer:
+    """Starts and stops ``python -m airflow_provider_snowflake_batch.local`` on a free port.
+
+    :param state_dir: kept between starts, so a second ``start`` continues where the first ended.
+    """
+
+    def __init__(self, state_dir: Path, port: int = 0, environment: dict[str, str] | None = None) -> None:
+        self.state_dir = Path(state_dir)
+        self.port = port
+        self.environment = environment or {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = self.state_dir.with_name(f"{self.state_dir.name}.log")
+
+    def start(self, seconds: float = 30) -> LocalServer:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "airflow_provider_snowflake_batch.local",
+                    "--port", str(self.port), "--state-dir", str(self.state_dir),
+                ],
+                stdout=output, stderr=subprocess.STDOUT, env=os.environ | self.environment, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if match := READY.search(self.output()):
+                self.port = int(match[1])
+                return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"The local Snowflake did not start:\n{self.output()}")
+
+    def output(self) -> str:
+        """What the server has printed since its last start."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def stop(self, seconds: float = 20) -> int | None:
+        """Stop it as Ctrl+C does; the exit status."""
+        return self._end(signal.SIGTERM, seconds)
+
+    def kill(self) -> int | None:
+        """End it without a chance to clean up."""
+        return self._end(signal.SIGKILL, 10)
+
+    def _end(self, with_signal: signal.Signals, seconds: float) -> int | None:
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(with_signal)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.process = None
+
+    @property
+    def airflow_connection(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.state_dir / "connection.json").read_text())
+        return loaded
+
+    @property
+    def airflow_connection_json(self) -> str:
+        """The value for ``AIRFLOW_CONN_SNOWFLAKE_DEFAULT``."""
+        return json.dumps(self.airflow_connection)
+
+    @property
+    def connection_kwargs(self) -> dict[str, Any]:
+        """For ``snowflake.connector.connect`` and Snowpark's ``Session.builder.configs``."""
+        connection = self.airflow_connection
+        return {
+            "user": connection["login"],
+            "password": connection["password"],
+            "schema": connection["schema"],
+            **connection["extra"],
+            # Otherwise each login looks for a cloud platform on the network first.
+            "platform_detection_timeout_seconds": 0,
+        }
+
+    def __enter__(self) -> LocalServer:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()

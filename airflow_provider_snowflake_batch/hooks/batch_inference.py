@@ -135,7 +135,7 @@ class SnowflakeBatchHook(SnowflakeHook):
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: is_transient(error) or is_session_gone(error)),
-            wait=tenacity.wait_exponential_jitter(initial=0.5, max=20),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=20),
             stop=tenacity.stop_after_delay(self.transient_timeout),
             before_sleep=reconnect,
             reraise=True,

@@ -1,0 +1,224 @@
+"""The main job on this machine: batch inference of a registered model from an Airflow Dag.
+
+Starts the local Snowflake, runs ``example_dags/digits.py`` on a real Airflow and sums up what happened. Everything
+stays under one directory (``.demo``), so that a second run starts warm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DAG_FILE = ROOT / "example_dags" / "digits.py"
+TASKS = ("prepare", "train", "score", "complete", "evaluate")
+
+
+class DemoError(Exception):
+    """Something the reader of the terminal has to know; without a stack."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--directory", type=Path, default=ROOT / ".demo", help="where everything is kept")
+    parser.add_argument("--report", type=Path, help="also write the outcome to this JSON file")
+    arguments = parser.parse_args()
+    directory = arguments.directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    try:
+        say("Starting the local Snowflake")
+        with local_snowflake(directory) as connection:
+            environment = airflow_environment(directory, connection)
+            prepare_airflow(environment, directory)
+            report = run_dag(environment, directory)
+    except DemoError as error:
+        print(f"\nThe demo failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    report["seconds"] = round(time.monotonic() - started, 1)
+    if arguments.report:
+        arguments.report.write_text(json.dumps(report))
+    print(summary(report, directory))
+    return 0
+
+
+@contextmanager
+def local_snowflake(directory: Path) -> Iterator[dict[str, Any]]:
+    """Run the server as its own process; yields the Airflow connection to it."""
+    state, log = directory / "snowflake", directory / "snowflake.log"
+    connection_file = state / "connection.json"
+    connection_file.unlink(missing_ok=True)
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "airflow_provider_snowflake_batch.local", "--port", "0", "--state-dir", str(state)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while "Local Snowflake:" not in log.read_text(errors="replace"):
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise DemoError(f"the local Snowflake did not start.\n{last_lines(log)}")
+            time.sleep(0.1)
+        yield json.loads(connection_file.read_text())
+    finally:
+        server.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(30)
+        server.kill()
+
+
+def airflow_environment(directory: Path, connection: dict[str, Any]) -> dict[str, str]:
+    home = directory / "airflow"
+    return os.environ | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": json.dumps(connection),
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+def prepare_airflow(environment: dict[str, str], directory: Path) -> None:
+    """Create Airflow's metadata database once for each version of Airflow."""
+    from importlib.metadata import version
+
+    home = directory / "airflow"
+    home.mkdir(exist_ok=True)
+    stamp = home / f"migrated-{version('apache-airflow')}"
+    if stamp.exists():
+        return
+    say("Creating Airflow's metadata database")
+    log = directory / "airflow-migrate.log"
+    with log.open("wb") as output:
+        status = subprocess.call(
+            [sys.executable, "-m", "airflow", "db", "migrate"], stdout=output, stderr=subprocess.STDOUT, env=environment
+        )
+    if status:
+        raise DemoError(f"Airflow's metadata database could not be created.\n{last_lines(log)}")
+    stamp.touch()
+
+
+def run_dag(environment: dict[str, str], directory: Path) -> dict[str, Any]:
+    """Run the Dag in a process of its own and show each task's state as it changes."""
+    say(f"Running the Dag {DAG_FILE.relative_to(ROOT)}")
+    log, report_file = directory / "dag.log", directory / "report.json"
+    report_file.unlink(missing_ok=True)
+    database = directory / "airflow" / "airflow.db"
+    previous_run = newest_run(database)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "scripts" / "run_dag.py"), str(DAG_FILE), "--report", str(report_file)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+        )
+    try:
+        follow(process, database, previous_run)
+    finally:
+        process.terminate()
+    if not report_file.exists():
+        raise DemoError(f"Airflow could not run the Dag.\n{last_lines(log)}")
+    report: dict[str, Any] = json.loads(report_file.read_text())
+    if report["state"] != "success":
+        causes = [f"task {task}: {error}" for task, error in report["failures"].items()]
+        raise DemoError("\n".join(causes or [f"the Dag run ended as {report['state']}"]) + f"\n\nThe whole log: {log}")
+    return report
+
+
+def follow(process: subprocess.Popen[bytes], database: Path, previous_run: int) -> None:
+    """Print a line for each change of a task's state until the process has ended."""
+    shown: dict[str, str] = {}
+    since = time.monotonic()
+    while True:
+        ended = process.poll() is not None
+        for task, state in sorted(task_states(database, previous_run).items(), key=lambda item: TASKS.index(item[0])):
+            if state != shown.get(task) and state in ("running", "deferred", "success", "failed", "upstream_failed"):
+                shown[task] = state
+                print(f"  {time.monotonic() - since:5.1f} s  {task:<9} {state}", flush=True)
+        if ended:
+            return
+        time.sleep(0.2)
+
+
+def task_states(database: Path, previous_run: int) -> dict[str, str]:
+    query = """
+        SELECT task_instance.task_id, task_instance.state FROM task_instance JOIN dag_run
+        ON dag_run.dag_id = task_instance.dag_id AND dag_run.run_id = task_instance.run_id
+        WHERE dag_run.dag_id = 'digits' AND dag_run.id > ? AND task_instance.state IS NOT NULL
+    """
+    return dict(ask(database, query, previous_run))
+
+
+def newest_run(database: Path) -> int:
+    rows = ask(database, "SELECT max(id) FROM dag_run WHERE dag_id = 'digits'")
+    return rows[0][0] or 0 if rows else 0
+
+
+def ask(database: Path, query: str, *values: Any) -> list[Any]:
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=1)) as connection:
+            return connection.execute(query, values).fetchall()
+    except sqlite3.OperationalError:
+        # Airflow is writing; the next look comes soon.
+        return []
+
+
+def summary(report: dict[str, Any], directory: Path) -> str:
+    score, evaluation = report["results"]["score"], report["results"]["evaluate"]
+    rate = score["rows"] / score["seconds"]
+    lines = [
+        "",
+        "Batch inference is done.",
+        "",
+        f"  job          {score['job_name']}",
+        f"  status       {score['status']}",
+        f"  rows         {score['rows']} in {score['files']} Parquet file(s)",
+        f"  seconds      {score['seconds']:.1f} from submission to the end, {rate:.0f} rows/s with start-up",
+        f"  output       {score['output_location']}",
+        f"  accuracy     {evaluation['accuracy']:.4f} on scans that the model had not seen",
+        f"  demo took    {report['seconds']:.1f} s",
+        "",
+        "  scan   digit  prediction",
+        *(f"  {row['SCAN']:<6} {row['DIGIT']:<6} {row['PREDICTION']}" for row in evaluation["sample"]),
+        "",
+        "Try next:",
+        f"  read the Dag            {DAG_FILE.relative_to(ROOT)}",
+        f"  read the task logs      {shorten(directory / 'dag.log')}",
+        "  keep a Snowflake up     make local",
+        "  use your account        point the Airflow connection snowflake_default at it; the Dag stays as it is",
+    ]
+    return "\n".join(lines)
+
+
+def say(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
+def last_lines(log: Path, count: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:]) + f"\n\nThe whole log: {log}"
+
+
+def shorten(path: Path) -> str:
+    with suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

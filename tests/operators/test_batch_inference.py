@@ -1,0 +1,129 @@
+"""What needs no Snowflake: how the operator reads its arguments, when the Dag is parsed and when it is rendered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.sources import Table, parse_source
+from airflow_provider_snowflake_batch.jobs.specs import InputSpec, JobSpec, OutputSpec, SaveMode
+from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+
+
+def operator(**changes: Any) -> RunBatchOperator:
+    given: dict[str, Any] = {
+        "task_id": "score",
+        "model_name": "db.s.model",
+        "X": "SELECT 1 AS a",
+        "compute_pool": "pool",
+        "output_spec": OutputSpec("@db.s.out/results/"),
+    }
+    return RunBatchOperator(**(given | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_name": "a b"}, "model_name: 'a b' is not a valid name"),
+        ({"version_name": "v1; DROP MODEL m"}, "version_name:"),
+        ({"compute_pool": "p) NAME = x"}, "compute_pool:"),
+        ({"X": None}, "X: expected a query"),
+        ({"X": {"query": "SELECT 1", "table": "t"}}, "X: give exactly one of"),
+        ({"X": "SELECT 1; DROP TABLE t"}, "X: the query holds more than one statement"),
+        ({"output_spec": {"stage_location": "results/"}}, "output_spec.stage_location: 'results/' is not a stage"),
+        ({"output_spec": {"location": "@a.b.c/d"}}, "output_spec: unknown field 'location'"),
+        ({"input_spec": {"param": {}}}, "input_spec: unknown field 'param'"),
+        ({"job_spec": {"replicas": 0}}, "job_spec.replicas:"),
+        ({"inference_engine_options": {"engine": "tgi"}}, "inference_engine_options.engine: 'tgi' is not one of"),
+    ],
+)
+def test_what_is_wrong_for_certain_fails_the_parse(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidJobError, match=f"^{message}"):
+        operator(**changes)
+
+
+def test_specs_may_be_objects_or_dicts() -> None:
+    objects = operator(
+        X=Table(parse_source("db.s.t").name),
+        input_spec=InputSpec(params={"t": 0.5}),
+        output_spec=OutputSpec("@db.s.out/x/", SaveMode.OVERWRITE),
+        job_spec=JobSpec(replicas=2),
+    )
+    dicts = operator(
+        X={"table": "DB.S.T"},
+        input_spec={"params": {"t": 0.5}},
+        output_spec={"stage_location": "@db.s.out/x/", "mode": "overwrite"},
+        job_spec={"replicas": 2},
+    )
+    for name in RunBatchOperator.template_fields:
+        assert getattr(objects, name) == getattr(dicts, name)
+
+
+def test_templates_are_rendered_everywhere_a_user_would_write_one() -> None:
+    with DAG("d", schedule=None):
+        task = operator(
+            model_name="db.s.{{ m }}",
+            version_name="{{ v }}",
+            X="SELECT * FROM t WHERE day = '{{ ds }}'",
+            compute_pool="{{ pool }}",
+            input_spec={"params": {"prompt": "{{ v }}"}},
+            output_spec=OutputSpec("@db.s.out/{{ ds }}/", "overwrite"),
+            job_spec=JobSpec(replicas="{{ n }}", job_name_prefix="{{ m }}"),
+            inference_engine_options={"engine": "{{ engine }}"},
+        )
+    task.render_template_fields({"m": "digits", "v": "v7", "ds": "2026-11-22", "pool": "p", "n": 3, "engine": "vllm"})
+    assert (task.model_name, task.version_name, task.compute_pool) == ("db.s.digits", "v7", "p")
+    assert task.X == "SELECT * FROM t WHERE day = '2026-11-22'"
+    assert task.input_spec == {"params": {"prompt": "v7"}}
+    assert task.output_spec == {"stage_location": "@db.s.out/2026-11-22/", "mode": "overwrite"}
+    assert JobSpec.of(task.job_spec) == JobSpec(replicas=3, job_name_prefix="digits")
+
+
+def test_a_sql_file_may_hold_the_query(tmp_path: Any) -> None:
+    (tmp_path / "score.sql").write_text("SELECT * FROM t WHERE day = '{{ ds }}'")
+    with DAG("d", schedule=None, template_searchpath=str(tmp_path)):
+        task = operator(X="score.sql")
+    task.resolve_template_files()
+    task.render_template_fields({"ds": "2026-11-22"})
+    assert task.X == "SELECT * FROM t WHERE day = '2026-11-22'"
+
+
+def test_the_default_for_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+
+    from airflow_provider_snowflake_batch.operators import batch_inference
+
+    assert operator().deferrable is False
+    monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+    try:
+        reloaded = importlib.reload(batch_inference)
+        assert reloaded.RunBatchOperator(
+            task_id="t", model_name="m", X="t", compute_pool="p", output_spec={"stage_location": "@s/x"}
+        ).deferrable
+    finally:
+        monkeypatch.undo()
+        importlib.reload(batch_inference)
+
+
+def test_it_maps_over_inputs() -> None:
+    with DAG("d", schedule=None):
+        mapped = RunBatchOperator.partial(
+            task_id="score", model_name="m", compute_pool="p", output_spec={"stage_location": "@s/x"}
+        ).expand(X=["a", "b"])
+    assert mapped.operator_class is RunBatchOperator
+
+
+def test_another_tasks_output_is_no_value_yet() -> None:
+    from airflow.sdk import task
+
+    with DAG("d", schedule=None):
+
+        @task
+        def choose() -> str:
+            return "db.s.t"
+
+        scoring = operator(X=choose(), compute_pool=choose())
+    assert scoring.upstream_task_ids == {"choose", "choose__1"}

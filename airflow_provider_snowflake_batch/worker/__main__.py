@@ -5,10 +5,12 @@ Exit codes are listed in `errors`.
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
-from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, WorkerError
+from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, Terminated, WorkerError
 
 USAGE = "usage: python -m airflow_provider_snowflake_batch.worker JOB.json | verify OUTPUT_DIRECTORY\n"
 
@@ -31,20 +33,43 @@ def main(arguments: list[str]) -> int:
         if arguments[0] in ("-h", "--help"):
             sys.stdout.write(USAGE)
             return EXIT_DONE
-        from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
-
-        job = read_job(Path(arguments[0]))
-        replica = replica_from_environment()
-        from airflow_provider_snowflake_batch.worker.run import run_job, terminate_on_sigterm
-
-        terminate_on_sigterm()
-        run_job(job, replica)
-        return EXIT_DONE
+        return _run(Path(arguments[0]))
     except WorkerError as error:
         sys.stdout.flush()
         sys.stderr.write(error.describe() + "\n")
         sys.stderr.flush()
         return error.exit_code
+
+
+def _run(path: Path) -> int:
+    from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+    from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
+
+    _terminate_in_order()
+    job = read_job(path)
+    replica = replica_from_environment()
+    launcher = Launcher()
+    try:
+        # The process that will load the model starts while this one loads its own libraries and plans.
+        launcher.start_early()
+        from airflow_provider_snowflake_batch.worker.run import Run
+
+        Run(job, replica, launcher)()
+    finally:
+        launcher.close()
+    return EXIT_DONE
+
+
+def _terminate_in_order() -> None:
+    """Let SIGTERM and SIGINT end the batch in order: processes are stopped, records stay."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, signal.SIG_IGN)
+        raise Terminated(f"stopped by {signal.Signals(number).name}; finished tasks keep their records")
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, handle)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Mapping
-from types import FrameType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 from airflow_provider_snowflake_batch.worker import models, schemas
 from airflow_provider_snowflake_batch.worker.columns import check_columns
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Terminated, WorkerError
+from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.job import Job, Replica
 from airflow_provider_snowflake_batch.worker.models.base import Description
@@ -39,7 +38,8 @@ class Run:
     :param job: what to do. :param replica: which share of it.
     """
 
-    def __init__(self, job: Job, replica: Replica) -> None:
+    def __init__(self, job: Job, replica: Replica, launcher: Launcher) -> None:
+        self._launcher = launcher
         self._job = job
         self._replica = replica
         self._progress = Progress(replica.index, replica.count)
@@ -51,39 +51,44 @@ class Run:
         :raises WorkerError: what ended it.
         """
         job, replica = self._job, self._replica
-        if job.input.partition_column is not None:
-            raise Refused("input.partition_column is not supported by this worker")
-        description = models.describe_model(job)
-        pool = ProcessPool()
+        pool = ProcessPool(self._launcher)
         try:
-            self._progress.phase("planning")
-            plan = make_plan(job.input.path, job.input.pattern, reads_files=bool(job.input.column_handling))
-            if plan.schema is not None:
-                check_columns(job, plan.schema, description.signature)
-            directory = OutputDirectory(job.output.path, self._fingerprint(plan, description))
-            if directory.prepare(job.output.mode, first=replica.index == 0, alone=replica.count == 1):
-                self._progress.plan(plan.rows, len(plan.tasks), plan.rows, len(plan.tasks))
-                self._progress.phase("done")
-                return
-            directory.clear_failure(replica.index)
-            failures_before = directory.read_failures()
-            records = directory.read_records()
-            try:
-                self._do_tasks(plan, directory, records, pool)
-            except Exception as error:
-                if replica.count > 1 and replica.index:
-                    directory.write_failure(replica.index, str(error))
-                raise
+            self._do(job, replica, pool)
+        except Terminated:
+            pool.stop()
+            raise
         except WorkerError:
             self._progress.phase("failed")
             raise
         finally:
             pool.kill()
+        self._progress.phase("done")
+
+    def _do(self, job: Job, replica: Replica, pool: ProcessPool) -> None:
+        if job.input.partition_column is not None:
+            raise Refused("input.partition_column is not supported by this worker")
+        description = models.describe_model(job)
+        self._progress.phase("planning")
+        plan = make_plan(job.input.path, job.input.pattern, reads_files=bool(job.input.column_handling))
+        if plan.schema is not None:
+            check_columns(job, plan.schema, description.signature)
+        directory = OutputDirectory(job.output.path, self._fingerprint(plan, description))
+        if directory.prepare(job.output.mode, first=replica.index == 0, alone=replica.count == 1):
+            self._progress.plan(plan.rows, len(plan.tasks), plan.rows, len(plan.tasks))
+            return
+        directory.clear_failure(replica.index)
+        failures_before = directory.read_failures()
+        records = directory.read_records()
+        try:
+            self._do_tasks(plan, directory, records, pool)
+        except WorkerError as error:
+            if replica.index:
+                directory.write_failure(replica.index, str(error))
+            raise
         if replica.index == 0:
             self._progress.phase("finishing")
             records = self._wait_for_all(plan, directory, records, failures_before)
             self._finish(plan, description, directory, records)
-        self._progress.phase("done")
 
     def _fingerprint(self, plan: Plan, description: Description) -> str:
         handling = {name: encoding.value for name, encoding in self._job.input.column_handling.items()}
@@ -210,23 +215,3 @@ def _joined(records: Mapping[int, TaskRecord]) -> pa.Schema | None:
             found = records[index].arrow_schema()
             schema = found if schema is None else schemas.join(schema, found)
     return schema
-
-
-def terminate_on_sigterm() -> None:
-    """Let SIGTERM and SIGINT end the batch in order: processes are stopped, records stay."""
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, signal.SIG_IGN)
-        raise Terminated(f"stopped by {signal.Signals(number).name}; finished tasks keep their records")
-
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, handle)
-
-
-def run_job(job: Job, replica: Replica) -> None:
-    """Run one replica of a job in this process.
-
-    :raises WorkerError: what ended it.
-    """
-    Run(job, replica)()

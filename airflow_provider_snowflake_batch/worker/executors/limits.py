@@ -21,6 +21,7 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "RAYON_NUM_THREADS",
 )
+_FORK_AWARE_THREADS = {"jemalloc_bg_thd"}
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
@@ -84,13 +85,16 @@ def limit_threads(count: int) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
-def thread_count() -> int:
-    """Threads of this process, native ones included."""
+def forkable() -> bool:
+    """Whether this process can be forked safely: no thread but this one could hold a lock at that moment.
+
+    Arrow's allocator has a thread that stops and starts again around a fork (jemalloc does so by itself).
+    """
     try:
-        return sum(1 for _ in Path("/proc/self/task").iterdir())
+        names = [(entry / "comm").read_text().strip() for entry in Path("/proc/self/task").iterdir()]
     except OSError:
-        # Unknown counts as several: nothing is forked then.
-        return 2
+        return False
+    return sum(name not in _FORK_AWARE_THREADS for name in names) == 1
 
 
 def resident_bytes() -> int:

@@ -1,4 +1,7 @@
-"""What the coordinator and its model processes say to each other, over a local socket."""
+"""What the coordinator and its model processes say to each other, over a local socket.
+
+Imports nothing heavy, so that a process can call before it has loaded anything.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import socket
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-from airflow_provider_snowflake_batch.worker.job import Job
-from airflow_provider_snowflake_batch.worker.output import TaskRecord
-from airflow_provider_snowflake_batch.worker.plan import Task
+    from airflow_provider_snowflake_batch.worker.job import Job
+    from airflow_provider_snowflake_batch.worker.output import TaskRecord
+    from airflow_provider_snowflake_batch.worker.plan import Task
 
 
 @dataclass(frozen=True)

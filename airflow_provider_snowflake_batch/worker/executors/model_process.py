@@ -89,7 +89,7 @@ class _Process:
         # The pipeline's own libraries are loaded before forking as well.
         from airflow_provider_snowflake_batch.worker import pipeline  # noqa: F401
 
-        forkable = self._load.fork and limits.thread_count() == 1
+        forkable = self._load.fork and limits.forkable()
         self._send(messages.Loaded(time.monotonic() - begun, limits.resident_bytes(), forkable))
 
     def _give_up(self, error: WorkerError) -> None:

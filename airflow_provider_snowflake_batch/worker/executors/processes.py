@@ -6,25 +6,23 @@ A process that dies is replaced and its tasks are done again. A task that its pr
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker import errors, schemas
 from airflow_provider_snowflake_batch.worker.executors import limits, messages
+from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.job import Job
 from airflow_provider_snowflake_batch.worker.output import TaskRecord
 from airflow_provider_snowflake_batch.worker.plan import Task
@@ -37,8 +35,6 @@ STOP_SECONDS = 8.0
 WAIT_SECONDS = 0.25
 # A process may take what is left of the memory after the first, but not all of it: rows need some.
 MEMORY_SHARE = 0.7
-# Unix socket paths are limited to about 107 bytes.
-_LONGEST_SOCKET_PATH = 100
 
 
 @dataclass
@@ -58,21 +54,12 @@ class Worker:
 class ProcessPool:
     """Starts model processes and gives them tasks.
 
-    The first process is started by the constructor, so that it gets ready while the input is planned.
+    :param launcher: starts the processes; the pool closes it.
     """
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-"))
-        if len(str(self._folder)) > _LONGEST_SOCKET_PATH - 8:
-            shutil.rmtree(self._folder)
-            self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-", dir="/tmp"))
-        self._address = self._folder / "socket"
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._server.bind(str(self._address))
-        self._server.listen(64)
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
         self._workers: dict[int, Worker] = {}
-        self._numbers = 0
-        self._first = self._start()
         self._load: messages.Load | None = None
         self._forkable = False
         self._wanted = 0
@@ -80,23 +67,9 @@ class ProcessPool:
         self._deaths: dict[int, int] = {}
         self._schema: pa.Schema | None = None
 
-    def _number(self) -> int:
-        self._numbers += 1
-        return self._numbers - 1
-
-    def _start(self) -> Worker:
-        number = self._number()
-        module = "airflow_provider_snowflake_batch.worker.executors.model_process"
-        arguments = [sys.executable, "-m", module, str(self._address), str(number), str(os.getpid())]
-        environment = dict(os.environ)
-        # The package is found by the child wherever it was found by us.
-        package_root = str(Path(__file__).resolve().parents[3])
-        paths = [package_root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-        environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-        worker = Worker(number, popen=subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment))
-        worker.pid = worker.popen.pid if worker.popen else None
-        self._workers[number] = worker
-        return worker
+    def _start(self) -> None:
+        number, popen = self._launcher.start()
+        self._workers[number] = Worker(number, popen.pid, popen)
 
     def run(
         self,
@@ -120,10 +93,11 @@ class ProcessPool:
         self._wanted = limits.process_count(job.num_workers, len(self._queue))
         threads = limits.threads_per_process(self._wanted)
         self._load = messages.Load(job, schema, fingerprint, threads, fork=self._wanted > 1)
+        self._start()
         progress.phase("loading")
         while self._queue or any(worker.assigned for worker in self._workers.values()):
-            for ready in wait([self._server, *self._connections()], WAIT_SECONDS):
-                if ready is self._server:
+            for ready in wait([self._launcher.server, *self._connections()], WAIT_SECONDS):
+                if ready is self._launcher.server:
                     self._accept()
                 else:
                     self._receive(next(w for w in self._workers.values() if w.connection is ready), progress, done)
@@ -136,8 +110,7 @@ class ProcessPool:
         return [worker.connection for worker in self._workers.values() if worker.connection is not None]
 
     def _accept(self) -> None:
-        client, _ = self._server.accept()
-        connection: Connection[Any, Any] = Connection(client.detach())
+        connection = self._launcher.accept()
         hello = connection.recv()
         worker = self._workers.get(hello.worker)
         if worker is None:
@@ -207,7 +180,7 @@ class ProcessPool:
 
     def _fork(self, mother: Worker) -> None:
         if mother.connection is not None:
-            number = self._number()
+            number = self._launcher.number()
             self._workers[number] = Worker(number)
             mother.connection.send(messages.Fork(number))
 
@@ -271,6 +244,10 @@ class ProcessPool:
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Ask all processes to end after the batch at hand; kill what has not ended after some seconds."""
         deadline = time.monotonic() + seconds
+        for worker in [one for one in self._workers.values() if one.popen and not one.working and not self._forkable]:
+            # Still loading: it has nothing at hand, and could not hear.
+            self._kill(worker)
+            del self._workers[worker.number]
         for worker in self._workers.values():
             if worker.connection is not None:
                 try:
@@ -287,26 +264,29 @@ class ProcessPool:
                 except (EOFError, OSError):
                     worker.connection = None
             for worker in list(self._workers.values()):
-                if (worker.popen is not None and worker.popen.poll() is not None) or worker.connection is None:
+                ended = worker.connection is None if worker.popen is None else worker.popen.poll() is not None
+                if ended:
                     del self._workers[worker.number]
         self.kill()
 
     def kill(self) -> None:
         """End all processes now, and wait until they are gone, so that nothing is printed after this."""
-        for worker in self._workers.values():
-            for pid in [worker.pid] if worker.pid is not None else []:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-        for worker in self._workers.values():
-            if worker.popen is not None:
-                worker.popen.wait()
-            if worker.connection is not None:
-                worker.connection.close()
+        # Forked ones first, while the process that they were forked from can still bury them.
+        for worker in sorted(self._workers.values(), key=lambda one: one.popen is not None):
+            self._kill(worker)
         self._workers.clear()
-        self._server.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._launcher.close()
+
+    def _kill(self, worker: Worker) -> None:
+        if worker.popen is not None:
+            worker.popen.kill()
+            worker.popen.wait()
+        elif worker.pid is not None and worker.exit_status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGKILL)
+        if worker.connection is not None:
+            worker.connection.close()
+            worker.connection = None
 
 
 def describe_exit(status: int) -> str:

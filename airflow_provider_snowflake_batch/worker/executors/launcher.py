@@ -1,0 +1,77 @@
+"""Starting model processes, and the socket on which they call back.
+
+Imports nothing heavy: the first process is started before the coordinator loads its own libraries.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+_MODULE = "airflow_provider_snowflake_batch.worker.executors.model_process"
+# Unix socket paths are limited to about 107 bytes.
+_LONGEST_FOLDER = 90
+
+
+class Launcher:
+    """Starts model processes, numbered in order of their start."""
+
+    def __init__(self) -> None:
+        # Only this user can open the folder, so only this user's processes can call.
+        self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-"))
+        if len(str(self._folder)) > _LONGEST_FOLDER:
+            self._folder.rmdir()
+            self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-", dir="/tmp"))
+        self._address = self._folder / "socket"
+        self.server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.server.bind(str(self._address))
+        self.server.listen(64)
+        self._numbers = 0
+        self._early: tuple[int, subprocess.Popen[bytes]] | None = None
+
+    def number(self) -> int:
+        """The next worker's number."""
+        self._numbers += 1
+        return self._numbers - 1
+
+    def start_early(self) -> None:
+        """Start a process that the next `start` returns."""
+        self._early = self.start()
+
+    def start(self) -> tuple[int, subprocess.Popen[bytes]]:
+        """Start a process.
+
+        :return: its number and the process.
+        """
+        if self._early is not None:
+            early, self._early = self._early, None
+            return early
+        number = self.number()
+        environment = dict(os.environ)
+        # The package is found by the child wherever it was found by us.
+        package_root = str(Path(__file__).resolve().parents[3])
+        paths = [package_root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+        environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+        arguments = [sys.executable, "-m", _MODULE, str(self._address), str(number), str(os.getpid())]
+        return number, subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment)
+
+    def accept(self) -> Connection[Any, Any]:
+        """Take the call of a process that waits on `server`."""
+        client, _ = self.server.accept()
+        return Connection(client.detach())
+
+    def close(self) -> None:
+        """End an early process nobody asked for, and take no more calls."""
+        if self._early is not None:
+            self._early[1].kill()
+            self._early[1].wait()
+            self._early = None
+        self.server.close()
+        shutil.rmtree(self._folder, ignore_errors=True)

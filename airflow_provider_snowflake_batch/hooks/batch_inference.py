@@ -89,11 +89,16 @@ class SnowflakeBatchHook(SnowflakeHook):
                 parameters[name] = extra[name] if name == "protocol" else int(extra[name])
         return parameters
 
+    def _conn_params_to_sqlalchemy_uri(self, conn_params: dict[str, Any]) -> str:
+        # SQLAlchemy's dialect takes these only as connect_args.
+        in_uri = {name: value for name, value in conn_params.items() if name not in _FORWARDED_EXTRAS}
+        return str(super()._conn_params_to_sqlalchemy_uri(in_uri))
+
     def get_sqlalchemy_engine(self, engine_kwargs: dict[str, Any] | None = None) -> Any:
-        protocol = self._get_static_conn_params.get("protocol")
+        parameters = self._get_static_conn_params
+        forwarded = {name: parameters[name] for name in _FORWARDED_EXTRAS if name in parameters}
         kwargs = dict(engine_kwargs or {})
-        if protocol:
-            kwargs["connect_args"] = {"protocol": protocol} | kwargs.get("connect_args", {})
+        kwargs["connect_args"] = forwarded | kwargs.get("connect_args", {})
         return super().get_sqlalchemy_engine(kwargs)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:

@@ -1,0 +1,202 @@
+"""The hook against the local Snowflake: real driver, HTTP, job processes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_snowflake_batch.exceptions import (
+    JobInputError,
+    JobLostError,
+    JobNotFoundError,
+    JobTimeoutError,
+)
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from tests.local_server import LocalServer
+
+POOL = Identifier("HOOK_TESTS")
+
+
+@pytest.fixture
+def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S")
+        yield opened
+
+
+def container_job(hook: SnowflakeBatchHook, *command: str, pool: Identifier = POOL, replicas: int = 1) -> ContainerJob:
+    return ContainerJob(
+        name=hook.qualify_name(generate_job_name("hook", "tests")),
+        compute_pool=pool,
+        replicas=replicas,
+        specification={
+            "spec": {"containers": [{"name": "main", "image": "/db/schema/repo/image:1", "command": list(command)}]}
+        },
+    )
+
+
+def run(hook: SnowflakeBatchHook, job: ContainerJob) -> JobStatus:
+    return hook.wait(job.name, query_id=hook.submit(job), timeout=60).status
+
+
+def test_a_job_from_submission_to_deletion(hook: SnowflakeBatchHook) -> None:
+    job = container_job(hook, "python", "-c", "print('hello from the job')")
+    changes: list[str] = []
+    query_id = hook.submit(job)
+    info = hook.wait(
+        job.name, query_id=query_id, timeout=60, on_change=lambda seen: changes.append(seen.reported_status)
+    )
+    assert (info.name, info.status, info.compute_pool) == (str(job.name), JobStatus.DONE, "HOOK_TESTS")
+    assert changes[-1] == "DONE"
+    assert hook.check_submission(query_id)
+    assert hook.logs(job.name).strip() == "hello from the job"
+    assert [(item.name, item.status, item.exit_code) for item in hook.containers(job.name)] == [("main", "DONE", 0)]
+    assert info.name in {listed.name for listed in hook.list_jobs(starts_with=job.name.name)}
+    hook.delete(job.name)
+    hook.delete(job.name)
+    with pytest.raises(JobNotFoundError, match="does not exist, or this role may not see it"):
+        hook.status(job.name)
+
+
+def test_a_job_that_fails(hook: SnowflakeBatchHook) -> None:
+    job = container_job(hook, "python", "-c", "raise SystemExit('the model broke')")
+    assert run(hook, job) is JobStatus.FAILED
+    (container,) = hook.containers(job.name)
+    assert (container.status, container.exit_code) == ("FAILED", 1)
+    assert hook.logs(job.name).strip() == "the model broke"
+
+
+def test_every_replica_has_a_log(hook: SnowflakeBatchHook) -> None:
+    job = container_job(
+        hook, "python", "-c", "import os; print('replica', os.environ['SNOWFLAKE_JOB_INDEX'])", replicas=2
+    )
+    assert run(hook, job) is JobStatus.DONE
+    assert [hook.logs(job.name, instance_id=index).strip() for index in (0, 1)] == ["replica 0", "replica 1"]
+
+
+def test_cancel_keeps_the_job_and_its_log(hook: SnowflakeBatchHook) -> None:
+    job = container_job(hook, "python", "-uc", "import time; print('started'); time.sleep(600)")
+    query_id = hook.submit(job)
+    deadline = time.monotonic() + 30
+    while hook.poll(job.name, query_id) is None or "started" not in hook.logs(job.name):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    hook.cancel(job.name)
+    assert hook.wait(job.name, timeout=60).status is JobStatus.CANCELLED
+    assert "started" in hook.logs(job.name)
+
+
+def test_wait_gives_up_in_time_and_leaves_the_job_alone(hook: SnowflakeBatchHook) -> None:
+    job = container_job(hook, "python", "-c", "import time; time.sleep(600)")
+    query_id = hook.submit(job)
+    with pytest.raises(JobTimeoutError, match="did not end within 1 s"):
+        hook.wait(job.name, query_id=query_id, timeout=1)
+    assert not hook.status(job.name).status.is_terminal
+    hook.kill(job.name, query_id)
+    assert hook.wait(job.name, timeout=60).status is JobStatus.CANCELLED
+
+
+def test_a_refused_statement_is_told_in_snowflakes_words(hook: SnowflakeBatchHook) -> None:
+    job = container_job(hook, "true", pool=Identifier("NO_SUCH_POOL"))
+    with pytest.raises(JobInputError, match=r"(?s)Snowflake refused the job: .*NO_SUCH_POOL"):
+        hook.wait(job.name, query_id=hook.submit(job), timeout=60)
+
+
+def test_a_taken_name_is_refused(hook: SnowflakeBatchHook) -> None:
+    job = container_job(hook, "true")
+    assert run(hook, job) is JobStatus.DONE
+    query_id = hook.submit(job)
+    deadline = time.monotonic() + 30
+    with pytest.raises(JobInputError, match="A job of this name exists already"):
+        while not hook.check_submission(query_id):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_a_job_dropped_while_waiting_is_lost(hook: SnowflakeBatchHook) -> None:
+    job = container_job(hook, "true")
+    assert run(hook, job) is JobStatus.DONE
+    hook.delete(job.name)
+    with pytest.raises(JobLostError, match="dropped while we waited"):
+        hook.wait(job.name, timeout=10)
+
+
+def test_missing_jobs(hook: SnowflakeBatchHook) -> None:
+    for ask in (hook.status, hook.cancel):
+        with pytest.raises(JobNotFoundError, match="NO_SUCH_JOB"):
+            ask("NO_SUCH_JOB")
+    assert hook.list_jobs(starts_with="NO_SUCH_JOB") == []
+
+
+def test_stage_files(hook: SnowflakeBatchHook) -> None:
+    hook.run("CREATE OR REPLACE STAGE HOOK_TESTS")
+    directory = "@HOOK_TESTS/files"
+    hook.write_file(f"{directory}/a b.json", b'{"rows": 3}')
+    hook.write_file(f"{directory}/deep/_SUCCESS", b"")
+    assert {(file.path, file.size) for file in hook.list_files(f"{directory}/")} == {
+        ("files/a b.json", 11),
+        ("files/deep/_SUCCESS", 0),
+    }
+    assert [file.path for file in hook.list_files(f"{directory}/", pattern=r".*\.json")] == ["files/a b.json"]
+    assert hook.read_file(f"{directory}/a b.json") == b'{"rows": 3}'
+    hook.write_file(f"{directory}/a b.json", b"new")
+    assert hook.read_file(f"{directory}/a b.json") == b"new"
+    assert hook.is_complete(f"{directory}/deep")
+    assert not hook.is_complete(directory)
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        hook.read_file(f"{directory}/nothing")
+    assert hook.remove_files(directory) == 2
+    assert hook.list_files(directory) == []
+
+
+def test_a_missing_stage_is_named(hook: SnowflakeBatchHook) -> None:
+    with pytest.raises(JobInputError, match="The stage of @LOCAL.PUBLIC.NO_SUCH_STAGE/x/ does not exist"):
+        hook.list_files("@NO_SUCH_STAGE/x/")
+
+
+def test_one_session_serves_all_statements(hook: SnowflakeBatchHook) -> None:
+    sessions = {hook.rows("SELECT CURRENT_SESSION() AS id")[0]["id"] for _ in range(3)}
+    assert len(sessions) == 1
+
+
+def test_a_restarted_server_is_found_again(tmp_path, monkeypatch, caplog) -> None:
+    with LocalServer(tmp_path / "state") as server:
+        monkeypatch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", server.airflow_connection_json)
+        with SnowflakeBatchHook() as hook, caplog.at_level(logging.WARNING):
+            before = hook.rows("SELECT CURRENT_SESSION() AS id")
+            server.kill()
+            server.start()
+            after = hook.rows("SELECT CURRENT_SESSION() AS id")
+    assert before != after
+    assert "Snowflake could not be reached" in caplog.text
+
+
+def test_what_cannot_succeed_is_not_repeated(hook: SnowflakeBatchHook) -> None:
+    started = time.monotonic()
+    with pytest.raises(Exception, match="NO_SUCH_TABLE"):
+        hook.rows("SELECT * FROM NO_SUCH_TABLE")
+    assert time.monotonic() - started < 5
+
+
+def test_partial_names_take_the_connections_namespace(hook: SnowflakeBatchHook) -> None:
+    assert hook.namespace == ("LOCAL", "PUBLIC")
+    assert str(hook.qualify_name("job")) == "LOCAL.PUBLIC.JOB"
+    assert str(hook.qualify_location("@other.stage/x")) == "@LOCAL.OTHER.STAGE/x"
+
+
+def test_sqlalchemy_speaks_the_same_protocol(hook: SnowflakeBatchHook) -> None:
+    with hook.get_sqlalchemy_engine().connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1 + 1").scalar() == 2
+
+
+def test_a_twin_needs_no_airflow_connection(hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook.rows("SELECT 1")
+    monkeypatch.delenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT")
+    with hook.twin() as twin:
+        assert twin.rows("SELECT 2 AS two") == [{"two": 2}]

@@ -19,7 +19,8 @@ class InvalidJobError(ValueError):
 
 
 # Numbers as the drivers document them (snowflake/connector/errorcode.py and network.py of the 4.x line,
-# snowflake/connector/_internal/error_kinds.py of the 5.x line); 390104 and 390111 from the Node.js driver's gs_errors.js.
+# snowflake/connector/_internal/error_kinds.py of the 5.x line). 390104 and 390111 stand in the Node.js
+# driver's gs_errors.js.
 SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390113, 390114, 390115, 390195, 390318, 390400, 252007})
 _CONNECTION_FAULTS = frozenset({250001, 250002, 250003, 250005, 251011, 251012, 253002, 253003})
 _DOES_NOT_EXIST = frozenset({2003, 2043})

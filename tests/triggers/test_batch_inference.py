@@ -1,0 +1,204 @@
+"""The triggers against the local Snowflake, on a real event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import pydoc
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger, BatchSuccessTrigger
+
+POOL = Identifier("TRIGGER_TESTS")
+
+
+@pytest.fixture
+def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 8 INSTANCE_FAMILY = CPU_X64_S")
+        yield opened
+
+
+@pytest.fixture
+def logins(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of every login; the logins themselves are real."""
+    times: list[float] = []
+    log_in = SnowflakeBatchHook.get_conn
+
+    def counted(self: SnowflakeBatchHook) -> Any:
+        times.append(time.monotonic())
+        return log_in(self)
+
+    monkeypatch.setattr(SnowflakeBatchHook, "get_conn", counted)
+    return times
+
+
+def submit(hook: SnowflakeBatchHook, code: str, pool: Identifier = POOL) -> tuple[str, str]:
+    container = {"name": "main", "image": "/db/schema/repo/image:1", "command": ["python", "-c", code]}
+    job = ContainerJob(
+        name=hook.qualify_name(generate_job_name("trigger", "tests")),
+        compute_pool=pool,
+        specification={"spec": {"containers": [container]}},
+    )
+    return str(job.name), hook.submit(job)
+
+
+def trigger_for(job: tuple[str, str], **changes: Any) -> BatchJobTrigger:
+    given = {
+        "job_name": job[0],
+        "query_id": job[1],
+        "submitted_at": time.time(),
+        "poll_interval": 2,
+        "snowflake_conn_id": "snowflake_default",
+    }
+    return BatchJobTrigger(**(given | changes))
+
+
+async def first_event(trigger: BaseTrigger) -> dict[str, Any]:
+    events = [event async for event in trigger.run()]
+    assert [type(event) for event in events] == [TriggerEvent]
+    return events[0].payload
+
+
+def run(awaitable: Awaitable[Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(awaitable, 60))
+
+
+def test_it_fires_once_when_the_job_has_ended(hook: SnowflakeBatchHook) -> None:
+    job = submit(hook, "import time; time.sleep(1)")
+    assert run(first_event(trigger_for(job))) == {"job_name": job[0], "status": "DONE"}
+    job = submit(hook, "raise SystemExit(3)")
+    assert run(first_event(trigger_for(job))) == {"job_name": job[0], "status": "FAILED"}
+
+
+def test_a_refused_statement_is_an_event_of_its_own(hook: SnowflakeBatchHook) -> None:
+    job = submit(hook, "pass", Identifier("NO_SUCH_POOL"))
+    event = run(first_event(trigger_for(job)))
+    assert event["status"] == "refused"
+    assert "NO_SUCH_POOL" in event["message"]
+
+
+def test_a_dropped_job_is_lost(hook: SnowflakeBatchHook) -> None:
+    name, query_id = submit(hook, "pass")
+    hook.wait(name, query_id=query_id)
+    hook.delete(name)
+    event = run(first_event(trigger_for((name, query_id))))
+    assert event["status"] == "lost"
+
+
+def test_all_triggers_of_a_connection_share_one_login(hook: SnowflakeBatchHook, logins: list[float]) -> None:
+    jobs = [submit(hook, "import time; time.sleep(1)") for _ in range(6)]
+    logins.clear()
+
+    async def all_of_them() -> list[dict[str, Any]]:
+        return await asyncio.gather(*(first_event(trigger_for(job)) for job in jobs))
+
+    events = run(all_of_them())
+    assert sorted(event["job_name"] for event in events) == sorted(name for name, _ in jobs)
+    assert {event["status"] for event in events} == {"DONE"}
+    assert len(logins) == 1
+
+
+def test_one_cancelled_trigger_does_not_disturb_another(hook: SnowflakeBatchHook) -> None:
+    job = submit(hook, "import time; time.sleep(2)")
+
+    async def two() -> dict[str, Any]:
+        doomed = asyncio.create_task(first_event(trigger_for(job)))
+        survivor = asyncio.create_task(first_event(trigger_for(job)))
+        await asyncio.sleep(0.6)
+        doomed.cancel()
+        return await survivor
+
+    assert run(two())["status"] == "DONE"
+
+
+def test_the_driver_never_runs_on_the_event_loops_thread(
+    hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit(hook, "import time; time.sleep(1)")
+    threads: set[threading.Thread] = set()
+    for name in ("get_conn", "rows", "check_submission", "close"):
+        original = getattr(SnowflakeBatchHook, name)
+
+        def noted(self: SnowflakeBatchHook, *given: Any, original: Any = original) -> Any:
+            threads.add(threading.current_thread())
+            return original(self, *given)
+
+        monkeypatch.setattr(SnowflakeBatchHook, name, noted)
+    assert run(first_event(trigger_for(job)))["status"] == "DONE"
+    assert threads
+    assert threading.current_thread() not in threads
+
+
+def test_killing_the_deferred_task_cancels_the_job(hook: SnowflakeBatchHook) -> None:
+    name, query_id = submit(hook, "import time; time.sleep(600)")
+    hook.check_submission(query_id)
+    run(trigger_for((name, query_id), cancel_on_kill=False).on_kill())
+    time.sleep(0.5)
+    assert not hook.status(name).status.is_terminal
+    run(trigger_for((name, query_id)).on_kill())
+    assert hook.wait(name, timeout=60).status is JobStatus.CANCELLED
+
+
+def test_success_is_seen_when_it_comes(hook: SnowflakeBatchHook) -> None:
+    hook.run("CREATE OR REPLACE STAGE TRIGGER_TESTS")
+    trigger = BatchSuccessTrigger(
+        stage_location="@TRIGGER_TESTS/out",
+        deadline=time.time() + 30,
+        poll_interval=0.2,
+        snowflake_conn_id="snowflake_default",
+    )
+
+    async def later() -> dict[str, Any]:
+        waiting = asyncio.create_task(first_event(trigger))
+        await asyncio.to_thread(hook.write_file, "@TRIGGER_TESTS/out/_SUCCESS_NOT", b"")
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        await asyncio.to_thread(hook.write_file, "@TRIGGER_TESTS/out/_SUCCESS", b"")
+        return await waiting
+
+    assert run(later()) == {"status": "success"}
+
+
+def test_success_that_never_comes(hook: SnowflakeBatchHook) -> None:
+    hook.run("CREATE OR REPLACE STAGE TRIGGER_TESTS")
+
+    def event_for(location: str) -> dict[str, Any]:
+        return run(
+            first_event(
+                BatchSuccessTrigger(
+                    stage_location=location,
+                    deadline=time.time() + 0.5,
+                    poll_interval=0.2,
+                    snowflake_conn_id="snowflake_default",
+                )
+            )
+        )
+
+    assert event_for("@TRIGGER_TESTS/out")["status"] == "timeout"
+    missing = event_for("@NO_SUCH_STAGE/out")
+    assert missing["status"] == "error"
+    assert "NO_SUCH_STAGE" in missing["message"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: trigger_for(("D.S.J", "q"), warehouse="w", database="d", schema="s", role="r", cancel_on_kill=False),
+        lambda: BatchSuccessTrigger(
+            stage_location="@s/x", deadline=1.5, poll_interval=2, snowflake_conn_id="c", role="r"
+        ),
+    ],
+)
+def test_serialization_brings_back_the_same_trigger(make: Callable[[], BaseTrigger]) -> None:
+    path, arguments = make().serialize()
+    assert pydoc.locate(path)(**arguments).serialize() == (path, arguments)

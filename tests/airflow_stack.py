@@ -1,0 +1,332 @@
+"""A real Airflow as processes, for tests: api-server, scheduler, dag-processor and triggerer on SQLite."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+import psutil
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+_T = TypeVar("_T")
+
+
+class AirflowStack:
+    """Starts and stops a whole Airflow on free ports, and talks to it through its REST API.
+
+    Tasks are named as Airflow prints them: ``score``, or ``score[2]`` for a mapped one.
+
+    :param home: where everything lies: database, settings, logs.
+    :param dags_folders: folders with Dag files, each served as a Dag bundle of its own.
+    :param connection_json: the connection ``snowflake_default``.
+    :param settings: further environment variables, for example ``AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC``.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags_folders: Sequence[Path],
+        connection_json: str,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.home = Path(home)
+        self.port, worker_log_port, trigger_log_port = free_ports(3)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.logs = self.home / "processes"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": connection_json,
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([_bundle(path) for path in dags_folders]),
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log_port),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            "NO_PROXY": "127.0.0.1,localhost",
+            **(settings or {}),
+        }
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._dag_of_run: dict[str, str] = {}
+        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+
+    # --- processes -------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        try:
+            self.migrate()
+            for component in COMPONENTS:
+                self.start(component)
+            self.wait_until_healthy()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def migrate(self) -> None:
+        """Create the metadata database."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with (self.logs / "migrate.log").open("wb") as output:
+            status = subprocess.call(
+                [sys.executable, "-m", "airflow", "db", "migrate"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=self.environment,
+            )  # fmt: skip
+        if status:
+            raise RuntimeError(f"The metadata database could not be created:\n{self._last_lines('migrate')}")
+
+    def start(self, component: str) -> None:
+        """Start one of :data:`COMPONENTS` in a process group of its own; its log is ``processes/<component>.log``."""
+        if component in self._processes:
+            raise RuntimeError(f"{component} runs already")
+        with (self.logs / f"{component}.log").open("ab") as output:
+            self._processes[component] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", component],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                env=self.environment, cwd=self.home, start_new_session=True,
+            )  # fmt: skip
+
+    def kill(self, component: str) -> None:
+        """End one component with everything it has started, without a chance to clean up."""
+        self._end({component: self._processes.pop(component)}, grace=0)
+
+    def signal(self, component: str, number: signal.Signals) -> None:
+        """Send a signal to one component with everything it has started, for example SIGSTOP and SIGCONT."""
+        for process in _family(self._processes[component]):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def stop(self, grace: float = 15) -> None:
+        """End everything, asking first.
+
+        :param grace: seconds between the request (SIGTERM) and the end (SIGKILL).
+        """
+        processes, self._processes = self._processes, {}
+        self._end(processes, grace)
+        self._client.close()
+
+    @staticmethod
+    def _end(processes: Mapping[str, subprocess.Popen[bytes]], grace: float) -> None:
+        # Task processes leave their scheduler's group, so groups alone do not reach everything.
+        families = [process for root in processes.values() for process in _family(root)]
+        if grace:
+            for root in processes.values():
+                with suppress(ProcessLookupError):
+                    os.killpg(root.pid, signal.SIGTERM)
+            psutil.wait_procs(families, grace)
+        for process in families:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        for root in processes.values():
+            root.wait()
+
+    def wait_until_healthy(self, timeout: float = 120) -> None:
+        """Wait until the database, the scheduler, the triggerer and the dag-processor report that they are well."""
+
+        def healthy() -> bool:
+            for component, process in self._processes.items():
+                if process.poll() is not None:
+                    raise RuntimeError(f"{component} ended:\n{self._last_lines(component)}")
+            try:
+                health = self._client.get("/api/v2/monitor/health").json()
+            except httpx.TransportError:
+                return False
+            return all(part["status"] == "healthy" for part in health.values())
+
+        self._wait(healthy, lambda well: well, timeout, lambda: "The Airflow processes are not healthy")
+        token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
+    # --- runs and tasks --------------------------------------------------------------------------------------------
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, timeout: float = 60) -> str:
+        """Start a run of a Dag, waiting for the dag-processor to have found it; the run's id."""
+        run_id = f"test_{secrets.token_hex(4)}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        response = self._wait(
+            lambda: self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body),
+            lambda response: response.status_code != 404,
+            timeout,
+            lambda: f"Dag {dag_id} is unknown; import errors: {self.import_errors()}",
+        )
+        self._dag_of_run[run_id] = dag_id
+        _checked(response)
+        return run_id
+
+    def import_errors(self) -> list[str]:
+        """What the dag-processor could not import."""
+        return [error["stack_trace"] for error in self._get("/api/v2/importErrors")["import_errors"]]
+
+    def run_state(self, run_id: str) -> str:
+        return str(self._get(self._run_path(run_id))["state"])
+
+    def task_states(self, run_id: str) -> dict[str, str | None]:
+        """Each task's state; None is a task that has not been scheduled yet."""
+        found = self._get(f"{self._run_path(run_id)}/taskInstances", limit=500)["task_instances"]
+        return {_task_name(instance): instance["state"] for instance in found}
+
+    def wait_for_task(self, run_id: str, task: str, state: str, timeout: float = 90) -> None:
+        """Wait until a task is in a state.
+
+        :raises RuntimeError: if it ends in another one, or the time is over.
+        """
+        states = self._wait(
+            lambda: self.task_states(run_id),
+            lambda states: states.get(task) == state or states.get(task) in ENDED,
+            timeout,
+            lambda: f"{task} has not become {state}",
+        )
+        if states[task] != state:
+            log = self.task_log(run_id, task)
+            raise RuntimeError(f"{task} has become {states[task]}, not {state}. States: {states}. Its log:\n{log}")
+
+    def wait_for_run(self, run_id: str, timeout: float = 180) -> str:
+        """Wait until a run has ended, however it ended; its state."""
+        return self._wait(
+            lambda: self.run_state(run_id),
+            lambda state: state in ("success", "failed"),
+            timeout,
+            lambda: f"Run {run_id} has not ended: {self.task_states(run_id)}",
+        )
+
+    def try_number(self, run_id: str, task: str) -> int:
+        return int(self._get(self._task_path(run_id, task))["try_number"])
+
+    def task_log(self, run_id: str, task: str, try_number: int | None = None) -> str:
+        """What the task's page shows as its log, with the exceptions; of the last try, if none is given."""
+        name, map_index = _split(task)
+        number = try_number or self.try_number(run_id, task)
+        path = f"{self._run_path(run_id)}/taskInstances/{name}/logs/{number}"
+        content = self._get(path, full_content="true", map_index=map_index)["content"]
+        return "\n".join(line for entry in content for line in _log_lines(entry))
+
+    def xcom(self, run_id: str, task: str, key: str = "return_value") -> Any:
+        """What a task has pushed, or None."""
+        name, map_index = _split(task)
+        path = f"{self._run_path(run_id)}/taskInstances/{name}/xcomEntries/{key}"
+        response = self._client.get(path, params={"map_index": map_index})
+        return None if response.status_code == 404 else _checked(response)["value"]
+
+    def mark(self, run_id: str, task: str, state: str) -> None:
+        """What the button "Mark task as …" does."""
+        _checked(self._client.patch(self._task_path(run_id, task), json={"new_state": state}))
+
+    def clear(self, run_id: str, task: str, *, downstream: bool = True) -> None:
+        """What the button "Clear task" does."""
+        name, map_index = _split(task)
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": [name if map_index < 0 else [name, map_index]],
+            "only_failed": False,
+            "include_downstream": downstream,
+        }
+        _checked(self._client.post(f"/api/v2/dags/{self._dag_of_run[run_id]}/clearTaskInstances", json=body))
+
+    # --- the REST API ----------------------------------------------------------------------------------------------
+
+    def _run_path(self, run_id: str) -> str:
+        return f"/api/v2/dags/{self._dag_of_run[run_id]}/dagRuns/{run_id}"
+
+    def _task_path(self, run_id: str, task: str) -> str:
+        name, map_index = _split(task)
+        return f"{self._run_path(run_id)}/taskInstances/{name}" + (f"/{map_index}" if map_index >= 0 else "")
+
+    def _get(self, path: str, **params: Any) -> Any:
+        return _checked(self._client.get(path, params=params))
+
+    def _wait(
+        self, look: Callable[[], _T], enough: Callable[[_T], bool], timeout: float, otherwise: Callable[[], str]
+    ) -> _T:
+        deadline = time.monotonic() + timeout
+        while not enough(seen := look()):
+            if time.monotonic() > deadline:
+                ends = "\n".join(f"--- {name}\n{self._last_lines(name)}" for name in self._processes)
+                raise RuntimeError(f"{otherwise()}, after {timeout:g} s. Last seen: {seen}\n{ends}")
+            time.sleep(0.2)
+        return seen
+
+    def _last_lines(self, name: str, count: int = 15) -> str:
+        return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-count:])
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports on loopback that nobody listens on at the moment."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _bundle(path: Path) -> dict[str, Any]:
+    return {
+        "name": re.sub(r"[^A-Za-z0-9]+", "-", str(path)).strip("-"),
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(path), "refresh_interval": 5},
+    }
+
+
+def _family(root: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """A process and all that descend from it; empty if it has ended."""
+    try:
+        process = psutil.Process(root.pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _checked(response: httpx.Response) -> Any:
+    if response.is_error:
+        raise RuntimeError(f"{response.request.method} {response.request.url}: {response.status_code} {response.text}")
+    return response.json()
+
+
+def _task_name(instance: Mapping[str, Any]) -> str:
+    index = instance["map_index"]
+    return str(instance["task_id"]) + (f"[{index}]" if index >= 0 else "")
+
+
+def _split(task: str) -> tuple[str, int]:
+    name, bracket, index = task.partition("[")
+    return name, int(index.rstrip("]")) if bracket else -1
+
+
+def _log_lines(entry: Any) -> list[str]:
+    if isinstance(entry, str):
+        return [entry]
+    lines = [str(entry["event"])]
+    for error in entry.get("error_detail") or []:
+        lines.append(f"{error['exc_type']}: {error['exc_value']}")
+    return lines

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         timeout_keep_alive=300,
         lifespan="off",
     )
+    # uvicorn raises the signal that ended it once more, and SIGTERM's own way would end the process before its jobs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         Server(config).run(sockets=[listening])
     except KeyboardInterrupt:

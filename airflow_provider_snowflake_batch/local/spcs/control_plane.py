@@ -8,6 +8,7 @@ else depends on it, so that a server that was killed finds its jobs again.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
 import sqlite3
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
 
 _log = logging.getLogger(__name__)
+GRACE_VARIABLE = "LOCAL_SNOWFLAKE_GRACE_SECONDS"
 POLL_SECONDS = 0.05
 RETENTION_SECONDS = 30 * 86400
 """How long an ended job stays known: https://docs.snowflake.com/en/sql-reference/sql/execute-job-service"""
@@ -40,7 +42,8 @@ STOPPED = "The local Snowflake was stopped while the job was running"
 class SpcsControlPlane:
     """:param server: its state directory holds the job folders and the control database.
 
-    ``termination_grace_seconds`` is the time between SIGTERM and SIGKILL, for containers that start after it is set:
+    The time between SIGTERM and SIGKILL is Snowflake's 30 seconds, or that of the environment variable
+    ``LOCAL_SNOWFLAKE_GRACE_SECONDS``:
     https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
     """
 
@@ -49,7 +52,7 @@ class SpcsControlPlane:
         self.store = Store(server.state.connect)
         self.pools = ComputePools(self.store)
         self.folder = server.state.path / "jobs"
-        self.termination_grace_seconds: float = 30.0
+        self.termination_grace_seconds = float(os.environ.get(GRACE_VARIABLE, "30"))
         self._supervisors: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.RLock()
         self._changed = threading.Condition()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def start(
     # It holds the declared environment, which may hold secrets.
     with open(os.open(launch_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         json.dump(launch, file)
-    with open(folder / f"{container.name}.supervisor.log", "ab") as own_log:
+    with open(folder / f"{container.name}.supervisor.log", "ab") as own_log, _blocked(supervisor.BLOCKED_AT_START):
         return subprocess.Popen(
             [sys.executable, "-I", "-S", supervisor.__file__, str(launch_path)],
             stdin=subprocess.DEVNULL,
@@ -93,6 +93,16 @@ def start(
             stderr=own_log,
             start_new_session=True,
         )
+
+
+@contextlib.contextmanager
+def _blocked(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
+    """Signals blocked for this thread, and for processes that it starts meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def adopt(container: Container, folder: Path) -> bool:

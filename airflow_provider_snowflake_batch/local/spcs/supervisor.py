@@ -4,7 +4,8 @@ Started as ``python supervisor.py LAUNCH.json`` in a session of its own. It need
 started by its path, without importing the package. What it does:
 
 * the command runs in its own process group, its stdout and stderr go to the log file;
-* SIGTERM is passed on to the group, which is killed after the grace period; SIGQUIT kills it at once;
+* SIGTERM is passed on to the group, which is killed after the grace period; SIGQUIT kills it at once (both are
+  blocked by whoever starts this program, until it is ready for them);
 * when the command ends, everything it left behind is killed, as a container's end would;
 * the exit code is written to the exit file in one step, after the log is complete.
 
@@ -27,6 +28,7 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 NOT_STARTED = 127
+BLOCKED_AT_START = (signal.SIGTERM, signal.SIGQUIT)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -81,11 +83,14 @@ class Supervisor:
         signal.signal(signal.SIGQUIT, self._kill)
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
+        # Blocked since before this program began, so that no signal could come too early.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_START)
         self._write("pid", str(os.getpid()))
         started = time.time()
         error = None
         try:
-            self.process = self._start()
+            if not self.stopping:
+                self.process = self._start()
         except OSError as exc:
             error = f"{exc.strerror or exc}: {self.launch['argv'][0]}"
             self.log.write(f"{error}\n".encode())
@@ -93,7 +98,7 @@ class Supervisor:
         else:
             if self.stopping:
                 self._signal_group(signal.SIGTERM)
-            code = self._wait(self.process)
+            code = self._wait(self.process) if self.process is not None else 128 + signal.SIGTERM
         self.log.close()
         outcome = {"exit_code": code, "started": started, "ended": time.time(), "error": error}
         self._write("exit", json.dumps(outcome))
@@ -101,6 +106,9 @@ class Supervisor:
 
     def _start(self) -> subprocess.Popen[bytes]:
         def in_the_child() -> None:
+            # What this program ignores would stay ignored in the command.
+            for ignored in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(ignored, signal.SIG_DFL)
             # A supervisor that is killed takes its command along.
             _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -146,6 +154,7 @@ class Supervisor:
     def _kill_group_and_descendants(self) -> None:
         self._signal_group(signal.SIGKILL)
         # Processes that left the group are adopted by this process, which is why they can still be found.
+        self.stopping = True
         main = self.process.pid if self.process is not None else None
         while strays := [pid for pid in _children(os.getpid()) if pid != main]:
             for pid in strays:

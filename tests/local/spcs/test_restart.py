@@ -1,0 +1,135 @@
+"""Servers that end and start again while jobs run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import snowflake.connector
+
+from tests.local.spcs.conftest import Services
+from tests.local_server import LocalServer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LocalServer]:
+    server = LocalServer(tmp_path / "state", environment={"LOCAL_SNOWFLAKE_GRACE_SECONDS": "0.5"})
+    server.start()
+    yield server
+    server.stop()
+
+
+def connect(server: LocalServer) -> Services:
+    return Services(snowflake.connector.connect(**server.connection_kwargs), "POOL")
+
+
+def prepare(server: LocalServer) -> Services:
+    services = connect(server)
+    services.rows("CREATE COMPUTE POOL POOL MIN_NODES = 1 MAX_NODES = 2 INSTANCE_FAMILY = CPU_X64_S")
+    return services
+
+
+def begun(services: Services, name: str) -> None:
+    """Wait until the code itself has begun, not only its process."""
+    deadline = time.monotonic() + 10
+    services.wait(name, "RUNNING")
+    while not services.logs(name).startswith("begun"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def marked() -> tuple[str, str]:
+    """Code that waits for a second, and the mark by which its processes are found."""
+    mark = uuid.uuid4().hex
+    return f"import time; print('begun', flush=True); time.sleep(1.5); print('ended'); mark = '{mark}'", mark
+
+
+def processes_with(mark: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if any(mark in word for word in process.info["cmdline"] or []):
+            found.append(process)
+    return found
+
+
+def test_a_killed_server_finds_its_running_job_again(server: LocalServer) -> None:
+    services = prepare(server)
+    code, mark = marked()
+    name = services.python(code)
+    begun(services, name)
+    server.kill()
+    assert processes_with(mark)
+    server.start()
+    services = connect(server)
+    assert services.status(name) == "RUNNING"
+    services.wait(name)
+    assert services.logs(name) == "begun\nended"
+    assert services.containers(name)[0]["last_exit_code"] == 0
+
+
+def test_a_job_that_ended_meanwhile_has_its_exit_code(server: LocalServer) -> None:
+    services = prepare(server)
+    done, failed = services.python(marked()[0]), services.python("import time; time.sleep(1.5); raise SystemExit(9)")
+    for name in (done, failed):
+        services.wait(name, "RUNNING")
+    server.kill()
+    time.sleep(2.5)
+    server.start()
+    services = connect(server)
+    services.wait(done)
+    services.wait(failed, "FAILED")
+    assert services.containers(failed)[0]["last_exit_code"] == 9
+
+
+def test_a_job_whose_processes_are_gone_has_failed_with_a_reason(server: LocalServer) -> None:
+    services = prepare(server)
+    code, mark = marked()
+    name = services.python(code.replace("1.5", "60"))
+    begun(services, name)
+    server.kill()
+    supervisors = {os.getsid(process.pid) for process in processes_with(mark)}
+    assert len(supervisors) == 1
+    os.kill(supervisors.pop(), signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while processes_with(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    server.start()
+    services = connect(server)
+    services.wait(name, "FAILED")
+    assert services.containers(name)[0]["message"] == "The process disappeared while nobody watched it"
+
+
+def test_stopping_the_server_leaves_no_process(server: LocalServer) -> None:
+    services = prepare(server)
+    code, mark = marked()
+    name = services.python(code.replace("1.5", "60"))
+    begun(services, name)
+    server.stop()
+    assert processes_with(mark) == []
+    server.start()
+    services = connect(server)
+    assert services.status(name) == "FAILED"
+    assert services.containers(name)[0]["message"] == "The local Snowflake was stopped while the job was running"
+
+
+def test_a_waiting_job_starts_after_the_restart(server: LocalServer) -> None:
+    services = prepare(server)
+    services.rows("ALTER COMPUTE POOL POOL SET AUTO_RESUME = FALSE")
+    services.rows("ALTER COMPUTE POOL POOL SUSPEND")
+    name = services.python("print('hello')")
+    server.kill()
+    server.start()
+    services = connect(server)
+    assert services.status(name) == "PENDING"
+    services.rows("ALTER COMPUTE POOL POOL RESUME")
+    services.wait(name)
+    assert services.logs(name) == "hello"

@@ -1,0 +1,99 @@
+"""The supervisor alone, as a process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_snowflake_batch.local.spcs import processes, supervisor
+from airflow_provider_snowflake_batch.local.spcs.records import Container
+
+
+def make(*argv: str, **options: Any) -> Container:
+    return Container("job", 0, "main", "image", list(argv), options.get("env", {}), options.get("mounts", {}))
+
+
+def finish(container: Container, folder: Path, seconds: float = 10) -> processes.Exit:
+    deadline = time.monotonic() + seconds
+    while (outcome := processes.exit_of(container, folder)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return outcome
+
+
+def begin(container: Container, folder: Path, grace: float = 5) -> subprocess.Popen[bytes]:
+    started = processes.start(container, folder, {}, grace)
+    container.pid, container.pid_created = started.pid, processes.created(started.pid)
+    return started
+
+
+def test_exit_code_and_output_are_kept(tmp_path: Path) -> None:
+    container = make("bash", "-c", "echo $GREETING; exit 5", env={"GREETING": "hello"})
+    process = begin(container, tmp_path)
+    outcome = finish(container, tmp_path)
+    assert (outcome.exit_code, outcome.error) == (5, None)
+    assert (tmp_path / "main.log").read_text() == "hello\n"
+    assert process.wait() == 0
+
+
+def test_a_signal_that_comes_before_it_is_ready(tmp_path: Path) -> None:
+    container = make("sleep", "60")
+    process = begin(container, tmp_path)
+    process.send_signal(signal.SIGTERM)
+    assert finish(container, tmp_path).exit_code == 143
+    process.wait()
+
+
+def test_a_killed_supervisor_takes_its_command_along(tmp_path: Path) -> None:
+    container = make("bash", "-c", "echo $$; exec sleep 60")
+    process = begin(container, tmp_path)
+    log = tmp_path / "main.log"
+    while not (log.exists() and log.read_text()):
+        time.sleep(0.02)
+    command = int(log.read_text())
+    process.kill()
+    process.wait()
+    assert finish(container, tmp_path) == processes.Exit(exit_code=None, ended=None)
+    deadline = time.monotonic() + 5
+    while processes.created(command) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_log_does_not_grow_without_bound(tmp_path: Path) -> None:
+    launch = {
+        "argv": [sys.executable, "-c", "for i in range(1000): print('x' * 99, flush=i % 50 == 0)"],
+        "env": {},
+        "cwd": str(tmp_path),
+        "log": str(tmp_path / "log"),
+        "exit": str(tmp_path / "exit"),
+        "pid": str(tmp_path / "pid"),
+        "grace_seconds": 1,
+        "log_limit_bytes": 20_000,
+    }
+    (tmp_path / "launch.json").write_text(json.dumps(launch))
+    subprocess.run([sys.executable, "-I", "-S", supervisor.__file__, str(tmp_path / "launch.json")], check=True)
+    sizes = {path.name: path.stat().st_size for path in tmp_path.glob("log*")}
+    assert set(sizes) == {"log", "log.times", "log.1", "log.1.times"}
+    assert sizes["log"] + sizes["log.1"] <= 40_000 + 65_536
+
+
+def test_adopting_a_process_that_nobody_wrote_down(tmp_path: Path) -> None:
+    first = make("sleep", "0.5")
+    process = begin(first, tmp_path)
+    second = make("sleep", "0.5")
+    assert processes.adopt(second, tmp_path)
+    assert second.pid == process.pid
+    assert finish(second, tmp_path).exit_code == 0
+    process.wait()
+    assert not processes.adopt(make("true"), tmp_path / "elsewhere")
+
+
+def test_the_launch_file_is_private(tmp_path: Path) -> None:
+    begin(make("true", env={"API_KEY": "secret"}), tmp_path).wait()
+    assert (tmp_path / "main.launch.json").stat().st_mode & 0o077 == 0

@@ -106,8 +106,9 @@ class BatchSuccessSensor(BaseSensorOperator):
 
     @property
     def directory(self) -> StagePath:
+        """The directory with database and schema, whichever way the user wrote it."""
         try:
-            return StagePath.parse(self.stage_location, field="stage_location").directory()
+            return self.hook.qualify_location(self.stage_location).directory()
         except InvalidJobError as error:
             raise JobInputError(str(error)) from error
 
@@ -125,14 +126,14 @@ class BatchSuccessSensor(BaseSensorOperator):
             first = self._first_look(context)
             if first:
                 return first.xcom_value
-        return self._defer()
+            return self._defer(str(self.directory))
 
-    def _defer(self) -> NoReturn:
+    def _defer(self, directory: str) -> NoReturn:
         from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessTrigger
 
         self.defer(
             trigger=BatchSuccessTrigger(
-                stage_location=str(self.directory),
+                stage_location=directory,
                 deadline=time.time() + self.timeout,
                 poll_interval=self.poke_interval,
                 snowflake_conn_id=self.snowflake_conn_id,
@@ -158,7 +159,7 @@ class BatchSuccessSensor(BaseSensorOperator):
         """Continue after the trigger has seen ``_SUCCESS``, or given up."""
         match event["status"]:
             case "success":
-                return str(self.directory)
+                return str(event["stage_location"])
             case "timeout":
                 raise AirflowSensorTimeout(f"{event['message']} Gave up after {self.timeout:g} s.")
         raise SnowflakeBatchError(event["message"])

@@ -175,7 +175,8 @@ class BatchJobTrigger(_SnowflakeTrigger):
 class BatchSuccessTrigger(_SnowflakeTrigger):
     """Waits until a directory on a stage holds ``_SUCCESS``, then fires once.
 
-    The event's payload is ``{"status": "success"}``, or ``{"status": "timeout" | "error", "message": …}``.
+    The event's payload is ``{"status": "success", "stage_location": …}``, or ``{"status": …, "message": …}`` with
+    the status ``timeout`` or ``error``.
 
     :param stage_location: the job's output directory, ``@database.schema.stage/path/``.
     :param deadline: seconds since the epoch after which the event is ``timeout``.
@@ -204,7 +205,7 @@ class BatchSuccessTrigger(_SnowflakeTrigger):
                     self.log.exception("Snowflake cannot be asked about %s", directory)
                     return {"status": "error", "message": f"{type(error).__name__}: {error}"}
                 if found:
-                    return {"status": "success"}
+                    return {"status": "success", "stage_location": str(directory)}
                 remaining = self.deadline - time.time()
                 if remaining <= 0:
                     return {"status": "timeout", "message": f"{directory} has no {SUCCESS_FILE} yet."}

@@ -166,7 +166,7 @@ def test_success_is_seen_when_it_comes(hook: SnowflakeBatchHook) -> None:
         await asyncio.to_thread(hook.write_file, "@TRIGGER_TESTS/out/_SUCCESS", b"")
         return await waiting
 
-    assert run(later()) == {"status": "success"}
+    assert run(later()) == {"status": "success", "stage_location": "@TRIGGER_TESTS/out/"}
 
 
 def test_success_that_never_comes(hook: SnowflakeBatchHook) -> None:

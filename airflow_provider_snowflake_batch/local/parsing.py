@@ -12,7 +12,7 @@ Kind = Literal["word", "quoted", "string", "number", "stage", "symbol", "bind"]
 
 _TOKEN = re.compile(
     r"""
-    (?P<space>\s+|--[^\n]*|//[^\n]*|/\*.*?\*/)
+    (?P<space>\s+|--[^\n]*|(?<!:)//[^\n]*|/\*.*?\*/)
   | (?P<dollar>\$\$.*?\$\$)
   | (?P<string>'(?:[^'\\]|''|\\.)*')
   | (?P<quoted>"(?:[^"]|"")*")

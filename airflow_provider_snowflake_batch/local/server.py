@@ -28,6 +28,7 @@ _STATEMENTS = (
     "stages.statements",
     "stages.transfers",
     "stages.copy",
+    "stages.inference",
     "spcs.statements",
     "registry.statements",
 )

@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import declarations
 from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
+from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, rewrite_stage_reads
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class EngineConnection:
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
                 return self._transaction(tree)
             translate.name_projections(tree)
+            rewrite_stage_reads(tree, statement)
             tree = translate.fill_in(statement, tree)
             if isinstance(tree, exp.Query):
                 return self._query(tree, describe_only)
@@ -94,6 +96,12 @@ class EngineConnection:
             finally:
                 self._duck.unregister(source)
 
+    def load(self, tree: exp.Insert, statement: Statement, options: ReadOptions) -> int:
+        """Run an INSERT whose query reads files of a stage; the number of rows."""
+        self._enter_namespace()
+        rewrite_stage_reads(tree, statement, options)
+        return int(self._write(translate.fill_in(statement, tree)).fetch()[0][0])
+
     @contextmanager
     def stream(self, statement: Statement) -> Iterator[tuple[Sequence[Column], pa.RecordBatchReader]]:
         """A query's columns and its rows as they come."""
@@ -104,6 +112,7 @@ class EngineConnection:
             if not isinstance(tree, exp.Query):
                 raise SnowflakeError("SQL compilation error:\nA query is expected.", errno=1003, sqlstate="42000")
             translate.name_projections(tree)
+            rewrite_stage_reads(tree, statement)
             rows, columns = self._bind(translate.fill_in(statement, tree))
             yield columns, rows.to_arrow_reader(65536)
 
@@ -190,7 +199,10 @@ class EngineConnection:
             if not self._engine.has_table(self._session, target):
                 return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
         message = self._define(tree)
-        if target is not None:
+        if isinstance(tree, exp.TruncateTable):
+            for table in tree.expressions:
+                self._engine.emptied(self._session.qualify(translate.table_parts(table)))
+        elif target is not None:
             self._note(tree, target, columns)
         return Result.message(message)
 
@@ -205,8 +217,10 @@ class EngineConnection:
             if not (tree.args.get("exists") and catalog.created(kind, *name)):
                 catalog.record(kind, *name)
                 catalog.declare(name, columns)
+                self._engine.emptied(name)
         elif isinstance(tree, exp.Drop):
             catalog.forget(name)
+            self._engine.emptied(name)
         elif isinstance(tree, exp.Alter):
             for action in tree.args.get("actions") or []:
                 if isinstance(action, exp.AlterRename):
@@ -304,6 +318,19 @@ class EngineConnection:
         else:
             self.rollback()
         return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        if self._in_transaction:
+            yield
+            return
+        self._begin()
+        try:
+            yield
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
 
     def _begin(self) -> None:
         self._duck.begin()

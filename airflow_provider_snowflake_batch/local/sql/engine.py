@@ -7,7 +7,8 @@ DuckDB instance serves all sessions; each database is one file under the state d
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -22,11 +23,16 @@ from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, Re
 from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
 from airflow_provider_snowflake_batch.local.sql.types import declared, result_column
+from airflow_provider_snowflake_batch.local.sql.unload import write_parquet
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from sqlglot import exp
+
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.sessions import Session
+    from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions
 
 _HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
 
@@ -133,15 +139,8 @@ class Engine:
         :param max_rows_per_file: rows after which the next file begins.
         :returns: the number of rows written.
         """
-        from airflow_provider_snowflake_batch.local.sql.unload import write_parquet
-
-        statement = Statement(query, session, self._server, query_id="")
-        with session.lock:
-            try:
-                with self.connection(session).stream(statement) as (columns, batches):
-                    return write_parquet(columns, batches, folder, max_rows_per_file)
-            except Exception as error:
-                raise snowflake_error(error) from error
+        with self.stream(session, query) as (columns, batches):
+            return write_parquet(columns, batches, folder, max_rows_per_file)
 
     def commit(self, session: Session) -> None:
         """Commit what the session has open."""
@@ -159,6 +158,36 @@ class Engine:
                 [*name, *name],
             )
         )
+
+    def emptied(self, name: Name) -> None:
+        """Note that a table holds nothing any more of what was loaded into it."""
+        self._server.stages.loads.forget(name)
+
+    def load(self, statement: Statement, insert: exp.Insert, options: ReadOptions) -> int:
+        """Run an INSERT that reads files of a stage; the number of rows."""
+        session = statement.session
+        with session.lock:
+            statement.check_cancelled()
+            try:
+                return self.connection(session).load(insert, statement, options)
+            except Exception as error:
+                raise snowflake_error(error) from error
+
+    @contextmanager
+    def atomic(self, session: Session) -> Iterator[None]:
+        """All writes of the block or none, unless the session has a transaction open that says so already."""
+        with session.lock, self.connection(session).atomic():
+            yield
+
+    @contextmanager
+    def stream(self, session: Session, query: str) -> Iterator[tuple[Sequence[Column], pa.RecordBatchReader]]:
+        """A query's columns and its rows in Arrow batches, as the engine produces them."""
+        with session.lock:
+            try:
+                with self.connection(session).stream(Statement(query, session, self._server, query_id="")) as found:
+                    yield found
+            except Exception as error:
+                raise snowflake_error(error) from error
 
     def interrupt(self, session: Session) -> None:
         """Stop what the engine runs for a session just now."""

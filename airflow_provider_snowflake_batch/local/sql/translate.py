@@ -171,7 +171,7 @@ def guard(tree: exp.Expression) -> None:
         raise not_supported(f"{tree.key.upper()} {kind}")
     for node in tree.find_all(exp.Anonymous, exp.Func, exp.Table):
         if isinstance(node, exp.Table):
-            if isinstance(node.this, exp.Literal):
+            if isinstance(node.this, exp.Literal) and not node.this.this.startswith("@"):
                 raise SnowflakeError(
                     f"SQL compilation error:\nsyntax error unexpected '{node.this}'.", errno=1003, sqlstate="42000"
                 )

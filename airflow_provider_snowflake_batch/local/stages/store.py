@@ -17,6 +17,8 @@ from airflow_provider_snowflake_batch.local.errors import (
     compilation_error,
     does_not_exist,
 )
+from airflow_provider_snowflake_batch.local.stages.formats import FileFormats
+from airflow_provider_snowflake_batch.local.stages.loads import Loads
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -59,6 +61,8 @@ class Stages:
     def __init__(self, server: LocalSnowflake) -> None:
         self._server = server
         self._root = server.state.stage_files
+        self.formats = FileFormats(server.state)
+        self.loads = Loads(server.state)
         self._connection = server.state.connect()
         self._lock = threading.RLock()
         self._connection.execute(
@@ -166,11 +170,13 @@ class Stages:
 
     def drop_all(self, database: str, schema: str | None = None) -> None:
         """Drop the stages of a database or schema that is itself dropped."""
+        self.loads.forget_all(database, schema)
         for stage in self.list():
             if stage.database == database and schema in (None, stage.schema):
                 self._remove(stage)
 
     def close_session(self, session: Session) -> None:
+        self.formats.close_session(session)
         for stage in self.list(temporary=True):
             if stage.session_id == session.id:
                 self._remove(stage)

@@ -1,0 +1,114 @@
+"""Files of a stage: listing by prefix and pattern, their sizes, checksums and times."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError
+from airflow_provider_snowflake_batch.local.stages.store import Stage, inside, split_location
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.sessions import Session
+
+_CHECKSUMS: OrderedDict[tuple[str, int, int], str] = OrderedDict()
+_KEPT_CHECKSUMS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class StageFile:
+    """One file.
+
+    :param name: as LIST shows it: the stage's name in lower case, then the path.
+    :param path: its path inside the stage.
+    :param relative: its path after the location that was asked for.
+    """
+
+    name: str
+    path: str
+    relative: str
+    local: Path
+    size: int
+    modified: datetime.datetime
+
+    @property
+    def md5(self) -> str:
+        status = self.local.stat()
+        key = (str(self.local), status.st_mtime_ns, status.st_size)
+        known = _CHECKSUMS.get(key)
+        if known is None:
+            with self.local.open("rb") as file:
+                known = hashlib.file_digest(file, "md5").hexdigest()
+            _CHECKSUMS[key] = known
+            while len(_CHECKSUMS) > _KEPT_CHECKSUMS:
+                _CHECKSUMS.popitem(last=False)
+        return known
+
+
+def stage_files(
+    server: LocalSnowflake, session: Session, location: str, pattern: str | None = None, *, anchored: bool = False
+) -> list[StageFile]:
+    """The files below a location, which is a prefix of their paths, in order of path.
+
+    :param pattern: a regular expression that must match the whole of the path.
+    :param anchored: match the path after the location, as COPY INTO does; otherwise the listed name as well.
+    :raises SnowflakeError: 2003 for an unknown stage, 100093 for a malformed pattern.
+    """
+    stage, _ = server.stages.resolve(session, location)
+    _, prefix = split_location(location)
+    expression = _compiled(pattern)
+    found = []
+    for path, local in _walk(stage, prefix):
+        if not path.startswith(prefix):
+            continue
+        name = path if stage.short_name.startswith(("~", "%")) else f"{stage.short_name.lower()}/{path}"
+        relative = path[len(prefix) :].lstrip("/") or path.rsplit("/", 1)[-1]
+        candidates = (relative, f"/{relative}") if anchored else (name, path, relative)
+        if expression is not None and not any(expression.fullmatch(candidate) for candidate in candidates):
+            continue
+        status = local.stat()
+        modified = datetime.datetime.fromtimestamp(int(status.st_mtime), datetime.UTC)
+        found.append(StageFile(name, path, relative, local, status.st_size, modified))
+    return sorted(found, key=lambda file: file.path)
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    try:
+        return re.compile(pattern, re.DOTALL)
+    except re.error as error:
+        raise SnowflakeError(
+            f"Invalid regular expression: '{pattern}', {error}", errno=100048, sqlstate="2201B"
+        ) from None
+
+
+def _walk(stage: Stage, prefix: str) -> Iterator[tuple[str, Path]]:
+    """Paths in the stage and files, from the deepest folder that the prefix names whole."""
+    root = stage.folder
+    start = inside(root, prefix.rpartition("/")[0])
+    if not start.is_dir():
+        return
+    for local in start.rglob("*"):
+        if local.is_file():
+            yield local.relative_to(root).as_posix(), local
+
+
+def remove_files(files: list[StageFile], root: Path) -> None:
+    """Delete files, and the folders that are empty then: a stage has no folders of its own."""
+    for file in files:
+        file.local.unlink(missing_ok=True)
+        for parent in file.local.parents:
+            if parent == root or not parent.is_relative_to(root):
+                break
+            try:
+                parent.rmdir()
+            except OSError:
+                break

@@ -1,0 +1,215 @@
+"""File formats: the options of CSV, JSON and Parquet that this server honours, and the named formats.
+
+Source: https://docs.snowflake.com/en/sql-reference/sql/create-file-format
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_snowflake_batch.local.errors import (
+    SnowflakeError,
+    already_exists,
+    compilation_error,
+    does_not_exist,
+    not_supported,
+)
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.sessions import Session
+    from airflow_provider_snowflake_batch.local.state import StateDirectory
+
+# Options by type. A value in a set is the only one that is honoured; None stands for any.
+_ANY = None
+_OPTIONS: dict[str, dict[str, set[str] | None]] = {
+    "CSV": {
+        "COMPRESSION": {"AUTO", "GZIP", "NONE", "ZSTD"},
+        "FIELD_DELIMITER": _ANY,
+        "RECORD_DELIMITER": {"\n", "\r\n", "NONE"},
+        "SKIP_HEADER": _ANY,
+        "PARSE_HEADER": _ANY,
+        "SKIP_BLANK_LINES": _ANY,
+        "FIELD_OPTIONALLY_ENCLOSED_BY": {'"', "'", "NONE"},
+        "NULL_IF": _ANY,
+        "EMPTY_FIELD_AS_NULL": _ANY,
+        "ESCAPE": {"NONE", "\\"},
+        "ESCAPE_UNENCLOSED_FIELD": {"NONE", "\\"},
+        "TRIM_SPACE": {"FALSE"},
+        "ERROR_ON_COLUMN_COUNT_MISMATCH": _ANY,
+        "DATE_FORMAT": {"AUTO"},
+        "TIME_FORMAT": {"AUTO"},
+        "TIMESTAMP_FORMAT": {"AUTO"},
+        "BINARY_FORMAT": {"HEX"},
+        "ENCODING": {"UTF8", "UTF-8"},
+        "FILE_EXTENSION": _ANY,
+        "MULTI_LINE": _ANY,
+    },
+    "JSON": {
+        "COMPRESSION": {"AUTO", "GZIP", "NONE", "ZSTD"},
+        "STRIP_OUTER_ARRAY": _ANY,
+        "ALLOW_DUPLICATE": {"FALSE"},
+        "STRIP_NULL_VALUES": {"FALSE"},
+        "IGNORE_UTF8_ERRORS": {"FALSE"},
+        "ENABLE_OCTAL": {"FALSE"},
+        "FILE_EXTENSION": _ANY,
+        "MULTI_LINE": _ANY,
+    },
+    "PARQUET": {
+        "COMPRESSION": {"AUTO", "SNAPPY", "NONE"},
+        "SNAPPY_COMPRESSION": _ANY,
+        "BINARY_AS_TEXT": _ANY,
+        "USE_LOGICAL_TYPE": _ANY,
+        # How files are read, not what they contain.
+        "USE_VECTORIZED_SCANNER": _ANY,
+        "TRIM_SPACE": {"FALSE"},
+        "REPLACE_INVALID_CHARACTERS": {"FALSE"},
+        "NULL_IF": {"[]", "['\\\\N']"},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """A file format.
+
+    :param type: CSV, JSON or PARQUET.
+    :param options: as given, by upper-case name.
+    """
+
+    type: str = "CSV"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.options.get(name, default)
+        return value if isinstance(value, bool) else str(value).upper() == "TRUE"
+
+    def text(self, name: str, default: str) -> str:
+        return str(self.options.get(name, default))
+
+
+def file_format(options: Mapping[str, Any]) -> FileFormat:
+    """The format of ``TYPE = … OPTION = …``.
+
+    :raises SnowflakeError: for types and options that are not honoured.
+    """
+    given = {name.upper(): value for name, value in options.items()}
+    kind = str(given.pop("TYPE", "CSV")).upper()
+    known = _OPTIONS.get(kind)
+    if known is None:
+        raise not_supported(f"The file format type {kind}")
+    for name, value in given.items():
+        if name not in known:
+            raise not_supported(f"The option {name} of {kind} files")
+        allowed = known[name]
+        if allowed is not None and str(value).upper() not in {entry.upper() for entry in allowed}:
+            raise not_supported(f"{name} = {value!r} of {kind} files")
+    return FileFormat(kind, given)
+
+
+class FileFormats:
+    """The named file formats, in the control database; temporary ones end with their session."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._connection = state.connect()
+        self._lock = threading.Lock()
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS file_formats (database TEXT, schema TEXT, name TEXT, type TEXT, options TEXT, "
+            "created TEXT, owner TEXT, comment TEXT, session_id INTEGER, PRIMARY KEY (database, schema, name))"
+        )
+        self._connection.execute("DELETE FROM file_formats WHERE session_id IS NOT NULL")
+
+    def create(
+        self,
+        session: Session,
+        parts: tuple[str, ...],
+        found: FileFormat,
+        *,
+        temporary: bool,
+        or_replace: bool,
+        if_not_exists: bool,
+        comment: str,
+    ) -> bool:
+        """Whether it was created.
+
+        :raises SnowflakeError: 2002 if it is there and neither flag is given.
+        """
+        name = session.qualify(parts)
+        verb = "REPLACE" if or_replace else "INSERT OR IGNORE"
+        with self._lock:
+            cursor = self._connection.execute(
+                f"{verb} INTO file_formats VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *name,
+                    found.type,
+                    json.dumps(dict(found.options)),
+                    datetime.datetime.now(datetime.UTC).isoformat(),
+                    session.role,
+                    comment,
+                    session.id if temporary else None,
+                ),
+            )
+        if cursor.rowcount == 0 and not if_not_exists:
+            raise already_exists(name[-1])
+        return cursor.rowcount > 0
+
+    def get(self, session: Session, text: str) -> FileFormat:
+        """The format of a name as SQL writes it.
+
+        :raises SnowflakeError: 2003 if there is none.
+        """
+        cursor = Cursor(text)
+        name = session.qualify(cursor.name())
+        cursor.end()
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT type, options FROM file_formats WHERE (database, schema, name) = (?, ?, ?)", name
+            ).fetchone()
+        if row is None:
+            raise does_not_exist("File format", ".".join(name))
+        return FileFormat(row[0], json.loads(row[1]))
+
+    def drop(self, session: Session, parts: tuple[str, ...], *, if_exists: bool) -> bool:
+        name = session.qualify(parts)
+        with self._lock:
+            cursor = self._connection.execute(
+                "DELETE FROM file_formats WHERE (database, schema, name) = (?, ?, ?)", name
+            )
+        if cursor.rowcount == 0 and not if_exists:
+            raise does_not_exist("File format", ".".join(name))
+        return cursor.rowcount > 0
+
+    def list(self) -> list[tuple[Any, ...]]:
+        """Rows of database, schema, name, type, options, created, owner, comment."""
+        with self._lock:
+            return self._connection.execute(
+                "SELECT database, schema, name, type, options, created, owner, comment FROM file_formats"
+            ).fetchall()
+
+    def close_session(self, session: Session) -> None:
+        with self._lock:
+            self._connection.execute("DELETE FROM file_formats WHERE session_id = ?", (session.id,))
+
+    def resolve(self, session: Session, value: Any) -> FileFormat:
+        """The format of a ``FILE_FORMAT`` option: a name, ``(FORMAT_NAME = 'x')`` or ``(TYPE = … …)``."""
+        if value is None:
+            return FileFormat()
+        if isinstance(value, str):
+            return self.get(session, value)
+        if not isinstance(value, dict):
+            raise compilation_error("FILE_FORMAT has no TYPE and no FORMAT_NAME.")
+        given = {name.upper(): one for name, one in value.items()}
+        name = given.pop("FORMAT_NAME", None)
+        if name is None:
+            return file_format(given)
+        named = self.get(session, str(name))
+        return file_format({"TYPE": named.type, **named.options, **given})
+
+
+def malformed(message: str) -> SnowflakeError:
+    return SnowflakeError(message, errno=100069, sqlstate="22P02")

@@ -1,0 +1,80 @@
+"""INFER_SCHEMA: the columns of staged files.
+
+Source: https://docs.snowflake.com/en/sql-reference/functions/infer_schema
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
+from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
+from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+
+
+@table_function("INFER_SCHEMA")
+def infer_schema(statement: Statement, arguments: Arguments) -> Result:
+    location = arguments.get(0, "LOCATION")
+    if not location:
+        raise compilation_error("INFER_SCHEMA needs a LOCATION.")
+    formats = statement.server.stages.formats
+    found = formats.get(statement.session, str(arguments.get(1, "FILE_FORMAT") or ""))
+    if found.type != "PARQUET":
+        raise not_supported(f"INFER_SCHEMA of {found.type} files")
+    ignore_case = arguments.get(3, "IGNORE_CASE") is True
+    files = stage_files(statement.server, statement.session, str(location))
+    columns: dict[str, tuple[str, bool, list[str], int]] = {}
+    for file in files:
+        for number, field in enumerate(_schema(file)):
+            name = field.name.upper() if ignore_case else field.name
+            kind, nullable, names, order = columns.get(name, (_type(field.type), False, [], number))
+            columns[name] = (kind, nullable or field.nullable, [*names, file.name], order)
+    rows = [
+        (name, kind, nullable, f"$1:{_spelled(name)}::{kind}", ", ".join(names), order)
+        for name, (kind, nullable, names, order) in columns.items()
+    ]
+    return Result(
+        [
+            Column("COLUMN_NAME"),
+            Column("TYPE"),
+            Column("NULLABLE", "BOOLEAN"),
+            Column("EXPRESSION"),
+            Column("FILENAMES"),
+            Column("ORDER_ID", "FIXED", precision=38, scale=0),
+        ],
+        rows,
+        statement_type=0x1000,
+    )
+
+
+def _schema(file: StageFile) -> pa.Schema:
+    return pq.read_schema(file.local)
+
+
+def _spelled(name: str) -> str:
+    return name if name.isidentifier() and name.upper() == name else '"' + name.replace('"', '""') + '"'
+
+
+def _type(kind: pa.DataType) -> str:
+    """The Snowflake type of a Parquet column; what has none of its own is VARIANT."""
+    if pa.types.is_boolean(kind):
+        return "BOOLEAN"
+    if pa.types.is_integer(kind):
+        return "NUMBER(38, 0)"
+    if pa.types.is_floating(kind):
+        return "REAL"
+    if pa.types.is_decimal(kind):
+        return f"NUMBER({kind.precision}, {kind.scale})"
+    if pa.types.is_date(kind):
+        return "DATE"
+    if pa.types.is_time(kind):
+        return "TIME"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMP_LTZ" if kind.tz else "TIMESTAMP_NTZ"
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return "BINARY"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+        return "TEXT"
+    return "VARIANT"

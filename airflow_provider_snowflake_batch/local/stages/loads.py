@@ -1,0 +1,50 @@
+"""Which files a table was loaded from, so that COPY INTO does not load one twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.sessions import Session
+    from airflow_provider_snowflake_batch.local.state import StateDirectory
+
+Name = tuple[str, str, str]
+
+
+class Loads:
+    """The load history of all tables; that of a table ends when it is created anew, truncated or dropped."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._connection = state.connect()
+        self._lock = threading.Lock()
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS loads (database TEXT, schema TEXT, relation TEXT, file TEXT, md5 TEXT, "
+            "PRIMARY KEY (database, schema, relation, file))"
+        )
+
+    def loaded(self, session: Session, table: Name) -> set[tuple[str, str]]:
+        """Names and checksums of the files that are in the table."""
+        with self._lock:
+            return set(
+                self._connection.execute(
+                    "SELECT file, md5 FROM loads WHERE (database, schema, relation) = (?, ?, ?)", table
+                ).fetchall()
+            )
+
+    def record(self, session: Session, table: Name, files: Sequence[tuple[str, str]]) -> None:
+        with self._lock:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO loads VALUES (?, ?, ?, ?, ?)", [(*table, name, md5) for name, md5 in files]
+            )
+
+    def forget(self, table: Name) -> None:
+        with self._lock:
+            self._connection.execute("DELETE FROM loads WHERE (database, schema, relation) = (?, ?, ?)", table)
+
+    def forget_all(self, database: str, schema: str | None = None) -> None:
+        with self._lock:
+            self._connection.execute(
+                "DELETE FROM loads WHERE database = ? AND (? IS NULL OR schema = ?)", (database, schema, schema)
+            )

@@ -1,0 +1,223 @@
+"""Statements about stages and file formats: CREATE, ALTER, DROP, SHOW, DESCRIBE, LIST, REMOVE."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_snowflake_batch.local.clauses import properties, property_value, show_clauses
+from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, moment, number, shown
+from airflow_provider_snowflake_batch.local.stages.files import remove_files, stage_files
+from airflow_provider_snowflake_batch.local.stages.formats import file_format
+from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
+
+_STAGE_OPTIONS = ("ENCRYPTION", "DIRECTORY", "FILE_FORMAT", "COMMENT")
+_TEMPORARY = ("", "TEMP ", "TEMPORARY ", "SCOPED TEMP ", "SCOPED TEMPORARY ")
+_GONE = "Drop statement executed successfully (object already dropped or does not exist)."
+
+
+def _create(kind: str) -> Callable[[Handler], Handler]:
+    replaces = ("", "OR REPLACE ")
+    return statement(*(f"CREATE {a}{b}{kind}" for a, b in itertools.product(replaces, _TEMPORARY)))
+
+
+def _modifiers(cursor: Cursor) -> tuple[bool, bool]:
+    """Whether the words before the cursor say OR REPLACE, and TEMPORARY."""
+    words = [token.value for token in cursor.tokens[: cursor.at]]
+    return "REPLACE" in words, "TEMP" in words or "TEMPORARY" in words
+
+
+@_create("STAGE")
+def create_stage(statement: Statement, cursor: Cursor) -> Result:
+    or_replace, temporary = _modifiers(cursor)
+    if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
+    parts = cursor.name()
+    if any(token.kind == "word" and token.value == "URL" for token in cursor.tokens[cursor.at :]):
+        raise not_supported("An external stage")
+    found = properties(cursor, _STAGE_OPTIONS)
+    if (given := found.get("FILE_FORMAT")) is not None:
+        statement.server.stages.formats.resolve(statement.session, given)
+    created = statement.server.stages.create(
+        statement.session,
+        parts,
+        temporary=temporary,
+        or_replace=or_replace,
+        if_not_exists=if_not_exists,
+        comment=str(found.pop("COMMENT", "")),
+        options=found,
+    )
+    if not created:
+        return Result.message(f"{parts[-1]} already exists, statement succeeded.")
+    return Result.message(f"Stage area {parts[-1]} successfully created.")
+
+
+@statement("ALTER STAGE")
+def alter_stage(statement: Statement, cursor: Cursor) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    parts = cursor.name()
+    stages, session = statement.server.stages, statement.session
+    if if_exists and stages.find(*session.qualify(parts)) is None:
+        return Result.message("Statement executed successfully.")
+    stage = stages.get(session, parts)
+    if cursor.accept("SET"):
+        found = properties(cursor, _STAGE_OPTIONS)
+        comment = found.pop("COMMENT", None)
+        stages.update(stage, comment=comment, options=found)
+        return Result.message("Statement executed successfully.")
+    if cursor.accept("REFRESH"):
+        # The directory table reads the folder itself, so it is never behind.
+        cursor.end()
+        return Result([Column("file"), Column("status")], [], statement_type=0x6000)
+    raise not_supported(f"ALTER STAGE {cursor.rest()}")
+
+
+@statement("DROP STAGE")
+def drop_stage(statement: Statement, cursor: Cursor) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    parts = cursor.name()
+    cursor.end()
+    dropped = statement.server.stages.drop(statement.session, parts, if_exists=if_exists)
+    return Result.message(f"{parts[-1]} successfully dropped." if dropped else _GONE)
+
+
+@statement("SHOW STAGES", "SHOW TERSE STAGES")
+def show_stages(statement: Statement, cursor: Cursor) -> Result:
+    clauses = show_clauses(cursor, statement.session)
+    stages = [
+        stage
+        for stage in statement.server.stages.list()
+        if stage.session_id in (None, statement.session.id)
+    ]
+    rows = [
+        (
+            stage.created, stage.short_name, stage.database, stage.schema, "", "N", "N", stage.owner, stage.comment,
+            None, "INTERNAL TEMPORARY" if stage.temporary else "INTERNAL", None, None, None, None, "ROLE",
+            "Y" if _directory(stage.options) else "N",
+        )
+        for stage in clauses.select(stages, lambda stage: (stage.short_name, stage.database, stage.schema))
+    ]  # fmt: skip
+    return shown(
+        [
+            moment("created_on"), "name", "database_name", "schema_name", "url", "has_credentials",
+            "has_encryption_key", "owner", "comment", "region", "type", "cloud", "notification_channel",
+            "storage_integration", "endpoint", "owner_role_type", "directory_enabled",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+def _directory(options: dict[str, Any]) -> bool:
+    given = options.get("DIRECTORY")
+    return isinstance(given, dict) and given.get("ENABLE") is True
+
+
+@statement("DESCRIBE STAGE", "DESC STAGE")
+def describe_stage(statement: Statement, cursor: Cursor) -> Result:
+    stage = statement.server.stages.get(statement.session, cursor.name())
+    cursor.end()
+    encryption = stage.options.get("ENCRYPTION") or {}
+    rows = [
+        ("STAGE_FILE_FORMAT", "TYPE", "String", str((_as_dict(stage.options.get("FILE_FORMAT"))).get("TYPE", "CSV")), "CSV"),
+        ("STAGE_LOCATION", "URL", "String", "", ""),
+        ("DIRECTORY", "ENABLE", "Boolean", str(_directory(stage.options)).lower(), "false"),
+        ("STAGE_ENCRYPTION", "TYPE", "String", str(_as_dict(encryption).get("TYPE", "SNOWFLAKE_SSE")), ""),
+    ]
+    columns = ["parent_property", "property", "property_type", "property_value", "property_default"]
+    return shown(columns, rows, DESCRIBE)
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+@statement("LIST", "LS")
+def list_files(statement: Statement, cursor: Cursor) -> Result:
+    location, pattern = _location_and_pattern(cursor)
+    rows = [
+        (file.name, file.size, file.md5, _http_date(file.modified))
+        for file in stage_files(statement.server, statement.session, location, pattern)
+    ]
+    return shown(["name", number("size"), "md5", "last_modified"], rows)
+
+
+@statement("REMOVE", "RM")
+def remove(statement: Statement, cursor: Cursor) -> Result:
+    location, pattern = _location_and_pattern(cursor)
+    files = stage_files(statement.server, statement.session, location, pattern)
+    stage, _ = statement.server.stages.resolve(statement.session, location)
+    remove_files(files, stage.folder)
+    return shown(["name", "result"], [(file.name, "removed") for file in files], 0x4000)
+
+
+def _location_and_pattern(cursor: Cursor) -> tuple[str, str | None]:
+    location = cursor.stage()
+    pattern = None
+    if cursor.accept("PATTERN"):
+        cursor.expect("=")
+        pattern = cursor.string()
+    cursor.end()
+    return location, pattern
+
+
+def _http_date(moment: datetime.datetime) -> str:
+    return moment.strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+
+@_create("FILE FORMAT")
+def create_file_format(statement: Statement, cursor: Cursor) -> Result:
+    or_replace, temporary = _modifiers(cursor)
+    if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
+    parts = cursor.name()
+    options: dict[str, Any] = {}
+    while not cursor.done:
+        name = cursor.next().value
+        cursor.expect("=")
+        options[name] = property_value(cursor)
+        cursor.accept(",")
+    comment = str(options.pop("COMMENT", ""))
+    created = statement.server.stages.formats.create(
+        statement.session,
+        parts,
+        file_format(options),
+        temporary=temporary,
+        or_replace=or_replace,
+        if_not_exists=if_not_exists,
+        comment=comment,
+    )
+    if not created:
+        return Result.message(f"{parts[-1]} already exists, statement succeeded.")
+    return Result.message(f"File format {parts[-1]} successfully created.")
+
+
+@statement("DROP FILE FORMAT")
+def drop_file_format(statement: Statement, cursor: Cursor) -> Result:
+    if_exists = cursor.accept("IF", "EXISTS")
+    parts = cursor.name()
+    cursor.end()
+    dropped = statement.server.stages.formats.drop(statement.session, parts, if_exists=if_exists)
+    return Result.message(f"{parts[-1]} successfully dropped." if dropped else _GONE)
+
+
+@statement("SHOW FILE FORMATS")
+def show_file_formats(statement: Statement, cursor: Cursor) -> Result:
+    clauses = show_clauses(cursor, statement.session)
+    formats = clauses.select(statement.server.stages.formats.list(), lambda row: (row[2], row[0], row[1]))
+    rows = [
+        (
+            datetime.datetime.fromisoformat(created), name, database, schema, kind, owner, comment,
+            json.dumps({"TYPE": kind, **json.loads(options)}), "ROLE",
+        )
+        for database, schema, name, kind, options, created, owner, comment in formats
+    ]  # fmt: skip
+    return shown(
+        [
+            moment("created_on"), "name", "database_name", "schema_name", "type", "owner", "comment",
+            "format_options", "owner_role_type",
+        ],
+        rows,
+    )  # fmt: skip

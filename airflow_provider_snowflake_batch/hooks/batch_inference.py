@@ -23,7 +23,13 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobTimeoutError,
 )
 from airflow_provider_snowflake_batch.jobs import statements
-from airflow_provider_snowflake_batch.jobs.errors import already_exists, does_not_exist, is_session_gone, is_transient
+from airflow_provider_snowflake_batch.jobs.errors import (
+    already_exists,
+    does_not_exist,
+    file_does_not_exist,
+    is_session_gone,
+    is_transient,
+)
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE, ContainerJob, InferenceJob
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, polling_pause
@@ -447,7 +453,12 @@ class SnowflakeBatchHook(SnowflakeHook):
         """
         qualified = self.qualify_location(location)
         with tempfile.TemporaryDirectory(prefix="snowflake-batch-") as folder:
-            self.rows(statements.get_stage_file(qualified, folder))
+            try:
+                self.rows(statements.get_stage_file(qualified, folder))
+            except Exception as error:
+                if file_does_not_exist(error):
+                    raise FileNotFoundError(f"{qualified} does not exist.") from error
+                raise
             files = [path for path in Path(folder).rglob("*") if path.is_file()]
             if not files:
                 raise FileNotFoundError(f"{qualified} does not exist.")

@@ -23,6 +23,9 @@ class InvalidJobError(ValueError):
 # driver's gs_errors.js.
 SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390113, 390114, 390115, 390195, 390318, 390400, 252007})
 _CONNECTION_FAULTS = frozenset({250001, 250002, 250003, 250005, 251011, 251012, 253002, 253003})
+# The driver's own numbers; those that are no connection fault, such as a missing file to GET (253006), stay as they are.
+_DRIVER_NUMBERS = range(250000, 256000)
+_FILE_DOES_NOT_EXIST = 253006
 _DOES_NOT_EXIST = frozenset({2003, 2043})
 _ALREADY_EXISTS = frozenset({2002, 1998})
 
@@ -49,6 +52,11 @@ def does_not_exist(error: BaseException) -> bool:
     return error_number(error) in _DOES_NOT_EXIST
 
 
+def file_does_not_exist(error: BaseException) -> bool:
+    """Whether a GET found nothing to fetch."""
+    return error_number(error) == _FILE_DOES_NOT_EXIST
+
+
 def already_exists(error: BaseException) -> bool:
     return error_number(error) in _ALREADY_EXISTS
 
@@ -68,6 +76,8 @@ def is_transient(error: BaseException) -> bool:
     if number is not None:
         if number in SESSION_GONE or number in _CONNECTION_FAULTS:
             return True
+        if number in _DRIVER_NUMBERS:
+            return False
         if 290000 <= number < 291000:
             return number - 290000 in _TRANSIENT_HTTP
     names = {cls.__name__ for cls in type(error).__mro__}

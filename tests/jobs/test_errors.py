@@ -35,6 +35,7 @@ def test_transient(error: Exception) -> None:
         driver.ProgrammingError("does not exist", errno=2003),
         driver.ProgrammingError("syntax", errno=1003),
         driver.OperationalError("forbidden", errno=290403),
+        driver.OperationalError("the file does not exist", errno=253006),
         driver.DatabaseError("Incorrect username or password was specified.", errno=390100),
         driver.ProgrammingError("Invalid spec: connection timeout", errno=395018),
         ValueError("connection reset"),

@@ -23,7 +23,7 @@ class InvalidJobError(ValueError):
 # driver's gs_errors.js.
 SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390113, 390114, 390115, 390195, 390318, 390400, 252007})
 _CONNECTION_FAULTS = frozenset({250001, 250002, 250003, 250005, 251011, 251012, 253002, 253003})
-# The driver's own numbers; those that are no connection fault, such as a missing file to GET (253006), stay as they are.
+# The driver's own numbers; those that are no connection fault, such as a missing file to GET, stay as they are.
 _DRIVER_NUMBERS = range(250000, 256000)
 _FILE_DOES_NOT_EXIST = 253006
 _DOES_NOT_EXIST = frozenset({2003, 2043})

@@ -116,14 +116,17 @@ class Sessions:
         for function in self.on_close:
             function(session)
 
+    def all(self) -> list[Session]:
+        return list(self._by_token.values())
+
     def close_idle(self, seconds: float = MASTER_VALIDITY) -> None:
         now = time.monotonic()
-        for session in list(self._by_token.values()):
+        for session in self.all():
             if now - session.used > seconds:
                 self.close(session)
 
     def close_all(self) -> None:
-        for session in list(self._by_token.values()):
+        for session in self.all():
             self.close(session)
 
     def __len__(self) -> int:

@@ -189,7 +189,8 @@ class EngineConnection:
             if created is not None:
                 self.temporary[created] = ".".join(created)
                 self._temporary_declared[created] = dict(columns)
-                return Result.message(f"Table {created[2]} successfully created.")
+                kind = str(tree.args["kind"]).capitalize()
+                return Result.message(f"{kind} {created[2]} successfully created.")
             assert dropped is not None
             del self.temporary[dropped]
             self._temporary_declared.pop(dropped, None)
@@ -290,8 +291,8 @@ class EngineConnection:
             translate.redirect_tables(tree, self._session.qualify, self.temporary)
 
     def _created_temporary(self, tree: exp.Expression) -> tuple[str, str, str] | None:
-        """Point CREATE TEMPORARY TABLE at DuckDB's session-private schema; the table's Snowflake name."""
-        if not isinstance(tree, exp.Create) or str(tree.args.get("kind")).upper() != "TABLE":
+        """Point CREATE TEMPORARY TABLE or VIEW at DuckDB's session-private schema; its Snowflake name."""
+        if not isinstance(tree, exp.Create) or str(tree.args.get("kind")).upper() not in ("TABLE", "VIEW"):
             return None
         target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
         if tree.find(exp.TemporaryProperty) is None:

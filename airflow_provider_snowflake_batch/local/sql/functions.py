@@ -126,3 +126,38 @@ def result_scan(statement: Statement, arguments: Arguments) -> Result:
     if query.result is None:
         raise SnowflakeError(f"Result for query {query_id} has expired", errno=710, sqlstate="02000")
     return query.result
+
+
+@scalar_function("SYSTEM$CANCEL_ALL_QUERIES")
+def cancel_all_queries(statement: Statement, arguments: Arguments) -> str:
+    """Cancel what a session runs, except for this statement."""
+    wanted = str(arguments.get(0))
+    queries = statement.server.queries
+    cancelled = 0
+    for session in statement.server.sessions.all():
+        if str(session.id) == wanted:
+            for query in queries.running(session):
+                if query.id != statement.query_id:
+                    queries.cancel(query)
+                    cancelled += 1
+    return f"{cancelled} queries cancelled."
+
+
+@scalar_function("SYSTEM$CANCEL_QUERY")
+def cancel_query(statement: Statement, arguments: Arguments) -> str:
+    query = statement.server.queries.find(str(arguments.get(0)))
+    if query is None or query.finished is not None:
+        return "Identified SQL statement is not currently executing."
+    statement.server.queries.cancel(query)
+    return f"query [{query.id}] terminated."
+
+
+@scalar_function("SYSTEM$WAIT")
+def wait(statement: Statement, arguments: Arguments) -> str:
+    """``SYSTEM$WAIT(amount [, 'MILLISECONDS' | 'SECONDS' | 'MINUTES' | 'HOURS'])``."""
+    amount, unit = float(arguments.get(0, default=0)), str(arguments.get(1, default="SECONDS")).upper()
+    factors = {"MILLISECONDS": 0.001, "SECONDS": 1.0, "MINUTES": 60.0, "HOURS": 3600.0}
+    if unit not in factors:
+        raise SnowflakeError(f"Invalid time unit '{unit}' for SYSTEM$WAIT.", errno=1045, sqlstate="22023")
+    statement.sleep(amount * factors[unit])
+    return f"waited {arguments.get(0)} {unit.lower()}"

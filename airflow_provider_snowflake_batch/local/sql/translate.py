@@ -44,6 +44,7 @@ _RUNNABLE = (
     exp.Rollback,
 )
 _CREATED = {"TABLE", "VIEW", "SEQUENCE"}
+_SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
 _FILE_FUNCTIONS = (
     "READ_", "PARQUET_", "SNIFF_", "DUCKDB_", "PRAGMA_", "ARROW_SCAN", "PANDAS_SCAN", "PYTHON_MAP", "SQLITE_",
     "POSTGRES_", "MYSQL_", "ICEBERG_", "DELTA_", "JSON_EXECUTE", "QUERY_TABLE",
@@ -192,11 +193,21 @@ def fill_in(statement: Statement, tree: exp.Expression) -> exp.Expression:
                 return _value(function(statement, Arguments([_constant(argument) for argument in _arguments(node)])))
             if name.startswith("SYSTEM$"):
                 raise unknown_function(name)
+        elif isinstance(node, exp.Window) and node.args.get("order") is not None and _orders_by_sequence(node):
+            # SEQ8() numbers the rows as they come, which is also their order without any.
+            node.set("order", None)
         elif isinstance(node, exp.Parameter) and isinstance(node.this, exp.Literal) and not node.this.is_string:
             return exp.column(exp.to_identifier(f"COLUMN{node.this.name}", quoted=True))
         return node
 
     return tree.transform(one, copy=False)
+
+
+def _orders_by_sequence(window: exp.Window) -> bool:
+    return any(
+        (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).upper() in _SEQUENCES
+        for node in window.args["order"].find_all(exp.Func)
+    )
 
 
 def _arguments(node: exp.Func) -> list[exp.Expression]:

@@ -61,7 +61,8 @@ _OPTIONS: dict[str, dict[str, set[str] | None]] = {
         "MULTI_LINE": _ANY,
     },
     "PARQUET": {
-        "COMPRESSION": {"AUTO", "SNAPPY", "NONE"},
+        # Parquet says itself how it is compressed; what unloading can write is checked there.
+        "COMPRESSION": {"AUTO", "SNAPPY", "NONE", "GZIP", "LZO", "BROTLI", "ZSTD"},
         "SNAPPY_COMPRESSION": _ANY,
         "BINARY_AS_TEXT": _ANY,
         "USE_LOGICAL_TYPE": _ANY,

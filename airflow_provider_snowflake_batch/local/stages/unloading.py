@@ -114,7 +114,10 @@ def _parquet(
     name: Callable[[int], str],
     limit: int | None,
 ) -> Iterator[Unloaded]:
-    compression = "none" if found.text("COMPRESSION", "AUTO").upper() == "NONE" else "snappy"
+    given = found.text("COMPRESSION", "AUTO").upper()
+    if given not in ("AUTO", "SNAPPY", "NONE"):
+        raise not_supported(f"COMPRESSION = {given} of unloaded PARQUET files")
+    compression = "none" if given == "NONE" else "snappy"
     named = schema if header else pa.schema([field.with_name(f"_COL_{n}") for n, field in enumerate(schema)])
     pending = next(tables, None)
     number = 0

@@ -80,7 +80,7 @@ def method(name: str) -> Callable[[Method], Method]:
 def read_arguments(cursor: Cursor) -> Arguments:
     """The arguments between the next ``(`` and its ``)``, which are constants.
 
-    :raises SnowflakeError: 1003 for anything but literals, signs, TRUE, FALSE and NULL.
+    :raises SnowflakeError: 1003 for anything but literals, signs, TRUE, FALSE, NULL and lists of them.
     """
     cursor.expect("(")
     arguments = Arguments()
@@ -97,6 +97,12 @@ def read_arguments(cursor: Cursor) -> Arguments:
 
 
 def read_constant(cursor: Cursor) -> Any:
+    if cursor.accept("("):
+        listed = []
+        while not cursor.accept(")"):
+            listed.append(read_constant(cursor))
+            cursor.accept(",")
+        return listed
     negative = cursor.accept("-")
     token = cursor.next()
     if token.kind == "number":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
@@ -24,7 +24,7 @@ def infer_schema(statement: Statement, arguments: Arguments) -> Result:
     if found.type != "PARQUET":
         raise not_supported(f"INFER_SCHEMA of {found.type} files")
     ignore_case = arguments.get(3, "IGNORE_CASE") is True
-    files = stage_files(statement.server, statement.session, str(location))
+    files = _chosen(stage_files(statement.server, statement.session, str(location)), arguments)
     columns: dict[str, tuple[str, bool, list[str], int]] = {}
     for file in files:
         for number, field in enumerate(_schema(file)):
@@ -49,8 +49,23 @@ def infer_schema(statement: Statement, arguments: Arguments) -> Result:
     )
 
 
+def _chosen(files: list[StageFile], arguments: Arguments) -> list[StageFile]:
+    """The files that FILES and MAX_FILE_COUNT name, without the empty ones, which have no schema."""
+    named = arguments.get(2, "FILES")
+    if named is not None:
+        wanted = {str(name) for name in (named if isinstance(named, list) else [named])}
+        files = [file for file in files if file.relative in wanted or file.path in wanted]
+    limit = arguments.get(4, "MAX_FILE_COUNT")
+    return [file for file in files if file.size][: None if limit is None else int(limit)]
+
+
 def _schema(file: StageFile) -> pa.Schema:
-    return pq.read_schema(file.local)
+    try:
+        return pq.read_schema(file.local)
+    except (OSError, ValueError) as error:
+        raise SnowflakeError(
+            f"Error parsing the parquet file: {file.path}: {error}", errno=100186, sqlstate="22000"
+        ) from None
 
 
 def _spelled(name: str) -> str:

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused
 from airflow_provider_snowflake_batch.worker.job import SaveMode
+from airflow_provider_snowflake_batch.worker.schemas import type_name
 
 SUCCESS = "_SUCCESS"
 MANIFEST = "_manifest.json"
@@ -214,7 +215,9 @@ class Manifest:
                 "job_name": self.job_name,
                 "rows": self.rows,
                 "files": [asdict(part) for part in self.files],
-                "schema": [{"name": one.name, "type": str(one.type), "nullable": one.nullable} for one in self.schema],
+                "schema": [
+                    {"name": one.name, "type": type_name(one.type), "nullable": one.nullable} for one in self.schema
+                ],
                 "seconds": round(self.seconds, 3),
                 "fingerprint": self.fingerprint,
                 "input_fingerprint": self.input_fingerprint,

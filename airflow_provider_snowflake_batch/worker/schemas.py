@@ -68,3 +68,18 @@ def output_table(inputs: pa.Table, outputs: pa.Table) -> pa.Table:
     columns = [inputs.column(name) for name in kept] + outputs.columns
     fields = [inputs.schema.field(name) for name in kept] + list(outputs.schema)
     return pa.table(columns, schema=pa.schema([pa.field(field.name, field.type) for field in fields]))
+
+
+def type_name(kind: pa.DataType) -> str:
+    """A type as the manifest names it: alike for a schema in memory and one read from a file.
+
+    Parquet calls the items of a list "element", Arrow "item"; the name means nothing.
+    """
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return f"list<{type_name(kind.value_type)}>"
+    if pa.types.is_struct(kind):
+        fields = (kind.field(index) for index in range(kind.num_fields))
+        return f"struct<{', '.join(f'{field.name}: {type_name(field.type)}' for field in fields)}>"
+    if pa.types.is_map(kind):
+        return f"map<{type_name(kind.key_type)}, {type_name(kind.item_type)}>"
+    return str(kind)

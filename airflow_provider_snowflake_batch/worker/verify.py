@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.output import MANIFEST, MANIFEST_VERSION, SUCCESS
+from airflow_provider_snowflake_batch.worker.schemas import type_name
 
 _BLOCK_BYTES = 1024 * 1024
 _THREADS = 8
@@ -67,7 +68,7 @@ def _check(directory: Path, entry: dict[str, Any], schema: dict[str, str]) -> st
         with pq.ParquetFile(path) as parquet:
             if parquet.metadata.num_rows != entry["rows"]:
                 return f"{path.name} has {parquet.metadata.num_rows} rows, not {entry['rows']}"
-            if {field.name: str(field.type) for field in parquet.schema_arrow} != schema:
+            if {field.name: type_name(field.type) for field in parquet.schema_arrow} != schema:
                 return f"{path.name} has another schema"
     except FileNotFoundError:
         return f"{path.name} is missing"

@@ -28,17 +28,25 @@ class Hello:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """First order: most threads that numeric libraries may start in the process.
+
+    An order of its own, because the next one cannot be read without loading such libraries.
+    """
+
+    threads: int
+
+
+@dataclass(frozen=True)
 class Load:
     """Load the model.
 
-    :param threads: most threads that numeric libraries may start in one process.
     :param fork: whether further processes may be forked from this one.
     """
 
     job: Job
     schema: pa.Schema
     fingerprint: str
-    threads: int
     fork: bool
 
 

@@ -40,11 +40,9 @@ def main(address: Path, worker: int, parent: int) -> None:
     faulthandler.enable(all_threads=False)
     connection = messages.connect(address)
     connection.send(messages.Hello(worker, os.getpid()))
-    order = connection.recv()
-    assert isinstance(order, messages.Load)
-    load = order
-    limits.limit_threads(load.threads)
-    process = _Process(connection, address, load)
+    limit = connection.recv()
+    limits.limit_threads(limit.threads)
+    process = _Process(connection, address, limit.threads, connection.recv())
     try:
         process.load_model()
         process.serve()
@@ -60,9 +58,10 @@ def _die_with_parent(parent: int) -> None:
 
 
 class _Process:
-    def __init__(self, connection: Connection[Any, Any], address: Path, load: messages.Load) -> None:
+    def __init__(self, connection: Connection[Any, Any], address: Path, threads: int, load: messages.Load) -> None:
         self._connection = connection
         self._address = address
+        self._threads = threads
         self._load = load
         self._sending = threading.Lock()
         self._model: Any = None
@@ -165,7 +164,7 @@ class _Process:
                 job.max_batch_rows,
                 handled_columns(job, schema.names),
                 StageFiles(job.stages),
-                use_threads=self._load.threads > 1,
+                use_threads=self._threads > 1,
             ),
             InputConverter(schema.names, self._model.signature, self._model.form),
             lambda assignment: TaskPart(directory, assignment.task, assignment.schema),

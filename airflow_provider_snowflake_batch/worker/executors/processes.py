@@ -39,7 +39,12 @@ MEMORY_SHARE = 0.7
 
 @dataclass
 class Worker:
-    """One model process as the coordinator sees it."""
+    """One model process as the coordinator sees it.
+
+    :param popen: None for a process that was forked from another model process, its mother.
+    :param exit_status: exit code, or minus the signal; None while it runs.
+    :param bystander: it ended with its mother, not by what it did.
+    """
 
     number: int
     pid: int | None = None
@@ -47,7 +52,8 @@ class Worker:
     connection: Connection[Any, Any] | None = None
     exit_status: int | None = None
     working: bool = False
-    stopping: bool = False
+    mother: bool = False
+    bystander: bool = False
     assigned: deque[Task] = field(default_factory=deque)
 
 
@@ -60,8 +66,9 @@ class ProcessPool:
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
         self._workers: dict[int, Worker] = {}
+        self._limit: messages.Limit | None = None
         self._load: messages.Load | None = None
-        self._forkable = False
+        self._loading_deaths = 0
         self._wanted = 0
         self._queue: deque[Task] = deque()
         self._deaths: dict[int, int] = {}
@@ -91,8 +98,8 @@ class ProcessPool:
         self._queue = deque(sorted(tasks, key=lambda task: (-task.bytes, task.index)))
         self._schema = known_schema
         self._wanted = limits.process_count(job.num_workers, len(self._queue))
-        threads = limits.threads_per_process(self._wanted)
-        self._load = messages.Load(job, schema, fingerprint, threads, fork=self._wanted > 1)
+        self._limit = messages.Limit(limits.threads_per_process(self._wanted))
+        self._load = messages.Load(job, schema, fingerprint, fork=self._wanted > 1)
         self._start()
         progress.phase("loading")
         while self._queue or any(worker.assigned for worker in self._workers.values()):
@@ -118,6 +125,7 @@ class ProcessPool:
             return
         worker.connection, worker.pid = connection, hello.pid
         if worker.popen is not None:
+            connection.send(self._limit)
             connection.send(self._load)
         else:
             worker.working = True
@@ -159,30 +167,36 @@ class ProcessPool:
 
     def _loaded(self, worker: Worker, message: messages.Loaded) -> None:
         assert self._load is not None
-        self._forkable = message.forkable
+        assert worker.connection is not None
         if message.forkable:
-            while self._busy() < self._wanted:
-                self._fork(worker)
-            return
-        if worker.connection is not None:
+            worker.mother = True
+        else:
+            worker.working = True
             worker.connection.send(messages.Work())
-        worker.working = True
-        self._assign(worker)
-        if self._load.job.num_workers is None and message.resident:
-            fitting = 1 + int(limits.free_memory() * MEMORY_SHARE / message.resident)
-            self._wanted = min(self._wanted, fitting)
-        while self._busy() < self._wanted:
-            self._start()
+            self._assign(worker)
+            if self._load.job.num_workers is None and message.resident:
+                fitting = 1 + int(limits.free_memory() * MEMORY_SHARE / message.resident)
+                self._wanted = min(self._wanted, fitting)
+        self._fill()
 
-    def _busy(self) -> int:
-        """Workers there are or will be; the process that others are forked from does not work itself."""
-        return len(self._workers) - (1 if self._forkable else 0)
-
-    def _fork(self, mother: Worker) -> None:
-        if mother.connection is not None:
-            number = self._launcher.number()
-            self._workers[number] = Worker(number)
-            mother.connection.send(messages.Fork(number))
+    def _fill(self) -> None:
+        """Bring the number of workers up to what is wanted, as far as there is a way to at this moment."""
+        mother = next((one for one in self._workers.values() if one.mother and one.connection is not None), None)
+        loading = any(one.popen and not one.mother and not one.working for one in self._workers.values())
+        first = not any(one.working for one in self._workers.values())
+        while sum(not one.mother for one in self._workers.values()) < self._wanted:
+            if mother is not None and mother.connection is not None:
+                number = self._launcher.number()
+                self._workers[number] = Worker(number)
+                # If it is just dying, so is the order; both are noticed when it is buried.
+                with contextlib.suppress(OSError):
+                    mother.connection.send(messages.Fork(number))
+            elif loading and first:
+                # Whether the others can be forked is known when it has loaded.
+                return
+            else:
+                self._start()
+                loading = True
 
     def _assign(self, worker: Worker) -> None:
         while worker.working and worker.connection is not None and self._queue:
@@ -216,35 +230,32 @@ class ProcessPool:
         if worker.connection is not None:
             worker.connection.close()
         how = describe_exit(worker.exit_status)
-        mother = worker.popen is not None and not worker.working
-        if mother and not self._forkable:
-            raise errors.ModelProcessDied(f"the model process (pid {worker.pid}) {how} while loading the model")
-        if worker.assigned:
+        if worker.mother:
+            # Those forked from it end with it; each is buried in turn, and none is to blame.
+            for other in self._workers.values():
+                if other.popen is None:
+                    other.bystander, other.exit_status = True, worker.exit_status
+        elif worker.popen is not None and not worker.working:
+            self._loading_deaths += 1
+            if self._loading_deaths > MOST_DEATHS:
+                raise errors.ModelProcessDied(f"the model process (pid {worker.pid}) {how} while loading the model")
+        elif worker.assigned and not worker.bystander:
             task = worker.assigned[0]
             self._deaths[task.index] = self._deaths.get(task.index, 0) + 1
             if self._deaths[task.index] > MOST_DEATHS:
                 raise errors.ModelProcessDied(
                     f"a model process {how} each of the {self._deaths[task.index]} times it worked on {where(task)}"
                 )
+        if not worker.bystander:
             _note(f"model process {worker.number} (pid {worker.pid}) {how}; its work is done again by another")
         self._queue.extendleft(reversed(worker.assigned))
         worker.assigned.clear()
-        if mother:
-            # Its forked workers end with it; each is buried in turn.
-            self._forkable = False
-            for other in self._workers.values():
-                if other.popen is None and other.exit_status is None:
-                    other.exit_status = -signal.SIGKILL
-            self._start()
-        elif self._forkable:
-            self._fork(next(one for one in self._workers.values() if one.popen is not None))
-        else:
-            self._start()
+        self._fill()
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Ask all processes to end after the batch at hand; kill what has not ended after some seconds."""
         deadline = time.monotonic() + seconds
-        for worker in [one for one in self._workers.values() if one.popen and not one.working and not self._forkable]:
+        for worker in [one for one in self._workers.values() if one.popen and not one.working and not one.mother]:
             # Still loading: it has nothing at hand, and could not hear.
             self._kill(worker)
             del self._workers[worker.number]

@@ -1,0 +1,129 @@
+"""A batch on disk: input files, a job file, and the worker as the process that it is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+MODULE = "airflow_provider_snowflake_batch.worker"
+PROGRESS = "SNOWFLAKE_BATCH_PROGRESS "
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Batch:
+    """A job in a directory of its own."""
+
+    root: Path
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def input(self) -> Path:
+        return self.root / "input"
+
+    @property
+    def output(self) -> Path:
+        return self.root / "results" / "JOB"
+
+    def rows(self, *files: pa.Table | dict[str, Any], row_group_size: int = 1_000_000) -> None:
+        """Write each table as an input file."""
+        self.input.mkdir(exist_ok=True)
+        for number, table in enumerate(files):
+            table = table if isinstance(table, pa.Table) else pa.table(table)
+            pq.write_table(table, self.input / f"data_{number:03d}.parquet", row_group_size=row_group_size)
+
+    def ids(self, count: int, files: int = 1, row_group_size: int = 1_000_000) -> None:
+        """Write rows with an ID from 0 and X = 3 * ID, over some files."""
+        edges = [count * number // files for number in range(files + 1)]
+        self.rows(
+            *(
+                {
+                    "ID": np.arange(first, last, dtype=np.int64),
+                    "X": np.arange(first, last, dtype=np.float64) * 3,
+                }
+                for first, last in itertools.pairwise(edges)
+            ),
+            row_group_size=row_group_size,
+        )
+
+    def job(self, model: str | dict[str, Any] = "Linear", **changes: Any) -> Path:
+        """Write the job file. ``model`` is a class of sample_models, or the model as the job file states it."""
+        if isinstance(model, str):
+            init = changes.pop("init", {})
+            model = {"kind": "python", "target": f"sample_models:{model}", "python_path": [str(HERE)], "init": init}
+        document: dict[str, Any] = {
+            "version": 1,
+            "job_name": "DB.SCHEMA.JOB",
+            "input": {"path": "input", **changes.pop("input", {})},
+            "output": {"path": "results/JOB", "mode": "error", **changes.pop("output", {})},
+            "model": model,
+            **changes,
+        }
+        path = self.root / "JOB.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    def start(self, *, replica: tuple[int, int] | None = None, group: bool = False) -> subprocess.Popen[str]:
+        """Start the worker on the job file."""
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        if replica is not None:
+            environment["SNOWFLAKE_JOB_INDEX"], environment["SNOWFLAKE_JOBS_COUNT"] = map(str, replica)
+        process = subprocess.Popen(
+            [sys.executable, "-m", MODULE, str(self.root / "JOB.json")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=group,
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, **options: Any) -> Outcome:
+        """Run the worker to its end."""
+        process = self.start(**options)
+        stdout, stderr = process.communicate(timeout=120)
+        return Outcome(process.returncode, stdout, stderr)
+
+    def verify(self) -> Outcome:
+        command = [sys.executable, "-m", MODULE, "verify", str(self.output)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def manifest(self) -> dict[str, Any]:
+        return dict(json.loads((self.output / "_manifest.json").read_text()))
+
+    def succeeded(self) -> bool:
+        return (self.output / "_SUCCESS").exists()
+
+    def result(self) -> pa.Table:
+        """The rows of the data files, as a reader that knows nothing of the manifest finds them, by ID."""
+        table = ds.dataset(self.output, format="parquet").to_table()
+        return table.sort_by("ID") if "ID" in table.column_names else table
+
+
+@dataclass
+class Outcome:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def last(self) -> str:
+        return self.stderr.rstrip().splitlines()[-1] if self.stderr.strip() else ""
+
+    @property
+    def progress(self) -> list[dict[str, Any]]:
+        lines = self.stdout.splitlines()
+        return [json.loads(line[len(PROGRESS) :]) for line in lines if line.startswith(PROGRESS)]

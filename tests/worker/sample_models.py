@@ -1,0 +1,177 @@
+"""Models for the tests, loaded by the worker as ``sample_models:Class``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+
+class Linear:
+    """``y = factor * x + bias``; can be made slow, and can leave a mark for each call."""
+
+    def __init__(self, column: str = "X", factor: float = 2.0, seconds: float = 0.0, marks: str | None = None) -> None:
+        self.column, self.factor, self.seconds, self.marks = column, factor, seconds, marks
+
+    def predict(self, frame: pd.DataFrame, *, bias: float = 0.0) -> pd.DataFrame:
+        if self.marks:
+            with Path(self.marks).open("a") as file:
+                file.write(f"{os.getpid()} {int(frame['ID'].iloc[0])} {len(frame)}\n")
+        time.sleep(self.seconds)
+        return pd.DataFrame({"Y": frame[self.column].to_numpy() * self.factor + bias})
+
+
+class Raises:
+    """Raises on the row whose ID is 150."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return self.score(frame)
+
+    def score(self, frame: pd.DataFrame) -> Any:
+        if (frame["ID"] == 150).any():
+            raise ValueError("the tree has no leaf for 150")
+        return frame["ID"].to_numpy()
+
+
+class RaisesOnLoad:
+    def __init__(self) -> None:
+        raise RuntimeError("weights are missing")
+
+
+class Crashes:
+    """Dies as native code does, on the row whose ID is 150; if ``once`` names a file, only the first time."""
+
+    def __init__(self, once: str | None = None, number: int = signal.SIGSEGV) -> None:
+        self.once, self.number = once, number
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if (frame["ID"] == 150).any() and not (self.once and Path(self.once).exists()):
+            if self.once:
+                Path(self.once).touch()
+            os.kill(os.getpid(), self.number)
+            time.sleep(60)
+        return frame["ID"].to_numpy()
+
+
+class Short:
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return np.arange(len(frame) - 1)
+
+
+class OutOfMemory:
+    """Has room for ten rows."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if len(frame) > 10:
+            raise MemoryError
+        return frame["ID"].to_numpy()
+
+
+class Changing:
+    """Returns other types for other batches: nulls, then whole numbers, then floating-point numbers."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        first = int(frame["ID"].iloc[0])
+        if first < 100:
+            return {"value": [None] * len(frame), "more": [[] for _ in range(len(frame))]}
+        if first < 200:
+            return {"value": frame["ID"].to_numpy(), "more": [[{"a": 1}]] * len(frame)}
+        return {"value": frame["ID"].to_numpy() + 0.5, "more": [[{"a": 1.5, "b": "x"}]] * len(frame)}
+
+
+class Clashing:
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return pd.DataFrame({"x": frame["X"] * 10, "NEW": 1})
+
+
+class Forms:
+    """Returns the same two columns in the form that is asked for."""
+
+    def __init__(self, form: str) -> None:
+        self.form = form
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        ids = frame["ID"].to_numpy()
+        a, b = ids.astype("float64"), ids.astype("float64") / 2
+        return {
+            "frame": lambda: pd.DataFrame(np.column_stack([a, b])),
+            "numpy": lambda: np.column_stack([a, b]),
+            "tuple": lambda: (a, b),
+            "dict": lambda: {"output_feature_0": a, "output_feature_1": list(b)},
+            "records": lambda: [
+                {"output_feature_0": one, "output_feature_1": two} for one, two in zip(a, b, strict=True)
+            ],
+            "arrow": lambda: pa.table({"output_feature_0": a, "output_feature_1": b}),
+        }[self.form]()
+
+
+class Arrow:
+    input_format = "arrow"
+
+    def predict(self, rows: pa.Table) -> pa.Table:
+        assert isinstance(rows, pa.Table)
+        return pa.table({"Y": rows["X"]})
+
+
+class RaisesOnce:
+    """Raises until the file ``once`` exists, and makes it."""
+
+    def __init__(self, once: str) -> None:
+        self.once = once
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if not Path(self.once).exists():
+            Path(self.once).touch()
+            raise ValueError("not yet")
+        return frame["ID"].to_numpy()
+
+
+class Asynchronous:
+    async def predict(self, frame: pd.DataFrame) -> Any:
+        return {"Y": frame["X"].to_numpy()}
+
+
+class Sizes:
+    """The length of what each file's column holds, and its type."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return {
+            "SIZE": [None if value is None else len(value) for value in frame["FILE"]],
+            "KIND": [type(value).__name__ for value in frame["FILE"]],
+            "HEAD": [None if value is None else str(value[:22]) for value in frame["FILE"]],
+        }
+
+
+class Noisy:
+    def predict(self, frame: pd.DataFrame) -> Any:
+        sys.stderr.write("a warning of the model's library\n")
+        raise ValueError("loud")
+
+
+class Imports:
+    """Which of some packages are loaded in the model's process."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        names = ["airflow", "snowflake.connector", "snowflake.snowpark", "fastapi"]
+        return {"LOADED": [",".join(name for name in names if name in sys.modules)] * len(frame)}
+
+
+class Threads:
+    def predict(self, frame: pd.DataFrame) -> Any:
+        time.sleep(0.05)
+        return {"THREADS": [os.environ["OMP_NUM_THREADS"]] * len(frame), "PID": [os.getpid()] * len(frame)}
+
+
+class RaisesInSecondTask:
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if int(frame["ID"].max()) >= 100_000:
+            time.sleep(1.0)
+            raise ValueError("no second half")
+        return frame["ID"].to_numpy()

@@ -1,0 +1,129 @@
+"""What JOB.json may contain."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.job import (
+    FileEncoding,
+    PythonModel,
+    RegistryModel,
+    SaveMode,
+    parse_job,
+    read_job,
+    replica_from_environment,
+)
+
+FULL: dict[str, Any] = {
+    "version": 1,
+    "job_name": "DB.SCHEMA.NAME",
+    "input": {
+        "path": "in",
+        "pattern": r".*\.parquet$",
+        "params": {"temperature": 0.5},
+        "column_handling": {"IMAGE": {"input_format": "FULL_STAGE_PATH", "convert_to": "BASE64_DATA_URL"}},
+        "partition_column": None,
+    },
+    "output": {"path": "/out/NAME", "mode": "overwrite"},
+    "model": {"kind": "registry", "path": "model", "function": "predict_proba"},
+    "inference": {"num_workers": 3, "max_batch_rows": None},
+    "stages": {"@DB.SCHEMA.STAGE": "stage"},
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    document = copy.deepcopy(FULL)
+    target: Any = document
+    *parents, last = path.split(".")
+    for name in parents:
+        target = target[name]
+    if value is KeyError:
+        del target[last]
+    else:
+        target[last] = value
+    return document
+
+
+def test_a_full_document() -> None:
+    job = parse_job(FULL, Path("/jobs"))
+
+    assert job.input.path == Path("/jobs/in")
+    assert job.input.column_handling == {"IMAGE": FileEncoding.BASE64_DATA_URL}
+    assert (job.output.path, job.output.mode) == (Path("/out/NAME"), SaveMode.OVERWRITE)
+    assert job.model == RegistryModel(Path("/jobs/model"), "predict_proba")
+    assert (job.num_workers, job.max_batch_rows) == (3, None)
+    assert job.stages == {"DB.SCHEMA.STAGE": Path("/jobs/stage")}
+
+
+def test_what_is_left_out_has_a_default() -> None:
+    minimal = {
+        "version": 1,
+        "job_name": "J",
+        "input": {"path": "in"},
+        "output": {"path": "out"},
+        "model": {"kind": "python", "target": "a.b:C"},
+    }
+
+    job = parse_job(minimal, Path("/jobs"))
+
+    assert job.output.mode is SaveMode.ERROR
+    assert job.model == PythonModel("a.b:C", "predict")
+    assert job.num_workers is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("version", 2, "version 2 is not supported"),
+        ("version", True, "version must be a whole number, not a boolean"),
+        ("job_name", KeyError, "job_name is missing"),
+        ("extra", 1, "unknown field 'extra'"),
+        ("input.extra", 1, r"unknown field 'input\.extra'; known here: column_handling, params"),
+        ("input.path", 5, r"input\.path must be a string, not a whole number"),
+        ("input.path", "", r"input\.path is empty"),
+        ("input.pattern", "(", r"input\.pattern .* is not a regular expression"),
+        ("input.params", [], r"input\.params must be an object, not a list"),
+        ("input.column_handling.IMAGE", "raw_bytes", "must be an object"),
+        ("input.column_handling.IMAGE.convert_to", "hex", "'hex' is not one of raw_bytes, base64, base64_data_url"),
+        ("input.column_handling.IMAGE.input_format", "url", "is not full_stage_path"),
+        ("output.mode", "append", "'append' is not one of error, overwrite"),
+        ("output.path", "in/out", "must not lie inside each other"),
+        ("model.kind", "mlflow", "'mlflow' is not supported; supported: registry, python"),
+        ("model", {"kind": "python", "target": "no_colon"}, "not of the form package.module:Class"),
+        ("model", {"kind": "python", "target": "a:B", "python_path": [1]}, "list of directories"),
+        ("inference.num_workers", 0, r"inference\.num_workers must be at least 1, not 0"),
+        ("inference.max_batch_rows", 1.5, r"inference\.max_batch_rows must be a whole number, not float"),
+        ("inference.batch", 1, r"unknown field 'inference\.batch'"),
+        ("stages", {"A.B.C": 1}, r"stages\.A\.B\.C must be the folder"),
+    ],
+)
+def test_what_is_wrong_is_named(path: str, value: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        parse_job(changed(path, value), Path("/jobs"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "is not JSON"), ("[]", "must be an object"), (None, "cannot read")]
+)
+def test_files_that_are_no_job(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "JOB.json"
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(Refused, match=message):
+        read_job(path)
+
+
+def test_the_replica_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert replica_from_environment().count == 1
+    monkeypatch.setenv("SNOWFLAKE_JOB_INDEX", "2")
+    monkeypatch.setenv("SNOWFLAKE_JOBS_COUNT", "3")
+    assert (replica_from_environment().index, replica_from_environment().count) == (2, 3)
+    monkeypatch.setenv("SNOWFLAKE_JOBS_COUNT", "2")
+    with pytest.raises(Refused, match="not a replica's place"):
+        replica_from_environment()

@@ -1,0 +1,144 @@
+"""Real processes killed at random moments: no row lost, none doubled, no recorded task done again."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from tests.worker.batches import Batch
+
+ROWS = 1_200_000
+ROW_GROUP = 50_000
+
+
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(process.pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_someone(process: subprocess.Popen[str], choice: random.Random) -> None:
+    """Kill the coordinator, one of its processes, or all of them, as an out-of-memory killer or a lost node would."""
+    processes = family(process)
+    victims = processes if choice.random() < 0.3 else [choice.choice(processes)] if processes else []
+    for victim in victims:
+        try:
+            victim.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def tasks_called(marks: Path) -> list[int]:
+    return [int(line.split()[1]) for line in marks.read_text().splitlines()] if marks.exists() else []
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
+def test_kill_at_any_moment_then_run_again(batch: Batch, seed: int) -> None:
+    choice = random.Random(seed)
+    batch.ids(ROWS, files=6, row_group_size=ROW_GROUP)
+    marks = batch.root / "marks"
+    batch.job("Linear", init={"seconds": 0.04, "marks": str(marks)}, inference={"num_workers": 2})
+
+    kills = 0
+    for _attempt in range(60):
+        recorded = {path.name for path in (batch.output / "_tasks").glob("*.json")} if batch.output.exists() else set()
+        before = len(tasks_called(marks))
+        process = batch.start(group=True)
+        deadline = time.monotonic() + choice.uniform(0.1, 1.6)
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if process.poll() is None:
+            kill_someone(process, choice)
+            kills += 1
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode in (0, -signal.SIGKILL, 1), stderr
+        if process.returncode == 1:
+            assert "ModelProcessDied" in stderr
+        # What had a record was not computed again: its first row was not seen in this attempt.
+        done = {int(name.partition(".")[0].rpartition("-")[2]) for name in recorded}
+        called = {first // ROW_GROUP for first in tasks_called(marks)[before:]}
+        assert not done & called
+        if process.returncode == 0:
+            break
+        assert not batch.succeeded() or batch.verify().code == 0
+    else:
+        assert batch.run().code == 0
+
+    assert kills > 0
+    assert batch.verify().code == 0
+    result = batch.result()
+    assert result["ID"].equals(pa.chunked_array([pa.array(range(ROWS), pa.int64())]))
+    assert result["Y"].equals(pc.multiply(result["X"], 2.0))
+
+
+def test_nobody_survives_the_coordinator(batch: Batch) -> None:
+    batch.ids(400_000, files=4)
+    batch.job("Linear", init={"seconds": 30.0}, inference={"num_workers": 2})
+    process = batch.start()
+    deadline = time.monotonic() + 20
+    while len(family(process)) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    children = family(process)[1:]
+    assert len(children) >= 2
+
+    process.kill()
+    process.wait()
+
+    gone, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    assert len(gone) == len(children)
+
+
+@pytest.mark.parametrize("group", [False, True])
+def test_sigterm_stops_soon_and_keeps_what_is_done(batch: Batch, group: bool) -> None:
+    batch.ids(ROWS, files=6, row_group_size=ROW_GROUP)
+    marks = batch.root / "marks"
+    batch.job("Linear", init={"seconds": 0.05, "marks": str(marks)}, inference={"num_workers": 2})
+    process = batch.start(group=True)
+    deadline = time.monotonic() + 30
+    while not list((batch.output / "_tasks").glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    children = family(process)[1:]
+
+    begun = time.monotonic()
+    if group:
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.terminate()
+    _, stderr = process.communicate(timeout=30)
+
+    assert time.monotonic() - begun < 20
+    assert process.returncode == 143
+    assert stderr.rstrip().splitlines()[-1] == "Terminated: stopped by SIGTERM; finished tasks keep their records"
+    assert not psutil.wait_procs(children, timeout=2)[1]
+    assert not batch.succeeded()
+    assert list((batch.output / "_tasks").glob("*.json"))
+    done = len(tasks_called(marks))
+    assert batch.run().code == 0
+    # Only what had no record was called again.
+    assert len(tasks_called(marks)) - done < len(tasks_called(marks)) - 4
+    assert batch.result()["ID"].to_pylist() == list(range(ROWS))
+
+
+def test_sigterm_while_loading(batch: Batch) -> None:
+    batch.ids(10)
+    batch.job("Linear", init={"seconds": 0.0})
+    process = batch.start()
+    time.sleep(0.15)
+    begun = time.monotonic()
+    process.terminate()
+    process.communicate(timeout=30)
+
+    assert time.monotonic() - begun < 5
+    assert process.returncode in (143, -signal.SIGTERM)

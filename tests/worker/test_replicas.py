@@ -1,0 +1,54 @@
+"""Several replicas share the tasks; replica 0 finishes when all are recorded."""
+
+from __future__ import annotations
+
+import time
+
+from tests.worker.batches import Batch
+
+
+def test_three_replicas_do_one_batch(batch: Batch) -> None:
+    batch.ids(500_000, files=5)
+    marks = batch.root / "marks"
+    batch.job("Linear", init={"marks": str(marks)}, output={"mode": "overwrite"}, inference={"num_workers": 1})
+    processes = [batch.start(replica=(index, 3)) for index in (2, 0, 1)]
+
+    outcomes = [process.communicate(timeout=120) for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0, 0], outcomes
+    assert batch.succeeded()
+    assert batch.result()["ID"].to_pylist() == list(range(500_000))
+    assert batch.verify().code == 0
+    firsts = [line.split()[1] for line in marks.read_text().splitlines()]
+    assert len(firsts) == len(set(firsts))
+    assert len({line.split()[0] for line in marks.read_text().splitlines()}) == 3
+
+
+def test_a_replica_that_failed_before_may_succeed_now(batch: Batch) -> None:
+    batch.ids(200_000, files=2)
+    batch.job("RaisesOnce", init={"once": str(batch.root / "once")})
+    assert batch.run(replica=(1, 2)).code == 1
+
+    # The word that replica 1 left in its first attempt does not count against the second.
+    waiting = batch.start(replica=(0, 2))
+    time.sleep(3)
+    assert waiting.poll() is None
+    assert batch.run(replica=(1, 2)).code == 0
+
+    assert waiting.wait(timeout=60) == 0
+    assert batch.succeeded()
+    assert batch.result()["output_feature_0"].to_pylist() == list(range(200_000))
+
+
+def test_the_failure_of_another_replica_is_told(batch: Batch) -> None:
+    batch.ids(200_000, files=2)
+    batch.job("RaisesInSecondTask")
+    waiting = batch.start(replica=(0, 2))
+    outcome = batch.run(replica=(1, 2))
+
+    assert outcome.code == 1
+    _, stderr = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1
+    assert "another replica failed" in stderr.rstrip().splitlines()[-1]
+    assert "no second half" in stderr.rstrip().splitlines()[-1]
+    assert not batch.succeeded()

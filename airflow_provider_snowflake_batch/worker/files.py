@@ -39,6 +39,8 @@ class StageFiles:
             known = ", ".join(sorted(name for name, _ in self._mounts.values())) or "none"
             raise DataError(f"file {stage_path!r}: stage {stage} is not mounted here (mounted: {known})")
         folder = mount[1]
+        if "\0" in rest:
+            raise DataError(f"file {stage_path!r}: a path holds no NUL")
         real = Path(os.path.realpath(folder / rest))
         if real == folder or folder not in real.parents or ".." in rest.split("/"):
             raise DataError(f"file {stage_path!r} leaves its stage {stage}")

@@ -1,0 +1,111 @@
+"""Columns of full stage paths: the model gets what the files hold."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.files import StageFiles, encode
+from airflow_provider_snowflake_batch.worker.job import FileEncoding
+from tests.worker.batches import Batch
+
+
+@pytest.fixture
+def stage(batch: Batch) -> Path:
+    folder = batch.root / "mounted"
+    (folder / "sub").mkdir(parents=True)
+    for number in range(70):
+        (folder / "sub" / f"{number}.png").write_bytes(bytes([number]) * (number + 1))
+    return folder
+
+
+def job(batch: Batch, convert_to: str, **changes: object) -> None:
+    batch.job(
+        "Sizes",
+        input={"column_handling": {"file": {"input_format": "full_stage_path", "convert_to": convert_to}}},
+        stages={"DB.SCHEMA.IMAGES": "mounted"},
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("convert_to", "kind", "length", "head"),
+    [
+        ("raw_bytes", "bytes", lambda n: n + 1, lambda n: str((bytes([n]) * (n + 1))[:22])),
+        ("base64", "str", lambda n: (n + 3) // 3 * 4, lambda n: base64.b64encode(bytes([n]) * (n + 1)).decode()[:22]),
+        ("base64_data_url", "str", lambda n: 22 + (n + 3) // 3 * 4, lambda n: "data:image/png;base64,"),
+    ],
+)
+def test_the_model_gets_the_content_and_the_output_the_path(
+    batch: Batch, stage: Path, convert_to: str, kind: str, length: object, head: object
+) -> None:
+    paths = [f"@DB.SCHEMA.IMAGES/sub/{number}.png" for number in range(70)]
+    batch.rows({"ID": [*range(70), 70], "FILE": [*paths, None]})
+    job(batch, convert_to, inference={"max_batch_rows": 50})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    result = batch.result()
+    assert result["FILE"].to_pylist() == [*paths, None]
+    assert result["SIZE"].to_pylist() == [*(length(n) for n in range(70)), None]  # type: ignore[operator]
+    assert result["KIND"].to_pylist() == [kind] * 70 + ["NoneType"]
+    assert result["HEAD"].to_pylist()[:70] == [head(n) for n in range(70)]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("@DB.SCHEMA.IMAGES/sub/nothing.png", "does not exist"),
+        ("@DB.SCHEMA.IMAGES/../JOB.json", "leaves its stage"),
+        ("@DB.SCHEMA.IMAGES/sub/../../JOB.json", "leaves its stage"),
+        ("@DB.SCHEMA.IMAGES/link", "leaves its stage"),
+        ("@DB.SCHEMA.IMAGES/sub", "cannot be read: Is a directory"),
+        ("@DB.SCHEMA.OTHER/x.png", "stage DB.SCHEMA.OTHER is not mounted here (mounted: DB.SCHEMA.IMAGES)"),
+        ("@IMAGES/x.png", "is not a full stage path"),
+        ("/etc/passwd", "is not a full stage path"),
+    ],
+)
+def test_a_file_that_cannot_be_had_is_named_with_its_row(batch: Batch, stage: Path, path: str, message: str) -> None:
+    (stage / "link").symlink_to("/etc/passwd")
+    batch.rows({"ID": [0, 1, 2], "FILE": ["@db.schema.images/sub/0.png", path, "@DB.SCHEMA.IMAGES/sub/1.png"]})
+    job(batch, "raw_bytes")
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert outcome.last.startswith("DataError: ")
+    assert repr(path) in outcome.last
+    assert message in outcome.last
+    assert outcome.last.endswith("(column 'FILE', row 1 of file data_000.parquet)")
+    assert not batch.succeeded()
+
+
+@given(st.text(st.sampled_from("ab./\\\0 "), max_size=12))
+def test_no_path_leaves_its_stage(tmp_path_factory: pytest.TempPathFactory, rest: str) -> None:
+    folder = tmp_path_factory.getbasetemp() / "stage"
+    (folder / "a").mkdir(parents=True, exist_ok=True)
+    files = StageFiles({"DB.SCHEMA.S": folder})
+    try:
+        found = files.resolve(f"@DB.SCHEMA.S/{rest}")
+    except DataError:
+        return
+    assert folder.resolve() in found.parents
+
+
+def test_quoted_stage_names_keep_their_case(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"1")
+    files = StageFiles({'DB.SCHEMA."my.Stage"': tmp_path})
+
+    assert files.load('@db.schema."my.Stage"/x', FileEncoding.RAW_BYTES) == b"1"
+    with pytest.raises(DataError, match="is not mounted"):
+        files.load('@db.schema."MY.STAGE"/x', FileEncoding.RAW_BYTES)
+
+
+def test_a_data_url_without_a_known_type() -> None:
+    assert encode(b"x", FileEncoding.BASE64_DATA_URL, "noending") == "data:application/octet-stream;base64,eA=="

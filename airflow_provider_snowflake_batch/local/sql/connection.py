@@ -263,7 +263,7 @@ class EngineConnection:
     def _fakesnow(self, tree: exp.Expression) -> pa.Table:
         cursor = self._fake.cursor()
         for part in cursor._transform_explode(tree):
-            cursor._execute(cursor._transform(part, None))
+            cursor._execute(_with_quoted_names(cursor._transform(part, None)))
         assert cursor._arrow_table is not None
         return cursor._arrow_table
 
@@ -275,7 +275,7 @@ class EngineConnection:
     def _translated(self, tree: exp.Expression) -> list[exp.Expression]:
         cursor = self._fake.cursor()
         cursor.check_db_and_schema(tree)
-        return [cursor._transform(part, None) for part in cursor._transform_explode(tree)]
+        return [_with_quoted_names(cursor._transform(part, None)) for part in cursor._transform_explode(tree)]
 
     def _described(self, tree: exp.Expression) -> Result:
         for kind, (statement_type, counts) in _COUNTS.items():
@@ -408,6 +408,13 @@ def _read_from(tree: exp.Insert, source: str, names: Sequence[str]) -> None:
         ),
     )
     tree.set("expression", body)
+
+
+def _with_quoted_names(tree: exp.Expression) -> exp.Expression:
+    """Quote every name, since some that Snowflake allows, such as AT, are DuckDB's keywords."""
+    for identifier in tree.find_all(exp.Identifier):
+        identifier.set("quoted", True)
+    return tree
 
 
 def _quoted(name: str) -> str:

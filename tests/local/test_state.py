@@ -1,0 +1,147 @@
+"""What survives the server's end, and that one state directory has one server."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import snowflake.connector
+from snowflake.connector.errors import DatabaseError
+
+from tests.local_server import LocalServer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LocalServer]:
+    server = LocalServer(tmp_path / "state")
+    yield server.start()
+    server.stop()
+
+
+def run(server: LocalServer, *statements: str) -> list[Any]:
+    with snowflake.connector.connect(**server.connection_kwargs) as connection:
+        return [connection.cursor().execute(sql).fetchall() for sql in statements]  # type: ignore[union-attr]
+
+
+def fill(server: LocalServer, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("1,a\n2,b\n")
+    run(
+        server,
+        "CREATE TABLE KEPT (ID INT, NAME VARCHAR(10), AT TIMESTAMP_TZ, V VARIANT)",
+        """INSERT INTO KEPT SELECT 1, 'x', CURRENT_TIMESTAMP(), PARSE_JSON('{"a": 1}')""",
+        "CREATE DATABASE OTHER",
+        "CREATE SCHEMA OTHER.WORK",
+        "CREATE TABLE OTHER.WORK.MORE AS SELECT 5 AS A",
+        "CREATE VIEW LOCAL.PUBLIC.SEEN AS SELECT ID FROM LOCAL.PUBLIC.KEPT",
+        "CREATE STAGE LOCAL.PUBLIC.FILES COMMENT = 'kept'",
+        f"PUT file://{tmp_path}/rows.csv @LOCAL.PUBLIC.FILES AUTO_COMPRESS = FALSE",
+        "CREATE FILE FORMAT LOCAL.PUBLIC.LINES TYPE = CSV",
+        "CREATE WAREHOUSE WH2",
+        "CREATE ROLE ANALYST",
+        "CREATE TEMPORARY TABLE LOCAL.PUBLIC.GONE (A INT)",
+        "CREATE TEMPORARY STAGE LOCAL.PUBLIC.GONE_TOO",
+    )
+
+
+def check(server: LocalServer) -> None:
+    rows, described, more, seen, files, listed, warehouses, roles, stages = run(
+        server,
+        "SELECT ID, NAME, V:a::INT FROM KEPT",
+        "DESCRIBE TABLE KEPT",
+        "SELECT A FROM OTHER.WORK.MORE",
+        "SELECT ID FROM SEEN",
+        "SELECT $1, $2 FROM @FILES (FILE_FORMAT => 'LINES')",
+        "LIST @FILES",
+        "SHOW WAREHOUSES",
+        "SHOW ROLES LIKE 'ANALYST'",
+        "SHOW STAGES",
+    )
+    assert rows == [(1, "x", 1)]
+    assert [row[1] for row in described] == ["NUMBER(38,0)", "VARCHAR(10)", "TIMESTAMP_TZ(9)", "VARIANT"]
+    assert more == [(5,)]
+    assert seen == [(1,)]
+    assert sorted(files) == [("1", "a"), ("2", "b")]
+    assert [row[0] for row in listed] == ["files/rows.csv"]
+    assert {row[0] for row in warehouses} == {"COMPUTE_WH", "WH2"}
+    assert len(roles) == 1
+    assert [row[1] for row in stages] == ["FILES"]
+    with pytest.raises(snowflake.connector.errors.ProgrammingError):
+        run(server, "SELECT * FROM GONE")
+
+
+def test_state_survives_a_restart(server: LocalServer, tmp_path: Path) -> None:
+    fill(server, tmp_path)
+    before = server.airflow_connection
+    assert server.stop() == 0
+    server.start()
+    assert server.airflow_connection == before
+    check(server)
+
+
+def test_state_survives_a_kill(server: LocalServer, tmp_path: Path) -> None:
+    fill(server, tmp_path)
+    server.kill()
+    server.start()
+    check(server)
+
+
+def test_a_second_server_on_the_same_directory_is_told_so(server: LocalServer) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "airflow_provider_snowflake_batch.local", "--port", "0", "--state-dir", server.state_dir],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert second.stderr.count("\n") == 1
+    assert "is using the state directory" in second.stderr
+    assert run(server, "SELECT 1") == [[(1,)]]
+
+
+def test_a_taken_port_is_told(server: LocalServer, tmp_path: Path) -> None:
+    second = subprocess.run(
+        [
+            sys.executable, "-m", "airflow_provider_snowflake_batch.local",
+            "--port", str(server.port), "--state-dir", str(tmp_path / "other"),
+        ],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert second.returncode == 2
+    assert "--port" in second.stderr
+
+
+def test_secrets_are_readable_by_their_owner_only(server: LocalServer) -> None:
+    for name in ("secret", "connection.json"):
+        assert stat.S_IMODE((server.state_dir / name).stat().st_mode) == 0o600
+    assert server.airflow_connection["password"] == (server.state_dir / "secret").read_text().strip()
+
+
+def test_the_connection_can_be_printed(server: LocalServer) -> None:
+    printed = subprocess.run(
+        [
+            sys.executable, "-m", "airflow_provider_snowflake_batch.local",
+            "--print-connection", "--state-dir", str(server.state_dir),
+        ],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert printed.stdout.strip() == server.airflow_connection_json
+    assert f"AIRFLOW_CONN_SNOWFLAKE_DEFAULT='{printed.stdout.strip()}'" in server.output()
+
+
+def test_a_running_query_does_not_hold_up_the_end(server: LocalServer) -> None:
+    connection = snowflake.connector.connect(**server.connection_kwargs)
+    connection.cursor().execute_async(
+        "SELECT SUM(A.RANGE * B.RANGE * C.RANGE) FROM RANGE(100000) A, RANGE(100000) B, RANGE(1000) C"
+    )
+    assert server.stop(15) == 0
+    with pytest.raises(DatabaseError):
+        snowflake.connector.connect(
+            user="LOCAL", password="x", account="local", host="127.0.0.1", port=server.port, protocol="http",
+            login_timeout=1, platform_detection_timeout_seconds=0,
+        )  # fmt: skip

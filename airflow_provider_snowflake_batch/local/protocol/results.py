@@ -174,14 +174,16 @@ def _encode_fixed(value: Any) -> str:
 
 
 def _encode_time(value: datetime.time, scale: int) -> str:
-    return _with_fraction(value.hour * 3600 + value.minute * 60 + value.second, value.microsecond, scale)
+    return _seconds((value.hour * 3600 + value.minute * 60 + value.second) * 1_000_000 + value.microsecond, scale)
 
 
 def _encode_timestamp(value: datetime.datetime, scale: int) -> str:
     aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
-    delta = aware - _EPOCH
-    return _with_fraction(delta.days * 86400 + delta.seconds, delta.microseconds, scale)
+    return _seconds((aware - _EPOCH) // datetime.timedelta(microseconds=1), scale)
 
 
-def _with_fraction(seconds: int, microseconds: int, scale: int) -> str:
-    return f"{seconds}.{f'{microseconds * 1000:09d}'[:scale]}" if scale else str(seconds)
+def _seconds(microseconds: int, scale: int) -> str:
+    """Seconds as signed decimal text with ``scale`` digits of fraction."""
+    sign = "-" if microseconds < 0 else ""
+    whole, fraction = divmod(abs(microseconds), 1_000_000)
+    return f"{sign}{whole}.{f'{fraction * 1000:09d}'[:scale]}" if scale else f"{sign}{whole}"

@@ -18,6 +18,7 @@ from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import declarations
+from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
 from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, rewrite_stage_reads
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
@@ -146,12 +147,22 @@ class EngineConnection:
             return Result(columns, statement_type=SELECT)
         return Result(columns, table=rows.to_arrow_table(), statement_type=SELECT)
 
+    def _lookup(self, table: exp.Table) -> dict[str, str]:
+        try:
+            return self.declared(self._session.qualify(translate.table_parts(table)))
+        except SnowflakeError:
+            return {}
+
     def _bind(self, tree: exp.Expression) -> tuple[duckdb.DuckDBPyRelation, list[Column]]:
+        declared = declared_outputs(tree, self._lookup)
         self._redirect(tree)
         sql = self._translated(tree)[-1].sql(dialect="duckdb")
         rows = self._duck.sql(sql)
         types = [str(kind) for kind in rows.types]
-        columns = [result_column(name, kind) for name, kind in zip(rows.columns, types, strict=True)]
+        columns = [
+            as_declared(result_column(name, kind), declared.get(name))
+            for name, kind in zip(rows.columns, types, strict=True)
+        ]
         if any(is_nested(kind) for kind in types):
             listed = ", ".join(
                 f"to_json({_quoted(name)}) AS {_quoted(name)}" if is_nested(kind) else _quoted(name)
@@ -171,6 +182,8 @@ class EngineConnection:
         elif not self._in_transaction and self._session.parameters.get("AUTOCOMMIT", True) is False:
             self._begin()
         columns = declarations(tree)
+        if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
+            columns = list(declared_outputs(tree.expression, self._lookup).items())
         created = self._created_temporary(tree)
         self._redirect(tree)
         dropped = self._dropped_temporary(tree)
@@ -205,11 +218,13 @@ class EngineConnection:
                 self._engine.emptied(self._session.qualify(translate.table_parts(table)))
         elif target is not None:
             self._note(tree, target, columns)
+            if isinstance(tree, exp.Drop):
+                message = f"{target[2]} successfully dropped."
         return Result.message(message)
 
     def _target(self, tree: exp.Expression) -> Name | None:
-        table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-        return self._session.qualify(translate.table_parts(table)) if isinstance(table, exp.Table) else None
+        table = _table_of(tree)
+        return None if table is None else self._session.qualify(translate.table_parts(table))
 
     def _note(self, tree: exp.Expression, name: Name, columns: Sequence[tuple[str, str]]) -> None:
         """Keep the catalog up with DDL that has succeeded."""
@@ -304,9 +319,10 @@ class EngineConnection:
         return name
 
     def _dropped_temporary(self, tree: exp.Expression) -> tuple[str, str, str] | None:
-        if not isinstance(tree, exp.Drop) or not isinstance(tree.this, exp.Table) or tree.this.catalog != "temp":
+        table = _table_of(tree)
+        if not isinstance(tree, exp.Drop) or table is None or table.catalog != "temp":
             return None
-        return next(name for name, physical in self.temporary.items() if physical == tree.this.name)
+        return next(name for name, physical in self.temporary.items() if physical == table.name)
 
     # Transactions
 
@@ -408,6 +424,14 @@ def _read_from(tree: exp.Insert, source: str, names: Sequence[str]) -> None:
         ),
     )
     tree.set("expression", body)
+
+
+def _table_of(tree: exp.Expression) -> exp.Table | None:
+    """The table that a DDL statement is about."""
+    target = (tree.args.get("tables") or [None])[0] or tree.this
+    if isinstance(target, exp.Schema):
+        target = target.this
+    return target if isinstance(target, exp.Table) else None
 
 
 def _with_quoted_names(tree: exp.Expression) -> exp.Expression:

@@ -44,6 +44,7 @@ _RUNNABLE = (
     exp.Rollback,
 )
 _CREATED = {"TABLE", "VIEW", "SEQUENCE"}
+_ENGINE_TABLE_FUNCTIONS = {"FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE"}
 _SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
 _FILE_FUNCTIONS = (
     "READ_", "PARQUET_", "SNIFF_", "DUCKDB_", "PRAGMA_", "ARROW_SCAN", "PANDAS_SCAN", "PYTHON_MAP", "SQLITE_",
@@ -132,12 +133,12 @@ def _table_function(statement: Statement, text: str, start: int) -> tuple[Result
         dotted = ".".join(name)
         table_function = TABLE_FUNCTIONS.get(dotted)
         if table_function is None:
-            return None
+            if not cursor.looking_at("(") or dotted in _ENGINE_TABLE_FUNCTIONS:
+                return None
+            raise unknown_table_function(dotted)
         result = table_function(statement, _call_arguments(statement, cursor))
     cursor.expect(")")
-    following = cursor.peek()
-    last = cursor.tokens[cursor.at - 1]
-    return result, last.end if following is None else last.end
+    return result, cursor.tokens[cursor.at - 1].end
 
 
 def _call_arguments(statement: Statement, cursor: Cursor) -> Arguments:
@@ -290,7 +291,7 @@ def redirect_tables(
             continue
         if physical is None:
             continue
-        if not table.alias and isinstance(table.parent, (exp.From, exp.Join)):
+        if not table.alias and isinstance(table.parent, (exp.From, exp.Join, exp.Update, exp.Delete, exp.Merge)):
             table.set("alias", exp.TableAlias(this=exp.to_identifier(parts[-1], quoted=True)))
         table.set("this", exp.to_identifier(physical, quoted=True))
         table.set("db", exp.to_identifier("main", quoted=True))

@@ -1,0 +1,298 @@
+"""SQL through the real driver: types both ways, binds, errors, namespaces, temporary tables, transactions."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import snowflake.connector
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector.errors import ProgrammingError
+
+COLUMNS = {
+    "A": ("INT", -1, "FIXED"),
+    "B": ("VARCHAR(10)", "it's \\ é", "TEXT"),
+    "C": ("VARIANT", {"a": [1, None]}, "VARIANT"),
+    "D": ("OBJECT", {"k": "v"}, "OBJECT"),
+    "E": ("ARRAY", [1, 2], "ARRAY"),
+    "F": ("TIMESTAMP_LTZ", datetime.datetime(2024, 1, 2, 3, 4, 5, 678000, datetime.UTC), "TIMESTAMP_LTZ"),
+    "G": ("TIMESTAMP_TZ", datetime.datetime(2024, 1, 2, 3, 4, 5, 678000, datetime.UTC), "TIMESTAMP_TZ"),
+    "H": ("TIMESTAMP_NTZ", datetime.datetime(1969, 12, 31, 23, 59, 59, 500000), "TIMESTAMP_NTZ"),
+    "I": ("NUMBER(10,2)", Decimal("-1.50"), "FIXED"),
+    "J": ("NUMBER(30,5)", Decimal("-123456789012345.12345"), "FIXED"),
+    "K": ("BINARY", b"\x00\xab", "BINARY"),
+    "L": ("TIME", datetime.time(1, 2, 3, 4000), "TIME"),
+    "M": ("FLOAT", 1.5, "REAL"),
+    "N": ("DATE", datetime.date(1969, 12, 31), "DATE"),
+    "O": ("BOOLEAN", True, "BOOLEAN"),
+}
+
+
+def execute(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> list[Any]:
+    cursor = connection.cursor().execute(sql, parameters)
+    assert cursor is not None
+    return cursor.fetchall()
+
+
+def error(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> tuple[int, str, str]:
+    with pytest.raises(snowflake.connector.errors.DatabaseError) as caught:
+        connection.cursor().execute(sql, parameters)
+    return caught.value.errno, caught.value.sqlstate, caught.value.msg
+
+
+@pytest.mark.parametrize("paramstyle", ["pyformat", "qmark"])
+@pytest.mark.parametrize("result_format", ["ARROW", "JSON"])
+def test_every_type_goes_in_by_bind_and_comes_back(
+    connect: Any, schema: str, paramstyle: str, result_format: str
+) -> None:
+    connection = connect(
+        schema=schema,
+        paramstyle=paramstyle,
+        session_parameters={"PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": result_format},
+    )
+    execute(connection, f"CREATE TABLE T ({', '.join(f'{name} {kind}' for name, (kind, _, _) in COLUMNS.items())})")
+    marker = "?" if paramstyle == "qmark" else "%s"
+    semi_structured = {"VARIANT", "OBJECT", "ARRAY"}
+    selected = [f"PARSE_JSON({marker})" if kind in semi_structured else marker for kind, _, _ in COLUMNS.values()]
+    values = [json.dumps(value) if kind in semi_structured else value for kind, value, _ in COLUMNS.values()]
+    execute(connection, f"INSERT INTO T SELECT {', '.join(selected)}", values)
+    execute(connection, "INSERT INTO T (A) VALUES (NULL)")
+
+    cursor = connection.cursor().execute("SELECT * FROM T ORDER BY A NULLS LAST")
+    first, second = cursor.fetchall()
+    assert second == (None,) * len(COLUMNS)
+    for (kind, value, _), got in zip(COLUMNS.values(), first, strict=True):
+        got = json.loads(got) if kind in semi_structured else bytes(got) if kind == "BINARY" else got
+        assert got == value, kind
+    wire = [snowflake.connector.constants.FIELD_ID_TO_NAME[column.type_code] for column in cursor.description]
+    assert wire == [name for _, _, name in COLUMNS.values()]
+
+
+def test_metadata_carries_what_was_declared(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (A NUMBER(5), B VARCHAR(10), C NUMBER(12,3))")
+    cursor = connection.cursor().execute("SELECT X.B AS Q, A, C FROM (SELECT * FROM T) X")
+    assert cursor is not None
+    described = [(column.name, column.precision, column.scale, column.internal_size) for column in cursor.description]
+    assert described == [("Q", None, None, 10), ("A", 5, 0, None), ("C", 12, 3, None)]
+
+
+def test_describe_runs_nothing(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (A INT)")
+    cursor = connection.cursor()
+    assert [column.name for column in cursor.describe("SELECT A, 1 AS B FROM T")] == ["A", "B"]
+    assert [column.name for column in cursor.describe("INSERT INTO T VALUES (1)")] == ["number of rows inserted"]
+    assert execute(connection, "SELECT COUNT(*) FROM T") == [(0,)]
+    with pytest.raises(ProgrammingError):
+        cursor.describe("SELECT * FROM NO_SUCH_TABLE")
+
+
+def test_many_rows_by_executemany(connect: Any, schema: str) -> None:
+    connection = connect(schema=schema, paramstyle="qmark")
+    execute(connection, "CREATE TABLE T (I INT, F FLOAT, S STRING, V VARIANT)")
+    cursor = connection.cursor()
+    rows = [(number, number / 2, f"s{number}" if number % 3 else None, None) for number in range(5000)]
+    cursor.executemany("INSERT INTO T VALUES (?, ?, ?, ?)", rows)
+    assert cursor.rowcount == 5000
+    cursor.executemany("INSERT INTO T (I, V) SELECT ?, PARSE_JSON(?)", [(-1, '{"a": 1}'), (-2, "[2]")])
+    assert execute(connection, "SELECT COUNT(*), SUM(F), COUNT(S) FROM T WHERE I >= 0") == [
+        (5000, sum(row[1] for row in rows), sum(row[2] is not None for row in rows))
+    ]
+    assert execute(connection, "SELECT V FROM T WHERE I < 0 ORDER BY I DESC") == [('{"a":1}',), ("[2]",)]
+
+
+def test_pandas(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T AS SELECT SEQ4() AS N, N::FLOAT / 4 AS F, 'x' AS S FROM TABLE(GENERATOR(ROWCOUNT => 1000))")
+    frame = connection.cursor().execute("SELECT * FROM T ORDER BY N").fetch_pandas_all()  # type: ignore[union-attr]
+    assert frame.dtypes.astype(str).to_dict() == {"N": "int64", "F": "float64", "S": "object"}
+    assert len(frame) == 1000
+    empty = connection.cursor().execute("SELECT * FROM T WHERE FALSE").fetch_pandas_all()  # type: ignore[union-attr]
+    assert list(empty.columns) == ["N", "F", "S"]
+    assert len(empty) == 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "errno", "sqlstate", "text"),
+    [
+        ("SELECT * FROM NOPE", 2003, "42S02", "Object 'NOPE' does not exist or not authorized."),
+        ("DROP TABLE NOPE", 2003, "42S02", "'NOPE' does not exist or not authorized."),
+        ("INSERT INTO NOPE VALUES (1)", 2003, "42S02", "'NOPE' does not exist"),
+        ("DESCRIBE TABLE NOPE", 2003, "02000", "NOPE' does not exist"),
+        ("SELECT * FROM @NOPE", 2003, "02000", "does not exist or not authorized"),
+        ("LIST @NOPE", 2003, "02000", "NOPE' does not exist"),
+        ("CREATE TABLE THERE (A INT)", 2002, "42710", "Object 'THERE' already exists."),
+        ("CREATE SCHEMA LOCAL.PUBLIC", 2002, "42710", "already exists"),
+        ("SELEC 1", 1003, "42000", "syntax error line 1 at position 6 unexpected '1'"),
+        ("SELECT NOPE FROM THERE", 904, "42000", "invalid identifier 'NOPE'"),
+        ("SELECT NOPE(1)", 2140, "42601", "Unknown function NOPE"),
+        ("SELECT SYSTEM$NOPE(1)", 2140, "42601", "Unknown function SYSTEM$NOPE"),
+        ("SELECT * FROM TABLE(NOPE(1))", 2143, "42601", "Unknown user-defined table function NOPE"),
+        ("SELECT A + 'x' FROM THERE", 100038, "22018", "Numeric value 'x' is not recognized"),
+        ("INSERT INTO STRICT_ VALUES (NULL)", 100072, "22000", "NULL result in a non-nullable column"),
+        ("USE SCHEMA NOPE", 2043, "02000", "Object does not exist, or operation cannot be performed."),
+        ("USE WAREHOUSE NOPE", 2043, "02000", "Object does not exist"),
+        ("SELECT $NOPE", 2211, "02000", "Session variable '$NOPE' does not exist"),
+        ("SELECT * FROM TABLE(RESULT_SCAN('00000000-0000-4000-8000-000000000000'))", 709, "02000", "not found"),
+    ],
+)
+def test_errors_are_snowflakes(
+    connection: SnowflakeConnection, schema: str, sql: str, errno: int, sqlstate: str, text: str
+) -> None:
+    execute(connection, "CREATE TABLE THERE (A INT)")
+    execute(connection, "INSERT INTO THERE VALUES (1)")
+    execute(connection, "CREATE TABLE STRICT_ (A INT NOT NULL)")
+    got_errno, got_sqlstate, message = error(connection, sql)
+    assert (got_errno, got_sqlstate) == (errno, sqlstate), message
+    assert text in message
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER SESSION SET TIMEZONE = 'Asia/Tokyo'",
+        "CREATE STAGE S URL = 's3://bucket/'",
+        "CREATE FILE FORMAT F TYPE = AVRO",
+        "CREATE FILE FORMAT F TYPE = CSV RECORD_DELIMITER = '|'",
+        "CREATE SCHEMA COPIED CLONE PUBLIC",
+        "CREATE TASK T AS SELECT 1",
+        "CREATE FUNCTION F() RETURNS INT AS '1'",
+        "CREATE USER U",
+        "REVOKE ROLE SYSADMIN FROM USER LOCAL",
+    ],
+)
+def test_what_is_missing_is_refused_in_words(connection: SnowflakeConnection, schema: str, sql: str) -> None:
+    errno, _, message = error(connection, sql)
+    assert errno == 2, message
+    assert "not supported by the local Snowflake" in message
+
+
+def test_temporary_tables_are_the_sessions_own(connect: Any, schema: str) -> None:
+    first, second = connect(schema=schema), connect(schema=schema)
+    execute(first, "CREATE TABLE T AS SELECT 'permanent' AS A")
+    execute(first, f"CREATE TEMPORARY TABLE LOCAL.{schema}.T (A STRING, B INT)")
+    execute(first, "INSERT INTO T VALUES ('temporary', 1)")
+    assert execute(first, f"SELECT T.A, U.B FROM T JOIN {schema}.T U ON T.B = U.B") == [("temporary", 1)]
+    assert execute(second, "SELECT A FROM T") == [("permanent",)]
+    assert [row[1] for row in execute(first, "SHOW TABLES")] == ["T"]
+    assert [row[0] for row in execute(first, "DESC TABLE T")] == ["A", "B"]
+    execute(first, "UPDATE T SET B = 2 WHERE T.B = 1")
+    execute(first, "DROP TABLE T")
+    assert execute(first, "SELECT A FROM T") == [("permanent",)]
+
+
+def test_transactions(connect: Any, schema: str) -> None:
+    first, second = connect(schema=schema), connect(schema=schema)
+    execute(first, "CREATE TABLE T (A INT)")
+    execute(first, "BEGIN")
+    execute(first, "INSERT INTO T VALUES (1)")
+    assert execute(second, "SELECT COUNT(*) FROM T") == [(0,)]
+    execute(first, "COMMIT")
+    assert execute(second, "SELECT COUNT(*) FROM T") == [(1,)]
+    first.autocommit(False)
+    execute(first, "INSERT INTO T VALUES (2)")
+    first.rollback()
+    execute(first, "INSERT INTO T VALUES (3)")
+    first.commit()
+    assert execute(second, "SELECT A FROM T ORDER BY A") == [(1,), (3,)]
+
+
+def test_session_variables_and_parameters(connection: SnowflakeConnection) -> None:
+    execute(connection, "SET (LOW, NAME) = (2, 'it''s')")
+    assert execute(connection, "SELECT $LOW + 1, $name, '$NAME'") == [(3, "it's", "$NAME")]
+    execute(connection, "ALTER SESSION SET QUERY_TAG = 'nightly'")
+    assert execute(connection, "SHOW PARAMETERS LIKE 'query_tag' IN SESSION")[0][:4] == (
+        "QUERY_TAG",
+        "nightly",
+        "",
+        "SESSION",
+    )
+    execute(connection, "ALTER SESSION UNSET QUERY_TAG")
+    assert execute(connection, "SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION")[0][1] == ""
+
+
+def test_databases_schemas_and_show(connection: SnowflakeConnection) -> None:
+    execute(connection, "CREATE OR REPLACE DATABASE SHOWN")
+    execute(connection, "CREATE SCHEMA S1")
+    execute(connection, 'CREATE TABLE "lower" ("a b" INT, C INT)')
+    execute(connection, "CREATE VIEW V AS SELECT 1 AS A")
+    assert connection.schema == "S1"
+    assert [row[1] for row in execute(connection, "SHOW SCHEMAS IN DATABASE SHOWN")] == [
+        "INFORMATION_SCHEMA",
+        "PUBLIC",
+        "S1",
+    ]
+    assert [row[1] for row in execute(connection, "SHOW TABLES LIKE 'LOW%' IN SHOWN.S1")] == ["lower"]
+    assert [row[1] for row in execute(connection, "SHOW VIEWS IN DATABASE SHOWN")] == ["V"]
+    assert [row[0] for row in execute(connection, 'DESC TABLE "lower"')] == ["a b", "C"]
+    assert execute(connection, "SELECT TABLE_NAME FROM SHOWN.INFORMATION_SCHEMA.TABLES") == [("lower",)]
+    assert execute(connection, "SHOW DATABASES LIKE 'shown'")[0][1] == "SHOWN"
+    execute(connection, "DROP DATABASE SHOWN")
+    assert execute(connection, "SHOW DATABASES LIKE 'SHOWN'") == []
+    assert execute(connection, "SELECT CURRENT_DATABASE()") == [(None,)]
+
+
+def test_identifier_takes_a_name_and_nothing_else(connect: Any, schema: str) -> None:
+    connection = connect(schema=schema, paramstyle="qmark")
+    execute(connection, "CREATE TABLE T AS SELECT 1 AS A")
+    assert execute(connection, "SELECT A FROM IDENTIFIER(?)", [f"{schema}.T"]) == [(1,)]
+    for hostile in ("T; DROP TABLE T", "T -- x", "(SELECT 1)", "T WHERE 1=1"):
+        assert error(connection, "SELECT A FROM IDENTIFIER(?)", [hostile])[0] == 1003
+    assert execute(connection, "SELECT COUNT(*) FROM T WHERE 'x' = ?", ["' OR '1'='1"]) == [(0,)]
+
+
+def test_concurrent_writers_wait_for_each_other(connect: Any, schema: str) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    connections = [connect(schema=schema) for _ in range(6)]
+    execute(connections[0], "CREATE TABLE T (A INT)")
+    execute(connections[0], "INSERT INTO T VALUES (0)")
+
+    def work(connection: SnowflakeConnection) -> None:
+        for _ in range(15):
+            execute(connection, "UPDATE T SET A = A + 1")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, connections))
+    assert execute(connections[0], "SELECT A FROM T") == [(90,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM READ_CSV('/etc/passwd')",
+        "SELECT * FROM read_blob('/etc/*')",
+        "SELECT * FROM glob('/etc/*')",
+        "SELECT * FROM '/etc/passwd'",
+        'SELECT * FROM "/etc/hosts.csv"',
+        "SELECT * FROM TABLE(read_text('/etc/passwd'))",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM duckdb_settings()",
+        "SELECT * FROM query('SELECT 1')",
+        "COPY (SELECT 1) TO '/tmp/out.csv'",
+        "ATTACH '/tmp/x.db' AS X",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "PRAGMA database_list",
+        "SET GLOBAL enable_external_access = true",
+        "EXPORT DATABASE '/tmp/x'",
+        "CREATE MACRO M() AS 1",
+        "CREATE VIEW V AS SELECT * FROM read_text('/etc/passwd')",
+        "CREATE TABLE C AS SELECT * FROM read_text('/etc/passwd')",
+        "INSERT INTO T SELECT content FROM read_text('/etc/passwd')",
+        "CHECKPOINT",
+        "LIST @S/../../..",
+        "SELECT $1 FROM @S/../../secret",
+        "COPY INTO @S/../x FROM T FILE_FORMAT = (TYPE = CSV)",
+        "PUT file:///etc/passwd @S/../../x",
+        "GET @S/../.. file:///tmp",
+        "REMOVE @S/../..",
+    ],
+)
+def test_no_statement_reaches_files_outside_of_stages(connection: SnowflakeConnection, schema: str, sql: str) -> None:
+    execute(connection, "CREATE TABLE T (A STRING)")
+    execute(connection, "CREATE STAGE S")
+    error(connection, sql)
+    assert execute(connection, "SELECT COUNT(*) FROM T") == [(0,)]

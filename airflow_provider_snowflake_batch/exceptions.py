@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
 
 class SnowflakeBatchError(AirflowException):
@@ -31,3 +36,15 @@ class JobLostError(SnowflakeBatchError):
 
 class JobTimeoutError(SnowflakeBatchError):
     """The job did not end before its deadline; it was cancelled."""
+
+
+@contextmanager
+def failing_for_good() -> Iterator[None]:
+    """Turn what is wrong with a job's description into a failure that no retry can mend.
+
+    :raises JobInputError: instead of :class:`~airflow_provider_snowflake_batch.jobs.errors.InvalidJobError`.
+    """
+    try:
+        yield
+    except InvalidJobError as error:
+        raise JobInputError(str(error)) from error

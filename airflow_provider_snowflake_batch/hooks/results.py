@@ -102,20 +102,26 @@ def failure_of(info: JobInfo, containers: list[ContainerInfo], logs: dict[str, s
     if info.status is JobStatus.DELETED:
         return JobLostError(f"Job {info.name} was dropped while it ran.")
     parts = [f"Job {info.name} ended as {info.reported_status}."]
-    last = next((lines[-1].strip() for text in logs.values() if (lines := text.strip().splitlines())), None)
+    last = next((lines[-1].strip() for text in logs.values() if (lines := text.strip().splitlines())), "")
     if last:
-        parts.append(last if last.endswith(".") else f"{last}.")
-    reported = describe_containers(container for container in containers if container.status == "FAILED")
-    if reported:
-        parts.append(f"Containers: {reported}.")
+        parts.append(_sentence(last))
+    failed = [container for container in containers if container.status == "FAILED"]
+    if failed:
+        # A container's message may repeat the log's last line, which stands here already.
+        reported = describe_containers(failed)
+        parts.append(_sentence(f"Containers: {reported.replace(f': {last}', '') if last else reported}"))
     if logs:
         parts.append("The end of the container's log stands above in this task's log.")
     else:
         parts.append(
-            f"There is no log to show: it goes when the node goes. See the event table, or "
+            "There is no log to show: it goes when the node goes. See the event table, or "
             f"SHOW SERVICE CONTAINERS IN SERVICE {info.name}."
         )
     return JobFailedError(" ".join(parts))
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def tail(text: str, lines: int = _LAST_LINES) -> str:

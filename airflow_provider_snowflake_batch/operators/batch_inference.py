@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 
-from airflow_provider_snowflake_batch.exceptions import JobInputError, JobLostError, SnowflakeBatchError
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.exceptions import (
+    JobInputError,
+    JobLostError,
+    SnowflakeBatchError,
+    failing_for_good,
+)
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, InferenceJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.sources import parse_source, plain_source
@@ -154,7 +158,7 @@ class RunBatchOperator(BaseOperator):
         self.database = database
         self.schema = schema
         self.role = role
-        self._submitted: tuple[str, str] | None = None
+        self._submitted: tuple[str, str | None] | None = None
         self._check_untemplated()
 
     @cached_property
@@ -173,10 +177,15 @@ class RunBatchOperator(BaseOperator):
         from airflow_provider_snowflake_batch.hooks.preflight import check_inference_job
         from airflow_provider_snowflake_batch.hooks.results import JobResult
 
+        with failing_for_good():
+            job = self._parse_job(context)
         with self.hook as hook:
-            job = self.build_job(context)
+            with failing_for_good():
+                job = job.qualify(*hook.namespace)
             check_inference_job(hook, job)
             submitted_at = time.time()
+            # Known before it is sent: a kill that comes in between must find it.
+            self._submitted = (str(job.name), None)
             query_id = hook.submit(job)
             self._submitted = (str(job.name), query_id)
             result = JobResult(
@@ -202,9 +211,7 @@ class RunBatchOperator(BaseOperator):
                 )
             return self._finish(hook, info, result, submitted_at)
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any], *, result: dict[str, Any], submitted_at: float
-    ) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Continue after the trigger has seen the job end."""
         from airflow_provider_snowflake_batch.hooks.results import JobResult
 
@@ -219,7 +226,13 @@ class RunBatchOperator(BaseOperator):
                     "The job itself was left alone and may still run."
                 )
         with self.hook as hook:
-            return self._finish(hook, hook.status(event["job_name"]), JobResult(**result), submitted_at)
+            result = JobResult(
+                job_name=event["job_name"],
+                status=event["status"],
+                output_location=event["output_location"],
+                attempt=context["ti"].try_number,
+            )
+            return self._finish(hook, hook.status(result.job_name), result, event["submitted_at"])
 
     def on_kill(self) -> None:
         """Cancel the job, unless ``cancel_on_kill`` is off. Its logs and its history stay in Snowflake."""
@@ -230,22 +243,15 @@ class RunBatchOperator(BaseOperator):
         with self.hook.twin() as hook:
             hook.kill(job_name, query_id)
 
-    def build_job(self, context: Context) -> InferenceJob:
-        """The job that the rendered fields describe, under a name that is new for each try.
-
-        :raises JobInputError: on the first field that is wrong.
-        """
-        try:
-            settings = JobSpec.of(self.job_spec)
-            ti = context["ti"]
-            prefix = settings.job_name_prefix or JOB_NAME_PREFIX
-            job = InferenceJob.parse(
-                name=settings.job_name or generate_job_name(ti.dag_id, ti.task_id, prefix=prefix),
-                **{name: getattr(self, name) for name in _JOB_FIELDS},
-            )
-            return job.qualify(*self.hook.namespace)
-        except InvalidJobError as error:
-            raise JobInputError(str(error)) from error
+    def _parse_job(self, context: Context) -> InferenceJob:
+        """The job that the rendered fields describe, under a name that is new for each try."""
+        settings = JobSpec.of(self.job_spec)
+        ti = context["ti"]
+        prefix = settings.job_name_prefix or JOB_NAME_PREFIX
+        return InferenceJob.parse(
+            name=settings.job_name or generate_job_name(ti.dag_id, ti.task_id, prefix=prefix),
+            **{name: getattr(self, name) for name in _JOB_FIELDS},
+        )
 
     def _accepted(
         self, hook: SnowflakeBatchHook, job: InferenceJob, query_id: str, result: JobResult
@@ -266,6 +272,7 @@ class RunBatchOperator(BaseOperator):
             trigger=BatchJobTrigger(
                 job_name=result.job_name,
                 query_id=query_id,
+                output_location=result.output_location,
                 submitted_at=submitted_at,
                 cancel_on_kill=self.cancel_on_kill,
                 poll_interval=self.poll_interval,
@@ -276,7 +283,6 @@ class RunBatchOperator(BaseOperator):
                 role=self.role,
             ),
             method_name="execute_complete",
-            kwargs={"result": result.to_dict(), "submitted_at": submitted_at},
         )
 
     def _finish(

@@ -17,8 +17,7 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 
-from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.exceptions import SnowflakeBatchError, failing_for_good
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
 
@@ -107,10 +106,8 @@ class BatchSuccessSensor(BaseSensorOperator):
     @property
     def directory(self) -> StagePath:
         """The directory with database and schema, whichever way the user wrote it."""
-        try:
+        with failing_for_good():
             return self.hook.qualify_location(self.stage_location).directory()
-        except InvalidJobError as error:
-            raise JobInputError(str(error)) from error
 
     def poke(self, context: Context) -> PokeReturnValue:
         directory = self.directory

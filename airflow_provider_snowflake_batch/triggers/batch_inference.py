@@ -54,12 +54,14 @@ class _SnowflakeTrigger(BaseTrigger):
 class BatchJobTrigger(_SnowflakeTrigger):
     """Waits until a job has ended, then fires once.
 
-    The event's payload is ``{"status": …, "job_name": …}``, the status being Snowflake's; or ``status`` is ``refused``
-    (Snowflake refused the statement), ``lost`` (the job is gone) or ``error`` (Snowflake could not be asked), each
-    with a ``message``.
+    The event's payload has the trigger's ``job_name``, ``output_location`` and ``submitted_at``, and a ``status``:
+    Snowflake's, or ``refused`` (Snowflake refused the statement), ``lost`` (the job is gone) or ``error`` (Snowflake
+    could not be asked), each of these three with a ``message``. It holds all that the task needs to go on, because
+    ``dag.test()`` drops the keyword arguments of a deferral.
 
     :param job_name: ``database.schema.name``.
     :param query_id: of the statement that submits the job, as long as the job may not exist yet.
+    :param output_location: where the job writes; handed back in the event.
     :param submitted_at: seconds since the epoch; looks come more often soon after it.
     :param poll_interval: most seconds between two looks.
     :param cancel_on_kill: cancel the job when a user marks or clears the deferred task.
@@ -70,6 +72,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
         *,
         job_name: str,
         query_id: str | None,
+        output_location: str,
         submitted_at: float,
         cancel_on_kill: bool = True,
         **connection: Any,
@@ -77,6 +80,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
         super().__init__(**connection)
         self.job_name = job_name
         self.query_id = query_id
+        self.output_location = output_location
         self.submitted_at = submitted_at
         self.cancel_on_kill = cancel_on_kill
 
@@ -84,13 +88,22 @@ class BatchJobTrigger(_SnowflakeTrigger):
         return {
             "job_name": self.job_name,
             "query_id": self.query_id,
+            "output_location": self.output_location,
             "submitted_at": self.submitted_at,
             "cancel_on_kill": self.cancel_on_kill,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the job has ended."""
-        yield TriggerEvent({"job_name": self.job_name, **await self._outcome()})
+        outcome = await self._outcome()
+        yield TriggerEvent(
+            {
+                "job_name": self.job_name,
+                "output_location": self.output_location,
+                "submitted_at": self.submitted_at,
+                **outcome,
+            }
+        )
 
     async def _outcome(self) -> dict[str, Any]:
         name = QualifiedName.parse(self.job_name, field="job_name")

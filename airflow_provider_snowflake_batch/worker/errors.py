@@ -19,15 +19,15 @@ EXIT_TERMINATED = 143
 class WorkerError(Exception):
     """A cause that ends the batch with a known exit code.
 
-    :param message: what happened and where, in one line.
+    :param message: what happened and where; line breaks become spaces, since log readers look at the last line.
     :param details: text to show before the message, such as the model's own traceback.
     """
 
     exit_code = EXIT_FAILED
 
     def __init__(self, message: str, details: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = " ".join(message.split())
+        super().__init__(self.message)
         self.details = details
 
     def describe(self) -> str:

@@ -56,7 +56,8 @@ def trigger_for(job: tuple[str, str], **changes: Any) -> BatchJobTrigger:
     given = {
         "job_name": job[0],
         "query_id": job[1],
-        "submitted_at": time.time(),
+        "output_location": "@S/out/",
+        "submitted_at": 1.5,
         "poll_interval": 2,
         "snowflake_conn_id": "snowflake_default",
     }
@@ -75,9 +76,10 @@ def run(awaitable: Awaitable[Any]) -> Any:
 
 def test_it_fires_once_when_the_job_has_ended(hook: SnowflakeBatchHook) -> None:
     job = submit(hook, "import time; time.sleep(1)")
-    assert run(first_event(trigger_for(job))) == {"job_name": job[0], "status": "DONE"}
+    handed_back = {"output_location": "@S/out/", "submitted_at": 1.5}
+    assert run(first_event(trigger_for(job))) == {"job_name": job[0], "status": "DONE", **handed_back}
     job = submit(hook, "raise SystemExit(3)")
-    assert run(first_event(trigger_for(job))) == {"job_name": job[0], "status": "FAILED"}
+    assert run(first_event(trigger_for(job))) == {"job_name": job[0], "status": "FAILED", **handed_back}
 
 
 def test_a_refused_statement_is_an_event_of_its_own(hook: SnowflakeBatchHook) -> None:

@@ -1,0 +1,32 @@
+"""Models in the local Snowflake's registry, logged by the real ``snowflake-ml-python`` client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.local_server import LocalServer
+
+
+def log_linear_model(server: LocalServer, name: str = "LINEAR", version: str = "V1") -> None:
+    """A scikit-learn model with the inputs A and B and the output PREDICTION = 2 * A + 3 * B."""
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+
+    inputs = pd.DataFrame({"A": [0.0, 1.0, 0.0, 1.0], "B": [0.0, 0.0, 1.0, 1.0]})
+    outputs = 2 * inputs["A"] + 3 * inputs["B"]
+    log_model(server, LinearRegression().fit(inputs, outputs), name, version, inputs, outputs.to_frame("PREDICTION"))
+
+
+def log_model(server: LocalServer, model: Any, name: str, version: str, inputs: Any, outputs: Any) -> None:
+    from snowflake.ml.model.model_signature import infer_signature
+    from snowflake.ml.registry import Registry
+    from snowflake.snowpark import Session
+
+    with Session.builder.configs(server.connection_kwargs).create() as session:
+        Registry(session).log_model(
+            model,
+            model_name=name,
+            version_name=version,
+            signatures={"predict": infer_signature(inputs, outputs)},
+            target_platforms=["SNOWPARK_CONTAINER_SERVICES"],
+        )

@@ -1,0 +1,225 @@
+"""The operator against the local Snowflake: what it refuses before it submits, and what a job brings back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+
+from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OutputSpec
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.operators.batch_inference import JOB_CARD_KEY, RunBatchOperator
+from tests.local_server import LocalServer
+from tests.models import log_linear_model
+
+pytestmark = pytest.mark.slow
+
+POOL = "OPERATOR_TESTS"
+
+
+@dataclass
+class TaskInstance:
+    """What the operator uses of the task instance that Airflow hands it."""
+
+    dag_id: str = "dag"
+    task_id: str = "score"
+    try_number: int = 1
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = value
+
+
+@pytest.fixture(scope="module")
+def model(local_server: LocalServer) -> str:
+    log_linear_model(local_server, "LINEAR", "V1")
+    return "LINEAR"
+
+
+@pytest.fixture
+def hook(snowflake_connection: str, model: str) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(
+            [
+                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
+                "CREATE OR REPLACE STAGE OPERATOR_TESTS",
+                "CREATE OR REPLACE TABLE FEATURES (ID INT, A FLOAT, B FLOAT)",
+                "INSERT INTO FEATURES VALUES (1, 1, 1), (2, 2, 0), (3, 0, 2)",
+            ]
+        )
+        yield opened
+
+
+def operator(**changes: Any) -> RunBatchOperator:
+    given: dict[str, Any] = {
+        "task_id": "score",
+        "model_name": "LINEAR",
+        "version_name": "V1",
+        "X": "FEATURES",
+        "compute_pool": POOL,
+        "output_spec": OutputSpec("@OPERATOR_TESTS/out/"),
+    }
+    return RunBatchOperator(**(given | changes))
+
+
+def execute(task: RunBatchOperator) -> tuple[dict[str, Any], TaskInstance]:
+    instance = TaskInstance()
+    return task.execute({"ti": instance}), instance
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"compute_pool": "NO_SUCH_POOL"}, r"compute_pool: NO_SUCH_POOL does not exist, or this role has no USAGE"),
+        ({"X": "NO_SUCH_TABLE"}, r"X: Snowflake cannot read the input LOCAL.PUBLIC.NO_SUCH_TABLE: .*NO_SUCH_TABLE"),
+        ({"X": "SELECT NO_SUCH_COLUMN FROM FEATURES"}, r"X: Snowflake cannot read the input SELECT NO_SUCH_COLUMN"),
+        ({"X": "SELECT FROM WHERE"}, r"X: Snowflake cannot read the input SELECT FROM WHERE"),
+        ({"X": "@OPERATOR_TESTS/nothing/"}, r"X: there are no files under @LOCAL.PUBLIC.OPERATOR_TESTS/nothing/"),
+        ({"X": "@NO_SUCH_STAGE/in/"}, r"The stage of @LOCAL.PUBLIC.NO_SUCH_STAGE/in/ does not exist"),
+        ({"model_name": "NO_SUCH_MODEL"}, r"model_name: LOCAL.PUBLIC.NO_SUCH_MODEL does not exist"),
+        ({"version_name": "V9"}, r"version_name: model LOCAL.PUBLIC.LINEAR has no version or alias V9; it has .*V1"),
+        (
+            {"output_spec": OutputSpec("@NO_SUCH_STAGE/out/")},
+            r"output_spec.stage_location: The stage of @LOCAL.PUBLIC.NO_SUCH_STAGE/out/.* does not exist",
+        ),
+        (
+            {"X": "@OPERATOR_TESTS/out/in/"},
+            r"output_spec.stage_location: the input @OPERATOR_TESTS/out/in/ lies inside the output",
+        ),
+        (
+            {"input_spec": {"partition_column": "STORE"}},
+            r"input_spec.partition_column: the input has no column 'STORE'; it has A, B, ID",
+        ),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_submitted(
+    hook: SnowflakeBatchHook, changes: dict[str, Any], message: str
+) -> None:
+    jobs = hook.list_jobs()
+    with pytest.raises(JobInputError, match=f"(?s)^{message}") as raised:
+        execute(operator(**changes))
+    assert isinstance(raised.value, AirflowFailException)
+    assert hook.list_jobs() == jobs
+
+
+@pytest.mark.parametrize(
+    ("field_name", "value", "message"),
+    [
+        ("output_spec", {"stage_location": "OPERATOR_TESTS/out"}, "output_spec.stage_location: 'OPERATOR_TESTS/out'"),
+        ("output_spec", {"stage_location": "@OPERATOR_TESTS/../x"}, "output_spec.stage_location: "),
+        ("job_spec", {"replica": 2}, "job_spec: unknown field 'replica'"),
+        ("X", {"query": "SELECT 1", "table": "T"}, "X: give exactly one of query, table, stage_location"),
+        ("X", {}, "X: give exactly one of query, table, stage_location; got none of them"),
+        ("compute_pool", "P; DROP TABLE FEATURES", "compute_pool: "),
+        ("version_name", "V1' OR '1", "version_name: "),
+        ("model_name", "LINEAR VERSION = V1", "model_name: "),
+    ],
+)
+def test_what_a_template_brings_is_checked_like_the_rest(
+    hook: SnowflakeBatchHook, field_name: str, value: Any, message: str
+) -> None:
+    jobs = hook.list_jobs()
+    task = operator()
+    setattr(task, field_name, value)
+    with pytest.raises(JobInputError, match=f"^{message}"):
+        execute(task)
+    assert hook.list_jobs() == jobs
+
+
+def test_an_output_directory_that_holds_something(hook: SnowflakeBatchHook) -> None:
+    hook.write_file("@OPERATOR_TESTS/out/TAKEN/part-0.parquet", b"from somebody else")
+    with pytest.raises(
+        JobInputError,
+        match=r"output_spec.stage_location: @LOCAL.PUBLIC.OPERATOR_TESTS/out/TAKEN/ already holds 1 file\(s\)",
+    ):
+        execute(operator(job_spec=JobSpec(job_name="TAKEN")))
+
+
+def test_a_batch_from_table_to_result(hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture) -> None:
+    task = operator(job_spec={"job_name_prefix": "NIGHTLY", "max_batch_rows": 2}, poll_interval=1)
+    result, instance = execute(task)
+    name = result["job_name"]
+    assert name.startswith("LOCAL.PUBLIC.NIGHTLY_DAG_SCORE_")
+    assert result == {
+        "job_name": name,
+        "status": "DONE",
+        "output_location": f"@LOCAL.PUBLIC.OPERATOR_TESTS/out/{name.rpartition('.')[2]}/",
+        "rows": 3,
+        "files": result["files"],
+        "seconds": result["seconds"],
+        "attempt": 1,
+        "warnings": [],
+    }
+    assert result["files"] >= 1
+    assert 0 < result["seconds"] < 120
+    assert instance.xcoms[JOB_CARD_KEY]["job_name"] == name
+    rows = read_results(hook, result["output_location"])
+    assert rows["PREDICTION"].round(6).tolist() == [5, 4, 6]
+    assert rows["A"].tolist() == [1, 2, 0]
+
+
+def read_results(hook: SnowflakeBatchHook, location: str) -> Any:
+    with hook.get_snowpark_session() as session:
+        frame = session.read.option("pattern", r".*\.parquet").parquet(location).to_pandas()
+    frame.columns = [column.strip('"') for column in frame.columns]
+    return frame.sort_values("ID")
+
+
+def test_snowflakes_own_client_brings_the_same_predictions(hook: SnowflakeBatchHook) -> None:
+    from snowflake.ml.model.batch_inference import OutputSpec as ClientOutputSpec
+    from snowflake.ml.registry import Registry
+
+    result, _ = execute(operator())
+    with hook.get_snowpark_session() as session:
+        version = Registry(session).get_model("LINEAR").version("V1")
+        job = version.run_batch(
+            X=session.table("FEATURES"),
+            compute_pool=POOL,
+            output_spec=ClientOutputSpec(stage_location="@LOCAL.PUBLIC.OPERATOR_TESTS/client/"),
+        )
+        job.wait(timeout=120)
+    ours = read_results(hook, result["output_location"])
+    theirs = read_results(hook, f"@LOCAL.PUBLIC.OPERATOR_TESTS/client/{job.id.rpartition('.')[2]}/")
+    assert theirs["PREDICTION"].tolist() == ours["PREDICTION"].tolist()
+
+
+def test_deferring_hands_everything_to_the_trigger(hook: SnowflakeBatchHook) -> None:
+    task = operator(deferrable=True, poll_interval=3, role="SYSADMIN")
+    with pytest.raises(TaskDeferred) as deferred:
+        execute(task)
+    _, arguments = deferred.value.trigger.serialize()
+    assert (arguments["poll_interval"], arguments["role"]) == (3, "SYSADMIN")
+    job_name = arguments["job_name"]
+    assert hook.wait(job_name, query_id=arguments["query_id"], timeout=120).status is JobStatus.DONE
+    event = {name: arguments[name] for name in ("job_name", "output_location", "submitted_at")} | {"status": "DONE"}
+    result = operator().execute_complete({"ti": TaskInstance(try_number=2)}, event)
+    assert (result["job_name"], result["status"], result["rows"], result["attempt"]) == (job_name, "DONE", 3, 2)
+
+
+def test_not_waiting_ends_with_the_job_accepted(hook: SnowflakeBatchHook) -> None:
+    result, _ = execute(operator(wait_for_completion=False))
+    assert result["rows"] is None
+    assert hook.wait(result["job_name"], timeout=120).status is JobStatus.DONE
+
+
+def test_the_models_own_error_is_the_tasks_error(hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture) -> None:
+    hook.run("CREATE OR REPLACE TABLE BROKEN AS SELECT 1 AS ID, NULL::FLOAT AS A, 1::FLOAT AS B")
+    with pytest.raises(JobFailedError, match=r"ended as FAILED\. ModelError: ValueError: .*contains NaN") as raised:
+        execute(operator(X="BROKEN"))
+    job_name = str(raised.value).split()[1]
+    assert hook.status(job_name).status is JobStatus.FAILED
+    assert not hook.is_complete(f"@OPERATOR_TESTS/out/{job_name.rpartition('.')[2]}/")
+
+
+def test_a_killed_task_cancels_its_job(hook: SnowflakeBatchHook) -> None:
+    task = operator(deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        execute(task)
+    task.on_kill()
+    status = hook.wait(deferred.value.trigger.job_name, timeout=60).status
+    assert status is JobStatus.CANCELLED

@@ -33,10 +33,12 @@ class Arguments:
 ScalarFunction = Callable[["Statement", Arguments], Any]
 TableFunction = Callable[["Statement", Arguments], "Result"]
 Method = Callable[["Statement", tuple[str, ...], Arguments], "Result"]
+View = Callable[["Statement"], "Result"]
 
 SCALAR_FUNCTIONS: dict[str, ScalarFunction] = {}
 TABLE_FUNCTIONS: dict[str, TableFunction] = {}
 METHODS: dict[str, Method] = {}
+VIEWS: dict[str, View] = {}
 
 
 def scalar_function(name: str) -> Callable[[ScalarFunction], ScalarFunction]:
@@ -72,6 +74,16 @@ def method(name: str) -> Callable[[Method], Method]:
 
     def register(function: Method) -> Method:
         METHODS[name.upper()] = function
+        return function
+
+    return register
+
+
+def information_schema_view(name: str) -> Callable[[View], View]:
+    """Register the function for ``[<database>.]INFORMATION_SCHEMA.NAME`` in any FROM."""
+
+    def register(function: View) -> View:
+        VIEWS[name.upper()] = function
         return function
 
     return register

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from airflow_provider_snowflake_batch.local.registry import change_models, show_models  # noqa: F401
+from airflow_provider_snowflake_batch.local.registry import change_models, packages, show_models  # noqa: F401

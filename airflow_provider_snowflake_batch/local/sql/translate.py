@@ -17,7 +17,9 @@ from airflow_provider_snowflake_batch.local.functions import (
     METHODS,
     SCALAR_FUNCTIONS,
     TABLE_FUNCTIONS,
+    VIEWS,
     Arguments,
+    View,
     read_arguments,
     unknown_function,
     unknown_table_function,
@@ -61,7 +63,7 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
     """
     text = statement.text
     upper = text.upper()
-    if "$" not in text and "TABLE" not in upper and "SCOPED" not in upper:
+    if not any(word in upper for word in ("$", "TABLE", "SCOPED", "INFORMATION_SCHEMA")):
         return text
     tokens = tokenize(text)
     pieces: list[str] = []
@@ -82,11 +84,27 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
                 replacement = relation(result), end
                 while index + 1 < len(tokens) and tokens[index + 1].start < end:
                     index += 1
+        elif (view := _view(tokens, index)) is not None:
+            replacement = relation(view[0](statement)), tokens[view[1]].end
+            index = view[1]
         if replacement is not None:
             pieces += [text[copied : token.start], replacement[0]]
             copied = replacement[1]
         index += 1
     return "".join(pieces) + text[copied:]
+
+
+def _view(tokens: list[Token], index: int) -> tuple[View, int] | None:
+    """The server's own view that begins at this token, with its last token; a database before it says nothing."""
+    for start in (index, index + 2):
+        if _is_word(tokens, start, "INFORMATION_SCHEMA") and _is_symbol(tokens, start + 1, "."):
+            if (index > 0 and _is_symbol(tokens, index - 1, ".")) or start + 2 >= len(tokens):
+                return None
+            view = VIEWS.get(tokens[start + 2].value)
+            return None if view is None else (view, start + 2)
+        if not _is_symbol(tokens, index + 1, "."):
+            return None
+    return None
 
 
 def _follows_at_once(tokens: list[Token], index: int, kind: str) -> bool:

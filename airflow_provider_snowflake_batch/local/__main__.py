@@ -23,7 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         listening = socket.create_server((HOST, options.port))
     except OSError as error:
-        print(f"Port {options.port} on {HOST} cannot be used: {error.strerror}. Choose another with --port.", file=sys.stderr)
+        print(
+            f"Port {options.port} on {HOST} cannot be used: {error.strerror}. Choose another with --port.",
+            file=sys.stderr,
+        )
         return 2
 
     import uvicorn
@@ -71,7 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_snowflake_batch.local", description=__doc__)
-    parser.add_argument("--port", type=int, default=8085, help="port on 127.0.0.1; 0 takes a free one (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8085, help="port on 127.0.0.1; 0 takes a free one (default: %(default)s)"
+    )
     parser.add_argument(
         "--state-dir",
         type=Path,

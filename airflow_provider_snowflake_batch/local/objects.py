@@ -93,9 +93,7 @@ class AccountObjects:
         :raises SnowflakeError: 2003 if it is not and ``if_exists`` is not given.
         """
         with self._lock:
-            cursor = self._connection.execute(
-                "DELETE FROM account_objects WHERE kind = ? AND name = ?", (kind, name)
-            )
+            cursor = self._connection.execute("DELETE FROM account_objects WHERE kind = ? AND name = ?", (kind, name))
         if cursor.rowcount == 0 and not if_exists:
             raise SnowflakeError(
                 f"SQL compilation error:\n{kind.capitalize()} '{name}' does not exist or not authorized.",

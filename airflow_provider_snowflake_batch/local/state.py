@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import IO
@@ -25,6 +26,7 @@ class StateDirectory:
         self.path = path.expanduser().resolve()
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._acquire()
+        shutil.rmtree(self.scratch, ignore_errors=True)
         for folder in (self.databases, self.stage_files, self.scratch):
             folder.mkdir(exist_ok=True)
         self.secret = self._secret()

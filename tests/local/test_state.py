@@ -92,7 +92,15 @@ def test_state_survives_a_kill(server: LocalServer, tmp_path: Path) -> None:
 
 def test_a_second_server_on_the_same_directory_is_told_so(server: LocalServer) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "airflow_provider_snowflake_batch.local", "--port", "0", "--state-dir", server.state_dir],
+        [
+            sys.executable,
+            "-m",
+            "airflow_provider_snowflake_batch.local",
+            "--port",
+            "0",
+            "--state-dir",
+            server.state_dir,
+        ],
         capture_output=True,
         text=True,
         timeout=60,

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from airflow_provider_snowflake_batch.local.protocol import login
 from airflow_provider_snowflake_batch.local.protocol.queries import Query
 from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype
-from airflow_provider_snowflake_batch.local.sessions import SESSION_VALIDITY, MASTER_VALIDITY, Session
+from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -188,7 +188,9 @@ class Endpoints:
         if query.children:
             data |= {
                 "resultIds": ",".join(child.id for child in query.children),
-                "resultTypes": ",".join(str(child.result.statement_type if child.result else 0) for child in query.children),
+                "resultTypes": ",".join(
+                    str(child.result.statement_type if child.result else 0) for child in query.children
+                ),
             }
         if result.transfer is not None:
             return _success(data | result.transfer)

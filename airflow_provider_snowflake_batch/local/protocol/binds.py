@@ -71,9 +71,7 @@ def _calls_with_one(tokens: list[Token], index: int) -> bool:
 def _binding(bindings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     binding = bindings.get(key)
     if binding is None:
-        raise SnowflakeError(
-            f"SQL compilation error:\nBind variable :{key} not set.", errno=2049, sqlstate="42601"
-        )
+        raise SnowflakeError(f"SQL compilation error:\nBind variable :{key} not set.", errno=2049, sqlstate="42601")
     return binding  # type: ignore[no-any-return]
 
 
@@ -131,13 +129,18 @@ def python_value(binding: Mapping[str, Any]) -> Any:
     if kind in ("TIMESTAMP_LTZ", "TIMESTAMP_TZ"):
         nanoseconds, _, offset = str(value).partition(" ")
         moment = (_EPOCH + datetime.timedelta(microseconds=int(nanoseconds) // 1000)).replace(tzinfo=datetime.UTC)
-        return moment.astimezone(datetime.timezone(datetime.timedelta(minutes=int(offset) - 1440))) if offset else moment
+        return (
+            moment.astimezone(datetime.timezone(datetime.timedelta(minutes=int(offset) - 1440))) if offset else moment
+        )
     raise not_supported(f"A bind variable of type {kind}")
 
 
 def batch_columns(bindings: Mapping[str, Any]) -> list[list[Any]]:
     """The columns of a batch, in the order of the variables."""
     return [
-        [python_value({"type": bindings[str(number)].get("type"), "value": value}) for value in bindings[str(number)]["value"]]
+        [
+            python_value({"type": bindings[str(number)].get("type"), "value": value})
+            for value in bindings[str(number)]["value"]
+        ]
         for number in range(1, len(bindings) + 1)
     ]

@@ -109,4 +109,10 @@ def result_parameters(session: Session) -> list[dict[str, Any]]:
 
 
 def refusal(code: str, message: str) -> dict[str, Any]:
-    return {"data": {"loginName": None, "authnMethod": "USERNAME_PASSWORD"}, "code": code, "message": message, "success": False, "headers": None}
+    return {
+        "data": {"loginName": None, "authnMethod": "USERNAME_PASSWORD"},
+        "code": code,
+        "message": message,
+        "success": False,
+        "headers": None,
+    }

@@ -21,8 +21,8 @@ from airflow_provider_snowflake_batch.local.errors import (
 )
 from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
 from airflow_provider_snowflake_batch.local.protocol import binds
-from airflow_provider_snowflake_batch.local.statements import Result, Statement, find_handler
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, find_handler
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -157,8 +157,10 @@ class Queries:
         timer = self._timeout(query, parameters)
         try:
             statements = split(query.text)
-            desired = int(parameters.get("MULTI_STATEMENT_COUNT", query.session.parameters.get("MULTI_STATEMENT_COUNT", 1)))
-            if len(statements) > 1 and desired == 1 or desired > 1 and desired != len(statements):
+            desired = int(
+                parameters.get("MULTI_STATEMENT_COUNT", query.session.parameters.get("MULTI_STATEMENT_COUNT", 1))
+            )
+            if (len(statements) > 1 and desired == 1) or (desired > 1 and desired != len(statements)):
                 raise SnowflakeError(
                     f"Actual statement count {len(statements)} did not match the desired statement count {desired}.",
                     errno=8,
@@ -185,7 +187,9 @@ class Queries:
     def _run_each(self, query: Query, statements: list[str], bindings: Mapping[str, Any]) -> None:
         """Run the statements of one request; each has its own id and result."""
         if bindings:
-            raise SnowflakeError("Bind variables are not supported for multi-statement queries.", errno=9, sqlstate="0A000")
+            raise SnowflakeError(
+                "Bind variables are not supported for multi-statement queries.", errno=9, sqlstate="0A000"
+            )
         for text in statements:
             child = Query(query.session, text, None, cancelled=query.cancelled)
             query.children.append(child)

@@ -111,9 +111,7 @@ class Catalog:
     def forget(self, relation: Name) -> None:
         with self._lock:
             self._forget(relation)
-            self._connection.execute(
-                "DELETE FROM created_objects WHERE (database, schema, name) = (?, ?, ?)", relation
-            )
+            self._connection.execute("DELETE FROM created_objects WHERE (database, schema, name) = (?, ?, ?)", relation)
 
     def forget_all(self, database: str, schema: str | None = None) -> None:
         """Forget a database or schema with everything in it."""

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 from fakesnow.conn import FakeSnowflakeConnection
-from sqlglot import exp
+from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.arrow import table_of
+from airflow_provider_snowflake_batch.local.sql.batches import read_from
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import declarations
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
+from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
 from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, rewrite_stage_reads
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
@@ -47,19 +49,17 @@ class EngineConnection:
         self._duck: duckdb.DuckDBPyConnection = fake._duck_conn
         self._namespace: tuple[str | None, str | None] = (None, None)
         self._in_transaction = False
-        self.temporary: dict[tuple[str, str, str], str] = {}
-        """The session's temporary tables: name in DuckDB's ``temp`` schema by qualified Snowflake name."""
-        self._temporary_declared: dict[Name, dict[str, str]] = {}
+        self.temporary = TemporaryTables(session)
         self._registered = itertools.count()
 
     def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Rows of a query in DuckDB's own SQL."""
-        return self._duck.execute(sql, parameters).fetchall()  # type: ignore[no-any-return]
+        return self._duck.execute(sql, parameters).fetchall()
 
     def declared(self, name: Name) -> dict[str, str]:
         """The declared column types of a table that this session sees."""
         if name in self.temporary:
-            return self._temporary_declared.get(name, {})
+            return self.temporary.declared[name]
         return self._engine.catalog.declared(name)
 
     # Running
@@ -92,7 +92,7 @@ class EngineConnection:
             source = f"_batch_{next(self._registered)}"
             self._duck.register(source, rows)
             try:
-                _read_from(tree, source, names)
+                read_from(tree, source, names)
                 return self._write(translate.fill_in(statement, tree))
             finally:
                 self._duck.unregister(source)
@@ -153,9 +153,9 @@ class EngineConnection:
         except SnowflakeError:
             return {}
 
-    def _bind(self, tree: exp.Expression) -> tuple[duckdb.DuckDBPyRelation, list[Column]]:
+    def _bind(self, tree: Expr) -> tuple[duckdb.DuckDBPyRelation, list[Column]]:
         declared = declared_outputs(tree, self._lookup)
-        self._redirect(tree)
+        self.temporary.redirect(tree)
         sql = self._translated(tree)[-1].sql(dialect="duckdb")
         rows = self._duck.sql(sql)
         types = [str(kind) for kind in rows.types]
@@ -171,10 +171,8 @@ class EngineConnection:
             rows = rows.select(listed) if len(set(rows.columns)) == len(rows.columns) else rows
         return rows, columns
 
-    def _write(self, tree: exp.Expression) -> Result:
-        statement_type, counts = next(
-            (entry for kind, entry in _COUNTS.items() if isinstance(tree, kind)), (DDL, ())
-        )
+    def _write(self, tree: Expr) -> Result:
+        statement_type, counts = next((entry for kind, entry in _COUNTS.items() if isinstance(tree, kind)), (DDL, ()))
         is_ddl = not isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge))
         if is_ddl:
             # Snowflake commits before and after each DDL statement.
@@ -184,9 +182,8 @@ class EngineConnection:
         columns = declarations(tree)
         if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
             columns = list(declared_outputs(tree.expression, self._lookup).items())
-        created = self._created_temporary(tree)
-        self._redirect(tree)
-        dropped = self._dropped_temporary(tree)
+        change = self.temporary.change(tree)
+        self.temporary.redirect(tree)
         if isinstance(tree, exp.Merge):
             return self._merge(tree)
         if counts:
@@ -197,21 +194,13 @@ class EngineConnection:
                 [values],
                 statement_type=statement_type,
             )
-        if created is not None or dropped is not None:
+        if change is not None:
             self._run(tree)
-            if created is not None:
-                self.temporary[created] = ".".join(created)
-                self._temporary_declared[created] = dict(columns)
-                kind = str(tree.args["kind"]).capitalize()
-                return Result.message(f"{kind} {created[2]} successfully created.")
-            assert dropped is not None
-            del self.temporary[dropped]
-            self._temporary_declared.pop(dropped, None)
-            return Result.message(f"{dropped[2]} successfully dropped.")
+            return Result.message(self.temporary.changed(tree, change, dict(columns)))
         target = self._target(tree)
-        if isinstance(tree, exp.Drop) and tree.args.get("exists") and target is not None:
-            if not self._engine.has_table(self._session, target):
-                return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+        is_drop_if_exists = isinstance(tree, exp.Drop) and tree.args.get("exists")
+        if is_drop_if_exists and target is not None and not self._engine.has_table(self._session, target):
+            return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
         message = self._define(tree)
         if isinstance(tree, exp.TruncateTable):
             for table in tree.expressions:
@@ -222,11 +211,11 @@ class EngineConnection:
                 message = f"{target[2]} successfully dropped."
         return Result.message(message)
 
-    def _target(self, tree: exp.Expression) -> Name | None:
-        table = _table_of(tree)
+    def _target(self, tree: Expr) -> Name | None:
+        table = table_of_statement(tree)
         return None if table is None else self._session.qualify(translate.table_parts(table))
 
-    def _note(self, tree: exp.Expression, name: Name, columns: Sequence[tuple[str, str]]) -> None:
+    def _note(self, tree: Expr, name: Name, columns: Sequence[tuple[str, str]]) -> None:
         """Keep the catalog up with DDL that has succeeded."""
         catalog, kind = self._engine.catalog, str(tree.args.get("kind")).upper()
         if isinstance(tree, exp.Create):
@@ -243,7 +232,7 @@ class EngineConnection:
                     catalog.rename(name, self._session.qualify(translate.table_parts(action.this)))
             catalog.declare(name, columns, replace=False)
 
-    def _retried(self, tree: exp.Expression) -> int:
+    def _retried(self, tree: Expr) -> int:
         """Run DML; outside a transaction, wait for a concurrent writer instead of failing as DuckDB does."""
         statements = [part.sql(dialect="duckdb") for part in self._translated(tree)]
         for attempt in range(_CONFLICT_RETRIES):
@@ -257,7 +246,7 @@ class EngineConnection:
                 time.sleep(0.02 * (attempt + 1))
         raise AssertionError("unreachable")
 
-    def _merge(self, tree: exp.Expression) -> Result:
+    def _merge(self, tree: Expr) -> Result:
         with self._engine.write_lock:
             table = self._fakesnow(tree)
         return Result(
@@ -266,7 +255,7 @@ class EngineConnection:
             statement_type=MERGE,
         )
 
-    def _define(self, tree: exp.Expression) -> str:
+    def _define(self, tree: Expr) -> str:
         """Run DDL through fakesnow's own bookkeeping (comments, lengths of text); the answer's text."""
         self._fake.cursor().check_db_and_schema(tree)
         with self._engine.write_lock:
@@ -275,58 +264,33 @@ class EngineConnection:
             return str(table.column(0)[0].as_py())
         return "Statement executed successfully."
 
-    def _fakesnow(self, tree: exp.Expression) -> pa.Table:
+    def _fakesnow(self, tree: Expr) -> pa.Table:
         cursor = self._fake.cursor()
         for part in cursor._transform_explode(tree):
             cursor._execute(_with_quoted_names(cursor._transform(part, None)))
         assert cursor._arrow_table is not None
         return cursor._arrow_table
 
-    def _run(self, tree: exp.Expression) -> None:
+    def _run(self, tree: Expr) -> None:
         with self._engine.write_lock:
             for part in self._translated(tree):
                 self._duck.execute(part.sql(dialect="duckdb"))
 
-    def _translated(self, tree: exp.Expression) -> list[exp.Expression]:
+    def _translated(self, tree: Expr) -> list[Expr]:
         cursor = self._fake.cursor()
         cursor.check_db_and_schema(tree)
         return [_with_quoted_names(cursor._transform(part, None)) for part in cursor._transform_explode(tree)]
 
-    def _described(self, tree: exp.Expression) -> Result:
+    def _described(self, tree: Expr) -> Result:
         for kind, (statement_type, counts) in _COUNTS.items():
             if isinstance(tree, kind):
                 columns = [Column(name, "FIXED", precision=19, scale=0) for name in counts]
                 return Result(columns, statement_type=statement_type)
         return Result([Column("status")], statement_type=DDL)
 
-    # Temporary tables
-
-    def _redirect(self, tree: exp.Expression) -> None:
-        if self.temporary:
-            translate.redirect_tables(tree, self._session.qualify, self.temporary)
-
-    def _created_temporary(self, tree: exp.Expression) -> tuple[str, str, str] | None:
-        """Point CREATE TEMPORARY TABLE or VIEW at DuckDB's session-private schema; its Snowflake name."""
-        if not isinstance(tree, exp.Create) or str(tree.args.get("kind")).upper() not in ("TABLE", "VIEW"):
-            return None
-        target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-        if tree.find(exp.TemporaryProperty) is None:
-            return None
-        name = self._session.qualify(translate.table_parts(target))
-        target.set("this", exp.to_identifier(".".join(name), quoted=True))
-        target.set("db", exp.to_identifier("main", quoted=True))
-        target.set("catalog", exp.to_identifier("temp", quoted=True))
-        return name
-
-    def _dropped_temporary(self, tree: exp.Expression) -> tuple[str, str, str] | None:
-        table = _table_of(tree)
-        if not isinstance(tree, exp.Drop) or table is None or table.catalog != "temp":
-            return None
-        return next(name for name, physical in self.temporary.items() if physical == table.name)
-
     # Transactions
 
-    def _transaction(self, tree: exp.Expression) -> Result:
+    def _transaction(self, tree: Expr) -> Result:
         if isinstance(tree, exp.Transaction):
             if not self._in_transaction:
                 self._begin()
@@ -395,46 +359,7 @@ class EngineConnection:
         self._duck.close()
 
 
-def _read_from(tree: exp.Insert, source: str, names: Sequence[str]) -> None:
-    """Make an INSERT of one row of placeholders one of all rows of a relation."""
-    body = tree.expression
-    if isinstance(body, exp.Values):
-        if len(body.expressions) != 1:
-            raise not_supported("A batch of bind variables for more than one row of VALUES")
-        row = body.expressions[0]
-        body = exp.Select(expressions=list(row.expressions) if isinstance(row, exp.Tuple) else [row])
-    if not isinstance(body, exp.Select) or body.args.get("from_") is not None:
-        raise not_supported("A batch of bind variables for this INSERT")
-    placeholders = list(body.find_all(exp.Placeholder, bfs=False))
-    if len(placeholders) != len(names):
-        raise SnowflakeError(
-            f"SQL compilation error:\n{len(placeholders)} bind variables are used, {len(names)} are set.",
-            errno=2049,
-            sqlstate="42601",
-        )
-    for placeholder, name in zip(placeholders, names, strict=True):
-        placeholder.replace(exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier("_b", quoted=True)))
-    body.set(
-        "from_",
-        exp.From(
-            this=exp.Table(
-                this=exp.to_identifier(source, quoted=True),
-                alias=exp.TableAlias(this=exp.to_identifier("_b", quoted=True)),
-            )
-        ),
-    )
-    tree.set("expression", body)
-
-
-def _table_of(tree: exp.Expression) -> exp.Table | None:
-    """The table that a DDL statement is about."""
-    target = (tree.args.get("tables") or [None])[0] or tree.this
-    if isinstance(target, exp.Schema):
-        target = target.this
-    return target if isinstance(target, exp.Table) else None
-
-
-def _with_quoted_names(tree: exp.Expression) -> exp.Expression:
+def _with_quoted_names(tree: Expr) -> Expr:
     """Quote every name, since some that Snowflake allows, such as AT, are DuckDB's keywords."""
     for identifier in tree.find_all(exp.Identifier):
         identifier.set("quoted", True)

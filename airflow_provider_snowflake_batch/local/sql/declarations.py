@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlglot import exp
+from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH
 
@@ -31,7 +31,7 @@ _TIMES = {
 }
 
 
-def declarations(tree: exp.Expression) -> list[tuple[str, str]]:
+def declarations(tree: Expr) -> list[tuple[str, str]]:
     """Names and Snowflake types of the columns that CREATE TABLE or ALTER TABLE ADD COLUMN declares."""
     if isinstance(tree, exp.Create) and isinstance(tree.this, exp.Schema):
         definitions = tree.this.expressions

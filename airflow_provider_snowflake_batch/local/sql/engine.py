@@ -128,9 +128,7 @@ class Engine:
         """The columns that a query would have, without running it."""
         return self.execute(Statement(sql, session, self._server, query_id=""), describe_only=True).columns
 
-    def copy_to_parquet(
-        self, session: Session, query: str, folder: Path, max_rows_per_file: int = 1_000_000
-    ) -> int:
+    def copy_to_parquet(self, session: Session, query: str, folder: Path, max_rows_per_file: int = 1_000_000) -> int:
         """Write a query's rows as Parquet files ``part-00000.parquet`` … into a folder.
 
         Column names are Snowflake's, whole numbers are int64, semi-structured values JSON text; a query without rows
@@ -219,13 +217,11 @@ class Engine:
         return [name for (name,) in rows if name not in ("memory", GLOBAL_DATABASE_NAME)]
 
     def schemas(self, database: str) -> list[str]:
-        rows = self._query(
-            "SELECT schema_name FROM duckdb_schemas() WHERE database_name = ? ORDER BY 1", [database]
-        )
+        rows = self._query("SELECT schema_name FROM duckdb_schemas() WHERE database_name = ? ORDER BY 1", [database])
         return [name for (name,) in rows if name not in _HIDDEN_SCHEMAS]
 
     def has_schema(self, database: str, schema: str) -> bool:
-        return schema in self.schemas(database) or schema == "INFORMATION_SCHEMA" and database in self.databases()
+        return schema in self.schemas(database) or (schema == "INFORMATION_SCHEMA" and database in self.databases())
 
     def create_database(self, name: str) -> None:
         """:raises SnowflakeError: 2002 if it is there."""
@@ -274,7 +270,15 @@ class Engine:
     def relations(self, session: Session) -> list[Relation]:
         """All tables and views that a session sees."""
         found = [
-            Relation(database, schema, name, "TABLE", self.catalog.created("TABLE", database, schema, name), rows, comment or "")
+            Relation(
+                database,
+                schema,
+                name,
+                "TABLE",
+                self.catalog.created("TABLE", database, schema, name),
+                rows,
+                comment or "",
+            )
             for database, schema, name, rows, comment in self._query(
                 "SELECT database_name, schema_name, table_name, estimated_size, comment FROM duckdb_tables() "
                 "WHERE NOT temporary AND NOT internal"
@@ -283,7 +287,14 @@ class Engine:
         ]
         found += [
             Relation(
-                database, schema, name, "VIEW", self.catalog.created("VIEW", database, schema, name), None, comment or "", text
+                database,
+                schema,
+                name,
+                "VIEW",
+                self.catalog.created("VIEW", database, schema, name),
+                None,
+                comment or "",
+                text,
             )
             for database, schema, name, comment, text in self._query(
                 "SELECT database_name, schema_name, view_name, comment, sql FROM duckdb_views() WHERE NOT internal"
@@ -333,10 +344,8 @@ class Engine:
 
     def _query(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         with self._root.cursor() as cursor:
-            return cursor.execute(sql, parameters or []).fetchall()  # type: ignore[no-any-return]
+            return cursor.execute(sql, parameters or []).fetchall()
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from sqlglot import exp
+from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 from airflow_provider_snowflake_batch.local.statements import Column
 
 Lookup = Callable[[exp.Table], Mapping[str, str]]
 _DECLARED = re.compile(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?")
-_BUILDERS: list[tuple[type[exp.Expression], str]] = [
+_BUILDERS: list[tuple[type[Expr], str]] = [
     (exp.Array, "ARRAY"),
     (exp.ArrayAgg, "ARRAY"),
     (exp.Struct, "OBJECT"),
@@ -26,7 +26,7 @@ _BUILDERS: list[tuple[type[exp.Expression], str]] = [
 ]
 
 
-def declared_outputs(query: exp.Expression, lookup: Lookup) -> dict[str, str]:
+def declared_outputs(query: Expr, lookup: Lookup) -> dict[str, str]:
     """Declared types by output column name; columns of unknown origin are not among them.
 
     :param lookup: the declared types of a table's columns.
@@ -34,7 +34,7 @@ def declared_outputs(query: exp.Expression, lookup: Lookup) -> dict[str, str]:
     return _outputs(query, lookup, {})
 
 
-def _outputs(query: exp.Expression, lookup: Lookup, ctes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def _outputs(query: Expr, lookup: Lookup, ctes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     with_ = query.args.get("with_")
     if isinstance(with_, exp.With):
         known = dict(ctes)
@@ -63,9 +63,7 @@ def _outputs(query: exp.Expression, lookup: Lookup, ctes: Mapping[str, Mapping[s
     return found
 
 
-def _sources(
-    select: exp.Select, lookup: Lookup, ctes: Mapping[str, Mapping[str, str]]
-) -> dict[str, Mapping[str, str]]:
+def _sources(select: exp.Select, lookup: Lookup, ctes: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
     from_ = select.args.get("from_")
     relations = [from_.this] if isinstance(from_, exp.From) else []
     relations += [join.this for join in select.args.get("joins") or []]
@@ -83,7 +81,7 @@ def _sources(
     return sources
 
 
-def _kind(node: exp.Expression, sources: Mapping[str, Mapping[str, str]]) -> str | None:
+def _kind(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
     if isinstance(node, (exp.Cast, exp.TryCast)):
         return declared_type(node.args["to"])
     if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
@@ -94,7 +92,7 @@ def _kind(node: exp.Expression, sources: Mapping[str, Mapping[str, str]]) -> str
     return next((kind for builder, kind in _BUILDERS if isinstance(node, builder)), None)
 
 
-def _name(identifier: exp.Expression) -> str:
+def _name(identifier: Expr) -> str:
     name: str = identifier.name
     return name if identifier.args.get("quoted") else name.upper()
 

@@ -189,7 +189,11 @@ def grant(statement: Statement, cursor: Cursor) -> Result:
     cursor.accept("DATABASE")
     if cursor.accept("ROLE"):
         name = cursor.name()[-1]
-        if len(cursor.tokens) and name not in statement.server.objects.roles() and "DATABASE ROLE" not in cursor.sql.upper():
+        if (
+            len(cursor.tokens)
+            and name not in statement.server.objects.roles()
+            and "DATABASE ROLE" not in cursor.sql.upper()
+        ):
             raise SnowflakeError(
                 f"SQL compilation error:\nRole '{name}' does not exist or not authorized.", errno=2003, sqlstate="02000"
             )

@@ -208,7 +208,8 @@ def show_roles(statement: Statement, cursor: Cursor) -> Result:
     rows = [
         (
             role.created, role.name, _flag(role.name == statement.server.defaults.role),
-            _flag(role.name == statement.session.role), "Y", 1, 0, 0, role.owner, str(role.properties.get("COMMENT", "")),
+            _flag(role.name == statement.session.role), "Y", 1, 0, 0, role.owner,
+            str(role.properties.get("COMMENT", "")),
         )
         for role in clauses.select(statement.server.objects.all("ROLE"), lambda one: (one.name,))
     ]  # fmt: skip

@@ -6,11 +6,11 @@ tables, ``VALUES`` columns by number. What must not reach the engine is refused 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.functions import (
@@ -148,7 +148,8 @@ def _table_function(statement: Statement, text: str, start: int) -> tuple[Result
             raise unknown_table_function(called)
         result = function(statement, name, _call_arguments(statement, cursor))
     else:
-        dotted = ".".join(name)
+        # A database before INFORMATION_SCHEMA says nothing that the function would not know.
+        dotted = ".".join(name[-2:] if name[-2:-1] == ("INFORMATION_SCHEMA",) else name)
         table_function = TABLE_FUNCTIONS.get(dotted)
         if table_function is None:
             if not cursor.looking_at("(") or dotted in _ENGINE_TABLE_FUNCTIONS:
@@ -169,7 +170,7 @@ def _call_arguments(statement: Statement, cursor: Cursor) -> Arguments:
     return read_arguments(cursor)
 
 
-def parse(text: str) -> exp.Expression:
+def parse(text: str) -> Expr:
     """The tree of one statement.
 
     :raises sqlglot.errors.ParseError: when it is not Snowflake's SQL.
@@ -177,10 +178,10 @@ def parse(text: str) -> exp.Expression:
     trees = [tree for tree in sqlglot.parse(text, read="snowflake") if tree is not None]
     if len(trees) != 1:
         raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", errno=900, sqlstate="42601")
-    return trees[0]  # type: ignore[return-value]
+    return trees[0]
 
 
-def guard(tree: exp.Expression) -> None:
+def guard(tree: Expr) -> None:
     """:raises SnowflakeError: for statements and functions that Snowflake lacks or this server does."""
     if isinstance(tree, exp.Command):
         words = f"{tree.this} {getattr(tree.expression, 'name', tree.expression) or ''}".split()
@@ -196,17 +197,19 @@ def guard(tree: exp.Expression) -> None:
                     f"SQL compilation error:\nsyntax error unexpected '{node.this}'.", errno=1003, sqlstate="42000"
                 )
             continue
-        name = (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).upper()
+        if not isinstance(node, exp.Func):
+            continue
+        name = _function_name(node)
         if name.startswith(_FILE_FUNCTIONS) or name in _FILE_FUNCTION_NAMES:
             raise unknown_function(name)
 
 
-def fill_in(statement: Statement, tree: exp.Expression) -> exp.Expression:
+def fill_in(statement: Statement, tree: Expr) -> Expr:
     """Scalar functions of the server by their values, and ``$1`` of a VALUES by its column."""
 
-    def one(node: exp.Expression) -> exp.Expression:
+    def one(node: Expr) -> Expr:
         if isinstance(node, exp.Func):
-            name = (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).upper()
+            name = _function_name(node)
             function = SCALAR_FUNCTIONS.get(name)
             if function is not None:
                 return _value(function(statement, Arguments([_constant(argument) for argument in _arguments(node)])))
@@ -222,24 +225,28 @@ def fill_in(statement: Statement, tree: exp.Expression) -> exp.Expression:
     return tree.transform(one, copy=False)
 
 
+def _function_name(node: exp.Func) -> str:
+    name: str = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
+    return name.upper()
+
+
 def _orders_by_sequence(window: exp.Window) -> bool:
-    return any(
-        (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).upper() in _SEQUENCES
-        for node in window.args["order"].find_all(exp.Func)
-    )
+    return any(_function_name(node) in _SEQUENCES for node in window.args["order"].find_all(exp.Func))
 
 
-def _arguments(node: exp.Func) -> list[exp.Expression]:
+def _arguments(node: exp.Func) -> list[Expr]:
     if isinstance(node, exp.Anonymous):
         return list(node.expressions)
-    return [value for value in node.args.values() if isinstance(value, exp.Expression)]
+    return [value for value in node.args.values() if isinstance(value, Expr)]
 
 
-def _constant(node: exp.Expression) -> Any:
+def _constant(node: Expr) -> Any:
     if isinstance(node, exp.Literal):
         if node.is_string:
             return node.this
         return float(node.this) if any(sign in node.this for sign in ".eE") else int(node.this)
+    if isinstance(node, exp.RawString):
+        return node.this
     if isinstance(node, exp.Boolean):
         return bool(node.this)
     if isinstance(node, exp.Null):
@@ -251,7 +258,7 @@ def _constant(node: exp.Expression) -> Any:
     raise not_supported(f"The argument {node.sql(dialect='snowflake')} of a system function, not a constant,")
 
 
-def _value(value: Any) -> exp.Expression:
+def _value(value: Any) -> Expr:
     if value is None:
         return exp.Null()
     if isinstance(value, bool):
@@ -261,14 +268,14 @@ def _value(value: Any) -> exp.Expression:
     return exp.Literal.string(str(value))
 
 
-def name_projections(tree: exp.Expression) -> None:
+def name_projections(tree: Expr) -> None:
     """Give each unnamed column of the outermost SELECT the name Snowflake gives it: its text in upper case."""
     select = tree
     while isinstance(select, (exp.SetOperation, exp.Subquery)):
         select = select.this
     if not isinstance(select, exp.Select):
         return
-    named = []
+    named: list[Expr] = []
     for projection in select.expressions:
         if isinstance(projection, (exp.Alias, exp.Star, exp.Aliases)) or (
             isinstance(projection, (exp.Column, exp.Dot)) and not isinstance(projection.this, exp.Parameter)
@@ -279,7 +286,7 @@ def name_projections(tree: exp.Expression) -> None:
     select.set("expressions", named)
 
 
-def projection_name(node: exp.Expression) -> str:
+def projection_name(node: Expr) -> str:
     if isinstance(node, exp.Parameter):
         return f"${node.this.name}"
     name: str = node.sql(dialect="snowflake")
@@ -287,35 +294,8 @@ def projection_name(node: exp.Expression) -> str:
     return "'".join(piece if index % 2 else piece.upper() for index, piece in enumerate(pieces))
 
 
-def redirect_tables(
-    tree: exp.Expression,
-    qualify: Callable[[tuple[str, ...]], tuple[str, str, str]],
-    redirected: Mapping[tuple[str, str, str], str],
-) -> None:
-    """Point every reference to a temporary table at the session's own relation.
-
-    :param redirected: physical name, in DuckDB's ``temp`` schema, by the table's qualified Snowflake name.
-    """
-    ctes = {cte.alias_or_name.upper() for cte in tree.find_all(exp.CTE)}
-    for table in list(tree.find_all(exp.Table)):
-        if not isinstance(table.this, exp.Identifier):
-            continue
-        parts = table_parts(table)
-        if len(parts) == 1 and parts[0] in ctes:
-            continue
-        try:
-            physical = redirected.get(qualify(parts))
-        except SnowflakeError:
-            continue
-        if physical is None:
-            continue
-        if not table.alias and isinstance(table.parent, (exp.From, exp.Join, exp.Update, exp.Delete, exp.Merge)):
-            table.set("alias", exp.TableAlias(this=exp.to_identifier(parts[-1], quoted=True)))
-        table.set("this", exp.to_identifier(physical, quoted=True))
-        table.set("db", exp.to_identifier("main", quoted=True))
-        table.set("catalog", exp.to_identifier("temp", quoted=True))
-
-
 def table_parts(table: exp.Table) -> tuple[str, ...]:
     """The name as Snowflake stores it: unquoted parts in upper case."""
-    return tuple(part.name if part.quoted else part.name.upper() for part in table.parts if isinstance(part, exp.Identifier))
+    return tuple(
+        part.name if part.quoted else part.name.upper() for part in table.parts if isinstance(part, exp.Identifier)
+    )

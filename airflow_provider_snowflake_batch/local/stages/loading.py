@@ -74,6 +74,9 @@ def load(statement: Statement, cursor: Cursor) -> Result:
     engine, session = statement.server.engine, statement.session
     columns = engine.columns(session, command.table)
     files = _files(statement, command)
+    if files:
+        # A statement that cannot fit its table fails even if there is nothing new to load.
+        _insert(command, columns, files[0])
     history = statement.server.stages.loads
     known = set() if command.says("FORCE") == "TRUE" else history.loaded(session, command.table)
     rows: list[tuple[Any, ...]] = []
@@ -83,11 +86,13 @@ def load(statement: Statement, cursor: Cursor) -> Result:
             rows.append((file.name, "LOAD_SKIPPED", 0, 0, None, 1, "File was loaded before.", None, None, None))
         else:
             fresh.append(file)
-    groups = [[file] for file in fresh]
+    loaded = []
     with engine.atomic(session):
-        for group in groups:
-            rows.append(_load_file(statement, command, columns, group[0], on_error))
-    loaded = [file for file, row in zip(fresh, rows[-len(fresh) :] if fresh else [], strict=True) if row[1] == "LOADED"]
+        for file in fresh:
+            row = _load_file(statement, command, columns, file, on_error)
+            rows.append(row)
+            if row[1] == "LOADED":
+                loaded.append(file)
     history.record(session, command.table, [(file.name, file.md5) for file in loaded])
     if command.says("PURGE") == "TRUE" and loaded:
         stage, _ = statement.server.stages.resolve(session, command.location)
@@ -187,9 +192,9 @@ def _insert(command: Load, columns: Sequence[TableColumn], file: StageFile) -> e
         semi_structured = [c for c in columns if c.name in names and re.match("VARIANT|OBJECT|ARRAY", c.declared)]
         if len(names) != 1 or not semi_structured:
             raise SnowflakeError(
-                f"SQL compilation error:\n{command.format.type} file format can produce one and only one column of type "
-                "variant, object, or array. Load data into separate columns using the MATCH_BY_COLUMN_NAME copy option "
-                "or copy with transformation.",
+                f"SQL compilation error:\n{command.format.type} file format can produce one and only one column of "
+                "type variant, object, or array. Load data into separate columns using the MATCH_BY_COLUMN_NAME copy "
+                "option or copy with transformation.",
                 errno=2019,
                 sqlstate="0A000",
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
-from sqlglot import exp
+from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
@@ -50,7 +50,7 @@ class Source:
     columns: tuple[str, ...]
 
 
-def is_stage(table: exp.Expression) -> bool:
+def is_stage(table: Expr) -> bool:
     return isinstance(table, exp.Table) and location_of(table) is not None
 
 
@@ -62,7 +62,7 @@ def location_of(table: exp.Table) -> str | None:
     return None
 
 
-def rewrite_stage_reads(tree: exp.Expression, statement: Statement, options: ReadOptions | None = None) -> bool:
+def rewrite_stage_reads(tree: Expr, statement: Statement, options: ReadOptions | None = None) -> bool:
     """Replace each stage in a FROM by a subquery over its files; whether there was one.
 
     :raises SnowflakeError: for a stage, file format or file that is not there, or an expression over the files that
@@ -76,7 +76,7 @@ def rewrite_stage_reads(tree: exp.Expression, statement: Statement, options: Rea
         source = _source(table, statement, options or ReadOptions())
         alias = table.alias or "_files"
         _resolve_columns(select, source, alias)
-        subquery = exp.maybe_parse(f"SELECT * FROM ({source.sql})", dialect="duckdb")
+        subquery: Expr = exp.maybe_parse(f"SELECT * FROM ({source.sql})", dialect="duckdb")
         assert isinstance(subquery, exp.Select)
         table.replace(subquery.subquery(exp.to_identifier(alias, quoted=True)))
     return bool(tables)
@@ -145,7 +145,7 @@ def _json(found: FileFormat, paths: str, name: str) -> Source:
     shape = "array" if found.flag("STRIP_OUTER_ARRAY") else "auto"
     compression = _compression(found)
     sql = (
-        f"SELECT json AS {_ROW}, {name} AS \"{_NAME}\", row_number() OVER () AS \"{_NUMBER}\" "
+        f'SELECT json AS {_ROW}, {name} AS "{_NAME}", row_number() OVER () AS "{_NUMBER}" '
         f"FROM read_json_objects({paths}, filename = true, format = '{shape}', compression = '{compression}', "
         "maximum_object_size = 134217728)"
     )
@@ -203,7 +203,7 @@ def _resolve_columns(select: exp.Select, source: Source, alias: str) -> None:
             raise compilation_error("SELECT with no columns")
 
 
-def _path(node: exp.JSONExtract, source: Source, alias: str) -> exp.Expression:
+def _path(node: exp.JSONExtract, source: Source, alias: str) -> Expr:
     """``$1:"C"`` or ``$1:C.d``: a file's column, and what is inside of it."""
     if source.kind == "JSON":
         return exp.JSONExtract(
@@ -224,7 +224,7 @@ def _path(node: exp.JSONExtract, source: Source, alias: str) -> exp.Expression:
     return exp.JSONExtract(this=_as_variant(column), expression=inner, variant_extract=True, requires_json=True)
 
 
-def _field(number: int, source: Source, alias: str) -> exp.Expression:
+def _field(number: int, source: Source, alias: str) -> Expr:
     if source.kind == "EMPTY":
         return exp.Null()
     if source.kind == "CSV":
@@ -247,9 +247,8 @@ def _column(name: str, alias: str) -> exp.Column:
     return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias, quoted=True))
 
 
-def _as_variant(value: exp.Expression) -> exp.Expression:
+def _as_variant(value: Expr) -> Expr:
     return exp.Anonymous(this="to_json", expressions=[value])
-
 
 
 def _text(value: str) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import properties, property_value, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.registry.files import ModelFile, is_model_url, model_files
 from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, moment, number, shown
-from airflow_provider_snowflake_batch.local.stages.files import remove_files, stage_files
+from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import file_format
 from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
 
@@ -88,11 +89,7 @@ def drop_stage(statement: Statement, cursor: Cursor) -> Result:
 @statement("SHOW STAGES", "SHOW TERSE STAGES")
 def show_stages(statement: Statement, cursor: Cursor) -> Result:
     clauses = show_clauses(cursor, statement.session)
-    stages = [
-        stage
-        for stage in statement.server.stages.list()
-        if stage.session_id in (None, statement.session.id)
-    ]
+    stages = [stage for stage in statement.server.stages.list() if stage.session_id in (None, statement.session.id)]
     rows = [
         (
             stage.created, stage.short_name, stage.database, stage.schema, "", "N", "N", stage.owner, stage.comment,
@@ -122,7 +119,13 @@ def describe_stage(statement: Statement, cursor: Cursor) -> Result:
     cursor.end()
     encryption = stage.options.get("ENCRYPTION") or {}
     rows = [
-        ("STAGE_FILE_FORMAT", "TYPE", "String", str((_as_dict(stage.options.get("FILE_FORMAT"))).get("TYPE", "CSV")), "CSV"),
+        (
+            "STAGE_FILE_FORMAT",
+            "TYPE",
+            "String",
+            str((_as_dict(stage.options.get("FILE_FORMAT"))).get("TYPE", "CSV")),
+            "CSV",
+        ),
         ("STAGE_LOCATION", "URL", "String", "", ""),
         ("DIRECTORY", "ENABLE", "Boolean", str(_directory(stage.options)).lower(), "false"),
         ("STAGE_ENCRYPTION", "TYPE", "String", str(_as_dict(encryption).get("TYPE", "SNOWFLAKE_SSE")), ""),
@@ -137,11 +140,14 @@ def _as_dict(value: Any) -> dict[str, Any]:
 
 @statement("LIST", "LS")
 def list_files(statement: Statement, cursor: Cursor) -> Result:
-    location, pattern = _location_and_pattern(cursor)
-    rows = [
-        (file.name, file.size, file.md5, _http_date(file.modified))
-        for file in stage_files(statement.server, statement.session, location, pattern)
-    ]
+    files: Sequence[StageFile | ModelFile]
+    if is_model_url(cursor):
+        _, files = model_files(statement.server, statement.session, cursor.string())
+        cursor.end()
+    else:
+        location, pattern = _location_and_pattern(cursor)
+        files = stage_files(statement.server, statement.session, location, pattern)
+    rows = [(file.name, file.size, file.md5, _http_date(file.modified)) for file in files]
     return shown(["name", number("size"), "md5", "last_modified"], rows)
 
 

@@ -257,7 +257,7 @@ def split_location(location: str) -> tuple[tuple[str, ...], str]:
         if text[at : at + 1] != ".":
             break
         at += 1
-    if at < len(text) and text[at] != "/" or not all(parts) or len(parts) > 3:
+    if (at < len(text) and text[at] != "/") or not all(parts) or len(parts) > 3:
         raise compilation_error(f"invalid stage location '{location}'.")
     return tuple(parts), text[at + 1 :]
 

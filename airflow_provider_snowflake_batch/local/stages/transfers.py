@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import glob
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor, unescape
+from airflow_provider_snowflake_batch.local.registry.files import is_model_url, model_files
 from airflow_provider_snowflake_batch.local.stages.files import stage_files
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
@@ -61,13 +61,16 @@ def _without_existing(source: str, folder: Path, compresses: bool, scratch: Path
     Without OVERWRITE a file that is there stays. This transfer has no way to tell the client so: if all are there, it
     copies them to a folder that nobody reads.
     """
-    matches = glob.glob(str(Path(source).expanduser()))
+    # The client takes an absolute pattern, which Path.glob does not.
+    matches = glob.glob(str(Path(source).expanduser()))  # noqa: PTH207
     missing = [match for match in matches if not (folder / _target_name(match, compresses)).exists()]
     if not matches or len(missing) == len(matches):
         return [source], folder
     if missing:
         return [glob.escape(match) for match in missing], folder
-    return [source], Path(tempfile.mkdtemp(prefix="skipped-", dir=scratch))
+    skipped = scratch / "skipped"
+    skipped.mkdir(exist_ok=True)
+    return [source], skipped
 
 
 def _target_name(source: str, compresses: bool) -> str:
@@ -77,19 +80,25 @@ def _target_name(source: str, compresses: bool) -> str:
 
 @statement("GET")
 def get(statement: Statement, cursor: Cursor) -> Result:
-    location = cursor.stage()
+    is_model = is_model_url(cursor)
+    location = cursor.string() if is_model else cursor.stage()
     target, rest = _file(statement.text[cursor.tokens[cursor.at - 1].end :].lstrip())
     options = properties(Cursor(rest), ("PARALLEL", "PATTERN"))
-    files = stage_files(statement.server, statement.session, location, options.get("PATTERN"))
-    stage, _ = statement.server.stages.resolve(statement.session, location)
+    if is_model:
+        folder, found = model_files(statement.server, statement.session, location)
+        paths = [file.path for file in found]
+    else:
+        files = stage_files(statement.server, statement.session, location, options.get("PATTERN"))
+        folder = statement.server.stages.resolve(statement.session, location)[0].folder
+        paths = [file.path for file in files]
     return _transfer(
         {
             "command": "DOWNLOAD",
-            "src_locations": [file.path for file in files],
+            "src_locations": paths,
             "localLocation": target,
             "parallel": int(options.get("PARALLEL", 10)),
             "threshold": 209715200,
-            "stageInfo": _stage_info(stage.folder),
+            "stageInfo": _stage_info(folder),
         }
     )
 
@@ -99,7 +108,13 @@ def _transfer(data: dict[str, Any]) -> Result:
 
 
 def _stage_info(folder: Path) -> dict[str, Any]:
-    return {"locationType": "LOCAL_FS", "location": str(folder), "path": "", "creds": {}, "isClientSideEncrypted": False}
+    return {
+        "locationType": "LOCAL_FS",
+        "location": str(folder),
+        "path": "",
+        "creds": {},
+        "isClientSideEncrypted": False,
+    }
 
 
 def _after_head(text: str) -> str:
@@ -120,4 +135,3 @@ def _file(text: str) -> tuple[str, str]:
     if path.startswith("localhost/"):
         path = path[len("localhost") :]
     return path, text[match.end() :]
-

@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -78,7 +78,9 @@ def unload(statement: Statement, cursor: Cursor) -> Result:
         columns_out = [Column("FILE_NAME"), _number("FILE_SIZE"), _number("ROW_COUNT")]
         return Result(columns_out, [(prefix + f.name, f.size, f.rows) for f in files], statement_type=_COPY)
     totals = (sum(f.rows for f in files), sum(f.raw_size for f in files), sum(f.size for f in files))
-    return Result([_number(n) for n in ("rows_unloaded", "input_bytes", "output_bytes")], [totals], statement_type=_COPY)
+    return Result(
+        [_number(n) for n in ("rows_unloaded", "input_bytes", "output_bytes")], [totals], statement_type=_COPY
+    )
 
 
 def _table(cursor: Cursor) -> str:
@@ -179,7 +181,7 @@ def _csv_rows(file: TextIO, found: FileFormat) -> Callable[[Sequence[Sequence[An
     enclosed = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
     nulls = found.options.get("NULL_IF", ["\\N"])
     null = str((nulls if isinstance(nulls, list) else [nulls])[0]) if nulls else ""
-    quoting = csv.QUOTE_NONE if enclosed.upper() == "NONE" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if enclosed.upper() == "NONE" else csv.QUOTE_MINIMAL
     writer = csv.writer(
         file,
         delimiter=found.text("FIELD_DELIMITER", ","),
@@ -222,4 +224,3 @@ def _open_path(root: Path, name: str) -> Path:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-

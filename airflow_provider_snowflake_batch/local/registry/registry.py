@@ -108,17 +108,6 @@ class ModelRegistry:
             rows = self._connection.execute("SELECT record FROM registry_models ORDER BY full_name").fetchall()
         return [_model(record) for (record,) in rows]
 
-    def file(self, session: Session, parts: tuple[str, ...], version: str, path: str) -> Path:
-        """The file or folder behind ``snow://model/<model>/versions/<version>/<path>``.
-
-        :raises SnowflakeError: 2003 for an unknown model or version, or a path that leads out of it.
-        """
-        folder = self.resolve(session, parts, version).folder
-        target = folder / path.strip("/")
-        if ".." in Path(path).parts or not target.resolve().is_relative_to(folder.resolve()):
-            raise does_not_exist("File", path)
-        return target
-
     # Changing
 
     def create(self, session: Session, parts: tuple[str, ...], version: str, source: Path, comment: str | None) -> None:

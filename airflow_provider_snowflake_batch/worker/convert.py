@@ -40,11 +40,22 @@ class InputConverter:
     """Turns a batch of input columns into the argument of the model.
 
     :param columns: the input's columns.
-    :param signature: what the model takes, or None for all columns as they are.
+    :param signature: what the model takes, or None for columns as they are.
+    :param wanted: without a signature, the columns that the model takes; None for all.
+    :raises Refused: a column that the model takes is missing or ambiguous.
     """
 
-    def __init__(self, columns: Sequence[str], signature: Signature | None, form: DataForm) -> None:
+    def __init__(
+        self,
+        columns: Sequence[str],
+        signature: Signature | None,
+        form: DataForm,
+        wanted: Sequence[str] | None = None,
+    ) -> None:
         self._form = form
+        self._wanted: dict[str, str] | None = None
+        if wanted is not None:
+            self._wanted = {name: match_column(name, columns, "model input") for name in wanted}
         self._features: list[tuple[str, Feature]] | None = None
         self._block_type: pa.DataType | None = None
         if signature is not None:
@@ -60,6 +71,9 @@ class InputConverter:
 
         :raises DataError: a value cannot be had in the type that the signature states.
         """
+        if self._wanted is not None:
+            arrays = [table.column(column) for column in self._wanted.values()]
+            table = pa.table(arrays, names=list(self._wanted))
         if self._form == "arrow":
             if self._features is None:
                 return table

@@ -325,9 +325,8 @@ class OutputDirectory:
 
     def write_record(self, record: TaskRecord, revision: int = 0) -> None:
         """Make a task count as done. Its part must be complete by now."""
-        path = self._record_path(record.task, revision)
-        path.unlink(missing_ok=True)
-        write_text(path, json.dumps(asdict(record)))
+        # A record that is lost with the machine costs one task; only the part must not come after it.
+        self._record_path(record.task, revision).write_text(json.dumps(asdict(record)), encoding="utf-8")
 
     def read_records(self, known: Mapping[int, TaskRecord] | None = None) -> dict[int, TaskRecord]:
         """The finished tasks of this batch; a record cut off in writing does not count, nor one without its part.

@@ -18,6 +18,7 @@ from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 AUTO_BATCH_ROWS = 16_384
 AUTO_BATCH_ROWS_WITH_FILES = 256
 AUTO_BATCH_BYTES = 16 * 1024 * 1024
+WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
 # A batch of file contents is cut short at this size, whatever the number of rows asked for.
 FILE_BATCH_BYTES = 64 * 1024 * 1024
 FILE_THREADS = 32
@@ -118,13 +119,12 @@ class TaskReader:
         position = 0
         first, last = piece.skip, piece.skip + piece.rows
         try:
-            file = self._file(piece.path)
-            for batch in file.iter_batches(size, row_groups=[piece.row_group], use_threads=self._use_threads):
-                start, stop = max(first - position, 0), min(last - position, batch.num_rows)
+            for table in self._tables(piece, size):
+                start, stop = max(first - position, 0), min(last - position, table.num_rows)
                 if start < stop:
-                    table = pa.Table.from_batches([batch.slice(start, stop - start)])
-                    yield piece.first_row + position + start - first, self._shared(table, piece.path)
-                position += batch.num_rows
+                    shared = self._shared(table.slice(start, stop - start), piece.path)
+                    yield piece.first_row + position + start - first, shared
+                position += table.num_rows
                 if position >= last:
                     return
         except (pa.ArrowException, OSError) as error:
@@ -132,11 +132,20 @@ class TaskReader:
         if position < last:
             raise DataError(f"input file {piece.path} has changed: row group {piece.row_group} ends early")
 
+    def _tables(self, piece: RowRange, size: int) -> Iterator[pa.Table]:
+        """The row group in pieces that fit into memory; whole if it does, which is twice as fast."""
+        file = self._file(piece.path)
+        if file.metadata.row_group(piece.row_group).total_byte_size <= WHOLE_ROW_GROUP_BYTES:
+            yield file.read_row_group(piece.row_group, use_threads=self._use_threads)
+            return
+        for batch in file.iter_batches(size, row_groups=[piece.row_group], use_threads=self._use_threads):
+            yield pa.Table.from_batches([batch])
+
     def _file(self, path: str) -> pq.ParquetFile:
         if self._current is None or self._current[0] != path:
             if self._current is not None:
                 self._current[1].close()
-            self._current = (path, pq.ParquetFile(self._open_file(path), pre_buffer=True))
+            self._current = (path, pq.ParquetFile(self._open_file(path)))
         return self._current[1]
 
     def _shared(self, table: pa.Table, path: str) -> pa.Table:

@@ -54,6 +54,7 @@ class Run:
         pool = ProcessPool(self._launcher)
         try:
             self._do(job, replica, pool)
+            pool.stop()
         except Terminated:
             pool.stop()
             raise

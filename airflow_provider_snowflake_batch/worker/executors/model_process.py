@@ -21,7 +21,7 @@ import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow_provider_snowflake_batch.worker.errors import ModelError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors import limits, messages
@@ -91,7 +91,7 @@ class _Process:
         forkable = self._load.fork and limits.forkable()
         self._send(messages.Loaded(time.monotonic() - begun, limits.resident_bytes(), forkable))
 
-    def _give_up(self, error: WorkerError) -> None:
+    def _give_up(self, error: WorkerError) -> NoReturn:
         _flush()
         self._send(messages.Failed(type(error).__name__, error.message, error.details))
         os._exit(1)
@@ -156,6 +156,10 @@ class _Process:
         job, schema = self._load.job, self._load.schema
         tasks: SimpleQueue[messages.Assignment | None] = SimpleQueue()
         directory = OutputDirectory(job.output.path, self._load.fingerprint)
+        try:
+            converter = InputConverter(schema.names, self._model.signature, self._model.form, self._model.columns)
+        except WorkerError as error:
+            self._give_up(error)
         pipeline = Pipeline(
             self._model,
             TaskReader(
@@ -166,7 +170,7 @@ class _Process:
                 StageFiles(job.stages),
                 use_threads=self._threads > 1,
             ),
-            InputConverter(schema.names, self._model.signature, self._model.form),
+            converter,
             lambda assignment: TaskPart(directory, assignment.task, assignment.schema),
             tasks,
             _ConnectionReporter(self._send),

@@ -111,7 +111,6 @@ class ProcessPool:
             self._bury(progress)
             progress.workers = sum(worker.working for worker in self._workers.values())
             progress.tick()
-        self.stop()
 
     def _connections(self) -> list[Connection[Any, Any]]:
         return [worker.connection for worker in self._workers.values() if worker.connection is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,10 +30,12 @@ class LoadedModel:
 
     :param call: takes the rows and returns the predictions, in any of the forms that `results` understands.
     :param form: in which form the rows are given.
+    :param columns: the input columns that are given, in this order; None for those of the signature, else for all.
     """
 
     call: Callable[[Any], Any]
     form: DataForm = "pandas"
+    columns: Sequence[str] | None = None
     signature: Signature | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 The class is made with ``init`` as keyword arguments. Its function takes the rows as first argument, a pandas DataFrame
 unless the class sets ``input_format = "arrow"`` (then a ``pyarrow.Table``), and the job's params as keyword arguments.
+The rows have all input columns, or those that the class lists in ``input_columns``, in that order and so named.
 """
 
 from __future__ import annotations
@@ -61,7 +62,13 @@ def load(model: PythonModel, input_files: InputFiles) -> LoadedModel:
     form: Any = getattr(instance, "input_format", "pandas")
     if form not in get_args(DataForm):
         raise Refused(f"{model.target}.input_format is {form!r}; supported: {', '.join(get_args(DataForm))}")
-    return LoadedModel(call=bind(function, input_files.params), form=form, params=input_files.params)
+    columns: Any = getattr(instance, "input_columns", None)
+    return LoadedModel(
+        call=bind(function, input_files.params),
+        form=form,
+        columns=None if columns is None else [str(name) for name in columns],
+        params=input_files.params,
+    )
 
 
 def _check_params(function: Callable[..., Any], model: PythonModel, params: Mapping[str, Any]) -> None:

@@ -1,0 +1,258 @@
+"""How close the worker comes to the model alone.
+
+Three ways to score the same rows with the same model and the same number of processes, taken in turn so that whatever
+else the machine does hits all of them alike:
+
+* ``limit``: the rows are in memory as one matrix already; only the model works.
+* ``worker``: Parquet files to Parquet files, through ``python -m airflow_provider_snowflake_batch.worker``.
+* ``loop``: the same by a loop that a user might write (`naive_loop`): read, predict, write, next.
+
+Throughput counts from the moment the model is loaded until the last result is on disk; start-up and loading are shown
+beside it. Run as ``python -m benchmarks.worker_throughput --help``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.naive_loop import score_files
+from benchmarks.tree_model import Trees, train
+
+RESULTS = Path(__file__).parent / "results"
+PROGRESS = "SNOWFLAKE_BATCH_PROGRESS "
+BATCH_ROWS = 16_384
+
+
+def write_input(folder: Path, rows: int, features: list[str], files: int, row_groups: int) -> None:
+    """Random rows with an ID, float32 features, in files of equal size."""
+    random = np.random.default_rng(1)
+    edges = np.linspace(0, rows, files + 1, dtype=np.int64)
+    for number in range(files):
+        first, last = int(edges[number]), int(edges[number + 1])
+        columns = {"ID": np.arange(first, last)}
+        for name in features:
+            columns[name] = random.standard_normal(last - first, dtype=np.float32)
+        size = -(-(last - first) // row_groups)
+        pq.write_table(pa.table(columns), folder / f"part_{number:03d}.parquet", row_group_size=size)
+
+
+def measure_limit(model: Path, source: Path, features: list[str], processes: int) -> dict[str, float]:
+    """Processes that hold their share in memory and do nothing but predict."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes + 1)
+    files = sorted(source.iterdir())
+    shares = [files[number::processes] for number in range(processes)]
+    workers = [context.Process(target=_limit, args=(model, share, features, barrier)) for share in shares]
+    return _timed(workers, barrier)
+
+
+def _limit(model: Path, files: list[Path], features: list[str], barrier: Barrier) -> None:
+    trees = Trees(str(model), features)
+    table = pa.concat_tables(pq.read_table(path, columns=features) for path in files)
+    rows = np.column_stack([table[name].to_numpy() for name in features])
+    trees.score(rows[:100])
+    barrier.wait()
+    for start in range(0, len(rows), BATCH_ROWS):
+        trees.score(rows[start : start + BATCH_ROWS])
+    barrier.wait()
+
+
+def measure_loop(model: Path, source: Path, target: Path, features: list[str], processes: int) -> dict[str, float]:
+    """Processes that each work through their share of the files with the naive loop."""
+    target.mkdir()
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes + 1)
+    files = sorted(source.iterdir())
+    shares = [files[number::processes] for number in range(processes)]
+    workers = [context.Process(target=_loop, args=(model, share, target, features, barrier)) for share in shares]
+    return _timed(workers, barrier)
+
+
+def _loop(model: Path, files: list[Path], target: Path, features: list[str], barrier: Barrier) -> None:
+    trees = Trees(str(model), features)
+    trees.score(np.zeros((100, len(features)), dtype=np.float32))
+    barrier.wait()
+    score_files(trees, files, target, features)
+    barrier.wait()
+
+
+def _timed(workers: list[Any], barrier: Barrier) -> dict[str, float]:
+    begun = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    barrier.wait()
+    loaded = time.perf_counter()
+    barrier.wait()
+    ended = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    return {"seconds": ended - loaded, "wall": time.perf_counter() - begun}
+
+
+def measure_worker(model: Path, source: Path, target: Path, features: list[str], processes: int) -> dict[str, float]:
+    """The worker as a process; its own progress lines say when the model was loaded."""
+    job = target.parent / "JOB.json"
+    document = {
+        "version": 1,
+        "job_name": "BENCHMARK.PUBLIC.THROUGHPUT",
+        "input": {"path": str(source)},
+        "output": {"path": str(target), "mode": "overwrite"},
+        "model": {
+            "kind": "python",
+            "target": "tree_model:Trees",
+            "python_path": [str(Path(__file__).parent)],
+            "init": {"path": str(model), "features": features},
+        },
+        "inference": {"num_workers": processes, "max_batch_rows": BATCH_ROWS},
+    }
+    job.write_text(json.dumps(document))
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker", str(job)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wall = time.perf_counter() - begun
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    lines = [json.loads(line[len(PROGRESS) :]) for line in done.stdout.splitlines() if line.startswith(PROGRESS)]
+    running = next(line["seconds"] for line in lines if line["phase"] == "running")
+    return {"seconds": lines[-1]["seconds"] - running, "wall": wall}
+
+
+def check(source: Path, targets: list[Path], model: Path, features: list[str]) -> None:
+    """All ways give the model's own predictions for every row."""
+    given = pq.read_table(source)
+    rows = np.column_stack([given[name].to_numpy() for name in features])[:10_000]
+    expected = Trees(str(model), features).score(rows)
+    for target in targets:
+        found = pq.read_table(target, columns=["ID", "PREDICTION"]).sort_by("ID")
+        if not found["ID"].equals(given["ID"]):
+            raise SystemExit(f"{target.name}: rows are lost or doubled")
+        np.testing.assert_array_equal(found["PREDICTION"].to_numpy()[: len(expected)], expected)
+
+
+def plot(summary: dict[str, Any], path: Path) -> None:
+    """Bars of rows per second, a dot for each repeat."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = list(summary["ways"])
+    figure, axes = pyplot.subplots(figsize=(7, 3.2))
+    for position, name in enumerate(reversed(names)):
+        way = summary["ways"][name]
+        rates = [summary["rows"] / one["seconds"] / 1e6 for one in way["runs"]]
+        axes.barh(position, way["rows_per_second"] / 1e6, color="#29b5e8" if name == "worker" else "#c3ccd6")
+        axes.plot(rates, [position] * len(rates), "o", color="#11567f", markersize=4)
+        axes.text(0.02, position, f"{name}  {way['ratio']:.2f}", va="center", fontweight="bold")
+    axes.set_yticks([])
+    axes.set_xlabel("million rows per second (bar: median; number: ratio to the model alone)")
+    axes.set_title(f"{summary['model']}; {summary['rows']:,} rows; {summary['processes']} processes")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print a table, write JSON and a plot into ``benchmarks/results``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--features", type=int, default=16)
+    parser.add_argument("--files", type=int, default=16)
+    parser.add_argument("--row-groups", type=int, default=4, help="in each file")
+    parser.add_argument("--trees", type=int, default=100)
+    parser.add_argument("--leaves", type=int, default=31)
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--name", default="worker_throughput", help="of the files in benchmarks/results")
+    options = parser.parse_args(arguments)
+
+    features = [f"F{number}" for number in range(options.features)]
+    folder = Path(tempfile.mkdtemp(prefix="worker-throughput-"))
+    try:
+        source = folder / "input"
+        source.mkdir()
+        write_input(source, options.rows, features, options.files, options.row_groups)
+        model, library = train(folder, features, options.trees, options.leaves)
+        runs: dict[str, list[dict[str, float]]] = {"limit": [], "worker": [], "loop": []}
+        for repeat in range(options.repeats):
+            target = folder / f"run_{repeat}"
+            target.mkdir()
+            runs["limit"].append(measure_limit(model, source, features, options.processes))
+            runs["worker"].append(measure_worker(model, source, target / "worker", features, options.processes))
+            runs["loop"].append(measure_loop(model, source, target / "loop", features, options.processes))
+            if repeat == 0:
+                check(source, [target / "worker", target / "loop"], model, features)
+            shutil.rmtree(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    summary = summarize(options, library, runs)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{options.name}.json").write_text(json.dumps(summary, indent=1) + "\n")
+    plot(summary, RESULTS / f"{options.name}.png")
+    print(table(summary))
+    return 0
+
+
+def summarize(options: argparse.Namespace, library: str, runs: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+    """Medians over the repeats; each ratio is taken within one repeat."""
+    ways = {}
+    for name, measured in runs.items():
+        ratios = [limit["seconds"] / one["seconds"] for limit, one in zip(runs["limit"], measured, strict=True)]
+        seconds = statistics.median(one["seconds"] for one in measured)
+        ways[name] = {
+            "seconds": round(seconds, 3),
+            "wall": round(statistics.median(one["wall"] for one in measured), 3),
+            "rows_per_second": round(options.rows / seconds),
+            "ratio": round(statistics.median(ratios), 3),
+            "ratios": [round(one, 3) for one in ratios],
+            "runs": [{key: round(value, 3) for key, value in one.items()} for one in measured],
+        }
+    return {
+        "model": f"{library}, {options.trees} trees × {options.leaves} leaves",
+        "rows": options.rows,
+        "features": options.features,
+        "files": options.files,
+        "row_groups_per_file": options.row_groups,
+        "processes": options.processes,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "ways": ways,
+    }
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The summary as text."""
+    what = f"{summary['rows']:,} rows × {summary['features']} float32"
+    files = f"{summary['files']} files of {summary['row_groups_per_file']} row groups"
+    lines = [
+        f"{summary['model']}; {what}, {files}; {summary['processes']} processes on {summary['cores']} cores",
+        f"{'':8}{'rows/s':>12}{'ratio':>8}{'seconds':>10}{'wall':>8}",
+    ]
+    for name, way in summary["ways"].items():
+        lines.append(
+            f"{name:8}{way['rows_per_second']:>12,}{way['ratio']:>8.2f}{way['seconds']:>10.2f}{way['wall']:>8.2f}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -167,6 +167,7 @@ class Endpoints:
         if query.result is None:
             return _failure("000710", f"Result for query {query.id} has expired", "02000", query_id=query.id)
         rows = 0 if query.result.table is None else query.result.table.num_rows
+        query.fetched = True
         encode = self._encoded
         return await self._in_thread(encode, query) if max(rows, len(query.result.rows)) > 200 else encode(query)
 

@@ -32,8 +32,10 @@ log = logging.getLogger(__name__)
 
 RESULT_LIFETIME = 3600
 """Seconds that a finished query can be asked for its result."""
-RESULT_BYTES = 64 * 1024 * 1024
-"""Bytes of results kept for all sessions together; the oldest go first."""
+FETCHED_BYTES = 64 * 1024 * 1024
+"""Bytes of results kept once they were fetched, for RESULT_SCAN; the oldest go first."""
+RESULT_BYTES = 512 * 1024 * 1024
+"""Bytes of results kept in all."""
 KEPT_QUERIES = 2000
 _DESCRIBED = re.compile(r"\s*(?:SHOW|DESC|DESCRIBE|LIST|LS|SELECT|WITH)\b", re.IGNORECASE)
 
@@ -54,7 +56,7 @@ class Query:
     finished: float | None = None
     result: Result | None = None
     error: SnowflakeError | None = None
-    expired: bool = False
+    fetched: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
     children: list[Query] = field(default_factory=list)
     """The statements of a multi-statement request, in order."""
@@ -251,8 +253,8 @@ class Queries:
                 kept_bytes += query.size
                 if query.finished < limit or number > KEPT_QUERIES:
                     self._drop(query)
-                elif kept_bytes > RESULT_BYTES and number > 0:
-                    query.result, query.expired = None, True
+                elif kept_bytes > (FETCHED_BYTES if query.fetched else RESULT_BYTES) and number > 0:
+                    query.result = None
 
     def _drop(self, query: Query) -> None:
         self._by_id.pop(query.id, None)

@@ -268,6 +268,8 @@ class EngineConnection:
         cursor = self._fake.cursor()
         for part in cursor._transform_explode(tree):
             cursor._execute(_with_quoted_names(cursor._transform(part, None)))
+        # fakesnow keeps every result for ever; this server keeps its own.
+        self._fake.results_cache.clear()
         assert cursor._arrow_table is not None
         return cursor._arrow_table
 

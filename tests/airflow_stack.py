@@ -127,7 +127,7 @@ class AirflowStack:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
 
-    def stop(self, grace: float = 15) -> None:
+    def stop(self, grace: float = 5) -> None:
         """End everything, asking first.
 
         :param grace: seconds between the request (SIGTERM) and the end (SIGKILL).

@@ -154,8 +154,9 @@ def _array(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.Chu
             array = pa.array(values, from_pandas=True)
         else:
             plain = [_plain(item) for item in _items(values)]
-            if kind is not None:
-                return pa.array(plain, type=kind, from_pandas=True)
+            if kind is not None and pa.types.is_nested(kind):
+                return pa.array(plain, type=kind)
+            # Not with type=kind: together with from_pandas, Arrow would cut off fractions without a word.
             array = pa.array(plain, from_pandas=True)
         if pa.types.is_dictionary(array.type):
             array = pc.cast(array, array.type.value_type)

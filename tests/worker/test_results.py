@@ -1,0 +1,186 @@
+"""What models return, and the types it is stored in."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_snowflake_batch.worker import schemas
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
+from airflow_provider_snowflake_batch.worker.results import to_table
+
+
+def signature(*outputs: Feature) -> Signature:
+    return Signature((), outputs)
+
+
+class Tensor:
+    """As much of a tensor of a deep-learning library as is used."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def detach(self) -> Tensor:
+        return self
+
+    def cpu(self) -> Tensor:
+        return self
+
+    def numpy(self) -> Any:
+        return self._values
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        (pd.DataFrame({"a": [1, 2], "b": ["x", None]}), {"a": [1, 2], "b": ["x", None]}),
+        (pd.DataFrame([[1, 2.5], [3, 4.5]]), {"output_feature_0": [1, 3], "output_feature_1": [2.5, 4.5]}),
+        (pd.Series([1, 2], name="s", index=[7, 9]), {"s": [1, 2]}),
+        (pd.Series([1, 2]), {"output_feature_0": [1, 2]}),
+        (np.array([1, 2]), {"output_feature_0": [1, 2]}),
+        (np.array([[1, 2], [3, 4]]), {"output_feature_0": [1, 3], "output_feature_1": [2, 4]}),
+        (np.zeros((2, 1, 2, 2), np.uint8), {"output_feature_0": [[[0, 0], [0, 0]]] * 2}),
+        (np.array([(1, 2.0), (3, 4.0)], dtype=[("p", "i4"), ("q", "f4")]), {"p": [1, 3], "q": [2.0, 4.0]}),
+        (
+            (np.array([1, 2]), np.array([[1, 2], [3, 4]])),
+            {"output_feature_0": [1, 2], "output_feature_1": [[1, 2], [3, 4]]},
+        ),
+        ([np.array([1.0, 2.0, 3.0]), np.array([4.0])], {"output_feature_0": [[1.0, 2.0, 3.0], [4.0]]}),
+        ({"a": np.array([[1, 2], [3, 4]]), "b": [None, {"k": [1]}]}, {"a": [[1, 2], [3, 4]], "b": [None, {"k": [1]}]}),
+        ([{"a": 1}, {"b": "x"}], {"a": [1, None], "b": [None, "x"]}),
+        (["x", "y"], {"output_feature_0": ["x", "y"]}),
+        ([b"x", None], {"output_feature_0": [b"x", None]}),
+        (iter([1, 2]), {"output_feature_0": [1, 2]}),
+        (Tensor(np.array([1.5, 2.5])), {"output_feature_0": [1.5, 2.5]}),
+        ({"t": Tensor(np.array([[1], [2]]))}, {"t": [[1], [2]]}),
+        (pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}), {"a": [1, None]}),
+        (pd.DataFrame({"a": pd.Categorical(["x", "y"])}), {"a": ["x", "y"]}),
+        (pd.DataFrame({"a": [np.array([[1, 2]]), np.array([[3]])]}), {"a": [[[1, 2]], [[3]]]}),
+        (pa.table({"a": [1, 2]}), {"a": [1, 2]}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_forms(returned: Any, expected: dict[str, list[Any]]) -> None:
+    assert to_table(returned, 2, None).to_pydict() == expected
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (np.array([1]), "returned 1 rows for 2 rows given"),
+        (pd.DataFrame({"a": [1, 2, 3]}), "returned 3 rows for 2 rows given"),
+        ({"a": [1, 2], "b": [1]}, r"returned 1 rows for 2 rows given \(output 'b'\)"),
+        ([], "returned 0 rows for 2 rows given"),
+        (pd.DataFrame(index=range(2)), "returned no column"),
+        (pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]), "columns of the same name: a"),
+        (None, "returned NoneType, which holds no rows"),
+        ("text", "returned str, which holds no rows"),
+        (5, "returned int, which holds no rows"),
+        (np.float64(5), "holds no rows"),
+        ({"a": 5}, "returned int where a column was expected"),
+        ([1, "x"], "output 'output_feature_0' cannot be stored"),
+        ([object(), object()], "output 'output_feature_0' cannot be stored"),
+    ],
+)
+def test_what_is_no_result_is_named(returned: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        to_table(returned, 2, None)
+
+
+def test_the_signature_decides_names_and_types() -> None:
+    wanted = signature(
+        Feature("label", "INT32"),
+        Feature("score", "DOUBLE"),
+        Feature("extra", "OBJECT"),
+        Feature("when", "TIMESTAMP_NTZ"),
+        Feature("box", "FLOAT", shape=(2,)),
+    )
+    returned = pd.DataFrame(
+        {
+            "LABEL": [1.0, np.nan],
+            "score": [1, 2],
+            "extra": [{"a": [1, np.float64(2)]}, None],
+            "when": [datetime.datetime(2024, 1, 1), pd.NaT],
+            "box": [np.array([1, 2]), [3.5, None]],
+            "more": ["x", "y"],
+        }
+    )
+
+    table = to_table(returned, 2, wanted)
+
+    assert table.schema == pa.schema(
+        [
+            ("label", pa.int32()),
+            ("score", pa.float64()),
+            ("extra", pa.string()),
+            ("when", pa.timestamp("ns")),
+            ("box", pa.list_(pa.float32())),
+            ("more", pa.string()),
+        ]
+    )
+    assert table["label"].to_pylist() == [1, None]
+    assert table["extra"].to_pylist() == ['{"a": [1, 2.0]}', None]
+    assert table["box"].to_pylist() == [[1.0, 2.0], [3.5, None]]
+
+
+def test_unnamed_outputs_take_the_names_of_the_signature() -> None:
+    table = to_table(np.array([[1, 2], [3, 4]]), 2, signature(Feature("p", "INT64"), Feature("q", "INT64")))
+
+    assert table.to_pydict() == {"p": [1, 3], "q": [2, 4]}
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ({"other": [1, 2]}, "did not return the output 'label' of its signature; it returned other"),
+        ({"label": [1.5, 2.0]}, "output 'label' cannot be stored as int32, the type its signature states"),
+        ({"label": ["x", "y"]}, "output 'label' cannot be stored as int32"),
+        ({"label": [2**40, 1]}, "output 'label' cannot be stored as int32"),
+    ],
+)
+def test_what_does_not_fit_the_signature_is_named(returned: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        to_table(returned, 2, signature(Feature("label", "INT32")))
+
+
+TYPES = [
+    pa.null(), pa.int8(), pa.int64(), pa.float32(), pa.float64(),
+    pa.list_(pa.null()), pa.list_(pa.int32()), pa.list_(pa.float64()),
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(TYPES[:5]), min_size=1, max_size=5), st.randoms())
+def test_the_joint_schema_does_not_depend_on_the_order(kinds: list[pa.DataType], random: Any) -> None:
+    def joined(order: list[pa.DataType]) -> pa.DataType:
+        schema = pa.schema([("a", order[0])])
+        for kind in order[1:]:
+            schema = schemas.join(schema, pa.schema([("a", kind)]))
+        return schema.field("a").type
+
+    shuffled = list(kinds)
+    random.shuffle(shuffled)
+
+    assert joined(kinds) == joined(shuffled)
+
+
+def test_types_that_do_not_go_together_are_named() -> None:
+    with pytest.raises(DataError, match="different types for different batches: .*Field a"):
+        schemas.join(pa.schema([("a", pa.string())]), pa.schema([("a", pa.int64())]))
+    with pytest.raises(DataError, match="cannot be stored in one type"):
+        schemas.fit(pa.table({"a": [2**60 + 1]}), pa.schema([("a", pa.float64())]))
+
+
+def test_nested_types_join_and_fit() -> None:
+    narrow = pa.table({"a": [[{"x": 1}]], "b": [None]})
+    wide = pa.schema([("a", pa.list_(pa.struct([("x", pa.float64()), ("y", pa.string())]))), ("b", pa.int64())])
+
+    assert schemas.join(narrow.schema, wide) == wide
+    assert schemas.fit(narrow, wide).to_pydict() == {"a": [[{"x": 1.0, "y": None}]], "b": [None]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ipaddress
+import logging
 import os
 import shutil
 import socket
@@ -61,3 +62,9 @@ def snowflake_connection(local_server: LocalServer, monkeypatch: pytest.MonkeyPa
     """The Airflow connection id that leads to the local Snowflake."""
     monkeypatch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", local_server.airflow_connection_json)
     return "snowflake_default"
+
+
+def pytest_unconfigure() -> None:
+    """The driver logs out at exit what is still open, to a server that is gone, in a log that pytest has closed."""
+    logging.raiseExceptions = False
+    logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)

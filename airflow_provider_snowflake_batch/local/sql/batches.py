@@ -1,12 +1,17 @@
-"""Batches of bind variables: one INSERT of many rows."""
+"""One INSERT of many rows: of bind variables, or of literals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
-from sqlglot import exp
+from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+
+_MANY = 50
+"""Rows from which on a VALUES of literals becomes a relation."""
 
 
 def read_from(tree: exp.Insert, source: str, names: Sequence[str]) -> None:
@@ -30,13 +35,54 @@ def read_from(tree: exp.Insert, source: str, names: Sequence[str]) -> None:
         placeholder.replace(
             exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier("_b", quoted=True))
         )
-    body.set(
-        "from_",
-        exp.From(
-            this=exp.Table(
-                this=exp.to_identifier(source, quoted=True),
-                alias=exp.TableAlias(this=exp.to_identifier("_b", quoted=True)),
-            )
-        ),
+    _select_from(tree, body, source)
+
+
+def _select_from(tree: exp.Insert, body: exp.Select, source: str) -> None:
+    table = exp.Table(
+        this=exp.to_identifier(source, quoted=True), alias=exp.TableAlias(this=exp.to_identifier("_b", quoted=True))
     )
+    body.set("from_", exp.From(this=table))
     tree.set("expression", body)
+
+
+def literal_columns(tree: Expr) -> list[list[Any]] | None:
+    """The columns of an INSERT of many rows of literals, or None for any other statement.
+
+    A tree with a node for each value is slow to translate; a relation of values is not.
+    """
+    if not isinstance(tree, exp.Insert) or not isinstance(tree.expression, exp.Values):
+        return None
+    rows = tree.expression.expressions
+    if len(rows) < _MANY or not isinstance(rows[0], exp.Tuple):
+        return None
+    width = len(rows[0].expressions)
+    columns: list[list[Any]] = [[] for _ in range(width)]
+    for row in rows:
+        if not isinstance(row, exp.Tuple) or len(row.expressions) != width:
+            return None
+        for column, node in zip(columns, row.expressions, strict=True):
+            try:
+                column.append(_constant(node))
+            except ValueError:
+                return None
+    kinds = [{type(value) for value in column if value is not None} for column in columns]
+    return columns if all(len(kind) <= 1 for kind in kinds) else None
+
+
+def _constant(node: Expr) -> Any:
+    if isinstance(node, exp.Literal):
+        return node.this if node.is_string else Decimal(node.this)
+    if isinstance(node, exp.Null):
+        return None
+    if isinstance(node, exp.Boolean):
+        return bool(node.this)
+    if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal) and not node.this.is_string:
+        return -Decimal(node.this.this)
+    raise ValueError(node)
+
+
+def insert_from(tree: exp.Insert, source: str, names: Sequence[str]) -> None:
+    """Make an INSERT of VALUES one of all rows of a relation."""
+    body = exp.Select(expressions=[exp.column(exp.to_identifier(name, quoted=True)) for name in names])
+    _select_from(tree, body, source)

@@ -16,7 +16,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.arrow import table_of
-from airflow_provider_snowflake_batch.local.sql.batches import read_from
+from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import declarations
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
@@ -68,6 +68,11 @@ class EngineConnection:
         self._enter_namespace()
         with self._relations() as relation:
             tree = translate.parse(translate.normalize(statement, relation))
+            if not describe_only and (literals := literal_columns(tree)) is not None:
+                assert isinstance(tree, exp.Insert)
+                with self._rows(literals) as (source, names):
+                    insert_from(tree, source, names)
+                    return self._write(tree)
             translate.guard(tree)
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
                 return self._transaction(tree)
@@ -87,15 +92,20 @@ class EngineConnection:
             if not isinstance(tree, exp.Insert):
                 raise not_supported("A batch of bind variables for anything but INSERT")
             translate.guard(tree)
-            names = [f"B{number}" for number in range(1, len(columns) + 1)]
-            rows = pa.table({name: pa.array(values) for name, values in zip(names, columns, strict=True)})
-            source = f"_batch_{next(self._registered)}"
-            self._duck.register(source, rows)
-            try:
+            with self._rows(columns) as (source, names):
                 read_from(tree, source, names)
                 return self._write(translate.fill_in(statement, tree))
-            finally:
-                self._duck.unregister(source)
+
+    @contextmanager
+    def _rows(self, columns: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[str]]]:
+        """A relation of these columns, for one statement: its name and theirs."""
+        names = [f"B{number}" for number in range(1, len(columns) + 1)]
+        source = f"_batch_{next(self._registered)}"
+        self._duck.register(source, pa.table({n: pa.array(c) for n, c in zip(names, columns, strict=True)}))
+        try:
+            yield source, names
+        finally:
+            self._duck.unregister(source)
 
     def load(self, tree: exp.Insert, statement: Statement, options: ReadOptions) -> int:
         """Run an INSERT whose query reads files of a stage; the number of rows."""

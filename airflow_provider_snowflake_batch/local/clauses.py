@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
@@ -20,6 +20,7 @@ class ShowClauses:
     """What follows ``SHOW <objects>``.
 
     :param scope: ACCOUNT, DATABASE or SCHEMA, with the name in ``database`` and ``schema``.
+    :param compute_pool: the name in ``IN COMPUTE POOL``, which leaves the scope at ACCOUNT.
     """
 
     like: str | None = None
@@ -29,7 +30,7 @@ class ShowClauses:
     starts_with: str | None = None
     limit: int | None = None
     after: str | None = None
-    other: dict[str, str] = field(default_factory=dict)
+    compute_pool: str | None = None
 
     def matches(self, name: str, database: str | None = None, schema: str | None = None) -> bool:
         return (
@@ -83,12 +84,18 @@ def _scope(cursor: Cursor, session: Session, clauses: ShowClauses, level: str) -
     if cursor.accept("ACCOUNT"):
         clauses.scope = "ACCOUNT"
         return
+    if cursor.accept("COMPUTE", "POOL"):
+        clauses.compute_pool = cursor.name()[0]
+        return
     if cursor.accept("DATABASE"):
         clauses.scope = "DATABASE"
-        ends = cursor.peek() is None or cursor.looking_at("LIKE") or cursor.looking_at("LIMIT")
-        clauses.database = session.database if ends else cursor.name()[0]
+        clauses.database = cursor.name()[0] if _names_follow(cursor) else session.database
         return
     if cursor.accept("SCHEMA"):
+        if not _names_follow(cursor):
+            clauses.database, clauses.schema = session.database, session.schema
+            clauses.scope = "SCHEMA" if session.schema else "DATABASE"
+            return
         parts = cursor.name()
     else:
         parts = cursor.name()
@@ -97,6 +104,11 @@ def _scope(cursor: Cursor, session: Session, clauses: ShowClauses, level: str) -
             return
     clauses.scope = "SCHEMA"
     clauses.database, clauses.schema = (parts[0], parts[1]) if len(parts) == 2 else (session.database, parts[0])
+
+
+def _names_follow(cursor: Cursor) -> bool:
+    token = cursor.peek()
+    return token is not None and token.kind in ("word", "quoted") and token.value not in ("LIKE", "STARTS", "LIMIT")
 
 
 def properties(cursor: Cursor, allowed: Iterable[str]) -> dict[str, Any]:

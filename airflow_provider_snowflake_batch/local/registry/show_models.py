@@ -5,11 +5,13 @@ https://docs.snowflake.com/en/sql-reference/sql/show-models, …/show-versions-i
 
 from __future__ import annotations
 
+from airflow_provider_snowflake_batch.local.clauses import show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function, table_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.registry.versions import as_json
-from airflow_provider_snowflake_batch.local.spcs.clauses import Filter, Scope, moment, text_columns
+from airflow_provider_snowflake_batch.local.spcs.clauses import moment, text_columns
+from airflow_provider_snowflake_batch.local.sql.patterns import like
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 _TIME = ("TIMESTAMP_LTZ", 0, 9)
@@ -18,15 +20,8 @@ _NUMBER = ("FIXED", 38, 0)
 
 @statement("SHOW MODELS")
 def show_models(statement: Statement, cursor: Cursor) -> Result:
-    chosen, scope = Filter(), Scope.current(statement)
-    while not cursor.done:
-        if cursor.accept("IN"):
-            scope = Scope.read(statement, cursor)
-        elif not chosen.accept(cursor):
-            raise cursor.unexpected("LIKE or IN")
-    models = chosen.apply(
-        (model.name, model) for model in statement.server.registry.all() if scope.includes(model.database, model.schema)
-    )
+    chosen = show_clauses(cursor, statement.session)
+    models = chosen.select(statement.server.registry.all(), lambda model: (model.name, model.database, model.schema))
     rows = [
         (
             moment(model.created_on),
@@ -49,8 +44,7 @@ def show_models(statement: Statement, cursor: Cursor) -> Result:
 @statement("SHOW VERSIONS")
 def show_versions(statement: Statement, cursor: Cursor) -> Result:
     registry = statement.server.registry
-    chosen = Filter()
-    chosen.accept(cursor)
+    pattern = cursor.string() if cursor.accept("LIKE") else None
     cursor.expect("IN", "MODEL")
     model = registry.get(statement.session, cursor.name())
     cursor.end()
@@ -62,7 +56,7 @@ def show_versions(statement: Statement, cursor: Cursor) -> Result:
         *text_columns("environment runnable_in inference_services model_spec"),
     ]
     rows = []
-    for record in chosen.apply((version.name, version) for version in model.versions):
+    for record in (version for version in model.versions if like(pattern, version.name)):
         version = registry.open(model, record)
         rows.append(
             (
@@ -90,20 +84,18 @@ def show_versions(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW FUNCTIONS IN MODEL")
 def show_functions_in_model(statement: Statement, cursor: Cursor) -> Result:
-    return _functions(statement, cursor, Filter())
+    return _functions(statement, cursor, None)
 
 
 @statement("SHOW FUNCTIONS LIKE")
 def show_functions_like(statement: Statement, cursor: Cursor) -> Result:
-    cursor.at -= 1
-    chosen = Filter()
-    chosen.accept(cursor)
+    pattern = cursor.string()
     if not cursor.accept("IN", "MODEL"):
         raise not_supported("SHOW FUNCTIONS other than IN MODEL")
-    return _functions(statement, cursor, chosen)
+    return _functions(statement, cursor, pattern)
 
 
-def _functions(statement: Statement, cursor: Cursor, chosen: Filter) -> Result:
+def _functions(statement: Statement, cursor: Cursor, pattern: str | None) -> Result:
     """Cursor placed after IN MODEL."""
     parts = cursor.name()
     name = cursor.name()[0] if cursor.accept("VERSION") else None
@@ -129,7 +121,8 @@ def _functions(statement: Statement, cursor: Cursor, chosen: Filter) -> Result:
             "user-defined function",
             "PYTHON",
         )
-        for function in chosen.apply((function.name, function) for function in version.functions)
+        for function in version.functions
+        if like(pattern, function.name)
     ]
     return Result(columns, rows)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
+from airflow_provider_snowflake_batch.local.clauses import show_clauses
 from airflow_provider_snowflake_batch.local.errors import (
     already_exists,
     compilation_error,
@@ -50,39 +51,31 @@ def create_image_repository(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW IMAGE REPOSITORIES")
 def show_image_repositories(statement: Statement, cursor: Cursor) -> Result:
-    chosen, scope = clauses.Filter(), clauses.Scope.current(statement)
-    while not cursor.done:
-        if cursor.accept("IN"):
-            scope = clauses.Scope.read(statement, cursor)
-        elif not chosen.accept(cursor):
-            raise cursor.unexpected("LIKE, IN, STARTS WITH or LIMIT")
-    named = []
-    for full_name, record in statement.server.spcs.store.image_repositories().items():
-        database, schema, name = full_name.split(".")
-        if scope.includes(database, schema):
-            url = f"local.registry.snowflakecomputing.com/{full_name.replace('.', '/').lower()}"
-            named.append(
-                (
-                    name,
-                    (
-                        clauses.moment(record["created_on"]),
-                        name,
-                        database,
-                        schema,
-                        url,
-                        record["owner"],
-                        "ROLE",
-                        record["comment"],
-                        "SNOWFLAKE_SSE",
-                        None,
-                    ),
-                )
-            )
+    chosen = show_clauses(cursor, statement.session)
+    named = [
+        (*full_name.split("."), record)
+        for full_name, record in statement.server.spcs.store.image_repositories().items()
+    ]
+    rows = [
+        (
+            clauses.moment(record["created_on"]),
+            name,
+            database,
+            schema,
+            f"local.registry.snowflakecomputing.com/{database}/{schema}/{name}".lower(),
+            record["owner"],
+            "ROLE",
+            record["comment"],
+            "SNOWFLAKE_SSE",
+            None,
+        )
+        for database, schema, name, record in chosen.select(named, lambda item: (item[2], item[0], item[1]))
+    ]
     names = (
         "name database_name schema_name repository_url owner owner_role_type comment encryption"
         " privatelink_repository_url"
     )
-    return Result([Column("created_on", "TIMESTAMP_LTZ", 0, 9), *clauses.text_columns(names)], chosen.apply(named))
+    return Result([Column("created_on", "TIMESTAMP_LTZ", 0, 9), *clauses.text_columns(names)], rows)
 
 
 @statement("DROP IMAGE REPOSITORY")

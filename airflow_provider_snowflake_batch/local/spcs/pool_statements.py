@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_snowflake_batch.local.clauses import show_clauses
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import clauses, instance_families
@@ -97,11 +98,8 @@ def drop_compute_pool(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW COMPUTE POOLS")
 def show_compute_pools(statement: Statement, cursor: Cursor) -> Result:
-    chosen = clauses.Filter()
-    while not cursor.done:
-        if not chosen.accept(cursor):
-            raise cursor.unexpected("LIKE, STARTS WITH or LIMIT")
-    pools = chosen.apply((pool.name, pool) for pool in statement.server.spcs.pools.all())
+    chosen = show_clauses(cursor, statement.session, level="ACCOUNT")
+    pools = chosen.select(statement.server.spcs.pools.all(), lambda pool: (pool.name,))
     return Result(_COLUMNS, [_row(statement, pool)[: len(_COLUMNS)] for pool in pools])
 
 
@@ -128,10 +126,7 @@ def show_nodes(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW COMPUTE POOL INSTANCE FAMILIES")
 def show_instance_families(statement: Statement, cursor: Cursor) -> Result:
-    chosen = clauses.Filter()
-    while not cursor.done:
-        if not chosen.accept(cursor):
-            raise cursor.unexpected("LIKE, STARTS WITH or LIMIT")
+    chosen = show_clauses(cursor, statement.session, level="ACCOUNT")
     columns = [
         Column("name"),
         Column("vcpu", *_NUMBER),
@@ -139,7 +134,7 @@ def show_instance_families(statement: Statement, cursor: Cursor) -> Result:
         Column("gpu_count", *_NUMBER),
         Column("gpu_type"),
     ]
-    families = chosen.apply(instance_families.FAMILIES.items())
+    families = chosen.select(instance_families.FAMILIES.values(), lambda family: (family.name,))
     rows = [(item.name, int(item.cpu), int(item.memory / 2**30), item.gpu, item.gpu_type) for item in families]
     return Result(columns, rows)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from airflow_provider_snowflake_batch.local.clauses import show_clauses
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import clauses, status
@@ -61,21 +62,16 @@ def describe_service(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW SERVICES", "SHOW JOB SERVICES")
 def show_services(statement: Statement, cursor: Cursor) -> Result:
-    exclude_jobs = False
-    chosen = clauses.Filter()
-    scope = clauses.Scope.current(statement)
-    while not cursor.done:
-        if cursor.accept("EXCLUDE", "JOBS"):
-            exclude_jobs = True
-        elif cursor.accept("IN"):
-            scope = clauses.Scope.read(statement, cursor)
-        elif cursor.looking_at("OF", "TYPE"):
-            raise not_supported("SHOW SERVICES … OF TYPE")
-        elif not chosen.accept(cursor):
-            raise cursor.unexpected("LIKE, IN, STARTS WITH, LIMIT or EXCLUDE JOBS")
     # Every service here is a job service.
+    exclude_jobs = cursor.accept("EXCLUDE", "JOBS")
+    if any(token.value == "OF" for token in cursor.tokens):
+        raise not_supported("SHOW SERVICES … OF TYPE")
+    chosen = show_clauses(cursor, statement.session)
     jobs = [] if exclude_jobs else statement.server.spcs.store.existing_jobs()
-    found = chosen.apply((job.name, job) for job in jobs if scope.includes(job.database, job.schema, job.compute_pool))
+    found = chosen.select(
+        (job for job in jobs if chosen.compute_pool in (None, job.compute_pool)),
+        lambda job: (job.name, job.database, job.schema),
+    )
     rows = [_without_spec(_service_row(statement, job)) for job in found]
     return Result(_without_spec(_SERVICE_COLUMNS), rows)
 

@@ -154,6 +154,12 @@ class SpcsControlPlane:
             shutil.rmtree(self.job_folder(job.id), ignore_errors=True)
         self._announce()
 
+    def drop_all(self, database: str, schema: str | None = None) -> None:
+        """Drop the jobs of a database or schema that is itself dropped."""
+        for job in self.store.existing_jobs():
+            if job.database == database and schema in (None, job.schema):
+                self.drop(job.full_name)
+
     def stop_all(self, pool_name: str) -> None:
         """ALTER COMPUTE POOL … STOP ALL: cancel the pool's jobs."""
         for job in self.store.active_jobs():

@@ -54,7 +54,8 @@ def drop_database(statement: Statement, cursor: Cursor) -> Result:
 
 def _drop_database(statement: Statement, name: str) -> None:
     statement.server.engine.drop_database(name)
-    statement.server.stages.drop_all(name)
+    for room in (statement.server.spcs, statement.server.registry, statement.server.stages):
+        room.drop_all(name)
 
 
 @statement("CREATE SCHEMA", "CREATE TRANSIENT SCHEMA", "CREATE OR REPLACE SCHEMA", "CREATE OR REPLACE TRANSIENT SCHEMA")
@@ -92,7 +93,8 @@ def drop_schema(statement: Statement, cursor: Cursor) -> Result:
 
 def _drop_schema(statement: Statement, database: str, name: str) -> None:
     statement.server.engine.drop_schema(database, name)
-    statement.server.stages.drop_all(database, name)
+    for room in (statement.server.spcs, statement.server.registry, statement.server.stages):
+        room.drop_all(database, name)
 
 
 def _schema_name(statement: Statement, parts: tuple[str, ...]) -> tuple[str, str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -141,3 +142,73 @@ def test_what_is_refused_at_submission(services: Services, sql: str, errno: int,
     error = services.error(f"EXECUTE JOB SERVICE {text}")
     assert (error.errno, words in str(error)) == (errno, True), str(error)
     assert services.rows("SHOW JOB SERVICES IN SCHEMA") == []
+
+
+def test_specification_from_a_stage(services: Services, tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(SPECIFICATION)
+    services.rows("CREATE STAGE SPECS")
+    services.rows(f"PUT file://{tmp_path}/job.yaml @SPECS/dir AUTO_COMPRESS = FALSE")
+    begin = f"EXECUTE JOB SERVICE IN COMPUTE POOL {services.pool}"
+    services.rows(f"{begin} NAME = F1 FROM @SPECS SPECIFICATION_FILE = 'dir/job.yaml'")
+    # As Airflow's own operator for containers writes it.
+    services.rows(f"{begin} NAME = F2 ASYNC = TRUE FROM @SPECS/dir SPEC = 'job.yaml'")
+    services.wait("F2")
+    error = services.error(f"{begin} NAME = F3 FROM @SPECS SPECIFICATION_FILE = 'no.yaml'")
+    assert "File '@SPECS/no.yaml' does not exist" in str(error)
+
+
+SCRIPT = """
+cat /input/in.txt > $OUTPUT/copy.txt
+echo scratch > /tmp/own/x && cat /tmp/own/x
+echo $SNOWFLAKE_LOCAL_MOUNTS
+"""
+
+
+def test_stage_volumes_are_the_stages_folders(services: Services, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("from the stage")
+    services.rows("CREATE STAGE FILES")
+    services.rows(f"PUT file://{tmp_path}/in.txt @FILES/in AUTO_COMPRESS = FALSE")
+    specification = {
+        "spec": {
+            "containers": [
+                {
+                    "name": "main",
+                    "image": "i",
+                    "command": ["bash", "-c"],
+                    "args": [SCRIPT],
+                    "env": {"OUTPUT": "/output"},
+                    "volumeMounts": [
+                        {"name": "in", "mountPath": "/input"},
+                        {"name": "out", "mountPath": "/output"},
+                        {"name": "own", "mountPath": "/tmp/own"},
+                    ],
+                }
+            ],
+            "volumes": [
+                {"name": "in", "source": "stage", "stageConfig": {"name": "@FILES/in"}},
+                {"name": "out", "source": "stage", "stageConfig": {"name": "@FILES/out"}},
+                {"name": "own", "source": "local"},
+            ],
+        }
+    }
+    services.rows(
+        f"EXECUTE JOB SERVICE IN COMPUTE POOL {services.pool} NAME = MOUNTED "
+        f"FROM SPECIFICATION $${json.dumps(specification)}$$"
+    )
+    scratch, mounts = services.logs("MOUNTED").splitlines()
+    assert scratch == "scratch"
+    assert set(json.loads(mounts)) == {"/input", "/output", "/tmp/own"}
+    assert [row["name"] for row in services.rows("LIST @FILES/out")] == ["files/out/copy.txt"]
+    (tmp_path / "back").mkdir()
+    services.rows(f"GET @FILES/out file://{tmp_path}/back")
+    assert (tmp_path / "back" / "copy.txt").read_text() == "from the stage"
+
+
+def test_jobs_go_with_their_schema(services: Services, schema: str) -> None:
+    name = services.python("import time; time.sleep(60)")
+    services.wait(name, "RUNNING")
+    services.rows(f"DROP SCHEMA {schema}")
+    services.rows(f"CREATE SCHEMA {schema}")
+    services.rows(f"USE SCHEMA {schema}")
+    assert services.rows("SHOW JOB SERVICES IN SCHEMA") == []
+    services.rows(f"DROP COMPUTE POOL {services.pool}")

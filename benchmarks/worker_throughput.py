@@ -38,6 +38,7 @@ from benchmarks.tree_model import Trees, train
 
 RESULTS = Path(__file__).parent / "results"
 PROGRESS = "SNOWFLAKE_BATCH_PROGRESS "
+# The matrix in memory is scored in pieces too: a single call would fall out of the processor's cache.
 BATCH_ROWS = 16_384
 
 
@@ -107,7 +108,9 @@ def _timed(workers: list[Any], barrier: Barrier) -> dict[str, float]:
     return {"seconds": ended - loaded, "wall": time.perf_counter() - begun}
 
 
-def measure_worker(model: Path, source: Path, target: Path, features: list[str], processes: int) -> dict[str, float]:
+def measure_worker(
+    model: Path, source: Path, target: Path, features: list[str], processes: int, batch_rows: int | None
+) -> dict[str, float]:
     """The worker as a process; its own progress lines say when the model was loaded."""
     job = target.parent / "JOB.json"
     document = {
@@ -121,7 +124,7 @@ def measure_worker(model: Path, source: Path, target: Path, features: list[str],
             "python_path": [str(Path(__file__).parent)],
             "init": {"path": str(model), "features": features},
         },
-        "inference": {"num_workers": processes, "max_batch_rows": BATCH_ROWS},
+        "inference": {"num_workers": processes, "max_batch_rows": batch_rows},
     }
     job.write_text(json.dumps(document))
     begun = time.perf_counter()
@@ -180,6 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--leaves", type=int, default=31)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--max-batch-rows", type=int, default=None, help="for the worker; it chooses if left out")
     parser.add_argument("--name", default="worker_throughput", help="of the files in benchmarks/results")
     options = parser.parse_args(arguments)
 
@@ -195,7 +199,9 @@ def main(arguments: list[str] | None = None) -> int:
             target = folder / f"run_{repeat}"
             target.mkdir()
             runs["limit"].append(measure_limit(model, source, features, options.processes))
-            runs["worker"].append(measure_worker(model, source, target / "worker", features, options.processes))
+            runs["worker"].append(
+                measure_worker(model, source, target / "worker", features, options.processes, options.max_batch_rows)
+            )
             runs["loop"].append(measure_loop(model, source, target / "loop", features, options.processes))
             if repeat == 0:
                 check(source, [target / "worker", target / "loop"], model, features)
@@ -232,6 +238,7 @@ def summarize(options: argparse.Namespace, library: str, runs: dict[str, list[di
         "files": options.files,
         "row_groups_per_file": options.row_groups,
         "processes": options.processes,
+        "max_batch_rows": options.max_batch_rows,
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,7 +1,7 @@
 """One model process at work: reading, converting, predicting and writing at the same time.
 
-Three threads with two queues between them. The queues are bounded by bytes, not by batches, so memory does not depend
-on the size of the input. The model is called in the main thread, where most libraries expect to be called.
+Three threads with two queues between them. The queues are bounded by bytes as well as by length, so memory does not
+depend on the size of the input. The model is called in the main thread, where most libraries expect to be called.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker import results, schemas
+from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.convert import InputConverter
 from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
@@ -29,29 +30,34 @@ from airflow_provider_snowflake_batch.worker.reader import RowBatch, TaskReader
 
 READ_AHEAD_BYTES = 64 * 1024 * 1024
 WRITE_BEHIND_BYTES = 64 * 1024 * 1024
+QUEUE_LENGTH = 8
 PROGRESS_SECONDS = 0.5
 
 Item = TypeVar("Item")
 
 
 class ByteQueue(Generic[Item]):
-    """A queue for one producer and one consumer that is full when it holds more than some bytes.
+    """A queue for one producer and one consumer that is full when it holds some bytes, or some items.
 
     :param limit: bytes; a single larger item passes when the queue is empty.
+    :param length: items; a short queue lets the batch size change soon.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, length: int) -> None:
+        self._limit, self._length = limit, length
         self._items: deque[tuple[Item, int]] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
 
     def put(self, item: Item, size: int = 0) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not self._items or self._bytes + size <= self._limit)
+            self._changed.wait_for(lambda: not self._items or self._fits(size))
             self._items.append((item, size))
             self._bytes += size
             self._changed.notify_all()
+
+    def _fits(self, size: int) -> bool:
+        return self._bytes + size <= self._limit and len(self._items) < self._length
 
     def get(self) -> Item:
         with self._changed:
@@ -109,6 +115,7 @@ class Pipeline:
 
     :param tasks: assignments in the order in which they are done.
     :param make_part: opens the writer of a task's part.
+    :param batch_size: learns from each call; the reader follows it.
     """
 
     def __init__(
@@ -119,15 +126,17 @@ class Pipeline:
         make_part: Callable[[Assignment], TaskPart],
         tasks: SimpleQueue[Assignment | None],
         reporter: Reporter,
+        batch_size: BatchSize,
     ) -> None:
+        self._batch_size = batch_size
         self._model = model
         self._reader = reader
         self._converter = converter
         self._make_part = make_part
         self._tasks = tasks
         self._reporter = reporter
-        self._ahead: ByteQueue[Ready | TaskStart | TaskEnd | Stopped] = ByteQueue(READ_AHEAD_BYTES)
-        self._behind: ByteQueue[Predicted | TaskStart | TaskEnd | Stopped] = ByteQueue(WRITE_BEHIND_BYTES)
+        self._ahead: ByteQueue[Ready | TaskStart | TaskEnd | Stopped] = ByteQueue(READ_AHEAD_BYTES, QUEUE_LENGTH)
+        self._behind: ByteQueue[Predicted | TaskStart | TaskEnd | Stopped] = ByteQueue(WRITE_BEHIND_BYTES, QUEUE_LENGTH)
         self._stopping = threading.Event()
         self._failed = threading.Lock()
 
@@ -203,14 +212,18 @@ class Pipeline:
         self._reporter.rows(pending)
 
     def _call(self, rows: RowBatch, table: pa.Table, argument: Any) -> list[tuple[pa.Table, Any]]:
+        begun = time.perf_counter()
         try:
-            return [(table, self._model.call(argument))]
+            returned = self._model.call(argument)
+            self._batch_size.called(table.num_rows, time.perf_counter() - begun)
+            return [(table, returned)]
         except Exception as error:
             if table.num_rows < 2 or not _out_of_memory(error):
                 text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 raise ModelError(f"{text} ({rows.where()})", own_traceback(error)) from None
         # Outside the handler: the exception holds the frames, and with them the memory that was too much.
         argument = None
+        self._batch_size.too_large(table.num_rows)
         half = table.num_rows // 2
         first, second = table.slice(0, half), table.slice(half)
         return self._call(rows, first, self._convert(rows, first)) + self._call(

@@ -10,14 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.files import StageFiles, column_type, load_column
 from airflow_provider_snowflake_batch.worker.job import FileEncoding
 from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 
-AUTO_BATCH_ROWS = 16_384
-AUTO_BATCH_ROWS_WITH_FILES = 256
-AUTO_BATCH_BYTES = 16 * 1024 * 1024
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
 # A batch of file contents is cut short at this size, whatever the number of rows asked for.
 FILE_BATCH_BYTES = 64 * 1024 * 1024
@@ -59,7 +57,7 @@ class TaskReader:
 
     :param open_file: from a file's path in the plan to its path here.
     :param schema: the schema that all files are read with.
-    :param max_batch_rows: rows in a batch, or None for a size that follows from the rows' width.
+    :param batch_size: tells the rows of each batch.
     :param handling: columns of full stage paths whose files are loaded.
     """
 
@@ -67,7 +65,7 @@ class TaskReader:
         self,
         open_file: Callable[[str], Path],
         schema: pa.Schema,
-        max_batch_rows: int | None,
+        batch_size: BatchSize,
         handling: Mapping[str, FileEncoding],
         files: StageFiles,
         *,
@@ -75,28 +73,20 @@ class TaskReader:
     ) -> None:
         self._open_file = open_file
         self._schema = schema
-        self._max_batch_rows = max_batch_rows
+        self._batch_size = batch_size
         self._handling = handling
         self._files = files
         self._use_threads = use_threads
         self._current: tuple[str, pq.ParquetFile] | None = None
         self._pool = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="file") if handling else None
 
-    def batch_rows(self, task: Task) -> int:
-        """Rows in a batch of this task."""
-        if self._max_batch_rows is not None:
-            return self._max_batch_rows
-        if self._handling:
-            return AUTO_BATCH_ROWS_WITH_FILES
-        width = max(task.bytes / max(task.rows, 1), 1.0)
-        return max(1, min(AUTO_BATCH_ROWS, int(AUTO_BATCH_BYTES / width)))
-
     def batches(self, task: Task) -> Iterator[RowBatch]:
         """All rows of a task, in order.
 
         :raises DataError: a file cannot be read, or a row names a file that cannot be had.
         """
-        size = self.batch_rows(task)
+        width = task.bytes / max(task.rows, 1)
+        size = self._batch_size.rows(width)
         pending: list[pa.Table] = []
         origins: list[Origin] = []
         rows = 0
@@ -112,6 +102,7 @@ class TaskReader:
                     if rows == size:
                         yield from self._finished(pending, origins)
                         pending, origins, rows = [], [], 0
+                        size = self._batch_size.rows(width)
         if pending:
             yield from self._finished(pending, origins)
 

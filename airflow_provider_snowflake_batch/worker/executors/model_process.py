@@ -144,6 +144,7 @@ class _Process:
 
     def _work(self) -> None:
         """Run the pipeline until told to stop, then end the process."""
+        from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
         from airflow_provider_snowflake_batch.worker.columns import handled_columns
         from airflow_provider_snowflake_batch.worker.convert import InputConverter
         from airflow_provider_snowflake_batch.worker.files import StageFiles
@@ -160,12 +161,13 @@ class _Process:
             converter = InputConverter(schema.names, self._model.signature, self._model.form, self._model.columns)
         except WorkerError as error:
             self._give_up(error)
+        batch_size = BatchSize(job.max_batch_rows, reads_files=bool(job.input.column_handling))
         pipeline = Pipeline(
             self._model,
             TaskReader(
                 lambda name: file_path(job.input.path, name),
                 schema,
-                job.max_batch_rows,
+                batch_size,
                 handled_columns(job, schema.names),
                 StageFiles(job.stages),
                 use_threads=self._threads > 1,
@@ -174,6 +176,7 @@ class _Process:
             lambda assignment: TaskPart(directory, assignment.task, assignment.schema),
             tasks,
             _ConnectionReporter(self._send),
+            batch_size,
         )
         threading.Thread(target=self._receive, args=(pipeline, tasks), name="orders", daemon=True).start()
         pipeline.run()

@@ -1,0 +1,67 @@
+"""The automatic batch size against models whose cost is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_snowflake_batch.worker.batch_size import LONG_SECONDS, MOST_BYTES, MOST_ROWS, BatchSize
+
+
+def settle(cost: Callable[[int], float], width: float = 8.0) -> int:
+    size = BatchSize(None)
+    for _ in range(200):
+        rows = size.rows(width)
+        size.called(rows, cost(rows))
+    return size.rows(width)
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        (lambda rows: 1e-6 * rows, MOST_ROWS),  # fast: as large as it gets
+        (lambda rows: 0.05 + 1e-5 * rows, MOST_ROWS),  # a fixed cost that is worth spreading
+        (lambda rows: 1.0 * rows, 256),  # slow and even: no use in making anybody wait
+        (lambda rows: 1e-3 * rows, 256),  # even: nothing to gain
+        (lambda rows: 0.5 + 1e-4 * rows, 16_384),  # larger is faster, but calls stay short
+        (lambda rows: 0.002 + (1e-5 if rows <= 2048 else 3e-5) * rows, 2048),  # falls out of a cache
+    ],
+)
+def test_it_finds_the_size(cost: Callable[[int], float], expected: int) -> None:
+    found = settle(cost)
+
+    assert expected / 2 <= found <= expected * 2
+    assert found == 256 or cost(found) <= 2 * LONG_SECONDS
+
+
+@given(st.floats(0, 1e9), st.floats(0, 10), st.floats(0, 1))
+def test_it_stays_within_rows_and_bytes(width: float, fixed: float, each: float) -> None:
+    found = settle(lambda rows: fixed + each * rows, width)
+
+    assert 1 <= found <= MOST_ROWS
+    assert found == 1 or found * width <= MOST_BYTES
+
+
+def test_what_is_asked_for_is_kept() -> None:
+    size = BatchSize(7)
+    size.called(7, 0.0001)
+    size.too_large(7)
+
+    assert size.rows(1e9) == 7
+
+
+def test_a_call_without_memory_is_not_repeated() -> None:
+    size = BatchSize(None)
+    for _ in range(8):
+        size.called(size.rows(8), 0.001)
+    rows = size.rows(8)
+    assert rows > 1000
+
+    size.too_large(rows)
+    for _ in range(8):
+        size.called(size.rows(8), 0.001)
+
+    assert size.rows(8) == rows // 2

@@ -35,7 +35,15 @@ class JobLostError(SnowflakeBatchError):
 
 
 class JobTimeoutError(SnowflakeBatchError):
-    """The job did not end before its deadline; it was cancelled."""
+    """The job did not end before its deadline. The operator has cancelled it."""
+
+
+class JobPendingError(JobTimeoutError):
+    """The job did not start before its deadline; the message says what it waited for."""
+
+
+class PoolCapacityError(JobPendingError):
+    """The job did not start because the compute pool has no node to give: worth another try later."""
 
 
 @contextmanager

@@ -20,9 +20,10 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobInputError,
     JobLostError,
     JobNotFoundError,
-    JobTimeoutError,
 )
+from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
 from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import (
     already_exists,
     does_not_exist,
@@ -363,35 +364,37 @@ class SnowflakeBatchHook(SnowflakeHook):
         *,
         query_id: str | None = None,
         poll_interval: float = 10,
-        timeout: float | None = None,
+        deadlines: Deadlines | None = None,
         on_change: Callable[[JobInfo], None] | None = None,
     ) -> JobInfo:
-        """Block until a job has ended, however it ended.
+        """Block until a job has ended, however it ended. A job that misses a deadline is left alone.
 
         :param query_id: what :meth:`submit` returned, if the job was just submitted.
         :param poll_interval: most seconds between two looks; the first ones come faster.
-        :param timeout: most seconds to wait.
+        :param deadlines: until when to wait.
         :param on_change: called with the job whenever its status has changed.
         :raises JobInputError: if Snowflake refused the statement.
         :raises JobLostError: if there is no such job, although its statement succeeded.
-        :raises JobTimeoutError: if the timeout has passed.
+        :raises JobTimeoutError: if the job has missed its end.
+        :raises JobPendingError: if the job has missed its start; :class:`PoolCapacityError` if for want of a node.
         """
-        qualified = self.qualify_name(name)
-        started, last = time.monotonic(), None
+        qualified, limits = self.qualify_name(name), deadlines or Deadlines()
+        started, last = time.time(), None
         while True:
             info = self.poll(qualified, query_id)
+            status = info.status if info is not None else None
             if info is not None:
                 query_id = None
-                if info.status is not last and on_change is not None:
+                if status is not last and on_change is not None:
                     on_change(info)
-                last = info.status
+                last = status
                 if info.status.is_terminal:
                     return info
-            elapsed = time.monotonic() - started
-            pause = polling_pause(elapsed, poll_interval)
-            if timeout is not None and elapsed + pause > timeout:
-                raise JobTimeoutError(f"Job {qualified} did not end within {timeout:g} s.")
-            time.sleep(pause)
+            now = time.time()
+            missed = limits.missed(status, now)
+            if missed is not None:
+                raise missed_deadline(self, qualified, missed)
+            time.sleep(limits.shorten(polling_pause(now - started, poll_interval), now))
 
     def poll(self, name: QualifiedName, query_id: str | None = None) -> JobInfo | None:
         """One look at a job that may still be on its way through submission.

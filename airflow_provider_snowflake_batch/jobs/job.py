@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -126,6 +128,25 @@ class InferenceJob:
             source=source,
             output=replace(self.output, stage_location=str(output)),
         )
+
+    def under_name(self, name: QualifiedName) -> InferenceJob:
+        """The same job under another name."""
+        return replace(self, name=name)
+
+    def fingerprint(self) -> str:
+        """A hash of everything but the name: the same for two jobs that would write the same rows.
+
+        Fields are hashed as plain values rather than as SQL, so that it stays the same when a statement is written
+        differently.
+        """
+        described = {
+            "model": str(self.model),
+            "version": str(self.version),
+            "source": str(self.source),
+            "compute_pool": str(self.compute_pool),
+            "specs": [spec.to_dict() for spec in (self.output, self.input, self.settings, self.engine)],
+        }
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
     @property
     def output_directory(self) -> StagePath:

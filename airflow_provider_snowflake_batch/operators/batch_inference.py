@@ -14,9 +14,12 @@ from airflow.sdk.configuration import conf
 from airflow_provider_snowflake_batch.exceptions import (
     JobInputError,
     JobLostError,
+    JobTimeoutError,
     SnowflakeBatchError,
     failing_for_good,
 )
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, InferenceJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.sources import parse_source, plain_source
@@ -28,6 +31,8 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     Spec,
     is_template,
 )
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,8 +41,6 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.results import JobResult
     from airflow_provider_snowflake_batch.jobs.sources import Source
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
-
-JOB_CARD_KEY = "snowflake_batch_job"
 
 
 class RunBatchOperator(BaseOperator):
@@ -76,6 +79,12 @@ class RunBatchOperator(BaseOperator):
     :param wait_for_completion: False ends the task once Snowflake has accepted the job.
     :param deferrable: wait in the triggerer instead of a worker slot. Default: ``[operators] default_deferrable``.
     :param poll_interval: most seconds between two looks at the job; the first ones come faster.
+    :param timeout: seconds from submission by which the job must have ended; it is cancelled then. Airflow's
+        ``execution_timeout`` holds as well, also while the task is deferred. Default: none.
+    :param pending_timeout: seconds from submission by which the job must have left PENDING. Snowflake sets no limit of
+        its own, not even when an image cannot be pulled. Default: none.
+    :param durable: remember the job across tries, so that a retry after a crash goes on with it instead of starting a
+        second one. It needs Airflow 3.3; before, every try starts afresh.
     :param cancel_on_kill: cancel the job when the task is killed.
     :param snowflake_conn_id: the Airflow connection, of the stock type ``snowflake``.
     :param warehouse: instead of the connection's; it compiles the input query and serves nothing else.
@@ -130,6 +139,9 @@ class RunBatchOperator(BaseOperator):
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 10,
+        timeout: float | None = None,
+        pending_timeout: float | None = None,
+        durable: bool = True,
         cancel_on_kill: bool = True,
         snowflake_conn_id: str = "snowflake_default",
         warehouse: str | None = None,
@@ -152,13 +164,16 @@ class RunBatchOperator(BaseOperator):
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.pending_timeout = pending_timeout
+        self.durable = durable
         self.cancel_on_kill = cancel_on_kill
         self.snowflake_conn_id = snowflake_conn_id
         self.warehouse = warehouse
         self.database = database
         self.schema = schema
         self.role = role
-        self._submitted: tuple[str, str | None] | None = None
+        self._submitted: JobRecord | None = None
         self._check_untemplated()
 
     @cached_property
@@ -174,47 +189,31 @@ class RunBatchOperator(BaseOperator):
         )
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_snowflake_batch.hooks.preflight import check_inference_job
-        from airflow_provider_snowflake_batch.hooks.results import JobResult
-
         with failing_for_good():
             job = self._parse_job(context)
+        records = JobRecords.of(context, durable=self.durable)
         with self.hook as hook:
             with failing_for_good():
                 job = job.qualify(*hook.namespace)
-            check_inference_job(hook, job)
-            submitted_at = time.time()
-            # Known before it is sent: a kill that comes in between must find it.
-            self._submitted = (str(job.name), None)
-            query_id = hook.submit(job)
-            self._submitted = (str(job.name), query_id)
-            result = JobResult(
-                job_name=str(job.name),
-                status="SUBMITTED",
-                output_location=str(job.output_directory),
-                attempt=context["ti"].try_number,
-            )
-            self.log.info("Job %s writes to %s", result.job_name, result.output_location)
-            context["ti"].xcom_push(key=JOB_CARD_KEY, value={**result.to_dict(), "submitted_at": submitted_at})
+            record = self._find_earlier_job(hook, records, job) or self._submit(hook, records, job)
+            self._submitted = record
+            self._show_card(context, job, record)
             if not self.wait_for_completion:
-                return self._accepted(hook, job, query_id, result)
+                return self._accept(context, hook, record)
+            deadlines = self._deadlines(context, record)
             if self.deferrable:
-                info = hook.poll(job.name, query_id)
+                info = hook.poll(record.name, record.query_id)
                 if info is None or not info.status.is_terminal:
-                    self._defer(result, query_id, submitted_at)
+                    self._defer(record, deadlines)
             else:
-                info = hook.wait(
-                    job.name,
-                    query_id=query_id,
-                    poll_interval=self.poll_interval,
-                    on_change=lambda seen: self.log.info("Job %s is %s", seen.name, seen.reported_status),
-                )
-            return self._finish(hook, info, result, submitted_at)
+                info = self._wait(hook, record, deadlines)
+            return self._finish(context, hook, info, record)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Continue after the trigger has seen the job end."""
-        from airflow_provider_snowflake_batch.hooks.results import JobResult
+        """Continue after the trigger has seen the job end, or miss a deadline."""
+        from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
 
+        record = JobRecord(event["job_name"], event["output_location"], event["submitted_at"])
         match event["status"]:
             case "refused":
                 raise JobInputError(event["message"])
@@ -222,29 +221,24 @@ class RunBatchOperator(BaseOperator):
                 raise JobLostError(event["message"])
             case "error":
                 raise SnowflakeBatchError(
-                    f"Snowflake could not be asked about job {event['job_name']}: {event['message']}. "
+                    f"Snowflake could not be asked about job {record.job_name}: {event['message']}. "
                     "The job itself was left alone and may still run."
                 )
         with self.hook as hook:
-            result = JobResult(
-                job_name=event["job_name"],
-                status=event["status"],
-                output_location=event["output_location"],
-                attempt=context["ti"].try_number,
-            )
-            return self._finish(hook, hook.status(result.job_name), result, event["submitted_at"])
+            if event["status"] in set(Missed):
+                self._give_up(hook, record, missed_deadline(hook, record.name, Missed(event["status"])))
+            return self._finish(context, hook, hook.status(record.job_name), record)
 
     def on_kill(self) -> None:
         """Cancel the job, unless ``cancel_on_kill`` is off. Its logs and its history stay in Snowflake."""
         if self._submitted is None or not self.cancel_on_kill:
             return
-        job_name, query_id = self._submitted
-        self.log.info("The task was killed: cancelling job %s", job_name)
+        self.log.info("The task was killed: cancelling job %s", self._submitted.job_name)
         with self.hook.twin() as hook:
-            hook.kill(job_name, query_id)
+            hook.kill(self._submitted.name, self._submitted.query_id)
 
     def _parse_job(self, context: Context) -> InferenceJob:
-        """The job that the rendered fields describe, under a name that is new for each try."""
+        """The job that the rendered fields describe, under a name of its own."""
         settings = JobSpec.of(self.job_spec)
         ti = context["ti"]
         prefix = settings.job_name_prefix or JOB_NAME_PREFIX
@@ -253,27 +247,93 @@ class RunBatchOperator(BaseOperator):
             **{name: getattr(self, name) for name in _JOB_FIELDS},
         )
 
-    def _accepted(
-        self, hook: SnowflakeBatchHook, job: InferenceJob, query_id: str, result: JobResult
-    ) -> dict[str, Any]:
-        info = hook.poll(job.name, query_id)
-        while info is None:
-            self.log.info("Snowflake is still preparing job %s (it builds the image the first time)", job.name)
-            time.sleep(self.poll_interval)
-            info = hook.poll(job.name, query_id)
-        result.status = info.reported_status
-        self.log.info("Job %s is %s; not waiting for it.", info.name, info.reported_status)
-        return result.to_dict()
+    def _find_earlier_job(self, hook: SnowflakeBatchHook, records: JobRecords, job: InferenceJob) -> JobRecord | None:
+        """The job that an earlier try of this task has begun, if it is worth waiting for."""
+        record = records.load()
+        if record is None:
+            return None
+        try:
+            info = hook.poll(record.name, record.query_id)
+        except (JobLostError, JobInputError) as error:
+            if record.query_id is None:
+                # The try ended between writing the record and hearing from Snowflake. If its statement is still on
+                # the way, the name makes sure that only one of the two becomes a job.
+                self.log.info("An earlier try meant to submit job %s; submitting it now.", record.job_name)
+                return self._submit(hook, records, job.under_name(record.name))
+            self.log.info("The job of an earlier try is of no use, starting a new one: %s", error)
+            return None
+        status = "on its way" if info is None else info.reported_status
+        if record.fingerprint != job.fingerprint():
+            self.log.warning(
+                "The task now asks for another job than %s (%s) of an earlier try: starting a new one.",
+                record.job_name,
+                status,
+            )
+            if info is None or not info.status.is_terminal:
+                hook.kill(record.name, record.query_id)
+            return None
+        if info is not None and info.status in _OF_NO_USE:
+            self.log.info("Job %s of an earlier try is %s: starting a new one.", record.job_name, status)
+            return None
+        self.log.info("Job %s of an earlier try is %s: no new one is needed.", record.job_name, status)
+        return record
 
-    def _defer(self, result: JobResult, query_id: str, submitted_at: float) -> NoReturn:
+    def _submit(self, hook: SnowflakeBatchHook, records: JobRecords, job: InferenceJob) -> JobRecord:
+        from airflow_provider_snowflake_batch.hooks.preflight import check_inference_job
+
+        check_inference_job(hook, job)
+        record = JobRecord(str(job.name), str(job.output_directory), time.time(), job.fingerprint())
+        # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
+        records.save(record)
+        self._submitted = record
+        record = record.sent(hook.submit(job))
+        records.save(record)
+        self.log.info("Job %s writes to %s", record.job_name, record.output_location)
+        return record
+
+    def _show_card(self, context: Context, job: InferenceJob, record: JobRecord) -> None:
+        card = JobCard(
+            job_name=record.job_name,
+            status="SUBMITTED",
+            compute_pool=str(job.compute_pool),
+            replicas=job.settings.replicas or 1,
+            output_location=record.output_location,
+            submitted_at=record.submitted_at,
+            attempt=context["ti"].try_number,
+        )
+        context["ti"].xcom_push(key=JOB_CARD_KEY, value=card.to_dict())
+
+    def _accept(self, context: Context, hook: SnowflakeBatchHook, record: JobRecord) -> dict[str, Any]:
+        info = hook.poll(record.name, record.query_id)
+        while info is None:
+            self.log.info("Snowflake is still preparing job %s (it builds the image the first time)", record.job_name)
+            time.sleep(self.poll_interval)
+            info = hook.poll(record.name, record.query_id)
+        self.log.info("Job %s is %s; not waiting for it.", info.name, info.reported_status)
+        JobRecords.of(context, durable=self.durable).forget()
+        return self._result(context, info, record).to_dict()
+
+    def _deadlines(self, context: Context, record: JobRecord) -> Deadlines:
+        ends = []
+        if self.timeout is not None:
+            ends.append(record.submitted_at + self.timeout)
+        if self.execution_timeout is not None and self.deferrable:
+            # Airflow itself does not watch it while a task is deferred (apache/airflow#19382).
+            ends.append(context["ti"].start_date.timestamp() + self.execution_timeout.total_seconds())
+        start = record.submitted_at + self.pending_timeout if self.pending_timeout is not None else None
+        return Deadlines(min(ends, default=None), start)
+
+    def _defer(self, record: JobRecord, deadlines: Deadlines) -> NoReturn:
         from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger
 
         self.defer(
             trigger=BatchJobTrigger(
-                job_name=result.job_name,
-                query_id=query_id,
-                output_location=result.output_location,
-                submitted_at=submitted_at,
+                job_name=record.job_name,
+                query_id=record.query_id,
+                output_location=record.output_location,
+                submitted_at=record.submitted_at,
+                end_deadline=deadlines.end,
+                start_deadline=deadlines.start,
                 cancel_on_kill=self.cancel_on_kill,
                 poll_interval=self.poll_interval,
                 snowflake_conn_id=self.snowflake_conn_id,
@@ -285,28 +345,51 @@ class RunBatchOperator(BaseOperator):
             method_name="execute_complete",
         )
 
-    def _finish(
-        self, hook: SnowflakeBatchHook, info: JobInfo, result: JobResult, submitted_at: float
-    ) -> dict[str, Any]:
+    def _wait(self, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines) -> JobInfo:
+        try:
+            return hook.wait(
+                record.name,
+                query_id=record.query_id,
+                poll_interval=self.poll_interval,
+                deadlines=deadlines,
+                on_change=lambda seen: self.log.info("Job %s is %s", seen.name, seen.reported_status),
+            )
+        except JobTimeoutError as error:
+            self._give_up(hook, record, error)
+
+    def _give_up(self, hook: SnowflakeBatchHook, record: JobRecord, error: JobTimeoutError) -> NoReturn:
+        self.log.error("%s Cancelling it.", error)
+        hook.kill(record.name, record.query_id)
+        raise type(error)(f"{error} It was cancelled.") from None
+
+    def _result(self, context: Context, info: JobInfo, record: JobRecord) -> JobResult:
+        from airflow_provider_snowflake_batch.hooks.results import JobResult
+
+        return JobResult(
+            job_name=record.job_name,
+            status=info.reported_status,
+            output_location=record.output_location,
+            attempt=context["ti"].try_number,
+        )
+
+    def _finish(self, context: Context, hook: SnowflakeBatchHook, info: JobInfo, record: JobRecord) -> dict[str, Any]:
         from airflow_provider_snowflake_batch.hooks.results import collect_result, failure_of, read_last_words, tail
 
-        result.status = info.reported_status
-        result.seconds = round(time.time() - submitted_at, 3)
+        result = self._result(context, info, record)
+        result.seconds = round(time.time() - record.submitted_at, 3)
         containers, logs = read_last_words(hook, info.name)
         for label, text in logs.items():
             self.log.info("End of the log of %s:\n%s", label, tail(text))
         if not info.status.is_successful:
             raise failure_of(info, containers, logs)
         collect_result(hook, result, StagePath.parse(result.output_location, field="output_location"))
+        # From here on, a clear means that the user wants the rows scored again.
+        JobRecords.of(context, durable=self.durable).forget()
         rows = "" if result.rows is None else f"{result.rows} rows in "
         self.log.info(
             "Job %s is done: %s%s file(s), %.1f s, %s",
-            info.name,
-            rows,
-            result.files,
-            result.seconds,
-            result.output_location,
-        )
+            info.name, rows, result.files, result.seconds, result.output_location,
+        )  # fmt: skip
         for warning in result.warnings:
             self.log.warning(warning)
         return result.to_dict()
@@ -323,6 +406,17 @@ class RunBatchOperator(BaseOperator):
             parse_source(self.X)
 
 
+# An earlier job in one of these states gives no result; CANCELLING leads nowhere else.
+_OF_NO_USE = frozenset(
+    {
+        JobStatus.FAILED,
+        JobStatus.INTERNAL_ERROR,
+        JobStatus.CANCELLING,
+        JobStatus.CANCELLED,
+        JobStatus.DELETING,
+        JobStatus.DELETED,
+    }
+)
 _JOB_FIELDS = (
     "model_name",
     "version_name",

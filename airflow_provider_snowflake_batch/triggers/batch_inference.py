@@ -10,12 +10,12 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobLostError
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 from airflow_provider_snowflake_batch.jobs.status import JobStatus, polling_pause
 from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, shared_poller
-
-JOB_CARD_KEY = "snowflake_batch_job"
 
 
 class _SnowflakeTrigger(BaseTrigger):
@@ -55,14 +55,17 @@ class BatchJobTrigger(_SnowflakeTrigger):
     """Waits until a job has ended, then fires once.
 
     The event's payload has the trigger's ``job_name``, ``output_location`` and ``submitted_at``, and a ``status``:
-    Snowflake's, or ``refused`` (Snowflake refused the statement), ``lost`` (the job is gone) or ``error`` (Snowflake
-    could not be asked), each of these three with a ``message``. It holds all that the task needs to go on, because
+    Snowflake's, or ``timeout`` or ``pending_timeout`` (a deadline has passed), or ``refused`` (Snowflake refused the
+    statement), ``lost`` (the job is gone) or ``error`` (Snowflake could not be asked), each of these three with a
+    ``message``. It holds all that the task needs to go on, because
     ``dag.test()`` drops the keyword arguments of a deferral.
 
     :param job_name: ``database.schema.name``.
     :param query_id: of the statement that submits the job, as long as the job may not exist yet.
     :param output_location: where the job writes; handed back in the event.
     :param submitted_at: seconds since the epoch; looks come more often soon after it.
+    :param end_deadline: seconds since the epoch by which the job must have ended.
+    :param start_deadline: seconds since the epoch by which it must have left PENDING.
     :param poll_interval: most seconds between two looks.
     :param cancel_on_kill: cancel the job when a user marks or clears the deferred task.
     """
@@ -74,6 +77,8 @@ class BatchJobTrigger(_SnowflakeTrigger):
         query_id: str | None,
         output_location: str,
         submitted_at: float,
+        end_deadline: float | None = None,
+        start_deadline: float | None = None,
         cancel_on_kill: bool = True,
         **connection: Any,
     ) -> None:
@@ -82,6 +87,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
         self.query_id = query_id
         self.output_location = output_location
         self.submitted_at = submitted_at
+        self.deadlines = Deadlines(end_deadline, start_deadline)
         self.cancel_on_kill = cancel_on_kill
 
     def _own_arguments(self) -> dict[str, Any]:
@@ -90,6 +96,8 @@ class BatchJobTrigger(_SnowflakeTrigger):
             "query_id": self.query_id,
             "output_location": self.output_location,
             "submitted_at": self.submitted_at,
+            "end_deadline": self.deadlines.end,
+            "start_deadline": self.deadlines.start,
             "cancel_on_kill": self.cancel_on_kill,
         }
 
@@ -107,7 +115,8 @@ class BatchJobTrigger(_SnowflakeTrigger):
 
     async def _outcome(self) -> dict[str, Any]:
         name = QualifiedName.parse(self.job_name, field="job_name")
-        query_id, last = self.query_id, None
+        query_id: str | None = self.query_id
+        last: JobStatus | None = None
         async with shared_poller(self.settings) as poller:
             while True:
                 try:
@@ -128,14 +137,18 @@ class BatchJobTrigger(_SnowflakeTrigger):
                     last = info.status
                     if info.status.is_terminal:
                         return {"status": info.reported_status}
-                await asyncio.sleep(self._pause())
+                now = time.time()
+                missed = self.deadlines.missed(last, now)
+                if missed is not None:
+                    return {"status": missed.value}
+                await asyncio.sleep(self.deadlines.shorten(self._pause(now), now))
 
-    def _pause(self) -> float:
-        pause = polling_pause(time.time() - self.submitted_at, self.poll_interval)
+    def _pause(self, now: float) -> float:
+        pause = polling_pause(now - self.submitted_at, self.poll_interval)
         if pause < self.poll_interval:
             return pause
         # Looks at full intervals fall on the same moments in every trigger, so that one statement answers them all.
-        return self.poll_interval - time.time() % self.poll_interval
+        return self.poll_interval - now % self.poll_interval
 
     async def on_kill(self) -> None:
         """Cancel the job when a user has ended the deferred task (Airflow 3.3 and later call this)."""
@@ -153,7 +166,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
             hook.kill(self.job_name, self.query_id)
 
     async def _task_still_waits(self) -> bool:
-        """Whether the task is still deferred on this very job.
+        """Whether the task still waits for this very job.
 
         A triggerer that stalls loses its triggers to another one and, when it wakes, takes that for a user's action
         (apache/airflow#73454). The state alone does not tell: after a clear, a new try may wait for a job of its own.
@@ -173,7 +186,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
             map_index=index if index >= 0 else None,
         )
         key = instance.task_id if index < 0 else f"{instance.task_id}_{index}"
-        if states.get(instance.run_id, {}).get(key) != "deferred":
+        if states.get(instance.run_id, {}).get(key) not in ("running", "deferred"):
             return False
         card = await sync_to_async(XCom.get_one)(
             key=JOB_CARD_KEY,

@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobTimeoutError,
 )
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
@@ -41,7 +42,7 @@ def container_job(hook: SnowflakeBatchHook, *command: str, pool: Identifier = PO
 
 
 def run(hook: SnowflakeBatchHook, job: ContainerJob) -> JobStatus:
-    return hook.wait(job.name, query_id=hook.submit(job), timeout=60).status
+    return hook.wait(job.name, query_id=hook.submit(job), deadlines=Deadlines.within(60)).status
 
 
 def test_a_job_from_submission_to_deletion(hook: SnowflakeBatchHook) -> None:
@@ -49,7 +50,10 @@ def test_a_job_from_submission_to_deletion(hook: SnowflakeBatchHook) -> None:
     changes: list[str] = []
     query_id = hook.submit(job)
     info = hook.wait(
-        job.name, query_id=query_id, timeout=60, on_change=lambda seen: changes.append(seen.reported_status)
+        job.name,
+        query_id=query_id,
+        deadlines=Deadlines.within(60),
+        on_change=lambda seen: changes.append(seen.reported_status),
     )
     assert (info.name, info.status, info.compute_pool) == (str(job.name), JobStatus.DONE, "HOOK_TESTS")
     assert changes[-1] == "DONE"
@@ -87,24 +91,24 @@ def test_cancel_keeps_the_job_and_its_log(hook: SnowflakeBatchHook) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     hook.cancel(job.name)
-    assert hook.wait(job.name, timeout=60).status is JobStatus.CANCELLED
+    assert hook.wait(job.name, deadlines=Deadlines.within(60)).status is JobStatus.CANCELLED
     assert "started" in hook.logs(job.name)
 
 
 def test_wait_gives_up_in_time_and_leaves_the_job_alone(hook: SnowflakeBatchHook) -> None:
     job = container_job(hook, "python", "-c", "import time; time.sleep(600)")
     query_id = hook.submit(job)
-    with pytest.raises(JobTimeoutError, match="did not end within 1 s"):
-        hook.wait(job.name, query_id=query_id, timeout=1)
+    with pytest.raises(JobTimeoutError, match="did not end in time"):
+        hook.wait(job.name, query_id=query_id, deadlines=Deadlines.within(1))
     assert not hook.status(job.name).status.is_terminal
     hook.kill(job.name, query_id)
-    assert hook.wait(job.name, timeout=60).status is JobStatus.CANCELLED
+    assert hook.wait(job.name, deadlines=Deadlines.within(60)).status is JobStatus.CANCELLED
 
 
 def test_a_refused_statement_is_told_in_snowflakes_words(hook: SnowflakeBatchHook) -> None:
     job = container_job(hook, "true", pool=Identifier("NO_SUCH_POOL"))
     with pytest.raises(JobInputError, match=r"(?s)Snowflake refused the job: .*NO_SUCH_POOL"):
-        hook.wait(job.name, query_id=hook.submit(job), timeout=60)
+        hook.wait(job.name, query_id=hook.submit(job), deadlines=Deadlines.within(60))
 
 
 def test_a_taken_name_is_refused(hook: SnowflakeBatchHook) -> None:
@@ -127,7 +131,7 @@ def test_a_job_dropped_while_waiting_is_lost(hook: SnowflakeBatchHook) -> None:
     assert run(hook, job) is JobStatus.DONE
     hook.delete(job.name)
     with pytest.raises(JobLostError, match="dropped while we waited"):
-        hook.wait(job.name, timeout=10)
+        hook.wait(job.name, deadlines=Deadlines.within(10))
 
 
 def test_missing_jobs(hook: SnowflakeBatchHook) -> None:

@@ -11,9 +11,11 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OutputSpec
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
-from airflow_provider_snowflake_batch.operators.batch_inference import JOB_CARD_KEY, RunBatchOperator
+from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.local_server import LocalServer
 from tests.models import log_linear_model
 
@@ -195,7 +197,7 @@ def test_deferring_hands_everything_to_the_trigger(hook: SnowflakeBatchHook) -> 
     _, arguments = deferred.value.trigger.serialize()
     assert (arguments["poll_interval"], arguments["role"]) == (3, "SYSADMIN")
     job_name = arguments["job_name"]
-    assert hook.wait(job_name, query_id=arguments["query_id"], timeout=120).status is JobStatus.DONE
+    assert hook.wait(job_name, query_id=arguments["query_id"], deadlines=Deadlines.within(120)).status is JobStatus.DONE
     event = {name: arguments[name] for name in ("job_name", "output_location", "submitted_at")} | {"status": "DONE"}
     result = operator().execute_complete({"ti": TaskInstance(try_number=2)}, event)
     assert (result["job_name"], result["status"], result["rows"], result["attempt"]) == (job_name, "DONE", 3, 2)
@@ -204,7 +206,7 @@ def test_deferring_hands_everything_to_the_trigger(hook: SnowflakeBatchHook) -> 
 def test_not_waiting_ends_with_the_job_accepted(hook: SnowflakeBatchHook) -> None:
     result, _ = execute(operator(wait_for_completion=False))
     assert result["rows"] is None
-    assert hook.wait(result["job_name"], timeout=120).status is JobStatus.DONE
+    assert hook.wait(result["job_name"], deadlines=Deadlines.within(120)).status is JobStatus.DONE
 
 
 def test_the_models_own_error_is_the_tasks_error(hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture) -> None:
@@ -221,5 +223,5 @@ def test_a_killed_task_cancels_its_job(hook: SnowflakeBatchHook) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         execute(task)
     task.on_kill()
-    status = hook.wait(deferred.value.trigger.job_name, timeout=60).status
+    status = hook.wait(deferred.value.trigger.job_name, deadlines=Deadlines.within(60)).status
     assert status is JobStatus.CANCELLED

@@ -13,6 +13,7 @@ import pytest
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
@@ -148,7 +149,7 @@ def test_killing_the_deferred_task_cancels_the_job(hook: SnowflakeBatchHook) -> 
     time.sleep(0.5)
     assert not hook.status(name).status.is_terminal
     run(trigger_for((name, query_id)).on_kill())
-    assert hook.wait(name, timeout=60).status is JobStatus.CANCELLED
+    assert hook.wait(name, deadlines=Deadlines.within(60)).status is JobStatus.CANCELLED
 
 
 def test_success_is_seen_when_it_comes(hook: SnowflakeBatchHook) -> None:

@@ -145,8 +145,11 @@ class Queries:
             self.cancel(query)
         with self._lock:
             for query in [query for query in self._by_id.values() if query.session is session]:
-                if query.finished is not None:
-                    self._drop(query)
+                if query.request_id:
+                    self._by_request.pop((session.id, query.request_id), None)
+                if query.fetched:
+                    # Its status outlives the session, as in Snowflake: whoever has its id may ask how it went.
+                    query.result = None
 
     def close(self) -> None:
         for query in list(self._by_id.values()):

@@ -1,0 +1,53 @@
+"""Until when a job may take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+
+
+class Missed(str, Enum):
+    """Which deadline has passed."""
+
+    END = "timeout"
+    START = "pending_timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Two moments, in seconds since the epoch, so that they hold across processes and restarts.
+
+    :param end: by which the job must have ended.
+    :param start: by which the job must have left PENDING. Snowflake itself lets a job wait for ever, for example when
+        an image cannot be pulled
+        (https://docs.snowflake.com/en/developer-guide/snowpark-container-services/monitoring-services).
+    """
+
+    end: float | None = None
+    start: float | None = None
+
+    @classmethod
+    def within(cls, seconds: float) -> Self:
+        """An end so many seconds from now."""
+        return cls(end=time.time() + seconds)
+
+    def missed(self, status: JobStatus | None, now: float) -> Missed | None:
+        """The deadline that a job has missed.
+
+        :param status: the job's status; None while Snowflake is still at work on its statement. Only PENDING can miss
+            the start: the build of an image has no deadline but the end.
+        """
+        if self.end is not None and now >= self.end:
+            return Missed.END
+        if self.start is not None and now >= self.start and status is JobStatus.PENDING:
+            return Missed.START
+        return None
+
+    def shorten(self, pause: float, now: float) -> float:
+        """A pause that does not sleep through a deadline."""
+        ahead = [moment - now for moment in (self.end, self.start) if moment is not None and moment > now]
+        return max(min([pause, *ahead]), 0.01)

@@ -1,0 +1,72 @@
+"""Which job a task has begun, remembered across its tries.
+
+The record is written before the job is submitted, under Airflow's task state store (Airflow 3.3 and later), which
+survives retries and crashes of every component. XCom cannot serve: it is cleared at the start of each try.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
+
+_KEY = "snowflake_batch_job"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job that was, or is about to be, submitted.
+
+    :param job_name: ``database.schema.name``.
+    :param output_location: the job's own directory.
+    :param submitted_at: seconds since the epoch.
+    :param fingerprint: of everything about the job but its name; a try that asks for something else must not attach.
+    :param query_id: of the statement; None while it may not have been sent.
+    """
+
+    job_name: str
+    output_location: str
+    submitted_at: float
+    fingerprint: str | None = None
+    query_id: str | None = None
+
+    @property
+    def name(self) -> QualifiedName:
+        return QualifiedName.parse(self.job_name, field="job_name")
+
+    def sent(self, query_id: str) -> Self:
+        return replace(self, query_id=query_id)
+
+
+class JobRecords:
+    """The one record of a task instance.
+
+    :param store: ``context["task_state_store"]``, or None where Airflow has none: then every try starts afresh.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    @classmethod
+    def of(cls, context: Mapping[str, Any], *, durable: bool) -> Self:
+        store = context.get("task_state_store") if durable else None
+        if durable and store is None:
+            log.info("This Airflow has no task state store (new in 3.3): a retry will start a new job.")
+        return cls(store)
+
+    def load(self) -> JobRecord | None:
+        found = self._store.get(_KEY) if self._store is not None else None
+        return JobRecord(**found) if found else None
+
+    def save(self, record: JobRecord) -> None:
+        if self._store is not None:
+            self._store.set(_KEY, asdict(record))
+
+    def forget(self) -> None:
+        if self._store is not None:
+            self._store.delete(_KEY)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+
+
+def test_the_end_counts_in_every_state() -> None:
+    deadlines = Deadlines(end=100)
+    assert deadlines.missed(JobStatus.RUNNING, 99.9) is None
+    assert {deadlines.missed(status, 100) for status in (None, JobStatus.PENDING, JobStatus.RUNNING)} == {Missed.END}
+
+
+def test_only_a_pending_job_misses_its_start() -> None:
+    deadlines = Deadlines(start=100)
+    assert deadlines.missed(JobStatus.PENDING, 100) is Missed.START
+    assert deadlines.missed(JobStatus.PENDING, 99) is None
+    assert deadlines.missed(JobStatus.RUNNING, 200) is None
+    assert deadlines.missed(None, 200) is None
+
+
+def test_a_pause_ends_at_the_next_deadline() -> None:
+    assert Deadlines(end=105, start=103).shorten(10, 100) == 3
+    assert Deadlines(end=105, start=99).shorten(10, 100) == 5
+    assert Deadlines().shorten(10, 100) == 10
+    assert Deadlines(end=100).shorten(10, 100) == 10

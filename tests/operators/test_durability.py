@@ -1,0 +1,262 @@
+"""One job per intent: what a task does on a later try, and when a deadline passes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider_snowflake_batch.exceptions import (
+    JobCancelledError,
+    JobNotFoundError,
+    JobPendingError,
+    JobTimeoutError,
+    PoolCapacityError,
+)
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.local_server import LocalServer
+from tests.models import log_linear_model
+from tests.operators.test_run_batch import TaskInstance
+
+pytestmark = pytest.mark.slow
+
+POOL = "DURABILITY_TESTS"
+
+
+class Store:
+    """Airflow's task state store as a task sees it, with its values as JSON."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.values[key]) if key in self.values else default
+
+    def set(self, key: str, value: Any) -> None:
+        self.values[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        (value,) = self.values.values()
+        return json.loads(value)
+
+    def change(self, **changes: Any) -> None:
+        (key,) = self.values
+        self.set(key, self.record | changes)
+
+
+@pytest.fixture(scope="module")
+def model(local_server: LocalServer) -> str:
+    log_linear_model(local_server, "DURABLE", "V1")
+    return "DURABLE"
+
+
+@pytest.fixture
+def hook(snowflake_connection: str, model: str) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(
+            [
+                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
+                "CREATE OR REPLACE STAGE DURABILITY_TESTS",
+            ]
+        )
+        yield opened
+
+
+def attempt(store: Store | None, **changes: Any) -> str | dict[str, Any]:
+    """One try of the task: the result, or the name of the job that it defers on."""
+    given: dict[str, Any] = {
+        "task_id": "score",
+        "model_name": "DURABLE",
+        "X": "SELECT 1 AS A, 1 AS B",
+        "compute_pool": POOL,
+        "output_spec": OutputSpec("@DURABILITY_TESTS/out/"),
+        "deferrable": True,
+        "poll_interval": 1,
+    }
+    context = {"ti": TaskInstance()} | ({"task_state_store": store} if store is not None else {})
+    try:
+        return RunBatchOperator(**(given | changes)).execute(context)
+    except TaskDeferred as deferred:
+        return deferred.trigger.job_name
+
+
+def until_it_exists(hook: SnowflakeBatchHook, name: str) -> None:
+    """Submission is asynchronous: a task may defer before Snowflake has made the job."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(JobNotFoundError):
+            hook.status(name)
+            return
+        time.sleep(0.05)
+
+
+def wait(hook: SnowflakeBatchHook, name: str) -> JobStatus:
+    until_it_exists(hook, name)
+    return hook.wait(name, deadlines=Deadlines.within(60)).status
+
+
+def names(hook: SnowflakeBatchHook) -> set[str]:
+    return {info.name for info in hook.list_jobs()}
+
+
+def test_a_retry_goes_on_with_the_job_that_runs(hook: SnowflakeBatchHook) -> None:
+    store = Store()
+    first = attempt(store)
+    known = names(hook)
+    assert attempt(store) == first
+    result = attempt(store, deferrable=False)
+    assert (result["job_name"], result["status"], result["rows"]) == (first, "DONE", 1)
+    assert names(hook) == known
+    assert store.values == {}
+
+
+def test_a_retry_collects_what_a_crashed_try_left(hook: SnowflakeBatchHook) -> None:
+    store = Store()
+    first = attempt(store)
+    assert wait(hook, first) is JobStatus.DONE
+    assert attempt(store)["job_name"] == first
+    assert store.values == {}
+    second = attempt(store)
+    assert second != first
+    assert wait(hook, second) is JobStatus.DONE
+
+
+def test_a_try_that_died_before_it_sent_the_statement_is_made_good_under_the_same_name(
+    hook: SnowflakeBatchHook,
+) -> None:
+    store = Store()
+    first = attempt(store)
+    wait(hook, first)
+    hook.delete(first)
+    hook.remove_files(store.record["output_location"])
+    store.change(query_id=None)
+    assert attempt(store) == first
+    assert wait(hook, first) is JobStatus.DONE
+
+
+def test_a_try_that_died_before_it_heard_from_snowflake_finds_its_job(hook: SnowflakeBatchHook) -> None:
+    store = Store()
+    first = attempt(store)
+    store.change(query_id=None)
+    known = names(hook)
+    assert attempt(store, deferrable=False)["job_name"] == first
+    assert names(hook) == known
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "dropped"])
+def test_a_job_that_leads_nowhere_is_replaced(hook: SnowflakeBatchHook, ending: str) -> None:
+    store = Store()
+    first = attempt(store)
+    until_it_exists(hook, first)
+    if ending == "cancelled":
+        hook.cancel(first)
+    else:
+        hook.delete(first)
+    second = attempt(store)
+    assert second != first
+    assert wait(hook, second) is JobStatus.DONE
+
+
+def test_a_task_that_now_asks_for_something_else_gets_it(hook: SnowflakeBatchHook) -> None:
+    store = Store()
+    first = attempt(store)
+    until_it_exists(hook, first)
+    second = attempt(store, X="SELECT 2 AS A, 2 AS B")
+    assert second != first
+    assert wait(hook, first) is JobStatus.CANCELLED
+    assert wait(hook, second) is JobStatus.DONE
+
+
+@pytest.mark.parametrize("store", [None, Store()], ids=["no store", "durable off"])
+def test_without_a_record_every_try_starts_afresh(hook: SnowflakeBatchHook, store: Store | None) -> None:
+    durable = {"durable": False} if store is not None else {}
+    first, second = attempt(store, **durable), attempt(store, **durable)
+    assert first != second
+    assert {wait(hook, first), wait(hook, second)} == {JobStatus.DONE}
+    assert store is None or store.values == {}
+
+
+def test_a_job_cancelled_in_snowflake_is_told_apart(hook: SnowflakeBatchHook) -> None:
+    name = attempt(None)
+    until_it_exists(hook, name)
+    hook.cancel(name)
+    wait(hook, name)
+    event = {"job_name": name, "output_location": "@S/x/", "submitted_at": time.time(), "status": "CANCELLED"}
+    with pytest.raises(JobCancelledError, match="was cancelled in Snowflake"):
+        resume(event)
+
+
+def resume(event: dict[str, Any]) -> dict[str, Any]:
+    task = RunBatchOperator(
+        task_id="score", model_name="M", X="T", compute_pool="P", output_spec={"stage_location": "@s/x"}
+    )
+    return task.execute_complete({"ti": TaskInstance()}, event)
+
+
+def test_a_job_that_does_not_end_in_time_is_cancelled(hook: SnowflakeBatchHook) -> None:
+    with pytest.raises(JobTimeoutError, match=r"did not end in time\. It was cancelled\.") as raised:
+        attempt(None, deferrable=False, timeout=0.2)
+    assert wait(hook, str(raised.value).split()[1]) is JobStatus.CANCELLED
+
+
+def test_so_is_one_that_the_trigger_gave_up(hook: SnowflakeBatchHook) -> None:
+    name = attempt(None)
+    until_it_exists(hook, name)
+    event = {"job_name": name, "output_location": "@S/x/", "submitted_at": time.time(), "status": "timeout"}
+    with pytest.raises(JobTimeoutError, match="It was cancelled"):
+        resume(event)
+    assert wait(hook, name) is JobStatus.CANCELLED
+
+
+def test_a_job_that_finds_no_room_tells_what_it_waits_for(hook: SnowflakeBatchHook) -> None:
+    hook.run("CREATE COMPUTE POOL IF NOT EXISTS CROWDED MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU_X64_XS")
+    occupant = ContainerJob(
+        name=hook.qualify_name(generate_job_name("occupant")),
+        compute_pool=Identifier("CROWDED"),
+        specification={
+            "spec": {
+                "containers": [
+                    {
+                        "name": "main",
+                        "image": "/db/schema/repo/image:1",
+                        "command": ["python", "-c", "import time; time.sleep(600)"],
+                        "resources": {"requests": {"cpu": 1}, "limits": {"cpu": 1}},
+                    }
+                ]
+            }
+        },
+    )
+    query_id = hook.submit(occupant)
+    while (info := hook.poll(occupant.name, query_id)) is None or info.status is not JobStatus.RUNNING:
+        time.sleep(0.1)
+    try:
+        with pytest.raises(JobPendingError) as raised:
+            attempt(
+                None,
+                compute_pool="CROWDED",
+                job_spec={"cpu_requests": "1"},
+                deferrable=False,
+                pending_timeout=1,
+            )
+    finally:
+        hook.cancel(occupant.name)
+    assert isinstance(raised.value, PoolCapacityError)
+    message = str(raised.value)
+    assert "Unschedulable due to insufficient" in message
+    assert "compute pool CROWDED is" in message
+    assert wait(hook, message.split()[1]) is JobStatus.CANCELLED

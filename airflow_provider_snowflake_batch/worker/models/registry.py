@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import sys
 import types
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,8 @@ def load(model: RegistryModel, input_files: InputFiles) -> LoadedModel:
     _import_light()
     packager_module = importlib.import_module("snowflake.ml.model._packager.model_packager")
     packager = packager_module.ModelPackager(str(directory))
+    # It is about deploying to a warehouse, and would be the one thing to read in the log of most jobs.
+    warnings.filterwarnings("ignore", message="Found dependencies specified as pip requirements")
     packager.load(as_custom_model=True)
     return LoadedModel(call=bind(getattr(packager.model, function), params), signature=signature, params=params)
 

@@ -8,7 +8,8 @@ else the machine does hits all of them alike:
 * ``loop``: the same by a loop that a user might write (`naive_loop`): read, predict, write, next.
 
 Throughput counts from the moment the model is loaded until the last result is on disk; start-up and loading are shown
-beside it. Run as ``python -m benchmarks.worker_throughput --help``.
+beside it (``wall``). Processor time (``CPU s``) is counted over the same span: on a machine that does other work too,
+its ratio says more than that of the seconds. Run as ``python -m benchmarks.worker_throughput --help``.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ import json
 import multiprocessing
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -57,45 +61,50 @@ def write_input(folder: Path, rows: int, features: list[str], files: int, row_gr
 
 def measure_limit(model: Path, source: Path, features: list[str], processes: int) -> dict[str, float]:
     """Processes that hold their share in memory and do nothing but predict."""
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(processes + 1)
-    files = sorted(source.iterdir())
-    shares = [files[number::processes] for number in range(processes)]
-    workers = [context.Process(target=_limit, args=(model, share, features, barrier)) for share in shares]
-    return _timed(workers, barrier)
+    return _timed(_limit, [(model, share, features) for share in _shares(source, processes)])
 
 
-def _limit(model: Path, files: list[Path], features: list[str], barrier: Barrier) -> None:
+def _limit(model: Path, files: list[Path], features: list[str], barrier: Barrier, cpu: Any) -> None:
     trees = Trees(str(model), features)
     table = pa.concat_tables(pq.read_table(path, columns=features) for path in files)
     rows = np.column_stack([table[name].to_numpy() for name in features])
     trees.score(rows[:100])
-    barrier.wait()
-    for start in range(0, len(rows), BATCH_ROWS):
-        trees.score(rows[start : start + BATCH_ROWS])
-    barrier.wait()
+    with _measured(barrier, cpu):
+        for start in range(0, len(rows), BATCH_ROWS):
+            trees.score(rows[start : start + BATCH_ROWS])
 
 
 def measure_loop(model: Path, source: Path, target: Path, features: list[str], processes: int) -> dict[str, float]:
     """Processes that each work through their share of the files with the naive loop."""
     target.mkdir()
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(processes + 1)
-    files = sorted(source.iterdir())
-    shares = [files[number::processes] for number in range(processes)]
-    workers = [context.Process(target=_loop, args=(model, share, target, features, barrier)) for share in shares]
-    return _timed(workers, barrier)
+    return _timed(_loop, [(model, share, target, features) for share in _shares(source, processes)])
 
 
-def _loop(model: Path, files: list[Path], target: Path, features: list[str], barrier: Barrier) -> None:
+def _loop(model: Path, files: list[Path], target: Path, features: list[str], barrier: Barrier, cpu: Any) -> None:
     trees = Trees(str(model), features)
     trees.score(np.zeros((100, len(features)), dtype=np.float32))
+    with _measured(barrier, cpu):
+        score_files(trees, files, target, features)
+
+
+def _shares(source: Path, processes: int) -> list[list[Path]]:
+    files = sorted(source.iterdir())
+    return [files[number::processes] for number in range(processes)]
+
+
+@contextmanager
+def _measured(barrier: Barrier, cpu: Any) -> Iterator[None]:
     barrier.wait()
-    score_files(trees, files, target, features)
+    begun = time.process_time()
+    yield
+    cpu.put(time.process_time() - begun)
     barrier.wait()
 
 
-def _timed(workers: list[Any], barrier: Barrier) -> dict[str, float]:
+def _timed(work: Any, arguments: list[tuple[Any, ...]]) -> dict[str, float]:
+    context = multiprocessing.get_context("spawn")
+    barrier, cpu = context.Barrier(len(arguments) + 1), context.SimpleQueue()
+    workers = [context.Process(target=work, args=(*one, barrier, cpu)) for one in arguments]
     begun = time.perf_counter()
     for worker in workers:
         worker.start()
@@ -105,37 +114,67 @@ def _timed(workers: list[Any], barrier: Barrier) -> dict[str, float]:
     ended = time.perf_counter()
     for worker in workers:
         worker.join()
-    return {"seconds": ended - loaded, "wall": time.perf_counter() - begun}
+    seconds = sum(cpu.get() for _ in workers)
+    return {"seconds": ended - loaded, "wall": time.perf_counter() - begun, "cpu": seconds}
 
 
-def measure_worker(
-    model: Path, source: Path, target: Path, features: list[str], processes: int, batch_rows: int | None
-) -> dict[str, float]:
-    """The worker as a process; its own progress lines say when the model was loaded."""
-    job = target.parent / "JOB.json"
-    document = {
-        "version": 1,
-        "job_name": "BENCHMARK.PUBLIC.THROUGHPUT",
-        "input": {"path": str(source)},
-        "output": {"path": str(target), "mode": "overwrite"},
-        "model": {
-            "kind": "python",
-            "target": "tree_model:Trees",
-            "python_path": [str(Path(__file__).parent)],
-            "init": {"path": str(model), "features": features},
-        },
-        "inference": {"num_workers": processes, "max_batch_rows": batch_rows},
-    }
-    job.write_text(json.dumps(document))
-    begun = time.perf_counter()
-    command = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker", str(job)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wall = time.perf_counter() - begun
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    lines = [json.loads(line[len(PROGRESS) :]) for line in done.stdout.splitlines() if line.startswith(PROGRESS)]
-    running = next(line["seconds"] for line in lines if line["phase"] == "running")
-    return {"seconds": lines[-1]["seconds"] - running, "wall": wall}
+class WorkerRuns:
+    """The worker as a process; its own progress lines say when the model was loaded.
+
+    Its processor time includes starting and loading, so that of a run over hardly any rows is taken off.
+    """
+
+    def __init__(self, model: Path, features: list[str], processes: int, batch_rows: int | None, folder: Path) -> None:
+        self._model, self._features = model, features
+        self._processes, self._batch_rows = processes, batch_rows
+        self._folder = folder / "start"
+        source = self._folder / "input"
+        source.mkdir(parents=True)
+        # As many tasks as processes, so that as many are started.
+        write_input(source, 70_000 * processes, features, processes, 1)
+        rows = pq.read_table(source, columns=features)
+        trees = Trees(str(model), features)
+        matrix = np.column_stack([rows[name].to_numpy() for name in features])
+        begun = time.process_time()
+        for start in range(0, len(matrix), BATCH_ROWS):
+            trees.score(matrix[start : start + BATCH_ROWS])
+        scoring = time.process_time() - begun
+        self.starting = min(self._run(source, self._folder / f"{n}" / "out")["cpu"] for n in range(2)) - scoring
+
+    def measure(self, source: Path, target: Path) -> dict[str, float]:
+        """Score all of ``source``."""
+        measured = self._run(source, target)
+        return {**measured, "cpu": measured["cpu"] - self.starting}
+
+    def _run(self, source: Path, target: Path) -> dict[str, float]:
+        target.parent.mkdir(exist_ok=True)
+        job = target.parent / "JOB.json"
+        document = {
+            "version": 1,
+            "job_name": "BENCHMARK.PUBLIC.THROUGHPUT",
+            "input": {"path": str(source)},
+            "output": {"path": str(target), "mode": "overwrite"},
+            "model": {
+                "kind": "python",
+                "target": "tree_model:Trees",
+                "python_path": [str(Path(__file__).parent)],
+                "init": {"path": str(self._model), "features": self._features},
+            },
+            "inference": {"num_workers": self._processes, "max_batch_rows": self._batch_rows},
+        }
+        job.write_text(json.dumps(document))
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        begun = time.perf_counter()
+        command = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker", str(job)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        wall = time.perf_counter() - begun
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        lines = [json.loads(line[len(PROGRESS) :]) for line in done.stdout.splitlines() if line.startswith(PROGRESS)]
+        running = next(line["seconds"] for line in lines if line["phase"] == "running")
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return {"seconds": lines[-1]["seconds"] - running, "wall": wall, "cpu": cpu}
 
 
 def check(source: Path, targets: list[Path], model: Path, features: list[str]) -> None:
@@ -194,14 +233,13 @@ def main(arguments: list[str] | None = None) -> int:
         source.mkdir()
         write_input(source, options.rows, features, options.files, options.row_groups)
         model, library = train(folder, features, options.trees, options.leaves)
+        worker = WorkerRuns(model, features, options.processes, options.max_batch_rows, folder)
         runs: dict[str, list[dict[str, float]]] = {"limit": [], "worker": [], "loop": []}
         for repeat in range(options.repeats):
             target = folder / f"run_{repeat}"
             target.mkdir()
             runs["limit"].append(measure_limit(model, source, features, options.processes))
-            runs["worker"].append(
-                measure_worker(model, source, target / "worker", features, options.processes, options.max_batch_rows)
-            )
+            runs["worker"].append(worker.measure(source, target / "worker"))
             runs["loop"].append(measure_loop(model, source, target / "loop", features, options.processes))
             if repeat == 0:
                 check(source, [target / "worker", target / "loop"], model, features)
@@ -221,13 +259,15 @@ def summarize(options: argparse.Namespace, library: str, runs: dict[str, list[di
     """Medians over the repeats; each ratio is taken within one repeat."""
     ways = {}
     for name, measured in runs.items():
-        ratios = [limit["seconds"] / one["seconds"] for limit, one in zip(runs["limit"], measured, strict=True)]
+        ratios = _ratios(runs["limit"], measured, "seconds")
         seconds = statistics.median(one["seconds"] for one in measured)
         ways[name] = {
             "seconds": round(seconds, 3),
             "wall": round(statistics.median(one["wall"] for one in measured), 3),
             "rows_per_second": round(options.rows / seconds),
             "ratio": round(statistics.median(ratios), 3),
+            "cpu": round(statistics.median(one["cpu"] for one in measured), 3),
+            "cpu_ratio": round(statistics.median(_ratios(runs["limit"], measured, "cpu")), 3),
             "ratios": [round(one, 3) for one in ratios],
             "runs": [{key: round(value, 3) for key, value in one.items()} for one in measured],
         }
@@ -246,17 +286,22 @@ def summarize(options: argparse.Namespace, library: str, runs: dict[str, list[di
     }
 
 
+def _ratios(limit: list[dict[str, float]], measured: list[dict[str, float]], key: str) -> list[float]:
+    return [one[key] / other[key] for one, other in zip(limit, measured, strict=True)]
+
+
 def table(summary: dict[str, Any]) -> str:
     """The summary as text."""
     what = f"{summary['rows']:,} rows × {summary['features']} float32"
     files = f"{summary['files']} files of {summary['row_groups_per_file']} row groups"
     lines = [
         f"{summary['model']}; {what}, {files}; {summary['processes']} processes on {summary['cores']} cores",
-        f"{'':8}{'rows/s':>12}{'ratio':>8}{'seconds':>10}{'wall':>8}",
+        f"{'':8}{'rows/s':>12}{'ratio':>8}{'seconds':>10}{'wall':>8}{'CPU s':>8}{'CPU ratio':>11}",
     ]
     for name, way in summary["ways"].items():
         lines.append(
             f"{name:8}{way['rows_per_second']:>12,}{way['ratio']:>8.2f}{way['seconds']:>10.2f}{way['wall']:>8.2f}"
+            f"{way['cpu']:>8.2f}{way['cpu_ratio']:>11.2f}"
         )
     return "\n".join(lines)
 

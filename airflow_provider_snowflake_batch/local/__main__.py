@@ -40,13 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     port = listening.getsockname()[1]
-    server.start()
-    connection_file = server.write_connection(port)
+    server.start(port)
+    connection_file = server.write_connection()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            connection = json.dumps(server.airflow_connection(port))
+            connection = json.dumps(server.airflow_connection())
             print(f"Local Snowflake:     http://{HOST}:{port}", flush=True)
             print(f"State directory:     {server.state.path}", flush=True)
             print(f"Connection file:     {connection_file}", flush=True)

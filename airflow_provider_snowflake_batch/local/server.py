@@ -15,6 +15,7 @@ from airflow_provider_snowflake_batch.local.protocol.app import Endpoints
 from airflow_provider_snowflake_batch.local.protocol.queries import Queries
 from airflow_provider_snowflake_batch.local.sessions import Sessions
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
+from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
 from airflow_provider_snowflake_batch.local.stages.store import Stages
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 
@@ -23,6 +24,7 @@ _ROOMS = "airflow_provider_snowflake_batch.local"
 _STATEMENTS = (
     "sql.session_statements",
     "sql.show",
+    "sql.show_columns",
     "sql.namespaces",
     "sql.functions",
     "stages.statements",
@@ -67,7 +69,10 @@ class LocalSnowflake:
         self.sessions.on_close += [self.queries.forget_session, self.stages.close_session, self.engine.close_session]
         self.spcs: Any = _construct(f"{_ROOMS}.spcs.control_plane", "SpcsControlPlane", self)
         self.registry: Any = _construct(f"{_ROOMS}.registry.registry", "ModelRegistry", self)
+        self.http_files = HttpFiles(self.state.scratch)
         self.endpoints = Endpoints(self)
+        self.port = 0
+        """The port it listens on, once it does."""
         self._stopping = threading.Event()
 
     def _create_defaults(self) -> None:
@@ -75,8 +80,12 @@ class LocalSnowflake:
             self.engine.create_database(self.defaults.database)
         self.objects.create("WAREHOUSE", self.defaults.warehouse, self.defaults.role, {}, if_not_exists=True)
 
-    def start(self) -> None:
-        """Find running jobs again and begin to close idle sessions."""
+    def start(self, port: int) -> None:
+        """Find running jobs again and begin to close idle sessions.
+
+        :param port: where it listens.
+        """
+        self.port = port
         if self.spcs is not None:
             self.spcs.start()
         threading.Thread(target=self._close_idle, name="idle-sessions", daemon=True).start()
@@ -95,7 +104,7 @@ class LocalSnowflake:
         self.objects.close()
         self.state.close()
 
-    def airflow_connection(self, port: int) -> dict[str, Any]:
+    def airflow_connection(self) -> dict[str, Any]:
         """The Airflow connection to this server, in the form of ``AIRFLOW_CONN_…``."""
         return {
             "conn_type": "snowflake",
@@ -105,7 +114,7 @@ class LocalSnowflake:
             "extra": {
                 "account": self.defaults.account,
                 "host": "127.0.0.1",
-                "port": port,
+                "port": self.port,
                 "protocol": "http",
                 "database": self.defaults.database,
                 "warehouse": self.defaults.warehouse,
@@ -113,8 +122,8 @@ class LocalSnowflake:
             },
         }
 
-    def write_connection(self, port: int) -> Path:
-        self.state.write_private(self.state.connection_file, json.dumps(self.airflow_connection(port), indent=2) + "\n")
+    def write_connection(self) -> Path:
+        self.state.write_private(self.state.connection_file, json.dumps(self.airflow_connection(), indent=2) + "\n")
         return self.state.connection_file
 
 

@@ -33,6 +33,8 @@ class Session:
     database: str | None = None
     schema: str | None = None
     warehouse: str | None = None
+    client: tuple[str, tuple[int, ...]] = ("", ())
+    """The client's name and version, as it logged in."""
     parameters: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     """``SET name = …``: the literal as SQL text, by upper-case name."""

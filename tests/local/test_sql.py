@@ -299,3 +299,27 @@ def test_no_statement_reaches_files_outside_of_stages(connection: SnowflakeConne
     execute(connection, "CREATE STAGE S")
     error(connection, sql)
     assert execute(connection, "SELECT COUNT(*) FROM T") == [(0,)]
+
+
+def test_many_rows_of_literals(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (I INT, F FLOAT, S STRING, D DATE, B BOOLEAN, N NUMBER(10,2))")
+    rows = [(n - 100, n / 8, f"it's {n}", datetime.date(2024, 1, 1 + n % 28), n % 2 == 0, None) for n in range(500)]
+    connection.cursor().executemany("INSERT INTO T VALUES (%s, %s, %s, %s, %s, %s)", rows)
+    assert execute(connection, "SELECT * FROM T ORDER BY I") == rows
+    with pytest.raises(ProgrammingError):
+        connection.cursor().executemany("INSERT INTO T (I) VALUES (%s)", [(f"x{n}",) for n in range(100)])
+
+
+def test_objects_columns_and_keys(connection: SnowflakeConnection, schema: str) -> None:
+    assert json.loads(execute(connection, "SELECT {'a': 1, 'B': {'c': [1, 'x']}}")[0][0]) == {
+        "a": 1,
+        "B": {"c": [1, "x"]},
+    }
+    execute(connection, "CREATE TABLE T (A NUMBER(5) NOT NULL, B VARCHAR(7), PRIMARY KEY (A))")
+    shown = execute(connection, "SHOW COLUMNS LIKE 'b' IN TABLE T")
+    assert json.loads(shown[0][3]) == {"type": "TEXT", "nullable": True, "length": 7, "byteLength": 28, "fixed": False}
+    assert execute(connection, "SHOW PRIMARY KEYS IN TABLE T")[0][1:6] == ("LOCAL", schema, "T", "A", 1)
+    execute(connection, "CREATE TABLE COPIED LIKE T")
+    assert [row[1] for row in execute(connection, "DESC TABLE COPIED")] == ["NUMBER(5,0)", "VARCHAR(7)"]
+    assert execute(connection, "CREATE TABLE IF NOT EXISTS T (X INT)") == [("T already exists, statement succeeded.",)]
+    assert error(connection, "CREATE TABLE U (A INT REFERENCES T (A))")[0] == 2

@@ -50,13 +50,15 @@ class Endpoints:
                 Route("/monitoring/queries//{query_id}", self.monitoring, methods=["GET"]),
                 Route("/telemetry/send", self.telemetry, methods=["POST"]),
                 Route("/telemetry/send/sessionless", self.telemetry, methods=["POST"]),
+                *server.http_files.routes,
             ]
         )
 
     # Sessions
 
     async def login(self, request: Request) -> Response:
-        return _json(await login.login(self._server, dict(request.query_params), await _body(request)))
+        client = request.headers.get("User-Agent", "")
+        return _json(await login.login(self._server, dict(request.query_params), await _body(request), client))
 
     async def renew(self, request: Request) -> Response:
         session = self._server.sessions.renew(_token(request))

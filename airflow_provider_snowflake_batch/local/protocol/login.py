@@ -16,7 +16,7 @@ SERVER_VERSION = "10.0.0"
 _PASSWORD_AUTHENTICATORS = {"", "SNOWFLAKE", "USERNAME_PASSWORD_MFA", "OAUTH", "PROGRAMMATIC_ACCESS_TOKEN"}
 
 
-async def login(server: LocalSnowflake, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+async def login(server: LocalSnowflake, query: dict[str, str], body: dict[str, Any], user_agent: str) -> dict[str, Any]:
     """Answer a login request.
 
     The secret is accepted as a password and as an OAuth or programmatic access token; other authenticators are
@@ -38,6 +38,7 @@ async def login(server: LocalSnowflake, query: dict[str, str], body: dict[str, A
             "Contact your local system administrator, or attempt to login with another role, e.g. PUBLIC.",
         )
     session = server.sessions.create(user, role)
+    session.client = _client(user_agent)
     for name, value in (data.get("SESSION_PARAMETERS") or {}).items():
         session.parameters[name.upper()] = value
     enter_namespace(server, session, query)
@@ -67,6 +68,13 @@ async def login(server: LocalSnowflake, query: dict[str, str], body: dict[str, A
         "message": None,
         "success": True,
     }
+
+
+def _client(user_agent: str) -> tuple[str, tuple[int, ...]]:
+    """Name and version of the driver: ``PythonConnector/4.8.1 (Linux…) …``, whatever is built on it."""
+    name, _, rest = user_agent.partition("/")
+    version = rest.split(" ")[0].split(".")
+    return name, tuple(int(part) for part in version if part.isdigit())
 
 
 def enter_namespace(server: LocalSnowflake, session: Session, query: dict[str, str]) -> None:

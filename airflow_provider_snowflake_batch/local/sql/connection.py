@@ -211,6 +211,9 @@ class EngineConnection:
         is_drop_if_exists = isinstance(tree, exp.Drop) and tree.args.get("exists")
         if is_drop_if_exists and target is not None and not self._engine.has_table(self._session, target):
             return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+        is_create_if_missing = isinstance(tree, exp.Create) and tree.args.get("exists")
+        if is_create_if_missing and target is not None and self._engine.has_table(self._session, target):
+            return Result.message(f"{target[2]} already exists, statement succeeded.")
         message = self._define(tree)
         if isinstance(tree, exp.TruncateTable):
             for table in tree.expressions:
@@ -229,10 +232,9 @@ class EngineConnection:
         """Keep the catalog up with DDL that has succeeded."""
         catalog, kind = self._engine.catalog, str(tree.args.get("kind")).upper()
         if isinstance(tree, exp.Create):
-            if not (tree.args.get("exists") and catalog.created(kind, *name)):
-                catalog.record(kind, *name)
-                catalog.declare(name, columns)
-                self._engine.emptied(name)
+            catalog.record(kind, *name)
+            catalog.declare(name, columns or self._copied(tree))
+            self._engine.emptied(name)
         elif isinstance(tree, exp.Drop):
             catalog.forget(name)
             self._engine.emptied(name)
@@ -241,6 +243,13 @@ class EngineConnection:
                 if isinstance(action, exp.AlterRename):
                     catalog.rename(name, self._session.qualify(translate.table_parts(action.this)))
             catalog.declare(name, columns, replace=False)
+
+    def _copied(self, tree: exp.Create) -> list[tuple[str, str]]:
+        """The declared columns of the table that CREATE TABLE … LIKE or CLONE copies."""
+        like = tree.find(exp.LikeProperty)
+        clone = tree.args.get("clone")
+        source = like.this if like is not None else clone.this if isinstance(clone, exp.Clone) else None
+        return list(self._lookup(source).items()) if isinstance(source, exp.Table) else []
 
     def _retried(self, tree: Expr) -> int:
         """Run DML; outside a transaction, wait for a concurrent writer instead of failing as DuckDB does."""
@@ -355,10 +364,11 @@ class EngineConnection:
             self._duck.execute(f"USE {_quoted(database)}.{_quoted(inner)}")
         self._namespace = wanted
 
-    def leave(self, database: str) -> None:
-        """Forget a database that is about to be dropped."""
-        if self._session.database == database:
-            self._session.database = self._session.schema = None
+    def leave(self, database: str, schema: str | None = None) -> None:
+        """Leave a database, or a schema in it, that is about to be dropped."""
+        if self._session.database == database and schema in (None, self._session.schema):
+            self._session.database = database if schema else None
+            self._session.schema = None
         if self._namespace[0] == database:
             self._duck.execute("USE memory")
             self._namespace = (None, None)

@@ -7,6 +7,7 @@ DuckDB instance serves all sessions; each database is one file under the state d
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions
 
 _HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
+
+
+# It reads its results in a way that copies them once more; they are small.
+warnings.filterwarnings("ignore", message="Arrow output on a DB-API result", module="fakesnow")
 
 
 def _as_written(expression: Any) -> Any:
@@ -242,12 +247,16 @@ class Engine:
         if name not in self.databases():
             raise does_not_exist("Database", name)
         with self.write_lock:
-            for connection in list(self._connections.values()):
-                connection.leave(name)
+            self._leave(name)
             self._root.execute(f"DETACH {_quoted(name)}")
             for path in self._folder.glob(f"{quote(name, safe='')}.db*"):
                 path.unlink()
         self.catalog.forget_all(name)
+
+    def _leave(self, database: str, schema: str | None = None) -> None:
+        """Sessions whose current namespace is about to be dropped have none then."""
+        for connection in list(self._connections.values()):
+            connection.leave(database, schema)
 
     def create_schema(self, database: str, name: str) -> None:
         if database not in self.databases():
@@ -262,6 +271,7 @@ class Engine:
         if name not in self.schemas(database):
             raise does_not_exist("Schema", f"{database}.{name}")
         with self.write_lock:
+            self._leave(database, name)
             self._root.execute(f"DROP SCHEMA {_quoted(database)}.{_quoted(name)} CASCADE")
         self.catalog.forget_all(database, name)
 

@@ -190,6 +190,8 @@ def guard(tree: Expr) -> None:
         raise not_supported(f"The statement {tree.key.upper()}")
     if isinstance(tree, (exp.Create, exp.Drop)) and (kind := str(tree.args.get("kind")).upper()) not in _CREATED:
         raise not_supported(f"{tree.key.upper()} {kind}")
+    if tree.find(exp.ForeignKey, exp.Reference):
+        raise not_supported("A FOREIGN KEY")
     for node in tree.find_all(exp.Anonymous, exp.Func, exp.Table):
         if isinstance(node, exp.Table):
             if isinstance(node.this, exp.Literal) and not node.this.this.startswith("@"):
@@ -208,13 +210,19 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
     """Scalar functions of the server by their values, and ``$1`` of a VALUES by its column."""
 
     def one(node: Expr) -> Expr:
-        if isinstance(node, exp.Func):
+        if isinstance(node, exp.Array) and len({_kind(element) for element in node.expressions}) > 1:
+            # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
+            node.set("expressions", [exp.Anonymous(this="to_json", expressions=[e]) for e in node.expressions])
+        elif isinstance(node, exp.Func):
             name = _function_name(node)
             function = SCALAR_FUNCTIONS.get(name)
             if function is not None:
                 return _value(function(statement, Arguments([_constant(argument) for argument in _arguments(node)])))
             if name.startswith("SYSTEM$"):
                 raise unknown_function(name)
+        elif isinstance(node, exp.PropertyEQ) and isinstance(node.this, exp.Identifier):
+            # The key of {'a': 1} is text, not a name to be read in upper case.
+            node.this.set("quoted", True)
         elif isinstance(node, exp.Window) and node.args.get("order") is not None and _orders_by_sequence(node):
             # SEQ8() numbers the rows as they come, which is also their order without any.
             node.set("order", None)
@@ -223,6 +231,12 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
         return node
 
     return tree.transform(one, copy=False)
+
+
+def _kind(node: Expr) -> str:
+    if isinstance(node, exp.Literal):
+        return "string" if node.is_string else "number"
+    return "number" if isinstance(node, exp.Neg) else type(node).__name__
 
 
 def _function_name(node: exp.Func) -> str:
@@ -289,6 +303,9 @@ def name_projections(tree: Expr) -> None:
 def projection_name(node: Expr) -> str:
     if isinstance(node, exp.Parameter):
         return f"${node.this.name}"
+    if isinstance(node, exp.CurrentDate):
+        # DuckDB would take CURRENT_DATE in the query for this name.
+        return "CURRENT_DATE()"
     name: str = node.sql(dialect="snowflake")
     pieces = name.split("'")
     return "'".join(piece if index % 2 else piece.upper() for index, piece in enumerate(pieces))

@@ -1,7 +1,7 @@
-"""PUT and GET: the server names the stage's folder, the client on this machine copies the files itself.
+"""PUT and GET: the server says where the stage's files are, the client moves them.
 
-Source: ``snowflake/connector/file_transfer_agent.py`` and ``local_storage_client.py`` of the Python connector, which
-speaks ``LOCAL_FS``.
+Source: ``snowflake/connector/file_transfer_agent.py`` of the Python connector. Up to 4.x it copies to and from a folder
+of this machine (``LOCAL_FS``); from 5.x on it does not, and gets an end point over HTTP.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def put(statement: Statement, cursor: Cursor) -> Result:
     _, folder = statement.server.stages.resolve(statement.session, location)
     folder.mkdir(parents=True, exist_ok=True)
     sources = [source]
-    if not overwrites:
+    if not overwrites and not _moves_over_http(statement):
         sources, folder = _without_existing(source, folder, compresses, statement.server.state.scratch)
     return _transfer(
         {
@@ -50,7 +50,7 @@ def put(statement: Statement, cursor: Cursor) -> Result:
             "sourceCompression": compression.lower(),
             "parallel": int(options.get("PARALLEL", 4)),
             "threshold": 209715200,
-            "stageInfo": _stage_info(folder),
+            "stageInfo": _stage_info(statement, folder, writes=True),
         }
     )
 
@@ -98,7 +98,7 @@ def get(statement: Statement, cursor: Cursor) -> Result:
             "localLocation": target,
             "parallel": int(options.get("PARALLEL", 10)),
             "threshold": 209715200,
-            "stageInfo": _stage_info(folder),
+            "stageInfo": _stage_info(statement, folder, writes=False),
         }
     )
 
@@ -107,7 +107,10 @@ def _transfer(data: dict[str, Any]) -> Result:
     return Result((), (), transfer=data | {"encryptionMaterial": None, "kind": None, "operation": "Node"})
 
 
-def _stage_info(folder: Path) -> dict[str, Any]:
+def _stage_info(statement: Statement, folder: Path, *, writes: bool) -> dict[str, Any]:
+    if _moves_over_http(statement):
+        server = statement.server
+        return server.http_files.stage_info(folder, writes=writes, port=server.port)
     return {
         "locationType": "LOCAL_FS",
         "location": str(folder),
@@ -115,6 +118,11 @@ def _stage_info(folder: Path) -> dict[str, Any]:
         "creds": {},
         "isClientSideEncrypted": False,
     }
+
+
+def _moves_over_http(statement: Statement) -> bool:
+    application, version = statement.session.client
+    return not (application == "PythonConnector" and version < (5,))
 
 
 def _after_head(text: str) -> str:

@@ -1,0 +1,118 @@
+"""SHOW COLUMNS and SHOW PRIMARY, UNIQUE and IMPORTED KEYS."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sql.catalog import Name, TableColumn
+from airflow_provider_snowflake_batch.local.sql.patterns import like
+from airflow_provider_snowflake_batch.local.sql.show import moment, number, shown
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+
+_KEY_COLUMNS: list[Column | str] = [
+    moment("created_on"), "database_name", "schema_name", "table_name", "column_name", number("key_sequence"),
+    "constraint_name", "rely", "comment",
+]  # fmt: skip
+
+
+def _tables(statement: Statement, cursor: Cursor) -> list[Name]:
+    """The tables that ``IN …`` names: one, a schema's, a database's, the account's."""
+    session, engine = statement.session, statement.server.engine
+    database, schema = session.database, session.schema
+    if cursor.accept("IN") or cursor.accept("FROM"):
+        if cursor.accept("ACCOUNT"):
+            database = schema = None
+        elif cursor.accept("DATABASE"):
+            database, schema = (session.database if cursor.done else cursor.name()[0]), None
+        elif cursor.accept("SCHEMA"):
+            parts = (session.schema or "",) if cursor.done else cursor.name()
+            database, schema = (parts[0], parts[1]) if len(parts) == 2 else (session.database, parts[0])
+        else:
+            if not cursor.accept("TABLE"):
+                cursor.accept("VIEW")
+            return [session.qualify(cursor.name())]
+    return [
+        (relation.database, relation.schema, relation.name)
+        for relation in engine.relations(session)
+        if database in (None, relation.database) and schema in (None, relation.schema)
+    ]
+
+
+@statement("SHOW COLUMNS")
+def show_columns(statement: Statement, cursor: Cursor) -> Result:
+    pattern = cursor.string() if cursor.accept("LIKE") else None
+    tables = _tables(statement, cursor)
+    cursor.end()
+    rows = []
+    for database, schema, table in sorted(tables):
+        for column in statement.server.engine.columns(statement.session, (database, schema, table)):
+            if like(pattern, column.name):
+                rows.append(
+                    (
+                        table, schema, column.name, json.dumps(_data_type(column)),
+                        "true" if column.nullable else "NOT_NULL", column.default or "", "COLUMN", "",
+                        column.comment or "", database, "",
+                    )
+                )  # fmt: skip
+    return shown(
+        [
+            "table_name", "schema_name", "column_name", "data_type", "null?", "default", "kind", "expression",
+            "comment", "database_name", "autoincrement",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+def _data_type(column: TableColumn) -> dict[str, Any]:
+    """The JSON that SHOW COLUMNS gives for a type."""
+    match = re.fullmatch(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?", column.declared)
+    assert match is not None, column.declared
+    name, first, second = match.groups()
+    found: dict[str, Any] = {"type": {"NUMBER": "FIXED", "VARCHAR": "TEXT", "FLOAT": "REAL"}.get(name, name)}
+    found["nullable"] = column.nullable
+    if name == "NUMBER":
+        found |= {"precision": int(first), "scale": int(second or 0)}
+    elif name in ("VARCHAR", "BINARY"):
+        found |= {"length": int(first), "byteLength": min(int(first) * 4, 16777216), "fixed": False}
+    elif name.startswith("TIME"):
+        found |= {"precision": 0, "scale": int(first or 9)}
+    return found
+
+
+@statement("SHOW PRIMARY KEYS", "SHOW TERSE PRIMARY KEYS")
+def show_primary_keys(statement: Statement, cursor: Cursor) -> Result:
+    return shown(_KEY_COLUMNS, _keys(statement, cursor, "primary_key", "SYS_CONSTRAINT_PK"))
+
+
+@statement("SHOW UNIQUE KEYS", "SHOW TERSE UNIQUE KEYS")
+def show_unique_keys(statement: Statement, cursor: Cursor) -> Result:
+    return shown(_KEY_COLUMNS, _keys(statement, cursor, "unique", "SYS_CONSTRAINT_UK"))
+
+
+def _keys(statement: Statement, cursor: Cursor, attribute: str, constraint: str) -> list[tuple[Any, ...]]:
+    rows = []
+    for name in sorted(_tables(statement, cursor)):
+        created = statement.server.engine.catalog.created("TABLE", *name)
+        columns = [c for c in statement.server.engine.columns(statement.session, name) if getattr(c, attribute)]
+        for sequence, column in enumerate(columns, start=1):
+            rows.append((created, *name, column.name, sequence, f"{constraint}_{name[2]}", "false", None))
+    cursor.end()
+    return rows
+
+
+@statement("SHOW IMPORTED KEYS", "SHOW EXPORTED KEYS", "SHOW TERSE IMPORTED KEYS", "SHOW TERSE EXPORTED KEYS")
+def show_foreign_keys(statement: Statement, cursor: Cursor) -> Result:
+    """No table has one: FOREIGN KEY is refused."""
+    _tables(statement, cursor)
+    cursor.end()
+    return shown(
+        [
+            moment("created_on"), "pk_database_name", "pk_schema_name", "pk_table_name", "pk_column_name",
+            "fk_database_name", "fk_schema_name", "fk_table_name", "fk_column_name", number("key_sequence"),
+            "update_rule", "delete_rule", "fk_name", "pk_name", "deferrability", "rely", "comment",
+        ],
+        [],
+    )  # fmt: skip

@@ -21,6 +21,7 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobLostError,
     JobNotFoundError,
 )
+from airflow_provider_snowflake_batch.hooks.logs import LogFollower
 from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
@@ -366,6 +367,7 @@ class SnowflakeBatchHook(SnowflakeHook):
         poll_interval: float = 10,
         deadlines: Deadlines | None = None,
         on_change: Callable[[JobInfo], None] | None = None,
+        on_log: Callable[[str], None] | None = None,
     ) -> JobInfo:
         """Block until a job has ended, however it ended. A job that misses a deadline is left alone.
 
@@ -373,6 +375,7 @@ class SnowflakeBatchHook(SnowflakeHook):
         :param poll_interval: most seconds between two looks; the first ones come faster.
         :param deadlines: until when to wait.
         :param on_change: called with the job whenever its status has changed.
+        :param on_log: called with each new line of the job's logs.
         :raises JobInputError: if Snowflake refused the statement.
         :raises JobLostError: if there is no such job, although its statement succeeded.
         :raises JobTimeoutError: if the job has missed its end.
@@ -380,6 +383,7 @@ class SnowflakeBatchHook(SnowflakeHook):
         """
         qualified, limits = self.qualify_name(name), deadlines or Deadlines()
         started, last = time.time(), None
+        follower = LogFollower(qualified)
         while True:
             info = self.poll(qualified, query_id)
             status = info.status if info is not None else None
@@ -388,6 +392,9 @@ class SnowflakeBatchHook(SnowflakeHook):
                 if status is not last and on_change is not None:
                     on_change(info)
                 last = status
+                if on_log is not None and follower.is_due(info):
+                    for line in follower.read(self):
+                        on_log(line)
                 if info.status.is_terminal:
                     return info
             now = time.time()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE
+from airflow_provider_snowflake_batch.jobs.logs import PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, describe_containers
 
 if TYPE_CHECKING:
@@ -126,5 +127,5 @@ def _sentence(text: str) -> str:
 
 def tail(text: str, lines: int = _LAST_LINES) -> str:
     """The last lines of a log, progress records left out: those are for programs."""
-    kept = [line for line in text.splitlines() if not line.startswith("SNOWFLAKE_BATCH_PROGRESS ")]
+    kept = [line for line in text.splitlines() if not line.startswith(PROGRESS_PREFIX)]
     return "\n".join(kept[-lines:])

@@ -83,6 +83,8 @@ class RunBatchOperator(BaseOperator):
         ``execution_timeout`` holds as well, also while the task is deferred. Default: none.
     :param pending_timeout: seconds from submission by which the job must have left PENDING. Snowflake sets no limit of
         its own, not even when an image cannot be pulled. Default: none.
+    :param stream_logs: write what the job's containers write into the task's log while the job runs. It costs one
+        statement for each container every few seconds.
     :param durable: remember the job across tries, so that a retry after a crash goes on with it instead of starting a
         second one. It needs Airflow 3.3; before, every try starts afresh.
     :param cancel_on_kill: cancel the job when the task is killed.
@@ -141,6 +143,7 @@ class RunBatchOperator(BaseOperator):
         poll_interval: float = 10,
         timeout: float | None = None,
         pending_timeout: float | None = None,
+        stream_logs: bool = True,
         durable: bool = True,
         cancel_on_kill: bool = True,
         snowflake_conn_id: str = "snowflake_default",
@@ -166,6 +169,7 @@ class RunBatchOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.pending_timeout = pending_timeout
+        self.stream_logs = stream_logs
         self.durable = durable
         self.cancel_on_kill = cancel_on_kill
         self.snowflake_conn_id = snowflake_conn_id
@@ -334,6 +338,7 @@ class RunBatchOperator(BaseOperator):
                 submitted_at=record.submitted_at,
                 end_deadline=deadlines.end,
                 start_deadline=deadlines.start,
+                stream_logs=self.stream_logs,
                 cancel_on_kill=self.cancel_on_kill,
                 poll_interval=self.poll_interval,
                 snowflake_conn_id=self.snowflake_conn_id,
@@ -353,6 +358,7 @@ class RunBatchOperator(BaseOperator):
                 poll_interval=self.poll_interval,
                 deadlines=deadlines,
                 on_change=lambda seen: self.log.info("Job %s is %s", seen.name, seen.reported_status),
+                on_log=self.log.info if self.stream_logs else None,
             )
         except JobTimeoutError as error:
             self._give_up(hook, record, error)
@@ -377,10 +383,10 @@ class RunBatchOperator(BaseOperator):
 
         result = self._result(context, info, record)
         result.seconds = round(time.time() - record.submitted_at, 3)
-        containers, logs = read_last_words(hook, info.name)
-        for label, text in logs.items():
-            self.log.info("End of the log of %s:\n%s", label, tail(text))
         if not info.status.is_successful:
+            containers, logs = read_last_words(hook, info.name)
+            for label, text in logs.items():
+                self.log.error("End of the log of %s:\n%s", label, tail(text))
             raise failure_of(info, containers, logs)
         collect_result(hook, result, StagePath.parse(result.output_location, field="output_location"))
         # From here on, a clear means that the user wants the rows scored again.

@@ -67,6 +67,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
     :param end_deadline: seconds since the epoch by which the job must have ended.
     :param start_deadline: seconds since the epoch by which it must have left PENDING.
     :param poll_interval: most seconds between two looks.
+    :param stream_logs: write what the job's containers write into the task's log.
     :param cancel_on_kill: cancel the job when a user marks or clears the deferred task.
     """
 
@@ -79,6 +80,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
         submitted_at: float,
         end_deadline: float | None = None,
         start_deadline: float | None = None,
+        stream_logs: bool = True,
         cancel_on_kill: bool = True,
         **connection: Any,
     ) -> None:
@@ -88,6 +90,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
         self.output_location = output_location
         self.submitted_at = submitted_at
         self.deadlines = Deadlines(end_deadline, start_deadline)
+        self.stream_logs = stream_logs
         self.cancel_on_kill = cancel_on_kill
 
     def _own_arguments(self) -> dict[str, Any]:
@@ -98,6 +101,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
             "submitted_at": self.submitted_at,
             "end_deadline": self.deadlines.end,
             "start_deadline": self.deadlines.start,
+            "stream_logs": self.stream_logs,
             "cancel_on_kill": self.cancel_on_kill,
         }
 
@@ -114,9 +118,12 @@ class BatchJobTrigger(_SnowflakeTrigger):
         )
 
     async def _outcome(self) -> dict[str, Any]:
+        from airflow_provider_snowflake_batch.hooks.logs import LogFollower
+
         name = QualifiedName.parse(self.job_name, field="job_name")
         query_id: str | None = self.query_id
         last: JobStatus | None = None
+        follower = LogFollower(name)
         async with shared_poller(self.settings) as poller:
             while True:
                 try:
@@ -135,6 +142,9 @@ class BatchJobTrigger(_SnowflakeTrigger):
                     if info.status is JobStatus.UNKNOWN and info.status is not last:
                         self.log.warning("The status %s is new to this version; waiting on.", info.reported_status)
                     last = info.status
+                    if self.stream_logs and follower.is_due(info):
+                        for line in await poller.run(follower.read):
+                            self.log.info("%s", line)
                     if info.status.is_terminal:
                         return {"status": info.reported_status}
                 now = time.time()

@@ -83,6 +83,25 @@ def test_every_replica_has_a_log(hook: SnowflakeBatchHook) -> None:
     assert [hook.logs(job.name, instance_id=index).strip() for index in (0, 1)] == ["replica 0", "replica 1"]
 
 
+def test_logs_are_followed_line_by_line(hook: SnowflakeBatchHook) -> None:
+    code = """
+import os, time
+for number in range(40):
+    print("replica", os.environ["SNOWFLAKE_JOB_INDEX"], "line", number, flush=True)
+    if number % 10 == 9:
+        print('SNOWFLAKE_BATCH_PROGRESS {"phase": "running", "replica": 0, "rows_done": 5, "rows_total": 10}')
+        time.sleep(1)
+"""
+    job = container_job(hook, "python", "-c", code, replicas=2)
+    lines: list[str] = []
+    hook.wait(job.name, query_id=hook.submit(job), deadlines=Deadlines.within(60), on_log=lines.append)
+    for replica in (0, 1):
+        own = [line for line in lines if f"replica {replica} line" in line]
+        assert own == [f"[replica {replica}] replica {replica} line {number}" for number in range(40)]
+    assert "5 of 10 rows (50 %)" in "\n".join(lines)
+    assert "SNOWFLAKE_BATCH_PROGRESS" not in "\n".join(lines)
+
+
 def test_cancel_keeps_the_job_and_its_log(hook: SnowflakeBatchHook) -> None:
     job = container_job(hook, "python", "-uc", "import time; print('started'); time.sleep(600)")
     query_id = hook.submit(job)

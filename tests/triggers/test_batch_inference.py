@@ -83,6 +83,17 @@ def test_it_fires_once_when_the_job_has_ended(hook: SnowflakeBatchHook) -> None:
     assert run(first_event(trigger_for(job))) == {"job_name": job[0], "status": "FAILED", **handed_back}
 
 
+def test_the_jobs_log_goes_into_the_tasks_log(hook: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]) -> None:
+    def log_of(**options: Any) -> str:
+        job = submit(hook, "print('a word from', 'the model')")
+        capsys.readouterr()
+        run(first_event(trigger_for(job, **options)))
+        return capsys.readouterr().out
+
+    assert log_of().count("a word from the model") == 1
+    assert "a word from the model" not in log_of(stream_logs=False)
+
+
 def test_a_refused_statement_is_an_event_of_its_own(hook: SnowflakeBatchHook) -> None:
     job = submit(hook, "pass", Identifier("NO_SUCH_POOL"))
     event = run(first_event(trigger_for(job)))

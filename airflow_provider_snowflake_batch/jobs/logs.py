@@ -1,0 +1,107 @@
+"""Reading a container's log piece by piece, when all that can be had is its end.
+
+``SYSTEM$GET_SERVICE_LOGS`` returns the newest lines, at most 100 KB
+(https://docs.snowflake.com/en/sql-reference/functions/system_get_service_logs). Two such texts of one log are two
+windows on it, so what is new is what follows their overlap.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+PROGRESS_PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
+GAP = "… lines were written faster than they could be read; some are missing here …"
+# More would not help to find the overlap, and comparing costs time.
+_REMEMBERED_LINES = 2000
+
+
+@dataclass(slots=True)
+class LogWindow:
+    """What has been seen of one container's log."""
+
+    _seen: list[str] = field(default_factory=list)
+
+    def advance(self, text: str) -> list[str]:
+        """The lines that are new since the last call.
+
+        :param text: the log's newest lines; its last line counts only if it is complete or nothing follows.
+        :returns: new lines in order, with :data:`GAP` before them if some were missed.
+        """
+        lines = text.splitlines()
+        if not lines:
+            return []
+        overlap = _overlap(self._seen, lines)
+        new = lines[overlap:]
+        if self._seen and overlap == 0:
+            new = [GAP, *new]
+        self._seen = lines[-_REMEMBERED_LINES:]
+        return new
+
+
+def _overlap(before: list[str], now: list[str]) -> int:
+    """The longest end of ``before`` that is a beginning of ``now`` (the prefix function of Knuth, Morris and Pratt)."""
+    failure = [0] * len(now)
+    length = 0
+    for index in range(1, len(now)):
+        while length and now[index] != now[length]:
+            length = failure[length - 1]
+        length += now[index] == now[length]
+        failure[index] = length
+    matched = 0
+    for line in before:
+        while matched and (matched == len(now) or line != now[matched]):
+            matched = failure[matched - 1]
+        matched += line == now[matched]
+    return matched
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One progress record of this package's worker.
+
+    :param replica: which replica wrote it.
+    :param phase: ``planning``, ``loading``, ``running``, ``finishing``, ``done`` or ``failed``.
+    :param rows_done: rows scored so far, of this replica's share.
+    :param rows_total: rows of this replica's share.
+    :param rows_per_second: or None while it cannot be told.
+    :param eta_seconds: or None while it cannot be told.
+    """
+
+    replica: int
+    phase: str
+    rows_done: int
+    rows_total: int
+    rows_per_second: float | None = None
+    eta_seconds: float | None = None
+
+    @classmethod
+    def parse(cls, line: str) -> Progress | None:
+        """The record in a line of the log, or None if the line is something else."""
+        if not line.startswith(PROGRESS_PREFIX):
+            return None
+        try:
+            values: dict[str, Any] = json.loads(line[len(PROGRESS_PREFIX) :])
+            return cls(**{name: values.get(name) for name in cls.__slots__})  # type: ignore[arg-type]
+        except (ValueError, AttributeError):
+            return None
+
+    def sentence(self) -> str:
+        """For people: ``1,200 of 9,000 rows (13 %), 400 rows/s, about 20 s left``."""
+        if not self.rows_total:
+            return self.phase
+        parts = [f"{self.rows_done:,} of {self.rows_total:,} rows ({100 * self.rows_done // self.rows_total} %)"]
+        if self.rows_per_second:
+            parts.append(f"{self.rows_per_second:,.0f} rows/s")
+        if self.eta_seconds:
+            parts.append(f"about {_duration(self.eta_seconds)} left")
+        return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_snowflake_batch.jobs.logs import GAP, PROGRESS_PREFIX, LogWindow, Progress
+
+RECORD = (
+    PROGRESS_PREFIX + '{"phase": "running", "replica": 1, "replicas": 2, "rows_done": 1200, "rows_total": 9000, '
+    '"rows_per_second": 400.4, "eta_seconds": 19.5, "tasks_done": 1}'
+)
+
+
+@given(st.integers(2, 30), st.lists(st.integers(0, 29), min_size=1, max_size=8), st.integers(0, 40))
+def test_windows_that_overlap_give_every_line_once(width: int, steps: list[int], written_before: int) -> None:
+    window, end, read = LogWindow(), written_before + width, []
+    first = end - width
+    for step in [0, *(min(step, width - 1) for step in steps)]:
+        end += step
+        read += window.advance("\n".join(f"line {number}" for number in range(end - width, end)))
+    assert read == [f"line {number}" for number in range(first, end)]
+
+
+def test_what_is_missed_is_said() -> None:
+    window = LogWindow()
+    assert window.advance("a\nb") == ["a", "b"]
+    assert window.advance("c\nd") == [GAP, "c", "d"]
+
+
+def test_repeated_lines_are_not_taken_for_new_ones() -> None:
+    window = LogWindow()
+    assert window.advance("x\nx\ny") == ["x", "x", "y"]
+    assert window.advance("x\nx\ny") == []
+    assert window.advance("x\ny\nx") == ["x"]
+    assert window.advance("") == []
+
+
+def test_progress_in_words() -> None:
+    progress = Progress.parse(RECORD)
+    assert progress == Progress(1, "running", 1200, 9000, 400.4, 19.5)
+    assert progress.sentence() == "1,200 of 9,000 rows (13 %), 400 rows/s, about 20 s left"
+    assert Progress(0, "planning", 0, 0).sentence() == "planning"
+    assert Progress(0, "running", 1, 10, 1, 7200).sentence().endswith("about 2.0 h left")
+
+
+@pytest.mark.parametrize("line", ["", "rows: 3", PROGRESS_PREFIX, PROGRESS_PREFIX + "[1]", PROGRESS_PREFIX + "{"])
+def test_what_is_no_progress_is_left_alone(line: str) -> None:
+    assert Progress.parse(line) is None

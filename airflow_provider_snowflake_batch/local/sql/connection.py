@@ -125,7 +125,12 @@ class EngineConnection:
             translate.name_projections(tree)
             rewrite_stage_reads(tree, statement)
             rows, columns = self._bind(translate.fill_in(statement, tree))
-            yield columns, rows.to_arrow_reader(65536)
+            reader = rows.to_arrow_reader(65536)
+            try:
+                yield columns, reader
+            finally:
+                # An open result would keep the connection from its next statement.
+                reader.close()
 
     @contextmanager
     def _relations(self) -> Iterator[Any]:

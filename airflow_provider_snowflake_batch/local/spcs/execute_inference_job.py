@@ -13,6 +13,7 @@ import yaml
 from airflow_provider_snowflake_batch.local.errors import compilation_error, does_not_exist
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import clauses, inference_specification, worker_job
+from airflow_provider_snowflake_batch.local.spcs.inference_specification import InferenceSpecification
 from airflow_provider_snowflake_batch.local.spcs.records import Container
 from airflow_provider_snowflake_batch.local.spcs.submission import Request, containers_of, new_job, wait_for_end
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
@@ -24,6 +25,7 @@ IMAGE = "airflow-provider-snowflake-batch/worker:local"
 class InferenceRequest(Request):
     """:param query: the subquery of FROM, or None. :param stage: the stage location of FROM, or None."""
 
+    name_prefix: str = "BATCH_INFERENCE_"
     specification: str = ""
     query: str | None = None
     stage: str | None = None
@@ -34,15 +36,23 @@ class InferenceRequest(Request):
 
 @statement("EXECUTE INFERENCE JOB SERVICE")
 def execute_inference_job_service(statement: Statement, cursor: Cursor) -> Result:
-    server = statement.server
     request = read(cursor)
-    checked = inference_specification.parse(request.specification)
+    return Result.message(submit(statement, request, inference_specification.parse(request.specification)))
+
+
+def submit(statement: Statement, request: InferenceRequest, checked: InferenceSpecification) -> str:
+    """Start the job, and wait for it if the request says so.
+
+    :returns: the answer's text, which clients read the job's name from.
+    :raises SnowflakeError: for whatever cannot work; nothing is left behind then.
+    """
+    server = statement.server
     _check_image_repository(statement, checked.image_repo)
     job = new_job(
         statement,
         request,
         kind="INFERENCE",
-        default_name=f"BATCH_INFERENCE_{uuid.uuid4()}".replace("-", "_").upper(),
+        default_name=f"{request.name_prefix}{uuid.uuid4()}".replace("-", "_").upper(),
         resources=checked.resources,
     )
     model = server.registry.resolve(statement.session, request.model, request.version)
@@ -61,7 +71,7 @@ def execute_inference_job_service(statement: Statement, cursor: Cursor) -> Resul
         state = "DONE"
     else:
         state = "RUNNING"
-    return Result.message(
+    return (
         f"Batch inference job {job.full_name} with model {model.full_name} version {model.name} method "
         f"{function.target} is in {state} state. Results will be persisted to the destination: "
         f"{work.output_location}, once the job is completed."

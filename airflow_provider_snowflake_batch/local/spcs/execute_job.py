@@ -102,7 +102,7 @@ def _specification(statement: Statement, cursor: Cursor) -> str:
             cursor.at -= 1
             raise cursor.unexpected("SPECIFICATION_FILE")
         cursor.expect("=")
-        text = _stage_file(statement, stage, cursor.string())
+        text = stage_file(statement, f"{stage.rstrip('/')}/{cursor.string().lstrip('/')}")
     else:
         keyword = cursor.next().value
         if keyword not in ("SPECIFICATION", "SPECIFICATION_TEMPLATE"):
@@ -115,11 +115,15 @@ def _specification(statement: Statement, cursor: Cursor) -> str:
     return templates.fill(text, templates.using(cursor))
 
 
-def _stage_file(statement: Statement, stage: str, name: str) -> str:
-    location = f"{stage.rstrip('/')}/{name.lstrip('/')}"
+def stage_file(statement: Statement, location: str) -> str:
+    """The text of a file on a stage.
+
+    :raises SnowflakeError: if there is none, or it is no text.
+    """
     _, path = statement.server.stages.resolve(statement.session, location)
     try:
-        return path.read_text(encoding="utf-8")
+        content: str = path.read_text(encoding="utf-8")
+        return content
     except (FileNotFoundError, IsADirectoryError):
         raise SnowflakeError(
             f"File '{location}' does not exist or not authorized.", errno=395025, sqlstate="02000"

@@ -25,7 +25,7 @@ from airflow_provider_snowflake_batch.local.spcs.yaml_rules import (
 )
 
 _STAGE_LOCATION = matching(r"@.+", "a stage location that begins with @")
-_COLUMN = mapping(
+COLUMN = mapping(
     {
         "input_format": choice("full_stage_path", ignore_case=True),
         "convert_to": choice("raw_bytes", "base64", "base64_data_url", ignore_case=True),
@@ -35,7 +35,7 @@ _COLUMN = mapping(
 _SPECIFICATION = mapping(
     {
         "input": mapping(
-            {"params": free_mapping(anything), "column_handling": free_mapping(_COLUMN), "partition_column": text}
+            {"params": free_mapping(anything), "column_handling": free_mapping(COLUMN), "partition_column": text}
         ),
         "output": mapping(
             {"stage_location": _STAGE_LOCATION, "mode": choice("error", "overwrite", ignore_case=True)},
@@ -71,7 +71,8 @@ _SPECIFICATION = mapping(
 class InferenceSpecification:
     """A checked specification.
 
-    :param output_location: the base under which the job's own directory lies.
+    :param output_location: the base under which the job's own directory lies, or that directory itself.
+    :param directory_per_job: which of the two it is.
     :param mode: ``error`` or ``overwrite``.
     :param resources: what one instance takes of a node; None stands for all there is.
     """
@@ -86,6 +87,7 @@ class InferenceSpecification:
     resources: dict[str, float | None]
     image_repo: str | None
     document: dict[str, Any] = field(repr=False)
+    directory_per_job: bool = True
 
 
 def parse(yaml_text: str) -> InferenceSpecification:

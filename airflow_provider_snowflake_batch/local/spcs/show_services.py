@@ -57,7 +57,9 @@ _SPEC = 6
 def describe_service(statement: Statement, cursor: Cursor) -> Result:
     job = _service(statement, cursor)
     cursor.end()
-    return Result(_SERVICE_COLUMNS, [_service_row(statement, job)])
+    row = _service_row(statement, job)
+    row.insert(_SPEC, _shown(job.specification))
+    return Result(_SERVICE_COLUMNS, [row])
 
 
 @statement("SHOW SERVICES", "SHOW JOB SERVICES")
@@ -72,8 +74,8 @@ def show_services(statement: Statement, cursor: Cursor) -> Result:
         (job for job in jobs if chosen.compute_pool in (None, job.compute_pool)),
         lambda job: (job.name, job.database, job.schema),
     )
-    rows = [_without_spec(_service_row(statement, job)) for job in found]
-    return Result(_without_spec(_SERVICE_COLUMNS), rows)
+    rows = [_service_row(statement, job) for job in found]
+    return Result([column for column in _SERVICE_COLUMNS if column.name != "spec"], rows)
 
 
 @statement("DROP SERVICE")
@@ -203,6 +205,7 @@ def _service(statement: Statement, cursor: Cursor) -> Job:
 
 
 def _service_row(statement: Statement, job: Job) -> list[Any]:
+    """The columns of SHOW, which are those of DESCRIBE without the specification."""
     groups = status.instances(statement.server.spcs.store.containers(job.id)).values()
     current = sum(status.instance_status(group) in ("READY", "TERMINATING") for group in groups)
     integrations = f"[{','.join(job.external_access_integrations)}]" if job.external_access_integrations else None
@@ -213,7 +216,6 @@ def _service_row(statement: Statement, job: Job) -> list[Any]:
         job.schema,
         job.owner,
         job.compute_pool,
-        _shown(job.specification),
         _dns_name(job),
         current,
         job.replicas,
@@ -237,10 +239,6 @@ def _service_row(statement: Statement, job: Job) -> list[Any]:
         None,
         None,
     ]
-
-
-def _without_spec(row: list[Any]) -> list[Any]:
-    return [*row[:_SPEC], *row[_SPEC + 1 :]]
 
 
 def _shown(specification: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_snowflake_batch.local.spcs import (  # noqa: F401
     call,
+    deploy_model,
     execute_inference_job,
     execute_job,
     image_repositories,

@@ -6,7 +6,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
@@ -18,10 +18,14 @@ from airflow_provider_snowflake_batch.local.statements import Statement
 
 @dataclass(slots=True)
 class Request:
-    """What both EXECUTE statements ask for."""
+    """What both EXECUTE statements ask for.
+
+    :param namespace: database and schema of a generated name, if they are not the session's.
+    """
 
     pool: str
     name: tuple[str, ...] | None = None
+    namespace: list[str] = field(default_factory=list)
     is_async: bool = False
     replicas: int | None = None
     comment: str | None = None
@@ -38,7 +42,7 @@ def new_job(
     """
     session, spcs = statement.session, statement.server.spcs
     pool = spcs.pools.get(request.pool)
-    database, schema, name = session.qualify(request.name or (default_name,))
+    database, schema, name = session.qualify(request.name or (*request.namespace, default_name))
     if not statement.server.engine.has_schema(database, schema):
         raise does_not_exist("Schema", f"{database}.{schema}")
     now = time.time()

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.spcs.execute_inference_job import InferenceRequest
 
-RESERVED_FOLDER = "_snowflake_temporary"
-"""Clients stage rows there, under the output location: it is neither output nor forbidden input."""
+RESERVED_FOLDERS = ("_snowflake_temporary", "_temporary")
+"""Clients stage rows there, under the output location (the second one before version 2 of snowflake-ml-python): these
+are neither output nor forbidden input."""
 PARQUET = r".*\.parquet$"
 
 
@@ -52,18 +53,23 @@ def prepare(
     server, session = statement.server, statement.session
     folder = server.spcs.job_folder(job.id)
     _, base = server.stages.resolve(session, checked.output_location)
-    output = base / job.name
-    output_location = f"{checked.output_location.rstrip('/')}/{job.name}/"
-    source, scratch = folder / "input", None
+    output, output_location = base, f"{checked.output_location.rstrip('/')}/"
+    if checked.directory_per_job:
+        output, output_location = base / job.name, f"{output_location}{job.name}/"
+    source, staged = folder / "input", None
     if request.stage is not None:
         _, source = server.stages.resolve(session, request.stage)
-        scratch = _check_separate(source, base)
+        staged = _staged_by_the_client(source, base)
     _check_mode(output, checked.mode, output_location)
     _check_params(checked, function)
     try:
         folder.mkdir(parents=True)
         if request.query is not None:
             server.engine.copy_to_parquet(session, request.query, source)
+        elif staged is not None and output in staged.parents:
+            # The job will have its output directory for itself.
+            source = Path(shutil.move(staged, folder / "input"))
+            staged = None
         _check_columns(source, checked, function)
         _link_tree(model.path, folder / "model")
         document = {
@@ -87,25 +93,24 @@ def prepare(
         discard(server, job)
         raise
     command = ["python", "-m", "airflow_provider_snowflake_batch.worker", str(path)]
-    return WorkerJob(command, output_location, str(scratch) if scratch is not None else None)
+    return WorkerJob(command, output_location, str(staged) if staged is not None else None)
 
 
 def discard(server: LocalSnowflake, job: Job) -> None:
     shutil.rmtree(server.spcs.job_folder(job.id), ignore_errors=True)
 
 
-def _check_separate(source: Path, base: Path) -> Path | None:
-    """Refuse input inside the output; returns the folder to clean up if a client staged the rows for this job."""
+def _staged_by_the_client(source: Path, base: Path) -> Path | None:
+    """The input's folder if a client staged the rows there for this job only; input inside the output is refused."""
     if base != source and base not in source.parents:
         return None
-    relative = source.relative_to(base)
-    if len(relative.parts) >= 2 and relative.parts[0] == RESERVED_FOLDER:
+    if base != source and source.relative_to(base).parts[0] in RESERVED_FOLDERS:
         return source
     raise invalid_specification("the input location must not be inside 'output.stage_location'.")
 
 
 def _check_mode(output: Path, mode: str, location: str) -> None:
-    if mode == "error" and any(item.name != RESERVED_FOLDER for item in _entries(output)):
+    if mode == "error" and any(item.name not in RESERVED_FOLDERS for item in _entries(output)):
         raise invalid_specification(
             f"the output location {location} is not empty and 'output.mode' is 'error'. "
             "Empty it, choose another, or set the mode to 'overwrite'."

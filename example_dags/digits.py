@@ -85,7 +85,7 @@ with DAG(
         X="SELECT * FROM DIGITS_TO_SCORE",
         compute_pool="{{ params.compute_pool }}",
         output_spec=OutputSpec(stage_location="@DIGITS_RESULTS/scores/"),
-        job_spec=JobSpec(job_name_prefix="DIGITS", max_batch_rows=256),
+        job_spec=JobSpec(max_batch_rows=256),
         deferrable=True,
     )
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 
 from airflow_provider_snowflake_batch.exceptions import (
@@ -32,6 +30,7 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     is_template,
 )
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
 
 
-class RunBatchOperator(BaseOperator):
+class RunBatchOperator(SnowflakeBatchOperator):
     """Score rows with a model of the Snowflake Model Registry, as a batch inference job.
 
     The task checks what can be checked, submits one ``EXECUTE INFERENCE JOB SERVICE`` statement, waits for the job
@@ -88,11 +87,9 @@ class RunBatchOperator(BaseOperator):
     :param durable: remember the job across tries, so that a retry after a crash goes on with it instead of starting a
         second one. It needs Airflow 3.3; before, every try starts afresh.
     :param cancel_on_kill: cancel the job when the task is killed.
-    :param snowflake_conn_id: the Airflow connection, of the stock type ``snowflake``.
-    :param warehouse: instead of the connection's; it compiles the input query and serves nothing else.
-    :param database: instead of the connection's.
-    :param schema: instead of the connection's.
-    :param role: instead of the connection's.
+    :param kwargs: ``snowflake_conn_id``, ``warehouse``, ``database``, ``schema`` and ``role`` as in
+        :class:`~airflow_provider_snowflake_batch.operators.base.SnowflakeBatchOperator`, and what every operator takes.
+        The warehouse (``job_spec``'s, if none is given here) only compiles the input query.
     :raises InvalidJobError: when the Dag is parsed, if a value that is not templated is malformed.
 
     .. seealso::
@@ -109,11 +106,7 @@ class RunBatchOperator(BaseOperator):
         "output_spec",
         "job_spec",
         "inference_engine_options",
-        "snowflake_conn_id",
-        "warehouse",
-        "database",
-        "schema",
-        "role",
+        *CONNECTION_FIELDS,
     )
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -123,8 +116,6 @@ class RunBatchOperator(BaseOperator):
         "job_spec": "json",
         "inference_engine_options": "json",
     }
-    ui_color = "#29b5e8"
-    ui_fgcolor = "#ffffff"
 
     def __init__(
         self,
@@ -146,11 +137,6 @@ class RunBatchOperator(BaseOperator):
         stream_logs: bool = True,
         durable: bool = True,
         cancel_on_kill: bool = True,
-        snowflake_conn_id: str = "snowflake_default",
-        warehouse: str | None = None,
-        database: str | None = None,
-        schema: str | None = None,
-        role: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -172,29 +158,13 @@ class RunBatchOperator(BaseOperator):
         self.stream_logs = stream_logs
         self.durable = durable
         self.cancel_on_kill = cancel_on_kill
-        self.snowflake_conn_id = snowflake_conn_id
-        self.warehouse = warehouse
-        self.database = database
-        self.schema = schema
-        self.role = role
         self._submitted: JobRecord | None = None
         self._check_untemplated()
-
-    @cached_property
-    def hook(self) -> SnowflakeBatchHook:
-        from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-
-        return SnowflakeBatchHook(
-            self.snowflake_conn_id,
-            warehouse=self.warehouse or JobSpec.of(self.job_spec).warehouse,
-            database=self.database,
-            schema=self.schema,
-            role=self.role,
-        )
 
     def execute(self, context: Context) -> dict[str, Any]:
         with failing_for_good():
             job = self._parse_job(context)
+        self.warehouse = self.warehouse or job.settings.warehouse
         records = JobRecords.of(context, durable=self.durable)
         with self.hook as hook:
             with failing_for_good():

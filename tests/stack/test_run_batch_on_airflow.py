@@ -22,7 +22,7 @@ def test_the_example_dag_scores_like_scikit_learn_itself(airflow: AirflowStack, 
     airflow.wait_for_task(run, "score", "deferred")
     card = airflow.xcom(run, "score", JOB_CARD)
     assert airflow.task_states(run)["score"] == "deferred", "the job card was read too late to prove anything"
-    assert card["job_name"].rpartition(".")[2].startswith("DIGITS_DIGITS_SCORE_")
+    assert card["job_name"].rpartition(".")[2].startswith("BATCH_DIGITS_SCORE_")
 
     assert airflow.wait_for_run(run) == "success", airflow.task_states(run)
     result = airflow.xcom(run, "score")

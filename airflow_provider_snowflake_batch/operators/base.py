@@ -1,0 +1,59 @@
+"""What all operators of this provider share: which session they use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+
+CONNECTION_FIELDS = ("snowflake_conn_id", "warehouse", "database", "schema", "role")
+
+
+class SnowflakeBatchOperator(BaseOperator):
+    """Base of the operators.
+
+    :param snowflake_conn_id: the Airflow connection, of the stock type ``snowflake``.
+    :param warehouse: instead of the connection's.
+    :param database: instead of the connection's.
+    :param schema: instead of the connection's.
+    :param role: instead of the connection's.
+    """
+
+    template_fields: Sequence[str] = CONNECTION_FIELDS
+    ui_color = "#29b5e8"
+    ui_fgcolor = "#ffffff"
+
+    def __init__(
+        self,
+        *,
+        snowflake_conn_id: str = "snowflake_default",
+        warehouse: str | None = None,
+        database: str | None = None,
+        schema: str | None = None,
+        role: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.snowflake_conn_id = snowflake_conn_id
+        self.warehouse = warehouse
+        self.database = database
+        self.schema = schema
+        self.role = role
+
+    @cached_property
+    def hook(self) -> SnowflakeBatchHook:
+        """The hook, made when the task runs: it loads the driver."""
+        from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+
+        return SnowflakeBatchHook(
+            self.snowflake_conn_id,
+            warehouse=self.warehouse,
+            database=self.database,
+            schema=self.schema,
+            role=self.role,
+        )

@@ -1,0 +1,109 @@
+"""Cancel and delete jobs that are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_snowflake_batch.exceptions import failing_for_good
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.specs import is_template
+from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class _JobOperator(SnowflakeBatchOperator):
+    """Base of operators on one existing job."""
+
+    def __init__(self, *, job_name: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job_name = job_name
+        if isinstance(job_name, str) and not is_template(job_name):
+            QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
+
+    def _qualified_name(self) -> QualifiedName:
+        with failing_for_good():
+            return self.hook.qualify_name(QualifiedName.parse(self.job_name, field="job_name", allow_quoted=False))
+
+
+class CancelBatchJobOperator(_JobOperator):
+    """Stop a batch inference job. Its logs and its history stay.
+
+    A job that has ended already is left as it is. The result (XCom ``return_value``) is the job's last status.
+
+    :param job_name: ``[database.][schema.]job``, for example ``"{{ ti.xcom_pull('score')['job_name'] }}"``.
+    :param wait_for_completion: wait until the job has ended.
+    :param timeout: most seconds to wait.
+    :raises InvalidJobError: when the Dag is parsed, if the name is malformed.
+    :raises JobNotFoundError: when the task runs, if there is no such job.
+
+    .. seealso::
+        https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
+    """
+
+    template_fields: Sequence[str] = ("job_name", *CONNECTION_FIELDS)
+
+    def __init__(self, *, wait_for_completion: bool = True, timeout: float = 300, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.wait_for_completion = wait_for_completion
+        self.timeout = timeout
+
+    def execute(self, context: Context) -> str:
+        with self.hook as hook:
+            name = self._qualified_name()
+            info = hook.status(name)
+            if info.status.is_terminal:
+                self.log.info("Job %s has ended already: %s", name, info.reported_status)
+                return info.reported_status
+            hook.cancel(name)
+            if self.wait_for_completion:
+                info = hook.wait(name, poll_interval=2, deadlines=Deadlines.within(self.timeout))
+            else:
+                info = hook.status(name)
+            self.log.info("Job %s is %s", name, info.reported_status)
+            return info.reported_status
+
+
+class DeleteBatchJobOperator(_JobOperator):
+    """Drop a batch inference job with its logs, stopping it first if it runs. A job that is not there is no error.
+
+    :param job_name: ``[database.][schema.]job``.
+    :param output_location: also remove every file under this stage location, for example
+        ``"{{ ti.xcom_pull('score')['output_location'] }}"``. It must name a directory, never a whole stage.
+    :raises InvalidJobError: when the Dag is parsed, if the name or the location is malformed.
+
+    .. seealso::
+        https://docs.snowflake.com/en/sql-reference/sql/drop-service
+    """
+
+    template_fields: Sequence[str] = ("job_name", "output_location", *CONNECTION_FIELDS)
+
+    def __init__(self, *, output_location: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_location = output_location
+        if isinstance(output_location, str) and not is_template(output_location):
+            _directory(output_location)
+
+    def execute(self, context: Context) -> None:
+        with self.hook as hook:
+            name = self._qualified_name()
+            with failing_for_good():
+                location = _directory(self.output_location) if self.output_location is not None else None
+            hook.delete(name)
+            self.log.info("Job %s is deleted", name)
+            if location is not None:
+                removed = hook.remove_files(location)
+                self.log.info("Removed %d file(s) under %s", removed, location)
+
+
+def _directory(location: str) -> StagePath:
+    parsed = StagePath.parse(location, field="output_location").directory()
+    if not parsed.path:
+        raise InvalidJobError(
+            "output_location", f"{location!r} is a whole stage: name the directory of the job's output."
+        )
+    return parsed

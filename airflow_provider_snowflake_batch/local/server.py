@@ -30,7 +30,7 @@ _STATEMENTS = (
     "stages.statements",
     "stages.transfers",
     "stages.copy",
-    "stages.inference",
+    "stages.table_functions",
     "spcs.statements",
     "registry.statements",
 )

@@ -323,3 +323,30 @@ def test_objects_columns_and_keys(connection: SnowflakeConnection, schema: str) 
     assert [row[1] for row in execute(connection, "DESC TABLE COPIED")] == ["NUMBER(5,0)", "VARCHAR(7)"]
     assert execute(connection, "CREATE TABLE IF NOT EXISTS T (X INT)") == [("T already exists, statement succeeded.",)]
     assert error(connection, "CREATE TABLE U (A INT REFERENCES T (A))")[0] == 2
+
+
+def test_names_and_comments_with_every_character(connection: SnowflakeConnection) -> None:
+    execute(connection, """CREATE OR REPLACE DATABASE "my db-1" """)
+    execute(connection, """CREATE SCHEMA "s.x" """)
+    execute(connection, """CREATE TABLE "t-1" ("A b" INT COMMENT 'it''s', "select" VARCHAR(3)) COMMENT = 'it''s; x'""")
+    execute(connection, """INSERT INTO "t-1" VALUES (1, 'x')""")
+    assert execute(connection, """SELECT "A b", "select" FROM "my db-1"."s.x"."t-1" """) == [(1, "x")]
+    assert execute(connection, "SHOW TABLES")[0][1:6] == ("t-1", "my db-1", "s.x", "TABLE", "it's; x")
+    execute(connection, """COMMENT ON TABLE "t-1" IS 'new'""")
+    assert execute(connection, "SHOW TABLES")[0][5] == "new"
+    execute(connection, """CREATE STAGE "st 1" """)
+    assert execute(connection, """LIST @"my db-1"."s.x"."st 1" """) == []
+    execute(connection, """DROP DATABASE "my db-1" """)
+
+
+def test_an_unknown_column_is_placed(connection: SnowflakeConnection) -> None:
+    message = error(connection, "SELECT 1,\n       NOWHERE FROM (SELECT 1 AS A)")[2]
+    assert "error line 2 at position 7\ninvalid identifier 'NOWHERE'" in message
+
+
+def test_dropping_the_current_schema_leaves_none(connect: Any) -> None:
+    connection = connect()
+    execute(connection, "CREATE SCHEMA SHORT_LIVED")
+    execute(connection, "DROP SCHEMA SHORT_LIVED")
+    assert execute(connection, "SELECT CURRENT_DATABASE(), CURRENT_SCHEMA()") == [("LOCAL", None)]
+    assert error(connection, "CREATE TABLE T (A INT)")[0] == 90106

@@ -235,3 +235,14 @@ def test_options_that_cannot_be_honoured_are_refused(connection: SnowflakeConnec
     run(connection, "CREATE TABLE T (A INT)")
     with pytest.raises(snowflake.connector.errors.Error, match="not supported by the local Snowflake"):
         run(connection, sql)
+
+
+def test_the_directory_table(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    run(connection, f"PUT file://{tmp_path}/a.txt @S/in AUTO_COMPRESS=FALSE")
+    run(connection, "ALTER STAGE S REFRESH")
+    rows = run(connection, "SELECT RELATIVE_PATH, SIZE FROM DIRECTORY(@S) WHERE RELATIVE_PATH LIKE 'in/%'")
+    assert rows == [("in/a.txt", 1)]
+    run(connection, "CREATE STAGE PLAIN")
+    run(connection, f"PUT file://{tmp_path}/a.txt @PLAIN")
+    assert run(connection, "SELECT * FROM DIRECTORY(@PLAIN)") == []

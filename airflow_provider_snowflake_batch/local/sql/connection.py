@@ -219,15 +219,17 @@ class EngineConnection:
         is_create_if_missing = isinstance(tree, exp.Create) and tree.args.get("exists")
         if is_create_if_missing and target is not None and self._engine.has_table(self._session, target):
             return Result.message(f"{target[2]} already exists, statement succeeded.")
-        message = self._define(tree)
+        self._define(tree)
         if isinstance(tree, exp.TruncateTable):
             for table in tree.expressions:
                 self._engine.emptied(self._session.qualify(translate.table_parts(table)))
         elif target is not None:
             self._note(tree, target, columns)
             if isinstance(tree, exp.Drop):
-                message = f"{target[2]} successfully dropped."
-        return Result.message(message)
+                return Result.message(f"{target[2]} successfully dropped.")
+            if isinstance(tree, exp.Create):
+                return Result.message(f"{str(tree.args['kind']).capitalize()} {target[2]} successfully created.")
+        return Result.message("Statement executed successfully.")
 
     def _target(self, tree: Expr) -> Name | None:
         table = table_of_statement(tree)
@@ -279,14 +281,19 @@ class EngineConnection:
             statement_type=MERGE,
         )
 
-    def _define(self, tree: Expr) -> str:
-        """Run DDL through fakesnow's own bookkeeping (comments, lengths of text); the answer's text."""
-        self._fake.cursor().check_db_and_schema(tree)
+    def _define(self, tree: Expr) -> None:
+        """Run DDL, and keep what the information schema shows of it and DuckDB has no place for."""
+        parts = self._translated(tree)
         with self._engine.write_lock:
-            table = self._fakesnow(tree)
-        if table.num_rows == 1 and table.column_names == ["status"]:
-            return str(table.column(0)[0].as_py())
-        return "Statement executed successfully."
+            for part in parts:
+                self._duck.execute(part.sql(dialect="duckdb")).fetchall()
+                if found := part.args.get("table_comment"):
+                    table, comment = found
+                    self._engine.keep_comment(self._session.qualify(translate.table_parts(table)), comment)
+                if found := part.args.get("text_lengths"):
+                    target = table_of_statement(part)
+                    assert target is not None
+                    self._engine.keep_text_lengths(self._session.qualify(translate.table_parts(target)), found)
 
     def _fakesnow(self, tree: Expr) -> pa.Table:
         cursor = self._fake.cursor()

@@ -23,7 +23,7 @@ from airflow_provider_snowflake_batch.local.errors import already_exists, does_n
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, Relation, TableColumn
 from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
-from airflow_provider_snowflake_batch.local.sql.types import declared, result_column
+from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH, declared, result_column
 from airflow_provider_snowflake_batch.local.sql.unload import write_parquet
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Session
     from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions
 
+_GLOBAL = f"{GLOBAL_DATABASE_NAME}._fs_information_schema"
+_COMMENTS = f"{_GLOBAL}._fs_tables_ext x ON (ext_table_catalog, ext_table_schema, ext_table_name) ="
 _HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
 
 
@@ -110,7 +112,7 @@ class Engine:
             try:
                 return connection.execute(statement, describe_only=describe_only)
             except Exception as error:
-                raise snowflake_error(error) from error
+                raise snowflake_error(error, statement.text) from error
 
     def execute_batch(self, statement: Statement, columns: Sequence[Sequence[Any]]) -> Result:
         """Run one INSERT for many rows of bind variables.
@@ -122,7 +124,7 @@ class Engine:
             try:
                 return self.connection(session).execute_batch(statement, columns)
             except Exception as error:
-                raise snowflake_error(error) from error
+                raise snowflake_error(error, statement.text) from error
 
     def run(self, session: Session, sql: str) -> Result:
         """Run a statement for another room; the result's ``rows`` are Python values."""
@@ -162,6 +164,17 @@ class Engine:
             )
         )
 
+    def keep_comment(self, name: Name, comment: str | None) -> None:
+        """The comment of a table or view, where fakesnow's information schema looks for it."""
+        if comment is not None:
+            self._query(f"INSERT OR REPLACE INTO {_GLOBAL}._fs_tables_ext VALUES (?, ?, ?, ?)", [*name, comment])
+
+    def keep_text_lengths(self, name: Name, lengths: Sequence[tuple[str, int]]) -> None:
+        """The declared lengths of text columns, where fakesnow's information schema looks for them."""
+        for column, length in lengths:
+            values = [*name, column, length, min(length * 4, TEXT_LENGTH)]
+            self._query(f"INSERT OR REPLACE INTO {_GLOBAL}._fs_columns_ext VALUES (?, ?, ?, ?, ?, ?)", values)
+
     def emptied(self, name: Name) -> None:
         """Note that a table holds nothing any more of what was loaded into it."""
         self._server.stages.loads.forget(name)
@@ -174,7 +187,7 @@ class Engine:
             try:
                 return self.connection(session).load(insert, statement, options)
             except Exception as error:
-                raise snowflake_error(error) from error
+                raise snowflake_error(error, statement.text) from error
 
     @contextmanager
     def atomic(self, session: Session) -> Iterator[None]:
@@ -185,12 +198,13 @@ class Engine:
     @contextmanager
     def stream(self, session: Session, query: str) -> Iterator[tuple[Sequence[Column], pa.RecordBatchReader]]:
         """A query's columns and its rows in Arrow batches, as the engine produces them."""
+        statement = Statement(query, session, self._server, query_id="")
         with session.lock:
             try:
-                with self.connection(session).stream(Statement(query, session, self._server, query_id="")) as found:
+                with self.connection(session).stream(statement) as found:
                     yield found
             except Exception as error:
-                raise snowflake_error(error) from error
+                raise snowflake_error(error, statement.text) from error
 
     def interrupt(self, session: Session) -> None:
         """Stop what the engine runs for a session just now."""
@@ -290,8 +304,8 @@ class Engine:
                 comment or "",
             )
             for database, schema, name, rows, comment in self._query(
-                "SELECT database_name, schema_name, table_name, estimated_size, comment FROM duckdb_tables() "
-                "WHERE NOT temporary AND NOT internal"
+                "SELECT database_name, schema_name, table_name, estimated_size, x.comment FROM duckdb_tables() "
+                f"LEFT JOIN {_COMMENTS} (database_name, schema_name, table_name) WHERE NOT temporary AND NOT internal"
             )
             if schema not in _HIDDEN_SCHEMAS and database != GLOBAL_DATABASE_NAME
         ]
@@ -307,7 +321,8 @@ class Engine:
                 text,
             )
             for database, schema, name, comment, text in self._query(
-                "SELECT database_name, schema_name, view_name, comment, sql FROM duckdb_views() WHERE NOT internal"
+                "SELECT database_name, schema_name, view_name, x.comment, sql FROM duckdb_views() "
+                f"LEFT JOIN {_COMMENTS} (database_name, schema_name, view_name) WHERE NOT internal"
             )
             if schema not in _HIDDEN_SCHEMAS and database != GLOBAL_DATABASE_NAME
         ]

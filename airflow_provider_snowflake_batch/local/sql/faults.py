@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     statement_cancelled,
     syntax_error,
 )
+from airflow_provider_snowflake_batch.local.parsing import tokenize
 
 _MISSING_TABLE = re.compile(r'(?:Table|View) with name "?(.+?)"? does not exist')
 _MISSING_SCHEMA = re.compile(r'(?:Schema|Catalog) with name "?(.+?)"? does not exist|[Cc]atalog "(.+?)" does not exist')
@@ -24,8 +25,11 @@ _TABLE_ALIAS = re.compile(r'Referenced table "(.+?)" not found')
 _NUMBER = re.compile(r"Could not convert string '(.*?)' to (?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)", re.DOTALL)
 
 
-def snowflake_error(error: BaseException) -> SnowflakeError:
-    """The Snowflake error for an exception raised while a statement was translated or run."""
+def snowflake_error(error: BaseException, text: str = "") -> SnowflakeError:
+    """The Snowflake error for an exception raised while a statement was translated or run.
+
+    :param text: the statement, to say where in it a name stands.
+    """
     if isinstance(error, SnowflakeError):
         return error
     if isinstance(error, ParseError):
@@ -35,7 +39,7 @@ def snowflake_error(error: BaseException) -> SnowflakeError:
     if isinstance(error, NotImplementedError):
         return not_supported(str(error) or "This statement")
     if isinstance(error, duckdb.Error):
-        return _engine_error(error)
+        return _engine_error(error, text)
     errno, sqlstate, message = (getattr(error, name, None) for name in ("errno", "sqlstate", "raw_msg"))
     if isinstance(errno, int) and errno > 0:
         return SnowflakeError(str(message or error), errno=errno, sqlstate=str(sqlstate or "42000"))
@@ -52,7 +56,7 @@ def _parse_error(error: ParseError) -> SnowflakeError:
     return syntax_error(str(error))
 
 
-def _engine_error(error: duckdb.Error) -> SnowflakeError:
+def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
     text = str(error)
     first_line = re.sub(r"^[A-Za-z ]+ Error: ", "", text.split("\n", maxsplit=1)[0])
     if isinstance(error, duckdb.InterruptException):
@@ -74,7 +78,7 @@ def _engine_error(error: duckdb.Error) -> SnowflakeError:
         if match := _COLUMN.search(text) or _TABLE_ALIAS.search(text):
             name = next(group for group in match.groups() if group)
             return SnowflakeError(
-                f"SQL compilation error: error line {_line(text)}\ninvalid identifier '{name}'",
+                f"SQL compilation error: error {_place(statement, name)}\ninvalid identifier '{name}'",
                 errno=904,
                 sqlstate="42000",
             )
@@ -106,12 +110,8 @@ def _does_not_exist(kind: str, name: str, sqlstate: str) -> SnowflakeError:
     )
 
 
-def _line(text: str) -> str:
-    """``<n> at position <m>`` from DuckDB's caret, which points at the name."""
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if line.strip() == "^" * len(line.strip()) and line.strip() and number:
-            prefix = re.match(r"LINE (\d+): ", lines[number - 1])
-            if prefix:
-                return f"{prefix[1]} at position {max(line.index('^') - prefix.end(), 0)}"
-    return "1 at position 0"
+def _place(statement: str, name: str) -> str:
+    """Line and position of the first mention of a name, as Snowflake counts them: from 1 and from 0."""
+    token = next((token for token in tokenize(statement) if token.value == name), None)
+    start = token.start if token is not None else 0
+    return f"line {statement.count(chr(10), 0, start) + 1} at position {start - statement.rfind(chr(10), 0, start) - 1}"

@@ -63,7 +63,7 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
     """
     text = statement.text
     upper = text.upper()
-    if not any(word in upper for word in ("$", "TABLE", "SCOPED", "INFORMATION_SCHEMA")):
+    if not any(word in upper for word in ("$", "!", "TABLE", "SCOPED", "DIRECTORY", "INFORMATION_SCHEMA")):
         return text
     tokens = tokenize(text)
     pieces: list[str] = []
@@ -77,13 +77,15 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
             index += 1
         elif token.value == "SCOPED" and token.kind == "word" and _is_word(tokens, index + 1, "TEMP", "TEMPORARY"):
             replacement = "", tokens[index + 1].start
-        elif token.value == "TABLE" and token.kind == "word" and _is_symbol(tokens, index + 1, "("):
+        elif token.value in ("TABLE", "DIRECTORY") and token.kind == "word" and _is_symbol(tokens, index + 1, "("):
             called = _table_function(statement, text, token.start)
             if called is not None:
                 result, end = called
                 replacement = relation(result), end
                 while index + 1 < len(tokens) and tokens[index + 1].start < end:
                     index += 1
+        elif token.text == "!" and _follows_at_once(tokens, index, "word") and _is_symbol(tokens, index + 2, "("):
+            raise not_supported(f"The method {tokens[index + 1].value} in a query")
         elif (view := _view(tokens, index)) is not None:
             replacement = relation(view[0](statement)), tokens[view[1]].end
             index = view[1]
@@ -136,6 +138,10 @@ def _table_function(statement: Statement, text: str, start: int) -> tuple[Result
     cursor = Cursor(text)
     while (token := cursor.peek()) is not None and token.start < start:
         cursor.next()
+    if cursor.looking_at("DIRECTORY"):
+        # DIRECTORY(@stage) is a table function without TABLE().
+        cursor.next()
+        return TABLE_FUNCTIONS["DIRECTORY"](statement, read_arguments(cursor)), cursor.tokens[cursor.at - 1].end
     cursor.expect("TABLE", "(")
     head = cursor.peek()
     if head is None or head.kind not in ("word", "quoted"):

@@ -1,6 +1,7 @@
-"""INFER_SCHEMA: the columns of staged files.
+"""Table functions over stages: INFER_SCHEMA and the directory table.
 
-Source: https://docs.snowflake.com/en/sql-reference/functions/infer_schema
+Source: https://docs.snowflake.com/en/sql-reference/functions/infer_schema and
+https://docs.snowflake.com/en/user-guide/data-load-dirtables-query
 """
 
 from __future__ import annotations
@@ -45,6 +46,30 @@ def infer_schema(statement: Statement, arguments: Arguments) -> Result:
             Column("ORDER_ID", "FIXED", precision=38, scale=0),
         ],
         rows,
+        statement_type=0x1000,
+    )
+
+
+@table_function("DIRECTORY")
+def directory(statement: Statement, arguments: Arguments) -> Result:
+    """``DIRECTORY(@stage)``: the files of a stage with its directory table enabled; of any other stage, none.
+
+    It is never behind, since it reads the stage itself. There is no FILE_URL here that a client could open.
+    """
+    location = str(arguments.get(0))
+    stage, _ = statement.server.stages.resolve(statement.session, location)
+    enabled = isinstance(given := stage.options.get("DIRECTORY"), dict) and given.get("ENABLE") is True
+    files = stage_files(statement.server, statement.session, location) if enabled else []
+    return Result(
+        [
+            Column("RELATIVE_PATH"),
+            Column("SIZE", "FIXED", precision=38, scale=0),
+            Column("LAST_MODIFIED", "TIMESTAMP_TZ", precision=0, scale=3),
+            Column("MD5"),
+            Column("ETAG"),
+            Column("FILE_URL"),
+        ],
+        [(file.path, file.size, file.modified, file.md5, file.md5, None) for file in files],
         statement_type=0x1000,
     )
 

@@ -270,8 +270,12 @@ class SpcsControlPlane:
                 node = scheduling.place(pool, job.resources, occupancy[pool.name])
                 if isinstance(node, scheduling.Waiting):
                     self._say(group, node.message)
-                else:
+                    continue
+                try:
                     self._start_instance(job, group, node)
+                except OSError as exc:
+                    self._give_up(job, group, exc)
+                    break
             self._settle(job)
 
     def _say(self, group: list[Container], message: str) -> None:
@@ -296,6 +300,17 @@ class SpcsControlPlane:
             container.started_on = time.time()
             container.status, container.message = "READY", status.RUNNING
             self.store.save_container(container)
+
+    def _give_up(self, job: Job, group: list[Container], reason: OSError) -> None:
+        """This machine, not the job, is at fault: no room on the disk, no more processes."""
+        _log.error("Job %s could not be started: %s", job.full_name, reason)
+        for container in group:
+            if container.pid is None:
+                container.status, container.ended_on = "FAILED", time.time()
+                container.message = f"{status.FAILED_TO_START}: {reason}"
+                self.store.save_container(container)
+        self._set_status(job, JobStatus.INTERNAL_ERROR)
+        self._end_containers(job)
 
     def _platform(self, job: Job, container: Container) -> dict[str, str]:
         """What the platform sets in every container: …/snowpark-container-services/working-with-services."""
@@ -335,8 +350,11 @@ class SpcsControlPlane:
             self._changed.notify_all()
 
     def _remove_scratch(self, job: Job) -> None:
-        if job.scratch is not None:
-            shutil.rmtree(job.scratch, ignore_errors=True)
+        """What only the run needed. Logs, exit codes and JOB.json stay until the job is dropped."""
+        folder = self.job_folder(job.id)
+        for path in (job.scratch, folder / "input", folder / "model", *folder.glob("instance-*/volumes")):
+            if path is not None:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _running(self, job: Job) -> list[Container]:
         return [item for item in self.store.containers(job.id) if item.pid is not None and not item.ended]

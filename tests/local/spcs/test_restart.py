@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import psutil
 import pytest
 import snowflake.connector
 
-from tests.local.spcs.conftest import Services
+from tests.local.spcs.conftest import Services, wait_until
 from tests.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
@@ -39,11 +38,8 @@ def prepare(server: LocalServer) -> Services:
 
 def begun(services: Services, name: str) -> None:
     """Wait until the code itself has begun, not only its process."""
-    deadline = time.monotonic() + 10
     services.wait(name, "RUNNING")
-    while not services.logs(name).startswith("begun"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: services.logs(name).startswith("begun"))
 
 
 def marked() -> tuple[str, str]:
@@ -60,16 +56,21 @@ def processes_with(mark: str) -> list[psutil.Process]:
     return found
 
 
-def test_a_killed_server_finds_its_running_job_again(server: LocalServer) -> None:
+def test_a_killed_server_finds_its_running_job_again(server: LocalServer, tmp_path: Path) -> None:
     services = prepare(server)
-    code, mark = marked()
-    name = services.python(code)
+    signal_to_end = tmp_path / "end"
+    name = services.python(
+        "import os, time; print('begun', flush=True)\n"
+        f"while not os.path.exists('{signal_to_end}'): time.sleep(0.05)\n"
+        "print('ended')"
+    )
     begun(services, name)
     server.kill()
-    assert processes_with(mark)
     server.start()
     services = connect(server)
     assert services.status(name) == "RUNNING"
+    assert services.logs(name) == "begun"
+    signal_to_end.touch()
     services.wait(name)
     assert services.logs(name) == "begun\nended"
     assert services.containers(name)[0]["last_exit_code"] == 0
@@ -77,11 +78,12 @@ def test_a_killed_server_finds_its_running_job_again(server: LocalServer) -> Non
 
 def test_a_job_that_ended_meanwhile_has_its_exit_code(server: LocalServer) -> None:
     services = prepare(server)
-    done, failed = services.python(marked()[0]), services.python("import time; time.sleep(1.5); raise SystemExit(9)")
+    code, mark = marked()
+    done, failed = services.python(code), services.python(f"print('begun', flush=True); {code}; raise SystemExit(9)")
     for name in (done, failed):
-        services.wait(name, "RUNNING")
+        begun(services, name)
     server.kill()
-    time.sleep(2.5)
+    wait_until(lambda: not processes_with(mark))
     server.start()
     services = connect(server)
     services.wait(done)
@@ -98,10 +100,7 @@ def test_a_job_whose_processes_are_gone_has_failed_with_a_reason(server: LocalSe
     supervisors = {os.getsid(process.pid) for process in processes_with(mark)}
     assert len(supervisors) == 1
     os.kill(supervisors.pop(), signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while processes_with(mark):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not processes_with(mark))
     server.start()
     services = connect(server)
     services.wait(name, "FAILED")

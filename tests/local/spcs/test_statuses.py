@@ -3,19 +3,13 @@ from __future__ import annotations
 import os
 import time
 
-from tests.local.spcs.conftest import Services
+from tests.local.spcs.conftest import Services, wait_until
+from tests.local_server import LocalServer
 
 WAIT = "import time; time.sleep(60)"
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 )
-
-
-def wait_until(condition: object, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
 
 
 def is_running(pid: int) -> bool:
@@ -143,3 +137,31 @@ def test_aborting_a_synchronous_statement_cancels_the_job(services: Services) ->
     assert error.errno in (604, 630)
     services.rows("ALTER SESSION UNSET STATEMENT_TIMEOUT_IN_SECONDS")
     services.wait("LONG", "CANCELLED")
+
+
+def test_a_job_that_this_machine_cannot_start(services: Services, local_server: LocalServer) -> None:
+    # A file where the job folders belong.
+    jobs = local_server.state_dir / "jobs"
+    hidden = jobs.rename(jobs.with_name("jobs-hidden"))
+    jobs.write_text("")
+    try:
+        name = services.submit("true")
+        services.wait(name, "INTERNAL_ERROR")
+        message = services.containers(name)[0]["message"]
+    finally:
+        jobs.unlink()
+        hidden.rename(jobs)
+    assert message.startswith("Encountered fatal error while starting container: ")
+    after = services.submit("true")
+    services.wait(after)
+
+
+def test_what_only_the_run_needed_is_removed(services: Services, local_server: LocalServer) -> None:
+    specification = (
+        "{spec: {containers: [{name: main, image: i, command: [touch, /own/x], volumeMounts: [{name: v, mountPath: "
+        "/own}]}], volumes: [{name: v, source: local}]}}"
+    )
+    services.rows(
+        f"EXECUTE JOB SERVICE IN COMPUTE POOL {services.pool} NAME = TIDY FROM SPECIFICATION $${specification}$$"
+    )
+    wait_until(lambda: not list((local_server.state_dir / "jobs").glob("*/instance-0/volumes")))

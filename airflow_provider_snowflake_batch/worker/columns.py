@@ -53,5 +53,7 @@ def check_columns(job: Job, schema: pa.Schema, signature: Signature | None) -> N
         kind = schema.field(column).type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
             raise Refused(f"column_handling column {column!r} holds {kind}, not full stage paths")
+    if job.input.partition_column is not None:
+        match_column(job.input.partition_column, schema.names, "partition column")
     for feature in signature.inputs if signature else ():
         match_column(feature.name, schema.names, "model input")

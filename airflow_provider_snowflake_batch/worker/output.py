@@ -61,6 +61,7 @@ class PartFile:
 class TaskRecord:
     """What is known of a finished task.
 
+    :param input_rows: rows that the model was given for it.
     :param seconds: time from the first row read to the part written.
     :param schema: the part's Arrow schema, serialized and hexadecimal.
     :param warnings: remarks for the manifest.
@@ -69,6 +70,7 @@ class TaskRecord:
     task: int
     fingerprint: str
     part: PartFile
+    input_rows: int
     seconds: float
     schema: str
     warnings: tuple[str, ...] = ()

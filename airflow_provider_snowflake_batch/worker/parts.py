@@ -30,7 +30,6 @@ class TaskPart:
     """Collects a task's rows, writes its part, then its record.
 
     :param schema: the schema of parts written before, if any.
-    :param columns: the input columns.
     """
 
     def __init__(self, directory: OutputDirectory, task: Task, schema: pa.Schema | None) -> None:
@@ -40,17 +39,20 @@ class TaskPart:
         self._held: list[pa.Table] = []
         self._held_bytes = 0
         self._writer: PartWriter | None = None
+        self._input_rows = 0
         self._begun = time.monotonic()
         self._warnings: dict[str, None] = {}
 
-    def write(self, inputs: pa.Table, outputs: pa.Table) -> None:
+    def write(self, inputs: pa.Table, outputs: pa.Table, input_rows: int) -> None:
         """Add the rows of one batch.
 
+        :param input_rows: rows that the model was given for them.
         :raises SchemaWidened: the batch does not fit what is written already.
         :raises DataError: its types do not go together with those of earlier batches at all.
         """
         for name in schemas.replaced_inputs(inputs.column_names, outputs.column_names):
             self._warnings[f"input column {name!r} is replaced by the model's output of that name"] = None
+        self._input_rows += input_rows
         table = schemas.output_table(inputs, outputs)
         schema = table.schema if self._schema is None else schemas.join(self._schema, table.schema)
         if self._writer is None:
@@ -82,6 +84,7 @@ class TaskPart:
             task=self.task.index,
             fingerprint=self._directory.fingerprint,
             part=part,
+            input_rows=self._input_rows,
             seconds=round(time.monotonic() - self._begun, 3),
             schema=encode_schema(self._schema),
             warnings=tuple(self._warnings),

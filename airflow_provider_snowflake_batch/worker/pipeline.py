@@ -10,23 +10,23 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
-from airflow_provider_snowflake_batch.worker import results, schemas
 from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.convert import InputConverter
 from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
+from airflow_provider_snowflake_batch.worker.outcome import Outcome
 from airflow_provider_snowflake_batch.worker.output import TaskRecord
 from airflow_provider_snowflake_batch.worker.parts import SchemaWidened, TaskPart
 from airflow_provider_snowflake_batch.worker.plan import Task
-from airflow_provider_snowflake_batch.worker.reader import RowBatch, TaskReader
+from airflow_provider_snowflake_batch.worker.reader import RowBatch
 
 READ_AHEAD_BYTES = 64 * 1024 * 1024
 WRITE_BEHIND_BYTES = 64 * 1024 * 1024
@@ -98,6 +98,12 @@ class Stopped:
     """No more work, or a failure: the next thread ends too."""
 
 
+class Reader(Protocol):
+    """Where the rows of a task come from."""
+
+    def batches(self, task: Task) -> Iterator[RowBatch]: ...
+
+
 class Reporter(Protocol):
     """Whom a pipeline tells what happens; called from all of its threads."""
 
@@ -115,19 +121,22 @@ class Pipeline:
 
     :param tasks: assignments in the order in which they are done.
     :param make_part: opens the writer of a task's part.
+    :param outcome: makes the rows to write of those given and what was returned.
     :param batch_size: learns from each call; the reader follows it.
     """
 
     def __init__(
         self,
         model: LoadedModel,
-        reader: TaskReader,
+        reader: Reader,
         converter: InputConverter,
         make_part: Callable[[Assignment], TaskPart],
         tasks: SimpleQueue[Assignment | None],
         reporter: Reporter,
         batch_size: BatchSize,
+        outcome: Outcome,
     ) -> None:
+        self._outcome = outcome
         self._batch_size = batch_size
         self._model = model
         self._reader = reader
@@ -218,7 +227,7 @@ class Pipeline:
             self._batch_size.called(table.num_rows, time.perf_counter() - begun)
             return [(table, returned)]
         except Exception as error:
-            if table.num_rows < 2 or not _out_of_memory(error):
+            if table.num_rows < 2 or not self._outcome.divisible or not _out_of_memory(error):
                 text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 raise ModelError(f"{text} ({rows.where()})", own_traceback(error)) from None
         # Outside the handler: the exception holds the frames, and with them the memory that was too much.
@@ -244,7 +253,7 @@ class Pipeline:
                 part = None
             elif part is not None:
                 try:
-                    part.write(item.rows.table, self._outputs(item))
+                    part.write(*self._combine(item), item.rows.table.num_rows)
                 except SchemaWidened as widened:
                     part.abandon()
                     self._reporter.widened(part.task, widened.schema)
@@ -252,15 +261,9 @@ class Pipeline:
         if part is not None:
             part.abandon()
 
-    def _outputs(self, item: Predicted) -> pa.Table:
+    def _combine(self, item: Predicted) -> tuple[pa.Table, pa.Table]:
         try:
-            tables = [
-                results.to_table(returned, table.num_rows, self._model.signature) for table, returned in item.returned
-            ]
-            schema = tables[0].schema
-            for table in tables[1:]:
-                schema = schemas.join(schema, table.schema)
-            return pa.concat_tables([schemas.fit(table, schema) for table in tables])
+            return self._outcome(item.rows.table, item.returned)
         except DataError as error:
             raise DataError(f"{error.message} ({item.rows.where()})") from None
 

@@ -38,15 +38,19 @@ class RowBatch:
     :param table: the input columns as they are passed through to the output.
     :param model_rows: the same rows as the model gets them, with the content of files in place of their paths.
     :param bytes: memory held by the rows.
+    :param label: which rows these are, where their origins do not say it.
     """
 
     table: pa.Table
     model_rows: pa.Table
     origins: tuple[Origin, ...]
     bytes: int
+    label: str | None = None
 
     def where(self) -> str:
         """Which rows these are, in words."""
+        if self.label is not None:
+            return self.label
         texts = [f"rows {one.first_row}–{one.first_row + one.rows - 1} of file {one.path}" for one in self.origins[:3]]
         more = len(self.origins) - 3
         return "; ".join(texts) + (f"; and of {more} more" if more > 0 else "")

@@ -21,17 +21,20 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 
 
-def to_table(returned: Any, rows: int, signature: Signature | None) -> pa.Table:
+def to_table(returned: Any, rows: int | None, signature: Signature | None) -> pa.Table:
     """The outputs as a table of as many rows as were given.
 
+    :param rows: how many that is; None where the model may return any number.
     :raises DataError: the row count differs, the form is unknown, or values do not fit the signature.
     """
     columns = _columns(returned, rows)
-    for name, values in columns.items():
-        if len(values) != rows:
-            raise DataError(f"the model returned {len(values)} rows for {rows} rows given (output {name!r})")
     if not columns:
-        raise DataError(f"the model returned no column for {rows} rows given")
+        raise DataError("the model returned no column")
+    for name, values in columns.items():
+        if rows is not None and len(values) != rows:
+            raise DataError(f"the model returned {len(values)} rows for {rows} rows given (output {name!r})")
+        if rows is None and len(values) != len(next(iter(columns.values()))):
+            raise DataError(f"the model returned columns of different lengths (output {name!r})")
     features = _by_name(list(columns), signature)
     arrays: dict[str, Any] = {}
     for name, values in columns.items():
@@ -62,7 +65,7 @@ def _by_name(names: Sequence[str], signature: Signature | None) -> dict[str, Fea
     return found
 
 
-def _columns(returned: Any, rows: int) -> dict[str, Any]:
+def _columns(returned: Any, rows: int | None) -> dict[str, Any]:
     if isinstance(returned, pd.DataFrame):
         if isinstance(returned.columns, pd.RangeIndex):
             return {f"output_feature_{index}": returned.iloc[:, index] for index in range(returned.shape[1])}
@@ -124,7 +127,7 @@ def _from_numpy(array: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {f"output_feature_{index}": array[:, index] for index in range(array.shape[1])}
 
 
-def _from_sequence(values: Sequence[Any], rows: int) -> dict[str, Any]:
+def _from_sequence(values: Sequence[Any], rows: int | None) -> dict[str, Any]:
     if values and all(isinstance(item, Mapping) for item in values):
         names = dict.fromkeys(str(name) for item in values for name in item)
         return {name: [item.get(name) for item in values] for name in names}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker import models, schemas
-from airflow_provider_snowflake_batch.worker.columns import check_columns
+from airflow_provider_snowflake_batch.worker.columns import check_columns, match_column
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Terminated, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
@@ -24,6 +25,7 @@ from airflow_provider_snowflake_batch.worker.output import (
     TaskRecord,
     encode_schema,
 )
+from airflow_provider_snowflake_batch.worker.partitions import Buckets
 from airflow_provider_snowflake_batch.worker.plan import Plan, Task, fingerprint, make_plan
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
@@ -66,8 +68,8 @@ class Run:
         self._progress.phase("done")
 
     def _do(self, job: Job, replica: Replica, pool: ProcessPool) -> None:
-        if job.input.partition_column is not None:
-            raise Refused("input.partition_column is not supported by this worker")
+        if job.input.partition_column is not None and job.input.column_handling:
+            raise Refused("input.partition_column and input.column_handling do not go together in this worker")
         description = models.describe_model(job)
         self._progress.phase("planning")
         plan = make_plan(job.input.path, job.input.pattern, reads_files=bool(job.input.column_handling))
@@ -77,6 +79,18 @@ class Run:
         if directory.prepare(job.output.mode, first=replica.index == 0, alone=replica.count == 1):
             self._progress.plan(plan.rows, len(plan.tasks), plan.rows, len(plan.tasks))
             return
+        buckets: Buckets | None = None
+        if job.input.partition_column is not None and plan.schema is not None:
+            column = match_column(job.input.partition_column, plan.schema.names, "partition column")
+            buckets = Buckets(job.input.path, plan, column)
+        try:
+            self._share(buckets.fill() if buckets else plan, description, directory, pool)
+        finally:
+            if buckets:
+                buckets.close()
+
+    def _share(self, plan: Plan, description: Description, directory: OutputDirectory, pool: ProcessPool) -> None:
+        replica = self._replica
         directory.clear_failure(replica.index)
         failures_before = directory.read_failures()
         records = directory.read_records()
@@ -98,6 +112,7 @@ class Run:
             description.identity,
             json.dumps(dict(self._job.input.params), sort_keys=True),
             json.dumps(handling, sort_keys=True),
+            json.dumps(self._job.input.partition_column),
         )
 
     def _do_tasks(
@@ -158,14 +173,12 @@ class Run:
             parts = [self._in_schema(directory, records[task.index], schema, task) for task in plan.tasks]
         for record in records.values():
             self._warnings.extend(warning for warning in record.warnings if warning not in self._warnings)
-        if sum(part.rows for part in parts) != plan.rows:
-            raise OutputError(f"the parts hold {sum(part.rows for part in parts)} rows where {plan.rows} were read")
         directory.finish(
             Manifest(
                 job_name=self._job.name,
                 fingerprint=directory.fingerprint,
                 input_fingerprint=plan.input_fingerprint,
-                rows=plan.rows,
+                rows=sum(part.rows for part in parts),
                 files=parts,
                 schema=schema,
                 seconds=self._progress.seconds,
@@ -178,12 +191,17 @@ class Run:
         if description.signature is None:
             self._warnings.append("the input has no rows and the model states no outputs: only input columns are known")
             return inputs
+        if description.partitioned and self._job.input.partition_column is not None and plan.schema is not None:
+            column = match_column(self._job.input.partition_column, plan.schema.names, "partition column")
+            inputs = pa.schema([plan.schema.field(column)])
         outputs = pa.schema([(one.name, one.arrow_type()) for one in description.signature.outputs])
         return schemas.output_table(inputs.empty_table(), outputs.empty_table()).schema
 
     def _in_schema(self, directory: OutputDirectory, record: TaskRecord, schema: pa.Schema, task: Task) -> PartFile:
         """The task's part in the schema that all parts share; written anew beside the old one if it is narrower."""
-        if record.part.rows != task.rows:
+        # A function of groups returns as many rows as it likes; what it was given is known all the same.
+        counted = [record.input_rows] if self._job.input.partition_column else [record.input_rows, record.part.rows]
+        if any(rows != task.rows for rows in counted):
             raise OutputError(f"part {record.part.name} holds {record.part.rows} rows of a task of {task.rows}")
         if record.arrow_schema().equals(schema):
             return record.part
@@ -193,10 +211,7 @@ class Run:
             for batch in source.iter_batches():
                 writer.write(schemas.fit(pa.Table.from_batches([batch]), schema))
         part = writer.close()
-        rewritten = TaskRecord(
-            record.task, record.fingerprint, part, record.seconds, encode_schema(schema), record.warnings
-        )
-        directory.write_record(rewritten, revision)
+        directory.write_record(replace(record, part=part, schema=encode_schema(schema)), revision)
         (directory.path / record.part.name).unlink(missing_ok=True)
         return part
 

@@ -33,3 +33,11 @@ class Client(custom_model.CustomModel):
 
         names = f"{ModelVersion.__name__} {Volatility.__name__} {signatures.DataType.INT8.name}"
         return pd.DataFrame({"names": [names] * len(frame)})
+
+
+class Totals(custom_model.CustomModel):
+    """A function of a whole partition, as a registry model declares it."""
+
+    @custom_model.partitioned_api
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"total": [float(frame["X"].sum())]})

@@ -175,3 +175,35 @@ class RaisesInSecondTask:
             time.sleep(1.0)
             raise ValueError("no second half")
         return frame["ID"].to_numpy()
+
+
+class Ranks:
+    """The rank of each row within the rows that it is called with."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return {"RANK": frame["X"].rank().to_numpy(), "SIZE": [len(frame)] * len(frame)}
+
+
+class Summaries:
+    """Two rows for each group, none for a group of one row."""
+
+    partitioned = True
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if len(frame) == 1:
+            return pd.DataFrame({"WHAT": pd.Series([], dtype=str), "VALUE": pd.Series([], dtype=float)})
+        return pd.DataFrame({"WHAT": ["sum", "count"], "VALUE": [float(frame["X"].sum()), float(len(frame))]})
+
+
+class ReturnsTheKey:
+    partitioned = True
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return {"store": frame["STORE"].to_numpy()}
+
+
+class RaisesForAGroup:
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if (frame["STORE"] == "s3").all():
+            raise ValueError("closed")
+        return frame["X"].to_numpy()

@@ -145,12 +145,14 @@ class _Process:
     def _work(self) -> None:
         """Run the pipeline until told to stop, then end the process."""
         from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
-        from airflow_provider_snowflake_batch.worker.columns import handled_columns
+        from airflow_provider_snowflake_batch.worker.columns import handled_columns, match_column
         from airflow_provider_snowflake_batch.worker.convert import InputConverter
         from airflow_provider_snowflake_batch.worker.files import StageFiles
+        from airflow_provider_snowflake_batch.worker.outcome import GroupByGroup, Outcome, RowByRow
         from airflow_provider_snowflake_batch.worker.output import OutputDirectory
+        from airflow_provider_snowflake_batch.worker.partitions import PartitionReader
         from airflow_provider_snowflake_batch.worker.parts import TaskPart
-        from airflow_provider_snowflake_batch.worker.pipeline import Pipeline
+        from airflow_provider_snowflake_batch.worker.pipeline import Pipeline, Reader
         from airflow_provider_snowflake_batch.worker.plan import file_path
         from airflow_provider_snowflake_batch.worker.reader import TaskReader
 
@@ -162,21 +164,34 @@ class _Process:
         except WorkerError as error:
             self._give_up(error)
         batch_size = BatchSize(job.max_batch_rows, reads_files=bool(job.input.column_handling))
-        pipeline = Pipeline(
-            self._model,
-            TaskReader(
+        reader: Reader
+        outcome: Outcome
+        if job.input.partition_column is None:
+            outcome = RowByRow(self._model.signature)
+            reader = TaskReader(
                 lambda name: file_path(job.input.path, name),
                 schema,
                 batch_size,
                 handled_columns(job, schema.names),
                 StageFiles(job.stages),
                 use_threads=self._threads > 1,
-            ),
+            )
+        else:
+            column = match_column(job.input.partition_column, schema.names, "partition column")
+            reader = PartitionReader(column)
+            if self._model.partitioned:
+                outcome = GroupByGroup(self._model.signature, column)
+            else:
+                outcome = RowByRow(self._model.signature, divisible=False)
+        pipeline = Pipeline(
+            self._model,
+            reader,
             converter,
             lambda assignment: TaskPart(directory, assignment.task, assignment.schema),
             tasks,
             _ConnectionReporter(self._send),
             batch_size,
+            outcome,
         )
         threading.Thread(target=self._receive, args=(pipeline, tasks), name="orders", daemon=True).start()
         pipeline.run()

@@ -17,11 +17,13 @@ class Description:
     """What is known of a model before it is loaded.
 
     :param signature: inputs, outputs and parameters, or None where the kind of model has none.
+    :param partitioned: it takes a whole group and returns any number of rows for it.
     :param identity: changes when the model does; a finished task counts only for the model that did it.
     """
 
     identity: str
     signature: Signature | None = None
+    partitioned: bool = False
 
 
 @dataclass
@@ -30,6 +32,7 @@ class LoadedModel:
 
     :param call: takes the rows and returns the predictions, in any of the forms that `results` understands.
     :param form: in which form the rows are given.
+    :param partitioned: it takes a whole group and returns any number of rows for it.
     :param columns: the input columns that are given, in this order; None for those of the signature, else for all.
     """
 
@@ -38,6 +41,7 @@ class LoadedModel:
     columns: Sequence[str] | None = None
     signature: Signature | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    partitioned: bool = False
 
 
 def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> Callable[[Any], Any]:

@@ -3,6 +3,7 @@
 The class is made with ``init`` as keyword arguments. Its function takes the rows as first argument, a pandas DataFrame
 unless the class sets ``input_format = "arrow"`` (then a ``pyarrow.Table``), and the job's params as keyword arguments.
 The rows have all input columns, or those that the class lists in ``input_columns``, in that order and so named.
+With ``input.partition_column``, a class that sets ``partitioned = True`` may return any number of rows for a group.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ def load(model: PythonModel, input_files: InputFiles) -> LoadedModel:
         form=form,
         columns=None if columns is None else [str(name) for name in columns],
         params=input_files.params,
+        partitioned=bool(getattr(instance, "partitioned", False)),
     )
 
 

@@ -61,14 +61,15 @@ def _function(metadata: Mapping[str, Any], name: str) -> str:
     raise Refused(f"the model has no function {name!r}; it has {', '.join(sorted(functions))}")
 
 
-def _signature(model: RegistryModel, input_files: InputFiles) -> tuple[Path, str, Signature]:
+def _signature(model: RegistryModel, input_files: InputFiles) -> tuple[Path, str, Signature, bool]:
     directory = packed_directory(model.path)
     metadata = _metadata(directory)
     function = _function(metadata, model.function)
     properties = (metadata.get("function_properties") or {}).get(function) or {}
-    if properties.get("PARTITIONED") and not input_files.partition_column:
+    partitioned = bool(properties.get("PARTITIONED"))
+    if partitioned and not input_files.partition_column:
         raise Refused(f"the model's function {function!r} works on partitions: input.partition_column is needed")
-    return directory, function, parse_signature(metadata["signatures"][function])
+    return directory, function, parse_signature(metadata["signatures"][function]), partitioned
 
 
 def describe(model: RegistryModel, input_files: InputFiles) -> Description:
@@ -76,9 +77,9 @@ def describe(model: RegistryModel, input_files: InputFiles) -> Description:
 
     :raises Refused: it is no packed model, has no such function, or the parameters do not fit its signature.
     """
-    directory, function, signature = _signature(model, input_files)
+    directory, function, signature, partitioned = _signature(model, input_files)
     resolve_params(signature.params, input_files.params)
-    return Description(identity=f"registry:{function}:{_content_hash(directory)}", signature=signature)
+    return Description(f"registry:{function}:{_content_hash(directory)}", signature, partitioned)
 
 
 def _content_hash(directory: Path) -> str:
@@ -97,7 +98,7 @@ def load(model: RegistryModel, input_files: InputFiles) -> LoadedModel:
 
     :raises Refused: as `describe`.
     """
-    directory, function, signature = _signature(model, input_files)
+    directory, function, signature, partitioned = _signature(model, input_files)
     params = resolve_params(signature.params, input_files.params)
     _import_light()
     packager_module = importlib.import_module("snowflake.ml.model._packager.model_packager")
@@ -105,7 +106,8 @@ def load(model: RegistryModel, input_files: InputFiles) -> LoadedModel:
     # It is about deploying to a warehouse, and would be the one thing to read in the log of most jobs.
     warnings.filterwarnings("ignore", message="Found dependencies specified as pip requirements")
     packager.load(as_custom_model=True)
-    return LoadedModel(call=bind(getattr(packager.model, function), params), signature=signature, params=params)
+    call = bind(getattr(packager.model, function), params)
+    return LoadedModel(call, signature=signature, params=params, partitioned=partitioned)
 
 
 def _import_light() -> None:

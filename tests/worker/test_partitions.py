@@ -1,0 +1,181 @@
+"""``partition_column``: each group whole, in one call."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from snowflake.ml.model import custom_model, model_signature
+
+from airflow_provider_snowflake_batch.worker import partitions, plan
+from tests.worker import packed_models
+from tests.worker.batches import Batch
+from tests.worker.test_registry import pack, registry
+
+
+def stores(count: int, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    names = np.array([f"s{number}" for number in range(7)] + [None], dtype=object)
+    return pd.DataFrame(
+        {"ID": range(count), "STORE": random.choice(names, count), "X": random.standard_normal(count).round(6)}
+    )
+
+
+def write(batch: Batch, frame: pd.DataFrame, files: int = 3) -> None:
+    edges = np.linspace(0, len(frame), files + 1, dtype=int)
+    parts = [frame[a:b] for a, b in itertools.pairwise(edges)]
+    batch.rows(*(pa.Table.from_pandas(part, preserve_index=False) for part in parts), row_group_size=50)
+
+
+def test_each_group_is_one_call_and_null_is_a_group(batch: Batch) -> None:
+    frame = stores(1000)
+    write(batch, frame)
+    batch.job("Ranks", input={"partition_column": "store"}, inference={"max_batch_rows": 10, "num_workers": 2})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    result = batch.result().to_pandas()
+    assert result.columns.tolist() == ["ID", "STORE", "X", "RANK", "SIZE"]
+    groups = frame.groupby("STORE", dropna=False)["X"]
+    assert result["ID"].tolist() == list(range(1000))
+    assert result["STORE"].tolist() == frame["STORE"].tolist()
+    assert result["RANK"].tolist() == groups.rank().tolist()
+    assert result["SIZE"].tolist() == groups.transform("size").tolist()
+    assert batch.verify().code == 0
+
+
+def test_a_function_of_groups_returns_what_it_likes(batch: Batch) -> None:
+    frame = pd.concat([stores(500), pd.DataFrame({"ID": [500], "STORE": ["alone"], "X": [1.0]})])
+    write(batch, frame)
+    batch.job("Summaries", input={"partition_column": "STORE"})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    result = batch.result().to_pandas()
+    assert result.columns.tolist() == ["STORE", "WHAT", "VALUE"]
+    assert len(result) == batch.manifest()["rows"] == 16
+    counts = result[result["WHAT"] == "count"].set_index("STORE")["VALUE"]
+    expected = frame[frame["STORE"] != "alone"].groupby("STORE", dropna=False)["X"].size()
+    assert counts.sort_index().tolist() == expected.sort_index().tolist()
+    assert outcome.progress[-1]["rows_done"] == 501
+    assert batch.verify().code == 0
+    assert batch.run().code == 0
+
+
+def test_a_registry_model_that_is_partitioned(batch: Batch, tmp_path: Path) -> None:
+    frame = stores(300)
+    write(batch, frame)
+    signature = model_signature.ModelSignature(
+        inputs=[model_signature.FeatureSpec(name="X", dtype=model_signature.DataType.DOUBLE)],
+        outputs=[model_signature.FeatureSpec(name="total", dtype=model_signature.DataType.DOUBLE)],
+    )
+    pack(tmp_path / "m", packed_models.Totals(custom_model.ModelContext()), signatures={"predict": signature})
+
+    batch.job(registry(tmp_path / "m"))
+    assert "works on partitions: input.partition_column is needed" in batch.run().last
+    batch.job(registry(tmp_path / "m"), input={"partition_column": "STORE"})
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    result = batch.result().to_pandas()
+    assert result.columns.tolist() == ["STORE", "total"]
+    found = {None if pd.isna(key) else key: value for key, value in zip(result["STORE"], result["total"], strict=True)}
+    expected = frame.groupby("STORE", dropna=False)["X"].sum()
+    assert found == {None if pd.isna(key) else key: pytest.approx(value) for key, value in expected.items()}
+
+
+def test_replicas_share_the_groups(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = stores(2000)
+    # Rows heavy enough that the input is worth several buckets.
+    frame["PADDING"] = [np.random.default_rng(one).bytes(70_000) for one in range(len(frame))]
+    write(batch, frame)
+    batch.job("Ranks", input={"partition_column": "STORE"})
+    processes = [batch.start(replica=(index, 2)) for index in (0, 1)]
+
+    outcomes = [process.communicate(timeout=120) for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0], outcomes
+    assert len(batch.manifest()["files"]) == 3
+    result = batch.result().to_pandas()
+    assert result["RANK"].tolist() == frame.groupby("STORE", dropna=False)["X"].rank().tolist()
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "message"),
+    [
+        ("ReturnsTheKey", 1, "the model returned the partition column 'STORE', which the result has already"),
+        ("RaisesForAGroup", 1, "ModelError: ValueError: closed (STORE = 's3', "),
+        ("Short", 1, "rows given (output 'output_feature_0') (STORE = 's0', "),
+    ],
+)
+def test_errors_name_the_group(batch: Batch, model: str, code: int, message: str) -> None:
+    write(batch, stores(200), files=1)
+    batch.job(model, input={"partition_column": "STORE"})
+
+    outcome = batch.run()
+
+    assert outcome.code == code
+    assert message in outcome.last
+    assert "of file data_000.parquet)" in outcome.last
+
+
+def test_what_makes_no_groups_is_refused(batch: Batch) -> None:
+    batch.rows({"ID": [1], "LIST": [[1]]})
+    batch.job("Short", input={"partition_column": "LIST"})
+    assert "groups are made of plain values only" in batch.run().last
+    batch.job("Short", input={"partition_column": "STORE"})
+    outcome = batch.run()
+    assert outcome.code == 2
+    assert "partition column 'STORE' is not among the input columns: ID, LIST" in outcome.last
+
+
+keys: dict[str, Any] = {
+    "strings": (pa.string(), st.sampled_from(["", "a", "A", "é", "\0"])),
+    "numbers": (pa.int64(), st.integers(-3, 3)),
+    "decimals": (pa.decimal128(10, 2), st.sampled_from([decimal.Decimal("1.50"), decimal.Decimal("-2.00")])),
+    "floats": (pa.float64(), st.sampled_from([0.5, -1.0, float("inf"), float("nan")])),
+    "dates": (pa.date32(), st.sampled_from([datetime.date(2024, 1, 1), datetime.date(1969, 1, 1)])),
+    "booleans": (pa.bool_(), st.booleans()),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), kind=st.sampled_from(list(keys)), buckets=st.integers(1, 6))
+def test_every_row_is_in_one_group_and_every_group_in_one_batch(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: str, buckets: int
+) -> None:
+    arrow, values = keys[kind]
+    column = data.draw(st.lists(st.none() | values, min_size=1, max_size=60))
+    batch = Batch(tmp_path_factory.mktemp("groups"))
+    table = pa.table({"K": pa.array(column, arrow), "ID": range(len(column))})
+    batch.rows(table.slice(0, len(column) // 2), table.slice(len(column) // 2), row_group_size=7)
+    made = plan.make_plan(batch.input, ".*")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partitions, "BUCKET_BYTES", max(made.bytes // buckets, 1))
+        spread = partitions.Buckets(batch.input, made, "K")
+        filled = spread.fill()
+    reader = partitions.PartitionReader("K")
+    found: list[list[int]] = []
+    groups: list[str] = []
+    for task in filled.tasks:
+        for rows in reader.batches(task):
+            assert len({str(value) for value in rows.table["K"].to_pylist()}) == 1
+            groups.append(str(rows.table["K"][0].as_py()))
+            found.append(rows.table["ID"].to_pylist())
+    spread.close()
+
+    assert len(groups) == len(set(groups))
+    assert all(ids == sorted(ids) for ids in found)
+    assert sorted(one for ids in found for one in ids) == list(range(len(column)))
+    assert sum(task.rows for task in filled.tasks) == len(column)

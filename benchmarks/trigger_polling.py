@@ -1,0 +1,187 @@
+"""What waiting costs a triggerer: many deferred jobs on one event loop, this provider's trigger beside the stock one.
+
+Jobs wait in a compute pool that has no room for them, so nothing but the waiting is measured. For each trigger class
+the same jobs are awaited for the same time in a fresh process; counted are logins, statements and processor time.
+
+    python -m benchmarks.trigger_polling --jobs 1000 --seconds 60
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+POLL_INTERVAL = 10
+TRIGGERS = ("ours", "stock")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=60, help="how long to wait with each class")
+    parser.add_argument("--wait", nargs=2, metavar=("CLASS", "NAMES"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    if arguments.wait:
+        kind, names = arguments.wait
+        print(json.dumps(measure(kind, json.loads(Path(names).read_text()), arguments.seconds)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        rows = compare(Path(folder), arguments.jobs, arguments.seconds)
+    print(f"{arguments.jobs} deferred jobs, poll interval {POLL_INTERVAL} s, {arguments.seconds:g} s after warm-up\n")
+    print(f"{'trigger':<10}{'logins':>8}{'statements/min':>16}{'looks/min':>12}{'CPU, % of a core':>18}")
+    for kind, row in rows.items():
+        print(
+            f"{kind:<10}{row['logins']:>8}{row['statements_per_minute']:>16.0f}{row['looks_per_minute']:>12.0f}"
+            f"{row['cpu_percent']:>18.1f}"
+        )
+    return 0
+
+
+def compare(folder: Path, jobs: int, seconds: float) -> dict[str, dict[str, Any]]:
+    from tests.local_server import LocalServer
+
+    with LocalServer(folder / "state") as server:
+        environment = os.environ | {
+            "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": server.airflow_connection_json,
+            "AIRFLOW_HOME": str(folder / "airflow"),
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        }
+        os.environ.update(environment)
+        names = folder / "names.json"
+        names.write_text(json.dumps(submit_waiting_jobs(jobs)))
+        rows: dict[str, dict[str, Any]] = {}
+        for kind in TRIGGERS:
+            command = [sys.executable, "-m", "benchmarks.trigger_polling", "--wait", kind, str(names)]
+            output = subprocess.run(
+                [*command, "--seconds", str(seconds)], env=environment, check=True, stdout=subprocess.PIPE, text=True
+            ).stdout
+            rows[kind] = json.loads(output.splitlines()[-1])
+    return rows
+
+
+def submit_waiting_jobs(count: int) -> list[str]:
+    """Jobs that stay PENDING: one more, which is not waited for, takes the only node."""
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
+    from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
+
+    pool = Identifier("FULL")
+    container = {
+        "name": "main",
+        "image": "/db/schema/repo/image:1",
+        "command": ["python", "-c", "import time; time.sleep(86400)"],
+        "resources": {"requests": {"cpu": 1}, "limits": {"cpu": 1}},
+    }
+    names: list[str] = []
+    with SnowflakeBatchHook() as hook:
+        hook.rows(f"CREATE COMPUTE POOL {pool} MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU_X64_XS")
+        for number in range(count + 1):
+            job = ContainerJob(
+                name=hook.qualify_name(generate_job_name("benchmark")),
+                compute_pool=pool,
+                specification={"spec": {"containers": [container]}},
+            )
+            query_id = hook.submit(job)
+            names.append(str(job.name))
+            if number % 50 == 0:
+                print(f"\rsubmitted {number} of {count} jobs", end="", file=sys.stderr, flush=True)
+        while not hook.check_submission(query_id):
+            time.sleep(0.1)
+    print(file=sys.stderr)
+    return names[1:]
+
+
+def measure(kind: str, names: list[str], seconds: float) -> dict[str, Any]:
+    """Wait for all jobs with one trigger class and count what that takes."""
+    import snowflake.connector
+    from snowflake.connector.cursor import SnowflakeCursor
+
+    logging.disable(logging.CRITICAL)
+    counts: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def counted(name: str, original: Any) -> Any:
+        def call(*given: Any, **options: Any) -> Any:
+            with lock:
+                counts[name] += 1
+            return original(*given, **options)
+
+        return call
+
+    snowflake.connector.connect = counted("logins", snowflake.connector.connect)
+    SnowflakeCursor.execute = counted("statements", SnowflakeCursor.execute)
+
+    async def wait() -> tuple[Counter[str], float, float]:
+        tasks = [asyncio.create_task(drain(trigger)) for trigger in triggers(kind, names)]
+        # The first round brings imports, logins and the quick looks that follow a submission.
+        await asyncio.sleep(POLL_INTERVAL)
+        before, cpu, begun = Counter(counts), time.process_time(), time.monotonic()
+        await asyncio.sleep(seconds)
+        spent, elapsed = time.process_time() - cpu, time.monotonic() - begun
+        during = Counter(counts) - before
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(tasks, timeout=30)
+        return during, spent, elapsed
+
+    during, spent, elapsed = asyncio.run(wait())
+    return {
+        "logins": counts["logins"],
+        "statements_per_minute": 60 * during["statements"] / elapsed,
+        "looks_per_minute": 60 * len(names) / POLL_INTERVAL,
+        "cpu_percent": 100 * spent / elapsed,
+    }
+
+
+def triggers(kind: str, names: list[str]) -> list[Any]:
+    if kind == "ours":
+        from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger
+
+        return [
+            BatchJobTrigger(
+                job_name=name,
+                query_id=None,
+                output_location="@S/out/",
+                submitted_at=0,
+                poll_interval=POLL_INTERVAL,
+                snowflake_conn_id="snowflake_default",
+            )
+            for name in names
+        ]
+    from airflow.providers.snowflake.triggers import snowpark_containers
+
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+
+    # The stock hook cannot be told to speak plain HTTP, which the local Snowflake does; nothing else changes.
+    snowpark_containers.SnowflakeHook = SnowflakeBatchHook
+    return [
+        snowpark_containers.SnowparkContainerJobTrigger(
+            job_name=name,
+            snowflake_conn_id="snowflake_default",
+            poll_interval=POLL_INTERVAL,
+            end_time=time.time() + 86400,
+        )
+        for name in names
+    ]
+
+
+async def drain(trigger: Any) -> None:
+    async for event in trigger.run():
+        raise RuntimeError(f"a job that cannot start has ended: {event}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

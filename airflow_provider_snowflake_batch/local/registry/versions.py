@@ -28,6 +28,7 @@ class ModelFunction:
     :param arguments: SQL types of its arguments.
     :param return_type: SQL type of what it returns.
     :param input_names: the signature's input columns, a feature group's by its own name.
+    :param output_names: the signature's output columns.
     :param params: the signature's parameters with their defaults.
     """
 
@@ -37,6 +38,7 @@ class ModelFunction:
     arguments: list[str]
     return_type: str
     input_names: list[str]
+    output_names: list[str]
     params: list[dict[str, Any]]
 
 
@@ -153,6 +155,7 @@ def _function(method: dict[str, Any], signatures: dict[str, Any]) -> ModelFuncti
         arguments=[item["type"] for item in (*method["inputs"], *method.get("params", []))],
         return_type=return_type,
         input_names=[item["name"] for item in signature["inputs"]],
+        output_names=[item["name"] for item in signature["outputs"]],
         params=list(signature.get("params") or []),
     )
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification, not_supported
 
 _GIB = 2**30
 
@@ -71,7 +72,8 @@ def find(name: str) -> InstanceFamily:
 def whole_node(resources: Mapping[str, float | None], family: InstanceFamily) -> dict[str, float]:
     """The resources with None (take all) filled in.
 
-    :raises SnowflakeError: 395018 if no node of the family can ever hold them.
+    :raises SnowflakeError: 395018 if no node of the family can ever hold them; "not supported" for GPUs that this
+        machine does not have.
     """
     capacity = {"cpu": family.cpu, "memory": family.memory, "gpu": float(family.gpu)}
     wanted = {kind: capacity[kind] if amount is None else amount for kind, amount in resources.items()}
@@ -83,4 +85,6 @@ def whole_node(resources: Mapping[str, float | None], family: InstanceFamily) ->
                 f"invalid value {amount / scale:g} for 'total containers.requests.{shown}'. "
                 f"Requirement exceeds compute pool instance capacity {capacity[kind] / scale:g}."
             )
+    if wanted["gpu"] > len(list(Path("/dev").glob("nvidia[0-9]*"))):
+        raise not_supported(f"A job with {wanted['gpu']:g} GPU(s) on a machine without them")
     return wanted

@@ -45,6 +45,8 @@ def new_job(
     database, schema, name = session.qualify(request.name or (*request.namespace, default_name))
     if not statement.server.engine.has_schema(database, schema):
         raise does_not_exist("Schema", f"{database}.{schema}")
+    if request.query_warehouse is not None and request.query_warehouse not in statement.server.objects.warehouses():
+        raise does_not_exist("Warehouse", request.query_warehouse)
     now = time.time()
     parameters: dict[str, Any] = {"ASYNC": request.is_async}
     if request.replicas is not None:

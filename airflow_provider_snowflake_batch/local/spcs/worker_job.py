@@ -62,6 +62,7 @@ def prepare(
         staged = _staged_by_the_client(source, base)
     _check_mode(output, checked.mode, output_location)
     _check_params(checked, function)
+    _check_partitions(checked, function)
     try:
         folder.mkdir(parents=True)
         if request.query is not None:
@@ -127,6 +128,19 @@ def _check_params(checked: InferenceSpecification, function: ModelFunction) -> N
         if name not in known:
             accepted = f"it accepts {', '.join(known)}" if known else "it accepts none"
             raise invalid_specification(f"unknown parameter '{name}' for method '{function.target}'; {accepted}.")
+
+
+def _check_partitions(checked: InferenceSpecification, function: ModelFunction) -> None:
+    """https://docs.snowflake.com/en/developer-guide/snowflake-ml/inference/batch-inference-jobs"""
+    column = checked.partition_column
+    if column is None:
+        return
+    if function.type == "FUNCTION":
+        raise invalid_specification(
+            f"'input.partition_column' needs a method of type TABLE_FUNCTION, '{function.target}' is a FUNCTION."
+        )
+    if column.strip('"').upper() in (name.upper() for name in function.output_names):
+        raise invalid_specification(f"the output of '{function.target}' has the partition column '{column}' itself.")
 
 
 def _check_columns(source: Path, checked: InferenceSpecification, function: ModelFunction) -> None:

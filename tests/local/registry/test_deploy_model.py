@@ -110,6 +110,7 @@ def test_what_is_refused(registered: Registered, change: dict[str, Any], words: 
 )
 def test_what_is_refused_of_the_job(registered: Registered, change: dict[str, Any], words: str) -> None:
     location = "@LOCAL.MODELS.OUT/legacy/none/"
+    given = document({"output_stage_location": location}, location)
+    given["job"] |= change
     with pytest.raises(SnowparkSQLException, match=words):
-        given = document({"output_stage_location": location}, location)
-        deploy(registered, {**given, "job": {**given["job"], **change}})
+        deploy(registered, given)

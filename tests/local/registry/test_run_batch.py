@@ -184,6 +184,7 @@ ROWS = "FROM (SELECT * FROM ROWS_IN)"
             395018,
             "column 'PIC' is not in the input",
         ),
+        (f"{OUTPUT}\ninput: {{partition_column: ID}}", f"{ROWS} MODEL = IRISES", 395018, "is a FUNCTION"),
         (f"{OUTPUT}\nspeed: 1", f"{ROWS} MODEL = IRISES", 395018, "unknown option 'speed'"),
         (f"{OUTPUT}\nimage_build: {{image_repo: LOCAL.MODELS.R}}", f"{ROWS} MODEL = IRISES", 2003, "LOCAL.MODELS.R"),
         (f"{OUTPUT}\nresources: {{cpu_requests: 64}}", f"{ROWS} MODEL = IRISES", 395018, "exceeds compute pool"),

@@ -128,6 +128,7 @@ spec:
         ("IN COMPUTE POOL {pool} NAME = NO_SCHEMA.J FROM SPECIFICATION $${spec}$$", 2003, "NO_SCHEMA"),
         ('IN COMPUTE POOL {pool} NAME = "a b" FROM SPECIFICATION $${spec}$$', 1003, "Quoted names"),
         ("IN COMPUTE POOL {pool} NAME = J", 1003, "FROM"),
+        ("IN COMPUTE POOL {pool} QUERY_WAREHOUSE = NO_WH FROM SPECIFICATION $${spec}$$", 2003, "Warehouse 'NO_WH'"),
         ("IN COMPUTE POOL {pool} REPLICAS = 0 FROM SPECIFICATION $${spec}$$", 1008, "REPLICAS"),
         ("IN COMPUTE POOL {pool} NAME = A NAME = B FROM SPECIFICATION $${spec}$$", 1003, "Duplicate property 'NAME'"),
         ("IN COMPUTE POOL {pool} SPEED = 3 FROM SPECIFICATION $${spec}$$", 1003, "invalid property 'SPEED'"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,9 @@ class Statement:
         if self.cancelled.wait(seconds):
             raise statement_cancelled()
 
+
+CURRENT: ContextVar[Statement | None] = ContextVar("CURRENT", default=None)
+"""The client's statement that this thread answers: what a handler asks of the engine is cancelled with it."""
 
 Handler = Callable[[Statement, Cursor], Result]
 _HANDLERS: dict[str, list[tuple[tuple[str, ...], Handler]]] = {}

@@ -88,7 +88,7 @@ def test_an_asynchronous_failure_carries_its_error(connection: SnowflakeConnecti
 
 
 def test_a_long_query_is_answered_by_ping_pong(connection: SnowflakeConnection) -> None:
-    assert one(connection, "SELECT COUNT(*) FROM RANGE(100000) A, RANGE(30000) B WHERE A.RANGE + B.RANGE > 0") > 0
+    assert one(connection, "SELECT COUNT(*) FROM RANGE(60000) A, RANGE(30000) B WHERE A.RANGE + B.RANGE > 0") > 0
 
 
 def test_a_timeout_cancels_the_query(connection: SnowflakeConnection) -> None:
@@ -156,3 +156,18 @@ def test_last_query_id_and_result_scan(connection: SnowflakeConnection) -> None:
     cursor.execute("SHOW DATABASES LIKE 'local'")
     rows = cursor.execute(f"SELECT \"name\" FROM TABLE(RESULT_SCAN('{cursor.sfqid}'))").fetchall()
     assert rows == [("LOCAL",)]
+
+
+def test_cancelling_one_query_leaves_the_sessions_others_alone(connect: Any) -> None:
+    connection, other = connect(), connect()
+    running, waiting = connection.cursor(), connection.cursor()
+    running.execute_async("SELECT COUNT(*) FROM RANGE(40000) A, RANGE(40000) B WHERE A.RANGE + B.RANGE > 0")
+    waiting.execute_async("SELECT COUNT(*) FROM RANGE(100000) A, RANGE(100000) B, RANGE(100000) C")
+    one(other, f"SELECT SYSTEM$CANCEL_QUERY('{waiting.sfqid}')")
+    running.get_results_from_sfqid(running.sfqid)
+    assert running.fetchone() == (40000 * 40000 - 1,)
+    deadline = time.monotonic() + 20
+    while connection.is_still_running(status := connection.get_query_status(waiting.sfqid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert status == QueryStatus.ABORTED

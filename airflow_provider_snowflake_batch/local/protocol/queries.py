@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.local.errors import (
 from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
 from airflow_provider_snowflake_batch.local.protocol import binds
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
-from airflow_provider_snowflake_batch.local.statements import Result, Statement, find_handler
+from airflow_provider_snowflake_batch.local.statements import CURRENT, Result, Statement, find_handler
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -130,12 +130,15 @@ class Queries:
         """Stop a query; it ends with error 604 unless another is given."""
         if query.finished is not None:
             return
-        query.cancelled.set()
         query.error = error or statement_cancelled()
-        for running in (query, *query.children):
-            running.cancelled.set()
-            if running.running:
-                self._server.engine.interrupt(running.session)
+        query.cancelled.set()
+        threading.Thread(target=self._interrupt, args=(query,), name="cancel", daemon=True).start()
+
+    def _interrupt(self, query: Query) -> None:
+        while query.finished is None:
+            for running in (query, *query.children):
+                self._server.engine.interrupt(query.session, running.id)
+            time.sleep(0.05)
 
     def running(self, session: Session) -> list[Query]:
         return [query for query in list(self._by_id.values()) if query.session is session and query.finished is None]
@@ -214,6 +217,7 @@ class Queries:
         query.running = True
         statement = Statement(text, session, self._server, query.id, cancelled=query.cancelled)
         statement.check_cancelled()
+        CURRENT.set(statement)
         try:
             if binds.is_batch(bindings):
                 return self._server.engine.execute_batch(statement, binds.batch_columns(bindings))

@@ -50,6 +50,8 @@ class EngineConnection:
         self._namespace: tuple[str | None, str | None] = (None, None)
         self._in_transaction = False
         self.temporary = TemporaryTables(session)
+        self.query_id: str | None = None
+        """The query that it works for just now."""
         self._registered = itertools.count()
 
     def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

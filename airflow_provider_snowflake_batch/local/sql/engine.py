@@ -25,7 +25,7 @@ from airflow_provider_snowflake_batch.local.sql.connection import EngineConnecti
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH, declared, result_column
 from airflow_provider_snowflake_batch.local.sql.unload import write_parquet
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+from airflow_provider_snowflake_batch.local.statements import CURRENT, Column, Result, Statement
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,9 +106,7 @@ class Engine:
         :raises SnowflakeError: whatever goes wrong.
         """
         session = statement.session
-        with session.lock:
-            statement.check_cancelled()
-            connection = self.connection(session)
+        with session.lock, self._running(statement) as connection:
             try:
                 return connection.execute(statement, describe_only=describe_only)
             except Exception as error:
@@ -120,20 +118,27 @@ class Engine:
         :param columns: the values of each variable, one list a variable.
         """
         session = statement.session
-        with session.lock:
+        with session.lock, self._running(statement) as connection:
             try:
-                return self.connection(session).execute_batch(statement, columns)
+                return connection.execute_batch(statement, columns)
             except Exception as error:
                 raise snowflake_error(error, statement.text) from error
 
     def run(self, session: Session, sql: str) -> Result:
         """Run a statement for another room; the result's ``rows`` are Python values."""
-        result = self.execute(Statement(sql, session, self._server, query_id=""))
+        result = self.execute(self._inner(session, sql))
         return Result(result.columns, result.fetch(), statement_type=result.statement_type)
 
     def describe(self, session: Session, sql: str) -> Sequence[Column]:
         """The columns that a query would have, without running it."""
-        return self.execute(Statement(sql, session, self._server, query_id=""), describe_only=True).columns
+        return self.execute(self._inner(session, sql), describe_only=True).columns
+
+    def _inner(self, session: Session, sql: str) -> Statement:
+        """A statement for another room, which ends with the client's statement that it is for."""
+        outer = CURRENT.get()
+        if outer is None:
+            return Statement(sql, session, self._server, query_id="")
+        return Statement(sql, session, self._server, outer.query_id, outer.cancelled)
 
     def copy_to_parquet(self, session: Session, query: str, folder: Path, max_rows_per_file: int = 1_000_000) -> int:
         """Write a query's rows as Parquet files ``part-00000.parquet`` … into a folder.
@@ -182,10 +187,9 @@ class Engine:
     def load(self, statement: Statement, insert: exp.Insert, options: ReadOptions) -> int:
         """Run an INSERT that reads files of a stage; the number of rows."""
         session = statement.session
-        with session.lock:
-            statement.check_cancelled()
+        with session.lock, self._running(statement) as connection:
             try:
-                return self.connection(session).load(insert, statement, options)
+                return connection.load(insert, statement, options)
             except Exception as error:
                 raise snowflake_error(error, statement.text) from error
 
@@ -198,18 +202,28 @@ class Engine:
     @contextmanager
     def stream(self, session: Session, query: str) -> Iterator[tuple[Sequence[Column], pa.RecordBatchReader]]:
         """A query's columns and its rows in Arrow batches, as the engine produces them."""
-        statement = Statement(query, session, self._server, query_id="")
-        with session.lock:
+        statement = self._inner(session, query)
+        with session.lock, self._running(statement) as connection:
             try:
-                with self.connection(session).stream(statement) as found:
+                with connection.stream(statement) as found:
                     yield found
             except Exception as error:
                 raise snowflake_error(error, statement.text) from error
 
-    def interrupt(self, session: Session) -> None:
-        """Stop what the engine runs for a session just now."""
+    @contextmanager
+    def _running(self, statement: Statement) -> Iterator[EngineConnection]:
+        connection = self.connection(statement.session)
+        outer, connection.query_id = connection.query_id, statement.query_id
+        try:
+            statement.check_cancelled()
+            yield connection
+        finally:
+            connection.query_id = outer
+
+    def interrupt(self, session: Session, query_id: str) -> None:
+        """Stop what the engine runs for a query just now; an interrupt between two steps of it is lost."""
         connection = self._connections.get(session.id)
-        if connection is not None:
+        if connection is not None and connection.query_id == query_id:
             connection.interrupt()
 
     def close_session(self, session: Session) -> None:
@@ -217,9 +231,12 @@ class Engine:
         with self._lock:
             connection = self._connections.pop(session.id, None)
         if connection is not None:
-            connection.interrupt()
-            with session.lock:
+            while not session.lock.acquire(timeout=0.05):
+                connection.interrupt()
+            try:
                 connection.close()
+            finally:
+                session.lock.release()
 
     def close(self) -> None:
         for connection in list(self._connections.values()):

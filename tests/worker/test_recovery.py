@@ -43,39 +43,37 @@ def tasks_called(marks: Path) -> list[int]:
     return [int(line.split()[1]) for line in marks.read_text().splitlines()] if marks.exists() else []
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
-def test_kill_at_any_moment_then_run_again(batch: Batch, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "least"),
+    [(1, 6), pytest.param(2, 40, marks=pytest.mark.slow), pytest.param(3, 40, marks=pytest.mark.slow)],
+)
+def test_kill_at_any_moment_then_run_again(batch: Batch, seed: int, least: int) -> None:
     choice = random.Random(seed)
     batch.ids(ROWS, files=6, row_group_size=ROW_GROUP)
     marks = batch.root / "marks"
-    batch.job("Linear", init={"seconds": 0.04, "marks": str(marks)}, inference={"num_workers": 2})
+    batch.job("Linear", init={"seconds": 0.1, "marks": str(marks)}, inference={"num_workers": 2})
 
     kills = 0
-    for _attempt in range(60):
+    while not batch.succeeded():
         recorded = {path.name for path in (batch.output / "_tasks").glob("*.json")} if batch.output.exists() else set()
         before = len(tasks_called(marks))
         process = batch.start(group=True)
-        deadline = time.monotonic() + choice.uniform(0.1, 1.6)
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        if process.poll() is None:
-            kill_someone(process, choice)
-            kills += 1
-        _, stderr = process.communicate(timeout=60)
+        # Towards the end an attempt is let through, or the last task would never be done.
+        while process.poll() is None and kills < least:
+            time.sleep(choice.uniform(0.0, 1.0))
+            if process.poll() is None:
+                kill_someone(process, choice)
+                kills += 1
+        _, stderr = process.communicate(timeout=120)
         assert process.returncode in (0, -signal.SIGKILL, 1), stderr
         if process.returncode == 1:
-            assert "ModelProcessDied" in stderr
+            assert stderr.splitlines()[-1].startswith("ModelProcessDied"), stderr
         # What had a record was not computed again: its first row was not seen in this attempt.
         done = {int(name.partition(".")[0].rpartition("-")[2]) for name in recorded}
         called = {first // ROW_GROUP for first in tasks_called(marks)[before:]}
         assert not done & called
-        if process.returncode == 0:
-            break
-        assert not batch.succeeded() or batch.verify().code == 0
-    else:
-        assert batch.run().code == 0
 
-    assert kills > 0
+    assert kills >= least // 2
     assert batch.verify().code == 0
     result = batch.result()
     assert result["ID"].equals(pa.chunked_array([pa.array(range(ROWS), pa.int64())]))

@@ -117,15 +117,20 @@ class ProcessPool:
 
     def _accept(self) -> None:
         connection = self._launcher.accept()
-        hello = connection.recv()
+        try:
+            hello = connection.recv()
+        except (EOFError, OSError):
+            # It died before it could say who it is; it is buried as one that never called.
+            connection.close()
+            return
         worker = self._workers.get(hello.worker)
         if worker is None:
             connection.close()
             return
         worker.connection, worker.pid = connection, hello.pid
         if worker.popen is not None:
-            connection.send(self._limit)
-            connection.send(self._load)
+            _tell(worker, self._limit)
+            _tell(worker, self._load)
         else:
             worker.working = True
             self._assign(worker)
@@ -171,7 +176,7 @@ class ProcessPool:
             worker.mother = True
         else:
             worker.working = True
-            worker.connection.send(messages.Work())
+            _tell(worker, messages.Work())
             self._assign(worker)
             if self._load.job.num_workers is None and message.resident:
                 fitting = 1 + int(limits.free_memory() * MEMORY_SHARE / message.resident)
@@ -184,12 +189,10 @@ class ProcessPool:
         loading = any(one.popen and not one.mother and not one.working for one in self._workers.values())
         first = not any(one.working for one in self._workers.values())
         while sum(not one.mother for one in self._workers.values()) < self._wanted:
-            if mother is not None and mother.connection is not None:
+            if mother is not None:
                 number = self._launcher.number()
                 self._workers[number] = Worker(number)
-                # If it is just dying, so is the order; both are noticed when it is buried.
-                with contextlib.suppress(OSError):
-                    mother.connection.send(messages.Fork(number))
+                _tell(mother, messages.Fork(number))
             elif loading and first:
                 # Whether the others can be forked is known when it has loaded.
                 return
@@ -205,10 +208,7 @@ class ProcessPool:
                 return
             task = self._queue.popleft()
             worker.assigned.append(task)
-            try:
-                worker.connection.send(messages.Assignment(task, self._schema))
-            except OSError:
-                return
+            _tell(worker, messages.Assignment(task, self._schema))
 
     def _bury(self, progress: Progress) -> None:
         """Look for processes that ended, give their tasks back, start others in their place."""
@@ -259,11 +259,7 @@ class ProcessPool:
             self._kill(worker)
             del self._workers[worker.number]
         for worker in self._workers.values():
-            if worker.connection is not None:
-                try:
-                    worker.connection.send(messages.Stop())
-                except OSError:
-                    continue
+            _tell(worker, messages.Stop())
         while self._workers and time.monotonic() < deadline:
             for connection in wait(self._connections(), 0.05):
                 worker = next(one for one in self._workers.values() if one.connection is connection)
@@ -297,6 +293,13 @@ class ProcessPool:
         if worker.connection is not None:
             worker.connection.close()
             worker.connection = None
+
+
+def _tell(worker: Worker, message: Any) -> None:
+    """Send an order; to a process that is just dying it is lost, which is noticed when the process is buried."""
+    if worker.connection is not None:
+        with contextlib.suppress(OSError):
+            worker.connection.send(message)
 
 
 def describe_exit(status: int) -> str:

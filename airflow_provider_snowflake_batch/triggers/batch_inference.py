@@ -17,6 +17,11 @@ from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 from airflow_provider_snowflake_batch.jobs.status import JobStatus, polling_pause
 from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, shared_poller
 
+# Airflow's supervisor of a task may see only at its next heartbeat ([workers] min_heartbeat_interval, 5 s) that the
+# part which deferred has ended. If the task goes on before the scheduler has heard of that, the scheduler takes the
+# late message for the end of the new part and fails the task (apache/airflow#71580 and #72716, open in 3.3).
+_SETTLING_SECONDS = 5.0
+
 
 class _SnowflakeTrigger(BaseTrigger):
     """What both triggers share: how they log in, and how they are stored."""
@@ -37,6 +42,14 @@ class _SnowflakeTrigger(BaseTrigger):
 
     def _own_arguments(self) -> dict[str, Any]:
         raise NotImplementedError
+
+    async def _settle(self, started: float) -> None:
+        """Wait until an event is safe to fire. ``dag.test()`` has no scheduler and names no task instance.
+
+        :param started: when this trigger started, of the monotonic clock.
+        """
+        if self.task_instance is not None:
+            await asyncio.sleep(max(0.0, started + _SETTLING_SECONDS - time.monotonic()))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         settings = self.settings
@@ -107,7 +120,9 @@ class BatchJobTrigger(_SnowflakeTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the job has ended."""
+        started = time.monotonic()
         outcome = await self._outcome()
+        await self._settle(started)
         yield TriggerEvent(
             {
                 "job_name": self.job_name,
@@ -229,7 +244,10 @@ class BatchSuccessTrigger(_SnowflakeTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until ``_SUCCESS`` is there or the deadline has passed."""
-        yield TriggerEvent(await self._outcome())
+        started = time.monotonic()
+        outcome = await self._outcome()
+        await self._settle(started)
+        yield TriggerEvent(outcome)
 
     async def _outcome(self) -> dict[str, Any]:
         directory = StagePath.parse(self.stage_location, field="stage_location").directory()

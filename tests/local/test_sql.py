@@ -154,7 +154,8 @@ def test_errors_are_snowflakes(
 @pytest.mark.parametrize(
     "sql",
     [
-        "ALTER SESSION SET TIMEZONE = 'Asia/Tokyo'",
+        "ALTER SESSION SET TIMESTAMP_OUTPUT_FORMAT = 'YYYY'",
+        "ALTER SESSION SET WEEK_START = 1",
         "CREATE STAGE S URL = 's3://bucket/'",
         "CREATE FILE FORMAT F TYPE = AVRO",
         "CREATE FILE FORMAT F TYPE = CSV RECORD_DELIMITER = '|'",
@@ -350,3 +351,15 @@ def test_dropping_the_current_schema_leaves_none(connect: Any) -> None:
     execute(connection, "DROP SCHEMA SHORT_LIVED")
     assert execute(connection, "SELECT CURRENT_DATABASE(), CURRENT_SCHEMA()") == [("LOCAL", None)]
     assert error(connection, "CREATE TABLE T (A INT)")[0] == 90106
+
+
+def test_the_sessions_time_zone(connect: Any, schema: str) -> None:
+    connection = connect(schema=schema, session_parameters={"TIMEZONE": "Asia/Tokyo"})
+    execute(connection, "CREATE TABLE T (L TIMESTAMP_LTZ, N TIMESTAMP_NTZ)")
+    execute(connection, "INSERT INTO T VALUES ('2024-01-01 09:00:00', '2024-01-01 09:00:00')")
+    local, plain = execute(connection, "SELECT L, N FROM T")[0]
+    assert local == datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+    assert (local.hour, plain.hour) == (9, 9)
+    execute(connection, "ALTER SESSION SET TIMEZONE = 'UTC'")
+    assert execute(connection, "SELECT L::VARCHAR LIKE '2024-01-01 00:00:00%' FROM T") == [(True,)]
+    assert error(connection, "ALTER SESSION SET TIMEZONE = 'Nowhere/Land'")[0] == 1008

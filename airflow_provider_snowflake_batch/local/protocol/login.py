@@ -5,8 +5,12 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any
 
+from starlette.concurrency import run_in_threadpool
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.protocol.names import stored_name
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY
+from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE, check_parameter
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -31,17 +35,22 @@ async def login(server: LocalSnowflake, query: dict[str, str], body: dict[str, A
         return refusal("390100", "Incorrect username or password was specified.")
     user = stored_name(str(data.get("LOGIN_NAME") or "")) or server.defaults.user
     role = stored_name(query.get("roleName")) or server.defaults.role
-    if role not in server.objects.roles():
+    if role not in await run_in_threadpool(server.objects.roles):
         return refusal(
             "390189",
             f"Role '{role}' specified in the connect string does not exist or not authorized. "
             "Contact your local system administrator, or attempt to login with another role, e.g. PUBLIC.",
         )
+    parameters = {name.upper(): value for name, value in (data.get("SESSION_PARAMETERS") or {}).items()}
+    try:
+        for name, value in parameters.items():
+            check_parameter(name, value)
+    except SnowflakeError as error:
+        return refusal(f"{error.errno:06d}", error.message)
     session = server.sessions.create(user, role)
     session.client = _client(user_agent)
-    for name, value in (data.get("SESSION_PARAMETERS") or {}).items():
-        session.parameters[name.upper()] = value
-    enter_namespace(server, session, query)
+    session.parameters |= parameters
+    await run_in_threadpool(enter_namespace, server, session, query)
     return {
         "data": {
             "token": session.token,
@@ -92,7 +101,7 @@ def enter_namespace(server: LocalSnowflake, session: Session, query: dict[str, s
 
 def login_parameters(session: Session) -> list[dict[str, Any]]:
     values = {
-        "TIMEZONE": "Etc/UTC",
+        "TIMEZONE": TIMEZONE,
         "AUTOCOMMIT": True,
         "CLIENT_SESSION_KEEP_ALIVE": False,
         "CLIENT_SESSION_KEEP_ALIVE_HEARTBEAT_FREQUENCY": 3600,
@@ -111,7 +120,7 @@ def login_parameters(session: Session) -> list[dict[str, Any]]:
 
 def result_parameters(session: Session) -> list[dict[str, Any]]:
     return [
-        {"name": "TIMEZONE", "value": "Etc/UTC"},
+        {"name": "TIMEZONE", "value": session.parameters.get("TIMEZONE", TIMEZONE)},
         {"name": "AUTOCOMMIT", "value": session.parameters.get("AUTOCOMMIT", True)},
     ]
 

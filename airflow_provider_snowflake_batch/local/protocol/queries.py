@@ -83,7 +83,7 @@ class Query:
 class Queries:
     """All queries of the server."""
 
-    def __init__(self, server: LocalSnowflake, threads: int = 64) -> None:
+    def __init__(self, server: LocalSnowflake, threads: int = 256) -> None:
         self._server = server
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="query")
         self._lock = threading.Lock()

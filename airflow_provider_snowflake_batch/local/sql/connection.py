@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.local.sql.batches import insert_from, lite
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import declarations
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
+from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
 from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, rewrite_stage_reads
@@ -48,6 +49,7 @@ class EngineConnection:
         self._session = session
         self._duck: duckdb.DuckDBPyConnection = fake._duck_conn
         self._namespace: tuple[str | None, str | None] = (None, None)
+        self._zone = "UTC"
         self._in_transaction = False
         self.temporary = TemporaryTables(session)
         self.query_id: str | None = None
@@ -365,6 +367,10 @@ class EngineConnection:
     # Namespace and end
 
     def _enter_namespace(self) -> None:
+        zone = str(self._session.parameters.get("TIMEZONE", TIMEZONE))
+        if zone != self._zone:
+            self._duck.execute(f"SET TimeZone = '{zone}'")
+            self._zone = zone
         wanted = (self._session.database, self._session.schema)
         if wanted == self._namespace:
             return

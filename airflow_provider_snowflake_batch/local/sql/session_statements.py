@@ -8,37 +8,12 @@ from typing import Any
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.functions import read_constant
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sql.parameters import PARAMETERS, check_parameter
 from airflow_provider_snowflake_batch.local.sql.patterns import like
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 _DONE = "Statement executed successfully."
 _USE = 0x4300
-
-# Name: (default, description), from https://docs.snowflake.com/en/sql-reference/parameters
-PARAMETERS: dict[str, tuple[Any, str]] = {
-    "ABORT_DETACHED_QUERY": (False, "abort queries of a lost session"),
-    "AUTOCOMMIT": (True, "whether a DML statement is its own transaction"),
-    "BINARY_INPUT_FORMAT": ("HEX", "input format of BINARY"),
-    "BINARY_OUTPUT_FORMAT": ("HEX", "display format of BINARY"),
-    "CLIENT_SESSION_KEEP_ALIVE": (False, "keep the session without requests"),
-    "DATE_OUTPUT_FORMAT": ("YYYY-MM-DD", "display format of DATE"),
-    "EVENT_TABLE": ("", "the account's event table"),
-    "MULTI_STATEMENT_COUNT": (1, "statements in one request; 0 for any number"),
-    "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": ("ARROW", "ARROW or JSON"),
-    "QUERY_TAG": ("", "a tag for the session's statements"),
-    "ROWS_PER_RESULTSET": (0, "most rows a query returns; 0 for all"),
-    "STATEMENT_TIMEOUT_IN_SECONDS": (172800, "seconds after which a statement is cancelled"),
-    "TIMESTAMP_TYPE_MAPPING": ("TIMESTAMP_NTZ", "what TIMESTAMP means"),
-    "TIMEZONE": ("Etc/UTC", "the session's time zone"),
-    "USE_CACHED_RESULT": (True, "reuse results of the same query"),
-}
-# Parameters that would change what a statement returns and that this server does not follow: only these values.
-_FIXED: dict[str, set[str]] = {
-    "TIMEZONE": {"ETC/UTC", "UTC"},
-    "TIMESTAMP_TYPE_MAPPING": {"TIMESTAMP_NTZ"},
-    "ROWS_PER_RESULTSET": {"0"},
-    "BINARY_INPUT_FORMAT": {"HEX"},
-}
 
 
 @statement("USE DATABASE")
@@ -126,9 +101,7 @@ def alter_session_set(statement: Statement, cursor: Cursor) -> Result:
         name = cursor.next().value.upper()
         cursor.expect("=")
         value = _parameter_value(cursor)
-        allowed = _FIXED.get(name)
-        if allowed is not None and str(value).upper() not in allowed:
-            raise not_supported(f"{name} = {value}")
+        check_parameter(name, value)
         if name == "AUTOCOMMIT" and value:
             statement.server.engine.commit(statement.session)
         statement.session.parameters[name] = value

@@ -1,0 +1,75 @@
+"""Session parameters: what is known of them, and which values this server can follow.
+
+Source: https://docs.snowflake.com/en/sql-reference/parameters
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+
+TIMEZONE = "Etc/UTC"
+"""The time zone of a session that sets none."""
+
+PARAMETERS: dict[str, tuple[Any, str]] = {
+    "ABORT_DETACHED_QUERY": (False, "abort queries of a lost session"),
+    "AUTOCOMMIT": (True, "whether a DML statement is its own transaction"),
+    "BINARY_INPUT_FORMAT": ("HEX", "input format of BINARY"),
+    "BINARY_OUTPUT_FORMAT": ("HEX", "display format of BINARY"),
+    "CLIENT_SESSION_KEEP_ALIVE": (False, "keep the session without requests"),
+    "DATE_INPUT_FORMAT": ("AUTO", "input format of DATE"),
+    "DATE_OUTPUT_FORMAT": ("YYYY-MM-DD", "display format of DATE"),
+    "EVENT_TABLE": ("", "the account's event table"),
+    "MULTI_STATEMENT_COUNT": (1, "statements in one request; 0 for any number"),
+    "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": ("ARROW", "ARROW or JSON"),
+    "QUERY_TAG": ("", "a tag for the session's statements"),
+    "QUOTED_IDENTIFIERS_IGNORE_CASE": (False, "whether quoted names are stored in upper case"),
+    "ROWS_PER_RESULTSET": (0, "most rows a query returns; 0 for all"),
+    "STATEMENT_TIMEOUT_IN_SECONDS": (172800, "seconds after which a statement is cancelled"),
+    "TIME_INPUT_FORMAT": ("AUTO", "input format of TIME"),
+    "TIME_OUTPUT_FORMAT": ("HH24:MI:SS", "display format of TIME"),
+    "TIMESTAMP_INPUT_FORMAT": ("AUTO", "input format of timestamps"),
+    "TIMESTAMP_OUTPUT_FORMAT": ("", "display format of timestamps"),
+    "TIMESTAMP_TYPE_MAPPING": ("TIMESTAMP_NTZ", "what TIMESTAMP means"),
+    "TIMEZONE": (TIMEZONE, "the session's time zone"),
+    "TRANSACTION_ABORT_ON_ERROR": (False, "whether an error ends the transaction"),
+    "USE_CACHED_RESULT": (True, "reuse results of the same query"),
+    "WEEK_START": (0, "the first day of the week"),
+}
+"""Default and description by name."""
+
+# They would change what statements mean or return, and this server follows only their default.
+_FIXED = {
+    "BINARY_INPUT_FORMAT",
+    "BINARY_OUTPUT_FORMAT",
+    "DATE_INPUT_FORMAT",
+    "DATE_OUTPUT_FORMAT",
+    "QUOTED_IDENTIFIERS_IGNORE_CASE",
+    "ROWS_PER_RESULTSET",
+    "TIME_INPUT_FORMAT",
+    "TIME_OUTPUT_FORMAT",
+    "TIMESTAMP_INPUT_FORMAT",
+    "TIMESTAMP_OUTPUT_FORMAT",
+    "TIMESTAMP_TYPE_MAPPING",
+    "TRANSACTION_ABORT_ON_ERROR",
+    "WEEK_START",
+}
+
+
+def check_parameter(name: str, value: Any) -> None:
+    """:raises SnowflakeError: for a value that this server cannot follow."""
+    if name in _FIXED and _text(value) != _text(PARAMETERS[name][0]):
+        raise not_supported(f"{name} = {value}")
+    if name == "TIMEZONE":
+        try:
+            ZoneInfo(str(value))
+        except (ZoneInfoNotFoundError, ValueError):
+            raise SnowflakeError(
+                f"invalid value [{value}] for parameter 'TIMEZONE'", errno=1008, sqlstate="22023"
+            ) from None
+
+
+def _text(value: Any) -> str:
+    return str(value).upper()

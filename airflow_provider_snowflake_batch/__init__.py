@@ -28,7 +28,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": modules("hooks.batch_inference"),
-        "operators": modules("operators.batch_inference", "operators.jobs"),
+        "operators": modules("operators.batch_inference", "operators.jobs", "operators.load"),
         "sensors": modules("sensors.batch_inference"),
         "triggers": modules("triggers.batch_inference"),
     }

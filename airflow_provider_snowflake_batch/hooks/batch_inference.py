@@ -133,8 +133,12 @@ class SnowflakeBatchHook(SnowflakeHook):
             with closing(self._connection.cursor()) as cursor:
                 yield cursor
 
-    def _retrying(self, action: Callable[[SnowflakeCursor], _T]) -> _T:
-        """Do something with a cursor, again and again while only the way to Snowflake fails."""
+    def on_session(self, action: Callable[[SnowflakeCursor], _T]) -> _T:
+        """Do something with a cursor of the kept-open session, and all of it again while only the way there fails.
+
+        :param action: what may be done twice without harm. After a failure it gets a cursor of a new session, so a
+            transaction belongs into one action as a whole.
+        """
 
         def reconnect(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -162,7 +166,7 @@ class SnowflakeBatchHook(SnowflakeHook):
             names = [column.name.lower() for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-        return self._retrying(fetch)
+        return self.on_session(fetch)
 
     def columns(self, query: str) -> list[str]:
         """The column names of a query's result. Snowflake compiles the query, but does not run it."""
@@ -170,12 +174,12 @@ class SnowflakeBatchHook(SnowflakeHook):
         def describe(cursor: SnowflakeCursor) -> list[str]:
             return [column.name for column in cursor.describe(query)]
 
-        return self._retrying(describe)
+        return self.on_session(describe)
 
     @cached_property
     def namespace(self) -> tuple[str | None, str | None]:
         """The session's database and schema, as Snowflake stores them."""
-        return self._retrying(lambda cursor: (cursor.connection.database, cursor.connection.schema))
+        return self.on_session(lambda cursor: (cursor.connection.database, cursor.connection.schema))
 
     def qualify_name(self, name: str | QualifiedName, *, field: str = "job_name") -> QualifiedName:
         """A name with the session's database and schema filled in.
@@ -222,7 +226,7 @@ class SnowflakeBatchHook(SnowflakeHook):
             cursor.execute_async(sql)
             return str(cursor.sfqid)
 
-        return self._retrying(send)
+        return self.on_session(send)
 
     def check_submission(self, query_id: str) -> bool:
         """Whether Snowflake has finished the statement that :meth:`submit` sent.
@@ -243,7 +247,7 @@ class SnowflakeBatchHook(SnowflakeHook):
             return True
 
         try:
-            return self._retrying(check)
+            return self.on_session(check)
         except Exception as error:
             if already_exists(error):
                 # A repeated request after a lost answer finds the job that the first one made: the name is ours alone.

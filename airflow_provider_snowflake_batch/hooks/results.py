@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
-from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE
+from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE, is_data_file
 from airflow_provider_snowflake_batch.jobs.logs import PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, describe_containers
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from collections.abc import Iterable
+
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook, StageFile
     from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 
 _LAST_LINES = 30
@@ -46,6 +48,12 @@ class JobResult:
         return asdict(self)
 
 
+def data_files(files: Iterable[StageFile], directory: StagePath) -> list[str]:
+    """The names of the Parquet files that lie directly in the directory and are data."""
+    names = (file.path.removeprefix(directory.directory().path) for file in files)
+    return [name for name in names if "/" not in name and is_data_file(name)]
+
+
 def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: StagePath) -> JobResult:
     """Fill in what a job that is DONE has left in its output directory.
 
@@ -58,9 +66,7 @@ def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: Stage
             f"Job {result.job_name} is {result.status}, but {directory} has no {SUCCESS_FILE}: its output is not "
             "complete and must not be read."
         )
-    result.files = sum(
-        file.path.endswith(".parquet") and not file.path.rpartition("/")[2].startswith("_") for file in files
-    )
+    result.files = len(data_files(files, directory))
     if MANIFEST_FILE in names:
         manifest = json.loads(hook.read_file(directory.child(MANIFEST_FILE)))
         result.rows = manifest["rows"]

@@ -176,6 +176,11 @@ class ContainerJob:
     comment: str | None = None
 
 
+def is_data_file(path: str) -> bool:
+    """Whether a file of an output directory holds results; names that begin with ``_`` are not data."""
+    return path.endswith(".parquet") and not path.rpartition("/")[2].startswith("_")
+
+
 def refuse_overlap(source: StagePath, output: StagePath) -> None:
     """:raises InvalidJobError: if one of the two locations lies inside the other."""
     if output.contains(source):

@@ -7,6 +7,7 @@ https://docs.snowflake.com/en/sql-reference/sql/execute-inference-job-service an
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,10 @@ from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, Qualif
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
 from airflow_provider_snowflake_batch.jobs.sources import Query, Source, Table
 
+# The limit of the FILES option (https://docs.snowflake.com/en/sql-reference/sql/copy-into-table).
+MOST_COPIED_FILES = 1000
+
+_TYPE = re.compile(r"[A-Z_]+( ?\(\d+(, ?\d+)?\))?")
 _JOB_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
 
@@ -185,6 +190,50 @@ def put_stage_file(local_file: str, directory: StagePath) -> str:
     """``PUT`` of one file as it is, over whatever has its name."""
     return (
         f"PUT {literal('file://' + local_file)} {_stage(directory)} AUTO_COMPRESS = FALSE OVERWRITE = TRUE PARALLEL = 1"
+    )
+
+
+def describe_table(table: QualifiedName) -> str:
+    return f"DESCRIBE TABLE {table.sql()}"
+
+
+def create_parquet_format(name: QualifiedName) -> str:
+    """A file format that goes with the session; INFER_SCHEMA takes no other description of the files."""
+    return f"CREATE TEMPORARY FILE FORMAT {name.sql()} TYPE = PARQUET"
+
+
+def infer_schema(location: StagePath, file: str, file_format: QualifiedName) -> str:
+    """The columns of one file, whose name is relative to the location."""
+    arguments = {"LOCATION": _stage(location), "FILES": f"({literal(file)})", "FILE_FORMAT": literal(file_format.sql())}
+    listed = ", ".join(f"{name} => {value}" for name, value in arguments.items())
+    return f"SELECT * FROM TABLE(INFER_SCHEMA({listed}))"
+
+
+def create_table(table: QualifiedName, columns: Sequence[tuple[Identifier, str]]) -> str:
+    """``CREATE TABLE IF NOT EXISTS``.
+
+    :param columns: names and types, the types as INFER_SCHEMA reports them.
+    """
+    for name, kind in columns:
+        if not _TYPE.fullmatch(kind):
+            raise InvalidJobError(str(name), f"{kind!r} is not a type of a table's column.")
+    listed = ", ".join(f"{name.sql()} {kind}" for name, kind in columns)
+    return f"CREATE TABLE IF NOT EXISTS {table.sql()} ({listed})"
+
+
+def delete_rows(table: QualifiedName) -> str:
+    return f"DELETE FROM {table.sql()}"
+
+
+def copy_into_table(table: QualifiedName, location: StagePath, files: Sequence[str], *, force: bool) -> str:
+    """``COPY INTO`` a table from Parquet files of one directory.
+
+    :param files: names relative to the location, at most :data:`MOST_COPIED_FILES`.
+    :param force: also load files that Snowflake remembers having loaded into this table.
+    """
+    return (
+        f"COPY INTO {table.sql()} FROM {_stage(location)} FILES = ({', '.join(literal(file) for file in files)}) "
+        f"FILE_FORMAT = (TYPE = PARQUET) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE FORCE = {'TRUE' if force else 'FALSE'}"
     )
 
 

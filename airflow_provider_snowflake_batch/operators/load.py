@@ -1,0 +1,80 @@
+"""Load a job's results into a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_snowflake_batch.exceptions import failing_for_good
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.specs import is_template
+from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_MODES = ("append", "overwrite")
+
+
+class LoadBatchResultsOperator(SnowflakeBatchOperator):
+    """Copy the Parquet files of a finished batch inference job into a table, all or nothing.
+
+    Only an output directory with ``_SUCCESS`` is read. A table that does not exist is created. If the directory has a
+    manifest, as the worker of this package writes it, as many rows must arrive as it says, or nothing changes. The
+    result (XCom ``return_value``) is a dict with ``table``, ``rows`` and ``files``.
+
+    .. code-block:: python
+
+        LoadBatchResultsOperator(
+            task_id="load",
+            stage_location="{{ ti.xcom_pull('score')['output_location'] }}",
+            table="my_db.my_schema.scores",
+            mode="append",
+        )
+
+    :param stage_location: the job's output directory, ``@database.schema.stage/…/<job name>/``.
+    :param table: the table, ``[database.][schema.]table``.
+    :param mode: ``append`` adds the rows, once however often the task runs; ``overwrite`` replaces all rows of the
+        table, in one transaction.
+    :raises InvalidJobError: when the Dag is parsed, if a value that is not templated is malformed.
+
+    .. seealso::
+        https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
+    """
+
+    template_fields: Sequence[str] = ("stage_location", "table", "mode", *CONNECTION_FIELDS)
+
+    def __init__(self, *, stage_location: str, table: str, mode: str = "append", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stage_location = stage_location
+        self.table = table
+        self.mode = mode
+        if isinstance(stage_location, str) and not is_template(stage_location):
+            StagePath.parse(stage_location, field="stage_location")
+        if isinstance(table, str) and not is_template(table):
+            QualifiedName.parse(table, field="table")
+        if isinstance(mode, str) and not is_template(mode):
+            _check_mode(mode)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_snowflake_batch.hooks.loading import LoadMode, load_results
+
+        with self.hook as hook, failing_for_good():
+            _check_mode(self.mode)
+            result = load_results(
+                hook,
+                hook.qualify_location(self.stage_location).directory(),
+                hook.qualify_name(self.table, field="table"),
+                LoadMode(self.mode),
+            )
+        if result.files:
+            self.log.info("Loaded %d rows of %d file(s) into %s", result.rows, result.files, result.table)
+        else:
+            self.log.info("Every file under %s was loaded into %s before", self.stage_location, result.table)
+        return result.to_dict()
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in _MODES:
+        raise InvalidJobError("mode", f"{mode!r} is not one of {', '.join(_MODES)}.")

@@ -81,6 +81,7 @@ def alter_compute_pool(statement: Statement, cursor: Cursor) -> Result:
         spcs.pools.alter(name, _defaults(cursor))
     else:
         raise cursor.unexpected("SUSPEND, RESUME, STOP ALL, SET or UNSET")
+    spcs.wake()
     return Result.message("Statement executed successfully.")
 
 

@@ -47,6 +47,16 @@ def test_one_failed_replica_fails_the_job_and_ends_the_others(services: Services
     assert [row["last_exit_code"] for row in services.containers(name)] == [143, 3]
 
 
+def test_a_replica_that_waits_does_not_start_after_another_failed(services: Services) -> None:
+    name = services.python(
+        "import os, sys, time; time.sleep(0.3); sys.exit(1)", replicas=3, resources={"requests": {"cpu": 3}}
+    )
+    services.wait(name, "FAILED")
+    wait_until(lambda: services.row(f"DESCRIBE COMPUTE POOL {services.pool}")["num_jobs"] == 0)
+    waited = services.containers(name)[2]
+    assert (waited["status"], waited["start_time"], waited["last_exit_code"]) == ("FAILED", None, None)
+
+
 def test_cancel_is_polite_first(services: Services) -> None:
     name = services.python(WAIT)
     services.wait(name, "RUNNING")

@@ -1,0 +1,326 @@
+"""The thread that moves jobs on: places instances, starts their processes, notices how they end.
+
+Every step is in the control database before anything else depends on it, so that a server that was killed finds its
+jobs again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, status
+from airflow_provider_snowflake_batch.local.spcs.logs import last_words
+from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.spcs.store import Store
+
+_log = logging.getLogger(__name__)
+GRACE_VARIABLE = "LOCAL_SNOWFLAKE_GRACE_SECONDS"
+POLL_SECONDS = 0.05
+LOST = "The process disappeared while nobody watched it"
+STOPPED = "The local Snowflake was stopped while the job was running"
+
+
+class JobRunner:
+    """:param store: the control database. :param folder: where the folders of the jobs lie.
+    :param account: what containers get as ``SNOWFLAKE_ACCOUNT``.
+
+    The time between SIGTERM and SIGKILL is Snowflake's 30 seconds, or that of the environment variable
+    ``LOCAL_SNOWFLAKE_GRACE_SECONDS``:
+    https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
+
+    Hold ``lock`` from reading a job to writing it.
+    """
+
+    def __init__(self, store: Store, folder: Path, account: str) -> None:
+        self.store = store
+        self.folder = folder
+        self.lock = threading.RLock()
+        self._account = account
+        self._grace_seconds = float(os.environ.get(GRACE_VARIABLE, "30"))
+        self._supervisors: dict[int, subprocess.Popen[bytes]] = {}
+        self._any_ended = False
+        self._changed = threading.Condition()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._stopping = False
+        self._wake.set()
+        self._thread = threading.Thread(target=self._run, name="spcs", daemon=True)
+        self._thread.start()
+
+    def stop(self, patience_seconds: float) -> None:
+        """End every running process, first politely, then by force. Waiting jobs stay waiting."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        with self.lock:
+            for number, patience in ((signal.SIGTERM, patience_seconds), (signal.SIGQUIT, 5.0)):
+                running = [item for job in self.store.active_jobs() for item in self._running(job)]
+                for container in running:
+                    processes.send(container, number)
+                self._await_end(running, patience)
+            self._reap()
+            for job in self.store.active_jobs():
+                self._settle(job, lost=STOPPED)
+
+    def wake(self) -> None:
+        """Look at once what can be moved on: a job is new, or a compute pool has changed."""
+        self._wake.set()
+
+    def job_folder(self, job_id: str) -> Path:
+        return self.folder / job_id
+
+    def instance_folder(self, job_id: str, instance: int) -> Path:
+        return self.job_folder(job_id) / f"instance-{instance}"
+
+    def cancel(self, job: Job) -> None:
+        """Begin to end the job's processes."""
+        self._set_status(job, JobStatus.CANCELLING)
+        self._end_containers(job)
+        self.wake()
+
+    def destroy(self, job: Job) -> None:
+        """End the job's processes by force, whatever they do, and remove its folder."""
+        containers = self.store.containers(job.id)
+        for container in containers:
+            processes.send(container, signal.SIGQUIT)
+        self._await_end(containers, 10.0)
+        for container in containers:
+            processes.kill_session(container)
+        now = time.time()
+        if not job.status.is_terminal:
+            for container in containers:
+                if not container.ended:
+                    container.status, container.message, container.ended_on = "FAILED", status.CANCELLED, now
+                    self.store.save_container(container)
+            job.status, job.completed_on = JobStatus.CANCELLED, now
+            job.message = status.job_message(job.status, containers)
+        job.deleted_on = job.updated_on = now
+        job.settled = True
+        self.store.save_job(job)
+        self._remove_scratch(job)
+        shutil.rmtree(self.job_folder(job.id), ignore_errors=True)
+        self._announce()
+
+    def wait(self, job_id: str, until: Callable[[Job], bool], seconds: float) -> Job:
+        """Wait until the job satisfies the condition, at most so many seconds; returns the job as it is then."""
+        deadline = time.monotonic() + seconds
+        while True:
+            job = self.store.job_by_id(job_id)
+            assert job is not None
+            left = deadline - time.monotonic()
+            if until(job) or left <= 0:
+                return job
+            with self._changed:
+                self._changed.wait(min(left, 0.2))
+
+    def _run(self) -> None:
+        active, strangers = False, False
+        while not self._stopping:
+            # Without active jobs there is nothing to watch until a statement brings one.
+            self._wake.wait(POLL_SECONDS if active or self._supervisors else None)
+            woken = self._wake.is_set()
+            if woken:
+                self._wake.clear()
+            try:
+                with self.lock:
+                    self._reap()
+                    if self._any_ended or woken or strangers:
+                        self._any_ended = False
+                        active, strangers = self._move_on()
+            except Exception:
+                # One job's trouble (a full disk, a lost folder) must not stop the others for good.
+                _log.exception("The job services could not be moved on; trying again")
+                self._wake.set()
+                time.sleep(1)
+
+    def _move_on(self) -> tuple[bool, bool]:
+        """Whether any job is active, and whether any has processes that are not this server's children.
+
+        Those are of an earlier server; how they end can only be seen by looking again and again.
+        """
+        jobs = self.store.active_jobs()
+        for job in jobs:
+            self._settle(job)
+        self._start_waiting(
+            [job for job in jobs if job.status is not JobStatus.CANCELLING and not job.status.is_terminal]
+        )
+        running = [container for job in jobs if not job.settled for container in self._running(job)]
+        return bool(jobs), any(container.pid not in self._supervisors for container in running)
+
+    def _settle(self, job: Job, lost: str = LOST) -> None:
+        """Take in what happened to the job's processes and derive its state."""
+        containers = self.store.containers(job.id)
+        for container in containers:
+            if container.pid is None or container.ended or container.pid in self._supervisors:
+                continue
+            folder = self.instance_folder(job.id, container.instance)
+            outcome = processes.exit_of(container, folder)
+            if outcome is not None:
+                self._record_exit(job, container, outcome, lost)
+        if job.status is JobStatus.CANCELLING and all(container.ended for container in containers):
+            self._set_status(job, JobStatus.CANCELLED)
+        elif job.status is not JobStatus.CANCELLING and not job.status.is_terminal:
+            derived = status.job_status(containers)
+            if derived is not job.status:
+                self._set_status(job, derived)
+            if derived is JobStatus.FAILED:
+                # The other instances would wait for one that never answers; nobody reads their output.
+                self._end_containers(job)
+        if job.status.is_terminal and all(container.ended for container in self.store.containers(job.id)):
+            job.settled = True
+            self._remove_scratch(job)
+            self.store.save_job(job)
+
+    def _record_exit(self, job: Job, container: Container, outcome: processes.Exit, lost: str) -> None:
+        folder = self.instance_folder(job.id, container.instance)
+        container.ended_on = outcome.ended or time.time()
+        container.exit_code = outcome.exit_code
+        if outcome.exit_code is None:
+            processes.kill_session(container)
+            container.status, container.message = "FAILED", lost
+        elif outcome.error is not None:
+            container.status, container.message = "FAILED", f"{status.FAILED_TO_START}: {outcome.error}"
+        elif outcome.exit_code == 0:
+            container.status, container.message = "DONE", status.COMPLETED
+        elif lost == STOPPED:
+            container.status, container.message = "FAILED", STOPPED
+        elif container.status == "TERMINATING":
+            container.status, container.message = "FAILED", status.CANCELLED
+        else:
+            words = last_words(processes.log_path(folder, container.name))
+            container.status = "FAILED"
+            container.message = f"{status.USER_ERROR}: {words}" if words else status.USER_ERROR
+        self.store.save_container(container)
+
+    def _start_waiting(self, jobs: list[Job]) -> None:
+        """Give nodes to instances that wait, oldest job first, and start their containers."""
+        waiting = [job for job in jobs if any(item.pid is None for item in self.store.containers(job.id))]
+        if not waiting:
+            return
+        occupancy: dict[str, dict[int, dict[str, float]]] = {}
+        for job in waiting:
+            pool = self.store.find_pool(job.compute_pool)
+            if pool is None:
+                continue
+            if pool.name not in occupancy:
+                others = [other for other in self.store.active_jobs() if other.compute_pool == pool.name]
+                running = [(other, item) for other in others for item in self.store.containers(other.id)]
+                occupancy[pool.name] = scheduling.occupied(running)
+            for group in status.instances(self.store.containers(job.id)).values():
+                if any(item.pid is not None or item.ended for item in group):
+                    continue
+                node = scheduling.place(pool, job.resources, occupancy[pool.name])
+                if isinstance(node, scheduling.Waiting):
+                    self._say(group, node.message)
+                    continue
+                try:
+                    self._start_instance(job, group, node)
+                except OSError as exc:
+                    self._give_up(job, group, exc)
+                    break
+            self._settle(job)
+
+    def _say(self, group: list[Container], message: str) -> None:
+        for container in group:
+            if container.message != message:
+                container.message = message
+                self.store.save_container(container)
+
+    def _start_instance(self, job: Job, group: list[Container], node: int) -> None:
+        for container in group:
+            container.node = node
+            folder = self.instance_folder(job.id, container.instance)
+            for path in container.mounts.values():
+                Path(path).mkdir(parents=True, exist_ok=True)
+            if not processes.adopt(container, folder):
+                supervisor = processes.start(container, folder, self._platform(job, container), self._grace_seconds)
+                container.pid = supervisor.pid
+                container.pid_created = processes.created(supervisor.pid) or time.time()
+                self._supervisors[supervisor.pid] = supervisor
+            container.started_on = time.time()
+            container.status, container.message = "READY", status.RUNNING
+            self.store.save_container(container)
+
+    def _give_up(self, job: Job, group: list[Container], reason: OSError) -> None:
+        """This machine, not the job, is at fault: no room on the disk, no more processes."""
+        _log.error("Job %s could not be started: %s", job.full_name, reason)
+        for container in group:
+            if container.pid is None:
+                container.status, container.ended_on = "FAILED", time.time()
+                container.message = f"{status.FAILED_TO_START}: {reason}"
+                self.store.save_container(container)
+        self._set_status(job, JobStatus.INTERNAL_ERROR)
+        self._end_containers(job)
+
+    def _platform(self, job: Job, container: Container) -> dict[str, str]:
+        """What the platform sets in every container: …/snowpark-container-services/working-with-services."""
+        return {
+            "SNOWFLAKE_HOST": "127.0.0.1",
+            "SNOWFLAKE_ACCOUNT": self._account,
+            "SNOWFLAKE_DATABASE": job.database,
+            "SNOWFLAKE_SCHEMA": job.schema,
+            "SNOWFLAKE_SERVICE_NAME": job.name,
+            "SNOWFLAKE_JOB_INDEX": str(container.instance),
+            "SNOWFLAKE_JOBS_COUNT": str(job.replicas),
+        }
+
+    def _end_containers(self, job: Job) -> None:
+        """SIGTERM to what runs (the supervisors see to the rest), and nothing more starts."""
+        for container in self.store.containers(job.id):
+            if container.ended or container.status == "TERMINATING":
+                continue
+            if container.pid is None:
+                container.status, container.message, container.ended_on = "FAILED", status.CANCELLED, time.time()
+            else:
+                processes.send(container, signal.SIGTERM)
+                container.status, container.message = "TERMINATING", "Terminating"
+            self.store.save_container(container)
+
+    def _set_status(self, job: Job, new: JobStatus) -> None:
+        job.status = new
+        job.message = status.job_message(new, self.store.containers(job.id))
+        job.updated_on = time.time()
+        if new.is_terminal:
+            job.completed_on = job.updated_on
+        self.store.save_job(job)
+        self._announce()
+
+    def _announce(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _remove_scratch(self, job: Job) -> None:
+        """What only the run needed. Logs, exit codes and JOB.json stay until the job is dropped."""
+        folder = self.job_folder(job.id)
+        for path in (job.scratch, folder / "input", folder / "model", *folder.glob("instance-*/volumes")):
+            if path is not None:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _running(self, job: Job) -> list[Container]:
+        return [item for item in self.store.containers(job.id) if item.pid is not None and not item.ended]
+
+    def _await_end(self, containers: list[Container], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and any(processes.is_alive(item) for item in containers):
+            self._reap()
+            time.sleep(0.02)
+
+    def _reap(self) -> None:
+        for pid, supervisor in list(self._supervisors.items()):
+            if supervisor.poll() is not None:
+                del self._supervisors[pid]
+                self._any_ended = True

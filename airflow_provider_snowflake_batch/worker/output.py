@@ -15,19 +15,17 @@ rename or on seeing at once what another replica wrote, because stage volumes pr
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused
 from airflow_provider_snowflake_batch.worker.job import SaveMode
+from airflow_provider_snowflake_batch.worker.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.schemas import type_name
 
 SUCCESS = "_SUCCESS"
@@ -38,23 +36,6 @@ MANIFEST_VERSION = 1
 
 # Snowflake's own temporary directory may lie beside the results; it is no content of ours or anybody's.
 RESERVED = "_snowflake_temporary"
-
-ROW_GROUP_ROWS = 131_072
-ROW_GROUP_BYTES = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class PartFile:
-    """One data file, as the manifest lists it.
-
-    :param bytes: size of the file.
-    :param checksum: ``sha256:`` and the hexadecimal digest of the file.
-    """
-
-    name: str
-    rows: int
-    bytes: int
-    checksum: str
 
 
 @dataclass(frozen=True)
@@ -82,106 +63,6 @@ class TaskRecord:
 def encode_schema(schema: pa.Schema) -> str:
     """An Arrow schema as text."""
     return bytes(schema.serialize()).hex()
-
-
-class ChecksumFile:
-    """A binary file written from beginning to end, with the digest of what was written.
-
-    :param path: an existing file of that name is replaced, not written into: a process of an earlier attempt that is
-        just dying may still hold it open.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        self._file: IO[bytes] = path.open("wb", buffering=0)
-        self._digest = hashlib.sha256()
-        self.bytes = 0
-        self.closed = False
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        size = len(view)
-        self._digest.update(view)
-        while view:
-            written = self._file.write(view)
-            view = view[written:]
-        self.bytes += size
-        return size
-
-    def flush(self) -> None:
-        pass
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-    def tell(self) -> int:
-        return self.bytes
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            os.fsync(self._file.fileno())
-            self._file.close()
-
-    @property
-    def checksum(self) -> str:
-        return f"sha256:{self._digest.hexdigest()}"
-
-
-class PartWriter:
-    """Writes one part file in row groups of a readable size.
-
-    :param path: where the part goes.
-    :param schema: of every table that is given.
-    """
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path = path
-        self._file = ChecksumFile(path)
-        self._schema = schema
-        self._pending: list[pa.Table] = []
-        self._pending_rows = self._pending_bytes = 0
-        self.rows = 0
-        # Floating-point columns have too many different values for a dictionary to pay.
-        dictionary = [one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_binary(one.type)]
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(self._file, mode="w"), schema, compression="snappy", use_dictionary=dictionary or False
-        )
-
-    def write(self, table: pa.Table) -> None:
-        self._pending.append(table)
-        self._pending_rows += table.num_rows
-        self._pending_bytes += table.nbytes
-        if self._pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._pending:
-            table = pa.concat_tables(self._pending)
-            self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
-            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
-            self.rows += table.num_rows
-
-    def close(self) -> PartFile:
-        """Finish the file.
-
-        :return: the part, as records and manifest name it.
-        """
-        self._flush()
-        self._writer.close()
-        self._file.close()
-        return PartFile(self._path.name, self.rows, self._file.bytes, self._file.checksum)
-
-    def abandon(self) -> None:
-        """Leave the file as it is, unfinished; without a record it does not count."""
-        self._pending = []
-        self._file.close()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -400,7 +281,3 @@ class OutputDirectory:
         for path, text in ((self.path / MANIFEST, manifest.to_json()), (self.path / SUCCESS, "")):
             path.unlink(missing_ok=True)
             write_text(path, text)
-
-
-def total_rows(parts: Iterable[PartFile]) -> int:
-    return sum(part.rows for part in parts)

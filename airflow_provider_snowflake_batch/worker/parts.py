@@ -12,7 +12,8 @@ import time
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker import schemas
-from airflow_provider_snowflake_batch.worker.output import OutputDirectory, PartWriter, TaskRecord, encode_schema
+from airflow_provider_snowflake_batch.worker.output import OutputDirectory, TaskRecord, encode_schema
+from airflow_provider_snowflake_batch.worker.part_file import PartWriter
 from airflow_provider_snowflake_batch.worker.plan import Task
 
 HELD_BACK_BYTES = 64 * 1024 * 1024

@@ -20,11 +20,10 @@ from airflow_provider_snowflake_batch.worker.models.base import Description
 from airflow_provider_snowflake_batch.worker.output import (
     Manifest,
     OutputDirectory,
-    PartFile,
-    PartWriter,
     TaskRecord,
     encode_schema,
 )
+from airflow_provider_snowflake_batch.worker.part_file import PartFile, PartWriter
 from airflow_provider_snowflake_batch.worker.partitions import Buckets
 from airflow_provider_snowflake_batch.worker.plan import Plan, Task, fingerprint, make_plan
 from airflow_provider_snowflake_batch.worker.progress import Progress

@@ -261,19 +261,23 @@ class ProcessPool:
         for worker in self._workers.values():
             _tell(worker, messages.Stop())
         while self._workers and time.monotonic() < deadline:
-            for connection in wait(self._connections(), 0.05):
-                worker = next(one for one in self._workers.values() if one.connection is connection)
-                try:
-                    message = worker.connection.recv() if worker.connection else None
-                    if isinstance(message, messages.Exited):
-                        self._workers.pop(message.worker, None)
-                except (EOFError, OSError):
-                    worker.connection = None
+            ready = wait(self._connections(), 0.05)
             for worker in list(self._workers.values()):
+                if worker.connection in ready:
+                    self._drain(worker)
                 ended = worker.connection is None if worker.popen is None else worker.popen.poll() is not None
                 if ended:
                     del self._workers[worker.number]
         self.kill()
+
+    def _drain(self, worker: Worker) -> None:
+        """Hear what a process says while it ends; its records are on the stage, so nothing of it is needed."""
+        assert worker.connection is not None
+        try:
+            worker.connection.recv()
+        except (EOFError, OSError):
+            worker.connection.close()
+            worker.connection = None
 
     def kill(self) -> None:
         """End all processes now, and wait until they are gone, so that nothing is printed after this."""

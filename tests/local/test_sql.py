@@ -320,6 +320,11 @@ def test_objects_columns_and_keys(connection: SnowflakeConnection, schema: str) 
     shown = execute(connection, "SHOW COLUMNS LIKE 'b' IN TABLE T")
     assert json.loads(shown[0][3]) == {"type": "TEXT", "nullable": True, "length": 7, "byteLength": 28, "fixed": False}
     assert execute(connection, "SHOW PRIMARY KEYS IN TABLE T")[0][1:6] == ("LOCAL", schema, "T", "A", 1)
+    execute(connection, "INSERT INTO T (A) VALUES (1), (1)")  # Snowflake keeps keys and does not enforce them.
+    assert error(connection, "INSERT INTO T (A) VALUES (NULL)")[0] == 100072
+    execute(connection, "ALTER TABLE T ADD CONSTRAINT ONE_B UNIQUE (B)")
+    assert execute(connection, "SHOW UNIQUE KEYS IN TABLE T")[0][4] == "B"
+    assert [row[5:7] for row in execute(connection, "DESC TABLE T")] == [("Y", "N"), ("N", "Y")]
     execute(connection, "CREATE TABLE COPIED LIKE T")
     assert [row[1] for row in execute(connection, "DESC TABLE COPIED")] == ["NUMBER(5,0)", "VARCHAR(7)"]
     assert execute(connection, "CREATE TABLE IF NOT EXISTS T (X INT)") == [("T already exists, statement succeeded.",)]

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS created_objects (
 CREATE TABLE IF NOT EXISTS declared_columns (
     database TEXT, schema TEXT, relation TEXT, name TEXT, declared TEXT,
     PRIMARY KEY (database, schema, relation, name));
+CREATE TABLE IF NOT EXISTS key_columns (database TEXT, schema TEXT, relation TEXT, kind TEXT, name TEXT);
 """
 Name = tuple[str, str, str]
 
@@ -97,11 +98,26 @@ class Catalog:
         """The declared types by column name; a column whose engine type says all is not among them."""
         return self._declared.get(relation, {})
 
+    def add_keys(self, relation: Name, keys: Iterable[tuple[str, str]]) -> None:
+        """Note columns of a table's keys, as :data:`keys.Key`."""
+        with self._lock:
+            for kind, name in keys:
+                self._connection.execute("INSERT INTO key_columns VALUES (?, ?, ?, ?, ?)", (*relation, kind, name))
+
+    def keys(self, relation: Name) -> list[tuple[str, str]]:
+        """The columns of a table's keys, in the order of the keys."""
+        with self._lock:
+            return self._connection.execute(
+                "SELECT kind, name FROM key_columns WHERE (database, schema, relation) = (?, ?, ?) ORDER BY rowid",
+                relation,
+            ).fetchall()
+
     def rename(self, relation: Name, to: Name) -> None:
-        columns = dict(self.declared(relation))
+        columns, keys = dict(self.declared(relation)), self.keys(relation)
         created = self.created("TABLE", *relation)
         self.forget(relation)
         self.declare(to, columns.items())
+        self.add_keys(to, keys)
         if created is not None:
             with self._lock:
                 self._connection.execute(
@@ -119,15 +135,17 @@ class Catalog:
             self.forget(relation)
         with self._lock:
             self._connection.execute(
+                "DELETE FROM key_columns WHERE database = ? AND (? IS NULL OR schema = ?)", (database, schema, schema)
+            )
+            self._connection.execute(
                 "DELETE FROM created_objects WHERE database = ? AND (? IS NULL OR schema = ?)",
                 (database, schema, schema),
             )
 
     def _forget(self, relation: Name) -> None:
         self._declared.pop(relation, None)
-        self._connection.execute(
-            "DELETE FROM declared_columns WHERE (database, schema, relation) = (?, ?, ?)", relation
-        )
+        for table in ("declared_columns", "key_columns"):
+            self._connection.execute(f"DELETE FROM {table} WHERE (database, schema, relation) = (?, ?, ?)", relation)
 
     def close(self) -> None:
         self._connection.close()

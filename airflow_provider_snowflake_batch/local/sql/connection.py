@@ -19,9 +19,11 @@ from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import declarations
+from airflow_provider_snowflake_batch.local.sql.keys import take_keys
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
+from airflow_provider_snowflake_batch.local.sql.transactions import Transactions
 from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
 from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, rewrite_stage_reads
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
@@ -50,7 +52,7 @@ class EngineConnection:
         self._duck: duckdb.DuckDBPyConnection = fake._duck_conn
         self._namespace: tuple[str | None, str | None] = (None, None)
         self._zone = "UTC"
-        self._in_transaction = False
+        self.transactions = Transactions(self._duck)
         self.temporary = TemporaryTables(session)
         self.query_id: str | None = None
         """The query that it works for just now."""
@@ -79,7 +81,8 @@ class EngineConnection:
                     return self._write(tree)
             translate.guard(tree)
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
-                return self._transaction(tree)
+                self.transactions.run(tree)
+                return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
             translate.name_projections(tree)
             rewrite_stage_reads(tree, statement)
             tree = translate.fill_in(statement, tree)
@@ -195,12 +198,13 @@ class EngineConnection:
         is_ddl = not isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge))
         if is_ddl:
             # Snowflake commits before and after each DDL statement.
-            self.commit()
-        elif not self._in_transaction and self._session.parameters.get("AUTOCOMMIT", True) is False:
-            self._begin()
+            self.transactions.commit()
+        elif not self.transactions.open and self._session.parameters.get("AUTOCOMMIT", True) is False:
+            self.transactions.begin()
         columns = declarations(tree)
         if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
             columns = list(declared_outputs(tree.expression, self._lookup).items())
+        keys = take_keys(tree)
         change = self.temporary.change(tree)
         self.temporary.redirect(tree)
         if isinstance(tree, exp.Merge):
@@ -223,12 +227,13 @@ class EngineConnection:
         is_create_if_missing = isinstance(tree, exp.Create) and tree.args.get("exists")
         if is_create_if_missing and target is not None and self._engine.has_table(self._session, target):
             return Result.message(f"{target[2]} already exists, statement succeeded.")
-        self._define(tree)
+        if not isinstance(tree, exp.Alter) or tree.args.get("actions"):
+            self._define(tree)
         if isinstance(tree, exp.TruncateTable):
             for table in tree.expressions:
                 self._engine.emptied(self._session.qualify(translate.table_parts(table)))
         elif target is not None:
-            self._note(tree, target, columns)
+            self._note(tree, target, columns, keys)
             if isinstance(tree, exp.Drop):
                 return Result.message(f"{target[2]} successfully dropped.")
             if isinstance(tree, exp.Create):
@@ -239,12 +244,15 @@ class EngineConnection:
         table = table_of_statement(tree)
         return None if table is None else self._session.qualify(translate.table_parts(table))
 
-    def _note(self, tree: Expr, name: Name, columns: Sequence[tuple[str, str]]) -> None:
+    def _note(
+        self, tree: Expr, name: Name, columns: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]
+    ) -> None:
         """Keep the catalog up with DDL that has succeeded."""
         catalog, kind = self._engine.catalog, str(tree.args.get("kind")).upper()
         if isinstance(tree, exp.Create):
             catalog.record(kind, *name)
             catalog.declare(name, columns or self._copied(tree))
+            catalog.add_keys(name, keys)
             self._engine.emptied(name)
         elif isinstance(tree, exp.Drop):
             catalog.forget(name)
@@ -254,6 +262,7 @@ class EngineConnection:
                 if isinstance(action, exp.AlterRename):
                     catalog.rename(name, self._session.qualify(translate.table_parts(action.this)))
             catalog.declare(name, columns, replace=False)
+            catalog.add_keys(name, keys)
 
     def _copied(self, tree: exp.Create) -> list[tuple[str, str]]:
         """The declared columns of the table that CREATE TABLE … LIKE or CLONE copies."""
@@ -271,7 +280,7 @@ class EngineConnection:
                     counts = [self._duck.execute(sql).fetchall() for sql in statements]
                 return int(counts[-1][0][0]) if counts[-1] else 0
             except duckdb.TransactionException:
-                if self._in_transaction or attempt == _CONFLICT_RETRIES - 1:
+                if self.transactions.open or attempt == _CONFLICT_RETRIES - 1:
                     raise
                 time.sleep(0.02 * (attempt + 1))
         raise AssertionError("unreachable")
@@ -325,45 +334,6 @@ class EngineConnection:
                 return Result(columns, statement_type=statement_type)
         return Result([Column("status")], statement_type=DDL)
 
-    # Transactions
-
-    def _transaction(self, tree: Expr) -> Result:
-        if isinstance(tree, exp.Transaction):
-            if not self._in_transaction:
-                self._begin()
-        elif isinstance(tree, exp.Commit):
-            self.commit()
-        else:
-            self.rollback()
-        return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
-
-    @contextmanager
-    def atomic(self) -> Iterator[None]:
-        if self._in_transaction:
-            yield
-            return
-        self._begin()
-        try:
-            yield
-        except BaseException:
-            self.rollback()
-            raise
-        self.commit()
-
-    def _begin(self) -> None:
-        self._duck.begin()
-        self._in_transaction = True
-
-    def commit(self) -> None:
-        if self._in_transaction:
-            self._in_transaction = False
-            self._duck.commit()
-
-    def rollback(self) -> None:
-        if self._in_transaction:
-            self._in_transaction = False
-            self._duck.rollback()
-
     # Namespace and end
 
     def _enter_namespace(self) -> None:
@@ -397,7 +367,7 @@ class EngineConnection:
         self._duck.interrupt()
 
     def close(self) -> None:
-        self.rollback()
+        self.transactions.rollback()
         self._duck.close()
 
 

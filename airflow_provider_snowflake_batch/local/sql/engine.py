@@ -155,7 +155,7 @@ class Engine:
     def commit(self, session: Session) -> None:
         """Commit what the session has open."""
         with session.lock:
-            self.connection(session).commit()
+            self.connection(session).transactions.commit()
 
     def has_table(self, session: Session, name: tuple[str, str, str]) -> bool:
         """Whether this session sees a table or view of this qualified name."""
@@ -196,7 +196,7 @@ class Engine:
     @contextmanager
     def atomic(self, session: Session) -> Iterator[None]:
         """All writes of the block or none, unless the session has a transaction open that says so already."""
-        with session.lock, self.connection(session).atomic():
+        with session.lock, self.connection(session).transactions.atomic():
             yield
 
     @contextmanager
@@ -361,15 +361,11 @@ class Engine:
                 "WHERE (database_name, schema_name, table_name) = (?, ?, ?) ORDER BY column_index",
                 list(physical),
             )
-            keys = connection.query(
-                "SELECT constraint_type, constraint_column_names FROM duckdb_constraints() "
-                "WHERE (database_name, schema_name, table_name) = (?, ?, ?)",
-                list(physical),
-            )
         if not rows:
             raise does_not_exist("Table", ".".join(name))
-        primary = {column for kind, columns in keys if kind == "PRIMARY KEY" for column in columns}
-        unique = {column for kind, columns in keys if kind == "UNIQUE" for column in columns}
+        keys = [] if name in connection.temporary else self.catalog.keys(name)
+        primary = {column for kind, column in keys if kind == "PRIMARY KEY"}
+        unique = {column for kind, column in keys if kind == "UNIQUE"}
         known = connection.declared(name)
         return [
             TableColumn(

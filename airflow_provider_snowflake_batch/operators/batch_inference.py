@@ -187,7 +187,12 @@ class RunBatchOperator(SnowflakeBatchOperator):
         """Continue after the trigger has seen the job end, or miss a deadline."""
         from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
 
-        record = JobRecord(event["job_name"], event["output_location"], event["submitted_at"])
+        record = JobRecord(
+            job_name=event["job_name"],
+            output_location=event["output_location"],
+            submitted_at=event["submitted_at"],
+            query_id=event["query_id"],
+        )
         match event["status"]:
             case "refused":
                 raise JobInputError(event["message"])
@@ -199,9 +204,11 @@ class RunBatchOperator(SnowflakeBatchOperator):
                     "The job itself was left alone and may still run."
                 )
         with self.hook as hook:
-            if event["status"] in set(Missed):
+            info = hook.poll(record.name, record.query_id)
+            # A job may have ended after all while this task waited for a worker slot.
+            if info is None or not info.status.is_terminal:
                 self._give_up(hook, record, missed_deadline(hook, record.name, Missed(event["status"])))
-            return self._finish(context, hook, hook.status(record.job_name), record)
+            return self._finish(context, hook, info, record)
 
     def on_kill(self) -> None:
         """Cancel the job, unless ``cancel_on_kill`` is off. Its logs and its history stay in Snowflake."""

@@ -67,11 +67,10 @@ class _SnowflakeTrigger(BaseTrigger):
 class BatchJobTrigger(_SnowflakeTrigger):
     """Waits until a job has ended, then fires once.
 
-    The event's payload has the trigger's ``job_name``, ``output_location`` and ``submitted_at``, and a ``status``:
-    Snowflake's, or ``timeout`` or ``pending_timeout`` (a deadline has passed), or ``refused`` (Snowflake refused the
-    statement), ``lost`` (the job is gone) or ``error`` (Snowflake could not be asked), each of these three with a
-    ``message``. It holds all that the task needs to go on, because
-    ``dag.test()`` drops the keyword arguments of a deferral.
+    The event's payload has the trigger's ``job_name``, ``query_id``, ``output_location`` and ``submitted_at``, and a
+    ``status``: Snowflake's; or ``timeout`` or ``pending_timeout`` (a deadline has passed); or, with a ``message``,
+    ``refused`` (Snowflake refused the statement), ``lost`` (the job is gone) or ``error`` (Snowflake could not be
+    asked). It holds all that the task needs to go on, because ``dag.test()`` drops the keyword arguments of a deferral.
 
     :param job_name: ``database.schema.name``.
     :param query_id: of the statement that submits the job, as long as the job may not exist yet.
@@ -126,6 +125,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
         yield TriggerEvent(
             {
                 "job_name": self.job_name,
+                "query_id": self.query_id,
                 "output_location": self.output_location,
                 "submitted_at": self.submitted_at,
                 **outcome,

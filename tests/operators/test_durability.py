@@ -196,9 +196,15 @@ def test_a_job_cancelled_in_snowflake_is_told_apart(hook: SnowflakeBatchHook) ->
     until_it_exists(hook, name)
     hook.cancel(name)
     wait(hook, name)
-    event = {"job_name": name, "output_location": "@S/x/", "submitted_at": time.time(), "status": "CANCELLED"}
+    event = event_for(name, "CANCELLED")
     with pytest.raises(JobCancelledError, match="was cancelled in Snowflake"):
         resume(event)
+
+
+def event_for(name: str, status: str) -> dict[str, Any]:
+    """What the trigger hands back."""
+    handed_back = {"query_id": None, "output_location": "@S/x/", "submitted_at": time.time()}
+    return {"job_name": name, "status": status, **handed_back}
 
 
 def resume(event: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +223,7 @@ def test_a_job_that_does_not_end_in_time_is_cancelled(hook: SnowflakeBatchHook) 
 def test_so_is_one_that_the_trigger_gave_up(hook: SnowflakeBatchHook) -> None:
     name = attempt(None)
     until_it_exists(hook, name)
-    event = {"job_name": name, "output_location": "@S/x/", "submitted_at": time.time(), "status": "timeout"}
+    event = event_for(name, "timeout")
     with pytest.raises(JobTimeoutError, match="It was cancelled"):
         resume(event)
     assert wait(hook, name) is JobStatus.CANCELLED

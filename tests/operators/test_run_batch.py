@@ -198,7 +198,9 @@ def test_deferring_hands_everything_to_the_trigger(hook: SnowflakeBatchHook) -> 
     assert (arguments["poll_interval"], arguments["role"]) == (3, "SYSADMIN")
     job_name = arguments["job_name"]
     assert hook.wait(job_name, query_id=arguments["query_id"], deadlines=Deadlines.within(120)).status is JobStatus.DONE
-    event = {name: arguments[name] for name in ("job_name", "output_location", "submitted_at")} | {"status": "DONE"}
+    event = {name: arguments[name] for name in ("job_name", "query_id", "output_location", "submitted_at")} | {
+        "status": "DONE"
+    }
     result = operator().execute_complete({"ti": TaskInstance(try_number=2)}, event)
     assert (result["job_name"], result["status"], result["rows"], result["attempt"]) == (job_name, "DONE", 3, 2)
 

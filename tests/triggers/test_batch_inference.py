@@ -78,9 +78,13 @@ def run(awaitable: Awaitable[Any]) -> Any:
 def test_it_fires_once_when_the_job_has_ended(hook: SnowflakeBatchHook) -> None:
     job = submit(hook, "import time; time.sleep(1)")
     handed_back = {"output_location": "@S/out/", "submitted_at": 1.5}
-    assert run(first_event(trigger_for(job))) == {"job_name": job[0], "status": "DONE", **handed_back}
+    assert run(first_event(trigger_for(job))) == {
+        "job_name": job[0], "query_id": job[1], "status": "DONE", **handed_back
+    }  # fmt: skip
     job = submit(hook, "raise SystemExit(3)")
-    assert run(first_event(trigger_for(job))) == {"job_name": job[0], "status": "FAILED", **handed_back}
+    assert run(first_event(trigger_for(job))) == {
+        "job_name": job[0], "query_id": job[1], "status": "FAILED", **handed_back
+    }  # fmt: skip
 
 
 def test_the_jobs_log_goes_into_the_tasks_log(hook: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]) -> None:

@@ -171,3 +171,24 @@ def test_cancelling_one_query_leaves_the_sessions_others_alone(connect: Any) -> 
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert status == QueryStatus.ABORTED
+
+
+@pytest.mark.parametrize("result_format", ["ARROW", "JSON"])
+def test_large_results_come_whole_and_in_order(connect: Any, result_format: str) -> None:
+    connection = connect(session_parameters={"PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": result_format})
+    rows = 450_000
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT SEQ4() AS N, CASE WHEN N % 3 = 0 THEN NULL ELSE N * 1.5 END AS D, 'r' || N AS S, SUM(1) OVER () AS ALL_ "
+        f"FROM TABLE(GENERATOR(ROWCOUNT => {rows}))"
+    )
+    assert cursor.rowcount == rows
+    if result_format == "ARROW":
+        assert len(cursor.get_result_batches()) > 2
+        frame = cursor.fetch_pandas_all()
+        assert frame["N"].tolist() == list(range(rows))
+        assert frame["ALL_"].dtype == "int64"
+    else:
+        assert [row[0] for row in cursor] == list(range(rows))
+    cursor.execute("SELECT COUNT(D), MIN(S), MAX(ALL_) FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))")
+    assert cursor.fetchone() == (rows - rows // 3, "r0", rows)

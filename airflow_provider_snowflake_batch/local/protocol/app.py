@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider_snowflake_batch.local.protocol import login
+from airflow_provider_snowflake_batch.local.protocol.chunks import INLINE_ROWS, LARGE, Chunks
 from airflow_provider_snowflake_batch.local.protocol.queries import Query
 from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session
@@ -35,6 +36,7 @@ class Endpoints:
 
     def __init__(self, server: LocalSnowflake) -> None:
         self._server = server
+        self._chunks = Chunks(server.queries)
         self.app = Starlette(
             routes=[
                 Route("/session/v1/login-request", self.login, methods=["POST"]),
@@ -51,6 +53,7 @@ class Endpoints:
                 Route("/telemetry/send", self.telemetry, methods=["POST"]),
                 Route("/telemetry/send/sessionless", self.telemetry, methods=["POST"]),
                 *server.http_files.routes,
+                *self._chunks.routes,
             ]
         )
 
@@ -169,9 +172,11 @@ class Endpoints:
         if query.result is None:
             return _failure("000710", f"Result for query {query.id} has expired", "02000", query_id=query.id)
         rows = 0 if query.result.table is None else query.result.table.num_rows
-        query.fetched = True
-        encode = self._encoded
-        return await self._in_thread(encode, query) if max(rows, len(query.result.rows)) > 200 else encode(query)
+        query.answered = True
+        if max(rows, len(query.result.rows)) > 200:
+            encoded: Response = await self._in_thread(self._encoded, query)
+            return encoded
+        return self._encoded(query)
 
     def _encoded(self, query: Query) -> Response:
         result, session = query.result, query.session
@@ -201,12 +206,7 @@ class Endpoints:
         data["numberOfBinds"] = 0
         wants_json = str(session.parameters.get("PYTHON_CONNECTOR_QUERY_RESULT_FORMAT", "ARROW")).upper() == "JSON"
         if result.table is not None and not wants_json and not _is_dml(result.statement_type):
-            data |= {
-                "queryResultFormat": "arrow",
-                "rowsetBase64": arrow_rowset(result),
-                "total": result.table.num_rows,
-                "returned": result.table.num_rows,
-            }
+            data |= self._arrow(query)
         else:
             rowset = json_rowset(result)
             is_query = result.statement_type == 0x1000 and not wants_json
@@ -217,6 +217,17 @@ class Endpoints:
             )
             data |= {"total": len(rowset), "returned": len(rowset)}
         return _success(data)
+
+    def _arrow(self, query: Query) -> dict[str, Any]:
+        result = query.result
+        assert result is not None
+        assert result.table is not None
+        rows = result.table.num_rows
+        data: dict[str, Any] = {"queryResultFormat": "arrow", "total": rows, "returned": rows}
+        if rows < LARGE:
+            return data | {"rowsetBase64": arrow_rowset(result)}
+        chunks = self._chunks.describe(query, f"http://127.0.0.1:{self._server.port}")
+        return data | chunks | {"rowsetBase64": arrow_rowset(result, INLINE_ROWS)}
 
     def _session(self, request: Request) -> Session | None:
         return self._server.sessions.find(_token(request))

@@ -36,6 +36,7 @@ FETCHED_BYTES = 64 * 1024 * 1024
 """Bytes of results kept once they were fetched, for RESULT_SCAN; the oldest go first."""
 RESULT_BYTES = 512 * 1024 * 1024
 """Bytes of results kept in all."""
+_LARGE_BYTES = 4 * 1024 * 1024
 KEPT_QUERIES = 2000
 _DESCRIBED = re.compile(r"\s*(?:SHOW|DESC|DESCRIBE|LIST|LS|SELECT|WITH)\b", re.IGNORECASE)
 
@@ -56,7 +57,9 @@ class Query:
     finished: float | None = None
     result: Result | None = None
     error: SnowflakeError | None = None
-    fetched: bool = False
+    answered: bool = False
+    unfetched: set[int] = field(default_factory=set)
+    """The chunks of a large result that the client has not downloaded yet, by their first row."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     children: list[Query] = field(default_factory=list)
     """The statements of a multi-statement request, in order."""
@@ -70,6 +73,10 @@ class Query:
         if self.error is None:
             return "SUCCESS"
         return "ABORTED" if self.error.errno in (604, 630) else "FAILED_WITH_ERROR"
+
+    @property
+    def fetched(self) -> bool:
+        return self.answered and not self.unfetched
 
     @property
     def size(self) -> int:
@@ -108,7 +115,8 @@ class Queries:
             self._by_id[query.id] = query
             if request_id:
                 self._by_request[(session.id, request_id)] = query
-        self._forget_old()
+        if len(self._by_id) % 64 == 0:
+            self._forget_old()
         query.future = self._pool.submit(self._run, query, bindings or {}, dict(parameters or {}))
         return query
 
@@ -189,6 +197,8 @@ class Queries:
                 query.error = query.error or statement_cancelled()
             query.running = False
             query.finished = time.time()
+            if query.size > _LARGE_BYTES:
+                self._forget_old()
             if timer is not None:
                 timer.cancel()
 
@@ -254,7 +264,7 @@ class Queries:
         limit = time.time() - RESULT_LIFETIME
         with self._lock:
             kept_bytes = 0
-            for number, query in enumerate(reversed(list(self._by_id.values())) if len(self._by_id) % 64 == 0 else ()):
+            for number, query in enumerate(reversed(list(self._by_id.values()))):
                 if query.finished is None:
                     continue
                 kept_bytes += query.size

@@ -48,12 +48,20 @@ def _byte_length(column: Column) -> int | None:
     return column.length if column.type == "BINARY" else None
 
 
-def arrow_rowset(result: Result) -> str:
-    """The rows as one base64 Arrow stream; empty text for no rows, as Snowflake sends it."""
-    table = result.table
-    assert table is not None
-    if table.num_rows == 0:
-        return ""
+def arrow_rowset(result: Result, rows: int | None = None) -> str:
+    """The rows, or the first of them, as one base64 Arrow stream; empty text for no rows, as Snowflake sends it."""
+    assert result.table is not None
+    return b64encode(arrow_stream(result, 0, rows)).decode("ascii") if result.table.num_rows else ""
+
+
+def arrow_stream(result: Result, start: int = 0, rows: int | None = None) -> bytes:
+    """Rows as an Arrow stream in Snowflake's types.
+
+    :param start: the first row.
+    :param rows: how many; all from there on if it is not given.
+    """
+    assert result.table is not None
+    table = result.table.slice(start, rows)
     arrays = [_wire_array(table.column(index), column) for index, column in enumerate(result.columns)]
     fields = [
         pa.field(
@@ -73,7 +81,18 @@ def arrow_rowset(result: Result) -> str:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, wire.schema) as writer:
         writer.write_table(wire, max_chunksize=65536)
-    return b64encode(sink.getvalue()).decode("ascii")
+    stream: bytes = sink.getvalue().to_pybytes()
+    return stream
+
+
+def with_plain_integers(result: Result) -> pa.Table:
+    """The table with whole numbers as int64 in each column where all of them fit."""
+    table = result.table
+    assert table is not None
+    for index, column in enumerate(result.columns):
+        if column.type == "FIXED" and not column.scale:
+            table = table.set_column(index, table.schema.field(index).name, _fixed(table.column(index), column))
+    return table
 
 
 def _wire_array(array: pa.ChunkedArray, column: Column) -> pa.Array | pa.ChunkedArray:

@@ -23,6 +23,7 @@ from airflow_provider_snowflake_batch.exceptions import (
 )
 from airflow_provider_snowflake_batch.hooks.logs import LogFollower
 from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
+from airflow_provider_snowflake_batch.hooks.success import success_time
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import (
@@ -33,7 +34,7 @@ from airflow_provider_snowflake_batch.jobs.errors import (
     is_transient,
 )
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE, ContainerJob, InferenceJob
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, polling_pause
 
 if TYPE_CHECKING:
@@ -457,8 +458,7 @@ class SnowflakeBatchHook(SnowflakeHook):
 
         :raises JobInputError: if the stage does not exist.
         """
-        marker = self.qualify_location(directory).directory().child(SUCCESS_FILE)
-        return any(file.path == marker.path for file in self.list_files(marker))
+        return success_time(self, self.qualify_location(directory)) is not None
 
     def read_file(self, location: str | StagePath) -> bytes:
         """The content of one small file on a stage.

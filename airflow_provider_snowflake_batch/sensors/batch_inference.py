@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,8 +17,9 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 
-from airflow_provider_snowflake_batch.exceptions import SnowflakeBatchError, failing_for_good
-from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+from airflow_provider_snowflake_batch.exceptions import JobFailedError, SnowflakeBatchError, failing_for_good
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class BatchSuccessSensor(BaseSensorOperator):
         )
 
     :param stage_location: the job's output directory, ``@database.schema.stage/…/<job name>/``.
+    :param newer_than: an older ``_SUCCESS`` does not count: for directories that are written again and again. A
+        datetime with its time zone, or ISO 8601 text such as ``"{{ data_interval_start }}"``.
+    :param job_name: the job that is to write ``_SUCCESS``: when it has ended without it, the sensor fails at once
+        instead of waiting for its timeout.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :param snowflake_conn_id: the Airflow connection, of the stock type ``snowflake``.
     :param warehouse: instead of the connection's.
@@ -59,6 +64,8 @@ class BatchSuccessSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = (
         "stage_location",
+        "newer_than",
+        "job_name",
         "snowflake_conn_id",
         "warehouse",
         "database",
@@ -72,6 +79,8 @@ class BatchSuccessSensor(BaseSensorOperator):
         self,
         *,
         stage_location: str,
+        newer_than: datetime | str | None = None,
+        job_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         snowflake_conn_id: str = "snowflake_default",
         warehouse: str | None = None,
@@ -82,6 +91,8 @@ class BatchSuccessSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.stage_location = stage_location
+        self.newer_than = newer_than
+        self.job_name = job_name
         self.deferrable = deferrable
         self.snowflake_conn_id = snowflake_conn_id
         self.warehouse = warehouse
@@ -90,6 +101,10 @@ class BatchSuccessSensor(BaseSensorOperator):
         self.role = role
         if isinstance(stage_location, str) and not is_template(stage_location):
             StagePath.parse(stage_location, field="stage_location")
+        if isinstance(job_name, str) and not is_template(job_name):
+            QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
+        if isinstance(newer_than, datetime) or (isinstance(newer_than, str) and not is_template(newer_than)):
+            _moment(newer_than)
 
     @cached_property
     def hook(self) -> SnowflakeBatchHook:
@@ -110,8 +125,12 @@ class BatchSuccessSensor(BaseSensorOperator):
             return self.hook.qualify_location(self.stage_location).directory()
 
     def poke(self, context: Context) -> PokeReturnValue:
+        from airflow_provider_snowflake_batch.hooks.success import results_are_there
+
         directory = self.directory
-        complete = self.hook.is_complete(directory)
+        with failing_for_good():
+            newer_than = _moment(self.newer_than)
+            complete = results_are_there(self.hook, directory, newer_than=newer_than, job_name=self.job_name)
         if not complete:
             self.log.info("%s has no _SUCCESS yet", directory)
         return PokeReturnValue(complete, str(directory) if complete else None)
@@ -132,6 +151,8 @@ class BatchSuccessSensor(BaseSensorOperator):
             trigger=BatchSuccessTrigger(
                 stage_location=directory,
                 deadline=time.time() + self.timeout,
+                newer_than=moment.isoformat() if (moment := _moment(self.newer_than)) is not None else None,
+                job_name=self.job_name,
                 poll_interval=self.poke_interval,
                 snowflake_conn_id=self.snowflake_conn_id,
                 warehouse=self.warehouse,
@@ -159,4 +180,18 @@ class BatchSuccessSensor(BaseSensorOperator):
                 return str(event["stage_location"])
             case "timeout":
                 raise AirflowSensorTimeout(f"{event['message']} Gave up after {self.timeout:g} s.")
+            case "failed":
+                raise JobFailedError(event["message"])
         raise SnowflakeBatchError(event["message"])
+
+
+def _moment(value: datetime | str | None) -> datetime | None:
+    if value is None or value == "":
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise InvalidJobError("newer_than", f"{value!r} is not an ISO 8601 time.") from None
+    if moment.tzinfo is None:
+        raise InvalidJobError("newer_than", f"{value!s} lacks its time zone.")
+    return moment

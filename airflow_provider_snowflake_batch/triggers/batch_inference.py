@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_snowflake_batch.exceptions import JobInputError, JobLostError
+from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError, JobLostError
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
@@ -227,20 +228,37 @@ class BatchSuccessTrigger(_SnowflakeTrigger):
     """Waits until a directory on a stage holds ``_SUCCESS``, then fires once.
 
     The event's payload is ``{"status": "success", "stage_location": …}``, or ``{"status": …, "message": …}`` with
-    the status ``timeout`` or ``error``.
+    the status ``timeout``, ``failed`` (the job has ended without it) or ``error``.
 
     :param stage_location: the job's output directory, ``@database.schema.stage/path/``.
     :param deadline: seconds since the epoch after which the event is ``timeout``.
+    :param newer_than: ISO 8601 time with its zone; an older ``_SUCCESS`` does not count.
+    :param job_name: the job that is to write it; when that has ended without it, the event is ``failed``.
     :param poll_interval: seconds between two looks.
     """
 
-    def __init__(self, *, stage_location: str, deadline: float, **connection: Any) -> None:
+    def __init__(
+        self,
+        *,
+        stage_location: str,
+        deadline: float,
+        newer_than: str | None = None,
+        job_name: str | None = None,
+        **connection: Any,
+    ) -> None:
         super().__init__(**connection)
         self.stage_location = stage_location
         self.deadline = deadline
+        self.newer_than = newer_than
+        self.job_name = job_name
 
     def _own_arguments(self) -> dict[str, Any]:
-        return {"stage_location": self.stage_location, "deadline": self.deadline}
+        return {
+            "stage_location": self.stage_location,
+            "deadline": self.deadline,
+            "newer_than": self.newer_than,
+            "job_name": self.job_name,
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until ``_SUCCESS`` is there or the deadline has passed."""
@@ -250,11 +268,18 @@ class BatchSuccessTrigger(_SnowflakeTrigger):
         yield TriggerEvent(outcome)
 
     async def _outcome(self) -> dict[str, Any]:
+        from airflow_provider_snowflake_batch.hooks.success import results_are_there
+
+        newer_than = datetime.fromisoformat(self.newer_than) if self.newer_than is not None else None
         directory = StagePath.parse(self.stage_location, field="stage_location").directory()
         async with shared_poller(self.settings) as poller:
             while True:
                 try:
-                    found = await poller.run(lambda hook: hook.is_complete(directory))
+                    found = await poller.run(
+                        lambda hook: results_are_there(hook, directory, newer_than=newer_than, job_name=self.job_name)
+                    )
+                except JobFailedError as error:
+                    return {"status": "failed", "message": str(error)}
                 except Exception as error:
                     self.log.exception("Snowflake cannot be asked about %s", directory)
                     return {"status": "error", "message": f"{type(error).__name__}: {error}"}

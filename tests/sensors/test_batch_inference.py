@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import (
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 
-from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
+from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.sensors.batch_inference import BatchSuccessSensor
+from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessTrigger
 
 LOCATION = "@SENSOR_TESTS/out"
 FULL_LOCATION = "@LOCAL.PUBLIC.SENSOR_TESTS/out/"
@@ -65,6 +76,19 @@ def test_poke_mode_gives_up(hook: SnowflakeBatchHook) -> None:
         sensor(soft_fail=True).execute({})
 
 
+def test_reschedule_mode_frees_the_slot_between_looks(hook: SnowflakeBatchHook) -> None:
+    class TaskInstance:
+        def get_first_reschedule_date(self, context: Any) -> None:
+            return None
+
+    task = sensor(mode="reschedule", timeout=300, poke_interval=60)
+    with pytest.raises(AirflowRescheduleException) as rescheduled:
+        task.execute({"ti": TaskInstance()})
+    assert 50 < (rescheduled.value.reschedule_date - datetime.now(UTC)).total_seconds() <= 60
+    hook.write_file(f"{LOCATION}/_SUCCESS", b"")
+    assert task.execute({"ti": TaskInstance()}) == FULL_LOCATION
+
+
 def test_deferral_hands_everything_on(hook: SnowflakeBatchHook) -> None:
     before = time.time()
     with pytest.raises(TaskDeferred) as deferred:
@@ -73,6 +97,8 @@ def test_deferral_hands_everything_on(hook: SnowflakeBatchHook) -> None:
     assert before + 300 <= arguments.pop("deadline") <= time.time() + 300
     assert arguments == {
         "stage_location": FULL_LOCATION,
+        "newer_than": None,
+        "job_name": None,
         "snowflake_conn_id": "snowflake_default",
         "poll_interval": 7,
         "warehouse": None,
@@ -100,3 +126,68 @@ def test_a_missing_stage_fails_at_once_or_skips(snowflake_connection: str, defer
     for option in ("soft_fail", "never_fail"):
         with pytest.raises(AirflowSkipException):
             sensor(**missing, **{option: True}).execute({})
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_stale_success_does_not_count(hook: SnowflakeBatchHook, deferrable: bool) -> None:
+    hook.write_file(f"{LOCATION}/_SUCCESS", b"")
+    now = datetime.now(UTC)
+    assert sensor(newer_than=now - timedelta(minutes=1), deferrable=deferrable).execute({}) == FULL_LOCATION
+    assert sensor(newer_than=str(now - timedelta(minutes=1)), deferrable=deferrable).execute({}) == FULL_LOCATION
+    waiting = sensor(newer_than=now + timedelta(minutes=1), deferrable=deferrable)
+    with pytest.raises(TaskDeferred if deferrable else AirflowSensorTimeout):
+        waiting.execute({})
+
+
+def test_what_is_no_time_fails_the_parse() -> None:
+    with pytest.raises(InvalidJobError, match="newer_than: 'yesterday' is not an ISO 8601 time"):
+        sensor(newer_than="yesterday")
+    with pytest.raises(InvalidJobError, match="newer_than: 2026-11-22 00:00:00 lacks its time zone"):
+        sensor(newer_than=datetime(2026, 11, 22))
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_job_that_has_failed_ends_the_wait(hook: SnowflakeBatchHook, deferrable: bool) -> None:
+    job = failing_job(hook)
+    waiting = {"job_name": str(job.name), "deferrable": deferrable, "timeout": 300}
+    with pytest.raises(JobFailedError, match=r"ended as FAILED without _SUCCESS in @LOCAL\.PUBLIC\.SENSOR_TESTS/out/"):
+        sensor(**waiting).execute({})
+    hook.write_file(f"{LOCATION}/_SUCCESS", b"")
+    assert sensor(**waiting).execute({}) == FULL_LOCATION
+
+
+def test_the_trigger_tells_that_the_job_has_failed(hook: SnowflakeBatchHook) -> None:
+    job = failing_job(hook)
+    trigger = BatchSuccessTrigger(
+        stage_location=FULL_LOCATION,
+        deadline=time.time() + 60,
+        job_name=str(job.name),
+        poll_interval=1,
+        snowflake_conn_id="snowflake_default",
+    )
+
+    async def event() -> dict[str, Any]:
+        return (await anext(trigger.run())).payload
+
+    payload = asyncio.run(event())
+    assert payload["status"] == "failed"
+    with pytest.raises(JobFailedError, match="ended as FAILED without _SUCCESS"):
+        sensor().execute_complete({}, payload)
+
+
+def test_a_job_that_is_not_there_yet_is_waited_for(hook: SnowflakeBatchHook) -> None:
+    with pytest.raises(AirflowSensorTimeout):
+        sensor(job_name="NOT_YET").execute({})
+
+
+def failing_job(hook: SnowflakeBatchHook) -> ContainerJob:
+    pool = Identifier("SENSOR_TESTS")
+    hook.run(f"CREATE COMPUTE POOL IF NOT EXISTS {pool} MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU_X64_S")
+    container = {"name": "main", "image": "/db/schema/repo/image:1", "command": ["python", "-c", "raise SystemExit(1)"]}
+    job = ContainerJob(
+        name=hook.qualify_name(generate_job_name("sensor")),
+        compute_pool=pool,
+        specification={"spec": {"containers": [container]}},
+    )
+    hook.wait(job.name, query_id=hook.submit(job), deadlines=Deadlines.within(60))
+    return job

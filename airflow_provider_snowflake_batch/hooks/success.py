@@ -1,0 +1,54 @@
+"""Whether a job's results are there: ``_SUCCESS``, how fresh it is, and whether it can still come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobNotFoundError
+from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+
+
+def results_are_there(
+    hook: SnowflakeBatchHook,
+    directory: StagePath,
+    *,
+    newer_than: datetime | None = None,
+    job_name: str | None = None,
+) -> bool:
+    """One look for ``_SUCCESS``.
+
+    :param directory: the job's output directory, fully qualified.
+    :param newer_than: an older ``_SUCCESS`` does not count; with its time zone. Snowflake tells the time of a stage
+        file in whole seconds.
+    :param job_name: the job that is to write it.
+    :raises JobFailedError: if that job has ended, so that ``_SUCCESS`` will not come any more.
+    """
+    # The job first: if it ends between the two questions, its _SUCCESS is seen.
+    info = None
+    if job_name is not None:
+        try:
+            info = hook.status(job_name)
+        except JobNotFoundError:
+            # It may not have been submitted yet.
+            info = None
+    written = success_time(hook, directory)
+    if written is not None and (newer_than is None or written >= newer_than.replace(microsecond=0)):
+        return True
+    if info is not None and info.status.is_terminal:
+        raise JobFailedError(f"Job {info.name} ended as {info.reported_status} without {SUCCESS_FILE} in {directory}.")
+    return False
+
+
+def success_time(hook: SnowflakeBatchHook, directory: StagePath) -> datetime | None:
+    """When ``_SUCCESS`` was written, or None if it is not there."""
+    marker = directory.directory().child(SUCCESS_FILE)
+    for file in hook.list_files(marker):
+        if file.path == marker.path:
+            return parsedate_to_datetime(file.last_modified)
+    return None

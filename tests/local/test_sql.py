@@ -202,6 +202,20 @@ def test_transactions(connect: Any, schema: str) -> None:
     assert execute(second, "SELECT A FROM T ORDER BY A") == [(1,), (3,)]
 
 
+def test_a_transaction_with_a_failed_statement_is_not_committed_in_part(
+    connection: SnowflakeConnection, schema: str
+) -> None:
+    execute(connection, "CREATE TABLE T (A INT)")
+    execute(connection, "BEGIN")
+    execute(connection, "INSERT INTO T VALUES (1)")
+    assert error(connection, "INSERT INTO T VALUES ('x')")[0] == 100038
+    for sql in ("INSERT INTO T VALUES (2)", "COMMIT"):
+        assert "not supported by the local Snowflake" in error(connection, sql)[2]
+    assert execute(connection, "SELECT COUNT(*) FROM T") == [(0,)]
+    execute(connection, "INSERT INTO T VALUES (3)")
+    assert execute(connection, "SELECT A FROM T") == [(3,)]
+
+
 def test_session_variables_and_parameters(connection: SnowflakeConnection) -> None:
     execute(connection, "SET (LOW, NAME) = (2, 'it''s')")
     assert execute(connection, "SELECT $LOW + 1, $name, '$NAME'") == [(3, "it's", "$NAME")]

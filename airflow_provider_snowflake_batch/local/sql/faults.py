@@ -99,6 +99,8 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
         return not_supported("Reading or writing files in SQL")
     if isinstance(error, duckdb.NotImplementedException):
         return not_supported(first_line)
+    if isinstance(error, duckdb.TransactionException) and "aborted" in text:
+        return not_supported("A statement after a failed one in the same transaction")
     if isinstance(error, duckdb.TransactionException):
         return SnowflakeError(first_line, errno=625, sqlstate="57014")
     return SnowflakeError(first_line, errno=603, sqlstate="XX000")

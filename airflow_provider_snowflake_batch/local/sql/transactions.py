@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+import duckdb
 from sqlglot import Expr, exp
 
-if TYPE_CHECKING:
-    import duckdb
+from airflow_provider_snowflake_batch.local.errors import not_supported
 
 
 class Transactions:
@@ -33,9 +32,24 @@ class Transactions:
         self.open = True
 
     def commit(self) -> None:
-        if self.open:
-            self.open = False
-            self._duck.commit()
+        """Commit what is open.
+
+        :raises SnowflakeError: when a statement of the transaction has failed: Snowflake would commit the others,
+            DuckDB has undone them.
+        """
+        if not self.open:
+            return
+        self.open = False
+        try:
+            # DuckDB's own COMMIT of an aborted transaction says nothing.
+            self._duck.execute("SELECT 1").fetchall()
+        except duckdb.TransactionException:
+            self._duck.rollback()
+            raise not_supported(
+                "A statement in this transaction has failed and the transaction was rolled back: committing the other "
+                "statements"
+            ) from None
+        self._duck.commit()
 
     def rollback(self) -> None:
         if self.open:

@@ -33,6 +33,11 @@ def match_column(wanted: str, columns: Sequence[str], what: str) -> str:
     raise Refused(f"{what} {wanted!r} is not among the input columns: {', '.join(columns)}")
 
 
+def holds_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)  # type: ignore[no-any-return]
+
+
 def handled_columns(job: Job, columns: Sequence[str]) -> dict[str, FileEncoding]:
     """The input columns whose files are loaded, by their own spelling.
 
@@ -51,7 +56,7 @@ def check_columns(job: Job, schema: pa.Schema, signature: Signature | None) -> N
     """
     for column in handled_columns(job, schema.names):
         kind = schema.field(column).type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        if not holds_text(kind) and not pa.types.is_null(kind):
             raise Refused(f"column_handling column {column!r} holds {kind}, not full stage paths")
     if job.input.partition_column is not None:
         match_column(job.input.partition_column, schema.names, "partition column")

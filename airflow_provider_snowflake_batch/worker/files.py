@@ -9,11 +9,8 @@ from __future__ import annotations
 import base64
 import mimetypes
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from pathlib import Path
-
-import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.job import FileEncoding
@@ -78,25 +75,6 @@ def encode(data: bytes, encoding: FileEncoding, name: str) -> bytes | str:
         return text
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return f"data:{media_type};base64,{text}"
-
-
-def column_type(encoding: FileEncoding) -> pa.DataType:
-    """The Arrow type of a column of file contents; 64-bit offsets, because a batch may hold more than 2 GiB."""
-    return pa.large_binary() if encoding is FileEncoding.RAW_BYTES else pa.large_string()
-
-
-def load_column(
-    files: StageFiles, paths: Sequence[str | None], encoding: FileEncoding, pool: Executor
-) -> list[bytes | str | DataError | None]:
-    """Many files at once, in the order of the rows; a file that cannot be had is returned as its error."""
-
-    def one(path: str | None) -> bytes | str | DataError | None:
-        try:
-            return files.load(path, encoding)
-        except DataError as error:
-            return error
-
-    return list(pool.map(one, paths))
 
 
 def _split(stage_path: str) -> tuple[str, str]:

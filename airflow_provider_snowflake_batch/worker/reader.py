@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.files import StageFiles, column_type, load_column
-from airflow_provider_snowflake_batch.worker.job import FileEncoding
+from airflow_provider_snowflake_batch.worker.loaders import Content, Loader
 from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
@@ -62,7 +61,7 @@ class TaskReader:
     :param open_file: from a file's path in the plan to its path here.
     :param schema: the schema that all files are read with.
     :param batch_size: tells the rows of each batch.
-    :param handling: columns of full stage paths whose files are loaded.
+    :param loaders: columns whose values stand for files.
     """
 
     def __init__(
@@ -70,19 +69,17 @@ class TaskReader:
         open_file: Callable[[str], Path],
         schema: pa.Schema,
         batch_size: BatchSize,
-        handling: Mapping[str, FileEncoding],
-        files: StageFiles,
+        loaders: Mapping[str, Loader],
         *,
         use_threads: bool,
     ) -> None:
         self._open_file = open_file
         self._schema = schema
         self._batch_size = batch_size
-        self._handling = handling
-        self._files = files
+        self._loaders = loaders
         self._use_threads = use_threads
         self._current: tuple[str, pq.ParquetFile] | None = None
-        self._pool = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="file") if handling else None
+        self._pool = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="file") if loaders else None
 
     def batches(self, task: Task) -> Iterator[RowBatch]:
         """All rows of a task, in order.
@@ -154,22 +151,22 @@ class TaskReader:
     def _finished(self, pending: list[pa.Table], origins: list[Origin]) -> Iterator[RowBatch]:
         table = pa.concat_tables(pending) if len(pending) > 1 else pending[0]
         merged = _merged(origins)
-        if not self._handling:
+        if not self._loaders:
             yield RowBatch(table, table, merged, 2 * table.nbytes)
             return
         yield from self._with_files(table, merged)
 
     def _with_files(self, table: pa.Table, origins: tuple[Origin, ...]) -> Iterator[RowBatch]:
         assert self._pool is not None
-        paths = {column: table.column(column).to_pylist() for column in self._handling}
+        paths = {column: table.column(column).to_pylist() for column in self._loaders}
         start = 0
-        contents: dict[str, list[bytes | str | None]] = {column: [] for column in paths}
+        contents: dict[str, list[Content]] = {column: [] for column in paths}
         held = 0
         for stop in range(FILE_THREADS, table.num_rows + FILE_THREADS, FILE_THREADS):
             stop = min(stop, table.num_rows)
             begin = start + len(next(iter(contents.values())))
-            for column, encoding in self._handling.items():
-                loaded = self._load(column, paths[column], begin, stop, encoding, origins)
+            for column, loader in self._loaders.items():
+                loaded = self._load(column, paths[column], begin, stop, loader, origins)
                 contents[column].extend(loaded)
                 held += sum(len(item) for item in loaded if item is not None)
             if held >= FILE_BATCH_BYTES or stop == table.num_rows:
@@ -183,11 +180,11 @@ class TaskReader:
         paths: list[str | None],
         start: int,
         stop: int,
-        encoding: FileEncoding,
+        loader: Loader,
         origins: tuple[Origin, ...],
-    ) -> list[bytes | str | None]:
+    ) -> list[Content]:
         assert self._pool is not None
-        outcomes = load_column(self._files, paths[start:stop], encoding, self._pool)
+        outcomes = loader.load_all(paths[start:stop], self._pool)
         for offset, outcome in enumerate(outcomes):
             if isinstance(outcome, DataError):
                 (origin,) = cut(origins, start + offset, start + offset + 1)
@@ -197,13 +194,13 @@ class TaskReader:
     def _file_batch(
         self,
         table: pa.Table,
-        contents: Mapping[str, list[bytes | str | None]],
+        contents: Mapping[str, list[Content]],
         origins: tuple[Origin, ...],
         held: int,
     ) -> RowBatch:
         model_rows = table
         for column, values in contents.items():
-            array = pa.array(values, type=column_type(self._handling[column]))
+            array = pa.array(values, type=self._loaders[column].kind)
             model_rows = model_rows.set_column(model_rows.column_names.index(column), column, array)
         return RowBatch(table, model_rows, origins, 2 * (table.nbytes + held))
 

@@ -149,6 +149,13 @@ class Sizes:
         }
 
 
+class Echo:
+    """The chat as the engine gets it."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return {"SEEN": frame["MESSAGES"].tolist()}
+
+
 class Noisy:
     def predict(self, frame: pd.DataFrame) -> Any:
         sys.stderr.write("a warning of the model's library\n")

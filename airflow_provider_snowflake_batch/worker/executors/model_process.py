@@ -145,9 +145,9 @@ class _Process:
     def _work(self) -> None:
         """Run the pipeline until told to stop, then end the process."""
         from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
-        from airflow_provider_snowflake_batch.worker.columns import handled_columns, match_column
+        from airflow_provider_snowflake_batch.worker.columns import match_column
         from airflow_provider_snowflake_batch.worker.convert import InputConverter
-        from airflow_provider_snowflake_batch.worker.files import StageFiles
+        from airflow_provider_snowflake_batch.worker.loaders import column_loaders
         from airflow_provider_snowflake_batch.worker.outcome import GroupByGroup, Outcome, RowByRow
         from airflow_provider_snowflake_batch.worker.output import OutputDirectory
         from airflow_provider_snowflake_batch.worker.partitions import PartitionReader
@@ -172,8 +172,7 @@ class _Process:
                 lambda name: file_path(job.input.path, name),
                 schema,
                 batch_size,
-                handled_columns(job, schema.names),
-                StageFiles(job.stages),
+                column_loaders(job, schema),
                 use_threads=self._threads > 1,
             )
         else:

@@ -1,0 +1,58 @@
+"""Columns whose values stand for files: what the model gets in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.chat import CHAT_COLUMN, ChatFiles
+from airflow_provider_snowflake_batch.worker.columns import handled_columns, holds_text
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.files import StageFiles
+from airflow_provider_snowflake_batch.worker.job import FileEncoding, Job
+
+Content = bytes | str | None
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What becomes of a column.
+
+    :param load: from the value in the input to what the model gets.
+    :param kind: the Arrow type of what it gets; with 64-bit offsets, because a batch may hold more than 2 GiB.
+    """
+
+    load: Callable[[str | None], Content]
+    kind: pa.DataType
+
+    def load_all(self, values: Sequence[str | None], pool: Executor) -> list[Content | DataError]:
+        """Many values at once, in order; one whose file cannot be had comes back as its error."""
+
+        def one(value: str | None) -> Content | DataError:
+            try:
+                return self.load(value)
+            except DataError as error:
+                return error
+
+        return list(pool.map(one, values))
+
+
+def column_loaders(job: Job, schema: pa.Schema) -> Mapping[str, Loader]:
+    """The columns of a job whose values stand for files.
+
+    :raises Refused: ``column_handling`` names a column that the input lacks.
+    """
+    files = StageFiles(job.stages)
+    loaders = {column: _handled(files, encoding) for column, encoding in handled_columns(job, schema.names).items()}
+    for field in schema:
+        if field.name.upper() == CHAT_COLUMN and holds_text(field.type):
+            loaders.setdefault(field.name, Loader(ChatFiles(files).inline, pa.large_string()))
+    return loaders
+
+
+def _handled(files: StageFiles, encoding: FileEncoding) -> Loader:
+    kind = pa.large_binary() if encoding is FileEncoding.RAW_BYTES else pa.large_string()
+    return Loader(lambda path: files.load(path, encoding), kind)

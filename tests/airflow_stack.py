@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import signal
 import socket
@@ -32,7 +31,7 @@ class AirflowStack:
     Tasks are named as Airflow prints them: ``score``, or ``score[2]`` for a mapped one.
 
     :param home: where everything lies: database, settings, logs.
-    :param dags_folders: folders with Dag files, each served as a Dag bundle of its own.
+    :param dags_folders: folders with Dag files, each served as a Dag bundle named like the folder.
     :param connection_json: the connection ``snowflake_default``.
     :param settings: further environment variables, for example ``AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC``.
     """
@@ -170,9 +169,11 @@ class AirflowStack:
 
     # --- runs and tasks --------------------------------------------------------------------------------------------
 
-    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, timeout: float = 60) -> str:
+    def trigger(
+        self, dag_id: str, conf: Mapping[str, Any] | None = None, *, run_id: str | None = None, timeout: float = 60
+    ) -> str:
         """Start a run of a Dag, waiting for the dag-processor to have found it; the run's id."""
-        run_id = f"test_{secrets.token_hex(4)}"
+        run_id = run_id or f"test_{secrets.token_hex(4)}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
         response = self._wait(
             lambda: self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body),
@@ -292,7 +293,8 @@ def free_ports(count: int) -> list[int]:
 
 def _bundle(path: Path) -> dict[str, Any]:
     return {
-        "name": re.sub(r"[^A-Za-z0-9]+", "-", str(path)).strip("-"),
+        # "example_dags" itself is reserved for Airflow's own.
+        "name": path.name.replace("_", "-"),
         "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
         "kwargs": {"path": str(path), "refresh_interval": 5},
     }

@@ -179,7 +179,7 @@ def test_large_results_come_whole_and_in_order(connect: Any, result_format: str)
     rows = 450_000
     cursor = connection.cursor()
     cursor.execute(
-        "SELECT SEQ4() AS N, CASE WHEN N % 3 = 0 THEN NULL ELSE N * 1.5 END AS D, 'r' || N AS S, SUM(1) OVER () AS ALL_ "
+        "SELECT SEQ4() AS N, IFF(N % 3 = 0, NULL, N * 1.5) AS D, 'r' || N AS S, SUM(1) OVER () AS ALL_ "
         f"FROM TABLE(GENERATOR(ROWCOUNT => {rows}))"
     )
     assert cursor.rowcount == rows

@@ -133,6 +133,8 @@ def test_pandas(connection: SnowflakeConnection, schema: str) -> None:
         ("SELECT SYSTEM$NOPE(1)", 2140, "42601", "Unknown function SYSTEM$NOPE"),
         ("SELECT * FROM TABLE(NOPE(1))", 2143, "42601", "Unknown user-defined table function NOPE"),
         ("SELECT A + 'x' FROM THERE", 100038, "22018", "Numeric value 'x' is not recognized"),
+        ("SELECT 1 / 0", 100051, "22012", "Division by zero"),
+        ("SELECT 1 / (A - 1) FROM THERE", 100051, "22012", "Division by zero"),
         ("INSERT INTO STRICT_ VALUES (NULL)", 100072, "22000", "NULL result in a non-nullable column"),
         ("USE SCHEMA NOPE", 2043, "02000", "Object does not exist, or operation cannot be performed."),
         ("USE WAREHOUSE NOPE", 2043, "02000", "Object does not exist"),
@@ -160,6 +162,12 @@ def test_errors_are_snowflakes(
         "CREATE FILE FORMAT F TYPE = AVRO",
         "CREATE FILE FORMAT F TYPE = CSV RECORD_DELIMITER = '|'",
         "CREATE SCHEMA COPIED CLONE PUBLIC",
+        "CREATE DYNAMIC TABLE D TARGET_LAG = '1 hour' WAREHOUSE = COMPUTE_WH AS SELECT 1 AS A",
+        "CREATE MATERIALIZED VIEW M AS SELECT 1 AS A",
+        "CREATE EXTERNAL TABLE E (A INT) LOCATION = @S",
+        "CREATE ICEBERG TABLE I (A INT)",
+        "CREATE TABLE P (A INT) ROW ACCESS POLICY R ON (A)",
+        "CREATE TABLE P (A STRING COLLATE 'en-ci')",
         "CREATE TASK T AS SELECT 1",
         "CREATE FUNCTION F() RETURNS INT AS '1'",
         "CREATE USER U",
@@ -382,3 +390,12 @@ def test_the_sessions_time_zone(connect: Any, schema: str) -> None:
     execute(connection, "ALTER SESSION SET TIMEZONE = 'UTC'")
     assert execute(connection, "SELECT L::VARCHAR LIKE '2024-01-01 00:00:00%' FROM T") == [(True,)]
     assert error(connection, "ALTER SESSION SET TIMEZONE = 'Nowhere/Land'")[0] == 1008
+
+
+def test_division(connection: SnowflakeConnection) -> None:
+    rows = execute(
+        connection, "SELECT SUM(A) / SUM(B), IFF(B = 0, NULL, A / B) AS Q FROM (SELECT 6 AS A, 4 AS B) GROUP BY A, B"
+    )
+    assert rows == [(1.5, 1.5)]
+    assert execute(connection, "SELECT IFF(B = 0, -1, A / B) FROM (SELECT 6 AS A, 0 AS B)") == [(-1,)]
+    assert execute(connection, "SELECT DIV0(1, 0), 7 % 4, 9 / 3") == [(0, 3, 3)]

@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import declarations
+from airflow_provider_snowflake_batch.local.sql.guard import guard
 from airflow_provider_snowflake_batch.local.sql.keys import take_keys
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
@@ -79,7 +80,7 @@ class EngineConnection:
                 with self._rows(literals) as (source, names):
                     insert_from(tree, source, names)
                     return self._write(tree)
-            translate.guard(tree)
+            guard(tree)
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
                 self.transactions.run(tree)
                 return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
@@ -98,7 +99,7 @@ class EngineConnection:
             tree = translate.parse(translate.normalize(statement, relation))
             if not isinstance(tree, exp.Insert):
                 raise not_supported("A batch of bind variables for anything but INSERT")
-            translate.guard(tree)
+            guard(tree)
             with self._rows(columns) as (source, names):
                 read_from(tree, source, names)
                 return self._write(translate.fill_in(statement, tree))
@@ -126,7 +127,7 @@ class EngineConnection:
         self._enter_namespace()
         with self._relations() as relation:
             tree = translate.parse(translate.normalize(statement, relation))
-            translate.guard(tree)
+            guard(tree)
             if not isinstance(tree, exp.Query):
                 raise SnowflakeError("SQL compilation error:\nA query is expected.", errno=1003, sqlstate="42000")
             translate.name_projections(tree)

@@ -15,6 +15,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     syntax_error,
 )
 from airflow_provider_snowflake_batch.local.parsing import tokenize
+from airflow_provider_snowflake_batch.local.sql.translate import DIVISION_BY_ZERO
 
 _MISSING_TABLE = re.compile(r'(?:Table|View) with name "?(.+?)"? does not exist')
 _MISSING_SCHEMA = re.compile(r'(?:Schema|Catalog) with name "?(.+?)"? does not exist|[Cc]atalog "(.+?)" does not exist')
@@ -93,6 +94,8 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
         if "NOT NULL" in text:
             return SnowflakeError("NULL result in a non-nullable column", errno=100072, sqlstate="22000")
         return SnowflakeError(first_line, errno=100000, sqlstate="22000")
+    if DIVISION_BY_ZERO in text:
+        return SnowflakeError(DIVISION_BY_ZERO, errno=100051, sqlstate="22012")
     if isinstance(error, duckdb.OutOfRangeException):
         return SnowflakeError(first_line, errno=100046, sqlstate="22003")
     if isinstance(error, duckdb.PermissionException):

@@ -1,7 +1,7 @@
 """From Snowflake's SQL text to a tree that the engine's own translation can take.
 
 What only this server knows is filled in here: session functions, session variables, table functions, temporary
-tables, ``VALUES`` columns by number. What must not reach the engine is refused here.
+tables, ``VALUES`` columns by number.
 """
 
 from __future__ import annotations
@@ -25,34 +25,14 @@ from airflow_provider_snowflake_batch.local.functions import (
     unknown_table_function,
 )
 from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokenize
+from airflow_provider_snowflake_batch.local.sql.guard import function_name
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.statements import Result, Statement
 
-_RUNNABLE = (
-    exp.Query,
-    exp.Values,
-    exp.Insert,
-    exp.Update,
-    exp.Delete,
-    exp.Merge,
-    exp.Create,
-    exp.Drop,
-    exp.Alter,
-    exp.TruncateTable,
-    exp.Comment,
-    exp.Transaction,
-    exp.Commit,
-    exp.Rollback,
-)
-_CREATED = {"TABLE", "VIEW", "SEQUENCE"}
 _ENGINE_TABLE_FUNCTIONS = {"FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE"}
+DIVISION_BY_ZERO = "Division by zero"
 _SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
-_FILE_FUNCTIONS = (
-    "READ_", "PARQUET_", "SNIFF_", "DUCKDB_", "PRAGMA_", "ARROW_SCAN", "PANDAS_SCAN", "PYTHON_MAP", "SQLITE_",
-    "POSTGRES_", "MYSQL_", "ICEBERG_", "DELTA_", "JSON_EXECUTE", "QUERY_TABLE",
-)  # fmt: skip
-_FILE_FUNCTION_NAMES = {"GLOB", "QUERY", "GETENV", "TEST_ALL_TYPES", "SEQ_SCAN", "WHICH_SECRET", "CURRENT_SETTING"}
 
 
 def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
@@ -187,40 +167,17 @@ def parse(text: str) -> Expr:
     return trees[0]
 
 
-def guard(tree: Expr) -> None:
-    """:raises SnowflakeError: for statements and functions that Snowflake lacks or this server does."""
-    if isinstance(tree, exp.Command):
-        words = f"{tree.this} {getattr(tree.expression, 'name', tree.expression) or ''}".split()
-        raise not_supported(f"The statement {' '.join(words[:3]).upper()}")
-    if not isinstance(tree, _RUNNABLE):
-        raise not_supported(f"The statement {tree.key.upper()}")
-    if isinstance(tree, (exp.Create, exp.Drop)) and (kind := str(tree.args.get("kind")).upper()) not in _CREATED:
-        raise not_supported(f"{tree.key.upper()} {kind}")
-    if tree.find(exp.ForeignKey, exp.Reference):
-        raise not_supported("A FOREIGN KEY")
-    for node in tree.find_all(exp.Anonymous, exp.Func, exp.Table):
-        if isinstance(node, exp.Table):
-            if isinstance(node.this, exp.Literal) and not node.this.this.startswith("@"):
-                raise SnowflakeError(
-                    f"SQL compilation error:\nsyntax error unexpected '{node.this}'.", errno=1003, sqlstate="42000"
-                )
-            continue
-        if not isinstance(node, exp.Func):
-            continue
-        name = _function_name(node)
-        if name.startswith(_FILE_FUNCTIONS) or name in _FILE_FUNCTION_NAMES:
-            raise unknown_function(name)
-
-
 def fill_in(statement: Statement, tree: Expr) -> Expr:
     """Scalar functions of the server by their values, and ``$1`` of a VALUES by its column."""
 
     def one(node: Expr) -> Expr:
-        if isinstance(node, exp.Array) and len({_kind(element) for element in node.expressions}) > 1:
+        if isinstance(node, exp.Div) and not _is_nonzero(node.expression):
+            _refuse_zero(node)
+        elif isinstance(node, exp.Array) and len({_kind(element) for element in node.expressions}) > 1:
             # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
             node.set("expressions", [exp.Anonymous(this="to_json", expressions=[e]) for e in node.expressions])
         elif isinstance(node, exp.Func):
-            name = _function_name(node)
+            name = function_name(node)
             function = SCALAR_FUNCTIONS.get(name)
             if function is not None:
                 return _value(function(statement, Arguments([_constant(argument) for argument in _arguments(node)])))
@@ -245,13 +202,20 @@ def _kind(node: Expr) -> str:
     return "number" if isinstance(node, exp.Neg) else type(node).__name__
 
 
-def _function_name(node: exp.Func) -> str:
-    name: str = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
-    return name.upper()
+def _is_nonzero(node: Expr) -> bool:
+    return isinstance(node, exp.Literal) and not node.is_string and float(node.this) != 0
+
+
+def _refuse_zero(division: exp.Div) -> None:
+    """Let a division by zero fail, as with Snowflake; DuckDB would make it infinite."""
+    divisor = division.expression
+    failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(DIVISION_BY_ZERO)])
+    is_zero = exp.EQ(this=exp.paren(divisor.copy()), expression=exp.Literal.number(0))
+    division.set("expression", exp.paren(exp.Case(ifs=[exp.If(this=is_zero, true=failure)], default=divisor.copy())))
 
 
 def _orders_by_sequence(window: exp.Window) -> bool:
-    return any(_function_name(node) in _SEQUENCES for node in window.args["order"].find_all(exp.Func))
+    return any(function_name(node) in _SEQUENCES for node in window.args["order"].find_all(exp.Func))
 
 
 def _arguments(node: exp.Func) -> list[Expr]:

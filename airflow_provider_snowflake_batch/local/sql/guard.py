@@ -1,0 +1,95 @@
+"""What must not reach the SQL engine: statements, options and functions that would be ignored or reach files."""
+
+from __future__ import annotations
+
+from sqlglot import Expr, exp
+
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.functions import unknown_function
+
+_RUNNABLE = (
+    exp.Query,
+    exp.Values,
+    exp.Insert,
+    exp.Update,
+    exp.Delete,
+    exp.Merge,
+    exp.Create,
+    exp.Drop,
+    exp.Alter,
+    exp.TruncateTable,
+    exp.Comment,
+    exp.Transaction,
+    exp.Commit,
+    exp.Rollback,
+)
+_CREATED = {"TABLE", "VIEW", "SEQUENCE"}
+# Options of CREATE that are honoured, or that say nothing of what a table holds or a query returns.
+_PROPERTIES = (
+    exp.ClusterProperty,
+    exp.CopyGrantsProperty,
+    exp.LikeProperty,
+    exp.SchemaCommentProperty,
+    exp.SecureProperty,
+    exp.SequenceProperties,
+    exp.TemporaryProperty,
+    exp.TransientProperty,
+)
+_NAMED_PROPERTIES = {"CHANGE_TRACKING", "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS"}
+_UNKEPT = (
+    (exp.ForeignKey, "A FOREIGN KEY"),
+    (exp.Reference, "A FOREIGN KEY"),
+    (exp.CollateColumnConstraint, "COLLATE"),
+)
+_FILE_FUNCTIONS = (
+    "READ_", "PARQUET_", "SNIFF_", "DUCKDB_", "PRAGMA_", "ARROW_SCAN", "PANDAS_SCAN", "PYTHON_MAP", "SQLITE_",
+    "POSTGRES_", "MYSQL_", "ICEBERG_", "DELTA_", "JSON_EXECUTE", "QUERY_TABLE",
+)  # fmt: skip
+_FILE_FUNCTION_NAMES = {"GLOB", "QUERY", "GETENV", "TEST_ALL_TYPES", "SEQ_SCAN", "WHICH_SECRET", "CURRENT_SETTING"}
+
+
+def guard(tree: Expr) -> None:
+    """:raises SnowflakeError: for statements and functions that Snowflake lacks or this server does."""
+    if isinstance(tree, exp.Command):
+        words = f"{tree.this} {getattr(tree.expression, 'name', tree.expression) or ''}".split()
+        raise not_supported(f"The statement {' '.join(words[:3]).upper()}")
+    if not isinstance(tree, _RUNNABLE):
+        raise not_supported(f"The statement {tree.key.upper()}")
+    if isinstance(tree, (exp.Create, exp.Drop)) and (kind := str(tree.args.get("kind")).upper()) not in _CREATED:
+        raise not_supported(f"{tree.key.upper()} {kind}")
+    if isinstance(tree, exp.Create):
+        _guard_create(tree)
+    for node in tree.find_all(exp.Func, exp.Table):
+        if isinstance(node, exp.Table):
+            _guard_table(node)
+        elif isinstance(node, exp.Func):
+            name = function_name(node)
+            if name.startswith(_FILE_FUNCTIONS) or name in _FILE_FUNCTION_NAMES:
+                raise unknown_function(name)
+
+
+def _guard_create(tree: exp.Create) -> None:
+    properties = tree.args.get("properties")
+    for option in properties.expressions if properties is not None else ():
+        if isinstance(option, exp.Property) and type(option) is exp.Property:
+            if option.name.upper() not in _NAMED_PROPERTIES:
+                raise not_supported(f"The option {option.name.upper()} of CREATE {tree.kind}")
+        elif not isinstance(option, _PROPERTIES):
+            words = option.sql(dialect="snowflake").split()
+            raise not_supported(f"CREATE {tree.kind} with {' '.join(words[:2])}")
+    for kind, words in _UNKEPT:
+        if tree.find(kind):
+            raise not_supported(words)
+
+
+def _guard_table(node: exp.Table) -> None:
+    if isinstance(node.this, exp.Literal) and not node.this.this.startswith("@"):
+        raise SnowflakeError(
+            f"SQL compilation error:\nsyntax error unexpected '{node.this}'.", errno=1003, sqlstate="42000"
+        )
+
+
+def function_name(node: exp.Func) -> str:
+    """The function's name in upper case."""
+    name: str = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
+    return name.upper()

@@ -54,13 +54,8 @@ class Launcher:
             early, self._early = self._early, None
             return early
         number = self.number()
-        environment = dict(os.environ)
-        # The package is found by the child wherever it was found by us.
-        package_root = str(Path(__file__).resolve().parents[3])
-        paths = [package_root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-        environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
         arguments = [sys.executable, "-m", _MODULE, str(self._address), str(number), str(os.getpid())]
-        return number, subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment)
+        return number, subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
 
     def accept(self) -> Connection[Any, Any]:
         """Take the call of a process that waits on `server`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import gc
 import os
 import random
 import signal
@@ -89,6 +90,10 @@ class _Process:
         from airflow_provider_snowflake_batch.worker import pipeline  # noqa: F401
 
         forkable = self._load.fork and limits.forkable()
+        if forkable:
+            # Objects that the collector does not visit stay in pages that all processes share.
+            gc.collect()
+            gc.freeze()
         self._send(messages.Loaded(time.monotonic() - begun, limits.resident_bytes(), forkable))
 
     def _give_up(self, error: WorkerError) -> NoReturn:
@@ -114,12 +119,11 @@ class _Process:
                 os._exit(0)
 
     def _reap(self) -> None:
-        while self._children:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            worker = self._children.pop(pid, None)
-            if worker is not None:
+        # Each by its own number: the model may have started processes that it waits for itself.
+        for child, worker in list(self._children.items()):
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
+                del self._children[child]
                 self._send(messages.Exited(worker, os.waitstatus_to_exitcode(status)))
 
     def _fork(self, worker: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import threading
 import time
@@ -109,6 +110,14 @@ class SnowflakeBatchHook(SnowflakeHook):
         kwargs = dict(engine_kwargs or {})
         kwargs["connect_args"] = forwarded | kwargs.get("connect_args", {})
         return super().get_sqlalchemy_engine(kwargs)  # type: ignore[no-untyped-call]
+
+    def get_conn(self) -> SnowflakeConnection:
+        # At each login the driver announces itself in two lines of the task's log that help nobody. A level that
+        # somebody has set is left alone.
+        announcer = logging.getLogger("snowflake.connector.connection")
+        if announcer.level == logging.NOTSET:
+            announcer.setLevel(logging.WARNING)
+        return super().get_conn()
 
     def close(self) -> None:
         """Log out. The next statement logs in again."""

@@ -399,3 +399,24 @@ def test_division(connection: SnowflakeConnection) -> None:
     assert rows == [(1.5, 1.5)]
     assert execute(connection, "SELECT IFF(B = 0, -1, A / B) FROM (SELECT 6 AS A, 0 AS B)") == [(-1,)]
     assert execute(connection, "SELECT DIV0(1, 0), 7 % 4, 9 / 3") == [(0, 3, 3)]
+
+
+def test_merge(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T AS SELECT * FROM VALUES (1, 'a'), (2, 'b'), (3, 'c') V (ID, NAME)")
+    cursor = connection.cursor().execute(
+        "MERGE INTO T USING (SELECT * FROM VALUES (2, 'B'), (3, NULL), (4, 'D'), (5, 'E') V (ID, NAME)) S "
+        "ON T.ID = S.ID WHEN MATCHED AND S.NAME IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET T.NAME = S.NAME "
+        "WHEN NOT MATCHED THEN INSERT (ID, NAME) VALUES (S.ID, S.NAME)"
+    )
+    assert cursor is not None
+    assert [column.name for column in cursor.description] == [
+        "number of rows inserted",
+        "number of rows updated",
+        "number of rows deleted",
+    ]
+    assert cursor.fetchall() == [(2, 1, 1)]
+    assert cursor.rowcount == 4
+    assert execute(connection, "SELECT * FROM T ORDER BY ID") == [(1, "a"), (2, "B"), (4, "D"), (5, "E")]
+    assert error(connection, "MERGE INTO T USING T S ON TRUE WHEN MATCHED THEN UPDATE SET NAME = 'x'")[0] == 100090
+    execute(connection, "UPDATE T SET T.NAME = 'z' WHERE T.ID = 1")
+    assert execute(connection, "SELECT NAME FROM T WHERE ID = 1") == [("z",)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 SELECT, INSERT, UPDATE, DELETE, MERGE = 0x1000, 0x3100, 0x3200, 0x3300, 0x3400
 DDL, TCL = 0x6000, 0x5000
 _CONFLICT_RETRIES = 20
+_MERGE_ACTIONS = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}
 _COUNTS = {
     exp.Insert: (INSERT, ("number of rows inserted",)),
     exp.Update: (UPDATE, ("number of rows updated", "number of multi-joined rows updated")),
@@ -286,14 +288,14 @@ class EngineConnection:
                 time.sleep(0.02 * (attempt + 1))
         raise AssertionError("unreachable")
 
-    def _merge(self, tree: Expr) -> Result:
+    def _merge(self, tree: exp.Merge) -> Result:
+        cursor = self._fake.cursor()
+        cursor.check_db_and_schema(tree)
+        sql = _with_quoted_names(cursor._transform(tree, None)).sql(dialect="duckdb")
         with self._engine.write_lock:
-            table = self._fakesnow(tree)
-        return Result(
-            [Column(name, "FIXED", precision=19, scale=0) for name in table.column_names],
-            [tuple(column[0].as_py() for column in table.columns)],
-            statement_type=MERGE,
-        )
+            done = Counter(action for (action,) in self._duck.execute(f"{sql} RETURNING merge_action").fetchall())
+        possible = merge_actions(tree)
+        return Result(_merge_columns(possible), [[done[action] for action in possible]], statement_type=MERGE)
 
     def _define(self, tree: Expr) -> None:
         """Run DDL, and keep what the information schema shows of it and DuckDB has no place for."""
@@ -308,15 +310,6 @@ class EngineConnection:
                     target = table_of_statement(part)
                     assert target is not None
                     self._engine.keep_text_lengths(self._session.qualify(translate.table_parts(target)), found)
-
-    def _fakesnow(self, tree: Expr) -> pa.Table:
-        cursor = self._fake.cursor()
-        for part in cursor._transform_explode(tree):
-            cursor._execute(_with_quoted_names(cursor._transform(part, None)))
-        # fakesnow keeps every result for ever; this server keeps its own.
-        self._fake.results_cache.clear()
-        assert cursor._arrow_table is not None
-        return cursor._arrow_table
 
     def _run(self, tree: Expr) -> None:
         with self._engine.write_lock:
@@ -333,6 +326,8 @@ class EngineConnection:
             if isinstance(tree, kind):
                 columns = [Column(name, "FIXED", precision=19, scale=0) for name in counts]
                 return Result(columns, statement_type=statement_type)
+        if isinstance(tree, exp.Merge):
+            return Result(_merge_columns(merge_actions(tree)), statement_type=MERGE)
         return Result([Column("status")], statement_type=DDL)
 
     # Namespace and end
@@ -370,6 +365,19 @@ class EngineConnection:
     def close(self) -> None:
         self.transactions.rollback()
         self._duck.close()
+
+
+def merge_actions(tree: exp.Merge) -> list[str]:
+    """What the WHEN clauses of a MERGE may do, in the order of the answer's columns."""
+    found = set()
+    for when in tree.args["whens"].expressions:
+        then = when.args["then"]
+        found.add("DELETE" if isinstance(then, exp.Var) else type(then).__name__.upper())
+    return [action for action in _MERGE_ACTIONS if action in found]
+
+
+def _merge_columns(actions: Sequence[str]) -> list[Column]:
+    return [Column(f"number of rows {_MERGE_ACTIONS[action]}", "FIXED", precision=19, scale=0) for action in actions]
 
 
 def _with_quoted_names(tree: Expr) -> Expr:

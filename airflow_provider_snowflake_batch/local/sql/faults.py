@@ -94,6 +94,8 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
         if "NOT NULL" in text:
             return SnowflakeError("NULL result in a non-nullable column", errno=100072, sqlstate="22000")
         return SnowflakeError(first_line, errno=100000, sqlstate="22000")
+    if "cannot affect the same target row" in text:
+        return SnowflakeError("Duplicate row detected during DML action", errno=100090, sqlstate="42P18")
     if DIVISION_BY_ZERO in text:
         return SnowflakeError(DIVISION_BY_ZERO, errno=100051, sqlstate="22012")
     if isinstance(error, duckdb.OutOfRangeException):

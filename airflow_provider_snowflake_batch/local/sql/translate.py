@@ -171,7 +171,12 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
     """Scalar functions of the server by their values, and ``$1`` of a VALUES by its column."""
 
     def one(node: Expr) -> Expr:
-        if isinstance(node, exp.Div) and not _is_nonzero(node.expression):
+        if isinstance(node, exp.Update):
+            # DuckDB takes no table's name before a column that is SET.
+            for assignment in node.expressions:
+                if isinstance(assignment, exp.EQ) and isinstance(assignment.this, exp.Column):
+                    assignment.this.set("table", None)
+        elif isinstance(node, exp.Div) and not _is_nonzero(node.expression):
             _refuse_zero(node)
         elif isinstance(node, exp.Array) and len({_kind(element) for element in node.expressions}) > 1:
             # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -22,13 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         listening = socket.create_server((HOST, options.port))
-    except OSError as error:
-        print(
-            f"Port {options.port} on {HOST} cannot be used: {error.strerror}. Choose another with --port.",
-            file=sys.stderr,
-        )
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        print(f"Port {options.port} on {HOST} cannot be used: {reason}. Choose another with --port.", file=sys.stderr)
         return 2
 
+    import duckdb
     import uvicorn
 
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -38,6 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
         server = LocalSnowflake(state_dir)
     except StateDirectoryInUse as error:
         print(error, file=sys.stderr)
+        return 2
+    except (OSError, duckdb.Error, sqlite3.Error) as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        print(
+            f"The state directory {state_dir} cannot be used: {reason}. Choose another with --state-dir.",
+            file=sys.stderr,
+        )
         return 2
     port = listening.getsockname()[1]
     server.start(port)

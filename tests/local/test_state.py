@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -153,3 +154,29 @@ def test_a_running_query_does_not_hold_up_the_end(server: LocalServer) -> None:
             user="LOCAL", password="x", account="local", host="127.0.0.1", port=server.port, protocol="http",
             login_timeout=1, platform_detection_timeout_seconds=0,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "99999"], "--port"),
+        (["--port", "0", "--state-dir", "/proc/nowhere"], "--state-dir"),
+        (["--port", "0", "--state-dir", "BROKEN"], "--state-dir"),
+        (["--print-connection", "--state-dir", "EMPTY"], "no local Snowflake has been started"),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_sentence(tmp_path: Path, arguments: list[str], words: str) -> None:
+    (tmp_path / "BROKEN" / "databases").mkdir(parents=True)
+    (tmp_path / "BROKEN" / "databases" / "LOCAL.db").write_bytes(b"not a database" * 1000)
+    ended = subprocess.run(
+        [sys.executable, "-m", "airflow_provider_snowflake_batch.local", *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert ended.stderr.count("\n") == 1

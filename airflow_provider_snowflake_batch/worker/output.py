@@ -65,14 +65,6 @@ def encode_schema(schema: pa.Schema) -> str:
     return bytes(schema.serialize()).hex()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file at once and make it durable."""
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 @dataclass(frozen=True)
 class Manifest:
     """What the finished directory holds.
@@ -208,7 +200,6 @@ class OutputDirectory:
 
     def write_record(self, record: TaskRecord, revision: int = 0) -> None:
         """Make a task count as done. Its part must be complete by now."""
-        # A record that is lost with the machine costs one task; only the part must not come after it.
         self._record_path(record.task, revision).write_text(json.dumps(asdict(record)), encoding="utf-8")
 
     def read_records(self, known: Mapping[int, TaskRecord] | None = None) -> dict[int, TaskRecord]:
@@ -246,7 +237,8 @@ class OutputDirectory:
     def write_failure(self, replica: int, message: str) -> None:
         """Leave word for the replica that finishes the batch that this one cannot do its share."""
         (self.path / FAILURES).mkdir(parents=True, exist_ok=True)
-        write_text(self.path / FAILURES / f"{self.tag}-{replica}.json", json.dumps({"message": message}))
+        path = self.path / FAILURES / f"{self.tag}-{replica}.json"
+        path.write_text(json.dumps({"message": message}), encoding="utf-8")
 
     def clear_failure(self, replica: int) -> None:
         (self.path / FAILURES / f"{self.tag}-{replica}.json").unlink(missing_ok=True)
@@ -280,4 +272,4 @@ class OutputDirectory:
                 entry.unlink()
         for path, text in ((self.path / MANIFEST, manifest.to_json()), (self.path / SUCCESS, "")):
             path.unlink(missing_ok=True)
-            write_text(path, text)
+            path.write_text(text, encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +30,9 @@ class PartFile:
 
 class ChecksumFile:
     """A binary file written from beginning to end, with the digest of what was written.
+
+    It is not forced to a disk: on a stage volume, closing is what uploads a file; elsewhere a part that is lost with
+    the machine has another size than its record says, and is written again.
 
     :param path: an existing file of that name is replaced, not written into: a process of an earlier attempt that is
         just dying may still hold it open.
@@ -71,7 +73,6 @@ class ChecksumFile:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            os.fsync(self._file.fileno())
             self._file.close()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -420,3 +421,17 @@ def test_merge(connection: SnowflakeConnection, schema: str) -> None:
     assert error(connection, "MERGE INTO T USING T S ON TRUE WHEN MATCHED THEN UPDATE SET NAME = 'x'")[0] == 100090
     execute(connection, "UPDATE T SET T.NAME = 'z' WHERE T.ID = 1")
     assert execute(connection, "SELECT NAME FROM T WHERE ID = 1") == [("z",)]
+
+
+def test_a_database_dropped_under_a_busy_session(connect: Any) -> None:
+    busy, other = connect(), connect()
+    execute(busy, "CREATE OR REPLACE DATABASE SHORT")
+    cursor = busy.cursor()
+    cursor.execute_async("SELECT COUNT(*) FROM RANGE(40000) A, RANGE(30000) B WHERE A.RANGE + B.RANGE > 0")
+    time.sleep(0.5)
+    execute(other, "DROP DATABASE SHORT")
+    cursor.get_results_from_sfqid(cursor.sfqid)
+    assert cursor.fetchone() == (40000 * 30000 - 1,)
+    assert execute(busy, "SELECT CURRENT_DATABASE(), CURRENT_SCHEMA()") == [(None, None)]
+    execute(busy, "USE SCHEMA LOCAL.PUBLIC")
+    assert execute(busy, "SELECT CURRENT_SCHEMA()") == [("PUBLIC",)]

@@ -53,7 +53,7 @@ class EngineConnection:
         self._fake = fake
         self._session = session
         self._duck: duckdb.DuckDBPyConnection = fake._duck_conn
-        self._namespace: tuple[str | None, str | None] = (None, None)
+        self._namespace: tuple[str | None, str | None] | None = None
         self._zone = "UTC"
         self.transactions = Transactions(self._duck)
         self.temporary = TemporaryTables(session)
@@ -355,9 +355,8 @@ class EngineConnection:
         if self._session.database == database and schema in (None, self._session.schema):
             self._session.database = database if schema else None
             self._session.schema = None
-        if self._namespace[0] == database:
-            self._duck.execute("USE memory")
-            self._namespace = (None, None)
+        # Its own thread enters the new namespace: another's statement may be running on the connection just now.
+        self._namespace = None
 
     def interrupt(self) -> None:
         self._duck.interrupt()

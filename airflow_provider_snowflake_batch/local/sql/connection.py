@@ -110,7 +110,7 @@ class EngineConnection:
     def _rows(self, columns: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[str]]]:
         """A relation of these columns, for one statement: its name and theirs."""
         names = [f"B{number}" for number in range(1, len(columns) + 1)]
-        source = f"_batch_{next(self._registered)}"
+        source = f"{translate.REGISTERED}{next(self._registered)}"
         self._duck.register(source, pa.table({n: pa.array(c) for n, c in zip(names, columns, strict=True)}))
         try:
             yield source, names
@@ -148,7 +148,7 @@ class EngineConnection:
         names: list[str] = []
 
         def register(result: Result) -> str:
-            name = f"_result_{next(self._registered)}"
+            name = f"{translate.REGISTERED}{next(self._registered)}"
             table = table_of(result)
             self._duck.register(name, table)
             names.append(name)
@@ -290,7 +290,7 @@ class EngineConnection:
 
     def _merge(self, tree: exp.Merge) -> Result:
         cursor = self._fake.cursor()
-        cursor.check_db_and_schema(tree)
+        translate.check_namespace(tree, self._session)
         sql = _with_quoted_names(cursor._transform(tree, None)).sql(dialect="duckdb")
         with self._engine.write_lock:
             done = Counter(action for (action,) in self._duck.execute(f"{sql} RETURNING merge_action").fetchall())
@@ -318,7 +318,7 @@ class EngineConnection:
 
     def _translated(self, tree: Expr) -> list[Expr]:
         cursor = self._fake.cursor()
-        cursor.check_db_and_schema(tree)
+        translate.check_namespace(tree, self._session)
         return [_with_quoted_names(cursor._transform(part, None)) for part in cursor._transform_explode(tree)]
 
     def _described(self, tree: Expr) -> Result:

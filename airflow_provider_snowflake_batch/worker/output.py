@@ -270,6 +270,8 @@ class OutputDirectory:
         for entry in self.path.iterdir():
             if entry.name.endswith(".parquet") and entry.name not in listed:
                 entry.unlink()
+        for entry in self._entries(FAILURES):
+            entry.unlink(missing_ok=True)
         for path, text in ((self.path / MANIFEST, manifest.to_json()), (self.path / SUCCESS, "")):
             path.unlink(missing_ok=True)
             path.write_text(text, encoding="utf-8")

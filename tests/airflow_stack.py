@@ -122,9 +122,13 @@ class AirflowStack:
 
     def signal(self, component: str, number: signal.Signals) -> None:
         """Send a signal to one component with everything it has started, for example SIGSTOP and SIGCONT."""
-        for process in _family(self._processes[component]):
+        for process in self.family(component):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+
+    def family(self, component: str) -> list[psutil.Process]:
+        """One component's process and all that descend from it, such as the processes of running tasks."""
+        return _family(self._processes[component])
 
     def stop(self, grace: float = 5) -> None:
         """End everything, asking first.

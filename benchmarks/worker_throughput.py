@@ -44,7 +44,7 @@ RESULTS = Path(__file__).parent / "results"
 PROGRESS = "SNOWFLAKE_BATCH_PROGRESS "
 # The matrix in memory is scored in pieces too: a single call would fall out of the processor's cache.
 BATCH_ROWS = 16_384
-UNDISTURBED = 0.9
+UNDISTURBED = 0.95
 
 
 def write_input(folder: Path, rows: int, features: list[str], files: int, row_groups: int) -> None:

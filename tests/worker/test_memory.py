@@ -32,4 +32,5 @@ def test_four_times_the_input_takes_no_more_memory(batch: Batch) -> None:
     small = peak(batch, 24)
     large = peak(batch, 96)
 
-    assert large < 1.1 * small
+    # Kept, the other 72 files would be another 980 MB.
+    assert large < 1.25 * small

@@ -15,7 +15,13 @@ def calls(batch: Batch) -> int:
 
 
 def marked(batch: Batch, mode: str, factor: float = 2.0) -> None:
-    batch.job("Linear", init={"marks": str(batch.root / "marks"), "factor": factor}, output={"mode": mode})
+    # A fixed batch size, so that the number of calls tells how much was done.
+    batch.job(
+        "Linear",
+        init={"marks": str(batch.root / "marks"), "factor": factor},
+        inference={"max_batch_rows": 4096},
+        output={"mode": mode},
+    )
 
 
 def test_error_refuses_what_it_did_not_write(batch: Batch) -> None:

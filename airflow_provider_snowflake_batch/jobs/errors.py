@@ -29,6 +29,10 @@ _FILE_DOES_NOT_EXIST = 253006
 _DOES_NOT_EXIST = frozenset({2003, 2043})
 _ALREADY_EXISTS = frozenset({2002, 1998})
 
+# An HTTP status is told as 290000 + status (errorcode.py, ER_HTTP_GENERAL_ERROR). When the 4.x line has given up its own
+# tries it wraps that error in another of the same class, whose constructor adds the 290000 once more.
+_HTTP_NUMBERS = range(290000, 291000)
+_HTTP_NUMBERS_AGAIN = range(580000, 581000)
 _TRANSIENT_HTTP = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_TEXT = re.compile(
     r"connection (?:reset|refused|aborted|closed)|timed? ?out|temporarily unavailable|service unavailable"
@@ -78,8 +82,8 @@ def is_transient(error: BaseException) -> bool:
             return True
         if number in _DRIVER_NUMBERS:
             return False
-        if 290000 <= number < 291000:
-            return number - 290000 in _TRANSIENT_HTTP
+        if number in _HTTP_NUMBERS or number in _HTTP_NUMBERS_AGAIN:
+            return number % 1000 in _TRANSIENT_HTTP
     names = {cls.__name__ for cls in type(error).__mro__}
     if names & {"ConnectionError", "TimeoutError", "Timeout"}:
         return True

@@ -19,6 +19,9 @@ from airflow_provider_snowflake_batch.jobs.errors import (
         driver.DatabaseError("could not connect", errno=250001),
         driver.OperationalError("HTTP 503", errno=290503),
         driver.InterfaceError("429", errno=290429),
+        # As the 4.x line raises what it has tried again in vain: 290503 and 290429 given, 580503 and 580429 shown.
+        driver.ServiceUnavailableError(errno=290503),
+        driver.TooManyRequests(errno=290429),
         driver.ProgrammingError("session no longer exists", errno=390111),
         driver.DatabaseError("Connection reset by peer"),
         ConnectionResetError("reset"),
@@ -35,6 +38,7 @@ def test_transient(error: Exception) -> None:
         driver.ProgrammingError("does not exist", errno=2003),
         driver.ProgrammingError("syntax", errno=1003),
         driver.OperationalError("forbidden", errno=290403),
+        driver.ForbiddenError(errno=290403),
         driver.OperationalError("the file does not exist", errno=253006),
         driver.DatabaseError("Incorrect username or password was specified.", errno=390100),
         driver.ProgrammingError("Invalid spec: connection timeout", errno=395018),

@@ -29,8 +29,8 @@ _FILE_DOES_NOT_EXIST = 253006
 _DOES_NOT_EXIST = frozenset({2003, 2043})
 _ALREADY_EXISTS = frozenset({2002, 1998})
 
-# An HTTP status is told as 290000 + status (errorcode.py, ER_HTTP_GENERAL_ERROR). When the 4.x line has given up its own
-# tries it wraps that error in another of the same class, whose constructor adds the 290000 once more.
+# An HTTP status is told as 290000 + status (errorcode.py, ER_HTTP_GENERAL_ERROR). When the 4.x line has given up its
+# own tries it wraps that error in another of the same class, whose constructor adds the 290000 once more.
 _HTTP_NUMBERS = range(290000, 291000)
 _HTTP_NUMBERS_AGAIN = range(580000, 581000)
 _TRANSIENT_HTTP = frozenset({408, 429, 500, 502, 503, 504})

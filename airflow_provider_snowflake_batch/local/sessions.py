@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 
 SESSION_VALIDITY = 3600
 """Seconds a session token is valid before the client renews it."""
+_EARLIER_TOKENS = 16
 MASTER_VALIDITY = 14400
 """Seconds without a request after which a session ends (Snowflake's four hours)."""
 
@@ -39,6 +40,8 @@ class Session:
     variables: dict[str, str] = field(default_factory=dict)
     """``SET name = …``: the literal as SQL text, by upper-case name."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    earlier_tokens: list[str] = field(default_factory=list)
+    """Those of before the last renewals, still good: threads that share a session renew it side by side."""
     master_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     used: float = field(default_factory=time.monotonic)
     last_query_ids: list[str] = field(default_factory=list)
@@ -96,30 +99,40 @@ class Sessions:
         return session
 
     def renew(self, master_token: str) -> Session | None:
-        """Give the session of this master token a new session token and a new master token."""
+        """Give the session of this master token a new session token; the master token stays."""
         with self._lock:
-            session = self._by_master.pop(master_token, None)
+            session = self._by_master.get(master_token)
             if session is None:
                 return None
-            self._by_token.pop(session.token, None)
-            session.token, session.master_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+            session.earlier_tokens.append(session.token)
+            while len(session.earlier_tokens) > _EARLIER_TOKENS:
+                self._by_token.pop(session.earlier_tokens.pop(0), None)
+            session.token = secrets.token_urlsafe(32)
             session.used = time.monotonic()
             self._by_token[session.token] = session
-            self._by_master[session.master_token] = session
             return session
+
+    def expire(self, session: Session) -> None:
+        """Accept the session's tokens no more; what it has begun goes on until :meth:`close`."""
+        with self._lock:
+            self._forget_tokens(session)
 
     def close(self, session: Session) -> None:
         with self._lock:
             if session.closed:
                 return
             session.closed = True
-            self._by_token.pop(session.token, None)
-            self._by_master.pop(session.master_token, None)
+            self._forget_tokens(session)
         for function in self.on_close:
             function(session)
 
     def all(self) -> list[Session]:
-        return list(self._by_token.values())
+        return list(self._by_master.values())
+
+    def _forget_tokens(self, session: Session) -> None:
+        for token in (session.token, *session.earlier_tokens):
+            self._by_token.pop(token, None)
+        self._by_master.pop(session.master_token, None)
 
     def close_idle(self, seconds: float = MASTER_VALIDITY) -> None:
         now = time.monotonic()
@@ -132,4 +145,4 @@ class Sessions:
             self.close(session)
 
     def __len__(self) -> int:
-        return len(self._by_token)
+        return len(self._by_master)

@@ -96,8 +96,16 @@ class SnowflakeBatchHook(SnowflakeHook):
         extra = self.get_connection(self.get_conn_id()).extra_dejson
         for name in _FORWARDED_EXTRAS:
             if extra.get(name) not in (None, ""):
-                parameters[name] = extra[name] if name == "protocol" else int(extra[name])
+                parameters[name] = extra[name] if name == "protocol" else self._seconds(name, extra[name])
         return parameters
+
+    def _seconds(self, name: str, value: Any) -> int:
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise JobInputError(
+                f"Connection {self.get_conn_id()}: the extra {name} must be a whole number of seconds, got {value!r}."
+            ) from None
 
     def _conn_params_to_sqlalchemy_uri(self, conn_params: dict[str, Any]) -> str:
         # SQLAlchemy's dialect takes these only as connect_args.

@@ -71,7 +71,10 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
         if result.files:
             self.log.info("Loaded %d rows of %d file(s) into %s", result.rows, result.files, result.table)
         else:
-            self.log.info("Every file under %s was loaded into %s before", self.stage_location, result.table)
+            self.log.info(
+                "Nothing to load into %s: it has every Parquet file under %s already, or there is none",
+                result.table, self.stage_location,
+            )  # fmt: skip
         return result.to_dict()
 
 

@@ -225,3 +225,9 @@ def test_a_twin_needs_no_airflow_connection(hook: SnowflakeBatchHook, monkeypatc
     monkeypatch.delenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT")
     with hook.twin() as twin:
         assert twin.rows("SELECT 2 AS two") == [{"two": 2}]
+
+
+def test_an_extra_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ODD", '{"conn_type": "snowflake", "extra": {"login_timeout": "ten"}}')
+    with pytest.raises(JobInputError, match=r"Connection odd: the extra login_timeout .* got 'ten'\."):
+        SnowflakeBatchHook("odd").list_jobs()

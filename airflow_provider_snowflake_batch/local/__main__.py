@@ -13,9 +13,15 @@ import sys
 from pathlib import Path
 
 HOST = "127.0.0.1"
+_STATE_DIR = Path(os.environ.get("LOCAL_SNOWFLAKE_STATE_DIR", ".local-snowflake"))
 
 
 def main(arguments: list[str] | None = None) -> int:
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["fault"]:
+        from airflow_provider_snowflake_batch.local.faults import cli
+
+        return cli.main(words[1:], _STATE_DIR)
     options = _parser().parse_args(arguments)
     state_dir: Path = options.state_dir
     if options.print_connection:
@@ -80,14 +86,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m airflow_provider_snowflake_batch.local", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_snowflake_batch.local",
+        description=__doc__,
+        epilog="With the first word 'fault' it makes a running server misbehave: see 'fault --help'.",
+    )
     parser.add_argument(
         "--port", type=int, default=8085, help="port on 127.0.0.1; 0 takes a free one (default: %(default)s)"
     )
     parser.add_argument(
         "--state-dir",
         type=Path,
-        default=Path(os.environ.get("LOCAL_SNOWFLAKE_STATE_DIR", ".local-snowflake")),
+        default=_STATE_DIR,
         help="everything it keeps (default: $LOCAL_SNOWFLAKE_STATE_DIR or %(default)s)",
     )
     parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])

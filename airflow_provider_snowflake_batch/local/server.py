@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.protocol.app import Endpoints
 from airflow_provider_snowflake_batch.local.protocol.queries import Queries
@@ -59,6 +60,7 @@ class LocalSnowflake:
         self.defaults = Defaults()
         self.state = StateDirectory(state_dir)
         self.sessions = Sessions()
+        self.faults = Faults()
         self.objects = AccountObjects(self.state)
         self.engine = Engine(self)
         self._create_defaults()

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from airflow_provider_snowflake_batch.local.faults.control import FaultControl
+from airflow_provider_snowflake_batch.local.faults.requests import RequestFaults
 from airflow_provider_snowflake_batch.local.protocol import login
 from airflow_provider_snowflake_batch.local.protocol.chunks import INLINE_ROWS, LARGE, Chunks
 from airflow_provider_snowflake_batch.local.protocol.queries import Query
@@ -37,7 +39,7 @@ class Endpoints:
     def __init__(self, server: LocalSnowflake) -> None:
         self._server = server
         self._chunks = Chunks(server.queries)
-        self.app = Starlette(
+        endpoints = Starlette(
             routes=[
                 Route("/session/v1/login-request", self.login, methods=["POST"]),
                 Route("/session/token-request", self.renew, methods=["POST"]),
@@ -54,8 +56,10 @@ class Endpoints:
                 Route("/telemetry/send/sessionless", self.telemetry, methods=["POST"]),
                 *server.http_files.routes,
                 *self._chunks.routes,
+                *FaultControl(server).routes,
             ]
         )
+        self.app = RequestFaults(endpoints, server)
 
     # Sessions
 

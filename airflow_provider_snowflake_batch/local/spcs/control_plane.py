@@ -29,7 +29,8 @@ class SpcsControlPlane:
     def __init__(self, server: LocalSnowflake) -> None:
         self.store = Store(server.state.connect)
         self.pools = ComputePools(self.store)
-        self.runner = JobRunner(self.store, server.state.path / "jobs", server.defaults.account)
+        self.runner = JobRunner(self.store, server.state.path / "jobs", server.defaults.account, server.faults)
+        server.faults.on_change.append(self.runner.faults_changed)
 
     def start(self) -> None:
         """Find the jobs of an earlier server again and begin to move jobs on."""

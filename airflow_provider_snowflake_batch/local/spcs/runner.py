@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, status
 from airflow_provider_snowflake_batch.local.spcs.logs import last_words
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
@@ -31,7 +32,7 @@ STOPPED = "The local Snowflake was stopped while the job was running"
 
 class JobRunner:
     """:param store: the control database. :param folder: where the folders of the jobs lie.
-    :param account: what containers get as ``SNOWFLAKE_ACCOUNT``.
+    :param account: what containers get as ``SNOWFLAKE_ACCOUNT``. :param faults: what shall go wrong.
 
     The time between SIGTERM and SIGKILL is Snowflake's 30 seconds, or that of the environment variable
     ``LOCAL_SNOWFLAKE_GRACE_SECONDS``:
@@ -40,11 +41,12 @@ class JobRunner:
     Hold ``lock`` from reading a job to writing it.
     """
 
-    def __init__(self, store: Store, folder: Path, account: str) -> None:
+    def __init__(self, store: Store, folder: Path, account: str, faults: Faults) -> None:
         self.store = store
         self.folder = folder
         self.lock = threading.RLock()
         self._account = account
+        self._faults = faults
         self._grace_seconds = float(os.environ.get(GRACE_VARIABLE, "30"))
         self._supervisors: dict[int, subprocess.Popen[bytes]] = {}
         self._any_ended = False
@@ -220,8 +222,12 @@ class JobRunner:
                 others = [other for other in self.store.active_jobs() if other.compute_pool == pool.name]
                 running = [(other, item) for other in others for item in self.store.containers(other.id)]
                 occupancy[pool.name] = scheduling.occupied(running)
+            held = self._faults.pending_reason(job.id, job.full_name)
             for group in status.instances(self.store.containers(job.id)).values():
                 if any(item.pid is not None or item.ended for item in group):
+                    continue
+                if held is not None:
+                    self._say(group, held)
                     continue
                 node = scheduling.place(pool, job.resources, occupancy[pool.name])
                 if isinstance(node, scheduling.Waiting):
@@ -254,6 +260,25 @@ class JobRunner:
             container.started_on = time.time()
             container.status, container.message = "READY", status.RUNNING
             self.store.save_container(container)
+        self._befall(job, group)
+
+    def faults_changed(self) -> None:
+        """Look whom the faults befall now: jobs that wait and replicas that run."""
+        for job in self.store.active_jobs():
+            for group in status.instances(self._running(job)).values():
+                self._befall(job, group)
+        self.wake()
+
+    def _befall(self, job: Job, group: list[Container]) -> None:
+        started = min(container.started_on or time.time() for container in group)
+
+        def kill() -> bool:
+            alive = [container for container in group if processes.is_alive(container)]
+            for container in alive:
+                processes.send(container, signal.SIGQUIT)
+            return bool(alive)
+
+        self._faults.on_replica(job.id, job.full_name, group[0].instance, time.time() - started, kill)
 
     def _give_up(self, job: Job, group: list[Container], reason: OSError) -> None:
         """This machine, not the job, is at fault: no room on the disk, no more processes."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.stages.store import Stage, inside, split_location
+from airflow_provider_snowflake_batch.local.statements import CURRENT
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -65,7 +66,8 @@ def stage_files(
     _, prefix = split_location(location)
     expression = _compiled(pattern)
     found = []
-    for path, local in _walk(stage, prefix):
+    asking = CURRENT.get()
+    for path, local in server.faults.visible(list(_walk(stage, prefix)), asking.text if asking is not None else None):
         if not path.startswith(prefix):
             continue
         name = path if stage.short_name.startswith(("~", "%")) else f"{stage.short_name.lower()}/{path}"

@@ -1,0 +1,155 @@
+"""Faults that befall requests, as a layer around the HTTP endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import re
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airflow_provider_snowflake_batch.local.faults.control import PATH as CONTROL_PATH
+from airflow_provider_snowflake_batch.local.faults.faults import Fault
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.sessions import Session
+
+_QUERY_ID = re.compile(r"^/(?:monitoring/queries/{1,2}|queries/|result-chunks/)([0-9a-f-]{36})")
+_TOKEN = re.compile(r'^Snowflake Token="(.*)"$')
+_EXPIRY = {
+    390104: "Session no longer exists.  New login required to access the service.",
+    390111: "Session no longer exists. New login required to access the service.",
+    390112: "Your session has expired. Please login again.",
+    390114: "Authentication token has expired.  The user must authenticate again.",
+}
+
+
+class RequestFaults:
+    """Passes requests on to the endpoints, except those that a fault strikes.
+
+    :param app: the endpoints.
+    """
+
+    def __init__(self, app: ASGIApp, server: LocalSnowflake) -> None:
+        self._app = app
+        self._server = server
+        self._actions: dict[str, Callable[[Fault, Scope, Receive, Send], Awaitable[None]]] = {
+            "http-error": self._http_error,
+            "drop": self._drop,
+            "drop-answer": self._drop_answer,
+            "delay": self._delay,
+            "expire": self._expire,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        faults = self._server.faults
+        if not faults.any or scope["type"] != "http" or scope["path"].startswith(CONTROL_PATH):
+            await self._app(scope, receive, send)
+            return
+        statement = None
+        if faults.needs_statements():
+            statement, receive = await self._statement(scope, receive)
+        token = _token(scope)
+        lives = self._server.sessions.find(token) is not None
+        fault = faults.for_request(scope["path"], statement, token if lives else None)
+        if fault is None:
+            await self._app(scope, receive, send)
+        else:
+            await self._actions[fault.kind.name](fault, scope, receive, send)
+
+    async def _statement(self, scope: Scope, receive: Receive) -> tuple[str | None, Receive]:
+        """The text of the statement that a request sends or asks about; and the request, to be read again."""
+        about = _QUERY_ID.match(scope["path"])
+        if about is not None:
+            query = self._server.queries.find(about[1])
+            return (query.text if query is not None else None), receive
+        if scope["path"] != "/queries/v1/query-request":
+            return None, receive
+        request = Request(scope, receive)
+        body = await request.body()
+        given = False
+
+        async def again() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        try:
+            plain = gzip.decompress(body) if request.headers.get("Content-Encoding") == "gzip" else body
+            return str(json.loads(plain).get("sqlText") or ""), again
+        except (OSError, EOFError, ValueError, AttributeError):
+            # The endpoint says what is wrong with it.
+            return None, again
+
+    async def _http_error(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        # The connection is kept, as behind a proxy, so what the client sends must have been read.
+        await Request(scope, receive).body()
+        await PlainTextResponse("A fault on demand.", int(fault.parameters["status"]))(scope, receive, send)
+
+    async def _drop(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        await _hang_up(receive, send)
+
+    async def _drop_answer(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        async def discard(message: Message) -> None:
+            pass
+
+        await self._app(scope, receive, discard)
+        await _hang_up(receive, send)
+
+    async def _delay(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        async def late(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await asyncio.sleep(fault.parameters["seconds"])
+            await send(message)
+
+        await self._app(scope, receive, late)
+
+    async def _expire(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+        code = int(fault.parameters["code"])
+        token = _token(scope)
+        session = self._server.sessions.find(token)
+        if session is not None:
+            if code == 390112:
+                fault.expired.add(token)
+            else:
+                self._server.sessions.expire(session)
+                threading.Thread(target=self._close, args=(session,), name="expired-session", daemon=True).start()
+        content: dict[str, Any] = {
+            "data": {"errorCode": str(code), "sqlState": "08001", "internalError": False},
+            "code": str(code),
+            "message": _EXPIRY[code],
+            "success": False,
+            "headers": None,
+        }
+        await Response(json.dumps(content), media_type="application/json")(scope, receive, send)
+
+    def _close(self, session: Session) -> None:
+        # Unlike a logout, the end of a session leaves the statements alone that it has begun.
+        while self._server.queries.running(session):
+            time.sleep(0.1)
+        self._server.sessions.close(session)
+
+
+def _token(scope: Scope) -> str:
+    match = _TOKEN.match(Request(scope).headers.get("Authorization", ""))
+    return match[1] if match is not None else ""
+
+
+async def _hang_up(receive: Receive, send: Send) -> None:
+    """Close the connection without an answer, for which ASGI has no word."""
+    transport = send.__self__.transport  # type: ignore[attr-defined]
+    transport.abort()
+    # The web server would answer in place of an application that says nothing to a client who is there.
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -27,12 +27,18 @@ _CONNECTION_FAULTS = frozenset({250001, 250002, 250003, 250005, 251011, 251012, 
 _DRIVER_NUMBERS = range(250000, 256000)
 _FILE_DOES_NOT_EXIST = 253006
 _DOES_NOT_EXIST = frozenset({2003, 2043})
+# Cancelled; statement timeout; internal errors.
+_INTERRUPTED = frozenset({604, 630, 603, 300002, 300005})
 _ALREADY_EXISTS = frozenset({2002, 1998})
 
 # An HTTP status is told as 290000 + status (errorcode.py, ER_HTTP_GENERAL_ERROR). When the 4.x line has given up its
 # own tries it wraps that error in another of the same class, whose constructor adds the 290000 once more.
 _HTTP_NUMBERS = range(290000, 291000)
 _HTTP_NUMBERS_AGAIN = range(580000, 581000)
+# The driver of the 4.x line aborts a statement whose answer has not come within network_timeout (cursor.py); without
+# these words it was somebody else who cancelled it.
+_CANCELLED = 604
+_BY_CLIENT_TIMEOUT = "cancelled by the client due to a timeout"
 _TRANSIENT_HTTP = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_TEXT = re.compile(
     r"connection (?:reset|refused|aborted|closed)|timed? ?out|temporarily unavailable|service unavailable"
@@ -65,6 +71,11 @@ def already_exists(error: BaseException) -> bool:
     return error_number(error) in _ALREADY_EXISTS
 
 
+def is_interrupted(error: BaseException) -> bool:
+    """Whether a statement ended for a reason that is not its own: cancelled, timed out, an internal error."""
+    return error_number(error) in _INTERRUPTED
+
+
 def is_session_gone(error: BaseException) -> bool:
     """Whether only a new login can help: the session or its tokens have expired."""
     return error_number(error) in SESSION_GONE
@@ -82,6 +93,8 @@ def is_transient(error: BaseException) -> bool:
             return True
         if number in _DRIVER_NUMBERS:
             return False
+        if number == _CANCELLED:
+            return _BY_CLIENT_TIMEOUT in str(error)
         if number in _HTTP_NUMBERS or number in _HTTP_NUMBERS_AGAIN:
             return number % 1000 in _TRANSIENT_HTTP
     names = {cls.__name__ for cls in type(error).__mro__}

@@ -18,6 +18,10 @@ class JobInputError(SnowflakeBatchError, AirflowFailException):
     """The job as described cannot run; nothing was submitted. Fails the task without a retry."""
 
 
+class JobSubmissionError(SnowflakeBatchError):
+    """Snowflake did not finish the statement that submits the job; there is no job. Worth another try."""
+
+
 class JobNotFoundError(SnowflakeBatchError):
     """Snowflake knows no job of this name, or hides it from this role."""
 

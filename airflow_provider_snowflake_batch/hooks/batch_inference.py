@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import tenacity
@@ -21,20 +18,21 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobInputError,
     JobLostError,
     JobNotFoundError,
+    JobSubmissionError,
 )
 from airflow_provider_snowflake_batch.hooks.logs import LogFollower
 from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
-from airflow_provider_snowflake_batch.hooks.success import success_time
+from airflow_provider_snowflake_batch.hooks.stage_files import StageFiles
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import (
     already_exists,
     does_not_exist,
-    file_does_not_exist,
+    is_interrupted,
     is_session_gone,
     is_transient,
 )
-from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, polling_pause
 
@@ -48,23 +46,7 @@ _T = TypeVar("_T")
 _FORWARDED_EXTRAS = ("protocol", "login_timeout", "network_timeout", "platform_detection_timeout_seconds")
 
 
-@dataclass(frozen=True, slots=True)
-class StageFile:
-    """One row of ``LIST``.
-
-    :param path: path inside the stage.
-    :param size: bytes.
-    :param md5: as Snowflake reports it, or None.
-    :param last_modified: as Snowflake writes it, for example ``Sun, 22 Nov 2026 10:00:00 GMT``.
-    """
-
-    path: str
-    size: int
-    md5: str | None
-    last_modified: str
-
-
-class SnowflakeBatchHook(SnowflakeHook):
+class SnowflakeBatchHook(StageFiles, SnowflakeHook):
     """Talks to Snowflake about batch inference jobs.
 
     It logs in as the stock ``SnowflakeHook`` does (password, key pair, OAuth, programmatic access token, workload
@@ -199,12 +181,19 @@ class SnowflakeBatchHook(SnowflakeHook):
         """The session's database and schema, as Snowflake stores them."""
         return self.on_session(lambda cursor: (cursor.connection.database, cursor.connection.schema))
 
-    def qualify_name(self, name: str | QualifiedName, *, field: str = "job_name") -> QualifiedName:
+    def qualify_name(
+        self, name: str | QualifiedName, *, field: str = "job_name", allow_quoted: bool = False
+    ) -> QualifiedName:
         """A name with the session's database and schema filled in.
 
+        :param allow_quoted: False for jobs, whose names take no quotes.
         :raises JobInputError: if the name is partial and the connection names no database and schema.
         """
-        parsed = name if isinstance(name, QualifiedName) else QualifiedName.parse(name, field=field)
+        parsed = (
+            name
+            if isinstance(name, QualifiedName)
+            else QualifiedName.parse(name, field=field, allow_quoted=allow_quoted)
+        )
         return self._require_qualified(parsed if parsed.is_qualified else parsed.qualify(*self.namespace), field)
 
     def qualify_location(self, location: str | StagePath, *, field: str = "stage_location") -> StagePath:
@@ -251,6 +240,7 @@ class SnowflakeBatchHook(SnowflakeHook):
 
         :returns: False while it is at work, for example on the image build.
         :raises JobInputError: if Snowflake refused the statement; the message is Snowflake's own.
+        :raises JobSubmissionError: if the statement was cancelled, timed out, or met an internal error.
         """
 
         def check(cursor: SnowflakeCursor) -> bool:
@@ -275,6 +265,8 @@ class SnowflakeBatchHook(SnowflakeHook):
                 ) from error
             if is_transient(error):
                 raise
+            if is_interrupted(error):
+                raise JobSubmissionError(f"Snowflake gave up submitting the job: {error_text(error)}") from error
             raise JobInputError(f"Snowflake refused the job: {error_text(error)}") from error
 
     def status(self, name: str | QualifiedName) -> JobInfo:
@@ -282,16 +274,21 @@ class SnowflakeBatchHook(SnowflakeHook):
 
         :raises JobNotFoundError: if Snowflake knows no such job.
         """
+        (row,) = self._job_rows(name, statements.describe_job)
+        return JobInfo.from_row(row)
+
+    def _job_rows(self, name: str | QualifiedName, statement: Callable[[QualifiedName], str]) -> list[dict[str, Any]]:
+        """The rows of a statement about one job.
+
+        :raises JobNotFoundError: if Snowflake knows no such job.
+        """
         qualified = self.qualify_name(name)
         try:
-            rows = self.rows(statements.describe_job(qualified))
+            return self.rows(statement(qualified))
         except Exception as error:
             if does_not_exist(error):
                 raise JobNotFoundError(f"Job {qualified} does not exist, or this role may not see it.") from error
             raise
-        if not rows:
-            raise JobNotFoundError(f"Job {qualified} does not exist, or this role may not see it.")
-        return JobInfo.from_row(rows[0])
 
     def list_jobs(
         self,
@@ -304,18 +301,26 @@ class SnowflakeBatchHook(SnowflakeHook):
     ) -> list[JobInfo]:
         """``SHOW JOB SERVICES``; without a schema, those of the session's schema.
 
+        :param database: as written in SQL: case matters only in double quotes.
+        :param schema: likewise.
         :param like: pattern with ``%`` and ``_``, case-insensitive.
         :param starts_with: beginning of the name, case-sensitive.
         :param limit: most rows; Snowflake itself stops at 10,000.
         """
         if database is None and schema is None:
             database, schema = self.namespace
+        else:
+            if database is not None:
+                database = Identifier.parse(database, field="database").value
+            if schema is not None:
+                schema = Identifier.parse(schema, field="schema").value
+                database = database or self.namespace[0]
         rows = self.rows(statements.show_jobs(database, schema, like=like, starts_with=starts_with, limit=limit))
         return [JobInfo.from_row(row) for row in rows]
 
     def containers(self, name: str | QualifiedName) -> list[ContainerInfo]:
         """``SHOW SERVICE CONTAINERS``: what every container of every replica reports."""
-        rows = self.rows(statements.show_containers(self.qualify_name(name)))
+        rows = self._job_rows(name, statements.show_containers)
         return [ContainerInfo.from_row(row) for row in rows if row.get("container_name")]
 
     def logs(
@@ -333,10 +338,13 @@ class SnowflakeBatchHook(SnowflakeHook):
         :param container: the container's name; the inference runtime's is ``main``.
         :param lines: most lines.
         :param since: only lines after this time, each beginning with its timestamp.
+        :raises JobNotFoundError: if Snowflake knows no such job.
         """
-        sql = statements.service_logs(self.qualify_name(name), instance_id, container, lines=lines, since=since)
         try:
-            rows = self.rows(sql)
+            rows = self._job_rows(
+                name,
+                lambda job: statements.service_logs(job, instance_id, container, lines=lines, since=since),
+            )
         except Exception as error:
             # What Snowflake answers before there is a container to read from.
             if "Container Status: PENDING" in str(error):
@@ -349,13 +357,7 @@ class SnowflakeBatchHook(SnowflakeHook):
 
         :raises JobNotFoundError: if Snowflake knows no such job.
         """
-        qualified = self.qualify_name(name)
-        try:
-            self.rows(statements.cancel_job(qualified))
-        except Exception as error:
-            if does_not_exist(error):
-                raise JobNotFoundError(f"Job {qualified} does not exist, or this role may not see it.") from error
-            raise
+        self._job_rows(name, statements.cancel_job)
 
     def kill(self, name: str | QualifiedName, query_id: str | None = None) -> None:
         """Stop what :meth:`submit` began, whether the job exists already or its statement is still at work."""
@@ -415,7 +417,7 @@ class SnowflakeBatchHook(SnowflakeHook):
                     on_change(info)
                 last = status
                 if on_log is not None and follower.is_due(info):
-                    for line in follower.read(self):
+                    for line in follower.read(self, last=info.status.is_terminal):
                         on_log(line)
                 if info.status.is_terminal:
                     return info
@@ -441,72 +443,8 @@ class SnowflakeBatchHook(SnowflakeHook):
                 # The statement may have finished between the two questions.
                 return self.status(name)
             except JobNotFoundError:
-                raise JobLostError(f"{error} It was dropped while we waited for it.") from None
-
-    # --- stage files -----------------------------------------------------------------------------------------------
-
-    def list_files(self, location: str | StagePath, *, pattern: str | None = None) -> list[StageFile]:
-        """``LIST`` of a stage location.
-
-        :param location: ``@database.schema.stage/path/``; without the slash it is a prefix, as in Snowflake.
-        :param pattern: regular expression that the whole name has to match.
-        :raises JobInputError: if the stage does not exist.
-        """
-        qualified = self.qualify_location(location)
-        try:
-            rows = self.rows(statements.list_stage(qualified, pattern=pattern))
-        except Exception as error:
-            if does_not_exist(error):
-                raise JobInputError(f"The stage of {qualified} does not exist, or this role may not see it.") from error
-            raise
-        # LIST writes names as stage/path, the stage in lower case.
-        return [
-            StageFile(
-                path=str(row["name"]).partition("/")[2],
-                size=int(row["size"]),
-                md5=row.get("md5"),
-                last_modified=str(row["last_modified"]),
-            )
-            for row in rows
-        ]
-
-    def is_complete(self, directory: str | StagePath) -> bool:
-        """Whether a job's output directory holds ``_SUCCESS``: only then may its files be read.
-
-        :raises JobInputError: if the stage does not exist.
-        """
-        return success_time(self, self.qualify_location(directory)) is not None
-
-    def read_file(self, location: str | StagePath) -> bytes:
-        """The content of one small file on a stage.
-
-        :raises FileNotFoundError: if there is no such file.
-        """
-        qualified = self.qualify_location(location)
-        with tempfile.TemporaryDirectory(prefix="snowflake-batch-") as folder:
-            try:
-                self.rows(statements.get_stage_file(qualified, folder))
-            except Exception as error:
-                if file_does_not_exist(error):
-                    raise FileNotFoundError(f"{qualified} does not exist.") from error
-                raise
-            files = [path for path in Path(folder).rglob("*") if path.is_file()]
-            if not files:
-                raise FileNotFoundError(f"{qualified} does not exist.")
-            return files[0].read_bytes()
-
-    def write_file(self, location: str | StagePath, content: bytes) -> None:
-        """Put one small file on a stage, over whatever is there."""
-        qualified = self.qualify_location(location)
-        directory, _, name = qualified.path.rpartition("/")
-        with tempfile.TemporaryDirectory(prefix="snowflake-batch-") as folder:
-            local = Path(folder) / name
-            local.write_bytes(content)
-            self.rows(statements.put_stage_file(str(local), StagePath(qualified.stage, directory)))
-
-    def remove_files(self, location: str | StagePath) -> int:
-        """``REMOVE`` of everything under a stage location; returns the number of files removed."""
-        return len(self.rows(statements.remove_stage_files(self.qualify_location(location))))
+                how = "Its statement succeeded, so it" if query_id is not None else "If there was one, it"
+                raise JobLostError(f"{error} {how} was dropped.") from None
 
 
 def error_text(error: BaseException) -> str:

@@ -50,7 +50,7 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
     :param directory: the job's output directory, fully qualified.
     :param table: fully qualified.
     :raises SnowflakeBatchError: if ``_SUCCESS`` is missing, or if the rows loaded are not as many as the manifest says;
-        the table is then as it was before.
+        the table then has the rows it had before (none, if it was created for them).
     """
     if not hook.is_complete(directory):
         raise SnowflakeBatchError(f"{directory} has no {SUCCESS_FILE}: its files are not complete. Nothing was loaded.")

@@ -40,8 +40,10 @@ class LogFollower:
             return False
         return info.status.is_terminal or time.monotonic() - self._read_at >= READ_SECONDS
 
-    def read(self, hook: SnowflakeBatchHook) -> list[str]:
+    def read(self, hook: SnowflakeBatchHook, *, last: bool = False) -> list[str]:
         """The lines that are new, each beginning with its replica if there are several; progress in words.
+
+        :param last: the job has ended: nothing more will come.
 
         A log that cannot be read now is read the next time: following a log must never end a task.
         """
@@ -70,7 +72,7 @@ class LogFollower:
                 hook.log.debug("The log of replica %d, %s could not be read: %s", *key, error)
                 continue
             label = f"[replica {key[0]}] " if several else ""
-            new = self._windows.setdefault(key, LogWindow()).advance(text)
+            new = self._windows.setdefault(key, LogWindow()).advance(text, last=last)
             lines += [f"{label}{shown}" for shown in self._readable(new)]
         return lines
 
@@ -83,7 +85,7 @@ class LogFollower:
                 shown.append(line)
             else:
                 latest = progress
-        if latest is not None and self._is_worth_showing(latest):
+        if latest is not None and latest.phase != "failed" and self._is_worth_showing(latest):
             shown.append(latest.sentence())
         return shown
 

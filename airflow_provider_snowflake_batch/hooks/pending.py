@@ -23,15 +23,22 @@ def missed_deadline(hook: SnowflakeBatchHook, name: QualifiedName, missed: Misse
     """The exception for a job that missed a deadline, with what it waits for."""
     if missed is Missed.END:
         return JobTimeoutError(f"Job {name} did not end in time.")
-    containers = hook.containers(name)
-    reasons = [described] if (described := describe_containers(containers)) else []
-    capacity = any("Unschedulable" in container.message for container in containers)
-    pool = hook.status(name).compute_pool
-    if pool is not None:
-        for row in hook.rows(statements.describe_compute_pool(Identifier.parse(pool, field="compute_pool"))):
-            capacity = capacity or str(row.get("error_code")) in _CAPACITY_CODES
-            nodes = f"{row.get('active_nodes')} of at most {row.get('max_nodes')} node(s) active"
-            said = f" ({row['status_message'].rstrip('.')})" if row.get("status_message") else ""
-            reasons.append(f"compute pool {pool} is {row.get('state')}, {nodes}{said}")
+    reasons: list[str] = []
+    capacity = False
+    try:
+        containers = hook.containers(name)
+        if described := describe_containers(containers):
+            reasons.append(described)
+        capacity = any("Unschedulable" in container.message for container in containers)
+        pool = hook.status(name).compute_pool
+        if pool is not None:
+            for row in hook.rows(statements.describe_compute_pool(Identifier.parse(pool, field="compute_pool"))):
+                capacity = capacity or str(row.get("error_code")) in _CAPACITY_CODES
+                nodes = f"{row.get('active_nodes')} of at most {row.get('max_nodes')} node(s) active"
+                said = f" ({row['status_message'].rstrip('.')})" if row.get("status_message") else ""
+                reasons.append(f"compute pool {pool} is {row.get('state')}, {nodes}{said}")
+    except Exception as error:
+        # The deadline has passed all the same, and the job is to be cancelled.
+        reasons.append(f"what it waits for could not be read: {error}")
     kind = PoolCapacityError if capacity else JobPendingError
     return kind(f"Job {name} did not start in time: {'; '.join(reason.rstrip('.') for reason in reasons)}.")

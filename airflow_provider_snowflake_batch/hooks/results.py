@@ -15,7 +15,8 @@ from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo,
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook, StageFile
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.hooks.stage_files import StageFile
     from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 
 _LAST_LINES = 30
@@ -30,7 +31,7 @@ class JobResult:
     :param output_location: ``@database.schema.stage/…/<job>/``.
     :param rows: rows written, where the runtime left a manifest that says so; else None.
     :param files: Parquet files written; None if the job was not waited for.
-    :param seconds: seconds from submission to the end; None if the job was not waited for.
+    :param seconds: seconds from submission to the job's end; None if the job was not waited for.
     :param attempt: which try of the Airflow task this was, from 1.
     :param warnings: sentences worth reading.
     """

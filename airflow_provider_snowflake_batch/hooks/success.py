@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobNotFoundError
@@ -37,18 +36,9 @@ def results_are_there(
         except JobNotFoundError:
             # It may not have been submitted yet.
             info = None
-    written = success_time(hook, directory)
+    written = hook.success_time(directory)
     if written is not None and (newer_than is None or written >= newer_than.replace(microsecond=0)):
         return True
     if info is not None and info.status.is_terminal:
         raise JobFailedError(f"Job {info.name} ended as {info.reported_status} without {SUCCESS_FILE} in {directory}.")
     return False
-
-
-def success_time(hook: SnowflakeBatchHook, directory: StagePath) -> datetime | None:
-    """When ``_SUCCESS`` was written, or None if it is not there."""
-    marker = directory.directory().child(SUCCESS_FILE)
-    for file in hook.list_files(marker):
-        if file.path == marker.path:
-            return parsedate_to_datetime(file.last_modified)
-    return None

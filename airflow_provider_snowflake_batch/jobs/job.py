@@ -186,8 +186,8 @@ def refuse_overlap(source: StagePath, output: StagePath) -> None:
     if output.contains(source):
         raise InvalidJobError(
             "output_spec.stage_location",
-            f"the input {source} lies inside the output {output}: the job would read its own results. "
-            "Give the output a directory of its own.",
+            f"the input {source} lies inside the output {output}, which Snowflake refuses: give the output a directory "
+            "of its own, beside the input.",
         )
     if source.contains(output):
         raise InvalidJobError(

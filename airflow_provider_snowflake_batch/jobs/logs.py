@@ -23,13 +23,17 @@ class LogWindow:
 
     _seen: list[str] = field(default_factory=list)
 
-    def advance(self, text: str) -> list[str]:
+    def advance(self, text: str, *, last: bool = False) -> list[str]:
         """The lines that are new since the last call.
 
-        :param text: the log's newest lines; its last line counts only if it is complete or nothing follows.
+        :param text: the log's newest lines.
+        :param last: the log will not grow any more. Until then a line without its line break is held back: the
+            container may be in the middle of writing it.
         :returns: new lines in order, with :data:`GAP` before them if some were missed.
         """
         lines = text.splitlines()
+        if lines and not last and not text.endswith(("\n", "\r")):
+            lines.pop()
         if not lines:
             return []
         overlap = _overlap(self._seen, lines)

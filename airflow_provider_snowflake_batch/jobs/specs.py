@@ -164,7 +164,8 @@ _MEMORY = re.compile(r"\d+(\.\d+)?\s?[KMGT]i?B?")
 class JobSpec(Spec):
     """Name, size and run-time settings of the job.
 
-    :param job_name: unquoted name of the job; must not exist yet. Default: a unique name for each try.
+    :param job_name: unquoted name of the job; must not exist yet, and Snowflake keeps the names of ended jobs for up to
+        30 days. So a retry after a failed job needs a new name: leave this out to get a unique one for each try.
     :param job_name_prefix: beginning of the generated name, instead of ``BATCH``.
     :param cpu_requests: virtual CPUs of one replica, for example ``"2"``; default: all of the node.
     :param memory_requests: memory of one replica with its unit, for example ``"8GiB"``; default: all of the node.
@@ -255,7 +256,9 @@ def _column_handling(given: Any) -> Mapping[str, Mapping[str, Any]]:
         if not isinstance(column, str) or not column or not isinstance(options, Mapping):
             raise InvalidJobError(where, "expected a column name and a dict with input_format and convert_to.")
         if set(options) != set(_COLUMN_OPTIONS):
-            raise InvalidJobError(where, f"needs exactly input_format and convert_to, got {', '.join(options)}.")
+            raise InvalidJobError(
+                where, f"needs exactly input_format and convert_to, got {', '.join(options) or 'nothing'}."
+            )
         checked[column] = MappingProxyType(
             {name: _member(f"{where}.{name}", options[name], kind) for name, kind in _COLUMN_OPTIONS.items()}
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -67,6 +68,17 @@ class JobInfo:
     replicas: int | None = None
     created_on: str | None = None
     updated_on: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from submission to the last change, which for a job that has ended is its end; None if not told."""
+        if self.created_on is None or self.updated_on is None:
+            return None
+        try:
+            between = datetime.fromisoformat(self.updated_on) - datetime.fromisoformat(self.created_on)
+        except (ValueError, TypeError):
+            return None
+        return between.total_seconds()
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> JobInfo:

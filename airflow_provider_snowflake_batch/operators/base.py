@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
@@ -57,3 +59,14 @@ class SnowflakeBatchOperator(BaseOperator):
             schema=self.schema,
             role=self.role,
         )
+
+
+def check_seconds(name: str, value: object, *, optional: bool = False) -> None:
+    """Refuse a duration that is not a number of seconds above zero.
+
+    :raises InvalidJobError: naming the argument.
+    """
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise InvalidJobError(name, f"expected a number of seconds above 0, got {value!r}.")

@@ -12,15 +12,17 @@ from airflow.sdk.configuration import conf
 from airflow_provider_snowflake_batch.exceptions import (
     JobInputError,
     JobLostError,
+    JobSubmissionError,
     JobTimeoutError,
     SnowflakeBatchError,
     failing_for_good,
 )
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, InferenceJob, generate_job_name
-from airflow_provider_snowflake_batch.jobs.sources import parse_source, plain_source
+from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, InferenceJob, generate_job_name, refuse_overlap
+from airflow_provider_snowflake_batch.jobs.sources import StageParquet, parse_source, plain_source
 from airflow_provider_snowflake_batch.jobs.specs import (
     InferenceEngineOptions,
     InputSpec,
@@ -30,7 +32,7 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     is_template,
 )
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
-from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator
+from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator, check_seconds
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 
 if TYPE_CHECKING:
@@ -159,6 +161,9 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self.durable = durable
         self.cancel_on_kill = cancel_on_kill
         self._submitted: JobRecord | None = None
+        check_seconds("poll_interval", poll_interval)
+        check_seconds("timeout", timeout, optional=True)
+        check_seconds("pending_timeout", pending_timeout, optional=True)
         self._check_untemplated()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -172,16 +177,18 @@ class RunBatchOperator(SnowflakeBatchOperator):
             record = self._find_earlier_job(hook, records, job) or self._submit(hook, records, job)
             self._submitted = record
             self._show_card(context, job, record)
-            if not self.wait_for_completion:
-                return self._accept(context, hook, record)
             deadlines = self._deadlines(context, record)
+            if not self.wait_for_completion:
+                return self._accept(context, hook, record, deadlines)
             if self.deferrable:
                 info = hook.poll(record.name, record.query_id)
                 if info is None or not info.status.is_terminal:
                     self._defer(record, deadlines)
+                streamed = False
             else:
                 info = self._wait(hook, record, deadlines)
-            return self._finish(context, hook, info, record)
+                streamed = self.stream_logs
+            return self._finish(context, hook, info, record, streamed=streamed)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Continue after the trigger has seen the job end, or miss a deadline."""
@@ -196,6 +203,8 @@ class RunBatchOperator(SnowflakeBatchOperator):
         match event["status"]:
             case "refused":
                 raise JobInputError(event["message"])
+            case "not_submitted":
+                raise JobSubmissionError(event["message"])
             case "lost":
                 raise JobLostError(event["message"])
             case "error":
@@ -208,7 +217,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             # A job may have ended after all while this task waited for a worker slot.
             if info is None or not info.status.is_terminal:
                 self._give_up(hook, record, missed_deadline(hook, record.name, Missed(event["status"])))
-            return self._finish(context, hook, info, record)
+            return self._finish(context, hook, info, record, streamed=self.stream_logs)
 
     def on_kill(self) -> None:
         """Cancel the job, unless ``cancel_on_kill`` is off. Its logs and its history stay in Snowflake."""
@@ -220,6 +229,9 @@ class RunBatchOperator(SnowflakeBatchOperator):
 
     def _parse_job(self, context: Context) -> InferenceJob:
         """The job that the rendered fields describe, under a name of its own."""
+        for name in ("model_name", "version_name", "function_name", "X", "compute_pool"):
+            if getattr(self, name) == "None":
+                raise InvalidJobError(name, "its template was rendered to None: did the task it reads from return it?")
         settings = JobSpec.of(self.job_spec)
         ti = context["ti"]
         prefix = settings.job_name_prefix or JOB_NAME_PREFIX
@@ -284,12 +296,17 @@ class RunBatchOperator(SnowflakeBatchOperator):
         )
         context["ti"].xcom_push(key=JOB_CARD_KEY, value=card.to_dict())
 
-    def _accept(self, context: Context, hook: SnowflakeBatchHook, record: JobRecord) -> dict[str, Any]:
-        info = hook.poll(record.name, record.query_id)
-        while info is None:
+    def _accept(
+        self, context: Context, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines
+    ) -> dict[str, Any]:
+        """Wait until the job exists, which takes minutes when Snowflake builds the image first."""
+        while (info := hook.poll(record.name, record.query_id)) is None:
             self.log.info("Snowflake is still preparing job %s (it builds the image the first time)", record.job_name)
+            if (missed := deadlines.missed(None, time.time())) is not None:
+                self._give_up(hook, record, JobTimeoutError(f"Job {record.job_name} missed its {missed.value}."))
             time.sleep(self.poll_interval)
-            info = hook.poll(record.name, record.query_id)
+        if info.status.is_terminal:
+            return self._finish(context, hook, info, record, streamed=False)
         self.log.info("Job %s is %s; not waiting for it.", info.name, info.reported_status)
         JobRecords.of(context, durable=self.durable).forget()
         return self._result(context, info, record).to_dict()
@@ -342,7 +359,10 @@ class RunBatchOperator(SnowflakeBatchOperator):
 
     def _give_up(self, hook: SnowflakeBatchHook, record: JobRecord, error: JobTimeoutError) -> NoReturn:
         self.log.error("%s Cancelling it.", error)
-        hook.kill(record.name, record.query_id)
+        try:
+            hook.kill(record.name, record.query_id)
+        except Exception as failure:
+            raise type(error)(f"{error} It could not be cancelled and may still run: {failure}") from failure
         raise type(error)(f"{error} It was cancelled.") from None
 
     def _result(self, context: Context, info: JobInfo, record: JobRecord) -> JobResult:
@@ -355,14 +375,20 @@ class RunBatchOperator(SnowflakeBatchOperator):
             attempt=context["ti"].try_number,
         )
 
-    def _finish(self, context: Context, hook: SnowflakeBatchHook, info: JobInfo, record: JobRecord) -> dict[str, Any]:
+    def _finish(
+        self, context: Context, hook: SnowflakeBatchHook, info: JobInfo, record: JobRecord, *, streamed: bool
+    ) -> dict[str, Any]:
+        """The result of a job that has ended, or the exception for it.
+
+        :param streamed: the job's log stands in the task's log already.
+        """
         from airflow_provider_snowflake_batch.hooks.results import collect_result, failure_of, read_last_words, tail
 
         result = self._result(context, info, record)
-        result.seconds = round(time.time() - record.submitted_at, 3)
+        result.seconds = round(info.seconds or time.time() - record.submitted_at, 3)
         if not info.status.is_successful:
             containers, logs = read_last_words(hook, info.name)
-            for label, text in logs.items():
+            for label, text in logs.items() if not streamed else ():
                 self.log.error("End of the log of %s:\n%s", label, tail(text))
             raise failure_of(info, containers, logs)
         collect_result(hook, result, StagePath.parse(result.output_location, field="output_location"))
@@ -385,8 +411,11 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 check(value)
         if isinstance(self.X, str) and self.X.endswith(tuple(self.template_ext)):
             return
-        if _is_plain(self.X) and not _has_template(self.X):
-            parse_source(self.X)
+        if not _is_plain(self.X) or _has_template(self.X):
+            return
+        source = parse_source(self.X)
+        if isinstance(source, StageParquet) and _is_plain(self.output_spec) and not _has_template(self.output_spec):
+            refuse_overlap(source.location, OutputSpec.of(self.output_spec).location)
 
 
 # An earlier job in one of these states gives no result; CANCELLING leads nowhere else.

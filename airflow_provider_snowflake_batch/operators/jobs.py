@@ -10,7 +10,7 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
-from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator
+from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator, check_seconds
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -51,6 +51,7 @@ class CancelBatchJobOperator(_JobOperator):
         super().__init__(**kwargs)
         self.wait_for_completion = wait_for_completion
         self.timeout = timeout
+        check_seconds("timeout", timeout)
 
     def execute(self, context: Context) -> str:
         with self.hook as hook:

@@ -65,7 +65,7 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
             result = load_results(
                 hook,
                 hook.qualify_location(self.stage_location).directory(),
-                hook.qualify_name(self.table, field="table"),
+                hook.qualify_name(self.table, field="table", allow_quoted=True),
                 LoadMode(self.mode),
             )
         if result.files:

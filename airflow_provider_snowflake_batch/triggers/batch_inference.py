@@ -6,11 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError, JobLostError
+from airflow_provider_snowflake_batch.exceptions import (
+    JobFailedError,
+    JobInputError,
+    JobLostError,
+    JobSubmissionError,
+)
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
@@ -70,8 +76,9 @@ class BatchJobTrigger(_SnowflakeTrigger):
 
     The event's payload has the trigger's ``job_name``, ``query_id``, ``output_location`` and ``submitted_at``, and a
     ``status``: Snowflake's; or ``timeout`` or ``pending_timeout`` (a deadline has passed); or, with a ``message``,
-    ``refused`` (Snowflake refused the statement), ``lost`` (the job is gone) or ``error`` (Snowflake could not be
-    asked). It holds all that the task needs to go on, because ``dag.test()`` drops the keyword arguments of a deferral.
+    ``refused`` (Snowflake refused the statement), ``not_submitted`` (it did not finish it), ``lost`` (the job is gone)
+    or ``error`` (Snowflake could not be asked). It holds all that the task needs to go on, because ``dag.test()`` drops
+    the keyword arguments of a deferral.
 
     :param job_name: ``database.schema.name``.
     :param query_id: of the statement that submits the job, as long as the job may not exist yet.
@@ -146,6 +153,8 @@ class BatchJobTrigger(_SnowflakeTrigger):
                     info = await poller.poll(name, query_id)
                 except JobInputError as error:
                     return {"status": "refused", "message": str(error)}
+                except JobSubmissionError as error:
+                    return {"status": "not_submitted", "message": str(error)}
                 except JobLostError as error:
                     return {"status": "lost", "message": str(error)}
                 except Exception as error:
@@ -159,7 +168,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
                         self.log.warning("The status %s is new to this version; waiting on.", info.reported_status)
                     last = info.status
                     if self.stream_logs and follower.is_due(info):
-                        for line in await poller.run(follower.read):
+                        for line in await poller.run(partial(follower.read, last=info.status.is_terminal)):
                             self.log.info("%s", line)
                     if info.status.is_terminal:
                         return {"status": info.reported_status}

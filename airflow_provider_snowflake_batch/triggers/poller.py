@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
 
 if TYPE_CHECKING:
@@ -112,8 +113,13 @@ class Poller:
             if self._hook is not None:
                 self._hook.close()
 
-        await asyncio.get_running_loop().run_in_executor(self._thread, log_out)
-        self._thread.shutdown(wait=False)
+        if self._gathering is not None:
+            # Otherwise its statement would come after the logout, and log in again.
+            self._gathering.cancel()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, log_out)
+        finally:
+            self._thread.shutdown(wait=False)
 
 
 def _look(
@@ -127,10 +133,14 @@ def _look(
     for (database, schema), names in schemas.items():
         if len(names) > 1:
             prefix = _common_beginning([name.name for name in names])
-            listed = {
-                QualifiedName.parse(info.name, field="job"): info
-                for info in hook.list_jobs(database, schema, starts_with=prefix or None)
-            }
+            try:
+                found = hook.list_jobs(database, schema, starts_with=prefix or None)
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                # The schema may be gone; what that means for each job, each job's own question tells.
+                found = []
+            listed = {QualifiedName.parse(info.name, field="job"): info for info in found}
             answers |= {name: listed[name] for name in names if name in listed}
     for name, query_id in jobs.items():
         if name not in answers:

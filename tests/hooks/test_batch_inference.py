@@ -15,6 +15,7 @@ from airflow_provider_snowflake_batch.exceptions import (
 )
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
@@ -149,12 +150,12 @@ def test_a_job_dropped_while_waiting_is_lost(hook: SnowflakeBatchHook) -> None:
     job = container_job(hook, "true")
     assert run(hook, job) is JobStatus.DONE
     hook.delete(job.name)
-    with pytest.raises(JobLostError, match="dropped while we waited"):
+    with pytest.raises(JobLostError, match="If there was one, it was dropped"):
         hook.wait(job.name, deadlines=Deadlines.within(10))
 
 
 def test_missing_jobs(hook: SnowflakeBatchHook) -> None:
-    for ask in (hook.status, hook.cancel):
+    for ask in (hook.status, hook.cancel, hook.logs, hook.containers):
         with pytest.raises(JobNotFoundError, match="NO_SUCH_JOB"):
             ask("NO_SUCH_JOB")
     assert hook.list_jobs(starts_with="NO_SUCH_JOB") == []
@@ -179,6 +180,20 @@ def test_stage_files(hook: SnowflakeBatchHook) -> None:
         hook.read_file(f"{directory}/nothing")
     assert hook.remove_files(directory) == 2
     assert hook.list_files(directory) == []
+
+
+def test_a_file_is_not_taken_for_another_whose_name_goes_on(hook: SnowflakeBatchHook) -> None:
+    hook.run("CREATE OR REPLACE STAGE HOOK_TESTS")
+    hook.write_file("@HOOK_TESTS/a.txt.bak", b"old")
+    with pytest.raises(FileNotFoundError, match="a.txt does not exist"):
+        hook.read_file("@HOOK_TESTS/a.txt")
+    hook.write_file("@HOOK_TESTS/a.txt", b"new")
+    assert hook.read_file("@HOOK_TESTS/a.txt") == b"new"
+    for directory in ("@HOOK_TESTS", "@HOOK_TESTS/x/"):
+        with pytest.raises(InvalidJobError, match="is a directory: name a file"):
+            hook.read_file(directory)
+        with pytest.raises(InvalidJobError, match="is a directory: name a file"):
+            hook.write_file(directory, b"")
 
 
 def test_a_missing_stage_is_named(hook: SnowflakeBatchHook) -> None:
@@ -211,6 +226,7 @@ def test_what_cannot_succeed_is_not_repeated(hook: SnowflakeBatchHook) -> None:
 
 def test_partial_names_take_the_connections_namespace(hook: SnowflakeBatchHook) -> None:
     assert hook.namespace == ("LOCAL", "PUBLIC")
+    assert hook.list_jobs(schema="public") == hook.list_jobs()
     assert str(hook.qualify_name("job")) == "LOCAL.PUBLIC.JOB"
     assert str(hook.qualify_location("@other.stage/x")) == "@LOCAL.OTHER.STAGE/x"
 

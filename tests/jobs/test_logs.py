@@ -18,22 +18,30 @@ def test_windows_that_overlap_give_every_line_once(width: int, steps: list[int],
     first = end - width
     for step in [0, *(min(step, width - 1) for step in steps)]:
         end += step
-        read += window.advance("\n".join(f"line {number}" for number in range(end - width, end)))
+        read += window.advance("".join(f"line {number}\n" for number in range(end - width, end)))
     assert read == [f"line {number}" for number in range(first, end)]
 
 
 def test_what_is_missed_is_said() -> None:
     window = LogWindow()
-    assert window.advance("a\nb") == ["a", "b"]
-    assert window.advance("c\nd") == [GAP, "c", "d"]
+    assert window.advance("a\nb\n") == ["a", "b"]
+    assert window.advance("c\nd\n") == [GAP, "c", "d"]
 
 
 def test_repeated_lines_are_not_taken_for_new_ones() -> None:
     window = LogWindow()
-    assert window.advance("x\nx\ny") == ["x", "x", "y"]
-    assert window.advance("x\nx\ny") == []
-    assert window.advance("x\ny\nx") == ["x"]
+    assert window.advance("x\nx\ny\n") == ["x", "x", "y"]
+    assert window.advance("x\nx\ny\n") == []
+    assert window.advance("x\ny\nx\n") == ["x"]
     assert window.advance("") == []
+
+
+def test_a_line_that_is_being_written_waits_for_its_end() -> None:
+    window = LogWindow()
+    assert window.advance("a\nb\npar") == ["a", "b"]
+    assert window.advance("a\nb\npartial\nc\n") == ["partial", "c"]
+    assert window.advance("a\nb\npartial\nc\nend") == []
+    assert window.advance("a\nb\npartial\nc\nend", last=True) == ["end"]
 
 
 def test_progress_in_words() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ def operator(**changes: Any) -> RunBatchOperator:
         ({"output_spec": {"location": "@a.b.c/d"}}, "output_spec: unknown field 'location'"),
         ({"input_spec": {"param": {}}}, "input_spec: unknown field 'param'"),
         ({"job_spec": {"replicas": 0}}, "job_spec.replicas:"),
+        ({"poll_interval": 0}, "poll_interval: expected a number of seconds above 0, got 0"),
+        ({"timeout": "5m"}, "timeout: expected a number of seconds above 0, got '5m'"),
+        ({"pending_timeout": timedelta(minutes=5)}, "pending_timeout: expected a number of seconds"),
+        ({"X": "@db.s.out/results/in/"}, "output_spec.stage_location: the input @DB.S.OUT/results/in/ lies inside"),
         ({"inference_engine_options": {"engine": "tgi"}}, "inference_engine_options.engine: 'tgi' is not one of"),
     ],
 )

@@ -1,9 +1,11 @@
-"""``make bench``: every measurement with its usual size."""
+"""``make bench``: every measurement, each of a size that ends within a few minutes."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import worker_throughput
+from benchmarks import trigger_polling, worker_throughput
 
-sys.exit(worker_throughput.main())
+status = worker_throughput.main([])
+print()
+sys.exit(trigger_polling.main(["--jobs", "200", "--seconds", "30"]) or status)

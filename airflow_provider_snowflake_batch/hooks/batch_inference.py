@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -437,8 +437,14 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         try:
             return self.status(name)
         except JobNotFoundError as error:
-            if query_id is not None and not self.check_submission(query_id):
-                return None
+            try:
+                if query_id is not None and not self.check_submission(query_id):
+                    return None
+            except JobInputError:
+                # Sent twice because the first answer got lost, the statement finds its own job in the way.
+                with suppress(JobNotFoundError):
+                    return self.status(name)
+                raise
             try:
                 # The statement may have finished between the two questions.
                 return self.status(name)

@@ -119,6 +119,16 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             except Exception:
                 self.log.debug("Closing the Snowflake session failed", exc_info=True)
 
+    def _abandon(self) -> None:
+        """Forget the session without logging out: that would end a statement still at work, which submits a job."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            # What the driver's connect option server_session_keep_alive sets.
+            connection._server_session_keep_alive = True  # type: ignore[attr-defined]
+            with suppress(Exception):
+                connection.close(retry=False)
+
     def __enter__(self) -> Self:
         return self
 
@@ -144,7 +154,7 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             error = state.outcome.exception() if state.outcome else None
             self.log.warning("Snowflake could not be reached (attempt %d): %s", state.attempt_number, error)
             # A broken session may also be why an unclear error came, and a login is cheap beside a wait.
-            self.close()
+            self._abandon()
 
         def once() -> _T:
             with self._cursor() as cursor:

@@ -247,7 +247,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             return None
         try:
             info = hook.poll(record.name, record.query_id)
-        except (JobLostError, JobInputError) as error:
+        except (JobLostError, JobInputError, JobSubmissionError) as error:
             if record.query_id is None:
                 # The try ended between writing the record and hearing from Snowflake. If its statement is still on
                 # the way, the name makes sure that only one of the two becomes a job.

@@ -46,13 +46,13 @@ def faults(hook: SnowflakeBatchHook, local_server: LocalServer) -> Iterator[Loca
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The times that a hook tried once more by itself; the tries are real."""
     seen: list[int] = []
-    close = SnowflakeBatchHook.close
+    abandon = SnowflakeBatchHook._abandon
 
     def counted(self: SnowflakeBatchHook) -> None:
         seen.append(1)
-        close(self)
+        abandon(self)
 
-    monkeypatch.setattr(SnowflakeBatchHook, "close", counted)
+    monkeypatch.setattr(SnowflakeBatchHook, "_abandon", counted)
     return seen
 
 
@@ -91,6 +91,7 @@ def assert_one_job(hook: SnowflakeBatchHook, job: ContainerJob) -> None:
     assert [info.name for info in hook.list_jobs(starts_with=job.name.name)] == [str(job.name)]
 
 
+@pytest.mark.slow
 def test_a_job_lives_through_a_fifth_of_failing_requests(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:
     a_fifth_fails(faults, seed=1)
     jobs = []
@@ -104,6 +105,7 @@ def test_a_job_lives_through_a_fifth_of_failing_requests(hook: SnowflakeBatchHoo
         assert_one_job(hook, job)
 
 
+@pytest.mark.slow
 def test_a_trigger_lives_through_a_fifth_of_failing_requests(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:
     a_fifth_fails(faults, seed=2)
     jobs: list[ContainerJob] = []

@@ -44,6 +44,20 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
 
 
+# The arguments that describe the job; each may hold templates.
+_JOB_FIELDS = (
+    "model_name",
+    "version_name",
+    "function_name",
+    "X",
+    "compute_pool",
+    "input_spec",
+    "output_spec",
+    "job_spec",
+    "inference_engine_options",
+)
+
+
 class RunBatchOperator(SnowflakeBatchOperator):
     """Score rows with a model of the Snowflake Model Registry, as a batch inference job.
 
@@ -98,18 +112,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         https://docs.snowflake.com/en/developer-guide/snowflake-ml/inference/batch-inference-jobs
     """
 
-    template_fields: Sequence[str] = (
-        "model_name",
-        "version_name",
-        "function_name",
-        "X",
-        "compute_pool",
-        "input_spec",
-        "output_spec",
-        "job_spec",
-        "inference_engine_options",
-        *CONNECTION_FIELDS,
-    )
+    template_fields: Sequence[str] = (*_JOB_FIELDS, *CONNECTION_FIELDS)
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "X": "sql",
@@ -428,17 +431,6 @@ _OF_NO_USE = frozenset(
         JobStatus.DELETING,
         JobStatus.DELETED,
     }
-)
-_JOB_FIELDS = (
-    "model_name",
-    "version_name",
-    "function_name",
-    "X",
-    "compute_pool",
-    "input_spec",
-    "output_spec",
-    "job_spec",
-    "inference_engine_options",
 )
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "model_name": lambda value: QualifiedName.parse(value, field="model_name"),

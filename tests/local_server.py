@@ -81,6 +81,11 @@ class LocalServer:
         return loaded
 
     @property
+    def certificates(self) -> Path:
+        """What a client must trust to speak HTTPS with the server."""
+        return self.state_dir / "tls" / "ca-bundle.pem"
+
+    @property
     def airflow_connection_json(self) -> str:
         """The value for ``AIRFLOW_CONN_SNOWFLAKE_DEFAULT``."""
         return json.dumps(self.airflow_connection)

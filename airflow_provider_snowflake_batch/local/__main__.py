@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     import duckdb
     import uvicorn
 
+    from airflow_provider_snowflake_batch.local.protocol.listener import HttpAndHttps
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.state import StateDirectoryInUse
 
@@ -56,15 +57,15 @@ def main(arguments: list[str] | None = None) -> int:
     server.start(port)
     connection_file = server.write_connection()
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            connection = json.dumps(server.airflow_connection())
-            print(f"Local Snowflake:     http://{HOST}:{port}", flush=True)
-            print(f"State directory:     {server.state.path}", flush=True)
-            print(f"Connection file:     {connection_file}", flush=True)
-            print(f"Airflow connection:  export AIRFLOW_CONN_SNOWFLAKE_DEFAULT='{connection}'", flush=True)
-            print(f"Stop:                Ctrl+C, or kill {os.getpid()}", flush=True)
+    def ready() -> None:
+        connection = json.dumps(server.airflow_connection())
+        print(f"Local Snowflake:     http://{HOST}:{port}, also https://{HOST}:{port}", flush=True)
+        print(f"State directory:     {server.state.path}", flush=True)
+        print(f"Connection file:     {connection_file}", flush=True)
+        print(f"Airflow connection:  export AIRFLOW_CONN_SNOWFLAKE_DEFAULT='{connection}'", flush=True)
+        bundle = server.certificates.bundle
+        print(f"Trust it over HTTPS: export REQUESTS_CA_BUNDLE='{bundle}' SSL_CERT_FILE='{bundle}'", flush=True)
+        print(f"Stop:                Ctrl+C, or kill {os.getpid()}", flush=True)
 
     config = uvicorn.Config(
         server.endpoints.app,
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     # uvicorn raises the signal that ended it once more, and SIGTERM's own way would end the process before its jobs.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        Server(config).run(sockets=[listening])
+        HttpAndHttps(config, listening, server.certificates.context(), ready).run()
     except KeyboardInterrupt:
         pass
     finally:

@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
 from airflow_provider_snowflake_batch.local.stages.store import Stages
 from airflow_provider_snowflake_batch.local.state import StateDirectory
+from airflow_provider_snowflake_batch.local.tls import Certificates
 
 _ROOMS = "airflow_provider_snowflake_batch.local"
 # Importing them registers the statements they answer.
@@ -59,6 +60,7 @@ class LocalSnowflake:
     def __init__(self, state_dir: Path) -> None:
         self.defaults = Defaults()
         self.state = StateDirectory(state_dir)
+        self.certificates = Certificates(self.state)
         self.sessions = Sessions()
         self.faults = Faults()
         self.objects = AccountObjects(self.state)

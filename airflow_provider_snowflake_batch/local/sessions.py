@@ -36,6 +36,8 @@ class Session:
     warehouse: str | None = None
     client: tuple[str, tuple[int, ...]] = ("", ())
     """The client's name and version, as it logged in."""
+    base_url: str = ""
+    """How the client reaches this server: scheme, host and port, for the addresses in answers."""
     parameters: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     """``SET name = …``: the literal as SQL text, by upper-case name."""

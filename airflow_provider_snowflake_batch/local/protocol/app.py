@@ -65,7 +65,11 @@ class Endpoints:
 
     async def login(self, request: Request) -> Response:
         client = request.headers.get("User-Agent", "")
-        return _json(await login.login(self._server, dict(request.query_params), await _body(request), client))
+        return _json(
+            await login.login(
+                self._server, dict(request.query_params), await _body(request), client, _base_url(request)
+            )
+        )
 
     async def renew(self, request: Request) -> Response:
         session = self._server.sessions.renew(_token(request))
@@ -110,7 +114,7 @@ class Endpoints:
             return _in_progress(query, IN_PROGRESS_ASYNC)
         if not await self._server.queries.wait(query, FIRST_WAIT):
             return _in_progress(query, IN_PROGRESS)
-        return await self._outcome(query)
+        return await self._outcome(query, request)
 
     async def result(self, request: Request) -> Response:
         if self._session(request) is None:
@@ -120,7 +124,7 @@ class Endpoints:
             return _failure("000709", f"Statement {request.path_params['query_id']} not found", "02000")
         if query.future is not None and not await self._server.queries.wait(query, NEXT_WAIT):
             return _in_progress(query, IN_PROGRESS)
-        return await self._outcome(query)
+        return await self._outcome(query, request)
 
     async def abort(self, request: Request) -> Response:
         session = self._session(request)
@@ -165,7 +169,7 @@ class Endpoints:
 
     # Answers
 
-    async def _outcome(self, query: Query) -> Response:
+    async def _outcome(self, query: Query, request: Request) -> Response:
         if query.error is not None:
             return _failure(
                 f"{query.error.errno:06d}",
@@ -178,11 +182,11 @@ class Endpoints:
         rows = 0 if query.result.table is None else query.result.table.num_rows
         query.answered = True
         if max(rows, len(query.result.rows)) > 200:
-            encoded: Response = await self._in_thread(self._encoded, query)
+            encoded: Response = await self._in_thread(self._encoded, query, _base_url(request))
             return encoded
-        return self._encoded(query)
+        return self._encoded(query, _base_url(request))
 
-    def _encoded(self, query: Query) -> Response:
+    def _encoded(self, query: Query, base_url: str) -> Response:
         result, session = query.result, query.session
         assert result is not None
         data: dict[str, Any] = {
@@ -210,7 +214,7 @@ class Endpoints:
         data["numberOfBinds"] = 0
         wants_json = str(session.parameters.get("PYTHON_CONNECTOR_QUERY_RESULT_FORMAT", "ARROW")).upper() == "JSON"
         if result.table is not None and not wants_json and not _is_dml(result.statement_type):
-            data |= self._arrow(query)
+            data |= self._arrow(query, base_url)
         else:
             rowset = json_rowset(result)
             is_query = result.statement_type == 0x1000 and not wants_json
@@ -222,7 +226,7 @@ class Endpoints:
             data |= {"total": len(rowset), "returned": len(rowset)}
         return _success(data)
 
-    def _arrow(self, query: Query) -> dict[str, Any]:
+    def _arrow(self, query: Query, base_url: str) -> dict[str, Any]:
         result = query.result
         assert result is not None
         assert result.table is not None
@@ -230,7 +234,7 @@ class Endpoints:
         data: dict[str, Any] = {"queryResultFormat": "arrow", "total": rows, "returned": rows}
         if rows < LARGE:
             return data | {"rowsetBase64": arrow_rowset(result)}
-        chunks = self._chunks.describe(query, f"http://127.0.0.1:{self._server.port}")
+        chunks = self._chunks.describe(query, base_url)
         return data | chunks | {"rowsetBase64": arrow_rowset(result, INLINE_ROWS)}
 
     def _session(self, request: Request) -> Session | None:
@@ -250,6 +254,11 @@ def _token(request: Request) -> str:
     header = request.headers.get("Authorization", "")
     prefix = 'Snowflake Token="'
     return header[len(prefix) : -1] if header.startswith(prefix) else ""
+
+
+def _base_url(request: Request) -> str:
+    """How the client reached this server: scheme, host and port."""
+    return str(request.base_url).rstrip("/")
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -20,11 +20,15 @@ SERVER_VERSION = "10.0.0"
 _PASSWORD_AUTHENTICATORS = {"", "SNOWFLAKE", "USERNAME_PASSWORD_MFA", "OAUTH", "PROGRAMMATIC_ACCESS_TOKEN"}
 
 
-async def login(server: LocalSnowflake, query: dict[str, str], body: dict[str, Any], user_agent: str) -> dict[str, Any]:
+async def login(
+    server: LocalSnowflake, query: dict[str, str], body: dict[str, Any], user_agent: str, base_url: str
+) -> dict[str, Any]:
     """Answer a login request.
 
     The secret is accepted as a password and as an OAuth or programmatic access token; other authenticators are
     refused.
+
+    :param base_url: how the client reaches this server: scheme, host and port.
     """
     data = body.get("data") or {}
     authenticator = str(data.get("AUTHENTICATOR") or "").upper()
@@ -49,6 +53,7 @@ async def login(server: LocalSnowflake, query: dict[str, str], body: dict[str, A
         return refusal(f"{error.errno:06d}", error.message)
     session = server.sessions.create(user, role)
     session.client = _client(user_agent)
+    session.base_url = base_url
     session.parameters |= parameters
     await run_in_threadpool(enter_namespace, server, session, query)
     return {

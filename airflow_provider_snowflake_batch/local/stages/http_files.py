@@ -57,8 +57,11 @@ class HttpFiles:
         self._lock = threading.Lock()
         self.routes = [Route(f"/{BUCKET}/{{grant}}/{{path:path}}", self.handle, methods=["PUT", "HEAD", "GET"])]
 
-    def stage_info(self, folder: Path, *, writes: bool, port: int) -> dict[str, Any]:
-        """The ``stageInfo`` of a PUT or GET answer, with a token for this folder only."""
+    def stage_info(self, folder: Path, *, writes: bool, base_url: str) -> dict[str, Any]:
+        """The ``stageInfo`` of a PUT or GET answer, with a token for this folder only.
+
+        :param base_url: how the client reaches this server.
+        """
         grant = Grant(folder, writes)
         name = secrets.token_urlsafe(12)
         with self._lock:
@@ -74,7 +77,7 @@ class HttpFiles:
             "isClientSideEncrypted": False,
             "creds": {"GCS_ACCESS_TOKEN": grant.token},
             "presignedUrl": None,
-            "endPoint": f"http://127.0.0.1:{port}",
+            "endPoint": base_url,
             "useRegionalUrl": False,
             "useVirtualUrl": False,
         }

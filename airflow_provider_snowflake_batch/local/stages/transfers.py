@@ -109,8 +109,7 @@ def _transfer(data: dict[str, Any]) -> Result:
 
 def _stage_info(statement: Statement, folder: Path, *, writes: bool) -> dict[str, Any]:
     if _moves_over_http(statement):
-        server = statement.server
-        return server.http_files.stage_info(folder, writes=writes, port=server.port)
+        return statement.server.http_files.stage_info(folder, writes=writes, base_url=statement.session.base_url)
     return {
         "locationType": "LOCAL_FS",
         "location": str(folder),

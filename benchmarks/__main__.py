@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import trigger_polling, worker_throughput
+from benchmarks import dag_parse, trigger_polling, worker_throughput
 
-status = worker_throughput.main([])
+status = dag_parse.main([])
+print()
+status = worker_throughput.main([]) or status
 print()
 sys.exit(trigger_polling.main(["--jobs", "200", "--seconds", "30"]) or status)

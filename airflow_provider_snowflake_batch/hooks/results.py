@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
@@ -75,6 +76,28 @@ def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: Stage
         if manifest.get("quarantined_rows"):
             result.warnings.append(f"{manifest['quarantined_rows']} row(s) failed and were put aside.")
     return result
+
+
+def done_and_dropped(
+    hook: SnowflakeBatchHook, job_name: str, output_location: str, submitted_at: float
+) -> JobInfo | None:
+    """What is known of a job that is gone, but has left ``_SUCCESS``: only a job that is DONE writes that.
+
+    :param submitted_at: seconds since the epoch.
+    :returns: None if it has not.
+    """
+    written = hook.success_time(output_location)
+    if written is None:
+        return None
+    submitted = datetime.fromtimestamp(submitted_at, UTC)
+    return JobInfo(
+        name=job_name,
+        status=JobStatus.DONE,
+        reported_status=JobStatus.DONE.value,
+        created_on=submitted.isoformat(),
+        # A stage tells the time in whole seconds.
+        updated_on=max(written, submitted).isoformat(),
+    )
 
 
 def read_last_words(hook: SnowflakeBatchHook, job_name: str) -> tuple[list[ContainerInfo], dict[str, str]]:

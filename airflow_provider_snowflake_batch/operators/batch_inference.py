@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk.configuration import conf
 
@@ -103,6 +103,9 @@ class RunBatchOperator(SnowflakeBatchOperator):
     :param durable: remember the job across tries, so that a retry after a crash goes on with it instead of starting a
         second one. It needs Airflow 3.3; before, every try starts afresh.
     :param cancel_on_kill: cancel the job when the task is killed.
+    :param on_finish: ``"drop"`` drops the job, with its logs and its history, once it has succeeded and its results are
+        collected; ``"keep"`` leaves that to Snowflake, which drops ended jobs after 30 days. A job that did not succeed
+        is always kept.
     :param kwargs: ``snowflake_conn_id``, ``warehouse``, ``database``, ``schema`` and ``role`` as in
         :class:`~airflow_provider_snowflake_batch.operators.base.SnowflakeBatchOperator`, and what every operator takes.
         The warehouse (``job_spec``'s, if none is given here) only compiles the input query.
@@ -142,6 +145,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         stream_logs: bool = True,
         durable: bool = True,
         cancel_on_kill: bool = True,
+        on_finish: Literal["keep", "drop"] = "keep",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -163,10 +167,17 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self.stream_logs = stream_logs
         self.durable = durable
         self.cancel_on_kill = cancel_on_kill
+        self.on_finish = on_finish
         self._submitted: JobRecord | None = None
         check_seconds("poll_interval", poll_interval)
         check_seconds("timeout", timeout, optional=True)
         check_seconds("pending_timeout", pending_timeout, optional=True)
+        if on_finish not in ("keep", "drop"):
+            raise InvalidJobError("on_finish", f"expected 'keep' or 'drop', got {on_finish!r}.")
+        if on_finish == "drop" and not wait_for_completion:
+            raise InvalidJobError(
+                "on_finish", "'drop' needs wait_for_completion=True: a job that nobody waits for cannot be dropped."
+            )
         self._check_untemplated()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -184,7 +195,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             if not self.wait_for_completion:
                 return self._accept(context, hook, record, deadlines)
             if self.deferrable:
-                info = hook.poll(record.name, record.query_id)
+                info = self._look(hook, record)
                 if info is None or not info.status.is_terminal:
                     self._defer(record, deadlines)
                 streamed = False
@@ -216,7 +227,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
                     "The job itself was left alone and may still run."
                 )
         with self.hook as hook:
-            info = hook.poll(record.name, record.query_id)
+            info = self._look(hook, record)
             # A job may have ended after all while this task waited for a worker slot.
             if info is None or not info.status.is_terminal:
                 self._give_up(hook, record, missed_deadline(hook, record.name, Missed(event["status"])))
@@ -249,7 +260,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         if record is None:
             return None
         try:
-            info = hook.poll(record.name, record.query_id)
+            info = self._look(hook, record)
         except (JobLostError, JobInputError, JobSubmissionError) as error:
             if record.query_id is None:
                 # The try ended between writing the record and hearing from Snowflake. If its statement is still on
@@ -359,6 +370,25 @@ class RunBatchOperator(SnowflakeBatchOperator):
             )
         except JobTimeoutError as error:
             self._give_up(hook, record, error)
+        except JobLostError:
+            info = self._look(hook, record)
+            if info is None:
+                raise
+            return info
+
+    def _look(self, hook: SnowflakeBatchHook, record: JobRecord) -> JobInfo | None:
+        """One look at a job, or None while its statement is at work. One that we dropped when it was done counts."""
+        from airflow_provider_snowflake_batch.hooks.results import done_and_dropped
+
+        try:
+            return hook.poll(record.name, record.query_id)
+        except JobLostError:
+            if not record.dropping:
+                raise
+            info = done_and_dropped(hook, record.job_name, record.output_location, record.submitted_at)
+            if info is None:
+                raise
+            return info
 
     def _give_up(self, hook: SnowflakeBatchHook, record: JobRecord, error: JobTimeoutError) -> NoReturn:
         self.log.error("%s Cancelling it.", error)
@@ -395,8 +425,12 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 self.log.error("End of the log of %s:\n%s", label, tail(text))
             raise failure_of(info, containers, logs)
         collect_result(hook, result, StagePath.parse(result.output_location, field="output_location"))
+        records = JobRecords.of(context, durable=self.durable)
+        if self.on_finish == "drop":
+            records.mark_dropping()
+            self._drop(hook, result)
         # From here on, a clear means that the user wants the rows scored again.
-        JobRecords.of(context, durable=self.durable).forget()
+        records.forget()
         rows = "" if result.rows is None else f"{result.rows} rows in "
         self.log.info(
             "Job %s is done: %s%s file(s), %.1f s, %s",
@@ -405,6 +439,15 @@ class RunBatchOperator(SnowflakeBatchOperator):
         for warning in result.warnings:
             self.log.warning(warning)
         return result.to_dict()
+
+    def _drop(self, hook: SnowflakeBatchHook, result: JobResult) -> None:
+        try:
+            hook.delete(result.job_name)
+        except Exception as error:
+            # The results are there and complete: no reason to fail, and to score all rows again.
+            result.warnings.append(f"Job {result.job_name} could not be dropped: {error}")
+        else:
+            self.log.info("Job %s was dropped.", result.job_name)
 
     def _check_untemplated(self) -> None:
         """Refuse at parse time what rendering cannot mend."""

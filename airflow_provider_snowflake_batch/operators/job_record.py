@@ -27,6 +27,7 @@ class JobRecord:
     :param submitted_at: seconds since the epoch.
     :param fingerprint: of everything about the job but its name; a try that asks for something else must not attach.
     :param query_id: of the statement; None while it may not have been sent.
+    :param dropping: its results were collected and it is being dropped: that it is gone does not mean it was lost.
     """
 
     job_name: str
@@ -34,6 +35,7 @@ class JobRecord:
     submitted_at: float
     fingerprint: str | None = None
     query_id: str | None = None
+    dropping: bool = False
 
     @property
     def name(self) -> QualifiedName:
@@ -66,6 +68,11 @@ class JobRecords:
     def save(self, record: JobRecord) -> None:
         if self._store is not None:
             self._store.set(_KEY, asdict(record))
+
+    def mark_dropping(self) -> None:
+        """Note that from now on the job may be gone although nothing is wrong."""
+        if (record := self.load()) is not None:
+            self.save(replace(record, dropping=True))
 
     def forget(self) -> None:
         if self._store is not None:

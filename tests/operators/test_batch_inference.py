@@ -42,6 +42,8 @@ def operator(**changes: Any) -> RunBatchOperator:
         ({"timeout": "5m"}, "timeout: expected a number of seconds above 0, got '5m'"),
         ({"pending_timeout": timedelta(minutes=5)}, "pending_timeout: expected a number of seconds"),
         ({"X": "@db.s.out/results/in/"}, "output_spec.stage_location: the input @DB.S.OUT/results/in/ lies inside"),
+        ({"on_finish": "delete"}, "on_finish: expected 'keep' or 'drop', got 'delete'"),
+        ({"on_finish": "drop", "wait_for_completion": False}, "on_finish: 'drop' needs wait_for_completion=True"),
         ({"inference_engine_options": {"engine": "tgi"}}, "inference_engine_options.engine: 'tgi' is not one of"),
     ],
 )

@@ -266,3 +266,35 @@ def test_a_job_that_finds_no_room_tells_what_it_waits_for(hook: SnowflakeBatchHo
     assert "Unschedulable due to insufficient" in message
     assert "compute pool CROWDED is" in message
     assert wait(hook, message.split()[1]) is JobStatus.CANCELLED
+
+
+class Crash(BaseException):
+    """Ends a try as abruptly as a test can."""
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["before the drop", "after the drop"])
+def test_a_try_that_died_around_the_drop_is_made_good_without_a_second_job(
+    hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch, dropped: bool
+) -> None:
+    delete = SnowflakeBatchHook.delete
+
+    def crash(self: SnowflakeBatchHook, name: Any) -> None:
+        if dropped:
+            delete(self, name)
+        raise Crash
+
+    store = Store()
+    with monkeypatch.context() as patch:
+        patch.setattr(SnowflakeBatchHook, "delete", crash)
+        with pytest.raises(Crash):
+            attempt(store, deferrable=False, on_finish="drop")
+    name, known = store.record["job_name"], names(hook)
+    assert (name in known) is not dropped
+    for deferrable in (True, False):
+        again = Store()
+        again.values |= store.values
+        result = attempt(again, deferrable=deferrable, on_finish="drop")
+        assert (result["job_name"], result["status"], result["rows"]) == (name, "DONE", 1)
+        assert result["seconds"] >= 0
+        assert again.values == {}
+    assert names(hook) == known - {name}

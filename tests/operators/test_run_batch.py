@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
+from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError, JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OutputSpec
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.local_faults import faults_of
 from tests.local_server import LocalServer
 from tests.models import log_linear_model
 
@@ -226,3 +227,43 @@ def test_a_killed_task_cancels_its_job(hook: SnowflakeBatchHook) -> None:
     task.on_kill()
     status = hook.wait(deferred.value.trigger.job_name, deadlines=Deadlines.within(60)).status
     assert status is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_job_is_dropped_when_it_has_succeeded(hook: SnowflakeBatchHook, deferrable: bool) -> None:
+    task = operator(on_finish="drop", deferrable=deferrable, poll_interval=1)
+    if deferrable:
+        with pytest.raises(TaskDeferred) as deferred:
+            execute(task)
+        _, arguments = deferred.value.trigger.serialize()
+        hook.wait(arguments["job_name"], query_id=arguments["query_id"], deadlines=Deadlines.within(120))
+        event = {name: arguments[name] for name in ("job_name", "query_id", "output_location", "submitted_at")}
+        result = task.execute_complete({"ti": TaskInstance()}, event | {"status": "DONE"})
+    else:
+        result, _ = execute(task)
+    assert (result["status"], result["rows"], result["warnings"]) == ("DONE", 3, [])
+    with pytest.raises(JobNotFoundError):
+        hook.status(result["job_name"])
+    assert read_results(hook, result["output_location"])["PREDICTION"].round(6).tolist() == [5, 4, 6]
+
+
+def test_a_job_that_failed_is_kept(hook: SnowflakeBatchHook) -> None:
+    hook.run("CREATE OR REPLACE TABLE BROKEN AS SELECT 1 AS ID, NULL::FLOAT AS A, 1::FLOAT AS B")
+    with pytest.raises(JobFailedError) as raised:
+        execute(operator(X="BROKEN", on_finish="drop"))
+    job_name = str(raised.value).split()[1]
+    assert hook.status(job_name).status is JobStatus.FAILED
+    assert "NaN" in hook.logs(job_name)
+
+
+def test_a_job_that_cannot_be_dropped_has_succeeded_all_the_same(
+    hook: SnowflakeBatchHook, local_server: LocalServer
+) -> None:
+    with faults_of(local_server) as faults:
+        refused = faults.add("http-error", status=404, statement="^DROP SERVICE", count=1)
+        result, _ = execute(operator(on_finish="drop"))
+        assert faults.fired(refused) == 1
+    assert (result["status"], result["rows"]) == ("DONE", 3)
+    (warning,) = result["warnings"]
+    assert warning.startswith(f"Job {result['job_name']} could not be dropped: ")
+    assert hook.status(result["job_name"]).status is JobStatus.DONE

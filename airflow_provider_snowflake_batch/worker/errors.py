@@ -50,6 +50,10 @@ class DataError(WorkerError):
     """The rows, the files they name, or what the model returned for them cannot be used."""
 
 
+class TooManyBadRows(WorkerError):
+    """More rows failed than ``max_quarantined`` allows."""
+
+
 class OutputError(WorkerError):
     """The output directory cannot be completed."""
 
@@ -65,5 +69,6 @@ class Terminated(WorkerError):
 
 
 BY_NAME: dict[str, type[WorkerError]] = {
-    kind.__name__: kind for kind in (Refused, ModelError, DataError, OutputError, ModelProcessDied, Terminated)
+    kind.__name__: kind
+    for kind in (Refused, ModelError, DataError, TooManyBadRows, OutputError, ModelProcessDied, Terminated)
 }

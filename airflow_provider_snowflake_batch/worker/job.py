@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.worker.errors import Refused
 
 JOB_VERSION = 1
 DEFAULT_PATTERN = r".*\.parquet$"
+MOST_QUARANTINED = 1000
 
 
 class FileEncoding(str, Enum):
@@ -27,6 +28,13 @@ class FileEncoding(str, Enum):
     RAW_BYTES = "raw_bytes"
     BASE64 = "base64"
     BASE64_DATA_URL = "base64_data_url"
+
+
+class OnError(str, Enum):
+    """What happens to a row that the model cannot score."""
+
+    FAIL = "fail"
+    QUARANTINE = "quarantine"
 
 
 class SaveMode(str, Enum):
@@ -95,6 +103,8 @@ class Job:
 
     :param num_workers: model processes, or None to let the worker choose.
     :param max_batch_rows: rows in one call of the model, or None to let the worker choose.
+    :param on_error: end with the first bad row, or set bad rows aside.
+    :param max_quarantined: bad rows of the whole batch; one more ends it.
     :param stages: fully qualified stage name to the folder where that stage is mounted.
     """
 
@@ -104,6 +114,8 @@ class Job:
     model: ModelSource
     num_workers: int | None = None
     max_batch_rows: int | None = None
+    on_error: OnError = OnError.FAIL
+    max_quarantined: int = MOST_QUARANTINED
     stages: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -188,6 +200,7 @@ def parse_job(document: Any, folder: Path) -> Job:
     for name, mount in stages.items():
         if not isinstance(mount, str) or not mount:
             raise Refused(f"JOB.json: stages.{name} must be the folder where the stage is mounted")
+    on_error, max_quarantined = _on_error(inference)
     job = Job(
         name=top.get("job_name", str, required=True),
         input=_input(_Fields(top.get("input", dict, required=True), "input"), folder),
@@ -195,6 +208,8 @@ def parse_job(document: Any, folder: Path) -> Job:
         model=_model(_Fields(top.get("model", dict, required=True), "model"), folder),
         num_workers=inference.count("num_workers"),
         max_batch_rows=inference.count("max_batch_rows"),
+        on_error=on_error,
+        max_quarantined=max_quarantined,
         stages={name.lstrip("@"): folder / mount for name, mount in stages.items()},
     )
     inference.done()
@@ -235,6 +250,18 @@ def _column_handling(columns: dict[str, Any]) -> dict[str, FileEncoding]:
             raise Refused(f"JOB.json: {fields.at('convert_to')} {convert_to!r} is not one of {known}") from None
         fields.done()
     return handling
+
+
+def _on_error(fields: _Fields) -> tuple[OnError, int]:
+    value = fields.get("on_error", str, OnError.FAIL.value)
+    try:
+        on_error = OnError(value.lower())
+    except ValueError:
+        raise Refused(f"JOB.json: {fields.at('on_error')} {value!r} is not one of fail, quarantine") from None
+    most = fields.count("max_quarantined")
+    if most is not None and on_error is OnError.FAIL:
+        raise Refused(f"JOB.json: {fields.at('max_quarantined')} needs {fields.at('on_error')} to be quarantine")
+    return on_error, most or MOST_QUARANTINED
 
 
 def _output(fields: _Fields, folder: Path) -> OutputDirectory:

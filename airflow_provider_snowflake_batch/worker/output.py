@@ -3,7 +3,8 @@
 ::
 
     part-<plan>-<task>.parquet       rows of one task
-    _tasks/<plan>-<task>.json        the record that makes the part count, written after it
+    _quarantine/<plan>-<task>.pq     rows of the task that were set aside as bad, if there are any
+    _tasks/<plan>-<task>.json        the record that makes these files count, written after them
     _manifest.json                   every part with rows, bytes and checksum
     _SUCCESS                         empty; written last
 
@@ -32,6 +33,7 @@ SUCCESS = "_SUCCESS"
 MANIFEST = "_manifest.json"
 TASKS = "_tasks"
 FAILURES = "_failures"
+QUARANTINE = "_quarantine"
 MANIFEST_VERSION = 1
 
 # Snowflake's own temporary directory may lie beside the results; it is no content of ours or anybody's.
@@ -42,21 +44,30 @@ RESERVED = "_snowflake_temporary"
 class TaskRecord:
     """What is known of a finished task.
 
-    :param input_rows: rows that the model was given for it.
+    :param part: None if no row came out of it.
+    :param input_rows: rows that were read for it, the bad ones included.
     :param seconds: time from the first row read to the part written.
     :param schema: the part's Arrow schema, serialized and hexadecimal.
+    :param quarantine: the file of bad rows, None if there are none.
     :param warnings: remarks for the manifest.
     """
 
     task: int
     fingerprint: str
-    part: PartFile
+    part: PartFile | None
     input_rows: int
     seconds: float
-    schema: str
+    schema: str | None
     warnings: tuple[str, ...] = ()
+    quarantine: PartFile | None = None
 
-    def arrow_schema(self) -> pa.Schema:
+    @property
+    def quarantined_rows(self) -> int:
+        return 0 if self.quarantine is None else self.quarantine.rows
+
+    def arrow_schema(self) -> pa.Schema | None:
+        if self.schema is None:
+            return None
         return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self.schema)))
 
 
@@ -70,7 +81,7 @@ class Manifest:
     """What the finished directory holds.
 
     :param seconds: wall time of the attempt that finished the batch.
-    :param quarantined_rows: rows set aside as bad.
+    :param quarantine: the files of rows set aside as bad; ``rows`` does not count these.
     """
 
     job_name: str
@@ -81,7 +92,7 @@ class Manifest:
     schema: pa.Schema
     seconds: float
     warnings: list[str] = field(default_factory=list)
-    quarantined_rows: int = 0
+    quarantine: list[PartFile] = field(default_factory=list)
 
     def to_json(self) -> str:
         return json.dumps(
@@ -96,7 +107,8 @@ class Manifest:
                 "seconds": round(self.seconds, 3),
                 "fingerprint": self.fingerprint,
                 "input_fingerprint": self.input_fingerprint,
-                "quarantined_rows": self.quarantined_rows,
+                "quarantined_rows": sum(one.rows for one in self.quarantine),
+                "quarantine_files": [asdict(one) for one in self.quarantine],
                 "warnings": self.warnings,
             },
             indent=1,
@@ -121,6 +133,12 @@ class OutputDirectory:
 
     def part_path(self, task: int, revision: int = 0) -> Path:
         return self.path / self.part_name(task, revision)
+
+    def quarantine_path(self, task: int) -> Path:
+        """Where a task's bad rows go; makes the folder."""
+        folder = self.path / QUARANTINE
+        folder.mkdir(exist_ok=True)
+        return folder / f"{self.tag}-{task:06d}.pq"
 
     def prepare(self, mode: SaveMode, *, first: bool, alone: bool) -> bool:
         """Make the directory ready for this batch.
@@ -158,7 +176,7 @@ class OutputDirectory:
     def _is_ours(self, name: str) -> bool:
         if name.startswith(f"part-{self.tag}-"):
             return True
-        if name in (TASKS, FAILURES):
+        if name in (TASKS, FAILURES, QUARANTINE):
             folder = self.path / name
             return folder.is_dir() and all(entry.name.startswith(f"{self.tag}-") for entry in folder.iterdir())
         if name not in (MANIFEST, SUCCESS):
@@ -168,7 +186,7 @@ class OutputDirectory:
         return stated == self.fingerprint or (stated is None and not (self.path / SUCCESS).exists())
 
     def _remove_foreign_records(self, *, everything: bool) -> None:
-        for folder in (TASKS, FAILURES):
+        for folder in (TASKS, FAILURES, QUARANTINE):
             for entry in self._entries(folder):
                 if everything or not entry.name.startswith(f"{self.tag}-"):
                     entry.unlink(missing_ok=True)
@@ -182,7 +200,7 @@ class OutputDirectory:
     def _remove(self, name: str) -> None:
         path = self.path / name
         if path.is_dir() and not path.is_symlink():
-            if name in (TASKS, FAILURES):
+            if name in (TASKS, FAILURES, QUARANTINE):
                 return
             for folder, folders, names in os.walk(path, topdown=False):
                 for one in names:
@@ -224,15 +242,28 @@ class OutputDirectory:
     def _read_record(self, path: Path) -> TaskRecord | None:
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            value["part"] = PartFile(**value["part"])
+            for name in ("part", "quarantine"):
+                value[name] = None if value.get(name) is None else PartFile(**value[name])
             value["warnings"] = tuple(value["warnings"])
             record = TaskRecord(**value)
-            size = (self.path / record.part.name).stat().st_size
+            if record.fingerprint != self.fingerprint or self._difference(record.part, record.quarantine):
+                return None
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        if record.fingerprint != self.fingerprint or size != record.part.bytes:
-            return None
         return record
+
+    def _difference(self, part: PartFile | None, quarantine: PartFile | None) -> str | None:
+        """What is wrong with the files of a task, None if nothing is."""
+        for file, folder in ((part, self.path), (quarantine, self.path / QUARANTINE)):
+            if file is None:
+                continue
+            try:
+                size = (folder / file.name).stat().st_size
+            except OSError as error:
+                return f"{file.name} cannot be found: {error.strerror}"
+            if size != file.bytes:
+                return f"{file.name} has {size} bytes where {file.bytes} were written"
+        return None
 
     def write_failure(self, replica: int, message: str) -> None:
         """Leave word for the replica that finishes the batch that this one cannot do its share."""
@@ -259,16 +290,17 @@ class OutputDirectory:
 
         :raises OutputError: a listed part is missing or has another size.
         """
-        listed = {part.name for part in manifest.files}
-        for part in manifest.files:
-            try:
-                size = (self.path / part.name).stat().st_size
-            except OSError as error:
-                raise OutputError(f"part {part.name} cannot be found: {error.strerror}") from None
-            if size != part.bytes:
-                raise OutputError(f"part {part.name} has {size} bytes where {part.bytes} were written")
+        listed = {file.name for file in [*manifest.files, *manifest.quarantine]}
+        differences = [self._difference(part, None) for part in manifest.files]
+        differences += [self._difference(None, file) for file in manifest.quarantine]
+        for difference in differences:
+            if difference is not None:
+                raise OutputError(difference)
         for entry in self.path.iterdir():
             if entry.name.endswith(".parquet") and entry.name not in listed:
+                entry.unlink()
+        for entry in self._entries(QUARANTINE):
+            if entry.name not in listed:
                 entry.unlink()
         for entry in self._entries(FAILURES):
             entry.unlink(missing_ok=True)

@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
+from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
 from airflow_provider_snowflake_batch.worker.plan import Plan, RowRange, Task, file_path
-from airflow_provider_snowflake_batch.worker.reader import Origin, RowBatch
+from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch
 
 BUCKET_BYTES = 64 * 1024 * 1024
 MOST_BUCKETS = 512
@@ -142,15 +143,17 @@ class PartitionReader:
     """Reads a bucket as groups, each one batch: groups in the order of their value, rows in that of the input.
 
     :param column: the partition column, in the input's own spelling.
+    :param files: reads the files that columns name, if any do.
     """
 
-    def __init__(self, column: str) -> None:
+    def __init__(self, column: str, files: FileColumns | None = None) -> None:
         self._column = column
+        self._files = files
 
     def batches(self, task: Task) -> Iterator[RowBatch]:
         """The groups of a task.
 
-        :raises DataError: the bucket cannot be read.
+        :raises DataError: the bucket cannot be read, or a row names a file that cannot be had.
         """
         (piece,) = task.ranges
         try:
@@ -164,10 +167,12 @@ class PartitionReader:
         key = table.column(self._column).combine_chunks()
         for start, stop in _runs(key):
             rows = table.slice(start, stop - start).combine_chunks()
-            first = Origin(rows[FILE_COLUMN][0].as_py(), rows[ROW_COLUMN][0].as_py(), 1)
+            sources = (rows.column(FILE_COLUMN), rows.column(ROW_COLUMN))
+            first = Origin(sources[0][0].as_py(), sources[1][0].as_py(), 1)
             plain = rows.drop_columns([FILE_COLUMN, ROW_COLUMN])
             where = f"{self._column} = {key[start].as_py()!r}, {len(rows)} rows, the first is row {first.first_row}"
-            yield RowBatch(plain, plain, (first,), 2 * plain.nbytes, f"{where} of file {first.path}")
+            batch = RowBatch(plain, plain, (first,), 2 * plain.nbytes, f"{where} of file {first.path}", sources=sources)
+            yield batch if self._files is None else self._files.group(batch)
 
 
 def _runs(key: pa.Array) -> Iterator[tuple[int, int]]:

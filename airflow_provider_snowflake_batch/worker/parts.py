@@ -12,6 +12,7 @@ import time
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker import schemas
+from airflow_provider_snowflake_batch.worker.bad_rows import BadRows, quarantine_schema
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory, TaskRecord, encode_schema
 from airflow_provider_snowflake_batch.worker.part_file import PartWriter
 from airflow_provider_snowflake_batch.worker.plan import Task
@@ -31,12 +32,15 @@ class TaskPart:
     """Collects a task's rows, writes its part, then its record.
 
     :param schema: the schema of parts written before, if any.
+    :param inputs: the input's columns.
     """
 
-    def __init__(self, directory: OutputDirectory, task: Task, schema: pa.Schema | None) -> None:
+    def __init__(self, directory: OutputDirectory, task: Task, schema: pa.Schema | None, inputs: pa.Schema) -> None:
         self.task = task
         self._directory = directory
         self._schema = schema
+        self._inputs = inputs
+        self._quarantine: PartWriter | None = None
         self._held: list[pa.Table] = []
         self._held_bytes = 0
         self._writer: PartWriter | None = None
@@ -67,6 +71,14 @@ class TaskPart:
         else:
             self._writer.write(schemas.fit(table, schema))
 
+    def set_aside(self, bad: BadRows) -> None:
+        """Add rows that failed."""
+        if self._quarantine is None:
+            schema = quarantine_schema(self._inputs)
+            self._quarantine = PartWriter(self._directory.quarantine_path(self.task.index), schema)
+        self._input_rows += bad.table.num_rows
+        self._quarantine.write(bad.to_table())
+
     def _begin(self) -> PartWriter:
         assert self._schema is not None
         writer = PartWriter(self._directory.part_path(self.task.index), self._schema)
@@ -77,17 +89,20 @@ class TaskPart:
         return writer
 
     def close(self) -> TaskRecord:
-        """Finish the part, then record the task."""
-        writer = self._writer or self._begin()
-        part = writer.close()
-        assert self._schema is not None
+        """Finish the part and the file of bad rows, then record the task."""
+        part = schema = None
+        if self._writer is not None or self._held:
+            part = (self._writer or self._begin()).close()
+            assert self._schema is not None
+            schema = encode_schema(self._schema)
         record = TaskRecord(
             task=self.task.index,
             fingerprint=self._directory.fingerprint,
             part=part,
+            quarantine=None if self._quarantine is None else self._quarantine.close(),
             input_rows=self._input_rows,
             seconds=round(time.monotonic() - self._begun, 3),
-            schema=encode_schema(self._schema),
+            schema=schema,
             warnings=tuple(self._warnings),
         )
         self._directory.write_record(record)
@@ -98,3 +113,5 @@ class TaskPart:
         self._held = []
         if self._writer is not None:
             self._writer.abandon()
+        if self._quarantine is not None:
+            self._quarantine.abandon()

@@ -17,16 +17,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
-from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
-from airflow_provider_snowflake_batch.worker.convert import InputConverter
-from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError, WorkerError
+from airflow_provider_snowflake_batch.worker.calls import Answer, Caller
+from airflow_provider_snowflake_batch.worker.errors import DataError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
-from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
-from airflow_provider_snowflake_batch.worker.outcome import Outcome
 from airflow_provider_snowflake_batch.worker.output import TaskRecord
 from airflow_provider_snowflake_batch.worker.parts import SchemaWidened, TaskPart
 from airflow_provider_snowflake_batch.worker.plan import Task
-from airflow_provider_snowflake_batch.worker.reader import RowBatch
+from airflow_provider_snowflake_batch.worker.row_batch import RowBatch
 
 READ_AHEAD_BYTES = 64 * 1024 * 1024
 WRITE_BEHIND_BYTES = 64 * 1024 * 1024
@@ -81,7 +78,7 @@ class Predicted:
     """A batch on its way to the part file."""
 
     rows: RowBatch
-    returned: list[tuple[pa.Table, Any]]
+    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -113,6 +110,8 @@ class Reporter(Protocol):
 
     def rows(self, count: int) -> None: ...
 
+    def set_aside(self, count: int, latest: str) -> None: ...
+
     def failed(self, error: WorkerError) -> None: ...
 
 
@@ -121,26 +120,19 @@ class Pipeline:
 
     :param tasks: assignments in the order in which they are done.
     :param make_part: opens the writer of a task's part.
-    :param outcome: makes the rows to write of those given and what was returned.
-    :param batch_size: learns from each call; the reader follows it.
+    :param caller: calls the model.
     """
 
     def __init__(
         self,
-        model: LoadedModel,
+        caller: Caller,
         reader: Reader,
-        converter: InputConverter,
         make_part: Callable[[Assignment], TaskPart],
         tasks: SimpleQueue[Assignment | None],
         reporter: Reporter,
-        batch_size: BatchSize,
-        outcome: Outcome,
     ) -> None:
-        self._outcome = outcome
-        self._batch_size = batch_size
-        self._model = model
+        self._caller = caller
         self._reader = reader
-        self._converter = converter
         self._make_part = make_part
         self._tasks = tasks
         self._reporter = reporter
@@ -191,15 +183,8 @@ class Pipeline:
             for rows in self._reader.batches(assignment.task):
                 if self._stopping.is_set():
                     return
-                argument = self._convert(rows, rows.model_rows)
-                self._ahead.put(Ready(rows, argument), rows.bytes)
+                self._ahead.put(Ready(rows, self._caller.convert(rows)), rows.bytes)
             self._ahead.put(TaskEnd())
-
-    def _convert(self, rows: RowBatch, table: pa.Table) -> Any:
-        try:
-            return self._converter(table)
-        except DataError as error:
-            raise DataError(f"{error.message} ({rows.where()})") from None
 
     def _predict(self) -> None:
         reported, pending = time.monotonic(), 0
@@ -210,34 +195,19 @@ class Pipeline:
             if isinstance(item, Ready):
                 if self._stopping.is_set():
                     break
-                returned = self._call(item.rows, item.rows.model_rows, item.argument)
-                self._behind.put(Predicted(item.rows, returned), item.rows.bytes)
+                answer = self._caller(item.rows, item.argument)
+                self._behind.put(Predicted(item.rows, answer), item.rows.bytes)
                 pending += item.rows.table.num_rows
+                for bad in answer.bad:
+                    self._reporter.set_aside(len(bad.rows), f"{bad.error} ({bad.where()})")
                 if time.monotonic() - reported > PROGRESS_SECONDS:
                     self._reporter.rows(pending)
                     reported, pending = time.monotonic(), 0
             else:
+                if isinstance(item, TaskStart):
+                    self._caller.begin(item.assignment)
                 self._behind.put(item)
         self._reporter.rows(pending)
-
-    def _call(self, rows: RowBatch, table: pa.Table, argument: Any) -> list[tuple[pa.Table, Any]]:
-        begun = time.perf_counter()
-        try:
-            returned = self._model.call(argument)
-            self._batch_size.called(table.num_rows, time.perf_counter() - begun)
-            return [(table, returned)]
-        except Exception as error:
-            if table.num_rows < 2 or not self._outcome.divisible or not _out_of_memory(error):
-                text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                raise ModelError(f"{text} ({rows.where()})", own_traceback(error)) from None
-        # Outside the handler: the exception holds the frames, and with them the memory that was too much.
-        argument = None
-        self._batch_size.too_large(table.num_rows)
-        half = table.num_rows // 2
-        first, second = table.slice(0, half), table.slice(half)
-        return self._call(rows, first, self._convert(rows, first)) + self._call(
-            rows, second, self._convert(rows, second)
-        )
 
     def _write(self) -> None:
         part: TaskPart | None = None
@@ -253,33 +223,13 @@ class Pipeline:
                 part = None
             elif part is not None:
                 try:
-                    part.write(*self._combine(item), item.rows.table.num_rows)
+                    for scored in item.answer.scored:
+                        part.write(*self._caller.combine(scored), scored.rows.table.num_rows)
+                    for bad in item.answer.bad:
+                        part.set_aside(bad)
                 except SchemaWidened as widened:
                     part.abandon()
                     self._reporter.widened(part.task, widened.schema)
                     part = None
         if part is not None:
             part.abandon()
-
-    def _combine(self, item: Predicted) -> tuple[pa.Table, pa.Table]:
-        try:
-            return self._outcome(item.rows.table, item.returned)
-        except DataError as error:
-            raise DataError(f"{error.message} ({item.rows.where()})") from None
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "CUDA out of memory" in str(error)
-    )
-
-
-def own_traceback(error: BaseException) -> str:
-    """The traceback from the model's first frame on: the frames of this package explain nothing to its author."""
-    tb = error.__traceback__
-    package = __name__.rpartition(".")[0]
-    while tb is not None and tb.tb_next is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(package):
-        tb = tb.tb_next
-    return "".join(traceback.format_exception(type(error), error, tb)).rstrip()

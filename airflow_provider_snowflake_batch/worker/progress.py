@@ -5,8 +5,8 @@
     SNOWFLAKE_BATCH_PROGRESS {"phase": "running", "replica": 0, "replicas": 1, "rows_done": 120000, …}
 
 ``phase`` is ``planning``, ``loading``, ``running``, ``finishing``, ``done`` or ``failed``. ``rows_*`` and ``tasks_*``
-count this replica's share; ``rows_per_second`` counts from the first row predicted in this attempt; ``eta_seconds`` is
-null until it can be told.
+count this replica's share; ``rows_done`` includes ``quarantined_rows``, those set aside as bad; ``rows_per_second``
+counts from the first row predicted in this attempt; ``eta_seconds`` is null until it can be told.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Progress:
         self.rows_total = 0
         self.tasks_done = self.tasks_total = 0
         self.workers = 0
+        self.quarantined_rows = 0
 
     @property
     def seconds(self) -> float:
@@ -94,6 +95,7 @@ class Progress:
             "replicas": self._replicas,
             "rows_done": self.rows_done,
             "rows_total": self.rows_total,
+            "quarantined_rows": self.quarantined_rows,
             "rows_per_second": None if rate is None else round(rate, 1),
             "eta_seconds": eta,
             "tasks_done": self.tasks_done,

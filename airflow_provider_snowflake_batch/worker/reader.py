@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,47 +10,11 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.loaders import Content, Loader
+from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
 from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
+from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch, merge
 
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
-# A batch of file contents is cut short at this size, whatever the number of rows asked for.
-FILE_BATCH_BYTES = 64 * 1024 * 1024
-FILE_THREADS = 32
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Consecutive rows of one file, counted from 0."""
-
-    path: str
-    first_row: int
-    rows: int
-
-
-@dataclass
-class RowBatch:
-    """Rows for one call of the model.
-
-    :param table: the input columns as they are passed through to the output.
-    :param model_rows: the same rows as the model gets them, with the content of files in place of their paths.
-    :param bytes: memory held by the rows.
-    :param label: which rows these are, where their origins do not say it.
-    """
-
-    table: pa.Table
-    model_rows: pa.Table
-    origins: tuple[Origin, ...]
-    bytes: int
-    label: str | None = None
-
-    def where(self) -> str:
-        """Which rows these are, in words."""
-        if self.label is not None:
-            return self.label
-        texts = [f"rows {one.first_row}–{one.first_row + one.rows - 1} of file {one.path}" for one in self.origins[:3]]
-        more = len(self.origins) - 3
-        return "; ".join(texts) + (f"; and of {more} more" if more > 0 else "")
 
 
 class TaskReader:
@@ -61,7 +23,7 @@ class TaskReader:
     :param open_file: from a file's path in the plan to its path here.
     :param schema: the schema that all files are read with.
     :param batch_size: tells the rows of each batch.
-    :param loaders: columns whose values stand for files.
+    :param files: reads the files that columns name, if any do.
     """
 
     def __init__(
@@ -69,17 +31,16 @@ class TaskReader:
         open_file: Callable[[str], Path],
         schema: pa.Schema,
         batch_size: BatchSize,
-        loaders: Mapping[str, Loader],
+        files: FileColumns | None,
         *,
         use_threads: bool,
     ) -> None:
         self._open_file = open_file
         self._schema = schema
         self._batch_size = batch_size
-        self._loaders = loaders
+        self._files = files
         self._use_threads = use_threads
         self._current: tuple[str, pq.ParquetFile] | None = None
-        self._pool = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="file") if loaders else None
 
     def batches(self, task: Task) -> Iterator[RowBatch]:
         """All rows of a task, in order.
@@ -150,78 +111,8 @@ class TaskReader:
 
     def _finished(self, pending: list[pa.Table], origins: list[Origin]) -> Iterator[RowBatch]:
         table = pa.concat_tables(pending) if len(pending) > 1 else pending[0]
-        merged = _merged(origins)
-        if not self._loaders:
+        merged = merge(origins)
+        if self._files is None:
             yield RowBatch(table, table, merged, 2 * table.nbytes)
-            return
-        yield from self._with_files(table, merged)
-
-    def _with_files(self, table: pa.Table, origins: tuple[Origin, ...]) -> Iterator[RowBatch]:
-        assert self._pool is not None
-        paths = {column: table.column(column).to_pylist() for column in self._loaders}
-        start = 0
-        contents: dict[str, list[Content]] = {column: [] for column in paths}
-        held = 0
-        for stop in range(FILE_THREADS, table.num_rows + FILE_THREADS, FILE_THREADS):
-            stop = min(stop, table.num_rows)
-            begin = start + len(next(iter(contents.values())))
-            for column, loader in self._loaders.items():
-                loaded = self._load(column, paths[column], begin, stop, loader, origins)
-                contents[column].extend(loaded)
-                held += sum(len(item) for item in loaded if item is not None)
-            if held >= FILE_BATCH_BYTES or stop == table.num_rows:
-                yield self._file_batch(table.slice(start, stop - start), contents, cut(origins, start, stop), held)
-                start, held = stop, 0
-                contents = {column: [] for column in paths}
-
-    def _load(
-        self,
-        column: str,
-        paths: list[str | None],
-        start: int,
-        stop: int,
-        loader: Loader,
-        origins: tuple[Origin, ...],
-    ) -> list[Content]:
-        assert self._pool is not None
-        outcomes = loader.load_all(paths[start:stop], self._pool)
-        for offset, outcome in enumerate(outcomes):
-            if isinstance(outcome, DataError):
-                (origin,) = cut(origins, start + offset, start + offset + 1)
-                raise DataError(f"{outcome.message} (column {column!r}, row {origin.first_row} of file {origin.path})")
-        return [outcome for outcome in outcomes if not isinstance(outcome, DataError)]
-
-    def _file_batch(
-        self,
-        table: pa.Table,
-        contents: Mapping[str, list[Content]],
-        origins: tuple[Origin, ...],
-        held: int,
-    ) -> RowBatch:
-        model_rows = table
-        for column, values in contents.items():
-            array = pa.array(values, type=self._loaders[column].kind)
-            model_rows = model_rows.set_column(model_rows.column_names.index(column), column, array)
-        return RowBatch(table, model_rows, origins, 2 * (table.nbytes + held))
-
-
-def _merged(origins: list[Origin]) -> tuple[Origin, ...]:
-    merged: list[Origin] = []
-    for one in origins:
-        if merged and merged[-1].path == one.path and merged[-1].first_row + merged[-1].rows == one.first_row:
-            last = merged.pop()
-            one = Origin(last.path, last.first_row, last.rows + one.rows)
-        merged.append(one)
-    return tuple(merged)
-
-
-def cut(origins: tuple[Origin, ...], start: int, stop: int) -> tuple[Origin, ...]:
-    """The origins of some of the rows."""
-    found: list[Origin] = []
-    position = 0
-    for one in origins:
-        first, last = max(start, position), min(stop, position + one.rows)
-        if first < last:
-            found.append(Origin(one.path, one.first_row + first - position, last - first))
-        position += one.rows
-    return tuple(found)
+        else:
+            yield from self._files.batches(table, merged)

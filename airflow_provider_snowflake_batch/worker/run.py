@@ -11,11 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker import models, schemas
+from airflow_provider_snowflake_batch.worker.bad_rows import (
+    ERROR_COLUMN,
+    FILE_COLUMN,
+    ROW_COLUMN,
+    Quarantine,
+    quarantine_schema,
+    too_many,
+)
 from airflow_provider_snowflake_batch.worker.columns import check_columns, match_column
-from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Terminated, WorkerError
+from airflow_provider_snowflake_batch.worker.errors import ModelError, OutputError, Terminated, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
-from airflow_provider_snowflake_batch.worker.job import Job, Replica
+from airflow_provider_snowflake_batch.worker.job import Job, OnError, Replica
 from airflow_provider_snowflake_batch.worker.models.base import Description
 from airflow_provider_snowflake_batch.worker.output import (
     Manifest,
@@ -67,13 +75,13 @@ class Run:
         self._progress.phase("done")
 
     def _do(self, job: Job, replica: Replica, pool: ProcessPool) -> None:
-        if job.input.partition_column is not None and job.input.column_handling:
-            raise Refused("input.partition_column and input.column_handling do not go together in this worker")
         description = models.describe_model(job)
         self._progress.phase("planning")
         plan = make_plan(job.input.path, job.input.pattern, reads_files=bool(job.input.column_handling))
         if plan.schema is not None:
             check_columns(job, plan.schema, description.signature)
+            if job.on_error is OnError.QUARANTINE:
+                quarantine_schema(plan.schema)
         directory = OutputDirectory(job.output.path, self._fingerprint(plan, description))
         if directory.prepare(job.output.mode, first=replica.index == 0, alone=replica.count == 1):
             self._progress.plan(plan.rows, len(plan.tasks), plan.rows, len(plan.tasks))
@@ -92,7 +100,7 @@ class Run:
         replica = self._replica
         directory.clear_failure(replica.index)
         failures_before = directory.read_failures()
-        records = directory.read_records()
+        records = self._usable(directory.read_records())
         try:
             self._do_tasks(plan, directory, records, pool)
         except WorkerError as error:
@@ -129,8 +137,9 @@ class Run:
         def done(record: TaskRecord) -> None:
             records[record.task] = record
 
+        quarantine = Quarantine(self._job.max_quarantined, self._count_bad_rows(directory, records))
         known = _joined(records)
-        pool.run(self._job, plan.schema, directory.fingerprint, open_tasks, known, self._progress, done)
+        pool.run(self._job, plan.schema, directory.fingerprint, open_tasks, known, quarantine, self._progress, done)
 
     def _wait_for_all(
         self,
@@ -145,9 +154,10 @@ class Run:
             for name, failure in directory.read_failures().items():
                 if failures_before.get(name) != failure:
                     raise OutputError(f"another replica failed: {failure[1]}")
-            found = directory.read_records(records)
+            found = self._usable(directory.read_records(records))
             if len(found) > len(records):
                 changed = time.monotonic()
+                self._count_bad_rows(directory, found)
             records = found
             missing = sorted({task.index % self._replica.count for task in plan.tasks if task.index not in records})
             if missing and time.monotonic() - changed > STALLED_SECONDS:
@@ -162,6 +172,9 @@ class Run:
     def _finish(
         self, plan: Plan, description: Description, directory: OutputDirectory, records: Mapping[int, TaskRecord]
     ) -> None:
+        bad_rows = self._count_bad_rows(directory, records)
+        if bad_rows and bad_rows == plan.rows:
+            raise ModelError(f"every row failed, so none is set aside; {_one_bad_row(directory, records)}")
         schema = _joined(records)
         if schema is None:
             schema = self._empty_schema(plan, description)
@@ -169,7 +182,11 @@ class Run:
             writer.write(schema.empty_table())
             parts = [writer.close()]
         else:
-            parts = [self._in_schema(directory, records[task.index], schema, task) for task in plan.tasks]
+            parts = []
+            for task in plan.tasks:
+                part = self._in_schema(directory, records[task.index], schema, task)
+                if part is not None:
+                    parts.append(part)
         for record in records.values():
             self._warnings.extend(warning for warning in record.warnings if warning not in self._warnings)
         directory.finish(
@@ -182,8 +199,22 @@ class Run:
                 schema=schema,
                 seconds=self._progress.seconds,
                 warnings=self._warnings,
+                quarantine=[one.quarantine for _, one in sorted(records.items()) if one.quarantine is not None],
             )
         )
+
+    def _usable(self, records: dict[int, TaskRecord]) -> dict[int, TaskRecord]:
+        """The records that count: with ``on_error`` back at ``fail``, tasks with bad rows are done again."""
+        if self._job.on_error is OnError.QUARANTINE:
+            return records
+        return {index: record for index, record in records.items() if record.quarantine is None}
+
+    def _count_bad_rows(self, directory: OutputDirectory, records: Mapping[int, TaskRecord]) -> int:
+        rows = sum(record.quarantined_rows for record in records.values())
+        self._progress.quarantined_rows = rows
+        if rows > self._job.max_quarantined:
+            raise too_many(_one_bad_row(directory, records))
+        return rows
 
     def _empty_schema(self, plan: Plan, description: Description) -> pa.Schema:
         inputs = plan.schema if plan.schema is not None else pa.schema([])
@@ -196,13 +227,21 @@ class Run:
         outputs = pa.schema([(one.name, one.arrow_type()) for one in description.signature.outputs])
         return schemas.output_table(inputs.empty_table(), outputs.empty_table()).schema
 
-    def _in_schema(self, directory: OutputDirectory, record: TaskRecord, schema: pa.Schema, task: Task) -> PartFile:
+    def _in_schema(
+        self, directory: OutputDirectory, record: TaskRecord, schema: pa.Schema, task: Task
+    ) -> PartFile | None:
         """The task's part in the schema that all parts share; written anew beside the old one if it is narrower."""
         # A function of groups returns as many rows as it likes; what it was given is known all the same.
-        counted = [record.input_rows] if self._job.input.partition_column else [record.input_rows, record.part.rows]
+        written = record.part.rows if record.part is not None else 0
+        counted = [record.input_rows]
+        if not self._job.input.partition_column:
+            counted.append(written + record.quarantined_rows)
         if any(rows != task.rows for rows in counted):
-            raise OutputError(f"part {record.part.name} holds {record.part.rows} rows of a task of {task.rows}")
-        if record.arrow_schema().equals(schema):
+            raise OutputError(
+                f"task {task.index} of {task.rows} rows has {written} written and {record.quarantined_rows} set aside"
+            )
+        own_schema = record.arrow_schema()
+        if record.part is None or own_schema is None or own_schema.equals(schema):
             return record.part
         revision = _revision(record.part.name) + 1
         writer = PartWriter(directory.part_path(task.index, revision), schema)
@@ -225,8 +264,17 @@ def _joined(records: Mapping[int, TaskRecord]) -> pa.Schema | None:
     schema: pa.Schema | None = None
     seen: set[str] = set()
     for index in sorted(records):
-        if records[index].schema not in seen:
-            seen.add(records[index].schema)
+        encoded = records[index].schema
+        if encoded is not None and encoded not in seen:
+            seen.add(encoded)
             found = records[index].arrow_schema()
             schema = found if schema is None else schemas.join(schema, found)
     return schema
+
+
+def _one_bad_row(directory: OutputDirectory, records: Mapping[int, TaskRecord]) -> str:
+    """A row that an earlier or another process set aside, with its error, in words."""
+    task = min(index for index, record in records.items() if record.quarantine is not None)
+    columns = [ERROR_COLUMN, ROW_COLUMN, FILE_COLUMN]
+    row = pq.read_table(directory.quarantine_path(task), columns=columns).slice(0, 1).to_pylist()[0]
+    return f"{row[ERROR_COLUMN]} (row {row[ROW_COLUMN]} of file {row[FILE_COLUMN]})"

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import OutputError
-from airflow_provider_snowflake_batch.worker.output import MANIFEST, MANIFEST_VERSION, SUCCESS
+from airflow_provider_snowflake_batch.worker.output import MANIFEST, MANIFEST_VERSION, QUARANTINE, SUCCESS
 from airflow_provider_snowflake_batch.worker.schemas import type_name
 
 _BLOCK_BYTES = 1024 * 1024
@@ -37,22 +37,30 @@ def verify(directory: Path) -> dict[str, Any]:
         raise OutputError(f"{directory / MANIFEST} is not a manifest: {error}") from None
     if version != MANIFEST_VERSION:
         raise OutputError(f"manifest version {version} is not supported; this worker reads {MANIFEST_VERSION}")
+    aside = manifest.get("quarantine_files", [])
     listed = {entry["name"] for entry in files}
     found = {path.name for path in directory.iterdir() if not path.name.startswith("_") and path.is_file()}
     problems = [f"{name} is not in the manifest" for name in sorted(found - listed)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        for problem in pool.map(lambda entry: _check(directory, entry, schema), files):
+        checks: list[tuple[Path, dict[str, Any], dict[str, str] | None]] = [
+            (directory, entry, schema) for entry in files
+        ]
+        checks += [(directory / QUARANTINE, entry, None) for entry in aside]
+        for problem in pool.map(lambda check: _check(*check), checks):
             if problem is not None:
                 problems.append(problem)
     counted = sum(entry["rows"] for entry in files)
     if counted != rows:
         problems.append(f"the manifest states {rows} rows, its files {counted}")
+    counted = sum(entry["rows"] for entry in aside)
+    if counted != manifest.get("quarantined_rows", 0):
+        problems.append(f"the manifest states {manifest['quarantined_rows']} bad rows, its files {counted}")
     if problems:
         raise OutputError(f"{directory} differs from its manifest: " + "; ".join(problems))
     return dict(manifest)
 
 
-def _check(directory: Path, entry: dict[str, Any], schema: dict[str, str]) -> str | None:
+def _check(directory: Path, entry: dict[str, Any], schema: dict[str, str] | None) -> str | None:
     path = directory / entry["name"]
     digest = hashlib.sha256()
     size = 0
@@ -68,7 +76,7 @@ def _check(directory: Path, entry: dict[str, Any], schema: dict[str, str]) -> st
         with pq.ParquetFile(path) as parquet:
             if parquet.metadata.num_rows != entry["rows"]:
                 return f"{path.name} has {parquet.metadata.num_rows} rows, not {entry['rows']}"
-            if {field.name: type_name(field.type) for field in parquet.schema_arrow} != schema:
+            if schema is not None and {field.name: type_name(field.type) for field in parquet.schema_arrow} != schema:
                 return f"{path.name} has another schema"
     except FileNotFoundError:
         return f"{path.name} is missing"

@@ -214,3 +214,40 @@ class RaisesForAGroup:
         if (frame["STORE"] == "s3").all():
             raise ValueError("closed")
         return frame["X"].to_numpy()
+
+
+class Picky:
+    """Raises for rows whose ID is among ``bad``, or all if that is None; or leaves them out without a word.
+
+    Each call leaves a line with its number of rows in ``marks``.
+    """
+
+    def __init__(
+        self, bad: list[int] | None = None, marks: str | None = None, leaves_out: bool = False, seconds: float = 0.0
+    ) -> None:
+        self.bad, self.marks, self.leaves_out, self.seconds = bad, marks, leaves_out, seconds
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if self.marks:
+            with Path(self.marks).open("a") as file:
+                file.write(f"{os.getpid()} {int(frame['ID'].iloc[0])} {len(frame)}\n")
+        time.sleep(self.seconds)
+        wrong = frame["ID"].isin(self.bad) if self.bad is not None else frame["ID"] >= 0
+        if wrong.any() and not self.leaves_out:
+            raise ValueError(f"cannot score {frame['ID'][wrong].iloc[0]}")
+        return pd.DataFrame({"Y": frame["ID"][~wrong].to_numpy() * 2})
+
+
+class PickyGroups:
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if (frame["STORE"] == "s3").all():
+            raise ValueError("closed")
+        return {"SIZE": [len(frame)] * len(frame)}
+
+
+class GroupSizes:
+    """The bytes of all files of the group, beside each of its rows."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        total = sum(len(content) for content in frame["FILE"] if content is not None)
+        return {"TOTAL": [total] * len(frame)}

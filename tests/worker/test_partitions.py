@@ -179,3 +179,47 @@ def test_every_row_is_in_one_group_and_every_group_in_one_batch(
     assert all(ids == sorted(ids) for ids in found)
     assert sorted(one for ids in found for one in ids) == list(range(len(column)))
     assert sum(task.rows for task in filled.tasks) == len(column)
+
+
+def test_groups_whose_rows_name_files(batch: Batch) -> None:
+    stage = batch.root / "stage"
+    stage.mkdir()
+    for number in range(30):
+        (stage / f"{number}.txt").write_bytes(b"x" * number)
+    rows: dict[str, Any] = {
+        "ID": list(range(31)),
+        "STORE": [["a", "b", None][number % 3] for number in range(31)],
+        "FILE": [f"@DB.SCHEMA.FILES/{number}.txt" for number in range(30)] + [None],
+    }
+    batch.rows(rows)
+    column_handling = {"FILE": {"convert_to": "raw_bytes"}}
+    batch.job(
+        "GroupSizes",
+        input={"partition_column": "STORE", "column_handling": column_handling},
+        stages={"DB.SCHEMA.FILES": str(stage)},
+    )
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    result = batch.result()
+    assert result["FILE"].to_pylist() == rows["FILE"]
+    total = {store: sum(range(first, 30, 3)) for first, store in enumerate(["a", "b", None])}
+    assert result["TOTAL"].to_pylist() == [total[store] for store in rows["STORE"]]
+
+
+def test_a_file_that_a_group_lacks(batch: Batch) -> None:
+    (batch.root / "stage").mkdir()
+    batch.rows({"ID": [0, 1], "STORE": ["a", "b"], "FILE": [None, "@DB.SCHEMA.FILES/gone.txt"]})
+    batch.job(
+        "GroupSizes",
+        input={"partition_column": "STORE", "column_handling": {"FILE": {"convert_to": "raw_bytes"}}},
+        stages={"DB.SCHEMA.FILES": str(batch.root / "stage")},
+    )
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert outcome.last == (
+        "DataError: file '@DB.SCHEMA.FILES/gone.txt' does not exist (column 'FILE', row 1 of file data_000.parquet)"
+    )

@@ -89,10 +89,14 @@ class Assignment:
     """A task to do.
 
     :param schema: the schema that the parts written so far share; this part is written no narrower.
+    :param proven: some row of the batch has been scored, so the model does not fail for everything.
+    :param quarantine_room: rows that may still be set aside as bad.
     """
 
     task: Task
     schema: pa.Schema | None = None
+    proven: bool = False
+    quarantine_room: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,14 @@ class Rows:
     """Rows predicted since the last such message."""
 
     count: int
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Bad rows of a task that is not done yet. :param latest: one of them with its error, in words."""
+
+    count: int
+    latest: str
 
 
 @dataclass(frozen=True)

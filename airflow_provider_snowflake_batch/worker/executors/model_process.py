@@ -82,7 +82,7 @@ class _Process:
         except WorkerError as error:
             self._give_up(error)
         except BaseException as error:
-            from airflow_provider_snowflake_batch.worker.pipeline import own_traceback
+            from airflow_provider_snowflake_batch.worker.calls import own_traceback
 
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._give_up(ModelError(f"{text} (while loading the model)", own_traceback(error)))
@@ -149,8 +149,11 @@ class _Process:
     def _work(self) -> None:
         """Run the pipeline until told to stop, then end the process."""
         from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
+        from airflow_provider_snowflake_batch.worker.calls import Caller
         from airflow_provider_snowflake_batch.worker.columns import match_column
         from airflow_provider_snowflake_batch.worker.convert import InputConverter
+        from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
+        from airflow_provider_snowflake_batch.worker.job import OnError
         from airflow_provider_snowflake_batch.worker.loaders import column_loaders
         from airflow_provider_snowflake_batch.worker.outcome import GroupByGroup, Outcome, RowByRow
         from airflow_provider_snowflake_batch.worker.output import OutputDirectory
@@ -168,6 +171,9 @@ class _Process:
         except WorkerError as error:
             self._give_up(error)
         batch_size = BatchSize(job.max_batch_rows, reads_files=bool(job.input.column_handling))
+        quarantine = job.on_error is OnError.QUARANTINE
+        loaders = column_loaders(job, schema)
+        files = FileColumns(loaders, quarantine=quarantine) if loaders else None
         reader: Reader
         outcome: Outcome
         if job.input.partition_column is None:
@@ -176,25 +182,22 @@ class _Process:
                 lambda name: file_path(job.input.path, name),
                 schema,
                 batch_size,
-                column_loaders(job, schema),
+                files,
                 use_threads=self._threads > 1,
             )
         else:
             column = match_column(job.input.partition_column, schema.names, "partition column")
-            reader = PartitionReader(column)
+            reader = PartitionReader(column, files)
             if self._model.partitioned:
                 outcome = GroupByGroup(self._model.signature, column)
             else:
                 outcome = RowByRow(self._model.signature, divisible=False)
         pipeline = Pipeline(
-            self._model,
+            Caller(self._model, converter, batch_size, outcome, quarantine=quarantine),
             reader,
-            converter,
-            lambda assignment: TaskPart(directory, assignment.task, assignment.schema),
+            lambda assignment: TaskPart(directory, assignment.task, assignment.schema, schema),
             tasks,
             _ConnectionReporter(self._send),
-            batch_size,
-            outcome,
         )
         threading.Thread(target=self._receive, args=(pipeline, tasks), name="orders", daemon=True).start()
         pipeline.run()
@@ -227,6 +230,9 @@ class _ConnectionReporter:
     def rows(self, count: int) -> None:
         if count:
             self._send(messages.Rows(count))
+
+    def set_aside(self, count: int, latest: str) -> None:
+        self._send(messages.SetAside(count, latest))
 
     def failed(self, error: WorkerError) -> None:
         _flush()

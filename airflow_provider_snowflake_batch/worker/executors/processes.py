@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker import errors, schemas
+from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.executors import limits, messages
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.job import Job
@@ -73,6 +74,8 @@ class ProcessPool:
         self._queue: deque[Task] = deque()
         self._deaths: dict[int, int] = {}
         self._schema: pa.Schema | None = None
+        self._quarantine = Quarantine(0)
+        self._proven = False
 
     def _start(self) -> None:
         number, popen = self._launcher.start()
@@ -85,18 +88,22 @@ class ProcessPool:
         fingerprint: str,
         tasks: Iterable[Task],
         known_schema: pa.Schema | None,
+        quarantine: Quarantine,
         progress: Progress,
         done: Callable[[TaskRecord], None],
     ) -> None:
         """Do the tasks.
 
         :param known_schema: the schema of parts that an earlier attempt wrote.
+        :param quarantine: counts the bad rows of the batch.
         :param done: told of each task when it is recorded.
         :raises WorkerError: what ended the batch early.
         """
         # Large tasks first: what is left at the end is small, and the processes finish together.
         self._queue = deque(sorted(tasks, key=lambda task: (-task.bytes, task.index)))
         self._schema = known_schema
+        self._quarantine = quarantine
+        self._proven = known_schema is not None
         self._wanted = limits.process_count(job.num_workers, len(self._queue))
         self._limit = messages.Limit(limits.threads_per_process(self._wanted))
         self._load = messages.Load(job, schema, fingerprint, fork=self._wanted > 1)
@@ -109,6 +116,7 @@ class ProcessPool:
                 else:
                     self._receive(next(w for w in self._workers.values() if w.connection is ready), progress, done)
             self._bury(progress)
+            progress.quarantined_rows = self._quarantine.rows
             progress.workers = sum(worker.working for worker in self._workers.values())
             progress.tick()
 
@@ -147,10 +155,13 @@ class ProcessPool:
             record = message.record
             progress.task(worker.number, worker.assigned.popleft().rows)
             self._join_schema(record.arrow_schema())
+            self._quarantine.task(worker.number, record.quarantined_rows)
             done(record)
             self._assign(worker)
         elif isinstance(message, messages.Rows):
             progress.rows(worker.number, message.count)
+        elif isinstance(message, messages.SetAside):
+            self._quarantine.set_aside(worker.number, message.count, message.latest)
         elif isinstance(message, messages.Loaded):
             self._loaded(worker, message)
             progress.phase("running")
@@ -158,6 +169,7 @@ class ProcessPool:
             worker.assigned.popleft()
             self._join_schema(message.schema)
             progress.forget(worker.number)
+            self._quarantine.forget(worker.number)
             self._queue.appendleft(message.task)
             self._assign(worker)
         elif isinstance(message, messages.Exited):
@@ -166,7 +178,10 @@ class ProcessPool:
         elif isinstance(message, messages.Failed):
             raise errors.BY_NAME[message.kind](message.message, message.details)
 
-    def _join_schema(self, schema: pa.Schema) -> None:
+    def _join_schema(self, schema: pa.Schema | None) -> None:
+        if schema is None:
+            return
+        self._proven = True
         self._schema = schema if self._schema is None else schemas.join(self._schema, schema)
 
     def _loaded(self, worker: Worker, message: messages.Loaded) -> None:
@@ -208,7 +223,7 @@ class ProcessPool:
                 return
             task = self._queue.popleft()
             worker.assigned.append(task)
-            _tell(worker, messages.Assignment(task, self._schema))
+            _tell(worker, messages.Assignment(task, self._schema, self._proven, self._quarantine.room))
 
     def _bury(self, progress: Progress) -> None:
         """Look for processes that ended, give their tasks back, start others in their place."""
@@ -221,6 +236,7 @@ class ProcessPool:
             elif worker.exit_status is None or (worker.connection is not None and worker.connection.poll()):
                 continue
             progress.forget(worker.number)
+            self._quarantine.forget(worker.number)
             self._died(worker)
 
     def _died(self, worker: Worker) -> None:

@@ -1,0 +1,110 @@
+"""Rows set aside because the model, or the files they name, failed for them: ``on_error`` is ``quarantine``.
+
+They go to ``_quarantine/<plan>-<task>.pq``: Parquet, under a name that the usual pattern for results,
+``.*\\.parquet``, does not match, so that whoever reads the results does not read these as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.errors import Refused, TooManyBadRows
+
+FILE_COLUMN = "QUARANTINE_FILE"
+ROW_COLUMN = "QUARANTINE_ROW"
+ERROR_COLUMN = "QUARANTINE_ERROR"
+_FIELDS = (
+    pa.field(FILE_COLUMN, pa.string()),
+    pa.field(ROW_COLUMN, pa.int64()),
+    pa.field(ERROR_COLUMN, pa.string()),
+)
+
+
+@dataclass(frozen=True)
+class BadRows:
+    """Rows that failed together: one row, or a group that can only be called whole.
+
+    :param table: their input columns.
+    :param files: for each row, the input file it lies in.
+    :param rows: for each row, its number within that file, counted from 0.
+    :param error: class and message of what was raised.
+    """
+
+    table: pa.Table
+    files: Sequence[str]
+    rows: Sequence[int]
+    error: str
+
+    def where(self) -> str:
+        """Which rows these are, in words."""
+        more = f" and {len(self.rows) - 1} more" if len(self.rows) > 1 else ""
+        return f"row {self.rows[0]} of file {self.files[0]}{more}"
+
+    def to_table(self) -> pa.Table:
+        """The rows as they are written: their columns, then file, row number and error."""
+        columns = [pa.array(self.files), pa.array(self.rows, pa.int64()), pa.array([self.error] * len(self.rows))]
+        table = self.table
+        for field, column in zip(_FIELDS, columns, strict=True):
+            table = table.append_column(field, column)
+        return table
+
+
+def quarantine_schema(inputs: pa.Schema) -> pa.Schema:
+    """The schema of quarantine files.
+
+    :raises Refused: the input has a column of one of the names that are added.
+    """
+    names = {name.upper() for name in inputs.names}
+    for field in _FIELDS:
+        if field.name in names:
+            raise Refused(f"on_error is quarantine, which adds a column {field.name}: the input has one of that name")
+    return pa.schema([*inputs, *_FIELDS])
+
+
+class Quarantine:
+    """Counts the rows of a batch that are set aside.
+
+    :param most: how many there may be. :param recorded: how many finished tasks have recorded.
+    """
+
+    def __init__(self, most: int, recorded: int = 0) -> None:
+        self._most = most
+        self._recorded = recorded
+        self._at_hand: dict[int, int] = {}
+
+    @property
+    def rows(self) -> int:
+        """Rows set aside, those of unfinished tasks included."""
+        return self._recorded + sum(self._at_hand.values())
+
+    @property
+    def room(self) -> int:
+        """Rows that may still be set aside."""
+        return self._most - self.rows
+
+    def set_aside(self, worker: int, count: int, latest: str) -> None:
+        """A process set rows of an unfinished task aside.
+
+        :param latest: one of them with its error, in words.
+        :raises TooManyBadRows: there are more than there may be.
+        """
+        self._at_hand[worker] = self._at_hand.get(worker, 0) + count
+        if self.room < 0:
+            raise too_many(latest)
+
+    def task(self, worker: int, count: int) -> None:
+        """A process finished a task with so many bad rows. It may be some rows into the next task by now."""
+        self._recorded += count
+        self._at_hand[worker] = max(self._at_hand.get(worker, 0) - count, 0)
+
+    def forget(self, worker: int) -> None:
+        """A process gave up what it had at hand."""
+        self._at_hand.pop(worker, None)
+
+
+def too_many(latest: str) -> TooManyBadRows:
+    """The error of a batch with more bad rows than there may be. :param latest: one of them, in words."""
+    return TooManyBadRows(f"more rows failed than inference.max_quarantined allows; the latest: {latest}")

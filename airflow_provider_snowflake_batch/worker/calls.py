@@ -1,0 +1,218 @@
+"""Calling the model with a batch: once if that works, otherwise in as many calls as it takes.
+
+A batch for which there is no memory is halved. When bad rows are set aside, so is any batch that fails, until single
+rows are left that fail alone: with *b* bad rows among *n* that takes about 2·b·log2(n) calls. A model that fails for
+everything must not be called for every row, so as long as no row of the job has been scored, ``TRIED_ROWS`` rows are
+tried alone, spread over the batch; if all of them fail, the job does.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.bad_rows import BadRows, too_many
+from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError, WorkerError
+from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
+from airflow_provider_snowflake_batch.worker.outcome import Outcome
+from airflow_provider_snowflake_batch.worker.row_batch import RowBatch
+
+TRIED_ROWS = 16
+
+
+@dataclass
+class Scored:
+    """Rows and what the model returned for them.
+
+    :param combined: input and output columns, where they had to be made already to see whether they can be.
+    """
+
+    rows: RowBatch
+    returned: Any
+    combined: tuple[pa.Table, pa.Table] | None = None
+
+
+@dataclass
+class Answer:
+    """What became of a batch: every row of it is in one of the two."""
+
+    scored: list[Scored] = field(default_factory=list)
+    bad: list[BadRows] = field(default_factory=list)
+
+
+class Caller:
+    """Calls the model; one for a process, used by the thread that predicts.
+
+    :param quarantine: set bad rows aside instead of ending with the first.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        converter: InputConverter,
+        batch_size: BatchSize,
+        outcome: Outcome,
+        *,
+        quarantine: bool,
+    ) -> None:
+        self._model = model
+        self._converter = converter
+        self._batch_size = batch_size
+        self._outcome = outcome
+        self._quarantine = quarantine
+        self._proven = False
+        self._failed_first = 0
+        self._room = 0
+
+    def begin(self, assignment: Assignment) -> None:
+        """The batches from now on belong to this task."""
+        self._proven = self._proven or assignment.proven
+        self._room = assignment.quarantine_room
+
+    def convert(self, rows: RowBatch) -> Any:
+        """The model's argument for a batch; the error, where bad rows are set aside.
+
+        :raises DataError: a value cannot be had in the model's type.
+        """
+        try:
+            return self._converter(rows.model_rows)
+        except DataError as error:
+            if self._quarantine:
+                return error
+            raise DataError(f"{error.message} ({rows.where()})") from None
+
+    def __call__(self, rows: RowBatch, argument: Any) -> Answer:
+        """Score a batch.
+
+        :param argument: from `convert`.
+        :raises ModelError: the model raised, and its rows are not set aside.
+        :raises TooManyBadRows: there are more bad rows than may be set aside.
+        """
+        answer = Answer()
+        self._set_aside(answer, rows.bad)
+        if rows.table.num_rows:
+            self._score(answer, rows, argument)
+        return answer
+
+    def _score(self, answer: Answer, rows: RowBatch, argument: Any) -> None:
+        try:
+            answer.scored.append(self._attempt(rows, argument))
+            self._proven = True
+            return
+        except Exception as error:
+            count = rows.table.num_rows
+            no_memory = _out_of_memory(error)
+            divisible = count > 1 and self._outcome.divisible
+            if not self._quarantine and not (no_memory and divisible):
+                raise _as_worker_error(error, rows) from None
+            if not divisible:
+                self._count_failure(error, rows)
+                self._set_aside(answer, [rows.as_bad(_text(error))])
+                return
+            if no_memory:
+                self._batch_size.too_large(count)
+            elif not self._proven and count > TRIED_ROWS:
+                self._try_some(rows, error)
+        # Outside the handler: the exception holds the frames, and with them the memory that was too much.
+        argument = None
+        for half in (rows.slice(0, count // 2), rows.slice(count // 2, count)):
+            self._score(answer, half, self.convert(half))
+
+    def _attempt(self, rows: RowBatch, argument: Any) -> Scored:
+        if isinstance(argument, DataError):
+            raise argument
+        begun = time.perf_counter()
+        returned = self._model.call(argument)
+        self._batch_size.called(rows.table.num_rows, time.perf_counter() - begun)
+        # Whether what was returned can be used decides about the rows, so it cannot be left to the thread that writes.
+        return Scored(rows, returned, self._combine(rows, returned) if self._quarantine else None)
+
+    def _combine(self, rows: RowBatch, returned: Any) -> tuple[pa.Table, pa.Table]:
+        return self._outcome(rows.table, [(rows.table, returned)])
+
+    def combine(self, scored: Scored) -> tuple[pa.Table, pa.Table]:
+        """Input and output columns of scored rows.
+
+        :raises DataError: what was returned cannot be used.
+        """
+        if scored.combined is not None:
+            return scored.combined
+        try:
+            return self._combine(scored.rows, scored.returned)
+        except DataError as error:
+            raise DataError(f"{error.message} ({scored.rows.where()})") from None
+
+    def _try_some(self, rows: RowBatch, error: Exception) -> None:
+        """Call the model for some rows, each alone.
+
+        :raises ModelError: it fails for all of them.
+        """
+        last = rows.table.num_rows - 1
+        for number in range(TRIED_ROWS):
+            place = last * number // (TRIED_ROWS - 1)
+            row = rows.slice(place, place + 1)
+            try:
+                self._attempt(row, self.convert(row))
+            except Exception:
+                continue
+            self._proven = True
+            return
+        raise _broken(error, rows)
+
+    def _count_failure(self, error: Exception, rows: RowBatch) -> None:
+        if not self._proven:
+            self._failed_first += 1
+            if self._failed_first >= TRIED_ROWS:
+                raise _broken(error, rows) from None
+
+    def _set_aside(self, answer: Answer, bad: Iterable[BadRows]) -> None:
+        for rows in bad:
+            self._room -= len(rows.rows)
+            if self._room < 0:
+                raise too_many(f"{rows.error} ({rows.where()})")
+            answer.bad.append(rows)
+
+
+def _broken(error: Exception, rows: RowBatch) -> WorkerError:
+    cause = _as_worker_error(error, rows)
+    return type(cause)(
+        f"{cause.message}; no row has been scored, and {TRIED_ROWS} tried alone all failed, so none is set aside",
+        cause.details,
+    )
+
+
+def _as_worker_error(error: Exception, rows: RowBatch) -> WorkerError:
+    if isinstance(error, DataError):
+        return DataError(f"{error.message} ({rows.where()})")
+    return ModelError(f"{_text(error)} ({rows.where()})", own_traceback(error))
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, DataError):
+        return error.message
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "CUDA out of memory" in str(error)
+    )
+
+
+def own_traceback(error: BaseException) -> str:
+    """The traceback from the model's first frame on: the frames of this package explain nothing to its author."""
+    tb = error.__traceback__
+    package = __name__.rpartition(".")[0]
+    while tb is not None and tb.tb_next is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(package):
+        tb = tb.tb_next
+    return "".join(traceback.format_exception(type(error), error, tb)).rstrip()

@@ -31,4 +31,8 @@ def get_provider_info() -> dict[str, Any]:
         "operators": modules("operators.batch_inference", "operators.jobs", "operators.load"),
         "sensors": modules("sensors.batch_inference"),
         "triggers": modules("triggers.batch_inference"),
+        "extra-links": [
+            f"{package}.links.snowsight.{name}"
+            for name in ("SnowsightJobLink", "OutputStageLink", "SnowsightTableLink")
+        ],
     }

@@ -34,6 +34,7 @@ from airflow_provider_snowflake_batch.jobs.errors import (
 )
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
+from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, polling_pause
 
 if TYPE_CHECKING:
@@ -402,6 +403,7 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         deadlines: Deadlines | None = None,
         on_change: Callable[[JobInfo], None] | None = None,
         on_log: Callable[[str], None] | None = None,
+        on_look: Callable[[JobInfo, Progress | None], None] | None = None,
     ) -> JobInfo:
         """Block until a job has ended, however it ended. A job that misses a deadline is left alone.
 
@@ -410,6 +412,8 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         :param deadlines: until when to wait.
         :param on_change: called with the job whenever its status has changed.
         :param on_log: called with each new line of the job's logs.
+        :param on_look: called after each look, with how far the job is if its log has told; without ``on_log`` it
+            is not read.
         :raises JobInputError: if Snowflake refused the statement.
         :raises JobLostError: if there is no such job, although its statement succeeded.
         :raises JobTimeoutError: if the job has missed its end.
@@ -429,6 +433,8 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
                 if on_log is not None and follower.is_due(info):
                     for line in follower.read(self, last=info.status.is_terminal):
                         on_log(line)
+                if on_look is not None:
+                    on_look(info, follower.progress)
                 if info.status.is_terminal:
                     return info
             now = time.time()

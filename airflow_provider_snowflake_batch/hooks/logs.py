@@ -33,6 +33,12 @@ class LogFollower:
     _windows: dict[tuple[int, str], LogWindow] = field(default_factory=dict)
     _read_at: float = 0
     _progress_shown: dict[int, float] = field(default_factory=dict)
+    _progress: dict[int, Progress] = field(default_factory=dict)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the whole job was at the last reading; None if its log does not tell."""
+        return Progress.total(self._progress.values())
 
     def is_due(self, info: JobInfo) -> bool:
         """Whether there may be something to read now that is worth the statements."""
@@ -85,6 +91,8 @@ class LogFollower:
                 shown.append(line)
             else:
                 latest = progress
+        if latest is not None:
+            self._progress[latest.replica] = latest
         if latest is not None and latest.phase != "failed" and self._is_worth_showing(latest):
             shown.append(latest.sentence())
         return shown

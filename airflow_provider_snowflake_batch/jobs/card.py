@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from airflow_provider_snowflake_batch.jobs.logs import Progress
+from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 
 # The XCom under which the operator keeps it, written before the task defers.
 JOB_CARD_KEY = "snowflake_batch_job"
@@ -11,15 +15,23 @@ JOB_CARD_KEY = "snowflake_batch_job"
 
 @dataclass(frozen=True, slots=True)
 class JobCard:
-    """Holds no secret and no data.
+    """Holds no secret and no data. Times are seconds since the epoch.
 
     :param job_name: ``database.schema.name``.
-    :param status: the job's status when the card was written.
+    :param status: the job's status when the card was last written; ``SUBMITTED`` before Snowflake has told one.
     :param compute_pool: where it runs.
     :param replicas: containers asked for.
     :param output_location: the job's own directory.
-    :param submitted_at: seconds since the epoch.
+    :param submitted_at: when the statement was sent.
     :param attempt: which try of the Airflow task, from 1.
+    :param model: ``database.schema.model``.
+    :param version: version or alias; None for the model's default version.
+    :param started_at: when the job was first seen to run.
+    :param ended_at: when the job was seen to have ended.
+    :param updated_at: when the card was last written.
+    :param progress: ``phase``, ``rows_done``, ``rows_total``, ``rows_per_second``, ``eta_seconds`` of all replicas
+        together; None where the runtime tells none, as Snowflake's own does.
+    :param message: why the task failed.
     """
 
     job_name: str
@@ -29,6 +41,36 @@ class JobCard:
     output_location: str
     submitted_at: float
     attempt: int
+    model: str | None = None
+    version: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    updated_at: float | None = None
+    progress: dict[str, Any] | None = None
+    message: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A card as it was stored, by this version or another."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+    def seen(self, info: JobInfo, now: float, progress: Progress | None = None, message: str | None = None) -> Self:
+        """The card after a look at the job.
+
+        :param now: when that look was.
+        :param progress: of all replicas together; None leaves the last one.
+        """
+        began = info.status is JobStatus.RUNNING or info.status.is_terminal
+        return replace(
+            self,
+            status=info.reported_status,
+            started_at=self.started_at or (now if began else None),
+            ended_at=self.ended_at or (now if info.status.is_terminal else None),
+            updated_at=now,
+            progress=progress.to_dict() if progress is not None else self.progress,
+            message=message or self.message,
+        )

@@ -8,7 +8,8 @@ windows on it, so what is new is what follows their overlap.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 PROGRESS_PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
@@ -90,6 +91,28 @@ class Progress:
             return cls(**{name: values.get(name) for name in cls.__slots__})  # type: ignore[arg-type]
         except (ValueError, AttributeError):
             return None
+
+    @classmethod
+    def total(cls, parts: Iterable[Progress]) -> Progress | None:
+        """What the replicas have done together; None if none has said anything."""
+        known = list(parts)
+        if not known:
+            return None
+        phases = {part.phase for part in known}
+        return cls(
+            replica=known[0].replica,
+            phase=phases.pop() if len(phases) == 1 else "running",
+            rows_done=sum(part.rows_done or 0 for part in known),
+            rows_total=sum(part.rows_total or 0 for part in known),
+            rows_per_second=sum(part.rows_per_second or 0 for part in known) or None,
+            eta_seconds=max(part.eta_seconds or 0 for part in known) or None,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the replica, for a record of the whole job."""
+        values = asdict(self)
+        del values["replica"]
+        return values
 
     def sentence(self) -> str:
         """For people: ``1,200 of 9,000 rows (13 %), 400 rows/s, about 20 s left``."""

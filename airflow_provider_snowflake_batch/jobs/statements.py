@@ -32,6 +32,11 @@ def literal(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+def current_account() -> str:
+    """The names that the session's account goes by; answered without a warehouse."""
+    return "SELECT CURRENT_ORGANIZATION_NAME() AS ORGANIZATION, CURRENT_ACCOUNT_NAME() AS ACCOUNT"
+
+
 def execute_inference_job(job: InferenceJob) -> str:
     """``EXECUTE INFERENCE JOB SERVICE``; the order of its clauses is fixed."""
     clauses = [

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import Asset, BaseOperator
+from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
 CONNECTION_FIELDS = ("snowflake_conn_id", "warehouse", "database", "schema", "role")
@@ -59,6 +62,21 @@ class SnowflakeBatchOperator(BaseOperator):
             schema=self.schema,
             role=self.role,
         )
+
+
+def describe_outlets(operator: BaseOperator, context: Context, extra: Mapping[str, Any]) -> None:
+    """Put what a task has made into the events of its outlets. Airflow creates them when the task succeeds.
+
+    :param extra: plain values; what a Dag's author has put there stays.
+    """
+    events = context.get("outlet_events")
+    if events is None:
+        return
+    for outlet in operator.outlets:
+        # An alias names no asset until somebody adds one to it.
+        if isinstance(outlet, (Asset, AssetNameRef, AssetUriRef)):
+            event = events[outlet]
+            event.extra = {**extra, **event.extra}
 
 
 def check_seconds(name: str, value: object, *, optional: bool = False) -> None:

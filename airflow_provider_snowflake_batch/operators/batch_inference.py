@@ -17,7 +17,6 @@ from airflow_provider_snowflake_batch.exceptions import (
     SnowflakeBatchError,
     failing_for_good,
 )
-from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
@@ -32,7 +31,14 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     is_template,
 )
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
-from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator, check_seconds
+from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
+from airflow_provider_snowflake_batch.operators.base import (
+    CONNECTION_FIELDS,
+    SnowflakeBatchOperator,
+    check_seconds,
+    describe_outlets,
+)
+from airflow_provider_snowflake_batch.operators.job_card import TaskCard
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 
 if TYPE_CHECKING:
@@ -117,6 +123,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
 
     template_fields: Sequence[str] = (*_JOB_FIELDS, *CONNECTION_FIELDS)
     template_ext: Sequence[str] = (".sql",)
+    operator_extra_links = (SnowsightJobLink(), OutputStageLink())
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "X": "sql",
         "input_spec": "json",
@@ -190,30 +197,35 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 job = job.qualify(*hook.namespace)
             record = self._find_earlier_job(hook, records, job) or self._submit(hook, records, job)
             self._submitted = record
-            self._show_card(context, job, record)
+            store_links(context, hook, job=record.name, location=job.output.location)
             deadlines = self._deadlines(context, record)
-            if not self.wait_for_completion:
-                return self._accept(context, hook, record, deadlines)
-            if self.deferrable:
-                info = self._look(hook, record)
-                if info is None or not info.status.is_terminal:
-                    self._defer(record, deadlines)
-                streamed = False
-            else:
-                info = self._wait(hook, record, deadlines)
-                streamed = self.stream_logs
-            return self._finish(context, hook, info, record, streamed=streamed)
+            with TaskCard.begin(context, job, record) as card:
+                if not self.wait_for_completion:
+                    return self._accept(context, hook, record, deadlines, card)
+                if self.deferrable:
+                    info = self._look(hook, record)
+                    if info is None or not info.status.is_terminal:
+                        self._defer(record, deadlines)
+                    streamed = False
+                else:
+                    info = self._wait(hook, record, deadlines, card)
+                    streamed = self.stream_logs
+                return self._finish(context, hook, info, record, card, streamed=streamed)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Continue after the trigger has seen the job end, or miss a deadline."""
-        from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
-
         record = JobRecord(
             job_name=event["job_name"],
             output_location=event["output_location"],
             submitted_at=event["submitted_at"],
             query_id=event["query_id"],
         )
+        with TaskCard.resume(context, record, str(self.compute_pool)) as card:
+            return self._resume(context, event, record, card)
+
+    def _resume(self, context: Context, event: dict[str, Any], record: JobRecord, card: TaskCard) -> dict[str, Any]:
+        from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
+
         match event["status"]:
             case "refused":
                 raise JobInputError(event["message"])
@@ -231,7 +243,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             # A job may have ended after all while this task waited for a worker slot.
             if info is None or not info.status.is_terminal:
                 self._give_up(hook, record, missed_deadline(hook, record.name, Missed(event["status"])))
-            return self._finish(context, hook, info, record, streamed=self.stream_logs)
+            return self._finish(context, hook, info, record, card, streamed=self.stream_logs)
 
     def on_kill(self) -> None:
         """Cancel the job, unless ``cancel_on_kill`` is off. Its logs and its history stay in Snowflake."""
@@ -298,20 +310,8 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self.log.info("Job %s writes to %s", record.job_name, record.output_location)
         return record
 
-    def _show_card(self, context: Context, job: InferenceJob, record: JobRecord) -> None:
-        card = JobCard(
-            job_name=record.job_name,
-            status="SUBMITTED",
-            compute_pool=str(job.compute_pool),
-            replicas=job.settings.replicas or 1,
-            output_location=record.output_location,
-            submitted_at=record.submitted_at,
-            attempt=context["ti"].try_number,
-        )
-        context["ti"].xcom_push(key=JOB_CARD_KEY, value=card.to_dict())
-
     def _accept(
-        self, context: Context, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines
+        self, context: Context, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines, card: TaskCard
     ) -> dict[str, Any]:
         """Wait until the job exists, which takes minutes when Snowflake builds the image first."""
         while (info := hook.poll(record.name, record.query_id)) is None:
@@ -320,10 +320,11 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 self._give_up(hook, record, JobTimeoutError(f"Job {record.job_name} missed its {missed.value}."))
             time.sleep(self.poll_interval)
         if info.status.is_terminal:
-            return self._finish(context, hook, info, record, streamed=False)
+            return self._finish(context, hook, info, record, card, streamed=False)
         self.log.info("Job %s is %s; not waiting for it.", info.name, info.reported_status)
+        card.look(info)
         JobRecords.of(context, durable=self.durable).forget()
-        return self._result(context, info, record).to_dict()
+        return self._hand_over(context, self._result(context, info, record), card)
 
     def _deadlines(self, context: Context, record: JobRecord) -> Deadlines:
         ends = []
@@ -358,7 +359,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             method_name="execute_complete",
         )
 
-    def _wait(self, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines) -> JobInfo:
+    def _wait(self, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines, card: TaskCard) -> JobInfo:
         try:
             return hook.wait(
                 record.name,
@@ -367,6 +368,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 deadlines=deadlines,
                 on_change=lambda seen: self.log.info("Job %s is %s", seen.name, seen.reported_status),
                 on_log=self.log.info if self.stream_logs else None,
+                on_look=card.look,
             )
         except JobTimeoutError as error:
             self._give_up(hook, record, error)
@@ -408,8 +410,22 @@ class RunBatchOperator(SnowflakeBatchOperator):
             attempt=context["ti"].try_number,
         )
 
+    def _hand_over(self, context: Context, result: JobResult, card: TaskCard) -> dict[str, Any]:
+        """Tell those that come after the task: its XCom, and the events of its outlets."""
+        values = result.to_dict()
+        told = {name: values[name] for name in ("job_name", "status", "output_location", "rows", "files")}
+        describe_outlets(self, context, {**told, "model": card.card.model, "version": card.card.version})
+        return values
+
     def _finish(
-        self, context: Context, hook: SnowflakeBatchHook, info: JobInfo, record: JobRecord, *, streamed: bool
+        self,
+        context: Context,
+        hook: SnowflakeBatchHook,
+        info: JobInfo,
+        record: JobRecord,
+        card: TaskCard,
+        *,
+        streamed: bool,
     ) -> dict[str, Any]:
         """The result of a job that has ended, or the exception for it.
 
@@ -417,6 +433,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         """
         from airflow_provider_snowflake_batch.hooks.results import collect_result, failure_of, read_last_words, tail
 
+        card.look(info)
         result = self._result(context, info, record)
         result.seconds = round(info.seconds or time.time() - record.submitted_at, 3)
         if not info.status.is_successful:
@@ -429,6 +446,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         if self.on_finish == "drop":
             records.mark_dropping()
             self._drop(hook, result)
+            SnowsightJobLink().store(context, "")
         # From here on, a clear means that the user wants the rows scored again.
         records.forget()
         rows = "" if result.rows is None else f"{result.rows} rows in "
@@ -438,7 +456,8 @@ class RunBatchOperator(SnowflakeBatchOperator):
         )  # fmt: skip
         for warning in result.warnings:
             self.log.warning(warning)
-        return result.to_dict()
+        card.done(result)
+        return self._hand_over(context, result, card)
 
     def _drop(self, hook: SnowflakeBatchHook, result: JobResult) -> None:
         try:

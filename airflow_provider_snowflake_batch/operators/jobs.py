@@ -10,6 +10,7 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
+from airflow_provider_snowflake_batch.links.snowsight import SnowsightJobLink, store_links
 from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator, check_seconds
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class CancelBatchJobOperator(_JobOperator):
     """
 
     template_fields: Sequence[str] = ("job_name", *CONNECTION_FIELDS)
+    operator_extra_links = (SnowsightJobLink(),)
 
     def __init__(self, *, wait_for_completion: bool = True, timeout: float = 300, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -57,6 +59,7 @@ class CancelBatchJobOperator(_JobOperator):
         with self.hook as hook:
             name = self._qualified_name()
             info = hook.status(name)
+            store_links(context, hook, job=name)
             if info.status.is_terminal:
                 self.log.info("Job %s has ended already: %s", name, info.reported_status)
                 return info.reported_status

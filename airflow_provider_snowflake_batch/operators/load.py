@@ -9,7 +9,12 @@ from airflow_provider_snowflake_batch.exceptions import failing_for_good
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
-from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator
+from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightTableLink, store_links
+from airflow_provider_snowflake_batch.operators.base import (
+    CONNECTION_FIELDS,
+    SnowflakeBatchOperator,
+    describe_outlets,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,6 +49,7 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
     """
 
     template_fields: Sequence[str] = ("stage_location", "table", "mode", *CONNECTION_FIELDS)
+    operator_extra_links = (OutputStageLink(), SnowsightTableLink())
 
     def __init__(self, *, stage_location: str, table: str, mode: str = "append", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -62,12 +68,10 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
 
         with self.hook as hook, failing_for_good():
             _check_mode(self.mode)
-            result = load_results(
-                hook,
-                hook.qualify_location(self.stage_location).directory(),
-                hook.qualify_name(self.table, field="table", allow_quoted=True),
-                LoadMode(self.mode),
-            )
+            directory = hook.qualify_location(self.stage_location).directory()
+            table = hook.qualify_name(self.table, field="table", allow_quoted=True)
+            store_links(context, hook, location=directory, table=table)
+            result = load_results(hook, directory, table, LoadMode(self.mode))
         if result.files:
             self.log.info("Loaded %d rows of %d file(s) into %s", result.rows, result.files, result.table)
         else:
@@ -75,6 +79,7 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
                 "Nothing to load into %s: it has every Parquet file under %s already, or there is none",
                 result.table, self.stage_location,
             )  # fmt: skip
+        describe_outlets(self, context, {**result.to_dict(), "output_location": str(directory)})
         return result.to_dict()
 
 

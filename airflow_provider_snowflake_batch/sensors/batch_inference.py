@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,10 +18,16 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 
-from airflow_provider_snowflake_batch.exceptions import JobFailedError, SnowflakeBatchError, failing_for_good
+from airflow_provider_snowflake_batch.exceptions import (
+    JobFailedError,
+    JobInputError,
+    SnowflakeBatchError,
+    failing_for_good,
+)
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
+from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,6 +79,7 @@ class BatchSuccessSensor(BaseSensorOperator):
         "schema",
         "role",
     )
+    operator_extra_links = (OutputStageLink(), SnowsightJobLink())
     ui_color = "#29b5e8"
     ui_fgcolor = "#ffffff"
 
@@ -136,7 +144,11 @@ class BatchSuccessSensor(BaseSensorOperator):
         return PokeReturnValue(complete, str(directory) if complete else None)
 
     def execute(self, context: Context) -> Any:
-        with self.hook:
+        with self.hook as hook:
+            # What is wrong with a name, the first look reports.
+            with suppress(JobInputError, InvalidJobError):
+                job = hook.qualify_name(self.job_name) if self.job_name else None
+                store_links(context, hook, job=job, location=self.directory)
             if not self.deferrable:
                 return super().execute(context)
             first = self._first_look(context)

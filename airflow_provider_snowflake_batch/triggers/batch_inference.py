@@ -22,6 +22,7 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 from airflow_provider_snowflake_batch.jobs.status import JobStatus, polling_pause
+from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
 from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, shared_poller
 
 # Airflow's supervisor of a task may see only at its next heartbeat ([workers] min_heartbeat_interval, 5 s) that the
@@ -147,7 +148,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
         query_id: str | None = self.query_id
         last: JobStatus | None = None
         follower = LogFollower(name)
-        async with shared_poller(self.settings) as poller:
+        async with shared_poller(self.settings) as poller, DeferredCard(self.task_instance, self.job_name) as card:
             while True:
                 try:
                     info = await poller.poll(name, query_id)
@@ -170,6 +171,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
                     if self.stream_logs and follower.is_due(info):
                         for line in await poller.run(partial(follower.read, last=info.status.is_terminal)):
                             self.log.info("%s", line)
+                    card.look(info, follower.progress)
                     if info.status.is_terminal:
                         return {"status": info.reported_status}
                 now = time.time()

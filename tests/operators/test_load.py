@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -48,6 +50,18 @@ ROWS = [(1, 0.5, "l1"), (2, 1.0, "l2"), (3, 1.5, "l3")]
 def test_a_missing_table_is_created_and_only_data_is_loaded(hook: SnowflakeBatchHook) -> None:
     assert load() == {"table": "LOCAL.PUBLIC.SCORES", "rows": 3, "files": 2}
     assert scores(hook) == ROWS
+
+
+def test_the_outlets_event_tells_what_was_loaded(hook: SnowflakeBatchHook) -> None:
+    table, events = Asset("scores"), OutletEventAccessors()
+    task = LoadBatchResultsOperator(task_id="load", stage_location=LOCATION, table="scores", outlets=[table])
+    task.execute({"outlet_events": events})
+    assert events[table].extra == {
+        "table": "LOCAL.PUBLIC.SCORES",
+        "rows": 3,
+        "files": 2,
+        "output_location": "@LOCAL.PUBLIC.LOAD_TESTS/job/",
+    }
 
 
 def test_appending_twice_loads_once(hook: SnowflakeBatchHook) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError, JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -70,9 +72,9 @@ def operator(**changes: Any) -> RunBatchOperator:
     return RunBatchOperator(**(given | changes))
 
 
-def execute(task: RunBatchOperator) -> tuple[dict[str, Any], TaskInstance]:
+def execute(task: RunBatchOperator, **context: Any) -> tuple[dict[str, Any], TaskInstance]:
     instance = TaskInstance()
-    return task.execute({"ti": instance}), instance
+    return task.execute({"ti": instance, **context}), instance
 
 
 @pytest.mark.parametrize(
@@ -158,10 +160,30 @@ def test_a_batch_from_table_to_result(hook: SnowflakeBatchHook, caplog: pytest.L
     }
     assert result["files"] >= 1
     assert 0 < result["seconds"] < 120
-    assert instance.xcoms[JOB_CARD_KEY]["job_name"] == name
+    card = instance.xcoms[JOB_CARD_KEY]
+    assert (card["job_name"], card["status"], card["replicas"], card["message"]) == (name, "DONE", 1, None)
+    assert (card["model"], card["version"], card["compute_pool"]) == ("LOCAL.PUBLIC.LINEAR", "V1", POOL)
+    assert card["submitted_at"] < card["started_at"] <= card["ended_at"] <= card["updated_at"]
+    assert (card["progress"]["phase"], card["progress"]["rows_done"], card["progress"]["rows_total"]) == ("done", 3, 3)
     rows = read_results(hook, result["output_location"])
     assert rows["PREDICTION"].round(6).tolist() == [5, 4, 6]
     assert rows["A"].tolist() == [1, 2, 0]
+
+
+def test_outlets_tell_of_the_job_and_keep_what_the_dag_says(hook: SnowflakeBatchHook) -> None:
+    scores, events = Asset("scores"), OutletEventAccessors()
+    events[scores].extra = {"job_name": "the Dag's own", "purpose": "test"}
+    result, _ = execute(operator(outlets=[scores, AssetAlias("later")]), outlet_events=events)
+    assert events[scores].extra == {
+        "job_name": "the Dag's own",
+        "purpose": "test",
+        "status": "DONE",
+        "output_location": result["output_location"],
+        "rows": 3,
+        "files": result["files"],
+        "model": "LOCAL.PUBLIC.LINEAR",
+        "version": "V1",
+    }
 
 
 def read_results(hook: SnowflakeBatchHook, location: str) -> Any:
@@ -213,8 +235,13 @@ def test_not_waiting_ends_with_the_job_accepted(hook: SnowflakeBatchHook) -> Non
 
 def test_the_models_own_error_is_the_tasks_error(hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture) -> None:
     hook.run("CREATE OR REPLACE TABLE BROKEN AS SELECT 1 AS ID, NULL::FLOAT AS A, 1::FLOAT AS B")
+    task, scores = TaskInstance(), Asset("scores")
+    events = OutletEventAccessors()
     with pytest.raises(JobFailedError, match=r"ended as FAILED\. ModelError: ValueError: .*contains NaN") as raised:
-        execute(operator(X="BROKEN"))
+        operator(X="BROKEN", outlets=[scores]).execute({"ti": task, "outlet_events": events})
+    assert events[scores].extra == {}
+    card = task.xcoms[JOB_CARD_KEY]
+    assert (card["status"], card["message"]) == ("FAILED", str(raised.value))
     job_name = str(raised.value).split()[1]
     assert hook.status(job_name).status is JobStatus.FAILED
     assert not hook.is_complete(f"@OPERATOR_TESTS/out/{job_name.rpartition('.')[2]}/")

@@ -1,0 +1,127 @@
+"""The job card of a task that runs: kept up to date while it waits, and once more when it ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
+from airflow_provider_snowflake_batch.jobs.logs import Progress
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from airflow.sdk import Context
+
+    from airflow_provider_snowflake_batch.hooks.results import JobResult
+    from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+    from airflow_provider_snowflake_batch.jobs.status import JobInfo
+    from airflow_provider_snowflake_batch.operators.job_record import JobRecord
+
+CARD_SECONDS = 10
+"""Least time between two versions of the card while the job's status stays the same."""
+
+log = logging.getLogger(__name__)
+
+
+class TaskCard:
+    """A context manager: what leaves it as an exception becomes the card's message."""
+
+    def __init__(self, context: Context, card: JobCard) -> None:
+        self._ti = context["ti"]
+        self.card = card
+        self._written_at = 0.0
+
+    @classmethod
+    def begin(cls, context: Context, job: InferenceJob, record: JobRecord) -> Self:
+        """The card of a job that was just submitted or found again. It is written at once.
+
+        The trigger's ``on_kill`` compares it with its own job, so it must be there before the task defers.
+        """
+        card = cls(
+            context,
+            JobCard(
+                job_name=record.job_name,
+                status="SUBMITTED",
+                compute_pool=str(job.compute_pool),
+                replicas=job.settings.replicas or 1,
+                output_location=record.output_location,
+                submitted_at=record.submitted_at,
+                attempt=context["ti"].try_number,
+                model=str(job.model),
+                version=str(job.version) if job.version is not None else None,
+                updated_at=time.time(),
+            ),
+        )
+        card._write()
+        return card
+
+    @classmethod
+    def resume(cls, context: Context, record: JobRecord, compute_pool: str) -> Self:
+        """The card as the trigger has left it."""
+        stored = _stored_card(context)
+        if stored.get("job_name") == record.job_name:
+            return cls(context, JobCard.from_dict(stored))
+        return cls(
+            context,
+            JobCard(
+                job_name=record.job_name,
+                status="SUBMITTED",
+                compute_pool=compute_pool,
+                replicas=1,
+                output_location=record.output_location,
+                submitted_at=record.submitted_at,
+                attempt=context["ti"].try_number,
+            ),
+        )
+
+    def look(self, info: JobInfo, progress: Progress | None = None) -> None:
+        """What a look at the job has shown; written at once if the status is another, else now and then."""
+        before, now = self.card, time.time()
+        self.card = before.seen(info, now, progress)
+        if self.card.status != before.status or now - self._written_at >= CARD_SECONDS:
+            self._update()
+
+    def done(self, result: JobResult) -> None:
+        """The job has succeeded."""
+        if result.rows is not None:
+            known = self.card.progress or {}
+            progress = {**known, "phase": "done", "rows_done": result.rows, "rows_total": result.rows}
+            self.card = replace(self.card, progress={**progress, "eta_seconds": None})
+        self._update()
+
+    def _update(self) -> None:
+        try:
+            self._write()
+        except Exception:
+            # The card informs people; the job goes on without it.
+            log.debug("The job card could not be written", exc_info=True)
+
+    def _write(self) -> None:
+        self._ti.xcom_push(key=JOB_CARD_KEY, value=self.card.to_dict())
+        self._written_at = time.time()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # A deferral is a BaseException, and so is what ends the process.
+        if isinstance(error, Exception):
+            self.card = replace(self.card, message=str(error), updated_at=time.time())
+            self._update()
+
+
+def _stored_card(context: Context) -> Mapping[str, Any]:
+    from airflow.providers.common.compat.sdk import XCom
+
+    try:
+        stored = XCom.get_value(ti_key=context["ti"], key=JOB_CARD_KEY)
+    except Exception:
+        log.debug("The job card could not be read", exc_info=True)
+        return {}
+    return stored if isinstance(stored, Mapping) else {}

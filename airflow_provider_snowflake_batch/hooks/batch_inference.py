@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobNotFoundError,
     JobSubmissionError,
 )
+from airflow_provider_snowflake_batch.hooks.inputs import put_long_list
 from airflow_provider_snowflake_batch.hooks.logs import LogFollower
 from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
 from airflow_provider_snowflake_batch.hooks.stage_files import StageFiles
@@ -28,6 +29,7 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import (
     already_exists,
     does_not_exist,
+    error_text,
     is_interrupted,
     is_session_gone,
     is_transient,
@@ -237,10 +239,16 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         :param job: the job, its name fully qualified.
         :returns: the statement's query id.
         """
-        sql = statements.execute_inference_job(job) if isinstance(job, InferenceJob) else statements.execute_job(job)
+        if isinstance(job, ContainerJob):
+            preparation, sql = [], statements.execute_job(job)
+        else:
+            job = put_long_list(self, job)
+            preparation, sql = statements.before_inference_job(job), statements.execute_inference_job(job)
         self.log.info("Submitting job %s:\n%s", job.name, sql)
 
         def send(cursor: SnowflakeCursor) -> str:
+            for statement in preparation:
+                cursor.execute(statement)
             cursor.execute_async(sql)
             return str(cursor.sfqid)
 
@@ -467,8 +475,3 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             except JobNotFoundError:
                 how = "Its statement succeeded, so it" if query_id is not None else "If there was one, it"
                 raise JobLostError(f"{error} {how} was dropped.") from None
-
-
-def error_text(error: BaseException) -> str:
-    """Snowflake's own sentence, without the driver's prefix of number and query id."""
-    return str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error).strip()

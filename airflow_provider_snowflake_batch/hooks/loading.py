@@ -104,7 +104,7 @@ def _create_table(hook: SnowflakeBatchHook, directory: StagePath, file: str, tab
 
     def infer(cursor: SnowflakeCursor) -> list[dict[str, Any]]:
         cursor.execute(statements.create_parquet_format(name))
-        cursor.execute(statements.infer_schema(directory, file, name))
+        cursor.execute(statements.infer_schema(directory, [file], name))
         names = [column.name.lower() for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

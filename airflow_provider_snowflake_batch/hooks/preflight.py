@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
-from airflow_provider_snowflake_batch.hooks.batch_inference import error_text
+from airflow_provider_snowflake_batch.hooks.inputs import look_up_source, some
 from airflow_provider_snowflake_batch.jobs import statements
-from airflow_provider_snowflake_batch.jobs.errors import does_not_exist, is_transient
+from airflow_provider_snowflake_batch.jobs.errors import does_not_exist
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
-from airflow_provider_snowflake_batch.jobs.sources import StageParquet
-from airflow_provider_snowflake_batch.jobs.specs import InputSpec, SaveMode
+from airflow_provider_snowflake_batch.jobs.specs import SaveMode
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.job import InferenceJob
 
 
-def check_inference_job(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
-    """Look at everything the job names: five short statements, none of which needs a running warehouse.
+def check_inference_job(hook: SnowflakeBatchHook, job: InferenceJob) -> InferenceJob:
+    """Look at everything the job names: a few short statements, of which only reading the schema of Parquet files needs
+    a running warehouse.
 
+    :returns: the job as it can be submitted: its source holds what only its stage could tell.
     :raises JobInputError: naming the first thing that would make the job fail.
     """
     _check_name_is_free(hook, job)
     _check_compute_pool(hook, job.compute_pool)
     _check_model(hook, job)
-    _check_source(hook, job)
+    found = replace(job, source=look_up_source(hook, job))
     _check_output(hook, job)
+    return found
 
 
 def _check_name_is_free(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
@@ -66,33 +69,8 @@ def _check_model(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
     known = {str(row["name"]) for row in rows} | {alias for row in rows for alias in _aliases(row)}
     if job.version.value not in known | {"DEFAULT", "FIRST", "LAST"}:
         raise JobInputError(
-            f"version_name: model {job.model} has no version or alias {job.version}; it has {_some(known)}."
+            f"version_name: model {job.model} has no version or alias {job.version}; it has {some(known)}."
         )
-
-
-def _check_source(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
-    if isinstance(job.source, StageParquet):
-        location = hook.qualify_location(job.source.location, field="X")
-        if not hook.list_files(location):
-            raise JobInputError(f"X: there are no files under {location}.")
-        return
-    try:
-        columns = hook.columns(statements.select_source(job.source))
-    except Exception as error:
-        if is_transient(error):
-            raise
-        raise JobInputError(f"X: Snowflake cannot read the input {job.source}: {error_text(error)}") from error
-    _check_columns_exist(job.input, columns)
-
-
-def _check_columns_exist(spec: InputSpec, columns: list[str]) -> None:
-    present = {column.upper() for column in columns}
-    wanted = [(f"input_spec.column_handling[{name!r}]", name) for name in spec.column_handling or ()]
-    if spec.partition_column is not None:
-        wanted.append(("input_spec.partition_column", spec.partition_column))
-    for where, name in wanted:
-        if name.strip('"').upper() not in present:
-            raise JobInputError(f"{where}: the input has no column {name!r}; it has {_some(columns)}.")
 
 
 def _check_output(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
@@ -122,9 +100,3 @@ def _aliases(row: dict[str, Any]) -> Iterable[str]:
     value = row.get("aliases")
     found = json.loads(value) if isinstance(value, str) and value.startswith("[") else value
     return [str(alias) for alias in found] if isinstance(found, list) else []
-
-
-def _some(names: Iterable[str], most: int = 12) -> str:
-    listed = sorted(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return (", ".join(listed[:most]) or "none") + more

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, file_does_not_exist
-from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 
 
@@ -30,6 +30,23 @@ class StageFile:
     size: int
     md5: str | None
     last_modified: str
+
+
+def path_in_stage(name: str, url: str = "") -> str:
+    """The path inside its stage of a file that ``LIST`` shows.
+
+    :param url: of an external stage, with a slash at its end.
+    """
+    if "://" not in name:
+        return name.partition("/")[2]
+    if not url or not name.startswith(url):
+        raise JobInputError(f"{name} does not lie under its stage's URL {url or '(unknown)'}.")
+    return name.removeprefix(url)
+
+
+def _is(row: dict[str, Any], stage: QualifiedName) -> bool:
+    """Whether a row of SHOW STAGES, whose LIKE takes a name for a pattern, is about this very stage."""
+    return bool(row["name"] == stage.name)
 
 
 class StageFiles:
@@ -62,10 +79,14 @@ class StageFiles:
         """
         qualified = self.qualify_location(location)
         rows = self._stage_rows(statements.list_stage(qualified, pattern=pattern), qualified)
-        # LIST writes names as stage/path, the stage in lower case.
+        # LIST writes names as stage/path, the stage in lower case; on an external stage as URL/path.
+        url = ""
+        if rows and "://" in str(rows[0]["name"]):
+            shown = [row for row in self.rows(statements.show_stages(qualified.stage)) if _is(row, qualified.stage)]
+            url = str(shown[0]["url"]).rstrip("/") + "/" if shown else ""
         return [
             StageFile(
-                path=str(row["name"]).partition("/")[2],
+                path=path_in_stage(str(row["name"]), url),
                 size=int(row["size"]),
                 md5=row.get("md5"),
                 last_modified=str(row["last_modified"]),

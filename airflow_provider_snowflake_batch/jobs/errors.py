@@ -105,3 +105,8 @@ def is_transient(error: BaseException) -> bool:
     if names & {"OperationalError", "InterfaceError", "DatabaseError"}:
         return bool(names & {"OperationalError", "InterfaceError"}) or bool(_TRANSIENT_TEXT.search(str(error)))
     return False
+
+
+def error_text(error: BaseException) -> str:
+    """Snowflake's own sentence, without the driver's prefix of number and query id."""
+    return str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error).strip()

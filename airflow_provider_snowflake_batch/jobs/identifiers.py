@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
@@ -15,6 +16,7 @@ MAX_IDENTIFIER_LENGTH = 255
 _UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _QUOTED = re.compile(r'"((?:[^"\x00]|"")+)"')
 _PART = re.compile(rf"{_QUOTED.pattern}|({_UNQUOTED.pattern})")
+_LOCATION = re.compile(rf"@((?:{_PART.pattern})(?:\.(?:{_PART.pattern})){{0,2}})(?:/(.*))?\Z", re.DOTALL)
 _STAGE_PATH = re.compile(r"[\w.=+~:%@!, -]+")
 # The EXECUTE statements take a stage location only in its unquoted form.
 _BARE_STAGE_PATH = re.compile(r"[A-Za-z0-9_./=+-]*")
@@ -39,6 +41,23 @@ class Identifier:
         if name.schema is not None:
             raise InvalidJobError(field, f"{text!r} must be a plain name without database and schema.")
         return Identifier(name.name)
+
+    @classmethod
+    def column(cls, text: str, *, field: str) -> Identifier:
+        """Read a column's name as Snowpark does: upper case unless in double quotes, and one that could not stand in
+        SQL without quotes as it is.
+
+        :raises InvalidJobError: if it is no text.
+        """
+        if not isinstance(text, str) or not text or "\x00" in text:
+            raise InvalidJobError(field, f"expected a column's name, got {text!r}.")
+        if match := _QUOTED.fullmatch(text):
+            value = match[1].replace('""', '"')
+        else:
+            value = text.upper() if _UNQUOTED.fullmatch(text) else text
+        if len(value) > MAX_IDENTIFIER_LENGTH:
+            raise InvalidJobError(field, f"{value[:40]}… has {len(value)} characters; the limit is 255.")
+        return cls(value)
 
     def sql(self) -> str:
         return _sql_part(self.value)
@@ -124,23 +143,28 @@ class StagePath:
             which container services cannot mount.
         """
         example = "write it like '@my_db.my_schema.my_stage/path/'."
-        if not isinstance(text, str) or not text.startswith("@"):
-            raise InvalidJobError(field, f"{text!r} is not a stage location: {example}")
-        if text.startswith(("@~", "@%")):
-            raise InvalidJobError(field, f"{text!r} is a user or table stage; a job needs a named stage: {example}")
-        match = re.match(rf"@((?:{_PART.pattern})(?:\.(?:{_PART.pattern})){{0,2}})(?:/(.*))?\Z", text, re.DOTALL)
-        if match is None:
-            raise InvalidJobError(field, f"{text!r} is not a stage location: {example}")
-        stage = QualifiedName.parse(match[1], field=field)
-        path = text[len(match[1]) + 2 :]
-        for segment in path.removesuffix("/").split("/") if path else ():
-            if segment in ("", ".", ".."):
-                raise InvalidJobError(field, f"{text!r} has an empty, '.' or '..' part in its path: {example}")
+        stage, path = _split_location(text, field, example)
+        for segment in _segments(path, text, field, example):
             if not _STAGE_PATH.fullmatch(segment):
                 raise InvalidJobError(
                     field,
                     f"{text!r}: the part {segment!r} has characters other than letters, digits and . _=+~:%@!,-",
                 )
+        return cls(stage, path)
+
+    @classmethod
+    def file(cls, text: str, *, field: str) -> StagePath:
+        """Read the path of one file, whose name may have any characters: it reaches statements as a value only.
+
+        :raises InvalidJobError: if it is malformed, climbs with ``..``, names no file, or a user's or table's stage.
+        """
+        example = "write it like '@my_db.my_schema.my_stage/path/file'."
+        stage, path = _split_location(text, field, example)
+        if not path or path.endswith("/"):
+            raise InvalidJobError(field, f"{text!r} names no file: {example}")
+        if "\x00" in path:
+            raise InvalidJobError(field, f"{text!r} holds a NUL character.")
+        _segments(path, text, field, example)
         return cls(stage, path)
 
     def qualify(self, database: str | None, schema: str | None) -> StagePath:
@@ -170,6 +194,30 @@ class StagePath:
 
     def __str__(self) -> str:
         return f"@{self.stage}/{self.path}" if self.path else f"@{self.stage}"
+
+
+def _split_location(text: str, field: str, example: str) -> tuple[QualifiedName, str]:
+    """Stage and path of a location of a named stage."""
+    if not isinstance(text, str) or not text.startswith("@"):
+        raise InvalidJobError(field, f"{text!r} is not a stage location: {example}")
+    if text.startswith(("@~", "@%")):
+        raise InvalidJobError(field, f"{text!r} is a user or table stage; a job needs a named stage: {example}")
+    match = _LOCATION.match(text)
+    if match is None:
+        raise InvalidJobError(field, f"{text!r} is not a stage location: {example}")
+    return _stage_name(match[1]), text[len(match[1]) + 2 :]
+
+
+@lru_cache(maxsize=256)
+def _stage_name(text: str) -> QualifiedName:
+    return QualifiedName.parse(text, field="stage")
+
+
+def _segments(path: str, text: str, field: str, example: str) -> list[str]:
+    segments = path.removesuffix("/").split("/") if path else []
+    if any(segment in ("", ".", "..") for segment in segments):
+        raise InvalidJobError(field, f"{text!r} has an empty, '.' or '..' part in its path: {example}")
+    return segments
 
 
 def _sql_part(value: str) -> str:

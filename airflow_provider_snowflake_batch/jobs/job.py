@@ -12,7 +12,17 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.sources import Source, StageParquet, Table, parse_source
+from airflow_provider_snowflake_batch.jobs.sources import (
+    DEFAULT_COLUMN,
+    JobOutput,
+    Source,
+    StageListing,
+    StageParquet,
+    StagePaths,
+    Table,
+    parse_source,
+    plain_source,
+)
 from airflow_provider_snowflake_batch.jobs.specs import (
     InferenceEngineOptions,
     InputSpec,
@@ -24,6 +34,8 @@ JOB_NAME_PREFIX = "BATCH"
 # Longer names are legal, but the job's name is also a directory and a DNS label in logs and pages.
 MAX_JOB_NAME_LENGTH = 120
 
+# Below an output location: where clients put rows for a job that is to read them and remove them.
+STAGED_INPUT_FOLDER = "_snowflake_temporary"
 SUCCESS_FILE = "_SUCCESS"
 MANIFEST_FILE = "_manifest.json"
 
@@ -55,8 +67,10 @@ class InferenceJob:
     engine: InferenceEngineOptions = field(default_factory=InferenceEngineOptions)
 
     def __post_init__(self) -> None:
-        if isinstance(self.source, StageParquet):
+        if isinstance(self.source, StageParquet) and self.source.location != self.staged_input:
             refuse_overlap(self.source.location, self.output.location)
+        if isinstance(self.source, JobOutput) and self.source.location == self.output_directory:
+            raise InvalidJobError("X", f"{self.source.location} is this job's own output.")
 
     @classmethod
     def parse(
@@ -77,7 +91,7 @@ class InferenceJob:
 
         :raises InvalidJobError: on the first value that is wrong.
         """
-        settings = JobSpec.of(job_spec)
+        settings, given_input = JobSpec.of(job_spec), InputSpec.of(input_spec)
         if function_name is not None:
             if settings.function_name not in (None, function_name):
                 raise InvalidJobError(
@@ -88,10 +102,10 @@ class InferenceJob:
             name=QualifiedName.parse(name, field="job_spec.job_name", allow_quoted=False),
             model=QualifiedName.parse(model_name, field="model_name"),
             version=Identifier.parse(version_name, field="version_name") if version_name is not None else None,
-            source=parse_source(X),
+            source=_with_column(parse_source(X), given_input),
             compute_pool=Identifier.parse(compute_pool, field="compute_pool"),
             output=OutputSpec.of(output_spec),
-            input=InputSpec.of(input_spec),
+            input=given_input,
             settings=settings,
             engine=InferenceEngineOptions.of(inference_engine_options),
         )
@@ -116,10 +130,16 @@ class InferenceJob:
             return replace(given, stage=name(given.stage, field))
 
         source = self.source
-        if isinstance(source, Table):
-            source = Table(name(source.name, "X"))
-        elif isinstance(source, StageParquet):
-            source = StageParquet(location(source.location, "X"))
+        match source:
+            case Table():
+                source = Table(name(source.name, "X"))
+            case StageParquet(file_format=None) | StageListing() | JobOutput():
+                source = replace(source, location=location(source.location, "X"))
+            case StageParquet(file_format=QualifiedName() as given):
+                file_format = name(given, "X.file_format")
+                source = replace(source, location=location(source.location, "X"), file_format=file_format)
+            case StagePaths():
+                source = replace(source, paths=tuple(location(path, "X") for path in source.paths))
         output = location(self.output.location, "output_spec.stage_location")
         return replace(
             self,
@@ -142,7 +162,7 @@ class InferenceJob:
         described = {
             "model": str(self.model),
             "version": str(self.version),
-            "source": str(self.source),
+            "source": plain_source(self.source),
             "compute_pool": str(self.compute_pool),
             "specs": [spec.to_dict() for spec in (self.output, self.input, self.settings, self.engine)],
         }
@@ -152,6 +172,10 @@ class InferenceJob:
     def output_directory(self) -> StagePath:
         """``<stage_location>/<job name>/``: what this job alone writes."""
         return self.output.location.child(self.name.name).directory()
+
+    @property
+    def staged_input(self) -> StagePath:
+        return staged_input(self.output_directory)
 
 
 @dataclass(frozen=True)
@@ -174,6 +198,25 @@ class ContainerJob:
     query_warehouse: Identifier | None = None
     external_access_integrations: Sequence[Identifier] = ()
     comment: str | None = None
+
+
+def staged_input(output_directory: StagePath) -> StagePath:
+    """``<stage_location>/_snowflake_temporary/<job name>/``: rows that are too many for the job's statement.
+
+    :param output_directory: the job's own, ``<stage_location>/<job name>/``.
+    """
+    parent, _, name = output_directory.path.rstrip("/").rpartition("/")
+    return StagePath(output_directory.stage, parent).child(STAGED_INPUT_FOLDER).child(name).directory()
+
+
+def _with_column(source: Source, given: InputSpec) -> Source:
+    """A list of files that names no column gets the one that is to be read as files, if there is only one."""
+    if not isinstance(source, (StagePaths, StageListing)) or source.column_name is not None:
+        return source
+    handled = list(given.column_handling or ())
+    if len(handled) != 1:
+        return replace(source, column_name=DEFAULT_COLUMN)
+    return replace(source, column_name=Identifier.column(handled[0], field="input_spec.column_handling"))
 
 
 def is_data_file(path: str) -> bool:

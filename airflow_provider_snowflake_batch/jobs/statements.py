@@ -16,10 +16,19 @@ import yaml
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
-from airflow_provider_snowflake_batch.jobs.sources import Query, Source, Table
+from airflow_provider_snowflake_batch.jobs.sources import (
+    Query,
+    Source,
+    StageParquet,
+    StagePaths,
+    StageQuery,
+    Table,
+)
 
 # The limit of the FILES option (https://docs.snowflake.com/en/sql-reference/sql/copy-into-table).
 MOST_COPIED_FILES = 1000
+# The limit of the FILES argument (https://docs.snowflake.com/en/sql-reference/functions/infer_schema).
+MOST_INFERRED_FILES = 1000
 
 _TYPE = re.compile(r"[A-Z_]+( ?\(\d+(, ?\d+)?\))?")
 _JOB_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
@@ -98,6 +107,14 @@ def execute_job(job: ContainerJob) -> str:
     return "\n".join(clauses)
 
 
+def before_inference_job(job: InferenceJob) -> list[str]:
+    """What has to run first in the session that sends :func:`execute_inference_job`; harmless when repeated."""
+    source = job.source
+    if isinstance(source, StageQuery) and source.temporary:
+        return [create_parquet_format(source.file_format)]
+    return []
+
+
 def describe_job(name: QualifiedName) -> str:
     return f"DESCRIBE SERVICE {_job(name)}"
 
@@ -173,6 +190,12 @@ def describe_stage(stage: QualifiedName) -> str:
     return f"DESCRIBE STAGE {stage.sql()}"
 
 
+def show_stages(stage: QualifiedName) -> str:
+    """``SHOW STAGES`` of one name, and of those that it matches as a pattern; its ``type`` tells the encryption."""
+    schema = QualifiedName(stage.schema or "", stage.database)
+    return f"SHOW STAGES LIKE {literal(stage.name)} IN SCHEMA {schema.sql()}"
+
+
 def show_model_versions(model: QualifiedName) -> str:
     return f"SHOW VERSIONS IN MODEL {model.sql()}"
 
@@ -203,13 +226,28 @@ def describe_table(table: QualifiedName) -> str:
 
 
 def create_parquet_format(name: QualifiedName) -> str:
-    """A file format that goes with the session; INFER_SCHEMA takes no other description of the files."""
-    return f"CREATE TEMPORARY FILE FORMAT {name.sql()} TYPE = PARQUET"
+    """A file format that goes with the session; INFER_SCHEMA and queries take no other description of the files.
+
+    Its options are the ones that Snowflake recommends: bytes stay bytes, and times and decimals are what they are
+    (https://docs.snowflake.com/en/sql-reference/sql/create-file-format#type-parquet).
+    """
+    return (
+        f"CREATE TEMPORARY FILE FORMAT IF NOT EXISTS {name.sql()} "
+        "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE"
+    )
 
 
-def infer_schema(location: StagePath, file: str, file_format: QualifiedName) -> str:
-    """The columns of one file, whose name is relative to the location."""
-    arguments = {"LOCATION": _stage(location), "FILES": f"({literal(file)})", "FILE_FORMAT": literal(file_format.sql())}
+def infer_schema(location: StagePath, files: Sequence[str], file_format: QualifiedName) -> str:
+    """The columns of some files.
+
+    :param files: names relative to the location, at most :data:`MOST_INFERRED_FILES`.
+    """
+    listed_files = ", ".join(literal(file) for file in files)
+    arguments = {
+        "LOCATION": _stage(location),
+        "FILES": f"({listed_files})",
+        "FILE_FORMAT": literal(file_format.sql()),
+    }
     listed = ", ".join(f"{name} => {value}" for name, value in arguments.items())
     return f"SELECT * FROM TABLE(INFER_SCHEMA({listed}))"
 
@@ -242,16 +280,82 @@ def copy_into_table(table: QualifiedName, location: StagePath, files: Sequence[s
     )
 
 
-def select_source(source: Query | Table) -> str:
-    """The query whose rows a query or table stands for."""
-    return source.sql if isinstance(source, Query) else f"SELECT * FROM {source.name.sql()}"
+def select_source(source: Source) -> str:
+    """The query whose rows a source stands for.
+
+    :raises TypeError: for a source that has to be looked up on its stage first.
+    """
+    match source:
+        case Query(sql):
+            return sql
+        case Table(name):
+            return f"SELECT * FROM {name.sql()}"
+        case StagePaths(paths, Identifier() as column_name):
+            rows = ",\n".join(f"({literal(str(path))})" for path in paths)
+            return f"SELECT COLUMN1 AS {column_name.sql()} FROM (VALUES\n{rows}\n)"
+        case StageQuery():
+            return _select_files(source)
+    raise TypeError(f"{source} is not known well enough to be queried.")
+
+
+def _select_files(source: StageQuery) -> str:
+    files = source.files
+    within = f"FILE_FORMAT => {literal(source.file_format.sql())}"
+    if files.pattern is not None:
+        within += f", PATTERN => {literal(files.pattern)}"
+    origin = f"FROM {_stage(files.location)} ({within})"
+    chosen = _chosen_columns(source)
+    if files.filter is None:
+        listed = ", ".join(f"{_read(name, kind)} AS {called.sql()}" for (name, kind), called in chosen)
+        return f"SELECT {listed} {origin}"
+    # The condition sees every column of the files, under a name that needs no quotes where that is possible.
+    upper = [name.upper() for name, _ in source.columns]
+    known = {
+        name: Identifier(name.upper() if upper.count(name.upper()) == 1 else name)
+        for name, _ in source.columns
+        if '"' not in name
+    }
+    inner = ", ".join(f"{_read(name, kind)} AS {known[name].sql()}" for name, kind in source.columns if name in known)
+    outer = ", ".join(f"{known[name].sql()} AS {called.sql()}" for (name, _), called in chosen)
+    return f"SELECT {outer} FROM (\nSELECT {inner} {origin}\n) WHERE (\n{files.filter}\n)"
+
+
+def _chosen_columns(source: StageQuery) -> list[tuple[tuple[str, str], Identifier]]:
+    """Each column to read, with its name and type in the files, and what it is to be called."""
+    if source.files.select is None:
+        chosen = [(column, Identifier(column[0])) for column in source.columns]
+    else:
+        chosen = []
+        for selected in source.files.select:
+            column = _find_column(source.columns, selected.name.value)
+            chosen.append((column, selected.alias or Identifier(column[0])))
+    for (name, _), _ in chosen:
+        if '"' in name:
+            raise InvalidJobError("X.select", f"the column {name!r} cannot be read: its name holds a double quote.")
+    return chosen
+
+
+def _find_column(columns: Sequence[tuple[str, str]], wanted: str) -> tuple[str, str]:
+    exact = [column for column in columns if column[0] == wanted]
+    found = exact or [column for column in columns if column[0].upper() == wanted.upper()]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(name for name, _ in columns[:20]) + (" …" if len(columns) > 20 else "")
+    if found:
+        raise InvalidJobError("X.select", f"{wanted} may be any of {', '.join(n for n, _ in found)}: quote the one.")
+    raise InvalidJobError("X.select", f"the files have no column {wanted!r}; they have {names}.")
+
+
+def _read(name: str, kind: str) -> str:
+    # What has no plain type is semi-structured, and VARIANT loses nothing of it.
+    return f'$1:"{name}"::{kind if _TYPE.fullmatch(kind) else "VARIANT"}'
 
 
 def _source(source: Source) -> str:
-    if isinstance(source, (Query, Table)):
-        # A trailing line comment would swallow the parenthesis, hence the line breaks.
-        return f"(\n{select_source(source)}\n)"
-    return source.location.directory().bare_sql(field="X")
+    if isinstance(source, StageParquet) and not source.needs_query:
+        return source.location.directory().bare_sql(field="X")
+    # A trailing line comment would swallow the parenthesis, hence the line breaks.
+    return f"(\n{select_source(source)}\n)"
 
 
 def _stage(location: StagePath) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
@@ -21,7 +22,13 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, InferenceJob, generate_job_name, refuse_overlap
-from airflow_provider_snowflake_batch.jobs.sources import StageParquet, parse_source, plain_source
+from airflow_provider_snowflake_batch.jobs.sources import (
+    StageListing,
+    StageParquet,
+    StagePaths,
+    parse_source,
+    plain_source,
+)
 from airflow_provider_snowflake_batch.jobs.specs import (
     InferenceEngineOptions,
     InputSpec,
@@ -90,8 +97,22 @@ class RunBatchOperator(SnowflakeBatchOperator):
     :param model_name: the model, ``[database.][schema.]model``.
     :param version_name: its version or alias; default: the model's default version.
     :param function_name: the model's method, in the model's own spelling; needed if it has several.
-    :param X: the input rows: a query, a table's name, a stage location of Parquet files (``@…``), one of
-        ``Query``, ``Table``, ``StageParquet``, or a dict with one of ``query``, ``table``, ``stage_location``.
+    :param X: the input rows: a query, a table's name, a stage location of Parquet files (``@…``), a list of full stage
+        paths (``@db.schema.stage/dir/file``), a dict as below, or another task's output that is one of these, such as
+        the result of another ``RunBatchOperator``, whose rows are then the input.
+
+        ===================================================== ==========================================================
+        ``{"query": …}``, ``{"table": …}``                    the same, without guessing
+        ``{"stage_location": …}``                             Parquet files; with ``pattern``, ``select`` (a list of
+                                                              columns, or a dict from column to new name), ``filter`` (a
+                                                              condition on the files' columns) and ``file_format``
+        ``{"paths": […]}``                                    a row for each file, its path in ``column_name`` (default
+                                                              FILE_PATH)
+        ``{"list_stage_files": …}``                           the same for all files under a stage location, with
+                                                              ``pattern`` and ``column_name``
+        ===================================================== ==========================================================
+
+        The classes of :mod:`~airflow_provider_snowflake_batch.jobs.sources` say the same.
     :param compute_pool: where the job runs.
     :param input_spec: parameters and column handling; an ``InputSpec`` or a dict of its fields.
     :param output_spec: output location and save mode; an ``OutputSpec`` or a dict of its fields.
@@ -136,7 +157,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self,
         *,
         model_name: str,
-        X: str | Source | Mapping[str, Any],
+        X: str | Source | Mapping[str, Any] | Sequence[str],
         compute_pool: str,
         output_spec: OutputSpec | Mapping[str, Any],
         version_name: str | None = None,
@@ -192,7 +213,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             job = self._parse_job(context)
         self.warehouse = self.warehouse or job.settings.warehouse
         records = JobRecords.of(context, durable=self.durable)
-        with self.hook as hook:
+        with self.hook as hook, self._discarding_input(hook):
             with failing_for_good():
                 job = job.qualify(*hook.namespace)
             record = self._find_earlier_job(hook, records, job) or self._submit(hook, records, job)
@@ -226,19 +247,19 @@ class RunBatchOperator(SnowflakeBatchOperator):
     def _resume(self, context: Context, event: dict[str, Any], record: JobRecord, card: TaskCard) -> dict[str, Any]:
         from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
 
-        match event["status"]:
-            case "refused":
-                raise JobInputError(event["message"])
-            case "not_submitted":
-                raise JobSubmissionError(event["message"])
-            case "lost":
-                raise JobLostError(event["message"])
-            case "error":
-                raise SnowflakeBatchError(
-                    f"Snowflake could not be asked about job {record.job_name}: {event['message']}. "
-                    "The job itself was left alone and may still run."
-                )
-        with self.hook as hook:
+        if event["status"] == "error":
+            raise SnowflakeBatchError(
+                f"Snowflake could not be asked about job {record.job_name}: {event['message']}. "
+                "The job itself was left alone and may still run."
+            )
+        with self.hook as hook, self._discarding_input(hook, record):
+            match event["status"]:
+                case "refused":
+                    raise JobInputError(event["message"])
+                case "not_submitted":
+                    raise JobSubmissionError(event["message"])
+                case "lost":
+                    raise JobLostError(event["message"])
             info = self._look(hook, record)
             # A job may have ended after all while this task waited for a worker slot.
             if info is None or not info.status.is_terminal:
@@ -300,15 +321,29 @@ class RunBatchOperator(SnowflakeBatchOperator):
     def _submit(self, hook: SnowflakeBatchHook, records: JobRecords, job: InferenceJob) -> JobRecord:
         from airflow_provider_snowflake_batch.hooks.preflight import check_inference_job
 
-        check_inference_job(hook, job)
+        found = check_inference_job(hook, job)
         record = JobRecord(str(job.name), str(job.output_directory), time.time(), job.fingerprint())
         # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
         records.save(record)
         self._submitted = record
-        record = record.sent(hook.submit(job))
+        record = record.sent(hook.submit(found))
         records.save(record)
         self.log.info("Job %s writes to %s", record.job_name, record.output_location)
         return record
+
+    @contextmanager
+    def _discarding_input(self, hook: SnowflakeBatchHook, record: JobRecord | None = None) -> Iterator[None]:
+        """Remove rows that were staged for the job when the task fails and the job does not need them any more."""
+        from airflow_provider_snowflake_batch.hooks.inputs import discard_long_list
+
+        try:
+            yield
+        except SnowflakeBatchError:
+            record = record or self._submitted
+            if record is not None and isinstance(parse_source(self.X), (StagePaths, StageListing)):
+                directory = StagePath.parse(record.output_location, field="output_location")
+                discard_long_list(hook, record.name, directory)
+            raise
 
     def _accept(
         self, context: Context, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines, card: TaskCard
@@ -521,4 +556,6 @@ def _is_plain(value: Any) -> bool:
 def _has_template(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(_has_template(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_has_template(item) for item in value)
     return is_template(value)

@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.sources import Query, StageParquet, Table, parse_source, plain_source
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.sources import (
+    JobOutput,
+    Query,
+    SelectedColumn,
+    StageListing,
+    StageParquet,
+    StagePaths,
+    Table,
+    parse_source,
+    plain_source,
+)
 from airflow_provider_snowflake_batch.local.parsing import tokenize
 
 
@@ -24,6 +36,39 @@ from airflow_provider_snowflake_batch.local.parsing import tokenize
         ({"query": "SELECT 1"}, Query("SELECT 1")),
         ({"stage_location": "@st/in/"}, StageParquet(StagePath(QualifiedName("ST"), "in/"))),
         ({"table": "t", "query": None}, Table(QualifiedName("T"))),
+        (
+            {"stage_location": "@st/in", "pattern": r".*\.parquet", "select": ["a", '"b"', "c (cm)"], "filter": "a"},
+            StageParquet(
+                StagePath(QualifiedName("ST"), "in/"), r".*\.parquet",
+                tuple(SelectedColumn(Identifier(name)) for name in ("A", "b", "c (cm)")), "a",
+            ),
+        ),
+        (
+            {"stage_location": "@st/in", "select": {"a": "x", '"b"': '"y"', "c": None}, "file_format": "db.s.f"},
+            StageParquet(
+                StagePath(QualifiedName("ST"), "in/"), None,
+                (
+                    SelectedColumn(Identifier("A"), Identifier("X")),
+                    SelectedColumn(Identifier("b"), Identifier("y")),
+                    SelectedColumn(Identifier("C")),
+                ),
+                None, QualifiedName("F", "S", "DB"),
+            ),
+        ),
+        (["@db.s.st/a (1).png"], StagePaths((StagePath(QualifiedName("ST", "S", "DB"), "a (1).png"),))),
+        (
+            {"paths": ("@st/a",), "column_name": "image"},
+            StagePaths((StagePath(QualifiedName("ST"), "a"),), Identifier("IMAGE")),
+        ),
+        ({"list_stage_files": "@st"}, StageListing(StagePath(QualifiedName("ST")))),
+        (
+            {"list_stage_files": "@st/p", "pattern": ".*", "column_name": '"x"'},
+            StageListing(StagePath(QualifiedName("ST"), "p"), ".*", Identifier("x")),
+        ),
+        (
+            {"job_name": "J", "status": "DONE", "output_location": "@st/out/J", "rows": 3, "warnings": []},
+            JobOutput(StagePath(QualifiedName("ST"), "out/J/")),
+        ),
     ],
 )  # fmt: skip
 def test_what_a_user_writes(X, source) -> None:
@@ -38,7 +83,7 @@ def test_what_a_user_writes(X, source) -> None:
         (None, "expected a query"),
         ("", "expected a query"),
         (42, "expected a query"),
-        ({}, "exactly one of query, table, stage_location; got none of them"),
+        ({}, "exactly one of query, table, stage_location, paths, list_stage_files, output_location; got none of them"),
         ({"query": "SELECT 1", "table": "t"}, "exactly one of .* got query and table"),
         ({"sql": "SELECT 1"}, "unknown field 'sql'"),
         ({"table": 1}, "X.table: expected a text"),
@@ -52,6 +97,29 @@ def test_what_a_user_writes(X, source) -> None:
         ("SELECT $$x", "unclosed"),
         ({"query": "TRUNCATE t"}, "must begin with SELECT or WITH"),
         ("@st/../secret", "not a stage location|'..' part"),
+        ("['@st/a']", "a template has turned into text"),
+        ("{'paths': []}", "a template has turned into text"),
+        ([], "the list of stage paths is empty"),
+        (["@st/a", "b"], r"X\[1\]: 'b' is not a stage location"),
+        (["@st/a/"], r"X\[0\]: '@st/a/' names no file"),
+        (["@st/a/../b"], r"X\[0\]: .*'..' part"),
+        (["@~/a"], "user or table stage"),
+        ({"paths": "@st/a"}, "X.paths: expected a list of full stage paths"),
+        ({"paths": ["@st/a"], "pattern": "x"}, "'pattern' does not go with paths, which takes column_name"),
+        ({"query": "SELECT 1", "filter": "x"}, "'filter' does not go with query, which takes nothing else"),
+        ({"paths": ["@st/a"], "column_name": 3}, "X.column_name: expected a text"),
+        ({"list_stage_files": "st"}, "X.list_stage_files: 'st' is not a stage location"),
+        ({"stage_location": "@st", "select": []}, "X.select: it names no column"),
+        ({"stage_location": "@st", "select": ["a", "A"]}, "X.select: two columns would be called A"),
+        ({"stage_location": "@st", "select": {"a": "x", "b": "X"}}, "X.select: two columns would be called X"),
+        ({"stage_location": "@st", "select": {"a": "x", "A": "y"}}, "X.select: A stands there twice"),
+        ({"stage_location": "@st", "select": {"a": 1}}, r"X.select\['a'\]: expected a column's name, got 1"),
+        ({"stage_location": "@st", "select": "a"}, "X.select: expected a list of columns"),
+        ({"stage_location": "@st", "filter": "a > 1) UNION (SELECT 1"}, "X.filter: the condition closes a parenthesis"),
+        ({"stage_location": "@st", "filter": "a; DROP TABLE t"}, "X.filter: the condition holds more than one"),
+        ({"stage_location": "@st", "filter": "-- nothing"}, "X.filter: expected a condition"),
+        ({"stage_location": "@st", "pattern": ""}, "X.pattern: expected a text"),
+        ({"stage_location": "@st", "file_format": "a b"}, "X.file_format: 'a b' is not a valid name"),
     ],
 )
 def test_bad_input_is_one_clear_error(X, message: str) -> None:
@@ -79,3 +147,29 @@ def test_an_accepted_query_cannot_leave_its_parentheses(parts: list[str]) -> Non
             if depth == 0:
                 closed_at.append(index)
     assert closed_at == [len(tokens) - 1]
+
+
+names = st.builds(Identifier, st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1))
+locations = st.builds(StagePath, st.builds(QualifiedName, st.just("st")), st.sampled_from(["", "a/", "a/b c/"]))
+
+
+@given(
+    locations,
+    st.none() | st.text(min_size=1),
+    st.none() | st.lists(names, min_size=1, max_size=4, unique_by=lambda name: name.value),
+    st.none() | st.just("a > 1"),
+)
+def test_plain_forms_lose_nothing(location, pattern, columns, condition) -> None:
+    select = None if columns is None else tuple(map(SelectedColumn, columns))
+    for source in (StageParquet(location, pattern, select, condition), StageListing(location, pattern)):
+        assert parse_source(json.loads(json.dumps(plain_source(source)))) == source
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=3))
+def test_any_file_name_is_taken_or_refused(parts: list[str]) -> None:
+    try:
+        source = parse_source(["@db.s.st/" + "/".join(parts)])
+    except InvalidJobError:
+        return
+    assert isinstance(source, StagePaths)
+    assert parse_source(plain_source(source)) == source

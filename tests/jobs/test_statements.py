@@ -4,13 +4,20 @@ from datetime import UTC, datetime
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
+from airflow_provider_snowflake_batch.jobs.sources import (
+    SelectedColumn,
+    StageParquet,
+    StagePaths,
+    StageQuery,
+    parse_source,
+)
 from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
 
 text = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=40)
@@ -194,3 +201,81 @@ def test_short_statements() -> None:
     assert statements.service_logs(JOB, 0, "main") == "CALL SYSTEM$GET_SERVICE_LOGS('DB.S.JOB', '0', 'main')"
     assert statements.get_stage_file(location, "/some/dir") == "GET '@DB.S.ST/a/b.json' 'file:///some/dir/'"
     assert statements.remove_stage_files(location) == "REMOVE '@DB.S.ST/a/b.json'"
+
+
+parquet_columns = st.lists(
+    st.tuples(stored.filter(lambda name: '"' not in name), st.sampled_from(["NUMBER(38, 0)", "REAL", "ARRAY(X)"])),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda column: column[0],
+)
+
+
+def enclosed(sql: str) -> list[Token]:
+    """The tokens of one statement, in which every parenthesis is closed again."""
+    tokens, depth = only_statement(f"({sql})"), 0
+    for index, token in enumerate(tokens):
+        if token.kind == "symbol":
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+        assert depth > 0 or index == len(tokens) - 1
+    assert depth == 0
+    return tokens
+
+
+@given(parquet_columns, stored, st.sampled_from([None, "a > ')'", 'b IN (1, 2) -- "', "/* ( */ c IS NULL"]), st.data())
+def test_nothing_leaves_its_place_in_a_query_of_files(columns, pattern: str, condition: str | None, data) -> None:
+    chosen = data.draw(st.none() | st.lists(st.sampled_from([name for name, _ in columns]), min_size=1, unique=True))
+    aliases = [data.draw(st.none() | stored) for _ in chosen or ()]
+    called = [alias or name for name, alias in zip(chosen or (), aliases, strict=True)]
+    assume(len(set(called)) == len(called))
+    select = chosen and tuple(
+        SelectedColumn(Identifier(name), Identifier(alias) if alias else None)
+        for name, alias in zip(chosen, aliases, strict=True)
+    )
+    files = StageParquet(StagePath(QualifiedName("ST", "my s", "DB"), "a b/"), pattern, select, condition)
+    query = StageQuery(files, tuple(columns), QualifiedName("F", "my s", "DB"), temporary=True)
+    sql = statements.select_source(query)
+    strings = [token.value for token in enclosed(sql) if token.kind == "string"]
+    assert strings[:3] == ['@DB."my s".ST/a b/', 'DB."my s".F', pattern]
+    assert {token.value for token in enclosed(sql)} >= set(called or [name for name, _ in columns])
+
+
+@given(st.lists(stored.filter(lambda name: "/" not in name and name not in (".", "..")), min_size=1), stored)
+def test_paths_and_their_column_read_back(files: list[str], column: str) -> None:
+    paths = tuple(StagePath.file(f"@db.s.st/{name}", field="X") for name in files)
+    tokens = enclosed(statements.select_source(StagePaths(paths, Identifier(column))))
+    assert [token.value for token in tokens if token.kind == "string"] == [f"@DB.S.ST/{name}" for name in files]
+    assert tokens[4].value == column
+
+
+def test_a_query_of_files() -> None:
+    columns = (("id", "NUMBER(38, 0)"), ("Name", "TEXT"), ("nested", "ARRAY(NUMBER(38, 0))"))
+    file_format = QualifiedName("F", "S", "DB")
+
+    def query(**changes) -> str:
+        source = parse_source({"stage_location": "@db.s.st/in/", **changes})
+        return statements.select_source(StageQuery(source, columns, file_format, temporary=False))
+
+    assert query(pattern=r".*\.parquet") == (
+        """SELECT $1:"id"::NUMBER(38, 0) AS "id", $1:"Name"::TEXT AS "Name", $1:"nested"::VARIANT AS "nested" """
+        r"""FROM '@DB.S.ST/in/' (FILE_FORMAT => 'DB.S.F', PATTERN => '.*\\.parquet')"""
+    )
+    assert query(select={"name": "who", "id": None}, filter="id > 1") == (
+        'SELECT NAME AS WHO, ID AS "id" FROM (\n'
+        'SELECT $1:"id"::NUMBER(38, 0) AS ID, $1:"Name"::TEXT AS NAME, $1:"nested"::VARIANT AS NESTED '
+        "FROM '@DB.S.ST/in/' (FILE_FORMAT => 'DB.S.F')\n) WHERE (\nid > 1\n)"
+    )
+    with pytest.raises(
+        InvalidJobError, match=r"^X\.select: the files have no column 'AGE'; they have id, Name, nested"
+    ):
+        query(select=["age"])
+
+
+def test_a_source_that_was_not_looked_up_reaches_no_statement() -> None:
+    for X in (
+        {"list_stage_files": "@db.s.st"},
+        {"output_location": "@db.s.st/J"},
+        {"stage_location": "@s", "filter": "a"},
+    ):
+        with pytest.raises(TypeError, match="not known well enough"):
+            statements.execute_inference_job(inference_job(X=X))

@@ -15,6 +15,7 @@ from airflow_provider_snowflake_batch.local.registry.files import ModelFile, is_
 from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, moment, number, shown
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import file_format
+from airflow_provider_snowflake_batch.local.stages.store import Stage
 from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
 
 _STAGE_OPTIONS = ("ENCRYPTION", "DIRECTORY", "FILE_FORMAT", "COMMENT")
@@ -93,7 +94,7 @@ def show_stages(statement: Statement, cursor: Cursor) -> Result:
     rows = [
         (
             stage.created, stage.short_name, stage.database, stage.schema, "", "N", "N", stage.owner, stage.comment,
-            None, "INTERNAL TEMPORARY" if stage.temporary else "INTERNAL", None, None, None, None, "ROLE",
+            None, _kind(stage), None, None, None, None, "ROLE",
             "Y" if _directory(stage.options) else "N",
         )
         for stage in clauses.select(stages, lambda stage: (stage.short_name, stage.database, stage.schema))
@@ -106,6 +107,12 @@ def show_stages(statement: Statement, cursor: Cursor) -> Result:
         ],
         rows,
     )  # fmt: skip
+
+
+def _kind(stage: Stage) -> str:
+    """The type that SHOW STAGES tells; by "NO CSE" clients know a stage with server-side encryption."""
+    encrypted_by_client = _as_dict(stage.options.get("ENCRYPTION")).get("TYPE", "SNOWFLAKE_FULL") == "SNOWFLAKE_FULL"
+    return f"INTERNAL{' TEMPORARY' if stage.temporary else ''}{'' if encrypted_by_client else ' NO CSE'}"
 
 
 def _directory(options: dict[str, Any]) -> bool:
@@ -128,7 +135,7 @@ def describe_stage(statement: Statement, cursor: Cursor) -> Result:
         ),
         ("STAGE_LOCATION", "URL", "String", "", ""),
         ("DIRECTORY", "ENABLE", "Boolean", str(_directory(stage.options)).lower(), "false"),
-        ("STAGE_ENCRYPTION", "TYPE", "String", str(_as_dict(encryption).get("TYPE", "SNOWFLAKE_SSE")), ""),
+        ("STAGE_ENCRYPTION", "TYPE", "String", str(_as_dict(encryption).get("TYPE", "SNOWFLAKE_FULL")), ""),
     ]
     columns = ["parent_property", "property", "property_type", "property_value", "property_default"]
     return shown(columns, rows, DESCRIBE)

@@ -1,0 +1,206 @@
+"""A job's input rows: what its stages say about them, and rows that are too many for the job's statement."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
+from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE, InferenceJob, staged_input
+from airflow_provider_snowflake_batch.jobs.sources import (
+    JobOutput,
+    Query,
+    Source,
+    StageListing,
+    StageParquet,
+    StagePaths,
+    StageQuery,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from snowflake.connector.cursor import SnowflakeCursor
+
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.specs import InputSpec
+
+_T = TypeVar("_T")
+
+log = logging.getLogger(__name__)
+
+# Snowflake takes 1 MB of text and 200,000 rows of VALUES; compiling so many literals is slow long before.
+MOST_PATHS_IN_STATEMENT = 1_000
+# More files than this are not looked into for their columns, but a selection spread over all of them.
+_INFERRED_FILES = 100
+
+
+def look_up_source(hook: SnowflakeBatchHook, job: InferenceJob) -> Source:
+    """The job's source with everything that its statement needs to know of it.
+
+    :raises JobInputError: if there is no such input, or it lacks a column that the job names.
+    """
+    source = job.source
+    match source:
+        case Query() | Table():
+            query = statements.select_source(source)
+            _check_columns_exist(job.input, _ask(lambda: hook.columns(query), str(source)))
+            return source
+        case StageParquet() if not source.needs_query:
+            _list(hook, source)
+            return source
+        case StageParquet():
+            return _query_of_files(hook, job, source)
+        case JobOutput(location):
+            if not hook.is_complete(location):
+                raise JobInputError(f"X: {location} has no {SUCCESS_FILE}: the job that writes it has not ended well.")
+            return _query_of_files(hook, job, source.files)
+        case StageListing(location, pattern, column_name):
+            files = [file for file in hook.list_files(location, pattern=pattern) if not file.path.endswith("/")]
+            if not files:
+                raise JobInputError(f"X: there are no files under {location}{_matching(pattern)}.")
+            paths = tuple(StagePath(location.stage, file.path) for file in files)
+            return _checked_paths(hook, job, StagePaths(paths, column_name))
+        case StagePaths():
+            return _checked_paths(hook, job, source)
+    return source
+
+
+def put_long_list(hook: SnowflakeBatchHook, job: InferenceJob) -> InferenceJob:
+    """A job whose list of paths would make its statement too long, with the list in a file instead.
+
+    The file lies where snowflake-ml-python puts a DataFrame's rows, below the output location, in a folder that belongs
+    to this job; who runs the job removes it.
+    """
+    source = job.source
+    if not isinstance(source, StagePaths) or len(source.paths) <= MOST_PATHS_IN_STATEMENT:
+        return job
+    assert source.column_name is not None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    content = io.BytesIO()
+    pq.write_table(pa.table({source.column_name.value: [str(path) for path in source.paths]}), content)
+    hook.write_file(job.staged_input.child("paths.parquet"), content.getvalue())
+    return replace(job, source=StageParquet(job.staged_input))
+
+
+def discard_long_list(hook: SnowflakeBatchHook, name: QualifiedName, output_directory: StagePath) -> None:
+    """Remove what :func:`put_long_list` has put, if anything, unless there is a job that may still read it."""
+    try:
+        try:
+            if not hook.status(name).status.is_terminal:
+                return
+        except JobNotFoundError:
+            pass
+        hook.remove_files(staged_input(output_directory))
+    except Exception as error:
+        # The job's own fate is what counts; a small file in a reserved folder does no harm.
+        log.warning("The staged input of %s could not be removed: %s", output_directory, error_text(error))
+
+
+def _query_of_files(hook: SnowflakeBatchHook, job: InferenceJob, source: StageParquet) -> StageQuery:
+    files = _list(hook, source)
+    file_format = source.file_format
+    if file_format is None:
+        # Named after the job: sessions of one schema must not meet at one format.
+        file_format = QualifiedName(f"{job.name.name[:240]}_PARQUET", job.name.schema, job.name.database)
+    found = StageQuery(source, (), file_format, temporary=source.file_format is None)
+    preparation = statements.before_inference_job(replace(job, source=found))
+    inferred = statements.infer_schema(source.location, _spread(files, _INFERRED_FILES), file_format)
+
+    def infer(cursor: SnowflakeCursor) -> list[tuple[str, str]]:
+        for sql in preparation:
+            cursor.execute(sql)
+        cursor.execute(inferred)
+        names = [column.name.lower() for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows.sort(key=lambda row: int(row["order_id"]))
+        return [(str(row["column_name"]), str(row["type"])) for row in rows]
+
+    found = replace(found, columns=tuple(_ask(lambda: hook.on_session(infer), str(source))))
+    try:
+        query = statements.select_source(found)
+    except InvalidJobError as error:
+        raise JobInputError(str(error)) from None
+
+    def describe(cursor: SnowflakeCursor) -> list[str]:
+        for sql in preparation:
+            cursor.execute(sql)
+        return [column.name for column in cursor.describe(query)]
+
+    _check_columns_exist(job.input, _ask(lambda: hook.on_session(describe), str(source)))
+    return found
+
+
+def _list(hook: SnowflakeBatchHook, source: StageParquet) -> list[str]:
+    """The files of a source, relative to its location."""
+    files = hook.list_files(source.location, pattern=source.pattern)
+    if not files:
+        raise JobInputError(f"X: there are no files under {source.location}{_matching(source.pattern)}.")
+    return [file.path.removeprefix(source.location.path) for file in files]
+
+
+def _checked_paths(hook: SnowflakeBatchHook, job: InferenceJob, source: StagePaths) -> StagePaths:
+    assert source.column_name is not None
+    _check_columns_exist(job.input, [source.column_name.value])
+    for stage in sorted({path.stage for path in source.paths}):
+        _check_encryption(hook, stage)
+    return source
+
+
+def _check_encryption(hook: SnowflakeBatchHook, stage: QualifiedName) -> None:
+    """Jobs read files only from stages with server-side encryption.
+
+    https://docs.snowflake.com/en/developer-guide/snowflake-ml/inference/batch-inference-jobs
+    """
+    rows = [row for row in hook.rows(statements.show_stages(stage)) if row["name"] == stage.name]
+    if not rows:
+        raise JobInputError(f"X: stage {stage} does not exist, or this role may not see it.")
+    kind = str(rows[0]["type"]).upper()
+    if kind.startswith("INTERNAL") and "NO CSE" not in kind:
+        raise JobInputError(
+            f"X: the files on stage {stage} are encrypted by the client that uploads them, so that a job cannot read "
+            "them. Put them on a stage made with ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')."
+        )
+
+
+def _check_columns_exist(spec: InputSpec, columns: Sequence[str]) -> None:
+    present = {column.upper() for column in columns}
+    wanted = [(f"input_spec.column_handling[{name!r}]", name) for name in spec.column_handling or ()]
+    if spec.partition_column is not None:
+        wanted.append(("input_spec.partition_column", spec.partition_column))
+    for where, name in wanted:
+        if Identifier.column(name, field=where).value.upper() not in present:
+            raise JobInputError(f"{where}: the input has no column {name!r}; it has {some(columns)}.")
+
+
+def _ask(question: Callable[[], _T], source: str) -> _T:
+    try:
+        return question()
+    except Exception as error:
+        if is_transient(error):
+            raise
+        raise JobInputError(f"X: Snowflake cannot read the input {source}: {error_text(error)}") from error
+
+
+def _spread(files: Sequence[str], most: int) -> list[str]:
+    """At most so many of the files, at even distances, the first and the last among them."""
+    if len(files) <= most:
+        return list(files)
+    return [files[round(number * (len(files) - 1) / (most - 1))] for number in range(most)]
+
+
+def _matching(pattern: str | None) -> str:
+    return f" that match the pattern {pattern!r}" if pattern is not None else ""
+
+
+def some(names: Iterable[str], most: int = 12) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return (", ".join(listed[:most]) or "none") + more

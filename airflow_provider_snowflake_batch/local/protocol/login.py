@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.protocol.names import stored_name
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY
-from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE, check_parameter
+from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE, parameter_value
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -45,10 +45,9 @@ async def login(
             f"Role '{role}' specified in the connect string does not exist or not authorized. "
             "Contact your local system administrator, or attempt to login with another role, e.g. PUBLIC.",
         )
-    parameters = {name.upper(): value for name, value in (data.get("SESSION_PARAMETERS") or {}).items()}
+    given_parameters = {name.upper(): value for name, value in (data.get("SESSION_PARAMETERS") or {}).items()}
     try:
-        for name, value in parameters.items():
-            check_parameter(name, value)
+        parameters = {name: parameter_value(name, value) for name, value in given_parameters.items()}
     except SnowflakeError as error:
         return refusal(f"{error.errno:06d}", error.message)
     session = server.sessions.create(user, role)

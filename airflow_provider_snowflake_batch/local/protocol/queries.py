@@ -11,7 +11,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.local.errors import (
@@ -38,6 +38,7 @@ RESULT_BYTES = 512 * 1024 * 1024
 """Bytes of results kept in all."""
 _LARGE_BYTES = 4 * 1024 * 1024
 KEPT_QUERIES = 2000
+_MULTI_STATEMENT = 0xA000
 _DESCRIBED = re.compile(r"\s*(?:SHOW|DESC|DESCRIBE|LIST|LS|SELECT|WITH)\b", re.IGNORECASE)
 
 
@@ -220,7 +221,8 @@ class Queries:
                 raise child.error from error
             finally:
                 child.finished = time.time()
-        query.result = Result.message("Multiple statements executed successfully.")
+        answer = Result.message("Multiple statements executed successfully.")
+        query.result = replace(answer, statement_type=_MULTI_STATEMENT)
 
     def _answer(self, query: Query, text: str, bindings: Mapping[str, Any]) -> Result:
         session = query.session

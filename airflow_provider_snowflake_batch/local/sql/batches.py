@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.protocol.binds import python_value
 
+_NUMBER = re.compile(r"-?\d+( \d+)?")
 _MANY = 50
 """Rows from which on a VALUES of literals becomes a relation."""
 
@@ -36,6 +39,38 @@ def read_from(tree: exp.Insert, source: str, names: Sequence[str]) -> None:
             exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier("_b", quoted=True))
         )
     _select_from(tree, body, source)
+
+
+def with_moments(
+    tree: exp.Insert, columns: Sequence[Sequence[Any]], kinds: Callable[[exp.Table, Sequence[Expr]], list[str]]
+) -> Sequence[Sequence[Any]]:
+    """The columns of a batch, with dates and times where the client sent their numbers as text.
+
+    The driver does so when a column has a NULL: then it does not name the type.
+
+    :param kinds: gives the types of a table's columns.
+    """
+    suspects = [number for number, column in enumerate(columns) if _are_numbers_as_text(column)]
+    body = tree.expression
+    if not suspects or not isinstance(body, exp.Values):
+        return columns
+    target = tree.this
+    table, names = (target.this, target.expressions) if isinstance(target, exp.Schema) else (target, [])
+    row = body.expressions[0]
+    cells = list(row.expressions) if isinstance(row, exp.Tuple) else [row]
+    placeholders = list(body.find_all(exp.Placeholder, bfs=False))
+    by_cell = dict(zip(map(id, cells), kinds(table, names), strict=False))
+    converted = list(columns)
+    for number in suspects:
+        kind = by_cell.get(id(placeholders[number])) if number < len(placeholders) else None
+        if kind is not None and kind.startswith(("DATE", "TIME")):
+            converted[number] = [python_value({"type": kind, "value": value}) for value in columns[number]]
+    return converted
+
+
+def _are_numbers_as_text(column: Sequence[Any]) -> bool:
+    values = [value for value in column if value is not None]
+    return len(values) < len(column) and all(isinstance(value, str) and _NUMBER.fullmatch(value) for value in values)
 
 
 def _select_from(tree: exp.Insert, body: exp.Select, source: str) -> None:

@@ -17,7 +17,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.arrow import table_of
-from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from
+from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from, with_moments
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import declarations
 from airflow_provider_snowflake_batch.local.sql.guard import guard
@@ -102,9 +102,15 @@ class EngineConnection:
             if not isinstance(tree, exp.Insert):
                 raise not_supported("A batch of bind variables for anything but INSERT")
             guard(tree)
+            columns = with_moments(tree, columns, self._kinds)
             with self._rows(columns) as (source, names):
                 read_from(tree, source, names)
                 return self._write(translate.fill_in(statement, tree))
+
+    def _kinds(self, table: exp.Table, names: Sequence[Expr]) -> list[str]:
+        """Snowflake's types of a table's columns: of these, or of all."""
+        _, columns = self._bind(exp.select(*(names or [exp.Star()])).from_(table.copy()))
+        return [column.type for column in columns]
 
     @contextmanager
     def _rows(self, columns: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[str]]]:

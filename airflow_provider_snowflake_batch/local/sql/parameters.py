@@ -71,5 +71,19 @@ def check_parameter(name: str, value: Any) -> None:
             ) from None
 
 
+def parameter_value(name: str, value: Any) -> Any:
+    """A value of a login request, in the parameter's own type: some drivers send each as text.
+
+    :raises SnowflakeError: for a value that this server cannot follow.
+    """
+    check_parameter(name, value)
+    default = PARAMETERS.get(name, (None, ""))[0]
+    if isinstance(value, str) and isinstance(default, bool) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if isinstance(value, str) and isinstance(default, int) and not isinstance(default, bool) and value.isdecimal():
+        return int(value)
+    return value
+
+
 def _text(value: Any) -> str:
     return str(value).upper()

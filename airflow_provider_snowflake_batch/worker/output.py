@@ -34,6 +34,9 @@ MANIFEST = "_manifest.json"
 TASKS = "_tasks"
 FAILURES = "_failures"
 QUARANTINE = "_quarantine"
+REPLICAS = "_replicas"
+# Folders of this batch's own records, in which every name begins with the batch's tag.
+RECORDS = (TASKS, FAILURES, QUARANTINE, REPLICAS)
 MANIFEST_VERSION = 1
 
 # Snowflake's own temporary directory may lie beside the results; it is no content of ours or anybody's.
@@ -176,7 +179,7 @@ class OutputDirectory:
     def _is_ours(self, name: str) -> bool:
         if name.startswith(f"part-{self.tag}-"):
             return True
-        if name in (TASKS, FAILURES, QUARANTINE):
+        if name in RECORDS:
             folder = self.path / name
             return folder.is_dir() and all(entry.name.startswith(f"{self.tag}-") for entry in folder.iterdir())
         if name not in (MANIFEST, SUCCESS):
@@ -186,7 +189,7 @@ class OutputDirectory:
         return stated == self.fingerprint or (stated is None and not (self.path / SUCCESS).exists())
 
     def _remove_foreign_records(self, *, everything: bool) -> None:
-        for folder in (TASKS, FAILURES, QUARANTINE):
+        for folder in RECORDS:
             for entry in self._entries(folder):
                 if everything or not entry.name.startswith(f"{self.tag}-"):
                     entry.unlink(missing_ok=True)
@@ -200,7 +203,7 @@ class OutputDirectory:
     def _remove(self, name: str) -> None:
         path = self.path / name
         if path.is_dir() and not path.is_symlink():
-            if name in (TASKS, FAILURES, QUARANTINE):
+            if name in RECORDS:
                 return
             for folder, folders, names in os.walk(path, topdown=False):
                 for one in names:
@@ -285,6 +288,24 @@ class OutputDirectory:
                 continue
         return found
 
+    def heartbeat_path(self, replica: int) -> Path:
+        """Where a replica gives its signs of life; makes the folder."""
+        folder = self.path / REPLICAS
+        folder.mkdir(exist_ok=True)
+        return folder / f"{self.tag}-{replica}"
+
+    def read_heartbeats(self) -> dict[int, str]:
+        """The last sign of life of each replica that gave one."""
+        found = {}
+        for entry in self._entries(REPLICAS):
+            tag, _, number = entry.name.rpartition("-")
+            if tag == self.tag and number.isdecimal():
+                try:
+                    found[int(number)] = entry.read_text(encoding="utf-8")
+                except (OSError, ValueError):
+                    continue
+        return found
+
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest, then ``_SUCCESS``; parts that the manifest does not list are removed before.
 
@@ -302,8 +323,9 @@ class OutputDirectory:
         for entry in self._entries(QUARANTINE):
             if entry.name not in listed:
                 entry.unlink()
-        for entry in self._entries(FAILURES):
-            entry.unlink(missing_ok=True)
+        for folder in (FAILURES, REPLICAS):
+            for entry in self._entries(folder):
+                entry.unlink(missing_ok=True)
         for path, text in ((self.path / MANIFEST, manifest.to_json()), (self.path / SUCCESS, "")):
             path.unlink(missing_ok=True)
             path.write_text(text, encoding="utf-8")

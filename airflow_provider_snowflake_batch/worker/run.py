@@ -23,6 +23,7 @@ from airflow_provider_snowflake_batch.worker.columns import check_columns, match
 from airflow_provider_snowflake_batch.worker.errors import ModelError, OutputError, Terminated, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
+from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat, Watch
 from airflow_provider_snowflake_batch.worker.job import Job, OnError, Replica
 from airflow_provider_snowflake_batch.worker.models.base import Description
 from airflow_provider_snowflake_batch.worker.output import (
@@ -37,8 +38,6 @@ from airflow_provider_snowflake_batch.worker.plan import Plan, Task, fingerprint
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
 POLL_SECONDS = 1.0
-# The finishing replica gives up when for so long no other replica has recorded a task.
-STALLED_SECONDS = 3600.0
 
 
 class Run:
@@ -100,6 +99,8 @@ class Run:
         replica = self._replica
         directory.clear_failure(replica.index)
         failures_before = directory.read_failures()
+        watch = Watch(directory.read_heartbeats(), time.monotonic())
+        heartbeat = Heartbeat(directory.heartbeat_path(replica.index)) if replica.index else None
         records = self._usable(directory.read_records())
         try:
             self._do_tasks(plan, directory, records, pool)
@@ -107,9 +108,12 @@ class Run:
             if replica.index:
                 directory.write_failure(replica.index, str(error))
             raise
+        finally:
+            if heartbeat is not None:
+                heartbeat.stop()
         if replica.index == 0:
             self._progress.phase("finishing")
-            records = self._wait_for_all(plan, directory, records, failures_before)
+            records = self._wait_for_all(plan, directory, records, failures_before, watch)
             self._finish(plan, description, directory, records)
 
     def _fingerprint(self, plan: Plan, description: Description) -> str:
@@ -147,23 +151,22 @@ class Run:
         directory: OutputDirectory,
         records: dict[int, TaskRecord],
         failures_before: Mapping[str, tuple[float, str]],
+        watch: Watch,
     ) -> dict[int, TaskRecord]:
         """The records of all tasks, once the other replicas have written theirs."""
-        changed = time.monotonic()
         while len(records) < len(plan.tasks):
             for name, failure in directory.read_failures().items():
                 if failures_before.get(name) != failure:
                     raise OutputError(f"another replica failed: {failure[1]}")
             found = self._usable(directory.read_records(records))
             if len(found) > len(records):
-                changed = time.monotonic()
                 self._count_bad_rows(directory, found)
             records = found
             missing = sorted({task.index % self._replica.count for task in plan.tasks if task.index not in records})
-            if missing and time.monotonic() - changed > STALLED_SECONDS:
-                raise OutputError(
-                    f"replicas {', '.join(map(str, missing))} have recorded no task for {STALLED_SECONDS:.0f} s"
-                )
+            silent = watch.silent(missing, directory.read_heartbeats(), time.monotonic())
+            if silent:
+                words = ", ".join(f"replica {replica} for {seconds:.0f} s" for replica, seconds in silent.items())
+                raise OutputError(f"not heard of: {words}; what is recorded stays, and another attempt goes on from it")
             if missing:
                 time.sleep(POLL_SECONDS)
                 self._progress.tick()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from pathlib import Path
 
+from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat, Watch
+from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from tests.worker.batches import Batch
 
 
@@ -52,3 +56,45 @@ def test_the_failure_of_another_replica_is_told(batch: Batch) -> None:
     assert "another replica failed" in stderr.rstrip().splitlines()[-1]
     assert "no second half" in stderr.rstrip().splitlines()[-1]
     assert not batch.succeeded()
+
+
+def test_a_replica_that_is_killed_is_noticed(batch: Batch) -> None:
+    """The real wait is minutes, so only the clock is a stand-in; the signs of life are those of real processes."""
+    batch.ids(200_000, files=2)
+    batch.job("Linear", init={"seconds": 60.0})
+    directory: OutputDirectory | None = None
+    process = batch.start(replica=(1, 2))
+    deadline = time.monotonic() + 60
+    while directory is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+        for sign in filter(Path.read_text, batch.output.glob("_replicas/*")):
+            directory = OutputDirectory(batch.output, sign.name.partition("-")[0])
+    assert directory is not None
+    watch = Watch({}, 0.0)
+
+    assert watch.silent([1, 2], directory.read_heartbeats(), 100.0) == {}
+    process.kill()
+    process.wait()
+    left = directory.read_heartbeats()
+    assert list(left) == [1]
+    assert watch.silent([1, 2], left, 400.0) == {}
+    assert watch.silent([1, 2], left, 401.0) == {1: 301.0}
+    assert watch.silent([1, 2], left, 3601.0) == {1: 3501.0, 2: 3601.0}
+    # The next attempt's watch begins anew, and so does its replica.
+    assert Watch(left, 0.0).silent([1], left, 301.0) == {}
+
+
+def test_signs_of_life_change_until_they_are_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "sign"
+    heartbeat = Heartbeat(path, seconds=0.01)
+    seen: set[str] = set()
+    deadline = time.monotonic() + 10
+    while len(seen) < 5 and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            seen.add(path.read_text())
+    heartbeat.stop()
+    last = path.read_text()
+    time.sleep(0.1)
+
+    assert len(seen) >= 5
+    assert path.read_text() == last

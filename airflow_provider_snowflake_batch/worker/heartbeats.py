@@ -1,0 +1,77 @@
+"""Signs of life: how the replica that finishes a batch notices that another one is gone without a word.
+
+Each replica but the first writes a small file every few seconds, whole and anew, since a stage volume can neither
+append nor rename. The first one watches whether the content changes, by its own clock only: clocks of different
+machines are not compared. It cannot tell a replica that died before it was watched from one that has no node yet, so it
+waits for the first change much longer than for the next.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+BEAT_SECONDS = 10.0
+# Many beats: a file on a stage volume takes a while to be seen by others.
+SILENT_SECONDS = 300.0
+# A replica may wait for a node as long as that.
+ABSENT_SECONDS = 3600.0
+
+
+class Heartbeat:
+    """Gives signs of life from a thread of its own until it is stopped.
+
+    :param path: the file; its folder exists.
+    """
+
+    def __init__(self, path: Path, seconds: float = BEAT_SECONDS) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        attempt, number = uuid.uuid4().hex, 0
+        while True:
+            try:
+                self._path.unlink(missing_ok=True)
+                self._path.write_text(f"{attempt} {number}", encoding="utf-8")
+            except OSError:
+                # One beat that is missed means nothing.
+                pass
+            number += 1
+            if self._stopped.wait(self._seconds):
+                return
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+
+class Watch:
+    """Which replicas have gone silent.
+
+    :param signs: what was written before the watch began, perhaps by an earlier attempt.
+    :param now: seconds, of any one clock.
+    """
+
+    def __init__(self, signs: Mapping[int, str], now: float) -> None:
+        self._signs = dict(signs)
+        self._changed: dict[int, float] = {}
+        self._begun = now
+
+    def silent(self, replicas: Iterable[int], signs: Mapping[int, str], now: float) -> dict[int, float]:
+        """Those of some replicas that are to be given up, with the seconds since they were last heard of."""
+        found = {}
+        for replica in replicas:
+            if signs.get(replica) != self._signs.get(replica):
+                self._changed[replica] = now
+            allowed = SILENT_SECONDS if replica in self._changed else ABSENT_SECONDS
+            quiet = now - self._changed.get(replica, self._begun)
+            if quiet > allowed:
+                found[replica] = quiet
+        self._signs = dict(signs)
+        return found

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.functions import read_constant
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sessions import Session
 from airflow_provider_snowflake_batch.local.sql.patterns import like
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.statements import Statement
 
 Row = TypeVar("Row")
 
@@ -50,12 +53,14 @@ class ShowClauses:
         return chosen if self.limit is None else chosen[: self.limit]
 
 
-def show_clauses(cursor: Cursor, session: Session, *, level: str = "SCHEMA") -> ShowClauses:
+def show_clauses(cursor: Cursor, statement: Statement, *, level: str = "SCHEMA") -> ShowClauses:
     """Read the clauses to the end of the statement.
 
     :param level: where the objects live: SCHEMA, DATABASE or ACCOUNT. Without IN, they are sought in the session's
         current schema or database, as https://docs.snowflake.com/en/sql-reference/sql/show says.
+    :raises SnowflakeError: 2043 when IN names a database or schema that is not there, 2003 for a compute pool.
     """
+    session = statement.session
     clauses = ShowClauses()
     scoped = False
     cursor.accept("HISTORY")
@@ -73,7 +78,9 @@ def show_clauses(cursor: Cursor, session: Session, *, level: str = "SCHEMA") -> 
                 clauses.after = cursor.string()
         else:
             raise cursor.unexpected("LIKE, IN, STARTS WITH or LIMIT")
-    if not scoped and level != "ACCOUNT" and session.database is not None:
+    if scoped:
+        _check_scope(statement, clauses)
+    elif level != "ACCOUNT" and session.database is not None:
         clauses.database = session.database
         clauses.schema = session.schema if level == "SCHEMA" else None
         clauses.scope = "SCHEMA" if clauses.schema else "DATABASE"
@@ -104,6 +111,16 @@ def _scope(cursor: Cursor, session: Session, clauses: ShowClauses, level: str) -
             return
     clauses.scope = "SCHEMA"
     clauses.database, clauses.schema = (parts[0], parts[1]) if len(parts) == 2 else (session.database, parts[0])
+
+
+def _check_scope(statement: Statement, clauses: ShowClauses) -> None:
+    engine = statement.server.engine
+    if clauses.compute_pool is not None and statement.server.spcs.store.find_pool(clauses.compute_pool) is None:
+        raise does_not_exist("Compute pool", clauses.compute_pool)
+    if clauses.database is not None and clauses.database not in engine.databases():
+        raise cannot_be_performed()
+    if clauses.database and clauses.schema and not engine.has_schema(clauses.database, clauses.schema):
+        raise cannot_be_performed()
 
 
 def _names_follow(cursor: Cursor) -> bool:

@@ -44,6 +44,13 @@ def does_not_exist(kind: str, name: str) -> SnowflakeError:
     )
 
 
+def cannot_be_performed() -> SnowflakeError:
+    """What Snowflake says of a name in USE, ALTER and SHOW … IN that is not there."""
+    return SnowflakeError(
+        "SQL compilation error:\nObject does not exist, or operation cannot be performed.", errno=2043, sqlstate="02000"
+    )
+
+
 def already_exists(name: str) -> SnowflakeError:
     return SnowflakeError(f"SQL compilation error:\nObject '{name}' already exists.", errno=2002, sqlstate="42710")
 

@@ -34,11 +34,13 @@ ScalarFunction = Callable[["Statement", Arguments], Any]
 TableFunction = Callable[["Statement", Arguments], "Result"]
 Method = Callable[["Statement", tuple[str, ...], Arguments], "Result"]
 View = Callable[["Statement"], "Result"]
+ExpressionFunction = Callable[["Statement", list[Any]], Any]
 
 SCALAR_FUNCTIONS: dict[str, ScalarFunction] = {}
 TABLE_FUNCTIONS: dict[str, TableFunction] = {}
 METHODS: dict[str, Method] = {}
 VIEWS: dict[str, View] = {}
+EXPRESSION_FUNCTIONS: dict[str, ExpressionFunction] = {}
 
 
 def scalar_function(name: str) -> Callable[[ScalarFunction], ScalarFunction]:
@@ -50,6 +52,19 @@ def scalar_function(name: str) -> Callable[[ScalarFunction], ScalarFunction]:
 
     def register(function: ScalarFunction) -> ScalarFunction:
         SCALAR_FUNCTIONS[name.upper()] = function
+        return function
+
+    return register
+
+
+def expression_function(name: str) -> Callable[[ExpressionFunction], ExpressionFunction]:
+    """Register the function for ``NAME(…)`` whose value differs from row to row.
+
+    It gets the arguments as expressions of the SQL engine, a stage among them as text, and returns one.
+    """
+
+    def register(function: ExpressionFunction) -> ExpressionFunction:
+        EXPRESSION_FUNCTIONS[name.upper()] = function
         return function
 
     return register

@@ -33,6 +33,7 @@ _STATEMENTS = (
     "stages.transfers",
     "stages.copy",
     "stages.table_functions",
+    "stages.urls",
     "spcs.statements",
     "registry.statements",
 )
@@ -73,7 +74,7 @@ class LocalSnowflake:
         self.sessions.on_close += [self.queries.forget_session, self.stages.close_session, self.engine.close_session]
         self.spcs: Any = _construct(f"{_ROOMS}.spcs.control_plane", "SpcsControlPlane", self)
         self.registry: Any = _construct(f"{_ROOMS}.registry.registry", "ModelRegistry", self)
-        self.http_files = HttpFiles(self.state.scratch)
+        self.http_files = HttpFiles(self)
         self.endpoints = Endpoints(self)
         self.port = 0
         """The port it listens on, once it does."""

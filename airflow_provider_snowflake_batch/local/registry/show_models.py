@@ -20,7 +20,7 @@ _NUMBER = ("FIXED", 38, 0)
 
 @statement("SHOW MODELS")
 def show_models(statement: Statement, cursor: Cursor) -> Result:
-    chosen = show_clauses(cursor, statement.session)
+    chosen = show_clauses(cursor, statement)
     models = chosen.select(statement.server.registry.all(), lambda model: (model.name, model.database, model.schema))
     rows = [
         (

@@ -51,7 +51,7 @@ def create_image_repository(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW IMAGE REPOSITORIES")
 def show_image_repositories(statement: Statement, cursor: Cursor) -> Result:
-    chosen = show_clauses(cursor, statement.session)
+    chosen = show_clauses(cursor, statement)
     named = [
         (*full_name.split("."), record)
         for full_name, record in statement.server.spcs.store.image_repositories().items()

@@ -99,7 +99,7 @@ def drop_compute_pool(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW COMPUTE POOLS")
 def show_compute_pools(statement: Statement, cursor: Cursor) -> Result:
-    chosen = show_clauses(cursor, statement.session, level="ACCOUNT")
+    chosen = show_clauses(cursor, statement, level="ACCOUNT")
     pools = chosen.select(statement.server.spcs.pools.all(), lambda pool: (pool.name,))
     return Result(_COLUMNS, [_row(statement, pool)[: len(_COLUMNS)] for pool in pools])
 
@@ -127,7 +127,7 @@ def show_nodes(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW COMPUTE POOL INSTANCE FAMILIES")
 def show_instance_families(statement: Statement, cursor: Cursor) -> Result:
-    chosen = show_clauses(cursor, statement.session, level="ACCOUNT")
+    chosen = show_clauses(cursor, statement, level="ACCOUNT")
     columns = [
         Column("name"),
         Column("vcpu", *_NUMBER),

@@ -68,7 +68,7 @@ def show_services(statement: Statement, cursor: Cursor) -> Result:
     exclude_jobs = cursor.accept("EXCLUDE", "JOBS")
     if any(token.value == "OF" for token in cursor.tokens):
         raise not_supported("SHOW SERVICES … OF TYPE")
-    chosen = show_clauses(cursor, statement.session)
+    chosen = show_clauses(cursor, statement)
     jobs = [] if exclude_jobs else statement.server.spcs.store.existing_jobs()
     found = chosen.select(
         (job for job in jobs if chosen.compute_pool in (None, job.compute_pool)),

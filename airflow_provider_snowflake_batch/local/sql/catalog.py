@@ -98,6 +98,18 @@ class Catalog:
         """The declared types by column name; a column whose engine type says all is not among them."""
         return self._declared.get(relation, {})
 
+    def change_column(self, relation: Name, name: str, new_name: str | None, declared: str | None) -> None:
+        """Note that a column was renamed, dropped (no new name) or declared anew."""
+        with self._lock:
+            kept = self._declared.get(relation, {}).pop(name, None)
+            self._connection.execute(
+                "DELETE FROM declared_columns WHERE (database, schema, relation, name) = (?, ?, ?, ?)",
+                (*relation, name),
+            )
+        kind = declared or kept
+        if new_name is not None and kind is not None:
+            self.declare(relation, [(new_name, kind)], replace=False)
+
     def add_keys(self, relation: Name, keys: Iterable[tuple[str, str]]) -> None:
         """Note columns of a table's keys, as :data:`keys.Key`."""
         with self._lock:
@@ -123,6 +135,12 @@ class Catalog:
                 self._connection.execute(
                     "INSERT OR REPLACE INTO created_objects VALUES ('TABLE', ?, ?, ?, ?)", (*to, created.isoformat())
                 )
+
+    def swap(self, first: Name, second: Name) -> None:
+        """Two tables have exchanged their names."""
+        between = (first[0], first[1], "\0")
+        for old, new in ((first, between), (second, first), (between, second)):
+            self.rename(old, new)
 
     def forget(self, relation: Name) -> None:
         with self._lock:

@@ -19,15 +19,19 @@ from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from, with_moments
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
-from airflow_provider_snowflake_batch.local.sql.declarations import declarations
+from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
+from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
+from airflow_provider_snowflake_batch.local.sql.fitting import fit_writes, limits
 from airflow_provider_snowflake_batch.local.sql.guard import guard
 from airflow_provider_snowflake_batch.local.sql.keys import take_keys
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
+from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.transactions import Transactions
 from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
-from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, rewrite_stage_reads
+from airflow_provider_snowflake_batch.local.sql.using_template import fill_template, template_of
+from airflow_provider_snowflake_batch.local.stages.reading import rewrite_stage_reads
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 if TYPE_CHECKING:
@@ -59,6 +63,11 @@ class EngineConnection:
         self.temporary = TemporaryTables(session)
         self.query_id: str | None = None
         """The query that it works for just now."""
+        self.file_loads = FileLoads(engine, self, self._duck)
+        self.cut_text = False
+        """Whether text that is too long for its column is cut instead of refused."""
+        self._written: Name | None = None
+        """The table that the statement of just now writes to, under the name that the session knows."""
         self._registered = itertools.count()
 
     def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -74,14 +83,16 @@ class EngineConnection:
     # Running
 
     def execute(self, statement: Statement, *, describe_only: bool = False) -> Result:
-        self._enter_namespace()
+        self.enter_namespace()
         with self._relations() as relation:
             tree = translate.parse(translate.normalize(statement, relation))
             if not describe_only and (literals := literal_columns(tree)) is not None:
                 assert isinstance(tree, exp.Insert)
                 with self._rows(literals) as (source, names):
                     insert_from(tree, source, names)
-                    return self._write(tree)
+                    return self.write(tree)
+            if not describe_only and isinstance(tree, exp.Create) and template_of(tree) is not None:
+                fill_template(tree, lambda query: self._cell(statement, query))
             guard(tree)
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
                 self.transactions.run(tree)
@@ -93,10 +104,19 @@ class EngineConnection:
                 return self._query(tree, describe_only)
             if describe_only:
                 return self._described(tree)
-            return self._write(tree)
+            return self.write(tree)
+
+    def _cell(self, statement: Statement, query: exp.Query) -> Any:
+        """The one value of a query inside of a statement."""
+        guard(query)
+        rewrite_stage_reads(query, statement)
+        filled = translate.fill_in(statement, query.copy())
+        assert isinstance(filled, exp.Query)
+        rows = self._query(filled, describe_only=False).fetch()
+        return rows[0][0] if rows else None
 
     def execute_batch(self, statement: Statement, columns: Sequence[Sequence[Any]]) -> Result:
-        self._enter_namespace()
+        self.enter_namespace()
         with self._relations() as relation:
             tree = translate.parse(translate.normalize(statement, relation))
             if not isinstance(tree, exp.Insert):
@@ -105,7 +125,7 @@ class EngineConnection:
             columns = with_moments(tree, columns, self._kinds)
             with self._rows(columns) as (source, names):
                 read_from(tree, source, names)
-                return self._write(translate.fill_in(statement, tree))
+                return self.write(translate.fill_in(statement, tree))
 
     def _kinds(self, table: exp.Table, names: Sequence[Expr]) -> list[str]:
         """Snowflake's types of a table's columns: of these, or of all."""
@@ -123,16 +143,10 @@ class EngineConnection:
         finally:
             self._duck.unregister(source)
 
-    def load(self, tree: exp.Insert, statement: Statement, options: ReadOptions) -> int:
-        """Run an INSERT whose query reads files of a stage; the number of rows."""
-        self._enter_namespace()
-        rewrite_stage_reads(tree, statement, options)
-        return int(self._write(translate.fill_in(statement, tree)).fetch()[0][0])
-
     @contextmanager
     def stream(self, statement: Statement) -> Iterator[tuple[Sequence[Column], pa.RecordBatchReader]]:
         """A query's columns and its rows as they come."""
-        self._enter_namespace()
+        self.enter_namespace()
         with self._relations() as relation:
             tree = translate.parse(translate.normalize(statement, relation))
             guard(tree)
@@ -187,7 +201,7 @@ class EngineConnection:
     def _bind(self, tree: Expr) -> tuple[duckdb.DuckDBPyRelation, list[Column]]:
         declared = declared_outputs(tree, self._lookup)
         self.temporary.redirect(tree)
-        sql = self._translated(tree)[-1].sql(dialect="duckdb")
+        sql = self.translated(tree)[-1].sql(dialect="duckdb")
         rows = self._duck.sql(sql)
         types = [str(kind) for kind in rows.types]
         columns = [
@@ -202,7 +216,8 @@ class EngineConnection:
             rows = rows.select(listed) if len(set(rows.columns)) == len(rows.columns) else rows
         return rows, columns
 
-    def _write(self, tree: Expr) -> Result:
+    def write(self, tree: Expr) -> Result:
+        """Run DDL or DML."""
         statement_type, counts = next((entry for kind, entry in _COUNTS.items() if isinstance(tree, kind)), (DDL, ()))
         is_ddl = not isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge))
         if is_ddl:
@@ -214,6 +229,7 @@ class EngineConnection:
         if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
             columns = list(declared_outputs(tree.expression, self._lookup).items())
         keys = take_keys(tree)
+        self._written = None if is_ddl else self.target(tree)
         change = self.temporary.change(tree)
         self.temporary.redirect(tree)
         if isinstance(tree, exp.Merge):
@@ -229,7 +245,10 @@ class EngineConnection:
         if change is not None:
             self._run(tree)
             return Result.message(self.temporary.changed(tree, change, dict(columns)))
-        target = self._target(tree)
+        target = self.target(tree)
+        if target is not None and (other := swapped_table(tree)) is not None:
+            swap(self._engine, self._session, self._duck, target, other)
+            return Result.message("Statement executed successfully.")
         is_drop_if_exists = isinstance(tree, exp.Drop) and tree.args.get("exists")
         if is_drop_if_exists and target is not None and not self._engine.has_table(self._session, target):
             return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
@@ -249,7 +268,8 @@ class EngineConnection:
                 return Result.message(f"{str(tree.args['kind']).capitalize()} {target[2]} successfully created.")
         return Result.message("Statement executed successfully.")
 
-    def _target(self, tree: Expr) -> Name | None:
+    def target(self, tree: Expr) -> Name | None:
+        """The table that a statement defines or writes to."""
         table = table_of_statement(tree)
         return None if table is None else self._session.qualify(translate.table_parts(table))
 
@@ -271,6 +291,8 @@ class EngineConnection:
                 if isinstance(action, exp.AlterRename):
                     catalog.rename(name, self._session.qualify(translate.table_parts(action.this)))
             catalog.declare(name, columns, replace=False)
+            for column, new_name, declared in changed_columns(tree):
+                catalog.change_column(name, column, new_name, declared)
             catalog.add_keys(name, keys)
 
     def _copied(self, tree: exp.Create) -> list[tuple[str, str]]:
@@ -282,7 +304,7 @@ class EngineConnection:
 
     def _retried(self, tree: Expr) -> int:
         """Run DML; outside a transaction, wait for a concurrent writer instead of failing as DuckDB does."""
-        statements = [part.sql(dialect="duckdb") for part in self._translated(tree)]
+        statements = [part.sql(dialect="duckdb") for part in self._fitted(tree, self.translated(tree))]
         for attempt in range(_CONFLICT_RETRIES):
             try:
                 with self._engine.write_lock:
@@ -294,10 +316,21 @@ class EngineConnection:
                 time.sleep(0.02 * (attempt + 1))
         raise AssertionError("unreachable")
 
+    def _fitted(self, tree: Expr, parts: list[Expr]) -> list[Expr]:
+        """The translated parts of a write, which fail for text that is too long for its column."""
+        target = self._written
+        lengths = limits(self.declared(target)) if target is not None else {}
+        if target is not None and lengths:
+            columns = [column.name for column in self._engine.columns(self._session, target)]
+            for part in parts:
+                fit_writes(part, lengths, columns, cut=self.cut_text)
+        return parts
+
     def _merge(self, tree: exp.Merge) -> Result:
         cursor = self._fake.cursor()
         translate.check_namespace(tree, self._session)
-        sql = _with_quoted_names(cursor._transform(tree, None)).sql(dialect="duckdb")
+        (translated,) = self._fitted(tree, [_with_quoted_names(cursor._transform(tree, None))])
+        sql = translated.sql(dialect="duckdb")
         with self._engine.write_lock:
             done = Counter(action for (action,) in self._duck.execute(f"{sql} RETURNING merge_action").fetchall())
         possible = merge_actions(tree)
@@ -305,7 +338,7 @@ class EngineConnection:
 
     def _define(self, tree: Expr) -> None:
         """Run DDL, and keep what the information schema shows of it and DuckDB has no place for."""
-        parts = self._translated(tree)
+        parts = self.translated(tree)
         with self._engine.write_lock:
             for part in parts:
                 self._duck.execute(part.sql(dialect="duckdb")).fetchall()
@@ -319,10 +352,11 @@ class EngineConnection:
 
     def _run(self, tree: Expr) -> None:
         with self._engine.write_lock:
-            for part in self._translated(tree):
+            for part in self.translated(tree):
                 self._duck.execute(part.sql(dialect="duckdb"))
 
-    def _translated(self, tree: Expr) -> list[Expr]:
+    def translated(self, tree: Expr) -> list[Expr]:
+        """The statement in the engine's own SQL: one tree, or one for each part that the engine takes apart."""
         cursor = self._fake.cursor()
         translate.check_namespace(tree, self._session)
         return [_with_quoted_names(cursor._transform(part, None)) for part in cursor._transform_explode(tree)]
@@ -338,7 +372,8 @@ class EngineConnection:
 
     # Namespace and end
 
-    def _enter_namespace(self) -> None:
+    def enter_namespace(self) -> None:
+        """Make the session's database, schema and time zone those of the connection."""
         zone = str(self._session.parameters.get("TIMEZONE", TIMEZONE))
         if zone != self._zone:
             self._duck.execute(f"SET TimeZone = '{zone}'")

@@ -63,3 +63,21 @@ def declared_type(kind: exp.DataType) -> str:
     if kind.this in _TIMES:
         return f"{_TIMES[kind.this]}({sizes[0] if sizes else 9})"
     return _SIMPLE.get(kind.this, kind.sql(dialect="snowflake").upper())
+
+
+def changed_columns(tree: Expr) -> list[tuple[str, str | None, str | None]]:
+    """Columns that ALTER TABLE changes: the name, the new name (None if it is dropped), the new type if it has one."""
+    found: list[tuple[str, str | None, str | None]] = []
+    for action in tree.args.get("actions") or []:
+        if isinstance(action, exp.AlterColumn) and isinstance(action.args.get("dtype"), exp.DataType):
+            found.append((_stored(action.this), _stored(action.this), declared_type(action.args["dtype"])))
+        elif isinstance(action, exp.RenameColumn):
+            found.append((_stored(action.this), _stored(action.args["to"]), None))
+        elif isinstance(action, exp.Drop) and str(action.args.get("kind")).upper() == "COLUMN":
+            found += [(_stored(column), None, None) for column in action.args.get("tables") or [action.this]]
+    return found
+
+
+def _stored(name: Expr) -> str:
+    identifier = name.this if isinstance(name, exp.Column) else name
+    return identifier.name if identifier.args.get("quoted") else identifier.name.upper()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
 import fakesnow.transforms
@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.sessions import Session
+    from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
+    from airflow_provider_snowflake_batch.local.sql.tolerant import StagedRows
     from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions
 
+T = TypeVar("T")
 _GLOBAL = f"{GLOBAL_DATABASE_NAME}._fs_information_schema"
 _COMMENTS = f"{_GLOBAL}._fs_tables_ext x ON (ext_table_catalog, ext_table_schema, ext_table_name) ="
 _HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
@@ -184,14 +187,49 @@ class Engine:
         """Note that a table holds nothing any more of what was loaded into it."""
         self._server.stages.loads.forget(name)
 
+    def swapped(self, first: Name, second: Name) -> None:
+        """Note that two tables have exchanged their names: what is known of each goes with it."""
+        self.catalog.swap(first, second)
+        self._server.stages.loads.swap(first, second)
+        for table in ("_fs_tables_ext", "_fs_columns_ext"):
+            key = "(ext_table_catalog, ext_table_schema, ext_table_name) = (?, ?, ?)"
+            for old, new in ((first[2], "\0"), (second[2], first[2]), ("\0", second[2])):
+                self._query(f"UPDATE {_GLOBAL}.{table} SET ext_table_name = ? WHERE {key}", [new, *first[:2], old])
+
     def load(self, statement: Statement, insert: exp.Insert, options: ReadOptions) -> int:
         """Run an INSERT that reads files of a stage; the number of rows."""
-        session = statement.session
-        with session.lock, self._running(statement) as connection:
+        return self._with_files(statement, lambda loads: loads.load(insert, statement, options))
+
+    def stage_rows(
+        self, statement: Statement, insert: exp.Insert, options: ReadOptions, skipped_lines: int
+    ) -> StagedRows:
+        """Evaluate the rows of such an INSERT without inserting any; call :meth:`drop_staged` in the end."""
+        return self._with_files(statement, lambda loads: loads.stage(insert, statement, options, skipped_lines))
+
+    def insert_staged(self, statement: Statement, staged: StagedRows) -> int:
+        """Insert the staged rows that fit; how many."""
+        return self._with_files(statement, lambda loads: loads.insert(staged))
+
+    def drop_staged(self, statement: Statement, staged: StagedRows) -> None:
+        self._with_files(statement, lambda loads: loads.drop(staged))
+
+    def _with_files(self, statement: Statement, run: Callable[[FileLoads], T]) -> T:
+        with statement.session.lock, self._running(statement) as connection:
             try:
-                return connection.load(insert, statement, options)
+                return run(connection.file_loads)
             except Exception as error:
                 raise snowflake_error(error, statement.text) from error
+
+    @contextmanager
+    def cutting_text(self, session: Session, cuts: bool) -> Iterator[None]:
+        """For the block, cut what is too long for its column instead of refusing it."""
+        with session.lock:
+            connection = self.connection(session)
+            connection.cut_text = cuts
+            try:
+                yield
+            finally:
+                connection.cut_text = False
 
     @contextmanager
     def atomic(self, session: Session) -> Iterator[None]:

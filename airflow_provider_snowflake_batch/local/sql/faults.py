@@ -15,6 +15,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     syntax_error,
 )
 from airflow_provider_snowflake_batch.local.parsing import tokenize
+from airflow_provider_snowflake_batch.local.sql.fitting import TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.translate import DIVISION_BY_ZERO
 
 _MISSING_TABLE = re.compile(r'(?:Table|View) with name "?(.+?)"? does not exist')
@@ -23,7 +24,13 @@ _MISSING_FUNCTION = re.compile(r'(Scalar|Aggregate|Macro|Table) (?:Macro )?Funct
 _EXISTS = re.compile(r'with name "?(.+?)"? already exists')
 _COLUMN = re.compile(r'Referenced column "(.+?)" not found|Table "(?:.+?)" does not have a column named "(.+?)"')
 _TABLE_ALIAS = re.compile(r'Referenced table "(.+?)" not found')
-_NUMBER = re.compile(r"Could not convert string '(.*?)' to (?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)", re.DOTALL)
+_NUMBER = re.compile(r"Could not convert string '(.*?)' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)", re.DOTALL)
+
+
+_SHAPE = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)|Error when sniffing file")
+_WIDE = re.compile(
+    r"out of range for the destination type U?INT64|Overflow in \w+ of U?INT64|to INT64 because value is out of range"
+)
 
 
 def snowflake_error(error: BaseException, text: str = "") -> SnowflakeError:
@@ -87,7 +94,11 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
     if isinstance(error, duckdb.ParserException):
         return SnowflakeError(f"SQL compilation error:\n{first_line}", errno=1003, sqlstate="42000")
     if isinstance(error, duckdb.ConversionException):
+        if _WIDE.search(text):
+            return not_supported("A whole number beyond 64 bits")
         if match := _NUMBER.search(text):
+            if re.fullmatch(r"[+-]?\d{19,}", match[1].strip()):
+                return not_supported(f"The whole number {match[1].strip()}, which has more than 64 bits,")
             return SnowflakeError(f"Numeric value '{match[1]}' is not recognized", errno=100038, sqlstate="22018")
         return SnowflakeError(first_line, errno=100035, sqlstate="22007")
     if isinstance(error, duckdb.ConstraintException):
@@ -98,6 +109,18 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
         return SnowflakeError("Duplicate row detected during DML action", errno=100090, sqlstate="42P18")
     if DIVISION_BY_ZERO in text:
         return SnowflakeError(DIVISION_BY_ZERO, errno=100051, sqlstate="22012")
+    if match := _SHAPE.search(text):
+        found = f" ({match[2]}) does not match that of the first row ({match[1]})" if match[1] else " differs by row"
+        return SnowflakeError(
+            f"Number of columns in file{found}, use file format option error_on_column_count_mismatch=false to ignore "
+            "this error",
+            errno=100080,
+            sqlstate="22000",
+        )
+    if match := re.search(rf"String '.*' {TOO_LONG}", text, re.DOTALL):
+        return SnowflakeError(match[0], errno=100078, sqlstate="22000")
+    if isinstance(error, duckdb.OutOfRangeException) and _WIDE.search(text):
+        return not_supported("A whole number beyond 64 bits")
     if isinstance(error, duckdb.OutOfRangeException):
         return SnowflakeError(first_line, errno=100046, sqlstate="22003")
     if isinstance(error, duckdb.PermissionException):

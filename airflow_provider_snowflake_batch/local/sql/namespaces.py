@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_snowflake_batch.local.clauses import properties
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, cannot_be_performed, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
@@ -136,11 +136,7 @@ def alter_warehouse(statement: Statement, cursor: Cursor) -> Result:
     if name not in statement.server.objects.warehouses():
         if if_exists:
             return Result.message("Statement executed successfully.")
-        raise SnowflakeError(
-            "SQL compilation error:\nObject does not exist, or operation cannot be performed.",
-            errno=2043,
-            sqlstate="02000",
-        )
+        raise cannot_be_performed()
     if cursor.accept("SET"):
         statement.server.objects.alter("WAREHOUSE", name, properties(cursor, _WAREHOUSE_PROPERTIES))
     elif cursor.accept("RESUME"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported
+from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.functions import read_constant
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.parameters import PARAMETERS, check_parameter
@@ -37,7 +37,7 @@ def use_warehouse(statement: Statement, cursor: Cursor) -> Result:
     (name,) = cursor.name()
     cursor.end()
     if name not in statement.server.objects.warehouses():
-        raise _cannot_use()
+        raise cannot_be_performed()
     statement.session.warehouse = name
     return _used()
 
@@ -73,7 +73,7 @@ def use(statement: Statement, cursor: Cursor) -> Result:
 
 def _enter_database(statement: Statement, name: str) -> None:
     if name not in statement.server.engine.databases():
-        raise _cannot_use()
+        raise cannot_be_performed()
     statement.session.database = name
     statement.session.schema = "PUBLIC" if statement.server.engine.has_schema(name, "PUBLIC") else None
 
@@ -81,14 +81,8 @@ def _enter_database(statement: Statement, name: str) -> None:
 def _enter_schema(statement: Statement, parts: tuple[str, ...]) -> None:
     database = parts[0] if len(parts) == 2 else statement.session.database
     if len(parts) > 2 or database is None or not statement.server.engine.has_schema(database, parts[-1]):
-        raise _cannot_use()
+        raise cannot_be_performed()
     statement.session.database, statement.session.schema = database, parts[-1]
-
-
-def _cannot_use() -> SnowflakeError:
-    return SnowflakeError(
-        "SQL compilation error:\nObject does not exist, or operation cannot be performed.", errno=2043, sqlstate="02000"
-    )
 
 
 def _used() -> Result:

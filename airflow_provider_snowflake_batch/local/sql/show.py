@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import ShowClauses, show_clauses
-from airflow_provider_snowflake_batch.local.errors import does_not_exist
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.catalog import Relation
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
@@ -36,7 +35,7 @@ def number(name: str) -> Column:
 
 @statement("SHOW DATABASES", "SHOW TERSE DATABASES")
 def show_databases(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement.session, level="ACCOUNT")
+    clauses = show_clauses(cursor, statement, level="ACCOUNT")
     engine = statement.server.engine
     rows = [
         (
@@ -57,10 +56,9 @@ def show_databases(statement: Statement, cursor: Cursor) -> Result:
 @statement("SHOW SCHEMAS", "SHOW TERSE SCHEMAS")
 def show_schemas(statement: Statement, cursor: Cursor) -> Result:
     session, engine = statement.session, statement.server.engine
-    clauses = show_clauses(cursor, session, level="DATABASE")
+    clauses = show_clauses(cursor, statement, level="DATABASE")
     if clauses.scope == "SCHEMA":
         clauses.database, clauses.schema = clauses.schema, None
-    _check_database(statement, clauses.database)
     names = [
         (schema, database)
         for database in ([clauses.database] if clauses.database else engine.databases())
@@ -84,16 +82,13 @@ def show_schemas(statement: Statement, cursor: Cursor) -> Result:
 
 
 def _relations(statement: Statement, clauses: ShowClauses) -> list[Relation]:
-    _check_database(statement, clauses.database)
-    if clauses.database and clauses.schema and not statement.server.engine.has_schema(clauses.database, clauses.schema):
-        raise does_not_exist("Schema", f"{clauses.database}.{clauses.schema}")
     relations = statement.server.engine.relations(statement.session)
     return clauses.select(relations, lambda relation: (relation.name, relation.database, relation.schema))
 
 
 @statement("SHOW TABLES", "SHOW TERSE TABLES")
 def show_tables(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement.session)
+    clauses = show_clauses(cursor, statement)
     rows = [
         (
             table.created, table.name, table.database, table.schema, table.kind, table.comment, "", table.rows, 0,
@@ -115,7 +110,7 @@ def show_tables(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW VIEWS", "SHOW TERSE VIEWS")
 def show_views(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement.session)
+    clauses = show_clauses(cursor, statement)
     rows = [
         (
             view.created, view.name, "", view.database, view.schema, _SYSTEM_OWNER, view.comment, view.text, "false",
@@ -135,7 +130,7 @@ def show_views(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW OBJECTS", "SHOW TERSE OBJECTS")
 def show_objects(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement.session)
+    clauses = show_clauses(cursor, statement)
     rows = [
         (
             relation.created, relation.name, relation.database, relation.schema, relation.kind, relation.comment, "",
@@ -177,7 +172,7 @@ def describe_table(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW WAREHOUSES")
 def show_warehouses(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement.session, level="ACCOUNT")
+    clauses = show_clauses(cursor, statement, level="ACCOUNT")
     rows = []
     for warehouse in clauses.select(statement.server.objects.all("WAREHOUSE"), lambda one: (one.name,)):
         given = warehouse.properties
@@ -204,7 +199,7 @@ def show_warehouses(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW ROLES")
 def show_roles(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement.session, level="ACCOUNT")
+    clauses = show_clauses(cursor, statement, level="ACCOUNT")
     rows = [
         (
             role.created, role.name, _flag(role.name == statement.server.defaults.role),
@@ -240,18 +235,13 @@ def show_grants(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW USERS")
 def show_users(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement.session, level="ACCOUNT")
+    clauses = show_clauses(cursor, statement, level="ACCOUNT")
     now = datetime.datetime.now(datetime.UTC)
     users = clauses.select([statement.session.user], lambda name: (name,))
     return shown(
         ["name", moment("created_on"), "login_name", "display_name", "disabled", "default_role"],
         [(name, now, name, name, "false", statement.server.defaults.role) for name in users],
     )
-
-
-def _check_database(statement: Statement, database: str | None) -> None:
-    if database is not None and database not in statement.server.engine.databases():
-        raise does_not_exist("Database", database)
 
 
 def _flag(value: bool) -> str:

@@ -14,6 +14,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.functions import (
+    EXPRESSION_FUNCTIONS,
     METHODS,
     SCALAR_FUNCTIONS,
     TABLE_FUNCTIONS,
@@ -46,7 +47,7 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
     """
     text = statement.text
     upper = text.upper()
-    if not any(word in upper for word in ("$", "!", "TABLE", "SCOPED", "DIRECTORY", "INFORMATION_SCHEMA")):
+    if not any(word in upper for word in ("$", "!", "TABLE", "SCOPED", "DIRECTORY", "INFORMATION_SCHEMA", "@")):
         return text
     tokens = tokenize(text)
     pieces: list[str] = []
@@ -67,6 +68,9 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
                 replacement = relation(result), end
                 while index + 1 < len(tokens) and tokens[index + 1].start < end:
                     index += 1
+        elif token.kind == "stage" and index > 1 and tokens[index - 1].text in ("(", ","):
+            # An argument of a function: sqlglot knows stages in a FROM only.
+            replacement = "'" + token.value.replace("'", "''") + "'", token.end
         elif token.text == "!" and _follows_at_once(tokens, index, "word") and _is_symbol(tokens, index + 2, "("):
             raise not_supported(f"The method {tokens[index + 1].value} in a query")
         elif (view := _view(tokens, index)) is not None:
@@ -186,6 +190,9 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
             node.set("expressions", [exp.Anonymous(this="to_json", expressions=[e]) for e in node.expressions])
         elif isinstance(node, exp.Func):
             name = function_name(node)
+            if name in EXPRESSION_FUNCTIONS:
+                made: Expr = EXPRESSION_FUNCTIONS[name](statement, _arguments(node))
+                return made
             function = SCALAR_FUNCTIONS.get(name)
             if function is not None:
                 return _value(function(statement, Arguments([_constant(argument) for argument in _arguments(node)])))

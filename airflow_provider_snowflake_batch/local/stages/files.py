@@ -59,7 +59,8 @@ def stage_files(
     """The files below a location, which is a prefix of their paths, in order of path.
 
     :param pattern: a regular expression that must match the whole of the path.
-    :param anchored: match the path after the location, as COPY INTO does; otherwise the listed name as well.
+    :param anchored: match the path inside the stage, as COPY INTO does; otherwise the listed name, or what follows
+        the location, may match as well.
     :raises SnowflakeError: 2003 for an unknown stage, 100093 for a malformed pattern.
     """
     stage, _ = server.stages.resolve(session, location)
@@ -72,7 +73,7 @@ def stage_files(
             continue
         name = path if stage.short_name.startswith(("~", "%")) else f"{stage.short_name.lower()}/{path}"
         relative = path[len(prefix) :].lstrip("/") or path.rsplit("/", 1)[-1]
-        candidates = (relative, f"/{relative}") if anchored else (name, path, relative)
+        candidates = (path, f"/{path}") if anchored else (name, path, relative)
         if expression is not None and not any(expression.fullmatch(candidate) for candidate in candidates):
             continue
         status = local.stat()

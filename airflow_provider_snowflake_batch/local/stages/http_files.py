@@ -1,7 +1,8 @@
-"""Files of a stage over HTTP, in the manner of Google Cloud Storage: for clients that do not copy files themselves.
+"""Files of a stage over HTTP: for clients that do not copy files themselves, and by URL.
 
 Python connector 5.x refuses ``LOCAL_FS``, but for ``GCS`` with an end point of its own it sends plain
-``PUT | HEAD | GET {endPoint}/{bucket}/{path}`` with a bearer token.
+``PUT | HEAD | GET {endPoint}/{bucket}/{path}`` with a bearer token. The URLs are those of GET_PRESIGNED_URL, and the
+file URLs of directory tables, which need a session's token.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,15 +26,19 @@ from starlette.routing import Route
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.stages.store import inside
 
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+
 BUCKET = "stage-files"
 GRANT_VALIDITY = 3600
 """Seconds within which a transfer must begin each of its files."""
+PRESIGNED = "presigned"
 _DIGEST = "x-goog-meta-sfc-digest"
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one PUT or GET statement may reach.
+    """What one PUT or GET statement, or one call of GET_PRESIGNED_URL, may reach.
 
     :param folder: nothing outside of it.
     :param writes: whether files may be written, or read.
@@ -48,14 +53,19 @@ class Grant:
 class HttpFiles:
     """The end point for stage files.
 
-    :param scratch: a folder on the stages' file system for files that are not yet whole.
+    :param server: for its sessions, its stages, and a folder for files that are not yet whole.
     """
 
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
+    def __init__(self, server: LocalSnowflake) -> None:
+        self._server = server
+        self._scratch = server.state.scratch
         self._grants: dict[str, Grant] = {}
         self._lock = threading.Lock()
-        self.routes = [Route(f"/{BUCKET}/{{grant}}/{{path:path}}", self.handle, methods=["PUT", "HEAD", "GET"])]
+        self.routes = [
+            Route(f"/{BUCKET}/{{grant}}/{{path:path}}", self.handle, methods=["PUT", "HEAD", "GET"]),
+            Route(f"/{PRESIGNED}/{{grant}}/{{path:path}}", self.presigned, methods=["GET"]),
+            Route("/api/files/{database}/{schema}/{stage}/{path:path}", self.file, methods=["GET"]),
+        ]
 
     def stage_info(self, folder: Path, *, writes: bool, base_url: str) -> dict[str, Any]:
         """The ``stageInfo`` of a PUT or GET answer, with a token for this folder only.
@@ -63,11 +73,7 @@ class HttpFiles:
         :param base_url: how the client reaches this server.
         """
         grant = Grant(folder, writes)
-        name = secrets.token_urlsafe(12)
-        with self._lock:
-            now = time.monotonic()
-            self._grants = {key: one for key, one in self._grants.items() if one.expires > now}
-            self._grants[name] = grant
+        name = self._grant(grant)
         return {
             "locationType": "GCS",
             "location": f"{BUCKET}/{name}/",
@@ -81,6 +87,40 @@ class HttpFiles:
             "useRegionalUrl": False,
             "useVirtualUrl": False,
         }
+
+    def presign(self, folder: Path, seconds: int, *, port: int) -> tuple[str, str]:
+        """How the URLs of a folder's files begin for so many seconds, and the key that each is signed with.
+
+        A URL goes on with the path, percent-encoded, and ``?signature=<SHA-256 of key, path and key>``.
+        """
+        grant = Grant(folder, writes=False, expires=time.monotonic() + seconds)
+        return f"http://127.0.0.1:{port}/{PRESIGNED}/{self._grant(grant)}/", grant.token
+
+    def _grant(self, grant: Grant) -> str:
+        name = secrets.token_urlsafe(12)
+        with self._lock:
+            now = time.monotonic()
+            self._grants = {key: one for key, one in self._grants.items() if one.expires > now}
+            self._grants[name] = grant
+        return name
+
+    async def presigned(self, request: Request) -> Response:
+        grant, path = self._grants.get(request.path_params["grant"]), request.path_params["path"]
+        if grant is None or grant.expires < time.monotonic():
+            return Response("The URL is unknown or has expired.", status_code=403)
+        wanted = hashlib.sha256(f"{grant.token}{path}{grant.token}".encode()).hexdigest()
+        if not hmac.compare_digest(request.query_params.get("signature", "").encode(), wanted.encode()):
+            return Response("The signature does not match.", status_code=403)
+        return _served(grant.folder, path)
+
+    async def file(self, request: Request) -> Response:
+        """A file by its stage's name, for who is logged in."""
+        given = request.headers.get("Authorization", "").removeprefix('Snowflake Token="').rstrip('"')
+        if self._server.sessions.find(given) is None:
+            return Response(status_code=401)
+        names = (request.path_params[part] for part in ("database", "schema", "stage"))
+        stage = await run_in_threadpool(self._server.stages.find, *names)
+        return Response(status_code=404) if stage is None else _served(stage.folder, request.path_params["path"])
 
     async def handle(self, request: Request) -> Response:
         grant = self._grants.get(request.path_params["grant"])
@@ -112,6 +152,16 @@ class HttpFiles:
         finally:
             partial.unlink(missing_ok=True)
         return Response()
+
+
+def _served(folder: Path, path: str) -> Response:
+    try:
+        local = inside(folder, path)
+    except SnowflakeError:
+        return Response(status_code=403)
+    if not local.is_file():
+        return Response(status_code=404)
+    return FileResponse(local, media_type="application/octet-stream", filename=local.name)
 
 
 def _digest(path: Path) -> str:

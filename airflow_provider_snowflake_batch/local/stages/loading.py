@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql import translate
+from airflow_provider_snowflake_batch.local.stages.csv_files import first_width
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, location_of, parquet_columns
@@ -23,12 +24,15 @@ from airflow_provider_snowflake_batch.local.statements import Column, Result, St
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.catalog import TableColumn
+    from airflow_provider_snowflake_batch.local.sql.tolerant import StagedRows
 
 _OPTIONS = (
     "FILE_FORMAT", "FILES", "PATTERN", "PURGE", "FORCE", "ON_ERROR", "MATCH_BY_COLUMN_NAME",
-    "RETURN_FAILED_ONLY", "ENFORCE_LENGTH", "TRUNCATECOLUMNS",
+    "RETURN_FAILED_ONLY", "ENFORCE_LENGTH", "TRUNCATECOLUMNS", "SIZE_LIMIT",
 )  # fmt: skip
 _COPY = 0x3600
+_NOT_THE_FILE = (2, 904, 1003, 2003)
+"""Errors of the statement, which no file is at fault for."""
 _COLUMNS = [
     Column("file"),
     Column("status"),
@@ -62,15 +66,52 @@ class Load:
         return str(self.options.get(name, default)).upper()
 
 
-def load(statement: Statement, cursor: Cursor) -> Result:
-    """Load the files that are new to the table, each file whole or not at all.
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """ON_ERROR: how many errors of a file it takes until the file is left out.
 
-    ``ON_ERROR``: ABORT_STATEMENT (default) and SKIP_FILE are honoured.
+    :param stages: whether rows are looked at before any is inserted; ABORT_STATEMENT needs that not.
+    :param goes_on: CONTINUE: load the rows that are good, however few.
     """
+
+    stages: bool = False
+    goes_on: bool = False
+    count: int | None = None
+    percent: int | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Tolerance:
+        if text == "ABORT_STATEMENT":
+            return cls()
+        if text == "CONTINUE":
+            return cls(stages=True, goes_on=True)
+        match = re.fullmatch(r"SKIP_FILE(?:_(\d+)(%?))?", text)
+        if match is None:
+            raise compilation_error(f"invalid value '{text}' for property 'ON_ERROR'.")
+        number = int(match[1] or 1)
+        return cls(stages=True, percent=number) if match[2] else cls(stages=True, count=number)
+
+    def limit(self, rows: int) -> int:
+        """The errors that leave out a file of so many rows."""
+        if self.percent is not None:
+            return rows * self.percent // 100 + 1
+        return rows if self.count is None else self.count
+
+
+@dataclass(slots=True)
+class Planned:
+    """A file that the table does not hold yet, and what became of it."""
+
+    file: StageFile
+    staged: StagedRows | None = None
+    row: tuple[Any, ...] = ()
+    loaded: bool = False
+
+
+def load(statement: Statement, cursor: Cursor) -> Result:
+    """Load the files that are new to the table."""
     command = _parse(statement, cursor)
-    on_error = command.says("ON_ERROR", "ABORT_STATEMENT")
-    if on_error not in ("ABORT_STATEMENT", "SKIP_FILE"):
-        raise not_supported(f"ON_ERROR = {on_error}")
+    tolerance = Tolerance.of(command.says("ON_ERROR", "ABORT_STATEMENT"))
     engine, session = statement.server.engine, statement.session
     columns = engine.columns(session, command.table)
     files = _files(statement, command)
@@ -80,47 +121,126 @@ def load(statement: Statement, cursor: Cursor) -> Result:
     history = statement.server.stages.loads
     known = set() if command.says("FORCE") == "TRUE" else history.loaded(session, command.table)
     rows: list[tuple[Any, ...]] = []
-    fresh = []
+    fresh: list[Planned] = []
     for file in files:
         if (file.name, file.md5) in known:
             rows.append((file.name, "LOAD_SKIPPED", 0, 0, None, 1, "File was loaded before.", None, None, None))
         else:
-            fresh.append(file)
-    loaded = []
-    with engine.atomic(session):
-        for file in fresh:
-            row = _load_file(statement, command, columns, file, on_error)
-            rows.append(row)
-            if row[1] == "LOADED":
-                loaded.append(file)
+            fresh.append(Planned(file))
+    fresh = _within_limit(fresh, command.options.get("SIZE_LIMIT"))
+    cuts = command.says("TRUNCATECOLUMNS") == "TRUE" or command.says("ENFORCE_LENGTH") == "FALSE"
+    with engine.cutting_text(session, cuts):
+        _run(statement, command, columns, fresh, tolerance)
+    rows += [planned.row for planned in fresh]
+    loaded = [planned.file for planned in fresh if planned.loaded]
     history.record(session, command.table, [(file.name, file.md5) for file in loaded])
     if command.says("PURGE") == "TRUE" and loaded:
         stage, _ = statement.server.stages.resolve(session, command.location)
         remove_files(loaded, stage.folder)
-    if not rows:
+    if command.says("RETURN_FAILED_ONLY") == "TRUE":
+        rows = [row for row in rows if row[1] != "LOADED"]
+    if not rows and not loaded:
         return Result([Column("status")], [("Copy executed with 0 files processed.",)], statement_type=_COPY)
     return Result(_COLUMNS, rows, statement_type=_COPY)
 
 
-def _load_file(
-    statement: Statement, command: Load, columns: Sequence[TableColumn], file: StageFile, on_error: str
-) -> tuple[Any, ...]:
+def _within_limit(fresh: list[Planned], limit: Any) -> list[Planned]:
+    """SIZE_LIMIT: files up to the first that exceeds so many bytes in all."""
+    if limit is None:
+        return fresh
+    chosen, total = [], 0
+    for planned in fresh:
+        if total > int(limit):
+            break
+        total += planned.file.size
+        chosen.append(planned)
+    return chosen
+
+
+def _run(
+    statement: Statement, command: Load, columns: Sequence[TableColumn], fresh: list[Planned], tolerance: Tolerance
+) -> None:
+    """Load all files, or none if one of them fails the statement."""
+    engine, session = statement.server.engine, statement.session
+    try:
+        if tolerance.stages:
+            # Before the transaction: a failure within would undo the files that are good.
+            for planned in fresh:
+                _stage(statement, command, columns, planned)
+        with engine.atomic(session):
+            for planned in fresh:
+                if tolerance.stages:
+                    _insert_staged(statement, planned, tolerance, command)
+                else:
+                    _load_file(statement, command, columns, planned)
+    finally:
+        for planned in fresh:
+            if planned.staged is not None:
+                engine.drop_staged(statement, planned.staged)
+
+
+def _stage(statement: Statement, command: Load, columns: Sequence[TableColumn], planned: Planned) -> None:
+    options = ReadOptions(command.format, None, [planned.file], keeps_rejects=True)
+    skipped = int(command.format.options.get("SKIP_HEADER", 0))
+    tree = _insert(command, columns, planned.file)
+    try:
+        _check_width(command, columns, planned.file)
+        planned.staged = statement.server.engine.stage_rows(statement, tree, options, skipped)
+    except SnowflakeError as error:
+        if error.errno in _NOT_THE_FILE:
+            raise
+        planned.row = (planned.file.name, "LOAD_FAILED", 0, 0, 1, 1, error.message, None, None, None)
+
+
+def _insert_staged(statement: Statement, planned: Planned, tolerance: Tolerance, command: Load) -> None:
+    staged, name = planned.staged, planned.file.name
+    if staged is None:
+        return
+    limit = tolerance.limit(staged.parsed)
+    column = None if staged.first_column is None else f'"{command.table[2]}"["{staged.first_column}"]'
+    error = (staged.errors, staged.first_error, staged.first_line, 1 if staged.first_line is not None else None, column)
+    if staged.errors and (staged.errors >= limit or staged.errors == staged.parsed) and not tolerance.goes_on:
+        planned.row = (name, "LOAD_FAILED", staged.parsed, 0, limit, *error)
+        return
+    count = statement.server.engine.insert_staged(statement, staged)
+    status = "LOADED" if not staged.errors else "PARTIALLY_LOADED" if count else "LOAD_FAILED"
+    planned.row = (name, status, staged.parsed, count, limit, *error)
+    planned.loaded = count > 0 or not staged.errors
+
+
+def _load_file(statement: Statement, command: Load, columns: Sequence[TableColumn], planned: Planned) -> None:
+    file = planned.file
     options = ReadOptions(command.format, None, [file])
     try:
+        _check_width(command, columns, file)
         count = statement.server.engine.load(statement, _insert(command, columns, file), options)
     except SnowflakeError as error:
-        if on_error == "SKIP_FILE":
-            return (file.name, "LOAD_FAILED", 0, 0, 1, 1, error.message, None, None, None)
-        if error.errno in (904, 1003, 2003):
+        if error.errno in _NOT_THE_FILE:
             raise
         raise SnowflakeError(
             f"{error.message}\n  File '{file.path}'\n"
             "If you would like to continue loading when an error is encountered, use other values such as "
-            "'SKIP_FILE' for the ON_ERROR option.",
+            "'SKIP_FILE' or 'CONTINUE' for the ON_ERROR option.",
             errno=error.errno,
             sqlstate=error.sqlstate,
         ) from error
-    return (file.name, "LOADED", count, count, 1, 0, None, None, None, None)
+    planned.row = (file.name, "LOADED", count, count, 1, 0, None, None, None, None)
+    planned.loaded = True
+
+
+def _check_width(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:
+    """:raises SnowflakeError: 100080 for a CSV file with more or fewer fields than there are columns to load."""
+    lenient = not command.format.flag("ERROR_ON_COLUMN_COUNT_MISMATCH", True)
+    if command.format.type != "CSV" or command.query is not None or lenient:
+        return
+    wanted, width = len(command.columns or columns), first_width(file.local, command.format)
+    if width not in (None, wanted):
+        raise SnowflakeError(
+            f"Number of columns in file ({width}) does not match that of the corresponding table ({wanted}), use file "
+            "format option error_on_column_count_mismatch=false to ignore this error",
+            errno=100080,
+            sqlstate="22000",
+        )
 
 
 def _parse(statement: Statement, cursor: Cursor) -> Load:
@@ -140,9 +260,6 @@ def _parse(statement: Statement, cursor: Cursor) -> Load:
     else:
         location = cursor.stage()
     options = properties(cursor, _OPTIONS)
-    for name in ("TRUNCATECOLUMNS", "RETURN_FAILED_ONLY"):
-        if str(options.get(name, "FALSE")).upper() == "TRUE":
-            raise not_supported(f"{name} = TRUE")
     stage, _ = statement.server.stages.resolve(statement.session, location)
     given = options.get("FILE_FORMAT", stage.options.get("FILE_FORMAT"))
     found = statement.server.stages.formats.resolve(statement.session, given)
@@ -183,7 +300,7 @@ def _insert(command: Load, columns: Sequence[TableColumn], file: StageFile) -> e
         listed = command.columns
     elif command.format.type == "CSV":
         listed = names
-        select = f"SELECT {', '.join(f'${number}' for number in range(1, len(names) + 1))} FROM {_stage(command)}"
+        select = f"SELECT {', '.join(f'${number}' for number in range(1, len(names) + 1))} FROM {_text_of(command)}"
         if command.says("MATCH_BY_COLUMN_NAME", "NONE") != "NONE":
             raise not_supported("MATCH_BY_COLUMN_NAME of CSV files")
     elif command.says("MATCH_BY_COLUMN_NAME", "NONE") != "NONE":
@@ -198,7 +315,7 @@ def _insert(command: Load, columns: Sequence[TableColumn], file: StageFile) -> e
                 errno=2019,
                 sqlstate="0A000",
             )
-        listed, select = names, f"SELECT $1 FROM {_stage(command)}"
+        listed, select = names, f"SELECT $1 FROM {_text_of(command)}"
     heading = f" ({', '.join(_quoted(name) for name in listed)})" if listed else ""
     tree = translate.parse(f"INSERT INTO {target}{heading} {select}")
     assert isinstance(tree, exp.Insert)
@@ -219,7 +336,7 @@ def _by_name(command: Load, columns: Sequence[TableColumn], file: StageFile) -> 
     if not pairs:
         raise compilation_error(f"no column of the table is in the file '{file.path}'.")
     listed = ", ".join(f"$1:{_quoted(source)}" for _, source in pairs)
-    return [name for name, _ in pairs], f"SELECT {listed} FROM {_stage(command)}"
+    return [name for name, _ in pairs], f"SELECT {listed} FROM {_text_of(command)}"
 
 
 def _cast(tree: exp.Insert, columns: Sequence[TableColumn]) -> None:
@@ -243,7 +360,7 @@ def _cast(tree: exp.Insert, columns: Sequence[TableColumn]) -> None:
     select.set("expressions", projections)
 
 
-def _stage(command: Load) -> str:
+def _text_of(command: Load) -> str:
     return "'" + command.location.replace("\\", "\\\\").replace("'", "''") + "'"
 
 

@@ -39,6 +39,15 @@ class Loads:
                 "INSERT OR REPLACE INTO loads VALUES (?, ?, ?, ?, ?)", [(*table, name, md5) for name, md5 in files]
             )
 
+    def swap(self, first: Name, second: Name) -> None:
+        """Two tables of one schema have exchanged their names."""
+        with self._lock:
+            for old, new in ((first[2], "\0"), (second[2], first[2]), ("\0", second[2])):
+                self._connection.execute(
+                    "UPDATE loads SET relation = ? WHERE (database, schema, relation) = (?, ?, ?)",
+                    (new, first[0], first[1], old),
+                )
+
     def forget(self, table: Name) -> None:
         with self._lock:
             self._connection.execute("DELETE FROM loads WHERE (database, schema, relation) = (?, ?, ?)", table)

@@ -6,6 +6,7 @@ file the whole row. Source: https://docs.snowflake.com/en/user-guide/querying-st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
+from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 
@@ -22,7 +24,15 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.statements import Statement
 
 _ROW = "_row"
+REJECTS, REJECT_SCANS = "_rejects", "_reject_scans"
+"""Where the CSV reader notes lines without a row's shape, if it is asked to."""
 _NAME, _NUMBER = "METADATA$FILENAME", "METADATA$FILE_ROW_NUMBER"
+_FILE_METADATA = {
+    "METADATA$FILE_LAST_MODIFIED": lambda file: f"TIMESTAMP {_text(file.modified.strftime('%Y-%m-%d %H:%M:%S'))}",
+    "METADATA$FILE_CONTENT_KEY": lambda file: _text(file.md5),
+}
+"""What of a file itself a query can ask for, as a literal."""
+_SCAN_TIME = "METADATA$START_SCAN_TIME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +40,13 @@ class ReadOptions:
     """What a COPY statement says about the files that its query reads, and that the query itself does not.
 
     :param files: only these paths below the location.
+    :param keeps_rejects: leave out lines of CSV files without a row's shape, and note them, instead of failing.
     """
 
     format: FileFormat | None = None
     pattern: str | None = None
     files: Sequence[StageFile] | None = None
+    keeps_rejects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +85,34 @@ def rewrite_stage_reads(tree: Expr, statement: Statement, options: ReadOptions |
         select = table.find_ancestor(exp.Select)
         if select is None:
             raise not_supported("A stage outside of a SELECT")
-        source = _source(table, statement, options or ReadOptions())
+        source = _source(table, statement, options or ReadOptions(), _metadata_of(select))
         alias = table.alias or "_files"
         _resolve_columns(select, source, alias)
-        subquery: Expr = exp.maybe_parse(f"SELECT * FROM ({source.sql})", dialect="duckdb")
+        subquery: Expr = exp.maybe_parse(f"SELECT * FROM ({_widened(source, select, alias)})", dialect="duckdb")
         assert isinstance(subquery, exp.Select)
         table.replace(subquery.subquery(exp.to_identifier(alias, quoted=True)))
     return bool(tables)
 
 
-def _source(table: exp.Table, statement: Statement, options: ReadOptions) -> Source:
+def _widened(source: Source, select: exp.Select, alias: str) -> str:
+    """The source with a NULL for each field that a SELECT names and no row of a CSV file has."""
+    if source.kind != "CSV":
+        return source.sql
+    asked = [
+        re.fullmatch(r"column(\d+)", column.name) for column in select.find_all(exp.Column) if column.table == alias
+    ]
+    width = max((int(match[1]) + 1 for match in asked if match), default=0)
+    nulls = ", ".join(f"NULL::VARCHAR AS column{number}" for number in range(width))
+    return f"SELECT {nulls} WHERE FALSE UNION ALL BY NAME {source.sql}" if nulls else source.sql
+
+
+def _metadata_of(select: exp.Select) -> list[str]:
+    """The metadata columns of files that a SELECT names."""
+    asked = {column.name.upper() for column in select.find_all(exp.Column)}
+    return [name for name in (*_FILE_METADATA, _SCAN_TIME) if name in asked]
+
+
+def _source(table: exp.Table, statement: Statement, options: ReadOptions, metadata: Sequence[str]) -> Source:
     location = location_of(table)
     assert location is not None
     formats = statement.server.stages.formats
@@ -98,14 +128,31 @@ def _source(table: exp.Table, statement: Statement, options: ReadOptions) -> Sou
     if files is None:
         text = pattern.name if pattern is not None else options.pattern
         files = stage_files(statement.server, statement.session, location, text, anchored=True)
-    return source_of(files, found)
+    return _with_metadata(source_of(files, found, options.keeps_rejects), files, metadata)
 
 
-def source_of(files: Sequence[StageFile], found: FileFormat) -> Source:
+def _with_metadata(source: Source, files: Sequence[StageFile], metadata: Sequence[str]) -> Source:
+    if not metadata:
+        return source
+    listed = []
+    for name in metadata:
+        if name == _SCAN_TIME:
+            value = "CURRENT_TIMESTAMP"
+        elif source.kind == "EMPTY":
+            value = "NULL"
+        else:
+            cases = " ".join(f"WHEN {_text(file.path)} THEN {_FILE_METADATA[name](file)}" for file in files)
+            value = f'CASE "{_NAME}" {cases} END'
+        listed.append(f'{value} AS "{name}"')
+    return Source(f"SELECT *, {', '.join(listed)} FROM ({source.sql})", source.kind, source.columns)
+
+
+def source_of(files: Sequence[StageFile], found: FileFormat, keeps_rejects: bool = False) -> Source:
     """The relation over files of one format."""
     if not files:
         # Snowflake reads no file as no row; without a file there is nothing to take the columns from.
-        return Source(f"SELECT NULL::JSON AS {_ROW} WHERE FALSE", "EMPTY", ())
+        empty = f'SELECT NULL::JSON AS {_ROW}, NULL::VARCHAR AS "{_NAME}", NULL::BIGINT AS "{_NUMBER}" WHERE FALSE'
+        return Source(empty, "EMPTY", ())
     paths = "[" + ", ".join(_text(str(file.local)) for file in files) + "]"
     root = str(files[0].local)[: -len(files[0].path)]
     name = f"substr(filename, {len(root) + 1})"
@@ -113,7 +160,7 @@ def source_of(files: Sequence[StageFile], found: FileFormat) -> Source:
         return _parquet(files, paths, name)
     if found.type == "JSON":
         return _json(found, paths, name)
-    return _csv(found, paths, name)
+    return _csv(found, paths, name, keeps_rejects)
 
 
 def _parquet(files: Sequence[StageFile], paths: str, name: str) -> Source:
@@ -121,7 +168,7 @@ def _parquet(files: Sequence[StageFile], paths: str, name: str) -> Source:
     for file in files:
         names |= dict.fromkeys(parquet_columns(file.local))
     sql = (
-        f'SELECT * EXCLUDE (filename, file_row_number), {name} AS "{_NAME}", file_row_number AS "{_NUMBER}" '
+        f'SELECT * EXCLUDE (filename, file_row_number), {name} AS "{_NAME}", file_row_number + 1 AS "{_NUMBER}" '
         f"FROM read_parquet({paths}, filename = true, file_row_number = true, union_by_name = true, "
         "hive_partitioning = false)"
     )
@@ -145,14 +192,15 @@ def _json(found: FileFormat, paths: str, name: str) -> Source:
     shape = "array" if found.flag("STRIP_OUTER_ARRAY") else "auto"
     compression = _compression(found)
     sql = (
-        f'SELECT json AS {_ROW}, {name} AS "{_NAME}", row_number() OVER () AS "{_NUMBER}" '
+        f'SELECT json AS {_ROW}, {name} AS "{_NAME}", '
+        f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
         f"FROM read_json_objects({paths}, filename = true, format = '{shape}', compression = '{compression}', "
         "maximum_object_size = 134217728)"
     )
     return Source(sql, "JSON", ())
 
 
-def _csv(found: FileFormat, paths: str, name: str) -> Source:
+def _csv(found: FileFormat, paths: str, name: str, keeps_rejects: bool) -> Source:
     delimiter = found.text("FIELD_DELIMITER", ",")
     enclosed = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
     quote = "" if enclosed.upper() == "NONE" else enclosed
@@ -175,8 +223,11 @@ def _csv(found: FileFormat, paths: str, name: str) -> Source:
         f"compression = '{_compression(found)}'",
         "sample_size = 1",
     ]
+    if keeps_rejects:
+        parameters += ["store_rejects = true", f"rejects_table = '{REJECTS}'", f"rejects_scan = '{REJECT_SCANS}'"]
     sql = (
-        f'SELECT * EXCLUDE (filename), {name} AS "{_NAME}", row_number() OVER () AS "{_NUMBER}" '
+        f'SELECT * EXCLUDE (filename), {name} AS "{_NAME}", '
+        f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
         f"FROM read_csv({paths}, {', '.join(parameters)})"
     )
     return Source(sql, "CSV", ())
@@ -193,6 +244,9 @@ def _resolve_columns(select: exp.Select, source: Source, alias: str) -> None:
         root = node.this.this if isinstance(node.this, exp.Column) else node.this
         if isinstance(root, exp.Parameter) and root.name == "1" and node.find_ancestor(exp.Select) is select:
             node.replace(_path(node, source, alias))
+    for call in list(select.find_all(exp.Func)):
+        if function_name(call) == "GET_IGNORE_CASE" and call.find_ancestor(exp.Select) is select:
+            call.replace(_ignoring_case(call, source, alias))
     for parameter in list(select.find_all(exp.Parameter)):
         if parameter.find_ancestor(exp.Select) is not select:
             continue
@@ -222,6 +276,20 @@ def _path(node: exp.JSONExtract, source: Source, alias: str) -> Expr:
         return column if isinstance(node.parent, (exp.Cast, exp.TryCast)) else _as_variant(column)
     inner = exp.JSONPath(expressions=[exp.JSONPathRoot(), *(key.copy() for key in keys[1:])])
     return exp.JSONExtract(this=_as_variant(column), expression=inner, variant_extract=True, requires_json=True)
+
+
+def _ignoring_case(call: exp.Func, source: Source, alias: str) -> Expr:
+    """``GET_IGNORE_CASE($1, 'c')``, as INFER_SCHEMA writes it for Parquet files."""
+    root, name = call.args.values() if not isinstance(call, exp.Anonymous) else call.expressions
+    if source.kind == "EMPTY":
+        return exp.Null()
+    if source.kind != "PARQUET" or not isinstance(root, exp.Parameter) or root.name != "1":
+        raise not_supported(f"The expression {call.sql(dialect='snowflake')} over {source.kind} files")
+    column = next((one for one in source.columns if one.upper() == str(name.this).upper()), None)
+    if column is None:
+        return exp.Null()
+    found = _column(column, alias)
+    return found if isinstance(call.parent, (exp.Cast, exp.TryCast)) else _as_variant(found)
 
 
 def _field(number: int, source: Source, alias: str) -> Expr:

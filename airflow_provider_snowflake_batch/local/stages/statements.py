@@ -89,7 +89,7 @@ def drop_stage(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW STAGES", "SHOW TERSE STAGES")
 def show_stages(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement.session)
+    clauses = show_clauses(cursor, statement)
     stages = [stage for stage in statement.server.stages.list() if stage.session_id in (None, statement.session.id)]
     rows = [
         (
@@ -218,7 +218,7 @@ def drop_file_format(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW FILE FORMATS")
 def show_file_formats(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement.session)
+    clauses = show_clauses(cursor, statement)
     formats = clauses.select(statement.server.stages.formats.list(), lambda row: (row[2], row[0], row[1]))
     rows = [
         (

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
+from airflow_provider_snowflake_batch.local.stages.urls import file_url
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 
@@ -33,7 +34,7 @@ def infer_schema(statement: Statement, arguments: Arguments) -> Result:
             kind, nullable, names, order = columns.get(name, (_type(field.type), False, [], number))
             columns[name] = (kind, nullable or field.nullable, [*names, file.name], order)
     rows = [
-        (name, kind, nullable, f"$1:{_spelled(name)}::{kind}", ", ".join(names), order)
+        (name, kind, nullable, f"{_read(name, ignore_case)}::{kind}", ", ".join(names), order)
         for name, (kind, nullable, names, order) in columns.items()
     ]
     return Result(
@@ -54,7 +55,7 @@ def infer_schema(statement: Statement, arguments: Arguments) -> Result:
 def directory(statement: Statement, arguments: Arguments) -> Result:
     """``DIRECTORY(@stage)``: the files of a stage with its directory table enabled; of any other stage, none.
 
-    It is never behind, since it reads the stage itself. There is no FILE_URL here that a client could open.
+    It is never behind, since it reads the stage itself.
     """
     location = str(arguments.get(0))
     stage, _ = statement.server.stages.resolve(statement.session, location)
@@ -69,7 +70,10 @@ def directory(statement: Statement, arguments: Arguments) -> Result:
             Column("ETAG"),
             Column("FILE_URL"),
         ],
-        [(file.path, file.size, file.modified, file.md5, file.md5, None) for file in files],
+        [
+            (file.path, file.size, file.modified, file.md5, file.md5, file_url(statement, stage, file.path))
+            for file in files
+        ],
         statement_type=0x1000,
     )
 
@@ -91,6 +95,10 @@ def _schema(file: StageFile) -> pa.Schema:
         raise SnowflakeError(
             f"Error parsing the parquet file: {file.path}: {error}", errno=100186, sqlstate="22000"
         ) from None
+
+
+def _read(name: str, ignore_case: bool) -> str:
+    return f"GET_IGNORE_CASE ($1, '{name}')" if ignore_case else f"$1:{_spelled(name)}"
 
 
 def _spelled(name: str) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.local.clauses import properties
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.unload import converted, file_schema
 from airflow_provider_snowflake_batch.local.stages.files import remove_files, stage_files
@@ -30,6 +32,9 @@ _OPTIONS = (
 )  # fmt: skip
 _MAX_FILE_SIZE = 16 * 1024 * 1024
 _COPY = 0x3600
+_PARTITION = "_partition"
+_NULL_PARTITION = "_NULL_"
+_EXTENSIONS = {"AUTO": ".gz", "GZIP": ".gz", "ZSTD": ".zst", "NONE": ""}
 
 
 @dataclass(slots=True)
@@ -43,20 +48,21 @@ class Unloaded:
 
 
 def unload(statement: Statement, cursor: Cursor) -> Result:
-    """Write the rows; a file ends at MAX_FILE_SIZE bytes (16 MiB unless given)."""
+    """Write the rows; a file ends at MAX_FILE_SIZE bytes (16 MiB unless given), before compression for text."""
     location = cursor.stage()
     cursor.expect("FROM")
     query = cursor.parenthesised() if cursor.looking_at("(") else f"SELECT * FROM {_table(cursor)}"
-    for words in (("PARTITION", "BY"), ("VALIDATION_MODE",)):
-        if cursor.looking_at(*words):
-            raise not_supported(f"{' '.join(words)} in COPY INTO a location")
+    partition = _expression(cursor) if cursor.accept("PARTITION", "BY") else None
+    if cursor.looking_at("VALIDATION_MODE"):
+        raise not_supported("VALIDATION_MODE in COPY INTO a location")
     options = properties(cursor, _OPTIONS)
     server, session = statement.server, statement.session
     stage, _ = server.stages.resolve(session, location)
     found = server.stages.formats.resolve(session, options.get("FILE_FORMAT", stage.options.get("FILE_FORMAT")))
     single = options.get("SINGLE", False) is True
-    existing = stage_files(server, session, location)
-    if existing:
+    if partition is not None:
+        _check_partitioned(options)
+    elif existing := stage_files(server, session, location):
         if options.get("OVERWRITE", False) is not True:
             raise SnowflakeError(
                 f"SQL compilation error:\nFiles already existing at the unload destination: {location}. "
@@ -66,13 +72,25 @@ def unload(statement: Statement, cursor: Cursor) -> Result:
             )
         remove_files(existing, stage.folder)
     _, path = split_location(location)
-    name = _namer(path, found, single, statement.query_id if options.get("INCLUDE_QUERY_ID") is True else None)
+    # Files of a partitioned unload go beside what is there, so their names must be new.
+    with_id = partition is not None or options.get("INCLUDE_QUERY_ID") is True
+    name = _namer(path, found, single, statement.query_id if with_id else None)
     limit = int(options.get("MAX_FILE_SIZE", _MAX_FILE_SIZE)) if not single else None
+    header = options.get("HEADER", False) is True
+    if partition is not None:
+        query = f'SELECT *, TO_VARCHAR({partition}) AS "{_PARTITION}" FROM ({query}) ORDER BY "{_PARTITION}"'
     with server.engine.stream(session, query) as (columns, batches):
         schema = file_schema(columns, batches.schema)
         tables = converted(batches, schema)
         write = _parquet if found.type == "PARQUET" else _text_files
-        files = list(write(schema, tables, found, options.get("HEADER", False) is True, stage.folder, name, limit))
+        files: list[Unloaded] = []
+        if partition is None:
+            files += write(schema, _sliced(tables, limit, found), found, header, stage.folder, name, limit)
+        else:
+            schema = schema.remove(len(schema) - 1)
+            for value, part in _partitions(tables):
+                below = _namer(_within(path, value), found, single, statement.query_id)
+                files += write(schema, _sliced(part, limit, found), found, header, stage.folder, below, limit)
     prefix = "" if stage.short_name.startswith(("~", "%")) else f"{stage.short_name.lower()}/"
     if options.get("DETAILED_OUTPUT") is True:
         columns_out = [Column("FILE_NAME"), _number("FILE_SIZE"), _number("ROW_COUNT")]
@@ -81,6 +99,57 @@ def unload(statement: Statement, cursor: Cursor) -> Result:
     return Result(
         [_number(n) for n in ("rows_unloaded", "input_bytes", "output_bytes")], [totals], statement_type=_COPY
     )
+
+
+def _expression(cursor: Cursor) -> str:
+    """The text of ``PARTITION BY ( expression )``."""
+    if not cursor.looking_at("("):
+        raise cursor.unexpected("an expression in parentheses")
+    return f"({cursor.parenthesised()})"
+
+
+def _check_partitioned(options: dict[str, Any]) -> None:
+    for name, wrong in (("OVERWRITE", True), ("SINGLE", True), ("INCLUDE_QUERY_ID", False)):
+        if options.get(name, not wrong) is wrong:
+            raise compilation_error(f"{name} = {str(wrong).upper()} cannot be combined with PARTITION BY.")
+
+
+def _within(path: str, partition: str | None) -> str:
+    folder = path if not path or path.endswith("/") else f"{path}/"
+    value = _NULL_PARTITION if partition is None else partition.strip("/")
+    if any(part in ("", ".", "..") for part in value.split("/")):
+        raise SnowflakeError(f"Invalid partition value '{partition}'.", errno=100173, sqlstate="22000")
+    return f"{folder}{value}/"
+
+
+def _partitions(tables: Iterator[pa.Table]) -> Iterator[tuple[str | None, Iterator[pa.Table]]]:
+    """The rows of each partition, of tables that are in order of their last column, which names it."""
+
+    def runs() -> Iterator[tuple[str | None, pa.Table]]:
+        for table in tables:
+            if not table.num_rows:
+                continue
+            ends = pc.run_end_encode(table.column(table.num_columns - 1).combine_chunks())
+            rest = table.remove_column(table.num_columns - 1)
+            start = 0
+            for value, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
+                yield value, rest.slice(start, end - start)
+                start = end
+
+    for value, group in itertools.groupby(runs(), key=lambda run: run[0]):
+        yield value, (table for _, table in group)
+
+
+def _sliced(tables: Iterator[pa.Table], limit: int | None, found: FileFormat) -> Iterator[pa.Table]:
+    """Tables small enough to end a file near its limit."""
+    for table in tables:
+        size = table.nbytes if found.type == "PARQUET" else 8 * table.nbytes
+        if limit is None or size <= limit or table.num_rows < 2:
+            yield table
+            continue
+        rows = max(1, table.num_rows * limit // size)
+        for start in range(0, table.num_rows, rows):
+            yield table.slice(start, rows)
 
 
 def _table(cursor: Cursor) -> str:
@@ -100,7 +169,7 @@ def _namer(path: str, found: FileFormat, single: bool, query_id: str | None) -> 
         extension = "parquet" if compression == "NONE" else "snappy.parquet"
     else:
         extension = found.text("FILE_EXTENSION", found.type.lower())
-        extension += ".gz" if compression in ("AUTO", "GZIP") else ""
+        extension += _EXTENSIONS[compression]
     if single:
         return lambda number: folder + (prefix or "data")
     stem = f"{prefix or 'data'}_{query_id}" if query_id else prefix or "data"
@@ -153,31 +222,43 @@ def _text_files(
     while pending is not None or (number == 0 and header and found.type == "CSV"):
         path = _open_path(root, name(number))
         rows = raw = 0
-        with _text_writer(path, found) as file:
+        with _text_writer(path, found) as text:
+            file = Counted(text)
             write = _csv_rows(file, found) if found.type == "CSV" else _json_rows(file, schema)
             if header and found.type == "CSV":
                 write([schema.names])
             while pending is not None:
-                before = file.tell() if limit is not None else 0
                 write(list(zip(*(column.to_pylist() for column in pending.columns), strict=True)))
                 rows, raw = rows + pending.num_rows, raw + pending.nbytes
                 pending = next(tables, None)
-                if limit is not None and file.tell() - before + raw >= limit:
+                if limit is not None and file.written >= limit:
                     break
         yield Unloaded(name(number), path.stat().st_size, rows, raw)
         number += 1
+
+
+class Counted:
+    """A text file that knows how many characters went into it, compressed or not."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self.written = 0
+
+    def write(self, text: str) -> int:
+        self.written += len(text)
+        return self._file.write(text)
 
 
 def _text_writer(path: Path, found: FileFormat) -> TextIO:
     compression = found.text("COMPRESSION", "AUTO").upper()
     if compression in ("AUTO", "GZIP"):
         return io.TextIOWrapper(gzip.open(path, "wb"), encoding="utf-8", newline="")
-    if compression == "NONE":
-        return path.open("w", encoding="utf-8", newline="")
-    raise not_supported(f"COMPRESSION = {compression} of unloaded {found.type} files")
+    if compression == "ZSTD":
+        return io.TextIOWrapper(pa.CompressedOutputStream(str(path), "zstd"), encoding="utf-8", newline="")
+    return path.open("w", encoding="utf-8", newline="")
 
 
-def _csv_rows(file: TextIO, found: FileFormat) -> Callable[[Sequence[Sequence[Any]]], None]:
+def _csv_rows(file: Counted, found: FileFormat) -> Callable[[Sequence[Sequence[Any]]], None]:
     enclosed = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
     nulls = found.options.get("NULL_IF", ["\\N"])
     null = str((nulls if isinstance(nulls, list) else [nulls])[0]) if nulls else ""
@@ -204,7 +285,7 @@ def _csv_value(value: Any) -> Any:
     return value.hex().upper() if isinstance(value, bytes) else value
 
 
-def _json_rows(file: TextIO, schema: pa.Schema) -> Callable[[Sequence[Sequence[Any]]], None]:
+def _json_rows(file: Counted, schema: pa.Schema) -> Callable[[Sequence[Sequence[Any]]], None]:
     if len(schema) != 1:
         raise SnowflakeError(
             "SQL compilation error:\nJSON file format can produce one and only one column of type variant, object, or "

@@ -1,0 +1,187 @@
+"""COPY INTO both ways: what happens to rows that do not fit, which files are taken, how files are cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import snowflake.connector
+from snowflake.connector import DictCursor, SnowflakeConnection
+
+from tests.local_server import LocalServer
+
+pytestmark = pytest.mark.usefixtures("stage")
+
+# Line 2 has too few fields, 3 no number, 4 too many fields, 6 no ID, 7 a NAME that is too long.
+MIXED = "1,a\n2\nx,b\n3,b,c\n4,d\n,e\n6,toolong\n"
+
+
+@pytest.fixture
+def stage(connection: SnowflakeConnection, schema: str, tmp_path: Path) -> None:
+    (tmp_path / "mixed.csv").write_text(MIXED)
+    (tmp_path / "good.csv").write_text("7,g\n8,h\n")
+    run(connection, "CREATE STAGE S")
+    run(connection, f"PUT file://{tmp_path}/*.csv @S/in AUTO_COMPRESS = FALSE")
+    run(connection, "CREATE TABLE T (ID INT NOT NULL, NAME VARCHAR(3))")
+
+
+def run(connection: SnowflakeConnection, sql: str) -> list[Any]:
+    cursor = connection.cursor().execute(sql)
+    assert cursor is not None
+    return cursor.fetchall()
+
+
+def copy(connection: SnowflakeConnection, rest: str, table: str = "T") -> list[dict[str, Any]]:
+    cursor = connection.cursor(DictCursor).execute(f"COPY INTO {table} FROM {rest}")
+    assert cursor is not None
+    return cursor.fetchall()  # type: ignore[return-value]
+
+
+def error(connection: SnowflakeConnection, sql: str) -> tuple[int, str]:
+    with pytest.raises(snowflake.connector.errors.ProgrammingError) as caught:
+        run(connection, sql)
+    return caught.value.errno, str(caught.value.msg)
+
+
+def names(connection: SnowflakeConnection, location: str) -> list[str]:
+    return [row[0] for row in run(connection, f"LIST {location}")]
+
+
+def test_continue_loads_the_rows_that_fit(connection: SnowflakeConnection) -> None:
+    (row,) = copy(connection, "@S/in FILES = ('mixed.csv') ON_ERROR = CONTINUE")
+    assert (row["status"], row["rows_parsed"], row["rows_loaded"], row["errors_seen"]) == ("PARTIALLY_LOADED", 7, 2, 5)
+    assert (row["first_error_line"], "Number of Columns" in row["first_error"]) == (2, True)
+    assert run(connection, "SELECT * FROM T ORDER BY ID") == [(1, "a"), (4, "d")]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("1,a\nx,b\n", 2, '"T"["ID"]', "Numeric value 'x' is not recognized"),
+        ("1,a\n,b\n", 2, '"T"["ID"]', "NULL result in a non-nullable column"),
+        ("1,a\n2,b\n3,toolong\n", 3, '"T"["NAME"]', "String 'toolong' is too long and would be truncated"),
+        ("1,a\n2\n3,toolong\n", 2, None, "Expected Number of Columns"),
+    ],
+)
+def test_the_first_error_is_named(
+    connection: SnowflakeConnection, tmp_path: Path, text: str, line: int, column: str | None, message: str
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "f.csv").write_text("ID,NAME\n" + text)
+    run(connection, f"PUT file://{tmp_path}/one/f.csv @S/one")
+    (row,) = copy(connection, "@S/one ON_ERROR = CONTINUE FILE_FORMAT = (TYPE = CSV SKIP_HEADER = 1)")
+    assert (row["first_error_line"], row["first_error_column_name"]) == (line + 1, column)
+    assert message in row["first_error"]
+
+
+def test_skip_file_loads_the_others(connection: SnowflakeConnection) -> None:
+    rows = {row["file"]: row for row in copy(connection, "@S/in ON_ERROR = SKIP_FILE")}
+    assert rows["s/in/mixed.csv"]["status"] == "LOAD_FAILED"
+    assert rows["s/in/good.csv"]["status"] == "LOADED"
+    assert run(connection, "SELECT ID FROM T ORDER BY ID") == [(7,), (8,)]
+    # What failed is no part of the load history: it is tried again.
+    again = {row["file"]: row["status"] for row in copy(connection, "@S/in ON_ERROR = SKIP_FILE")}
+    assert again == {"s/in/mixed.csv": "LOAD_FAILED", "s/in/good.csv": "LOAD_SKIPPED"}
+
+
+@pytest.mark.parametrize(("on_error", "loaded"), [("SKIP_FILE_5", 0), ("SKIP_FILE_6", 2), ("'SKIP_FILE_80%'", 2)])
+def test_skip_file_from_a_number_of_errors_on(connection: SnowflakeConnection, on_error: str, loaded: int) -> None:
+    (row,) = copy(connection, f"@S/in FILES = ('mixed.csv') ON_ERROR = {on_error}")
+    assert row["rows_loaded"] == loaded
+
+
+def test_a_transaction_outlives_skipped_files(connection: SnowflakeConnection) -> None:
+    run(connection, "BEGIN")
+    run(connection, "INSERT INTO T VALUES (0, 'z')")
+    copy(connection, "@S/in ON_ERROR = SKIP_FILE")
+    run(connection, "COMMIT")
+    assert run(connection, "SELECT ID FROM T ORDER BY ID") == [(0,), (7,), (8,)]
+
+
+def test_text_is_cut_where_that_is_asked_for(connection: SnowflakeConnection) -> None:
+    copy(connection, "@S/in FILES = ('mixed.csv') ON_ERROR = CONTINUE TRUNCATECOLUMNS = TRUE")
+    assert run(connection, "SELECT * FROM T ORDER BY ID") == [(1, "a"), (4, "d"), (6, "too")]
+    run(connection, "CREATE TABLE N (NAME VARCHAR(3))")
+    query = "(SELECT $2 FROM @S/in) FILES = ('good.csv')"
+    copy(connection, f"{query} ENFORCE_LENGTH = FALSE", "N")
+    assert run(connection, "SELECT * FROM N") == [("g",), ("h",)]
+
+
+def test_a_file_of_another_width(connection: SnowflakeConnection) -> None:
+    run(connection, "CREATE TABLE W (A INT, B VARCHAR, C INT)")
+    errno, message = error(connection, "COPY INTO W FROM @S/in FILES = ('good.csv')")
+    assert (errno, "Number of columns in file (2)" in message) == (100080, True)
+    run(connection, "CREATE TABLE V (A INT)")
+    assert error(connection, "COPY INTO V FROM @S/in FILES = ('good.csv')")[0] == 100080
+    lenient = "FILE_FORMAT = (TYPE = CSV ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE)"
+    copy(connection, f"@S/in FILES = ('good.csv') {lenient}", "W")
+    assert run(connection, "SELECT * FROM W ORDER BY A") == [(7, "g", None), (8, "h", None)]
+
+
+def test_the_pattern_covers_the_path_in_the_stage(connection: SnowflakeConnection) -> None:
+    assert copy(connection, "@S/in PATTERN = 'good.*'")[0]["status"] == "Copy executed with 0 files processed."
+    assert copy(connection, "@S/in PATTERN = 'in/good.*'")[0]["file"] == "s/in/good.csv"
+    assert copy(connection, "@S/in PATTERN = '.*good[.]csv' FORCE = TRUE")[0]["status"] == "LOADED"
+
+
+def test_size_limit_and_return_failed_only(connection: SnowflakeConnection) -> None:
+    assert len(copy(connection, "@S/in SIZE_LIMIT = 1 ON_ERROR = CONTINUE")) == 1
+    rows = copy(connection, "@S/in FORCE = TRUE ON_ERROR = CONTINUE RETURN_FAILED_ONLY = TRUE")
+    assert [row["file"] for row in rows] == ["s/in/mixed.csv"]
+
+
+def test_an_unknown_on_error(connection: SnowflakeConnection) -> None:
+    errno, message = error(connection, "COPY INTO T FROM @S/in ON_ERROR = MAYBE")
+    assert (errno, "MAYBE" in message) == (1003, True)
+
+
+def test_unloading_by_partition(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    run(
+        connection,
+        "COPY INTO @S/out FROM (SELECT COLUMN1 AS A, COLUMN2 AS B FROM VALUES (1, 'x'), (2, 'y'), (3, 'x'), (4, NULL)) "
+        "PARTITION BY ('b=' || B) FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE",
+    )
+    folders = [name.rpartition("/")[0] for name in names(connection, "@S/out")]
+    assert folders == ["s/out/_NULL_", "s/out/b=x", "s/out/b=y"]
+    run(connection, f"GET @S/out/b=x file://{tmp_path}")
+    (file,) = tmp_path.glob("data_*.parquet")
+    table = pq.ParquetFile(file).read()
+    assert table.to_pydict() == {"A": [1, 3], "B": ["x", "x"]}
+    assert "OVERWRITE" in error(connection, "COPY INTO @S/o FROM T PARTITION BY (NAME) OVERWRITE = TRUE")[1]
+    escape = "COPY INTO @S/o FROM (SELECT '../../x' AS P) PARTITION BY (P) FILE_FORMAT = (TYPE = CSV)"
+    assert error(connection, escape)[0] == 100173
+    assert names(connection, "@S/o/") == []
+
+
+@pytest.mark.parametrize("kind", ["TYPE = CSV COMPRESSION = NONE", "TYPE = CSV", "TYPE = PARQUET"])
+def test_files_end_near_their_limit(connection: SnowflakeConnection, kind: str) -> None:
+    query = "SELECT SEQ4() AS A, SHA2(SEQ4()::VARCHAR) AS B FROM TABLE(GENERATOR(ROWCOUNT => 20000))"
+    run(connection, f"COPY INTO @S/cut/ FROM ({query}) FILE_FORMAT = ({kind}) MAX_FILE_SIZE = 300000")
+    sizes = [row[1] for row in run(connection, "LIST @S/cut/")]
+    assert len(sizes) > 2
+    assert max(sizes) < 600_000
+
+
+@pytest.mark.parametrize(("compression", "ending"), [("GZIP", ".gz"), ("ZSTD", ".zst"), ("NONE", "csv")])
+def test_compressed_text_is_read_again(connection: SnowflakeConnection, compression: str, ending: str) -> None:
+    given = f"FILE_FORMAT = (TYPE = CSV COMPRESSION = {compression})"
+    run(connection, f"COPY INTO @S/z/ FROM (SELECT 1 AS A, 'b' AS B) {given}")
+    assert all(name.endswith(ending) for name in names(connection, "@S/z/"))
+    copy(connection, f"@S/z/ {given}")
+    assert run(connection, "SELECT * FROM T") == [(1, "b")]
+
+
+def test_a_restart_keeps_the_load_history(tmp_path: Path) -> None:
+    with LocalServer(tmp_path / "state") as server:
+        connection = snowflake.connector.connect(**server.connection_kwargs)
+        run(connection, "CREATE STAGE S")
+        run(connection, "COPY INTO @S/a FROM (SELECT 1 AS A) FILE_FORMAT = (TYPE = CSV)")
+        run(connection, "CREATE TABLE T (A INT)")
+        assert copy(connection, "@S/a")[0]["status"] == "LOADED"
+        server.kill()
+        server.start()
+        again = snowflake.connector.connect(**server.connection_kwargs)
+        assert copy(again, "@S/a")[0]["status"] == "LOAD_SKIPPED"
+        again.close()

@@ -1,0 +1,114 @@
+"""Tables as Snowflake keeps them: lengths of text, exchanged names, whole numbers, names that are not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import snowflake.connector
+from snowflake.connector import SnowflakeConnection
+
+
+def run(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> list[Any]:
+    cursor = connection.cursor().execute(sql, parameters)
+    assert cursor is not None
+    return cursor.fetchall()
+
+
+def error(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> tuple[int, str]:
+    with pytest.raises(snowflake.connector.errors.DatabaseError) as caught:
+        run(connection, sql, parameters)
+    return caught.value.errno, str(caught.value.msg)
+
+
+@pytest.fixture
+def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
+    run(connection, "CREATE TABLE T (ID INT, X VARCHAR(3), D DATE DEFAULT '2024-01-01')")
+    run(connection, "INSERT INTO T (ID, X) VALUES (1, 'abc'), (2, NULL)")
+    return connection
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO T VALUES (3, 'toolong', '2024-01-01')",
+        "INSERT INTO T (X, ID) SELECT 'toolong', 3",
+        "INSERT INTO T (ID, X, D) VALUES (3, 'toolong', DEFAULT)",
+        "INSERT INTO T WITH C AS (SELECT 'toolong' AS X) SELECT 3, X, NULL FROM C",
+        "UPDATE T SET X = 'toolong' WHERE ID = 1",
+        "UPDATE T SET X = X || 'd' WHERE ID = 1",
+        "MERGE INTO T USING (SELECT 1 AS I, 'toolong' AS V) S ON ID = S.I WHEN MATCHED THEN UPDATE SET X = S.V",
+        "MERGE INTO T USING (SELECT 9 AS I, 'toolong' AS V) ON ID = I WHEN NOT MATCHED THEN INSERT (X) VALUES (V)",
+    ],
+)
+def test_text_longer_than_its_column_is_refused(table: SnowflakeConnection, sql: str) -> None:
+    assert error(table, sql)[0] == 100078
+    assert run(table, "SELECT ID, X FROM T ORDER BY ID") == [(1, "abc"), (2, None)]
+
+
+def test_many_rows_of_binds_are_checked_too(table: SnowflakeConnection) -> None:
+    with pytest.raises(snowflake.connector.errors.ProgrammingError, match="too long"):
+        table.cursor().executemany("INSERT INTO T (ID, X) VALUES (%s, %s)", [(n, "x" * n) for n in range(5)])
+    table.cursor().executemany("INSERT INTO T (ID, X) VALUES (%s, %s)", [(n, "é" * n) for n in range(4)])
+    assert run(table, "SELECT COUNT(*) FROM T") == [(6,)]
+
+
+def test_lengths_follow_changes_of_the_table(table: SnowflakeConnection) -> None:
+    run(table, "ALTER TABLE T ALTER COLUMN X SET DATA TYPE VARCHAR(5)")
+    run(table, "INSERT INTO T (X) VALUES ('abcde')")
+    run(table, "ALTER TABLE T RENAME COLUMN X TO Y")
+    assert error(table, "INSERT INTO T (Y) VALUES ('abcdef')")[0] == 100078
+    run(table, "ALTER TABLE T ADD COLUMN Z VARCHAR(1)")
+    assert error(table, "INSERT INTO T (Z) VALUES ('ab')")[0] == 100078
+    run(table, "ALTER TABLE T RENAME TO U")
+    assert error(table, "INSERT INTO U (Z) VALUES ('ab')")[0] == 100078
+    run(table, "ALTER TABLE U DROP COLUMN Z")
+    run(table, "ALTER TABLE U ADD COLUMN Z VARCHAR")
+    run(table, "INSERT INTO U (Z) VALUES ('ab')")
+    run(table, "CREATE TEMPORARY TABLE V LIKE U")
+    run(table, "CREATE TEMPORARY TABLE W (X VARCHAR(1))")
+    assert error(table, "INSERT INTO W VALUES ('ab')")[0] == 100078
+
+
+def test_swap_exchanges_everything(table: SnowflakeConnection) -> None:
+    run(table, "CREATE TABLE U (C NUMBER(10,2) COMMENT 'c') COMMENT = 'the other'")
+    run(table, "INSERT INTO U VALUES (1.5)")
+    run(table, "ALTER TABLE T SWAP WITH U")
+    assert run(table, "SELECT ID, X FROM U ORDER BY ID") == [(1, "abc"), (2, None)]
+    assert error(table, "INSERT INTO U (X) VALUES ('toolong')")[0] == 100078
+    assert [row[1] for row in run(table, "DESCRIBE TABLE T")] == ["NUMBER(10,2)"]
+    comments = {row[1]: row[5] for row in run(table, "SHOW TABLES")}
+    assert comments == {"T": "the other", "U": ""}
+    assert error(table, "ALTER TABLE T SWAP WITH NOPE")[0] == 2003
+
+
+def test_whole_numbers_beyond_64_bits(table: SnowflakeConnection) -> None:
+    wide = 2**63
+    for sql in (f"INSERT INTO T (ID) VALUES ({wide})", f"SELECT '{wide}0'::INT", f"SELECT {wide - 1} + ID FROM T"):
+        assert "not supported by the local Snowflake" in error(table, sql)[1]
+    run(table, "CREATE TABLE WIDE (ID NUMBER(37, 0))")
+    run(table, f"INSERT INTO WIDE VALUES ({10**36})")
+    assert run(table, "SELECT ID FROM WIDE") == [(10**36,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SHOW TABLES IN SCHEMA NOPE",
+        "SHOW TABLES IN DATABASE NOPE",
+        "SHOW STAGES IN SCHEMA NOPE",
+        "SHOW FILE FORMATS IN SCHEMA NOPE",
+        "SHOW SERVICES IN SCHEMA NOPE",
+        "SHOW JOB SERVICES IN SCHEMA LOCAL.NOPE",
+        "SHOW MODELS IN SCHEMA NOPE",
+        "SHOW MODELS IN DATABASE NOPE",
+        "SHOW IMAGE REPOSITORIES IN SCHEMA NOPE",
+        "SHOW SCHEMAS IN DATABASE NOPE",
+    ],
+)
+def test_show_in_what_is_not_there(connection: SnowflakeConnection, sql: str) -> None:
+    assert error(connection, sql)[0] == 2043
+
+
+def test_show_services_in_a_pool_that_is_not_there(connection: SnowflakeConnection) -> None:
+    assert error(connection, "SHOW SERVICES IN COMPUTE POOL NOPE")[0] == 2003

@@ -30,7 +30,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": modules("hooks.batch_inference"),
         "operators": modules("operators.batch_inference", "operators.jobs", "operators.load"),
         "sensors": modules("sensors.batch_inference"),
-        "triggers": modules("triggers.batch_inference"),
+        "triggers": modules("triggers.batch_inference", "triggers.success"),
         "extra-links": [
             f"{package}.links.snowsight.{name}"
             for name in ("SnowsightJobLink", "OutputStageLink", "SnowsightTableLink")

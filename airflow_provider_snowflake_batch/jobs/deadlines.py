@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Self
 
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
 
@@ -51,3 +53,21 @@ class Deadlines:
         """A pause that does not sleep through a deadline."""
         ahead = [moment - now for moment in (self.end, self.start) if moment is not None and moment > now]
         return max(min([pause, *ahead]), 0.01)
+
+
+def parse_moment(value: datetime | str | None, *, field: str) -> datetime | None:
+    """A moment as a user gives it.
+
+    :param value: a datetime with its time zone, ISO 8601 text with one, or nothing (None, or empty text).
+    :param field: what is being read, for the error.
+    :raises InvalidJobError: if it is no such moment.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise InvalidJobError(field, f"{value!r} is not an ISO 8601 time.") from None
+    if moment.tzinfo is None:
+        raise InvalidJobError(field, f"{value!s} lacks its time zone.")
+    return moment

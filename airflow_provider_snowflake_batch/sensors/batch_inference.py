@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,7 +13,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import (
     AirflowException,
-    AirflowFailException,
+    AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
 )
@@ -24,6 +24,7 @@ from airflow_provider_snowflake_batch.exceptions import (
     SnowflakeBatchError,
     failing_for_good,
 )
+from airflow_provider_snowflake_batch.jobs.deadlines import parse_moment
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
@@ -112,7 +113,7 @@ class BatchSuccessSensor(BaseSensorOperator):
         if isinstance(job_name, str) and not is_template(job_name):
             QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
         if isinstance(newer_than, datetime) or (isinstance(newer_than, str) and not is_template(newer_than)):
-            _moment(newer_than)
+            parse_moment(newer_than, field="newer_than")
 
     @cached_property
     def hook(self) -> SnowflakeBatchHook:
@@ -136,9 +137,15 @@ class BatchSuccessSensor(BaseSensorOperator):
         from airflow_provider_snowflake_batch.hooks.success import results_are_there
 
         directory = self.directory
-        with failing_for_good():
-            newer_than = _moment(self.newer_than)
-            complete = results_are_there(self.hook, directory, newer_than=newer_than, job_name=self.job_name)
+        try:
+            with failing_for_good():
+                newer_than = parse_moment(self.newer_than, field="newer_than")
+                complete = results_are_there(self.hook, directory, newer_than=newer_than, job_name=self.job_name)
+        except AirflowException:
+            raise
+        except Exception as error:
+            # What the trigger reports of the same trouble.
+            raise SnowflakeBatchError(f"{type(error).__name__}: {error}") from error
         if not complete:
             self.log.info("%s has no _SUCCESS yet", directory)
         return PokeReturnValue(complete, str(directory) if complete else None)
@@ -149,21 +156,23 @@ class BatchSuccessSensor(BaseSensorOperator):
             with suppress(JobInputError, InvalidJobError):
                 job = hook.qualify_name(self.job_name) if self.job_name else None
                 store_links(context, hook, job=job, location=self.directory)
-            if not self.deferrable:
-                return super().execute(context)
-            first = self._first_look(context)
-            if first:
-                return first.xcom_value
-            return self._defer(str(self.directory))
+            with self._softened():
+                if not self.deferrable:
+                    return super().execute(context)
+                first = self.poke(context)
+                if first:
+                    return first.xcom_value
+                return self._defer(str(self.directory))
 
     def _defer(self, directory: str) -> NoReturn:
-        from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessTrigger
+        from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessSensorTrigger
 
+        newer_than = parse_moment(self.newer_than, field="newer_than")
         self.defer(
-            trigger=BatchSuccessTrigger(
+            trigger=BatchSuccessSensorTrigger(
                 stage_location=directory,
                 deadline=time.time() + self.timeout,
-                newer_than=moment.isoformat() if (moment := _moment(self.newer_than)) is not None else None,
+                newer_than=newer_than.isoformat() if newer_than is not None else None,
                 job_name=self.job_name,
                 poll_interval=self.poke_interval,
                 snowflake_conn_id=self.snowflake_conn_id,
@@ -176,13 +185,19 @@ class BatchSuccessSensor(BaseSensorOperator):
             timeout=timedelta(seconds=self.timeout) + _BACKSTOP,
         )
 
-    def _first_look(self, context: Context) -> PokeReturnValue:
+    @contextmanager
+    def _softened(self) -> Iterator[None]:
+        """Skip where ``soft_fail`` or ``never_fail`` asks for it, as the base class does for a deferred sensor.
+
+        Without deferral the base class lets some failures pass: of the job under ``soft_fail``, for instance.
+        """
         try:
-            return self.poke(context)
+            yield
+        except (AirflowSkipException, AirflowRescheduleException):
+            raise
         except AirflowException as error:
-            # The base class applies these two only in its own loop and when resuming.
-            if self.never_fail or (self.soft_fail and isinstance(error, AirflowFailException)):
-                raise AirflowSkipException(f"Skipping, since the sensor must not fail: {error}") from error
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped, since the sensor must not fail: {error}") from error
             raise
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
@@ -195,15 +210,3 @@ class BatchSuccessSensor(BaseSensorOperator):
             case "failed":
                 raise JobFailedError(event["message"])
         raise SnowflakeBatchError(event["message"])
-
-
-def _moment(value: datetime | str | None) -> datetime | None:
-    if value is None or value == "":
-        return None
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        raise InvalidJobError("newer_than", f"{value!r} is not an ISO 8601 time.") from None
-    if moment.tzinfo is None:
-        raise InvalidJobError("newer_than", f"{value!s} lacks its time zone.")
-    return moment

@@ -31,7 +31,7 @@ from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings,
 _SETTLING_SECONDS = 5.0
 
 
-class _SnowflakeTrigger(BaseTrigger):
+class SnowflakeTrigger(BaseTrigger):
     """What both triggers share: how they log in, and how they are stored."""
 
     def __init__(
@@ -72,7 +72,7 @@ class _SnowflakeTrigger(BaseTrigger):
         }
 
 
-class BatchJobTrigger(_SnowflakeTrigger):
+class BatchJobTrigger(SnowflakeTrigger):
     """Waits until a job has ended, then fires once.
 
     The event's payload has the trigger's ``job_name``, ``query_id``, ``output_location`` and ``submitted_at``, and a
@@ -235,7 +235,7 @@ class BatchJobTrigger(_SnowflakeTrigger):
         return isinstance(card, dict) and card.get("job_name") == self.job_name
 
 
-class BatchSuccessTrigger(_SnowflakeTrigger):
+class BatchSuccessSensorTrigger(SnowflakeTrigger):
     """Waits until a directory on a stage holds ``_SUCCESS``, then fires once.
 
     The event's payload is ``{"status": "success", "stage_location": …}``, or ``{"status": …, "message": …}`` with

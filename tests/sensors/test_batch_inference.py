@@ -24,7 +24,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.sensors.batch_inference import BatchSuccessSensor
-from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessTrigger
+from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessSensorTrigger
 
 LOCATION = "@SENSOR_TESTS/out"
 FULL_LOCATION = "@LOCAL.PUBLIC.SENSOR_TESTS/out/"
@@ -152,13 +152,16 @@ def test_a_job_that_has_failed_ends_the_wait(hook: SnowflakeBatchHook, deferrabl
     waiting = {"job_name": str(job.name), "deferrable": deferrable, "timeout": 300}
     with pytest.raises(JobFailedError, match=r"ended as FAILED without _SUCCESS in @LOCAL\.PUBLIC\.SENSOR_TESTS/out/"):
         sensor(**waiting).execute({})
+    for option in ("soft_fail", "never_fail"):
+        with pytest.raises(AirflowSkipException):
+            sensor(**waiting, **{option: True}).execute({})
     hook.write_file(f"{LOCATION}/_SUCCESS", b"")
     assert sensor(**waiting).execute({}) == FULL_LOCATION
 
 
 def test_the_trigger_tells_that_the_job_has_failed(hook: SnowflakeBatchHook) -> None:
     job = failing_job(hook)
-    trigger = BatchSuccessTrigger(
+    trigger = BatchSuccessSensorTrigger(
         stage_location=FULL_LOCATION,
         deadline=time.time() + 60,
         job_name=str(job.name),
@@ -173,6 +176,8 @@ def test_the_trigger_tells_that_the_job_has_failed(hook: SnowflakeBatchHook) -> 
     assert payload["status"] == "failed"
     with pytest.raises(JobFailedError, match="ended as FAILED without _SUCCESS"):
         sensor().execute_complete({}, payload)
+    with pytest.raises(AirflowSkipException):
+        sensor(soft_fail=True).resume_execution("execute_complete", {"event": payload}, {})
 
 
 def test_a_job_that_is_not_there_yet_is_waited_for(hook: SnowflakeBatchHook) -> None:

@@ -17,7 +17,7 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
-from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger, BatchSuccessTrigger
+from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger, BatchSuccessSensorTrigger
 
 POOL = Identifier("TRIGGER_TESTS")
 
@@ -169,7 +169,7 @@ def test_killing_the_deferred_task_cancels_the_job(hook: SnowflakeBatchHook) -> 
 
 def test_success_is_seen_when_it_comes(hook: SnowflakeBatchHook) -> None:
     hook.run("CREATE OR REPLACE STAGE TRIGGER_TESTS")
-    trigger = BatchSuccessTrigger(
+    trigger = BatchSuccessSensorTrigger(
         stage_location="@TRIGGER_TESTS/out",
         deadline=time.time() + 30,
         poll_interval=0.2,
@@ -193,7 +193,7 @@ def test_success_that_never_comes(hook: SnowflakeBatchHook) -> None:
     def event_for(location: str) -> dict[str, Any]:
         return run(
             first_event(
-                BatchSuccessTrigger(
+                BatchSuccessSensorTrigger(
                     stage_location=location,
                     deadline=time.time() + 0.5,
                     poll_interval=0.2,
@@ -212,7 +212,7 @@ def test_success_that_never_comes(hook: SnowflakeBatchHook) -> None:
     "make",
     [
         lambda: trigger_for(("D.S.J", "q"), warehouse="w", database="d", schema="s", role="r", cancel_on_kill=False),
-        lambda: BatchSuccessTrigger(
+        lambda: BatchSuccessSensorTrigger(
             stage_location="@s/x", deadline=1.5, poll_interval=2, snowflake_conn_id="c", role="r"
         ),
     ],

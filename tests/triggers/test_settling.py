@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.triggers import batch_inference
-from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessTrigger
+from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessSensorTrigger
 
 SETTLING = 1.5
 # As far as the triggerer's assignment looks at it.
@@ -31,7 +31,7 @@ def finished(snowflake_connection: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize(("instance", "waits"), [(INSTANCE, True), (None, False)], ids=["triggerer", "dag.test"])
 def test_a_trigger_lets_airflow_settle_before_it_fires(finished: str, instance: Any, waits: bool) -> None:
-    trigger = BatchSuccessTrigger(
+    trigger = BatchSuccessSensorTrigger(
         stage_location=finished,
         deadline=time.time() + 60,
         poll_interval=1,

@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+# The server and its jobs need not share an environment with their clients: fakesnow and snowflake-ml-python, for one,
+# do not work with every driver that the clients are tested with.
+PYTHON = os.environ.get("LOCAL_SNOWFLAKE_PYTHON") or sys.executable
 READY = re.compile(r"^Local Snowflake:\s+http://127\.0\.0\.1:(\d+)", re.MULTILINE)
 
 
@@ -33,7 +36,7 @@ class LocalServer:
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "airflow_provider_snowflake_batch.local",
+                    PYTHON, "-m", "airflow_provider_snowflake_batch.local",
                     "--port", str(self.port), "--state-dir", str(self.state_dir),
                 ],
                 stdout=output, stderr=subprocess.STDOUT, env=os.environ | self.environment, start_new_session=True,

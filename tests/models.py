@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
-from tests.local_server import LocalServer
+from tests.local_server import PYTHON, LocalServer
 
 
 def log_linear_model(server: LocalServer, name: str = "LINEAR", version: str = "V1") -> None:
     """A scikit-learn model with the inputs A and B and the output PREDICTION = 2 * A + 3 * B."""
+    if sys.executable != PYTHON:
+        subprocess.run([PYTHON, "-m", "tests.models", server.state_dir, name, version], check=True)
+        return
     import pandas as pd
     from sklearn.linear_model import LinearRegression
 
@@ -30,3 +36,7 @@ def log_model(server: LocalServer, model: Any, name: str, version: str, inputs: 
             signatures={"predict": infer_signature(inputs, outputs)},
             target_platforms=["SNOWPARK_CONTAINER_SERVICES"],
         )
+
+
+if __name__ == "__main__":
+    log_linear_model(LocalServer(Path(sys.argv[1])), *sys.argv[2:])

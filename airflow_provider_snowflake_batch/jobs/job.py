@@ -240,14 +240,15 @@ def refuse_overlap(source: StagePath, output: StagePath) -> None:
         )
 
 
-def generate_job_name(*parts: str, prefix: str = JOB_NAME_PREFIX) -> str:
-    """A unique, unquoted job name: ``<prefix>_<parts>_<8 hex>``, upper case, cut to fit.
+def generate_job_name(*parts: str, prefix: str = JOB_NAME_PREFIX, suffix: str | None = None) -> str:
+    """A unique, unquoted job name: ``<prefix>_<parts>_<suffix>``, upper case, cut to fit.
 
     :param parts: for example the Dag's id and the task's id; characters that a name cannot have become ``_``.
+    :param suffix: makes it unique; never cut. Default: 8 random hexadecimal digits.
     """
-    suffix = secrets.token_hex(4).upper()
+    suffix = suffix or secrets.token_hex(4).upper()
     clean = [re.sub(r"[^A-Z0-9]+", "_", part.upper()).strip("_") for part in (prefix, *parts)]
     head = "_".join(part for part in clean if part)
     if not head or not (head[0].isalpha()):
         head = f"{JOB_NAME_PREFIX}_{head}".rstrip("_")
-    return f"{head[: MAX_JOB_NAME_LENGTH - 9].rstrip('_')}_{suffix}"
+    return f"{head[: MAX_JOB_NAME_LENGTH - len(suffix) - 1].rstrip('_')}_{suffix}"

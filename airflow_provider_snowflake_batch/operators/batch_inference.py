@@ -47,6 +47,7 @@ from airflow_provider_snowflake_batch.operators.base import (
 )
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
+from airflow_provider_snowflake_batch.operators.named_jobs import find_records
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -128,7 +129,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
     :param stream_logs: write what the job's containers write into the task's log while the job runs. It costs one
         statement for each container every few seconds.
     :param durable: remember the job across tries, so that a retry after a crash goes on with it instead of starting a
-        second one. It needs Airflow 3.3; before, every try starts afresh.
+        second one. Before Airflow 3.3 the job is found again by its name, unless ``job_name`` fixes that.
     :param cancel_on_kill: cancel the job when the task is killed.
     :param on_finish: ``"drop"`` drops the job, with its logs and its history, once it has succeeded and its results are
         collected; ``"keep"`` leaves that to Snowflake, which drops ended jobs after 30 days. A job that did not succeed
@@ -212,10 +213,10 @@ class RunBatchOperator(SnowflakeBatchOperator):
         with failing_for_good():
             job = self._parse_job(context)
         self.warehouse = self.warehouse or job.settings.warehouse
-        records = JobRecords.of(context, durable=self.durable)
         with self.hook as hook, self._discarding_input(hook):
             with failing_for_good():
                 job = job.qualify(*hook.namespace)
+            records = find_records(context, hook, job, durable=self.durable, waits=self.wait_for_completion)
             record = self._find_earlier_job(hook, records, job) or self._submit(hook, records, job)
             self._submitted = record
             store_links(context, hook, job=record.name, location=job.output.location)
@@ -321,6 +322,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
     def _submit(self, hook: SnowflakeBatchHook, records: JobRecords, job: InferenceJob) -> JobRecord:
         from airflow_provider_snowflake_batch.hooks.preflight import check_inference_job
 
+        job = records.name(job)
         found = check_inference_job(hook, job)
         record = JobRecord(str(job.name), str(job.output_directory), time.time(), job.fingerprint())
         # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.

@@ -1,21 +1,22 @@
 """Which job a task has begun, remembered across its tries.
 
 The record is written before the job is submitted, under Airflow's task state store (Airflow 3.3 and later), which
-survives retries and crashes of every component. XCom cannot serve: it is cleared at the start of each try.
+survives retries and crashes of every component. XCom cannot serve: it is cleared at the start of each try. What serves
+before 3.3 is in ``named_jobs.py``.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
 
-_KEY = "snowflake_batch_job"
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.jobs.job import InferenceJob
 
-log = logging.getLogger(__name__)
+_KEY = "snowflake_batch_job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class JobRecord:
 class JobRecords:
     """The one record of a task instance.
 
-    :param store: ``context["task_state_store"]``, or None where Airflow has none: then every try starts afresh.
+    :param store: ``context["task_state_store"]``; None keeps no record, so that every try starts afresh.
     """
 
     def __init__(self, store: Any) -> None:
@@ -56,10 +57,15 @@ class JobRecords:
 
     @classmethod
     def of(cls, context: Mapping[str, Any], *, durable: bool) -> Self:
-        store = context.get("task_state_store") if durable else None
-        if durable and store is None:
-            log.info("This Airflow has no task state store (new in 3.3): a retry will start a new job.")
-        return cls(store)
+        return cls(context.get("task_state_store") if durable else None)
+
+    @property
+    def has_store(self) -> bool:
+        return self._store is not None
+
+    def name(self, job: InferenceJob) -> InferenceJob:
+        """The job under the name that it is to be submitted by."""
+        return job
 
     def load(self) -> JobRecord | None:
         found = self._store.get(_KEY) if self._store is not None else None

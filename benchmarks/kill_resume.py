@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-ROOT = Path(__file__).parent.parent
+MODEL = Path(__file__).parent / "watched_model.py"
 WORKER = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker"]
 # Rows that name files make tasks of this size, the smallest there are; the paths are null, so no file is read.
 TASK_ROWS = 256
@@ -76,8 +76,10 @@ class Batch:
         self._write()
 
     def _write(self) -> None:
-        for name in ("input", "marks"):
+        for name in ("input", "marks", "model"):
             (self._root / name).mkdir()
+        # A folder of its own: the worker takes a change of any source file below it for another model.
+        shutil.copy(MODEL, self._root / "model")
         ids = np.arange(self._rows)
         table = pa.table({"ID": ids, "X": ids * 3.0, "FILE": pa.nulls(self._rows, pa.string())})
         half = self._rows // 2 // TASK_ROWS * TASK_ROWS
@@ -97,8 +99,8 @@ class Batch:
             "output": {"path": str(self._output)},
             "model": {
                 "kind": "python",
-                "target": "benchmarks.watched_model:Watched",
-                "python_path": [str(ROOT)],
+                "target": f"{MODEL.stem}:Watched",
+                "python_path": ["model"],
                 "init": init,
             },
             "inference": {

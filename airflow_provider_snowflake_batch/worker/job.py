@@ -86,7 +86,21 @@ class PythonModel:
     python_path: tuple[Path, ...] = ()
 
 
-ModelSource = RegistryModel | PythonModel
+@dataclass(frozen=True)
+class ChatModel:
+    """A packed model that the local chat engine stands in for.
+
+    :param name: the model's name, for the answers.
+    :param engine_arguments: what vLLM would be started with.
+    """
+
+    path: Path
+    function: str
+    name: str
+    engine_arguments: tuple[str, ...] = ()
+
+
+ModelSource = RegistryModel | PythonModel | ChatModel
 
 
 @dataclass(frozen=True)
@@ -294,8 +308,14 @@ def _model(fields: _Fields, folder: Path) -> ModelSource:
             init=fields.get("init", dict, {}),
             python_path=tuple(folder / entry for entry in paths),
         )
+    elif kind == "chat":
+        arguments = fields.get("engine_arguments", list, [])
+        if not all(isinstance(argument, str) for argument in arguments):
+            raise Refused("JOB.json: model.engine_arguments must be a list of strings")
+        path = folder / fields.get("path", str, required=True)
+        model = ChatModel(path, function, fields.get("name", str, path.name), tuple(arguments))
     else:
-        raise Refused(f"JOB.json: model.kind {kind!r} is not supported; supported: registry, python")
+        raise Refused(f"JOB.json: model.kind {kind!r} is not supported; supported: registry, python, chat")
     fields.done()
     return model
 

@@ -62,7 +62,10 @@ _JOB = mapping(
         ),
         "replicas": integer(1),
         "sync": boolean,
-        "inference_engine_spec": refused("An inference engine"),
+        "inference_engine_spec": mapping(
+            {"inference_engine_name": choice("vllm", ignore_case=True), "inference_engine_args": sequence(text)},
+            required=("inference_engine_name",),
+        ),
     },
     required=("compute_pool", "function_name", "input", "output"),
 )
@@ -137,6 +140,8 @@ def _specification(checked: dict[str, Any], document: dict[str, Any]) -> Inferen
         resources={"cpu": job.get("cpu"), "memory": job.get("memory"), "gpu": job.get("gpu", 0.0)},
         image_repo=checked.get("image_build", {}).get("image_repo"),
         document=document,
+        engine="VLLM" if "inference_engine_spec" in job else None,
+        engine_arguments=tuple(job.get("inference_engine_spec", {}).get("inference_engine_args") or ()),
     )
 
 

@@ -74,6 +74,7 @@ class InferenceSpecification:
     :param output_location: the base under which the job's own directory lies, or that directory itself.
     :param directory_per_job: which of the two it is.
     :param mode: ``error`` or ``overwrite``.
+    :param engine: ``VLLM``, or None for the model's own code. :param engine_arguments: what it is started with.
     :param resources: what one instance takes of a node; None stands for all there is.
     """
 
@@ -88,13 +89,15 @@ class InferenceSpecification:
     image_repo: str | None
     document: dict[str, Any] = field(repr=False)
     directory_per_job: bool = True
+    engine: str | None = None
+    engine_arguments: tuple[str, ...] = ()
 
 
 def parse(yaml_text: str) -> InferenceSpecification:
     """Read and check a batch inference specification.
 
-    :raises SnowflakeError: 395018 naming the place of the first mistake; "not supported" for engines and adapters
-        that only a real account runs.
+    :raises SnowflakeError: 395018 naming the place of the first mistake; "not supported" for adapters, which
+        only a real account runs.
     """
     document = load(yaml_text)
     if document is None:
@@ -103,10 +106,9 @@ def parse(yaml_text: str) -> InferenceSpecification:
     source, inference = checked.get("input", {}), checked.get("inference", {})
     resources = checked.get("resources", {})
     engine = inference.get("engine_options", {})
-    if engine.get("engine") == "VLLM":
-        raise not_supported("The inference engine VLLM")
-    if engine.get("engine_args_override"):
-        raise not_supported("'inference.engine_options.engine_args_override'")
+    is_vllm = engine.get("engine") == "VLLM"
+    if engine.get("engine_args_override") and not is_vllm:
+        raise not_supported("'inference.engine_options.engine_args_override' for another engine than VLLM")
     return InferenceSpecification(
         output_location=checked["output"]["stage_location"],
         mode=checked["output"].get("mode", "error"),
@@ -122,4 +124,6 @@ def parse(yaml_text: str) -> InferenceSpecification:
         },
         image_repo=checked.get("image_build", {}).get("image_repo"),
         document=document,
+        engine="VLLM" if is_vllm else None,
+        engine_arguments=tuple(engine.get("engine_args_override", ())),
     )

@@ -84,7 +84,7 @@ def prepare(
                 "partition_column": checked.partition_column,
             },
             "output": {"path": str(output), "mode": checked.mode},
-            "model": {"kind": "registry", "path": str(folder / "model"), "function": function.target},
+            "model": _model(checked, folder / "model", function, model),
             "inference": {"num_workers": checked.num_workers, "max_batch_rows": checked.max_batch_rows},
             "stages": {name: str(path) for name, path in server.stages.all().items()},
         }
@@ -95,6 +95,14 @@ def prepare(
         raise
     command = ["python", "-m", "airflow_provider_snowflake_batch.worker", str(path)]
     return WorkerJob(command, output_location, str(staged) if staged is not None else None)
+
+
+def _model(checked: InferenceSpecification, path: Path, function: ModelFunction, model: ModelVersion) -> dict[str, Any]:
+    plain = {"kind": "registry", "path": str(path), "function": function.target}
+    if checked.engine is None:
+        return plain
+    # There is no vLLM here; the worker's own engine says so in the job's log and in every answer.
+    return {**plain, "kind": "chat", "name": model.full_name, "engine_arguments": list(checked.engine_arguments)}
 
 
 def discard(server: LocalSnowflake, job: Job) -> None:
@@ -152,7 +160,9 @@ def _check_columns(source: Path, checked: InferenceSpecification, function: Mode
     if columns is None:
         return
     present = {name.upper() for name in columns}
-    missing = [name for name in function.input_names if name.upper() not in present]
+    # An engine fills in what a chat leaves out, and has to see the messages only.
+    needed = function.input_names if checked.engine is None else ["messages"]
+    missing = [name for name in needed if name.upper() not in present]
     if missing:
         raise SnowflakeError(
             f"Missing input column(s) for method '{function.target}' of the model: {', '.join(missing)}. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_snowflake_batch.worker.job import Job, RegistryModel
+from airflow_provider_snowflake_batch.worker.job import ChatModel, Job, RegistryModel
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
 
 
@@ -15,6 +15,10 @@ def describe_model(job: Job) -> Description:
         from airflow_provider_snowflake_batch.worker.models import registry
 
         return registry.describe(job.model, job.input)
+    if isinstance(job.model, ChatModel):
+        from airflow_provider_snowflake_batch.worker.models import chat_engine
+
+        return chat_engine.describe(job.model, job.input)
     from airflow_provider_snowflake_batch.worker.models import python
 
     return python.describe(job.model)
@@ -30,6 +34,10 @@ def load_model(job: Job) -> LoadedModel:
         from airflow_provider_snowflake_batch.worker.models import registry
 
         return registry.load(job.model, job.input)
+    if isinstance(job.model, ChatModel):
+        from airflow_provider_snowflake_batch.worker.models import chat_engine
+
+        return chat_engine.load(job.model, job.input)
     from airflow_provider_snowflake_batch.worker.models import python
 
     return python.load(job.model, job.input)

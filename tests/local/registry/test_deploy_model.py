@@ -102,7 +102,7 @@ def test_what_is_refused(registered: Registered, change: dict[str, Any], words: 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"inference_engine_spec": {"inference_engine_name": "vllm"}}, "not supported by the local Snowflake"),
+        ({"inference_engine_spec": {"inference_engine_name": "vllm"}}, "serves chats"),
         ({"output": {"completion_filename": "_SUCCESS"}}, "needs either"),
         ({"function_name": "explain"}, "explain"),
         ({"input": {"input_stage_location": "@OUT/x/", "params": "not base64!"}}, "must be a JSON object in base64"),

@@ -162,12 +162,18 @@ def test_mistakes_in_an_inference_specification(text: str, message: str) -> None
 @pytest.mark.parametrize(
     "inference",
     [
-        {"engine_options": {"engine": "VLLM"}},
         {"engine_options": {"engine_args_override": ["--x"]}},
         {"adapters": [{"name": "a", "version": "v"}]},
     ],
 )
-def test_engines_that_only_an_account_has(inference: dict[str, Any]) -> None:
+def test_what_of_an_engine_only_an_account_has(inference: dict[str, Any]) -> None:
     text = yaml.safe_dump({"output": {"stage_location": "@s"}, "inference": inference})
     with pytest.raises(SnowflakeError, match="not supported by the local Snowflake"):
         inference_specification.parse(text)
+
+
+def test_the_engine_vllm_and_its_arguments() -> None:
+    options = {"engine": "VLLM", "engine_args_override": ["--max-model-len=4096"]}
+    text = yaml.safe_dump({"output": {"stage_location": "@s"}, "inference": {"engine_options": options}})
+    checked = inference_specification.parse(text)
+    assert (checked.engine, checked.engine_arguments) == ("VLLM", ("--max-model-len=4096",))

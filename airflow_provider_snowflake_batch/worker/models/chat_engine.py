@@ -1,0 +1,175 @@
+"""The local chat engine: it stands where vLLM stands in an account, and runs no language model.
+
+It takes and gives what vLLM does behind Snowflake's batch inference: a column ``messages`` of OpenAI-style chats, and
+the columns of a chat completion (https://platform.openai.com/docs/api-reference/chat/object). Its answer says what it
+was given: every text, and of every image, video and sound the type, the size and the beginning of its SHA-256. So a
+pipeline around a chat model can be tried without a GPU and gives the same answer each time; that no model has spoken
+stands in the answer itself, in ``model`` and in the log.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.job import ChatModel, InputFiles, RegistryModel
+from airflow_provider_snowflake_batch.worker.models import registry
+from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
+from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature, resolve_params
+
+NAME = "local chat engine"
+COLUMN = "messages"
+OUTPUTS = {"id", "object", "created", "model", "choices", "usage"}
+NOTICE = (
+    f"{NAME}: it stands in for vLLM, which the local Snowflake does not run. No language model answers: "
+    "each answer describes the messages and files it was given.\n"
+)
+_DEFAULT_TOKENS = 250
+_MEDIA = {"image_url": "url", "video_url": "url", "input_audio": "data"}
+
+
+def describe(model: ChatModel, input_files: InputFiles) -> Description:
+    """What the packed directory states about the chat function.
+
+    :raises Refused: its signature is not that of a chat, or the parameters do not fit it.
+    """
+    packed = RegistryModel(model.path, model.function)
+    description = registry.describe(packed, input_files)
+    assert description.signature is not None
+    signature = _chat_signature(description.signature, model.function)
+    return replace(description, identity=f"chat-engine-1:{description.identity}", signature=signature)
+
+
+def load(model: ChatModel, input_files: InputFiles) -> LoadedModel:
+    """The engine, ready to answer; the model's weights are left alone.
+
+    :raises Refused: as `describe`.
+    """
+    description = describe(model, input_files)
+    assert description.signature is not None
+    params = resolve_params(description.signature.params, input_files.params)
+    sys.stderr.write(NOTICE)
+    if model.engine_arguments:
+        sys.stderr.write(f"{NAME}: vLLM's arguments mean nothing to it: {' '.join(model.engine_arguments)}\n")
+    return LoadedModel(_calls(model.name, params), signature=description.signature, params=params)
+
+
+def _chat_signature(signature: Signature, function: str) -> Signature:
+    # The other inputs of a chat's signature (temperature and the like) may be missing: vLLM has defaults for them.
+    if (
+        not any(one.name.lower() == COLUMN for one in signature.inputs)
+        or not {one.name for one in signature.outputs} >= OUTPUTS
+    ):
+        raise Refused(
+            f"the inference engine serves chats: the model's function {function!r} needs an input {COLUMN!r} and the "
+            f"outputs {', '.join(sorted(OUTPUTS))}, as snowflake.ml.model.openai_signatures has them"
+        )
+    return replace(signature, inputs=(Feature(COLUMN, "STRING"),))
+
+
+def _calls(model_name: str, params: Mapping[str, Any]) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def call(rows: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame([complete(text, model_name, params) for text in rows[COLUMN]])
+
+    return call
+
+
+def complete(text: str | None, model_name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The chat completion for a chat.
+
+    :param text: the chat as JSON: a list of messages with ``role`` and ``content``.
+    :param params: of those of vLLM, ``max_completion_tokens`` (counted in words), ``stop`` and ``n`` have an effect.
+    :raises ValueError: the text is no chat, or a file in it cannot be read.
+    """
+    messages = _messages(text)
+    said = [_in_words(message) for message in messages]
+    words = " ".join(said).split()
+    content, reason = _cut(" ".join([f"[{NAME}, no language model]", *said]), params)
+    tokens = len(content.split())
+    count = max(int(params.get("n") or 1), 1)
+    message = {"content": content, "name": None, "role": "assistant"}
+    choices = [
+        {"index": index, "message": message, "logprobs": None, "finish_reason": reason} for index in range(count)
+    ]
+    return {
+        "id": f"chatcmpl-{hashlib.sha256(str(text).encode()).hexdigest()[:24]}",
+        "object": "chat.completion",
+        # A time would make each run's answer another.
+        "created": 0.0,
+        "model": f"{model_name} ({NAME})",
+        "choices": choices,
+        "usage": {
+            "completion_tokens": tokens * count,
+            "prompt_tokens": len(words),
+            "total_tokens": tokens * count + len(words),
+        },
+    }
+
+
+def _messages(text: Any) -> list[Mapping[str, Any]]:
+    try:
+        messages = json.loads(text) if isinstance(text, str) else None
+    except ValueError as error:
+        raise ValueError(f"{COLUMN} is not JSON: {error}") from None
+    if not isinstance(messages, list) or not messages:
+        raise ValueError(f"{COLUMN} must be a JSON list of messages with role and content")
+    for message in messages:
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str) or "content" not in message:
+            raise ValueError(f"{COLUMN}: a message without role or content: {json.dumps(message)[:100]}")
+    return messages
+
+
+def _in_words(message: Mapping[str, Any]) -> str:
+    content = message["content"]
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    return f"{message['role']}: {' '.join(_parts(parts))}"
+
+
+def _parts(parts: list[Any]) -> Iterator[str]:
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text" and isinstance(part.get("text"), str):
+            yield part["text"]
+        elif kind in _MEDIA:
+            holder = part.get(kind)
+            value = holder.get(_MEDIA[kind]) if isinstance(holder, dict) else holder
+            if not isinstance(value, str):
+                raise ValueError(f"{COLUMN}: a part of type {kind} without its {_MEDIA[kind]}")
+            stated = holder.get("format") if isinstance(holder, dict) and kind == "input_audio" else None
+            yield _media(kind, value, stated)
+        else:
+            raise ValueError(f"{COLUMN}: a part that is neither text nor {', '.join(_MEDIA)}: {json.dumps(part)[:100]}")
+
+
+def _media(kind: str, value: str, stated_format: str | None) -> str:
+    media_type, encoded = f"audio/{stated_format}", value
+    if kind != "input_audio":
+        if value.startswith(("http://", "https://")):
+            return f"[{kind} {value}: not fetched]"
+        head, separator, encoded = value.partition(";base64,")
+        if not head.startswith("data:") or not separator:
+            raise ValueError(f"{COLUMN}: {kind} is neither a stage path nor a data URL: {value[:60]!r}")
+        media_type = head.removeprefix("data:")
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"{COLUMN}: the content of {kind} is not Base64") from None
+    return f"[{media_type}, {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()[:12]}]"
+
+
+def _cut(content: str, params: Mapping[str, Any]) -> tuple[str, str]:
+    """The answer within the limits that the parameters set, and why it ends."""
+    for stop in params.get("stop") or ():
+        content = content.partition(stop)[0] if stop else content
+    words = content.split(" ")
+    most = int(params.get("max_completion_tokens") or _DEFAULT_TOKENS)
+    return (" ".join(words[:most]), "length") if len(words) > most else (content, "stop")

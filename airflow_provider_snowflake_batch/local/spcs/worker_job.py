@@ -26,6 +26,7 @@ RESERVED_FOLDERS = ("_snowflake_temporary", "_temporary")
 """Clients stage rows there, under the output location (the second one before version 2 of snowflake-ml-python): these
 are neither output nor forbidden input."""
 PARQUET = r".*\.parquet$"
+CHAT_COLUMN = "messages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def prepare(
     _check_mode(output, checked.mode, output_location)
     _check_params(checked, function)
     _check_partitions(checked, function)
+    _check_engine(checked, function)
     try:
         folder.mkdir(parents=True)
         if request.query is not None:
@@ -151,6 +153,14 @@ def _check_partitions(checked: InferenceSpecification, function: ModelFunction) 
         raise invalid_specification(f"the output of '{function.target}' has the partition column '{column}' itself.")
 
 
+def _check_engine(checked: InferenceSpecification, function: ModelFunction) -> None:
+    if checked.engine is not None and CHAT_COLUMN not in (name.lower() for name in function.input_names):
+        raise invalid_specification(
+            f"the inference engine {checked.engine} serves chats: method '{function.target}' of the model has no input "
+            f"'{CHAT_COLUMN}'."
+        )
+
+
 def _check_columns(source: Path, checked: InferenceSpecification, function: ModelFunction) -> None:
     """Every column that the model, column_handling and partition_column name must be in the input.
 
@@ -161,7 +171,7 @@ def _check_columns(source: Path, checked: InferenceSpecification, function: Mode
         return
     present = {name.upper() for name in columns}
     # An engine fills in what a chat leaves out, and has to see the messages only.
-    needed = function.input_names if checked.engine is None else ["messages"]
+    needed = function.input_names if checked.engine is None else [CHAT_COLUMN]
     missing = [name for name in needed if name.upper() not in present]
     if missing:
         raise SnowflakeError(

@@ -76,7 +76,7 @@ def test_constraints_cover_every_requirement(project: dict[str, Any]) -> None:
 
 
 # What may be installed beside the package itself where a room runs.
-EXTRAS_OF = {"worker": ["registry"], "local": ["local", "registry"]}
+EXTRAS_OF = {"worker": ["registry"], "local": ["local", "registry"], "lineage": ["openlineage"]}
 
 
 def requirements(project: dict[str, Any], extras: list[str]) -> set[str]:

@@ -50,6 +50,7 @@ from airflow_provider_snowflake_batch.operators.job_record import JobRecord, Job
 from airflow_provider_snowflake_batch.operators.named_jobs import find_records
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -198,6 +199,8 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self.cancel_on_kill = cancel_on_kill
         self.on_finish = on_finish
         self._submitted: JobRecord | None = None
+        self._card: TaskCard | None = None
+        self._result_of_job: JobResult | None = None
         check_seconds("poll_interval", poll_interval)
         check_seconds("timeout", timeout, optional=True)
         check_seconds("pending_timeout", pending_timeout, optional=True)
@@ -222,6 +225,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             store_links(context, hook, job=record.name, location=job.output.location)
             deadlines = self._deadlines(context, record)
             with TaskCard.begin(context, job, record) as card:
+                self._card = card
                 if not self.wait_for_completion:
                     return self._accept(context, hook, record, deadlines, card)
                 if self.deferrable:
@@ -243,6 +247,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             query_id=event["query_id"],
         )
         with TaskCard.resume(context, record, str(self.compute_pool)) as card:
+            self._card = card
             return self._resume(context, event, record, card)
 
     def _resume(self, context: Context, event: dict[str, Any], record: JobRecord, card: TaskCard) -> dict[str, Any]:
@@ -274,6 +279,26 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self.log.info("The task was killed: cancelling job %s", self._submitted.job_name)
         with self.hook.twin() as hook:
             hook.kill(self._submitted.name, self._submitted.query_id)
+
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """What the job reads and writes. OpenLineage's listener calls this, and the others, if it is installed."""
+        from airflow_provider_snowflake_batch.lineage.tasks import batch_job
+
+        fields = {name: getattr(self, name) for name in _JOB_FIELDS}
+        card = self._card.card if self._card is not None else None
+        return batch_job(
+            self.hook,
+            InferenceJob.parse(name=card.job_name if card else JOB_NAME_PREFIX, **fields),
+            card=card,
+            query_id=self._card.query_id if self._card is not None else None,
+            result=self._result_of_job,
+        )
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        return self.get_openlineage_facets_on_start()
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        return self.get_openlineage_facets_on_start()
 
     def _parse_job(self, context: Context) -> InferenceJob:
         """The job that the rendered fields describe, under a name of its own."""
@@ -449,6 +474,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
 
     def _hand_over(self, context: Context, result: JobResult, card: TaskCard) -> dict[str, Any]:
         """Tell those that come after the task: its XCom, and the events of its outlets."""
+        self._result_of_job = result
         values = result.to_dict()
         told = {name: values[name] for name in ("job_name", "status", "output_location", "rows", "files")}
         describe_outlets(self, context, {**told, "model": card.card.model, "version": card.card.version})

@@ -30,9 +30,10 @@ log = logging.getLogger(__name__)
 class TaskCard:
     """A context manager: what leaves it as an exception becomes the card's message."""
 
-    def __init__(self, context: Context, card: JobCard) -> None:
+    def __init__(self, context: Context, card: JobCard, query_id: str | None = None) -> None:
         self._ti = context["ti"]
         self.card = card
+        self.query_id = query_id
         self._written_at = 0.0
 
     @classmethod
@@ -55,6 +56,7 @@ class TaskCard:
                 version=str(job.version) if job.version is not None else None,
                 updated_at=time.time(),
             ),
+            record.query_id,
         )
         card._write()
         return card
@@ -64,7 +66,7 @@ class TaskCard:
         """The card as the trigger has left it."""
         stored = _stored_card(context)
         if stored.get("job_name") == record.job_name:
-            return cls(context, JobCard.from_dict(stored))
+            return cls(context, JobCard.from_dict(stored), record.query_id)
         return cls(
             context,
             JobCard(
@@ -76,6 +78,7 @@ class TaskCard:
                 submitted_at=record.submitted_at,
                 attempt=context["ti"].try_number,
             ),
+            record.query_id,
         )
 
     def look(self, info: JobInfo, progress: Progress | None = None) -> None:

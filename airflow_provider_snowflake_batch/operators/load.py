@@ -17,7 +17,10 @@ from airflow_provider_snowflake_batch.operators.base import (
 )
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
+
+    from airflow_provider_snowflake_batch.hooks.loading import LoadResult
 
 _MODES = ("append", "overwrite")
 
@@ -56,6 +59,7 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
         self.stage_location = stage_location
         self.table = table
         self.mode = mode
+        self._loaded: LoadResult | None = None
         if isinstance(stage_location, str) and not is_template(stage_location):
             StagePath.parse(stage_location, field="stage_location")
         if isinstance(table, str) and not is_template(table):
@@ -71,7 +75,7 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
             directory = hook.qualify_location(self.stage_location).directory()
             table = hook.qualify_name(self.table, field="table", allow_quoted=True)
             store_links(context, hook, location=directory, table=table)
-            result = load_results(hook, directory, table, LoadMode(self.mode))
+            self._loaded = result = load_results(hook, directory, table, LoadMode(self.mode))
         if result.files:
             self.log.info("Loaded %d rows of %d file(s) into %s", result.rows, result.files, result.table)
         else:
@@ -81,6 +85,15 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
             )  # fmt: skip
         describe_outlets(self, context, {**result.to_dict(), "output_location": str(directory)})
         return result.to_dict()
+
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """What is read and written. OpenLineage's listener calls this, and the other one, if it is installed."""
+        from airflow_provider_snowflake_batch.lineage.tasks import load
+
+        return load(self.hook, self.stage_location, self.table, self._loaded)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        return self.get_openlineage_facets_on_start()
 
 
 def _check_mode(mode: str) -> None:

@@ -15,7 +15,7 @@ FIRST_ROWS_WITH_FILES = 16
 MOST_ROWS = 65_536
 MOST_BYTES = 16 * 1024 * 1024
 WORTH_IT = 1.05
-SHORT_SECONDS = 0.02
+SHORT_SECONDS = 0.05
 LONG_SECONDS = 2.0
 # A size is judged by the fastest of some calls: the first ones of a model often do work that later ones do not.
 CALLS = 2

@@ -100,7 +100,9 @@ class InputConverter:
 def block_frame(arrays: Sequence[pa.ChunkedArray], names: Sequence[str], dtype: Any) -> pd.DataFrame:
     """A DataFrame that is a view of one block in which the values of a row lie together."""
     rows = len(arrays[0]) if arrays else 0
-    block = np.empty((rows, len(arrays)), dtype=dtype)
+    # From Arrow's allocator, which keeps memory of this size for the next batch; malloc returns it to the system.
+    memory = pa.allocate_buffer(rows * len(arrays) * np.dtype(dtype).itemsize)
+    block = np.frombuffer(memory, dtype=dtype).reshape(rows, len(arrays))
     for number, array in enumerate(arrays):
         start = 0
         for chunk in array.chunks:

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 
 ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 64 * 1024 * 1024
+SAMPLE_ROWS = 16_384
+WORTH_COMPRESSING = 0.9
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,39 @@ class ChecksumFile:
         return f"sha256:{self._digest.hexdigest()}"
 
 
+def encoding_options(first: pa.Table) -> dict[str, Any]:
+    """How to encode columns, judged by the first rows.
+
+    Random bits, as most floating-point columns are, cost as much to compress as all the rest of writing and do not
+    become smaller; a dictionary or least and greatest values do not pay for them either.
+    """
+    names = first.schema.names
+    if any(pa.types.is_nested(kind) for kind in first.schema.types):
+        # Parquet addresses the columns inside a nested one by paths of its own.
+        return {"compression": "snappy", "use_dictionary": _texts(first.schema) or False}
+    return {
+        "compression": {name: "snappy" if _compressible(first.column(name)) else "none" for name in names},
+        "use_dictionary": _texts(first.schema) or False,
+        "write_statistics": [one.name for one in first.schema if not pa.types.is_floating(one.type)],
+    }
+
+
+def _texts(schema: pa.Schema) -> list[str]:
+    return [one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_binary(one.type)]
+
+
+def _compressible(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_floating(column.type) or not len(column):
+        return True
+    values = column.slice(0, SAMPLE_ROWS).combine_chunks()
+    width = column.type.bit_width // 8
+    data = values.buffers()[1]
+    if data is None:
+        return True
+    sample = data.slice(values.offset * width, len(values) * width)
+    return bool(pa.compress(sample, "snappy").size < WORTH_COMPRESSING * sample.size)
+
+
 class PartWriter:
     """Writes one part file in row groups of a readable size.
 
@@ -94,11 +129,7 @@ class PartWriter:
         self._pending: list[pa.Table] = []
         self._pending_rows = self._pending_bytes = 0
         self.rows = 0
-        # Floating-point columns have too many different values for a dictionary to pay.
-        dictionary = [one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_binary(one.type)]
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(self._file, mode="w"), schema, compression="snappy", use_dictionary=dictionary or False
-        )
+        self._writer: pq.ParquetWriter | None = None
 
     def write(self, table: pa.Table) -> None:
         self._pending.append(table)
@@ -111,8 +142,15 @@ class PartWriter:
         if self._pending:
             table = pa.concat_tables(self._pending)
             self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
-            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+            self._opened(table).write_table(table, row_group_size=max(table.num_rows, 1))
             self.rows += table.num_rows
+
+    def _opened(self, first: pa.Table) -> pq.ParquetWriter:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                pa.PythonFile(self._file, mode="w"), self._schema, **encoding_options(first)
+            )
+        return self._writer
 
     def close(self) -> PartFile:
         """Finish the file.
@@ -120,7 +158,7 @@ class PartWriter:
         :return: the part, as records and manifest name it.
         """
         self._flush()
-        self._writer.close()
+        self._opened(self._schema.empty_table()).close()
         self._file.close()
         return PartFile(self._path.name, self.rows, self._file.bytes, self._file.checksum)
 

@@ -37,7 +37,9 @@ def test_progress_is_told_until_the_end(batch: Batch) -> None:
 
     progress = batch.run().progress
 
-    assert [one["phase"] for one in progress] == ["planning", "loading", "running", "finishing", "done"]
+    # On a busy machine a phase is told more than once.
+    phases = list(dict.fromkeys(one["phase"] for one in progress))
+    assert phases == ["planning", "loading", "running", "finishing", "done"]
     last = progress[-1]
     assert (last["rows_done"], last["rows_total"], last["tasks_done"], last["tasks_total"]) == (100, 100, 1, 1)
     assert last["rows_per_second"] > 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 THREAD_VARIABLES = (
@@ -83,6 +84,16 @@ def limit_threads(count: int) -> None:
         os.environ.setdefault(name, str(count))
     if count == 1:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def choose_allocator() -> None:
+    """Have Arrow, if it is loaded from now on, take jemalloc, unless the environment states an allocator.
+
+    Rows are allocated by the thread that reads and freed by the one that writes. Arrow's default, mimalloc, gives such
+    memory back to the system and asks for it again: a fifth of the time spent on reading went into clearing pages.
+    """
+    if sys.platform == "linux":
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
 
 
 def forkable() -> bool:

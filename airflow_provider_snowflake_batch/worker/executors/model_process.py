@@ -43,6 +43,7 @@ def main(address: Path, worker: int, parent: int) -> None:
     connection.send(messages.Hello(worker, os.getpid()))
     limit = connection.recv()
     limits.limit_threads(limit.threads)
+    limits.choose_allocator()
     process = _Process(connection, address, limit.threads, connection.recv())
     try:
         process.load_model()

@@ -116,9 +116,17 @@ class AirflowStack:
                 env=self.environment, cwd=self.home, start_new_session=True,
             )  # fmt: skip
 
-    def kill(self, component: str) -> None:
-        """End one component with everything it has started, without a chance to clean up."""
-        self._end({component: self._processes.pop(component)}, grace=0)
+    def kill(self, component: str, *, alone: bool = False) -> None:
+        """End one component without a chance to clean up.
+
+        :param alone: leave alive what it has started, for example the processes of tasks.
+        """
+        process = self._processes.pop(component)
+        if alone:
+            process.kill()
+            process.wait()
+        else:
+            self._end({component: process}, grace=0)
 
     def signal(self, component: str, number: signal.Signals) -> None:
         """Send a signal to one component with everything it has started, for example SIGSTOP and SIGCONT."""
@@ -247,6 +255,25 @@ class AirflowStack:
         """What the button "Mark task as …" does."""
         _checked(self._client.patch(self._task_path(run_id, task), json={"new_state": state}))
 
+    def mark_run(self, run_id: str, state: str) -> None:
+        """What the button "Mark Dag run as …" does."""
+        _checked(self._client.patch(self._run_path(run_id), json={"state": state}))
+
+    def worker(self, run_id: str, task: str) -> list[psutil.Process]:
+        """The processes in which a running task lives: its supervisor and below it the task itself.
+
+        :raises RuntimeError: if there is none.
+        """
+        instance = self._get(self._task_path(run_id, task))["id"]
+        found = [process for process in self.processes() if instance in " ".join(_cmdline(process))]
+        if not found:
+            raise RuntimeError(f"{task} of {run_id} has no process")
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this Airflow, also those whose parent is gone: all work in its home."""
+        return [process for process in psutil.process_iter() if _directory(process) == str(self.home)]
+
     def clear(self, run_id: str, task: str, *, downstream: bool = True) -> None:
         """What the button "Clear task" does."""
         name, map_index = _split(task)
@@ -311,6 +338,18 @@ def _family(root: subprocess.Popen[bytes]) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def _directory(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return str(process.cwd())
+    return ""
+
+
+def _cmdline(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
 
 
 def _checked(response: httpx.Response) -> Any:

@@ -72,6 +72,7 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         self.transient_timeout = transient_timeout
         self._connection: SnowflakeConnection | None = None
         self._lock = threading.RLock()
+        self._unheard_of: dict[str, float] = {}
 
     # --- session ---------------------------------------------------------------------------------------------------
 
@@ -259,12 +260,19 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
 
         :returns: False while it is at work, for example on the image build.
         :raises JobInputError: if Snowflake refused the statement; the message is Snowflake's own.
-        :raises JobSubmissionError: if the statement was cancelled, timed out, or met an internal error.
+        :raises JobSubmissionError: if the statement was cancelled, timed out, met an internal error, or if Snowflake
+            has known nothing of it for ``transient_timeout``.
         """
 
         def check(cursor: SnowflakeCursor) -> bool:
+            from snowflake.connector.constants import QueryStatus
+
             connection = cursor.connection
             status = connection.get_query_status(query_id)
+            if status is QueryStatus.NO_DATA:
+                self._give_it_time(query_id)
+                return False
+            self._unheard_of.pop(query_id, None)
             if connection.is_still_running(status):
                 return False
             if connection.is_an_error(status):
@@ -275,6 +283,8 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
 
         try:
             return self.on_session(check)
+        except JobSubmissionError:
+            raise
         except Exception as error:
             if already_exists(error):
                 # A repeated request after a lost answer finds the job that the first one made: the name is ours alone.
@@ -287,6 +297,19 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             if is_interrupted(error):
                 raise JobSubmissionError(f"Snowflake gave up submitting the job: {error_text(error)}") from error
             raise JobInputError(f"Snowflake refused the job: {error_text(error)}") from error
+
+    def _give_it_time(self, query_id: str) -> None:
+        """Allow for a statement that Snowflake hears of a little late; one that was lost would be awaited for ever.
+
+        :raises JobSubmissionError: if that has gone on for ``transient_timeout``.
+        """
+        since = self._unheard_of.setdefault(query_id, time.monotonic())
+        if time.monotonic() - since > self.transient_timeout:
+            del self._unheard_of[query_id]
+            raise JobSubmissionError(
+                f"Snowflake has known nothing of statement {query_id}, which submits the job, for "
+                f"{self.transient_timeout:g} seconds. It was lost; there is no job."
+            )
 
     def status(self, name: str | QualifiedName) -> JobInfo:
         """``DESCRIBE SERVICE`` of one job.
@@ -435,8 +458,10 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             status = info.status if info is not None else None
             if info is not None:
                 query_id = None
-                if status is not last and on_change is not None:
-                    on_change(info)
+                if status is not last:
+                    started = time.time()
+                    if on_change is not None:
+                        on_change(info)
                 last = status
                 if on_log is not None and follower.is_due(info):
                     for line in follower.read(self, last=info.status.is_terminal):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.logs import LogWindow, Progress
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
-    from airflow_provider_snowflake_batch.jobs.status import JobInfo
+    from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
 
 READ_SECONDS = 2
 """Least time between two readings while the job runs."""
@@ -30,7 +30,7 @@ class LogFollower:
     """
 
     name: QualifiedName
-    _windows: dict[tuple[int, str], LogWindow] = field(default_factory=dict)
+    _windows: dict[str, LogWindow] = field(default_factory=dict)
     _read_at: float = 0
     _progress_shown: dict[int, float] = field(default_factory=dict)
     _progress: dict[int, Progress] = field(default_factory=dict)
@@ -39,6 +39,15 @@ class LogFollower:
     def progress(self) -> Progress | None:
         """How far the whole job was at the last reading; None if its log does not tell."""
         return Progress.total(self._progress.values())
+
+    @property
+    def positions(self) -> dict[str, list[int]]:
+        """How far each container's log has been read, as plain JSON; for :meth:`resume` in another process."""
+        return {key: window.position for key, window in self._windows.items()}
+
+    def resume(self, positions: Mapping[str, Sequence[int]]) -> None:
+        """Go on where another follower stopped."""
+        self._windows = {key: LogWindow.resume(position) for key, position in positions.items()}
 
     def is_due(self, info: JobInfo) -> bool:
         """Whether there may be something to read now that is worth the statements."""
@@ -53,34 +62,41 @@ class LogFollower:
 
         A log that cannot be read now is read the next time: following a log must never end a task.
         """
+        lines: list[str] = []
+        for container in (containers := self.list_containers(hook)):
+            lines += self.read_container(hook, container, several=several_replicas(containers), last=last)
+        return lines
+
+    def list_containers(self, hook: SnowflakeBatchHook) -> list[ContainerInfo]:
+        """Whose logs can be read now; the first half of :meth:`read`."""
         try:
-            containers = [
-                container
-                for container in hook.containers(self.name)
-                # Containers that Snowflake adds for stage volumes.
-                if not container.name.startswith("stage-mount-")
-            ]
+            found = hook.containers(self.name)
         except Exception as error:
             hook.log.debug("The containers of job %s could not be listed: %s", self.name, error)
             return []
         self._read_at = time.monotonic()
-        several = len({container.instance_id for container in containers}) > 1
-        lines: list[str] = []
-        for container in containers:
-            if container.instance_id is None or container.status == "PENDING":
-                continue
-            key = (container.instance_id, container.name)
-            try:
-                text = hook.logs(self.name, instance_id=key[0], container=key[1], lines=_LINES)
-            except Exception as error:
-                if is_transient(error):
-                    return lines
-                hook.log.debug("The log of replica %d, %s could not be read: %s", *key, error)
-                continue
-            label = f"[replica {key[0]}] " if several else ""
-            new = self._windows.setdefault(key, LogWindow()).advance(text, last=last)
-            lines += [f"{label}{shown}" for shown in self._readable(new)]
-        return lines
+        return [
+            container
+            for container in found
+            # The last ones are those that Snowflake adds for stage volumes.
+            if container.instance_id is not None
+            and container.status != "PENDING"
+            and not container.name.startswith("stage-mount-")
+        ]
+
+    def read_container(
+        self, hook: SnowflakeBatchHook, container: ContainerInfo, *, several: bool, last: bool = False
+    ) -> list[str]:
+        """What is new in one container's log; one statement."""
+        instance = container.instance_id or 0
+        try:
+            text = hook.logs(self.name, instance_id=instance, container=container.name, lines=_LINES)
+        except Exception as error:
+            hook.log.debug("The log of replica %d, %s could not be read: %s", instance, container.name, error)
+            return []
+        window = self._windows.setdefault(f"{instance}/{container.name}", LogWindow())
+        label = f"[replica {instance}] " if several else ""
+        return [f"{label}{shown}" for shown in self._readable(window.advance(text, last=last))]
 
     def _readable(self, lines: list[str]) -> list[str]:
         shown: list[str] = []
@@ -104,3 +120,8 @@ class LogFollower:
             return False
         self._progress_shown[progress.replica] = now
         return True
+
+
+def several_replicas(containers: Sequence[ContainerInfo]) -> bool:
+    """Whether a line of these containers' logs has to say which replica wrote it."""
+    return len({container.instance_id for container in containers}) > 1

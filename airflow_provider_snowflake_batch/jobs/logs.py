@@ -8,14 +8,17 @@ windows on it, so what is new is what follows their overlap.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 PROGRESS_PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
 GAP = "… lines were written faster than they could be read; some are missing here …"
 # More would not help to find the overlap, and comparing costs time.
 _REMEMBERED_LINES = 2000
+# Enough to find the place again in any log that does not repeat itself all the time.
+_POSITION_LINES = 20
 
 
 @dataclass(slots=True)
@@ -23,6 +26,23 @@ class LogWindow:
     """What has been seen of one container's log."""
 
     _seen: list[str] = field(default_factory=list)
+    _count: int = 0
+    _resumed: list[int] | None = None
+
+    @classmethod
+    def resume(cls, position: Sequence[int]) -> LogWindow:
+        """Go on where another process stopped.
+
+        :param position: its :attr:`position`.
+        """
+        return cls(_count=position[0], _resumed=list(position[1:]))
+
+    @property
+    def position(self) -> list[int]:
+        """How far the log has been read, in a few numbers: how many lines, and checksums of the last ones."""
+        if self._resumed is not None:
+            return [self._count, *self._resumed]
+        return [self._count, *map(_checksum, self._seen[-_POSITION_LINES:])]
 
     def advance(self, text: str, *, last: bool = False) -> list[str]:
         """The lines that are new since the last call.
@@ -37,15 +57,42 @@ class LogWindow:
             lines.pop()
         if not lines:
             return []
-        overlap = _overlap(self._seen, lines)
+        if self._resumed is not None:
+            known = bool(self._resumed)
+            overlap = _find(self._resumed, [_checksum(line) for line in lines], self._count)
+            self._resumed = None
+        else:
+            known = bool(self._seen)
+            overlap = _overlap(self._seen, lines)
         new = lines[overlap:]
-        if self._seen and overlap == 0:
+        self._count += len(new)
+        if known and overlap == 0:
             new = [GAP, *new]
         self._seen = lines[-_REMEMBERED_LINES:]
         return new
 
 
-def _overlap(before: list[str], now: list[str]) -> int:
+def _checksum(line: str) -> int:
+    return zlib.crc32(line.encode())
+
+
+def _find(tail: list[int], now: list[int], count: int) -> int:
+    """How many lines of ``now`` have been seen, if ``tail`` were the last ones seen, of ``count``."""
+    if not tail:
+        return 0
+    width = len(tail)
+    if now[max(count - width, 0) : count] == tail:
+        # The whole log is still there, so the count alone tells.
+        return count
+    # In a log that repeats itself the first place is the one that loses nothing.
+    first = next((end for end in range(width, len(now) + 1) if now[end - width : end] == tail), None)
+    return first if first is not None else _overlap(tail, now)
+
+
+_Line = TypeVar("_Line", str, int)
+
+
+def _overlap(before: list[_Line], now: list[_Line]) -> int:
     """The longest end of ``before`` that is a beginning of ``now`` (the prefix function of Knuth, Morris and Pratt)."""
     failure = [0] * len(now)
     length = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_provider_snowflake_batch.exceptions import (
     JobInputError,
@@ -34,6 +36,7 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     InputSpec,
     JobSpec,
     OutputSpec,
+    SaveMode,
     Spec,
     is_template,
 )
@@ -48,6 +51,7 @@ from airflow_provider_snowflake_batch.operators.base import (
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.operators.named_jobs import find_records
+from airflow_provider_snowflake_batch.operators.newer_try import goes_on_elsewhere
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -201,6 +205,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self._submitted: JobRecord | None = None
         self._card: TaskCard | None = None
         self._result_of_job: JobResult | None = None
+        self._instance: Any = None
         check_seconds("poll_interval", poll_interval)
         check_seconds("timeout", timeout, optional=True)
         check_seconds("pending_timeout", pending_timeout, optional=True)
@@ -220,6 +225,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             with failing_for_good():
                 job = job.qualify(*hook.namespace)
             records = find_records(context, hook, job, durable=self.durable, waits=self.wait_for_completion)
+            self._instance = context["ti"] if records.has_store else None
             record = self._find_earlier_job(hook, records, job) or self._submit(hook, records, job)
             self._submitted = record
             store_links(context, hook, job=record.name, location=job.output.location)
@@ -234,7 +240,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
                         self._defer(record, deadlines)
                     streamed = False
                 else:
-                    info = self._wait(hook, record, deadlines, card)
+                    info = self._wait(hook, records, record, deadlines, card)
                     streamed = self.stream_logs
                 return self._finish(context, hook, info, record, card, streamed=streamed)
 
@@ -263,6 +269,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 case "refused":
                     raise JobInputError(event["message"])
                 case "not_submitted":
+                    JobRecords.of(context, durable=self.durable).not_sent()
                     raise JobSubmissionError(event["message"])
                 case "lost":
                     raise JobLostError(event["message"])
@@ -273,8 +280,16 @@ class RunBatchOperator(SnowflakeBatchOperator):
             return self._finish(context, hook, info, record, card, streamed=self.stream_logs)
 
     def on_kill(self) -> None:
-        """Cancel the job, unless ``cancel_on_kill`` is off. Its logs and its history stay in Snowflake."""
+        """Cancel the job, unless ``cancel_on_kill`` is off or another try of the task goes on with it.
+
+        The job's logs and its history stay in Snowflake.
+        """
         if self._submitted is None or not self.cancel_on_kill:
+            return
+        # Airflow calls this for a missed execution_timeout, too, while it handles that exception.
+        timed_out = isinstance(sys.exception(), AirflowTaskTimeout)
+        if not timed_out and self._instance is not None and goes_on_elsewhere(self._instance):
+            self.log.info("This try ends, but not the task: job %s is left to the next try.", self._submitted.job_name)
             return
         self.log.info("The task was killed: cancelling job %s", self._submitted.job_name)
         with self.hook.twin() as hook:
@@ -337,12 +352,24 @@ class RunBatchOperator(SnowflakeBatchOperator):
             )
             if info is None or not info.status.is_terminal:
                 hook.kill(record.name, record.query_id)
+            if info is not None and record.name == job.name:
+                self._make_room(hook, record)
             return None
         if info is not None and info.status in _OF_NO_USE:
             self.log.info("Job %s of an earlier try is %s: starting a new one.", record.job_name, status)
+            if record.name == job.name:
+                self._make_room(hook, record)
+                if job.output.mode is SaveMode.ERROR:
+                    # The directory was empty before that job began.
+                    hook.remove_files(StagePath.parse(record.output_location, field="output_location"))
             return None
         self.log.info("Job %s of an earlier try is %s: no new one is needed.", record.job_name, status)
         return record
+
+    def _make_room(self, hook: SnowflakeBatchHook, record: JobRecord) -> None:
+        """Make room for a job of the same name, which Snowflake would refuse: it keeps the names of ended jobs."""
+        self.log.info("Dropping job %s of an earlier try, since the new one has its name.", record.job_name)
+        hook.delete(record.name)
 
     def _submit(self, hook: SnowflakeBatchHook, records: JobRecords, job: InferenceJob) -> JobRecord:
         from airflow_provider_snowflake_batch.hooks.preflight import check_inference_job
@@ -421,7 +448,14 @@ class RunBatchOperator(SnowflakeBatchOperator):
             method_name="execute_complete",
         )
 
-    def _wait(self, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines, card: TaskCard) -> JobInfo:
+    def _wait(
+        self,
+        hook: SnowflakeBatchHook,
+        records: JobRecords,
+        record: JobRecord,
+        deadlines: Deadlines,
+        card: TaskCard,
+    ) -> JobInfo:
         try:
             return hook.wait(
                 record.name,
@@ -432,6 +466,9 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 on_log=self.log.info if self.stream_logs else None,
                 on_look=card.look,
             )
+        except JobSubmissionError:
+            records.not_sent()
+            raise
         except JobTimeoutError as error:
             self._give_up(hook, record, error)
         except JobLostError:

@@ -80,6 +80,11 @@ class JobRecords:
         if (record := self.load()) is not None:
             self.save(replace(record, dropping=True))
 
+    def not_sent(self) -> None:
+        """The statement came to nothing: the next try sends it again, under the same name."""
+        if self._store is not None and (record := self.load()) is not None:
+            self.save(replace(record, query_id=None))
+
     def forget(self) -> None:
         if self._store is not None:
             self._store.delete(_KEY)

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -23,12 +22,16 @@ from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, Sta
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 from airflow_provider_snowflake_batch.jobs.status import JobStatus, polling_pause
 from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
-from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, shared_poller
+from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
+from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, Poller, shared_poller
+from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
 
 # Airflow's supervisor of a task may see only at its next heartbeat ([workers] min_heartbeat_interval, 5 s) that the
 # part which deferred has ended. If the task goes on before the scheduler has heard of that, the scheduler takes the
 # late message for the end of the new part and fails the task (apache/airflow#71580 and #72716, open in 3.3).
 _SETTLING_SECONDS = 5.0
+# Moments at which triggers look whose jobs have changed lately; as far apart as the shortest pause between two looks.
+_QUICK_LOOKS = 0.5
 
 
 class SnowflakeTrigger(BaseTrigger):
@@ -142,50 +145,62 @@ class BatchJobTrigger(SnowflakeTrigger):
         )
 
     async def _outcome(self) -> dict[str, Any]:
-        from airflow_provider_snowflake_batch.hooks.logs import LogFollower
-
         name = QualifiedName.parse(self.job_name, field="job_name")
+        xcoms = TaskXComs(self.task_instance) if self.task_instance is not None else None
+        async with shared_poller(self.settings) as poller, DeferredCard(xcoms, self.job_name) as card:
+            logs = LogStream(poller, name, self._show, xcoms) if self.stream_logs else None
+            try:
+                return await self._watch(poller, name, logs, card)
+            finally:
+                if logs is not None:
+                    await logs.stop()
+
+    def _show(self, line: str) -> None:
+        self.log.info("%s", line)
+
+    async def _watch(
+        self, poller: Poller, name: QualifiedName, logs: LogStream | None, card: DeferredCard
+    ) -> dict[str, Any]:
         query_id: str | None = self.query_id
         last: JobStatus | None = None
-        follower = LogFollower(name)
-        async with shared_poller(self.settings) as poller, DeferredCard(self.task_instance, self.job_name) as card:
-            while True:
-                try:
-                    info = await poller.poll(name, query_id)
-                except JobInputError as error:
-                    return {"status": "refused", "message": str(error)}
-                except JobSubmissionError as error:
-                    return {"status": "not_submitted", "message": str(error)}
-                except JobLostError as error:
-                    return {"status": "lost", "message": str(error)}
-                except Exception as error:
-                    self.log.exception("Snowflake cannot be asked about job %s", self.job_name)
-                    return {"status": "error", "message": f"{type(error).__name__}: {error}"}
-                if info is not None:
-                    query_id = None
-                    if info.status is not last:
-                        self.log.info("Job %s is %s", self.job_name, info.reported_status)
-                    if info.status is JobStatus.UNKNOWN and info.status is not last:
-                        self.log.warning("The status %s is new to this version; waiting on.", info.reported_status)
-                    last = info.status
-                    if self.stream_logs and follower.is_due(info):
-                        for line in await poller.run(partial(follower.read, last=info.status.is_terminal)):
-                            self.log.info("%s", line)
-                    card.look(info, follower.progress)
-                    if info.status.is_terminal:
-                        return {"status": info.reported_status}
-                now = time.time()
-                missed = self.deadlines.missed(last, now)
-                if missed is not None:
-                    return {"status": missed.value}
-                await asyncio.sleep(self.deadlines.shorten(self._pause(now), now))
+        changed_at = self.submitted_at
+        while True:
+            try:
+                info = await poller.poll(name, query_id)
+            except JobInputError as error:
+                return {"status": "refused", "message": str(error)}
+            except JobSubmissionError as error:
+                return {"status": "not_submitted", "message": str(error)}
+            except JobLostError as error:
+                return {"status": "lost", "message": str(error)}
+            except Exception as error:
+                self.log.exception("Snowflake cannot be asked about job %s", self.job_name)
+                return {"status": "error", "message": f"{type(error).__name__}: {error}"}
+            if info is not None:
+                query_id = None
+                if info.status is not last:
+                    self.log.info("Job %s is %s", self.job_name, info.reported_status)
+                    # A trigger that starts anew finds the job as it has been for long.
+                    changed_at = time.time() if last is not None else self.submitted_at
+                if info.status is JobStatus.UNKNOWN and info.status is not last:
+                    self.log.warning("The status %s is new to this version; waiting on.", info.reported_status)
+                last = info.status
+                if logs is not None:
+                    await logs.finish() if info.status.is_terminal else logs.follow(info)
+                card.look(info, logs.progress if logs is not None else None)
+                if info.status.is_terminal:
+                    return {"status": info.reported_status}
+            now = time.time()
+            missed = self.deadlines.missed(last, now)
+            if missed is not None:
+                return {"status": missed.value}
+            await asyncio.sleep(self.deadlines.shorten(self._pause(now - changed_at, now), now))
 
-    def _pause(self, now: float) -> float:
-        pause = polling_pause(now - self.submitted_at, self.poll_interval)
-        if pause < self.poll_interval:
-            return pause
-        # Looks at full intervals fall on the same moments in every trigger, so that one statement answers them all.
-        return self.poll_interval - now % self.poll_interval
+    def _pause(self, elapsed: float, now: float) -> float:
+        """Until the next look. All triggers look at the same moments, so that one statement answers them all."""
+        pause = polling_pause(elapsed, self.poll_interval)
+        step = self.poll_interval if pause >= self.poll_interval else min(_QUICK_LOOKS, self.poll_interval)
+        return pause - (now + pause) % step or step
 
     async def on_kill(self) -> None:
         """Cancel the job when a user has ended the deferred task (Airflow 3.3 and later call this)."""
@@ -211,7 +226,6 @@ class BatchJobTrigger(SnowflakeTrigger):
         instance = self.task_instance
         if instance is None:
             return False
-        from airflow.providers.common.compat.sdk import XCom
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
         from asgiref.sync import sync_to_async
 
@@ -225,13 +239,7 @@ class BatchJobTrigger(SnowflakeTrigger):
         key = instance.task_id if index < 0 else f"{instance.task_id}_{index}"
         if states.get(instance.run_id, {}).get(key) not in ("running", "deferred"):
             return False
-        card = await sync_to_async(XCom.get_one)(
-            key=JOB_CARD_KEY,
-            dag_id=instance.dag_id,
-            task_id=instance.task_id,
-            run_id=instance.run_id,
-            map_index=index,
-        )
+        card = await TaskXComs(instance).get(JOB_CARD_KEY)
         return isinstance(card, dict) and card.get("job_name") == self.job_name
 
 

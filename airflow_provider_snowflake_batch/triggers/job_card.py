@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.logs import Progress
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
+    from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
 
 CARD_SECONDS = 10
 """Least time between two versions of a card while the job's status stays the same."""
@@ -30,12 +31,12 @@ _open_cards = 0
 class DeferredCard:
     """A context manager around a trigger's wait.
 
-    :param instance: the task instance that the trigger belongs to; None, as in ``dag.test()``: nothing is written.
+    :param xcoms: of the task that the trigger belongs to; None, as in ``dag.test()``: nothing is written.
     :param job_name: a card that meanwhile tells of another job, because the task was cleared, is left alone.
     """
 
-    def __init__(self, instance: Any, job_name: str) -> None:
-        self._instance = instance
+    def __init__(self, xcoms: TaskXComs | None, job_name: str) -> None:
+        self._xcoms = xcoms
         self._job_name = job_name
         self._status: str | None = None
         self._progress: Progress | None = None
@@ -44,7 +45,7 @@ class DeferredCard:
 
     def look(self, info: JobInfo, progress: Progress | None = None) -> None:
         """What a look at the job has shown. Returns at once; what is not written now is with the next look."""
-        if self._instance is None or (self._writing is not None and not self._writing.done()):
+        if self._xcoms is None or (self._writing is not None and not self._writing.done()):
             return
         now = time.monotonic()
         if info.reported_status == self._status:
@@ -52,17 +53,15 @@ class DeferredCard:
             if progress == self._progress or now - self._begun_at < pause:
                 return
         self._status, self._progress, self._begun_at = info.reported_status, progress, now
-        self._writing = asyncio.create_task(self._write(info, progress, time.time()))
+        self._writing = asyncio.create_task(self._write(self._xcoms, info, progress, time.time()))
 
-    async def _write(self, info: JobInfo, progress: Progress | None, now: float) -> None:
+    async def _write(self, xcoms: TaskXComs, info: JobInfo, progress: Progress | None, now: float) -> None:
         try:
-            xcom = await asyncio.to_thread(_load_xcom)
-            where = _where(self._instance)
-            stored = await _read(xcom, where)
+            stored = await xcoms.get(JOB_CARD_KEY)
             if not isinstance(stored, dict) or stored.get("job_name") != self._job_name:
                 return
             card = JobCard.from_dict(stored).seen(info, now, progress)
-            await _store(xcom, where, card.to_dict())
+            await xcoms.set(JOB_CARD_KEY, card.to_dict())
         except Exception:
             # The card informs people; waiting goes on without it.
             log.debug("The card of job %s could not be written", self._job_name, exc_info=True)
@@ -79,37 +78,3 @@ class DeferredCard:
             # The task writes the card next; what is on its way goes before the event, what is not must not follow it.
             await asyncio.wait({self._writing}, timeout=_LAST_WRITE_SECONDS)
             self._writing.cancel()
-
-
-def _load_xcom() -> Any:
-    from airflow.providers.common.compat.sdk import XCom
-
-    return XCom
-
-
-def _where(instance: Any) -> dict[str, Any]:
-    index = instance.map_index
-    return {
-        "key": JOB_CARD_KEY,
-        "dag_id": instance.dag_id,
-        "task_id": instance.task_id,
-        "run_id": instance.run_id,
-        "map_index": index if index is not None else -1,
-    }
-
-
-async def _read(xcom: Any, where: dict[str, Any]) -> Any:
-    if hasattr(xcom, "aget_one"):
-        return await xcom.aget_one(**where)
-    from asgiref.sync import sync_to_async
-
-    return await sync_to_async(xcom.get_one)(**where)
-
-
-async def _store(xcom: Any, where: dict[str, Any], value: dict[str, Any]) -> None:
-    if hasattr(xcom, "aset"):
-        await xcom.aset(value=value, **where)
-        return
-    from asgiref.sync import sync_to_async
-
-    await sync_to_async(xcom.set)(value=value, **where)

@@ -1,20 +1,21 @@
 """One session and one statement for all triggers of a triggerer that wait on the same connection.
 
 Triggers ask one after the other; what is asked within a moment is answered by one ``SHOW JOB SERVICES``. The blocking
-driver runs in a thread of the poller's own, never on the event loop.
+driver runs in a thread of the poller's own, never on the event loop. Logs are read over the same session, one container
+at a time, when nobody asks for a status.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
+from airflow_provider_snowflake_batch.triggers.session_thread import Priority, SessionThread
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -64,18 +65,11 @@ class Poller:
     _gathering: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="snowflake-batch-poller")
-        self._hook: SnowflakeBatchHook | None = None
+        self._thread = SessionThread(self.settings.hook)
 
-    async def run(self, action: Callable[[SnowflakeBatchHook], _T]) -> _T:
+    async def run(self, action: Callable[[SnowflakeBatchHook], _T], priority: Priority = Priority.STATUS) -> _T:
         """Do something with the shared session, off the event loop."""
-
-        def call() -> _T:
-            if self._hook is None:
-                self._hook = self.settings.hook()
-            return action(self._hook)
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        return await self._thread.run(action, priority)
 
     async def poll(self, name: QualifiedName, query_id: str | None = None) -> JobInfo | None:
         """One look at a job; see :meth:`SnowflakeBatchHook.poll` for what comes back and what is raised."""
@@ -109,17 +103,10 @@ class Poller:
                 question.answer.set_result(answer)
 
     async def close(self) -> None:
-        def log_out() -> None:
-            if self._hook is not None:
-                self._hook.close()
-
         if self._gathering is not None:
             # Otherwise its statement would come after the logout, and log in again.
             self._gathering.cancel()
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, log_out)
-        finally:
-            self._thread.shutdown(wait=False)
+        await self._thread.close()
 
 
 def _look(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,33 @@ def test_windows_that_overlap_give_every_line_once(width: int, steps: list[int],
         end += step
         read += window.advance("".join(f"line {number}\n" for number in range(end - width, end)))
     assert read == [f"line {number}" for number in range(first, end)]
+
+
+@given(st.integers(2, 60), st.lists(st.integers(0, 59), min_size=1, max_size=8), st.integers(0, 40))
+def test_another_process_goes_on_at_the_same_line(width: int, steps: list[int], written_before: int) -> None:
+    """Each window is read by a new process, which knows only the position that the one before has left."""
+    position: list[int] | None = None
+    begin, end, read = written_before, written_before + width, []
+    for step in [0, *(min(step, width - 1) for step in steps)]:
+        end += step
+        window = LogWindow.resume(json.loads(json.dumps(position))) if position is not None else LogWindow()
+        read += window.advance("".join(f"line {number}\n" for number in range(end - width, end)))
+        position = window.position
+    assert read == [f"line {number}" for number in range(begin, end)]
+
+
+def test_a_whole_log_that_repeats_itself_is_told_apart_by_its_length() -> None:
+    window = LogWindow()
+    assert len(window.advance("tick\n" * 100)) == 100
+    assert LogWindow.resume(window.position).advance("tick\n" * 130) == ["tick"] * 30
+    assert LogWindow.resume(window.position).position == window.position
+
+
+def test_a_new_process_says_what_it_missed() -> None:
+    window = LogWindow()
+    window.advance("a\nb\n")
+    assert LogWindow.resume(window.position).advance("c\nd\n") == [GAP, "c", "d"]
+    assert LogWindow.resume(LogWindow().position).advance("c\n") == ["c"]
 
 
 def test_what_is_missed_is_said() -> None:

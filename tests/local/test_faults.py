@@ -104,6 +104,12 @@ def test_an_answer_can_be_late(faults: LocalFaults, connection: SnowflakeConnect
     assert faults.fired(fault) == 1
 
 
+def test_a_late_answer_comes_when_its_fault_is_cleared(faults: LocalFaults, connection: SnowflakeConnection) -> None:
+    fault = faults.add("delay", seconds=600, statement="marked")
+    threading.Timer(0.5, faults.clear, (fault,)).start()
+    assert value(connection, "SELECT 1 AS marked") == 1
+
+
 def test_an_expired_token_is_renewed_by_the_driver(faults: LocalFaults, connection: SnowflakeConnection) -> None:
     session, token = value(connection, "SELECT CURRENT_SESSION()"), connection.rest.token
     fault = faults.add("expire", code=390112, count=1)

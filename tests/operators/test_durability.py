@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partialmethod
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_snowflake_batch.exceptions import (
     JobCancelledError,
+    JobInputError,
     JobNotFoundError,
     JobPendingError,
+    JobSubmissionError,
     JobTimeoutError,
     PoolCapacityError,
 )
@@ -170,6 +174,35 @@ def test_a_job_that_leads_nowhere_is_replaced(hook: SnowflakeBatchHook, ending: 
     second = attempt(store)
     assert second != first
     assert wait(hook, second) is JobStatus.DONE
+
+
+@pytest.mark.parametrize("mode", ["error", "overwrite"])
+def test_a_job_with_a_fixed_name_can_be_tried_again(hook: SnowflakeBatchHook, mode: str) -> None:
+    fixed = {
+        "job_spec": {"job_name": f"FIXED_{mode}"},
+        "output_spec": {"stage_location": "@DURABILITY_TESTS/out/", "mode": mode},
+    }
+    store = Store()
+    name = attempt(store, **fixed)
+    until_it_exists(hook, name)
+    hook.cancel(name)
+    wait(hook, name)
+    hook.write_file(f"{store.record['output_location']}part-0.parquet", b"half of it")
+    assert attempt(store, **fixed) == name
+    assert wait(hook, name) is JobStatus.DONE
+    with pytest.raises(JobInputError, match="exists already"):
+        attempt(Store(), **fixed)
+
+
+def test_a_lost_statement_is_sent_again_under_its_name(hook: SnowflakeBatchHook) -> None:
+    store, begin = Store(), SnowflakeBatchHook.__init__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SnowflakeBatchHook, "submit", lambda self, job: str(uuid.uuid4()))
+        patch.setattr(SnowflakeBatchHook, "__init__", partialmethod(begin, transient_timeout=1))
+        with pytest.raises(JobSubmissionError, match=r"It was lost; there is no job\."):
+            attempt(store, deferrable=False)
+    lost = store.record["job_name"]
+    assert attempt(store, deferrable=False)["job_name"] == lost
 
 
 def test_a_task_that_now_asks_for_something_else_gets_it(hook: SnowflakeBatchHook) -> None:

@@ -13,6 +13,17 @@ from tests.airflow_stack import AirflowStack
 from tests.local_server import LocalServer
 from tests.models import log_model
 
+# Airflow's own waits for what has died, shortened; and room for a whole test's runs at once.
+IMPATIENT = {
+    "AIRFLOW__CORE__PARALLELISM": "16",
+    "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "50",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "3",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+}
 EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
 
 
@@ -25,7 +36,7 @@ def hook(airflow: AirflowStack, snowflake_connection: str) -> Iterator[Snowflake
 @pytest.fixture(scope="package")
 def airflow(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
     """Airflow with the example Dags and those in ``dags/``, and what the latter name: a pool, a stage, a model."""
-    from tests.stack.models import Patience
+    from tests.stack.models import Counter, Patience
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", local_server.airflow_connection_json)
@@ -38,7 +49,10 @@ def airflow(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory)
     waits = pd.DataFrame({"SECONDS": [0.0, 1.5]})
     log_model(local_server, Patience(), "PATIENCE", "V1", waits, waits.rename(columns={"SECONDS": "WAITED"}))
 
+    lines = pd.DataFrame({"LINES": [0.0, 1.0]})
+    log_model(local_server, Counter(), "COUNTER", "V1", lines, lines.rename(columns={"LINES": "COUNTED"}))
+
     home = tmp_path_factory.mktemp("airflow-stack")
     dags_folders = [EXAMPLE_DAGS, Path(__file__).parent / "dags"]
-    with AirflowStack(home, dags_folders, local_server.airflow_connection_json) as stack:
+    with AirflowStack(home, dags_folders, local_server.airflow_connection_json, IMPATIENT) as stack:
         yield stack

@@ -19,3 +19,14 @@ class Patience(custom_model.CustomModel):  # type: ignore[misc]
             raise ValueError(f"cannot wait {seconds:g} seconds")
         time.sleep(seconds)
         return pd.DataFrame({"WAITED": rows["SECONDS"]})
+
+
+class Counter(custom_model.CustomModel):  # type: ignore[misc]
+    """Writes as many numbered lines as the largest row says, ten a second."""
+
+    @custom_model.inference_api  # type: ignore[untyped-decorator]
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        for number in range(int(rows["LINES"].max())):
+            print(f"counted {number}", flush=True)
+            time.sleep(0.1)
+        return pd.DataFrame({"COUNTED": rows["LINES"]})

@@ -45,7 +45,12 @@ _ALL = (
     ),
     Kind("drop", "request", "the connection is closed before the request is looked at"),
     Kind("drop-answer", "request", "the request is served, but the connection is closed before the answer"),
-    Kind("delay", "request", "the request is served, but the answer comes SECONDS later", {"seconds": 1.0}),
+    Kind(
+        "delay",
+        "request",
+        "the request is served, but the answer comes SECONDS later, or when the fault is cleared",
+        {"seconds": 1.0},
+    ),
     Kind(
         "expire",
         "request",

@@ -109,7 +109,10 @@ class RequestFaults:
     async def _delay(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         async def late(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await asyncio.sleep(fault.parameters["seconds"])
+                until = time.monotonic() + fault.parameters["seconds"]
+                # Faults are cleared in threads of their own, which have no event to set.
+                while (left := until - time.monotonic()) > 0 and not fault.cleared:  # noqa: ASYNC110
+                    await asyncio.sleep(min(left, 0.1))
             await send(message)
 
         await self._app(scope, receive, late)

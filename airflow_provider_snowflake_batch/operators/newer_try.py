@@ -1,0 +1,47 @@
+"""Whether another try of a task goes on with its job, when this try is told to end.
+
+Airflow ends a try for two reasons that look alike from inside: a user has ended the task, or the try has lost touch
+(its scheduler died, its heartbeats came too late, its worker is shut down) and another one takes its place. In the
+second case the job belongs to the other try.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+
+_ON_THE_WAY = frozenset({None, "scheduled", "queued", "up_for_retry", "up_for_reschedule", "deferred"})
+
+
+def goes_on_elsewhere(ti: Any, *, patience: float = 2) -> bool:
+    """Ask Airflow for the task's state.
+
+    :param ti: the task instance of this try.
+    :param patience: seconds to wait for the answer. This runs in a signal handler: the interrupted code may itself
+        be asking Airflow, and then no answer comes before the handler ends; what is not known counts as a user's wish.
+    """
+    answers: list[bool] = []
+    asking = threading.Thread(target=lambda: answers.append(_goes_on(ti)), name="ask-for-the-task", daemon=True)
+    asking.start()
+    asking.join(patience)
+    return bool(answers and answers[0])
+
+
+def _goes_on(ti: Any) -> bool:
+    index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=index)
+    known = states.get(ti.run_id, {})
+    key = ti.task_id if index is None else f"{ti.task_id}_{index}"
+    if key not in known:
+        return False
+    if known[key] in _ON_THE_WAY:
+        return True
+    if known[key] != "running":
+        return False
+    # Running: this try itself, which has tries left if its worker ends it, or a newer one.
+    if ti.try_number <= ti.max_tries:
+        return True
+    card = ti.xcom_pull(task_ids=ti.task_id, key=JOB_CARD_KEY, map_indexes=ti.map_index)
+    return isinstance(card, dict) and card.get("attempt", 0) > ti.try_number

@@ -22,6 +22,7 @@ from typing import Any
 REFUSAL = "not supported by the local Snowflake"
 WORKS = "works"
 REFUSED = "refused"
+FAILS = "FAILS"
 ABSENT = "not in this version"
 
 
@@ -173,7 +174,7 @@ def raising(kind: type[BaseException]) -> Iterator[Raised]:
         raise AssertionError(f"no {kind.__name__}")
 
 
-MODULES = ("connector",)
+MODULES = ("connector", "sqlalchemy", "airflow")
 
 
 def clients() -> list[Client]:
@@ -203,4 +204,4 @@ def outcome(feature: Feature, state_dir: Path, protocol: str) -> tuple[str, str]
         with place(state_dir, protocol) as local:
             return feature.run(local), ""
     except Exception:
-        return "FAILS", traceback.format_exc()
+        return FAILS, traceback.format_exc()

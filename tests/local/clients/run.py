@@ -1,4 +1,4 @@
-"""``python -m tests.local.clients.run``: try every client that this environment has; one JSON object a line.
+"""``python -m tests.local.clients.run``: try every client that this environment has; write one JSON object a line.
 
 It needs no more than the clients: run it with the Python of any environment against a server that runs elsewhere.
 """
@@ -12,7 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from tests.local.clients.catalogue import MODULES, clients, outcome
+from tests.local.clients.catalogue import FAILS, MODULES, clients, outcome
 
 
 def main() -> int:
@@ -21,11 +21,13 @@ def main() -> int:
     parser.add_argument("--client", action="append", choices=MODULES, help="only this one; can be repeated")
     parser.add_argument("--feature", default="", help="only features whose function's name contains this")
     parser.add_argument("--protocol", action="append", choices=["http", "https"], help="only this one")
+    parser.add_argument("--output", type=Path, required=True, help="the file to write")
     options = parser.parse_args()
     bundle = str(options.state_dir.resolve() / "tls" / "ca-bundle.pem")
     os.environ |= {"REQUESTS_CA_BUNDLE": bundle, "SSL_CERT_FILE": bundle}
     warnings.simplefilter("ignore")
-    failures = 0
+    # Not to the standard output: clients log there.
+    results = []
     for client in clients():
         if not client.is_installed or (options.client and client.module not in options.client):
             continue
@@ -36,22 +38,19 @@ def main() -> int:
                 if options.feature not in feature.check.__name__:
                     continue
                 result, error = outcome(feature, options.state_dir, protocol)
-                failures += bool(error)
-                print(
-                    json.dumps(
-                        {
-                            "client": client.module,
-                            "version": client.version,
-                            "protocol": protocol,
-                            "feature": feature.name,
-                            "outcome": result,
-                        }
-                    ),
-                    flush=True,
+                results.append(
+                    {
+                        "client": client.module,
+                        "version": client.version,
+                        "protocol": protocol,
+                        "feature": feature.name,
+                        "outcome": result,
+                    }
                 )
                 if error:
                     print(f"{feature.id} over {protocol}:\n{error}", file=sys.stderr, flush=True)
-    return 1 if failures else 0
+    options.output.write_text("".join(f"{json.dumps(result)}\n" for result in results))
+    return 1 if any(result["outcome"] == FAILS for result in results) else 0
 
 
 if __name__ == "__main__":

@@ -69,6 +69,8 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
     first_line = re.sub(r"^[A-Za-z ]+ Error: ", "", text.split("\n", maxsplit=1)[0])
     if isinstance(error, duckdb.InterruptException):
         return statement_cancelled()
+    if "Invalid input for hex digit" in text:
+        return SnowflakeError("The following string is not a legal hex-encoded value.", errno=100115, sqlstate="22000")
     if match := _EXISTS.search(text):
         return already_exists(match[1])
     if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):

@@ -26,11 +26,13 @@ from airflow_provider_snowflake_batch.local.functions import (
     unknown_table_function,
 )
 from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokenize
+from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Session
-    from airflow_provider_snowflake_batch.local.statements import Result, Statement
+from airflow_provider_snowflake_batch.local.statements import Result, Statement
 
 _ENGINE_TABLE_FUNCTIONS = {"FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE"}
 REGISTERED = "_registered_"
@@ -188,6 +190,10 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
         elif isinstance(node, exp.Array) and len({_kind(element) for element in node.expressions}) > 1:
             # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
             node.set("expressions", [exp.Anonymous(this="to_json", expressions=[e]) for e in node.expressions])
+        elif is_binary_cast(node):
+            read_hexadecimal(node)
+        elif isinstance(node, exp.ToBinary) and node.args.get("format") is None:
+            node.set("format", exp.Literal.string("HEX"))
         elif isinstance(node, exp.Func):
             name = function_name(node)
             if name in EXPRESSION_FUNCTIONS:
@@ -198,6 +204,8 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
                 return _value(function(statement, Arguments([_constant(argument) for argument in _arguments(node)])))
             if name.startswith("SYSTEM$"):
                 raise unknown_function(name)
+        elif isinstance(node, exp.Column) and is_next_value(node):
+            return next_value(node, statement.session)
         elif isinstance(node, exp.PropertyEQ) and isinstance(node.this, exp.Identifier):
             # The key of {'a': 1} is text, not a name to be read in upper case.
             node.this.set("quoted", True)

@@ -119,9 +119,7 @@ def checks(local: Local) -> None:
     with hook(local) as opened, connection(local) as arguments:
         opened.run(SCORES)
         SQLCheckOperator(**arguments, conn_id=CONNECTION, sql="SELECT COUNT(*) FROM SCORES").execute(context())
-        value = SQLValueCheckOperator(
-            **arguments, conn_id=CONNECTION, sql="SELECT COUNT(*) FROM SCORES", pass_value=3
-        )
+        value = SQLValueCheckOperator(**arguments, conn_id=CONNECTION, sql="SELECT COUNT(*) FROM SCORES", pass_value=3)
         with raising(AirflowException):
             value.execute(context())
         assert SqlSensor(**arguments, conn_id=CONNECTION, sql="SELECT COUNT(*) FROM SCORES").poke(context())
@@ -174,7 +172,9 @@ def container_job_in_slot(local: Local) -> None:
     with hook(local) as opened, pool(opened, local) as name:
         job = container_job(local, name, drop_on_completion=False, replicas=2).execute(context())
         assert opened.get_first(f"SELECT SYSTEM$GET_SERVICE_LOGS('{job}', 1, 'main')") == ("from the container",)
-        (row,) = opened.run(f"DESCRIBE SERVICE {job}", handler=lambda cursor: cursor.fetchall(), return_dictionaries=True)
+        (row,) = opened.run(
+            f"DESCRIBE SERVICE {job}", handler=lambda cursor: cursor.fetchall(), return_dictionaries=True
+        )
         assert row["status"] == "DONE", row
 
 

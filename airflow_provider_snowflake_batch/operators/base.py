@@ -1,4 +1,4 @@
-"""What all operators of this provider share: which session they use."""
+"""What all operators and sensors of this provider share: which session they use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONNECTION_FIELDS = ("snowflake_conn_id", "warehouse", "database", "schema", "ro
 
 
 class SnowflakeBatchOperator(BaseOperator):
-    """Base of the operators.
+    """Base of the operators and sensors.
 
     :param snowflake_conn_id: the Airflow connection, of the stock type ``snowflake``.
     :param warehouse: instead of the connection's.

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -29,17 +28,17 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
+from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
 # The trigger itself keeps the sensor's timeout; this one only serves if the triggerer never gets to it.
 _BACKSTOP = timedelta(minutes=10)
 
 
-class BatchSuccessSensor(BaseSensorOperator):
+class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
     """Wait until a batch inference job's output directory holds ``_SUCCESS``: only then are its files complete.
 
     The result (XCom ``return_value``) is the directory, with its trailing slash.
@@ -58,31 +57,17 @@ class BatchSuccessSensor(BaseSensorOperator):
     :param job_name: the job that is to write ``_SUCCESS``: when it has ended without it, the sensor fails at once
         instead of waiting for its timeout.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
-    :param snowflake_conn_id: the Airflow connection, of the stock type ``snowflake``.
-    :param warehouse: instead of the connection's.
-    :param database: instead of the connection's.
-    :param schema: instead of the connection's.
-    :param role: instead of the connection's.
-    :param kwargs: what every sensor takes: ``poke_interval``, ``timeout`` (seconds), ``mode``, ``soft_fail`` …
+    :param kwargs: ``snowflake_conn_id``, ``warehouse``, ``database``, ``schema`` and ``role`` as in
+        :class:`~airflow_provider_snowflake_batch.operators.base.SnowflakeBatchOperator`, and what every sensor takes:
+        ``poke_interval``, ``timeout`` (seconds), ``mode``, ``soft_fail`` …
     :raises InvalidJobError: when the Dag is parsed, if the location is malformed.
 
     .. seealso::
         https://docs.snowflake.com/en/developer-guide/snowflake-ml/inference/batch-inference-jobs
     """
 
-    template_fields: Sequence[str] = (
-        "stage_location",
-        "newer_than",
-        "job_name",
-        "snowflake_conn_id",
-        "warehouse",
-        "database",
-        "schema",
-        "role",
-    )
+    template_fields: Sequence[str] = ("stage_location", "newer_than", "job_name", *CONNECTION_FIELDS)
     operator_extra_links = (OutputStageLink(), SnowsightJobLink())
-    ui_color = "#29b5e8"
-    ui_fgcolor = "#ffffff"
 
     def __init__(
         self,
@@ -91,11 +76,6 @@ class BatchSuccessSensor(BaseSensorOperator):
         newer_than: datetime | str | None = None,
         job_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        snowflake_conn_id: str = "snowflake_default",
-        warehouse: str | None = None,
-        database: str | None = None,
-        schema: str | None = None,
-        role: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -103,29 +83,12 @@ class BatchSuccessSensor(BaseSensorOperator):
         self.newer_than = newer_than
         self.job_name = job_name
         self.deferrable = deferrable
-        self.snowflake_conn_id = snowflake_conn_id
-        self.warehouse = warehouse
-        self.database = database
-        self.schema = schema
-        self.role = role
         if isinstance(stage_location, str) and not is_template(stage_location):
             StagePath.parse(stage_location, field="stage_location")
         if isinstance(job_name, str) and not is_template(job_name):
             QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
         if isinstance(newer_than, datetime) or (isinstance(newer_than, str) and not is_template(newer_than)):
             parse_moment(newer_than, field="newer_than")
-
-    @cached_property
-    def hook(self) -> SnowflakeBatchHook:
-        from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-
-        return SnowflakeBatchHook(
-            self.snowflake_conn_id,
-            warehouse=self.warehouse,
-            database=self.database,
-            schema=self.schema,
-            role=self.role,
-        )
 
     @property
     def directory(self) -> StagePath:

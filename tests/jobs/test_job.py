@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import MAX_JOB_NAME_LENGTH, InferenceJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.sources import plain_source
 
 GIVEN = {
     "name": "job",
@@ -17,6 +19,7 @@ GIVEN = {
     "compute_pool": "pool",
     "output_spec": {"stage_location": "@results/daily"},
 }
+HANDLED = {"input_format": "full_stage_path", "convert_to": "raw_bytes"}
 
 
 def test_every_partial_name_is_filled_in() -> None:
@@ -50,6 +53,62 @@ def test_function_name_is_given_once() -> None:
 def test_input_and_output_may_not_overlap(source: str, output: str, message: str) -> None:
     with pytest.raises(InvalidJobError, match=message):
         InferenceJob.parse(**{**GIVEN, "X": source, "output_spec": {"stage_location": output}})
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        {"stage_location": "@in/x", "pattern": ".*", "file_format": "f"},
+        {"paths": ["@other.s.st/2", "@in/x/1"]},
+        {"list_stage_files": "@in/x"},
+        {"output_location": "@in/x/"},
+    ],
+)
+def test_every_stage_of_the_input_is_filled_in(X: dict[str, object]) -> None:
+    plain = plain_source(InferenceJob.parse(**{**GIVEN, "X": X}).qualify("DB", "S").source)
+    assert "@DB.S.IN/x" in json.dumps(plain)
+    assert plain.get("file_format") in (None, "DB.S.F")
+    with pytest.raises(InvalidJobError, match="has no database or schema"):
+        InferenceJob.parse(**{**GIVEN, "X": X}).qualify(None, None)
+
+
+@pytest.mark.parametrize(
+    ("X", "column_handling", "column"),
+    [
+        (["@st/a"], {}, "FILE_PATH"),
+        (["@st/a"], {"image": HANDLED}, "IMAGE"),
+        ({"list_stage_files": "@st"}, {'"image"': HANDLED}, "image"),
+        ({"paths": ["@st/a"], "column_name": "path"}, {"image": HANDLED}, "PATH"),
+        (["@st/a"], {"image": HANDLED, "mask": HANDLED}, "FILE_PATH"),
+    ],
+)
+def test_the_column_of_a_list_of_files(X: object, column_handling: dict[str, object], column: str) -> None:
+    job = InferenceJob.parse(**{**GIVEN, "X": X}, input_spec={"column_handling": column_handling})
+    assert job.source.column_name.value == column
+
+
+def test_the_fingerprint_covers_every_option_of_the_input() -> None:
+    sources = [
+        {"stage_location": "@st/in"},
+        {"stage_location": "@st/in", "pattern": ".*"},
+        {"stage_location": "@st/in", "select": ["a"]},
+        {"stage_location": "@st/in", "select": {"a": "b"}},
+        {"stage_location": "@st/in", "filter": "a"},
+        {"stage_location": "@st/in", "file_format": "f"},
+        {"output_location": "@st/in"},
+        {"list_stage_files": "@st/in/"},
+        {"list_stage_files": "@st/in/", "pattern": ".*"},
+        {"list_stage_files": "@st/in/", "column_name": "a"},
+        ["@st/in/a"],
+        ["@st/in/a", "@st/in/b"],
+    ]
+    prints = [InferenceJob.parse(**{**GIVEN, "X": X}).fingerprint() for X in sources]
+    assert len(set(prints)) == len(sources)
+
+
+def test_a_job_does_not_read_its_own_output() -> None:
+    with pytest.raises(InvalidJobError, match="is this job's own output"):
+        InferenceJob.parse(**{**GIVEN, "X": {"output_location": "@results/daily/JOB"}})
 
 
 def test_neighbours_do_not_overlap() -> None:

@@ -34,6 +34,8 @@ def operator(**changes: Any) -> RunBatchOperator:
         ({"X": None}, "X: expected a query"),
         ({"X": {"query": "SELECT 1", "table": "t"}}, "X: give exactly one of"),
         ({"X": "SELECT 1; DROP TABLE t"}, "X: the query holds more than one statement"),
+        ({"X": ["@db.s.in/a.png", "b.png"]}, r"X\[1\]: 'b.png' is not a stage location"),
+        ({"X": {"stage_location": "@db.s.in/", "filter": "a) OR (b"}}, "X.filter: the condition closes"),
         ({"output_spec": {"stage_location": "results/"}}, "output_spec.stage_location: 'results/' is not a stage"),
         ({"output_spec": {"location": "@a.b.c/d"}}, "output_spec: unknown field 'location'"),
         ({"input_spec": {"param": {}}}, "input_spec: unknown field 'param'"),
@@ -87,6 +89,24 @@ def test_templates_are_rendered_everywhere_a_user_would_write_one() -> None:
     assert task.input_spec == {"params": {"prompt": "v7"}}
     assert task.output_spec == {"stage_location": "@db.s.out/2026-11-22/", "mode": "overwrite"}
     assert JobSpec.of(task.job_spec) == JobSpec(replicas=3, job_name_prefix="digits")
+
+
+@pytest.mark.parametrize(
+    ("X", "rendered"),
+    [
+        (["@db.s.in/{{ ds }}/a.png", "@db.s.in/b.png"], ["@db.s.in/2026/a.png", "@db.s.in/b.png"]),
+        ({"list_stage_files": "@db.s.in/{{ ds }}"}, {"list_stage_files": "@db.s.in/2026"}),
+        (
+            {"stage_location": "@db.s.in/", "select": ["{{ ds }}"], "filter": "day = '{{ ds }}'"},
+            {"stage_location": "@db.s.in/", "select": ["2026"], "filter": "day = '2026'"},
+        ),
+    ],
+)
+def test_templates_inside_of_the_input(X: Any, rendered: Any) -> None:
+    with DAG("d", schedule=None):
+        task = operator(X=X)
+    task.render_template_fields({"ds": "2026"})
+    assert rendered == task.X
 
 
 def test_a_sql_file_may_hold_the_query(tmp_path: Any) -> None:

@@ -15,9 +15,9 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.file_models import Measure
 from tests.local_server import LocalServer
 from tests.models import log_linear_model, log_model
-from tests.operators.file_models import Measure
 
 pytestmark = pytest.mark.slow
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowSensorTimeout,
@@ -53,6 +54,12 @@ def test_a_location_that_is_wrong_after_rendering_fails_without_a_retry() -> Non
     task.stage_location = "nowhere"
     with pytest.raises(JobInputError, match="stage_location: 'nowhere'"):
         task.execute({})
+
+
+def test_a_dags_default_args_reach_it() -> None:
+    with DAG("d", default_args={"snowflake_conn_id": "other", "poke_interval": 7, "role": "R"}):
+        task = BatchSuccessSensor(task_id="complete", stage_location=LOCATION)
+    assert (task.snowflake_conn_id, task.poke_interval, task.role, task.warehouse) == ("other", 7, "R", None)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -46,6 +46,7 @@ def airflow(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory)
                 "CREATE STAGE STACK_RESULTS ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
             ]
         )
+    log_model(local_server, Measure(), "MEASURE", "V1", pd.DataFrame({"IMAGE": [b"abc"]}), pd.DataFrame({"BYTES": [3]}))
     waits = pd.DataFrame({"SECONDS": [0.0, 1.5]})
     log_model(local_server, Patience(), "PATIENCE", "V1", waits, waits.rename(columns={"SECONDS": "WAITED"}))
 

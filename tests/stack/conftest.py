@@ -36,6 +36,7 @@ def hook(airflow: AirflowStack, snowflake_connection: str) -> Iterator[Snowflake
 @pytest.fixture(scope="package")
 def airflow(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
     """Airflow with the example Dags and those in ``dags/``, and what the latter name: a pool, a stage, a model."""
+    from tests.file_models import Measure
     from tests.stack.models import Counter, Patience
 
     with pytest.MonkeyPatch.context() as patch:

@@ -22,7 +22,8 @@ def is_next_value(node: Expr) -> bool:
 
 def next_value(column: exp.Column, session: Session) -> Expr:
     """The engine's function for ``name.NEXTVAL``."""
-    parts = [part.name if part.quoted else part.name.upper() for part in column.parts[:-1]]
+    names = [part for part in column.parts[:-1] if isinstance(part, exp.Identifier)]
+    parts = [part.name if part.quoted else part.name.upper() for part in names]
     sequence = ".".join(f'"{part}"' for part in session.qualify(tuple(parts)))
     call: Expr = exp.Anonymous(this="nextval", expressions=[exp.Literal.string(sequence)])
     is_projection = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"

@@ -28,21 +28,21 @@ def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
     return connection
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "INSERT INTO T VALUES (3, 'toolong', '2024-01-01')",
-        "INSERT INTO T (X, ID) SELECT 'toolong', 3",
-        "INSERT INTO T (ID, X, D) VALUES (3, 'toolong', DEFAULT)",
-        "INSERT INTO T WITH C AS (SELECT 'toolong' AS X) SELECT 3, X, NULL FROM C",
-        "UPDATE T SET X = 'toolong' WHERE ID = 1",
-        "UPDATE T SET X = X || 'd' WHERE ID = 1",
-        "MERGE INTO T USING (SELECT 1 AS I, 'toolong' AS V) S ON ID = S.I WHEN MATCHED THEN UPDATE SET X = S.V",
-        "MERGE INTO T USING (SELECT 9 AS I, 'toolong' AS V) ON ID = I WHEN NOT MATCHED THEN INSERT (X) VALUES (V)",
-    ],
-)
-def test_text_longer_than_its_column_is_refused(table: SnowflakeConnection, sql: str) -> None:
-    assert error(table, sql)[0] == 100078
+TOO_LONG = [
+    "INSERT INTO T VALUES (3, 'toolong', '2024-01-01')",
+    "INSERT INTO T (X, ID) SELECT 'toolong', 3",
+    "INSERT INTO T (ID, X, D) VALUES (3, 'toolong', DEFAULT)",
+    "INSERT INTO T WITH C AS (SELECT 'toolong' AS X) SELECT 3, X, NULL FROM C",
+    "UPDATE T SET X = 'toolong' WHERE ID = 1",
+    "UPDATE T SET X = X || 'd' WHERE ID = 1",
+    "MERGE INTO T USING (SELECT 1 AS I, 'toolong' AS V) S ON ID = S.I WHEN MATCHED THEN UPDATE SET X = S.V",
+    "MERGE INTO T USING (SELECT 9 AS I, 'toolong' AS V) ON ID = I WHEN NOT MATCHED THEN INSERT (X) VALUES (V)",
+]
+
+
+def test_text_longer_than_its_column_is_refused(table: SnowflakeConnection) -> None:
+    for sql in TOO_LONG:
+        assert error(table, sql)[0] == 100078, sql
     assert run(table, "SELECT ID, X FROM T ORDER BY ID") == [(1, "abc"), (2, None)]
 
 
@@ -91,24 +91,36 @@ def test_whole_numbers_beyond_64_bits(table: SnowflakeConnection) -> None:
     assert run(table, "SELECT ID FROM WIDE") == [(10**36,)]
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "SHOW TABLES IN SCHEMA NOPE",
-        "SHOW TABLES IN DATABASE NOPE",
-        "SHOW STAGES IN SCHEMA NOPE",
-        "SHOW FILE FORMATS IN SCHEMA NOPE",
-        "SHOW SERVICES IN SCHEMA NOPE",
-        "SHOW JOB SERVICES IN SCHEMA LOCAL.NOPE",
-        "SHOW MODELS IN SCHEMA NOPE",
-        "SHOW MODELS IN DATABASE NOPE",
-        "SHOW IMAGE REPOSITORIES IN SCHEMA NOPE",
-        "SHOW SCHEMAS IN DATABASE NOPE",
-    ],
-)
-def test_show_in_what_is_not_there(connection: SnowflakeConnection, sql: str) -> None:
-    assert error(connection, sql)[0] == 2043
+NOWHERE = [
+    "SHOW TABLES IN SCHEMA NOPE",
+    "SHOW TABLES IN DATABASE NOPE",
+    "SHOW STAGES IN SCHEMA NOPE",
+    "SHOW FILE FORMATS IN SCHEMA NOPE",
+    "SHOW SERVICES IN SCHEMA NOPE",
+    "SHOW JOB SERVICES IN SCHEMA LOCAL.NOPE",
+    "SHOW MODELS IN SCHEMA NOPE",
+    "SHOW MODELS IN DATABASE NOPE",
+    "SHOW IMAGE REPOSITORIES IN SCHEMA NOPE",
+    "SHOW SCHEMAS IN DATABASE NOPE",
+]
+
+
+def test_show_in_what_is_not_there(connection: SnowflakeConnection) -> None:
+    for sql in NOWHERE:
+        assert error(connection, sql)[0] == 2043, sql
 
 
 def test_show_services_in_a_pool_that_is_not_there(connection: SnowflakeConnection) -> None:
     assert error(connection, "SHOW SERVICES IN COMPUTE POOL NOPE")[0] == 2003
+
+
+def test_casts_to_whole_numbers_round_halves_away_from_zero(connection: SnowflakeConnection, schema: str) -> None:
+    run(connection, "CREATE TABLE F (X FLOAT, S VARCHAR, V VARIANT, B BOOLEAN)")
+    run(connection, "INSERT INTO F SELECT 2.5, '2.5', PARSE_JSON('{\"a\": 2.5}'), TRUE")
+    assert run(connection, "SELECT X::INT, S::INT, V:a::INT, B::INT, TRY_CAST(S AS INT), -X::INT FROM F") == [
+        (3, 3, 3, 1, 3, -3)
+    ]
+    assert run(connection, "SELECT 2.5::INT, '3'::INT, 1e3::INT, NULL::INT, SUM(X)::INT FROM F") == [
+        (3, 3, 1000, None, 3)
+    ]
+    assert run(connection, "SELECT TRY_CAST('x' AS INT), (RANDOM() > 0)::INT < 2") == [(None, True)]

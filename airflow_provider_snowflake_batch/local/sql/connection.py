@@ -18,6 +18,7 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_su
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from, with_moments
+from airflow_provider_snowflake_batch.local.sql.casts import round_casts
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
@@ -25,6 +26,7 @@ from airflow_provider_snowflake_batch.local.sql.fitting import fit_writes, limit
 from airflow_provider_snowflake_batch.local.sql.guard import guard
 from airflow_provider_snowflake_batch.local.sql.keys import take_keys
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
+from airflow_provider_snowflake_batch.local.sql.names import Names
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
 from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
@@ -63,6 +65,7 @@ class EngineConnection:
         self.temporary = TemporaryTables(session)
         self.query_id: str | None = None
         """The query that it works for just now."""
+        self.names = Names(session, self._columns_of, engine.has_twin)
         self.file_loads = FileLoads(engine, self, self._duck)
         self.cut_text = False
         """Whether text that is too long for its column is cut instead of refused."""
@@ -79,6 +82,15 @@ class EngineConnection:
         if name in self.temporary:
             return self.temporary.declared[name]
         return self._engine.catalog.declared(name)
+
+    def _columns_of(self, name: Name) -> Sequence[str] | None:
+        if name[:2] != ("temp", "main"):
+            return self._engine.known_columns(name)
+        rows = self.query(
+            "SELECT column_name FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = (?, ?, ?)",
+            name,
+        )
+        return [column for (column,) in rows] or None
 
     # Running
 
@@ -328,8 +340,8 @@ class EngineConnection:
 
     def _merge(self, tree: exp.Merge) -> Result:
         cursor = self._fake.cursor()
-        translate.check_namespace(tree, self._session)
-        (translated,) = self._fitted(tree, [_with_quoted_names(cursor._transform(tree, None))])
+        self.names.check(tree)
+        (translated,) = self._fitted(tree, [round_casts(_with_quoted_names(cursor._transform(tree, None)))])
         sql = translated.sql(dialect="duckdb")
         with self._engine.write_lock:
             done = Counter(action for (action,) in self._duck.execute(f"{sql} RETURNING merge_action").fetchall())
@@ -349,6 +361,7 @@ class EngineConnection:
                     target = table_of_statement(part)
                     assert target is not None
                     self._engine.keep_text_lengths(self._session.qualify(translate.table_parts(target)), found)
+        self._engine.catalog_changed()
 
     def _run(self, tree: Expr) -> None:
         with self._engine.write_lock:
@@ -358,8 +371,10 @@ class EngineConnection:
     def translated(self, tree: Expr) -> list[Expr]:
         """The statement in the engine's own SQL: one tree, or one for each part that the engine takes apart."""
         cursor = self._fake.cursor()
-        translate.check_namespace(tree, self._session)
-        return [_with_quoted_names(cursor._transform(part, None)) for part in cursor._transform_explode(tree)]
+        self.names.check(tree)
+        return [
+            round_casts(_with_quoted_names(cursor._transform(part, None))) for part in cursor._transform_explode(tree)
+        ]
 
     def _described(self, tree: Expr) -> Result:
         for kind, (statement_type, counts) in _COUNTS.items():

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _GLOBAL = f"{GLOBAL_DATABASE_NAME}._fs_information_schema"
 _COMMENTS = f"{_GLOBAL}._fs_tables_ext x ON (ext_table_catalog, ext_table_schema, ext_table_name) ="
+_COLUMN_NAMES = (
+    "SELECT column_name FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = (?, ?, ?) "
+    "AND NOT internal ORDER BY column_index"
+)
 _HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
 
 
@@ -71,6 +75,8 @@ class Engine:
         self._root = self._fake.duck_conn
         self._connections: dict[int, EngineConnection] = {}
         self._lock = threading.Lock()
+        self._known: dict[Name, tuple[str, ...] | None] = {}
+        self._known_version = 0
         # DuckDB fails the second of two concurrent writers of one table; Snowflake lets it wait.
         self.write_lock = threading.RLock()
         self._open_files()
@@ -160,17 +166,44 @@ class Engine:
         with session.lock:
             self.connection(session).transactions.commit()
 
-    def has_table(self, session: Session, name: tuple[str, str, str]) -> bool:
+    def has_table(self, session: Session, name: Name) -> bool:
         """Whether this session sees a table or view of this qualified name."""
-        if name in self.connection(session).temporary:
-            return True
-        return bool(
-            self._query(
-                "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ? "
-                "UNION ALL SELECT 1 FROM duckdb_views() WHERE database_name = ? AND schema_name = ? AND view_name = ?",
-                [*name, *name],
-            )
+        return name in self.connection(session).temporary or self.known_columns(name) is not None
+
+    def known_columns(self, name: Name) -> tuple[str, ...] | None:
+        """The columns of a permanent table or view of exactly this name, None if there is none.
+
+        Those of INFORMATION_SCHEMA, which are the engine's affair, are none at all.
+        """
+        if name[1] == "INFORMATION_SCHEMA":
+            return ()
+        with self._lock:
+            if name in self._known:
+                return self._known[name]
+            version = self._known_version
+        hidden = name[1] in _HIDDEN_SCHEMAS or name[0] not in self.databases()
+        rows = [] if hidden else self._query(_COLUMN_NAMES, name)
+        found = tuple(column for (column,) in rows) or None
+        with self._lock:
+            # What was read before a change of the catalog must not outlive it.
+            if version == self._known_version:
+                self._known[name] = found
+        return found
+
+    def has_twin(self, name: Name) -> bool:
+        """Whether there is a permanent table or view whose name differs from this one in case only."""
+        rows = self._query(
+            "SELECT 1 FROM duckdb_columns() WHERE (database_name, schema_name) = (?, ?) AND table_name <> ? "
+            "AND upper(table_name) = upper(?)",
+            [*name, name[2]],
         )
+        return bool(rows)
+
+    def catalog_changed(self) -> None:
+        """Note that a table, view, schema or database was made, changed or dropped."""
+        with self._lock:
+            self._known_version += 1
+            self._known.clear()
 
     def keep_comment(self, name: Name, comment: str | None) -> None:
         """The comment of a table or view, where fakesnow's information schema looks for it."""
@@ -189,6 +222,7 @@ class Engine:
 
     def swapped(self, first: Name, second: Name) -> None:
         """Note that two tables have exchanged their names: what is known of each goes with it."""
+        self.catalog_changed()
         self.catalog.swap(first, second)
         self._server.stages.loads.swap(first, second)
         for table in ("_fs_tables_ext", "_fs_columns_ext"):
@@ -308,6 +342,7 @@ class Engine:
             self._root.execute(info_schema.per_db_creation_sql(quoted).replace(f"'{quoted}'", f"'{name}'"))
             self._root.execute(macros.creation_sql(quoted))
             self._root.execute(f'CREATE SCHEMA IF NOT EXISTS {quoted}."PUBLIC"')
+        self.catalog_changed()
         self.catalog.record("DATABASE", name)
         self.catalog.record("SCHEMA", name, "PUBLIC")
 
@@ -320,6 +355,7 @@ class Engine:
             self._root.execute(f"DETACH {_quoted(name)}")
             for path in self._folder.glob(f"{quote(name, safe='')}.db*"):
                 path.unlink()
+        self.catalog_changed()
         self.catalog.forget_all(name)
 
     def _leave(self, database: str, schema: str | None = None) -> None:
@@ -342,6 +378,7 @@ class Engine:
         with self.write_lock:
             self._leave(database, name)
             self._root.execute(f"DROP SCHEMA {_quoted(database)}.{_quoted(name)} CASCADE")
+        self.catalog_changed()
         self.catalog.forget_all(database, name)
 
     # Tables and views

@@ -7,7 +7,7 @@ tables, ``VALUES`` columns by number.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlglot
 from sqlglot import Expr, exp
@@ -29,9 +29,6 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokeni
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
-
-if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.sessions import Session
 from airflow_provider_snowflake_batch.local.statements import Result, Statement
 
 _ENGINE_TABLE_FUNCTIONS = {"FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE"}
@@ -302,22 +299,6 @@ def projection_name(node: Expr) -> str:
     name: str = node.sql(dialect="snowflake")
     pieces = name.split("'")
     return "'".join(piece if index % 2 else piece.upper() for index, piece in enumerate(pieces))
-
-
-def check_namespace(tree: Expr, session: Session) -> None:
-    """:raises SnowflakeError: 90105 or 90106 for a table's name that the session's namespace does not complete."""
-    ctes = {cte.alias_or_name.upper() for cte in tree.find_all(exp.CTE)}
-    for table in tree.find_all(exp.Table):
-        if not isinstance(table.this, exp.Identifier):
-            continue
-        parts = table_parts(table)
-        if len(parts) == 1 and (parts[0] in ctes or parts[0].startswith(REGISTERED)):
-            continue
-        try:
-            session.qualify(parts)
-        except SnowflakeError as error:
-            words = error.message.replace("this operation", tree.key.upper(), 1)
-            raise SnowflakeError(words, errno=error.errno, sqlstate=error.sqlstate) from None
 
 
 def table_parts(table: exp.Table) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def _widened(source: Source, select: exp.Select, alias: str) -> str:
         re.fullmatch(r"column(\d+)", column.name) for column in select.find_all(exp.Column) if column.table == alias
     ]
     width = max((int(match[1]) + 1 for match in asked if match), default=0)
-    nulls = ", ".join(f"NULL::VARCHAR AS column{number}" for number in range(width))
+    nulls = ", ".join(f'NULL::VARCHAR AS "column{number}"' for number in range(width))
     return f"SELECT {nulls} WHERE FALSE UNION ALL BY NAME {source.sql}" if nulls else source.sql
 
 
@@ -151,7 +151,7 @@ def source_of(files: Sequence[StageFile], found: FileFormat, keeps_rejects: bool
     """The relation over files of one format."""
     if not files:
         # Snowflake reads no file as no row; without a file there is nothing to take the columns from.
-        empty = f'SELECT NULL::JSON AS {_ROW}, NULL::VARCHAR AS "{_NAME}", NULL::BIGINT AS "{_NUMBER}" WHERE FALSE'
+        empty = f'SELECT NULL::JSON AS "{_ROW}", NULL::VARCHAR AS "{_NAME}", NULL::BIGINT AS "{_NUMBER}" WHERE FALSE'
         return Source(empty, "EMPTY", ())
     paths = "[" + ", ".join(_text(str(file.local)) for file in files) + "]"
     root = str(files[0].local)[: -len(files[0].path)]
@@ -192,7 +192,7 @@ def _json(found: FileFormat, paths: str, name: str) -> Source:
     shape = "array" if found.flag("STRIP_OUTER_ARRAY") else "auto"
     compression = _compression(found)
     sql = (
-        f'SELECT json AS {_ROW}, {name} AS "{_NAME}", '
+        f'SELECT json AS "{_ROW}", {name} AS "{_NAME}", '
         f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
         f"FROM read_json_objects({paths}, filename = true, format = '{shape}', compression = '{compression}', "
         "maximum_object_size = 134217728)"

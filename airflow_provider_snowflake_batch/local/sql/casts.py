@@ -1,0 +1,41 @@
+"""Casts to whole numbers round halves away from zero, as with Snowflake; DuckDB rounds those of a DOUBLE to even.
+
+Works on statements that are already in the engine's SQL. Source:
+https://docs.snowflake.com/en/sql-reference/functions/cast
+"""
+
+from __future__ import annotations
+
+from sqlglot import Expr, exp
+
+_Type = exp.DataType.Type
+_INTEGERS = {_Type.TINYINT, _Type.SMALLINT, _Type.INT, _Type.BIGINT, _Type.INT128}
+
+
+def round_casts(tree: Expr) -> Expr:
+    """The tree with each cast to a whole number rounding as Snowflake does."""
+    for cast in [*tree.find_all(exp.Cast, exp.TryCast)]:
+        kind = cast.args["to"]
+        if not isinstance(kind, exp.DataType) or kind.this not in _INTEGERS or _is_whole(cast.this):
+            continue
+        value = cast.this
+        # The engine knows the type when it binds the statement, and drops the branch that does not apply.
+        is_float = exp.In(
+            this=exp.Anonymous(this="typeof", expressions=[value.copy()]),
+            expressions=[exp.Literal.string("DOUBLE"), exp.Literal.string("FLOAT")],
+        )
+        rounded = exp.Anonymous(
+            this="round", expressions=[type(cast)(this=value.copy(), to=exp.DataType(this=_Type.DOUBLE))]
+        )
+        whole = type(cast)(this=rounded, to=kind.copy())
+        cast.replace(exp.paren(exp.Case(ifs=[exp.If(this=is_float, true=whole)], default=cast.copy())))
+    return tree
+
+
+def _is_whole(value: Expr) -> bool:
+    """Whether there is nothing to round, for certain."""
+    if isinstance(value, exp.Literal):
+        return value.is_string or not any(sign in value.this for sign in ".eE")
+    return isinstance(value, (exp.Null, exp.Boolean, exp.Count, exp.Window, exp.Cast, exp.TryCast)) and not (
+        isinstance(value, (exp.Cast, exp.TryCast)) and value.args["to"].this in (_Type.DOUBLE, _Type.FLOAT)
+    )

@@ -1,0 +1,113 @@
+"""A job that misses a deadline is cancelled, and the exception says which one and why; in both modes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider_snowflake_batch.exceptions import JobPendingError, JobTimeoutError, PoolCapacityError
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.local_faults import LocalFaults, faults_of
+from tests.local_server import LocalServer
+from tests.models import log_linear_model
+from tests.operators.test_run_batch import TaskInstance
+
+pytestmark = pytest.mark.slow
+
+POOL = "DEADLINE_TESTS"
+PULL = "Failed to pull image"
+CROWDED = "Unschedulable due to insufficient GPU resources"
+
+
+@pytest.fixture(scope="module")
+def model(local_server: LocalServer) -> None:
+    log_linear_model(local_server, "LATE", "V1")
+
+
+@pytest.fixture
+def hook(snowflake_connection: str, model: None) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(
+            [
+                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
+                "CREATE OR REPLACE STAGE DEADLINE_TESTS",
+            ]
+        )
+        yield opened
+
+
+@pytest.fixture
+def faults(hook: SnowflakeBatchHook, local_server: LocalServer) -> Iterator[LocalFaults]:
+    with faults_of(local_server) as all_faults:
+        yield all_faults
+
+
+def run_task(*, deferrable: bool, **changes: Any) -> dict[str, Any]:
+    """The task from beginning to end; what the triggerer does with a trigger is done here."""
+    given: dict[str, Any] = {
+        "task_id": "score",
+        "model_name": "LATE",
+        "X": "SELECT 1 AS A, 1 AS B",
+        "compute_pool": POOL,
+        "output_spec": {"stage_location": "@DEADLINE_TESTS/out/"},
+        "deferrable": deferrable,
+        "poll_interval": 1,
+    }
+    task = RunBatchOperator(**(given | changes))
+    instance = TaskInstance()
+    instance.start_date = datetime.now(UTC)
+    context: Any = {"ti": instance}
+    try:
+        return task.execute(context)
+    except TaskDeferred as deferred:
+        return task.execute_complete(context, asyncio.run(fired_by(deferred.trigger)))
+
+
+async def fired_by(trigger: Any) -> dict[str, Any]:
+    return next(iter([event.payload async for event in trigger.run()]))
+
+
+MODES = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "in a slot"])
+
+
+@MODES
+@pytest.mark.parametrize(("reason", "kind"), [(PULL, JobPendingError), (CROWDED, PoolCapacityError)])
+def test_a_job_that_does_not_start_says_why(
+    hook: SnowflakeBatchHook, faults: LocalFaults, deferrable: bool, reason: str, kind: type[Exception]
+) -> None:
+    faults.add("pending", reason=reason)
+    with pytest.raises(JobPendingError, match=f"did not start in time: .*{reason}.* It was cancelled") as raised:
+        run_task(deferrable=deferrable, pending_timeout=2)
+    assert type(raised.value) is kind
+    assert_cancelled(hook, raised.value)
+
+
+@MODES
+def test_a_job_that_does_not_end_is_given_up(hook: SnowflakeBatchHook, faults: LocalFaults, deferrable: bool) -> None:
+    faults.add("pending")
+    with pytest.raises(JobTimeoutError, match=r"did not end in time\. It was cancelled\.") as raised:
+        run_task(deferrable=deferrable, timeout=2)
+    assert type(raised.value) is JobTimeoutError
+    assert_cancelled(hook, raised.value)
+
+
+def test_the_execution_timeout_holds_while_the_task_is_deferred(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:
+    faults.add("pending")
+    begun = time.monotonic()
+    with pytest.raises(JobTimeoutError, match=r"did not end in time\. It was cancelled\.") as raised:
+        run_task(deferrable=True, timeout=600, execution_timeout=timedelta(seconds=3))
+    assert time.monotonic() - begun >= 3
+    assert_cancelled(hook, raised.value)
+
+
+def assert_cancelled(hook: SnowflakeBatchHook, error: Exception) -> None:
+    name = str(error).split()[1]
+    assert hook.wait(name, deadlines=Deadlines.within(60)).reported_status == "CANCELLED"

@@ -34,8 +34,8 @@ _T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
-# Snowflake takes 1 MB of text and 200,000 rows of VALUES; compiling so many literals is slow long before.
-MOST_PATHS_IN_STATEMENT = 1_000
+# Snowflake takes 1 MB of text and 200,000 rows of VALUES, but the statement also stands in the task's log.
+MOST_PATHS_IN_STATEMENT = 200
 # More files than this are not looked into for their columns, but a selection spread over all of them.
 _INFERRED_FILES = 100
 

@@ -6,6 +6,7 @@ Each has a class here and a plain form, a dict of JSON values, which Dags, XComs
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,6 @@ from airflow_provider_snowflake_batch.jobs.sql_text import check_condition, chec
 
 DEFAULT_COLUMN = Identifier("FILE_PATH")
 """What ``list_stage_files`` of snowflake-ml-python calls its column."""
-
-# A Parquet file in no folder whose name begins with "_": those, as files so named, are not results.
-_RESULT_FILES = r"/?([^_/][^/]*/)*[^_/][^/]*\.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,10 @@ class JobOutput:
 
     @property
     def files(self) -> StageParquet:
-        return StageParquet(self.location, pattern=_RESULT_FILES)
+        # Results lie in the job's directory itself, under names that do not begin with "_". LIST and queries differ in
+        # how much of the path before the name they match.
+        directory = re.escape(self.location.path.rstrip("/").rpartition("/")[2])
+        return StageParquet(self.location, pattern=rf"(.*{directory}/|/)?[^_/][^/]*\.parquet")
 
     def __str__(self) -> str:
         return f"the results in {self.location}"

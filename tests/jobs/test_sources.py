@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -173,3 +174,12 @@ def test_any_file_name_is_taken_or_refused(parts: list[str]) -> None:
         return
     assert isinstance(source, StagePaths)
     assert parse_source(plain_source(source)) == source
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "out/J$1/", "stage/_old/out/J$1/", "/stage/out/J$1/"])
+def test_the_results_of_a_job_are_its_data_files(prefix: str) -> None:
+    pattern = JobOutput(StagePath(QualifiedName("ST"), "_old/out/J$1/")).files.pattern
+    for name in ("part-0.parquet", "3_63012abc.parquet"):
+        assert re.fullmatch(pattern, prefix + name)
+    for name in ("_SUCCESS", "_manifest.json", "_part.parquet", "_quarantine/part-0.parquet", "part-0.parquet.tmp"):
+        assert not re.fullmatch(pattern, prefix + name)

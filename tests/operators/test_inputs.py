@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -12,8 +13,10 @@ import pytest
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks import inputs
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+from airflow_provider_snowflake_batch.jobs.job import InferenceJob
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.file_models import Measure
 from tests.local_server import LocalServer
@@ -145,6 +148,61 @@ def test_files(hook: SnowflakeBatchHook, X: Any, expected: dict[str, int]) -> No
     files = {path.rpartition("/")[2]: size for path, size in zip(found["IMAGE"], found["BYTES"], strict=True)}
     assert files == expected
     assert all(path.startswith("@LOCAL.PUBLIC.INPUTS/images/") for path in found["IMAGE"])
+
+
+def looked_up(hook: SnowflakeBatchHook, X: Any) -> InferenceJob:
+    job = InferenceJob.parse(
+        name="JOB", model_name="M", X=X, compute_pool="P", output_spec={"stage_location": "@INPUTS/out"}
+    ).qualify(*hook.namespace)
+    return replace(job, source=look_up_source(hook, job))
+
+
+@pytest.mark.parametrize("pattern", [None, r".*\.png", ".*three.*"])
+@pytest.mark.parametrize("location", ["images", "images/", "images/sub", "images/one.png", ""])
+def test_a_listing_finds_what_snowflakes_client_finds(
+    hook: SnowflakeBatchHook, location: str, pattern: str | None
+) -> None:
+    from snowflake.ml.utils.stage_file import list_stage_files
+
+    place = f"{STAGE}/{location}".rstrip("/") + ("/" if location.endswith("/") else "")
+    with hook.get_snowpark_session() as session:
+        theirs = [row[0] for row in list_stage_files(session, place, pattern=pattern, column_name="IMAGE").collect()]
+    X = {"list_stage_files": place, "pattern": pattern, "column_name": "IMAGE"}
+    if theirs:
+        assert sorted(str(path) for path in looked_up(hook, X).source.paths) == sorted(theirs)
+    else:
+        with pytest.raises(JobInputError, match="there are no files"):
+            looked_up(hook, X)
+
+
+def test_stage_parquet_has_the_rows_that_snowpark_reads(hook: SnowflakeBatchHook) -> None:
+    from snowflake.snowpark.functions import col
+
+    with hook.get_snowpark_session() as session:
+        theirs = (
+            session.read.option("pattern", r".*data_.*\.parquet")
+            .parquet(f"{STAGE}/parquet/")
+            .select(col('"number"').alias("id"), col("B"))
+            .filter(col("B") < 2)
+            .collect()
+        )
+    X = {
+        "stage_location": f"{STAGE}/parquet/",
+        "pattern": r".*data_.*\.parquet",
+        "select": {"number": "id", "B": None},
+        "filter": "B < 2",
+    }
+    job = looked_up(hook, X)
+
+    def read(cursor: Any) -> tuple[list[str], list[Any]]:
+        for statement in statements.before_inference_job(job):
+            cursor.execute(statement)
+        cursor.execute(statements.select_source(job.source))
+        return [column.name for column in cursor.description], sorted(cursor.fetchall())
+
+    columns, ours = hook.on_session(read)
+    assert ours == sorted(tuple(row) for row in theirs) == [(1, 1.0), (2, 0.0)]
+    assert columns == ["ID", "B"]
 
 
 def test_a_list_too_long_for_the_statement(hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,6 +16,7 @@ rename or on seeing at once what another replica wrote, because stage volumes pr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -326,6 +327,10 @@ class OutputDirectory:
         for folder in (FAILURES, REPLICAS):
             for entry in self._entries(folder):
                 entry.unlink(missing_ok=True)
+        for folder in RECORDS:
+            # Stages have no folders; on a disk, an empty one would be there for nothing.
+            with contextlib.suppress(OSError):
+                (self.path / folder).rmdir()
         for path, text in ((self.path / MANIFEST, manifest.to_json()), (self.path / SUCCESS, "")):
             path.unlink(missing_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -121,7 +121,7 @@ def _staged_by_the_client(source: Path, base: Path) -> Path | None:
 
 
 def _check_mode(output: Path, mode: str, location: str) -> None:
-    if mode == "error" and any(item.name not in RESERVED_FOLDERS for item in _entries(output)):
+    if mode == "error" and any(_holds_files(item) for item in _entries(output) if item.name not in RESERVED_FOLDERS):
         raise invalid_specification(
             f"the output location {location} is not empty and 'output.mode' is 'error'. "
             "Empty it, choose another, or set the mode to 'overwrite'."
@@ -130,6 +130,11 @@ def _check_mode(output: Path, mode: str, location: str) -> None:
 
 def _entries(folder: Path) -> Iterable[Path]:
     return folder.iterdir() if folder.is_dir() else ()
+
+
+def _holds_files(path: Path) -> bool:
+    """A stage has no folders: what is left of them on the disk does not count."""
+    return path.is_file() or any(item.is_file() for item in path.rglob("*"))
 
 
 def _check_params(checked: InferenceSpecification, function: ModelFunction) -> None:

@@ -297,6 +297,7 @@ def test_chat_with_a_custom_model(session: Session, registry: Registry) -> None:
     _put_image(session)
 
     space = run("chat_with_image", session=session, reg=reg, huggingface=hub)
+    registry.delete_model("qwen2_vl_2b")
 
     _check_answer(results(session, space["job"]), "What breed of cat is this? [image/jpeg, 4 bytes, sha256 ")
 

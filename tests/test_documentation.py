@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_snowflake_batch.jobs.sources import parse_source
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -25,7 +27,10 @@ def blocks(language: str) -> list[object]:
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_runs_as_a_dag_file_would(code: str) -> None:
-    exec(compile(code, "<documentation>", "exec"), {"__name__": "documentation"})
+    names = {"__name__": "documentation"}
+    exec(compile(code, "<documentation>", "exec"), names)
+    if "X" in names:
+        parse_source(names["X"])
 
 
 @pytest.mark.parametrize("text", blocks("json"))

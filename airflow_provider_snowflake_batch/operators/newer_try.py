@@ -7,10 +7,13 @@ second case the job belongs to the other try.
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+
+log = logging.getLogger(__name__)
 
 _ON_THE_WAY = frozenset({None, "scheduled", "queued", "up_for_retry", "up_for_reschedule", "deferred"})
 
@@ -23,7 +26,14 @@ def goes_on_elsewhere(ti: Any, *, patience: float = 2) -> bool:
         be asking Airflow, and then no answer comes before the handler ends; what is not known counts as a user's wish.
     """
     answers: list[bool] = []
-    asking = threading.Thread(target=lambda: answers.append(_goes_on(ti)), name="ask-for-the-task", daemon=True)
+
+    def ask() -> None:
+        try:
+            answers.append(_goes_on(ti))
+        except Exception as error:
+            log.warning("Airflow could not be asked whether the task goes on: %s", error)
+
+    asking = threading.Thread(target=ask, name="ask-for-the-task", daemon=True)
     asking.start()
     asking.join(patience)
     return bool(answers and answers[0])

@@ -230,7 +230,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             self._submitted = record
             store_links(context, hook, job=record.name, location=job.output.location)
             deadlines = self._deadlines(context, record)
-            with TaskCard.begin(context, job, record) as card:
+            with TaskCard.begin(context, job, record) as card, records.to_be_sent_again():
                 self._card = card
                 if not self.wait_for_completion:
                     return self._accept(context, hook, record, deadlines, card)
@@ -240,7 +240,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
                         self._defer(record, deadlines)
                     streamed = False
                 else:
-                    info = self._wait(hook, records, record, deadlines, card)
+                    info = self._wait(hook, record, deadlines, card)
                     streamed = self.stream_logs
                 return self._finish(context, hook, info, record, card, streamed=streamed)
 
@@ -269,8 +269,8 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 case "refused":
                     raise JobInputError(event["message"])
                 case "not_submitted":
-                    JobRecords.of(context, durable=self.durable).not_sent()
-                    raise JobSubmissionError(event["message"])
+                    with JobRecords.of(context, durable=self.durable).to_be_sent_again():
+                        raise JobSubmissionError(event["message"])
                 case "lost":
                     raise JobLostError(event["message"])
             info = self._look(hook, record)
@@ -448,14 +448,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             method_name="execute_complete",
         )
 
-    def _wait(
-        self,
-        hook: SnowflakeBatchHook,
-        records: JobRecords,
-        record: JobRecord,
-        deadlines: Deadlines,
-        card: TaskCard,
-    ) -> JobInfo:
+    def _wait(self, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines, card: TaskCard) -> JobInfo:
         try:
             return hook.wait(
                 record.name,
@@ -466,9 +459,6 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 on_log=self.log.info if self.stream_logs else None,
                 on_look=card.look,
             )
-        except JobSubmissionError:
-            records.not_sent()
-            raise
         except JobTimeoutError as error:
             self._give_up(hook, record, error)
         except JobLostError:

@@ -7,10 +7,12 @@ before 3.3 is in ``named_jobs.py``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_snowflake_batch.exceptions import JobSubmissionError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
 
 if TYPE_CHECKING:
@@ -80,10 +82,15 @@ class JobRecords:
         if (record := self.load()) is not None:
             self.save(replace(record, dropping=True))
 
-    def not_sent(self) -> None:
-        """The statement came to nothing: the next try sends it again, under the same name."""
-        if self._store is not None and (record := self.load()) is not None:
-            self.save(replace(record, query_id=None))
+    @contextmanager
+    def to_be_sent_again(self) -> Iterator[None]:
+        """If the statement comes to nothing, the next try sends it again, under the same name."""
+        try:
+            yield
+        except JobSubmissionError:
+            if self._store is not None and (record := self.load()) is not None:
+                self.save(replace(record, query_id=None))
+            raise
 
     def forget(self) -> None:
         if self._store is not None:

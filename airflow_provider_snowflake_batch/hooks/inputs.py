@@ -58,7 +58,10 @@ def look_up_source(hook: SnowflakeBatchHook, job: InferenceJob) -> Source:
             return _query_of_files(hook, job, source)
         case JobOutput(location):
             if not hook.is_complete(location):
-                raise JobInputError(f"X: {location} has no {SUCCESS_FILE}: the job that writes it has not ended well.")
+                raise JobInputError(
+                    f"X: {location} has no {SUCCESS_FILE}: the job that writes there has failed, or is still at work. "
+                    "Let a task wait for it first, for example a BatchSuccessSensor."
+                )
             return _query_of_files(hook, job, source.files)
         case StageListing(location, pattern, column_name):
             files = [file for file in hook.list_files(location, pattern=pattern) if not file.path.endswith("/")]

@@ -62,6 +62,10 @@ class Identifier:
     def sql(self) -> str:
         return _sql_part(self.value)
 
+    def quoted(self) -> str:
+        """In double quotes, for names that nobody has written in SQL: they may be reserved words."""
+        return _quoted(self.value)
+
     def __str__(self) -> str:
         return self.sql()
 
@@ -223,6 +227,10 @@ def _segments(path: str, text: str, field: str, example: str) -> list[str]:
 def _sql_part(value: str) -> str:
     if _UNQUOTED.fullmatch(value) and value == value.upper():
         return value
+    return _quoted(value)
+
+
+def _quoted(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 

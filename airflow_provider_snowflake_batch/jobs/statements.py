@@ -260,7 +260,7 @@ def create_table(table: QualifiedName, columns: Sequence[tuple[Identifier, str]]
     for name, kind in columns:
         if not _TYPE.fullmatch(kind):
             raise InvalidJobError(str(name), f"{kind!r} is not a type of a table's column.")
-    listed = ", ".join(f"{name.sql()} {kind}" for name, kind in columns)
+    listed = ", ".join(f"{name.quoted()} {kind}" for name, kind in columns)
     return f"CREATE TABLE IF NOT EXISTS {table.sql()} ({listed})"
 
 
@@ -292,7 +292,7 @@ def select_source(source: Source) -> str:
             return f"SELECT * FROM {name.sql()}"
         case StagePaths(paths, Identifier() as column_name):
             rows = ",\n".join(f"({literal(str(path))})" for path in paths)
-            return f"SELECT COLUMN1 AS {column_name.sql()} FROM (VALUES\n{rows}\n)"
+            return f"SELECT COLUMN1 AS {column_name.quoted()} FROM (VALUES\n{rows}\n)"
         case StageQuery():
             return _select_files(source)
     raise TypeError(f"{source} is not known well enough to be queried.")
@@ -306,7 +306,7 @@ def _select_files(source: StageQuery) -> str:
     origin = f"FROM {_stage(files.location)} ({within})"
     chosen = _chosen_columns(source)
     if files.filter is None:
-        listed = ", ".join(f"{_read(name, kind)} AS {called.sql()}" for (name, kind), called in chosen)
+        listed = ", ".join(f"{_read(name, kind)} AS {called.quoted()}" for (name, kind), called in chosen)
         return f"SELECT {listed} {origin}"
     # The condition sees every column of the files, under a name that needs no quotes where that is possible.
     upper = [name.upper() for name, _ in source.columns]
@@ -315,8 +315,10 @@ def _select_files(source: StageQuery) -> str:
         for name, _ in source.columns
         if '"' not in name
     }
-    inner = ", ".join(f"{_read(name, kind)} AS {known[name].sql()}" for name, kind in source.columns if name in known)
-    outer = ", ".join(f"{known[name].sql()} AS {called.sql()}" for (name, _), called in chosen)
+    inner = ", ".join(
+        f"{_read(name, kind)} AS {known[name].quoted()}" for name, kind in source.columns if name in known
+    )
+    outer = ", ".join(f"{known[name].quoted()} AS {called.quoted()}" for (name, _), called in chosen)
     return f"SELECT {outer} FROM (\nSELECT {inner} {origin}\n) WHERE (\n{files.filter}\n)"
 
 

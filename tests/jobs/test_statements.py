@@ -261,8 +261,8 @@ def test_a_query_of_files() -> None:
         r"""FROM '@DB.S.ST/in/' (FILE_FORMAT => 'DB.S.F', PATTERN => '.*\\.parquet')"""
     )
     assert query(select={"name": "who", "id": None}, filter="id > 1") == (
-        'SELECT NAME AS WHO, ID AS "id" FROM (\n'
-        'SELECT $1:"id"::NUMBER(38, 0) AS ID, $1:"Name"::TEXT AS NAME, $1:"nested"::VARIANT AS NESTED '
+        'SELECT "NAME" AS "WHO", "ID" AS "id" FROM (\n'
+        'SELECT $1:"id"::NUMBER(38, 0) AS "ID", $1:"Name"::TEXT AS "NAME", $1:"nested"::VARIANT AS "NESTED" '
         "FROM '@DB.S.ST/in/' (FILE_FORMAT => 'DB.S.F')\n) WHERE (\nid > 1\n)"
     )
     with pytest.raises(

@@ -224,6 +224,7 @@ def test_a_long_list_does_not_outlive_a_refused_job(hook: SnowflakeBatchHook) ->
 def test_the_results_of_another_job(hook: SnowflakeBatchHook) -> None:
     first = score("INPUT_ROWS")
     hook.write_file(f"{first['output_location']}_quarantine/part.parquet", b"not a result")
+    # Its column PREDICTION is in the input now, and the model's own replaces it.
     second = score(first, job_spec={"num_workers": 1, "job_name_prefix": "SECOND"})
     assert second["rows"] == 2
     again = results(hook, second)

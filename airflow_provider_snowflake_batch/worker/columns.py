@@ -49,6 +49,17 @@ def handled_columns(job: Job, columns: Sequence[str]) -> dict[str, FileEncoding]
     }
 
 
+def passed_columns(job: Job, columns: Sequence[str]) -> list[str]:
+    """The input columns that are written beside the predictions, in the input's order.
+
+    :raises Refused: ``output.columns`` names a column that the input lacks.
+    """
+    if job.output.columns is None:
+        return list(columns)
+    chosen = {match_column(name, columns, "output column") for name in job.output.columns}
+    return [name for name in columns if name in chosen]
+
+
 def check_columns(job: Job, schema: pa.Schema, signature: Signature | None) -> None:
     """Refuse an input that the model cannot be called with, before the model is loaded.
 
@@ -58,6 +69,7 @@ def check_columns(job: Job, schema: pa.Schema, signature: Signature | None) -> N
         kind = schema.field(column).type
         if not holds_text(kind) and not pa.types.is_null(kind):
             raise Refused(f"column_handling column {column!r} holds {kind}, not full stage paths")
+    passed_columns(job, schema.names)
     if job.input.partition_column is not None:
         match_column(job.input.partition_column, schema.names, "partition column")
     for feature in signature.inputs if signature else ():

@@ -62,10 +62,14 @@ class InputFiles:
 
 @dataclass(frozen=True)
 class OutputDirectory:
-    """The job's own directory."""
+    """The job's own directory.
+
+    :param columns: the input columns that are written beside the predictions; None for all.
+    """
 
     path: Path
     mode: SaveMode
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,8 @@ def parse_job(document: Any, folder: Path) -> Job:
     )
     inference.done()
     top.done()
+    if job.output.columns is not None and job.input.partition_column is not None:
+        raise Refused("JOB.json: output.columns and input.partition_column do not go together")
     _check_apart(job)
     return job
 
@@ -284,7 +290,14 @@ def _output(fields: _Fields, folder: Path) -> OutputDirectory:
         save_mode = SaveMode(mode.lower())
     except ValueError:
         raise Refused(f"JOB.json: output.mode {mode!r} is not one of error, overwrite") from None
-    result = OutputDirectory(path=folder / fields.get("path", str, required=True), mode=save_mode)
+    columns = fields.get("columns", list)
+    if columns is not None and not all(isinstance(name, str) and name for name in columns):
+        raise Refused("JOB.json: output.columns must be a list of input columns")
+    result = OutputDirectory(
+        path=folder / fields.get("path", str, required=True),
+        mode=save_mode,
+        columns=None if columns is None else tuple(columns),
+    )
     fields.done()
     return result
 

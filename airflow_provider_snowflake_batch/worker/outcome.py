@@ -30,10 +30,16 @@ class Outcome(Protocol):
 
 
 class RowByRow:
-    """One output row for each input row, beside it."""
+    """One output row for each input row, beside it.
 
-    def __init__(self, signature: Signature | None, *, divisible: bool = True) -> None:
+    :param passed: the input columns that are written; None for all.
+    """
+
+    def __init__(
+        self, signature: Signature | None, *, divisible: bool = True, passed: Sequence[str] | None = None
+    ) -> None:
         self._signature = signature
+        self._passed = passed
         self.divisible = divisible
 
     def __call__(self, rows: pa.Table, calls: Sequence[Call]) -> tuple[pa.Table, pa.Table]:
@@ -41,7 +47,8 @@ class RowByRow:
         schema = tables[0].schema
         for table in tables[1:]:
             schema = schemas.join(schema, table.schema)
-        return rows, pa.concat_tables([schemas.fit(table, schema) for table in tables])
+        passed = rows if self._passed is None else rows.select(self._passed)
+        return passed, pa.concat_tables([schemas.fit(table, schema) for table in tables])
 
 
 class GroupByGroup:

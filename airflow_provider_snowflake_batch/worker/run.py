@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.worker.bad_rows import (
     quarantine_schema,
     too_many,
 )
-from airflow_provider_snowflake_batch.worker.columns import check_columns, match_column
+from airflow_provider_snowflake_batch.worker.columns import check_columns, match_column, passed_columns
 from airflow_provider_snowflake_batch.worker.errors import ModelError, OutputError, Terminated, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
@@ -124,6 +124,7 @@ class Run:
             json.dumps(dict(self._job.input.params), sort_keys=True),
             json.dumps(handling, sort_keys=True),
             json.dumps(self._job.input.partition_column),
+            json.dumps(self._job.output.columns),
         )
 
     def _do_tasks(
@@ -220,7 +221,9 @@ class Run:
         return rows
 
     def _empty_schema(self, plan: Plan, description: Description) -> pa.Schema:
-        inputs = plan.schema if plan.schema is not None else pa.schema([])
+        inputs = pa.schema([])
+        if plan.schema is not None:
+            inputs = pa.schema([plan.schema.field(name) for name in passed_columns(self._job, plan.schema.names)])
         if description.signature is None:
             self._warnings.append("the input has no rows and the model states no outputs: only input columns are known")
             return inputs

@@ -31,6 +31,27 @@ def test_rows_come_out_with_their_prediction(batch: Batch) -> None:
     assert batch.verify().code == 0
 
 
+def test_only_the_chosen_input_columns_are_written(batch: Batch) -> None:
+    batch.ids(50)
+    batch.job(output={"columns": ["id"]})
+
+    assert batch.run().code == 0
+
+    assert batch.result().column_names == ["ID", "Y"]
+    assert batch.result()["Y"].to_pylist() == [6.0 * one for one in range(50)]
+
+
+def test_a_chosen_column_that_the_input_lacks_is_refused(batch: Batch) -> None:
+    batch.ids(50)
+    batch.job(output={"columns": ["KEY"]})
+
+    outcome = batch.run()
+
+    assert outcome.code == 2
+    assert "output column 'KEY' is not among the input columns: ID, X" in outcome.last
+    assert not batch.output.exists()
+
+
 def test_progress_is_told_until_the_end(batch: Batch) -> None:
     batch.ids(100)
     batch.job()

@@ -92,6 +92,8 @@ def test_what_is_left_out_has_a_default() -> None:
         ("input.column_handling.IMAGE.convert_to", "hex", "'hex' is not one of raw_bytes, base64, base64_data_url"),
         ("input.column_handling.IMAGE.input_format", "url", "is not full_stage_path"),
         ("output.mode", "append", "'append' is not one of error, overwrite"),
+        ("output.columns", "ID", r"output\.columns must be a list, not a string"),
+        ("output.columns", [1], r"output\.columns must be a list of input columns"),
         ("output.path", "in/out", "must not lie inside each other"),
         ("model.kind", "mlflow", "'mlflow' is not supported; supported: registry, python"),
         ("model", {"kind": "python", "target": "no_colon"}, "not of the form package.module:Class"),

@@ -151,7 +151,7 @@ class _Process:
         """Run the pipeline until told to stop, then end the process."""
         from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
         from airflow_provider_snowflake_batch.worker.calls import Caller
-        from airflow_provider_snowflake_batch.worker.columns import match_column
+        from airflow_provider_snowflake_batch.worker.columns import match_column, passed_columns
         from airflow_provider_snowflake_batch.worker.convert import InputConverter
         from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
         from airflow_provider_snowflake_batch.worker.job import OnError
@@ -178,7 +178,7 @@ class _Process:
         reader: Reader
         outcome: Outcome
         if job.input.partition_column is None:
-            outcome = RowByRow(self._model.signature)
+            outcome = RowByRow(self._model.signature, passed=passed_columns(job, schema.names))
             reader = TaskReader(
                 lambda name: file_path(job.input.path, name),
                 schema,

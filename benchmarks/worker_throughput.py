@@ -18,17 +18,14 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -38,10 +35,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.naive_loop import score_files
+from benchmarks.report import RESULTS, machine
 from benchmarks.tree_model import Trees, train
+from benchmarks.worker_run import python_model, run_worker
 
-RESULTS = Path(__file__).parent / "results"
-PROGRESS = "SNOWFLAKE_BATCH_PROGRESS "
 # The matrix in memory is scored in pieces too: a single call would fall out of the processor's cache.
 BATCH_ROWS = 16_384
 # The share of the cores that other work may have during any of the runs.
@@ -76,17 +73,27 @@ def _limit(model: Path, files: list[Path], features: list[str], barrier: Barrier
             trees.score(rows[start : start + BATCH_ROWS])
 
 
-def measure_loop(model: Path, source: Path, target: Path, features: list[str], processes: int) -> dict[str, float]:
+def measure_loop(
+    model: Path, source: Path, target: Path, features: list[str], processes: int, passed: list[str] | None
+) -> dict[str, float]:
     """Processes that each work through their share of the files with the naive loop."""
     target.mkdir()
-    return _timed(_loop, [(model, share, target, features) for share in _shares(source, processes)])
+    return _timed(_loop, [(model, share, target, features, passed) for share in _shares(source, processes)])
 
 
-def _loop(model: Path, files: list[Path], target: Path, features: list[str], barrier: Barrier, cpu: Any) -> None:
+def _loop(
+    model: Path,
+    files: list[Path],
+    target: Path,
+    features: list[str],
+    passed: list[str] | None,
+    barrier: Barrier,
+    cpu: Any,
+) -> None:
     trees = Trees(str(model), features)
     trees.score(np.zeros((100, len(features)), dtype=np.float32))
     with _measured(barrier, cpu):
-        score_files(trees, files, target, features)
+        score_files(trees, files, target, features, passed)
 
 
 def _shares(source: Path, processes: int) -> list[list[Path]]:
@@ -126,8 +133,16 @@ class WorkerRuns:
     Its processor time includes starting and loading, so that of a run over hardly any rows is taken off.
     """
 
-    def __init__(self, model: Path, features: list[str], processes: int, batch_rows: int | None, folder: Path) -> None:
-        self._model, self._features = model, features
+    def __init__(
+        self,
+        model: Path,
+        features: list[str],
+        processes: int,
+        batch_rows: int | None,
+        columns: list[str] | None,
+        folder: Path,
+    ) -> None:
+        self._model, self._features, self._columns = model, features, columns
         self._processes, self._batch_rows = processes, batch_rows
         self._folder = folder / "start"
         source = self._folder / "input"
@@ -149,34 +164,9 @@ class WorkerRuns:
         return {**measured, "cpu": measured["cpu"] - self.starting}
 
     def _run(self, source: Path, target: Path) -> dict[str, float]:
-        target.parent.mkdir(exist_ok=True)
-        job = target.parent / "JOB.json"
-        document = {
-            "version": 1,
-            "job_name": "BENCHMARK.PUBLIC.THROUGHPUT",
-            "input": {"path": str(source)},
-            "output": {"path": str(target), "mode": "overwrite"},
-            "model": {
-                "kind": "python",
-                "target": "tree_model:Trees",
-                "python_path": [str(Path(__file__).parent)],
-                "init": {"path": str(self._model), "features": self._features},
-            },
-            "inference": {"num_workers": self._processes, "max_batch_rows": self._batch_rows},
-        }
-        job.write_text(json.dumps(document))
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        begun = time.perf_counter()
-        command = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker", str(job)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        wall = time.perf_counter() - begun
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if done.returncode:
-            raise SystemExit(done.stderr)
-        lines = [json.loads(line[len(PROGRESS) :]) for line in done.stdout.splitlines() if line.startswith(PROGRESS)]
-        running = next(line["seconds"] for line in lines if line["phase"] == "running")
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return {"seconds": lines[-1]["seconds"] - running, "wall": wall, "cpu": cpu}
+        model = python_model("tree_model:Trees", path=str(self._model), features=self._features)
+        inference = {"num_workers": self._processes, "max_batch_rows": self._batch_rows}
+        return run_worker(source, target, model, inference=inference, columns=self._columns)
 
 
 @contextmanager
@@ -243,7 +233,7 @@ def plot(summary: dict[str, Any], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print a table, write JSON and a plot into ``benchmarks/results``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rows", type=int, default=4_000_000)
     parser.add_argument("--features", type=int, default=16)
     parser.add_argument("--files", type=int, default=16)
     parser.add_argument("--row-groups", type=int, default=4, help="in each file")
@@ -252,6 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--max-batch-rows", type=int, default=None, help="for the worker; it chooses if left out")
+    parser.add_argument("--passed", choices=["ids", "all"], default="ids", help="input columns that are written")
     parser.add_argument("--name", default="worker_throughput", help="of the files in benchmarks/results")
     options = parser.parse_args(arguments)
 
@@ -262,7 +253,8 @@ def main(arguments: list[str] | None = None) -> int:
         source.mkdir()
         write_input(source, options.rows, features, options.files, options.row_groups)
         model, library = train(folder, features, options.trees, options.leaves)
-        worker = WorkerRuns(model, features, options.processes, options.max_batch_rows, folder)
+        passed = None if options.passed == "all" else ["ID"]
+        worker = WorkerRuns(model, features, options.processes, options.max_batch_rows, passed, folder)
         runs: dict[str, list[dict[str, float]]] = {"limit": [], "worker": [], "loop": []}
         for repeat in range(options.repeats):
             target = folder / f"run_{repeat}"
@@ -272,7 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
             with alone(runs["worker"]) as run:
                 run.update(worker.measure(source, target / "worker"))
             with alone(runs["loop"]) as run:
-                run.update(measure_loop(model, source, target / "loop", features, options.processes))
+                run.update(measure_loop(model, source, target / "loop", features, options.processes, passed))
             if repeat == 0:
                 check(source, [target / "worker", target / "loop"], model, features)
             shutil.rmtree(target)
@@ -312,9 +304,8 @@ def summarize(options: argparse.Namespace, library: str, runs: dict[str, list[di
         "row_groups_per_file": options.row_groups,
         "processes": options.processes,
         "max_batch_rows": options.max_batch_rows,
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "passed": options.passed,
+        **machine(),
         "disturbed": others > UNDISTURBED,
         "ways": ways,
     }
@@ -329,7 +320,10 @@ def table(summary: dict[str, Any]) -> str:
     what = f"{summary['rows']:,} rows × {summary['features']} float32"
     files = f"{summary['files']} files of {summary['row_groups_per_file']} row groups"
     lines = [
-        f"{summary['model']}; {what}, {files}; {summary['processes']} processes on {summary['cores']} cores",
+        (
+            f"{summary['model']}; {what}, {files}, {summary['passed']} written; "
+            f"{summary['processes']} processes on {summary['cores']} cores"
+        ),
         f"{'':8}{'rows/s':>12}{'ratio':>8}{'seconds':>10}{'wall':>8}{'CPU s':>8}{'CPU ratio':>11}",
     ]
     for name, way in summary["ways"].items():

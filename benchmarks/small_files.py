@@ -1,0 +1,90 @@
+"""Very many small files against the same rows in a few: planning and run together.
+
+python -m benchmarks.small_files --files 200000
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.report import rounded, save
+from benchmarks.tree_model import train
+from benchmarks.worker_run import python_model, run_worker
+
+ROWS = 100
+DISTINCT = 500
+FOLDER_FILES = 5000
+FEATURES = [f"F{number}" for number in range(16)]
+
+
+def write_inputs(few: Path, many: Path, files: int) -> None:
+    """Some distinct small files over and over, and the same rows in 16 files."""
+    random = np.random.default_rng(1)
+    tables, contents = [], []
+    for number in range(DISTINCT):
+        columns = {"ID": np.arange(number * ROWS, (number + 1) * ROWS)}
+        columns |= {name: random.standard_normal(ROWS, dtype=np.float32) for name in FEATURES}
+        tables.append(pa.table(columns))
+        memory = io.BytesIO()
+        pq.write_table(tables[-1], memory)
+        contents.append(memory.getvalue())
+    for number in range(files):
+        folder = many / f"{number // FOLDER_FILES:04d}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number:07d}.parquet").write_bytes(contents[number % DISTINCT])
+    rows = pa.concat_tables(tables).combine_chunks()
+    repeats = -(-files // (16 * DISTINCT))
+    for number in range(16):
+        count = (files * (number + 1) // 16 - files * number // 16) * ROWS
+        large = pa.concat_tables([rows] * repeats).slice(0, count)
+        pq.write_table(large, few / f"{number:02d}.parquet", row_group_size=-(-count // 16))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=200_000)
+    options = parser.parse_args(arguments)
+    folder = Path(tempfile.mkdtemp(prefix="small-files-"))
+    try:
+        few, many = folder / "few", folder / "many"
+        few.mkdir()
+        many.mkdir()
+        write_inputs(few, many, options.files)
+        path, library = train(folder, FEATURES, 100, 31)
+        model = python_model("tree_model:Trees", path=str(path), features=FEATURES)
+        inference = {"num_workers": len(os.sched_getaffinity(0))}
+        runs = {
+            source.name: run_worker(source, folder / f"out_{source.name}", model, inference=inference, columns=["ID"])
+            for source in (few, many)
+        }
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    rates = {name: run["rows"] / (run["planning"] + run["seconds"]) for name, run in runs.items()}
+    save(
+        "small_files",
+        f"{options.files:,} files of {ROWS} rows × {len(FEATURES)} against the same rows in 16; {library}",
+        {
+            "rows/s, share of that of 16 files": rates["many"] / rates["few"],
+            "by CPU time": runs["few"]["cpu"] / runs["many"]["cpu"],
+            "rows/s, small files": rates["many"],
+            "rows/s, 16 files": rates["few"],
+            "planning, s": runs["many"]["planning"],
+        },
+        {"rows/s, share of that of 16 files": 0.5},
+        runs={name: rounded(run) for name, run in runs.items()},
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError
@@ -25,6 +29,7 @@ from tests.models import log_linear_model, log_model
 pytestmark = pytest.mark.slow
 
 STAGE = "@LOCAL.PUBLIC.INPUTS"
+DAY = date(2026, 1, 2)
 IMAGES = {"one.png": 1, "two (2).png": 2, "it's.png": 4}
 
 
@@ -192,17 +197,61 @@ def test_stage_parquet_has_the_rows_that_snowpark_reads(hook: SnowflakeBatchHook
         "select": {"number": "id", "B": None},
         "filter": "B < 2",
     }
+    columns, ours = read(hook, X)
+    assert sorted(ours) == sorted(tuple(row) for row in theirs) == [(1, 1.0), (2, 0.0)]
+    assert columns == ["ID", "B"]
+
+
+@pytest.mark.parametrize(
+    ("options", "columns", "rows"),
+    [
+        (
+            {"pattern": ".*"},
+            ["i", "day", "at", "price", "raw", "tags", "petal length (cm)", "select"],
+            [
+                (1, DAY, datetime(2026, 1, 2, 3, 4, 5), Decimal("1.25"), b"\x00\xff", '["a"]', 1.5, "x"),
+                (None, None, None, None, None, "[]", 2.5, "y"),
+            ],
+        ),
+        ({"select": ["i"], "filter": "day = '2026-01-02'::DATE AND price > 1"}, ["i"], [(1,)]),
+        ({"select": ["petal length (cm)"], "filter": '"PETAL LENGTH (CM)" > 2'}, ["petal length (cm)"], [(2.5,)]),
+        ({"select": {"select": "from", "I": '"i"'}, "filter": "\"SELECT\" = 'y'"}, ["FROM", "i"], [("y", None)]),
+        ({"select": ["raw"], "filter": "tags[0]::TEXT = 'a'"}, ["raw"], [(b"\x00\xff",)]),
+    ],
+)
+def test_columns_of_every_kind_and_name(
+    hook: SnowflakeBatchHook, options: dict[str, Any], columns: list[str], rows: list[tuple[Any, ...]]
+) -> None:
+    table = pa.table(
+        {
+            "i": pa.array([1, None], pa.int32()),
+            "day": [DAY, None],
+            "at": pa.array([datetime(2026, 1, 2, 3, 4, 5), None], pa.timestamp("us")),
+            "price": pa.array([Decimal("1.25"), None], pa.decimal128(10, 2)),
+            "raw": [b"\x00\xff", None],
+            "tags": [["a"], []],
+            "petal length (cm)": [1.5, 2.5],
+            "select": ["x", "y"],
+        }
+    )
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    hook.write_file(f"{STAGE}/kinds/all.parquet", content.getvalue())
+    found = read(hook, {"stage_location": f"{STAGE}/kinds/"} | options)
+    assert found == (columns, rows)
+
+
+def read(hook: SnowflakeBatchHook, X: Any) -> tuple[list[str], list[Any]]:
+    """Column names and rows of the query in a job's statement."""
     job = looked_up(hook, X)
 
-    def read(cursor: Any) -> tuple[list[str], list[Any]]:
+    def fetch(cursor: Any) -> tuple[list[str], list[Any]]:
         for statement in statements.before_inference_job(job):
             cursor.execute(statement)
         cursor.execute(statements.select_source(job.source))
-        return [column.name for column in cursor.description], sorted(cursor.fetchall())
+        return [column.name for column in cursor.description], cursor.fetchall()
 
-    columns, ours = hook.on_session(read)
-    assert ours == sorted(tuple(row) for row in theirs) == [(1, 1.0), (2, 0.0)]
-    assert columns == ["ID", "B"]
+    return hook.on_session(fetch)
 
 
 def test_a_list_too_long_for_the_statement(hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture) -> None:

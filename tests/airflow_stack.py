@@ -251,6 +251,36 @@ class AirflowStack:
         response = self._client.get(path, params={"map_index": map_index})
         return None if response.status_code == 404 else _checked(response)["value"]
 
+    def links(self, run_id: str, task: str) -> dict[str, str | None]:
+        """The buttons on the task's page."""
+        name, map_index = _split(task)
+        path = f"{self._run_path(run_id)}/taskInstances/{name}/links"
+        return dict(self._get(path, map_index=map_index)["extra_links"])
+
+    def runs(self, dag_id: str) -> list[str]:
+        """The ids of a Dag's runs, whoever has started them; the oldest first."""
+        found = self._get(f"/api/v2/dags/{dag_id}/dagRuns", order_by="run_after", limit=100)["dag_runs"]
+        runs = [str(run["dag_run_id"]) for run in found]
+        self._dag_of_run.update(dict.fromkeys(runs, dag_id))
+        return runs
+
+    def unpause(self, dag_id: str, timeout: float = 60) -> None:
+        """What the switch beside a Dag's name does."""
+        response = self._wait(
+            lambda: self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}),
+            lambda response: response.status_code != 404,
+            timeout,
+            lambda: f"Dag {dag_id} is unknown; import errors: {self.import_errors()}",
+        )
+        _checked(response)
+
+    def asset_events(self, asset: str) -> list[dict[str, Any]]:
+        """All events of the asset with this name; the oldest first."""
+        found = self._get("/api/v2/assets", name_pattern=asset)["assets"]
+        (asset_id,) = (each["id"] for each in found if each["name"] == asset)
+        events = self._get("/api/v2/assets/events", asset_id=asset_id, order_by="timestamp", limit=100)
+        return list(events["asset_events"])
+
     def mark(self, run_id: str, task: str, state: str) -> None:
         """What the button "Mark task as …" does."""
         _checked(self._client.patch(self._task_path(run_id, task), json={"new_state": state}))

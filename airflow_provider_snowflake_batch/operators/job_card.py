@@ -35,6 +35,7 @@ class TaskCard:
         self.card = card
         self.query_id = query_id
         self._written_at = 0.0
+        self._written: JobCard | None = None
 
     @classmethod
     def begin(cls, context: Context, job: InferenceJob, record: JobRecord) -> Self:
@@ -83,10 +84,14 @@ class TaskCard:
 
     def look(self, info: JobInfo, progress: Progress | None = None) -> None:
         """What a look at the job has shown; written at once if the status is another, else now and then."""
-        before, now = self.card, time.time()
-        self.card = before.seen(info, now, progress)
-        if self.card.status != before.status or now - self._written_at >= CARD_SECONDS:
-            self._update()
+        now = time.time()
+        self.card = self.card.seen(info, now, progress)
+        written = self._written
+        if written is not None and self.card.status == written.status:
+            too_soon = now - self._written_at < CARD_SECONDS
+            if too_soon or self.card == replace(written, updated_at=now):
+                return
+        self._update()
 
     def done(self, result: JobResult) -> None:
         """The job has succeeded."""
@@ -105,7 +110,7 @@ class TaskCard:
 
     def _write(self) -> None:
         self._ti.xcom_push(key=JOB_CARD_KEY, value=self.card.to_dict())
-        self._written_at = time.time()
+        self._written_at, self._written = time.time(), self.card
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """The job card of a deferred task, written beside the trigger's own work.
 
-The first such write of a triggerer may take many seconds, since Airflow loads what it needs for it; polling and the
-event never wait for that.
+The first such write of a triggerer takes many seconds, in which Airflow loads its execution API and stores no event:
+so nothing is written for a job that ends at once. Polling never waits for a write, the event no longer than a moment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
 
 CARD_SECONDS = 10
-"""Least time between two versions of a card while the job's status stays the same."""
+"""Least time before the first write, and between two versions of a card while the job's status stays the same."""
 CARDS_PER_SECOND = 10
 """Most cards that a triggerer writes for progress alone, so that many deferred tasks do not load the API server."""
 _LAST_WRITE_SECONDS = 1
@@ -40,7 +40,7 @@ class DeferredCard:
         self._job_name = job_name
         self._status: str | None = None
         self._progress: Progress | None = None
-        self._begun_at = 0.0
+        self._begun_at = self._opened_at = 0.0
         self._writing: asyncio.Task[None] | None = None
 
     def look(self, info: JobInfo, progress: Progress | None = None) -> None:
@@ -48,6 +48,8 @@ class DeferredCard:
         if self._xcoms is None or (self._writing is not None and not self._writing.done()):
             return
         now = time.monotonic()
+        if now - self._opened_at < CARD_SECONDS:
+            return
         if info.reported_status == self._status:
             pause = max(CARD_SECONDS, _open_cards / CARDS_PER_SECOND)
             if progress == self._progress or now - self._begun_at < pause:
@@ -69,6 +71,7 @@ class DeferredCard:
     async def __aenter__(self) -> DeferredCard:
         global _open_cards
         _open_cards += 1
+        self._opened_at = time.monotonic()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,0 +1,115 @@
+"""The card that a trigger writes beside its own work. tests/stack sees it in a real triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_snowflake_batch.jobs.card import JobCard
+from airflow_provider_snowflake_batch.jobs.logs import Progress
+from airflow_provider_snowflake_batch.jobs.status import JobInfo
+from airflow_provider_snowflake_batch.triggers import job_card
+from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
+
+INSTANCE = SimpleNamespace(dag_id="dag", task_id="score", run_id="run", map_index=None)
+CARD = JobCard("D.S.J", "SUBMITTED", "P", 1, "@D.S.R/J/", 10.0, 1).to_dict()
+
+
+class XComs:
+    """Airflow's XComs as a trigger reaches them, over a slow line if need be."""
+
+    def __init__(self, card: Any) -> None:
+        self.card = card
+        self.writes: list[str] = []
+        self.written: asyncio.Queue[None] = asyncio.Queue()
+        self.line = asyncio.Event()
+        self.line.set()
+
+    async def aget_one(self, **where: Any) -> Any:
+        await self.line.wait()
+        assert (where["dag_id"], where["map_index"], where["key"]) == ("dag", -1, "snowflake_batch_job")
+        return self.card
+
+    async def aset(self, *, value: Any, **where: Any) -> None:
+        self.card = value
+        self.writes.append(value["status"])
+        self.written.put_nowait(None)
+
+
+@pytest.fixture
+def xcoms(monkeypatch: pytest.MonkeyPatch) -> XComs:
+    found = XComs(dict(CARD))
+    monkeypatch.setattr(job_card, "_load_xcom", lambda: found)
+    monkeypatch.setattr(job_card, "CARD_SECONDS", 0)
+    return found
+
+
+def info(status: str) -> JobInfo:
+    return JobInfo.from_row({"database_name": "D", "schema_name": "S", "name": "J", "status": status})
+
+
+def run(awaitable: Awaitable[Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(awaitable, 30))
+
+
+def test_it_is_written_when_something_has_changed(xcoms: XComs) -> None:
+    async def scenario() -> None:
+        async with DeferredCard(INSTANCE, "D.S.J") as card:
+            card.look(info("PENDING"))
+            await xcoms.written.get()
+            for _ in range(3):
+                card.look(info("PENDING"))
+                await asyncio.sleep(0.02)
+            card.look(info("RUNNING"), Progress(0, "running", 1, 9))
+            await xcoms.written.get()
+
+    run(scenario())
+    assert xcoms.writes == ["PENDING", "RUNNING"]
+    assert xcoms.card["progress"]["rows_done"] == 1
+    assert xcoms.card["started_at"] is not None
+    assert job_card._open_cards == 0
+
+
+def test_a_slow_write_stops_nobody_and_never_comes_late(xcoms: XComs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_card, "_LAST_WRITE_SECONDS", 0.05)
+
+    async def scenario() -> None:
+        xcoms.line.clear()
+        async with DeferredCard(INSTANCE, "D.S.J") as card:
+            for status in ("PENDING", "RUNNING", "DONE"):
+                card.look(info(status))
+                await asyncio.sleep(0.01)
+        xcoms.line.set()
+        await asyncio.sleep(0.1)
+
+    run(scenario())
+    assert xcoms.writes == []
+
+
+@pytest.mark.parametrize("stored", [None, {**CARD, "job_name": "D.S.OF_A_NEW_TRY"}])
+def test_the_card_of_another_job_is_left_alone(xcoms: XComs, stored: Any) -> None:
+    xcoms.card = stored
+
+    async def scenario() -> None:
+        async with DeferredCard(INSTANCE, "D.S.J") as card:
+            card.look(info("RUNNING"))
+
+    run(scenario())
+    assert (xcoms.writes, xcoms.card) == ([], stored)
+
+
+def test_nothing_is_written_for_a_short_job_nor_where_there_is_no_task(
+    xcoms: XComs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(instance: Any) -> None:
+        async with DeferredCard(instance, "D.S.J") as card:
+            card.look(info("RUNNING"))
+
+    run(scenario(None))
+    monkeypatch.setattr(job_card, "CARD_SECONDS", 10)
+    run(scenario(INSTANCE))
+    assert xcoms.writes == []

@@ -149,11 +149,16 @@ def read_constant(cursor: Cursor) -> Any:
     raise cursor.unexpected("a constant")
 
 
-def unknown_function(name: str) -> SnowflakeError:
-    return SnowflakeError(f"SQL compilation error:\nUnknown function {name}.", errno=2140, sqlstate="42601")
+def unknown_function(name: str, kind: str = "function") -> SnowflakeError:
+    """A function that this server lacks, with the number that tells clients so, wherever an account has it or not."""
+    is_table_function = kind != "function"
+    return SnowflakeError(
+        f"SQL compilation error:\nUnknown {kind} {name}. If an account has it: it is not supported by the local "
+        "Snowflake.",
+        errno=2143 if is_table_function else 2140,
+        sqlstate="42601",
+    )
 
 
 def unknown_table_function(name: str) -> SnowflakeError:
-    return SnowflakeError(
-        f"SQL compilation error:\nUnknown user-defined table function {name}.", errno=2143, sqlstate="42601"
-    )
+    return unknown_function(name, "user-defined table function")

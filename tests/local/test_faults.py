@@ -246,6 +246,23 @@ def test_a_replica_that_runs_already_is_killed(
     assert (faults.fired(fault), faults.fired(other)) == (1, 0)
 
 
+def test_a_node_is_lost(faults: LocalFaults, connection: SnowflakeConnection, schema: str, pool: str) -> None:
+    submit(connection, pool, "LOST", "import time; time.sleep(600)", replicas=2)
+    eventually(lambda: status(connection, "LOST") == "RUNNING")
+    elsewhere = faults.add("lose-node", node=7, seconds=0)
+    fault = faults.add("lose-node", node=0, seconds=0, job=r"\.LOST$", count=1)
+    eventually(lambda: status(connection, "LOST") == "FAILED")
+    messages = [row["message"] for row in rows_of(connection, "SHOW SERVICE CONTAINERS IN SERVICE LOST")]
+    assert "The compute pool node that ran the instance was lost" in messages
+    lost = [
+        row
+        for row in rows_of(connection, "SHOW SERVICE CONTAINERS IN SERVICE LOST")
+        if row["message"].startswith("The compute pool node")
+    ]
+    assert [(row["status"], row["last_exit_code"]) for row in lost] == [("FAILED", None)]
+    assert (faults.fired(fault), faults.fired(elsewhere)) == (1, 0)
+
+
 def test_a_stage_lags(faults: LocalFaults, connection: SnowflakeConnection, schema: str, tmp_path: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("CREATE STAGE lagging")

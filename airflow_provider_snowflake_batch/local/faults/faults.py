@@ -48,7 +48,7 @@ class Fault:
     held: dict[str, float | None] = field(default_factory=dict)
     """``pending``: job id → until when (monotonic, seconds), or None for one that is spared."""
     watched: set[str] = field(default_factory=set)
-    """``kill-replica``: the ids of the jobs whose replica is already taken care of."""
+    """``kill-replica`` and ``lose-node``: the replicas that are already taken care of."""
     expired: set[str] = field(default_factory=set)
     """``expire``: the session tokens that it made invalid."""
 
@@ -63,10 +63,12 @@ class Fault:
                 return False
         return True
 
-    def dooms(self, job_id: str, name: str, replica: int) -> bool:
-        """``kill-replica``: whether it is after this replica and has not looked at it before."""
-        wanted = self.kind.name == "kill-replica" and self.parameters["replica"] == replica
-        return wanted and job_id not in self.watched and self.selects(job=name)
+    def dooms(self, job_id: str, name: str, replica: int, node: int | None) -> bool:
+        """``kill-replica`` and ``lose-node``: whether it is after this replica and has not looked at it before."""
+        places = {"kill-replica": ("replica", replica), "lose-node": ("node", node)}
+        key, place = places.get(self.kind.name, ("", None))
+        wanted = bool(key) and self.parameters[key] == place
+        return wanted and f"{job_id}/{replica}" not in self.watched and self.selects(job=name)
 
     def strikes(self) -> bool:
         """Draw, and count it if so."""
@@ -176,25 +178,33 @@ class Faults:
         return None
 
     def on_replica(
-        self, job_id: str, name: str, replica: int, running_seconds: float, kill: Callable[[], bool]
+        self,
+        job_id: str,
+        name: str,
+        replica: int,
+        node: int | None,
+        running_seconds: float,
+        kill: Callable[[bool], bool],
     ) -> None:
         """A replica runs: kill it in time, if a fault says so; drawn once for each replica and fault.
 
+        :param node: the node of its pool on which it runs.
         :param running_seconds: for how long it has run.
-        :param kill: ends it and says whether it was still there; called in a thread of its own.
+        :param kill: ends it, told whether with its node, and says whether it was still there; called in a thread of
+            its own.
         """
         if not self.any:
             return
         with self._lock:
-            doomed = [fault for fault in self._of("job") if fault.dooms(job_id, name, replica)]
+            doomed = [fault for fault in self._of("job") if fault.dooms(job_id, name, replica, node)]
             for fault in doomed:
-                fault.watched.add(job_id)
+                fault.watched.add(f"{job_id}/{replica}")
                 _later(max(fault.parameters["seconds"] - running_seconds, 0), self._kill, fault, kill)
 
-    def _kill(self, fault: Fault, kill: Callable[[], bool]) -> None:
+    def _kill(self, fault: Fault, kill: Callable[[bool], bool]) -> None:
         with self._lock:
             struck = fault.strikes()
-        if struck and not kill():
+        if struck and not kill(fault.kind.name == "lose-node"):
             with self._lock:
                 fault.fired -= 1
 

@@ -71,6 +71,13 @@ _ALL = (
         "the containers of one REPLICA are killed (exit code 137) SECONDS after its start, or now if it runs already",
         {"replica": 0, "seconds": 0.5},
     ),
+    Kind(
+        "lose-node",
+        "job",
+        "a compute pool loses a NODE: the replicas that run there are gone, without an exit code, SECONDS after their "
+        "start, or now if they run already",
+        {"node": 0, "seconds": 0.5},
+    ),
     Kind("stage-lag", "stage", "files written in the last SECONDS are not found on the stage", {"seconds": 5.0}),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}

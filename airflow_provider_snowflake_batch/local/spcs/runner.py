@@ -49,6 +49,8 @@ class JobRunner:
         self._faults = faults
         self._grace_seconds = float(os.environ.get(GRACE_VARIABLE, "30"))
         self._supervisors: dict[int, subprocess.Popen[bytes]] = {}
+        self._without_node: set[tuple[str, int]] = set()
+        """Job ids and instances that a lost node took along."""
         self._any_ended = False
         self._changed = threading.Condition()
         self._wake = threading.Event()
@@ -184,6 +186,7 @@ class JobRunner:
                 self._end_containers(job)
         if job.status.is_terminal and all(container.ended for container in self.store.containers(job.id)):
             job.settled = True
+            self._without_node = {lost for lost in self._without_node if lost[0] != job.id}
             self._remove_scratch(job)
             self.store.save_job(job)
 
@@ -191,7 +194,10 @@ class JobRunner:
         folder = self.instance_folder(job.id, container.instance)
         container.ended_on = outcome.ended or time.time()
         container.exit_code = outcome.exit_code
-        if outcome.exit_code is None:
+        if (job.id, container.instance) in self._without_node:
+            container.exit_code = None
+            container.status, container.message = "FAILED", status.NODE_LOST
+        elif outcome.exit_code is None:
             processes.kill_session(container)
             container.status, container.message = "FAILED", lost
         elif outcome.error is not None:
@@ -272,13 +278,16 @@ class JobRunner:
     def _befall(self, job: Job, group: list[Container]) -> None:
         started = min(container.started_on or time.time() for container in group)
 
-        def kill() -> bool:
+        def kill(with_node: bool) -> bool:
             alive = [container for container in group if processes.is_alive(container)]
+            if with_node and alive:
+                self._without_node.add((job.id, group[0].instance))
             for container in alive:
                 processes.send(container, signal.SIGQUIT)
             return bool(alive)
 
-        self._faults.on_replica(job.id, job.full_name, group[0].instance, time.time() - started, kill)
+        first = group[0]
+        self._faults.on_replica(job.id, job.full_name, first.instance, first.node, time.time() - started, kill)
 
     def _give_up(self, job: Job, group: list[Container], reason: OSError) -> None:
         """This machine, not the job, is at fault: no room on the disk, no more processes."""

@@ -250,8 +250,13 @@ def _shown(specification: str) -> str:
 
 def _dns_name(job: Job) -> str:
     """As an account forms it; on this machine every instance is 127.0.0.1."""
-    suffix = hashlib.sha256(f"{job.database}.{job.schema}".encode()).hexdigest()[:4]
-    return f"{job.name.lower().replace('_', '-')}.{suffix}.svc.spcs.internal"
+    return f"{job.name.lower().replace('_', '-')}.{dns_domain(job.database, job.schema)}"
+
+
+def dns_domain(database: str, schema: str) -> str:
+    """What the DNS names of a schema's services end with."""
+    suffix = hashlib.sha256(f"{database}.{schema}".encode()).hexdigest()[:4]
+    return f"{suffix}.svc.spcs.internal"
 
 
 def _digest(job: Job) -> str:

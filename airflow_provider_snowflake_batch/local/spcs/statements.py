@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from airflow_provider_snowflake_batch.local.spcs import (  # noqa: F401
+    account_functions,
     call,
     deploy_model,
+    events,
     execute_inference_job,
     execute_job,
     image_repositories,

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.spcs.records import Container
 
+WAITING = "Waiting to start"
 RUNNING = "Running"
 COMPLETED = "Completed successfully"
 CANCELLED = "Terminated: the job was cancelled"
 USER_ERROR = "User application error, check container logs"
+NODE_LOST = "The compute pool node that ran the instance was lost"
 FAILED_TO_START = "Encountered fatal error while starting container"
 
 

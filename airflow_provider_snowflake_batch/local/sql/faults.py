@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     statement_cancelled,
     syntax_error,
 )
+from airflow_provider_snowflake_batch.local.functions import unknown_function, unknown_table_function
 from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.sql.fitting import TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.translate import DIVISION_BY_ZERO
@@ -21,6 +22,7 @@ from airflow_provider_snowflake_batch.local.sql.translate import DIVISION_BY_ZER
 _MISSING_TABLE = re.compile(r'(?:Table|View) with name "?(.+?)"? does not exist')
 _MISSING_SCHEMA = re.compile(r'(?:Schema|Catalog) with name "?(.+?)"? does not exist|[Cc]atalog "(.+?)" does not exist')
 _MISSING_FUNCTION = re.compile(r'(Scalar|Aggregate|Macro|Table) (?:Macro )?Function with name "?(.+?)"? does not exist')
+_MISSING_TYPE = re.compile(r'Type with name "?(.+?)"? does not exist')
 _EXISTS = re.compile(r'with name "?(.+?)"? already exists')
 _COLUMN = re.compile(r'Referenced column "(.+?)" not found|Table "(?:.+?)" does not have a column named "(.+?)"')
 _TABLE_ALIAS = re.compile(r'Referenced table "(.+?)" not found')
@@ -75,12 +77,9 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
         return already_exists(match[1])
     if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
         if match := _MISSING_FUNCTION.search(text):
-            kind = "user-defined table function" if match[1] == "Table" else "function"
-            return SnowflakeError(
-                f"SQL compilation error:\nUnknown {kind} {match[2].upper()}.",
-                errno=2143 if match[1] == "Table" else 2140,
-                sqlstate="42601",
-            )
+            return (unknown_table_function if match[1] == "Table" else unknown_function)(match[2].upper())
+        if match := _MISSING_TYPE.search(text):
+            return not_supported(f"The type {match[1].upper()}")
         if match := _MISSING_TABLE.search(text):
             return _does_not_exist("Object", match[1], "42S02")
         if match := _MISSING_SCHEMA.search(text):
@@ -94,7 +93,9 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
             )
         return SnowflakeError(f"SQL compilation error:\n{first_line}", errno=1003, sqlstate="42000")
     if isinstance(error, duckdb.ParserException):
-        return SnowflakeError(f"SQL compilation error:\n{first_line}", errno=1003, sqlstate="42000")
+        # What Snowflake's grammar let through and the engine's did not.
+        words = "If an account takes it: it is not supported by the local Snowflake."
+        return SnowflakeError(f"SQL compilation error:\n{first_line}\n{words}", errno=1003, sqlstate="42000")
     if isinstance(error, duckdb.ConversionException):
         if _WIDE.search(text):
             return not_supported("A whole number beyond 64 bits")

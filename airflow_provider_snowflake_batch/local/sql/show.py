@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import ShowClauses, show_clauses
+from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.catalog import Relation
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
@@ -168,6 +169,13 @@ def describe_table(statement: Statement, cursor: Cursor) -> Result:
         rows,
         DESCRIBE,
     )  # fmt: skip
+
+
+@statement(
+    *(f"{verb} {kind}" for verb in ("DESCRIBE", "DESC") for kind in ("FUNCTION", "PROCEDURE", "RESULT", "SEARCH"))
+)
+def describe_others(statement: Statement, cursor: Cursor) -> Result:
+    raise not_supported(" ".join(token.value for token in cursor.tokens[:2]))
 
 
 @statement("SHOW WAREHOUSES")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.stages.loading import load
 from airflow_provider_snowflake_batch.local.stages.unloading import unload
@@ -14,3 +15,8 @@ def copy_into(statement: Statement, cursor: Cursor) -> Result:
     if target is not None and target.kind in ("stage", "string"):
         return unload(statement, cursor)
     return load(statement, cursor)
+
+
+@statement("COPY FILES INTO")
+def copy_files(statement: Statement, cursor: Cursor) -> Result:
+    raise not_supported("COPY FILES")

@@ -6,8 +6,10 @@ of this machine (``LOCAL_FS``); from 5.x on it does not, and gets an end point o
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from airflow_provider_snowflake_batch.local.statements import Result, Statement,
 _HEAD = re.compile(r"(?:\s+|/\*.*?\*/|--[^\n]*\n)*(?:PUT|GET)(?:\s+|/\*.*?\*/)*", re.IGNORECASE | re.DOTALL)
 _FILE = re.compile(r"'((?:[^'\\]|''|\\.)*)'|\"([^\"]*)\"|(\S+)", re.DOTALL)
 _PUT_OPTIONS = ("PARALLEL", "AUTO_COMPRESS", "SOURCE_COMPRESSION", "OVERWRITE")
+_SKIPPED_SECONDS = 600
 _COMPRESSED = (".gz", ".bz2", ".br", ".zst", ".deflate", ".raw_deflate", ".parquet", ".orc")
 
 
@@ -70,6 +73,10 @@ def _without_existing(source: str, folder: Path, compresses: bool, scratch: Path
         return [glob.escape(match) for match in missing], folder
     skipped = scratch / "skipped"
     skipped.mkdir(exist_ok=True)
+    for old in skipped.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > _SKIPPED_SECONDS:
+                old.unlink()
     return [source], skipped
 
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_provider_snowflake_batch.jobs.card import JobCard
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.status import JobInfo
 from airflow_provider_snowflake_batch.triggers import job_card
 from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
 
-INSTANCE = SimpleNamespace(dag_id="dag", task_id="score", run_id="run", map_index=None)
 CARD = JobCard("D.S.J", "SUBMITTED", "P", 1, "@D.S.R/J/", 10.0, 1).to_dict()
 
 
 class XComs:
-    """Airflow's XComs as a trigger reaches them, over a slow line if need be."""
+    """The task's XComs, over a slow line if need be."""
 
     def __init__(self, card: Any) -> None:
         self.card = card
@@ -29,12 +27,13 @@ class XComs:
         self.line = asyncio.Event()
         self.line.set()
 
-    async def aget_one(self, **where: Any) -> Any:
+    async def get(self, key: str) -> Any:
         await self.line.wait()
-        assert (where["dag_id"], where["map_index"], where["key"]) == ("dag", -1, "snowflake_batch_job")
+        assert key == JOB_CARD_KEY
         return self.card
 
-    async def aset(self, *, value: Any, **where: Any) -> None:
+    async def set(self, key: str, value: Any) -> None:
+        assert key == JOB_CARD_KEY
         self.card = value
         self.writes.append(value["status"])
         self.written.put_nowait(None)
@@ -42,10 +41,8 @@ class XComs:
 
 @pytest.fixture
 def xcoms(monkeypatch: pytest.MonkeyPatch) -> XComs:
-    found = XComs(dict(CARD))
-    monkeypatch.setattr(job_card, "_load_xcom", lambda: found)
     monkeypatch.setattr(job_card, "CARD_SECONDS", 0)
-    return found
+    return XComs(dict(CARD))
 
 
 def info(status: str) -> JobInfo:
@@ -58,7 +55,7 @@ def run(awaitable: Awaitable[Any]) -> Any:
 
 def test_it_is_written_when_something_has_changed(xcoms: XComs) -> None:
     async def scenario() -> None:
-        async with DeferredCard(INSTANCE, "D.S.J") as card:
+        async with DeferredCard(xcoms, "D.S.J") as card:
             card.look(info("PENDING"))
             await xcoms.written.get()
             for _ in range(3):
@@ -79,7 +76,7 @@ def test_a_slow_write_stops_nobody_and_never_comes_late(xcoms: XComs, monkeypatc
 
     async def scenario() -> None:
         xcoms.line.clear()
-        async with DeferredCard(INSTANCE, "D.S.J") as card:
+        async with DeferredCard(xcoms, "D.S.J") as card:
             for status in ("PENDING", "RUNNING", "DONE"):
                 card.look(info(status))
                 await asyncio.sleep(0.01)
@@ -95,7 +92,7 @@ def test_the_card_of_another_job_is_left_alone(xcoms: XComs, stored: Any) -> Non
     xcoms.card = stored
 
     async def scenario() -> None:
-        async with DeferredCard(INSTANCE, "D.S.J") as card:
+        async with DeferredCard(xcoms, "D.S.J") as card:
             card.look(info("RUNNING"))
 
     run(scenario())
@@ -105,11 +102,11 @@ def test_the_card_of_another_job_is_left_alone(xcoms: XComs, stored: Any) -> Non
 def test_nothing_is_written_for_a_short_job_nor_where_there_is_no_task(
     xcoms: XComs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario(instance: Any) -> None:
-        async with DeferredCard(instance, "D.S.J") as card:
+    async def scenario(task: XComs | None) -> None:
+        async with DeferredCard(task, "D.S.J") as card:
             card.look(info("RUNNING"))
 
     run(scenario(None))
     monkeypatch.setattr(job_card, "CARD_SECONDS", 10)
-    run(scenario(INSTANCE))
+    run(scenario(xcoms))
     assert xcoms.writes == []

@@ -18,6 +18,7 @@ BEAT_SECONDS = 10.0
 SILENT_SECONDS = 300.0
 # A replica may wait for a node as long as that.
 ABSENT_SECONDS = 3600.0
+_STOP_SECONDS = 5.0
 
 
 class Heartbeat:
@@ -48,7 +49,8 @@ class Heartbeat:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join()
+        # A write may hang where the stage does; an exit must not wait for that.
+        self._thread.join(_STOP_SECONDS)
 
 
 class Watch:

@@ -163,12 +163,42 @@ def _array(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.Chu
             array = pa.array(plain, from_pandas=True)
         if pa.types.is_dictionary(array.type):
             array = pc.cast(array, array.type.value_type)
-        if kind is None or array.type == kind:
+        if kind is None:
+            return _storable(array)
+        if array.type == kind:
             return array
         return _to_declared(array, kind)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         wanted = f" as {kind}, the type its signature states" if kind is not None else ""
         raise DataError(f"the model's output {name!r} cannot be stored{wanted}: {error}") from None
+
+
+def _storable(array: Any) -> Any:
+    """The array with NULL for objects without keys, of which Parquet knows nothing."""
+    kind = _without_empty_objects(array.type)
+    if kind == array.type:
+        return array
+    return pa.array([_emptied(value, kind) for value in array.to_pylist()], type=kind)
+
+
+def _without_empty_objects(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_struct(kind):
+        fields = [kind.field(index) for index in range(kind.num_fields)]
+        return pa.struct([(one.name, _without_empty_objects(one.type)) for one in fields]) if fields else pa.null()
+    if pa.types.is_list(kind):
+        return pa.list_(_without_empty_objects(kind.value_type))
+    return kind
+
+
+def _emptied(value: Any, kind: pa.DataType) -> Any:
+    if value is None or pa.types.is_null(kind):
+        return None
+    if pa.types.is_list(kind):
+        return [_emptied(item, kind.value_type) for item in value]
+    if pa.types.is_struct(kind):
+        fields = (kind.field(index) for index in range(kind.num_fields))
+        return {one.name: _emptied(value[one.name], one.type) for one in fields}
+    return value
 
 
 def _to_declared(array: Any, kind: pa.DataType) -> Any:

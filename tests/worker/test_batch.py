@@ -333,3 +333,21 @@ def test_verify_sees_every_difference(batch: Batch, tmp_path: Path) -> None:
     (batch.output / "_SUCCESS").unlink()
     assert "the batch is not complete" in batch.verify().last
     assert batch.verify().code == 1
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_row_groups_without_rows(batch: Batch, rows: int) -> None:
+    batch.input.mkdir()
+    schema = pa.schema([("ID", pa.int64()), ("X", pa.float64())])
+    with pq.ParquetWriter(batch.input / "a.parquet", schema) as writer:
+        for count in (0, rows, 0):
+            table = pa.table({"ID": range(count), "X": [float(one) for one in range(count)]}, schema=schema)
+            writer.write_table(table)
+    assert pq.read_metadata(batch.input / "a.parquet").num_row_groups == 3
+    batch.job()
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result()["ID"].to_pylist() == list(range(rows))
+    assert batch.verify().code == 0

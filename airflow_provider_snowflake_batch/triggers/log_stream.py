@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_snowflake_batch.triggers.session_thread import Priority
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.logs import Progress
     from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
     from airflow_provider_snowflake_batch.triggers.poller import Poller
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
@@ -93,17 +95,18 @@ class LogStream:
         from airflow_provider_snowflake_batch.hooks.logs import several_replicas
 
         await self._resume()
-        containers = await self._poller.run(self._follower.list_containers, priority)
+        containers = await self._poller.run(partial(_once, self._follower.list_containers, not last), priority)
         several = several_replicas(containers)
         new = False
         for container in containers:
-            await self._poller.run(partial(self._read_container, container, several=several, last=last), priority)
+            read = partial(self._read_container, container, several=several, last=last)
+            await self._poller.run(partial(_once, read, not last), priority)
             new = self._show_lines() or new
         if new:
             await self._save()
 
-    def _read_container(self, container: ContainerInfo, hook: SnowflakeBatchHook, **options: Any) -> None:
-        self._lines.extend(self._follower.read_container(hook, container, **options))
+    def _read_container(self, container: ContainerInfo, hook: SnowflakeBatchHook, *, several: bool, last: bool) -> None:
+        self._lines.extend(self._follower.read_container(hook, container, several=several, last=last))
 
     def _show_lines(self) -> bool:
         shown = False
@@ -128,3 +131,17 @@ class LogStream:
         if self._positions is not None and time.monotonic() - self._saved_at >= pause:
             self._saved_at = time.monotonic()
             await self._positions.save(self._follower.positions)
+
+
+def _once(read: Callable[[SnowflakeBatchHook], _T], only: bool, hook: SnowflakeBatchHook) -> _T:
+    """Read without trying again: while a log is tried for again and again, nobody hears of a status.
+
+    :param only: False for the last reading, after which there is no other.
+    """
+    patience = hook.transient_timeout
+    if only:
+        hook.transient_timeout = 0
+    try:
+        return read(hook)
+    finally:
+        hook.transient_timeout = patience

@@ -105,15 +105,20 @@ class AirflowStack:
         if status:
             raise RuntimeError(f"The metadata database could not be created:\n{self._last_lines('migrate')}")
 
-    def start(self, component: str) -> None:
-        """Start one of :data:`COMPONENTS` in a process group of its own; its log is ``processes/<component>.log``."""
-        if component in self._processes:
-            raise RuntimeError(f"{component} runs already")
-        with (self.logs / f"{component}.log").open("ab") as output:
-            self._processes[component] = subprocess.Popen(
+    def start(self, component: str, name: str | None = None, settings: Mapping[str, str] | None = None) -> None:
+        """Start one of :data:`COMPONENTS` in a process group of its own; its log is ``processes/<name>.log``.
+
+        :param name: of a second process of one component, by which to kill and signal it.
+        :param settings: further environment variables.
+        """
+        name = name or component
+        if name in self._processes:
+            raise RuntimeError(f"{name} runs already")
+        with (self.logs / f"{name}.log").open("ab") as output:
+            self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "airflow", component],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=self.environment, cwd=self.home, start_new_session=True,
+                env=self.environment | dict(settings or {}), cwd=self.home, start_new_session=True,
             )  # fmt: skip
 
     def kill(self, component: str, *, alone: bool = False) -> None:
@@ -133,6 +138,11 @@ class AirflowStack:
         for process in self.family(component):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+
+    @property
+    def running(self) -> list[str]:
+        """The names of the components that were started and not killed."""
+        return list(self._processes)
 
     def family(self, component: str) -> list[psutil.Process]:
         """One component's process and all that descend from it, such as the processes of running tasks."""
@@ -235,6 +245,11 @@ class AirflowStack:
 
     def try_number(self, run_id: str, task: str) -> int:
         return int(self._get(self._task_path(run_id, task))["try_number"])
+
+    def triggerer(self, run_id: str, task: str) -> int | None:
+        """The id of the triggerer that has a deferred task's trigger."""
+        holder = self._get(self._task_path(run_id, task))["triggerer_job"]
+        return int(holder["id"]) if holder else None
 
     def task_log(self, run_id: str, task: str, try_number: int | None = None) -> str:
         """What the task's page shows as its log, with the exceptions; of the last try, if none is given."""

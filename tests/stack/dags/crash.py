@@ -31,6 +31,9 @@ for mode, deferrable in MODES.items():
     with DAG(f"overdue_{mode}", schedule=None, max_active_runs=50, dagrun_timeout=timedelta(seconds=45)):
         RunBatchOperator(**BATCH, deferrable=deferrable)
 
+    with DAG(f"overtime_{mode}", schedule=None, max_active_runs=50):
+        RunBatchOperator(**BATCH, deferrable=deferrable, execution_timeout=timedelta(seconds=45))
+
 with DAG("counts", schedule=None):
     RunBatchOperator(
         **(BATCH | {"model_name": "COUNTER", "X": "SELECT {{ dag_run.conf['lines'] }}::FLOAT AS LINES"}),

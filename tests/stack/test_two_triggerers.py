@@ -1,0 +1,51 @@
+"""A triggerer that stalls loses its triggers to another one; when it wakes, it must not cancel the jobs.
+
+Airflow tells the trigger of such a triggerer the same as if a user had ended the task (apache/airflow#73454).
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from tests.airflow_stack import AirflowStack, free_ports
+from tests.local_server import LocalServer
+from tests.stack.holding import WAITING, Run, assert_nothing_left, holding
+
+pytestmark = pytest.mark.slow
+
+SECOND = "second-triggerer"
+
+
+@pytest.fixture
+def second(airflow: AirflowStack) -> Iterator[str]:
+    """The name of another triggerer, to be started; it is gone after the test."""
+    yield SECOND
+    if SECOND in airflow.running:
+        airflow.kill(SECOND)
+
+
+def test_a_stalled_triggerer_does_not_cancel_what_it_has_lost(
+    airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer, second: str
+) -> None:
+    run = Run("deferred", WAITING, seconds=60)
+    with holding(airflow, hook, local_server) as held:
+        held.hold([run])
+        first = airflow.triggerer(run.id, "score")
+        (port,) = free_ports(1)
+        airflow.start("triggerer", second, {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(port)})
+        airflow.signal("triggerer", signal.SIGSTOP)
+        try:
+            held.wait(lambda: airflow.triggerer(run.id, "score") not in (first, None), "no other triggerer took over")
+        finally:
+            airflow.signal("triggerer", signal.SIGCONT)
+        held.wait(
+            lambda: "the trigger has only moved. Not cancelling." in airflow.task_log(run.id, "score"),
+            "Airflow did not ask the stalled trigger to cancel the job",
+        )
+        assert airflow.task_states(run.id)["score"] == "deferred"
+        held.assert_one_job_each([run])
+    assert_nothing_left(airflow, local_server)

@@ -12,6 +12,7 @@ from benchmarks import (
     dag_parse,
     device_bound,
     images,
+    local_snowflake,
     peak_memory,
     small_files,
     trigger_latency,
@@ -30,6 +31,7 @@ MEASUREMENTS = {
     device_bound: ["--batches", "200", "--repeats", "1"],
     peak_memory: ["--small-gb", "0.5", "--large-gb", "3"],
     small_files: ["--files", "20000"],
+    local_snowflake: ["--statements", "2000"],
     trigger_latency: [],
     trigger_polling: ["--jobs", "200", "--seconds", "30"],
 }

@@ -174,7 +174,7 @@ def raising(kind: type[BaseException]) -> Iterator[Raised]:
         raise AssertionError(f"no {kind.__name__}")
 
 
-MODULES = ("connector", "snowpark", "registry", "airflow", "sqlalchemy")
+MODULES = ("connector", "snowpark", "registry", "airflow", "sqlalchemy", "cli")
 
 
 def clients() -> list[Client]:

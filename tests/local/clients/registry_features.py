@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,18 @@ CLIENT = Client(
 )
 POOL = "SYSTEM_COMPUTE_POOL_CPU"
 SECONDS = 180
+
+
+def is_first_line() -> bool:
+    """Whether ``run_batch`` is that of the versions before 2."""
+    return CLIENT.version.startswith("1.")
+
+
+def specifications() -> Any:
+    """The module with the blocks of a batch job."""
+    return importlib.import_module(
+        "snowflake.ml.model.batch" if is_first_line() else "snowflake.ml.model.batch_inference"
+    )
 
 
 class Logged:
@@ -50,9 +63,8 @@ class Logged:
 
     def run(self, **blocks: Any) -> Any:
         """Submit a batch job in the way of the installed version."""
-        from snowflake.ml.model.batch_inference import OutputSpec
-
-        blocks = {"output_spec": OutputSpec(stage_location=self.base), **blocks}
+        output = {"base_stage_location" if is_first_line() else "stage_location": self.base}
+        blocks = {"output_spec": specifications().OutputSpec(**output), **blocks}
         return self.version.run_batch(X=self.session.table("ROWS_IN"), compute_pool=POOL, **blocks)
 
     def check(self, job: Any) -> None:
@@ -124,25 +136,25 @@ def run_batch(local: Local) -> None:
 
 @CLIENT.works("`run_batch` with every block, several replicas")
 def run_batch_blocks(local: Local) -> None:
-    from snowflake.ml.model import batch_inference as specs
-
+    specs, name = specifications(), f"LOCAL.{local.schema}.ALL_BLOCKS"
     with logged(local) as place:
-        if hasattr(specs, "InferenceSpec"):
-            blocks: dict[str, Any] = {
-                "inference_spec": specs.InferenceSpec(num_workers=1, max_batch_rows=16),
-                "resources_spec": specs.ResourcesSpec(cpu_requests="1", memory_requests="2GiB"),
-                "job_name": f"LOCAL.{local.schema}.ALL_BLOCKS",
-                "replicas": 2,
-            }
-        else:
+        if is_first_line():
             blocks = {
                 "job_spec": specs.JobSpec(
-                    job_name=f"LOCAL.{local.schema}.ALL_BLOCKS", num_workers=1, max_batch_rows=16, replicas=2,
-                    cpu_requests="1", memory_requests="2GiB",
-                )
+                    job_name=name, function_name="predict", num_workers=1, max_batch_rows=16, replicas=2,
+                    cpu_requests="1", memory_requests="2GiB", warehouse="COMPUTE_WH",
+                ),
+                "output_spec": specs.OutputSpec(base_stage_location=place.base, mode=specs.SaveMode.OVERWRITE),
             }  # fmt: skip
-        output = specs.OutputSpec(stage_location=f"{place.base}ALL_BLOCKS/" if "job_spec" in blocks else place.base)
-        job = place.run(output_spec=output, input_spec=specs.InputSpec(params={}), **blocks)
+        else:
+            blocks = {
+                "inference_spec": specs.InferenceSpec(num_workers=1, max_batch_rows=16),
+                "resources_spec": specs.ResourcesSpec(cpu_requests="1", memory_requests="2GiB"),
+                "output_spec": specs.OutputSpec(stage_location=place.base, mode=specs.SaveMode.OVERWRITE),
+                "job_name": name,
+                "replicas": 2,
+            }
+        job = place.run(input_spec=specs.InputSpec(params={}), **blocks)
         place.check(job)
         assert job.target_instances == 2
 

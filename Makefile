@@ -37,7 +37,7 @@ docs: $(VENV)/.installed-docs ## Build the documentation into docs/_build/html; 
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-bench: $(VENV)/.installed-bench ## Measure what parsing, inference and waiting cost
+bench: $(VENV)/.installed-bench ## Measure what parsing, inference, waiting and the local Snowflake cost
 	$(BIN)/python -m benchmarks
 
 constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releases that fit

@@ -2,12 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests in parallel, those of a file in one process: they share its fixtures.
+XDIST := -n 2 --dist loadfile
 export UV_HTTP_TIMEOUT ?= 180
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test test-fast lint format docs bench constraints clean
+.PHONY: help demo local test test-fast test-others lint format docs bench constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,11 +20,27 @@ demo: $(VENV)/.installed-demo ## Run a batch inference job from an Airflow Dag, 
 local: $(VENV)/.installed-demo ## Start the local Snowflake on 127.0.0.1 and print the connection to it
 	@$(BIN)/python -m airflow_provider_snowflake_batch.local
 
-test: test-fast ## Run every test: the unit tests, then the end-to-end tests
+test: test-fast ## Run every test: the unit tests, the end-to-end tests, then test-others
 	$(BIN)/python -m pytest -m slow
+	$(MAKE) test-others
 
 test-fast: $(VENV)/.installed-dev ## Run the unit tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(XDIST)
+
+# Environments beside $(VENV): constraints/<name>.txt says which versions differ, TESTS_<name> what is run with them.
+OTHERS := airflow-3.2 connector-5 ml-1
+TESTS_airflow-3.2 := -m "not slow" tests
+TESTS_connector-5 := -m "not slow" $(addprefix tests/,hooks operators sensors triggers \
+	local/test_session.py local/test_sql.py local/test_stages.py) --ignore tests/operators/test_inputs.py
+TESTS_ml-1 := $(addprefix tests/,local/registry local/spcs/test_round_trip.py)
+
+test-others: $(OTHERS:%=test-%) ## Run tests with Airflow 3.2, the 5.x driver, snowflake-ml-python 1.x
+
+.PHONY: $(OTHERS:%=test-%)
+test-connector-5: export LOCAL_SNOWFLAKE_PYTHON = $(abspath $(BIN)/python)
+test-connector-5: $(VENV)/.installed-dev
+$(OTHERS:%=test-%): test-%: $(VENV)-%/.installed
+	$(VENV)-$*/bin/python -m pytest $(XDIST) $(TESTS_$*)
 
 lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .
@@ -46,7 +64,7 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:
@@ -61,4 +79,12 @@ $(VENV)/.uv:
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/.uv
 	@echo "Installing the packages for '$*' into $(VENV)"
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[$*]'
+	@touch $@
+
+$(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)/.uv
+	@echo "Installing the packages for 'dev' into $(VENV)-$*, with those of constraints/$*.txt"
+	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-$*
+	@sed -n 's/\(\[.*\]\)\{0,1\}==.*/==/p' constraints/$*.txt | sed 's/^/^/' | grep -v -f - constraints.txt > $(VENV)-$*/constraints.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-$*/bin/python \
+		-c $(VENV)-$*/constraints.txt --override constraints/$*.txt -e '.[dev]'
 	@touch $@

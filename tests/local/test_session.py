@@ -12,6 +12,7 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.constants import QueryStatus
 from snowflake.connector.errors import DatabaseError, ProgrammingError
 
+from tests.drivers import only_4x
 from tests.local_server import LocalServer
 
 
@@ -46,6 +47,7 @@ def test_an_unknown_database_leaves_the_session_without_one(connect: Any) -> Non
     assert caught.value.errno == 90105
 
 
+@only_4x("does not show its tokens")
 def test_a_closed_session_is_gone(local_server: LocalServer, connect: Any) -> None:
     connection = connect()
     token = connection.rest.token
@@ -56,6 +58,7 @@ def test_a_closed_session_is_gone(local_server: LocalServer, connect: Any) -> No
         other.cursor().execute("SELECT 1")
 
 
+@only_4x("does not show its tokens")
 def test_a_session_renews_its_token(connection: SnowflakeConnection) -> None:
     before = connection.rest.token
     connection.rest._renew_session()
@@ -91,6 +94,7 @@ def test_a_long_query_is_answered_by_ping_pong(connection: SnowflakeConnection) 
     assert one(connection, "SELECT COUNT(*) FROM RANGE(60000) A, RANGE(30000) B WHERE A.RANGE + B.RANGE > 0") > 0
 
 
+@only_4x("takes no notice of execute(timeout=…)")
 def test_a_timeout_cancels_the_query(connection: SnowflakeConnection) -> None:
     started = time.monotonic()
     with pytest.raises(ProgrammingError) as caught:
@@ -139,6 +143,7 @@ def test_threads_share_one_connection(connection: SnowflakeConnection) -> None:
     assert wrong == []
 
 
+@only_4x("sends no request that is not a statement")
 def test_the_same_request_id_is_the_same_query(connection: SnowflakeConnection, schema: str) -> None:
     connection.cursor().execute("CREATE TABLE ONCE (A INT)")
     request = {"sqlText": "INSERT INTO ONCE VALUES (1)", "asyncExec": False, "sequenceId": 1}

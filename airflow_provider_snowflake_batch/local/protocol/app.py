@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from airflow_provider_snowflake_batch.local.faults.control import FaultControl
 from airflow_provider_snowflake_batch.local.faults.requests import RequestFaults
-from airflow_provider_snowflake_batch.local.protocol import login
+from airflow_provider_snowflake_batch.local.protocol import binds, login
 from airflow_provider_snowflake_batch.local.protocol.chunks import INLINE_ROWS, LARGE, Chunks
 from airflow_provider_snowflake_batch.local.protocol.queries import Query
 from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype
@@ -212,6 +212,9 @@ class Endpoints:
             return _success(data | result.transfer)
         data["rowtype"] = rowtype(result.columns)
         data["numberOfBinds"] = 0
+        if query.describe_only:
+            # The 5.x drivers ask before they send a list of values for each variable; the 4.x line just does.
+            data["arrayBindSupported"] = binds.takes_batches(query.text)
         wants_json = str(session.parameters.get("PYTHON_CONNECTOR_QUERY_RESULT_FORMAT", "ARROW")).upper() == "JSON"
         if result.table is not None and not wants_json and not _is_dml(result.statement_type):
             data |= self._arrow(query, base_url)

@@ -22,6 +22,12 @@ def is_batch(bindings: Mapping[str, Any]) -> bool:
     return any(isinstance(binding.get("value"), list) for binding in bindings.values())
 
 
+def takes_batches(text: str) -> bool:
+    """Whether a statement may be sent with a list of values for each variable."""
+    tokens = tokenize(text)
+    return bool(tokens) and tokens[0].value == "INSERT"
+
+
 def write_in(text: str, bindings: Mapping[str, Any] | None) -> str:
     """The statement with ``?`` and ``:1`` replaced by literals, and ``IDENTIFIER('x')`` by the name x.
 

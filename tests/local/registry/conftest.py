@@ -52,3 +52,8 @@ def registered(local_server: LocalServer) -> Iterator[Registered]:
     session.create_dataframe(rows.assign(ID=range(len(rows)))).write.save_as_table("ROWS_IN")
     yield Registered(session, registry, version, model, rows)
     session.close()
+
+
+def run_batch(version: Any, **arguments: Any) -> Any:
+    """``ModelVersion.run_batch`` of the 2.x client, which 1.54 has under another name."""
+    return getattr(version, "_run_batch_v2", version.run_batch)(**arguments)

@@ -10,7 +10,7 @@ from snowflake.ml.model import custom_model, model_signature
 from snowflake.ml.model.batch_inference import InputSpec, OutputSpec
 from snowflake.ml.model.model_signature import DataType, FeatureGroupSpec, FeatureSpec, ParamSpec
 
-from tests.local.registry.conftest import Registered
+from tests.local.registry.conftest import Registered, run_batch
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -67,7 +67,8 @@ def scale(registered: Registered) -> Any:
 
 
 def test_parameters_and_nested_outputs(registered: Registered, scale: Any) -> None:
-    job = scale.run_batch(
+    job = run_batch(
+        scale,
         X=registered.session.table("ROWS_IN").filter("ID < 4"),
         compute_pool=POOL,
         job_name="SCALED",
@@ -84,7 +85,8 @@ def test_parameters_and_nested_outputs(registered: Registered, scale: Any) -> No
 
 def test_unknown_parameters_are_refused_with_those_there_are(registered: Registered, scale: Any) -> None:
     with pytest.raises(Exception, match="unknown parameter 'depth' for method 'predict'; it accepts factor, shift"):
-        scale.run_batch(
+        run_batch(
+            scale,
             X=registered.session.table("ROWS_IN"),
             compute_pool=POOL,
             input_spec=InputSpec(params={"depth": 1}),
@@ -105,7 +107,8 @@ def test_partitions_over_two_replicas(registered: Registered) -> None:
         options={"function_type": "TABLE_FUNCTION"},
     )
     session = registered.session
-    job = version.run_batch(
+    job = run_batch(
+        version,
         X=session.sql("SELECT MOD(ID, 3)::VARCHAR AS PART, SEPAL_LENGTH FROM ROWS_IN"),
         compute_pool=POOL,
         job_name="SUMMED",

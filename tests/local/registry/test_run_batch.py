@@ -12,7 +12,7 @@ from snowflake.ml.jobs import delete_job, get_job, list_jobs
 from snowflake.ml.model.batch_inference import InferenceSpec, InputSpec, OutputSpec, ResourcesSpec, SaveMode
 from snowflake.ml.utils.stage_file import list_stage_files
 
-from tests.local.registry.conftest import Registered
+from tests.local.registry.conftest import Registered, run_batch
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -39,8 +39,8 @@ def execute(registered: Registered, specification: str, rest: str) -> str:
 
 def test_run_batch_gives_what_the_model_gives(registered: Registered) -> None:
     session = registered.session
-    job = registered.version.run_batch(
-        X=session.table("ROWS_IN"), compute_pool=POOL, output_spec=OutputSpec(stage_location=BASE)
+    job = run_batch(
+        registered.version, X=session.table("ROWS_IN"), compute_pool=POOL, output_spec=OutputSpec(stage_location=BASE)
     )
     assert re.fullmatch(r"LOCAL\.MODELS\.BATCH_INFERENCE_[0-9A-F_]{36}", job.id)
     assert job.wait(timeout=120) == "DONE"
@@ -56,7 +56,8 @@ def test_run_batch_gives_what_the_model_gives(registered: Registered) -> None:
 
 
 def test_every_block_of_the_specification_and_replicas(registered: Registered) -> None:
-    job = registered.version.run_batch(
+    job = run_batch(
+        registered.version,
         X=registered.session.table("ROWS_IN"),
         compute_pool=POOL,
         job_name="LOCAL.MODELS.ALL_BLOCKS",
@@ -73,7 +74,8 @@ def test_every_block_of_the_specification_and_replicas(registered: Registered) -
 
 
 def test_jobs_are_listed_found_and_deleted(registered: Registered) -> None:
-    job = registered.version.run_batch(
+    job = run_batch(
+        registered.version,
         X=registered.session.table("ROWS_IN"),
         compute_pool=POOL,
         job_name="MANAGED",
@@ -89,7 +91,8 @@ def test_jobs_are_listed_found_and_deleted(registered: Registered) -> None:
     assert get_job("LOCAL.MODELS.MANAGED", session=registered.session).status == "DONE"
     # Its output is still there, so that a second run must say what to do with it.
     with pytest.raises(Error, match=r"not empty and 'output\.mode' is 'error'"):
-        registered.version.run_batch(
+        run_batch(
+            registered.version,
             X=registered.session.table("ROWS_IN"),
             compute_pool=POOL,
             job_name="MANAGED",
@@ -98,8 +101,11 @@ def test_jobs_are_listed_found_and_deleted(registered: Registered) -> None:
 
 
 def test_cancel(registered: Registered) -> None:
-    job = registered.version.run_batch(
-        X=registered.session.table("ROWS_IN"), compute_pool=POOL, output_spec=OutputSpec(stage_location=BASE)
+    job = run_batch(
+        registered.version,
+        X=registered.session.table("ROWS_IN"),
+        compute_pool=POOL,
+        output_spec=OutputSpec(stage_location=BASE),
     )
     job.cancel()
     assert job.wait(timeout=60) == "CANCELLED"
@@ -112,8 +118,11 @@ def test_input_from_a_stage(registered: Registered) -> None:
     registered.session.table("ROWS_IN").write.copy_into_location(
         location, file_format_type="parquet", header=True, overwrite=True
     )
-    job = registered.version.run_batch(
-        input_stage_location=location, compute_pool=POOL, output_spec=OutputSpec(stage_location=BASE)
+    job = run_batch(
+        registered.version,
+        input_stage_location=location,
+        compute_pool=POOL,
+        output_spec=OutputSpec(stage_location=BASE),
     )
     assert job.wait(timeout=120) == "DONE"
     check(registered, predictions(registered, job.name))

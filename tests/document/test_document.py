@@ -179,7 +179,7 @@ def test_run_then_manage(session: Session, mv: Any) -> None:
 
 def test_structured_input(session: Session, mv: Any) -> None:
     for number in (1, 2):
-        frame = pd.DataFrame({"id1": [number], "feature_1": [100.5 * number], "feature_2": [2.0]})
+        frame = pd.DataFrame({"ID1": [number], "FEATURE_1": [100.5 * number], "FEATURE_2": [2.0]})
         content = io.BytesIO()
         frame.to_parquet(content)
         content.seek(0)

@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE, InferenceJob, staged_input
 from airflow_provider_snowflake_batch.jobs.sources import (
+    PARQUET_FILES,
     JobOutput,
     Query,
     Source,
@@ -108,6 +109,8 @@ def discard_long_list(hook: SnowflakeBatchHook, name: QualifiedName, output_dire
 
 
 def _query_of_files(hook: SnowflakeBatchHook, job: InferenceJob, source: StageParquet) -> StageQuery:
+    if source.pattern is None:
+        source = replace(source, pattern=PARQUET_FILES)
     files = _list(hook, source)
     file_format = source.file_format
     if file_format is None:

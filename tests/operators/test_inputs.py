@@ -124,6 +124,9 @@ FILES = {
         pytest.param("LOCAL.PUBLIC.INPUT_ROWS", {1: 5, 2: 4}, id="table"),
         pytest.param(FILES, {1: 5, 2: 4, 3: 6}, id="stage Parquet, pattern and select"),
         pytest.param(FILES | {"filter": "feature_a < 2 AND b >= 1 -- why"}, {1: 5, 3: 6}, id="stage Parquet, filter"),
+        pytest.param(
+            FILES | {"pattern": None, "filter": "number > 3"}, {9: 45}, id="all Parquet files, beside a _SUCCESS"
+        ),
         pytest.param(FILES | {"filter": "number IN (2)", "file_format": "MY_PARQUET"}, {2: 4}, id="named file format"),
     ],
 )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +29,7 @@ MOST_TASKS = 2048
 
 FOOTER_READ_BYTES = 64 * 1024
 FOOTER_THREADS = 16
+MOST_FOOTERS_AT_ONCE = 256
 _MAGIC = b"PAR1"
 
 
@@ -126,31 +128,38 @@ def file_path(root: Path, name: str) -> Path:
     return root if root.is_file() else root / name
 
 
-def read_footer(name: str, path: Path) -> SourceFile:
+class Schemas:
+    """Arrow schemas of files, of which most have the same: that is found out faster than a schema is made."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, Any, pa.Schema] | None = None
+
+    def of(self, metadata: pq.FileMetaData) -> pa.Schema:
+        last, stored, more = self._last, metadata.schema, metadata.metadata
+        if last is not None and last[0].equals(stored) and last[1] == more:
+            return last[2]
+        schema = stored.to_arrow_schema().remove_metadata()
+        self._last = (stored, more, schema)
+        return schema
+
+
+def opener(root: Path) -> Callable[[str], Path]:
+    """As `file_path`, for many files below one directory."""
+    return (lambda name: root) if root.is_file() else (lambda name: root / name)
+
+
+def read_footer(name: str, path: Path, schemas: Schemas | None = None) -> SourceFile:
     """Read what a Parquet file says about itself, in one small read for most files.
 
     :raises DataError: the file is missing, or is no Parquet file.
     """
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            tail_size = min(size, FOOTER_READ_BYTES)
-            file.seek(size - tail_size)
-            tail = file.read(tail_size)
-            if size < 12 or tail[-4:] != _MAGIC:
-                raise DataError(f"input file {name} is not a Parquet file ({size} bytes)")
-            length = int.from_bytes(tail[-8:-4], "little") + 8
-            if length > size:
-                raise DataError(f"input file {name} is cut off: its footer is longer than the file")
-            if length > tail_size:
-                file.seek(size - length)
-                tail = file.read(length)
+        size, footer = _footer_bytes(name, path)
     except OSError as error:
         raise DataError(f"cannot read input file {name}: {error.strerror or error}") from None
-    footer = tail[-length:]
     try:
-        metadata = pq.read_metadata(pa.BufferReader(footer))
-        schema = metadata.schema.to_arrow_schema().remove_metadata()
+        metadata = pq.ParquetFile(pa.BufferReader(footer)).metadata
+        schema = (schemas or Schemas()).of(metadata)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"input file {name} has an unreadable Parquet footer: {error}") from None
     groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
@@ -163,15 +172,48 @@ def read_footer(name: str, path: Path) -> SourceFile:
     )
 
 
+def _footer_bytes(name: str, path: Path) -> tuple[int, bytes]:
+    # Without Python's file objects, which cost more than the reads: there may be hundreds of thousands of files.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        size = os.fstat(descriptor).st_size
+        tail = _read_at(descriptor, max(size - FOOTER_READ_BYTES, 0), min(size, FOOTER_READ_BYTES))
+        if size < 12 or tail[-4:] != _MAGIC:
+            raise DataError(f"input file {name} is not a Parquet file ({size} bytes)")
+        length = int.from_bytes(tail[-8:-4], "little") + 8
+        if length > size:
+            raise DataError(f"input file {name} is cut off: its footer is longer than the file")
+        if length > len(tail):
+            tail = _read_at(descriptor, size - length, length)
+        return size, tail[-length:]
+    finally:
+        os.close(descriptor)
+
+
+def _read_at(descriptor: int, start: int, count: int) -> bytes:
+    data = os.pread(descriptor, count, start)
+    while len(data) < count:
+        more = os.pread(descriptor, count - len(data), start + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
 def read_footers(files: Sequence[tuple[str, Path]]) -> list[SourceFile]:
     """Read many footers at once, in the order given.
 
     :raises DataError: any of them cannot be read.
     """
+    schemas = Schemas()
     if len(files) < 2:
-        return [read_footer(name, path) for name, path in files]
-    with ThreadPoolExecutor(min(FOOTER_THREADS, len(files)), thread_name_prefix="footer") as pool:
-        return list(pool.map(lambda item: read_footer(*item), files, chunksize=1))
+        return [read_footer(name, path, schemas) for name, path in files]
+    # Handing single files to threads would cost as much as reading them.
+    size = max(1, min(MOST_FOOTERS_AT_ONCE, len(files) // (4 * FOOTER_THREADS)))
+    shares = [files[start : start + size] for start in range(0, len(files), size)]
+    with ThreadPoolExecutor(min(FOOTER_THREADS, len(shares)), thread_name_prefix="footer") as pool:
+        read = pool.map(lambda share: [read_footer(name, path, schemas) for name, path in share], shares)
+        return [file for share in read for file in share]
 
 
 def shared_schema(files: Iterable[SourceFile]) -> pa.Schema | None:
@@ -188,7 +230,7 @@ def shared_schema(files: Iterable[SourceFile]) -> pa.Schema | None:
             if len(names) != len(shared.names):
                 twice = sorted({name for name in shared.names if shared.names.count(name) > 1})
                 raise DataError(f"input file {file.path} has columns of the same name: {', '.join(twice)}")
-        if any(schema.equals(file.schema) for _, schema in seen):
+        if any(schema is file.schema or schema.equals(file.schema) for _, schema in seen):
             continue
         different = names.symmetric_difference(file.schema.names)
         if different:

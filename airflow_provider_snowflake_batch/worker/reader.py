@@ -15,6 +15,8 @@ from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch, merge
 
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
+WHOLE_FILE_BYTES = 1024 * 1024
+MOST_PIECES = 8
 
 
 class TaskReader:
@@ -98,8 +100,14 @@ class TaskReader:
         if self._current is None or self._current[0] != path:
             if self._current is not None:
                 self._current[1].close()
-            self._current = (path, pq.ParquetFile(self._open_file(path)))
+            self._current = (path, self._opened(self._open_file(path)))
         return self._current[1]
+
+    def _opened(self, path: Path) -> pq.ParquetFile:
+        if path.stat().st_size > WHOLE_FILE_BYTES:
+            return pq.ParquetFile(path)
+        # One read instead of one for the footer and several for the columns.
+        return pq.ParquetFile(pa.BufferReader(path.read_bytes()), pre_buffer=False)
 
     def _shared(self, table: pa.Table, path: str) -> pa.Table:
         if table.schema.equals(self._schema):
@@ -111,6 +119,9 @@ class TaskReader:
 
     def _finished(self, pending: list[pa.Table], origins: list[Origin]) -> Iterator[RowBatch]:
         table = pa.concat_tables(pending) if len(pending) > 1 else pending[0]
+        if len(pending) > MOST_PIECES:
+            # Many small files: each of their pieces would cost more in every later step than copying it does here.
+            table = table.combine_chunks()
         merged = merge(origins)
         if self._files is None:
             yield RowBatch(table, table, merged, 2 * table.nbytes)

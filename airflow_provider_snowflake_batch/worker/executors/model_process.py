@@ -161,7 +161,7 @@ class _Process:
         from airflow_provider_snowflake_batch.worker.partitions import PartitionReader
         from airflow_provider_snowflake_batch.worker.parts import TaskPart
         from airflow_provider_snowflake_batch.worker.pipeline import Pipeline, Reader
-        from airflow_provider_snowflake_batch.worker.plan import file_path
+        from airflow_provider_snowflake_batch.worker.plan import opener
         from airflow_provider_snowflake_batch.worker.reader import TaskReader
 
         job, schema = self._load.job, self._load.schema
@@ -180,7 +180,7 @@ class _Process:
         if job.input.partition_column is None:
             outcome = RowByRow(self._model.signature, passed=passed_columns(job, schema.names))
             reader = TaskReader(
-                lambda name: file_path(job.input.path, name),
+                opener(job.input.path),
                 schema,
                 batch_size,
                 files,

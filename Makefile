@@ -32,7 +32,7 @@ OTHERS := airflow-3.2 connector-5 ml-1
 TESTS_airflow-3.2 := -m "not slow" tests
 TESTS_connector-5 := -m "not slow" $(addprefix tests/,hooks operators sensors triggers \
 	local/test_session.py local/test_sql.py local/test_stages.py) --ignore tests/operators/test_inputs.py
-TESTS_ml-1 := $(addprefix tests/,local/registry local/spcs/test_round_trip.py)
+TESTS_ml-1 := $(addprefix tests/,document local/registry local/spcs/test_round_trip.py)
 
 test-others: $(OTHERS:%=test-%) ## Run tests with Airflow 3.2, the 5.x driver, snowflake-ml-python 1.x
 

@@ -116,7 +116,7 @@ def test_bad_input_is_refused_before_anything_is_submitted(
         ("job_spec", {"replica": 2}, "job_spec: unknown field 'replica'"),
         ("X", {"query": "SELECT 1", "table": "T"}, "X: give exactly one of query, table, stage_location"),
         ("X", "@OPERATOR_TESTS/out/in/", "output_spec.stage_location: the input .* lies inside the output"),
-        ("X", {}, "X: give exactly one of query, table, stage_location; got none of them"),
+        ("X", {}, "X: give exactly one of query, table, stage_location, .*; got none of them"),
         ("compute_pool", "P; DROP TABLE FEATURES", "compute_pool: "),
         ("version_name", "V1' OR '1", "version_name: "),
         ("version_name", "None", "version_name: its template was rendered to None"),

@@ -51,7 +51,8 @@ def save(name: str, what: str, figures: Mapping[str, float], goals: Mapping[str,
     for key, value in figures.items():
         goal = f"   goal {goals[key]:,.2f}" if key in goals else ""
         print(f"  {key:44}{value:>14,.2f}{goal}")
-    _plot(what, figures, goals, RESULTS / f"{name}.png")
+    if goals:
+        _plot(what, figures, goals, RESULTS / f"{name}.png")
 
 
 def _plot(what: str, figures: Mapping[str, float], goals: Mapping[str, float], path: Path) -> None:

@@ -17,13 +17,15 @@ BEGIN, END = "<!-- figures: python -m benchmarks.table -->\n", "<!-- end of figu
 
 
 def rows() -> list[str]:
-    """A row for each figure that has a goal."""
+    """A row for each figure that has a goal, and for other engines' shares."""
     lines = []
     for path in sorted(RESULTS.glob("*.json")):
         summary = json.loads(path.read_text())
-        for key, goal in summary.get("goals", {}).items():
-            figure = summary["figures"][key]
-            lines.append(f"| {summary['what']} | {key} | {number(figure)} | {number(goal)} | {machine(summary)} |")
+        goals = summary.get("goals", {})
+        for key, figure in summary.get("figures", {}).items():
+            if key in goals or "share" in key:
+                goal = number(goals[key]) if key in goals else "–"
+                lines.append(f"| {summary['what']} | {key} | {number(figure)} | {goal} | {machine(summary)} |")
     return lines
 
 

@@ -1,9 +1,9 @@
 """The same work by other engines, each in its own words: Daft and Ray Data, where they are installed.
 
 They want an environment of their own, because Daft does not go with the newest pyarrow:
-``pip install 'daft>=0.7,<0.8' 'ray[data]' lightgbm matplotlib pandas pyarrow``. Each engine scores the rows of `worker_throughput` with as
-many model processes as there are cores. Counted is the time of a run less that of a run over hardly any rows, so that
-starting the engine and loading the model do not count, as for the worker.
+``pip install 'daft>=0.7,<0.8' 'ray[data]' lightgbm matplotlib pandas pyarrow``. Each engine scores the rows of
+`worker_throughput` with as many model processes as there are cores. Counted is the time of a run less that of a run
+over hardly any rows, so that starting the engine and loading the model do not count, as for the worker.
 
     python -m benchmarks.peers --rows 4000000
 """

@@ -29,6 +29,8 @@ from airflow_provider_snowflake_batch.worker.executors import limits, messages
 
 _PR_SET_PDEATHSIG = 1
 _REAP_SECONDS = 0.1
+# The batch waits for this.
+_STOP_SECONDS = 0.005
 
 
 def main(address: Path, worker: int, parent: int) -> None:
@@ -116,7 +118,7 @@ class _Process:
             elif isinstance(order, messages.Stop):
                 while self._children:
                     self._reap()
-                    time.sleep(_REAP_SECONDS)
+                    time.sleep(_STOP_SECONDS)
                 os._exit(0)
 
     def _reap(self) -> None:

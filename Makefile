@@ -34,6 +34,10 @@ TESTS_connector-5 := -m "not slow" $(addprefix tests/,hooks operators sensors tr
 	local/test_session.py local/test_sql.py local/test_stages.py) --ignore tests/operators/test_inputs.py
 TESTS_ml-1 := $(addprefix tests/,document local/registry local/spcs/test_round_trip.py)
 
+# The client whose features are tried with them, as tests/local/clients names it.
+CLIENT_connector-5 := connector
+CLIENT_ml-1 := registry
+
 test-others: $(OTHERS:%=test-%) ## Run tests with Airflow 3.2, the 5.x driver, snowflake-ml-python 1.x
 
 .PHONY: $(OTHERS:%=test-%)
@@ -41,6 +45,7 @@ test-connector-5: export LOCAL_SNOWFLAKE_PYTHON = $(abspath $(BIN)/python)
 test-connector-5: $(VENV)/.installed-dev
 $(OTHERS:%=test-%): test-%: $(VENV)-%/.installed
 	$(VENV)-$*/bin/python -m pytest $(XDIST) $(TESTS_$*)
+	$(if $(CLIENT_$*),$(VENV)-$*/bin/python -m pytest tests/local/clients/test_features.py -k "$(CLIENT_$*).")
 
 lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .

@@ -161,6 +161,7 @@ class BatchSuccessTrigger(SnowflakeTrigger, BaseEventTrigger):
             await asyncio.sleep(_HANDED_OVER_SECONDS)
             seen = seen.with_(news)
             await memory.save(seen)
+            self.log.info("Noted %d completed directories under %s", len(news), listing.location)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """The same with a listing of its own, where Airflow shares none (before 3.3)."""

@@ -1,4 +1,4 @@
-"""The example of an asset watcher parses, and Airflow can store it. tests/stack runs it."""
+"""The example of an asset watcher parses."""
 
 from __future__ import annotations
 

@@ -1,0 +1,161 @@
+"""What others see of batch inference tasks in a real Airflow: links, the job card, asset events, lineage."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from tests import account_name
+from tests.airflow_stack import AirflowStack
+from tests.local_server import LocalServer
+from tests.models import log_model
+from tests.stack.models import Patience
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+SNOWSIGHT = "https://app.snowflake.com/local/local/#"
+
+
+@pytest.fixture(scope="module")
+def connection(local_server: LocalServer) -> Iterator[str]:
+    """The Airflow connection to the local Snowflake under an account's host name, as JSON."""
+    connection = local_server.airflow_connection
+    connection["extra"]["host"] = account_name.HOST
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", json.dumps(connection))
+        account_name.install()
+        yield json.dumps(connection)
+        account_name.uninstall()
+
+
+@pytest.fixture(scope="module")
+def hook(connection: str, local_server: LocalServer) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook() as opened:
+        opened.run(
+            [
+                "CREATE COMPUTE POOL ASSET_POOL MIN_NODES = 1 MAX_NODES = 2 INSTANCE_FAMILY = CPU_X64_S",
+                "CREATE STAGE ASSET_RESULTS ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+                "CREATE TABLE ASSET_INPUT AS SELECT 60::FLOAT AS SECONDS",
+            ]
+        )
+        waits = pd.DataFrame({"SECONDS": [0.0, 1.5]})
+        outputs = waits.rename(columns={"SECONDS": "WAITED"})
+        log_model(local_server, Patience(), "PATIENCE_WITH_ASSETS", "V1", waits, outputs)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    hook: SnowflakeBatchHook, connection: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowStack]:
+    home = tmp_path_factory.mktemp("airflow-assets")
+    settings = {
+        "PYTHONPATH": f"{HERE / 'account_name_path'}:{ROOT}",
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+            {"type": "file", "log_file_path": str(home / "lineage.jsonl"), "append": True}
+        ),
+    }
+    with AirflowStack(home, [HERE / "asset_dags"], connection, settings) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def scored(airflow: AirflowStack) -> dict[str, Any]:
+    """A run of the Dag ``scored``, with the links of its first task as they were while it was deferred."""
+    run = airflow.trigger("scored")
+    airflow.wait_for_task(run, "score", "deferred")
+    job = airflow.xcom(run, "score", "snowflake_batch_job")["job_name"]
+    until(
+        lambda: airflow.xcom(run, "score", "snowflake_batch_job")["status"] == "RUNNING",
+        lambda: f"the trigger has not told that the job runs: {airflow.task_log(run, 'score')}",
+    )
+    links = airflow.links(run, "score")
+    card = airflow.xcom(run, "score", "snowflake_batch_job")
+    assert airflow.task_states(run)["score"] == "deferred", "too late to prove anything"
+    assert airflow.wait_for_run(run) == "success", airflow.task_states(run)
+    return {"run": run, "job": job, "links": links, "card": card, "result": airflow.xcom(run, "score")}
+
+
+def test_links_work_while_the_task_is_deferred_and_afterwards(airflow: AirflowStack, scored: dict[str, Any]) -> None:
+    expected = {
+        "Snowsight job": f"{SNOWSIGHT}/compute/job/{scored['job'].replace('.', '/')}",
+        "Output stage": f"{SNOWSIGHT}/data/databases/LOCAL/schemas/PUBLIC/stage/ASSET_RESULTS",
+    }
+    assert scored["links"] == expected
+    assert airflow.links(scored["run"], "score") == expected
+    assert airflow.links(scored["run"], "load") == {
+        "Output stage": expected["Output stage"],
+        "Snowsight table": f"{SNOWSIGHT}/data/databases/LOCAL/schemas/PUBLIC/table/PATIENCE_SCORES",
+    }
+
+
+def test_the_job_card_follows_the_job(airflow: AirflowStack, scored: dict[str, Any]) -> None:
+    deferred = scored["card"]
+    assert (deferred["status"], deferred["ended_at"]) == ("RUNNING", None)
+    assert deferred["submitted_at"] < deferred["started_at"] <= deferred["updated_at"]
+    card = airflow.xcom(scored["run"], "score", "snowflake_batch_job")
+    assert (card["job_name"], card["status"], card["message"]) == (scored["job"], "DONE", None)
+    assert card["started_at"] == deferred["started_at"] < card["ended_at"]
+    assert (card["progress"]["rows_done"], card["progress"]["rows_total"]) == (1, 1)
+
+
+def test_outlet_events_tell_what_was_made(airflow: AirflowStack, scored: dict[str, Any]) -> None:
+    result = scored["result"]
+    told = {name: result[name] for name in ("job_name", "status", "output_location", "rows", "files")}
+    expected = {**told, "model": "LOCAL.PUBLIC.PATIENCE_WITH_ASSETS", "version": "V1"}
+    (event,) = airflow.asset_events("patience_scores")
+    assert event["extra"] == expected
+    (loaded,) = airflow.asset_events("patience_table")
+    assert loaded["extra"] == {
+        "table": "LOCAL.PUBLIC.PATIENCE_SCORES",
+        "rows": 1,
+        "files": result["files"],
+        "output_location": result["output_location"],
+    }
+    (run,) = until(lambda: airflow.runs("told"), lambda: "the event has started no run")
+    assert airflow.wait_for_run(run) == "success"
+    assert airflow.xcom(run, "hear") == [expected]
+
+
+def test_openlineage_gets_the_way_from_table_to_table(airflow: AirflowStack, scored: dict[str, Any]) -> None:
+    def events(task: str, kind: str) -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in (airflow.home / "lineage.jsonl").read_text().splitlines()]
+        return [event for event in found if event["job"]["name"] == f"scored.{task}" and event["eventType"] == kind]
+
+    (score,) = until(lambda: events("score", "COMPLETE"), lambda: "no event of the job's end")
+    (load,) = until(lambda: events("load", "COMPLETE"), lambda: "no event of the load's end")
+    place = "LOCAL.PUBLIC.ASSET_RESULTS/scored"
+    assert names(score["inputs"]) == ["LOCAL.PUBLIC.ASSET_INPUT", "LOCAL.PUBLIC.PATIENCE_WITH_ASSETS"]
+    assert names(score["outputs"]) == names(load["inputs"]) == [place]
+    assert names(load["outputs"]) == ["LOCAL.PUBLIC.PATIENCE_SCORES"]
+    assert score["outputs"][0]["namespace"] == load["inputs"][0]["namespace"]
+    facet = score["run"]["facets"]["snowflakeBatchInference"]
+    assert (facet["jobName"], facet["status"], facet["rows"]) == (scored["job"], "DONE", 1)
+    assert score["job"]["facets"]["sql"]["query"] == "SELECT SECONDS FROM ASSET_INPUT"
+    started = events("score", "START")
+    assert started
+    assert all(names(event["inputs"]) == names(score["inputs"]) for event in started)
+    secret = json.loads(airflow.environment["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"])["password"]
+    assert secret not in (airflow.home / "lineage.jsonl").read_text()
+
+
+def names(datasets: list[dict[str, Any]]) -> list[str]:
+    return [dataset["name"] for dataset in datasets]
+
+
+def until(look: Callable[[], Any], otherwise: Callable[[], str], timeout: float = 120) -> Any:
+    deadline = time.monotonic() + timeout
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{otherwise()}, within {timeout:g} s")
+        time.sleep(0.5)
+    return seen

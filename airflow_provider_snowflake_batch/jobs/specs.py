@@ -55,6 +55,13 @@ def is_template(value: Any) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
+_BAD_ROWS = (
+    " Snowflake's inference jobs end with the first bad row; setting bad rows aside is a field of the worker's own job "
+    "file, see docs/worker.md."
+)
+_ELSEWHERE = {"on_error": _BAD_ROWS, "max_quarantined": _BAD_ROWS}
+
+
 class Spec:
     """Base of the blocks: reading from a dict, writing to one."""
 
@@ -76,7 +83,8 @@ class Spec:
         known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
         for name in given:
             if name not in known:
-                raise InvalidJobError(cls.label, f"unknown field {name!r}; the fields are {', '.join(known)}.")
+                hint = _ELSEWHERE.get(name, "")
+                raise InvalidJobError(cls.label, f"unknown field {name!r}; the fields are {', '.join(known)}.{hint}")
         try:
             return cls(**given)
         except TypeError as error:

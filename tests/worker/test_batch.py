@@ -221,6 +221,7 @@ def test_a_batch_too_large_for_memory_is_halved(batch: Batch) -> None:
     assert batch.result()["output_feature_0"].to_pylist() == list(range(100))
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_named(batch: Batch) -> None:
     batch.ids(200)
     batch.job("Crashes", inference={"num_workers": 1})
@@ -236,6 +237,7 @@ def test_a_process_that_dies_is_named(batch: Batch) -> None:
     assert not batch.succeeded()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_process_that_dies_once_is_replaced(batch: Batch, workers: int) -> None:
     batch.ids(400_000, files=4)
@@ -295,6 +297,7 @@ def test_the_worker_loads_no_airflow_and_no_driver(batch: Batch) -> None:
     assert set(batch.result()["LOADED"].to_pylist()) == {""}
 
 
+@pytest.mark.slow
 def test_processes_share_the_cores_between_them(batch: Batch) -> None:
     batch.ids(600_000, files=6)
     batch.job("Threads", inference={"num_workers": 2})
@@ -305,6 +308,7 @@ def test_processes_share_the_cores_between_them(batch: Batch) -> None:
     assert set(result["THREADS"].to_pylist()) == {str(max(1, len(os.sched_getaffinity(0)) // 2))}
 
 
+@pytest.mark.slow
 def test_verify_sees_every_difference(batch: Batch, tmp_path: Path) -> None:
     batch.ids(200_000, files=2)
     batch.job()

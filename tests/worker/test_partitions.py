@@ -73,6 +73,7 @@ def test_a_function_of_groups_returns_what_it_likes(batch: Batch) -> None:
     assert batch.run().code == 0
 
 
+@pytest.mark.slow
 def test_a_registry_model_that_is_partitioned(batch: Batch, tmp_path: Path) -> None:
     frame = stores(300)
     write(batch, frame)
@@ -95,6 +96,7 @@ def test_a_registry_model_that_is_partitioned(batch: Batch, tmp_path: Path) -> N
     assert found == {None if pd.isna(key) else key: pytest.approx(value) for key, value in expected.items()}
 
 
+@pytest.mark.slow
 def test_replicas_share_the_groups(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = stores(2000)
     # Rows heavy enough that the input is worth several buckets.

@@ -16,6 +16,8 @@ import pytest
 
 from tests.worker.batches import Batch
 
+pytestmark = pytest.mark.slow
+
 ROWS = 1_200_000
 ROW_GROUP = 50_000
 
@@ -45,7 +47,7 @@ def tasks_called(marks: Path) -> list[int]:
 
 @pytest.mark.parametrize(
     ("seed", "least"),
-    [(1, 6), pytest.param(2, 40, marks=pytest.mark.slow), pytest.param(3, 40, marks=pytest.mark.slow)],
+    [(1, 6), (2, 40), (3, 40)],
 )
 def test_kill_at_any_moment_then_run_again(batch: Batch, seed: int, least: int) -> None:
     choice = random.Random(seed)

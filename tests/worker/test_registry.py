@@ -20,6 +20,8 @@ from snowflake.ml.model._packager.model_packager import ModelPackager
 from tests.worker import packed_models
 from tests.worker.batches import Batch
 
+pytestmark = pytest.mark.slow
+
 DataType = model_signature.DataType
 
 

@@ -6,9 +6,13 @@ import contextlib
 import time
 from pathlib import Path
 
+import pytest
+
 from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat, Watch
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from tests.worker.batches import Batch
+
+pytestmark = pytest.mark.slow
 
 
 def test_three_replicas_do_one_batch(batch: Batch) -> None:

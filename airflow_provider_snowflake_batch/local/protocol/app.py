@@ -9,11 +9,13 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.faults.control import FaultControl
 from airflow_provider_snowflake_batch.local.faults.requests import RequestFaults
 from airflow_provider_snowflake_batch.local.protocol import binds, login
@@ -181,10 +183,15 @@ class Endpoints:
             return _failure("000710", f"Result for query {query.id} has expired", "02000", query_id=query.id)
         rows = 0 if query.result.table is None else query.result.table.num_rows
         query.answered = True
-        if max(rows, len(query.result.rows)) > 200:
-            encoded: Response = await self._in_thread(self._encoded, query, _base_url(request))
-            return encoded
-        return self._encoded(query, _base_url(request))
+        try:
+            if max(rows, len(query.result.rows)) > 200:
+                encoded: Response = await self._in_thread(self._encoded, query, _base_url(request))
+                return encoded
+            return self._encoded(query, _base_url(request))
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            # The engine has types that Snowflake has not; a driver would repeat an HTTP error for long.
+            refused = not_supported(f"A value of this query ({error})")
+            return _failure(f"{refused.errno:06d}", refused.message, refused.sqlstate, query_id=query.id)
 
     def _encoded(self, query: Query, base_url: str) -> Response:
         result, session = query.result, query.session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
-from airflow_provider_snowflake_batch.local.functions import unknown_function
+from airflow_provider_snowflake_batch.local.functions import unknown_function, unknown_table_function
 
 _RUNNABLE = (
     exp.Query,
@@ -41,11 +41,18 @@ _UNKEPT = (
     (exp.Reference, "A FOREIGN KEY"),
     (exp.CollateColumnConstraint, "COLLATE"),
 )
+TABLE_FUNCTIONS_OF_THE_ENGINE = {
+    "FLATTEN", "EXPLODE", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE", "RANGE",
+}  # fmt: skip
+"""Those that the engine answers; EXPLODE is what FLATTEN is called once parsed, RANGE is DuckDB's and harmless."""
 _FILE_FUNCTIONS = (
     "READ_", "PARQUET_", "SNIFF_", "DUCKDB_", "PRAGMA_", "ARROW_SCAN", "PANDAS_SCAN", "PYTHON_MAP", "SQLITE_",
     "POSTGRES_", "MYSQL_", "ICEBERG_", "DELTA_", "JSON_EXECUTE", "QUERY_TABLE",
 )  # fmt: skip
-_FILE_FUNCTION_NAMES = {"GLOB", "QUERY", "GETENV", "TEST_ALL_TYPES", "SEQ_SCAN", "WHICH_SECRET", "CURRENT_SETTING"}
+_FILE_FUNCTION_NAMES = {
+    "GLOB", "WRITE_LOG", "GETVARIABLE", "QUERY", "GETENV", "TEST_ALL_TYPES", "SEQ_SCAN", "WHICH_SECRET",
+    "CURRENT_SETTING",
+}  # fmt: skip
 
 
 def guard(tree: Expr) -> None:
@@ -59,8 +66,8 @@ def guard(tree: Expr) -> None:
         raise not_supported(f"{tree.key.upper()} {kind}")
     if isinstance(tree, exp.Create):
         _guard_create(tree)
-    for node in tree.find_all(exp.Func, exp.Table):
-        if isinstance(node, exp.Table):
+    for node in tree.find_all(exp.Func, exp.Table, exp.Lateral, exp.TableFromRows):
+        if isinstance(node, (exp.Table, exp.Lateral, exp.TableFromRows)):
             _guard_table(node)
         elif isinstance(node, exp.Func):
             name = function_name(node)
@@ -82,7 +89,10 @@ def _guard_create(tree: exp.Create) -> None:
             raise not_supported(words)
 
 
-def _guard_table(node: exp.Table) -> None:
+def _guard_table(node: exp.Table | exp.Lateral | exp.TableFromRows) -> None:
+    if isinstance(node.this, exp.Func) and function_name(node.this) not in TABLE_FUNCTIONS_OF_THE_ENGINE:
+        # One of DuckDB's own: some of them change the server, and one ends its process.
+        raise unknown_table_function(function_name(node.this))
     if isinstance(node.this, exp.Literal) and not node.this.this.startswith("@"):
         raise SnowflakeError(
             f"SQL compilation error:\nsyntax error unexpected '{node.this}'.", errno=1003, sqlstate="42000"

@@ -27,11 +27,10 @@ from airflow_provider_snowflake_batch.local.functions import (
 )
 from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokenize
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
-from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.guard import TABLE_FUNCTIONS_OF_THE_ENGINE, function_name
 from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
 from airflow_provider_snowflake_batch.local.statements import Result, Statement
 
-_ENGINE_TABLE_FUNCTIONS = {"FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE"}
 REGISTERED = "_registered_"
 """How the names of relations begin that exist for one statement."""
 DIVISION_BY_ZERO = "Division by zero"
@@ -144,7 +143,7 @@ def _table_function(statement: Statement, text: str, start: int) -> tuple[Result
         dotted = ".".join(name[-2:] if name[-2:-1] == ("INFORMATION_SCHEMA",) else name)
         table_function = TABLE_FUNCTIONS.get(dotted)
         if table_function is None:
-            if not cursor.looking_at("(") or dotted in _ENGINE_TABLE_FUNCTIONS:
+            if not cursor.looking_at("(") or dotted in TABLE_FUNCTIONS_OF_THE_ENGINE:
                 return None
             raise unknown_table_function(dotted)
         result = table_function(statement, _call_arguments(statement, cursor))
@@ -193,6 +192,9 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
             node.set("format", exp.Literal.string("HEX"))
         elif isinstance(node, exp.Func):
             name = function_name(node)
+            if isinstance(node, exp.Anonymous) and not isinstance(node.this, str):
+                # A quoted name, which the engine's own translation does not expect.
+                node.set("this", node.name)
             if name in EXPRESSION_FUNCTIONS:
                 made: Expr = EXPRESSION_FUNCTIONS[name](statement, _arguments(node))
                 return made

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
 # Airflow collects events from the triggerer's process about once a second and stores them then. What is noted before
-# that may stay noted although its event died with the process.
+# that may stay noted although its event died with the process. And of events that come at once, the scheduler (3.3)
+# gives the run that they start only the first; the others wait for the next event.
 _HANDED_OVER_SECONDS = 5.0
 
 
@@ -150,18 +151,14 @@ class BatchSuccessTrigger(SnowflakeTrigger, BaseEventTrigger):
                 )  # fmt: skip
                 if not seen.news(found):
                     await memory.save(seen)
-            news = seen.news(found)
-            if not news:
-                continue
-            for each in news:
+            for each in seen.news(found):
                 directory = StagePath(listing.location.stage, each.directory)
-                self.log.info("%s is complete", directory)
                 written = datetime.fromtimestamp(each.written, UTC).isoformat()
                 yield TriggerEvent({"stage_location": str(directory), "written": written})
-            await asyncio.sleep(_HANDED_OVER_SECONDS)
-            seen = seen.with_(news)
-            await memory.save(seen)
-            self.log.info("Noted %d completed directories under %s", len(news), listing.location)
+                await asyncio.sleep(_HANDED_OVER_SECONDS)
+                seen = seen.with_([each])
+                await memory.save(seen)
+                self.log.info("Told of %s", directory)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """The same with a listing of its own, where Airflow shares none (before 3.3)."""

@@ -123,6 +123,11 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             except Exception:
                 self.log.debug("Closing the Snowflake session failed", exc_info=True)
 
+    def log_in(self) -> None:
+        """Begin the session now, rather than with the first statement, which tells it if that fails."""
+        with suppress(Exception), self._cursor():
+            pass
+
     def _abandon(self) -> None:
         """Forget the session without logging out: that would end a statement still at work, which submits a job."""
         with self._lock:

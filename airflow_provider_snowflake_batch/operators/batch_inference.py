@@ -284,16 +284,18 @@ class RunBatchOperator(SnowflakeBatchOperator):
 
         The job's logs and its history stay in Snowflake.
         """
-        if self._submitted is None or not self.cancel_on_kill:
+        job = self._submitted
+        if job is None or not self.cancel_on_kill:
             return
         # Airflow calls this for a missed execution_timeout, too, while it handles that exception.
         timed_out = isinstance(sys.exception(), AirflowTaskTimeout)
-        if not timed_out and self._instance is not None and goes_on_elsewhere(self._instance):
-            self.log.info("This try ends, but not the task: job %s is left to the next try.", self._submitted.job_name)
-            return
-        self.log.info("The task was killed: cancelling job %s", self._submitted.job_name)
         with self.hook.twin() as hook:
-            hook.kill(self._submitted.name, self._submitted.query_id)
+            asks = not timed_out and self._instance is not None
+            if asks and goes_on_elsewhere(self._instance, meanwhile=hook.log_in):
+                self.log.info("This try ends, but not the task: job %s is left to the next try.", job.job_name)
+                return
+            self.log.info("The task was killed: cancelling job %s", job.job_name)
+            hook.kill(job.name, job.query_id)
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """What the job reads and writes. OpenLineage's listener calls this, and the others, if it is installed."""

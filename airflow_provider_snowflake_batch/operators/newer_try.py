@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
@@ -18,10 +20,11 @@ log = logging.getLogger(__name__)
 _ON_THE_WAY = frozenset({None, "scheduled", "queued", "up_for_retry", "up_for_reschedule", "deferred"})
 
 
-def goes_on_elsewhere(ti: Any, *, patience: float = 2) -> bool:
+def goes_on_elsewhere(ti: Any, *, meanwhile: Callable[[], object] = lambda: None, patience: float = 2) -> bool:
     """Ask Airflow for the task's state.
 
     :param ti: the task instance of this try.
+    :param meanwhile: what to do until the answer comes: Airflow gives a try five seconds to end.
     :param patience: seconds to wait for the answer. This runs in a signal handler: the interrupted code may itself
         be asking Airflow, and then no answer comes before the handler ends; what is not known counts as a user's wish.
     """
@@ -35,7 +38,9 @@ def goes_on_elsewhere(ti: Any, *, patience: float = 2) -> bool:
 
     asking = threading.Thread(target=ask, name="ask-for-the-task", daemon=True)
     asking.start()
-    asking.join(patience)
+    until = time.monotonic() + patience
+    meanwhile()
+    asking.join(max(0.0, until - time.monotonic()))
     return bool(answers and answers[0])
 
 

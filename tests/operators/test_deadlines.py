@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
+from airflow.sdk.execution_time.timeout import timeout
 
 from airflow_provider_snowflake_batch.exceptions import JobPendingError, JobTimeoutError, PoolCapacityError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -18,6 +19,7 @@ from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchO
 from tests.local_faults import LocalFaults, faults_of
 from tests.local_server import LocalServer
 from tests.models import log_linear_model
+from tests.operators.test_durability import Store
 from tests.operators.test_run_batch import TaskInstance
 
 pytestmark = pytest.mark.slow
@@ -50,18 +52,21 @@ def faults(hook: SnowflakeBatchHook, local_server: LocalServer) -> Iterator[Loca
         yield all_faults
 
 
-def run_task(*, deferrable: bool, **changes: Any) -> dict[str, Any]:
-    """The task from beginning to end; what the triggerer does with a trigger is done here."""
+def a_task(**changes: Any) -> RunBatchOperator:
     given: dict[str, Any] = {
         "task_id": "score",
         "model_name": "LATE",
         "X": "SELECT 1 AS A, 1 AS B",
         "compute_pool": POOL,
         "output_spec": {"stage_location": "@DEADLINE_TESTS/out/"},
-        "deferrable": deferrable,
         "poll_interval": 1,
     }
-    task = RunBatchOperator(**(given | changes))
+    return RunBatchOperator(**(given | changes))
+
+
+def run_task(**changes: Any) -> dict[str, Any]:
+    """The task from beginning to end; what the triggerer does with a trigger is done here."""
+    task = a_task(**changes)
     instance = TaskInstance()
     instance.start_date = datetime.now(UTC)
     context: Any = {"ti": instance}
@@ -106,6 +111,26 @@ def test_the_execution_timeout_holds_while_the_task_is_deferred(hook: SnowflakeB
         run_task(deferrable=True, timeout=600, execution_timeout=timedelta(seconds=3))
     assert time.monotonic() - begun >= 3
     assert_cancelled(hook, raised.value)
+
+
+def test_the_execution_timeout_cancels_the_job_although_the_task_has_tries_left(
+    hook: SnowflakeBatchHook, faults: LocalFaults
+) -> None:
+    faults.add("pending")
+    store = Store()
+    task = a_task(deferrable=False)
+
+    def killed_by_airflow() -> None:
+        try:
+            with timeout(3):
+                task.execute({"ti": TaskInstance(), "task_state_store": store})
+        except AirflowTaskTimeout:
+            task.on_kill()
+            raise
+
+    with pytest.raises(AirflowTaskTimeout):
+        killed_by_airflow()
+    assert hook.wait(store.record["job_name"], deadlines=Deadlines.within(60)).reported_status == "CANCELLED"
 
 
 def assert_cancelled(hook: SnowflakeBatchHook, error: Exception) -> None:

@@ -74,3 +74,9 @@ def test_no_answer_is_a_no() -> None:
     answered = threading.Event()
     assert not goes_on_elsewhere(Deaf({"score": "queued"}), patience=0.1)
     answered.set()
+
+
+def test_the_time_until_the_answer_is_used() -> None:
+    used: list[str] = []
+    assert goes_on_elsewhere(Asked({"score": "queued"}), meanwhile=lambda: used.append("yes"))
+    assert used == ["yes"]

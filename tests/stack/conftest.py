@@ -43,7 +43,7 @@ def airflow(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory)
         patch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", local_server.airflow_connection_json)
         SnowflakeBatchHook().run(
             [
-                "CREATE COMPUTE POOL STACK_POOL MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
+                "CREATE COMPUTE POOL STACK_POOL MIN_NODES = 1 MAX_NODES = 16 INSTANCE_FAMILY = CPU_X64_S",
                 "CREATE STAGE STACK_RESULTS ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
             ]
         )

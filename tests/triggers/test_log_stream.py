@@ -42,6 +42,7 @@ class Remembered:
         self.saved = dict(positions)
 
 
+@pytest.mark.slow
 def test_every_line_of_every_replica_comes_once_whoever_reads(snowflake_connection: str) -> None:
     with SnowflakeBatchHook(snowflake_connection) as hook:
         hook.run(f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S")

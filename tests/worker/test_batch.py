@@ -31,6 +31,23 @@ def test_rows_come_out_with_their_prediction(batch: Batch) -> None:
     assert batch.verify().code == 0
 
 
+def test_many_small_files_of_two_types_become_one_batch(batch: Batch) -> None:
+    kinds = [pa.float32() if number % 3 else pa.float64() for number in range(30)]
+    batch.rows(
+        *(
+            pa.table({"ID": [2 * number, 2 * number + 1], "X": pa.array([number / 2, number], kind)})
+            for number, kind in enumerate(kinds)
+        )
+    )
+    batch.job(inference={"num_workers": 1, "max_batch_rows": 50})
+
+    assert batch.run().code == 0
+
+    result = batch.result()
+    assert result["ID"].to_pylist() == list(range(60))
+    assert result["Y"].to_pylist() == [value for number in range(30) for value in (float(number), 2.0 * number)]
+
+
 def test_only_the_chosen_input_columns_are_written(batch: Batch) -> None:
     batch.ids(50)
     batch.job(output={"columns": ["id"]})

@@ -57,7 +57,8 @@ def test_what_is_ended_is_cancelled_and_what_is_cleared_begins_anew(
         assert airflow.wait_for_run(cleared.id) == "success", airflow.task_states(cleared.id)
         jobs, result = held.jobs(cleared), airflow.xcom(cleared.id, "score")
         assert (jobs.pop(result["job_name"]), result["rows"]) == ("DONE", 1)
-        assert jobs == {first: "CANCELLED"}
+        # The next try may be faster than the trigger that is to cancel the first job, and then goes on with it.
+        assert jobs in ({first: "CANCELLED"}, {})
     assert_nothing_left(airflow, local_server)
 
 

@@ -1,7 +1,8 @@
-"""What others see of batch inference tasks in a real Airflow: links, the job card, asset events, lineage."""
+"""What others see of batch inference tasks in a real Airflow: links, asset events, lineage; and asset watchers."""
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 SNOWSIGHT = "https://app.snowflake.com/local/local/#"
+WATCHING = "Watching @LOCAL.PUBLIC.DIGITS_RESULTS/scores/ from now on"
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +48,15 @@ def hook(connection: str, local_server: LocalServer) -> Iterator[SnowflakeBatchH
             [
                 "CREATE COMPUTE POOL ASSET_POOL MIN_NODES = 1 MAX_NODES = 2 INSTANCE_FAMILY = CPU_X64_S",
                 "CREATE STAGE ASSET_RESULTS ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+                "CREATE STAGE IF NOT EXISTS DIGITS_RESULTS ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
                 "CREATE TABLE ASSET_INPUT AS SELECT 60::FLOAT AS SECONDS",
+                "DROP TABLE IF EXISTS DIGITS_SCORES",
             ]
         )
         waits = pd.DataFrame({"SECONDS": [0.0, 1.5]})
         outputs = waits.rename(columns={"SECONDS": "WAITED"})
         log_model(local_server, Patience(), "PATIENCE_WITH_ASSETS", "V1", waits, outputs)
+        write_results(opened, "OLD", rows=5)
         yield opened
 
 
@@ -64,7 +71,7 @@ def airflow(
             {"type": "file", "log_file_path": str(home / "lineage.jsonl"), "append": True}
         ),
     }
-    with AirflowStack(home, [HERE / "asset_dags"], connection, settings) as stack:
+    with AirflowStack(home, [ROOT / "example_dags", HERE / "asset_dags"], connection, settings) as stack:
         yield stack
 
 
@@ -146,6 +153,60 @@ def test_openlineage_gets_the_way_from_table_to_table(airflow: AirflowStack, sco
     assert all(names(event["inputs"]) == names(score["inputs"]) for event in started)
     secret = json.loads(airflow.environment["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"])["password"]
     assert secret not in (airflow.home / "lineage.jsonl").read_text()
+
+
+def test_a_watcher_starts_a_run_for_each_new_success_across_a_restart(
+    airflow: AirflowStack, hook: SnowflakeBatchHook
+) -> None:
+    airflow.unpause("digits_load")
+    until(lambda: WATCHING in triggerer_log(airflow), lambda: f"nobody watches: {triggerer_log(airflow)[-3000:]}")
+    assert loads(airflow, hook) == (0, 0)
+
+    write_results(hook, "FIRST", rows=1)
+    until(lambda: loads(airflow, hook) == (1, 1), lambda: f"{loads(airflow, hook)}")
+    # Until then, the event would come once more.
+    until(
+        lambda: "Told of @LOCAL.PUBLIC.DIGITS_RESULTS/scores/FIRST/" in triggerer_log(airflow),
+        lambda: triggerer_log(airflow)[-3000:],
+    )
+
+    airflow.kill("triggerer")
+    write_results(hook, "MEANWHILE", rows=2)
+    airflow.start("triggerer")
+    until(lambda: loads(airflow, hook) == (2, 3), lambda: f"{loads(airflow, hook)}", timeout=200)
+
+    # Nothing that has been told of comes again; that the watcher looks at all shows the next one.
+    write_results(hook, "LAST", rows=4)
+    until(lambda: loads(airflow, hook) == (3, 7), lambda: f"{loads(airflow, hook)}")
+    assert triggerer_log(airflow).count(WATCHING) == 1
+
+    events = airflow.asset_events("digits_scores")
+    assert sorted(event["extra"]["payload"]["stage_location"] for event in events) == [
+        f"@LOCAL.PUBLIC.DIGITS_RESULTS/scores/{job}/" for job in ("FIRST", "LAST", "MEANWHILE")
+    ]
+
+
+def loads(airflow: AirflowStack, hook: SnowflakeBatchHook) -> tuple[int, int]:
+    """Successful runs of the example, and rows in its table; -1 runs while one is at work."""
+    states = [airflow.run_state(run) for run in airflow.runs("digits_load")]
+    if any(state != "success" for state in states):
+        assert "failed" not in states
+        return -1, -1
+    return len(states), hook.rows("SELECT COUNT(*) AS N FROM DIGITS_SCORES")[0]["n"] if states else 0
+
+
+def write_results(hook: SnowflakeBatchHook, job: str, rows: int) -> None:
+    """What a job leaves on the stage."""
+    content = io.BytesIO()
+    pq.write_table(pa.table({"SCAN": list(range(rows)), "PREDICTION": [7] * rows}), content)
+    directory = f"@DIGITS_RESULTS/scores/{job}"
+    hook.write_file(f"{directory}/part-0.parquet", content.getvalue())
+    hook.write_file(f"{directory}/_manifest.json", json.dumps({"rows": rows}).encode())
+    hook.write_file(f"{directory}/_SUCCESS", b"")
+
+
+def triggerer_log(airflow: AirflowStack) -> str:
+    return (airflow.logs / "triggerer.log").read_text(errors="replace")
 
 
 def names(datasets: list[dict[str, Any]]) -> list[str]:

@@ -38,7 +38,7 @@ TESTS_ml-1 := $(addprefix tests/,document local/registry local/spcs/test_round_t
 CLIENT_connector-5 := connector
 CLIENT_ml-1 := registry
 
-test-others: $(OTHERS:%=test-%) ## Run tests with Airflow 3.2, the 5.x driver, snowflake-ml-python 1.x
+test-others: $(OTHERS:%=test-%) test-cli ## Run tests with Airflow 3.2, the 5.x driver, snowflake-ml-python 1.x, snow
 
 .PHONY: $(OTHERS:%=test-%)
 test-connector-5: export LOCAL_SNOWFLAKE_PYTHON = $(abspath $(BIN)/python)
@@ -46,6 +46,11 @@ test-connector-5: $(VENV)/.installed-dev
 $(OTHERS:%=test-%): test-%: $(VENV)-%/.installed
 	$(VENV)-$*/bin/python -m pytest $(XDIST) $(TESTS_$*)
 	$(if $(CLIENT_$*),$(VENV)-$*/bin/python -m pytest tests/local/clients/test_features.py -k "$(CLIENT_$*).")
+
+.PHONY: test-cli
+test-cli: export SNOW_COMMAND = $(abspath $(VENV)-cli/bin/snow)
+test-cli: $(VENV)/.installed-dev $(VENV)-cli/.installed
+	$(BIN)/python -m pytest tests/local/clients/test_features.py -k "cli."
 
 lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .
@@ -69,7 +74,7 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(VENV)-cli docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:
@@ -92,4 +97,11 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 	@sed -n 's/\(\[.*\]\)\{0,1\}==.*/==/p' constraints/$*.txt | sed 's/^/^/' | grep -v -f - constraints.txt > $(VENV)-$*/constraints.txt
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-$*/bin/python \
 		-c $(VENV)-$*/constraints.txt --override constraints/$*.txt -e '.[dev]'
+	@touch $@
+
+# The command alone, at the versions of constraints/cli.txt.
+$(VENV)-cli/.installed: constraints/cli.txt | $(VENV)/.uv
+	@echo "Installing snowflake-cli into $(VENV)-cli"
+	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-cli
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-cli/bin/python -r constraints/cli.txt
 	@touch $@

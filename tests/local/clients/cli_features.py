@@ -11,13 +11,23 @@ from typing import Any
 
 from tests.local.clients.catalogue import Client, Local
 
-CLIENT = Client(
-    title="snowflake-cli",
-    distribution="snowflake-cli",
-    module="cli",
-    requires=("snowflake.cli", "snowflake.connector"),
-    protocols=("http",),
-)
+# It pins packages that Airflow wants in other versions, so it has an environment of its own. It would take a variable
+# that begins with SNOWFLAKE_ for a setting.
+COMMAND = Path(os.environ.get("SNOW_COMMAND") or Path(sys.executable).parent / "snow")
+
+
+class CommandLine(Client):
+    @property
+    def is_installed(self) -> bool:
+        return COMMAND.is_file()
+
+    @property
+    def version(self) -> str:
+        told = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+        return told.split()[-1]
+
+
+CLIENT = CommandLine(title="snowflake-cli", distribution="snowflake-cli", module="cli", requires=(), protocols=("http",))
 
 
 def snow(local: Local, *arguments: str) -> Any:
@@ -32,7 +42,7 @@ def snow(local: Local, *arguments: str) -> Any:
     config.write_text(f"[connections.local]\n{options}\n[cli.logs]\nsave_logs = false\n")
     config.chmod(0o600)
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "snow"), *arguments, "--connection", "local", "--format", "json"],
+        [str(COMMAND), *arguments, "--connection", "local", "--format", "json"],
         capture_output=True,
         text=True,
         check=False,

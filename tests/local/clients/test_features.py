@@ -24,7 +24,7 @@ def cases() -> Iterator[Any]:
                 yield pytest.param(feature, protocol, id=f"{feature.id}-{protocol}")
 
 
-@pytest.mark.parametrize(("feature", "protocol"), cases())
+@pytest.mark.parametrize(("feature", "protocol"), list(cases()))
 def test_feature(
     feature: Feature | Client, protocol: str, local_server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

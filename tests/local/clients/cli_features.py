@@ -27,7 +27,9 @@ class CommandLine(Client):
         return told.split()[-1]
 
 
-CLIENT = CommandLine(title="snowflake-cli", distribution="snowflake-cli", module="cli", requires=(), protocols=("http",))
+CLIENT = CommandLine(
+    title="snowflake-cli", distribution="snowflake-cli", module="cli", requires=(), protocols=("http",)
+)
 
 
 def snow(local: Local, *arguments: str) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk.configuration import conf
@@ -22,11 +21,10 @@ from airflow_provider_snowflake_batch.exceptions import (
 )
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, InferenceJob, generate_job_name, refuse_overlap
+from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, InferenceJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.sources import (
     StageListing,
-    StageParquet,
     StagePaths,
     parse_source,
     plain_source,
@@ -37,11 +35,10 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     JobSpec,
     OutputSpec,
     SaveMode,
-    Spec,
-    is_template,
 )
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
+from airflow_provider_snowflake_batch.operators.arguments import check_arguments, plain_spec
 from airflow_provider_snowflake_batch.operators.base import (
     CONNECTION_FIELDS,
     SnowflakeBatchOperator,
@@ -189,10 +186,10 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self.X = plain_source(X)
         self.compute_pool = compute_pool
         # Plain dicts: Airflow renders the templates inside them and shows them on the task's page.
-        self.input_spec = _plain(input_spec)
-        self.output_spec = _plain(output_spec)
-        self.job_spec = _plain(job_spec)
-        self.inference_engine_options = _plain(inference_engine_options)
+        self.input_spec = plain_spec(input_spec)
+        self.output_spec = plain_spec(output_spec)
+        self.job_spec = plain_spec(job_spec)
+        self.inference_engine_options = plain_spec(inference_engine_options)
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = poll_interval
@@ -215,7 +212,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             raise InvalidJobError(
                 "on_finish", "'drop' needs wait_for_completion=True: a job that nobody waits for cannot be dropped."
             )
-        self._check_untemplated()
+        check_arguments({name: getattr(self, name) for name in _JOB_FIELDS}, file_endings=tuple(self.template_ext))
 
     def execute(self, context: Context) -> dict[str, Any]:
         with failing_for_good():
@@ -560,20 +557,6 @@ class RunBatchOperator(SnowflakeBatchOperator):
         else:
             self.log.info("Job %s was dropped.", result.job_name)
 
-    def _check_untemplated(self) -> None:
-        """Refuse at parse time what rendering cannot mend."""
-        for name, check in _CHECKS.items():
-            value = getattr(self, name)
-            if value is not None and _is_plain(value) and not is_template(value):
-                check(value)
-        if isinstance(self.X, str) and self.X.endswith(tuple(self.template_ext)):
-            return
-        if not _is_plain(self.X) or _has_template(self.X):
-            return
-        source = parse_source(self.X)
-        if isinstance(source, StageParquet) and _is_plain(self.output_spec) and not _has_template(self.output_spec):
-            refuse_overlap(source.location, OutputSpec.of(self.output_spec).location)
-
 
 # An earlier job in one of these states gives no result; CANCELLING leads nowhere else.
 _OF_NO_USE = frozenset(
@@ -586,33 +569,3 @@ _OF_NO_USE = frozenset(
         JobStatus.DELETED,
     }
 )
-_CHECKS: dict[str, Callable[[Any], object]] = {
-    "model_name": lambda value: QualifiedName.parse(value, field="model_name"),
-    "version_name": lambda value: Identifier.parse(value, field="version_name"),
-    "compute_pool": lambda value: Identifier.parse(value, field="compute_pool"),
-    "input_spec": InputSpec.of,
-    "output_spec": OutputSpec.of,
-    "job_spec": JobSpec.of,
-    "inference_engine_options": InferenceEngineOptions.of,
-}
-
-
-def _plain(spec: Any) -> Any:
-    return spec.to_dict() if isinstance(spec, Spec) else spec
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether this is a value, rather than something like another task's output that becomes one later."""
-    if isinstance(value, Mapping):
-        return all(_is_plain(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, (str, int, float, bool, Enum))
-
-
-def _has_template(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_has_template(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_has_template(item) for item in value)
-    return is_template(value)

@@ -31,8 +31,8 @@ FILE, TABLE = {"datasetType": "FILE"}, {"datasetType": "TABLE"}
 
 @pytest.fixture(scope="module")
 def model(local_server: LocalServer) -> str:
-    log_linear_model(local_server, "LINEAR", "V1")
-    return "LINEAR"
+    log_linear_model(local_server, "TRACED", "V1")
+    return "TRACED"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def hook(snowflake_connection: str, model: str) -> Iterator[SnowflakeBatchHook]:
 def batch(**changes: Any) -> RunBatchOperator:
     given = {
         "task_id": "score",
-        "model_name": "LINEAR",
+        "model_name": "TRACED",
         "version_name": "V1",
         "X": "FEATURES",
         "compute_pool": POOL,
@@ -94,14 +94,14 @@ def named(datasets: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def test_a_job_from_start_to_success_and_its_results_in_a_table(hook: SnowflakeBatchHook) -> None:
     task = batch(job_spec={"replicas": 1, "function_name": "predict"})
     before = lineage(task, TaskInstanceState.RUNNING)
-    assert [each["name"] for each in before["inputs"]] == ["LOCAL.PUBLIC.FEATURES", "LOCAL.PUBLIC.LINEAR"]
+    assert [each["name"] for each in before["inputs"]] == ["LOCAL.PUBLIC.FEATURES", "LOCAL.PUBLIC.TRACED"]
     assert [each["name"] for each in before["outputs"]] == ["LOCAL.PUBLIC.LINEAGE/out"]
 
     result = task.execute({"ti": TaskInstance()})
     after = lineage(task, TaskInstanceState.SUCCESS)
     inputs = named(after["inputs"])
     assert inputs["LOCAL.PUBLIC.FEATURES"]["facets"] == {"datasetType": TABLE}
-    assert inputs["LOCAL.PUBLIC.LINEAR"]["facets"] == {
+    assert inputs["LOCAL.PUBLIC.TRACED"]["facets"] == {
         "datasetType": {"datasetType": "MODEL"},
         "version": {"datasetVersion": "V1"},
     }
@@ -113,7 +113,7 @@ def test_a_job_from_start_to_success_and_its_results_in_a_table(hook: SnowflakeB
         "outputStatistics": {"rowCount": 3, "fileCount": result["files"]},
     }
     assert after["run"]["snowflakeBatchInference"] == {
-        "model": "LOCAL.PUBLIC.LINEAR",
+        "model": "LOCAL.PUBLIC.TRACED",
         "version": "V1",
         "function": "predict",
         "computePool": POOL,
@@ -146,7 +146,7 @@ def test_a_failed_job_says_what_it_read_and_claims_no_rows(hook: SnowflakeBatchH
     with pytest.raises(JobFailedError):
         task.execute({"ti": TaskInstance()})
     after = lineage(task, TaskInstanceState.FAILED)
-    assert set(named(after["inputs"])) == {"LOCAL.PUBLIC.BROKEN", "LOCAL.PUBLIC.LINEAR"}
+    assert set(named(after["inputs"])) == {"LOCAL.PUBLIC.BROKEN", "LOCAL.PUBLIC.TRACED"}
     assert after["job"] == {"sql": {"query": "SELECT * FROM BROKEN"}}
     facet = after["run"]["snowflakeBatchInference"]
     assert (facet["status"], facet.get("rows")) == ("FAILED", None)
@@ -173,11 +173,11 @@ def test_a_failed_job_says_what_it_read_and_claims_no_rows(hook: SnowflakeBatchH
 def test_every_kind_of_input_has_its_datasets(snowflake_connection: str, source: Any, expected: list[str]) -> None:
     found = lineage(batch(X=source), TaskInstanceState.RUNNING)
     assert "extractionError" not in found["run"]
-    assert [each["name"] for each in found["inputs"]] == [*expected, "LOCAL.PUBLIC.LINEAR"]
+    assert [each["name"] for each in found["inputs"]] == [*expected, "LOCAL.PUBLIC.TRACED"]
 
 
 def test_a_query_that_cannot_be_parsed_says_so(snowflake_connection: str) -> None:
     found = lineage(batch(X="SELECT FROM WHERE )("[:-2]), TaskInstanceState.RUNNING)
-    assert [each["name"] for each in found["inputs"]] == ["LOCAL.PUBLIC.LINEAR"]
+    assert [each["name"] for each in found["inputs"]] == ["LOCAL.PUBLIC.TRACED"]
     assert found["run"]["extractionError"]["failedTasks"] == 1
     assert found["job"]["sql"]["query"] == "SELECT FROM WHERE"

@@ -44,7 +44,7 @@ class TaskInstance:
 def models(local_server: LocalServer) -> None:
     log_linear_model(local_server, "LINEAR_OF_INPUTS", "V1")
     files = pd.DataFrame({"IMAGE": [b"abc"]})
-    log_model(local_server, Measure(), "MEASURE", "V1", files, pd.DataFrame({"BYTES": [3]}))
+    log_model(local_server, Measure(), "MEASURE_OF_INPUTS", "V1", files, pd.DataFrame({"BYTES": [3]}))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def score(X: Any, **changes: Any) -> dict[str, Any]:
 
 def measure(X: Any, **changes: Any) -> dict[str, Any]:
     handling = {"IMAGE": {"input_format": "full_stage_path", "convert_to": "raw_bytes"}}
-    return score(X, model_name="MEASURE", input_spec={"column_handling": handling}, **changes)
+    return score(X, model_name="MEASURE_OF_INPUTS", input_spec={"column_handling": handling}, **changes)
 
 
 def results(hook: SnowflakeBatchHook, result: dict[str, Any]) -> pd.DataFrame:

@@ -1,0 +1,72 @@
+"""Which arguments of a job can be judged when the Dag is parsed, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
+from airflow_provider_snowflake_batch.jobs.job import refuse_overlap
+from airflow_provider_snowflake_batch.jobs.sources import StageParquet, parse_source
+from airflow_provider_snowflake_batch.jobs.specs import (
+    InferenceEngineOptions,
+    InputSpec,
+    JobSpec,
+    OutputSpec,
+    Spec,
+    is_template,
+)
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "model_name": lambda value: QualifiedName.parse(value, field="model_name"),
+    "version_name": lambda value: Identifier.parse(value, field="version_name"),
+    "compute_pool": lambda value: Identifier.parse(value, field="compute_pool"),
+    "input_spec": InputSpec.of,
+    "output_spec": OutputSpec.of,
+    "job_spec": JobSpec.of,
+    "inference_engine_options": InferenceEngineOptions.of,
+}
+
+
+def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ...]) -> None:
+    """Refuse what rendering cannot mend. What holds a template, or another task's output, is left for later.
+
+    :param arguments: of :class:`~airflow_provider_snowflake_batch.operators.batch_inference.RunBatchOperator`, by name.
+    :param file_endings: an ``X`` that ends like this is the name of a file that Airflow reads when it renders.
+    :raises InvalidJobError: on the first value that is wrong.
+    """
+    for name, check in _CHECKS.items():
+        value = arguments[name]
+        if value is not None and _is_plain(value) and not is_template(value):
+            check(value)
+    X, output = arguments["X"], arguments["output_spec"]
+    if isinstance(X, str) and X.endswith(file_endings):
+        return
+    if not _is_plain(X) or _has_template(X):
+        return
+    source = parse_source(X)
+    if isinstance(source, StageParquet) and _is_plain(output) and not _has_template(output):
+        refuse_overlap(source.location, OutputSpec.of(output).location)
+
+
+def plain_spec(spec: Any) -> Any:
+    """A specification as a plain dict; anything else as it is."""
+    return spec.to_dict() if isinstance(spec, Spec) else spec
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether this is a value, rather than something like another task's output that becomes one later."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, (str, int, float, bool, Enum))
+
+
+def _has_template(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_template(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_has_template(item) for item in value)
+    return is_template(value)

@@ -52,6 +52,7 @@ class AirflowStack:
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": connection_json,
             "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__EXPOSE_STACKTRACE": "True",
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
@@ -66,7 +67,7 @@ class AirflowStack:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([_bundle(path) for path in dags_folders]),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log_port),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
@@ -199,7 +200,7 @@ class AirflowStack:
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
         response = self._wait(
             lambda: self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body),
-            lambda response: response.status_code != 404,
+            lambda response: response.status_code != 404 and not _rolled_back(response),
             timeout,
             lambda: f"Dag {dag_id} is unknown; import errors: {self.import_errors()}",
         )
@@ -298,11 +299,11 @@ class AirflowStack:
 
     def mark(self, run_id: str, task: str, state: str) -> None:
         """What the button "Mark task as …" does."""
-        _checked(self._client.patch(self._task_path(run_id, task), json={"new_state": state}))
+        self._change("PATCH", self._task_path(run_id, task), {"new_state": state})
 
     def mark_run(self, run_id: str, state: str) -> None:
         """What the button "Mark Dag run as …" does."""
-        _checked(self._client.patch(self._run_path(run_id), json={"state": state}))
+        self._change("PATCH", self._run_path(run_id), {"state": state})
 
     def worker(self, run_id: str, task: str) -> list[psutil.Process]:
         """The processes in which a running task lives: its supervisor and below it the task itself.
@@ -329,7 +330,7 @@ class AirflowStack:
             "only_failed": False,
             "include_downstream": downstream,
         }
-        _checked(self._client.post(f"/api/v2/dags/{self._dag_of_run[run_id]}/clearTaskInstances", json=body))
+        self._change("POST", f"/api/v2/dags/{self._dag_of_run[run_id]}/clearTaskInstances", body)
 
     # --- the REST API ----------------------------------------------------------------------------------------------
 
@@ -342,6 +343,15 @@ class AirflowStack:
 
     def _get(self, path: str, **params: Any) -> Any:
         return _checked(self._client.get(path, params=params))
+
+    def _change(self, method: str, path: str, body: dict[str, Any], timeout: float = 60) -> None:
+        response = self._wait(
+            lambda: self._client.request(method, path, json=body),
+            lambda response: not _rolled_back(response),
+            timeout,
+            lambda: f"{method} {path} is never carried out",
+        )
+        _checked(response)
 
     def _wait(
         self, look: Callable[[], _T], enough: Callable[[_T], bool], timeout: float, otherwise: Callable[[], str]
@@ -395,6 +405,12 @@ def _cmdline(process: psutil.Process) -> list[str]:
     with suppress(psutil.Error):
         return list(process.cmdline())
     return []
+
+
+def _rolled_back(response: httpx.Response) -> bool:
+    """Whether SQLite refused a change because another process was writing: nothing has been done, as with a click that
+    a user makes again."""
+    return response.status_code == 500 and "Database error" in response.text
 
 
 def _checked(response: httpx.Response) -> Any:

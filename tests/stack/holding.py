@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -67,6 +67,7 @@ class Holding:
         self.airflow = airflow
         self.hook = hook
         self.faults = faults
+        self._started: list[Run] = []
 
     def hold(self, runs: Iterable[Run]) -> None:
         """Start the runs and return when each stands at its point."""
@@ -106,11 +107,23 @@ class Holding:
                 self.wait(lambda run=run: set(self.jobs(run).values()) == {"DONE"}, f"{run}: the job is not DONE")
 
     def start(self, run: Run, dag: str = "crash") -> None:
+        self._started.append(run)
         run.id = self.airflow.trigger(f"{dag}_{run.mode}", {"prefix": run.prefix, "seconds": run.seconds})
 
     def release(self) -> None:
         """Let everything go on."""
         self.faults.clear()
+
+    def abandon(self) -> None:
+        """End what still runs of a failed test, so that the next one on the same Airflow is not blamed for it."""
+        self.faults.clear()
+        for run in self._started:
+            if run.id and self.airflow.run_state(run.id) not in ("success", "failed"):
+                self.airflow.mark_run(run.id, "failed")
+        for run in self._started:
+            for name, status in self.jobs(run).items():
+                if status not in ("DONE", "FAILED", "CANCELLED"):
+                    self.hook.cancel(name)
 
     def card(self, run: Run) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self.airflow.xcom(run.id, "score", JOB_CARD)
@@ -158,7 +171,13 @@ def _submission(run: Run) -> str:
 @contextmanager
 def holding(airflow: AirflowStack, hook: SnowflakeBatchHook, server: LocalServer) -> Iterator[Holding]:
     with faults_of(server) as faults:
-        yield Holding(airflow, hook, faults)
+        held = Holding(airflow, hook, faults)
+        try:
+            yield held
+        except BaseException:
+            with suppress(Exception):
+                held.abandon()
+            raise
 
 
 def assert_nothing_left(airflow: AirflowStack, server: LocalServer) -> None:

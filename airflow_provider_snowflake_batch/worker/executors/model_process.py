@@ -30,7 +30,7 @@ from airflow_provider_snowflake_batch.worker.executors import limits, messages
 _PR_SET_PDEATHSIG = 1
 _REAP_SECONDS = 0.1
 # The batch waits for this.
-_STOP_SECONDS = 0.005
+_STOP_SECONDS = 0.002
 
 
 def main(address: Path, worker: int, parent: int) -> None:
@@ -89,8 +89,15 @@ class _Process:
 
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._give_up(ModelError(f"{text} (while loading the model)", own_traceback(error)))
-        # The pipeline's own libraries are loaded before forking as well.
-        from airflow_provider_snowflake_batch.worker import pipeline  # noqa: F401
+        # What the work needs is loaded before forking as well.
+        from airflow_provider_snowflake_batch.worker import (  # noqa: F401
+            batch_size,
+            file_columns,
+            loaders,
+            partitions,
+            pipeline,
+            reader,
+        )
 
         forkable = self._load.fork and limits.forkable()
         if forkable:

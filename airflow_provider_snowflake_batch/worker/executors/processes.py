@@ -34,6 +34,7 @@ MOST_DEATHS = 2
 TASKS_AT_HAND = 2
 STOP_SECONDS = 8.0
 WAIT_SECONDS = 0.25
+ENDING_SECONDS = 0.005
 # A process may take what is left of the memory after the first, but not all of it: rows need some.
 MEMORY_SHARE = 0.7
 
@@ -119,6 +120,12 @@ class ProcessPool:
             progress.quarantined_rows = self._quarantine.rows
             progress.workers = sum(worker.working for worker in self._workers.values())
             progress.tick()
+        # They give back memory and devices while the batch is finished, or other replicas are waited for.
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        for worker in self._workers.values():
+            _tell(worker, messages.Stop())
 
     def _connections(self) -> list[Connection[Any, Any]]:
         return [worker.connection for worker in self._workers.values() if worker.connection is not None]
@@ -274,10 +281,11 @@ class ProcessPool:
             # Still loading: it has nothing at hand, and could not hear.
             self._kill(worker)
             del self._workers[worker.number]
-        for worker in self._workers.values():
-            _tell(worker, messages.Stop())
+        self._dismiss()
         while self._workers and time.monotonic() < deadline:
-            ready = wait(self._connections(), 0.05)
+            # A process is gone a moment after its connection.
+            connections = self._connections()
+            ready = wait(connections, ENDING_SECONDS * (1 if len(connections) < len(self._workers) else 10))
             for worker in list(self._workers.values()):
                 if worker.connection in ready:
                     self._drain(worker)

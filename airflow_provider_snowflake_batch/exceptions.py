@@ -38,6 +38,10 @@ class JobLostError(SnowflakeBatchError):
     """The job was dropped, or never came to be, while we waited for it."""
 
 
+class SnowflakeUnreachableError(SnowflakeBatchError):
+    """Snowflake could not be asked about the job any more, which was left alone. Another try goes on with it."""
+
+
 class JobTimeoutError(SnowflakeBatchError):
     """The job did not end before its deadline. The operator has cancelled it."""
 

@@ -413,6 +413,9 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         except JobNotFoundError:
             if query_id is not None:
                 self.rows(statements.cancel_query(query_id))
+                # The statement may have made its job between the two.
+                with suppress(JobNotFoundError):
+                    self.cancel(name)
 
     def twin(self) -> Self:
         """Another hook with a session of its own that need not ask Airflow for the connection again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 
 _LAST_LINES = 30
+# A job writes through a stage volume, whose files others see only some time after they are closed
+# (https://docs.snowflake.com/en/developer-guide/snowpark-container-services/snowflake-stage-volume).
+VISIBLE_SECONDS = 30.0
+"""How long after a job's end its last file may still be missing; snowflake-ml-python allows as much."""
+_LOOK_AGAIN_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -59,10 +65,16 @@ def data_files(files: Iterable[StageFile], directory: StagePath) -> list[str]:
 def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: StagePath) -> JobResult:
     """Fill in what a job that is DONE has left in its output directory.
 
-    :raises JobFailedError: if the directory lacks ``_SUCCESS``: the results are not complete.
+    :raises JobFailedError: if the directory lacks ``_SUCCESS``, also after :data:`VISIBLE_SECONDS`: the results are
+        not complete.
     """
-    files = hook.list_files(directory)
-    names = {file.path.rpartition("/")[2] for file in files}
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    while True:
+        files = hook.list_files(directory)
+        names = {file.path.rpartition("/")[2] for file in files}
+        if SUCCESS_FILE in names or time.monotonic() >= deadline:
+            break
+        time.sleep(_LOOK_AGAIN_SECONDS)
     if SUCCESS_FILE not in names:
         raise JobFailedError(
             f"Job {result.job_name} is {result.status}, but {directory} has no {SUCCESS_FILE}: its output is not "

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobNotFoundError
+from airflow_provider_snowflake_batch.hooks.results import VISIBLE_SECONDS
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+    from airflow_provider_snowflake_batch.jobs.status import JobInfo
 
 
 def results_are_there(
@@ -26,7 +29,8 @@ def results_are_there(
     :param newer_than: an older ``_SUCCESS`` does not count; with its time zone. Snowflake tells the time of a stage
         file in whole seconds.
     :param job_name: the job that is to write it.
-    :raises JobFailedError: if that job has ended, so that ``_SUCCESS`` will not come any more.
+    :raises JobFailedError: if that job has ended, so that ``_SUCCESS`` will not come any more. What a job that is DONE
+        has written may show up a little later.
     """
     # The job first: if it ends between the two questions, its _SUCCESS is seen.
     info = None
@@ -39,6 +43,12 @@ def results_are_there(
     written = hook.success_time(directory)
     if written is not None and (newer_than is None or written >= newer_than.replace(microsecond=0)):
         return True
-    if info is not None and info.status.is_terminal:
+    if info is not None and info.status.is_terminal and not _may_show_up(info):
         raise JobFailedError(f"Job {info.name} ended as {info.reported_status} without {SUCCESS_FILE} in {directory}.")
     return False
+
+
+def _may_show_up(info: JobInfo) -> bool:
+    if not info.status.is_successful or info.updated_on is None:
+        return False
+    return time.time() - datetime.fromisoformat(info.updated_on).timestamp() < VISIBLE_SECONDS

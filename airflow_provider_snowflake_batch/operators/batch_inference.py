@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
 from airflow_provider_snowflake_batch.exceptions import (
+    JobCancelledError,
     JobInputError,
     JobLostError,
     JobSubmissionError,
     JobTimeoutError,
     SnowflakeBatchError,
+    SnowflakeUnreachableError,
     failing_for_good,
 )
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
@@ -34,9 +36,7 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     InputSpec,
     JobSpec,
     OutputSpec,
-    SaveMode,
 )
-from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
 from airflow_provider_snowflake_batch.operators.arguments import check_arguments, plain_spec
 from airflow_provider_snowflake_batch.operators.base import (
@@ -45,6 +45,7 @@ from airflow_provider_snowflake_batch.operators.base import (
     check_seconds,
     describe_outlets,
 )
+from airflow_provider_snowflake_batch.operators.earlier_job import EarlierJob, cancelled_behind_us, look
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.operators.named_jobs import find_records
@@ -58,6 +59,10 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.results import JobResult
     from airflow_provider_snowflake_batch.jobs.sources import Source
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
+
+
+class _CancelledBehindUs(Exception):
+    """The job that this try went on with was cancelled for the one before."""
 
 
 # The arguments that describe the job; each may hold templates.
@@ -203,6 +208,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self._card: TaskCard | None = None
         self._result_of_job: JobResult | None = None
         self._instance: Any = None
+        self._killed = False
         check_seconds("poll_interval", poll_interval)
         check_seconds("timeout", timeout, optional=True)
         check_seconds("pending_timeout", pending_timeout, optional=True)
@@ -215,6 +221,12 @@ class RunBatchOperator(SnowflakeBatchOperator):
         check_arguments({name: getattr(self, name) for name in _JOB_FIELDS}, file_endings=tuple(self.template_ext))
 
     def execute(self, context: Context) -> dict[str, Any]:
+        try:
+            return self._begin(context)
+        except _CancelledBehindUs:
+            return self._begin(context)
+
+    def _begin(self, context: Context) -> dict[str, Any]:
         with failing_for_good():
             job = self._parse_job(context)
         self.warehouse = self.warehouse or job.settings.warehouse
@@ -223,7 +235,8 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 job = job.qualify(*hook.namespace)
             records = find_records(context, hook, job, durable=self.durable, waits=self.wait_for_completion)
             self._instance = context["ti"] if records.has_store else None
-            record = self._find_earlier_job(hook, records, job) or self._submit(hook, records, job)
+            earlier = EarlierJob(hook, records, lambda again: self._submit(hook, records, again))
+            record = earlier.find(job) or self._submit(hook, records, job)
             self._submitted = record
             store_links(context, hook, job=record.name, location=job.output.location)
             deadlines = self._deadlines(context, record)
@@ -232,7 +245,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 if not self.wait_for_completion:
                     return self._accept(context, hook, record, deadlines, card)
                 if self.deferrable:
-                    info = self._look(hook, record)
+                    info = look(hook, record)
                     if info is None or not info.status.is_terminal:
                         self._defer(record, deadlines)
                     streamed = False
@@ -249,18 +262,18 @@ class RunBatchOperator(SnowflakeBatchOperator):
             submitted_at=event["submitted_at"],
             query_id=event["query_id"],
         )
-        with TaskCard.resume(context, record, str(self.compute_pool)) as card:
-            self._card = card
-            return self._resume(context, event, record, card)
+        try:
+            with TaskCard.resume(context, record, str(self.compute_pool)) as card:
+                self._card = card
+                return self._resume(context, event, record, card)
+        except _CancelledBehindUs:
+            return self._begin(context)
 
     def _resume(self, context: Context, event: dict[str, Any], record: JobRecord, card: TaskCard) -> dict[str, Any]:
         from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
 
         if event["status"] == "error":
-            raise SnowflakeBatchError(
-                f"Snowflake could not be asked about job {record.job_name}: {event['message']}. "
-                "The job itself was left alone and may still run."
-            )
+            raise self._unreachable(record, event["message"])
         with self.hook as hook, self._discarding_input(hook, record):
             match event["status"]:
                 case "refused":
@@ -270,9 +283,13 @@ class RunBatchOperator(SnowflakeBatchOperator):
                         raise JobSubmissionError(event["message"])
                 case "lost":
                     raise JobLostError(event["message"])
-            info = self._look(hook, record)
+            info = look(hook, record)
             # A job may have ended after all while this task waited for a worker slot.
             if info is None or not info.status.is_terminal:
+                if event["status"] not in {missed.value for missed in Missed}:
+                    self.log.warning("Job %s was seen %s, but has not ended.", record.job_name, event["status"])
+                    self._defer(record, self._deadlines(context, record))
+                self._submitted = record
                 self._give_up(hook, record, missed_deadline(hook, record.name, Missed(event["status"])))
             return self._finish(context, hook, info, record, card, streamed=self.stream_logs)
 
@@ -292,6 +309,8 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 self.log.info("This try ends, but not the task: job %s is left to the next try.", job.job_name)
                 return
             self.log.info("The task was killed: cancelling job %s", job.job_name)
+            # Airflow lets the interrupted code go on for some seconds: it may just be sending the statement.
+            self._killed = True
             hook.kill(job.name, job.query_id)
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
@@ -327,49 +346,6 @@ class RunBatchOperator(SnowflakeBatchOperator):
             **{name: getattr(self, name) for name in _JOB_FIELDS},
         )
 
-    def _find_earlier_job(self, hook: SnowflakeBatchHook, records: JobRecords, job: InferenceJob) -> JobRecord | None:
-        """The job that an earlier try of this task has begun, if it is worth waiting for."""
-        record = records.load()
-        if record is None:
-            return None
-        try:
-            info = self._look(hook, record)
-        except (JobLostError, JobInputError, JobSubmissionError) as error:
-            if record.query_id is None:
-                # The try ended between writing the record and hearing from Snowflake. If its statement is still on
-                # the way, the name makes sure that only one of the two becomes a job.
-                self.log.info("An earlier try meant to submit job %s; submitting it now.", record.job_name)
-                return self._submit(hook, records, job.under_name(record.name))
-            self.log.info("The job of an earlier try is of no use, starting a new one: %s", error)
-            return None
-        status = "on its way" if info is None else info.reported_status
-        if record.fingerprint != job.fingerprint():
-            self.log.warning(
-                "The task now asks for another job than %s (%s) of an earlier try: starting a new one.",
-                record.job_name,
-                status,
-            )
-            if info is None or not info.status.is_terminal:
-                hook.kill(record.name, record.query_id)
-            if info is not None and record.name == job.name:
-                self._make_room(hook, record)
-            return None
-        if info is not None and info.status in _OF_NO_USE:
-            self.log.info("Job %s of an earlier try is %s: starting a new one.", record.job_name, status)
-            if record.name == job.name:
-                self._make_room(hook, record)
-                if job.output.mode is SaveMode.ERROR:
-                    # The directory was empty before that job began.
-                    hook.remove_files(StagePath.parse(record.output_location, field="output_location"))
-            return None
-        self.log.info("Job %s of an earlier try is %s: no new one is needed.", record.job_name, status)
-        return record
-
-    def _make_room(self, hook: SnowflakeBatchHook, record: JobRecord) -> None:
-        """Make room for a job of the same name, which Snowflake would refuse: it keeps the names of ended jobs."""
-        self.log.info("Dropping job %s of an earlier try, since the new one has its name.", record.job_name)
-        hook.delete(record.name)
-
     def _submit(self, hook: SnowflakeBatchHook, records: JobRecords, job: InferenceJob) -> JobRecord:
         from airflow_provider_snowflake_batch.hooks.preflight import check_inference_job
 
@@ -381,6 +357,9 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self._submitted = record
         record = record.sent(hook.submit(found))
         records.save(record)
+        if self._killed:
+            hook.kill(record.name, record.query_id)
+            raise JobCancelledError(f"Job {record.job_name} was cancelled, since the task was killed.")
         self.log.info("Job %s writes to %s", record.job_name, record.output_location)
         return record
 
@@ -391,6 +370,8 @@ class RunBatchOperator(SnowflakeBatchOperator):
 
         try:
             yield
+        except SnowflakeUnreachableError:
+            raise
         except SnowflakeBatchError:
             record = record or self._submitted
             if record is not None and isinstance(parse_source(self.X), (StagePaths, StageListing)):
@@ -411,7 +392,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             return self._finish(context, hook, info, record, card, streamed=False)
         self.log.info("Job %s is %s; not waiting for it.", info.name, info.reported_status)
         card.look(info)
-        JobRecords.of(context, durable=self.durable).forget()
+        JobRecords.of(context, durable=self.durable).mark_done()
         return self._hand_over(context, self._result(context, info, record), card)
 
     def _deadlines(self, context: Context, record: JobRecord) -> Deadlines:
@@ -461,24 +442,21 @@ class RunBatchOperator(SnowflakeBatchOperator):
         except JobTimeoutError as error:
             self._give_up(hook, record, error)
         except JobLostError:
-            info = self._look(hook, record)
+            info = look(hook, record)
             if info is None:
                 raise
             return info
+        except AirflowException:
+            raise
+        except Exception as error:
+            raise self._unreachable(record, f"{type(error).__name__}: {error}") from error
 
-    def _look(self, hook: SnowflakeBatchHook, record: JobRecord) -> JobInfo | None:
-        """One look at a job, or None while its statement is at work. One that we dropped when it was done counts."""
-        from airflow_provider_snowflake_batch.hooks.results import done_and_dropped
-
-        try:
-            return hook.poll(record.name, record.query_id)
-        except JobLostError:
-            if not record.dropping:
-                raise
-            info = done_and_dropped(hook, record.job_name, record.output_location, record.submitted_at)
-            if info is None:
-                raise
-            return info
+    def _unreachable(self, record: JobRecord, how: str) -> SnowflakeUnreachableError:
+        next_try = " A retry goes on with it." if self.durable else ""
+        return SnowflakeUnreachableError(
+            f"Snowflake could not be asked about job {record.job_name}: {how.rstrip('.')}. "
+            f"The job itself was left alone and may still run.{next_try}"
+        )
 
     def _give_up(self, hook: SnowflakeBatchHook, record: JobRecord, error: JobTimeoutError) -> NoReturn:
         self.log.error("%s Cancelling it.", error)
@@ -525,19 +503,21 @@ class RunBatchOperator(SnowflakeBatchOperator):
         card.look(info)
         result = self._result(context, info, record)
         result.seconds = round(info.seconds or time.time() - record.submitted_at, 3)
+        records = JobRecords.of(context, durable=self.durable)
         if not info.status.is_successful:
+            if cancelled_behind_us(records, info):
+                self.log.info("Job %s was cancelled for the try before this one: starting a new one.", info.name)
+                raise _CancelledBehindUs
             containers, logs = read_last_words(hook, info.name)
             for label, text in logs.items() if not streamed else ():
                 self.log.error("End of the log of %s:\n%s", label, tail(text))
             raise failure_of(info, containers, logs)
         collect_result(hook, result, StagePath.parse(result.output_location, field="output_location"))
-        records = JobRecords.of(context, durable=self.durable)
         if self.on_finish == "drop":
             records.mark_dropping()
             self._drop(hook, result)
             SnowsightJobLink().store(context, "")
-        # From here on, a clear means that the user wants the rows scored again.
-        records.forget()
+        records.mark_done()
         rows = "" if result.rows is None else f"{result.rows} rows in "
         self.log.info(
             "Job %s is done: %s%s file(s), %.1f s, %s",
@@ -556,16 +536,3 @@ class RunBatchOperator(SnowflakeBatchOperator):
             result.warnings.append(f"Job {result.job_name} could not be dropped: {error}")
         else:
             self.log.info("Job %s was dropped.", result.job_name)
-
-
-# An earlier job in one of these states gives no result; CANCELLING leads nowhere else.
-_OF_NO_USE = frozenset(
-    {
-        JobStatus.FAILED,
-        JobStatus.INTERNAL_ERROR,
-        JobStatus.CANCELLING,
-        JobStatus.CANCELLED,
-        JobStatus.DELETING,
-        JobStatus.DELETED,
-    }
-)

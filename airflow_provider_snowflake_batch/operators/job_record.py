@@ -7,9 +7,10 @@ before 3.3 is in ``named_jobs.py``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_snowflake_batch.exceptions import JobSubmissionError
@@ -31,6 +32,8 @@ class JobRecord:
     :param fingerprint: of everything about the job but its name; a try that asks for something else must not attach.
     :param query_id: of the statement; None while it may not have been sent.
     :param dropping: its results were collected and it is being dropped: that it is gone does not mean it was lost.
+    :param found_at: when a later try began to go on with it, in seconds since the epoch.
+    :param done_within: the tries that the task instance might make when it had done all it has to do with the job.
     """
 
     job_name: str
@@ -39,6 +42,15 @@ class JobRecord:
     fingerprint: str | None = None
     query_id: str | None = None
     dropping: bool = False
+    found_at: float | None = None
+    done_within: tuple[int, ...] | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A record as it was stored, by this version or another."""
+        known = {field.name for field in fields(cls)}
+        record = cls(**{name: value for name, value in values.items() if name in known})
+        return replace(record, done_within=tuple(record.done_within)) if record.done_within else record
 
     @property
     def name(self) -> QualifiedName:
@@ -52,14 +64,19 @@ class JobRecords:
     """The one record of a task instance.
 
     :param store: ``context["task_state_store"]``; None keeps no record, so that every try starts afresh.
+    :param ti: the task instance.
     """
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, ti: Any) -> None:
         self._store = store
+        # Clearing a task raises the first number, a retry leaves both as they are. The second one tells when a changed
+        # ``retries`` has raised the first by chance to what it was.
+        retries = getattr(getattr(ti, "task", None), "retries", None)
+        self._tries = (getattr(ti, "max_tries", None) or 0, retries or 0)
 
     @classmethod
     def of(cls, context: Mapping[str, Any], *, durable: bool) -> Self:
-        return cls(context.get("task_state_store") if durable else None)
+        return cls(context.get("task_state_store") if durable else None, context["ti"])
 
     @property
     def has_store(self) -> bool:
@@ -70,17 +87,36 @@ class JobRecords:
         return job
 
     def load(self) -> JobRecord | None:
+        """The job that the task has begun; None if it has none, or has done with it before it was cleared.
+
+        A try may die after it has done all and before Airflow has heard of that. The next one still needs the record.
+        """
+        return self._stored()
+
+    def _stored(self) -> JobRecord | None:
         found = self._store.get(_KEY) if self._store is not None else None
-        return JobRecord(**found) if found else None
+        record = JobRecord.from_dict(found) if found else None
+        if record is not None and record.done_within not in (None, self._tries):
+            return None
+        return record
 
     def save(self, record: JobRecord) -> None:
         if self._store is not None:
             self._store.set(_KEY, asdict(record))
 
+    def mark_found(self, record: JobRecord) -> None:
+        """Note that this try goes on with the job of an earlier one."""
+        self.save(replace(record, found_at=time.time()))
+
     def mark_dropping(self) -> None:
         """Note that from now on the job may be gone although nothing is wrong."""
-        if (record := self.load()) is not None:
+        if (record := self._stored()) is not None:
             self.save(replace(record, dropping=True))
+
+    def mark_done(self) -> None:
+        """Note that the task has done with the job: a clear means that the user wants the rows scored again."""
+        if (record := self._stored()) is not None:
+            self.save(replace(record, done_within=self._tries))
 
     @contextmanager
     def to_be_sent_again(self) -> Iterator[None]:
@@ -88,10 +124,6 @@ class JobRecords:
         try:
             yield
         except JobSubmissionError:
-            if self._store is not None and (record := self.load()) is not None:
+            if (record := self._stored()) is not None:
                 self.save(replace(record, query_id=None))
             raise
-
-    def forget(self) -> None:
-        if self._store is not None:
-            self._store.delete(_KEY)

@@ -56,7 +56,7 @@ class NamedJobs(JobRecords):
     def __init__(
         self, ti: Any, run_started: datetime, hook: SnowflakeBatchHook, job: InferenceJob, *, waits: bool
     ) -> None:
-        super().__init__(None)
+        super().__init__(None, ti)
         self._ti = ti
         self._hook = hook
         self._job = job

@@ -34,6 +34,7 @@ class TaskInstance:
     dag_id: str = "dag"
     task_id: str = "score"
     try_number: int = 1
+    max_tries: int = 0
     xcoms: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:

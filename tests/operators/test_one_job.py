@@ -1,0 +1,250 @@
+"""One job per intent where two things happen at once: tries, statements, and those who cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partialmethod
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider_snowflake_batch.exceptions import (
+    JobCancelledError,
+    SnowflakeUnreachableError,
+)
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.job import InferenceJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
+from tests.local_faults import LocalFaults, faults_of
+from tests.local_server import LocalServer
+from tests.models import log_linear_model
+from tests.operators.test_deadlines import fired_by
+from tests.operators.test_durability import Store, names, until_it_exists, wait
+from tests.operators.test_run_batch import TaskInstance
+
+pytestmark = pytest.mark.slow
+
+POOL = "ONE_JOB_TESTS"
+
+
+@pytest.fixture(scope="module")
+def model(local_server: LocalServer) -> None:
+    log_linear_model(local_server, "ONE_JOB", "V1")
+
+
+@pytest.fixture
+def hook(snowflake_connection: str, model: None) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(
+            [
+                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
+                "CREATE OR REPLACE STAGE ONE_JOB_TESTS",
+            ]
+        )
+        yield opened
+
+
+@pytest.fixture
+def faults(hook: SnowflakeBatchHook, local_server: LocalServer) -> Iterator[LocalFaults]:
+    with faults_of(local_server) as all_faults:
+        yield all_faults
+
+
+def a_task(**changes: Any) -> RunBatchOperator:
+    given: dict[str, Any] = {
+        "task_id": "score",
+        "model_name": "ONE_JOB",
+        "X": "SELECT 1 AS A, 1 AS B",
+        "compute_pool": POOL,
+        "output_spec": {"stage_location": "@ONE_JOB_TESTS/out/"},
+        "poll_interval": 1,
+    }
+    return RunBatchOperator(**(given | changes))
+
+
+def context_of(store: Store, **changes: Any) -> Any:
+    instance = TaskInstance(**changes)
+    instance.start_date = datetime.now(UTC)
+    return {"ti": instance, "task_state_store": store}
+
+
+def deferred_job(context: Any, **changes: Any) -> str:
+    with pytest.raises(TaskDeferred) as deferred:
+        a_task(deferrable=True, **changes).execute(context)
+    return deferred.value.trigger.job_name
+
+
+def in_background(action: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=action, daemon=True)
+    thread.start()
+    return thread
+
+
+def wait_for(look: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_statement_that_arrives_while_the_next_try_looks_around_makes_that_trys_job(
+    hook: SnowflakeBatchHook, faults: LocalFaults
+) -> None:
+    """The last try died with its statement on the way."""
+    described = {name: getattr(a_task(), name) for name in ("model_name", "X", "compute_pool", "output_spec")}
+    job = InferenceJob.parse(name=generate_job_name("arrives"), **described).qualify(*hook.namespace)
+    store = Store()
+    JobRecords(store, None).save(
+        JobRecord(str(job.name), str(job.output_directory), time.time(), fingerprint=job.fingerprint())
+    )
+
+    def arrive() -> None:
+        # The try looks twice, whether there is such a job, and is held at the second answer.
+        first = faults.add("delay", statement=f"DESCRIBE SERVICE.*{job.name.name}", seconds=60)
+        ready.set()
+        wait_for(lambda: faults.fired(first))
+        second = faults.add("delay", statement=f"DESCRIBE SERVICE.*{job.name.name}", seconds=60)
+        faults.clear(first)
+        wait_for(lambda: faults.fired(second))
+        hook.submit(job)
+        wait_for(lambda: str(job.name) in names(hook))
+        faults.clear(second)
+
+    ready = threading.Event()
+    arriving = in_background(arrive)
+    ready.wait(30)
+    assert deferred_job(context_of(store, try_number=2)) == str(job.name)
+    arriving.join(30)
+    assert wait(hook, str(job.name)) is JobStatus.DONE
+
+
+@pytest.fixture
+def two_tries(hook: SnowflakeBatchHook, faults: LocalFaults) -> tuple[Store, str]:
+    """The store of a task whose first try has begun a job, which stays PENDING."""
+    faults.add("pending", job="BATCH_DAG_SCORE")
+    store = Store()
+    name = deferred_job(context_of(store))
+    until_it_exists(hook, name)
+    return store, name
+
+
+def test_a_job_that_is_cancelled_for_the_last_try_is_replaced_while_deferred(
+    hook: SnowflakeBatchHook, faults: LocalFaults, two_tries: tuple[Store, str]
+) -> None:
+    """The trigger of a cleared task may cancel the job when the next try has found it."""
+    store, name = two_tries
+    context = context_of(store, try_number=2, max_tries=1)
+    task = a_task(deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    assert deferred.value.trigger.job_name == name
+    hook.cancel(name)
+    event = asyncio.run(fired_by(deferred.value.trigger))
+    assert event["status"] == "CANCELLED"
+    faults.clear()
+    with pytest.raises(TaskDeferred) as again:
+        a_task(deferrable=True).execute_complete(context, event)
+    other = again.value.trigger.job_name
+    assert other != name
+    assert wait(hook, other) is JobStatus.DONE
+
+
+def test_a_job_that_is_cancelled_for_the_last_try_is_replaced_in_the_worker_slot(
+    hook: SnowflakeBatchHook, faults: LocalFaults, two_tries: tuple[Store, str], snowflake_connection: str
+) -> None:
+    store, name = two_tries
+
+    def cancel() -> None:
+        with SnowflakeBatchHook(snowflake_connection) as another:
+            wait_for(lambda: store.record["found_at"])
+            another.cancel(name)
+            faults.clear()
+
+    cancelling = in_background(cancel)
+    result = a_task().execute(context_of(store, try_number=2, max_tries=1))
+    cancelling.join(30)
+    assert result["status"] == "DONE"
+    assert result["job_name"] != name
+
+
+def test_who_cancels_the_job_later_means_this_try(hook: SnowflakeBatchHook, two_tries: tuple[Store, str]) -> None:
+    store, name = two_tries
+    context = context_of(store, try_number=2)
+    with pytest.raises(TaskDeferred) as deferred:
+        a_task(deferrable=True).execute(context)
+    hook.cancel(name)
+    event = asyncio.run(fired_by(deferred.value.trigger))
+    store.change(found_at=time.time() - 3600)
+    with pytest.raises(JobCancelledError, match="was cancelled in Snowflake"):
+        a_task(deferrable=True).execute_complete(context, event)
+
+
+def test_an_event_that_came_too_early_means_waiting_on(hook: SnowflakeBatchHook, two_tries: tuple[Store, str]) -> None:
+    store, name = two_tries
+    handed_back = {"query_id": None, "output_location": store.record["output_location"], "submitted_at": time.time()}
+    event = {"job_name": name, "status": "DONE", **handed_back}
+    with pytest.raises(TaskDeferred) as deferred:
+        a_task(deferrable=True).execute_complete(context_of(store), event)
+    assert deferred.value.trigger.job_name == name
+
+
+def test_a_job_that_cannot_be_asked_about_is_left_to_the_next_try(
+    hook: SnowflakeBatchHook, faults: LocalFaults, local_server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The driver tries again, too, and by itself for minutes.
+    connection = json.loads(local_server.airflow_connection_json)
+    connection["extra"] |= {"login_timeout": 1, "network_timeout": 1}
+    monkeypatch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", json.dumps(connection))
+    begin = SnowflakeBatchHook.__init__
+    monkeypatch.setattr(SnowflakeBatchHook, "__init__", partialmethod(begin, transient_timeout=1))
+    faults.add("pending", job="BATCH_DAG_SCORE")
+    store = Store()
+
+    def vanish() -> None:
+        wait_for(lambda: store.values and store.record["query_id"])
+        wait_for(lambda: store.record["job_name"] in names(hook))
+        faults.add("http-error", status=503, statement="DESCRIBE SERVICE")
+
+    vanishing = in_background(vanish)
+    with pytest.raises(SnowflakeUnreachableError, match=r"may still run\. A retry goes on with it\.$") as raised:
+        a_task().execute(context_of(store))
+    vanishing.join(30)
+    faults.clear()
+    name = store.record["job_name"]
+    assert name in str(raised.value)
+    assert a_task().execute(context_of(store, try_number=2))["job_name"] == name
+
+
+def test_a_task_killed_while_it_sends_the_statement_leaves_no_job(
+    hook: SnowflakeBatchHook, faults: LocalFaults
+) -> None:
+    """Airflow's handler of SIGTERM calls on_kill, and then lets the interrupted code go on."""
+    task, store, known = a_task(), Store(), names(hook)
+    refused = faults.add("http-error", status=503, statement="EXECUTE INFERENCE")
+
+    def kill() -> None:
+        wait_for(lambda: faults.fired(refused))
+        signal.raise_signal(signal.SIGUSR1)
+        wait_for(lambda: task._killed)
+        time.sleep(0.5)
+        faults.clear()
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: task.on_kill())
+    try:
+        killing = in_background(kill)
+        with pytest.raises(JobCancelledError, match="since the task was killed"):
+            task.execute(context_of(store))
+        killing.join(30)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    for name in names(hook) - known:
+        assert wait(hook, name) is JobStatus.CANCELLED

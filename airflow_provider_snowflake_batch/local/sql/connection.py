@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from, with_moments
 from airflow_provider_snowflake_batch.local.sql.casts import round_casts
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
+from airflow_provider_snowflake_batch.local.sql.dates import keep_dates
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
-from airflow_provider_snowflake_batch.local.sql.fitting import fit_writes, limits
+from airflow_provider_snowflake_batch.local.sql.fitting import fit_writes, limits, text_columns
 from airflow_provider_snowflake_batch.local.sql.guard import guard
 from airflow_provider_snowflake_batch.local.sql.keys import take_keys
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
@@ -30,9 +31,11 @@ from airflow_provider_snowflake_batch.local.sql.names import Names
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
 from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
+from airflow_provider_snowflake_batch.local.sql.texts import write_texts
 from airflow_provider_snowflake_batch.local.sql.transactions import Transactions
 from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
 from airflow_provider_snowflake_batch.local.sql.using_template import fill_template, template_of
+from airflow_provider_snowflake_batch.local.sql.variants import compare_variants
 from airflow_provider_snowflake_batch.local.stages.reading import rewrite_stage_reads
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
@@ -83,14 +86,30 @@ class EngineConnection:
             return self.temporary.declared[name]
         return self._engine.catalog.declared(name)
 
-    def _columns_of(self, name: Name) -> Sequence[str] | None:
+    def _columns_of(self, name: Name) -> Mapping[str, str] | None:
+        """The columns of a table or view with the engine's types."""
         if name[:2] != ("temp", "main"):
             return self._engine.known_columns(name)
         rows = self.query(
-            "SELECT column_name FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = (?, ?, ?)",
+            "SELECT column_name, data_type FROM duckdb_columns() "
+            "WHERE (database_name, schema_name, table_name) = (?, ?, ?)",
             name,
         )
-        return [column for (column,) in rows] or None
+        return {column: str(kind) for column, kind in rows} or None
+
+    def _columns_by_type(self, tree: Expr) -> dict[str, set[str]]:
+        """The engine's types of each column name, in all tables that a statement mentions."""
+        found: dict[str, set[str]] = {}
+        for table in tree.find_all(exp.Table):
+            if not isinstance(table.this, exp.Identifier):
+                continue
+            try:
+                name = self._session.qualify(translate.table_parts(table))
+            except SnowflakeError:
+                continue
+            for column, kind in (self._columns_of(name) or {}).items():
+                found.setdefault(column, set()).add(kind)
+        return found
 
     # Running
 
@@ -329,9 +348,11 @@ class EngineConnection:
         raise AssertionError("unreachable")
 
     def _fitted(self, tree: Expr, parts: list[Expr]) -> list[Expr]:
-        """The translated parts of a write, which fail for text that is too long for its column."""
+        """The translated parts of a write, with text columns getting text that fits."""
         target = self._written
-        lengths = limits(self.declared(target)) if target is not None else {}
+        # The values of a VALUES are literals: only too long ones can be wrong.
+        of_table = limits if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values) else text_columns
+        lengths = of_table(self.declared(target)) if target is not None else {}
         if target is not None and lengths:
             columns = [column.name for column in self._engine.columns(self._session, target)]
             for part in parts:
@@ -341,7 +362,7 @@ class EngineConnection:
     def _merge(self, tree: exp.Merge) -> Result:
         cursor = self._fake.cursor()
         self.names.check(tree)
-        (translated,) = self._fitted(tree, [round_casts(_with_quoted_names(cursor._transform(tree, None)))])
+        (translated,) = self._fitted(tree, [self._meant(cursor._transform(tree, None))])
         sql = translated.sql(dialect="duckdb")
         with self._engine.write_lock:
             done = Counter(action for (action,) in self._duck.execute(f"{sql} RETURNING merge_action").fetchall())
@@ -372,9 +393,14 @@ class EngineConnection:
         """The statement in the engine's own SQL: one tree, or one for each part that the engine takes apart."""
         cursor = self._fake.cursor()
         self.names.check(tree)
-        return [
-            round_casts(_with_quoted_names(cursor._transform(part, None))) for part in cursor._transform_explode(tree)
-        ]
+        return [self._meant(cursor._transform(part, None)) for part in cursor._transform_explode(tree)]
+
+    def _meant(self, tree: Expr) -> Expr:
+        """The engine's SQL with Snowflake's meaning where the two differ."""
+        types = self._columns_by_type(tree)
+        tree = round_casts(_with_quoted_names(tree))
+        tree = keep_dates(tree, {name for name, kinds in types.items() if kinds == {"DATE"}})
+        return write_texts(compare_variants(tree, {name for name, kinds in types.items() if "JSON" in kinds}))
 
     def _described(self, tree: Expr) -> Result:
         for kind, (statement_type, counts) in _COUNTS.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _GLOBAL = f"{GLOBAL_DATABASE_NAME}._fs_information_schema"
 _COMMENTS = f"{_GLOBAL}._fs_tables_ext x ON (ext_table_catalog, ext_table_schema, ext_table_name) ="
-_COLUMN_NAMES = (
-    "SELECT column_name FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = (?, ?, ?) "
+_COLUMN_TYPES = (
+    "SELECT column_name, data_type FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = (?, ?, ?) "
     "AND NOT internal ORDER BY column_index"
 )
 _HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
@@ -75,7 +75,7 @@ class Engine:
         self._root = self._fake.duck_conn
         self._connections: dict[int, EngineConnection] = {}
         self._lock = threading.Lock()
-        self._known: dict[Name, tuple[str, ...] | None] = {}
+        self._known: dict[Name, dict[str, str] | None] = {}
         self._known_version = 0
         # DuckDB fails the second of two concurrent writers of one table; Snowflake lets it wait.
         self.write_lock = threading.RLock()
@@ -170,20 +170,20 @@ class Engine:
         """Whether this session sees a table or view of this qualified name."""
         return name in self.connection(session).temporary or self.known_columns(name) is not None
 
-    def known_columns(self, name: Name) -> tuple[str, ...] | None:
-        """The columns of a permanent table or view of exactly this name, None if there is none.
+    def known_columns(self, name: Name) -> Mapping[str, str] | None:
+        """The columns of a permanent table or view of exactly this name with the engine's types, None if there is none.
 
         Those of INFORMATION_SCHEMA, which are the engine's affair, are none at all.
         """
         if name[1] == "INFORMATION_SCHEMA":
-            return ()
+            return {}
         with self._lock:
             if name in self._known:
                 return self._known[name]
             version = self._known_version
         hidden = name[1] in _HIDDEN_SCHEMAS or name[0] not in self.databases()
-        rows = [] if hidden else self._query(_COLUMN_NAMES, name)
-        found = tuple(column for (column,) in rows) or None
+        rows = [] if hidden else self._query(_COLUMN_TYPES, name)
+        found = {column: str(kind) for column, kind in rows} or None
         with self._lock:
             # What was read before a change of the catalog must not outlive it.
             if version == self._known_version:

@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.local.errors import (
 )
 from airflow_provider_snowflake_batch.local.functions import unknown_function, unknown_table_function
 from airflow_provider_snowflake_batch.local.parsing import tokenize
-from airflow_provider_snowflake_batch.local.sql.fitting import TOO_LONG
+from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.translate import DIVISION_BY_ZERO
 
 _MISSING_TABLE = re.compile(r'(?:Table|View) with name "?(.+?)"? does not exist')
@@ -71,6 +71,8 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
     first_line = re.sub(r"^[A-Za-z ]+ Error: ", "", text.split("\n", maxsplit=1)[0])
     if isinstance(error, duckdb.InterruptException):
         return statement_cancelled()
+    if match := re.search(rf"String '.*' {TOO_LONG}", text, re.DOTALL):
+        return SnowflakeError(match[0], errno=100078, sqlstate="22000")
     if "Invalid input for hex digit" in text:
         return SnowflakeError("The following string is not a legal hex-encoded value.", errno=100115, sqlstate="22000")
     if match := _EXISTS.search(text):
@@ -120,8 +122,6 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
             errno=100080,
             sqlstate="22000",
         )
-    if match := re.search(rf"String '.*' {TOO_LONG}", text, re.DOTALL):
-        return SnowflakeError(match[0], errno=100078, sqlstate="22000")
     if isinstance(error, duckdb.OutOfRangeException) and _WIDE.search(text):
         return not_supported("A whole number beyond 64 bits")
     if isinstance(error, duckdb.OutOfRangeException):

@@ -1,4 +1,4 @@
-"""Text columns of a declared length: what is longer fails a write, as with Snowflake; DuckDB would take it.
+"""What is written to text columns: as Snowflake writes values as text, and no longer than declared.
 
 Works on statements that are already in the engine's SQL.
 """
@@ -10,21 +10,26 @@ from collections.abc import Mapping, Sequence
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG, as_text
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
 
-TOO_LONG = "is too long and would be truncated"
 _TEXT = re.compile(r"VARCHAR\((\d+)\)")
 
 
 def limits(declared: Mapping[str, str]) -> dict[str, int]:
     """The columns whose text may have only so many characters."""
-    found = {name: int(match[1]) for name, kind in declared.items() if (match := _TEXT.fullmatch(kind))}
-    return {name: length for name, length in found.items() if length < TEXT_LENGTH}
+    return {name: length for name, length in text_columns(declared).items() if length < TEXT_LENGTH}
+
+
+def text_columns(declared: Mapping[str, str]) -> dict[str, int]:
+    """The columns of text with their lengths, the longest possible among them."""
+    return {name: int(match[1]) for name, kind in declared.items() if (match := _TEXT.fullmatch(kind))}
 
 
 def fit_writes(tree: Expr, lengths: Mapping[str, int], columns: Sequence[str], *, cut: bool = False) -> None:
-    """Check, or cut, what an INSERT, UPDATE or MERGE writes to columns of limited length.
+    """Check, or cut, what an INSERT, UPDATE or MERGE writes to text columns.
 
+    :param lengths: the columns to care for, with their lengths.
     :param columns: all columns of the table, in order.
     """
     if isinstance(tree, exp.Insert):
@@ -85,7 +90,9 @@ def _fit_insert(tree: exp.Insert, lengths: Mapping[str, int], columns: Sequence[
 
 
 def _fitted(value: Expr, length: int, cut: bool) -> Expr:
-    text = exp.cast(value.copy(), exp.DataType.Type.TEXT)
+    text = as_text(value)
+    if length >= TEXT_LENGTH:
+        return text
     if cut:
         return exp.Anonymous(this="left", expressions=[text, exp.Literal.number(length)])
     is_longer = exp.GT(

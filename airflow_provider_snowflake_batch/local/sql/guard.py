@@ -66,6 +66,8 @@ def guard(tree: Expr) -> None:
         raise not_supported(f"{tree.key.upper()} {kind}")
     if isinstance(tree, exp.Create):
         _guard_create(tree)
+    for flatten in tree.find_all(exp.Explode):
+        _guard_flatten(flatten)
     for node in tree.find_all(exp.Func, exp.Table, exp.Lateral, exp.TableFromRows):
         if isinstance(node, (exp.Table, exp.Lateral, exp.TableFromRows)):
             _guard_table(node)
@@ -87,6 +89,17 @@ def _guard_create(tree: exp.Create) -> None:
     for kind, words in _UNKEPT:
         if tree.find(kind):
             raise not_supported(words)
+
+
+def _guard_flatten(flatten: exp.Explode) -> None:
+    """Refuse options of FLATTEN that would change its rows."""
+    harmless = {"OUTER": "FALSE", "RECURSIVE": "FALSE", "MODE": "BOTH", "PATH": ""}
+    for option in (flatten.this, *flatten.expressions):
+        if isinstance(option, exp.Kwarg) and (name := option.this.name.upper()) != "INPUT":
+            value = option.expression
+            given = value.name if isinstance(value, exp.Literal) else value.sql()
+            if given.upper() != harmless.get(name):
+                raise not_supported(f"The option {name} of FLATTEN")
 
 
 def _guard_table(node: exp.Table | exp.Lateral | exp.TableFromRows) -> None:

@@ -7,7 +7,7 @@ A column that cannot be traced for certain is left to the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sqlglot import Expr, exp
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Session
 
 Name = tuple[str, str, str]
-Columns = Callable[[Name], Sequence[str] | None]
+Columns = Callable[[Name], Collection[str] | None]
 _TEMPORARY = ("temp", "main")
 
 
@@ -95,7 +95,7 @@ class Names:
                     sqlstate="42S02",
                 )
 
-    def _of_table(self, table: exp.Table, kind: str = "SELECT") -> Sequence[str] | None:
+    def _of_table(self, table: exp.Table, kind: str = "SELECT") -> Collection[str] | None:
         parts = table_parts(table)
         try:
             return self._columns(self._session.qualify(parts))
@@ -172,7 +172,7 @@ class Names:
             place = place.parent
         return known
 
-    def _outputs(self, source: Scope | Expr) -> Sequence[str] | None:
+    def _outputs(self, source: Scope | Expr) -> Collection[str] | None:
         """The columns of one source of a FROM."""
         if isinstance(source, exp.Table):
             if not isinstance(source.this, exp.Identifier) or table_parts(source)[0].startswith(REGISTERED):

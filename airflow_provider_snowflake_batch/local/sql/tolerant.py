@@ -15,7 +15,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
-from airflow_provider_snowflake_batch.local.sql.fitting import TOO_LONG
+from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 from airflow_provider_snowflake_batch.local.stages.reading import REJECT_SCANS, REJECTS
 
 if TYPE_CHECKING:

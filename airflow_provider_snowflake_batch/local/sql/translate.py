@@ -27,6 +27,7 @@ from airflow_provider_snowflake_batch.local.functions import (
 )
 from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokenize
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
+from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
 from airflow_provider_snowflake_batch.local.sql.guard import TABLE_FUNCTIONS_OF_THE_ENGINE, function_name
 from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
 from airflow_provider_snowflake_batch.local.statements import Result, Statement
@@ -186,6 +187,21 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
         elif isinstance(node, exp.Array) and len({_kind(element) for element in node.expressions}) > 1:
             # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
             node.set("expressions", [exp.Anonymous(this="to_json", expressions=[e]) for e in node.expressions])
+        elif isinstance(node, exp.ToChar):
+            given = node.args.get("format")
+            return exp.cast(node.this, "VARCHAR") if given is None else write_formatted(node.this, given)
+        elif isinstance(node, exp.Trim) and node.expression is not None:
+            # The engine's own translation would lose the characters.
+            name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "trim")
+            return exp.Anonymous(this=name, expressions=[exp.cast(node.this, "VARCHAR"), node.expression])
+        elif isinstance(node, exp.Typeof):
+            return _type_of_variant(node.this)
+        elif isinstance(node, exp.GetExtract) and isinstance(node.expression, exp.Literal):
+            # The one of DuckDB's lists gives their own type, this one VARIANT.
+            return exp.Anonymous(
+                this="json_extract",
+                expressions=[exp.Anonymous(this="to_json", expressions=[node.this]), _json_key(node.expression)],
+            )
         elif is_binary_cast(node):
             read_hexadecimal(node)
         elif isinstance(node, exp.ToBinary) and node.args.get("format") is None:
@@ -216,6 +232,21 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
         return node
 
     return tree.transform(one, copy=False)
+
+
+def _json_key(key: exp.Literal) -> Expr:
+    """The key of an object, or the position in an array, as DuckDB takes it."""
+    if key.is_string:
+        return exp.Literal.string('$."' + key.this.replace('"', '""') + '"')
+    return key.copy()
+
+
+def _type_of_variant(value: Expr) -> Expr:
+    """``TYPEOF``: what a VARIANT holds, in Snowflake's words."""
+    kind = exp.Anonymous(this="json_type", expressions=[exp.Anonymous(this="to_json", expressions=[value])])
+    names = {"UBIGINT": "INTEGER", "BIGINT": "INTEGER", "DOUBLE": "DECIMAL", "NULL": "NULL_VALUE"}
+    ifs = [exp.If(this=exp.Literal.string(one), true=exp.Literal.string(other)) for one, other in names.items()]
+    return exp.paren(exp.Case(this=kind, ifs=ifs, default=kind.copy()))
 
 
 def _kind(node: Expr) -> str:

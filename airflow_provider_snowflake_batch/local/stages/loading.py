@@ -354,7 +354,9 @@ def _cast(tree: exp.Insert, columns: Sequence[TableColumn]) -> None:
             isinstance(bare, exp.JSONExtract) and isinstance(bare.this, exp.Parameter)
         )
         if is_read and not re.match("VARIANT|OBJECT|ARRAY", column.declared):
-            projections.append(exp.cast(bare.copy(), column.declared, dialect="snowflake"))
+            # How long a text may be is the write's affair: there it may be cut instead of refused.
+            kind = "VARCHAR" if column.declared.startswith("VARCHAR") else column.declared
+            projections.append(exp.cast(bare.copy(), kind, dialect="snowflake"))
         else:
             projections.append(projection)
     select.set("expressions", projections)

@@ -1,0 +1,282 @@
+"""VARIANT values in comparisons, sorting and text functions: they count as what they hold, as with Snowflake.
+
+DuckDB would compare the JSON text, quotes included, and round 1.4 to compare it with 1. Works on statements that are
+already in the engine's SQL: where a value may be JSON there is one branch for JSON and one for everything else, and
+DuckDB, which knows the type when it binds the statement, drops one of them. Source:
+https://docs.snowflake.com/en/sql-reference/data-type-conversion (VARIANT is coerced to the other operand's type).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from sqlglot import Expr, exp
+
+from airflow_provider_snowflake_batch.local.sql.texts import as_text, is_of_type, json_text, plain_text
+
+_Type = exp.DataType.Type
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_OF_TEXT = (
+    exp.Contains, exp.EndsWith, exp.ILike, exp.Initcap, exp.Left, exp.Length, exp.Like, exp.Lower, exp.MD5, exp.Pad,
+    exp.RegexpExtract, exp.RegexpFullMatch, exp.RegexpLike, exp.RegexpReplace, exp.Replace, exp.Reverse, exp.Right,
+    exp.SHA2, exp.Split, exp.SplitPart, exp.StartsWith, exp.StrPosition, exp.Substring, exp.Trim, exp.Upper,
+)  # fmt: skip
+_OF_TEXT_BY_NAME = {"LTRIM", "RTRIM", "TRIM"}
+_JSON_FUNCTIONS = {"JSON", "TO_JSON", "JSON_EXTRACT", "JSON_ARRAY", "JSON_OBJECT", "JSON_GROUP_OBJECT"}
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+
+
+def compare_variants(tree: Expr, json_columns: AbstractSet[str]) -> Expr:
+    """The tree with what may be a VARIANT compared, sorted and read as text by its value.
+
+    :param json_columns: names of columns of the statement's tables that hold JSON.
+    """
+    known = _with_aliases(tree, json_columns)
+    if not known and not tree.find(exp.JSONExtract, exp.ParseJSON, exp.JSON) and not _finds_json_cast(tree):
+        return tree
+    for node in reversed(list(tree.walk())):
+        if isinstance(node, _COMPARISONS) and not _is_assignment(node):
+            _replace_comparison(node, known)
+        elif isinstance(node, exp.Between) and _may_be_json(node.this, known):
+            lower = _compared(exp.GTE, node.this, node.args["low"], known)
+            upper = _compared(exp.LTE, node.this, node.args["high"], known)
+            node.replace(exp.paren(exp.And(this=lower, expression=upper)))
+        elif isinstance(node, exp.In):
+            _read_subquery_as_text(node.args.get("query"), known)
+            if _may_be_json(node.this, known):
+                _replace_in(node, known)
+        elif isinstance(node, exp.Case) and node.this is not None and _may_be_json(node.this, known):
+            for one in node.args["ifs"]:
+                one.set("this", _compared(exp.EQ, node.this, one.this, known))
+            node.set("this", None)
+        elif isinstance(node, _OF_TEXT) or (
+            isinstance(node, exp.Anonymous) and str(node.this).upper() in _OF_TEXT_BY_NAME
+        ):
+            _read_as_text(node, known)
+        elif isinstance(node, (exp.Max, exp.Min)) and _may_be_json(node.this, known):
+            _replace_extreme(node)
+        elif isinstance(node, exp.Order):
+            _sort(node, known)
+    return tree
+
+
+def _with_aliases(tree: Expr, json_columns: AbstractSet[str]) -> set[str]:
+    """The names of columns that may be JSON, those that the statement makes itself among them."""
+    known = set(json_columns)
+    aliases = list(tree.find_all(exp.Alias))
+    for _ in range(3):
+        before = len(known)
+        known |= {alias.alias for alias in aliases if _may_be_json(alias.this, known)}
+        if len(known) == before:
+            break
+    if tree.find(exp.Lateral, exp.Unnest) or "_FS_FLATTEN" in tree.sql(dialect="duckdb").upper():
+        known |= {"VALUE", "THIS"}
+    return known
+
+
+def _may_be_json(node: Expr, known: AbstractSet[str]) -> bool:
+    if isinstance(node, (exp.Cast, exp.TryCast)):
+        return isinstance(node.args["to"], exp.DataType) and node.args["to"].this == _Type.JSON
+    if isinstance(node, (exp.JSONExtract, exp.ParseJSON, exp.JSON)):
+        return True
+    if isinstance(node, exp.Column):
+        return node.name in known
+    if isinstance(node, exp.Anonymous):
+        return str(node.this).upper() in _JSON_FUNCTIONS
+    if isinstance(node, (exp.Paren, exp.Alias)):
+        return _may_be_json(node.this, known)
+    if isinstance(node, exp.Coalesce):
+        return any(_may_be_json(one, known) for one in (node.this, *node.expressions))
+    if isinstance(node, exp.Case):
+        return any(_may_be_json(one.args["true"], known) for one in node.args["ifs"])
+    if isinstance(node, (exp.AnyValue, exp.First, exp.Last, exp.FirstValue, exp.LastValue, exp.Lag, exp.Lead)):
+        return _may_be_json(node.this, known)
+    if isinstance(node, (exp.Window, exp.Max, exp.Min)):
+        return _may_be_json(node.this, known)
+    return False
+
+
+def _is_json(node: Expr) -> bool:
+    """Whether a value is JSON for certain: no branch for anything else, which DuckDB might still evaluate."""
+    if isinstance(node, (exp.Cast, exp.TryCast)):
+        return isinstance(node.args["to"], exp.DataType) and node.args["to"].this == _Type.JSON
+    if isinstance(node, exp.Paren):
+        return _is_json(node.this)
+    return isinstance(node, (exp.JSONExtract, exp.ParseJSON, exp.JSON))
+
+
+def _finds_json_cast(tree: Expr) -> bool:
+    return any(cast.args["to"].this == _Type.JSON for cast in tree.find_all(exp.Cast, exp.TryCast))
+
+
+def _is_assignment(node: Expr) -> bool:
+    """Whether it is the ``a = 1`` of an UPDATE's SET."""
+    return isinstance(node.parent, exp.Update) and node.arg_key == "expressions"
+
+
+def _replace_comparison(node: Expr, known: AbstractSet[str]) -> None:
+    if isinstance(node.expression, (exp.All, exp.Any)):
+        _read_subquery_as_text(node.expression.this, known)
+        if _may_be_json(node.this, known):
+            node.set("this", as_text(node.this))
+    elif _may_be_json(node.this, known) or _may_be_json(node.expression, known):
+        node.replace(_compared(type(node), node.this, node.expression, known))
+
+
+def _compared(operator: type[Expr], left: Expr, right: Expr, known: AbstractSet[str]) -> Expr:
+    """The comparison of two values, of which each may be JSON."""
+    plain = operator(this=left.copy(), expression=right.copy())
+    left_json, right_json = _may_be_json(left, known), _may_be_json(right, known)
+    ifs = []
+    if left_json and right_json:
+        both = exp.And(this=is_of_type(left, "JSON"), expression=is_of_type(right, "JSON"))
+        ifs.append(exp.If(this=both, true=_both(operator, left, right)))
+        if _is_json(left) and _is_json(right):
+            return exp.paren(_both(operator, left, right))
+    if left_json:
+        one = _one(operator, left, right, False)
+        if _is_json(left) and not ifs:
+            return exp.paren(one)
+        ifs.append(exp.If(this=is_of_type(left, "JSON"), true=one))
+    if right_json:
+        one = _one(operator, right, left, True)
+        if _is_json(right) and not ifs:
+            return exp.paren(one)
+        ifs.append(exp.If(this=is_of_type(right, "JSON"), true=one))
+    return exp.paren(exp.Case(ifs=ifs, default=plain)) if ifs else plain
+
+
+def _pair(operator: type[Expr], json: Expr, other: Expr, swapped: bool) -> Expr:
+    first, second = (other, json) if swapped else (json, other)
+    return operator(this=first.copy(), expression=second.copy())
+
+
+def _one(operator: type[Expr], json: Expr, other: Expr, swapped: bool) -> Expr:
+    """JSON compared with something else, as a value of the other's type."""
+    text = json_text(json)
+    inner = other.this if isinstance(other, (exp.Neg, exp.Paren)) else other
+    if isinstance(inner, exp.Literal) and inner.is_string:
+        return _pair(operator, text, other, swapped)
+    if isinstance(inner, exp.Literal):
+        return _as_number(operator, json, other, swapped)
+    if isinstance(inner, exp.Boolean):
+        return _pair(operator, exp.cast(text, "BOOLEAN"), other, swapped)
+    plain = plain_text(other)
+    ifs = [exp.If(this=is_of_type(other, "VARCHAR"), true=_pair(operator, text, plain, swapped))]
+    moments = (
+        ("DATE", "DATE"), ("TIME", "TIME"), ("TIMESTAMP", "TIMESTAMP"), ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"),
+        ("BOOLEAN", "BOOLEAN"),
+    )  # fmt: skip
+    for name, kind in moments:
+        compared = _pair(operator, exp.cast(text.copy(), kind), exp.cast(plain.copy(), kind), swapped)
+        ifs.append(exp.If(this=is_of_type(other, name), true=compared))
+    whole = exp.cast(plain.copy(), _Type.INT128)
+    ifs.append(exp.If(this=is_of_type(other, *_INTEGERS), true=_as_number(operator, json, whole, swapped)))
+    return exp.Case(ifs=ifs, default=_as_number(operator, json, exp.cast(plain.copy(), _Type.DOUBLE), swapped))
+
+
+def _as_number(operator: type[Expr], json: Expr, other: Expr, swapped: bool) -> Expr:
+    """Whole numbers are compared exactly, all others as FLOAT."""
+    text = json_text(json)
+    return exp.Case(
+        ifs=[
+            exp.If(
+                this=_is_json_kind(json, "BIGINT", "UBIGINT"),
+                true=_pair(operator, exp.cast(text, _Type.INT128), other, swapped),
+            )
+        ],
+        default=_pair(operator, exp.cast(text.copy(), _Type.DOUBLE), other, swapped),
+    )
+
+
+def _both(operator: type[Expr], left: Expr, right: Expr) -> Expr:
+    """JSON compared with JSON: numbers by value, anything else by its text."""
+    numbers = ("BIGINT", "UBIGINT", "DOUBLE")
+    are_numbers = exp.And(this=_is_json_kind(left, *numbers), expression=_is_json_kind(right, *numbers))
+    as_numbers = operator(
+        this=exp.cast(json_text(left), _Type.DOUBLE), expression=exp.cast(json_text(right), _Type.DOUBLE)
+    )
+    return exp.Case(
+        ifs=[exp.If(this=are_numbers, true=as_numbers)],
+        default=operator(this=json_text(left), expression=json_text(right)),
+    )
+
+
+def _is_json_kind(value: Expr, *kinds: str) -> Expr:
+    kind = exp.Anonymous(this="json_type", expressions=[plain_text(value)])
+    return exp.In(this=kind, expressions=[exp.Literal.string(name) for name in kinds])
+
+
+def _replace_in(node: exp.In, known: AbstractSet[str]) -> None:
+    plain = node.copy()
+    if node.expressions:
+        any_of: Expr = _compared(exp.EQ, node.this, node.expressions[0], known)
+        for one in node.expressions[1:]:
+            any_of = exp.Or(this=any_of, expression=_compared(exp.EQ, node.this, one, known))
+        as_json: Expr = exp.paren(any_of)
+    else:
+        as_json = node.copy()
+        as_json.set("this", json_text(node.this))
+    if _is_json(node.this):
+        node.replace(as_json)
+        return
+    case = exp.Case(ifs=[exp.If(this=is_of_type(node.this, "JSON"), true=as_json)], default=plain)
+    node.replace(exp.paren(case))
+
+
+def _read_subquery_as_text(query: Expr | None, known: AbstractSet[str]) -> None:
+    """The one column of a subquery whose values something is compared with."""
+    select = query.unnest() if isinstance(query, exp.Subquery) else query
+    if isinstance(select, exp.Select) and _may_be_json(select.expressions[0], known):
+        select.set("expressions", [as_text(select.expressions[0].unalias()), *select.expressions[1:]])
+
+
+def _read_as_text(node: Expr, known: AbstractSet[str]) -> None:
+    for key, value in list(node.args.items()):
+        for number, one in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(one, Expr) and _may_be_json(one, known):
+                if isinstance(value, list):
+                    value[number] = as_text(one)
+                    node.set(key, value)
+                else:
+                    node.set(key, as_text(one))
+
+
+def _replace_extreme(node: exp.Max | exp.Min) -> None:
+    """MAX and MIN of VARIANT by value; over a window it stays as it is, which DuckDB sorts as text."""
+    if isinstance(node.parent, (exp.Window, exp.Filter)):
+        return
+    name = "arg_max" if isinstance(node, exp.Max) else "arg_min"
+    text = plain_text(node.this)
+    key = exp.Anonymous(
+        this="row", expressions=[exp.TryCast(this=text, to=exp.DataType(this=_Type.DOUBLE)), text.copy()]
+    )
+    by_value = exp.Anonymous(this=name, expressions=[node.this.copy(), key])
+    node.replace(
+        exp.paren(exp.Case(ifs=[exp.If(this=is_of_type(node.copy(), "JSON"), true=by_value)], default=node.copy()))
+    )
+
+
+def _sort(order: exp.Order, known: AbstractSet[str]) -> None:
+    keys: list[Expr] = []
+    for key in order.expressions:
+        value = key.this
+        if isinstance(value, exp.Literal) and not value.is_string:
+            value = _projected(order, int(value.this))
+        if value is not None and _may_be_json(value, known):
+            number = exp.TryCast(this=plain_text(value), to=exp.DataType(this=_Type.DOUBLE))
+            first = key.copy()
+            first.set("this", exp.Case(ifs=[exp.If(this=is_of_type(value, "JSON"), true=number)]))
+            keys.append(first)
+        keys.append(key)
+    order.set("expressions", keys)
+
+
+def _projected(order: exp.Order, number: int) -> Expr | None:
+    """What ``ORDER BY 2`` means."""
+    select = order.parent
+    projections = select.expressions if isinstance(select, exp.Select) else []
+    if not 0 < number <= len(projections) or any(one.is_star for one in projections[:number]):
+        return None
+    projection = projections[number - 1]
+    return exp.column(projection.args["alias"].copy()) if isinstance(projection, exp.Alias) else projection

@@ -1,0 +1,149 @@
+"""Values that DuckDB would compare, sort, cast or write in another way than Snowflake."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import pytest
+from snowflake.connector import SnowflakeConnection
+
+from tests.local.test_sql import error, execute
+
+OBJECT = """PARSE_JSON('{"x": "y", "n": 1.4, "i": 12345678901234567, "b": true, "d": "2024-01-02", "none": null}')"""
+MOMENT = "'2024-02-03 14:05:06.5'::TIMESTAMP_NTZ"
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("V:x = 'y'", True),
+        ("V:x <> 'y'", False),
+        ("'y' = V:x", True),
+        ("V:x IN ('a', 'y')", True),
+        ("V:x NOT IN ('a', 'b')", True),
+        ("V:x IN (SELECT 'y')", True),
+        ("V:x LIKE 'y%'", True),
+        ("V:x || '!'", "y!"),
+        ("CONCAT(V:x, '!')", "y!"),
+        ("UPPER(V:x)", "Y"),
+        ("LENGTH(V:x)", 1),
+        ("REPLACE(V:x, 'y', 'z')", "z"),
+        ("CASE V:x WHEN 'y' THEN 1 ELSE 0 END", 1),
+        ("V:n > 1", True),
+        ("V:n = 1", False),
+        ("V:n BETWEEN 1.3 AND 1.5", True),
+        ("V:i = 12345678901234567", True),
+        ("V:i = 12345678901234568", False),
+        ("V:b = TRUE", True),
+        ("V:d = '2024-01-02'::DATE", True),
+        ("V:x = V:x", True),
+        ("V:n < V:i", True),
+        ("V:none = 'y'", None),
+        ("V:none::VARCHAR", None),
+        ("V:x::VARCHAR", "y"),
+        ("V:b::VARCHAR", "true"),
+        ("GET(V, 'x') = 'y'", True),
+        ("GET(ARRAY_CONSTRUCT('a', 'b'), 1)", '"b"'),
+        ("ARRAY_CONSTRUCT('a', 'b')[1] = 'b'", True),
+        ("TYPEOF(V:x)", "VARCHAR"),
+        ("TYPEOF(V:n)", "DECIMAL"),
+        ("TYPEOF(V:none)", "NULL_VALUE"),
+    ],
+)
+def test_a_variant_counts_as_what_it_holds(
+    connection: SnowflakeConnection, schema: str, expression: str, value: Any
+) -> None:
+    execute(connection, f"CREATE TABLE T AS SELECT {OBJECT} AS V")
+    assert execute(connection, f"SELECT {expression} FROM T") == [(value,)]
+    assert execute(connection, f"WITH C AS (SELECT {OBJECT} AS V) SELECT {expression} FROM C") == [(value,)]
+
+
+def test_variants_are_sorted_by_value(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (ID INT, V VARIANT)")
+    execute(connection, "INSERT INTO T SELECT COLUMN1, PARSE_JSON(COLUMN2) FROM VALUES (1, '9'), (2, '100'), (3, '-5')")
+    for sql in (
+        "SELECT ID FROM T ORDER BY V",
+        "SELECT ID, V AS W FROM T ORDER BY W",
+        "SELECT ID, V FROM T ORDER BY 2",
+        "SELECT ID FROM (SELECT ID, V AS W FROM T) ORDER BY W",
+    ):
+        assert [row[0] for row in execute(connection, sql)] == [3, 1, 2], sql
+    assert execute(connection, "SELECT MAX(V), MIN(V), MAX(ID) FROM T") == [("100", "-5", 3)]
+
+
+def test_a_variant_is_joined_and_written_as_what_it_holds(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, f"CREATE TABLE T AS SELECT 1 AS ID, {OBJECT} AS V")
+    execute(connection, "CREATE TABLE U (ID INT, S VARCHAR, SHORT VARCHAR(1))")
+    execute(connection, "INSERT INTO U SELECT ID, V:x, V:x FROM T")
+    assert execute(connection, "SELECT S, SHORT FROM U JOIN T ON T.V:x = U.S") == [("y", "y")]
+    execute(connection, "UPDATE U SET S = T.V:d FROM T WHERE T.V:x = U.S")
+    execute(connection, "MERGE INTO U USING T ON U.S = T.V:d WHEN MATCHED THEN UPDATE SET SHORT = T.V:x, ID = 2")
+    assert execute(connection, "SELECT * FROM U") == [(2, "2024-01-02", "y")]
+    assert execute(connection, "DELETE FROM U WHERE S IN (SELECT V:d FROM T)") == [(1,)]
+
+
+def test_flatten(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T AS SELECT ARRAY_CONSTRUCT('a', 'b', 3) AS A")
+    assert execute(connection, "SELECT F.INDEX FROM T, LATERAL FLATTEN(INPUT => A) F WHERE F.VALUE = 'b'") == [(1,)]
+    assert execute(connection, "SELECT F.INDEX FROM T, LATERAL FLATTEN(A) F WHERE F.VALUE IN ('c', '3')") == [(2,)]
+    for option in ("OUTER => TRUE", "RECURSIVE => TRUE", "MODE => 'OBJECT'", "PATH => 'a'"):
+        _, _, message = error(connection, f"SELECT * FROM T, LATERAL FLATTEN(INPUT => A, {option}) F")
+        assert "not supported by the local Snowflake" in message, option
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        (f"{MOMENT}::VARCHAR", "2024-02-03 14:05:06.500"),
+        (f"{MOMENT} || ''", "2024-02-03 14:05:06.500"),
+        ("'2024-02-03 14:05:06 +0000'::TIMESTAMP_LTZ::VARCHAR", "2024-02-03 14:05:06.000 +0000"),
+        ("'2024-02-03'::DATE::VARCHAR", "2024-02-03"),
+        ("3::FLOAT::VARCHAR", "3"),
+        ("0.5::FLOAT || ''", "0.5"),
+        ("1.50::VARCHAR", "1.50"),
+        ("X'0AFF'::VARCHAR", "0AFF"),
+        ("TRUE::VARCHAR", "true"),
+        (f"TO_CHAR({MOMENT}, 'YYYY-MM-DD\"T\"HH24:MI:SS.FF3')", "2024-02-03T14:05:06.500"),
+        (f"TO_VARCHAR({MOMENT}, 'Mon dd, yyyy hh12:mi am')", "Feb 03, 2024 02:05 PM"),
+        ("TO_CHAR(D, 'DY DD.MM.YY')", "Sat 03.02.24"),
+        ("LTRIM('xxa', 'x') || RTRIM('bxx', 'x') || TRIM('*-c-*', '*-')", "abc"),
+        ("'ab'::VARCHAR(2)", "ab"),
+        ("TRY_CAST('abcd' AS VARCHAR(2))", None),
+        ("DATE_TRUNC('MONTH', D)", datetime.date(2024, 2, 1)),
+        ("DATEADD('MONTH', 1, D)", datetime.date(2024, 3, 3)),
+        ("D + INTERVAL '1 day'", datetime.date(2024, 2, 4)),
+        ("DATEADD('HOUR', 1, D)", datetime.datetime(2024, 2, 3, 1)),
+        (f"DATE_TRUNC('MONTH', {MOMENT})", datetime.datetime(2024, 2, 1)),
+    ],
+)
+def test_text_and_dates_are_snowflakes(
+    connection: SnowflakeConnection, schema: str, expression: str, value: Any
+) -> None:
+    execute(connection, "ALTER SESSION SET TIMEZONE = 'UTC'")
+    execute(connection, "CREATE TABLE T AS SELECT '2024-02-03'::DATE AS D")
+    assert execute(connection, f"SELECT {expression} FROM T") == [(value,)]
+
+
+def test_text_that_does_not_fit_its_cast_is_an_error(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T AS SELECT 'abcd' AS S, PARSE_JSON('{\"k\": \"abcd\"}') AS V")
+    for expression in ("S::VARCHAR(2)", "CAST(S AS CHAR)", "V:k::VARCHAR(3)", "'abcd'::STRING(3)"):
+        errno, _, message = error(connection, f"SELECT {expression} FROM T")
+        assert errno == 100078, expression
+        assert "String 'abcd' is too long and would be truncated" in message
+
+
+@pytest.mark.parametrize(
+    "expression", ["TO_VARCHAR(1234.5, '9,999.0')", "TO_CHAR(5, '000')", "TO_CHAR(D, 'Q')", "TO_CHAR(D, S)"]
+)
+def test_a_format_that_is_missing_is_refused(connection: SnowflakeConnection, schema: str, expression: str) -> None:
+    execute(connection, "CREATE TABLE T AS SELECT '2024-02-03'::DATE AS D, 'YYYY' AS S")
+    assert "not supported by the local Snowflake" in error(connection, f"SELECT {expression} FROM T")[2]
+
+
+def test_views_keep_the_meaning(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, f"CREATE TABLE T AS SELECT {OBJECT} AS V, {MOMENT} AS TS")
+    execute(connection, "CREATE VIEW W AS SELECT V:x AS X, TS::VARCHAR AS S, V FROM T WHERE V:x = 'y'")
+    assert execute(connection, "SELECT X, S, V:b FROM W WHERE X = 'y'") == [('"y"', "2024-02-03 14:05:06.500", "true")]
+    assert json.loads(execute(connection, "SELECT V FROM W")[0][0])["n"] == 1.4

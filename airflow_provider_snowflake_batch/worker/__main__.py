@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(path: Path) -> int:
     from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+    from airflow_provider_snowflake_batch.worker.executors.limits import device_shares
     from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
 
     _terminate_in_order()
@@ -51,7 +52,7 @@ def _run(path: Path) -> int:
     launcher = Launcher()
     try:
         # The process that will load the model starts while this one loads its own libraries and plans.
-        launcher.start_early()
+        launcher.start_early(next(iter(device_shares(job.num_workers)), None))
         from airflow_provider_snowflake_batch.worker.run import Run
 
         Run(job, replica, launcher)()

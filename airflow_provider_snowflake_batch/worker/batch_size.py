@@ -4,6 +4,9 @@ A call has a fixed cost, so small batches waste time; large ones cost memory, an
 knowing for hours whether anything happens. The size is found while running: it doubles as long as that makes the model
 faster by more than ``WORTH_IT``, or a call is so short that its fixed cost must matter, and as long as a call stays
 short. It only ever changes between batches, and results do not depend on it.
+
+A call for which there was no memory limits all that follow, whoever chose their size; after many calls within the limit
+it is doubled again, since it may have been one large row.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ SHORT_SECONDS = 0.05
 LONG_SECONDS = 2.0
 # A size is judged by the fastest of some calls: the first ones of a model often do work that later ones do not.
 CALLS = 2
+# Calls within a limit before it is doubled; twice as many each time that turns out to have been too early.
+PATIENCE = 32
 
 
 class BatchSize:
@@ -35,6 +40,11 @@ class BatchSize:
         self._calls = 0
         self._best_seconds = float("inf")
         self._rate_before = 0.0
+        self._returned_width = 0.0
+        self._limit: int | None = None
+        self._within_limit = 0
+        self._patience = PATIENCE
+        self._tried_more = False
         self._lock = threading.Lock()
 
     def rows(self, width: float) -> int:
@@ -43,12 +53,24 @@ class BatchSize:
         :param width: bytes of a row as it is stored.
         """
         if self._fixed is not None:
-            return self._fixed
-        return max(1, min(self._rows, int(MOST_BYTES / max(width, 1.0))))
+            return self.within_limit(self._fixed)
+        wide = max(width, self._returned_width, 1.0)
+        return self.within_limit(max(1, min(self._rows, int(MOST_BYTES / wide))))
 
-    def called(self, rows: int, seconds: float) -> None:
+    def within_limit(self, rows: int) -> int:
+        """So many rows, or as many as there was memory for."""
+        limit = self._limit
+        return rows if limit is None else min(rows, limit)
+
+    def called(self, rows: int, seconds: float, returned_bytes: int = 0) -> None:
         """Learn from a call of the model."""
         with self._lock:
+            self._returned_width = max(self._returned_width, returned_bytes / max(rows, 1))
+            if self._limit is not None and rows >= self._limit:
+                self._within_limit += 1
+                if self._within_limit >= self._patience:
+                    self._limit *= 2
+                    self._within_limit, self._tried_more = 0, True
             # Calls with other sizes (the last of a task, those read ahead before a change) say nothing about this one.
             if self._settled or rows != self._rows:
                 return
@@ -70,6 +92,8 @@ class BatchSize:
     def too_large(self, rows: int) -> None:
         """The model had no memory for a call of so many rows: stay well below."""
         with self._lock:
-            if self._fixed is None:
-                self._rows = max(1, min(self._rows, rows // 2))
-                self._settled = True
+            self._limit = max(1, min(rows // 2, self._limit or rows))
+            self._within_limit = 0
+            if self._tried_more:
+                self._patience, self._tried_more = 2 * self._patience, False
+            self._settled = True

@@ -1,9 +1,9 @@
 """Calling the model with a batch: once if that works, otherwise in as many calls as it takes.
 
-A batch for which there is no memory is halved. When bad rows are set aside, so is any batch that fails, until single
-rows are left that fail alone: with *b* bad rows among *n* that takes about 2·b·log2(n) calls. A model that fails for
-everything must not be called for every row, so as long as no row of the job has been scored, ``TRIED_ROWS`` rows are
-tried alone, spread over the batch; if all of them fail, the job does.
+A batch for which there is no memory is halved, and those that follow are kept as small. When bad rows are set aside, so
+is any batch that fails, until single rows are left that fail alone: with *b* bad rows among *n* that takes about
+2·b·log2(n) calls. A model that fails for everything must not be called for every row, so as long as no row of the job
+has been scored, ``TRIED_ROWS`` rows are tried alone, spread over the batch; if all of them fail, the job does.
 """
 
 from __future__ import annotations
@@ -21,22 +21,28 @@ from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.convert import InputConverter
 from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
+from airflow_provider_snowflake_batch.worker.lack_of_memory import out_of_memory, release, text_of
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from airflow_provider_snowflake_batch.worker.outcome import Outcome
+from airflow_provider_snowflake_batch.worker.returned import owned, size_of
 from airflow_provider_snowflake_batch.worker.row_batch import RowBatch
 
 TRIED_ROWS = 16
+# Characters of an error; a library may well put a whole array into its message.
+MOST_TEXT = 4000
 
 
 @dataclass
 class Scored:
     """Rows and what the model returned for them.
 
+    :param bytes: about the memory held by what the model returned.
     :param combined: input and output columns, where they had to be made already to see whether they can be.
     """
 
     rows: RowBatch
     returned: Any
+    bytes: int
     combined: tuple[pa.Table, pa.Table] | None = None
 
 
@@ -46,6 +52,11 @@ class Answer:
 
     scored: list[Scored] = field(default_factory=list)
     bad: list[BadRows] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """About the memory held by what the model returned."""
+        return sum(one.bytes for one in self.scored)
 
 
 class Caller:
@@ -78,12 +89,14 @@ class Caller:
         self._room = assignment.quarantine_room
 
     def convert(self, rows: RowBatch) -> Any:
-        """The model's argument for a batch; the error, where bad rows are set aside.
+        """The model's argument for a batch; the error, where fewer rows or none of the bad ones can do without it.
 
         :raises DataError: a value cannot be had in the model's type.
         """
         try:
             return self._converter(rows.model_rows)
+        except MemoryError as error:
+            return error
         except DataError as error:
             if self._quarantine:
                 return error
@@ -98,7 +111,11 @@ class Caller:
         """
         answer = Answer()
         self._set_aside(answer, rows.bad)
-        if rows.table.num_rows:
+        count = rows.table.num_rows
+        if count and self._outcome.divisible and self._batch_size.within_limit(count) < count:
+            # It was read before the limit fell.
+            self._score_pieces(answer, rows, count)
+        elif count:
             self._score(answer, rows, argument)
         return answer
 
@@ -107,9 +124,10 @@ class Caller:
             answer.scored.append(self._attempt(rows, argument))
             self._proven = True
             return
-        except Exception as error:
+        # A model that calls sys.exit() has failed for these rows as well.
+        except BaseException as error:
             count = rows.table.num_rows
-            no_memory = _out_of_memory(error)
+            no_memory = out_of_memory(error)
             divisible = count > 1 and self._outcome.divisible
             if not self._quarantine and not (no_memory and divisible):
                 raise _as_worker_error(error, rows) from None
@@ -123,17 +141,28 @@ class Caller:
                 self._try_some(rows, error)
         # Outside the handler: the exception holds the frames, and with them the memory that was too much.
         argument = None
-        for half in (rows.slice(0, count // 2), rows.slice(count // 2, count)):
-            self._score(answer, half, self.convert(half))
+        if no_memory:
+            release()
+        self._score_pieces(answer, rows, (count + 1) // 2)
+
+    def _score_pieces(self, answer: Answer, rows: RowBatch, most: int) -> None:
+        start, count = 0, rows.table.num_rows
+        while start < count:
+            # The limit may fall on the way.
+            stop = min(count, start + self._batch_size.within_limit(most))
+            piece = rows.slice(start, stop)
+            self._score(answer, piece, self.convert(piece))
+            start = stop
 
     def _attempt(self, rows: RowBatch, argument: Any) -> Scored:
-        if isinstance(argument, DataError):
+        if isinstance(argument, (DataError, MemoryError)):
             raise argument
         begun = time.perf_counter()
-        returned = self._model.call(argument)
-        self._batch_size.called(rows.table.num_rows, time.perf_counter() - begun)
+        returned = owned(self._model.call(argument))
+        seconds, size = time.perf_counter() - begun, size_of(returned)
+        self._batch_size.called(rows.table.num_rows, seconds, size)
         # Whether what was returned can be used decides about the rows, so it cannot be left to the thread that writes.
-        return Scored(rows, returned, self._combine(rows, returned) if self._quarantine else None)
+        return Scored(rows, returned, size, self._combine(rows, returned) if self._quarantine else None)
 
     def _combine(self, rows: RowBatch, returned: Any) -> tuple[pa.Table, pa.Table]:
         return self._outcome(rows.table, [(rows.table, returned)])
@@ -150,7 +179,7 @@ class Caller:
         except DataError as error:
             raise DataError(f"{error.message} ({scored.rows.where()})") from None
 
-    def _try_some(self, rows: RowBatch, error: Exception) -> None:
+    def _try_some(self, rows: RowBatch, error: BaseException) -> None:
         """Call the model for some rows, each alone.
 
         :raises ModelError: it fails for all of them.
@@ -161,13 +190,13 @@ class Caller:
             row = rows.slice(place, place + 1)
             try:
                 self._attempt(row, self.convert(row))
-            except Exception:
+            except BaseException:
                 continue
             self._proven = True
             return
         raise _broken(error, rows)
 
-    def _count_failure(self, error: Exception, rows: RowBatch) -> None:
+    def _count_failure(self, error: BaseException, rows: RowBatch) -> None:
         if not self._proven:
             self._failed_first += 1
             if self._failed_first >= TRIED_ROWS:
@@ -181,7 +210,7 @@ class Caller:
             answer.bad.append(rows)
 
 
-def _broken(error: Exception, rows: RowBatch) -> WorkerError:
+def _broken(error: BaseException, rows: RowBatch) -> WorkerError:
     cause = _as_worker_error(error, rows)
     return type(cause)(
         f"{cause.message}; no row has been scored, and {TRIED_ROWS} tried alone all failed, so none is set aside",
@@ -189,24 +218,20 @@ def _broken(error: Exception, rows: RowBatch) -> WorkerError:
     )
 
 
-def _as_worker_error(error: Exception, rows: RowBatch) -> WorkerError:
+def _as_worker_error(error: BaseException, rows: RowBatch) -> WorkerError:
     if isinstance(error, DataError):
         return DataError(f"{error.message} ({rows.where()})")
     return ModelError(f"{_text(error)} ({rows.where()})", own_traceback(error))
 
 
-def _text(error: Exception) -> str:
-    if isinstance(error, DataError):
-        return error.message
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "CUDA out of memory" in str(error)
-    )
+def _text(error: BaseException) -> str:
+    text = error.message if isinstance(error, DataError) else text_of(error)
+    if not isinstance(error, DataError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if len(text) > MOST_TEXT:
+        text = f"{text[:MOST_TEXT]}… ({len(text)} characters)"
+    # A lone surrogate is no text that a file could hold.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def own_traceback(error: BaseException) -> str:

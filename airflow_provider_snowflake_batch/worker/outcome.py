@@ -40,10 +40,11 @@ class RowByRow:
     ) -> None:
         self._signature = signature
         self._passed = passed
+        self._habit = results.ListHabit()
         self.divisible = divisible
 
     def __call__(self, rows: pa.Table, calls: Sequence[Call]) -> tuple[pa.Table, pa.Table]:
-        tables = [results.to_table(returned, table.num_rows, self._signature) for table, returned in calls]
+        tables = [results.to_table(returned, table.num_rows, self._signature, self._habit) for table, returned in calls]
         schema = tables[0].schema
         for table in tables[1:]:
             schema = schemas.join(schema, table.schema)

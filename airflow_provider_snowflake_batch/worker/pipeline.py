@@ -196,7 +196,7 @@ class Pipeline:
                 if self._stopping.is_set():
                     break
                 answer = self._caller(item.rows, item.argument)
-                self._behind.put(Predicted(item.rows, answer), item.rows.bytes)
+                self._behind.put(Predicted(item.rows, answer), item.rows.bytes + answer.bytes)
                 pending += item.rows.table.num_rows
                 for bad in answer.bad:
                     self._reporter.set_aside(len(bad.rows), f"{bad.error} ({bad.where()})")

@@ -8,26 +8,42 @@ index of the second dimension.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
+from airflow_provider_snowflake_batch.worker.stored import as_numpy, stored
 
 
-def to_table(returned: Any, rows: int | None, signature: Signature | None) -> pa.Table:
+@dataclass
+class ListHabit:
+    """What a model's lists of arrays hold: one array an output, or one a row.
+
+    As many arrays as rows, each as long as there are rows, can be either; other batches of the same model tell.
+
+    :param per_output: None as long as no batch has told.
+    """
+
+    per_output: bool | None = None
+
+
+def to_table(returned: Any, rows: int | None, signature: Signature | None, habit: ListHabit | None = None) -> pa.Table:
     """The outputs as a table of as many rows as were given.
 
     :param rows: how many that is; None where the model may return any number.
+    :param habit: what is known of the model from batches before; learns from this one.
     :raises DataError: the row count differs, the form is unknown, or values do not fit the signature.
     """
-    columns = _columns(returned, rows)
+    habit = ListHabit() if habit is None else habit
+    if signature is not None and habit.per_output is None:
+        habit.per_output = len(signature.outputs) > 1
+    columns = _columns(returned, rows, habit)
     if not columns:
         raise DataError("the model returned no column")
     for name, values in columns.items():
@@ -39,7 +55,7 @@ def to_table(returned: Any, rows: int | None, signature: Signature | None) -> pa
     arrays: dict[str, Any] = {}
     for name, values in columns.items():
         feature = features.get(name)
-        arrays[feature.name if feature else name] = _array(values, feature, name)
+        arrays[feature.name if feature else name] = stored(values, feature, name)
     return pa.table(arrays)
 
 
@@ -65,54 +81,70 @@ def _by_name(names: Sequence[str], signature: Signature | None) -> dict[str, Fea
     return found
 
 
-def _columns(returned: Any, rows: int | None) -> dict[str, Any]:
+def _columns(returned: Any, rows: int | None, habit: ListHabit) -> dict[str, Any]:
     if isinstance(returned, pd.DataFrame):
         if isinstance(returned.columns, pd.RangeIndex):
             return {f"output_feature_{index}": returned.iloc[:, index] for index in range(returned.shape[1])}
-        names = [str(name) for name in returned.columns]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise DataError(f"the model returned columns of the same name: {', '.join(twice)}")
-        return {name: returned.iloc[:, index] for index, name in enumerate(names)}
+        return _named((name, returned.iloc[:, index]) for index, name in enumerate(returned.columns))
+    if isinstance(returned, (pd.Index, pd.api.extensions.ExtensionArray)):
+        returned = pd.Series(returned)
     if isinstance(returned, pd.Series):
         return {"output_feature_0" if returned.name is None else str(returned.name): returned}
+    if not isinstance(returned, (pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)):
+        returned = _from_stream(returned)
     if isinstance(returned, (pa.Table, pa.RecordBatch)):
-        return dict(zip(returned.schema.names, returned.columns, strict=True))
+        return _named(zip(returned.schema.names, returned.columns, strict=True))
     if isinstance(returned, (pa.Array, pa.ChunkedArray)):
         return {"output_feature_0": returned}
-    returned = _as_numpy(returned)
+    returned = as_numpy(returned)
     if isinstance(returned, np.ndarray):
         return _from_numpy(returned)
     if isinstance(returned, Mapping):
-        return {str(name): _as_column(values) for name, values in returned.items()}
+        return _named((name, _as_column(values)) for name, values in returned.items())
     if isinstance(returned, (list, tuple)):
-        return _from_sequence(returned, rows)
+        return _from_sequence(returned, rows, habit)
+    if isinstance(returned, (set, frozenset)):
+        raise DataError("the model returned a set, which keeps no order: which value is which row's is not known")
     if isinstance(returned, Iterable) and not isinstance(returned, (str, bytes)):
-        return _from_sequence(list(returned), rows)
+        return _from_sequence(list(returned), rows, habit)
     raise DataError(f"the model returned {type(returned).__name__}, which holds no rows")
 
 
-def _as_numpy(value: Any) -> Any:
-    """A tensor of any library as numpy; anything else as it is."""
-    if isinstance(value, np.ndarray):
-        return value
-    for step in ("detach", "cpu"):
-        if callable(getattr(value, step, None)):
-            value = getattr(value, step)()
-    if callable(getattr(value, "numpy", None)):
-        return np.asarray(value.numpy())
-    if hasattr(value, "toarray") and hasattr(value, "shape"):
-        return np.asarray(value.toarray())
-    return value
+def _named(columns: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    """Columns by their names as text.
+
+    :raises DataError: two have the same.
+    """
+    named: dict[str, Any] = {}
+    twice: dict[str, None] = {}
+    for name, values in columns:
+        if str(name) in named:
+            twice[str(name)] = None
+        named[str(name)] = values
+    if twice:
+        raise DataError(f"the model returned columns of the same name: {', '.join(sorted(twice))}")
+    return named
+
+
+def _from_stream(returned: Any) -> Any:
+    """Frames and columns of other libraries that speak Arrow's C interface, as polars does, as Arrow's own."""
+    if not hasattr(returned, "__arrow_c_stream__"):
+        return returned
+    try:
+        return pa.table(returned)
+    except (pa.ArrowException, TypeError, ValueError):
+        return pa.chunked_array(returned)
 
 
 def _as_column(values: Any) -> Any:
-    values = _as_numpy(values)
+    values = as_numpy(values)
     if isinstance(values, (np.ndarray, pd.Series, pa.Array, pa.ChunkedArray, list)):
         if isinstance(values, np.ndarray) and values.ndim == 0:
             raise DataError("the model returned a single value where a column was expected")
         return values
-    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
+    if isinstance(values, (pd.Index, pd.api.extensions.ExtensionArray)):
+        return pd.Series(values)
+    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping, set, frozenset)):
         return list(values)
     raise DataError(f"the model returned {type(values).__name__} where a column was expected")
 
@@ -127,127 +159,30 @@ def _from_numpy(array: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {f"output_feature_{index}": array[:, index] for index in range(array.shape[1])}
 
 
-def _from_sequence(values: Sequence[Any], rows: int | None) -> dict[str, Any]:
-    if values and all(isinstance(item, Mapping) for item in values):
-        names = dict.fromkeys(str(name) for item in values for name in item)
-        return {name: [item.get(name) for item in values] for name in names}
-    arrays = [_as_numpy(item) for item in values]
-    if arrays and all(isinstance(item, np.ndarray) and item.ndim > 0 for item in arrays):
-        # One array an output, as multi-output estimators return them; one array a row otherwise.
-        per_output = isinstance(values, tuple) or len(arrays) != rows
-        if per_output and len({len(item) for item in arrays}) == 1:
-            if all(item.ndim == 1 for item in arrays):
-                return {f"output_feature_{index}": item for index, item in enumerate(arrays)}
-            return {f"output_feature_{index}": list(item) for index, item in enumerate(arrays)}
+def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) -> dict[str, Any]:
+    # None among objects is a row for which there is nothing.
+    if all(item is None or isinstance(item, Mapping) for item in values):
+        names = dict.fromkeys(name for item in values if item for name in item)
+        if names:
+            return _named((name, [item.get(name) if item else None for item in values]) for name in names)
+    arrays = [as_numpy(item) for item in values]
+    if (
+        arrays
+        and all(isinstance(item, np.ndarray) and item.ndim > 0 for item in arrays)
+        and _per_output(values, [len(item) for item in arrays], rows, habit)
+    ):
+        if all(item.ndim == 1 for item in arrays):
+            return {f"output_feature_{index}": item for index, item in enumerate(arrays)}
+        return {f"output_feature_{index}": list(item) for index, item in enumerate(arrays)}
     return {"output_feature_0": list(values)}
 
 
-def _array(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.ChunkedArray:
-    kind = feature.arrow_type() if feature else None
-    try:
-        if feature is not None and feature.dtype == "OBJECT":
-            return pa.array([_json(item) for item in _items(values)], type=kind)
-        if isinstance(values, (pa.Array, pa.ChunkedArray)):
-            array: Any = values
-        elif isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype != object:
-            array = pa.array(values)
-        elif isinstance(values, np.ndarray) and values.dtype != object:
-            array = _nested(values)
-        elif isinstance(values, pd.Series) and values.dtype != object:
-            array = pa.array(values, from_pandas=True)
-        else:
-            plain = [_plain(item) for item in _items(values)]
-            if kind is not None and pa.types.is_nested(kind):
-                return pa.array(plain, type=kind)
-            # Not with type=kind: together with from_pandas, Arrow would cut off fractions without a word.
-            array = pa.array(plain, from_pandas=True)
-        if pa.types.is_dictionary(array.type):
-            array = pc.cast(array, array.type.value_type)
-        if kind is None:
-            return _storable(array)
-        if array.type == kind:
-            return array
-        return _to_declared(array, kind)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        wanted = f" as {kind}, the type its signature states" if kind is not None else ""
-        raise DataError(f"the model's output {name!r} cannot be stored{wanted}: {error}") from None
-
-
-def _storable(array: Any) -> Any:
-    """The array with NULL for objects without keys, of which Parquet knows nothing."""
-    kind = _without_empty_objects(array.type)
-    if kind == array.type:
-        return array
-    return pa.array([_emptied(value, kind) for value in array.to_pylist()], type=kind)
-
-
-def _without_empty_objects(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_struct(kind):
-        fields = [kind.field(index) for index in range(kind.num_fields)]
-        return pa.struct([(one.name, _without_empty_objects(one.type)) for one in fields]) if fields else pa.null()
-    if pa.types.is_list(kind):
-        return pa.list_(_without_empty_objects(kind.value_type))
-    return kind
-
-
-def _emptied(value: Any, kind: pa.DataType) -> Any:
-    if value is None or pa.types.is_null(kind):
-        return None
-    if pa.types.is_list(kind):
-        return [_emptied(item, kind.value_type) for item in value]
-    if pa.types.is_struct(kind):
-        fields = (kind.field(index) for index in range(kind.num_fields))
-        return {one.name: _emptied(value[one.name], one.type) for one in fields}
-    return value
-
-
-def _to_declared(array: Any, kind: pa.DataType) -> Any:
-    if pa.types.is_floating(kind):
-        return pc.cast(array, kind, safe=False)
-    if pa.types.is_string(kind) and pa.types.is_nested(array.type):
-        return pa.array([_json(item) for item in array.to_pylist()], type=kind)
-    return pc.cast(array, kind)
-
-
-def _nested(values: np.ndarray[Any, Any]) -> pa.Array:
-    """Rows of arrays as a column of lists, without a Python object for each value."""
-    array: pa.Array = pa.array(np.ascontiguousarray(values).reshape(-1))
-    for axis in range(values.ndim - 1, 0, -1):
-        count, length = int(np.prod(values.shape[:axis])), values.shape[axis]
-        array = pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32) * length), array)
-    return array
-
-
-def _items(values: Any) -> Iterable[Any]:
-    if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        return values.to_pylist()  # type: ignore[no-any-return]
-    if isinstance(values, np.ndarray) and values.ndim > 1:
-        return values.tolist()  # type: ignore[no-any-return]
-    return values  # type: ignore[no-any-return]
-
-
-def _plain(value: Any) -> Any:
-    """A value of Python's own types all the way down, so that Arrow can infer or check its type."""
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, (str, bytes, bool, int, float)):
-        return value
-    if isinstance(value, np.generic):
-        return None if isinstance(value, np.datetime64) and np.isnat(value) else value.item()
-    value = _as_numpy(value)
-    if isinstance(value, np.ndarray):
-        return value.tolist() if value.dtype != object else [_plain(item) for item in value.tolist()]
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(item) for item in value]
-    if isinstance(value, pd.Series):
-        return [_plain(item) for item in value.tolist()]
-    return value
-
-
-def _json(value: Any) -> str | None:
-    plain = _plain(value)
-    if plain is None or isinstance(plain, str):
-        return plain
-    return json.dumps(plain, default=str)
+def _per_output(values: Sequence[Any], lengths: Sequence[int], rows: int | None, habit: ListHabit) -> bool:
+    """Whether arrays are one an output, as multi-output estimators return them, and not one a row."""
+    alike = len(set(lengths)) == 1
+    if isinstance(values, tuple) or rows is None:
+        return alike and (isinstance(values, tuple) or len(values) != rows)
+    if len(values) == rows and alike and lengths[0] == rows:
+        return bool(habit.per_output)
+    habit.per_output = alike and len(values) != rows
+    return habit.per_output

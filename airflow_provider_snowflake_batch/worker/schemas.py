@@ -16,6 +16,10 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 
+# Digits of the largest 64-bit whole number, and of the largest NUMBER that Snowflake has.
+INTEGER_DIGITS = 20
+MOST_DIGITS = 38
+
 
 def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     """The narrowest schema that holds the rows of both.
@@ -25,9 +29,26 @@ def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     if first.equals(second):
         return first
     try:
-        return pa.unify_schemas([first, second], promote_options="permissive")
+        return pa.unify_schemas([_toward(first, second), _toward(second, first)], promote_options="permissive")
     except pa.ArrowException as error:
         raise DataError(f"the model returned different types for different batches: {error}") from None
+
+
+def _toward(schema: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """The schema with types that Arrow would not bring together with the other's, or not without loss, widened."""
+    for index, field in enumerate(schema):
+        place = other.get_field_index(field.name)
+        if place >= 0 and field.type != other.field(place).type:
+            schema = schema.set(index, field.with_type(_meet(field.type, other.field(place).type)))
+    return schema
+
+
+def _meet(kind: pa.DataType, other: pa.DataType) -> pa.DataType:
+    if pa.types.is_integer(kind) and pa.types.is_decimal(other):
+        return pa.decimal128(min(INTEGER_DIGITS + max(other.scale, 0), MOST_DIGITS), other.scale)
+    if pa.types.is_date(kind) and pa.types.is_timestamp(other) and other.tz is None:
+        return other
+    return kind
 
 
 def fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -44,10 +65,24 @@ def fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
             if index < 0:
                 columns.append(pa.nulls(table.num_rows, field.type))
             else:
-                columns.append(table.column(index).cast(field.type))
+                columns.append(_cast(table.column(index), field.type))
         return pa.table(columns, schema=schema)
     except pa.ArrowException as error:
         raise DataError(f"the model's outputs cannot be stored in one type for all batches: {error}") from None
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if column.type != kind and pa.types.is_nested(column.type) and _holds_nulls_only(column.type):
+        # Arrow 26 loses the length of lists of nothing but nulls inside objects.
+        return pa.chunked_array([pa.array(column.to_pylist(), type=kind)])
+    return column.cast(kind)
+
+
+def _holds_nulls_only(kind: pa.DataType) -> bool:
+    """Whether somewhere in a type there is one of nothing but nulls."""
+    if pa.types.is_nested(kind) and not pa.types.is_union(kind):
+        return any(_holds_nulls_only(kind.field(index).type) for index in range(kind.num_fields))
+    return bool(pa.types.is_null(kind))
 
 
 def kept_inputs(inputs: Sequence[str], outputs: Iterable[str]) -> list[str]:

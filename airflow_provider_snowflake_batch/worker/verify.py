@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import OutputError
-from airflow_provider_snowflake_batch.worker.output import MANIFEST, MANIFEST_VERSION, QUARANTINE, SUCCESS
+from airflow_provider_snowflake_batch.worker.output import (
+    MANIFEST,
+    MANIFEST_VERSION,
+    QUARANTINE,
+    RESERVED,
+    SUCCESS,
+    TASKS,
+)
 from airflow_provider_snowflake_batch.worker.schemas import type_name
 
 _BLOCK_BYTES = 1024 * 1024
 _THREADS = 8
+_ENTRY = {"name": str, "rows": int, "bytes": int, "checksum": str}
 
 
 def verify(directory: Path) -> dict[str, Any]:
@@ -31,16 +40,16 @@ def verify(directory: Path) -> dict[str, Any]:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         version, files, rows = manifest["version"], manifest["files"], manifest["rows"]
         schema = {column["name"]: column["type"] for column in manifest["schema"]}
+        aside, bad_rows = manifest.get("quarantine_files", []), manifest.get("quarantined_rows", 0)
+        names = [_path(entry) for entry in files] + [f"{QUARANTINE}/{_path(entry)}" for entry in aside]
     except OSError as error:
         raise OutputError(f"cannot read {directory / MANIFEST}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{directory / MANIFEST} is not a manifest: {error}") from None
     if version != MANIFEST_VERSION:
         raise OutputError(f"manifest version {version} is not supported; this worker reads {MANIFEST_VERSION}")
-    aside = manifest.get("quarantine_files", [])
-    listed = {entry["name"] for entry in files}
-    found = {path.name for path in directory.iterdir() if not path.name.startswith("_") and path.is_file()}
-    problems = [f"{name} is not in the manifest" for name in sorted(found - listed)]
+    problems = [f"{name} is in the manifest twice" for name in sorted({one for one in names if names.count(one) > 1})]
+    problems += [f"{name} is not in the manifest" for name in sorted(_data_files(directory) - set(names))]
     with ThreadPoolExecutor(_THREADS) as pool:
         checks: list[tuple[Path, dict[str, Any], dict[str, str] | None]] = [
             (directory, entry, schema) for entry in files
@@ -53,11 +62,30 @@ def verify(directory: Path) -> dict[str, Any]:
     if counted != rows:
         problems.append(f"the manifest states {rows} rows, its files {counted}")
     counted = sum(entry["rows"] for entry in aside)
-    if counted != manifest.get("quarantined_rows", 0):
-        problems.append(f"the manifest states {manifest['quarantined_rows']} bad rows, its files {counted}")
+    if counted != bad_rows:
+        problems.append(f"the manifest states {bad_rows} bad rows, its files {counted}")
     if problems:
         raise OutputError(f"{directory} differs from its manifest: " + "; ".join(problems))
     return dict(manifest)
+
+
+def _path(entry: dict[str, Any]) -> str:
+    if not all(isinstance(entry[key], kind) for key, kind in _ENTRY.items()):
+        raise TypeError(f"{entry} does not describe a file")
+    return str(entry["name"])
+
+
+def _data_files(directory: Path) -> set[str]:
+    """What a reader of the directory might take for results or bad rows, wherever it lies, as paths below it."""
+    found = set()
+    for folder, folders, names in os.walk(directory):
+        place = Path(folder)
+        if place == directory:
+            folders[:] = [name for name in folders if name not in (TASKS, RESERVED)]
+        for name in names:
+            if not name.startswith("_") or name.endswith(".parquet"):
+                found.add((place / name).relative_to(directory).as_posix())
+    return found
 
 
 def _check(directory: Path, entry: dict[str, Any], schema: dict[str, str] | None) -> str | None:

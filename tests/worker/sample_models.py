@@ -251,3 +251,75 @@ class GroupSizes:
     def predict(self, frame: pd.DataFrame) -> Any:
         total = sum(len(content) for content in frame["FILE"] if content is not None)
         return {"TOTAL": [total] * len(frame)}
+
+
+class OutOfDeviceMemory:
+    """Has room for ten rows, and says what a library says that has not; each failed call leaves a line in ``marks``."""
+
+    def __init__(self, marks: str) -> None:
+        self.marks = marks
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if len(frame) > 10:
+            with Path(self.marks).open("a") as file:
+                file.write(f"{len(frame)}\n")
+            raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported")
+        return frame["ID"].to_numpy()
+
+
+class DiesInFork:
+    """Its process dies when it is forked from, or the one that was forked does."""
+
+    def __init__(self, child: bool) -> None:
+        if child:
+            os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGKILL))
+        else:
+            os.register_at_fork(before=lambda: os._exit(7))
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return frame["ID"].to_numpy()
+
+
+class Leaves:
+    """Ends its process on the row whose ID is 150, or asks Python to."""
+
+    def __init__(self, politely: bool) -> None:
+        self.politely = politely
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if (frame["ID"] == 150).any():
+            if self.politely:
+                sys.exit(3)
+            os._exit(0)
+        return frame["ID"].to_numpy()
+
+
+class Devices:
+    """Leaves a file named by its process and the devices it sees, and waits until as many processes have."""
+
+    def __init__(self, folder: str, processes: int) -> None:
+        self.folder, self.processes = Path(folder), processes
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        (self.folder / f"{os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']}").touch()
+        while len(list(self.folder.iterdir())) < self.processes:
+            time.sleep(0.01)
+        return frame["ID"].to_numpy()
+
+
+class Reuses:
+    """Writes every batch into the same memory, and returns that in one of several forms."""
+
+    def __init__(self, form: str) -> None:
+        self.form = form
+        self.memory = np.zeros((100_000, 2))
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        memory = self.memory[: len(frame)]
+        memory[:, 0] = memory[:, 1] = frame["ID"].to_numpy()
+        return {
+            "numpy": lambda: memory,
+            "frame": lambda: pd.DataFrame(memory, copy=False),
+            "rows": lambda: [{"Y": one} for one in memory],
+            "generator": lambda: (float(one) for one in self.memory[: len(frame), 0]),
+        }[self.form]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -349,6 +350,23 @@ def test_verify_sees_every_difference(batch: Batch, tmp_path: Path) -> None:
     (batch.output / "extra.parquet").write_bytes(content)
     assert "extra.parquet is not in the manifest" in batch.verify().last
     (batch.output / "extra.parquet").unlink()
+    (batch.output / "more").mkdir()
+    (batch.output / "more" / "_extra.parquet").write_bytes(content)
+    assert "more/_extra.parquet is not in the manifest" in batch.verify().last
+    (batch.output / "more" / "_extra.parquet").unlink()
+
+    stated = (batch.output / "_manifest.json").read_text()
+    manifest = json.loads(stated)
+    for wrong, message in (
+        ({"rows": 1}, "states 1 rows, its files 200000"),
+        ({"files": [*manifest["files"], manifest["files"][0]]}, "in the manifest twice"),
+        ({"files": [{**manifest["files"][0], "rows": 7}, *manifest["files"][1:]]}, "rows, not 7"),
+        ({"files": [{"name": "part"}]}, "is not a manifest"),
+        ({"schema": manifest["schema"][1:]}, "has another schema"),
+    ):
+        (batch.output / "_manifest.json").write_text(json.dumps({**manifest, **wrong}))
+        assert message in batch.verify().last
+    (batch.output / "_manifest.json").write_text(stated)
 
     assert batch.verify().code == 0
     (batch.output / "_SUCCESS").unlink()
@@ -372,3 +390,17 @@ def test_row_groups_without_rows(batch: Batch, rows: int) -> None:
     assert outcome.code == 0, outcome.stderr
     assert batch.result()["ID"].to_pylist() == list(range(rows))
     assert batch.verify().code == 0
+
+
+@pytest.mark.parametrize("form", ["numpy", "frame", "rows", "generator"])
+def test_a_model_that_writes_into_the_same_memory_each_time(batch: Batch, form: str) -> None:
+    batch.ids(20_000)
+    batch.job("Reuses", init={"form": form}, inference={"max_batch_rows": 500})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    result = batch.result()
+    (name, *_) = [name for name in result.column_names if name not in ("ID", "X")]
+    found = result[name].to_pylist()
+    assert [one[0] if isinstance(one, list) else one for one in found] == result["ID"].to_pylist()

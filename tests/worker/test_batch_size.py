@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker.batch_size import LONG_SECONDS, MOST_BYTES, MOST_ROWS, BatchSize
+from airflow_provider_snowflake_batch.worker.batch_size import (
+    LONG_SECONDS,
+    MOST_BYTES,
+    MOST_ROWS,
+    PATIENCE,
+    BatchSize,
+)
 
 
 def settle(cost: Callable[[int], float], width: float = 8.0) -> int:
@@ -45,12 +51,47 @@ def test_it_stays_within_rows_and_bytes(width: float, fixed: float, each: float)
     assert found == 1 or found * width <= MOST_BYTES
 
 
-def test_what_is_asked_for_is_kept() -> None:
+def test_what_is_asked_for_is_kept_as_far_as_there_is_memory() -> None:
     size = BatchSize(7)
     size.called(7, 0.0001)
-    size.too_large(7)
-
     assert size.rows(1e9) == 7
+
+    size.too_large(7)
+    assert size.rows(1e9) == 3
+
+
+def test_one_large_row_does_not_make_all_calls_small() -> None:
+    size = BatchSize(256)
+    for rows in (256, 128, 64, 32, 16, 8, 4, 2):
+        size.too_large(rows)
+    assert size.rows(8) == 1
+
+    calls = 0
+    while size.rows(8) < 256:
+        size.called(size.rows(8), 0.01)
+        calls += 1
+    assert calls <= 8 * PATIENCE
+
+
+def test_a_lasting_lack_of_memory_is_tried_ever_more_rarely() -> None:
+    size = BatchSize(256)
+    failed = 0
+    for _ in range(10_000):
+        rows = size.rows(8)
+        if rows > 100:
+            size.too_large(rows)
+            failed += 1
+        else:
+            size.called(rows, 0.01)
+
+    assert failed <= 12
+
+
+def test_what_is_returned_counts_as_memory_too() -> None:
+    size = BatchSize(None)
+    size.called(256, 0.01, 256 * 65_536)
+
+    assert size.rows(8) == MOST_BYTES // 65_536
 
 
 def test_a_call_without_memory_is_not_repeated() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import enum
+import functools
+import uuid
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,7 +20,7 @@ from hypothesis import strategies as st
 from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.results import to_table
+from airflow_provider_snowflake_batch.worker.results import ListHabit, to_table
 
 
 def signature(*outputs: Feature) -> Signature:
@@ -38,9 +43,61 @@ class Tensor:
         return self._values
 
 
+class Arrow:
+    """A frame of another library, by Arrow's C interface."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+class BrainFloat(Tensor):
+    """A tensor of a type that numpy lacks."""
+
+    def numpy(self) -> Any:
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+    def float(self) -> Tensor:
+        return Tensor(self._values)
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+class Mood(enum.Enum):
+    GOOD = "good"
+
+
+MASKED: Any = np.ma.masked_array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
+UUID = uuid.UUID(int=7)
+
+
 @pytest.mark.parametrize(
     ("returned", "expected"),
     [
+        ([{0: 0.5, 1: 0.25}, {0: 1.0}], {"0": [0.5, 1.0], "1": [0.25, None]}),
+        ([None, {"a": 1}], {"a": [None, 1]}),
+        ([{}, {}], {"output_feature_0": [None, None]}),
+        ({"a": MASKED}, {"a": [[1, None], [3, 4]]}),
+        (Arrow(pa.table({"a": [1, 2]})), {"a": [1, 2]}),
+        (Arrow(pa.chunked_array([[1, 2]])), {"output_feature_0": [1, 2]}),
+        (BrainFloat(np.array([1.5, 2.5])), {"output_feature_0": [1.5, 2.5]}),
+        ([Point(1), Point(2)], {"output_feature_0": [{"x": 1}, {"x": 2}]}),
+        ([Mood.GOOD, UUID], {"output_feature_0": ["good", str(UUID)]}),
+        ([pa.scalar(1), pa.scalar(None)], {"output_feature_0": [1, None]}),
+        (pd.Series(pd.period_range("2020-01", periods=2, freq="M")), {"output_feature_0": ["2020-01", "2020-02"]}),
+        (pd.DataFrame({"a": pd.arrays.SparseArray([0, 1])}), {"a": [0, 1]}),
+        (pd.Index([3, 4]), {"output_feature_0": [3, 4]}),
+        (np.array(["2020-01-01T01", "NaT"], "M8[h]"), {"output_feature_0": [datetime.datetime(2020, 1, 1, 1), None]}),
+        (pa.table({"a": pa.RunEndEncodedArray.from_arrays([2], [5])}), {"a": [5, 5]}),
+        (
+            pa.table({"a": pa.array([["x"], ["y"]], pa.list_(pa.dictionary(pa.int8(), pa.string())))}),
+            {"a": [["x"], ["y"]]},
+        ),
         (pd.DataFrame({"a": [1, 2], "b": ["x", None]}), {"a": [1, 2], "b": ["x", None]}),
         (pd.DataFrame([[1, 2.5], [3, 4.5]]), {"output_feature_0": [1, 3], "output_feature_1": [2.5, 4.5]}),
         (pd.Series([1, 2], name="s", index=[7, 9]), {"s": [1, 2]}),
@@ -184,3 +241,64 @@ def test_nested_types_join_and_fit() -> None:
 
     assert schemas.join(narrow.schema, wide) == wide
     assert schemas.fit(narrow, wide).to_pydict() == {"a": [[{"x": 1.0, "y": None}]], "b": [None]}
+
+
+def test_a_list_of_arrays_means_the_same_in_every_batch() -> None:
+    """As many arrays as rows can be one a row or one an output: batches that can be only one of them tell."""
+    outputs, rows = ListHabit(), ListHabit()
+    for habit, first in ((outputs, [np.arange(3.0), np.arange(3.0)]), (rows, [np.arange(2.0)] * 3)):
+        to_table(first, 3, None, habit)
+    square = [np.array([1.0, 2.0]), np.array([3.0, 4.0])]
+
+    assert to_table(square, 2, None, outputs).to_pydict() == {"output_feature_0": [1, 2], "output_feature_1": [3, 4]}
+    assert to_table(square, 2, None, rows).to_pydict() == {"output_feature_0": [[1, 2], [3, 4]]}
+    two = signature(Feature("A", "DOUBLE"), Feature("B", "DOUBLE"))
+    assert to_table(square, 2, two).to_pydict() == {"A": [1, 2], "B": [3, 4]}
+    one = signature(Feature("V", "DOUBLE", (-1,)))
+    assert to_table(square, 2, one).to_pydict() == {"V": [[1, 2], [3, 4]]}
+
+
+def test_arrays_keep_their_type_whatever_form_they_come_in() -> None:
+    images = [np.zeros((2, 3, 3), np.uint8), None, np.ones((1, 3, 3), np.uint8)]
+
+    table = to_table({"image": images}, 3, None)
+
+    assert table.schema.field("image").type == pa.list_(pa.list_(pa.list_(pa.uint8())))
+    assert table["image"].to_pylist() == [None if one is None else one.tolist() for one in images]
+
+
+DAY = datetime.date(2020, 1, 1)
+HOUR = datetime.datetime(2020, 1, 1, 5)
+
+
+def zoned(zone: str) -> pd.Series:
+    return pd.Series(pd.to_datetime(["2020-01-01T05:00"]).as_unit("us").tz_localize(zone))
+
+
+@pytest.mark.parametrize(
+    ("batches", "kind", "expected"),
+    [
+        (
+            [[Decimal("1.5")], [Decimal("100")], [7]],
+            pa.decimal128(21, 1),
+            [[Decimal("1.5")], [Decimal("100.0")], [Decimal("7.0")]],
+        ),
+        ([[DAY], [HOUR]], pa.timestamp("us"), [[datetime.datetime(2020, 1, 1)], [HOUR]]),
+        (
+            [zoned("UTC"), zoned("Europe/Berlin")],
+            pa.timestamp("us", "UTC"),
+            [[HOUR.replace(tzinfo=datetime.UTC)], [HOUR.replace(hour=4, tzinfo=datetime.UTC)]],
+        ),
+    ],
+    ids=["decimals", "days", "zones"],
+)
+def test_types_that_differ_between_batches_lose_nothing(
+    batches: list[Any], kind: pa.DataType, expected: list[list[Any]]
+) -> None:
+    for order in (range(len(batches)), reversed(range(len(batches)))):
+        tables = {number: to_table(batches[number], 1, None) for number in order}
+        schema: pa.Schema = functools.reduce(schemas.join, (table.schema for table in tables.values()))
+
+        assert schema.types == [kind]
+        for number, table in tables.items():
+            assert schemas.fit(table, schema).column(0).to_pylist() == expected[number]

@@ -41,13 +41,14 @@ class Launcher:
         self._numbers += 1
         return self._numbers - 1
 
-    def start_early(self) -> None:
+    def start_early(self, devices: str | None) -> None:
         """Start a process that the next `start` returns."""
-        self._early = self.start()
+        self._early = self.start(devices)
 
-    def start(self) -> tuple[int, subprocess.Popen[bytes]]:
+    def start(self, devices: str | None) -> tuple[int, subprocess.Popen[bytes]]:
         """Start a process.
 
+        :param devices: the GPUs that it is to see, as ``CUDA_VISIBLE_DEVICES``; None for all.
         :return: its number and the process.
         """
         if self._early is not None:
@@ -55,7 +56,8 @@ class Launcher:
             return early
         number = self.number()
         arguments = [sys.executable, "-m", _MODULE, str(self._address), str(number), str(os.getpid())]
-        return number, subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
+        environment = os.environ if devices is None else {**os.environ, "CUDA_VISIBLE_DEVICES": devices}
+        return number, subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment)
 
     def accept(self) -> Connection[Any, Any]:
         """Take the call of a process that waits on `server`."""

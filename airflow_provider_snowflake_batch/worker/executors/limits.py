@@ -7,6 +7,7 @@ are loaded, so they are set before the first such import.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import sys
@@ -39,15 +40,29 @@ def cores() -> int:
     return max(1, count)
 
 
-def gpus() -> int:
-    """NVIDIA devices that this process sees."""
+def devices() -> list[str]:
+    """NVIDIA devices that this process sees, as ``CUDA_VISIBLE_DEVICES`` names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
     try:
-        return sum(re.fullmatch(r"nvidia\d+", entry.name) is not None for entry in Path("/dev").iterdir())
+        found = (re.fullmatch(r"nvidia\d+", entry.name) for entry in Path("/dev").iterdir())
+        return [str(number) for number in range(sum(one is not None for one in found))]
     except OSError:
-        return 0
+        return []
+
+
+def device_shares(asked: int | None) -> list[str]:
+    """What each process sees of several GPUs, as values of ``CUDA_VISIBLE_DEVICES``; empty if nothing has to be shared.
+
+    :param asked: processes; None for one for each GPU. Fewer than GPUs have several each, more have some together.
+    """
+    found = devices()
+    count = min(asked or len(found), len(found))
+    if count < 2:
+        return []
+    edges = [len(found) * number // count for number in range(count + 1)]
+    return [",".join(found[first:last]) for first, last in itertools.pairwise(edges)]
 
 
 def free_memory() -> int:
@@ -69,7 +84,7 @@ def free_memory() -> int:
 
 def process_count(asked: int | None, tasks: int) -> int:
     """Model processes for a number of tasks: as asked, else one for each GPU, else one for each core."""
-    wanted = asked or gpus() or cores()
+    wanted = asked or len(devices()) or cores()
     return max(1, min(wanted, tasks))
 
 

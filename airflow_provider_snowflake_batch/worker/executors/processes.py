@@ -1,7 +1,11 @@
 """Model processes on one machine, taking tasks from one queue.
 
 A process that dies is replaced and its tasks are done again. A task that its process dies on more than
-``MOST_DEATHS`` times is named as the cause and ends the batch.
+``MOST_DEATHS`` times is named as the cause and ends the batch. So do as many deaths that no task explains (while the
+model is loaded, or in forking) without a task done in between.
+
+Where there are several GPUs, each process sees its own only, so that models that take the first they find share none;
+such processes are started anew rather than forked.
 """
 
 from __future__ import annotations
@@ -45,6 +49,7 @@ class Worker:
 
     :param popen: None for a process that was forked from another model process, its mother.
     :param exit_status: exit code, or minus the signal; None while it runs.
+    :param devices: the GPUs that it sees; None for all.
     :param bystander: it ended with its mother, not by what it did.
     """
 
@@ -53,6 +58,7 @@ class Worker:
     popen: subprocess.Popen[bytes] | None = None
     connection: Connection[Any, Any] | None = None
     exit_status: int | None = None
+    devices: str | None = None
     working: bool = False
     mother: bool = False
     bystander: bool = False
@@ -70,7 +76,8 @@ class ProcessPool:
         self._workers: dict[int, Worker] = {}
         self._limit: messages.Limit | None = None
         self._load: messages.Load | None = None
-        self._loading_deaths = 0
+        self._shares: list[str] = []
+        self._unexplained_deaths = 0
         self._wanted = 0
         self._queue: deque[Task] = deque()
         self._deaths: dict[int, int] = {}
@@ -79,8 +86,10 @@ class ProcessPool:
         self._proven = False
 
     def _start(self) -> None:
-        number, popen = self._launcher.start()
-        self._workers[number] = Worker(number, popen.pid, popen)
+        taken = [one.devices for one in self._workers.values()]
+        devices = min(self._shares, key=taken.count, default=None)
+        number, popen = self._launcher.start(devices)
+        self._workers[number] = Worker(number, popen.pid, popen, devices=devices)
 
     def run(
         self,
@@ -107,7 +116,8 @@ class ProcessPool:
         self._proven = known_schema is not None
         self._wanted = limits.process_count(job.num_workers, len(self._queue))
         self._limit = messages.Limit(limits.threads_per_process(self._wanted))
-        self._load = messages.Load(job, schema, fingerprint, fork=self._wanted > 1)
+        self._shares = limits.device_shares(job.num_workers)
+        self._load = messages.Load(job, schema, fingerprint, fork=self._wanted > 1 and not self._shares)
         self._start()
         progress.phase("loading")
         while self._queue or any(worker.assigned for worker in self._workers.values()):
@@ -163,6 +173,7 @@ class ProcessPool:
             progress.task(worker.number, worker.assigned.popleft().rows)
             self._join_schema(record.arrow_schema())
             self._quarantine.task(worker.number, record.quarantined_rows)
+            self._unexplained_deaths = 0
             done(record)
             self._assign(worker)
         elif isinstance(message, messages.Rows):
@@ -197,10 +208,12 @@ class ProcessPool:
         if message.forkable:
             worker.mother = True
         else:
+            first = not any(one.working for one in self._workers.values())
             worker.working = True
             _tell(worker, messages.Work())
             self._assign(worker)
-            if self._load.job.num_workers is None and message.resident:
+            # Judged once: as more processes load, the memory that is left says less and less.
+            if first and self._load.job.num_workers is None and message.resident:
                 fitting = 1 + int(limits.free_memory() * MEMORY_SHARE / message.resident)
                 self._wanted = min(self._wanted, fitting)
         self._fill()
@@ -252,22 +265,24 @@ class ProcessPool:
         if worker.connection is not None:
             worker.connection.close()
         how = describe_exit(worker.exit_status)
+        task = worker.assigned[0] if worker.assigned and not worker.bystander else None
         if worker.mother:
             # Those forked from it end with it; each is buried in turn, and none is to blame.
             for other in self._workers.values():
                 if other.popen is None:
                     other.bystander, other.exit_status = True, worker.exit_status
-        elif worker.popen is not None and not worker.working:
-            self._loading_deaths += 1
-            if self._loading_deaths > MOST_DEATHS:
-                raise errors.ModelProcessDied(f"the model process (pid {worker.pid}) {how} while loading the model")
-        elif worker.assigned and not worker.bystander:
-            task = worker.assigned[0]
+        if task is not None:
             self._deaths[task.index] = self._deaths.get(task.index, 0) + 1
             if self._deaths[task.index] > MOST_DEATHS:
                 raise errors.ModelProcessDied(
                     f"a model process {how} each of the {self._deaths[task.index]} times it worked on {where(task)}"
                 )
+        elif not worker.bystander:
+            self._unexplained_deaths += 1
+            if self._unexplained_deaths > MOST_DEATHS:
+                forking = worker.mother or worker.popen is None
+                doing = "forking processes that share the model" if forking else "loading the model"
+                raise errors.ModelProcessDied(f"the model process (pid {worker.pid}) {how} while {doing}")
         if not worker.bystander:
             _note(f"model process {worker.number} (pid {worker.pid}) {how}; its work is done again by another")
         self._queue.extendleft(reversed(worker.assigned))

@@ -1,0 +1,243 @@
+"""The values of one output become an Arrow array of a type that Parquet and Snowflake hold.
+
+What such files have no type for is kept as what comes next to it: categories and run lengths as their values, extension
+types as what they store, times with a zone in UTC, periods, UUIDs and members of an Enum as text or as their value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.models.signature import Feature
+
+# Lists have 32-bit offsets, as most readers of Parquet expect.
+_MOST_ITEMS = 2**31 - 1
+_TIME_UNITS = ("D", "s", "ms", "us", "ns")
+
+
+def as_numpy(value: Any) -> Any:
+    """A tensor of any library as numpy; anything else as it is."""
+    if isinstance(value, (np.ndarray, str, bytes, int, float)) or value is None:
+        return value
+    for step in ("detach", "cpu"):
+        if callable(getattr(value, step, None)):
+            value = getattr(value, step)()
+    if callable(getattr(value, "numpy", None)):
+        try:
+            return np.asarray(value.numpy())
+        except TypeError:
+            # A type that numpy lacks, such as bfloat16.
+            if not callable(getattr(value, "float", None)):
+                raise
+            return np.asarray(value.float().numpy())
+    if hasattr(value, "toarray") and hasattr(value, "shape"):
+        return np.asarray(value.toarray())
+    if type(value).__module__.partition(".")[0] in ("jax", "jaxlib", "cupy"):
+        array = np.asarray(value.get() if hasattr(value, "get") else value)
+        return array if array.dtype.kind != "V" else array.astype(np.float32)
+    return value
+
+
+def stored(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.ChunkedArray:
+    """One output as Arrow.
+
+    :param feature: what the signature says of it, if there is one.
+    :raises DataError: the values have no common type that can be stored, or do not fit the signature.
+    """
+    kind = feature.arrow_type() if feature else None
+    try:
+        if feature is not None and feature.dtype == "OBJECT":
+            return pa.array([_json(item) for item in _items(values)], type=kind)
+        array = _storable(_array(values, kind))
+        return array if kind is None or array.type == kind else _to_declared(array, kind)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        wanted = f" as {kind}, the type its signature states" if kind is not None else ""
+        raise DataError(f"the model's output {name!r} cannot be stored{wanted}: {error}") from None
+
+
+def _array(values: Any, kind: pa.DataType | None) -> Any:
+    if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        return values
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return pa.array(_known_unit(values)) if values.ndim == 1 else _nested(values)
+    if isinstance(values, pd.Series) and values.dtype != object:
+        if isinstance(values.dtype, pd.PeriodDtype):
+            return pa.array([None if pd.isna(item) else str(item) for item in values], pa.string())
+        if isinstance(values.dtype, pd.SparseDtype):
+            values = values.sparse.to_dense()
+        return pa.array(values, from_pandas=True)
+    items = list(_items(values))
+    arrays = _ragged([as_numpy(item) for item in items])
+    if arrays is not None:
+        return arrays
+    plain = [_plain(item) for item in items]
+    if kind is not None and pa.types.is_nested(kind):
+        return pa.array(plain, type=kind)
+    # Not with type=kind: together with from_pandas, Arrow would cut off fractions without a word.
+    return pa.array(plain, from_pandas=True)
+
+
+def _known_unit(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Times in a unit that Arrow has."""
+    if values.dtype.kind in "Mm" and np.datetime_data(values.dtype)[0] not in _TIME_UNITS:
+        return values.astype(f"{values.dtype.kind}8[s]")
+    return values
+
+
+def _storable(array: Any) -> Any:
+    """The array in a type that Parquet has."""
+    kind = stored_type(array.type)
+    if kind == array.type:
+        return array
+    if isinstance(array.type, pa.BaseExtensionType):
+        chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+        return _storable(pa.chunked_array([chunk.storage for chunk in chunks], array.type.storage_type))
+    if pa.types.is_run_end_encoded(array.type):
+        return _storable(pc.run_end_decode(array))
+    if not pa.types.is_nested(array.type):
+        return pc.cast(array, kind)
+    return pa.array([_fitted(value, kind) for value in array.to_pylist()], type=kind)
+
+
+def stored_type(kind: pa.DataType) -> pa.DataType:
+    """The type in which values of a type are written.
+
+    :raises TypeError: there is none.
+    """
+    types = pa.types
+    if isinstance(kind, pa.BaseExtensionType):
+        return stored_type(kind.storage_type)
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        return stored_type(kind.value_type)
+    if types.is_string_view(kind):
+        return pa.string()
+    if types.is_binary_view(kind):
+        return pa.binary()
+    if types.is_timestamp(kind) and kind.tz is not None:
+        return pa.timestamp(kind.unit, "UTC")
+    if types.is_struct(kind):
+        fields = [kind.field(index) for index in range(kind.num_fields)]
+        # Parquet knows nothing of objects without keys.
+        return pa.struct([(one.name, stored_type(one.type)) for one in fields]) if fields else pa.null()
+    if types.is_list(kind) or types.is_list_view(kind):
+        return pa.list_(stored_type(kind.value_type))
+    if types.is_large_list(kind) or types.is_large_list_view(kind):
+        return pa.large_list(stored_type(kind.value_type))
+    if types.is_map(kind):
+        return pa.map_(stored_type(kind.key_type), stored_type(kind.item_type))
+    if types.is_union(kind) or types.is_interval(kind):
+        raise TypeError(f"files have no type for {kind}")
+    return kind
+
+
+def _fitted(value: Any, kind: pa.DataType) -> Any:
+    if value is None or pa.types.is_null(kind):
+        return None
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return [_fitted(item, kind.value_type) for item in value]
+    if pa.types.is_struct(kind):
+        fields = (kind.field(index) for index in range(kind.num_fields))
+        return {one.name: _fitted(value[one.name], one.type) for one in fields}
+    return value
+
+
+def _to_declared(array: Any, kind: pa.DataType) -> Any:
+    if pa.types.is_floating(kind):
+        return pc.cast(array, kind, safe=False)
+    if pa.types.is_string(kind) and pa.types.is_nested(array.type):
+        return pa.array([_json(item) for item in array.to_pylist()], type=kind)
+    return pc.cast(array, kind)
+
+
+def _nested(values: np.ndarray[Any, Any]) -> pa.Array:
+    """Rows of arrays as a column of lists, without a Python object for each value."""
+    _check_items(values.size)
+    # Unlike ascontiguousarray, this keeps the mask of a masked array.
+    array: pa.Array = pa.array(_known_unit(values.reshape(-1)))
+    for axis in range(values.ndim - 1, 0, -1):
+        count, length = int(np.prod(values.shape[:axis])), values.shape[axis]
+        array = pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32) * length), array)
+    return array
+
+
+def _ragged(items: Sequence[Any]) -> pa.Array | None:
+    """Arrays of one type and as many dimensions, of any lengths, as a column of lists; None for anything else."""
+    arrays = [item for item in items if item is not None]
+    if not arrays or not all(isinstance(item, np.ndarray) and item.ndim for item in arrays):
+        return None
+    kinds = {(item.dtype, item.ndim, isinstance(item, np.ma.MaskedArray)) for item in arrays}
+    if len(kinds) > 1 or arrays[0].dtype.kind not in "biuf" or isinstance(arrays[0], np.ma.MaskedArray):
+        return None
+    _check_items(sum(item.size for item in arrays))
+    array: pa.Array = pa.array(np.concatenate([item.reshape(-1) for item in arrays]))
+    for axis in range(arrays[0].ndim - 1, 0, -1):
+        lengths = np.concatenate([np.full(int(np.prod(item.shape[:axis])), item.shape[axis]) for item in arrays])
+        array = pa.ListArray.from_arrays(_offsets(lengths), array)
+    missing = np.array([item is None for item in items])
+    offsets = _offsets(np.array([0 if item is None else len(item) for item in items]))
+    return pa.ListArray.from_arrays(offsets, array, mask=pa.array(missing) if missing.any() else None)
+
+
+def _offsets(lengths: np.ndarray[Any, Any]) -> pa.Array:
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+
+
+def _check_items(count: int) -> None:
+    if count > _MOST_ITEMS:
+        raise ValueError(f"{count} numbers in lists are more than fit into one batch; lower max_batch_rows")
+
+
+def _items(values: Any) -> Iterable[Any]:
+    if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        return values.to_pylist()  # type: ignore[no-any-return]
+    if isinstance(values, np.ndarray) and values.ndim > 1:
+        return values.tolist()  # type: ignore[no-any-return]
+    return values  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> Any:
+    """A value of Python's own types all the way down, so that Arrow can infer or check its type."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, enum.Enum):
+        return _plain(value.value)
+    if isinstance(value, (str, bytes, bool, int, float)):
+        return value
+    if isinstance(value, np.void) and value.dtype.names:
+        return {name: _plain(value[name]) for name in value.dtype.names}
+    if isinstance(value, np.generic):
+        return None if isinstance(value, np.datetime64) and np.isnat(value) else value.item()
+    if isinstance(value, pa.Scalar):
+        return _plain(value.as_py())
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    value = as_numpy(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.dtype != object else [_plain(item) for item in value.tolist()]
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_plain(item) for item in value]
+    if isinstance(value, pd.Series):
+        return [_plain(item) for item in value.tolist()]
+    return value
+
+
+def _json(value: Any) -> str | None:
+    plain = _plain(value)
+    if plain is None or isinstance(plain, str):
+        return plain
+    return json.dumps(plain, default=str)

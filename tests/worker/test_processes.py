@@ -1,0 +1,98 @@
+"""Model processes: which devices they see, and how they may end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_snowflake_batch.worker.executors import limits
+from tests.worker.batches import Batch
+
+
+@pytest.mark.parametrize("politely", [True, False])
+def test_a_model_that_ends_its_process(batch: Batch, politely: bool) -> None:
+    batch.ids(1_000)
+    batch.job("Leaves", init={"politely": politely}, inference={"max_batch_rows": 100, "num_workers": 1})
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    expected = (
+        "ModelError: SystemExit: 3 (rows 100–199 of file data_000.parquet)"
+        if politely
+        else "ModelProcessDied: a model process ended with exit code 0 each of the 3 times it worked on rows 0–999 of"
+    )
+    assert outcome.last.startswith(expected)
+    assert not batch.succeeded()
+
+
+def test_a_row_that_asks_python_to_end_is_set_aside(batch: Batch) -> None:
+    batch.ids(1_000)
+    batch.job("Leaves", init={"politely": True}, inference={"on_error": "quarantine"})
+
+    assert batch.run().code == 0
+    assert (batch.manifest()["rows"], batch.manifest()["quarantined_rows"]) == (999, 1)
+
+
+@pytest.mark.parametrize("child", [True, False])
+def test_processes_that_die_in_forking_end_the_batch(batch: Batch, child: bool) -> None:
+    batch.ids(200_000, files=2)
+    batch.job("DiesInFork", init={"child": child}, inference={"num_workers": 2})
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert "ModelProcessDied: the model process" in outcome.last
+    assert outcome.last.endswith("while forking processes that share the model")
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [
+        (None, ["GPU-a", "MIG-b"]),
+        (1, ["GPU-a,MIG-b"]),
+        (3, ["GPU-a", "GPU-a", "MIG-b"]),
+    ],
+)
+def test_each_process_sees_its_own_devices(
+    batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int | None, expected: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,MIG-b")
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    batch.ids(400_000, files=4)
+    batch.job("Devices", init={"folder": str(marks), "processes": len(expected)}, inference={"num_workers": workers})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert sorted(mark.name.split()[1] for mark in marks.iterdir()) == expected
+
+
+@pytest.mark.parametrize(
+    ("visible", "asked", "shares"),
+    [
+        ("", None, []),
+        ("-1", None, []),
+        ("0", 4, []),
+        ("0,1,2,3", None, ["0", "1", "2", "3"]),
+        ("0,1,2,3", 1, []),
+        ("0,1,2,3", 2, ["0,1", "2,3"]),
+        ("0,1,2", 2, ["0", "1,2"]),
+        ("0,1", 8, ["0", "1"]),
+    ],
+)
+def test_devices_are_shared_between_processes(
+    monkeypatch: pytest.MonkeyPatch, visible: str, asked: int | None, shares: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    assert limits.device_shares(asked) == shares
+
+
+def test_without_a_setting_the_devices_of_the_machine_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    present = [one for one in Path("/dev").iterdir() if one.name.removeprefix("nvidia").isdecimal()]
+
+    assert limits.devices() == [str(number) for number in range(len(present))]

@@ -75,7 +75,7 @@ def _array(values: Any, kind: pa.DataType | None) -> Any:
         if isinstance(values.dtype, pd.PeriodDtype):
             return pa.array([None if pd.isna(item) else str(item) for item in values], pa.string())
         if isinstance(values.dtype, pd.SparseDtype):
-            values = values.sparse.to_dense()
+            values = pd.Series(np.asarray(values.array))
         return pa.array(values, from_pandas=True)
     items = list(_items(values))
     arrays = _ragged([as_numpy(item) for item in items])

@@ -37,9 +37,11 @@ class LocalServer:
             self.process = subprocess.Popen(
                 [
                     PYTHON, "-m", "airflow_provider_snowflake_batch.local",
-                    "--port", str(self.port), "--state-dir", str(self.state_dir),
+                    "--port", str(self.port), "--state-dir", str(self.state_dir), "--stop-at-eof",
                 ],
-                stdout=output, stderr=subprocess.STDOUT, env=os.environ | self.environment, start_new_session=True,
+                # The pipe's other end closes when this process ends, even if it is killed.
+                stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                env=os.environ | self.environment,
             )  # fmt: skip
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -76,6 +78,8 @@ class LocalServer:
             self.process.wait()
             raise
         finally:
+            assert self.process.stdin is not None
+            self.process.stdin.close()
             self.process = None
 
     @property

@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -77,6 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     # uvicorn raises the signal that ended it once more, and SIGTERM's own way would end the process before its jobs.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.stop_at_eof:
+        threading.Thread(target=_stop_at_eof, daemon=True).start()
     try:
         HttpAndHttps(config, listening, server.certificates.context(), ready).run()
     except KeyboardInterrupt:
@@ -103,11 +106,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
     parser.add_argument(
+        "--stop-at-eof",
+        action="store_true",
+        help="stop when standard input ends: with a pipe, when the process at its other end has ended in any way",
+    )
+    parser.add_argument(
         "--print-connection",
         action="store_true",
         help="print the Airflow connection (JSON) that the last start wrote to the state directory, and exit",
     )
     return parser
+
+
+def _stop_at_eof() -> None:
+    # Unbuffered: a lock of sys.stdin's would be held for ever and disturb the interpreter's end.
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _print_connection(state_dir: Path) -> int:

@@ -33,7 +33,7 @@ class Arguments:
 ScalarFunction = Callable[["Statement", Arguments], Any]
 TableFunction = Callable[["Statement", Arguments], "Result"]
 Method = Callable[["Statement", tuple[str, ...], Arguments], "Result"]
-View = Callable[["Statement"], "Result"]
+View = Callable[["Statement", str], "Result"]
 ExpressionFunction = Callable[["Statement", list[Any]], Any]
 
 SCALAR_FUNCTIONS: dict[str, ScalarFunction] = {}
@@ -95,7 +95,7 @@ def method(name: str) -> Callable[[Method], Method]:
 
 
 def information_schema_view(name: str) -> Callable[[View], View]:
-    """Register the function for ``[<database>.]INFORMATION_SCHEMA.NAME`` in any FROM."""
+    """Register the function for ``[<database>.]INFORMATION_SCHEMA.NAME`` in any FROM; it gets the database's name."""
 
     def register(function: View) -> View:
         VIEWS[name.upper()] = function

@@ -27,6 +27,7 @@ _STATEMENTS = (
     "sql.session_statements",
     "sql.show",
     "sql.show_columns",
+    "sql.information_schema",
     "sql.namespaces",
     "sql.functions",
     "stages.statements",

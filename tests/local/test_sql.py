@@ -90,6 +90,12 @@ def test_describe_runs_nothing(connection: SnowflakeConnection, schema: str) -> 
         cursor.describe("SELECT * FROM NO_SUCH_TABLE")
 
 
+def test_comments_around_a_statement(connection: SnowflakeConnection) -> None:
+    assert execute(connection, "/* first */ SELECT 1; -- last") == [(1,)]
+    cursors = connection.execute_string("SELECT 1; -- one\nSELECT 'a;b';\n/* x;y */ SELECT 3; -- end")
+    assert [row for cursor in cursors for row in cursor] == [(1,), ("a;b",), (3,)]
+
+
 def test_many_rows_by_executemany(connect: Any, schema: str) -> None:
     connection = connect(schema=schema, paramstyle="qmark")
     execute(connection, "CREATE TABLE T (I INT, F FLOAT, S STRING, V VARIANT)")
@@ -159,6 +165,8 @@ def test_errors_are_snowflakes(
     [
         "ALTER SESSION SET TIMESTAMP_OUTPUT_FORMAT = 'YYYY'",
         "ALTER SESSION SET WEEK_START = 1",
+        "ALTER SESSION SET WEEK_OF_YEAR_POLICY = 1",
+        "ALTER SESSION SET TIMESTAMP_NTZ_OUTPUT_FORMAT = 'YYYY'",
         "CREATE STAGE S URL = 's3://bucket/'",
         "CREATE FILE FORMAT F TYPE = AVRO",
         "CREATE FILE FORMAT F TYPE = CSV RECORD_DELIMITER = '|'",
@@ -253,7 +261,7 @@ def test_databases_schemas_and_show(connection: SnowflakeConnection) -> None:
     assert [row[1] for row in execute(connection, "SHOW TABLES LIKE 'LOW%' IN SHOWN.S1")] == ["lower"]
     assert [row[1] for row in execute(connection, "SHOW VIEWS IN DATABASE SHOWN")] == ["V"]
     assert [row[0] for row in execute(connection, 'DESC TABLE "lower"')] == ["a b", "C"]
-    assert execute(connection, "SELECT TABLE_NAME FROM SHOWN.INFORMATION_SCHEMA.TABLES") == [("lower",)]
+    assert execute(connection, "SELECT TABLE_NAME FROM SHOWN.INFORMATION_SCHEMA.TABLES") == [("V",), ("lower",)]
     assert execute(connection, "SHOW DATABASES LIKE 'shown'")[0][1] == "SHOWN"
     execute(connection, "DROP DATABASE SHOWN")
     assert execute(connection, "SHOW DATABASES LIKE 'SHOWN'") == []

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,35 @@ def test_what_cannot_start_says_why_in_one_sentence(tmp_path: Path, arguments: l
     assert ended.returncode == 2
     assert words in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+_HOLDER = """
+import pathlib, sys, time
+from tests.local_server import LocalServer
+server = LocalServer(pathlib.Path(sys.argv[1])).start()
+print(server.process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_test_runs_server_ends_with_the_test_run(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(tmp_path / "state")], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    pid = int(holder.stdout.readline())
+    holder.kill()
+    holder.wait()
+    deadline = time.monotonic() + 30
+    while _is_running(pid):
+        assert time.monotonic() < deadline, "the server still runs"
+        time.sleep(0.05)
+    holder.stdout.close()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        # Nobody in a container may collect what is left of it.
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -116,6 +116,7 @@ def test_flatten(connection: SnowflakeConnection, schema: str) -> None:
         ("D + INTERVAL '1 day'", datetime.date(2024, 2, 4)),
         ("DATEADD('HOUR', 1, D)", datetime.datetime(2024, 2, 3, 1)),
         (f"DATE_TRUNC('MONTH', {MOMENT})", datetime.datetime(2024, 2, 1)),
+        ("1000000000 * 1000000000", 10**18),
     ],
 )
 def test_text_and_dates_are_snowflakes(

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.local.statements import Column, Result, St
 
 
 @information_schema_view("PACKAGES")
-def packages(statement: Statement) -> Result:
+def packages(statement: Statement, database: str) -> Result:
     columns = [Column(name) for name in ("PACKAGE_NAME", "VERSION", "LANGUAGE", "RUNTIME_VERSION")]
     runtime = f"{sys.version_info.major}.{sys.version_info.minor}"
     return Result(columns, [(name, version, "python", runtime) for name, version in _installed()])

@@ -25,7 +25,6 @@ class Relation:
     """A table or view.
 
     :param kind: TABLE, TEMPORARY or VIEW.
-    :param rows: as the engine estimates them; None for a view.
     """
 
     database: str
@@ -33,7 +32,6 @@ class Relation:
     name: str
     kind: str
     created: datetime.datetime | None
-    rows: int | None = None
     comment: str = ""
     text: str = ""
 
@@ -49,6 +47,7 @@ class TableColumn:
     primary_key: bool = False
     unique: bool = False
     comment: str | None = None
+    is_identity: bool = False
 
 
 class Catalog:

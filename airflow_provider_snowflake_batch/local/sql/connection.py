@@ -280,6 +280,13 @@ class EngineConnection:
         if target is not None and (other := swapped_table(tree)) is not None:
             swap(self._engine, self._session, self._duck, target, other)
             return Result.message("Statement executed successfully.")
+        if isinstance(tree, exp.TruncateTable) and tree.args.get("exists"):
+            # DuckDB's TRUNCATE has no IF EXISTS.
+            if not self._engine.has_table(
+                self._session, self._session.qualify(translate.table_parts(tree.expressions[0]))
+            ):
+                return Result.message("Statement executed successfully.")
+            tree.set("exists", None)
         is_drop_if_exists = isinstance(tree, exp.Drop) and tree.args.get("exists")
         if is_drop_if_exists and target is not None and not self._engine.has_table(self._session, target):
             return Result.message("Drop statement executed successfully (object already dropped or does not exist).")

@@ -6,6 +6,7 @@ DuckDB instance serves all sessions; each database is one file under the state d
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,6 +45,9 @@ _COLUMN_TYPES = (
     "SELECT column_name, data_type FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = (?, ?, ?) "
     "AND NOT internal ORDER BY column_index"
 )
+_SEQUENCE = re.compile(r"nextval\('(.+)'\)")
+# What the engine names the sequence behind AUTOINCREMENT.
+_IDENTITY = "_fs_seq_"
 _HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
 
 
@@ -392,11 +396,10 @@ class Engine:
                 name,
                 "TABLE",
                 self.catalog.created("TABLE", database, schema, name),
-                rows,
                 comment or "",
             )
-            for database, schema, name, rows, comment in self._query(
-                "SELECT database_name, schema_name, table_name, estimated_size, x.comment FROM duckdb_tables() "
+            for database, schema, name, comment in self._query(
+                "SELECT database_name, schema_name, table_name, x.comment FROM duckdb_tables() "
                 f"LEFT JOIN {_COMMENTS} (database_name, schema_name, table_name) WHERE NOT temporary AND NOT internal"
             )
             if schema not in _HIDDEN_SCHEMAS and database != GLOBAL_DATABASE_NAME
@@ -408,7 +411,6 @@ class Engine:
                 name,
                 "VIEW",
                 self.catalog.created("VIEW", database, schema, name),
-                None,
                 comment or "",
                 text,
             )
@@ -420,8 +422,15 @@ class Engine:
         ]
         temporary = self.connection(session).temporary
         return [one for one in found if (one.database, one.schema, one.name) not in temporary] + [
-            Relation(*name, "TEMPORARY", None) for name in temporary
+            Relation(*name, "TEMPORARY", temporary.created[name]) for name in temporary
         ]
+
+    def row_count(self, session: Session, name: Name) -> int:
+        """The rows that the session sees in a table."""
+        connection = self.connection(session)
+        with session.lock:
+            physical = ("temp", "main", connection.temporary[name]) if name in connection.temporary else name
+            return int(connection.query(f"SELECT count(*) FROM {'.'.join(map(_quoted, physical))}", [])[0][0])
 
     def columns(self, session: Session, name: Name) -> list[TableColumn]:
         """The columns of a table or view.
@@ -447,13 +456,27 @@ class Engine:
                 column,
                 known.get(column) or declared(result_column(column, kind)),
                 nullable,
-                default,
+                self._default(default),
                 column in primary,
                 column in unique,
                 comment,
+                is_identity=_IDENTITY in (default or ""),
             )
             for column, kind, nullable, default, comment in rows
         ]
+
+    def _default(self, default: str | None) -> str | None:
+        """A column's default as Snowflake shows it: no name of the sequence behind AUTOINCREMENT."""
+        match = _SEQUENCE.fullmatch(default or "")
+        if match is None:
+            return default
+        *_, name = match[1].replace('"', "").split(".")
+        if not name.startswith(_IDENTITY):
+            return f"{match[1].replace(chr(34), '')}.NEXTVAL"
+        ((start, increment),) = self._query(
+            "SELECT start_value, increment_by FROM duckdb_sequences() WHERE upper(sequence_name) = upper(?)", [name]
+        )
+        return f"IDENTITY START {start} INCREMENT {increment} NOORDER"
 
     def _query(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         with self._root.cursor() as cursor:

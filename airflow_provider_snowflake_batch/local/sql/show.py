@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import ShowClauses, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.catalog import Relation
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
 
 SHOW = 0x4400
 DESCRIBE = 0x4500
 _SYSTEM_OWNER = "SYSADMIN"
+
+
+_TERSE = ("created_on", "name", "kind", "database_name", "schema_name")
+
+
+def _with_terse(kind: str | None = None) -> Callable[[Handler], Handler]:
+    """A SHOW that knows TERSE too, which has five columns.
+
+    :param kind: what TERSE says of each, where the SHOW has no such column.
+    """
+
+    def decorate(show: Handler) -> Handler:
+        @functools.wraps(show)
+        def shown_or_terse(statement: Statement, cursor: Cursor) -> Result:
+            is_terse = cursor.tokens[1].value == "TERSE"
+            result = show(statement, cursor)
+            if not is_terse:
+                return result
+            names = [column.name for column in result.columns]
+            rows = [[row[names.index(one)] if one in names else kind for one in _TERSE] for row in result.rows or []]
+            return shown([moment("created_on"), *_TERSE[1:]], rows)
+
+        return shown_or_terse
+
+    return decorate
 
 
 def shown(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]], statement_type: int = SHOW) -> Result:
@@ -35,6 +61,7 @@ def number(name: str) -> Column:
 
 
 @statement("SHOW DATABASES", "SHOW TERSE DATABASES")
+@_with_terse()
 def show_databases(statement: Statement, cursor: Cursor) -> Result:
     clauses = show_clauses(cursor, statement, level="ACCOUNT")
     engine = statement.server.engine
@@ -55,6 +82,7 @@ def show_databases(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW SCHEMAS", "SHOW TERSE SCHEMAS")
+@_with_terse()
 def show_schemas(statement: Statement, cursor: Cursor) -> Result:
     session, engine = statement.session, statement.server.engine
     clauses = show_clauses(cursor, statement, level="DATABASE")
@@ -87,12 +115,21 @@ def _relations(statement: Statement, clauses: ShowClauses) -> list[Relation]:
     return clauses.select(relations, lambda relation: (relation.name, relation.database, relation.schema))
 
 
+def _row_count(statement: Statement, relation: Relation) -> int | None:
+    if relation.kind == "VIEW":
+        return None
+    name = (relation.database, relation.schema, relation.name)
+    return statement.server.engine.row_count(statement.session, name)
+
+
 @statement("SHOW TABLES", "SHOW TERSE TABLES")
+@_with_terse()
 def show_tables(statement: Statement, cursor: Cursor) -> Result:
     clauses = show_clauses(cursor, statement)
     rows = [
         (
-            table.created, table.name, table.database, table.schema, table.kind, table.comment, "", table.rows, 0,
+            table.created, table.name, table.database, table.schema, table.kind, table.comment, "",
+            _row_count(statement, table), 0,
             _SYSTEM_OWNER, "1", "OFF", "OFF", "OFF", "N", "N", "ROLE", "N", "N", "N", "N", "N",
         )
         for table in _relations(statement, clauses)
@@ -110,6 +147,7 @@ def show_tables(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW VIEWS", "SHOW TERSE VIEWS")
+@_with_terse("VIEW")
 def show_views(statement: Statement, cursor: Cursor) -> Result:
     clauses = show_clauses(cursor, statement)
     rows = [
@@ -130,12 +168,13 @@ def show_views(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW OBJECTS", "SHOW TERSE OBJECTS")
+@_with_terse()
 def show_objects(statement: Statement, cursor: Cursor) -> Result:
     clauses = show_clauses(cursor, statement)
     rows = [
         (
             relation.created, relation.name, relation.database, relation.schema, relation.kind, relation.comment, "",
-            relation.rows, 0, _SYSTEM_OWNER, "1", "ROLE",
+            _row_count(statement, relation), 0, _SYSTEM_OWNER, "1", "ROLE",
         )
         for relation in _relations(statement, clauses)
     ]  # fmt: skip

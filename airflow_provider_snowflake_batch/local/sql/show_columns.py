@@ -53,8 +53,8 @@ def show_columns(statement: Statement, cursor: Cursor) -> Result:
                 rows.append(
                     (
                         table, schema, column.name, json.dumps(_data_type(column)),
-                        "true" if column.nullable else "NOT_NULL", column.default or "", "COLUMN", "",
-                        column.comment or "", database, "",
+                        "true" if column.nullable else "NOT_NULL", "" if column.is_identity else column.default or "",
+                        "COLUMN", "", column.comment or "", database, column.default if column.is_identity else "",
                     )
                 )  # fmt: skip
     return shown(

@@ -7,6 +7,7 @@ and ends with the session.
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING
 
 from sqlglot import Expr, exp
@@ -31,6 +32,7 @@ class TemporaryTables:
         self._physical: dict[Name, str] = {}
         self.declared: dict[Name, dict[str, str]] = {}
         """The declared column types, as far as they are known."""
+        self.created: dict[Name, datetime.datetime] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._physical
@@ -70,9 +72,11 @@ class TemporaryTables:
         if isinstance(tree, exp.Drop):
             del self._physical[name]
             self.declared.pop(name, None)
+            self.created.pop(name, None)
             return f"{name[2]} successfully dropped."
         self._physical[name] = ".".join(name)
         self.declared[name] = declared
+        self.created[name] = datetime.datetime.now(datetime.UTC)
         return f"{str(tree.args['kind']).capitalize()} {name[2]} successfully created."
 
     def redirect(self, tree: Expr) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlglot
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.functions import (
     EXPRESSION_FUNCTIONS,
     METHODS,
@@ -73,7 +73,10 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
         elif token.text == "!" and _follows_at_once(tokens, index, "word") and _is_symbol(tokens, index + 2, "("):
             raise not_supported(f"The method {tokens[index + 1].value} in a query")
         elif (view := _view(tokens, index)) is not None:
-            replacement = relation(view[0](statement)), tokens[view[1]].end
+            in_database = token.value if view[1] > index + 2 else str(statement.session.database)
+            if in_database not in statement.server.engine.databases():
+                raise does_not_exist("Database", in_database)
+            replacement = relation(view[0](statement, in_database)), tokens[view[1]].end
             index = view[1]
         if replacement is not None:
             pieces += [text[copied : token.start], replacement[0]]
@@ -83,7 +86,7 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
 
 
 def _view(tokens: list[Token], index: int) -> tuple[View, int] | None:
-    """The server's own view that begins at this token, with its last token; a database before it says nothing."""
+    """The server's own view that begins at this token, perhaps with its database, and the view's last token."""
     for start in (index, index + 2):
         if _is_word(tokens, start, "INFORMATION_SCHEMA") and _is_symbol(tokens, start + 1, "."):
             if (index > 0 and _is_symbol(tokens, index - 1, ".")) or start + 2 >= len(tokens):
@@ -167,7 +170,11 @@ def parse(text: str) -> Expr:
 
     :raises sqlglot.errors.ParseError: when it is not Snowflake's SQL.
     """
-    trees = [tree for tree in sqlglot.parse(text, read="snowflake") if tree is not None]
+    trees = [
+        tree
+        for tree in sqlglot.parse(text, read="snowflake")
+        if tree is not None and not isinstance(tree, exp.Semicolon)
+    ]
     if len(trees) != 1:
         raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", errno=900, sqlstate="42601")
     return trees[0]
@@ -182,6 +189,9 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
             for assignment in node.expressions:
                 if isinstance(assignment, exp.EQ) and isinstance(assignment.this, exp.Column):
                     assignment.this.set("table", None)
+        elif isinstance(node, exp.Mul) and _is_whole(node.this) and _is_whole(node.expression):
+            # DuckDB's whole numbers in SQL text have 32 bits.
+            node.set("this", exp.cast(node.this, "BIGINT"))
         elif isinstance(node, exp.Div) and not _is_nonzero(node.expression):
             _refuse_zero(node)
         elif isinstance(node, exp.Array) and len({_kind(element) for element in node.expressions}) > 1:
@@ -253,6 +263,14 @@ def _kind(node: Expr) -> str:
     if isinstance(node, exp.Literal):
         return "string" if node.is_string else "number"
     return "number" if isinstance(node, exp.Neg) else type(node).__name__
+
+
+def _is_whole(node: Expr) -> bool:
+    if isinstance(node, (exp.Paren, exp.Neg)):
+        return _is_whole(node.this)
+    if isinstance(node, exp.Mul):
+        return _is_whole(node.this) and _is_whole(node.expression)
+    return isinstance(node, exp.Literal) and not node.is_string and node.this.isdigit()
 
 
 def _is_nonzero(node: Expr) -> bool:

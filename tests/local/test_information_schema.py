@@ -1,0 +1,84 @@
+"""What SHOW, DESCRIBE and INFORMATION_SCHEMA say of tables and columns, through the real driver."""
+
+from __future__ import annotations
+
+import snowflake.connector
+from snowflake.connector import SnowflakeConnection
+
+from tests.local.test_sql import error, execute
+
+
+def _make(connection: SnowflakeConnection) -> None:
+    execute(connection, "CREATE SEQUENCE NUMBERS START 100")
+    execute(
+        connection,
+        "CREATE TABLE T (ID INT AUTOINCREMENT START 10 INCREMENT 5, AT TIMESTAMP_LTZ, A ARRAY, O OBJECT, "
+        "S VARCHAR(5) DEFAULT 'x', D NUMBER(10, 2), N INT DEFAULT NUMBERS.NEXTVAL)",
+    )
+    execute(connection, "INSERT INTO T (D) VALUES (1), (2), (3)")
+    execute(connection, "DELETE FROM T WHERE D = 1")
+
+
+def test_rows_are_counted(connection: SnowflakeConnection, schema: str) -> None:
+    _make(connection)
+    execute(connection, "CREATE TEMPORARY TABLE U AS SELECT 1 AS A")
+    cursor = connection.cursor(snowflake.connector.DictCursor).execute("SHOW TABLES")
+    assert cursor is not None
+    assert {row["name"]: row["rows"] for row in cursor} == {"T": 2, "U": 1}  # type: ignore[call-overload]
+    assert execute(
+        connection,
+        "SELECT TABLE_NAME, TABLE_TYPE, ROW_COUNT, CREATED > DATEADD('minute', -10, CURRENT_TIMESTAMP()) "
+        f"FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = '{schema}' ORDER BY 1",
+    ) == [("T", "BASE TABLE", 2, True), ("U", "LOCAL TEMPORARY", 1, True)]
+
+
+def test_columns_have_their_declared_types_and_defaults(connection: SnowflakeConnection, schema: str) -> None:
+    _make(connection)
+    default = "IDENTITY START 10 INCREMENT 5 NOORDER"
+    sequence = f"LOCAL.{schema}.NUMBERS.NEXTVAL"
+    assert execute(
+        connection,
+        "SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, COLUMN_DEFAULT, "
+        f"IS_IDENTITY FROM LOCAL.INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = '{schema}' ORDER BY ORDINAL_POSITION",
+    ) == [
+        ("ID", "NUMBER", None, 38, 0, default, "YES"),
+        ("AT", "TIMESTAMP_LTZ", None, None, None, None, "NO"),
+        ("A", "ARRAY", None, None, None, None, "NO"),
+        ("O", "OBJECT", None, None, None, None, "NO"),
+        ("S", "TEXT", 5, None, None, "'x'", "NO"),
+        ("D", "NUMBER", None, 10, 2, None, "NO"),
+        ("N", "NUMBER", None, 38, 0, sequence, "NO"),
+    ]
+    assert [row[4] for row in execute(connection, "DESCRIBE TABLE T")][::6] == [default, sequence]
+    assert [row[-1] for row in execute(connection, "SHOW COLUMNS IN T")] == [default, "", "", "", "", "", ""]
+
+
+def test_a_view_is_among_the_tables(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE VIEW V AS SELECT 1 AS A")
+    query = f"SELECT TABLE_NAME, TABLE_TYPE FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = '{schema}'"
+    assert execute(connection, query) == [("V", "VIEW")]
+    assert error(connection, "SELECT COUNT(*) FROM NOPE.INFORMATION_SCHEMA.TABLES")[0] == 2003
+
+
+def test_terse(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (A INT)")
+    execute(connection, "CREATE VIEW V AS SELECT 1 AS A")
+    for kind, rows in {
+        "TABLES": [("T", "TABLE", "LOCAL", schema)],
+        "VIEWS": [("V", "VIEW", "LOCAL", schema)],
+        f"SCHEMAS LIKE '{schema}'": [(schema, None, "LOCAL", None)],
+        "DATABASES LIKE 'LOCAL'": [("LOCAL", "STANDARD", None, None)],
+    }.items():
+        cursor = connection.cursor().execute(f"SHOW TERSE {kind}")
+        assert cursor is not None
+        names = [column.name for column in cursor.description]
+        assert names == ["created_on", "name", "kind", "database_name", "schema_name"]
+        assert [row[1:] for row in cursor] == rows, kind  # type: ignore[index]
+
+
+def test_truncate_if_exists(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T AS SELECT 1 AS A")
+    execute(connection, "TRUNCATE TABLE IF EXISTS T")
+    assert execute(connection, "SELECT COUNT(*) FROM T") == [(0,)]
+    execute(connection, "TRUNCATE TABLE IF EXISTS NOPE")
+    assert error(connection, "TRUNCATE TABLE NOPE")[0] == 2003

@@ -1,9 +1,9 @@
-"""The same work by other engines, each in its own words: Daft and Ray Data, where they are installed.
+"""The same work by other engines, each in its own words: Daft, Ray Data, Spark, a pool of processes over pandas.
 
-They want an environment of their own, because Daft does not go with the newest pyarrow:
-``pip install 'daft>=0.7,<0.8' 'ray[data]' lightgbm matplotlib pandas pyarrow``. Each engine scores the rows of
-`worker_throughput` with as many model processes as there are cores. Counted is the time of a run less that of a run
-over hardly any rows, so that starting the engine and loading the model do not count, as for the worker.
+They live in an environment of their own (``make bench-peers`` makes it and runs this), because Daft does not go with
+the newest pyarrow; Spark also needs a Java runtime. Every engine, the worker among them, scores the rows of
+`worker_throughput` in one run, with as many model processes as there are cores. Counted is the time of a whole process
+less that of one over hardly any rows, so that starting an engine and loading the model do not count.
 
     python -m benchmarks.peers --rows 4000000
 """
@@ -11,111 +11,103 @@ over hardly any rows, so that starting the engine and loading the model do not c
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 
-from benchmarks.report import save
-from benchmarks.tree_model import Trees, train
+from benchmarks.peer_engines import ENGINES, MODULES
+from benchmarks.report import median, save
+from benchmarks.tree_model import train
+from benchmarks.worker_run import python_model, run_worker
 from benchmarks.worker_throughput import measure_limit, write_input
 
 FEATURES = [f"F{number}" for number in range(16)]
-ENGINES = {"daft": "Daft", "ray": "Ray Data"}
 FEW_ROWS = 20_000
+ROOT = Path(__file__).parent.parent
+PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+WORKER = "this worker"
+SECONDS = 900
 
 
-def daft(source: Path, target: Path, model: str, processes: int) -> None:
-    import daft
-
-    @daft.udf(return_dtype=daft.DataType.float64(), concurrency=processes, batch_size=16_384)
-    class Score:
-        def __init__(self) -> None:
-            self._model = Trees(model, FEATURES)
-
-        def __call__(self, *columns: Any) -> np.ndarray:
-            return self._model.score(np.column_stack([column.to_arrow().to_numpy() for column in columns]))
-
-    rows = daft.read_parquet(f"{source}/*.parquet")
-    scored = rows.with_column("PREDICTION", Score(*(daft.col(name) for name in FEATURES)))
-    scored.select("ID", "PREDICTION").write_parquet(str(target))
+def installed(python: Path) -> list[str]:
+    """The engines that an environment has all modules of."""
+    code = "import importlib.util as u, sys; print(*(n for n in sys.argv[1:] if u.find_spec(n)))"
+    modules = {module for needed in MODULES.values() for module in needed}
+    done = subprocess.run([python, "-c", code, *modules], capture_output=True, text=True, check=True)
+    found = [name for name, needed in MODULES.items() if set(needed) <= set(done.stdout.split())]
+    if "spark" in found and shutil.which("java") is None:
+        print("Spark is left out: it needs a Java runtime, and there is no command java.")
+        found.remove("spark")
+    return found
 
 
-class _RayScore:
-    def __init__(self, model: str) -> None:
-        self._model = Trees(model, FEATURES)
-
-    def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame({"ID": frame["ID"], "PREDICTION": self._model.score(frame[FEATURES].to_numpy())})
-
-
-def ray(source: Path, target: Path, model: str, processes: int) -> None:
-    import ray
-
-    ray.init(num_cpus=processes, include_dashboard=False, logging_level="ERROR")
-    rows = ray.data.read_parquet(str(source))
-    scored = rows.map_batches(
-        _RayScore,
-        fn_constructor_args=(model,),
-        batch_format="pandas",
-        batch_size=16_384,
-        # An actor that takes a whole core leaves none for reading and writing.
-        num_cpus=0.5,
-        concurrency=processes,
-    )
-    scored.write_parquet(str(target))
-
-
-def measure(engine: str, source: Path, target: Path, model: Path, processes: int) -> float:
+def measure(engine: str, python: Path, source: Path, target: Path, model: Path, processes: int) -> float:
     """Wall seconds of one run in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.peers", "--engine", engine, str(source), str(target), str(model)]
+    if engine == WORKER:
+        trees = python_model("tree_model:Trees", path=str(model), features=FEATURES)
+        return run_worker(source, target, trees, inference={"num_workers": processes}, columns=["ID"])["wall"]
+    command = [str(python), "-m", "benchmarks.peer_engines", engine, str(source), str(target), str(model)]
     begun = time.perf_counter()
-    done = subprocess.run([*command, "--processes", str(processes)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, str(processes), *FEATURES], capture_output=True, text=True, check=False, cwd=ROOT, timeout=SECONDS
+    )
     if done.returncode:
-        raise SystemExit(f"{engine}: {done.stderr[-3000:]}")
+        raise SystemExit(f"{engine}: {done.stdout[-1000:]}{done.stderr[-3000:]}")
     return time.perf_counter() - begun
+
+
+def written_rows(target: Path) -> int:
+    return sum(pq.read_metadata(path).num_rows for path in target.rglob("*.parquet"))
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=4_000_000)
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--engine", nargs=4, metavar=("NAME", "SOURCE", "TARGET", "MODEL"), help=argparse.SUPPRESS)
+    parser.add_argument("--python", type=Path, default=PYTHON, help="of the engines' environment (%(default)s)")
     options = parser.parse_args(arguments)
-    if options.engine:
-        name, source, target, model = options.engine
-        {"daft": daft, "ray": ray}[name](Path(source), Path(target), model, options.processes)
+    if not options.python.exists():
+        print(f"Other engines are left out: there is no {options.python}; make bench-peers installs them.")
         return 0
-    found = [name for name in ENGINES if importlib.util.find_spec(name) is not None]
-    if not found:
-        print("Neither Daft nor Ray Data is installed here; benchmarks/peers.py says how.")
-        return 0
-    figures = {}
-    with tempfile.TemporaryDirectory() as name:
+    engines = [WORKER, *installed(options.python)]
+    shares: dict[str, list[float]] = {engine: [] for engine in engines}
+    walls: dict[str, list[float]] = {engine: [] for engine in engines}
+    with tempfile.TemporaryDirectory(prefix="peers-") as name:
         folder = Path(name)
         for label, rows in (("few", FEW_ROWS), ("all", options.rows)):
             (folder / label).mkdir()
             write_input(folder / label, rows, FEATURES, 16, 4)
         model, library = train(folder, FEATURES, 100, 31)
-        limit = measure_limit(model, folder / "all", FEATURES, options.processes)["seconds"]
-        for engine in found:
-            start = measure(engine, folder / "few", folder / f"{engine}_few", model, options.processes)
-            wall = measure(engine, folder / "all", folder / engine, model, options.processes)
-            written = sum(pq.read_metadata(path).num_rows for path in (folder / engine).rglob("*.parquet"))
-            if written != options.rows:
-                raise SystemExit(f"{engine} wrote {written} rows of {options.rows}")
-            figures[f"{ENGINES[engine]}, share of the limit"] = limit / (wall - start)
-            figures[f"{ENGINES[engine]}, wall seconds"] = wall
+        for _ in range(options.repeats):
+            limit = measure_limit(model, folder / "all", FEATURES, options.processes)["seconds"]
+            for engine in engines:
+                target = folder / "out" / engine.replace(" ", "_")
+                start = measure(engine, options.python, folder / "few", target, model, options.processes)
+                shutil.rmtree(target)
+                wall = measure(engine, options.python, folder / "all", target, model, options.processes)
+                if written_rows(target) != options.rows:
+                    raise SystemExit(f"{engine} wrote {written_rows(target)} rows of {options.rows}")
+                shutil.rmtree(target)
+                print(f"{engine}: {wall:.1f} s, {start:.1f} s of them to start", flush=True)
+                shares[engine].append(limit / (wall - start))
+                walls[engine].append(wall)
+    labels = {engine: ENGINES.get(engine, engine) for engine in engines}
     save(
-        "peers", f"{library}, 100 trees × 31 leaves, {options.rows:,} rows × 16 float32, by other engines", figures, {}
+        "peers",
+        f"{library}, 100 trees × 31 leaves, {options.rows:,} rows × 16 float32, {options.processes} processes, "
+        "engines in one run",
+        {
+            **{f"{labels[engine]}, share of the limit": median(shares[engine]) for engine in engines},
+            **{f"{labels[engine]}, wall seconds": median(walls[engine]) for engine in engines},
+        },
+        {},
     )
     return 0
 

@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test test-fast test-others lint format docs bench constraints clean
+.PHONY: help demo local test test-fast test-others lint format docs bench bench-peers constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,13 +68,16 @@ docs: $(VENV)/.installed-docs ## Build the documentation into docs/_build/html; 
 bench: $(VENV)/.installed-bench ## Measure what parsing, inference, waiting and the local Snowflake cost
 	$(BIN)/python -m benchmarks
 
+bench-peers: $(VENV)/.installed-bench $(VENV)-peers/.installed ## Measure Daft, Ray Data, Spark and pandas beside the worker
+	$(BIN)/python -m benchmarks.peers --python $(VENV)-peers/bin/python
+
 constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releases that fit
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-annotate \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make constraints" \
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(VENV)-cli docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(VENV)-cli $(VENV)-peers docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:
@@ -99,9 +102,9 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 		-c $(VENV)-$*/constraints.txt --override constraints/$*.txt -e '.[dev]'
 	@touch $@
 
-# The command alone, at the versions of constraints/cli.txt.
-$(VENV)-cli/.installed: constraints/cli.txt | $(VENV)/.uv
-	@echo "Installing snowflake-cli into $(VENV)-cli"
-	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-cli
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-cli/bin/python -r constraints/cli.txt
+# What is listed and nothing else, this package neither.
+$(VENV)-cli/.installed $(VENV)-peers/.installed: $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
+	@echo "Installing constraints/$*.txt into $(VENV)-$*"
+	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-$*
+	@$(BIN)/uv pip install --quiet --no-config --compile-bytecode --python $(VENV)-$*/bin/python -r constraints/$*.txt
 	@touch $@

@@ -1,46 +1,78 @@
-"""``make bench``: every measurement, of a size that ends within a few minutes; all at full size with ``--full``.
+"""``make bench``: every measurement, of a size that ends soon; at the sizes that are goals with ``--full``.
 
-Each is a script of its own: ``python -m benchmarks.worker_throughput --help``.
+Each is a script of its own (``python -m benchmarks.worker_throughput --help``) and runs in a process of its own. One
+that fails does not keep the others from running. The files that they leave in benchmarks/results say what size they
+are of.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
+import subprocess
 import sys
+import time
+from typing import NoReturn
 
-from benchmarks import (
-    dag_parse,
-    device_bound,
-    images,
-    local_snowflake,
-    peak_memory,
-    small_files,
-    trigger_latency,
-    trigger_polling,
-    worker_throughput,
-    xgboost_rate,
-)
-
-# What each is given in a short round; nothing where its own defaults are short enough. The files that a short round
-# leaves in benchmarks/results say what size they are of.
-MEASUREMENTS = {
-    dag_parse: [],
-    worker_throughput: ["--rows", "2000000", "--repeats", "3"],
-    xgboost_rate: ["--rows", "4000000", "--repeats", "3"],
-    images: ["--files", "5000"],
-    device_bound: ["--batches", "200", "--repeats", "1"],
-    peak_memory: ["--small-gb", "0.5", "--large-gb", "3"],
-    small_files: ["--files", "20000"],
-    local_snowflake: ["--statements", "2000"],
-    trigger_latency: [],
-    trigger_polling: ["--jobs", "200", "--seconds", "30"],
+# What each is given in a short round, and in a full one beside its own defaults.
+MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
+    "dag_parse": ([], []),
+    "worker_throughput": ([], []),
+    "xgboost_rate": (["--rows", "4000000"], []),
+    "images": (["--files", "5000", "--repeats", "1"], ["--repeats", "5"]),
+    "device_bound": (["--batches", "200", "--repeats", "3"], []),
+    "peak_memory": (["--small-gb", "1", "--large-gb", "5"], []),
+    "small_files": (["--files", "40000"], []),
+    "kill_resume": (["--kills", "60"], []),
+    "local_snowflake": (["--statements", "2000"], []),
+    "trigger_latency": ([], []),
+    "trigger_polling": (["--jobs", "200", "--seconds", "30"], []),
+    "peers": (["--rows", "1000000"], []),
 }
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--full", action="store_true", help="at the sizes that the documentation states; takes long")
-full = parser.parse_args().full
-status = 0
-for measurement, short in MEASUREMENTS.items():
-    status = measurement.main([] if full else short) or status
-    print(flush=True)
-sys.exit(status)
+
+def _end(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """One measurement; it is ended, and its files are removed, when this process is asked to end."""
+    process = subprocess.Popen([sys.executable, "-m", f"benchmarks.{name}", *arguments])
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--full", action="store_true", help="at the sizes that the documentation states; takes long")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}; all if left out")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(MEASUREMENTS))
+    if unknown:
+        parser.error(f"there is no measurement {unknown[0]!r}")
+    signal.signal(signal.SIGTERM, _end)
+    failed = []
+    for name, (short, full) in MEASUREMENTS.items():
+        if options.names and name not in options.names:
+            continue
+        print(f"--- {name}", flush=True)
+        begun = time.monotonic()
+        if run(name, full if options.full else short):
+            failed.append(name)
+        print(f"--- {name}: {time.monotonic() - begun:.0f} s\n", flush=True)
+    if failed:
+        print(f"Failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -15,7 +15,9 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
+from pathlib import Path
+
+from benchmarks.scratch import scratch
 
 OURS = "airflow_provider_snowflake_batch"
 STOCK = "airflow.providers.snowflake"
@@ -47,17 +49,17 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     print(f"Import in a Dag file, above Airflow itself; median of {arguments.times} processes\n")
     print(f"{'import':<36}{'modules':>9}{'ms':>8}")
-    with tempfile.TemporaryDirectory() as home:
+    with scratch("dag_parse") as home:
         for name, statement in STATEMENTS.items():
             modules, seconds = measure(statement, arguments.times, home)
             print(f"{name:<36}{modules:>9}{seconds * 1000:>8.0f}")
     return 0
 
 
-def measure(statement: str, times: int, home: str) -> tuple[int, float]:
+def measure(statement: str, times: int, home: Path) -> tuple[int, float]:
     """Modules that an import adds, and the median of its seconds."""
     code = _MEASURE.format(airflow=AIRFLOW_ITSELF, statement=statement)
-    environment = os.environ | {"AIRFLOW_HOME": home}
+    environment = os.environ | {"AIRFLOW_HOME": str(home)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     runs = []
     # The first one only warms up.

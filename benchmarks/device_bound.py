@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
 
 from benchmarks.report import median, save
+from benchmarks.scratch import scratch
 from benchmarks.worker_run import python_model, run_worker
 from benchmarks.worker_throughput import write_input
 
@@ -25,8 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args(arguments)
     shares = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch("device_bound") as folder:
         (folder / "input").mkdir()
         write_input(folder / "input", options.batches * BATCH_ROWS, FEATURES, 8, 4)
         for repeat in range(options.repeats):

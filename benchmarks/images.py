@@ -11,7 +11,6 @@ import argparse
 import multiprocessing
 import os
 import sys
-import tempfile
 import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -21,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.report import median, rounded, save
+from benchmarks.scratch import scratch
 from benchmarks.worker_run import python_model, run_worker
 
 STAGE = "BENCHMARK.PUBLIC.IMAGES"
@@ -48,8 +48,9 @@ def measure_limit(network: Path, files: list[Path], processes: int) -> dict[str,
     """Processes that hold their share of the files in memory and do nothing but decode and predict."""
     context = multiprocessing.get_context("spawn")
     barrier, cpu = context.Barrier(processes + 1), context.SimpleQueue()
+    # Daemons end with this process, if that is interrupted.
     workers = [
-        context.Process(target=_limit, args=(network, files[number::processes], barrier, cpu))
+        context.Process(target=_limit, args=(network, files[number::processes], barrier, cpu), daemon=True)
         for number in range(processes)
     ]
     for worker in workers:
@@ -72,8 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     processes = len(os.sched_getaffinity(0))
     runs: dict[str, list[dict[str, float]]] = {"limit": [], "disk": [], "delayed": []}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch("images") as folder:
         (folder / "stage").mkdir()
         (folder / "input").mkdir()
         network = folder / "network.onnx"

@@ -19,7 +19,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -30,6 +29,8 @@ import psutil
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+
+from benchmarks.scratch import scratch
 
 MODEL = Path(__file__).parent / "watched_model.py"
 WORKER = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker"]
@@ -114,14 +115,20 @@ class Batch:
     def run(self, kills: int) -> None:
         """Kill at most so often, then let it end."""
         left = self._figures.kills.total() + kills
-        while not (self._output / "_SUCCESS").exists() or self._running:
-            self._start_what_is_not_running()
-            if self._figures.kills.total() < left:
-                self._pause()
-                self._kill()
-            else:
-                time.sleep(0.05)
-            self._collect()
+        try:
+            while not (self._output / "_SUCCESS").exists() or self._running:
+                self._start_what_is_not_running()
+                if self._figures.kills.total() < left:
+                    self._pause()
+                    self._kill()
+                else:
+                    time.sleep(0.05)
+                self._collect()
+        finally:
+            # Still running only if the measurement failed or was interrupted.
+            for process in self._running.values():
+                process.kill()
+                process.wait()
         self._judge()
 
     def _start_what_is_not_running(self) -> None:
@@ -182,7 +189,8 @@ class Batch:
                 if process.returncode == 0 and not (self._output / "_SUCCESS").exists() and self._replicas == 1:
                     raise SystemExit("a worker ended with exit code 0 and left no _SUCCESS")
                 if process.returncode not in (0, 1, -9):
-                    raise SystemExit(f"a worker ended with exit code {process.returncode}; see {self._root}")
+                    errors = (self._root / f"stderr-{replica}").read_text()[-3000:]
+                    raise SystemExit(f"a worker ended with exit code {process.returncode}: {errors}")
 
     def _judge(self) -> None:
         figures = self._figures
@@ -244,9 +252,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tasks", type=int, default=400, help="tasks of one batch (default: %(default)s)")
     options = parser.parse_args(arguments)
     begun = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="kill-resume-"))
-    figures = measure(options.kills, options.seed, options.tasks, folder)
-    shutil.rmtree(folder)
+    with scratch("kill_resume") as folder:
+        figures = measure(options.kills, options.seed, options.tasks, folder)
     kinds = ", ".join(f"{count} {victim}" for victim, count in sorted(figures.kills.items()))
     print(f"kill -9: {figures.kills.total()} ({kinds}), seed {options.seed}, {time.monotonic() - begun:.0f} s")
     print(f"batches {figures.batches}, workers started {figures.starts}, tasks {figures.tasks}, calls {figures.calls}")

@@ -14,7 +14,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from benchmarks.scratch import scratch
 
 ROUNDS = 3
 CONNECTIONS = 50
@@ -37,9 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     import snowflake.connector  # noqa: F401
 
     columns = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch("local_snowflake") as folder:
         for name, server in ((OURS, ours), (FAKESNOW, fakesnow)):
-            columns[name] = measure(lambda server=server: server(Path(folder)), arguments.statements, arguments.rows)
+            columns[name] = measure(lambda server=server: server(folder), arguments.statements, arguments.rows)
     print(f"{'':<58}{OURS:>18}{FAKESNOW:>18}")
     for row in columns[OURS]:
         print(f"{row:<58}" + "".join(f"{column.get(row, '-'):>18}" for column in columns.values()))

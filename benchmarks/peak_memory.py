@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import psutil
 
 from benchmarks.report import save
+from benchmarks.scratch import scratch
 from benchmarks.worker_run import python_model, run_worker
 from benchmarks.worker_throughput import write_input
 
@@ -51,8 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--small-gb", type=float, default=1)
     parser.add_argument("--large-gb", type=float, default=20)
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch("peak_memory") as folder:
         (folder / "one").mkdir()
         write_input(folder / "one", ROWS, FEATURES, 1, 8)
         (file,) = (folder / "one").iterdir()

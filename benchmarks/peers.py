@@ -15,7 +15,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.peer_engines import ENGINES, MODULES
 from benchmarks.report import median, save
+from benchmarks.scratch import scratch
 from benchmarks.tree_model import train
 from benchmarks.worker_run import python_model, run_worker
 from benchmarks.worker_throughput import measure_limit, write_input
@@ -79,8 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     engines = [WORKER, *installed(options.python)]
     shares: dict[str, list[float]] = {engine: [] for engine in engines}
     walls: dict[str, list[float]] = {engine: [] for engine in engines}
-    with tempfile.TemporaryDirectory(prefix="peers-") as name:
-        folder = Path(name)
+    with scratch("peers") as folder:
         for label, rows in (("few", FEW_ROWS), ("all", options.rows)):
             (folder / label).mkdir()
             write_input(folder / label, rows, FEATURES, 16, 4)

@@ -8,9 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.report import rounded, save
+from benchmarks.scratch import scratch
 from benchmarks.tree_model import train
 from benchmarks.worker_run import python_model, run_worker
 
@@ -54,8 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=200_000)
     options = parser.parse_args(arguments)
-    folder = Path(tempfile.mkdtemp(prefix="small-files-"))
-    try:
+    with scratch("small_files") as folder:
         few, many = folder / "few", folder / "many"
         few.mkdir()
         many.mkdir()
@@ -67,8 +65,6 @@ def main(arguments: list[str] | None = None) -> int:
             source.name: run_worker(source, folder / f"out_{source.name}", model, inference=inference, columns=["ID"])
             for source in (few, many)
         }
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     rates = {name: run["rows"] / (run["planning"] + run["seconds"]) for name, run in runs.items()}
     save(
         "small_files",

@@ -14,12 +14,13 @@ import logging
 import os
 import statistics
 import sys
-import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from benchmarks.scratch import scratch
 
 SHORTEST, LONGEST = 1, 30
 
@@ -28,8 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=20)
     arguments = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
-        delays = measure(Path(folder), arguments.jobs)
+    with scratch("trigger_latency") as folder:
+        delays = measure(folder, arguments.jobs)
     late = sorted(delay for _, delay in delays)
     settled = sorted(delay for seconds, delay in delays if seconds >= 6)
     print(f"{len(late)} jobs of {SHORTEST} to {LONGEST} s, from DONE to the trigger's event:\n")

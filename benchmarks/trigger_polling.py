@@ -17,12 +17,13 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from benchmarks.scratch import scratch
 
 POLL_INTERVAL = 10
 # The jobs end under the last one, which shows that it sees every end.
@@ -39,8 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         kind, names = arguments.wait
         print(json.dumps(measure(kind, json.loads(Path(names).read_text()), arguments.seconds)))
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        rows = compare(Path(folder), arguments.jobs, arguments.seconds)
+    with scratch("trigger_polling") as folder:
+        rows = compare(folder, arguments.jobs, arguments.seconds)
     print(f"{arguments.jobs} deferred jobs, poll interval {POLL_INTERVAL} s, {arguments.seconds:g} s after warm-up\n")
     head = (
         f"{'trigger':<10}{'logins':>8}{'statements/min':>16}{'looks/min':>12}{'CPU, % of a core':>18}{'ends seen':>12}"

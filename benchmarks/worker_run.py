@@ -59,9 +59,15 @@ def run_worker(
     begun = time.perf_counter()
     with (target.parent / f"{target.name}.log").open("w+") as log, (target.parent / "errors").open("w+") as errors:
         process = subprocess.Popen(command, stdout=log, stderr=errors, env={**os.environ, **(environment or {})})
-        while meanwhile is not None and process.poll() is None:
-            meanwhile(process.pid)
-        process.wait()
+        try:
+            while meanwhile is not None and process.poll() is None:
+                meanwhile(process.pid)
+            process.wait()
+        finally:
+            # Still running only if the measurement was interrupted: its files are about to be removed.
+            if process.poll() is None:
+                process.kill()
+                process.wait()
         wall = time.perf_counter() - begun
         log.seek(0)
         errors.seek(0)

@@ -22,7 +22,6 @@ import resource
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.naive_loop import score_files
 from benchmarks.report import RESULTS, machine
+from benchmarks.scratch import scratch
 from benchmarks.tree_model import Trees, train
 from benchmarks.worker_run import python_model, run_worker
 
@@ -114,7 +114,8 @@ def _measured(barrier: Barrier, cpu: Any) -> Iterator[None]:
 def _timed(work: Any, arguments: list[tuple[Any, ...]]) -> dict[str, float]:
     context = multiprocessing.get_context("spawn")
     barrier, cpu = context.Barrier(len(arguments) + 1), context.SimpleQueue()
-    workers = [context.Process(target=work, args=(*one, barrier, cpu)) for one in arguments]
+    # Daemons end with this process, if that is interrupted.
+    workers = [context.Process(target=work, args=(*one, barrier, cpu), daemon=True) for one in arguments]
     begun = time.perf_counter()
     for worker in workers:
         worker.start()
@@ -248,8 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     features = [f"F{number}" for number in range(options.features)]
-    folder = Path(tempfile.mkdtemp(prefix="worker-throughput-"))
-    try:
+    with scratch("worker_throughput") as folder:
         source = folder / "input"
         source.mkdir()
         write_input(source, options.rows, features, options.files, options.row_groups)
@@ -269,8 +269,6 @@ def main(arguments: list[str] | None = None) -> int:
             if repeat == 0:
                 check(source, [target / "worker", target / "loop"], model, features)
             shutil.rmtree(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
     summary = summarize(options, library, runs)
     RESULTS.mkdir(exist_ok=True)

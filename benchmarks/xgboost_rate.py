@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.report import median, rounded, save
+from benchmarks.scratch import scratch
 from benchmarks.worker_run import python_model, run_worker
 from benchmarks.worker_throughput import write_input
 
@@ -39,8 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args(arguments)
     cores = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch("xgboost_rate") as folder:
         (folder / "input").mkdir()
         write_input(folder / "input", options.rows, FEATURES, 16, 4)
         train(folder / "model.ubj")

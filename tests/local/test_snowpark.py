@@ -110,3 +110,25 @@ def test_temporary_objects(session: Session, frame: pd.DataFrame) -> None:
     assert session.table("SEEN").count() == 1000
     session.write_pandas(frame, "TEMPORARY_", auto_create_table=True, table_type="temporary")
     assert session.sql("SHOW TABLES LIKE 'TEMPORARY_'").collect()[0]["kind"] == "TEMPORARY"
+
+
+def test_semi_structured_rows_are_saved_filtered_and_sorted(session: Session) -> None:
+    types, functions = snowpark.types, snowpark.functions
+    schema = types.StructType([types.StructField("ID", types.LongType()), types.StructField("V", types.VariantType())])
+    rows = [(1, {"k": "a", "n": 9}), (2, {"k": "b", "n": 100})]
+    session.create_dataframe(rows, schema=schema).write.save_as_table("SEMI")
+    table = session.table("SEMI")
+    key = functions.col("V")["k"]
+    assert [row.ID for row in table.filter(key == "b").collect()] == [2]
+    assert [row.ID for row in table.sort(functions.col("V")["n"].desc()).collect()] == [2, 1]
+    shown = table.select(functions.upper(key), functions.regexp_replace(key, "a", "c")).sort("ID").collect()
+    assert [tuple(row) for row in shown] == [("A", "c"), ("B", "b")]
+
+
+def test_moments_as_text(session: Session) -> None:
+    functions = snowpark.functions
+    frame = session.sql("SELECT '2024-02-03 14:05:06'::TIMESTAMP_NTZ AS TS, '2024-02-03'::DATE AS D")
+    row = frame.select(
+        functions.to_char("TS", "YYYY-MM-DD HH24:MI"), functions.date_trunc("month", "D"), functions.to_varchar("TS")
+    ).collect()[0]
+    assert [str(value) for value in row] == ["2024-02-03 14:05", "2024-02-01", "2024-02-03 14:05:06.000"]

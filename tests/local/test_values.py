@@ -109,6 +109,7 @@ def test_flatten(connection: SnowflakeConnection, schema: str) -> None:
         (f"TO_VARCHAR({MOMENT}, 'Mon dd, yyyy hh12:mi am')", "Feb 03, 2024 02:05 PM"),
         ("TO_CHAR(D, 'DY DD.MM.YY')", "Sat 03.02.24"),
         ("LTRIM('xxa', 'x') || RTRIM('bxx', 'x') || TRIM('*-c-*', '*-')", "abc"),
+        ("REGEXP_REPLACE('a1b2', '[0-9]', 'x', 1, 0, 'c')", "axbx"),
         ("'ab'::VARCHAR(2)", "ab"),
         ("TRY_CAST('abcd' AS VARCHAR(2))", None),
         ("DATE_TRUNC('MONTH', D)", datetime.date(2024, 2, 1)),

@@ -129,6 +129,7 @@ class EngineConnection:
                 self.transactions.run(tree)
                 return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
             translate.name_projections(tree)
+            translate.list_stars(tree)
             rewrite_stage_reads(tree, statement)
             tree = translate.fill_in(statement, tree)
             if isinstance(tree, exp.Query):

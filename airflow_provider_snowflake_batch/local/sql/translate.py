@@ -204,6 +204,12 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
             # The engine's own translation would lose the characters.
             name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "trim")
             return exp.Anonymous(this=name, expressions=[exp.cast(node.this, "VARCHAR"), node.expression])
+        elif isinstance(node, exp.RegexpReplace):
+            # Snowpark says all of them; the engine's own translation takes none.
+            for option, default in (("position", "1"), ("occurrence", "0"), ("modifiers", "c")):
+                given = node.args.get(option)
+                if isinstance(given, exp.Literal) and given.this == default:
+                    node.set(option, None)
         elif isinstance(node, exp.Typeof):
             return _type_of_variant(node.this)
         elif isinstance(node, exp.GetExtract) and isinstance(node.expression, exp.Literal):
@@ -321,6 +327,21 @@ def _value(value: Any) -> Expr:
     if isinstance(value, (int, float)):
         return exp.Literal.number(value)
     return exp.Literal.string(str(value))
+
+
+def list_stars(tree: Expr) -> None:
+    """Let ``CREATE TABLE (A INT, …) AS SELECT *`` select by name: the engine's own translation would ask what * is."""
+    query = tree.expression if isinstance(tree, exp.Create) else None
+    if not isinstance(query, exp.Query) or not isinstance(tree.this, exp.Schema):
+        return
+    select = query.unnest()
+    if isinstance(select, exp.Select) and not any(one.is_star for one in select.expressions):
+        return
+    names = [exp.to_identifier(f"_c{number}", quoted=True) for number in range(len(tree.this.expressions))]
+    alias = exp.TableAlias(this=exp.to_identifier("_selected", quoted=True), columns=names)
+    source = exp.Subquery(this=query.unnest().copy(), alias=alias)
+    columns = [exp.column(name.copy()) for name in names]
+    tree.set("expression", exp.Select(expressions=columns, from_=exp.From(this=source)))
 
 
 def name_projections(tree: Expr) -> None:

@@ -73,6 +73,7 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         self._connection: SnowflakeConnection | None = None
         self._lock = threading.RLock()
         self._unheard_of: dict[str, float] = {}
+        self._asks_airflow = True
 
     # --- session ---------------------------------------------------------------------------------------------------
 
@@ -84,6 +85,16 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             if extra.get(name) not in (None, ""):
                 parameters[name] = extra[name] if name == "protocol" else self._seconds(name, extra[name])
         return parameters
+
+    def _read_connection_again(self) -> None:
+        """A triggerer's session may live for days, in which a password is changed or a host is moved."""
+        before = self.__dict__.pop("_get_static_conn_params", None)
+        try:
+            self.__dict__["_get_static_conn_params"] = self._get_static_conn_params
+        except Exception as error:
+            self.log.info("The connection %s cannot be read again: %s", self.get_conn_id(), error)
+            if before is not None:
+                self.__dict__["_get_static_conn_params"] = before
 
     def _seconds(self, name: str, value: Any) -> int:
         try:
@@ -164,6 +175,8 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             self.log.warning("Snowflake could not be reached (attempt %d): %s", state.attempt_number, error)
             # A broken session may also be why an unclear error came, and a login is cheap beside a wait.
             self._abandon()
+            if self._asks_airflow:
+                self._read_connection_again()
 
         def once() -> _T:
             with self._cursor() as cursor:
@@ -407,7 +420,10 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         self._job_rows(name, statements.cancel_job)
 
     def kill(self, name: str | QualifiedName, query_id: str | None = None) -> None:
-        """Stop what :meth:`submit` began, whether the job exists already or its statement is still at work."""
+        """Stop what :meth:`submit` began, whether the job exists already or its statement is still at work.
+
+        A job that has ended meanwhile is left as it is.
+        """
         try:
             self.cancel(name)
         except JobNotFoundError:
@@ -416,6 +432,17 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
                 # The statement may have made its job between the two.
                 with suppress(JobNotFoundError):
                     self.cancel(name)
+        except Exception:
+            if not self._has_ended(name):
+                raise
+
+    def _has_ended(self, name: str | QualifiedName) -> bool:
+        try:
+            return self.status(name).status.is_terminal
+        except JobNotFoundError:
+            return True
+        except Exception:
+            return False
 
     def twin(self) -> Self:
         """Another hook with a session of its own that need not ask Airflow for the connection again.
@@ -427,6 +454,7 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             transient_timeout=min(self.transient_timeout, 20),
         )
         other.__dict__["_get_static_conn_params"] = self._get_static_conn_params
+        other._asks_airflow = False
         return other
 
     def delete(self, name: str | QualifiedName) -> None:

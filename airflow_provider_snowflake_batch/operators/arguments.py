@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import refuse_overlap
 from airflow_provider_snowflake_batch.jobs.sources import StageParquet, parse_source
@@ -27,6 +28,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "job_spec": JobSpec.of,
     "inference_engine_options": InferenceEngineOptions.of,
 }
+_NEEDED = ("model_name", "compute_pool", "output_spec")
 
 
 def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ...]) -> None:
@@ -38,6 +40,8 @@ def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ..
     """
     for name, check in _CHECKS.items():
         value = arguments[name]
+        if value is None and name in _NEEDED:
+            raise InvalidJobError(name, "is needed, got None.")
         if value is not None and _is_plain(value) and not is_template(value):
             check(value)
     X, output = arguments["X"], arguments["output_spec"]

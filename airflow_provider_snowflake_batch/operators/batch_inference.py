@@ -204,6 +204,8 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self.durable = durable
         self.cancel_on_kill = cancel_on_kill
         self.on_finish = on_finish
+        names = ("model_name", "version_name", "function_name", "X", "compute_pool")
+        self._given = tuple(name for name in names if getattr(self, name) is not None)
         self._submitted: JobRecord | None = None
         self._card: TaskCard | None = None
         self._result_of_job: JobResult | None = None
@@ -335,9 +337,10 @@ class RunBatchOperator(SnowflakeBatchOperator):
 
     def _parse_job(self, context: Context) -> InferenceJob:
         """The job that the rendered fields describe, under a name of its own."""
-        for name in ("model_name", "version_name", "function_name", "X", "compute_pool"):
-            if getattr(self, name) == "None":
-                raise InvalidJobError(name, "its template was rendered to None: did the task it reads from return it?")
+        for name in self._given:
+            # Text unless the Dag renders native objects, or the value is another task's output.
+            if getattr(self, name) in ("None", None):
+                raise InvalidJobError(name, "it has become None: did the task that it is read from return it?")
         settings = JobSpec.of(self.job_spec)
         ti = context["ti"]
         prefix = settings.job_name_prefix or JOB_NAME_PREFIX
@@ -459,7 +462,9 @@ class RunBatchOperator(SnowflakeBatchOperator):
         )
 
     def _give_up(self, hook: SnowflakeBatchHook, record: JobRecord, error: JobTimeoutError) -> NoReturn:
-        self.log.error("%s Cancelling it.", error)
+        names = ("timeout", "execution_timeout", "pending_timeout")
+        limits = [f"{name} {value}" for name in names if (value := getattr(self, name)) is not None]
+        self.log.error("%s Cancelling it. The task's limits: %s.", error, ", ".join(limits))
         try:
             hook.kill(record.name, record.query_id)
         except Exception as failure:

@@ -43,14 +43,13 @@ class JobRecord:
     query_id: str | None = None
     dropping: bool = False
     found_at: float | None = None
-    done_within: tuple[int, ...] | None = None
+    done_within: list[int] | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """A record as it was stored, by this version or another."""
         known = {field.name for field in fields(cls)}
-        record = cls(**{name: value for name, value in values.items() if name in known})
-        return replace(record, done_within=tuple(record.done_within)) if record.done_within else record
+        return cls(**{name: value for name, value in values.items() if name in known})
 
     @property
     def name(self) -> QualifiedName:
@@ -72,7 +71,7 @@ class JobRecords:
         # Clearing a task raises the first number, a retry leaves both as they are. The second one tells when a changed
         # ``retries`` has raised the first by chance to what it was.
         retries = getattr(getattr(ti, "task", None), "retries", None)
-        self._tries = (getattr(ti, "max_tries", None) or 0, retries or 0)
+        self._tries = [getattr(ti, "max_tries", None) or 0, retries or 0]
 
     @classmethod
     def of(cls, context: Mapping[str, Any], *, durable: bool) -> Self:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_snowflake_batch.exceptions import failing_for_good
+from airflow_provider_snowflake_batch.exceptions import JobLostError, JobNotFoundError, failing_for_good
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
@@ -15,6 +16,10 @@ from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, S
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+
+_STOP_SECONDS = 300
 
 
 class _JobOperator(SnowflakeBatchOperator):
@@ -63,7 +68,7 @@ class CancelBatchJobOperator(_JobOperator):
             if info.status.is_terminal:
                 self.log.info("Job %s has ended already: %s", name, info.reported_status)
                 return info.reported_status
-            hook.cancel(name)
+            hook.kill(name)
             if self.wait_for_completion:
                 info = hook.wait(name, poll_interval=2, deadlines=Deadlines.within(self.timeout))
             else:
@@ -74,6 +79,8 @@ class CancelBatchJobOperator(_JobOperator):
 
 class DeleteBatchJobOperator(_JobOperator):
     """Drop a batch inference job with its logs, stopping it first if it runs. A job that is not there is no error.
+
+    With ``output_location`` the task waits until the job has stopped (at most 5 minutes) before it removes anything.
 
     :param job_name: ``[database.][schema.]job``.
     :param output_location: also remove every file under this stage location, for example
@@ -97,11 +104,22 @@ class DeleteBatchJobOperator(_JobOperator):
             name = self._qualified_name()
             with failing_for_good():
                 location = _directory(self.output_location) if self.output_location is not None else None
+            if location is not None:
+                # What is only told to stop may still write.
+                _stop(hook, name)
             hook.delete(name)
             self.log.info("Job %s is deleted", name)
             if location is not None:
                 removed = hook.remove_files(location)
                 self.log.info("Removed %d file(s) under %s", removed, location)
+
+
+def _stop(hook: SnowflakeBatchHook, name: QualifiedName) -> None:
+    """Cancel a job, if it is there and has not ended, and wait for its end."""
+    with suppress(JobNotFoundError, JobLostError):
+        if not hook.status(name).status.is_terminal:
+            hook.kill(name)
+            hook.wait(name, poll_interval=2, deadlines=Deadlines.within(_STOP_SECONDS))
 
 
 def _directory(location: str) -> StagePath:

@@ -12,9 +12,11 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import (
     AirflowException,
+    AirflowFailException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
 )
 
 from airflow_provider_snowflake_batch.exceptions import (
@@ -59,7 +61,8 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :param kwargs: ``snowflake_conn_id``, ``warehouse``, ``database``, ``schema`` and ``role`` as in
         :class:`~airflow_provider_snowflake_batch.operators.base.SnowflakeBatchOperator`, and what every sensor takes:
-        ``poke_interval``, ``timeout`` (seconds), ``mode``, ``soft_fail`` …
+        ``poke_interval``, ``timeout`` (seconds), ``mode``, ``soft_fail``, ``exponential_backoff`` … All of them, and
+        ``execution_timeout``, hold while the sensor is deferred, too.
     :raises InvalidJobError: when the Dag is parsed, if the location is malformed.
 
     .. seealso::
@@ -122,21 +125,42 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
             with self._softened():
                 if not self.deferrable:
                     return super().execute(context)
-                first = self.poke(context)
+                first = self._first_look(context)
                 if first:
                     return first.xcom_value
-                return self._defer(str(self.directory))
+                return self._defer(context, str(self.directory))
 
-    def _defer(self, directory: str) -> NoReturn:
+    def _first_look(self, context: Context) -> PokeReturnValue:
+        try:
+            return self.poke(context)
+        except (AirflowFailException, AirflowSkipException):
+            raise
+        except Exception as error:
+            # As the base class has it for the looks of its own loop.
+            if not self.silent_fail:
+                raise
+            self.log.exception("Looking on, since silent_fail is set: %s", error)
+            return PokeReturnValue(False)
+
+    def _defer(self, context: Context, directory: str) -> NoReturn:
         from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessSensorTrigger
 
         newer_than = parse_moment(self.newer_than, field="newer_than")
+        must_end = None
+        if self.execution_timeout is not None:
+            # Airflow itself does not watch it while a task is deferred (apache/airflow#19382).
+            must_end = context["ti"].start_date.timestamp() + self.execution_timeout.total_seconds()
+        longest = self.max_wait.total_seconds() if isinstance(self.max_wait, timedelta) else self.max_wait
         self.defer(
             trigger=BatchSuccessSensorTrigger(
                 stage_location=directory,
                 deadline=time.time() + self.timeout,
+                execution_deadline=must_end,
                 newer_than=newer_than.isoformat() if newer_than is not None else None,
                 job_name=self.job_name,
+                exponential_backoff=self.exponential_backoff,
+                max_wait=longest,
+                silent_fail=self.silent_fail,
                 poll_interval=self.poke_interval,
                 snowflake_conn_id=self.snowflake_conn_id,
                 warehouse=self.warehouse,
@@ -170,6 +194,12 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
                 return str(event["stage_location"])
             case "timeout":
                 raise AirflowSensorTimeout(f"{event['message']} Gave up after {self.timeout:g} s.")
+            case "execution_timeout":
+                if self.soft_fail or self.never_fail:
+                    raise AirflowSkipException(f"Skipped, since the sensor must not fail: {event['message']}")
+                raise AirflowTaskTimeout(f"{event['message']} Its execution_timeout has passed.")
             case "failed":
                 raise JobFailedError(event["message"])
+            case "refused":
+                raise JobInputError(event["message"])
         raise SnowflakeBatchError(event["message"])

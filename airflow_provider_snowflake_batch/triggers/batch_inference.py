@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +15,12 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobFailedError,
     JobInputError,
     JobLostError,
+    JobNotFoundError,
     JobSubmissionError,
 )
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 from airflow_provider_snowflake_batch.jobs.status import JobStatus, polling_pause
@@ -209,12 +212,17 @@ class BatchJobTrigger(SnowflakeTrigger):
         if await self._task_still_waits():
             self.log.info("The task still waits for job %s: the trigger has only moved. Not cancelling.", self.job_name)
             return
-        self.log.info("Cancelling job %s", self.job_name)
         await asyncio.to_thread(self._kill)
 
     def _kill(self) -> None:
         with self.settings.hook() as hook:
             hook.transient_timeout = 20
+            with suppress(JobNotFoundError):
+                info = hook.status(self.job_name)
+                if info.status.is_terminal:
+                    self.log.info("Job %s has ended already: %s", self.job_name, info.reported_status)
+                    return
+            self.log.info("Cancelling job %s", self.job_name)
             hook.kill(self.job_name, self.query_id)
 
     async def _task_still_waits(self) -> bool:
@@ -247,13 +255,18 @@ class BatchSuccessSensorTrigger(SnowflakeTrigger):
     """Waits until a directory on a stage holds ``_SUCCESS``, then fires once.
 
     The event's payload is ``{"status": "success", "stage_location": …}``, or ``{"status": …, "message": …}`` with
-    the status ``timeout``, ``failed`` (the job has ended without it) or ``error``.
+    the status ``timeout``, ``execution_timeout``, ``failed`` (the job has ended without it), ``refused`` (no look can
+    succeed: there is no such stage, for instance) or ``error`` (Snowflake could not be asked).
 
     :param stage_location: the job's output directory, ``@database.schema.stage/path/``.
     :param deadline: seconds since the epoch after which the event is ``timeout``.
+    :param execution_deadline: seconds since the epoch after which the event is ``execution_timeout``.
     :param newer_than: ISO 8601 time with its zone; an older ``_SUCCESS`` does not count.
     :param job_name: the job that is to write it; when that has ended without it, the event is ``failed``.
     :param poll_interval: seconds between two looks.
+    :param exponential_backoff: double them after each look.
+    :param max_wait: most seconds between two looks then.
+    :param silent_fail: log ``failed`` and ``error``, and look on.
     """
 
     def __init__(
@@ -261,22 +274,34 @@ class BatchSuccessSensorTrigger(SnowflakeTrigger):
         *,
         stage_location: str,
         deadline: float,
+        execution_deadline: float | None = None,
         newer_than: str | None = None,
         job_name: str | None = None,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+        silent_fail: bool = False,
         **connection: Any,
     ) -> None:
         super().__init__(**connection)
         self.stage_location = stage_location
         self.deadline = deadline
+        self.execution_deadline = execution_deadline
         self.newer_than = newer_than
         self.job_name = job_name
+        self.exponential_backoff = exponential_backoff
+        self.max_wait = max_wait
+        self.silent_fail = silent_fail
 
     def _own_arguments(self) -> dict[str, Any]:
         return {
             "stage_location": self.stage_location,
             "deadline": self.deadline,
+            "execution_deadline": self.execution_deadline,
             "newer_than": self.newer_than,
             "job_name": self.job_name,
+            "exponential_backoff": self.exponential_backoff,
+            "max_wait": self.max_wait,
+            "silent_fail": self.silent_fail,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -287,24 +312,37 @@ class BatchSuccessSensorTrigger(SnowflakeTrigger):
         yield TriggerEvent(outcome)
 
     async def _outcome(self) -> dict[str, Any]:
+        directory = StagePath.parse(self.stage_location, field="stage_location").directory()
+        pause = self.poll_interval
+        async with shared_poller(self.settings) as poller:
+            while True:
+                outcome = await self._look(poller, directory)
+                if outcome is not None:
+                    if outcome["status"] not in ("failed", "error") or not self.silent_fail:
+                        return outcome
+                    self.log.error("Looking on, since silent_fail is set: %s", outcome["message"])
+                now = time.time()
+                for status, deadline in (("execution_timeout", self.execution_deadline), ("timeout", self.deadline)):
+                    if deadline is not None and now >= deadline:
+                        return {"status": status, "message": f"{directory} has no {SUCCESS_FILE} yet."}
+                next_deadline = min(self.deadline, self.execution_deadline or self.deadline)
+                await asyncio.sleep(min(pause, max(next_deadline - now, 0.1)))
+                if self.exponential_backoff:
+                    pause = min(2 * pause, self.max_wait or 2 * pause)
+
+    async def _look(self, poller: Poller, directory: StagePath) -> dict[str, Any] | None:
         from airflow_provider_snowflake_batch.hooks.success import results_are_there
 
         newer_than = datetime.fromisoformat(self.newer_than) if self.newer_than is not None else None
-        directory = StagePath.parse(self.stage_location, field="stage_location").directory()
-        async with shared_poller(self.settings) as poller:
-            while True:
-                try:
-                    found = await poller.run(
-                        lambda hook: results_are_there(hook, directory, newer_than=newer_than, job_name=self.job_name)
-                    )
-                except JobFailedError as error:
-                    return {"status": "failed", "message": str(error)}
-                except Exception as error:
-                    self.log.exception("Snowflake cannot be asked about %s", directory)
-                    return {"status": "error", "message": f"{type(error).__name__}: {error}"}
-                if found:
-                    return {"status": "success", "stage_location": str(directory)}
-                remaining = self.deadline - time.time()
-                if remaining <= 0:
-                    return {"status": "timeout", "message": f"{directory} has no {SUCCESS_FILE} yet."}
-                await asyncio.sleep(min(self.poll_interval, max(remaining, 0.1)))
+        try:
+            found = await poller.run(
+                lambda hook: results_are_there(hook, directory, newer_than=newer_than, job_name=self.job_name)
+            )
+        except JobFailedError as error:
+            return {"status": "failed", "message": str(error)}
+        except (JobInputError, InvalidJobError) as error:
+            return {"status": "refused", "message": str(error)}
+        except Exception as error:
+            self.log.exception("Snowflake cannot be asked about %s", directory)
+            return {"status": "error", "message": f"{type(error).__name__}: {error}"}
+        return {"status": "success", "stage_location": str(directory)} if found else None

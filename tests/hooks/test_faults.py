@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,25 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(SnowflakeBatchHook, "_abandon", counted)
     return seen
+
+
+def test_a_new_login_reads_the_connection_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A triggerer's session lives for days; meanwhile hosts are moved and passwords are changed."""
+    with LocalServer(tmp_path / "state") as server, SnowflakeBatchHook("moved", transient_timeout=30) as hook:
+        point_to(server, monkeypatch)
+        assert hook.rows("SELECT 1 AS A") == [{"a": 1}]
+        server.stop()
+        before, server.port = server.port, 0
+        server.start()
+        assert server.port != before
+        point_to(server, monkeypatch)
+        assert hook.rows("SELECT 2 AS A") == [{"a": 2}]
+
+
+def point_to(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = server.airflow_connection
+    connection["extra"] |= {"login_timeout": 1, "network_timeout": 1, "platform_detection_timeout_seconds": 0}
+    monkeypatch.setenv("AIRFLOW_CONN_MOVED", json.dumps(connection))
 
 
 def job_of(hook: SnowflakeBatchHook, code: str = "pass") -> ContainerJob:

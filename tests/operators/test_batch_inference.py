@@ -32,6 +32,8 @@ def operator(**changes: Any) -> RunBatchOperator:
         ({"version_name": "v1; DROP MODEL m"}, "version_name:"),
         ({"compute_pool": "p) NAME = x"}, "compute_pool:"),
         ({"X": None}, "X: expected a query"),
+        ({"model_name": None}, "model_name: is needed, got None"),
+        ({"output_spec": None}, "output_spec: is needed, got None"),
         ({"X": {"query": "SELECT 1", "table": "t"}}, "X: give exactly one of"),
         ({"X": "SELECT 1; DROP TABLE t"}, "X: the query holds more than one statement"),
         ({"X": ["@db.s.in/a.png", "b.png"]}, r"X\[1\]: 'b.png' is not a stage location"),

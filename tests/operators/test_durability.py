@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
+from pydantic import JsonValue, TypeAdapter
 
 from airflow_provider_snowflake_batch.exceptions import (
     JobCancelledError,
@@ -48,7 +49,8 @@ class Store:
         return json.loads(self.values[key]) if key in self.values else default
 
     def set(self, key: str, value: Any) -> None:
-        self.values[key] = json.dumps(value)
+        # Airflow refuses what is not JSON already, a tuple, for instance.
+        self.values[key] = json.dumps(TypeAdapter(JsonValue).validate_python(value))
 
     def delete(self, key: str) -> None:
         self.values.pop(key, None)

@@ -70,8 +70,14 @@ def test_delete_takes_the_output_along_if_asked(hook: SnowflakeBatchHook) -> Non
     with pytest.raises(JobNotFoundError):
         hook.status(name)
     assert len(hook.list_files("@JOB_TESTS/")) == 3
+    name = start(hook, "import time; time.sleep(600)")
     DeleteBatchJobOperator(task_id="delete", job_name=name, output_location="@JOB_TESTS/mine").execute({})
     assert [file.path for file in hook.list_files("@JOB_TESTS/")] == ["another/_SUCCESS"]
+    with pytest.raises(JobNotFoundError):
+        hook.status(name)
+    # Again, when the job is gone.
+    DeleteBatchJobOperator(task_id="delete", job_name=name, output_location="@JOB_TESTS/another").execute({})
+    assert hook.list_files("@JOB_TESTS/") == []
 
 
 def test_what_is_malformed_fails_the_parse() -> None:

@@ -248,3 +248,10 @@ def test_a_task_killed_while_it_sends_the_statement_leaves_no_job(
         signal.signal(signal.SIGUSR1, before)
     for name in names(hook) - known:
         assert wait(hook, name) is JobStatus.CANCELLED
+
+
+def test_the_last_file_of_a_job_may_show_up_late(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:
+    """A job writes through a stage volume: others see its files some time after they are closed."""
+    faults.add("stage-lag", seconds=4)
+    result = a_task().execute(context_of(Store()))
+    assert (result["status"], result["rows"], result["files"]) == ("DONE", 1, 1)

@@ -120,7 +120,9 @@ def test_bad_input_is_refused_before_anything_is_submitted(
         ("X", {}, "X: give exactly one of query, table, stage_location, .*; got none of them"),
         ("compute_pool", "P; DROP TABLE FEATURES", "compute_pool: "),
         ("version_name", "V1' OR '1", "version_name: "),
-        ("version_name", "None", "version_name: its template was rendered to None"),
+        ("version_name", "None", "version_name: it has become None: did the task that it is read from return it"),
+        ("version_name", None, "version_name: it has become None"),
+        ("X", None, "X: it has become None"),
         ("model_name", "LINEAR VERSION = V1", "model_name: "),
     ],
 )

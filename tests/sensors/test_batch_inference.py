@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     TaskDeferred,
 )
 
@@ -26,6 +27,8 @@ from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.sensors.batch_inference import BatchSuccessSensor
 from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessSensorTrigger
+from tests.local_faults import faults_of
+from tests.local_server import LocalServer
 
 LOCATION = "@SENSOR_TESTS/out"
 FULL_LOCATION = "@LOCAL.PUBLIC.SENSOR_TESTS/out/"
@@ -97,15 +100,26 @@ def test_reschedule_mode_frees_the_slot_between_looks(hook: SnowflakeBatchHook) 
 
 
 def test_deferral_hands_everything_on(hook: SnowflakeBatchHook) -> None:
+    class TaskInstance:
+        start_date = datetime.now(UTC)
+
+    task = sensor(
+        deferrable=True, timeout=300, role="SYSADMIN", poke_interval=7, exponential_backoff=True,
+        max_wait=timedelta(minutes=1), silent_fail=True, execution_timeout=timedelta(minutes=2),
+    )  # fmt: skip
     before = time.time()
     with pytest.raises(TaskDeferred) as deferred:
-        sensor(deferrable=True, timeout=300, role="SYSADMIN", poke_interval=7).execute({})
+        task.execute({"ti": TaskInstance()})
     _, arguments = deferred.value.trigger.serialize()
     assert before + 300 <= arguments.pop("deadline") <= time.time() + 300
+    assert arguments.pop("execution_deadline") == TaskInstance.start_date.timestamp() + 120
     assert arguments == {
         "stage_location": FULL_LOCATION,
         "newer_than": None,
         "job_name": None,
+        "exponential_backoff": True,
+        "max_wait": 60,
+        "silent_fail": True,
         "snowflake_conn_id": "snowflake_default",
         "poll_interval": 7,
         "warehouse": None,
@@ -123,6 +137,64 @@ def test_what_the_trigger_reports() -> None:
         task.execute_complete({}, {"status": "timeout", "message": "@A.B.C/out/ has no _SUCCESS yet."})
     with pytest.raises(SnowflakeBatchError, match="no network"):
         task.execute_complete({}, {"status": "error", "message": "no network"})
+    with pytest.raises(JobInputError, match="no such stage"):
+        task.execute_complete({}, {"status": "refused", "message": "no such stage"})
+
+
+@pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}], ids=str)
+def test_an_execution_timeout_holds_while_the_sensor_is_deferred(
+    hook: SnowflakeBatchHook, soft: dict[str, bool]
+) -> None:
+    class TaskInstance:
+        start_date = datetime.now(UTC)
+
+    task = sensor(deferrable=True, timeout=300, execution_timeout=timedelta(seconds=1), **soft)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute({"ti": TaskInstance()})
+    payload = asyncio.run(event_of(deferred.value.trigger))
+    assert payload["status"] == "execution_timeout"
+    with pytest.raises(AirflowSkipException if soft else AirflowTaskTimeout):
+        task.resume_execution("execute_complete", {"event": payload}, {})
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_silent_failure_means_looking_on(
+    hook: SnowflakeBatchHook, local_server: LocalServer, deferrable: bool
+) -> None:
+    """What the base class offers for the looks of its own loop, in the triggerer, too."""
+    job = failing_job(hook)
+    task = sensor(job_name=str(job.name), deferrable=deferrable, timeout=60, silent_fail=True)
+    later = threading.Timer(1, hook.write_file, (f"{LOCATION}/_SUCCESS", b""))
+    later.start()
+    if deferrable:
+        with pytest.raises(TaskDeferred) as deferred:
+            task.execute({})
+        assert asyncio.run(event_of(deferred.value.trigger))["status"] == "success"
+    else:
+        assert task.execute({}) == FULL_LOCATION
+    later.join()
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_last_file_of_a_job_that_is_done_may_show_up_late(
+    hook: SnowflakeBatchHook, local_server: LocalServer, deferrable: bool
+) -> None:
+    """A job writes through a stage volume: others see its files some time after they are closed."""
+    job = ended_job(hook, "pass")
+    task = sensor(job_name=str(job.name), deferrable=deferrable, timeout=60)
+    with faults_of(local_server) as faults:
+        hook.write_file(f"{LOCATION}/_SUCCESS", b"")
+        faults.add("stage-lag", seconds=4)
+        if deferrable:
+            with pytest.raises(TaskDeferred) as deferred:
+                task.execute({})
+            assert asyncio.run(event_of(deferred.value.trigger))["status"] == "success"
+        else:
+            assert task.execute({}) == FULL_LOCATION
+
+
+async def event_of(trigger: BatchSuccessSensorTrigger) -> dict[str, Any]:
+    return (await anext(trigger.run())).payload
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -175,11 +247,7 @@ def test_the_trigger_tells_that_the_job_has_failed(hook: SnowflakeBatchHook) -> 
         poll_interval=1,
         snowflake_conn_id="snowflake_default",
     )
-
-    async def event() -> dict[str, Any]:
-        return (await anext(trigger.run())).payload
-
-    payload = asyncio.run(event())
+    payload = asyncio.run(event_of(trigger))
     assert payload["status"] == "failed"
     with pytest.raises(JobFailedError, match="ended as FAILED without _SUCCESS"):
         sensor().execute_complete({}, payload)
@@ -193,9 +261,13 @@ def test_a_job_that_is_not_there_yet_is_waited_for(hook: SnowflakeBatchHook) -> 
 
 
 def failing_job(hook: SnowflakeBatchHook) -> ContainerJob:
+    return ended_job(hook, "raise SystemExit(1)")
+
+
+def ended_job(hook: SnowflakeBatchHook, program: str) -> ContainerJob:
     pool = Identifier("SENSOR_TESTS")
     hook.run(f"CREATE COMPUTE POOL IF NOT EXISTS {pool} MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU_X64_S")
-    container = {"name": "main", "image": "/db/schema/repo/image:1", "command": ["python", "-c", "raise SystemExit(1)"]}
+    container = {"name": "main", "image": "/db/schema/repo/image:1", "command": ["python", "-c", program]}
     job = ContainerJob(
         name=hook.qualify_name(generate_job_name("sensor")),
         compute_pool=pool,

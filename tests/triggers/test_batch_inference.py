@@ -167,6 +167,17 @@ def test_killing_the_deferred_task_cancels_the_job(hook: SnowflakeBatchHook) -> 
     assert hook.wait(name, deadlines=Deadlines.within(60)).status is JobStatus.CANCELLED
 
 
+def test_a_job_that_has_ended_is_left_as_it_is(hook: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]) -> None:
+    """A triggerer that wakes after its tasks have succeeded takes that for a user's action, too."""
+    name, query_id = submit(hook, "pass")
+    assert hook.wait(name, query_id=query_id).status is JobStatus.DONE
+    run(trigger_for((name, query_id)).on_kill())
+    assert hook.status(name).status is JobStatus.DONE
+    told = capsys.readouterr().out
+    assert f"Job {name} has ended already: DONE" in told
+    assert "Cancelling" not in told
+
+
 def test_success_is_seen_when_it_comes(hook: SnowflakeBatchHook) -> None:
     hook.run("CREATE OR REPLACE STAGE TRIGGER_TESTS")
     trigger = BatchSuccessSensorTrigger(
@@ -204,7 +215,7 @@ def test_success_that_never_comes(hook: SnowflakeBatchHook) -> None:
 
     assert event_for("@TRIGGER_TESTS/out")["status"] == "timeout"
     missing = event_for("@NO_SUCH_STAGE/out")
-    assert missing["status"] == "error"
+    assert missing["status"] == "refused"
     assert "NO_SUCH_STAGE" in missing["message"]
 
 
@@ -213,7 +224,15 @@ def test_success_that_never_comes(hook: SnowflakeBatchHook) -> None:
     [
         lambda: trigger_for(("D.S.J", "q"), warehouse="w", database="d", schema="s", role="r", cancel_on_kill=False),
         lambda: BatchSuccessSensorTrigger(
-            stage_location="@s/x", deadline=1.5, poll_interval=2, snowflake_conn_id="c", role="r"
+            stage_location="@s/x",
+            deadline=1.5,
+            execution_deadline=1.2,
+            exponential_backoff=True,
+            max_wait=9,
+            silent_fail=True,
+            poll_interval=2,
+            snowflake_conn_id="c",
+            role="r",
         ),
     ],
 )

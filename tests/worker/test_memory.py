@@ -8,29 +8,43 @@ import sys
 import numpy as np
 import pytest
 
+from airflow_provider_snowflake_batch.worker.batch_size import MOST_ROWS
+from airflow_provider_snowflake_batch.worker.pipeline import QUEUE_LENGTH, READ_AHEAD_BYTES, WRITE_BEHIND_BYTES
+from airflow_provider_snowflake_batch.worker.plan import TASK_ROWS
 from tests.worker.batches import MODULE, Batch
 
 MEASURE = """
 import resource, subprocess, sys
 done = subprocess.run([sys.executable, "-m", sys.argv[1], sys.argv[2]], stdout=subprocess.DEVNULL)
 assert done.returncode == 0
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
 """
+ROWS, GROUP_ROWS, COLUMNS = 100_000, 25_000, 17
+ROW_BYTES = 8 * COLUMNS
+# A row counts with the room that the model's argument takes.
+QUEUED_ROW_BYTES = 2 * ROW_BYTES
 
 
-def peak(batch: Batch, files: int) -> int:
-    """Largest resident size of any of the worker's processes, in KiB."""
-    columns = {f"F{number}": np.random.default_rng(number).random(100_000) for number in range(16)}
-    batch.rows(*[{"ID": np.arange(100_000), **columns}] * files, row_group_size=25_000)
-    batch.job("Linear", init={"column": "F0"}, output={"mode": "overwrite"})
+def peak(batch: Batch, files: int, rows: int, batch_rows: int | None) -> int:
+    """Largest resident size of any of the worker's processes, in bytes."""
+    columns = {f"F{number}": np.random.default_rng(number).random(rows) for number in range(COLUMNS - 1)}
+    batch.rows(*[{"ID": np.arange(rows), **columns}] * files, row_group_size=GROUP_ROWS)
+    inference = {"num_workers": 2, "max_batch_rows": batch_rows}
+    batch.job("Linear", init={"column": "F0"}, output={"mode": "overwrite"}, inference=inference)
     command = [sys.executable, "-c", MEASURE, MODULE, str(batch.root / "JOB.json")]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.slow
-def test_four_times_the_input_takes_no_more_memory(batch: Batch) -> None:
-    small = peak(batch, 24)
-    large = peak(batch, 96)
+@pytest.mark.parametrize("batch_rows", [1000, None])
+def test_a_large_input_takes_no_more_memory_than_the_queues_hold(batch: Batch, batch_rows: int | None) -> None:
+    # How full the queues become depends on the machine, so two inputs do not compare; but no queue is more than full.
+    idle = peak(batch, 2, 100, batch_rows)
+    large = peak(batch, 96, ROWS, batch_rows)
 
-    # Kept, the other 72 files would be another 980 MB.
-    assert large < 1.25 * small
+    full = QUEUE_LENGTH * (batch_rows or MOST_ROWS) * QUEUED_ROW_BYTES
+    queues = min(READ_AHEAD_BYTES, full) + min(WRITE_BEHIND_BYTES, full)
+    # The task that is read, the one at the model and the one that is written, each with its copy in another form.
+    at_hand = 3 * 2 * (TASK_ROWS + GROUP_ROWS) * ROW_BYTES
+    # Kept, the rows would be 650 MB in each of the two processes.
+    assert large - idle < queues + at_hand

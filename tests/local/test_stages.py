@@ -245,3 +245,39 @@ def test_the_directory_table(connection: SnowflakeConnection, tmp_path: Path) ->
     run(connection, "CREATE STAGE PLAIN")
     run(connection, f"PUT file://{tmp_path}/a.txt @PLAIN")
     assert run(connection, "SELECT * FROM DIRECTORY(@PLAIN)") == []
+
+
+@pytest.mark.parametrize("kind", ["SCHEMA", "DATABASE"])
+def test_what_is_dropped_takes_everything_in_it(connection: SnowflakeConnection, tmp_path: Path, kind: str) -> None:
+    def run(sql: str) -> list[Any]:
+        return connection.cursor().execute(sql).fetchall()  # type: ignore[union-attr]
+
+    (tmp_path / "rows.csv").write_text("1\n")
+    for _ in range(2):
+        run("CREATE OR REPLACE DATABASE EMPTIED")
+        if kind == "SCHEMA":
+            run("CREATE SCHEMA EMPTIED.WORK")
+            run("CREATE OR REPLACE SCHEMA EMPTIED.WORK")
+        run("CREATE FILE FORMAT LINES TYPE = CSV")
+        run("CREATE IMAGE REPOSITORY IMAGES")
+        run("CREATE SEQUENCE NUMBERS")
+        run("CREATE STAGE FILES")
+        run("CREATE TABLE T (A INT)")
+        assert run("LIST @%T") == []
+        run(f"PUT file://{tmp_path}/rows.csv @%T")
+        run("COPY INTO T FROM @%T")
+        assert run("SELECT * FROM T") == [(1,)]
+        if kind == "SCHEMA":
+            run("DROP SCHEMA EMPTIED.WORK")
+    run("DROP DATABASE EMPTIED")
+    run("USE DATABASE LOCAL")
+
+
+def test_a_dropped_tables_stage_goes_with_it(connection: SnowflakeConnection, schema: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("1\n")
+    cursor = connection.cursor()
+    for _ in range(2):
+        cursor.execute("CREATE TABLE T (A INT)")
+        assert cursor.execute("LIST @%T").fetchall() == []  # type: ignore[union-attr]
+        cursor.execute(f"PUT file://{tmp_path}/rows.csv @%T")
+        cursor.execute("DROP TABLE T")

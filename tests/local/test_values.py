@@ -115,6 +115,7 @@ def test_flatten(connection: SnowflakeConnection, schema: str) -> None:
         ("DATE_TRUNC('MONTH', D)", datetime.date(2024, 2, 1)),
         ("DATEADD('MONTH', 1, D)", datetime.date(2024, 3, 3)),
         ("D + INTERVAL '1 day'", datetime.date(2024, 2, 4)),
+        ("D + N", datetime.date(2024, 2, 8)),
         ("DATEADD('HOUR', 1, D)", datetime.datetime(2024, 2, 3, 1)),
         (f"DATE_TRUNC('MONTH', {MOMENT})", datetime.datetime(2024, 2, 1)),
         ("1000000000 * 1000000000", 10**18),
@@ -124,7 +125,7 @@ def test_text_and_dates_are_snowflakes(
     connection: SnowflakeConnection, schema: str, expression: str, value: Any
 ) -> None:
     execute(connection, "ALTER SESSION SET TIMEZONE = 'UTC'")
-    execute(connection, "CREATE TABLE T AS SELECT '2024-02-03'::DATE AS D")
+    execute(connection, "CREATE TABLE T AS SELECT '2024-02-03'::DATE AS D, 5 AS N")
     assert execute(connection, f"SELECT {expression} FROM T") == [(value,)]
 
 

@@ -323,8 +323,7 @@ class EngineConnection:
             catalog.add_keys(name, keys)
             self._engine.emptied(name)
         elif isinstance(tree, exp.Drop):
-            catalog.forget(name)
-            self._engine.emptied(name)
+            self._engine.dropped(name)
         elif isinstance(tree, exp.Alter):
             for action in tree.args.get("actions") or []:
                 if isinstance(action, exp.AlterRename):

@@ -30,7 +30,14 @@ def keep_dates(tree: Expr, date_columns: AbstractSet[str]) -> Expr:
     for node in reversed(list(tree.find_all(*_SHIFTS, exp.Add, exp.Sub))):
         if _shifts_date(node, known) and not _is_date(node.parent, known):
             node.replace(exp.cast(node.copy(), _Type.DATE))
+        elif isinstance(node, exp.Add) and _is_date(node.this, known) and _is_number(node.expression):
+            # DuckDB adds an INTEGER to a DATE, but no BIGINT.
+            node.set("expression", exp.cast(node.expression.copy(), _Type.INT))
     return tree
+
+
+def _is_number(node: Expr) -> bool:
+    return not isinstance(node, (exp.Interval, exp.Literal))
 
 
 def _shifts_date(node: Expr, known: AbstractSet[str]) -> bool:

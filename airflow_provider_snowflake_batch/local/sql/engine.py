@@ -224,6 +224,12 @@ class Engine:
         """Note that a table holds nothing any more of what was loaded into it."""
         self._server.stages.loads.forget(name)
 
+    def dropped(self, name: Name) -> None:
+        """Note that a table is gone, and what was loaded into it and its stage with it."""
+        self.catalog.forget(name)
+        self.emptied(name)
+        self._server.stages.drop_of_table(name)
+
     def swapped(self, first: Name, second: Name) -> None:
         """Note that two tables have exchanged their names: what is known of each goes with it."""
         self.catalog_changed()

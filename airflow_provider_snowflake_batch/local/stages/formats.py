@@ -192,6 +192,13 @@ class FileFormats:
                 "SELECT database, schema, name, type, options, created, owner, comment FROM file_formats"
             ).fetchall()
 
+    def drop_all(self, database: str, schema: str | None = None) -> None:
+        """Drop the file formats of a database or schema that is itself dropped."""
+        with self._lock:
+            self._connection.execute(
+                "DELETE FROM file_formats WHERE database = ? AND (? IS NULL OR schema = ?)", (database, schema, schema)
+            )
+
     def close_session(self, session: Session) -> None:
         with self._lock:
             self._connection.execute("DELETE FROM file_formats WHERE session_id = ?", (session.id,))

@@ -171,9 +171,17 @@ class Stages:
     def drop_all(self, database: str, schema: str | None = None) -> None:
         """Drop the stages of a database or schema that is itself dropped."""
         self.loads.forget_all(database, schema)
+        self.formats.drop_all(database, schema)
         for stage in self.list():
             if stage.database == database and schema in (None, stage.schema):
                 self._remove(stage)
+        # Those of tables are in no list.
+        shutil.rmtree(self._folder(database, schema or ""), ignore_errors=True)
+
+    def drop_of_table(self, table: tuple[str, str, str]) -> None:
+        """Drop the stage ``@%table`` of a table that is itself dropped."""
+        database, schema, name = table
+        shutil.rmtree(self._folder(database, schema, f"%{name}"), ignore_errors=True)
 
     def close_session(self, session: Session) -> None:
         self.formats.close_session(session)
@@ -196,10 +204,13 @@ class Stages:
         return stage, inside(stage.folder, path)
 
     def _implicit(self, session: Session, name: str, database: str = "", schema: str = "") -> Stage:
-        folder = self._root.joinpath(*(_segment(part) for part in (database or "~", schema, name) if part))
+        folder = self._folder(database or "~", schema, name)
         folder.mkdir(parents=True, exist_ok=True)
         created = datetime.datetime.fromtimestamp(folder.stat().st_ctime, datetime.UTC)
         return Stage(database, schema, name, folder, created, session.role, "", None, {})
+
+    def _folder(self, *parts: str) -> Path:
+        return self._root.joinpath(*(_segment(part) for part in parts if part))
 
     def _table_stage(self, session: Session, parts: tuple[str, ...]) -> Stage:
         database, schema, table = session.qualify((*parts[:-1], parts[-1][1:]))

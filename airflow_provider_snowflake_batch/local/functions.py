@@ -5,6 +5,7 @@ A scalar function becomes its value, a table function becomes its rows, before t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,26 @@ class Arguments:
     positional: list[Any] = field(default_factory=list)
     named: dict[str, Any] = field(default_factory=dict)
     """``NAME => value``, by upper-case name."""
+    known: set[str] = field(default_factory=set)
+    """The names that the function has asked for."""
 
     def get(self, position: int, name: str = "", default: Any = None) -> Any:
+        self.known.add(name.upper())
         if position < len(self.positional):
             return self.positional[position]
         return self.named.get(name.upper(), default)
+
+    def refuse_others(self, function: str) -> None:
+        """:raises SnowflakeError: 1003 for a name that the function has not asked for, which says nothing to it."""
+        for name in self.named:
+            if name not in self.known:
+                known = ", ".join(sorted(self.known - {""})) or "no names"
+                raise SnowflakeError(
+                    f"SQL compilation error:\nInvalid argument name '{name}' for {function}: the local Snowflake knows "
+                    f"{known}.",
+                    errno=1003,
+                    sqlstate="42000",
+                )
 
 
 ScalarFunction = Callable[["Statement", Arguments], Any]
@@ -78,8 +94,14 @@ def table_function(name: str) -> Callable[[TableFunction], TableFunction]:
     """
 
     def register(function: TableFunction) -> TableFunction:
-        TABLE_FUNCTIONS[name.upper()] = function
-        return function
+        @functools.wraps(function)
+        def called(statement: Statement, arguments: Arguments) -> Result:
+            result = function(statement, arguments)
+            arguments.refuse_others(name)
+            return result
+
+        TABLE_FUNCTIONS[name.upper()] = called
+        return called
 
     return register
 
@@ -88,8 +110,14 @@ def method(name: str) -> Callable[[Method], Method]:
     """Register the function for ``TABLE(<object>!NAME(…))``; it gets the object's name in parts."""
 
     def register(function: Method) -> Method:
-        METHODS[name.upper()] = function
-        return function
+        @functools.wraps(function)
+        def called(statement: Statement, parts: tuple[str, ...], arguments: Arguments) -> Result:
+            result = function(statement, parts, arguments)
+            arguments.refuse_others(name)
+            return result
+
+        METHODS[name.upper()] = called
+        return called
 
     return register
 

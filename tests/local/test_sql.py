@@ -146,6 +146,7 @@ def test_pandas(connection: SnowflakeConnection, schema: str) -> None:
         ("USE SCHEMA NOPE", 2043, "02000", "Object does not exist, or operation cannot be performed."),
         ("USE WAREHOUSE NOPE", 2043, "02000", "Object does not exist"),
         ("SELECT $NOPE", 2211, "02000", "Session variable '$NOPE' does not exist"),
+        ("SELECT * FROM TABLE(SNOWFLAKE.SPCS.GET_JOB_HISTORY(NAME => 'X'))", 1003, "42000", "argument name 'NAME'"),
         ("SELECT * FROM TABLE(RESULT_SCAN('00000000-0000-4000-8000-000000000000'))", 709, "02000", "not found"),
     ],
 )

@@ -7,14 +7,17 @@ https://docs.snowflake.com/en/sql-reference/info-schema/columns
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.functions import information_schema_view
 from airflow_provider_snowflake_batch.local.sql.catalog import Relation, TableColumn
 from airflow_provider_snowflake_batch.local.sql.show import moment, number
+from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 _OWNER = "SYSADMIN"
+_IDENTITY = re.compile(r"IDENTITY START (-?\d+) INCREMENT (-?\d+) \w+")
 _KINDS = {"TABLE": "BASE TABLE", "TEMPORARY": "LOCAL TEMPORARY", "VIEW": "VIEW"}
 
 
@@ -23,65 +26,152 @@ def _relations(statement: Statement, database: str) -> list[Relation]:
     return sorted((one for one in found if one.database == database), key=lambda one: (one.schema, one.name))
 
 
+# In Snowflake's order; those that are never anything but NULL here are listed all the same, since clients select them.
+_TABLES = [
+    "TABLE_CATALOG",
+    "TABLE_SCHEMA",
+    "TABLE_NAME",
+    "TABLE_OWNER",
+    "TABLE_TYPE",
+    "IS_TRANSIENT",
+    "CLUSTERING_KEY",
+    "ROW_COUNT",
+    "BYTES",
+    "RETENTION_TIME",
+    "SELF_REFERENCING_COLUMN_NAME",
+    "REFERENCE_GENERATION",
+    "USER_DEFINED_TYPE_CATALOG",
+    "USER_DEFINED_TYPE_SCHEMA",
+    "USER_DEFINED_TYPE_NAME",
+    "IS_INSERTABLE_INTO",
+    "IS_TYPED",
+    "COMMIT_ACTION",
+    "CREATED",
+    "LAST_ALTERED",
+    "LAST_DDL",
+    "LAST_DDL_BY",
+    "AUTO_CLUSTERING_ON",
+    "COMMENT",
+    "IS_TEMPORARY",
+    "IS_ICEBERG",
+    "IS_DYNAMIC",
+    "IS_IMMUTABLE",
+    "IS_HYBRID",
+]
+_COLUMNS = [
+    "TABLE_CATALOG",
+    "TABLE_SCHEMA",
+    "TABLE_NAME",
+    "COLUMN_NAME",
+    "ORDINAL_POSITION",
+    "COLUMN_DEFAULT",
+    "IS_NULLABLE",
+    "DATA_TYPE",
+    "CHARACTER_MAXIMUM_LENGTH",
+    "CHARACTER_OCTET_LENGTH",
+    "NUMERIC_PRECISION",
+    "NUMERIC_PRECISION_RADIX",
+    "NUMERIC_SCALE",
+    "DATETIME_PRECISION",
+    "INTERVAL_TYPE",
+    "INTERVAL_PRECISION",
+    "CHARACTER_SET_CATALOG",
+    "CHARACTER_SET_SCHEMA",
+    "CHARACTER_SET_NAME",
+    "COLLATION_CATALOG",
+    "COLLATION_SCHEMA",
+    "COLLATION_NAME",
+    "DOMAIN_CATALOG",
+    "DOMAIN_SCHEMA",
+    "DOMAIN_NAME",
+    "UDT_CATALOG",
+    "UDT_SCHEMA",
+    "UDT_NAME",
+    "SCOPE_CATALOG",
+    "SCOPE_SCHEMA",
+    "SCOPE_NAME",
+    "MAXIMUM_CARDINALITY",
+    "DTD_IDENTIFIER",
+    "IS_SELF_REFERENCING",
+    "IS_IDENTITY",
+    "IDENTITY_GENERATION",
+    "IDENTITY_START",
+    "IDENTITY_INCREMENT",
+    "IDENTITY_MAXIMUM",
+    "IDENTITY_MINIMUM",
+    "IDENTITY_CYCLE",
+    "IDENTITY_ORDERED",
+    "SCHEMA_EVOLUTION_RECORD",
+    "COMMENT",
+    "DATA_TYPE_ALIAS",
+]
+_NUMBERS = {
+    "ROW_COUNT", "BYTES", "RETENTION_TIME", "ORDINAL_POSITION", "CHARACTER_MAXIMUM_LENGTH", "CHARACTER_OCTET_LENGTH",
+    "NUMERIC_PRECISION", "NUMERIC_PRECISION_RADIX", "NUMERIC_SCALE", "DATETIME_PRECISION",
+}  # fmt: skip
+_MOMENTS = {"CREATED", "LAST_ALTERED", "LAST_DDL"}
+
+
 @information_schema_view("TABLES")
 def tables(statement: Statement, database: str) -> Result:
-    engine, session = statement.server.engine, statement.session
-    rows = []
-    for one in _relations(statement, database):
-        is_view = one.kind == "VIEW"
-        count = None if is_view else engine.row_count(session, (one.database, one.schema, one.name))
-        rows.append(
-            (
-                one.database, one.schema, one.name, _OWNER, _KINDS[one.kind], "NO", None, count,
-                None if is_view else 0, None if is_view else 1, "NO" if is_view else "YES", "YES", one.created,
-                one.created, one.created, _OWNER, "NO", one.comment or None, _yes(one.kind == "TEMPORARY"), "NO", "NO",
-                "NO",
-            )
-        )  # fmt: skip
-    columns = [
-        Column("TABLE_CATALOG"), Column("TABLE_SCHEMA"), Column("TABLE_NAME"), Column("TABLE_OWNER"),
-        Column("TABLE_TYPE"), Column("IS_TRANSIENT"), Column("CLUSTERING_KEY"), number("ROW_COUNT"), number("BYTES"),
-        number("RETENTION_TIME"), Column("IS_INSERTABLE_INTO"), Column("IS_TYPED"), moment("CREATED"),
-        moment("LAST_ALTERED"), moment("LAST_DDL"), Column("LAST_DDL_BY"), Column("AUTO_CLUSTERING_ON"),
-        Column("COMMENT"), Column("IS_TEMPORARY"), Column("IS_ICEBERG"), Column("IS_DYNAMIC"), Column("IS_HYBRID"),
-    ]  # fmt: skip
-    return Result(columns, rows)
+    return _result(_TABLES, [_table(statement, one) for one in _relations(statement, database)])
 
 
 @information_schema_view("COLUMNS")
 def columns(statement: Statement, database: str) -> Result:
-    engine, session = statement.server.engine, statement.session
-    rows = [
-        (
-            one.database, one.schema, one.name, column.name, position, column.default, _yes(column.nullable),
-            *_type(column), _yes(column.is_identity), column.comment,
-        )
-        for one in _relations(statement, database)
-        for position, column in enumerate(engine.columns(session, (one.database, one.schema, one.name)), start=1)
-    ]  # fmt: skip
-    listed = [
-        Column("TABLE_CATALOG"), Column("TABLE_SCHEMA"), Column("TABLE_NAME"), Column("COLUMN_NAME"),
-        number("ORDINAL_POSITION"), Column("COLUMN_DEFAULT"), Column("IS_NULLABLE"), Column("DATA_TYPE"),
-        number("CHARACTER_MAXIMUM_LENGTH"), number("CHARACTER_OCTET_LENGTH"), number("NUMERIC_PRECISION"),
-        number("NUMERIC_PRECISION_RADIX"), number("NUMERIC_SCALE"), number("DATETIME_PRECISION"),
-        Column("COLLATION_NAME"), Column("IS_IDENTITY"), Column("COMMENT"),
-    ]  # fmt: skip
-    return Result(listed, rows)
+    rows = []
+    for one in _relations(statement, database):
+        name = (one.database, one.schema, one.name)
+        for position, column in enumerate(statement.server.engine.columns(statement.session, name), start=1):
+            rows.append(_place(one) | {"ORDINAL_POSITION": position} | _column(column))
+    return _result(_COLUMNS, rows)
 
 
-def _type(column: TableColumn) -> tuple[Any, ...]:
-    """From DATA_TYPE to COLLATION_NAME."""
+def _result(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Result:
+    listed = [number(n) if n in _NUMBERS else moment(n) if n in _MOMENTS else Column(n) for n in names]
+    return Result(listed, [[row.get(name) for name in names] for row in rows])
+
+
+def _place(one: Relation) -> dict[str, Any]:
+    return {"TABLE_CATALOG": one.database, "TABLE_SCHEMA": one.schema, "TABLE_NAME": one.name}
+
+
+def _table(statement: Statement, one: Relation) -> dict[str, Any]:
+    no = ("IS_TRANSIENT", "AUTO_CLUSTERING_ON", "IS_ICEBERG", "IS_DYNAMIC", "IS_IMMUTABLE", "IS_HYBRID")
+    found = _place(one) | dict.fromkeys(no, "NO") | dict.fromkeys(_MOMENTS, one.created)
+    found |= {"TABLE_OWNER": _OWNER, "LAST_DDL_BY": _OWNER, "TABLE_TYPE": _KINDS[one.kind], "IS_TYPED": "YES"}
+    found |= {"COMMENT": one.comment or None, "IS_TEMPORARY": _yes(one.kind == "TEMPORARY")}
+    if one.kind == "VIEW":
+        return found | {"IS_INSERTABLE_INTO": "NO"}
+    count = statement.server.engine.row_count(statement.session, (one.database, one.schema, one.name))
+    return found | {"IS_INSERTABLE_INTO": "YES", "ROW_COUNT": count, "BYTES": 0, "RETENTION_TIME": 1}
+
+
+def _column(column: TableColumn) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "COLUMN_NAME": column.name,
+        "COLUMN_DEFAULT": column.default,
+        "IS_NULLABLE": _yes(column.nullable),
+        "IS_SELF_REFERENCING": "NO",
+        "IS_IDENTITY": _yes(column.is_identity),
+        "COMMENT": column.comment,
+    }
+    if identity := _IDENTITY.fullmatch(column.default or ""):
+        found |= {"IDENTITY_START": identity[1], "IDENTITY_INCREMENT": identity[2], "IDENTITY_CYCLE": "NO"}
+        found |= {"IDENTITY_GENERATION": "BY DEFAULT", "IDENTITY_ORDERED": "NO"}
     match = re.fullmatch(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?", column.declared)
     assert match is not None, column.declared
     name, first, second = match.groups()
-    size = int(first) if first else None
     if name == "VARCHAR":
-        return ("TEXT", size, min((size or 0) * 4, 16777216), None, None, None, None, None)
+        length = {"CHARACTER_MAXIMUM_LENGTH": int(first), "CHARACTER_OCTET_LENGTH": min(int(first) * 4, TEXT_LENGTH)}
+        return found | {"DATA_TYPE": "TEXT"} | length
     if name == "BINARY":
-        return ("BINARY", size, size, None, None, None, None, None)
+        length = {"CHARACTER_MAXIMUM_LENGTH": int(first), "CHARACTER_OCTET_LENGTH": int(first)}
+        return found | {"DATA_TYPE": name} | length
     if name == "NUMBER":
-        return ("NUMBER", None, None, size, 10, int(second or 0), None, None)
-    return (name, None, None, None, None, None, size if name.startswith("TIME") else None, None)
+        scale = {"NUMERIC_PRECISION": int(first), "NUMERIC_PRECISION_RADIX": 10, "NUMERIC_SCALE": int(second or 0)}
+        return found | {"DATA_TYPE": name} | scale
+    return found | {"DATA_TYPE": name, "DATETIME_PRECISION": int(first) if first and name.startswith("TIME") else None}
 
 
 def _yes(value: bool) -> str:

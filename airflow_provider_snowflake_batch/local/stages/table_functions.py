@@ -25,6 +25,8 @@ def infer_schema(statement: Statement, arguments: Arguments) -> Result:
     found = formats.get(statement.session, str(arguments.get(1, "FILE_FORMAT") or ""))
     if found.type != "PARQUET":
         raise not_supported(f"INFER_SCHEMA of {found.type} files")
+    # How many records to look at: a Parquet file tells its types without any.
+    arguments.get(5, "MAX_RECORDS_PER_FILE")
     ignore_case = arguments.get(3, "IGNORE_CASE") is True
     files = _chosen(stage_files(statement.server, statement.session, str(location)), arguments)
     columns: dict[str, tuple[str, bool, list[str], int]] = {}

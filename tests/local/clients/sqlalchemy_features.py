@@ -68,7 +68,7 @@ def parameters(local: Local) -> None:
 
 @CLIENT.works("`create_all`, `drop_all`, reflection of tables, columns, keys")
 def reflection(local: Local) -> None:
-    from sqlalchemy import MetaData, inspect
+    from sqlalchemy import MetaData, Table, inspect
 
     base, _, _ = models()
     with engine(local) as opened:
@@ -88,6 +88,8 @@ def reflection(local: Local) -> None:
         reflected = MetaData()
         reflected.reflect(opened)
         assert sorted(reflected.tables) == ["models", "runs"]
+        # A single table is asked for in other words, INFORMATION_SCHEMA's.
+        assert Table("runs", MetaData(), autoload_with=opened).columns.keys() == list(columns)
         base.metadata.drop_all(opened)
         assert inspect(opened).get_table_names() == []
 

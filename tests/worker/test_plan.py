@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker import plan
+from airflow_provider_snowflake_batch.worker import footers, plan
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
-
-SCHEMA = pa.schema([("ID", pa.int64())])
 
 row_groups = st.lists(
     st.tuples(st.integers(0, 1_000_000), st.integers(1, 4000)).map(lambda one: (one[0], one[0] * one[1])), max_size=12
@@ -21,13 +19,13 @@ row_groups = st.lists(
 layouts = st.lists(row_groups, max_size=12)
 
 
-def source_files(layout: list[list[tuple[int, int]]]) -> list[plan.SourceFile]:
-    return [plan.SourceFile(f"{n}.parquet", 0, "", tuple(groups), SCHEMA) for n, groups in enumerate(layout)]
+def layouts_of(layout: list[list[tuple[int, int]]]) -> list[plan.Layout]:
+    return [(f"{number}.parquet", tuple(groups)) for number, groups in enumerate(layout)]
 
 
 @given(layouts, st.booleans())
 def test_every_row_is_in_exactly_one_task(layout: list[list[tuple[int, int]]], reads_files: bool) -> None:
-    tasks = plan.make_tasks(source_files(layout), reads_files=reads_files)
+    tasks = plan.make_tasks(layouts_of(layout), reads_files=reads_files)
 
     position = {f"{n}.parquet": (0, 0, 0) for n in range(len(layout))}
     for task in tasks:
@@ -47,7 +45,7 @@ def test_every_row_is_in_exactly_one_task(layout: list[list[tuple[int, int]]], r
 
 @given(layouts)
 def test_tasks_are_alike_in_size_whatever_the_files(layout: list[list[tuple[int, int]]]) -> None:
-    tasks = plan.make_tasks(source_files(layout))
+    tasks = plan.make_tasks(layouts_of(layout))
     total_rows = sum(rows for groups in layout for rows, _ in groups)
     total_bytes = sum(size for groups in layout for _, size in groups)
 
@@ -83,7 +81,7 @@ def test_footers_are_read_as_pyarrow_reads_them(
         table = table.append_column("S", pa.array([f"é{n}" * n for n in range(rows)]))
     pq.write_table(table, path, row_group_size=group)
 
-    read = plan.read_footer("x", path)
+    read = footers.read_footer("x", str(path))
 
     metadata = pq.read_metadata(path)
     assert read.size == path.stat().st_size
@@ -96,8 +94,8 @@ def test_a_footer_longer_than_the_first_read(tmp_path: Path) -> None:
     wide = pa.table({f"COLUMN_{number}": [1, 2] for number in range(3000)})
     pq.write_table(wide, tmp_path / "wide.parquet", row_group_size=1)
 
-    assert plan.read_footer("wide", tmp_path / "wide.parquet").rows == 2
-    assert (tmp_path / "wide.parquet").stat().st_size > plan.FOOTER_READ_BYTES
+    assert footers.read_footer("wide", str(tmp_path / "wide.parquet")).row_groups[0][0] == 1
+    assert (tmp_path / "wide.parquet").stat().st_size > footers.FOOTER_READ_BYTES
 
 
 @pytest.mark.parametrize(
@@ -121,8 +119,8 @@ def test_names_that_begin_with_an_underscore_or_a_dot_are_no_data(tmp_path: Path
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
 
-    assert [name for name, _ in plan.list_files(tmp_path, r".*\.parquet$")] == ["sub/y.parquet", "x.parquet"]
-    assert [name for name, _ in plan.list_files(tmp_path, r"sub/.*")] == ["sub/y.parquet", "sub/z.csv"]
+    assert plan.list_files(tmp_path, r".*\.parquet$") == ["sub/y.parquet", "x.parquet"]
+    assert plan.list_files(tmp_path, r"sub/.*") == ["sub/y.parquet", "sub/z.csv"]
 
 
 def test_a_missing_input_is_refused(tmp_path: Path) -> None:

@@ -9,12 +9,10 @@ It ends when the coordinator does: the kernel is asked to kill it, and its conne
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import gc
 import os
 import random
-import signal
 import sys
 import threading
 import time
@@ -25,21 +23,17 @@ from queue import SimpleQueue
 from typing import Any, NoReturn
 
 from airflow_provider_snowflake_batch.worker.errors import ModelError, WorkerError
-from airflow_provider_snowflake_batch.worker.executors import limits, messages
+from airflow_provider_snowflake_batch.worker.executors import limits, messages, parent
 
-_PR_SET_PDEATHSIG = 1
 _REAP_SECONDS = 0.1
 # The batch waits for this.
 _STOP_SECONDS = 0.002
 
 
-def main(address: Path, worker: int, parent: int) -> None:
+def main(address: Path, worker: int, coordinator: int) -> None:
     """Serve the coordinator at ``address`` as the given worker until it is done with us."""
-    _die_with_parent(parent)
-    # The coordinator decides when we stop: a signal to the whole process group reaches it as well. A handler is set
-    # rather than SIG_IGN, which programs that the model starts would inherit.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+    parent.end_with(coordinator)
+    parent.leave_signals_to_parent()
     faulthandler.enable(all_threads=False)
     connection = messages.connect(address)
     connection.send(messages.Hello(worker, os.getpid()))
@@ -52,13 +46,6 @@ def main(address: Path, worker: int, parent: int) -> None:
         process.serve()
     except (EOFError, ConnectionError):
         os._exit(1)
-
-
-def _die_with_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 class _Process:
@@ -138,13 +125,13 @@ class _Process:
 
     def _fork(self, worker: int) -> None:
         _flush()
-        parent = os.getpid()
+        mother = os.getpid()
         pid = os.fork()
         if pid:
             self._children[pid] = worker
             return
         try:
-            _die_with_parent(parent)
+            parent.end_with(mother)
             self._connection.close()
             self._children = {}
             _reseed()
@@ -163,6 +150,7 @@ class _Process:
         from airflow_provider_snowflake_batch.worker.columns import match_column, passed_columns
         from airflow_provider_snowflake_batch.worker.convert import InputConverter
         from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
+        from airflow_provider_snowflake_batch.worker.footers import opener
         from airflow_provider_snowflake_batch.worker.job import OnError
         from airflow_provider_snowflake_batch.worker.loaders import column_loaders
         from airflow_provider_snowflake_batch.worker.outcome import GroupByGroup, Outcome, RowByRow
@@ -170,7 +158,6 @@ class _Process:
         from airflow_provider_snowflake_batch.worker.partitions import PartitionReader
         from airflow_provider_snowflake_batch.worker.parts import TaskPart
         from airflow_provider_snowflake_batch.worker.pipeline import Pipeline, Reader
-        from airflow_provider_snowflake_batch.worker.plan import opener
         from airflow_provider_snowflake_batch.worker.reader import TaskReader
 
         job, schema = self._load.job, self._load.schema

@@ -1,0 +1,101 @@
+"""A task's rows come back whole, in order and with their places, however files and batches are cut."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_snowflake_batch.worker import footers, plan, reader
+from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.errors import DataError
+
+
+def write_files(root: Path, sizes: list[int], row_group_size: int) -> None:
+    position = 0
+    for number, size in enumerate(sizes):
+        table = pa.table({"ID": pa.array(range(position, position + size), pa.int64())})
+        pq.write_table(table, root / f"{number:03d}.parquet", row_group_size=row_group_size)
+        position += size
+
+
+def task_reader(root: Path, schema: pa.Schema, rows: int) -> reader.TaskReader:
+    return reader.TaskReader(footers.opener(root), schema, BatchSize(rows), None, use_threads=False)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 40), min_size=1, max_size=40),
+    row_group_size=st.integers(1, 30),
+    batch=st.integers(1, 200),
+    task_rows=st.integers(1, 60),
+    whole=st.sampled_from([0, reader.WHOLE_FILE_BYTES]),
+    small=st.sampled_from([0, 5, reader.SMALL_ROWS]),
+)
+def test_every_row_comes_once_and_in_order(
+    tmp_path_factory: pytest.TempPathFactory,
+    sizes: list[int],
+    row_group_size: int,
+    batch: int,
+    task_rows: int,
+    whole: int,
+    small: int,
+) -> None:
+    root = tmp_path_factory.mktemp("input")
+    write_files(root, sizes, row_group_size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "TASK_ROWS", task_rows)
+        patch.setattr(reader, "WHOLE_FILE_BYTES", whole)
+        # Row groups that are too large to be decoded whole come in pieces.
+        patch.setattr(reader, "WHOLE_ROW_GROUP_BYTES", whole)
+        patch.setattr(reader, "SMALL_ROWS", small)
+        made = plan.make_plan(root, ".*")
+        source = task_reader(root, made.schema, batch)
+        batches = [list(source.batches(task)) for task in made.tasks]
+
+    read = list(chain.from_iterable(one.table.column("ID").to_pylist() for one in chain.from_iterable(batches)))
+    assert read == list(range(sum(sizes)))
+    starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    for task, of_task in zip(made.tasks, batches, strict=True):
+        assert sum(one.table.num_rows for one in of_task) == task.rows
+        assert all(one.table.num_rows == batch for one in of_task[:-1])
+        for one in of_task:
+            places = ((int(origin.path[:3]), origin.first_row, origin.rows) for origin in one.origins)
+            ids = (range(starts[file] + first, starts[file] + first + rows) for file, first, rows in places)
+            assert one.table.column("ID").to_pylist() == list(chain.from_iterable(ids))
+
+
+def test_many_small_files_are_few_pieces_of_memory(tmp_path: Path) -> None:
+    write_files(tmp_path, [10] * 300, 10)
+    made = plan.make_plan(tmp_path, ".*")
+
+    (batch,) = task_reader(tmp_path, made.schema, 5000).batches(made.tasks[0])
+
+    assert batch.table.num_rows == 3000
+    assert batch.table.column("ID").num_chunks <= reader.MOST_PIECES
+
+
+@pytest.mark.parametrize("content", [None, b"", b"something else"])
+def test_a_file_that_has_gone_since_planning_is_named(tmp_path: Path, content: bytes | None) -> None:
+    write_files(tmp_path, [10, 10], 10)
+    made = plan.make_plan(tmp_path, ".*")
+    (tmp_path / "001.parquet").unlink()
+    if content is not None:
+        (tmp_path / "001.parquet").write_bytes(content)
+
+    with pytest.raises(DataError, match=r"cannot read input file 001\.parquet"):
+        list(task_reader(tmp_path, made.schema, 100).batches(made.tasks[0]))
+
+
+def test_a_file_with_fewer_row_groups_than_planned_is_named(tmp_path: Path) -> None:
+    write_files(tmp_path, [30], 10)
+    made = plan.make_plan(tmp_path, ".*")
+    write_files(tmp_path, [10], 10)
+
+    with pytest.raises(DataError, match=r"input file 000\.parquet has changed"):
+        list(task_reader(tmp_path, made.schema, 100).batches(made.tasks[0]))

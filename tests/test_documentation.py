@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,12 @@ def blocks(language: str) -> list[object]:
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_runs_as_a_dag_file_would(code: str) -> None:
     names = {"__name__": "documentation"}
-    exec(compile(code, "<documentation>", "exec"), names)
+    try:
+        exec(compile(code, "<documentation>", "exec"), names)
+    except ImportError as missing:
+        if missing.name != "airflow.sdk" or not version("apache-airflow-core").startswith("3.2."):
+            raise
+        pytest.skip(f"new in Airflow 3.3: {missing}")
     if "X" in names:
         parse_source(names["X"])
 

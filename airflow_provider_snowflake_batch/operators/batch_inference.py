@@ -45,7 +45,8 @@ from airflow_provider_snowflake_batch.operators.base import (
     check_seconds,
     describe_outlets,
 )
-from airflow_provider_snowflake_batch.operators.earlier_job import EarlierJob, cancelled_behind_us, look
+from airflow_provider_snowflake_batch.operators.earlier_job import CancelledBehindUs, EarlierJob, look
+from airflow_provider_snowflake_batch.operators.ended_job import EndedJob, result_so_far
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.operators.named_jobs import find_records
@@ -59,10 +60,6 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.results import JobResult
     from airflow_provider_snowflake_batch.jobs.sources import Source
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
-
-
-class _CancelledBehindUs(Exception):
-    """The job that this try went on with was cancelled for the one before."""
 
 
 # The arguments that describe the job; each may hold templates.
@@ -225,7 +222,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         try:
             return self._begin(context)
-        except _CancelledBehindUs:
+        except CancelledBehindUs:
             return self._begin(context)
 
     def _begin(self, context: Context) -> dict[str, Any]:
@@ -268,7 +265,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             with TaskCard.resume(context, record, str(self.compute_pool)) as card:
                 self._card = card
                 return self._resume(context, event, record, card)
-        except _CancelledBehindUs:
+        except CancelledBehindUs:
             return self._begin(context)
 
     def _resume(self, context: Context, event: dict[str, Any], record: JobRecord, card: TaskCard) -> dict[str, Any]:
@@ -375,7 +372,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             yield
         except SnowflakeUnreachableError:
             raise
-        except SnowflakeBatchError:
+        except (SnowflakeBatchError, CancelledBehindUs):
             record = record or self._submitted
             if record is not None and isinstance(parse_source(self.X), (StagePaths, StageListing)):
                 directory = StagePath.parse(record.output_location, field="output_location")
@@ -396,7 +393,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self.log.info("Job %s is %s; not waiting for it.", info.name, info.reported_status)
         card.look(info)
         JobRecords.of(context, durable=self.durable).mark_done()
-        return self._hand_over(context, self._result(context, info, record), card)
+        return self._hand_over(context, result_so_far(context, info, record), card)
 
     def _deadlines(self, context: Context, record: JobRecord) -> Deadlines:
         ends = []
@@ -471,16 +468,6 @@ class RunBatchOperator(SnowflakeBatchOperator):
             raise type(error)(f"{error} It could not be cancelled and may still run: {failure}") from failure
         raise type(error)(f"{error} It was cancelled.") from None
 
-    def _result(self, context: Context, info: JobInfo, record: JobRecord) -> JobResult:
-        from airflow_provider_snowflake_batch.hooks.results import JobResult
-
-        return JobResult(
-            job_name=record.job_name,
-            status=info.reported_status,
-            output_location=record.output_location,
-            attempt=context["ti"].try_number,
-        )
-
     def _hand_over(self, context: Context, result: JobResult, card: TaskCard) -> dict[str, Any]:
         """Tell those that come after the task: its XCom, and the events of its outlets."""
         self._result_of_job = result
@@ -499,45 +486,6 @@ class RunBatchOperator(SnowflakeBatchOperator):
         *,
         streamed: bool,
     ) -> dict[str, Any]:
-        """The result of a job that has ended, or the exception for it.
-
-        :param streamed: the job's log stands in the task's log already.
-        """
-        from airflow_provider_snowflake_batch.hooks.results import collect_result, failure_of, read_last_words, tail
-
-        card.look(info)
-        result = self._result(context, info, record)
-        result.seconds = round(info.seconds or time.time() - record.submitted_at, 3)
-        records = JobRecords.of(context, durable=self.durable)
-        if not info.status.is_successful:
-            if cancelled_behind_us(records, info):
-                self.log.info("Job %s was cancelled for the try before this one: starting a new one.", info.name)
-                raise _CancelledBehindUs
-            containers, logs = read_last_words(hook, info.name)
-            for label, text in logs.items() if not streamed else ():
-                self.log.error("End of the log of %s:\n%s", label, tail(text))
-            raise failure_of(info, containers, logs)
-        collect_result(hook, result, StagePath.parse(result.output_location, field="output_location"))
-        if self.on_finish == "drop":
-            records.mark_dropping()
-            self._drop(hook, result)
-            SnowsightJobLink().store(context, "")
-        records.mark_done()
-        rows = "" if result.rows is None else f"{result.rows} rows in "
-        self.log.info(
-            "Job %s is done: %s%s file(s), %.1f s, %s",
-            info.name, rows, result.files, result.seconds, result.output_location,
-        )  # fmt: skip
-        for warning in result.warnings:
-            self.log.warning(warning)
-        card.done(result)
+        ended = EndedJob(context, hook, JobRecords.of(context, durable=self.durable), record, card)
+        result = ended.collect(info, drop=self.on_finish == "drop", streamed=streamed)
         return self._hand_over(context, result, card)
-
-    def _drop(self, hook: SnowflakeBatchHook, result: JobResult) -> None:
-        try:
-            hook.delete(result.job_name)
-        except Exception as error:
-            # The results are there and complete: no reason to fail, and to score all rows again.
-            result.warnings.append(f"Job {result.job_name} could not be dropped: {error}")
-        else:
-            self.log.info("Job %s was dropped.", result.job_name)

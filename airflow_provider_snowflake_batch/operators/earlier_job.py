@@ -36,6 +36,10 @@ _OF_NO_USE = frozenset(
 _CANCELLED_BEHIND_US_SECONDS = 60.0
 
 
+class CancelledBehindUs(Exception):
+    """The job that this try went on with was cancelled for the one before."""
+
+
 class EarlierJob:
     """Decides for one try.
 

@@ -1,0 +1,108 @@
+"""What a task makes of a job that has ended: its result, or the exception for it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+from airflow_provider_snowflake_batch.links.snowsight import SnowsightJobLink
+from airflow_provider_snowflake_batch.operators.earlier_job import CancelledBehindUs, cancelled_behind_us
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.hooks.results import JobResult
+    from airflow_provider_snowflake_batch.jobs.status import JobInfo
+    from airflow_provider_snowflake_batch.operators.job_card import TaskCard
+    from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
+
+log = logging.getLogger(__name__)
+
+
+class EndedJob:
+    """The job of one try.
+
+    :param context: the task's.
+    :param hook: reads what the job has left.
+    :param records: learns that the task has done with the job.
+    :param record: which job.
+    :param card: shows how it ended.
+    """
+
+    def __init__(
+        self, context: Context, hook: SnowflakeBatchHook, records: JobRecords, record: JobRecord, card: TaskCard
+    ) -> None:
+        self._context = context
+        self._hook = hook
+        self._records = records
+        self._record = record
+        self._card = card
+
+    def collect(self, info: JobInfo, *, drop: bool, streamed: bool) -> JobResult:
+        """The job's result.
+
+        :param info: how it ended.
+        :param drop: drop it when its results are collected.
+        :param streamed: its log stands in the task's log already.
+        :raises JobFailedError: if it failed, or has no ``_SUCCESS``.
+        :raises JobCancelledError: if it was cancelled.
+        :raises JobLostError: if it was dropped.
+        :raises CancelledBehindUs: if it was cancelled for an earlier try.
+        """
+        from airflow_provider_snowflake_batch.hooks.results import collect_result
+
+        self._card.look(info)
+        result = result_so_far(self._context, info, self._record)
+        result.seconds = round(info.seconds or time.time() - self._record.submitted_at, 3)
+        if not info.status.is_successful:
+            raise self._failure(info, streamed=streamed)
+        collect_result(self._hook, result, StagePath.parse(result.output_location, field="output_location"))
+        if drop:
+            self._records.mark_dropping()
+            self._drop(result)
+        self._records.mark_done()
+        rows = "" if result.rows is None else f"{result.rows} rows in "
+        log.info(
+            "Job %s is done: %s%s file(s), %.1f s, %s",
+            info.name, rows, result.files, result.seconds, result.output_location,
+        )  # fmt: skip
+        for warning in result.warnings:
+            log.warning(warning)
+        self._card.done(result)
+        return result
+
+    def _failure(self, info: JobInfo, *, streamed: bool) -> Exception:
+        from airflow_provider_snowflake_batch.hooks.results import failure_of, read_last_words, tail
+
+        if cancelled_behind_us(self._records, info):
+            log.info("Job %s was cancelled for the try before this one: starting a new one.", info.name)
+            return CancelledBehindUs()
+        containers, logs = read_last_words(self._hook, info.name)
+        for label, text in logs.items() if not streamed else ():
+            log.error("End of the log of %s:\n%s", label, tail(text))
+        return failure_of(info, containers, logs)
+
+    def _drop(self, result: JobResult) -> None:
+        try:
+            self._hook.delete(result.job_name)
+        except Exception as error:
+            # The results are there and complete: no reason to fail, and to score all rows again.
+            result.warnings.append(f"Job {result.job_name} could not be dropped: {error}")
+        else:
+            log.info("Job %s was dropped.", result.job_name)
+            SnowsightJobLink().store(self._context, "")
+
+
+def result_so_far(context: Context, info: JobInfo, record: JobRecord) -> JobResult:
+    """The result as far as the job's status tells it."""
+    from airflow_provider_snowflake_batch.hooks.results import JobResult
+
+    return JobResult(
+        job_name=record.job_name,
+        status=info.reported_status,
+        output_location=record.output_location,
+        attempt=context["ti"].try_number,
+    )

@@ -54,6 +54,28 @@ def test_a_killed_worker(airflow: AirflowStack, hook: SnowflakeBatchHook, local_
     assert_nothing_left(airflow, local_server)
 
 
+def test_a_worker_killed_after_it_has_done_all(
+    airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer
+) -> None:
+    """The last that a task does is to log out; Airflow does not know yet that it has succeeded."""
+    runs = [Run("deferred", COLLECTING), Run("in_slot", COLLECTING)]
+    with holding(airflow, hook, local_server) as held:
+        held.hold(runs)
+        collecting = {
+            run.prefix: fault["id"] for run in runs for fault in held.faults.all() if run.prefix in str(fault)
+        }
+        for run in runs:
+            logout = held.faults.add("delay", seconds=600, path="^/session$")
+            held.faults.clear(collecting[run.prefix])
+            held.wait(lambda logout=logout: held.faults.fired(logout), f"{run}: no logout")
+            for process in airflow.worker(run.id, "score"):
+                process.kill()
+            held.faults.clear(logout)
+        held.assert_one_job_each(runs)
+        assert [airflow.try_number(run.id, "score") for run in runs] == [2, 2]
+    assert_nothing_left(airflow, local_server)
+
+
 def test_a_killed_scheduler_with_all_its_tasks(
     airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer
 ) -> None:

@@ -6,6 +6,7 @@ Airflow tells the trigger of such a triggerer the same as if a user had ended th
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ from tests.stack.holding import WAITING, Run, assert_nothing_left, holding
 pytestmark = pytest.mark.slow
 
 SECOND = "second-triggerer"
+STALLED_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -31,15 +33,19 @@ def second(airflow: AirflowStack) -> Iterator[str]:
 def test_a_stalled_triggerer_does_not_cancel_what_it_has_lost(
     airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer, second: str
 ) -> None:
-    run = Run("deferred", WAITING, seconds=60)
+    # The job of the second run ends while the triggerer sleeps: there is nothing left to cancel.
+    run, short = Run("deferred", WAITING, seconds=80), Run("deferred", WAITING, seconds=15)
     with holding(airflow, hook, local_server) as held:
-        held.hold([run])
+        held.hold([run, short])
         first = airflow.triggerer(run.id, "score")
         (port,) = free_ports(1)
         airflow.start("triggerer", second, {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(port)})
         airflow.signal("triggerer", signal.SIGSTOP)
+        waking = time.monotonic() + STALLED_SECONDS
         try:
             held.wait(lambda: airflow.triggerer(run.id, "score") not in (first, None), "no other triggerer took over")
+            assert airflow.wait_for_run(short.id) == "success"
+            time.sleep(max(0.0, waking - time.monotonic()))
         finally:
             airflow.signal("triggerer", signal.SIGCONT)
         held.wait(
@@ -47,5 +53,6 @@ def test_a_stalled_triggerer_does_not_cancel_what_it_has_lost(
             "Airflow did not ask the stalled trigger to cancel the job",
         )
         assert airflow.task_states(run.id)["score"] == "deferred"
-        held.assert_one_job_each([run])
+        held.assert_one_job_each([run, short])
+        assert "Cancelling" not in airflow.task_log(short.id, "score")
     assert_nothing_left(airflow, local_server)

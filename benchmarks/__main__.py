@@ -18,6 +18,7 @@ from typing import NoReturn
 MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "dag_parse": ([], []),
     "worker_throughput": ([], []),
+    "stages": ([], []),
     "xgboost_rate": (["--rows", "4000000"], []),
     "images": (["--files", "5000", "--repeats", "1"], ["--repeats", "5"]),
     "device_bound": (["--batches", "200", "--repeats", "3"], []),

@@ -94,7 +94,7 @@ class Caller:
         :raises DataError: a value cannot be had in the model's type.
         """
         try:
-            return self._converter(rows.model_rows)
+            return self._converter(rows.model_rows, rows.files)
         except MemoryError as error:
             return error
         except DataError as error:

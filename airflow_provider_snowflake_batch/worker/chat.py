@@ -15,6 +15,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.files import StageFiles
 from airflow_provider_snowflake_batch.worker.job import FileEncoding
+from airflow_provider_snowflake_batch.worker.read_ahead import Admit, freely
 
 CHAT_COLUMN = "MESSAGES"
 _URLS = ("image_url", "video_url")
@@ -29,9 +30,10 @@ class ChatFiles:
     def __init__(self, files: StageFiles) -> None:
         self._files = files
 
-    def inline(self, text: str | None) -> str | None:
+    def inline(self, text: str | None, admit: Admit = freely) -> str | None:
         """The chat with the files that it names in place of their paths; a text that is no chat, as it is.
 
+        :param admit: asked for the memory of each file.
         :raises DataError: a file cannot be had.
         """
         if text is None or "@" not in text:
@@ -40,10 +42,10 @@ class ChatFiles:
             chat = json.loads(text)
         except ValueError:
             return text
-        changed = [self._part(part) for message in _list(chat) for part in _list(_field(message, "content"))]
+        changed = [self._part(part, admit) for message in _list(chat) for part in _list(_field(message, "content"))]
         return json.dumps(chat, ensure_ascii=False) if any(changed) else text
 
-    def _part(self, part: Any) -> bool:
+    def _part(self, part: Any, admit: Admit) -> bool:
         """Rewrite one part of a message in place; whether there was something to rewrite."""
         for name in _URLS:
             value = _field(part, name)
@@ -51,7 +53,7 @@ class ChatFiles:
             holder, key = (part, name) if isinstance(value, str) else (value, "url")
             path = _field(holder, key)
             if _is_stage_path(path):
-                holder[key] = self._files.load(path, FileEncoding.BASE64_DATA_URL)
+                holder[key] = self._files.load(path, FileEncoding.BASE64_DATA_URL, admit)
                 return True
         audio = _field(part, "input_audio")
         path = _field(audio, "data")
@@ -59,7 +61,7 @@ class ChatFiles:
             ending = PurePosixPath(path).suffix.lower().lstrip(".")
             if not audio.get("format") and not ending:
                 raise DataError(f"file {path!r}: the audio's format is neither stated nor in the file's name")
-            audio["data"] = self._files.load(path, FileEncoding.BASE64)
+            audio["data"] = self._files.load(path, FileEncoding.BASE64, admit)
             audio.setdefault("format", ending)
             return True
         return False

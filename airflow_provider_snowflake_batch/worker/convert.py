@@ -10,7 +10,7 @@ view of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,9 @@ _NULLABLE: dict[pa.DataType, Any] = {
     pa.uint64(): pd.UInt64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
 }
+
+#: What files hold: for the columns that name them, the bytes for each row.
+Files = Mapping[str, Sequence[bytes | None]]
 
 
 class InputConverter:
@@ -66,27 +69,29 @@ class InputConverter:
                 (kind,) = kinds
                 self._block_type = kind if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None
 
-    def __call__(self, table: pa.Table) -> Any:
+    def __call__(self, table: pa.Table, files: Files | None = None) -> Any:
         """The model's argument for these rows.
 
+        :param files: what files hold, in place of the columns of that name.
         :raises DataError: a value cannot be had in the type that the signature states.
         """
-        if self._wanted is not None:
-            arrays = [table.column(column) for column in self._wanted.values()]
-            table = pa.table(arrays, names=list(self._wanted))
+        files = files or {}
         if self._form == "arrow":
-            if self._features is None:
-                return table
+            table = _with_files(table, files)
+        if self._features is None:
+            wanted = {name: name for name in table.column_names} if self._wanted is None else self._wanted
+            if self._form == "arrow":
+                return pa.table([table.column(column) for column in wanted.values()], names=list(wanted))
+            return _natural_frame(table, wanted, files)
+        if self._form == "arrow":
             arrays = [_typed(table.column(column), one, column) for column, one in self._features]
             return pa.table(arrays, names=[one.name for _, one in self._features])
-        if self._features is None:
-            return _natural_frame(table)
-        if self._block_type is not None:
+        if self._block_type is not None and not any(column in files for column, _ in self._features):
             frame = self._block(table, self._block_type)
             if frame is not None:
                 return frame
         return pd.DataFrame(
-            {one.name: _series(table.column(column), one, column) for column, one in self._features}, copy=False
+            {one.name: _feature(table, files, column, one) for column, one in self._features}, copy=False
         )
 
     def _block(self, table: pa.Table, kind: pa.DataType) -> pd.DataFrame | None:
@@ -116,7 +121,45 @@ def block_frame(arrays: Sequence[pa.ChunkedArray], names: Sequence[str], dtype: 
     return pd.DataFrame(block, columns=list(names), copy=False)
 
 
-def _natural_frame(table: pa.Table) -> pd.DataFrame:
+def _with_files(table: pa.Table, files: Files) -> pa.Table:
+    """The table with what files hold as Arrow columns."""
+    for column, contents in files.items():
+        array = pa.array(contents, pa.large_binary())
+        table = table.set_column(table.column_names.index(column), column, array)
+    return table
+
+
+def _bytes_series(contents: Sequence[bytes | None]) -> Any:
+    """The very objects that were read: an Arrow column would copy them in and out again."""
+    series = np.empty(len(contents), dtype=object)
+    series[:] = contents
+    return pd.Series(series, dtype=object)
+
+
+def _feature(table: pa.Table, files: Files, column: str, feature: Feature) -> Any:
+    contents = files.get(column)
+    if contents is None:
+        return _series(table.column(column), feature, column)
+    if feature.scalar and feature.dtype == "BYTES":
+        return _bytes_series(contents)
+    return _series(pa.chunked_array([pa.array(contents, pa.large_binary())]), feature, column)
+
+
+def _natural_frame(table: pa.Table, wanted: Mapping[str, str], files: Files) -> pd.DataFrame:
+    """Columns as they are. :param wanted: names in the frame to columns of the table."""
+    plain = {name: table.column(column) for name, column in wanted.items() if column not in files}
+    if len(plain) == len(wanted):
+        return _plain_frame(pa.table(list(plain.values()), names=list(plain)))
+    frame = pd.DataFrame(index=pd.RangeIndex(table.num_rows))
+    if plain:
+        frame = _plain_frame(pa.table(list(plain.values()), names=list(plain)))
+    for place, (name, column) in enumerate(wanted.items()):
+        if column in files:
+            frame.insert(place, name, _bytes_series(files[column]))
+    return frame
+
+
+def _plain_frame(table: pa.Table) -> pd.DataFrame:
     kinds = set(table.schema.types)
     if len(kinds) == 1 and table.num_columns > 1:
         (kind,) = kinds

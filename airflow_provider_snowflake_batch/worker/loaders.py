@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.chat import CHAT_COLUMN, ChatFiles
 from airflow_provider_snowflake_batch.worker.columns import handled_columns, holds_text
-from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.files import StageFiles
 from airflow_provider_snowflake_batch.worker.job import FileEncoding, Job
+from airflow_provider_snowflake_batch.worker.read_ahead import Admit
 
 Content = bytes | str | None
 
@@ -21,23 +20,12 @@ Content = bytes | str | None
 class Loader:
     """What becomes of a column.
 
-    :param load: from the value in the input to what the model gets.
+    :param load: from the value in the input to what the model gets; raises `DataError` if a file cannot be had.
     :param kind: the Arrow type of what it gets; with 64-bit offsets, because a batch may hold more than 2 GiB.
     """
 
-    load: Callable[[str | None], Content]
+    load: Callable[[str | None, Admit], Content]
     kind: pa.DataType
-
-    def load_all(self, values: Sequence[str | None], pool: Executor) -> list[Content | DataError]:
-        """Many values at once, in order; one whose file cannot be had comes back as its error."""
-
-        def one(value: str | None) -> Content | DataError:
-            try:
-                return self.load(value)
-            except DataError as error:
-                return error
-
-        return list(pool.map(one, values))
 
 
 def column_loaders(job: Job, schema: pa.Schema) -> Mapping[str, Loader]:
@@ -55,4 +43,4 @@ def column_loaders(job: Job, schema: pa.Schema) -> Mapping[str, Loader]:
 
 def _handled(files: StageFiles, encoding: FileEncoding) -> Loader:
     kind = pa.large_binary() if encoding is FileEncoding.RAW_BYTES else pa.large_string()
-    return Loader(lambda path: files.load(path, encoding), kind)
+    return Loader(lambda path, admit: files.load(path, encoding, admit), kind)

@@ -155,6 +155,10 @@ class PartitionReader:
 
         :raises DataError: the bucket cannot be read, or a row names a file that cannot be had.
         """
+        groups = self._groups(task)
+        return groups if self._files is None else self._files.groups(groups)
+
+    def _groups(self, task: Task) -> Iterator[RowBatch]:
         (piece,) = task.ranges
         try:
             with pa.memory_map(piece.path) as source:
@@ -171,8 +175,7 @@ class PartitionReader:
             first = Origin(sources[0][0].as_py(), sources[1][0].as_py(), 1)
             plain = rows.drop_columns([FILE_COLUMN, ROW_COLUMN])
             where = f"{self._column} = {key[start].as_py()!r}, {len(rows)} rows, the first is row {first.first_row}"
-            batch = RowBatch(plain, plain, (first,), 2 * plain.nbytes, f"{where} of file {first.path}", sources=sources)
-            yield batch if self._files is None else self._files.group(batch)
+            yield RowBatch(plain, plain, (first,), 2 * plain.nbytes, f"{where} of file {first.path}", sources=sources)
 
 
 def _runs(key: pa.Array) -> Iterator[tuple[int, int]]:

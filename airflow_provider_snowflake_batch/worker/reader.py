@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
+from airflow_provider_snowflake_batch.worker.file_columns import ROWS_AT_ONCE, FileColumns
 from airflow_provider_snowflake_batch.worker.footers import read_whole
 from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch, merge
@@ -116,7 +116,7 @@ class TaskReader:
         :raises DataError: a file cannot be read, or a row names a file that cannot be had.
         """
         width = task.bytes / max(task.rows, 1)
-        size = self._batch_size.rows(width)
+        size = self._rows(width)
         pieces, origins = Pieces(), list[Origin]()
         for piece in task.ranges:
             for first_row, table in self._pieces(piece, size):
@@ -127,11 +127,15 @@ class TaskReader:
                     origins.append(Origin(piece.path, first_row + start, count))
                     start += count
                     if pieces.rows == size:
-                        yield from self._finished(pieces, origins)
+                        yield from self._finished(pieces, origins, width)
                         pieces, origins = Pieces(), []
-                        size = self._batch_size.rows(width)
+                        size = self._rows(width)
         if origins:
-            yield from self._finished(pieces, origins)
+            yield from self._finished(pieces, origins, width)
+
+    def _rows(self, width: float) -> int:
+        """Rows that are put together; where they name files, these say how many make a batch."""
+        return self._batch_size.rows(width) if self._files is None else ROWS_AT_ONCE
 
     def _pieces(self, piece: RowRange, size: int) -> Iterator[tuple[int, pa.Table]]:
         position = 0
@@ -175,12 +179,12 @@ class TaskReader:
         except (pa.ArrowException, KeyError) as error:
             raise DataError(f"input file {path} does not fit the other files: {error}") from None
 
-    def _finished(self, pieces: Pieces, origins: list[Origin]) -> Iterator[RowBatch]:
+    def _finished(self, pieces: Pieces, origins: list[Origin], width: float) -> Iterator[RowBatch]:
         table, merged = pieces.table(), merge(origins)
         if self._files is None:
             yield RowBatch(table, table, merged, 2 * table.nbytes)
         else:
-            yield from self._files.batches(table, merged)
+            yield from self._files.batches(table, merged, lambda: self._batch_size.rows(width))
 
 
 def _part(table: pa.Table, start: int, count: int) -> pa.Table:

@@ -10,6 +10,9 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.bad_rows import BadRows
 
+#: What the files of some rows hold.
+FileBytes = list[bytes | None]
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -25,7 +28,8 @@ class RowBatch:
     """Rows for one call of the model.
 
     :param table: the input columns as they are passed through to the output.
-    :param model_rows: the same rows as the model gets them, with the content of files in place of their paths.
+    :param model_rows: the same rows as the model gets them, with the text of files in place of their paths.
+    :param files: columns of ``model_rows`` in whose place the model gets these bytes, which are read and not copied.
     :param bytes: memory held by the rows.
     :param label: which rows these are, where their origins do not say it.
     :param bad: rows that belong here but cannot be given to the model.
@@ -40,12 +44,14 @@ class RowBatch:
     label: str | None = None
     bad: list[BadRows] = field(default_factory=list)
     sources: tuple[pa.ChunkedArray, pa.ChunkedArray] | None = None
+    files: Mapping[str, FileBytes] = field(default_factory=dict)
 
     def slice(self, start: int, stop: int) -> RowBatch:
         """Some of the rows, those that can be given to the model."""
         count = stop - start
         table, model_rows = self.table.slice(start, count), self.model_rows.slice(start, count)
         batch = RowBatch(table, model_rows, cut(self.origins, start, stop), self.bytes)
+        batch.files = {column: contents[start:stop] for column, contents in self.files.items()}
         if self.sources is not None:
             batch.sources = (self.sources[0].slice(start, count), self.sources[1].slice(start, count))
         return batch
@@ -73,7 +79,9 @@ def without(batch: RowBatch, errors: Mapping[int, str]) -> RowBatch:
     good = [place for place in range(batch.table.num_rows) if place not in errors]
     origins = [origin for place in good for origin in cut(batch.origins, place, place + 1)]
     kept = pa.array(good, pa.int64())
-    return RowBatch(batch.table.take(kept), batch.model_rows.take(kept), merge(origins), batch.bytes, batch.label, bad)
+    table, model_rows = batch.table.take(kept), batch.model_rows.take(kept)
+    files = {column: [contents[place] for place in good] for column, contents in batch.files.items()}
+    return RowBatch(table, model_rows, merge(origins), batch.bytes, batch.label, bad, files=files)
 
 
 def merge(origins: list[Origin]) -> tuple[Origin, ...]:

@@ -152,3 +152,45 @@ def test_names_match_exactly_then_without_case(wanted: str, columns: list[str], 
 def test_names_that_match_twice_are_refused() -> None:
     with pytest.raises(Refused, match="input 'ab' matches more than one input column: Ab, AB"):
         match_column("ab", ["Ab", "AB"], "input")
+
+
+PATHS = pa.table({"ID": [7, 8], "IMAGE": ["@D.S.T/a", "@D.S.T/b"], "X": [0.5, 1.5]})
+CONTENTS: list[bytes | None] = [b"one", None]
+
+
+def test_files_reach_the_model_as_they_were_read() -> None:
+    for found in (
+        InputConverter(PATHS.column_names, None, "pandas")(PATHS, {"IMAGE": CONTENTS}),
+        frame_with_files(Feature("ID", "INT64"), Feature("IMAGE", "BYTES"), Feature("X", "DOUBLE")),
+    ):
+        assert list(found.columns) == ["ID", "IMAGE", "X"]
+        assert [str(one) for one in found.dtypes] == ["int64", "object", "float64"]
+        assert found["IMAGE"][0] is CONTENTS[0]
+        assert found["IMAGE"][1] is None
+        assert found["X"].tolist() == [0.5, 1.5]
+
+
+def frame_with_files(*inputs: Feature) -> pd.DataFrame:
+    return InputConverter(PATHS.column_names, Signature(inputs, ()), "pandas")(PATHS, {"IMAGE": CONTENTS})
+
+
+def test_files_alone_are_a_frame() -> None:
+    found = InputConverter(PATHS.column_names, None, "pandas", ["image"])(PATHS, {"IMAGE": CONTENTS})
+
+    assert list(found.columns) == ["image"]
+    assert found["image"].tolist() == CONTENTS
+
+
+def test_a_signature_may_want_files_as_text_or_not_at_all() -> None:
+    assert frame_with_files(Feature("IMAGE", "STRING"))["IMAGE"].tolist() == ["one", pd.NA]
+    assert frame_with_files(Feature("x", "DOUBLE")).to_numpy().tolist() == [[0.5], [1.5]]
+    with pytest.raises(DataError, match="cannot be read as DOUBLE"):
+        frame_with_files(Feature("IMAGE", "DOUBLE"))
+
+
+@pytest.mark.parametrize("signature", [None, Signature((Feature("X", "DOUBLE"), Feature("IMAGE", "BYTES")), ())])
+def test_files_become_arrow_for_a_model_that_takes_it(signature: Signature | None) -> None:
+    found = InputConverter(PATHS.column_names, signature, "arrow")(PATHS, {"IMAGE": CONTENTS})
+
+    assert found["IMAGE"].to_pylist() == CONTENTS
+    assert found["X"].to_pylist() == [0.5, 1.5]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -88,14 +90,98 @@ def test_a_file_that_cannot_be_had_is_named_with_its_row(batch: Batch, stage: Pa
 
 @given(st.text(st.sampled_from("ab./\\\0 "), max_size=12))
 def test_no_path_leaves_its_stage(tmp_path_factory: pytest.TempPathFactory, rest: str) -> None:
-    folder = tmp_path_factory.getbasetemp() / "stage"
-    (folder / "a").mkdir(parents=True, exist_ok=True)
+    around = tmp_path_factory.getbasetemp() / "around"
+    folder = around / "stage"
+    if not folder.exists():
+        (folder / "a" / "a").mkdir(parents=True)
+        (folder / "a" / "b").symlink_to("../b")
+        (folder / "a" / "a" / "a").symlink_to(around)
+        (folder / "a" / "a" / "b").symlink_to(around / "b")
+        (folder / "b").write_bytes(b"inside")
+        (around / "b").write_bytes(b"outside")
     files = StageFiles({"DB.SCHEMA.S": folder})
+    path = f"@DB.SCHEMA.S/{rest}"
     try:
-        found = files.resolve(f"@DB.SCHEMA.S/{rest}")
+        content = files.read(path)
     except DataError:
-        return
-    assert folder.resolve() in found.parents
+        pass
+    else:
+        assert content == b"inside"
+        assert folder in files.resolve(path).parents
+
+
+def test_links_within_a_stage_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "x").write_bytes(b"outside")
+    stage = tmp_path / "stage"
+    (stage / "real").mkdir(parents=True)
+    (stage / "real" / "x").write_bytes(b"inside")
+    (stage / "folder").symlink_to("real")
+    (stage / "file").symlink_to("real/x")
+    (stage / "away").symlink_to(tmp_path / "outside")
+    files = StageFiles({"DB.SCHEMA.S": stage})
+
+    for path in ("real/x", "folder/x", "file", "real/./x", "real//x"):
+        assert files.read(f"@DB.SCHEMA.S/{path}") == b"inside", path
+    for path in ("away/x", "folder/../../outside/x", "real/../real/x", "real/..", "/real/x"):
+        with pytest.raises(DataError, match="leaves its stage"):
+            files.read(f"@DB.SCHEMA.S/{path}")
+
+
+@pytest.mark.parametrize("size", [0, 1, 3 * 1024 * 1024 + 1])
+def test_a_file_is_read_whole(tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    (tmp_path / "x").write_bytes(content)
+
+    assert StageFiles({"DB.SCHEMA.S": tmp_path}).read("@DB.SCHEMA.S/x") == content
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs files that state no size")
+def test_a_file_that_does_not_state_its_size_is_read_whole() -> None:
+    assert b"VmRSS" in StageFiles({"DB.SCHEMA.S": Path("/proc/self")}).read("@DB.SCHEMA.S/status")
+
+
+@pytest.mark.parametrize("convert_to", ["raw_bytes", "base64", "base64_data_url", None])
+def test_hundreds_of_slow_openings_are_under_way(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, convert_to: str | None
+) -> None:
+    count = 600
+    stage, counts = batch.root / "mounted", batch.root / "counts"
+    stage.mkdir()
+    counts.mkdir()
+    contents = [f"content {number}".encode() for number in range(count)]
+    paths = [f"@DB.SCHEMA.IMAGES/{number}.txt" for number in range(count)]
+    for number, content in enumerate(contents):
+        (stage / f"{number}.txt").write_bytes(content)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "slow_opens"))
+    monkeypatch.setenv("SLOW_OPENS_STAGE", str(stage))
+    monkeypatch.setenv("SLOW_OPENS_COUNTS", str(counts))
+    if convert_to is None:
+        chats = [json.dumps([{"content": [{"type": "image_url", "image_url": path}]}]) for path in paths]
+        batch.rows({"ID": list(range(count)), "MESSAGES": chats})
+        batch.job("Echo", stages={"DB.SCHEMA.IMAGES": "mounted"}, inference={"num_workers": 1})
+    else:
+        batch.rows({"ID": list(range(count)), "FILE": paths})
+        job(batch, convert_to, inference={"num_workers": 1})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    result = batch.result()
+    assert result["ID"].to_pylist() == list(range(count))
+    encoded = [base64.b64encode(content).decode() for content in contents]
+    if convert_to is None:
+        chats = [json.loads(chat) for chat in result["SEEN"].to_pylist()]
+        urls = [chat[0]["content"][0]["image_url"] for chat in chats]
+        assert urls == [f"data:text/plain;base64,{text}" for text in encoded]
+    else:
+        given = {
+            "raw_bytes": [str(content[:22]) for content in contents],
+            "base64": [text[:22] for text in encoded],
+            "base64_data_url": [f"data:text/plain;base64,{text}"[:22] for text in encoded],
+        }
+        assert result["HEAD"].to_pylist() == given[convert_to]
+    assert max(int(one.read_text()) for one in counts.iterdir()) >= 100
 
 
 def test_quoted_stage_names_keep_their_case(tmp_path: Path) -> None:

@@ -167,9 +167,9 @@ class _Process:
             converter = InputConverter(schema.names, self._model.signature, self._model.form, self._model.columns)
         except WorkerError as error:
             self._give_up(error)
-        batch_size = BatchSize(job.max_batch_rows, reads_files=bool(job.input.column_handling))
-        quarantine = job.on_error is OnError.QUARANTINE
         loaders = column_loaders(job, schema)
+        batch_size = BatchSize(job.max_batch_rows, reads_files=bool(loaders))
+        quarantine = job.on_error is OnError.QUARANTINE
         files = FileColumns(loaders, quarantine=quarantine) if loaders else None
         reader: Reader
         outcome: Outcome

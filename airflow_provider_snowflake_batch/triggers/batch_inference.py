@@ -313,7 +313,8 @@ class BatchSuccessSensorTrigger(SnowflakeTrigger):
 
     async def _outcome(self) -> dict[str, Any]:
         directory = StagePath.parse(self.stage_location, field="stage_location").directory()
-        pause = self.poll_interval
+        # Airflow allows a poke_interval of 0.
+        pause = max(self.poll_interval, _QUICK_LOOKS / 5)
         async with shared_poller(self.settings) as poller:
             while True:
                 outcome = await self._look(poller, directory)

@@ -8,6 +8,7 @@ at a time, when nobody asks for a status.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ _T = TypeVar("_T")
 
 # Long enough for triggers whose timers fire together to share a statement, short enough to go unnoticed.
 _GATHER_SECONDS = 0.05
+# Snowflake may work for minutes on the statements that submit jobs. Each has to be asked about by itself, and while
+# many are, nobody hears of a status. That one has made its job, the common statement tells anyhow.
+_STATEMENTS_A_LOOK = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Poller:
     users: int = 0
     _questions: dict[QualifiedName, _Question] = field(default_factory=dict)
     _gathering: asyncio.Task[None] | None = None
+    # Used in the session's thread only.
+    _asked: dict[QualifiedName, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._thread = SessionThread(self.settings.hook)
@@ -87,7 +93,7 @@ class Poller:
         questions, self._questions, self._gathering = self._questions, {}, None
         try:
             answers = await self.run(
-                lambda hook: _look(hook, {name: question.query_id for name, question in questions.items()})
+                lambda hook: _look(hook, {name: question.query_id for name, question in questions.items()}, self._asked)
             )
         except Exception as error:
             answers = dict.fromkeys(questions, error)
@@ -110,9 +116,13 @@ class Poller:
 
 
 def _look(
-    hook: SnowflakeBatchHook, jobs: dict[QualifiedName, str | None]
+    hook: SnowflakeBatchHook, jobs: dict[QualifiedName, str | None], asked: dict[QualifiedName, float]
 ) -> dict[QualifiedName, JobInfo | Exception | None]:
-    """One statement for each schema that has several jobs; DESCRIBE for lone ones and for those not listed."""
+    """One statement for each schema that has several jobs; DESCRIBE for lone ones and for those not listed.
+
+    :param jobs: with the query ids of statements that may still be at work.
+    :param asked: when each of those statements was last asked about. They take their turns.
+    """
     answers: dict[QualifiedName, JobInfo | Exception | None] = {}
     schemas: dict[tuple[str | None, str | None], list[QualifiedName]] = {}
     for name in jobs:
@@ -129,12 +139,18 @@ def _look(
                 found = []
             listed = {QualifiedName.parse(info.name, field="job"): info for info in found}
             answers |= {name: listed[name] for name in names if name in listed}
+    at_work = [name for name, query_id in jobs.items() if name not in answers and query_id is not None]
+    at_work.sort(key=lambda name: asked.get(name, 0))
+    answers |= dict.fromkeys(at_work[_STATEMENTS_A_LOOK:])
     for name, query_id in jobs.items():
         if name not in answers:
+            asked[name] = time.monotonic()
             try:
                 answers[name] = hook.poll(name, query_id)
             except Exception as error:
                 answers[name] = error
+        if answers[name] is not None:
+            asked.pop(name, None)
     return answers
 
 

@@ -7,7 +7,7 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
 _T = TypeVar("_T")
+
+# A statement may be repeated for minutes while Snowflake cannot be reached. Meanwhile a trigger that is told to end
+# would hold up its own on_kill, and the triggerer's end.
+_CLOSE_SECONDS = 5.0
 
 
 class Priority(IntEnum):
@@ -51,7 +55,7 @@ class SessionThread:
         return await asyncio.wrap_future(self._put(priority, call))
 
     async def close(self) -> None:
-        """Log out, and end the thread."""
+        """Log out, and end the thread. What it is doing is not waited for long: it ends by itself."""
 
         def log_out() -> None:
             if self._hook is not None:
@@ -59,7 +63,7 @@ class SessionThread:
 
         closed = self._put(Priority.CLOSE, log_out)
         self._put(Priority.CLOSE, None)
-        await asyncio.wrap_future(closed)
+        await asyncio.to_thread(wait, [closed], _CLOSE_SECONDS)
 
     def _put(self, priority: Priority, call: Callable[[], Any] | None) -> Future[Any]:
         future: Future[Any] = Future()

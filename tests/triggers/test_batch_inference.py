@@ -6,18 +6,24 @@ import asyncio
 import pydoc
 import threading
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
-from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger, BatchSuccessSensorTrigger
+from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, shared_poller
+from tests.local_faults import faults_of
+from tests.local_server import LocalServer
 
 POOL = Identifier("TRIGGER_TESTS")
 
@@ -124,6 +130,65 @@ def test_all_triggers_of_a_connection_share_one_login(hook: SnowflakeBatchHook, 
     assert sorted(event["job_name"] for event in events) == sorted(name for name, _ in jobs)
     assert {event["status"] for event in events} == {"DONE"}
     assert len(logins) == 1
+
+
+def test_statements_at_work_take_turns_and_hold_nobody_up(
+    hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Snowflake may work on the statement of each of many jobs for minutes, while it builds an image."""
+    running = QualifiedName.parse(submit(hook, "import time; time.sleep(20)")[0], field="job")
+    while True:
+        with suppress(JobNotFoundError):
+            hook.status(running)
+            break
+    at_work = {hook.qualify_name(f"AT_WORK_{number}"): str(uuid.uuid4()) for number in range(25)}
+    looks: list[set[QualifiedName]] = []
+    poll = SnowflakeBatchHook.poll
+
+    def noted(self: SnowflakeBatchHook, name: QualifiedName, query_id: str | None = None) -> Any:
+        looks[-1].add(name)
+        return poll(self, name, query_id)
+
+    monkeypatch.setattr(SnowflakeBatchHook, "poll", noted)
+
+    async def three_looks() -> list[Any]:
+        answers = []
+        async with shared_poller(ConnectionSettings("snowflake_default")) as poller:
+            for _ in range(3):
+                looks.append(set())
+                asked = [poller.poll(running), *(poller.poll(name, query_id) for name, query_id in at_work.items())]
+                answers.append(await asyncio.gather(*asked))
+        return answers
+
+    for known, *unknown in run(three_looks()):
+        assert known.name == str(running)
+        assert unknown == [None] * 25
+    assert [len(look) for look in looks] == [10, 10, 10]
+    assert set.union(*looks) == set(at_work)
+    hook.delete(running)
+
+
+def test_a_trigger_that_is_told_to_end_does_not_wait_for_snowflake(
+    hook: SnowflakeBatchHook, local_server: LocalServer
+) -> None:
+    """Airflow calls on_kill only when run() has ended."""
+    job = submit(hook, "import time; time.sleep(600)")
+
+    async def cancelled(fired: Callable[[], int]) -> None:
+        def until_it_fires() -> None:
+            while not fired():
+                time.sleep(0.05)
+
+        waiting = asyncio.create_task(first_event(trigger_for(job)))
+        await asyncio.to_thread(until_it_fires)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    with faults_of(local_server) as faults:
+        slow = faults.add("delay", statement="DESCRIBE SERVICE", seconds=600)
+        run(cancelled(lambda: faults.fired(slow)))
+    run(trigger_for(job).on_kill())
+    assert hook.wait(job[0], query_id=job[1], deadlines=Deadlines.within(60)).status is JobStatus.CANCELLED
 
 
 def test_one_cancelled_trigger_does_not_disturb_another(hook: SnowflakeBatchHook) -> None:

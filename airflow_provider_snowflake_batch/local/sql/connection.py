@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,16 +18,14 @@ from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from, with_moments
 from airflow_provider_snowflake_batch.local.sql.casts import round_casts
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
+from airflow_provider_snowflake_batch.local.sql.changes import CHANGES, Changes, described
 from airflow_provider_snowflake_batch.local.sql.dates import keep_dates
-from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
+from airflow_provider_snowflake_batch.local.sql.definitions import Definitions
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
-from airflow_provider_snowflake_batch.local.sql.fitting import fit_writes, limits, text_columns
 from airflow_provider_snowflake_batch.local.sql.guard import guard
-from airflow_provider_snowflake_batch.local.sql.keys import take_keys
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.names import Names
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
-from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.texts import write_texts
 from airflow_provider_snowflake_batch.local.sql.transactions import Transactions
@@ -43,15 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Session
     from airflow_provider_snowflake_batch.local.sql.engine import Engine
 
-SELECT, INSERT, UPDATE, DELETE, MERGE = 0x1000, 0x3100, 0x3200, 0x3300, 0x3400
-DDL, TCL = 0x6000, 0x5000
-_CONFLICT_RETRIES = 20
-_MERGE_ACTIONS = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}
-_COUNTS = {
-    exp.Insert: (INSERT, ("number of rows inserted",)),
-    exp.Update: (UPDATE, ("number of rows updated", "number of multi-joined rows updated")),
-    exp.Delete: (DELETE, ("number of rows deleted",)),
-}
+SELECT, TCL = 0x1000, 0x5000
 
 
 class EngineConnection:
@@ -72,8 +60,8 @@ class EngineConnection:
         self.file_loads = FileLoads(engine, self, self._duck)
         self.cut_text = False
         """Whether text that is too long for its column is cut instead of refused."""
-        self._written: Name | None = None
-        """The table that the statement of just now writes to, under the name that the session knows."""
+        self._changes = Changes(engine, self, session, self._duck)
+        self._definitions = Definitions(engine, self, session, self._duck)
         self._registered = itertools.count()
 
     def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -135,7 +123,7 @@ class EngineConnection:
             if isinstance(tree, exp.Query):
                 return self._query(tree, describe_only)
             if describe_only:
-                return self._described(tree)
+                return described(tree)
             return self.write(tree)
 
     def _cell(self, statement: Statement, query: exp.Query) -> Any:
@@ -224,14 +212,15 @@ class EngineConnection:
             return Result(columns, statement_type=SELECT)
         return Result(columns, table=rows.to_arrow_table(), statement_type=SELECT)
 
-    def _lookup(self, table: exp.Table) -> dict[str, str]:
+    def lookup(self, table: exp.Table) -> dict[str, str]:
+        """The declared column types of a table that a statement names, as far as they are known."""
         try:
             return self.declared(self._session.qualify(translate.table_parts(table)))
         except SnowflakeError:
             return {}
 
     def _bind(self, tree: Expr) -> tuple[duckdb.DuckDBPyRelation, list[Column]]:
-        declared = declared_outputs(tree, self._lookup)
+        declared = declared_outputs(tree, self.lookup)
         self.temporary.redirect(tree)
         sql = self.translated(tree)[-1].sql(dialect="duckdb")
         rows = self._duck.sql(sql)
@@ -250,151 +239,18 @@ class EngineConnection:
 
     def write(self, tree: Expr) -> Result:
         """Run DDL or DML."""
-        statement_type, counts = next((entry for kind, entry in _COUNTS.items() if isinstance(tree, kind)), (DDL, ()))
-        is_ddl = not isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge))
-        if is_ddl:
-            # Snowflake commits before and after each DDL statement.
-            self.transactions.commit()
-        elif not self.transactions.open and self._session.parameters.get("AUTOCOMMIT", True) is False:
-            self.transactions.begin()
-        columns = declarations(tree)
-        if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
-            columns = list(declared_outputs(tree.expression, self._lookup).items())
-        keys = take_keys(tree)
-        self._written = None if is_ddl else self.target(tree)
-        change = self.temporary.change(tree)
-        self.temporary.redirect(tree)
-        if isinstance(tree, exp.Merge):
-            return self._merge(tree)
-        if counts:
-            affected = self._retried(tree)
-            values = [affected] + [0] * (len(counts) - 1)
-            return Result(
-                [Column(name, "FIXED", precision=19, scale=0) for name in counts],
-                [values],
-                statement_type=statement_type,
-            )
-        if change is not None:
-            self._run(tree)
-            return Result.message(self.temporary.changed(tree, change, dict(columns)))
-        target = self.target(tree)
-        if target is not None and (other := swapped_table(tree)) is not None:
-            swap(self._engine, self._session, self._duck, target, other)
-            return Result.message("Statement executed successfully.")
-        if isinstance(tree, exp.TruncateTable) and tree.args.get("exists"):
-            # DuckDB's TRUNCATE has no IF EXISTS.
-            if not self._engine.has_table(
-                self._session, self._session.qualify(translate.table_parts(tree.expressions[0]))
-            ):
-                return Result.message("Statement executed successfully.")
-            tree.set("exists", None)
-        is_drop_if_exists = isinstance(tree, exp.Drop) and tree.args.get("exists")
-        if is_drop_if_exists and target is not None and not self._engine.has_table(self._session, target):
-            return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
-        is_create_if_missing = isinstance(tree, exp.Create) and tree.args.get("exists")
-        if is_create_if_missing and target is not None and self._engine.has_table(self._session, target):
-            return Result.message(f"{target[2]} already exists, statement succeeded.")
-        if not isinstance(tree, exp.Alter) or tree.args.get("actions"):
-            self._define(tree)
-        if isinstance(tree, exp.TruncateTable):
-            for table in tree.expressions:
-                self._engine.emptied(self._session.qualify(translate.table_parts(table)))
-        elif target is not None:
-            self._note(tree, target, columns, keys)
-            if isinstance(tree, exp.Drop):
-                return Result.message(f"{target[2]} successfully dropped.")
-            if isinstance(tree, exp.Create):
-                return Result.message(f"{str(tree.args['kind']).capitalize()} {target[2]} successfully created.")
-        return Result.message("Statement executed successfully.")
+        if isinstance(tree, CHANGES):
+            if not self.transactions.open and self._session.parameters.get("AUTOCOMMIT", True) is False:
+                self.transactions.begin()
+            return self._changes.run(tree)
+        # Snowflake commits before and after each DDL statement.
+        self.transactions.commit()
+        return self._definitions.run(tree)
 
     def target(self, tree: Expr) -> Name | None:
         """The table that a statement defines or writes to."""
         table = table_of_statement(tree)
         return None if table is None else self._session.qualify(translate.table_parts(table))
-
-    def _note(
-        self, tree: Expr, name: Name, columns: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]
-    ) -> None:
-        """Keep the catalog up with DDL that has succeeded."""
-        catalog, kind = self._engine.catalog, str(tree.args.get("kind")).upper()
-        if isinstance(tree, exp.Create):
-            catalog.record(kind, *name)
-            catalog.declare(name, columns or self._copied(tree))
-            catalog.add_keys(name, keys)
-            self._engine.emptied(name)
-        elif isinstance(tree, exp.Drop):
-            self._engine.dropped(name)
-        elif isinstance(tree, exp.Alter):
-            for action in tree.args.get("actions") or []:
-                if isinstance(action, exp.AlterRename):
-                    catalog.rename(name, self._session.qualify(translate.table_parts(action.this)))
-            catalog.declare(name, columns, replace=False)
-            for column, new_name, declared in changed_columns(tree):
-                catalog.change_column(name, column, new_name, declared)
-            catalog.add_keys(name, keys)
-
-    def _copied(self, tree: exp.Create) -> list[tuple[str, str]]:
-        """The declared columns of the table that CREATE TABLE … LIKE or CLONE copies."""
-        like = tree.find(exp.LikeProperty)
-        clone = tree.args.get("clone")
-        source = like.this if like is not None else clone.this if isinstance(clone, exp.Clone) else None
-        return list(self._lookup(source).items()) if isinstance(source, exp.Table) else []
-
-    def _retried(self, tree: Expr) -> int:
-        """Run DML; outside a transaction, wait for a concurrent writer instead of failing as DuckDB does."""
-        statements = [part.sql(dialect="duckdb") for part in self._fitted(tree, self.translated(tree))]
-        for attempt in range(_CONFLICT_RETRIES):
-            try:
-                with self._engine.write_lock:
-                    counts = [self._duck.execute(sql).fetchall() for sql in statements]
-                return int(counts[-1][0][0]) if counts[-1] else 0
-            except duckdb.TransactionException:
-                if self.transactions.open or attempt == _CONFLICT_RETRIES - 1:
-                    raise
-                time.sleep(0.02 * (attempt + 1))
-        raise AssertionError("unreachable")
-
-    def _fitted(self, tree: Expr, parts: list[Expr]) -> list[Expr]:
-        """The translated parts of a write, with text columns getting text that fits."""
-        target = self._written
-        # The values of a VALUES are literals: only too long ones can be wrong.
-        of_table = limits if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values) else text_columns
-        lengths = of_table(self.declared(target)) if target is not None else {}
-        if target is not None and lengths:
-            columns = [column.name for column in self._engine.columns(self._session, target)]
-            for part in parts:
-                fit_writes(part, lengths, columns, cut=self.cut_text)
-        return parts
-
-    def _merge(self, tree: exp.Merge) -> Result:
-        cursor = self._fake.cursor()
-        self.names.check(tree)
-        (translated,) = self._fitted(tree, [self._meant(cursor._transform(tree, None))])
-        sql = translated.sql(dialect="duckdb")
-        with self._engine.write_lock:
-            done = Counter(action for (action,) in self._duck.execute(f"{sql} RETURNING merge_action").fetchall())
-        possible = merge_actions(tree)
-        return Result(_merge_columns(possible), [[done[action] for action in possible]], statement_type=MERGE)
-
-    def _define(self, tree: Expr) -> None:
-        """Run DDL, and keep what the information schema shows of it and DuckDB has no place for."""
-        parts = self.translated(tree)
-        with self._engine.write_lock:
-            for part in parts:
-                self._duck.execute(part.sql(dialect="duckdb")).fetchall()
-                if found := part.args.get("table_comment"):
-                    table, comment = found
-                    self._engine.keep_comment(self._session.qualify(translate.table_parts(table)), comment)
-                if found := part.args.get("text_lengths"):
-                    target = table_of_statement(part)
-                    assert target is not None
-                    self._engine.keep_text_lengths(self._session.qualify(translate.table_parts(target)), found)
-        self._engine.catalog_changed()
-
-    def _run(self, tree: Expr) -> None:
-        with self._engine.write_lock:
-            for part in self.translated(tree):
-                self._duck.execute(part.sql(dialect="duckdb"))
 
     def translated(self, tree: Expr) -> list[Expr]:
         """The statement in the engine's own SQL: one tree, or one for each part that the engine takes apart."""
@@ -402,21 +258,18 @@ class EngineConnection:
         self.names.check(tree)
         return [self._meant(cursor._transform(part, None)) for part in cursor._transform_explode(tree)]
 
+    def translated_whole(self, tree: Expr) -> Expr:
+        """The statement in the engine's own SQL, not taken apart."""
+        cursor = self._fake.cursor()
+        self.names.check(tree)
+        return self._meant(cursor._transform(tree, None))
+
     def _meant(self, tree: Expr) -> Expr:
         """The engine's SQL with Snowflake's meaning where the two differ."""
         types = self._columns_by_type(tree)
         tree = round_casts(_with_quoted_names(tree))
         tree = keep_dates(tree, {name for name, kinds in types.items() if kinds == {"DATE"}})
         return write_texts(compare_variants(tree, {name for name, kinds in types.items() if "JSON" in kinds}))
-
-    def _described(self, tree: Expr) -> Result:
-        for kind, (statement_type, counts) in _COUNTS.items():
-            if isinstance(tree, kind):
-                columns = [Column(name, "FIXED", precision=19, scale=0) for name in counts]
-                return Result(columns, statement_type=statement_type)
-        if isinstance(tree, exp.Merge):
-            return Result(_merge_columns(merge_actions(tree)), statement_type=MERGE)
-        return Result([Column("status")], statement_type=DDL)
 
     # Namespace and end
 
@@ -453,19 +306,6 @@ class EngineConnection:
     def close(self) -> None:
         self.transactions.rollback()
         self._duck.close()
-
-
-def merge_actions(tree: exp.Merge) -> list[str]:
-    """What the WHEN clauses of a MERGE may do, in the order of the answer's columns."""
-    found = set()
-    for when in tree.args["whens"].expressions:
-        then = when.args["then"]
-        found.add("DELETE" if isinstance(then, exp.Var) else type(then).__name__.upper())
-    return [action for action in _MERGE_ACTIONS if action in found]
-
-
-def _merge_columns(actions: Sequence[str]) -> list[Column]:
-    return [Column(f"number of rows {_MERGE_ACTIONS[action]}", "FIXED", precision=19, scale=0) for action in actions]
 
 
 def _with_quoted_names(tree: Expr) -> Expr:

@@ -1,0 +1,124 @@
+"""CREATE, ALTER, DROP, TRUNCATE and COMMENT of tables, views and sequences, and what the catalog keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import duckdb
+from sqlglot import Expr, exp
+
+from airflow_provider_snowflake_batch.local.sql import translate
+from airflow_provider_snowflake_batch.local.sql.catalog import Name
+from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
+from airflow_provider_snowflake_batch.local.sql.keys import take_keys
+from airflow_provider_snowflake_batch.local.sql.lineage import declared_outputs
+from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
+from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
+from airflow_provider_snowflake_batch.local.statements import Result
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.sessions import Session
+    from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
+    from airflow_provider_snowflake_batch.local.sql.engine import Engine
+
+
+class Definitions:
+    """The definitions of one connection. Use it with the session's lock held."""
+
+    def __init__(
+        self, engine: Engine, connection: EngineConnection, session: Session, duck: duckdb.DuckDBPyConnection
+    ) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._session = session
+        self._duck = duck
+
+    def run(self, tree: Expr) -> Result:
+        """:param tree: the statement; it is changed."""
+        columns = declarations(tree)
+        if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
+            columns = list(declared_outputs(tree.expression, self._connection.lookup).items())
+        keys = take_keys(tree)
+        change = self._connection.temporary.change(tree)
+        self._connection.temporary.redirect(tree)
+        if change is not None:
+            self._run(tree)
+            return Result.message(self._connection.temporary.changed(tree, change, dict(columns)))
+        target = self._connection.target(tree)
+        if target is not None and (other := swapped_table(tree)) is not None:
+            swap(self._engine, self._session, self._duck, target, other)
+            return Result.message("Statement executed successfully.")
+        if isinstance(tree, exp.TruncateTable) and tree.args.get("exists"):
+            # DuckDB's TRUNCATE has no IF EXISTS.
+            if not self._engine.has_table(
+                self._session, self._session.qualify(translate.table_parts(tree.expressions[0]))
+            ):
+                return Result.message("Statement executed successfully.")
+            tree.set("exists", None)
+        is_drop_if_exists = isinstance(tree, exp.Drop) and tree.args.get("exists")
+        if is_drop_if_exists and target is not None and not self._engine.has_table(self._session, target):
+            return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+        is_create_if_missing = isinstance(tree, exp.Create) and tree.args.get("exists")
+        if is_create_if_missing and target is not None and self._engine.has_table(self._session, target):
+            return Result.message(f"{target[2]} already exists, statement succeeded.")
+        if not isinstance(tree, exp.Alter) or tree.args.get("actions"):
+            self._define(tree)
+        if isinstance(tree, exp.TruncateTable):
+            for table in tree.expressions:
+                self._engine.emptied(self._session.qualify(translate.table_parts(table)))
+        elif target is not None:
+            self._note(tree, target, columns, keys)
+            if isinstance(tree, exp.Drop):
+                return Result.message(f"{target[2]} successfully dropped.")
+            if isinstance(tree, exp.Create):
+                return Result.message(f"{str(tree.args['kind']).capitalize()} {target[2]} successfully created.")
+        return Result.message("Statement executed successfully.")
+
+    def _note(
+        self, tree: Expr, name: Name, columns: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]
+    ) -> None:
+        """Keep the catalog up with DDL that has succeeded."""
+        catalog, kind = self._engine.catalog, str(tree.args.get("kind")).upper()
+        if isinstance(tree, exp.Create):
+            catalog.record(kind, *name)
+            catalog.declare(name, columns or self._copied(tree))
+            catalog.add_keys(name, keys)
+            self._engine.emptied(name)
+        elif isinstance(tree, exp.Drop):
+            self._engine.dropped(name)
+        elif isinstance(tree, exp.Alter):
+            for action in tree.args.get("actions") or []:
+                if isinstance(action, exp.AlterRename):
+                    catalog.rename(name, self._session.qualify(translate.table_parts(action.this)))
+            catalog.declare(name, columns, replace=False)
+            for column, new_name, declared in changed_columns(tree):
+                catalog.change_column(name, column, new_name, declared)
+            catalog.add_keys(name, keys)
+
+    def _copied(self, tree: exp.Create) -> list[tuple[str, str]]:
+        """The declared columns of the table that CREATE TABLE … LIKE or CLONE copies."""
+        like = tree.find(exp.LikeProperty)
+        clone = tree.args.get("clone")
+        source = like.this if like is not None else clone.this if isinstance(clone, exp.Clone) else None
+        return list(self._connection.lookup(source).items()) if isinstance(source, exp.Table) else []
+
+    def _define(self, tree: Expr) -> None:
+        """Run DDL, and keep what the information schema shows of it and DuckDB has no place for."""
+        parts = self._connection.translated(tree)
+        with self._engine.write_lock:
+            for part in parts:
+                self._duck.execute(part.sql(dialect="duckdb")).fetchall()
+                if found := part.args.get("table_comment"):
+                    table, comment = found
+                    self._engine.keep_comment(self._session.qualify(translate.table_parts(table)), comment)
+                if found := part.args.get("text_lengths"):
+                    target = table_of_statement(part)
+                    assert target is not None
+                    self._engine.keep_text_lengths(self._session.qualify(translate.table_parts(target)), found)
+        self._engine.catalog_changed()
+
+    def _run(self, tree: Expr) -> None:
+        with self._engine.write_lock:
+            for part in self._connection.translated(tree):
+                self._duck.execute(part.sql(dialect="duckdb"))

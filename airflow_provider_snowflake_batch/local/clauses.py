@@ -117,9 +117,9 @@ def _check_scope(statement: Statement, clauses: ShowClauses) -> None:
     engine = statement.server.engine
     if clauses.compute_pool is not None and statement.server.spcs.store.find_pool(clauses.compute_pool) is None:
         raise does_not_exist("Compute pool", clauses.compute_pool)
-    if clauses.database is not None and clauses.database not in engine.databases():
+    if clauses.database is not None and clauses.database not in engine.databases.names():
         raise cannot_be_performed()
-    if clauses.database and clauses.schema and not engine.has_schema(clauses.database, clauses.schema):
+    if clauses.database and clauses.schema and not engine.databases.has_schema(clauses.database, clauses.schema):
         raise cannot_be_performed()
 
 

@@ -82,8 +82,8 @@ class LocalSnowflake:
         self._stopping = threading.Event()
 
     def _create_defaults(self) -> None:
-        if not self.engine.databases():
-            self.engine.create_database(self.defaults.database)
+        if not self.engine.databases.names():
+            self.engine.databases.create(self.defaults.database)
         self.objects.create("WAREHOUSE", self.defaults.warehouse, self.defaults.role, {}, if_not_exists=True)
 
     def start(self, port: int) -> None:

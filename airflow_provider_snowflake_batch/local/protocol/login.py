@@ -94,10 +94,10 @@ def enter_namespace(server: LocalSnowflake, session: Session, query: dict[str, s
     """Set what exists of the database, schema and warehouse asked for; Snowflake logs in without the rest."""
     database, schema = stored_name(query.get("databaseName")), stored_name(query.get("schemaName"))
     warehouse = stored_name(query.get("warehouse"))
-    if database in server.engine.databases():
+    if database in server.engine.databases.names():
         session.database = database
         wanted = schema or "PUBLIC"
-        if server.engine.has_schema(database, wanted):
+        if server.engine.databases.has_schema(database, wanted):
             session.schema = wanted
     if warehouse in server.objects.warehouses():
         session.warehouse = warehouse

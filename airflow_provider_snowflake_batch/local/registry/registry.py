@@ -117,7 +117,7 @@ class ModelRegistry:
         :raises SnowflakeError: 2002 if the model exists; 2003 for an unknown schema; if this is not a model package.
         """
         database, schema, name = session.qualify(parts)
-        if not self.server.engine.has_schema(database, schema):
+        if not self.server.engine.databases.has_schema(database, schema):
             raise does_not_exist("Schema", f"{database}.{schema}")
         record = self._copy(version, source)
         model = Model(database, schema, name, session.role or "", time.time(), version, comment, [record])

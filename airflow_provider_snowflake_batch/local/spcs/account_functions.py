@@ -20,7 +20,7 @@ def get_service_dns_domain(statement: Statement, arguments: Arguments) -> str:
     parts = cursor.name()
     cursor.end()
     database, schema = parts if len(parts) == 2 else (statement.session.database or "", parts[0])
-    if not statement.server.engine.has_schema(database, schema):
+    if not statement.server.engine.databases.has_schema(database, schema):
         raise cannot_be_performed()
     return dns_domain(database, schema)
 

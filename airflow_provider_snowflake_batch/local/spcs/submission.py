@@ -43,7 +43,7 @@ def new_job(
     session, spcs = statement.session, statement.server.spcs
     pool = spcs.pools.get(request.pool)
     database, schema, name = session.qualify(request.name or (*request.namespace, default_name))
-    if not statement.server.engine.has_schema(database, schema):
+    if not statement.server.engine.databases.has_schema(database, schema):
         raise does_not_exist("Schema", f"{database}.{schema}")
     if request.query_warehouse is not None and request.query_warehouse not in statement.server.objects.warehouses():
         raise does_not_exist("Warehouse", request.query_warehouse)

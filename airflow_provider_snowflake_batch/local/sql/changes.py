@@ -74,7 +74,7 @@ class Changes:
         of_table = limits if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values) else text_columns
         lengths = of_table(self._connection.declared(target)) if target is not None else {}
         if target is not None and lengths:
-            columns = [column.name for column in self._engine.columns(self._session, target)]
+            columns = [column.name for column in self._engine.tables.columns(self._session, target)]
             for part in parts:
                 fit_writes(part, lengths, columns, cut=self._connection.cut_text)
         return parts

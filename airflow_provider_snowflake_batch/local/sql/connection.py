@@ -56,7 +56,7 @@ class EngineConnection:
         self.temporary = TemporaryTables(session)
         self.query_id: str | None = None
         """The query that it works for just now."""
-        self.names = Names(session, self._columns_of, engine.has_twin)
+        self.names = Names(session, self._columns_of, engine.tables.has_twin)
         self.file_loads = FileLoads(engine, self, self._duck)
         self.cut_text = False
         """Whether text that is too long for its column is cut instead of refused."""
@@ -77,7 +77,7 @@ class EngineConnection:
     def _columns_of(self, name: Name) -> Mapping[str, str] | None:
         """The columns of a table or view with the engine's types."""
         if name[:2] != ("temp", "main"):
-            return self._engine.known_columns(name)
+            return self._engine.tables.known_columns(name)
         rows = self.query(
             "SELECT column_name, data_type FROM duckdb_columns() "
             "WHERE (database_name, schema_name, table_name) = (?, ?, ?)",

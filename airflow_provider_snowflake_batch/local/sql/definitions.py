@@ -51,22 +51,22 @@ class Definitions:
             return Result.message("Statement executed successfully.")
         if isinstance(tree, exp.TruncateTable) and tree.args.get("exists"):
             # DuckDB's TRUNCATE has no IF EXISTS.
-            if not self._engine.has_table(
+            if not self._engine.tables.has_table(
                 self._session, self._session.qualify(translate.table_parts(tree.expressions[0]))
             ):
                 return Result.message("Statement executed successfully.")
             tree.set("exists", None)
         is_drop_if_exists = isinstance(tree, exp.Drop) and tree.args.get("exists")
-        if is_drop_if_exists and target is not None and not self._engine.has_table(self._session, target):
+        if is_drop_if_exists and target is not None and not self._engine.tables.has_table(self._session, target):
             return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
         is_create_if_missing = isinstance(tree, exp.Create) and tree.args.get("exists")
-        if is_create_if_missing and target is not None and self._engine.has_table(self._session, target):
+        if is_create_if_missing and target is not None and self._engine.tables.has_table(self._session, target):
             return Result.message(f"{target[2]} already exists, statement succeeded.")
         if not isinstance(tree, exp.Alter) or tree.args.get("actions"):
             self._define(tree)
         if isinstance(tree, exp.TruncateTable):
             for table in tree.expressions:
-                self._engine.emptied(self._session.qualify(translate.table_parts(table)))
+                self._engine.tables.emptied(self._session.qualify(translate.table_parts(table)))
         elif target is not None:
             self._note(tree, target, columns, keys)
             if isinstance(tree, exp.Drop):
@@ -84,9 +84,9 @@ class Definitions:
             catalog.record(kind, *name)
             catalog.declare(name, columns or self._copied(tree))
             catalog.add_keys(name, keys)
-            self._engine.emptied(name)
+            self._engine.tables.emptied(name)
         elif isinstance(tree, exp.Drop):
-            self._engine.dropped(name)
+            self._engine.tables.dropped(name)
         elif isinstance(tree, exp.Alter):
             for action in tree.args.get("actions") or []:
                 if isinstance(action, exp.AlterRename):
@@ -111,12 +111,12 @@ class Definitions:
                 self._duck.execute(part.sql(dialect="duckdb")).fetchall()
                 if found := part.args.get("table_comment"):
                     table, comment = found
-                    self._engine.keep_comment(self._session.qualify(translate.table_parts(table)), comment)
+                    self._engine.tables.keep_comment(self._session.qualify(translate.table_parts(table)), comment)
                 if found := part.args.get("text_lengths"):
                     target = table_of_statement(part)
                     assert target is not None
-                    self._engine.keep_text_lengths(self._session.qualify(translate.table_parts(target)), found)
-        self._engine.catalog_changed()
+                    self._engine.tables.keep_text_lengths(self._session.qualify(translate.table_parts(target)), found)
+        self._engine.tables.changed()
 
     def _run(self, tree: Expr) -> None:
         with self._engine.write_lock:

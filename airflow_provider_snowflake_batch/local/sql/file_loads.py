@@ -65,7 +65,7 @@ class FileLoads:
         self._duck.execute(f"DROP TABLE IF EXISTS {staged.table}")
 
     def _columns(self, statement: Statement, tree: exp.Insert, target: Name) -> list[TableColumn]:
-        columns = {column.name: column for column in self._engine.columns(statement.session, target)}
+        columns = {column.name: column for column in self._engine.tables.columns(statement.session, target)}
         if isinstance(tree.this, exp.Schema):
             return [columns[one.name if one.quoted else one.name.upper()] for one in tree.this.expressions]
         return list(columns.values())

@@ -22,7 +22,7 @@ _KINDS = {"TABLE": "BASE TABLE", "TEMPORARY": "LOCAL TEMPORARY", "VIEW": "VIEW"}
 
 
 def _relations(statement: Statement, database: str) -> list[Relation]:
-    found = statement.server.engine.relations(statement.session)
+    found = statement.server.engine.tables.relations(statement.session)
     return sorted((one for one in found if one.database == database), key=lambda one: (one.schema, one.name))
 
 
@@ -122,7 +122,7 @@ def columns(statement: Statement, database: str) -> Result:
     rows = []
     for one in _relations(statement, database):
         name = (one.database, one.schema, one.name)
-        for position, column in enumerate(statement.server.engine.columns(statement.session, name), start=1):
+        for position, column in enumerate(statement.server.engine.tables.columns(statement.session, name), start=1):
             rows.append(_place(one) | {"ORDINAL_POSITION": position} | _column(column))
     return _result(_COLUMNS, rows)
 
@@ -143,7 +143,7 @@ def _table(statement: Statement, one: Relation) -> dict[str, Any]:
     found |= {"COMMENT": one.comment or None, "IS_TEMPORARY": _yes(one.kind == "TEMPORARY")}
     if one.kind == "VIEW":
         return found | {"IS_INSERTABLE_INTO": "NO"}
-    count = statement.server.engine.row_count(statement.session, (one.database, one.schema, one.name))
+    count = statement.server.engine.tables.row_count(statement.session, (one.database, one.schema, one.name))
     return found | {"IS_INSERTABLE_INTO": "YES", "ROW_COUNT": count, "BYTES": 0, "RETENTION_TIME": 1}
 
 

@@ -29,12 +29,12 @@ def create_database(statement: Statement, cursor: Cursor) -> Result:
     properties(cursor, _NAMESPACE_PROPERTIES)
     engine, session = statement.server.engine, statement.session
     engine.commit(session)
-    if name in engine.databases():
+    if name in engine.databases.names():
         if if_not_exists:
             return Result.message(f"{name} already exists, statement succeeded.")
         if cursor.sql[: cursor.sql.upper().index("DATABASE")].upper().split()[1:2] == ["OR"]:
             _drop_database(statement, name)
-    engine.create_database(name)
+    engine.databases.create(name)
     session.database, session.schema = name, "PUBLIC"
     return Result.message(f"Database {name} successfully created.")
 
@@ -46,14 +46,14 @@ def drop_database(statement: Statement, cursor: Cursor) -> Result:
     if not cursor.accept("CASCADE"):
         cursor.accept("RESTRICT")
     cursor.end()
-    if if_exists and name not in statement.server.engine.databases():
+    if if_exists and name not in statement.server.engine.databases.names():
         return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
     _drop_database(statement, name)
     return Result.message(f"{name} successfully dropped.")
 
 
 def _drop_database(statement: Statement, name: str) -> None:
-    statement.server.engine.drop_database(name)
+    statement.server.engine.databases.drop(name)
     for room in (statement.server.spcs, statement.server.registry, statement.server.stages):
         room.drop_all(name)
 
@@ -68,12 +68,12 @@ def create_schema(statement: Statement, cursor: Cursor) -> Result:
     properties(cursor, _NAMESPACE_PROPERTIES)
     engine, session = statement.server.engine, statement.session
     engine.commit(session)
-    if engine.has_schema(database, name):
+    if engine.databases.has_schema(database, name):
         if if_not_exists:
             return Result.message(f"{name} already exists, statement succeeded.")
         if replace:
             _drop_schema(statement, database, name)
-    engine.create_schema(database, name)
+    engine.databases.create_schema(database, name)
     session.database, session.schema = database, name
     return Result.message(f"Schema {name} successfully created.")
 
@@ -85,14 +85,14 @@ def drop_schema(statement: Statement, cursor: Cursor) -> Result:
     if not cursor.accept("CASCADE"):
         cursor.accept("RESTRICT")
     cursor.end()
-    if if_exists and not statement.server.engine.has_schema(database, name):
+    if if_exists and not statement.server.engine.databases.has_schema(database, name):
         return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
     _drop_schema(statement, database, name)
     return Result.message(f"{name} successfully dropped.")
 
 
 def _drop_schema(statement: Statement, database: str, name: str) -> None:
-    statement.server.engine.drop_schema(database, name)
+    statement.server.engine.databases.drop_schema(database, name)
     for room in (statement.server.spcs, statement.server.registry, statement.server.stages):
         room.drop_all(database, name)
 

@@ -72,15 +72,15 @@ def use(statement: Statement, cursor: Cursor) -> Result:
 
 
 def _enter_database(statement: Statement, name: str) -> None:
-    if name not in statement.server.engine.databases():
+    if name not in statement.server.engine.databases.names():
         raise cannot_be_performed()
     statement.session.database = name
-    statement.session.schema = "PUBLIC" if statement.server.engine.has_schema(name, "PUBLIC") else None
+    statement.session.schema = "PUBLIC" if statement.server.engine.databases.has_schema(name, "PUBLIC") else None
 
 
 def _enter_schema(statement: Statement, parts: tuple[str, ...]) -> None:
     database = parts[0] if len(parts) == 2 else statement.session.database
-    if len(parts) > 2 or database is None or not statement.server.engine.has_schema(database, parts[-1]):
+    if len(parts) > 2 or database is None or not statement.server.engine.databases.has_schema(database, parts[-1]):
         raise cannot_be_performed()
     statement.session.database, statement.session.schema = database, parts[-1]
 

@@ -70,7 +70,7 @@ def show_databases(statement: Statement, cursor: Cursor) -> Result:
             engine.catalog.created("DATABASE", name), name, "N", _flag(name == statement.session.database), "",
             _SYSTEM_OWNER, "", "", "1", "STANDARD", "ROLE",
         )
-        for name in clauses.select(engine.databases(), lambda name: (name,))
+        for name in clauses.select(engine.databases.names(), lambda name: (name,))
     ]  # fmt: skip
     return shown(
         [
@@ -90,8 +90,8 @@ def show_schemas(statement: Statement, cursor: Cursor) -> Result:
         clauses.database, clauses.schema = clauses.schema, None
     names = [
         (schema, database)
-        for database in ([clauses.database] if clauses.database else engine.databases())
-        for schema in [*engine.schemas(database), "INFORMATION_SCHEMA"]
+        for database in ([clauses.database] if clauses.database else engine.databases.names())
+        for schema in [*engine.databases.schemas(database), "INFORMATION_SCHEMA"]
     ]
     rows = [
         (
@@ -111,7 +111,7 @@ def show_schemas(statement: Statement, cursor: Cursor) -> Result:
 
 
 def _relations(statement: Statement, clauses: ShowClauses) -> list[Relation]:
-    relations = statement.server.engine.relations(statement.session)
+    relations = statement.server.engine.tables.relations(statement.session)
     return clauses.select(relations, lambda relation: (relation.name, relation.database, relation.schema))
 
 
@@ -119,7 +119,7 @@ def _row_count(statement: Statement, relation: Relation) -> int | None:
     if relation.kind == "VIEW":
         return None
     name = (relation.database, relation.schema, relation.name)
-    return statement.server.engine.row_count(statement.session, name)
+    return statement.server.engine.tables.row_count(statement.session, name)
 
 
 @statement("SHOW TABLES", "SHOW TERSE TABLES")
@@ -198,7 +198,7 @@ def describe_table(statement: Statement, cursor: Cursor) -> Result:
             column.name, column.declared, "COLUMN", "Y" if column.nullable else "N", column.default,
             _flag(column.primary_key), _flag(column.unique), None, None, column.comment, None, None,
         )
-        for column in statement.server.engine.columns(statement.session, statement.session.qualify(parts))
+        for column in statement.server.engine.tables.columns(statement.session, statement.session.qualify(parts))
     ]  # fmt: skip
     return shown(
         [

@@ -36,7 +36,7 @@ def _tables(statement: Statement, cursor: Cursor) -> list[Name]:
             return [session.qualify(cursor.name())]
     return [
         (relation.database, relation.schema, relation.name)
-        for relation in engine.relations(session)
+        for relation in engine.tables.relations(session)
         if database in (None, relation.database) and schema in (None, relation.schema)
     ]
 
@@ -48,7 +48,7 @@ def show_columns(statement: Statement, cursor: Cursor) -> Result:
     cursor.end()
     rows = []
     for database, schema, table in sorted(tables):
-        for column in statement.server.engine.columns(statement.session, (database, schema, table)):
+        for column in statement.server.engine.tables.columns(statement.session, (database, schema, table)):
             if like(pattern, column.name):
                 rows.append(
                     (
@@ -96,7 +96,7 @@ def _keys(statement: Statement, cursor: Cursor, attribute: str, constraint: str)
     rows = []
     for name in sorted(_tables(statement, cursor)):
         created = statement.server.engine.catalog.created("TABLE", *name)
-        columns = [c for c in statement.server.engine.columns(statement.session, name) if getattr(c, attribute)]
+        columns = [c for c in statement.server.engine.tables.columns(statement.session, name) if getattr(c, attribute)]
         for sequence, column in enumerate(columns, start=1):
             rows.append((created, *name, column.name, sequence, f"{constraint}_{name[2]}", "false", None))
     cursor.end()

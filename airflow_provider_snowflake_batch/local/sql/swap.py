@@ -34,7 +34,7 @@ def swap(engine: Engine, session: Session, duck: duckdb.DuckDBPyConnection, firs
     """
     second = session.qualify(table_parts(other))
     for name in (first, second):
-        if not engine.has_table(session, name):
+        if not engine.tables.has_table(session, name):
             raise does_not_exist("Table", ".".join(name))
         if name in engine.connection(session).temporary:
             raise not_supported("ALTER TABLE … SWAP WITH of a temporary table")
@@ -46,7 +46,7 @@ def swap(engine: Engine, session: Session, duck: duckdb.DuckDBPyConnection, firs
     with engine.write_lock, engine.atomic(session):
         for old, new in ((first[2], between), (second[2], first[2]), (between, second[2])):
             duck.execute(f"ALTER TABLE {_quoted(*first[:2], old)} RENAME TO {_quoted(new)}")
-    engine.swapped(first, second)
+    engine.tables.swapped(first, second)
 
 
 def _quoted(*parts: str) -> str:

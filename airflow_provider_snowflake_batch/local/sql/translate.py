@@ -74,7 +74,7 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
             raise not_supported(f"The method {tokens[index + 1].value} in a query")
         elif (view := _view(tokens, index)) is not None:
             in_database = token.value if view[1] > index + 2 else str(statement.session.database)
-            if in_database not in statement.server.engine.databases():
+            if in_database not in statement.server.engine.databases.names():
                 raise does_not_exist("Database", in_database)
             replacement = relation(view[0](statement, in_database)), tokens[view[1]].end
             index = view[1]

@@ -113,7 +113,7 @@ def load(statement: Statement, cursor: Cursor) -> Result:
     command = _parse(statement, cursor)
     tolerance = Tolerance.of(command.says("ON_ERROR", "ABORT_STATEMENT"))
     engine, session = statement.server.engine, statement.session
-    columns = engine.columns(session, command.table)
+    columns = engine.tables.columns(session, command.table)
     files = _files(statement, command)
     if files:
         # A statement that cannot fit its table fails even if there is nothing new to load.

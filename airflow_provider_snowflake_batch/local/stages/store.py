@@ -89,7 +89,7 @@ class Stages:
         :raises SnowflakeError: 2002 if it is there and neither flag is given; 2003 for an unknown schema.
         """
         database, schema, name = session.qualify(parts)
-        if not self._server.engine.has_schema(database, schema):
+        if not self._server.engine.databases.has_schema(database, schema):
             raise does_not_exist("Schema", f"{database}.{schema}")
         with self._lock:
             existing = self.find(database, schema, name)
@@ -214,7 +214,7 @@ class Stages:
 
     def _table_stage(self, session: Session, parts: tuple[str, ...]) -> Stage:
         database, schema, table = session.qualify((*parts[:-1], parts[-1][1:]))
-        if not self._server.engine.has_table(session, (database, schema, table)):
+        if not self._server.engine.tables.has_table(session, (database, schema, table)):
             raise does_not_exist("Stage", f'{database}.{schema}."%{table}"')
         return self._implicit(session, f"%{table}", database, schema)
 

@@ -1,0 +1,100 @@
+"""The databases, each one DuckDB file under the state directory, and their schemas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import duckdb
+from fakesnow import info_schema, macros
+from fakesnow.instance import GLOBAL_DATABASE_NAME
+
+from airflow_provider_snowflake_batch.local.errors import already_exists, does_not_exist
+from airflow_provider_snowflake_batch.local.sql.catalog import Catalog
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.sql.engine import Engine
+
+HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
+
+
+class Databases:
+    """All databases.
+
+    :param folder: of their files.
+    :param root: the connection that attaches and detaches them.
+    """
+
+    def __init__(self, engine: Engine, catalog: Catalog, folder: Path, root: duckdb.DuckDBPyConnection) -> None:
+        self._engine = engine
+        self._catalog = catalog
+        self._folder = folder
+        self._root = root
+
+    def names(self) -> list[str]:
+        rows = self._engine.query("SELECT database_name FROM duckdb_databases() WHERE NOT internal ORDER BY 1")
+        return [name for (name,) in rows if name not in ("memory", GLOBAL_DATABASE_NAME)]
+
+    def schemas(self, database: str) -> list[str]:
+        rows = self._engine.query(
+            "SELECT schema_name FROM duckdb_schemas() WHERE database_name = ? ORDER BY 1", [database]
+        )
+        return [name for (name,) in rows if name not in HIDDEN_SCHEMAS]
+
+    def has_schema(self, database: str, schema: str) -> bool:
+        return schema in self.schemas(database) or (schema == "INFORMATION_SCHEMA" and database in self.names())
+
+    def create(self, name: str) -> None:
+        """:raises SnowflakeError: 2002 if it is there."""
+        if name in self.names():
+            raise already_exists(name)
+        path = self._folder / f"{quote(name, safe='')}.db"
+        quoted = _quoted(name)
+        with self._engine.write_lock:
+            self._root.execute(f"ATTACH '{path}' AS {quoted}")
+            self._root.execute(info_schema.per_db_creation_sql(quoted).replace(f"'{quoted}'", f"'{name}'"))
+            self._root.execute(macros.creation_sql(quoted))
+            self._root.execute(f'CREATE SCHEMA IF NOT EXISTS {quoted}."PUBLIC"')
+        self._engine.tables.changed()
+        self._catalog.record("DATABASE", name)
+        self._catalog.record("SCHEMA", name, "PUBLIC")
+
+    def drop(self, name: str) -> None:
+        """:raises SnowflakeError: 2003 if it is not there."""
+        if name not in self.names():
+            raise does_not_exist("Database", name)
+        with self._engine.write_lock:
+            self._leave(name)
+            self._root.execute(f"DETACH {_quoted(name)}")
+            for path in self._folder.glob(f"{quote(name, safe='')}.db*"):
+                path.unlink()
+        self._engine.tables.changed()
+        self._catalog.forget_all(name)
+
+    def _leave(self, database: str, schema: str | None = None) -> None:
+        """Sessions whose current namespace is about to be dropped have none then."""
+        for connection in self._engine.connections():
+            connection.leave(database, schema)
+
+    def create_schema(self, database: str, name: str) -> None:
+        if database not in self.names():
+            raise does_not_exist("Database", database)
+        if name in self.schemas(database):
+            raise already_exists(f"{database}.{name}")
+        with self._engine.write_lock:
+            self._root.execute(f"CREATE SCHEMA {_quoted(database)}.{_quoted(name)}")
+        self._catalog.record("SCHEMA", database, name)
+
+    def drop_schema(self, database: str, name: str) -> None:
+        if name not in self.schemas(database):
+            raise does_not_exist("Schema", f"{database}.{name}")
+        with self._engine.write_lock:
+            self._leave(database, name)
+            self._root.execute(f"DROP SCHEMA {_quoted(database)}.{_quoted(name)} CASCADE")
+        self._engine.tables.changed()
+        self._catalog.forget_all(database, name)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -21,7 +21,7 @@ WORTH_IT = 1.05
 SHORT_SECONDS = 0.05
 LONG_SECONDS = 2.0
 # A size is judged by the fastest of some calls: the first ones of a model often do work that later ones do not.
-CALLS = 2
+CALLS = 4
 # Calls within a limit before it is doubled; twice as many each time that turns out to have been too early.
 PATIENCE = 32
 

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -204,11 +204,12 @@ def fingerprint(*parts: str) -> str:
     return made.text()
 
 
-def make_plan(root: Path, pattern: str, *, reads_files: bool = False) -> Plan:
+def make_plan(root: Path, pattern: str, reads_files: Callable[[pa.Schema], bool] = lambda schema: False) -> Plan:
     """List the input, read its footers and cut it into tasks.
 
     Of a file, no more than its `Layout` stays in memory.
 
+    :param reads_files: tells by the input's schema whether rows name files that have to be read.
     :raises Refused: the input does not exist.
     :raises DataError: a file is unreadable, or the files do not go together.
     """
@@ -218,7 +219,7 @@ def make_plan(root: Path, pattern: str, *, reads_files: bool = False) -> Plan:
             described.add(file.path, str(file.size), file.footer)
             schema.add(file)
             layouts.append((file.path, file.row_groups))
-    tasks = make_tasks(layouts, reads_files=reads_files)
+    tasks = make_tasks(layouts, reads_files=schema.schema is not None and reads_files(schema.schema))
     return Plan(
         tasks=tasks,
         rows=sum(task.rows for task in tasks),

@@ -25,6 +25,7 @@ from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat, Watch
 from airflow_provider_snowflake_batch.worker.job import Job, OnError, Replica
+from airflow_provider_snowflake_batch.worker.loaders import column_loaders
 from airflow_provider_snowflake_batch.worker.models.base import Description
 from airflow_provider_snowflake_batch.worker.output import (
     Manifest,
@@ -76,7 +77,7 @@ class Run:
     def _do(self, job: Job, replica: Replica, pool: ProcessPool) -> None:
         description = models.describe_model(job)
         self._progress.phase("planning")
-        plan = make_plan(job.input.path, job.input.pattern, reads_files=bool(job.input.column_handling))
+        plan = make_plan(job.input.path, job.input.pattern, lambda schema: bool(column_loaders(job, schema)))
         if plan.schema is not None:
             check_columns(job, plan.schema, description.signature)
             if job.on_error is OnError.QUARANTINE:

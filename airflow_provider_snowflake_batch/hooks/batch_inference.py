@@ -493,7 +493,7 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             info = self.poll(qualified, query_id)
             status = info.status if info is not None else None
             if info is not None:
-                query_id = None
+                query_id, limits = None, limits.for_job(info)
                 if status is not last:
                     started = time.time()
                     if on_change is not None:

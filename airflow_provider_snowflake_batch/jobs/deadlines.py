@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Self
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 
 
 class Missed(str, Enum):
@@ -21,21 +21,31 @@ class Missed(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Two moments, in seconds since the epoch, so that they hold across processes and restarts.
+    """Moments, in seconds since the epoch, so that they hold across processes and restarts.
 
     :param end: by which the job must have ended.
     :param start: by which the job must have left PENDING. Snowflake itself lets a job wait for ever, for example when
         an image cannot be pulled
         (https://docs.snowflake.com/en/developer-guide/snowpark-container-services/monitoring-services).
+    :param pending: seconds for which the job may be PENDING even where ``start`` has passed: Snowflake may build an
+        image for minutes before there is a job that could start.
     """
 
     end: float | None = None
     start: float | None = None
+    pending: float | None = None
 
     @classmethod
     def within(cls, seconds: float) -> Self:
         """An end so many seconds from now."""
         return cls(end=time.time() + seconds)
+
+    def for_job(self, info: JobInfo) -> Self:
+        """The deadlines of a job that is there by now."""
+        if self.start is None or self.pending is None or info.created_on is None:
+            return self
+        made = datetime.fromisoformat(info.created_on).timestamp()
+        return replace(self, start=max(self.start, made + self.pending))
 
     def missed(self, status: JobStatus | None, now: float) -> Missed | None:
         """The deadline that a job has missed.

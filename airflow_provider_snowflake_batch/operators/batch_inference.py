@@ -128,8 +128,9 @@ class RunBatchOperator(SnowflakeBatchOperator):
     :param poll_interval: most seconds between two looks at the job; the first ones come faster.
     :param timeout: seconds from submission by which the job must have ended; it is cancelled then. Airflow's
         ``execution_timeout`` holds as well, also while the task is deferred. Default: none.
-    :param pending_timeout: seconds from submission by which the job must have left PENDING. Snowflake sets no limit of
-        its own, not even when an image cannot be pulled. Default: none.
+    :param pending_timeout: seconds for which the job may be PENDING. They do not count while Snowflake still builds the
+        image that the job needs. Snowflake sets no limit of its own, not even when an image cannot be pulled. Default:
+        none.
     :param stream_logs: write what the job's containers write into the task's log while the job runs. It costs one
         statement for each container every few seconds.
     :param durable: remember the job across tries, so that a retry after a crash goes on with it instead of starting a
@@ -403,7 +404,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             # Airflow itself does not watch it while a task is deferred (apache/airflow#19382).
             ends.append(context["ti"].start_date.timestamp() + self.execution_timeout.total_seconds())
         start = record.submitted_at + self.pending_timeout if self.pending_timeout is not None else None
-        return Deadlines(min(ends, default=None), start)
+        return Deadlines(min(ends, default=None), start, self.pending_timeout)
 
     def _defer(self, record: JobRecord, deadlines: Deadlines) -> NoReturn:
         from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger
@@ -416,6 +417,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 submitted_at=record.submitted_at,
                 end_deadline=deadlines.end,
                 start_deadline=deadlines.start,
+                pending_timeout=deadlines.pending,
                 stream_logs=self.stream_logs,
                 cancel_on_kill=self.cancel_on_kill,
                 poll_interval=self.poll_interval,

@@ -93,6 +93,7 @@ class BatchJobTrigger(SnowflakeTrigger):
     :param submitted_at: seconds since the epoch; looks come more often soon after it.
     :param end_deadline: seconds since the epoch by which the job must have ended.
     :param start_deadline: seconds since the epoch by which it must have left PENDING.
+    :param pending_timeout: seconds for which it may be PENDING even where ``start_deadline`` has passed.
     :param poll_interval: most seconds between two looks.
     :param stream_logs: write what the job's containers write into the task's log.
     :param cancel_on_kill: cancel the job when a user marks or clears the deferred task.
@@ -107,6 +108,7 @@ class BatchJobTrigger(SnowflakeTrigger):
         submitted_at: float,
         end_deadline: float | None = None,
         start_deadline: float | None = None,
+        pending_timeout: float | None = None,
         stream_logs: bool = True,
         cancel_on_kill: bool = True,
         **connection: Any,
@@ -116,7 +118,7 @@ class BatchJobTrigger(SnowflakeTrigger):
         self.query_id = query_id
         self.output_location = output_location
         self.submitted_at = submitted_at
-        self.deadlines = Deadlines(end_deadline, start_deadline)
+        self.deadlines = Deadlines(end_deadline, start_deadline, pending_timeout)
         self.stream_logs = stream_logs
         self.cancel_on_kill = cancel_on_kill
 
@@ -128,6 +130,7 @@ class BatchJobTrigger(SnowflakeTrigger):
             "submitted_at": self.submitted_at,
             "end_deadline": self.deadlines.end,
             "start_deadline": self.deadlines.start,
+            "pending_timeout": self.deadlines.pending,
             "stream_logs": self.stream_logs,
             "cancel_on_kill": self.cancel_on_kill,
         }
@@ -164,7 +167,7 @@ class BatchJobTrigger(SnowflakeTrigger):
     async def _watch(
         self, poller: Poller, name: QualifiedName, logs: LogStream | None, card: DeferredCard
     ) -> dict[str, Any]:
-        query_id: str | None = self.query_id
+        query_id, deadlines = self.query_id, self.deadlines
         last: JobStatus | None = None
         changed_at = self.submitted_at
         while True:
@@ -180,7 +183,7 @@ class BatchJobTrigger(SnowflakeTrigger):
                 self.log.exception("Snowflake cannot be asked about job %s", self.job_name)
                 return {"status": "error", "message": f"{type(error).__name__}: {error}"}
             if info is not None:
-                query_id = None
+                query_id, deadlines = None, deadlines.for_job(info)
                 if info.status is not last:
                     self.log.info("Job %s is %s", self.job_name, info.reported_status)
                     # A trigger that starts anew finds the job as it has been for long.
@@ -194,10 +197,10 @@ class BatchJobTrigger(SnowflakeTrigger):
                 if info.status.is_terminal:
                     return {"status": info.reported_status}
             now = time.time()
-            missed = self.deadlines.missed(last, now)
+            missed = deadlines.missed(last, now)
             if missed is not None:
                 return {"status": missed.value}
-            await asyncio.sleep(self.deadlines.shorten(self._pause(now - changed_at, now), now))
+            await asyncio.sleep(deadlines.shorten(self._pause(now - changed_at, now), now))
 
     def _pause(self, elapsed: float, now: float) -> float:
         """Until the next look. All triggers look at the same moments, so that one statement answers them all."""

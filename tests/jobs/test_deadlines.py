@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
-from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 
 
 def test_the_end_counts_in_every_state() -> None:
@@ -16,6 +18,17 @@ def test_only_a_pending_job_misses_its_start() -> None:
     assert deadlines.missed(JobStatus.PENDING, 99) is None
     assert deadlines.missed(JobStatus.RUNNING, 200) is None
     assert deadlines.missed(None, 200) is None
+
+
+def test_the_build_of_an_image_leaves_the_job_its_time_to_start() -> None:
+    def made(second: int) -> JobInfo:
+        created = datetime.fromtimestamp(second, UTC).isoformat()
+        return JobInfo("D.S.J", JobStatus.PENDING, "PENDING", created_on=created)
+
+    deadlines = Deadlines(end=1000, start=100, pending=60)
+    assert deadlines.for_job(made(30)) == deadlines
+    assert deadlines.for_job(made(300)) == Deadlines(end=1000, start=360, pending=60)
+    assert Deadlines(end=1000).for_job(made(300)) == Deadlines(end=1000)
 
 
 def test_a_pause_ends_at_the_next_deadline() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from airflow_provider_snowflake_batch.exceptions import JobPendingError, JobTime
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 from tests.local_faults import LocalFaults, faults_of
 from tests.local_server import LocalServer
 from tests.models import log_linear_model
@@ -93,6 +95,21 @@ def test_a_job_that_does_not_start_says_why(
         run_task(deferrable=deferrable, pending_timeout=2)
     assert type(raised.value) is kind
     assert_cancelled(hook, raised.value)
+
+
+@MODES
+def test_a_job_may_start_however_long_its_image_was_built(
+    hook: SnowflakeBatchHook, faults: LocalFaults, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    """The statement was sent an hour ago; the job is made just now."""
+    sent = JobRecord.sent
+    monkeypatch.setattr(JobRecord, "sent", lambda self, query_id: submitted_an_hour_ago(sent(self, query_id)))
+    faults.add("pending", seconds=3)
+    assert run_task(deferrable=deferrable, pending_timeout=60)["status"] == "DONE"
+
+
+def submitted_an_hour_ago(record: JobRecord) -> JobRecord:
+    return replace(record, submitted_at=record.submitted_at - 3600)
 
 
 @MODES

@@ -141,6 +141,8 @@ def test_pandas(connection: SnowflakeConnection, schema: str) -> None:
         ("SELECT * FROM TABLE(NOPE(1))", 2143, "42601", "Unknown user-defined table function NOPE"),
         ("SELECT A + 'x' FROM THERE", 100038, "22018", "Numeric value 'x' is not recognized"),
         ("SELECT 1 / 0", 100051, "22012", "Division by zero"),
+        ("SELECT 1234.5::NUMBER(5, 2)", 100039, "22003", "Numeric value '1234.5' is out of range"),
+        ("SELECT TO_VARCHAR(1 / 0)", 100051, "22012", "Division by zero"),
         ("SELECT 1 / (A - 1) FROM THERE", 100051, "22012", "Division by zero"),
         ("INSERT INTO STRICT_ VALUES (NULL)", 100072, "22000", "NULL result in a non-nullable column"),
         ("USE SCHEMA NOPE", 2043, "02000", "Object does not exist, or operation cannot be performed."),

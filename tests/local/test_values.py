@@ -110,6 +110,8 @@ def test_flatten(connection: SnowflakeConnection, schema: str) -> None:
         ("TO_CHAR(D, 'DY DD.MM.YY')", "Sat 03.02.24"),
         ("LTRIM('xxa', 'x') || RTRIM('bxx', 'x') || TRIM('*-c-*', '*-')", "abc"),
         ("REGEXP_REPLACE('a1b2', '[0-9]', 'x', 1, 0, 'c')", "axbx"),
+        ("TO_VARCHAR(LTRIM(CURRENT_DATABASE(), 'L'))", "OCAL"),
+        ("ARRAY_CONSTRUCT(CURRENT_DATABASE(), 1)::VARCHAR", '["LOCAL",1]'),
         ("'ab'::VARCHAR(2)", "ab"),
         ("TRY_CAST('abcd' AS VARCHAR(2))", None),
         ("DATE_TRUNC('MONTH', D)", datetime.date(2024, 2, 1)),
@@ -127,6 +129,21 @@ def test_text_and_dates_are_snowflakes(
     execute(connection, "ALTER SESSION SET TIMEZONE = 'UTC'")
     execute(connection, "CREATE TABLE T AS SELECT '2024-02-03'::DATE AS D, 5 AS N")
     assert execute(connection, f"SELECT {expression} FROM T") == [(value,)]
+
+
+def test_aggregates_of_nothing(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (A INT, S VARCHAR)")
+    query = "SELECT ARRAY_AGG(A), LISTAGG(S, ','), SUM(A), COUNT(A) FROM T"
+    assert execute(connection, query) == [("[]", "", None, 0)]
+    execute(connection, "INSERT INTO T VALUES (2, 'b'), (1, 'a'), (NULL, NULL)")
+    assert execute(connection, f"{query} WHERE A IS NULL") == [("[]", "", None, 0)]
+    ordered = "SELECT ARRAY_AGG(A) WITHIN GROUP (ORDER BY A), LISTAGG(S, ',') WITHIN GROUP (ORDER BY S DESC) FROM T"
+    assert execute(connection, ordered) == [("[1,2]", "b,a")]
+    cursor = connection.cursor().execute(ordered)
+    assert cursor is not None
+    assert [column.type_code for column in cursor.description] == [10, 2], "ARRAY and TEXT"
+    over = "SELECT ARRAY_AGG(S) OVER (PARTITION BY A) FROM T ORDER BY A NULLS LAST"
+    assert execute(connection, over) == [('["a"]',), ('["b"]',), ("[]",)]
 
 
 def test_text_that_does_not_fit_its_cast_is_an_error(connection: SnowflakeConnection, schema: str) -> None:

@@ -29,6 +29,7 @@ _TABLE_ALIAS = re.compile(r'Referenced table "(.+?)" not found')
 _NUMBER = re.compile(r"Could not convert string '(.*?)' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)", re.DOTALL)
 
 
+_TOO_WIDE = re.compile(r'Casting value "(.*?)" to type DECIMAL.* failed: value is out of range')
 _SHAPE = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)|Error when sniffing file")
 _WIDE = re.compile(
     r"out of range for the destination type U?INT64|Overflow in \w+ of U?INT64|to INT64 because value is out of range"
@@ -105,6 +106,8 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
             if re.fullmatch(r"[+-]?\d{19,}", match[1].strip()):
                 return not_supported(f"The whole number {match[1].strip()}, which has more than 64 bits,")
             return SnowflakeError(f"Numeric value '{match[1]}' is not recognized", errno=100038, sqlstate="22018")
+        if match := _TOO_WIDE.search(text):
+            return SnowflakeError(f"Numeric value '{match[1]}' is out of range", errno=100039, sqlstate="22003")
         return SnowflakeError(first_line, errno=100035, sqlstate="22007")
     if isinstance(error, duckdb.ConstraintException):
         if "NOT NULL" in text:

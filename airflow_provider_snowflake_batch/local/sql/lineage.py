@@ -89,6 +89,8 @@ def _kind(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
         if table := node.args.get("table"):
             return sources.get(_name(table), {}).get(name)
         return next((columns[name] for columns in sources.values() if name in columns), None)
+    if isinstance(node, exp.Coalesce):
+        return _kind(node.this, sources)
     return next((kind for builder, kind in _BUILDERS if isinstance(node, builder)), None)
 
 

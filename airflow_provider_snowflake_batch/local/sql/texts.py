@@ -48,6 +48,9 @@ def as_text(value: Expr) -> Expr:
         ("TIMESTAMP WITH TIME ZONE",): _with_offset(plain),
     }
     ifs = [exp.If(this=is_of_type(value, *types), true=true) for types, true in branches.items()]
+    # DuckDB's own arrays and objects, which are not JSON yet.
+    is_nested = _call("regexp_matches", _call("typeof", value), _text(r"\]$|^STRUCT|^MAP"))
+    ifs.append(exp.If(this=is_nested, true=plain_text(_call("to_json", value))))
     return exp.paren(exp.Case(ifs=ifs, default=plain.copy()))
 
 

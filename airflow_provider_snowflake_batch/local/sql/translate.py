@@ -210,6 +210,11 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
                 given = node.args.get(option)
                 if isinstance(given, exp.Literal) and given.this == default:
                     node.set(option, None)
+        elif isinstance(node, (exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter)):
+            if isinstance(node, exp.Window) and node.args.get("order") is not None and _orders_by_sequence(node):
+                # SEQ8() numbers the rows as they come, which is also their order without any.
+                node.set("order", None)
+            return _of_nothing(node)
         elif isinstance(node, exp.Typeof):
             return _type_of_variant(node.this)
         elif isinstance(node, exp.GetExtract) and isinstance(node.expression, exp.Literal):
@@ -240,14 +245,19 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
         elif isinstance(node, exp.PropertyEQ) and isinstance(node.this, exp.Identifier):
             # The key of {'a': 1} is text, not a name to be read in upper case.
             node.this.set("quoted", True)
-        elif isinstance(node, exp.Window) and node.args.get("order") is not None and _orders_by_sequence(node):
-            # SEQ8() numbers the rows as they come, which is also their order without any.
-            node.set("order", None)
         elif isinstance(node, exp.Parameter) and isinstance(node.this, exp.Literal) and not node.this.is_string:
             return exp.column(exp.to_identifier(f"COLUMN{node.this.name}", quoted=True))
         return node
 
-    return tree.transform(one, copy=False)
+    # Inner ones first, so that what is filled in has been filled in itself.
+    for node in reversed(list(tree.walk())):
+        filled = one(node)
+        if filled is not node:
+            if node is tree:
+                tree = filled
+            else:
+                node.replace(filled)
+    return tree
 
 
 def _json_key(key: exp.Literal) -> Expr:
@@ -263,6 +273,29 @@ def _type_of_variant(value: Expr) -> Expr:
     names = {"UBIGINT": "INTEGER", "BIGINT": "INTEGER", "DOUBLE": "DECIMAL", "NULL": "NULL_VALUE"}
     ifs = [exp.If(this=exp.Literal.string(one), true=exp.Literal.string(other)) for one, other in names.items()]
     return exp.paren(exp.Case(this=kind, ifs=ifs, default=kind.copy()))
+
+
+def _of_nothing(node: Expr) -> Expr:
+    """ARRAY_AGG and LISTAGG of no values, which are an empty array and an empty text, where DuckDB has NULL."""
+    if isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.ArrayAgg):
+        # The engine's own translation of it would keep NULLs.
+        ordered = exp.Order(this=node.this.this.copy(), expressions=[one.copy() for one in node.expression.expressions])
+        aggregate = exp.ArrayAgg(this=ordered, nulls_excluded=True)
+        if isinstance(node.parent, (exp.Window, exp.Filter)) and node.arg_key == "this":
+            return aggregate
+        return exp.Coalesce(this=aggregate, expressions=[exp.ParseJSON(this=exp.Literal.string("[]"))])
+    if isinstance(node.parent, (exp.WithinGroup, exp.Window, exp.Filter)) and node.arg_key == "this":
+        return node
+    inner = node
+    while isinstance(inner, (exp.WithinGroup, exp.Window, exp.Filter)):
+        inner = inner.this
+    if isinstance(inner, exp.ArrayAgg):
+        empty: Expr = exp.ParseJSON(this=exp.Literal.string("[]"))
+    elif isinstance(inner, exp.GroupConcat):
+        empty = exp.Literal.string("")
+    else:
+        return node
+    return exp.Coalesce(this=node.copy(), expressions=[empty])
 
 
 def _kind(node: Expr) -> str:

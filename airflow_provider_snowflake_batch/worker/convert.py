@@ -129,11 +129,11 @@ def _with_files(table: pa.Table, files: Files) -> pa.Table:
     return table
 
 
-def _bytes_series(contents: Sequence[bytes | None]) -> Any:
+def _bytes_array(contents: Sequence[bytes | None]) -> Any:
     """The very objects that were read: an Arrow column would copy them in and out again."""
-    series = np.empty(len(contents), dtype=object)
-    series[:] = contents
-    return pd.Series(series, dtype=object)
+    array = np.empty(len(contents), dtype=object)
+    array[:] = contents
+    return array
 
 
 def _feature(table: pa.Table, files: Files, column: str, feature: Feature) -> Any:
@@ -141,7 +141,7 @@ def _feature(table: pa.Table, files: Files, column: str, feature: Feature) -> An
     if contents is None:
         return _series(table.column(column), feature, column)
     if feature.scalar and feature.dtype == "BYTES":
-        return _bytes_series(contents)
+        return _bytes_array(contents)
     return _series(pa.chunked_array([pa.array(contents, pa.large_binary())]), feature, column)
 
 
@@ -150,12 +150,13 @@ def _natural_frame(table: pa.Table, wanted: Mapping[str, str], files: Files) -> 
     plain = {name: table.column(column) for name, column in wanted.items() if column not in files}
     if len(plain) == len(wanted):
         return _plain_frame(pa.table(list(plain.values()), names=list(plain)))
-    frame = pd.DataFrame(index=pd.RangeIndex(table.num_rows))
-    if plain:
-        frame = _plain_frame(pa.table(list(plain.values()), names=list(plain)))
-    for place, (name, column) in enumerate(wanted.items()):
-        if column in files:
-            frame.insert(place, name, _bytes_series(files[column]))
+    arrays = {name: _bytes_array(files[column]) for name, column in wanted.items() if column in files}
+    if not plain:
+        return pd.DataFrame(arrays, copy=False)
+    frame = _plain_frame(pa.table(list(plain.values()), names=list(plain)))
+    for place, name in enumerate(wanted):
+        if name in arrays:
+            frame.insert(place, name, arrays[name])
     return frame
 
 

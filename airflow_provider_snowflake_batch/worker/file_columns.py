@@ -19,7 +19,7 @@ FILE_BATCH_BYTES = 64 * 1024 * 1024
 ROWS_AT_ONCE = 1024
 
 Row = tuple[str | None, ...]
-RowContents = tuple[Content | DataError, ...]
+RowContents = list[Content | DataError]
 
 
 class FileColumns:
@@ -32,6 +32,7 @@ class FileColumns:
     def __init__(self, loaders: Mapping[str, Loader], *, quarantine: bool) -> None:
         self._loaders = loaders
         self._quarantine = quarantine
+        self._load_each = [loader.load for loader in loaders.values()]
         self._files: ReadAhead[Row, RowContents] = ReadAhead(self._load)
 
     def batches(self, table: pa.Table, origins: tuple[Origin, ...], size: Callable[[], int]) -> Iterator[RowBatch]:
@@ -84,7 +85,13 @@ class FileColumns:
         return zip(*(table.column(column).to_pylist() for column in self._loaders), strict=True)
 
     def _load(self, row: Row, admit: Admit) -> RowContents:
-        return tuple(_loaded(one, value, admit) for one, value in zip(self._loaders.values(), row, strict=True))
+        contents: RowContents = []
+        for load, value in zip(self._load_each, row, strict=True):
+            try:
+                contents.append(load(value, admit))
+            except DataError as error:
+                contents.append(error)
+        return contents
 
     def _batch(self, rows: RowBatch, contents: list[RowContents], held: int) -> RowBatch:
         errors: dict[int, tuple[str, str]] = {}
@@ -110,12 +117,9 @@ class FileColumns:
         return without(batch, texts)
 
 
-def _loaded(loader: Loader, value: str | None, admit: Admit) -> Content | DataError:
-    try:
-        return loader.load(value, admit)
-    except DataError as error:
-        return error
-
-
 def _bytes(row: RowContents) -> int:
-    return sum(len(content) for content in row if isinstance(content, (bytes, str)))
+    held = 0
+    for content in row:
+        if isinstance(content, (bytes, str)):
+            held += len(content)
+    return held

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from airflow_provider_snowflake_batch.worker.batch_size import MOST_ROWS
+from airflow_provider_snowflake_batch.worker.file_columns import FILE_BATCH_BYTES
 from airflow_provider_snowflake_batch.worker.pipeline import QUEUE_LENGTH, READ_AHEAD_BYTES, WRITE_BEHIND_BYTES
 from airflow_provider_snowflake_batch.worker.plan import TASK_ROWS
+from airflow_provider_snowflake_batch.worker.read_ahead import BYTES_AHEAD
 from tests.worker.batches import MODULE, Batch
 
 MEASURE = """
@@ -31,6 +34,11 @@ def peak(batch: Batch, files: int, rows: int, batch_rows: int | None) -> int:
     batch.rows(*[{"ID": np.arange(rows), **columns}] * files, row_group_size=GROUP_ROWS)
     inference = {"num_workers": 2, "max_batch_rows": batch_rows}
     batch.job("Linear", init={"column": "F0"}, output={"mode": "overwrite"}, inference=inference)
+    return measured(batch)
+
+
+def measured(batch: Batch) -> int:
+    """Run the job. :return: as `peak`."""
     command = [sys.executable, "-c", MEASURE, MODULE, str(batch.root / "JOB.json")]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
@@ -48,3 +56,37 @@ def test_a_large_input_takes_no_more_memory_than_the_queues_hold(batch: Batch, b
     at_hand = 3 * 2 * (TASK_ROWS + GROUP_ROWS) * ROW_BYTES
     # Kept, the rows would be 650 MB in each of the two processes.
     assert large - idle < queues + at_hand
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slow", [False, True])
+def test_large_files_take_no_more_memory_than_the_queues_hold(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, slow: bool
+) -> None:
+    count, size = 192, 8 * 1024 * 1024
+    stage, counts = batch.root / "mounted", batch.root / "counts"
+    stage.mkdir()
+    counts.mkdir()
+    for number in range(count):
+        with (stage / str(number)).open("wb") as file:
+            file.truncate(size)
+    if slow:
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "slow_opens"))
+        monkeypatch.setenv("SLOW_OPENS_STAGE", str(stage))
+        monkeypatch.setenv("SLOW_OPENS_COUNTS", str(counts))
+    peaks = []
+    for rows in (1, count):
+        batch.rows({"ID": list(range(rows)), "FILE": [f"@DB.SCHEMA.S/{number}" for number in range(rows)]})
+        batch.job(
+            "Sizes",
+            input={"column_handling": {"FILE": {"convert_to": "raw_bytes"}}},
+            output={"mode": "overwrite"},
+            inference={"num_workers": 1},
+            stages={"DB.SCHEMA.S": "mounted"},
+        )
+        peaks.append(measured(batch))
+        assert batch.result()["SIZE"].to_pylist() == [size] * rows
+
+    # One batch each: put together, waiting for the queue, in it, at the model, in the next queue, just written; and
+    # what is read ahead. Kept, the files would be 1.6 GB.
+    assert peaks[1] - peaks[0] < 6 * (FILE_BATCH_BYTES + size) + BYTES_AHEAD

@@ -357,7 +357,11 @@ class RunBatchOperator(SnowflakeBatchOperator):
         records.save(record)
         self._submitted = record
         record = record.sent(hook.submit(found))
-        records.save(record)
+        try:
+            records.save(record)
+        except Exception as error:
+            # The job has its name, and that is recorded.
+            self.log.warning("The query id of job %s could not be recorded: %s", record.job_name, error)
         if self._killed:
             hook.kill(record.name, record.query_id)
             raise JobCancelledError(f"Job {record.job_name} was cancelled, since the task was killed.")

@@ -79,7 +79,7 @@ class EndedJob:
 
         if cancelled_behind_us(self._records, info):
             log.info("Job %s was cancelled for the try before this one: starting a new one.", info.name)
-            return CancelledBehindUs()
+            return CancelledBehindUs(f"Job {info.name} was cancelled for the try before this one.")
         containers, logs = read_last_words(self._hook, info.name)
         for label, text in logs.items() if not streamed else ():
             log.error("End of the log of %s:\n%s", label, tail(text))

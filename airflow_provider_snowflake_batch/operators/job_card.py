@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 
@@ -119,8 +121,9 @@ class TaskCard:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # A deferral is a BaseException, and so is what ends the process.
-        if isinstance(error, Exception):
-            self.card = replace(self.card, message=str(error), updated_at=time.time())
+        if isinstance(error, (Exception, AirflowTaskTimeout)):
+            message = str(error) or type(error).__name__
+            self.card = replace(self.card, message=message, updated_at=time.time())
             self._update()
 
 

@@ -15,6 +15,7 @@ from airflow.sdk.execution_time.timeout import timeout
 
 from airflow_provider_snowflake_batch.exceptions import JobPendingError, JobTimeoutError, PoolCapacityError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord
@@ -140,13 +141,15 @@ def test_the_execution_timeout_cancels_the_job_although_the_task_has_tries_left(
     def killed_by_airflow() -> None:
         try:
             with timeout(3):
-                task.execute({"ti": TaskInstance(), "task_state_store": store})
+                task.execute({"ti": instance, "task_state_store": store})
         except AirflowTaskTimeout:
             task.on_kill()
             raise
 
+    instance = TaskInstance()
     with pytest.raises(AirflowTaskTimeout):
         killed_by_airflow()
+    assert instance.xcoms[JOB_CARD_KEY]["message"].startswith("Timeout")
     assert hook.wait(store.record["job_name"], deadlines=Deadlines.within(60)).reported_status == "CANCELLED"
 
 

@@ -250,6 +250,24 @@ def test_a_task_killed_while_it_sends_the_statement_leaves_no_job(
         assert wait(hook, name) is JobStatus.CANCELLED
 
 
+def test_a_record_that_cannot_be_completed_does_not_fail_the_task(
+    hook: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Airflow's API may fail for a moment; what the next try needs is recorded already."""
+
+    class Failing(Store):
+        def set(self, key: str, value: Any) -> None:
+            if value["query_id"] is not None and value["found_at"] is None and value["done_within"] is None:
+                raise ConnectionError("503")
+            super().set(key, value)
+
+    store = Failing()
+    name = deferred_job(context_of(store))
+    assert f"The query id of job {name} could not be recorded: 503" in capsys.readouterr().out
+    assert deferred_job(context_of(store, try_number=2)) == name
+    assert wait(hook, name) is JobStatus.DONE
+
+
 def test_the_last_file_of_a_job_may_show_up_late(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:
     """A job writes through a stage volume: others see its files some time after they are closed."""
     faults.add("stage-lag", seconds=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -135,7 +136,8 @@ class TaskReader:
 
     def _rows(self, width: float) -> int:
         """Rows that are put together; where they name files, these say how many make a batch."""
-        return self._batch_size.rows(width) if self._files is None else ROWS_AT_ONCE
+        size = self._batch_size.rows(width)
+        return size if self._files is None else math.ceil(ROWS_AT_ONCE / size) * size
 
     def _pieces(self, piece: RowRange, size: int) -> Iterator[tuple[int, pa.Table]]:
         position = 0

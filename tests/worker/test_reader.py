@@ -14,6 +14,10 @@ from hypothesis import strategies as st
 from airflow_provider_snowflake_batch.worker import footers, plan, reader
 from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
+from airflow_provider_snowflake_batch.worker.files import StageFiles
+from airflow_provider_snowflake_batch.worker.job import FileEncoding
+from airflow_provider_snowflake_batch.worker.loaders import Loader
 
 
 def write_files(root: Path, sizes: list[int], row_group_size: int) -> None:
@@ -99,3 +103,29 @@ def test_a_file_with_fewer_row_groups_than_planned_is_named(tmp_path: Path) -> N
 
     with pytest.raises(DataError, match=r"input file 000\.parquet has changed"):
         list(task_reader(tmp_path, made.schema, 100).batches(made.tasks[0]))
+
+
+def test_rows_that_name_files_come_in_full_batches(tmp_path: Path) -> None:
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    for number in range(3):
+        (stage / str(number)).write_bytes(bytes([number]))
+    (tmp_path / "input").mkdir()
+    names = pa.table({"ID": list(range(2500)), "FILE": [f"@D.S.T/{number % 3}" for number in range(2500)]})
+    for number, start in enumerate(range(0, 2500, 500)):
+        pq.write_table(names.slice(start, 500), tmp_path / "input" / f"{number}.parquet")
+    made = plan.make_plan(tmp_path / "input", ".*")
+    (task,) = made.tasks
+    content = StageFiles({"D.S.T": stage})
+    loader = Loader(lambda path, admit: content.load(path, FileEncoding.RAW_BYTES, admit), pa.large_binary())
+    files = FileColumns({"FILE": loader}, quarantine=False)
+    source = reader.TaskReader(
+        footers.opener(tmp_path / "input"), made.schema, BatchSize(600), files, use_threads=False
+    )
+
+    batches = list(source.batches(task))
+
+    assert [batch.table.num_rows for batch in batches] == [600, 600, 600, 600, 100]
+    assert [number for batch in batches for number in batch.table["ID"].to_pylist()] == list(range(2500))
+    assert [one for batch in batches for one in batch.files["FILE"]] == [bytes([number % 3]) for number in range(2500)]
+    assert batches[0].where() == "rows 0–499 of file 0.parquet; rows 0–99 of file 1.parquet"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 
+from airflow_provider_snowflake_batch.exceptions import failing_for_good
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
 if TYPE_CHECKING:
@@ -49,6 +51,14 @@ class SnowflakeBatchOperator(BaseOperator):
         self.database = database
         self.schema = schema
         self.role = role
+
+    def _checking(self) -> AbstractContextManager[None]:
+        """Around what is checked when the operator is made.
+
+        That is when the Dag is parsed, but for a mapped task it is when the task runs, and no retry mends its values.
+        """
+        mapped = getattr(self, "_BaseOperator__from_mapped", False)
+        return failing_for_good() if mapped else nullcontext()
 
     @cached_property
     def hook(self) -> SnowflakeBatchHook:

@@ -209,12 +209,16 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self._result_of_job: JobResult | None = None
         self._instance: Any = None
         self._killed = False
-        check_seconds("poll_interval", poll_interval)
-        check_seconds("timeout", timeout, optional=True)
-        check_seconds("pending_timeout", pending_timeout, optional=True)
-        if on_finish not in ("keep", "drop"):
-            raise InvalidJobError("on_finish", f"expected 'keep' or 'drop', got {on_finish!r}.")
-        if on_finish == "drop" and not wait_for_completion:
+        with self._checking():
+            self._check()
+
+    def _check(self) -> None:
+        check_seconds("poll_interval", self.poll_interval)
+        check_seconds("timeout", self.timeout, optional=True)
+        check_seconds("pending_timeout", self.pending_timeout, optional=True)
+        if self.on_finish not in ("keep", "drop"):
+            raise InvalidJobError("on_finish", f"expected 'keep' or 'drop', got {self.on_finish!r}.")
+        if self.on_finish == "drop" and not self.wait_for_completion:
             raise InvalidJobError(
                 "on_finish", "'drop' needs wait_for_completion=True: a job that nobody waits for cannot be dropped."
             )

@@ -28,8 +28,9 @@ class _JobOperator(SnowflakeBatchOperator):
     def __init__(self, *, job_name: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job_name = job_name
-        if isinstance(job_name, str) and not is_template(job_name):
-            QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
+        with self._checking():
+            if isinstance(job_name, str) and not is_template(job_name):
+                QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
 
     def _qualified_name(self) -> QualifiedName:
         with failing_for_good():
@@ -58,7 +59,8 @@ class CancelBatchJobOperator(_JobOperator):
         super().__init__(**kwargs)
         self.wait_for_completion = wait_for_completion
         self.timeout = timeout
-        check_seconds("timeout", timeout)
+        with self._checking():
+            check_seconds("timeout", timeout)
 
     def execute(self, context: Context) -> str:
         with self.hook as hook:
@@ -96,8 +98,9 @@ class DeleteBatchJobOperator(_JobOperator):
     def __init__(self, *, output_location: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.output_location = output_location
-        if isinstance(output_location, str) and not is_template(output_location):
-            _directory(output_location)
+        with self._checking():
+            if isinstance(output_location, str) and not is_template(output_location):
+                _directory(output_location)
 
     def execute(self, context: Context) -> None:
         with self.hook as hook:

@@ -60,12 +60,13 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
         self.table = table
         self.mode = mode
         self._loaded: LoadResult | None = None
-        if isinstance(stage_location, str) and not is_template(stage_location):
-            StagePath.parse(stage_location, field="stage_location")
-        if isinstance(table, str) and not is_template(table):
-            QualifiedName.parse(table, field="table")
-        if isinstance(mode, str) and not is_template(mode):
-            _check_mode(mode)
+        with self._checking():
+            if isinstance(stage_location, str) and not is_template(stage_location):
+                StagePath.parse(stage_location, field="stage_location")
+            if isinstance(table, str) and not is_template(table):
+                QualifiedName.parse(table, field="table")
+            if isinstance(mode, str) and not is_template(mode):
+                _check_mode(mode)
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_snowflake_batch.hooks.loading import LoadMode, load_results

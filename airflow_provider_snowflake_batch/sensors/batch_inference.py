@@ -86,12 +86,13 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
         self.newer_than = newer_than
         self.job_name = job_name
         self.deferrable = deferrable
-        if isinstance(stage_location, str) and not is_template(stage_location):
-            StagePath.parse(stage_location, field="stage_location")
-        if isinstance(job_name, str) and not is_template(job_name):
-            QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
-        if isinstance(newer_than, datetime) or (isinstance(newer_than, str) and not is_template(newer_than)):
-            parse_moment(newer_than, field="newer_than")
+        with self._checking():
+            if isinstance(stage_location, str) and not is_template(stage_location):
+                StagePath.parse(stage_location, field="stage_location")
+            if isinstance(job_name, str) and not is_template(job_name):
+                QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
+            if isinstance(newer_than, datetime) or (isinstance(newer_than, str) and not is_template(newer_than)):
+                parse_moment(newer_than, field="newer_than")
 
     @property
     def directory(self) -> StagePath:

@@ -6,12 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.sources import Table, parse_source
 from airflow_provider_snowflake_batch.jobs.specs import InputSpec, JobSpec, OutputSpec, SaveMode
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from airflow_provider_snowflake_batch.operators.jobs import CancelBatchJobOperator, DeleteBatchJobOperator
+from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
+from airflow_provider_snowflake_batch.sensors.batch_inference import BatchSuccessSensor
 
 
 def operator(**changes: Any) -> RunBatchOperator:
@@ -143,6 +148,38 @@ def test_it_maps_over_inputs() -> None:
             task_id="score", model_name="m", compute_pool="p", output_spec={"stage_location": "@s/x"}
         ).expand(X=["a", "b"])
     assert mapped.operator_class is RunBatchOperator
+
+
+@pytest.mark.parametrize(
+    ("operator_class", "partial", "mapped", "message"),
+    [
+        (RunBatchOperator, {}, {"X": "SELECT 1; DROP TABLE t"}, "X: the query holds more than one statement"),
+        (RunBatchOperator, {"model_name": "a b"}, {"X": "t"}, "model_name: 'a b'"),
+        (RunBatchOperator, {"timeout": -1}, {"X": "t"}, "timeout: expected a number"),
+        (LoadBatchResultsOperator, {"table": "t"}, {"stage_location": "nowhere"}, "stage_location: 'nowhere'"),
+        (CancelBatchJobOperator, {}, {"job_name": "a b"}, "job_name: 'a b'"),
+        (
+            DeleteBatchJobOperator,
+            {"output_location": "@s"},
+            {"job_name": "a"},
+            "output_location: '@s' is a whole stage",
+        ),
+        (BatchSuccessSensor, {"newer_than": "now"}, {"stage_location": "@s/x"}, "newer_than: 'now'"),
+    ],
+)
+def test_a_mapped_task_fails_for_good_with_what_is_wrong(
+    operator_class: type[BaseOperator], partial: dict[str, Any], mapped: dict[str, Any], message: str
+) -> None:
+    """Airflow makes its operator only when it runs: that is too late for the parse, and no retry mends it."""
+    if operator_class is RunBatchOperator:
+        partial = {"model_name": "m", "compute_pool": "p", "output_spec": {"stage_location": "@s/x"}} | partial
+    with DAG("d", schedule=None):
+        task = operator_class.partial(task_id="t", **partial).expand(
+            **{name: [value] for name, value in mapped.items()}
+        )
+    with pytest.raises(JobInputError, match=f"^{message}") as raised:
+        task.unmap(mapped)
+    assert isinstance(raised.value, AirflowFailException)
 
 
 def test_another_tasks_output_is_no_value_yet() -> None:

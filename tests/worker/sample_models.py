@@ -323,3 +323,20 @@ class Reuses:
             "rows": lambda: [{"Y": one} for one in memory],
             "generator": lambda: (float(one) for one in self.memory[: len(frame), 0]),
         }[self.form]()
+
+
+class ForkedLate:
+    """Of the processes forked from the one that loaded it, only one goes on before there is a file ``release``."""
+
+    def __init__(self, folder: str) -> None:
+        os.register_at_fork(after_in_child=lambda: self._wait(Path(folder)))
+
+    def _wait(self, folder: Path) -> None:
+        try:
+            (folder / "first").touch(exist_ok=False)
+        except FileExistsError:
+            while not (folder / "release").exists():
+                time.sleep(0.01)
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return frame["ID"].to_numpy()

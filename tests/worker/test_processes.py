@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.executors import limits
+from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
+from airflow_provider_snowflake_batch.worker.job import read_job
+from airflow_provider_snowflake_batch.worker.output import OutputDirectory, TaskRecord
+from airflow_provider_snowflake_batch.worker.plan import make_plan
+from airflow_provider_snowflake_batch.worker.progress import Progress
 from tests.worker.batches import Batch
 
 
@@ -45,6 +53,25 @@ def test_processes_that_die_in_forking_end_the_batch(batch: Batch, child: bool) 
     assert outcome.code == 1
     assert "ModelProcessDied: the model process" in outcome.last
     assert outcome.last.endswith("while forking processes that share the model")
+
+
+def test_a_process_that_calls_when_all_is_done_ends_with_the_others(batch: Batch) -> None:
+    batch.ids(200_000, row_group_size=50_000)
+    path = batch.job("ForkedLate", init={"folder": str(batch.root)}, inference={"num_workers": 2})
+    job, records = read_job(path), list[TaskRecord]()
+    plan = make_plan(job.input.path, job.input.pattern)
+    OutputDirectory(job.output.path, "f").prepare(job.output.mode, first=True, alone=True)
+    pool = ProcessPool(Launcher())
+    try:
+        pool.run(job, plan.schema, "f", plan.tasks, None, Quarantine(0), Progress(0, 1), records.append)
+        (batch.root / "release").touch()
+
+        # It waits as long as it takes for every process to end in order.
+        pool.stop(math.inf)
+    finally:
+        pool.kill()
+
+    assert len(records) == len(plan.tasks) > 3
 
 
 @pytest.mark.parametrize(

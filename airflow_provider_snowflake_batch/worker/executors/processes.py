@@ -296,24 +296,39 @@ class ProcessPool:
             # Still loading: it has nothing at hand, and could not hear.
             self._kill(worker)
             del self._workers[worker.number]
+        self._queue.clear()
         self._dismiss()
         while self._workers and time.monotonic() < deadline:
             # A process is gone a moment after its connection.
             connections = self._connections()
-            ready = wait(connections, ENDING_SECONDS * (1 if len(connections) < len(self._workers) else 10))
+            seconds = ENDING_SECONDS * (1 if len(connections) < len(self._workers) else 10)
+            ready = wait([self._launcher.server, *connections], seconds)
             for worker in list(self._workers.values()):
                 if worker.connection in ready:
                     self._drain(worker)
-                ended = worker.connection is None if worker.popen is None else worker.popen.poll() is not None
-                if ended:
+                if self._ended(worker):
                     del self._workers[worker.number]
+            if self._launcher.server in ready:
+                # It was forked so late that all was done before it called.
+                self._accept()
+                self._dismiss()
         self.kill()
 
+    def _ended(self, worker: Worker) -> bool:
+        if worker.popen is not None:
+            return worker.popen.poll() is not None
+        if worker.connection is None and worker.pid is None and worker.exit_status is None:
+            # It has yet to call, unless its mother is gone.
+            return not any(one.mother for one in self._workers.values())
+        return worker.connection is None
+
     def _drain(self, worker: Worker) -> None:
-        """Hear what a process says while it ends; its records are on the stage, so nothing of it is needed."""
+        """Hear what a process says while it ends; its records are on the stage, so only who has ended is of use."""
         assert worker.connection is not None
         try:
-            worker.connection.recv()
+            message = worker.connection.recv()
+            if isinstance(message, messages.Exited) and message.worker in self._workers:
+                self._workers[message.worker].exit_status = message.status
         except (EOFError, OSError):
             worker.connection.close()
             worker.connection = None

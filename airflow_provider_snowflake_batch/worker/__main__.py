@@ -5,14 +5,20 @@ Exit codes are listed in `errors`.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from types import FrameType
 
 from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, Terminated, WorkerError
 
 USAGE = "usage: python -m airflow_provider_snowflake_batch.worker JOB.json | verify OUTPUT_DIRECTORY\n"
+
+# The longest way out in order: a heartbeat that is being written, then model processes with a batch at hand.
+GIVE_UP_SECONDS = 16.0
 
 
 def main(arguments: list[str]) -> int:
@@ -62,13 +68,33 @@ def _run(path: Path) -> int:
 
 
 def _terminate_in_order() -> None:
-    """Let SIGTERM and SIGINT end the batch in order: processes are stopped, records stay."""
+    """Let SIGTERM and SIGINT end the batch in order: processes are stopped, records stay.
+
+    The handler runs between two steps of Python, and what it raises may be swallowed on the way: a read of a stage that
+    hangs, or a library, could hold this process up. Containers are killed 30 seconds after SIGTERM, so a thread that
+    the signal wakes by itself ends the process before, without more ado.
+    """
+    text = "stopped by {}; finished tasks keep their records"
 
     def handle(number: int, _frame: FrameType | None) -> None:
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, signal.SIG_IGN)
-        raise Terminated(f"stopped by {signal.Signals(number).name}; finished tasks keep their records")
+        raise Terminated(text.format(signal.Signals(number).name))
 
+    def watch(woken: int) -> None:
+        number = os.read(woken, 1)[0]
+        while number not in (signal.SIGTERM, signal.SIGINT):
+            number = os.read(woken, 1)[0]
+        time.sleep(GIVE_UP_SECONDS)
+        message = Terminated(text.format(signal.Signals(number).name) + ", although something held them up")
+        # Not by sys.stderr, which what hangs may hold locked. The kernel ends the model processes with this one.
+        os.write(2, (message.describe() + "\n").encode())
+        os._exit(message.exit_code)
+
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    threading.Thread(target=watch, args=(woken,), name="give-up", daemon=True).start()
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, handle)
 

@@ -5,7 +5,7 @@
 | 0 | done: `_SUCCESS` is written |
 | 1 | the model or the data failed; the cause is the last line on stderr |
 | 2 | `JOB.json` or the input was refused before anything was written |
-| 143 | stopped by SIGTERM; finished tasks keep their records |
+| 143 | stopped by SIGTERM or SIGINT; finished tasks keep their records |
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """``partition_column``: every group of rows goes to the model whole, in one call.
 
 The rows of a group may lie anywhere in the input. They are brought together in one pass: each replica reads the input
-once and spreads it over bucket files on its own disk by a hash of the column; a bucket is a task. Memory is bounded by
-a bucket while reading and by the largest group while predicting, not by the input. NULL is a group of its own, as for
-Snowflake's partitioned functions.
+once and spreads its share over bucket files on its own disk by a hash of the column; a bucket is a task. Memory is
+bounded by constants while reading and by the largest group while predicting, not by the input. NULL is a group of its
+own, as for Snowflake's partitioned functions; so is NaN, and 0.0 equals -0.0.
 """
 
 from __future__ import annotations
 
+import bisect
 import shutil
 import tempfile
 import zlib
@@ -20,18 +21,41 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
+from airflow_provider_snowflake_batch.worker.errors import DataError, OutputError, Refused
 from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
+from airflow_provider_snowflake_batch.worker.job import Replica
 from airflow_provider_snowflake_batch.worker.plan import Plan, RowRange, Task, file_path
+from airflow_provider_snowflake_batch.worker.reader import PROBED_ROWS
 from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch
 
 BUCKET_BYTES = 64 * 1024 * 1024
 MOST_BUCKETS = 512
-# Rows wait in memory until a bucket has so many bytes, so that its file is not made of crumbs.
-PENDING_BYTES = 1024 * 1024
+# So much is read before the buckets are written, so that their files are not made of crumbs. It is all of what was read
+# that counts: a few rows of a rare value hold on to the whole table that they came in.
+PENDING_BYTES = 64 * 1024 * 1024
+CRUMB_BYTES = 1024 * 1024
 READ_ROWS = 65_536
+READ_BYTES = 16 * 1024 * 1024
+# Groups are taken out of a bucket together up to so many bytes.
+TAKEN_BYTES = 16 * 1024 * 1024
 FILE_COLUMN = "__SOURCE_FILE"
 ROW_COLUMN = "__SOURCE_ROW"
+
+
+def bucket_count(root: Path, plan: Plan) -> int:
+    """How many buckets there are: it follows from the input alone, so that every replica makes the same.
+
+    :raises DataError: the first file cannot be read.
+    """
+    if plan.schema is None or not plan.tasks:
+        return 1
+    path = plan.tasks[0].ranges[0].path
+    try:
+        with pq.ParquetFile(file_path(root, path)) as file:
+            size = max(plan.bytes, int(plan.rows * _decoded_width(file, _plain_schema(plan.schema))))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot read input file {path}: {error}") from None
+    return max(1, min(MOST_BUCKETS, -(-size // BUCKET_BYTES)))
 
 
 class Buckets:
@@ -39,20 +63,22 @@ class Buckets:
 
     :param root: the input. :param plan: its plan, of which only files and row ranges are used.
     :param column: the partition column, in the input's own spelling.
+    :param replica: only its buckets are written.
     """
 
-    def __init__(self, root: Path, plan: Plan, column: str) -> None:
+    def __init__(self, root: Path, plan: Plan, column: str, replica: Replica) -> None:
         assert plan.schema is not None
-        self._root, self._plan, self._column = root, plan, column
-        kind = plan.schema.field(column).type
+        self._root, self._column, self._replica = root, column, replica
+        schema = _plain_schema(plan.schema)
+        self._plan = replace(plan, schema=schema)
+        kind = schema.field(column).type
         if pa.types.is_nested(kind):
             raise Refused(f"partition column {column!r} holds {kind}; groups are made of plain values only")
-        self._schema = plan.schema.append(pa.field(FILE_COLUMN, pa.string())).append(pa.field(ROW_COLUMN, pa.int64()))
-        # The count follows from the input alone, so that every replica makes the same buckets.
-        self._count = max(1, min(MOST_BUCKETS, -(-plan.bytes // BUCKET_BYTES)))
+        self._schema = schema.append(pa.field(FILE_COLUMN, pa.string())).append(pa.field(ROW_COLUMN, pa.int64()))
+        self._count = bucket_count(root, plan)
         self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-partitions-"))
         self._pending: list[list[pa.Table]] = [[] for _ in range(self._count)]
-        self._pending_bytes = [0] * self._count
+        self._pending_bytes = 0
         self._rows = [0] * self._count
         self._bytes = [0] * self._count
         self._writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
@@ -62,13 +88,13 @@ class Buckets:
 
         :return: the plan with the buckets as its tasks.
         :raises DataError: a file cannot be read.
+        :raises OutputError: the disk has no room for the groups.
         """
         for path, first_row, table in self._tables():
             rows = pa.array(np.arange(first_row, first_row + table.num_rows, dtype=np.int64))
-            table = table.append_column(FILE_COLUMN, pa.array([path] * table.num_rows))
+            table = table.append_column(FILE_COLUMN, pa.array([path] * table.num_rows, pa.string()))
             self._spread(table.append_column(ROW_COLUMN, rows))
-        for bucket in range(self._count):
-            self._flush(bucket)
+        self._flush()
         for writer in self._writers.values():
             writer.close()
         tasks = tuple(
@@ -87,12 +113,16 @@ class Buckets:
 
     def _tables(self) -> Iterator[tuple[str, int, pa.Table]]:
         assert self._plan.schema is not None
+        width = 0.0
         for path in dict.fromkeys(piece.path for task in self._plan.tasks for piece in task.ranges):
             first_row = 0
             try:
                 with pq.ParquetFile(file_path(self._root, path)) as file:
-                    for batch in file.iter_batches(READ_ROWS):
+                    width = width or _decoded_width(file, self._plan.schema)
+                    rows = max(1, min(READ_ROWS, int(READ_BYTES / max(width, 1.0))))
+                    for batch in file.iter_batches(rows):
                         table = pa.Table.from_batches([batch]).select(self._plan.schema.names).cast(self._plan.schema)
+                        width = table.nbytes / max(table.num_rows, 1)
                         yield path, first_row, table
                         first_row += batch.num_rows
             except (pa.ArrowException, OSError) as error:
@@ -105,29 +135,70 @@ class Buckets:
         table = table.take(pa.array(order)) if self._count > 1 else table
         for bucket in np.unique(buckets):
             part = table.slice(int(edges[bucket]), int(edges[bucket + 1] - edges[bucket]))
-            self._pending[bucket].append(part)
-            self._pending_bytes[bucket] += part.nbytes
-            if self._pending_bytes[bucket] >= PENDING_BYTES:
-                self._flush(int(bucket))
+            self._rows[bucket] += part.num_rows
+            self._bytes[bucket] += part.nbytes
+            if bucket % self._replica.count == self._replica.index:
+                self._pending[bucket].append(part)
+        self._pending_bytes += table.nbytes
+        if self._pending_bytes >= PENDING_BYTES:
+            self._flush()
 
-    def _flush(self, bucket: int) -> None:
-        if not self._pending[bucket]:
-            return
-        table = pa.concat_tables(self._pending[bucket]).combine_chunks()
-        self._pending[bucket] = []
-        self._rows[bucket] += table.num_rows
-        self._bytes[bucket] += self._pending_bytes[bucket]
-        self._pending_bytes[bucket] = 0
-        if bucket not in self._writers:
-            self._writers[bucket] = pa.ipc.new_file(str(self._path(bucket)), self._schema)
-        self._writers[bucket].write_table(table)
+    def _flush(self) -> None:
+        self._pending_bytes = 0
+        try:
+            for bucket, tables in enumerate(self._pending):
+                if tables:
+                    self._pending[bucket] = []
+                    if bucket not in self._writers:
+                        self._writers[bucket] = pa.ipc.new_file(str(self._path(bucket)), self._schema)
+                    table = pa.concat_tables(tables)
+                    crumbs = table.nbytes < CRUMB_BYTES * len(tables)
+                    self._writers[bucket].write_table(table.combine_chunks() if crumbs else table)
+        except OSError as error:
+            raise OutputError(
+                f"cannot keep the groups of rows in {self._folder} (TMPDIR says where): {error}"
+            ) from None
+
+
+def _decoded_width(file: pq.ParquetFile, schema: pa.Schema) -> float:
+    """Bytes of a row in memory, judged by the first rows: what a file stores once is there for each row."""
+    batch = next(file.iter_batches(PROBED_ROWS), None)
+    if batch is None:
+        return 0.0
+    table = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+    return float(table.nbytes / max(table.num_rows, 1))
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema of buckets: a file of those has one dictionary for a column, input files may have one each."""
+    return pa.schema([field.with_type(_plain(field.type)) for field in schema])
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type without a dictionary, and in a form that can be sorted."""
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_binary_view(kind) else kind
+
+
+def _key(column: pa.ChunkedArray) -> pa.Array:
+    """The values that groups are made by, in a form in which equal ones are the same."""
+    kind = column.type
+    if pa.types.is_floating(kind):
+        # There is a negative zero, which equals the other one.
+        return pc.add(pc.cast(column, pa.float64()), 0.0).combine_chunks()
+    if pa.types.is_temporal(kind):
+        # As numbers, because Python has no times with nanoseconds.
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        return column.view(pa.int64() if kind.bit_width == 64 else pa.int32())
+    return column.combine_chunks()
 
 
 def bucket_numbers(column: pa.ChunkedArray, count: int) -> np.ndarray:
     """The bucket of each row: the same for the same value in every process and on every machine."""
-    encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
+    encoded = pc.dictionary_encode(_key(column), null_encoding="encode")
     of_value = np.array(
         [
             zlib.crc32(b"\0" if value is None else str(value).encode()) % count
@@ -166,16 +237,55 @@ class PartitionReader:
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"cannot read the rows of a partition again: {error}") from None
         # Rows lie in the input's order already, and the sort is stable.
-        order = pc.sort_indices(table, sort_keys=[(self._column, "ascending")])
-        table = table.take(order)
-        key = table.column(self._column).combine_chunks()
-        for start, stop in _runs(key):
-            rows = table.slice(start, stop - start).combine_chunks()
-            sources = (rows.column(FILE_COLUMN), rows.column(ROW_COLUMN))
-            first = Origin(sources[0][0].as_py(), sources[1][0].as_py(), 1)
-            plain = rows.drop_columns([FILE_COLUMN, ROW_COLUMN])
-            where = f"{self._column} = {key[start].as_py()!r}, {len(rows)} rows, the first is row {first.first_row}"
-            yield RowBatch(plain, plain, (first,), 2 * plain.nbytes, f"{where} of file {first.path}", sources=sources)
+        key = _key(table.column(self._column))
+        order = pc.array_sort_indices(key)
+        most = max(1, int(TAKEN_BYTES * table.num_rows / max(table.nbytes, 1)))
+        rows = _Rows(table)
+        runs = list(_runs(key.take(order)))
+        while runs:
+            # Not the whole bucket: it lies in the file, and only what is taken out of it is in memory.
+            first = runs[0][0]
+            count = max(1, bisect.bisect_right(runs, first + most, key=lambda run: run[1]))
+            together = runs[:count]
+            del runs[:count]
+            taken = rows.take(order.slice(first, together[-1][1] - first).to_numpy().astype(np.int64))
+            for start, stop in together:
+                yield self._group(taken.slice(start - first, stop - start).combine_chunks())
+
+    def _group(self, rows: pa.Table) -> RowBatch:
+        sources = (rows.column(FILE_COLUMN), rows.column(ROW_COLUMN))
+        first = Origin(sources[0][0].as_py(), sources[1][0].as_py(), 1)
+        plain = rows.drop_columns([FILE_COLUMN, ROW_COLUMN])
+        value = _shown(rows.column(self._column)[0])
+        where = f"{self._column} = {value}, {len(rows)} rows, the first is row {first.first_row} of file {first.path}"
+        return RowBatch(plain, plain, (first,), 2 * plain.nbytes, where, sources=sources)
+
+
+class _Rows:
+    """Rows of a table of many chunks. Arrow's own ``take`` makes one chunk of all the text in a column, each time."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._batches = table.to_batches()
+        self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+
+    def take(self, places: np.ndarray) -> pa.Table:
+        """The rows at some places, in that order, as one chunk."""
+        which = np.searchsorted(self._starts, places, side="right") - 1
+        sorted_places = np.argsort(which, kind="stable")
+        parts = []
+        for number in np.unique(which):
+            inside = places[sorted_places][which[sorted_places] == number] - self._starts[number]
+            parts.append(self._batches[number].take(pa.array(inside)))
+        back = np.empty(len(places), np.int64)
+        back[sorted_places] = np.arange(len(places))
+        return pa.Table.from_batches(parts).combine_chunks().take(pa.array(back))
+
+
+def _shown(value: pa.Scalar) -> str:
+    try:
+        return repr(value.as_py())
+    except ValueError:
+        return str(value.cast(pa.string()))
 
 
 def _runs(key: pa.Array) -> Iterator[tuple[int, int]]:

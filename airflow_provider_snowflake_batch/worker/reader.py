@@ -25,6 +25,8 @@ MOST_PIECES = 8
 # still holds them.
 SMALL_ROWS = 1024
 SMALL_PIECES = 16
+# The first rows of what is read tell how wide rows are in memory.
+PROBED_ROWS = 256
 
 
 @dataclass
@@ -39,16 +41,17 @@ class OpenFile:
     reader: pq.ParquetReader
     source: Any
 
-    def is_large(self, row_group: int) -> bool:
+    def is_large(self, row_group: int, width: float) -> bool:
         """Whether a row group is too large to be decoded whole.
 
+        :param width: bytes of a row in memory, as far as it is known.
         :raises DataError: the file has no such row group any more.
         """
         metadata = self.reader.metadata
         if row_group >= metadata.num_row_groups:
             raise DataError(f"input file {self.path} has changed: it has no row group {row_group}")
-        size: int = metadata.row_group(row_group).total_byte_size
-        return size > WHOLE_ROW_GROUP_BYTES
+        group = metadata.row_group(row_group)
+        return bool(max(group.total_byte_size, group.num_rows * width) > WHOLE_ROW_GROUP_BYTES)
 
     def close(self) -> None:
         self.source.close()
@@ -110,14 +113,14 @@ class TaskReader:
         self._files = files
         self._use_threads = use_threads
         self._current: OpenFile | None = None
+        self._decoded_rows = self._decoded_bytes = 0.0
 
     def batches(self, task: Task) -> Iterator[RowBatch]:
         """All rows of a task, in order.
 
         :raises DataError: a file cannot be read, or a row names a file that cannot be had.
         """
-        width = task.bytes / max(task.rows, 1)
-        size = self._rows(width)
+        size = self._rows(task)
         pieces, origins = Pieces(), list[Origin]()
         for piece in task.ranges:
             for first_row, table in self._pieces(piece, size):
@@ -128,16 +131,31 @@ class TaskReader:
                     origins.append(Origin(piece.path, first_row + start, count))
                     start += count
                     if pieces.rows == size:
-                        yield from self._finished(pieces, origins, width)
+                        yield from self._finished(pieces, origins, self._row_bytes(task))
                         pieces, origins = Pieces(), []
-                        size = self._rows(width)
+                        size = self._rows(task)
         if origins:
-            yield from self._finished(pieces, origins, width)
+            yield from self._finished(pieces, origins, self._row_bytes(task))
 
-    def _rows(self, width: float) -> int:
+    def _rows(self, task: Task) -> int:
         """Rows that are put together; where they name files, these say how many make a batch."""
-        size = self._batch_size.rows(width)
+        size = self._batch_size.rows(self._row_bytes(task))
         return size if self._files is None else math.ceil(ROWS_AT_ONCE / size) * size
+
+    def _row_bytes(self, task: Task) -> float:
+        return max(task.bytes / max(task.rows, 1), self._width)
+
+    @property
+    def _width(self) -> float:
+        """Bytes of a row in memory, on average: what a file stores once may be there for each row."""
+        return self._decoded_bytes / max(self._decoded_rows, 1.0)
+
+    def _decoded(self, table: pa.Table) -> pa.Table:
+        # Of many small tables, the first ones tell enough.
+        if table.num_rows > SMALL_ROWS or self._decoded_rows < PROBED_ROWS:
+            self._decoded_rows += table.num_rows
+            self._decoded_bytes += table.nbytes
+        return table
 
     def _pieces(self, piece: RowRange, size: int) -> Iterator[tuple[int, pa.Table]]:
         position = 0
@@ -159,11 +177,15 @@ class TaskReader:
     def _tables(self, piece: RowRange, size: int) -> Iterator[pa.Table]:
         """The row group in pieces that fit into memory; whole if it does, which is twice as fast."""
         file = self._file(piece.path)
-        if not file.is_large(piece.row_group):
-            yield file.reader.read_row_group(piece.row_group, use_threads=self._use_threads)
+        if not self._decoded_rows:
+            batch = next(file.reader.iter_batches(PROBED_ROWS, row_groups=[piece.row_group], use_threads=False), None)
+            if batch is not None:
+                self._decoded(pa.Table.from_batches([batch]))
+        if not file.is_large(piece.row_group, self._width):
+            yield self._decoded(file.reader.read_row_group(piece.row_group, use_threads=self._use_threads))
             return
         for batch in file.reader.iter_batches(size, row_groups=[piece.row_group], use_threads=self._use_threads):
-            yield pa.Table.from_batches([batch])
+            yield self._decoded(pa.Table.from_batches([batch]))
 
     def _file(self, path: str) -> OpenFile:
         if self._current is None or self._current.path != path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ from airflow_provider_snowflake_batch.worker.output import (
     encode_schema,
 )
 from airflow_provider_snowflake_batch.worker.part_file import PartFile, PartWriter
-from airflow_provider_snowflake_batch.worker.partitions import Buckets
+from airflow_provider_snowflake_batch.worker.partitions import Buckets, bucket_count
 from airflow_provider_snowflake_batch.worker.plan import Plan, Task, fingerprint, make_plan
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
@@ -89,7 +90,7 @@ class Run:
         buckets: Buckets | None = None
         if job.input.partition_column is not None and plan.schema is not None:
             column = match_column(job.input.partition_column, plan.schema.names, "partition column")
-            buckets = Buckets(job.input.path, plan, column)
+            buckets = Buckets(job.input.path, plan, column, replica)
         try:
             self._share(buckets.fill() if buckets else plan, description, directory, pool)
         finally:
@@ -105,9 +106,10 @@ class Run:
         records = self._usable(directory.read_records())
         try:
             self._do_tasks(plan, directory, records, pool)
-        except WorkerError as error:
+        except Exception as error:
             if replica.index:
-                directory.write_failure(replica.index, str(error))
+                with contextlib.suppress(OSError):
+                    directory.write_failure(replica.index, str(error) or type(error).__name__)
             raise
         finally:
             if heartbeat is not None:
@@ -126,6 +128,9 @@ class Run:
             json.dumps(handling, sort_keys=True),
             json.dumps(self._job.input.partition_column),
             json.dumps(self._job.output.columns),
+            # Another version may cut the input in other places: its records are of other rows then.
+            json.dumps([task.rows for task in plan.tasks]),
+            json.dumps(bucket_count(self._job.input.path, plan) if self._job.input.partition_column else None),
         )
 
     def _do_tasks(

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.worker.batch_size import MOST_ROWS
@@ -90,3 +92,20 @@ def test_large_files_take_no_more_memory_than_the_queues_hold(
     # One batch each: put together, waiting for the queue, in it, at the model, in the next queue, just written; and
     # what is read ahead. Kept, the files would be 1.6 GB.
     assert peaks[1] - peaks[0] < 6 * (FILE_BATCH_BYTES + size) + BYTES_AHEAD
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("partition_column", [None, "X"])
+def test_text_that_a_file_holds_once_is_not_read_at_once(batch: Batch, partition_column: str | None) -> None:
+    """A dictionary makes 1.6 GB of text a file of a few bytes; the file's own figures do not tell."""
+    rows = 400_000
+    text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array(["x" * 4000]))
+    batch.input.mkdir()
+    table = pa.table({"ID": np.arange(rows), "X": np.arange(rows) // 1000, "TEXT": text})
+    # Without Arrow's own schema it is read as plain text.
+    pq.write_table(table, batch.input / "data.parquet", store_schema=False)
+    source = {"partition_column": partition_column}
+    output = {} if partition_column else {"columns": ["ID"]}
+    batch.job("Linear", input=source, output=output, inference={"num_workers": 1})
+
+    assert measured(batch) < 700 * 1024 * 1024

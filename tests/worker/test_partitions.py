@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from snowflake.ml.model import custom_model, model_signature
 
 from airflow_provider_snowflake_batch.worker import partitions, plan
+from airflow_provider_snowflake_batch.worker.job import Replica
 from tests.worker import packed_models
 from tests.worker.batches import Batch
 from tests.worker.test_registry import pack, registry
@@ -146,16 +148,29 @@ keys: dict[str, Any] = {
     "strings": (pa.string(), st.sampled_from(["", "a", "A", "é", "\0"])),
     "numbers": (pa.int64(), st.integers(-3, 3)),
     "decimals": (pa.decimal128(10, 2), st.sampled_from([decimal.Decimal("1.50"), decimal.Decimal("-2.00")])),
-    "floats": (pa.float64(), st.sampled_from([0.5, -1.0, float("inf"), float("nan")])),
+    "floats": (pa.float64(), st.sampled_from([0.5, -1.0, 0.0, -0.0, float("inf"), float("nan")])),
     "dates": (pa.date32(), st.sampled_from([datetime.date(2024, 1, 1), datetime.date(1969, 1, 1)])),
+    "times": (pa.timestamp("ns"), st.integers(0, 2)),
+    "categories": (pa.dictionary(pa.int8(), pa.string()), st.sampled_from(["a", "b", ""])),
     "booleans": (pa.bool_(), st.booleans()),
 }
 
 
+def group(value: Any) -> str:
+    """What is the same for two values of one group, and for no others."""
+    return str(value + 0.0 if isinstance(value, float) else value)
+
+
 @settings(max_examples=40, deadline=None)
-@given(data=st.data(), kind=st.sampled_from(list(keys)), buckets=st.integers(1, 6))
+@given(
+    data=st.data(),
+    kind=st.sampled_from(list(keys)),
+    buckets=st.integers(1, 6),
+    pending=st.sampled_from([1, 200, 10**9]),
+    taken=st.sampled_from([1, 200, 10**9]),
+)
 def test_every_row_is_in_one_group_and_every_group_in_one_batch(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: str, buckets: int
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: str, buckets: int, pending: int, taken: int
 ) -> None:
     arrow, values = keys[kind]
     column = data.draw(st.lists(st.none() | values, min_size=1, max_size=60))
@@ -165,15 +180,17 @@ def test_every_row_is_in_one_group_and_every_group_in_one_batch(
     made = plan.make_plan(batch.input, ".*")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(partitions, "BUCKET_BYTES", max(made.bytes // buckets, 1))
-        spread = partitions.Buckets(batch.input, made, "K")
+        patch.setattr(partitions, "PENDING_BYTES", pending)
+        patch.setattr(partitions, "TAKEN_BYTES", taken)
+        spread = partitions.Buckets(batch.input, made, "K", Replica())
         filled = spread.fill()
     reader = partitions.PartitionReader("K")
     found: list[list[int]] = []
     groups: list[str] = []
     for task in filled.tasks:
         for rows in reader.batches(task):
-            assert len({str(value) for value in rows.table["K"].to_pylist()}) == 1
-            groups.append(str(rows.table["K"][0].as_py()))
+            (name,) = {group(value) for value in rows.table["K"].to_pylist()}
+            groups.append(name)
             found.append(rows.table["ID"].to_pylist())
     spread.close()
 
@@ -225,3 +242,33 @@ def test_a_file_that_a_group_lacks(batch: Batch) -> None:
     assert outcome.last == (
         "DataError: file '@DB.SCHEMA.FILES/gone.txt' does not exist (column 'FILE', row 1 of file data_000.parquet)"
     )
+
+
+def test_rare_values_do_not_hold_on_to_the_rows_they_came_with(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "BUCKET_BYTES", 8 * 1024 * 1024)
+    monkeypatch.setattr(partitions, "PENDING_BYTES", 8 * 1024 * 1024)
+    rows = 20_000
+    for number in range(24):
+        columns = {f"F{column}": np.random.default_rng(column).random(rows) for column in range(32)}
+        # All rows of a file have one value, but for one row: 120 MB of one bucket, and crumbs of the others.
+        keys = np.where(np.arange(rows) == 7, number, 1_000)
+        batch.input.mkdir(exist_ok=True)
+        pq.write_table(pa.table({"KEY": keys, **columns}), batch.input / f"{number:02}.parquet")
+    made = plan.make_plan(batch.input, ".*")
+    assert made.bytes > 100 * 1024 * 1024
+    most = 0
+    flush = partitions.Buckets._flush
+
+    def flush_and_measure(self: partitions.Buckets) -> None:
+        nonlocal most
+        most = max(most, pa.total_allocated_bytes())
+        flush(self)
+
+    monkeypatch.setattr(partitions.Buckets, "_flush", flush_and_measure)
+    before = pa.total_allocated_bytes()
+    spread = partitions.Buckets(batch.input, made, "KEY", Replica())
+    filled = spread.fill()
+    spread.close()
+
+    assert sum(task.rows for task in filled.tasks) == 24 * rows
+    assert most - before < 50 * 1024 * 1024

@@ -136,7 +136,7 @@ def test_sigterm_stops_soon_and_keeps_what_is_done(batch: Batch, group: bool) ->
     assert batch.result()["ID"].to_pylist() == list(range(ROWS))
 
 
-def test_sigterm_while_loading(batch: Batch) -> None:
+def test_sigterm_at_the_very_start(batch: Batch) -> None:
     batch.ids(10)
     batch.job("Linear", init={"seconds": 0.0})
     process = batch.start()
@@ -147,3 +147,47 @@ def test_sigterm_while_loading(batch: Batch) -> None:
 
     assert time.monotonic() - begun < 5
     assert process.returncode in (143, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize("loading", [True, False])
+def test_sigterm_while_a_model_is_stuck(batch: Batch, loading: bool) -> None:
+    batch.ids(10)
+    batch.job("Stuck", init={"loading": loading})
+    process = batch.start()
+    assert process.stdout is not None
+    assert any("STUCK" in line for line in process.stdout)
+    children = family(process)[1:]
+    assert children
+
+    begun = time.monotonic()
+    process.terminate()
+    _, stderr = process.communicate(timeout=30)
+
+    assert time.monotonic() - begun < 20
+    assert process.returncode == 143
+    assert stderr.rstrip().splitlines()[-1] == "Terminated: stopped by SIGTERM; finished tasks keep their records"
+    assert not psutil.wait_procs(children, timeout=2)[1]
+
+
+def test_sigterm_while_the_input_does_not_answer(batch: Batch) -> None:
+    """Reads of a stage may hang for ever, in threads that Python waits for at its end."""
+    batch.ids(10, files=2)
+    for name in ("x.parquet", "y.parquet"):
+        os.mkfifo(batch.input / name)
+    batch.job()
+    process = batch.start()
+    assert process.stdout is not None
+    assert any('"planning"' in line for line in process.stdout)
+    deadline = time.monotonic() + 10
+    while len(family(process)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    children = family(process)[1:]
+
+    begun = time.monotonic()
+    process.terminate()
+    _, stderr = process.communicate(timeout=30)
+
+    assert time.monotonic() - begun < 20
+    assert process.returncode == 143
+    assert stderr.rstrip().splitlines()[-1].startswith("Terminated: stopped by SIGTERM")
+    assert not psutil.wait_procs(children, timeout=2)[1]

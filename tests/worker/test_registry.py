@@ -181,6 +181,7 @@ def test_params_have_the_defaults_of_the_signature(batch: Batch, scaler: Path) -
         ({"times": 1.5}, "parameter times must be INT64, not 1.5"),
         ({"times": True}, "parameter times must be INT64, not True"),
         ({"times": 2**63}, "does not fit INT64"),
+        ({"gain": 10**400}, "parameter gain: the number does not fit DOUBLE"),
         ({"flag": 1}, "parameter flag must be BOOL, not 1"),
         ({"label": ["a"]}, "parameter label must be STRING"),
     ],

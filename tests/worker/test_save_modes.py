@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.job import Replica, read_job
+from airflow_provider_snowflake_batch.worker.models import describe_model
+from airflow_provider_snowflake_batch.worker.plan import make_plan
+from airflow_provider_snowflake_batch.worker.run import Run
 from tests.worker.batches import Batch
 
 
@@ -146,3 +152,20 @@ def test_a_record_cut_off_or_without_its_part_does_not_count(batch: Batch) -> No
     assert done < calls(batch) < 2 * done
     assert batch.result()["ID"].to_pylist() == list(range(300_000))
     assert batch.verify().code == 0
+
+
+def test_records_of_another_cut_do_not_count(batch: Batch) -> None:
+    """As when another version of the worker, with tasks of another size, was interrupted."""
+    batch.ids(400_000, files=4)
+    job = read_job(batch.job(inference={"num_workers": 1}))
+    made = make_plan(job.input.path, job.input.pattern)
+    other = replace(made, tasks=tuple(replace(task, rows=task.rows + 1 - 2 * (task.index % 2)) for task in made.tasks))
+    launcher = Launcher()
+    try:
+        run = Run(job, Replica(), launcher)
+        description = describe_model(job)
+
+        assert run._fingerprint(made, description) == run._fingerprint(made, description)
+        assert run._fingerprint(made, description) != run._fingerprint(other, description)
+    finally:
+        launcher.close()

@@ -164,7 +164,10 @@ def _checked(param: Param, value: Any, shape: tuple[int, ...], where: str) -> An
             return value
     elif param.dtype in _FLOATS:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:
+                raise Refused(f"parameter {param.name}{where}: the number does not fit {param.dtype}") from None
     elif param.dtype == "BOOL":
         if isinstance(value, bool):
             return value

@@ -108,4 +108,5 @@ def test_text_that_a_file_holds_once_is_not_read_at_once(batch: Batch, partition
     output = {} if partition_column else {"columns": ["ID"]}
     batch.job("Linear", input=source, output=output, inference={"num_workers": 1})
 
-    assert measured(batch) < 700 * 1024 * 1024
+    # Read whole it takes 3.5 GB and more. What is left of the text as Python's strings depends on the C library.
+    assert measured(batch) < 2_500_000_000

@@ -60,6 +60,15 @@ def test_a_variant_counts_as_what_it_holds(
     assert execute(connection, f"WITH C AS (SELECT {OBJECT} AS V) SELECT {expression} FROM C") == [(value,)]
 
 
+@pytest.mark.parametrize("expression", ["V:n + 1", "SUM(V:n)"])
+def test_arithmetic_of_a_variant_asks_for_a_cast(connection: SnowflakeConnection, schema: str, expression: str) -> None:
+    execute(connection, f"CREATE TABLE T AS SELECT {OBJECT} AS V")
+    errno, _, message = error(connection, f"SELECT {expression} FROM T")
+    assert errno == 1003
+    assert "not supported by the local Snowflake" in message
+    assert execute(connection, f"SELECT {expression.replace('V:n', 'V:n::NUMBER(5, 2)')} > 1 FROM T") == [(True,)]
+
+
 def test_variants_are_sorted_by_value(connection: SnowflakeConnection, schema: str) -> None:
     execute(connection, "CREATE TABLE T (ID INT, V VARIANT)")
     execute(connection, "INSERT INTO T SELECT COLUMN1, PARSE_JSON(COLUMN2) FROM VALUES (1, '9'), (2, '100'), (3, '-5')")

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from airflow_provider_snowflake_batch.worker.errors import DataError
 
 FOOTER_READ_BYTES = 64 * 1024
-FOOTER_THREADS = 16
+FOOTER_THREADS = 32
 # A footer in the page cache is read and parsed in less than a tenth of this. Threads would double that, since they
 # take the interpreter from each other; where opening a file takes long, they are what helps.
 SLOW_SECONDS = 0.001
-JUDGED_AFTER = 8
+SLOW_OPENINGS = 4
 _MAGIC = b"PAR1"
 
 
@@ -90,11 +90,14 @@ def read_footers(root: Path, names: Sequence[str], schemas: Schemas | None = Non
     """
     path_of, schemas = opener(root), schemas or Schemas()
     found: list[SourceFile] = []
-    begun = time.perf_counter()
+    slow = 0
     for name in names:
-        if len(found) >= JUDGED_AFTER and time.perf_counter() - begun > SLOW_SECONDS * len(found):
-            break
+        begun = time.perf_counter()
         found.append(read_footer(name, path_of(name), schemas))
+        # A single slow one may have had to wait for a busy processor.
+        slow = slow + 1 if time.perf_counter() - begun > SLOW_SECONDS else 0
+        if slow == SLOW_OPENINGS:
+            break
     rest = names[len(found) :]
     if rest:
         with ThreadPoolExecutor(FOOTER_THREADS, thread_name_prefix="footer") as pool:

@@ -204,12 +204,18 @@ def fingerprint(*parts: str) -> str:
     return made.text()
 
 
-def make_plan(root: Path, pattern: str, reads_files: Callable[[pa.Schema], bool] = lambda schema: False) -> Plan:
+def make_plan(
+    root: Path,
+    pattern: str,
+    reads_files: Callable[[pa.Schema], bool] = lambda schema: False,
+    tick: Callable[[], None] = lambda: None,
+) -> Plan:
     """List the input, read its footers and cut it into tasks.
 
     Of a file, no more than its `Layout` stays in memory.
 
     :param reads_files: tells by the input's schema whether rows name files that have to be read.
+    :param tick: called for each file, so that a sign of life can be given meanwhile.
     :raises Refused: the input does not exist.
     :raises DataError: a file is unreadable, or the files do not go together.
     """
@@ -218,6 +224,7 @@ def make_plan(root: Path, pattern: str, reads_files: Callable[[pa.Schema], bool]
         for file in files:
             described.add(file.path, str(file.size), file.footer)
             schema.add(file)
+            tick()
             layouts.append((file.path, file.row_groups))
     tasks = make_tasks(layouts, reads_files=schema.schema is not None and reads_files(schema.schema))
     return Plan(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,12 +12,11 @@ import pyarrow.parquet as pq
 from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.file_columns import ROWS_AT_ONCE, FileColumns
-from airflow_provider_snowflake_batch.worker.footers import read_whole
 from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch, merge
+from airflow_provider_snowflake_batch.worker.sources import sources
 
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
-WHOLE_FILE_BYTES = 1024 * 1024
 MOST_PIECES = 8
 # Columns of some hundred rows lie apart in memory until they are copied together: soon, while the processor's cache
 # still holds them.
@@ -39,7 +36,7 @@ class OpenFile:
 
     path: str
     reader: pq.ParquetReader
-    source: Any
+    source: pa.NativeFile
 
     def is_large(self, row_group: int, width: float) -> bool:
         """Whether a row group is too large to be decoded whole.
@@ -107,7 +104,8 @@ class TaskReader:
         *,
         use_threads: bool,
     ) -> None:
-        self._path_of = path_of
+        self._sources = sources(path_of)
+        self._coming: Iterator[pa.NativeFile] = iter(())
         self._schema = schema
         self._batch_size = batch_size
         self._files = files
@@ -121,6 +119,10 @@ class TaskReader:
         :raises DataError: a file cannot be read, or a row names a file that cannot be had.
         """
         size = self._rows(task)
+        names = list(dict.fromkeys(piece.path for piece in task.ranges))
+        if self._current is not None and names[:1] == [self._current.path]:
+            names.pop(0)
+        self._coming = self._sources.results(names)
         pieces, origins = Pieces(), list[Origin]()
         for piece in task.ranges:
             for first_row, table in self._pieces(piece, size):
@@ -192,7 +194,10 @@ class TaskReader:
             if self._current is not None:
                 self._current.close()
                 self._current = None
-            self._current = _opened(path, self._path_of(path))
+            source = next(self._coming)
+            reader = pq.ParquetReader()
+            reader.open(source, pre_buffer=not isinstance(source, pa.BufferReader))
+            self._current = OpenFile(path, reader, source)
         return self._current
 
     def _shared(self, table: pa.Table, path: str) -> pa.Table:
@@ -213,16 +218,3 @@ class TaskReader:
 
 def _part(table: pa.Table, start: int, count: int) -> pa.Table:
     return table if count == table.num_rows else table.slice(start, count)
-
-
-def _opened(name: str, path: str) -> OpenFile:
-    # Without Python's file objects, as in `footers`; and a small file in one read, not one for each column.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        small = os.fstat(descriptor).st_size <= WHOLE_FILE_BYTES
-        source = pa.BufferReader(read_whole(descriptor)) if small else pa.OSFile(path)
-    finally:
-        os.close(descriptor)
-    reader = pq.ParquetReader()
-    reader.open(source, pre_buffer=not small)
-    return OpenFile(name, reader, source)

@@ -78,7 +78,8 @@ class Run:
     def _do(self, job: Job, replica: Replica, pool: ProcessPool) -> None:
         description = models.describe_model(job)
         self._progress.phase("planning")
-        plan = make_plan(job.input.path, job.input.pattern, lambda schema: bool(column_loaders(job, schema)))
+        pattern, reads_files = job.input.pattern, lambda schema: bool(column_loaders(job, schema))
+        plan = make_plan(job.input.path, pattern, reads_files, self._progress.tick)
         if plan.schema is not None:
             check_columns(job, plan.schema, description.signature)
             if job.on_error is OnError.QUARANTINE:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker import footers, plan, reader
+from airflow_provider_snowflake_batch.worker import footers, plan, reader, sources
 from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
@@ -38,8 +38,10 @@ def task_reader(root: Path, schema: pa.Schema, rows: int) -> reader.TaskReader:
     row_group_size=st.integers(1, 30),
     batch=st.integers(1, 200),
     task_rows=st.integers(1, 60),
-    whole=st.sampled_from([0, reader.WHOLE_FILE_BYTES]),
+    whole=st.sampled_from([0, sources.WHOLE_FILE_BYTES]),
     small=st.sampled_from([0, 5, reader.SMALL_ROWS]),
+    ahead=st.booleans(),
+    backwards=st.booleans(),
 )
 def test_every_row_comes_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory,
@@ -49,18 +51,26 @@ def test_every_row_comes_once_and_in_order(
     task_rows: int,
     whole: int,
     small: int,
+    ahead: bool,
+    backwards: bool,
 ) -> None:
     root = tmp_path_factory.mktemp("input")
     write_files(root, sizes, row_group_size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "TASK_ROWS", task_rows)
-        patch.setattr(reader, "WHOLE_FILE_BYTES", whole)
+        patch.setattr(sources, "WHOLE_FILE_BYTES", whole)
         # Row groups that are too large to be decoded whole come in pieces.
         patch.setattr(reader, "WHOLE_ROW_GROUP_BYTES", whole)
         patch.setattr(reader, "SMALL_ROWS", small)
         made = plan.make_plan(root, ".*")
         source = task_reader(root, made.schema, batch)
-        batches = [list(source.batches(task)) for task in made.tasks]
+        if ahead:
+            # As if files opened slowly, and for longer than this lasts.
+            source._sources._pace.at_once, source._sources._pace._until_trial = 3, 1_000_000
+        tasks = made.tasks[::-1] if backwards else made.tasks
+        batches = [list(source.batches(task)) for task in tasks]
+        if backwards:
+            batches.reverse()
 
     read = list(chain.from_iterable(one.table.column("ID").to_pylist() for one in chain.from_iterable(batches)))
     assert read == list(range(sum(sizes)))

@@ -30,6 +30,7 @@ from airflow_provider_snowflake_batch.jobs.errors import (
     already_exists,
     does_not_exist,
     error_text,
+    is_cancelled,
     is_interrupted,
     is_session_gone,
     is_transient,
@@ -180,7 +181,16 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
 
         def once() -> _T:
             with self._cursor() as cursor:
-                return action(cursor)
+                begun = time.monotonic()
+                try:
+                    return action(cursor)
+                except Exception as error:
+                    limit = getattr(cursor.connection, "network_timeout", None)
+                    if is_cancelled(error) and limit is not None and time.monotonic() - begun >= limit:
+                        # The driver's own timer aborts the statement. It says so only if it hears of the abort before
+                        # it hears of the statement's end (cursor.py: _TrackedQueryCancellationTimer).
+                        raise TimeoutError(f"no answer within the connection's network_timeout, {limit} s") from error
+                    raise
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: is_transient(error) or is_session_gone(error)),

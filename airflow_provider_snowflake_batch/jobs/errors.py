@@ -76,6 +76,11 @@ def is_interrupted(error: BaseException) -> bool:
     return error_number(error) in _INTERRUPTED
 
 
+def is_cancelled(error: BaseException) -> bool:
+    """Whether somebody, or the driver's own timer, has cancelled a statement."""
+    return error_number(error) == _CANCELLED
+
+
 def is_session_gone(error: BaseException) -> bool:
     """Whether only a new login can help: the session or its tokens have expired."""
     return error_number(error) in SESSION_GONE
@@ -93,7 +98,7 @@ def is_transient(error: BaseException) -> bool:
             return True
         if number in _DRIVER_NUMBERS:
             return False
-        if number == _CANCELLED:
+        if is_cancelled(error):
             return _BY_CLIENT_TIMEOUT in str(error)
         if number in _HTTP_NUMBERS or number in _HTTP_NUMBERS_AGAIN:
             return number % 1000 in _TRANSIENT_HTTP

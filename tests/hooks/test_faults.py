@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_snowflake_batch.exceptions import PoolCapacityError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
@@ -195,6 +196,19 @@ def test_what_the_driver_gives_up_the_hook_tries_again(
     assert hook.rows("SELECT 1 AS marked") == [{"marked": 1}]
     assert faults.fired(identity) == LOSSES
     assert tries
+
+
+@pytest.mark.skipif(DRIVER_LINE != 4, reason="the timer is one of the 4.x line")
+def test_what_the_drivers_own_timer_aborts_the_hook_tries_again(hook: SnowflakeBatchHook, tries: list[int]) -> None:
+    hook.transient_timeout = 3
+    endless = "SELECT SUM(a.SEQ4 * b.SEQ4) FROM {0} a, {0} b".format(
+        "(SELECT SEQ4() SEQ4 FROM TABLE(GENERATOR(ROWCOUNT => 1000000)))"
+    )
+    with pytest.raises(Exception, match="timeout") as raised:
+        hook.rows(endless)
+    assert is_transient(raised.value)
+    assert tries
+    assert hook.rows("SELECT 1 AS one") == [{"one": 1}]
 
 
 def test_a_submission_whose_answer_is_lost_makes_one_job(

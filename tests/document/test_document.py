@@ -56,7 +56,9 @@ FILES = {
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A session with the objects that the page names."""
-    with LocalServer(tmp_path_factory.mktemp("document") / "state") as server:
+    # The page's code takes the only session there is; other tests in this process may have left theirs open.
+    with LocalServer(tmp_path_factory.mktemp("document") / "state") as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("snowflake.snowpark.session._active_sessions", set())
         session = Session.builder.configs(server.connection_kwargs).create()
         for statement in (
             "CREATE DATABASE DB",

@@ -11,7 +11,9 @@ from tests.worker.batches import Batch
 
 
 @pytest.fixture
-def make_batch(tmp_path: Path) -> Iterator[Callable[[str], Batch]]:
+def make_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Batch]]:
+    # The driver, which other tests load, sets it in this process (snowflake/connector/options.py); a container has none.
+    monkeypatch.delenv("ARROW_DEFAULT_MEMORY_POOL", raising=False)
     made: list[Batch] = []
 
     def make(name: str) -> Batch:

@@ -12,7 +12,7 @@ from tests.worker.batches import Batch
 
 @pytest.fixture
 def make_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Batch]]:
-    # The driver, which other tests load, sets it in this process (snowflake/connector/options.py); a container has none.
+    # The driver sets it in the process of other tests (snowflake/connector/options.py); a container has none.
     monkeypatch.delenv("ARROW_DEFAULT_MEMORY_POOL", raising=False)
     made: list[Batch] = []
 

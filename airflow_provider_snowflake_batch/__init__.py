@@ -32,7 +32,10 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": modules("sensors.batch_inference"),
         "triggers": modules("triggers.batch_inference", "triggers.success"),
         "extra-links": [
-            f"{package}.links.snowsight.{name}"
-            for name in ("SnowsightJobLink", "OutputStageLink", "SnowsightTableLink")
+            f"{package}.links.job_card.JobCardLink",
+            *(
+                f"{package}.links.snowsight.{name}"
+                for name in ("SnowsightJobLink", "OutputStageLink", "SnowsightTableLink")
+            ),
         ],
     }

@@ -1,43 +1,16 @@
-"""Buttons on a task's page that lead to Snowsight.
-
-A link is known as soon as the job is, and stored under the XCom key that Airflow reads it from: so it works while the
-task runs or is deferred, and after it has failed. Where there is nothing to link to, as on the local Snowflake, no
-button is shown.
-"""
+"""Buttons on a task's page that lead to Snowsight. The local Snowflake has none, so no button is shown."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk import BaseOperatorLink
+from airflow_provider_snowflake_batch.links.stored import StoredLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
-    from airflow.sdk.types import TaskInstanceKey
+    from airflow.sdk import Context
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
-
-
-class StoredLink(BaseOperatorLink):
-    """A link whose address the task itself stores."""
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """What :meth:`store` stored for this try of the task, or an empty text: Airflow then shows no button.
-
-        Airflow calls it in the task's process at the end of each of its parts, and stores the answer anew.
-        """
-        from airflow.providers.common.compat.sdk import XCom
-
-        stored = XCom.get_value(ti_key=ti_key, key=self.xcom_key)
-        return stored if isinstance(stored, str) else ""
-
-    def store(self, context: Context, url: str) -> None:
-        """Make the link work from now on.
-
-        :param url: must hold no secret: whoever may see the task may see it.
-        """
-        context["ti"].xcom_push(key=self.xcom_key, value=url)
 
 
 class SnowsightJobLink(StoredLink):

@@ -37,6 +37,7 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     JobSpec,
     OutputSpec,
 )
+from airflow_provider_snowflake_batch.links.job_card import JobCardLink
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
 from airflow_provider_snowflake_batch.operators.arguments import check_arguments, plain_spec
 from airflow_provider_snowflake_batch.operators.base import (
@@ -150,7 +151,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
 
     template_fields: Sequence[str] = (*_JOB_FIELDS, *CONNECTION_FIELDS)
     template_ext: Sequence[str] = (".sql",)
-    operator_extra_links = (SnowsightJobLink(), OutputStageLink())
+    operator_extra_links = (JobCardLink(), SnowsightJobLink(), OutputStageLink())
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "X": "sql",
         "input_spec": "json",
@@ -243,6 +244,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             record = earlier.find(job) or self._submit(hook, records, job)
             self._submitted = record
             store_links(context, hook, job=record.name, location=job.output.location)
+            JobCardLink().store_for(context)
             deadlines = self._deadlines(context, record)
             with TaskCard.begin(context, job, record) as card, records.to_be_sent_again():
                 self._card = card

@@ -35,6 +35,7 @@ IMAGES = {"one.png": 1, "two (2).png": 2, "it's.png": 4}
 
 class TaskInstance:
     dag_id, task_id, try_number = "dag", "score", 1
+    log_url = "http://airflow/dags/dag/runs/run/tasks/score?try_number=1"
 
     def xcom_push(self, key: str, value: Any) -> None:
         pass

@@ -35,6 +35,7 @@ class TaskInstance:
     task_id: str = "score"
     try_number: int = 1
     max_tries: int = 0
+    log_url: str = "http://airflow/dags/dag/runs/run/tasks/score?try_number=1"
     xcoms: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:

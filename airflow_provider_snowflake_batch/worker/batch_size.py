@@ -19,6 +19,8 @@ MOST_ROWS = 65_536
 MOST_BYTES = 16 * 1024 * 1024
 WORTH_IT = 1.05
 SHORT_SECONDS = 0.05
+# A row with a file is much work, beside which a call's fixed cost is soon nothing; a large batch leaves the caches.
+SHORT_SECONDS_WITH_FILES = 0.02
 LONG_SECONDS = 2.0
 # A size is judged by the fastest of some calls: the first ones of a model often do work that later ones do not.
 CALLS = 4
@@ -36,6 +38,7 @@ class BatchSize:
     def __init__(self, fixed: int | None, *, reads_files: bool = False) -> None:
         self._fixed = fixed
         self._rows = fixed or (FIRST_ROWS_WITH_FILES if reads_files else FIRST_ROWS)
+        self._short = SHORT_SECONDS_WITH_FILES if reads_files else SHORT_SECONDS
         self._settled = fixed is not None
         self._calls = 0
         self._best_seconds = float("inf")
@@ -79,10 +82,10 @@ class BatchSize:
             if self._calls < CALLS:
                 return
             seconds, rate = self._best_seconds, rows / max(self._best_seconds, 1e-9)
-            better = seconds < SHORT_SECONDS or rate > self._rate_before * WORTH_IT
+            better = seconds < self._short or rate > self._rate_before * WORTH_IT
             if not better and self._rate_before > rate:
                 self._rows //= 2
-            factor = 8 if 8 * seconds < SHORT_SECONDS else 2
+            factor = 8 if 8 * seconds < self._short else 2
             if not better or 2 * seconds > LONG_SECONDS or 2 * rows > MOST_ROWS:
                 self._settled = True
                 return

@@ -17,8 +17,8 @@ from airflow_provider_snowflake_batch.worker.batch_size import (
 )
 
 
-def settle(cost: Callable[[int], float], width: float = 8.0) -> int:
-    size = BatchSize(None)
+def settle(cost: Callable[[int], float], width: float = 8.0, *, reads_files: bool = False) -> int:
+    size = BatchSize(None, reads_files=reads_files)
     for _ in range(200):
         rows = size.rows(width)
         size.called(rows, cost(rows))
@@ -41,6 +41,18 @@ def test_it_finds_the_size(cost: Callable[[int], float], expected: int) -> None:
 
     assert expected / 2 <= found <= expected * 2
     assert found == 256 or cost(found) <= 2 * LONG_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        (lambda rows: 8.5e-4 * rows, 32),  # even: nothing to gain
+        (lambda rows: 8.5e-4 * rows if rows <= 16 else 1e-3 * rows, 16),  # falls out of a cache
+        (lambda rows: 0.05 + 1e-4 * rows, 16_384),  # a device: a fixed cost that is worth spreading
+    ],
+)
+def test_with_files_it_grows_only_as_long_as_that_is_worth_it(cost: Callable[[int], float], expected: int) -> None:
+    assert expected / 2 <= settle(cost, reads_files=True) <= expected
 
 
 @given(st.floats(0, 1e9), st.floats(0, 10), st.floats(0, 1))

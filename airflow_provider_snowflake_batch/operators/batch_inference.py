@@ -51,7 +51,7 @@ from airflow_provider_snowflake_batch.operators.ended_job import EndedJob, resul
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.operators.named_jobs import find_records
-from airflow_provider_snowflake_batch.operators.newer_try import goes_on_elsewhere
+from airflow_provider_snowflake_batch.operators.newer_try import goes_on_elsewhere, was_replaced
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -209,7 +209,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self._card: TaskCard | None = None
         self._result_of_job: JobResult | None = None
         self._instance: Any = None
-        self._killed = False
+        self._killed = self._replaced = False
         with self._checking():
             self._check()
 
@@ -311,7 +311,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         timed_out = isinstance(sys.exception(), AirflowTaskTimeout)
         with self.hook.twin() as hook:
             asks = not timed_out and self._instance is not None
-            if asks and goes_on_elsewhere(self._instance, meanwhile=hook.log_in):
+            if asks and goes_on_elsewhere(self._instance, replaced=self._replaced, meanwhile=hook.log_in):
                 self.log.info("This try ends, but not the task: job %s is left to the next try.", job.job_name)
                 return
             self.log.info("The task was killed: cancelling job %s", job.job_name)
@@ -367,6 +367,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             records.save(record)
         except Exception as error:
             # The job has its name, and that is recorded.
+            self._replaced = was_replaced(error)
             self.log.warning("The query id of job %s could not be recorded: %s", record.job_name, error)
         if self._killed:
             hook.kill(record.name, record.query_id)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
@@ -20,13 +21,26 @@ log = logging.getLogger(__name__)
 _ON_THE_WAY = frozenset({None, "scheduled", "queued", "up_for_retry", "up_for_reschedule", "deferred"})
 
 
-def goes_on_elsewhere(ti: Any, *, meanwhile: Callable[[], object] = lambda: None, patience: float = 2) -> bool:
+def was_replaced(error: BaseException) -> bool:
+    """Whether Airflow refused a request since another try has taken this one's place, under a task instance ID of its own.
+
+    :param error: what the request raised.
+    """
+    detail = getattr(getattr(error, "error", None), "detail", None)
+    return isinstance(detail, Mapping) and detail.get("status_code") == HTTPStatus.NOT_FOUND
+
+
+def goes_on_elsewhere(
+    ti: Any, *, replaced: bool = False, meanwhile: Callable[[], object] = lambda: None, patience: float = 2
+) -> bool:
     """Ask Airflow for the task's state.
 
     :param ti: the task instance of this try.
+    :param replaced: what to believe if no answer comes.
     :param meanwhile: what to do until the answer comes: Airflow gives a try five seconds to end.
     :param patience: seconds to wait for the answer. This runs in a signal handler: the interrupted code may itself
-        be asking Airflow, and then no answer comes before the handler ends; what is not known counts as a user's wish.
+        be asking Airflow, and then no answer comes before the handler ends. Without one, and unless this try is known
+        to be ``replaced``, it counts as a user's wish.
     """
     answers: list[bool] = []
 
@@ -41,7 +55,7 @@ def goes_on_elsewhere(ti: Any, *, meanwhile: Callable[[], object] = lambda: None
     until = time.monotonic() + patience
     meanwhile()
     asking.join(max(0.0, until - time.monotonic()))
-    return bool(answers and answers[0])
+    return answers[0] if answers else replaced
 
 
 def _goes_on(ti: Any) -> bool:

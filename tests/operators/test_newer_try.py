@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
-from airflow_provider_snowflake_batch.operators.newer_try import goes_on_elsewhere
+from airflow_provider_snowflake_batch.operators.newer_try import goes_on_elsewhere, was_replaced
 
 
 @dataclass
@@ -65,15 +67,33 @@ def test_a_task_that_is_gone_goes_on_nowhere() -> None:
     assert not goes_on_elsewhere(Asked({}))
 
 
-def test_no_answer_is_a_no() -> None:
+@pytest.mark.parametrize("replaced", [False, True])
+def test_no_answer_is_a_no_unless_the_try_is_known_to_be_replaced(replaced: bool) -> None:
     class Deaf(Asked):
         def get_task_states(self, **which: Any) -> Any:
             answered.wait(30)
             return super().get_task_states(**which)
 
     answered = threading.Event()
-    assert not goes_on_elsewhere(Deaf({"score": "queued"}), patience=0.1)
+    assert goes_on_elsewhere(Deaf({"score": "queued"}), replaced=replaced, patience=0.1) is replaced
     answered.set()
+
+
+def test_an_answer_counts_for_more_than_being_replaced() -> None:
+    assert not goes_on_elsewhere(Asked({"score": "failed"}), replaced=True)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(404, True), (409, False), (503, False)])
+def test_a_try_that_airflow_knows_no_more_was_replaced(status: int, expected: bool) -> None:
+    answer = ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": status, "message": "Server error"})
+    assert was_replaced(AirflowRuntimeError(answer)) is expected
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionError("gone"), AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))]
+)
+def test_a_failure_that_says_nothing_of_the_try(error: Exception) -> None:
+    assert not was_replaced(error)
 
 
 def test_the_time_until_the_answer_is_used() -> None:

@@ -13,7 +13,8 @@ from functools import partialmethod
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType, TaskDeferred
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_snowflake_batch.exceptions import (
     JobCancelledError,
@@ -266,6 +267,32 @@ def test_a_record_that_cannot_be_completed_does_not_fail_the_task(
     assert f"The query id of job {name} could not be recorded: 503" in capsys.readouterr().out
     assert deferred_job(context_of(store, try_number=2)) == name
     assert wait(hook, name) is JobStatus.DONE
+
+
+def test_a_try_that_was_replaced_leaves_its_job_although_airflow_does_not_answer_now(hook: SnowflakeBatchHook) -> None:
+    """The signal to end may come in the midst of a request, and then there is no asking until its handler has ended."""
+
+    class Replaced(Store):
+        def set(self, key: str, value: Any) -> None:
+            if value["query_id"] is not None:
+                detail = {"status_code": 404, "message": "Server returned error"}
+                raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
+            super().set(key, value)
+
+    class Deaf(TaskInstance):
+        def get_task_states(self, **which: Any) -> Any:
+            ended.wait(30)
+            raise ConnectionError("too late")
+
+    ended, store = threading.Event(), Replaced()
+    instance = Deaf()
+    instance.start_date = datetime.now(UTC)
+    task = a_task(deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute({"ti": instance, "task_state_store": store})
+    task.on_kill()
+    ended.set()
+    assert wait(hook, deferred.value.trigger.job_name) is JobStatus.DONE
 
 
 def test_the_last_file_of_a_job_may_show_up_late(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:

@@ -29,6 +29,7 @@ class Progress:
         self._replica, self._replicas = replica, replicas
         self._begun = time.monotonic()
         self._running_since: float | None = None
+        self._completed: float | None = None
         self._written = 0.0
         self._phase = "planning"
         self._skipped_rows = 0
@@ -41,8 +42,15 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Wall time since the start."""
-        return time.monotonic() - self._begun
+        """Wall time since the start, until the result was complete."""
+        return self._now() - self._begun
+
+    def _now(self) -> float:
+        return time.monotonic() if self._completed is None else self._completed
+
+    def complete(self) -> None:
+        """The result is complete. What processes take to end from now on is not counted."""
+        self._completed = time.monotonic()
 
     def plan(self, rows: int, tasks: int, rows_done: int, tasks_done: int) -> None:
         """This replica's share, and what of it an earlier attempt did."""
@@ -83,7 +91,8 @@ class Progress:
             self._write()
 
     def _write(self) -> None:
-        now = self._written = time.monotonic()
+        now = self._now()
+        self._written = time.monotonic()
         rate = eta = None
         new_rows = self.rows_done - self._skipped_rows
         if self._running_since is not None and new_rows and now > self._running_since:

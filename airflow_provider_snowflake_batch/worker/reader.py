@@ -111,6 +111,7 @@ class TaskReader:
         self._files = files
         self._use_threads = use_threads
         self._current: OpenFile | None = None
+        self._fixed_width = _fixed_width(schema)
         self._decoded_rows = self._decoded_bytes = 0.0
 
     def batches(self, task: Task) -> Iterator[RowBatch]:
@@ -150,6 +151,8 @@ class TaskReader:
     @property
     def _width(self) -> float:
         """Bytes of a row in memory, on average: what a file stores once may be there for each row."""
+        if self._fixed_width is not None:
+            return self._fixed_width
         return self._decoded_bytes / max(self._decoded_rows, 1.0)
 
     def _decoded(self, table: pa.Table) -> pa.Table:
@@ -179,7 +182,8 @@ class TaskReader:
     def _tables(self, piece: RowRange, size: int) -> Iterator[pa.Table]:
         """The row group in pieces that fit into memory; whole if it does, which is twice as fast."""
         file = self._file(piece.path)
-        if not self._decoded_rows:
+        if self._fixed_width is None and not self._decoded_rows:
+            # Longer than it looks: all of the row group is read, and most of it unpacked, before the first row.
             batch = next(file.reader.iter_batches(PROBED_ROWS, row_groups=[piece.row_group], use_threads=False), None)
             if batch is not None:
                 self._decoded(pa.Table.from_batches([batch]))
@@ -214,6 +218,16 @@ class TaskReader:
             yield RowBatch(table, table, merged, 2 * table.nbytes)
         else:
             yield from self._files.batches(table, merged, lambda: self._batch_size.rows(width))
+
+
+def _fixed_width(schema: pa.Schema) -> float | None:
+    """Bytes of a row in memory if that is the same for all rows."""
+    if any(pa.types.is_dictionary(kind) for kind in schema.types):
+        return None
+    try:
+        return sum(kind.bit_width for kind in schema.types) / 8
+    except ValueError:
+        return None
 
 
 def _part(table: pa.Table, start: int, count: int) -> pa.Table:

@@ -64,6 +64,7 @@ class Run:
         pool = ProcessPool(self._launcher)
         try:
             self._do(job, replica, pool)
+            self._progress.complete()
             pool.stop()
         except Terminated:
             pool.stop()

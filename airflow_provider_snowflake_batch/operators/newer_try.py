@@ -22,7 +22,7 @@ _ON_THE_WAY = frozenset({None, "scheduled", "queued", "up_for_retry", "up_for_re
 
 
 def was_replaced(error: BaseException) -> bool:
-    """Whether Airflow refused a request since another try has taken this one's place, under a task instance ID of its own.
+    """Whether Airflow refused a request since another try has taken this one's place, under an ID of its own.
 
     :param error: what the request raised.
     """

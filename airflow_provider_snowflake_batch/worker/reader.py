@@ -225,7 +225,7 @@ def _fixed_width(schema: pa.Schema) -> float | None:
     if any(pa.types.is_dictionary(kind) for kind in schema.types):
         return None
     try:
-        return sum(kind.bit_width for kind in schema.types) / 8
+        return float(sum(kind.bit_width for kind in schema.types)) / 8
     except ValueError:
         return None
 

@@ -8,13 +8,14 @@ wait for him.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
 MOST_AT_ONCE = 256
 BYTES_AHEAD = 64 * 1024 * 1024
@@ -23,6 +24,10 @@ JUDGED_READS = 64
 SLOW_SECONDS = 0.03
 # Then so many are under way that one ends about this often.
 SECONDS_APART = 100e-6
+# Many threads that end their reads together wait for the interpreter longer than for the reads, and take it from the
+# model. So there are a few, and one more for each time of waiting for reads while others had not begun.
+FIRST_THREADS = 16
+SECONDS_FOR_THREAD = 0.004
 # After so many reads it is tried whether one by one would do; each time that it does not, twice as many.
 TRIED_AFTER = 512
 TRIED_AFTER_MOST = 65_536
@@ -53,47 +58,78 @@ class ReadAhead(Generic[Value, Result]):
     ) -> None:
         self._read = read
         self._limit = limit
-        self._pool = ThreadPoolExecutor(most, thread_name_prefix="file")
+        # Not an executor: its futures, with a lock and a condition each, cost more than reading a small file.
+        self._asked: SimpleQueue[_Turn[Value, Result] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._waited = 0.0
         self._pace = Pace(most)
 
     def results(self, values: Iterable[Value]) -> Iterator[Result]:
         """What is read for each value, in order; values are asked for as far as they are read ahead."""
         gate = _Gate(self._limit)
-        pending: deque[tuple[_Turn, Future[tuple[Result, float]]]] = deque()
+        pending: deque[_Turn[Value, Result]] = deque()
         pace = self._pace
         try:
             for value in values:
                 while len(pending) >= pace.at_once:
-                    yield self._take(gate, *pending.popleft())
+                    yield self._take(gate, pending.popleft())
                 if pace.at_once == 1:
-                    result, seconds = self._timed(value, freely)
-                    pace.read_alone(seconds)
+                    begun = time.perf_counter()
+                    result = self._read(value, freely)
+                    pace.read_alone(time.perf_counter() - begun)
                     yield result
                 else:
-                    turn = _Turn(gate)
-                    pending.append((turn, self._pool.submit(self._timed, value, turn)))
+                    turn = _Turn[Value, Result](gate, value)
+                    pending.append(turn)
+                    self._asked.put(turn)
+                    if len(self._threads) < min(FIRST_THREADS, pace.at_once):
+                        self._start_thread()
             while pending:
-                yield self._take(gate, *pending.popleft())
+                yield self._take(gate, pending.popleft())
         finally:
-            for _, future in pending:
-                future.cancel()
+            for turn in pending:
+                turn.cancelled = True
             gate.open()
 
     def close(self) -> None:
         """End the threads; reads that are under way are waited for."""
-        self._pool.shutdown(cancel_futures=True)
+        for _ in self._threads:
+            self._asked.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
 
-    def _timed(self, value: Value, admit: Admit) -> tuple[Result, float]:
-        begun = time.perf_counter()
-        result = self._read(value, admit)
-        return result, time.perf_counter() - begun
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"file_{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
-    def _take(self, gate: _Gate, turn: _Turn, future: Future[tuple[Result, float]]) -> Result:
-        gate.next(turn)
-        result, seconds = future.result()
-        gate.taken(turn)
-        self._pace.read_beside_others(seconds - turn.waited)
-        return result
+    def _work(self) -> None:
+        while (turn := self._asked.get()) is not None:
+            if turn.cancelled:
+                continue
+            begun = time.perf_counter()
+            try:
+                turn.result = self._read(turn.value, turn)
+            except BaseException as error:
+                turn.error = error
+            turn.seconds = time.perf_counter() - begun - turn.waited
+            turn.finish()
+
+    def _take(self, gate: _Gate, turn: _Turn[Value, Result]) -> Result:
+        while not turn.finished:
+            begun = time.perf_counter()
+            gate.wait_for(turn, SECONDS_FOR_THREAD)
+            self._waited += time.perf_counter() - begun
+            if self._waited >= SECONDS_FOR_THREAD:
+                self._waited = 0.0
+                if len(self._threads) < self._pace.at_once and not self._asked.empty():
+                    self._start_thread()
+        gate.taken(turn.held)
+        self._pace.read_beside_others(turn.seconds)
+        if turn.error is not None:
+            raise turn.error
+        return turn.result
 
 
 class Pace:
@@ -148,55 +184,84 @@ class Pace:
 
 
 class _Gate:
-    """Lets reads take memory: while there is room, and always the one that is waited for."""
+    """Lets reads take memory: while there is room, and always the one that is waited for.
+
+    Nobody is woken who does not wait: that is what handing over a result costs.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held = 0
-        self._next: _Turn | None = None
         self._opened = False
-        self._changed = threading.Condition()
+        self._blocked = 0
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._finished: SimpleQueue[None] = SimpleQueue()
+        self.next: _Turn[Any, Any] | None = None
 
-    def admit(self, turn: _Turn, size: int) -> None:
-        with self._changed:
+    def admit(self, turn: _Turn[Any, Any], size: int) -> None:
+        with self._lock:
             if not self._free(turn, size):
                 begun = time.perf_counter()
-                self._changed.wait_for(lambda: self._free(turn, size))
+                self._blocked += 1
+                self._room.wait_for(lambda: self._free(turn, size))
+                self._blocked -= 1
                 turn.waited += time.perf_counter() - begun
             turn.held += size
             self._held += size
 
-    def _free(self, turn: _Turn, size: int) -> bool:
-        return self._held + size <= self._limit or turn is self._next or self._opened
+    def _free(self, turn: _Turn[Any, Any], size: int) -> bool:
+        return self._held + size <= self._limit or turn is self.next or self._opened
 
-    def next(self, turn: _Turn) -> None:
-        """This one is waited for."""
-        with self._changed:
-            self._next = turn
-            self._changed.notify_all()
+    def wait_for(self, turn: _Turn[Any, Any], seconds: float) -> None:
+        """Return when this one is finished, or before, after some seconds at the latest."""
+        with self._lock:
+            self.next = turn
+            if self._blocked:
+                self._room.notify_all()
+        # Whoever finishes says so if it is the next by then.
+        if not turn.finished:
+            with contextlib.suppress(Empty):
+                self._finished.get(timeout=seconds)
 
-    def taken(self, turn: _Turn) -> None:
-        """What it read belongs to somebody else."""
-        with self._changed:
-            self._held -= turn.held
-            self._changed.notify_all()
+    def finished(self) -> None:
+        """The one that is waited for is finished."""
+        self._finished.put(None)
+
+    def taken(self, held: int) -> None:
+        """What so much memory was asked for belongs to somebody else."""
+        with self._lock:
+            self._held -= held
+            if self._blocked:
+                self._room.notify_all()
 
     def open(self) -> None:
         """Nobody waits any more."""
-        with self._changed:
+        with self._lock:
             self._opened = True
-            self._changed.notify_all()
+            self._room.notify_all()
 
 
-class _Turn:
-    """One read at the gate."""
+class _Turn(Generic[Value, Result]):
+    """One read, and its place at the gate."""
 
-    __slots__ = ("_gate", "held", "waited")
+    __slots__ = ("_gate", "cancelled", "error", "finished", "held", "result", "seconds", "value", "waited")
 
-    def __init__(self, gate: _Gate) -> None:
+    result: Result
+
+    def __init__(self, gate: _Gate, value: Value) -> None:
         self._gate = gate
+        self.value = value
+        self.error: BaseException | None = None
+        self.finished = self.cancelled = False
         self.held = 0
-        self.waited = 0.0
+        self.seconds = self.waited = 0.0
 
     def __call__(self, size: int) -> None:
         self._gate.admit(self, size)
+
+    def finish(self) -> None:
+        """The result is there, or the error."""
+        self.finished = True
+        if self._gate.next is self:
+            self._gate.finished()

@@ -113,6 +113,29 @@ def test_slow_reads_are_under_way_by_the_hundreds_and_come_in_order() -> None:
     assert 150 <= reads.most <= 256
 
 
+def test_without_waiting_a_few_threads_do_all_reads() -> None:
+    read = set[int]()
+    threads = set[str]()
+    asked = 400
+
+    def note(value: int, admit: Admit) -> int:
+        result = Reads().read(value, admit)
+        read.add(value)
+        threads.add(threading.current_thread().name)
+        return result
+
+    results = ReadAhead(note).results(range(asked))
+    taken = [next(results) for _ in range(4)]
+    deadline = time.monotonic() + TIMEOUT
+    # Two hundred are asked for at once, as those before took 20 ms each.
+    while len(read) < 150 and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert taken == list(range(4))
+    assert 150 <= len(read) < asked
+    assert len(threads) < 100
+
+
 def test_what_is_read_ahead_stays_within_a_number_of_bytes() -> None:
     reads = Reads(size=10)
     ahead = ReadAhead(reads.read, limit=55)

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.output import (
+    FAILURES,
     MANIFEST,
     MANIFEST_VERSION,
     QUARANTINE,
+    REPLICAS,
     RESERVED,
     SUCCESS,
     TASKS,
@@ -76,12 +78,15 @@ def _path(entry: dict[str, Any]) -> str:
 
 
 def _data_files(directory: Path) -> set[str]:
-    """What a reader of the directory might take for results or bad rows, wherever it lies, as paths below it."""
+    """What a reader of the directory might take for results or bad rows, wherever it lies, as paths below it.
+
+    A replica that is killed while another one finishes the batch may leave records or a sign of life behind.
+    """
     found = set()
     for folder, folders, names in os.walk(directory):
         place = Path(folder)
         if place == directory:
-            folders[:] = [name for name in folders if name not in (TASKS, RESERVED)]
+            folders[:] = [name for name in folders if name not in (TASKS, FAILURES, REPLICAS, RESERVED)]
         for name in names:
             if not name.startswith("_") or name.endswith(".parquet"):
                 found.add((place / name).relative_to(directory).as_posix())

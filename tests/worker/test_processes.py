@@ -74,6 +74,29 @@ def test_a_process_that_calls_when_all_is_done_ends_with_the_others(batch: Batch
     assert len(records) == len(plan.tasks) > 3
 
 
+@pytest.mark.skipif(limits.cores() < 2, reason="with one core, no process is started before it is needed")
+@pytest.mark.parametrize("forkable", [True, False])
+def test_another_process_is_started_while_the_first_loads_the_model(
+    batch: Batch, tmp_path: Path, forkable: bool
+) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    batch.ids(400_000, files=4)
+    batch.job("SeesOthers", init={"folder": str(marks), "forkable": forkable}, inference={"num_workers": 2})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    pids = set(batch.result()["PID"].to_pylist())
+    loaded = {int(mark.name) for mark in marks.iterdir()}
+    assert len(loaded) == (1 if forkable else 2)
+    if not forkable:
+        assert pids == loaded
+        assert all({int(pid) for pid in mark.read_text().split()} == loaded for mark in marks.iterdir())
+    else:
+        assert not pids & loaded
+
+
 @pytest.mark.parametrize(
     ("workers", "expected"),
     [

@@ -42,12 +42,19 @@ class Load:
     """Load the model.
 
     :param fork: whether further processes may be forked from this one.
+    :param later: load what the work needs besides the model, and wait for `LoadNow`.
     """
 
     job: Job
     schema: pa.Schema
     fingerprint: str
     fork: bool
+    later: bool = False
+
+
+@dataclass(frozen=True)
+class LoadNow:
+    """Load the model that was named before."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ def main(address: Path, worker: int, coordinator: int) -> None:
     limits.choose_allocator()
     process = _Process(connection, address, limit.threads, connection.recv())
     try:
+        process.wait()
         process.load_model()
         process.serve()
     except (EOFError, ConnectionError):
@@ -62,6 +63,14 @@ class _Process:
         with self._sending:
             self._connection.send(message)
 
+    def wait(self) -> None:
+        """Until the model is to be loaded: whether this process is needed may not be known yet."""
+        if not self._load.later:
+            return
+        _load_libraries()
+        if not isinstance(self._connection.recv(), messages.LoadNow):
+            os._exit(0)
+
     def load_model(self) -> None:
         """Load the model, or report why it cannot be; then the process is of no more use."""
         from airflow_provider_snowflake_batch.worker import models
@@ -76,16 +85,8 @@ class _Process:
 
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._give_up(ModelError(f"{text} (while loading the model)", own_traceback(error)))
-        # What the work needs is loaded before forking as well.
-        from airflow_provider_snowflake_batch.worker import (  # noqa: F401
-            batch_size,
-            file_columns,
-            loaders,
-            partitions,
-            pipeline,
-            reader,
-        )
-
+        # Before forking, too.
+        _load_libraries()
         forkable = self._load.fork and limits.forkable()
         if forkable:
             # Objects that the collector does not visit stay in pages that all processes share.
@@ -234,6 +235,19 @@ class _ConnectionReporter:
     def failed(self, error: WorkerError) -> None:
         _flush()
         self._send(messages.Failed(type(error).__name__, error.message, error.details))
+
+
+def _load_libraries() -> None:
+    """Load what the work needs besides the model."""
+    from airflow_provider_snowflake_batch.worker import (  # noqa: F401
+        batch_size,
+        file_columns,
+        loaders,
+        models,
+        partitions,
+        pipeline,
+        reader,
+    )
 
 
 def _reseed() -> None:

@@ -18,7 +18,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -50,6 +50,7 @@ class Worker:
     :param popen: None for a process that was forked from another model process, its mother.
     :param exit_status: exit code, or minus the signal; None while it runs.
     :param devices: the GPUs that it sees; None for all.
+    :param spare: it has not been told to load the model: whether it is needed is not known before one has loaded.
     :param bystander: it ended with its mother, not by what it did.
     """
 
@@ -61,8 +62,14 @@ class Worker:
     devices: str | None = None
     working: bool = False
     mother: bool = False
+    spare: bool = False
     bystander: bool = False
     assigned: deque[Task] = field(default_factory=deque)
+
+    @property
+    def loading(self) -> bool:
+        """Whether it is loading the model, or about to."""
+        return self.popen is not None and not self.mother and not self.working and not self.spare
 
 
 class ProcessPool:
@@ -85,11 +92,11 @@ class ProcessPool:
         self._quarantine = Quarantine(0)
         self._proven = False
 
-    def _start(self) -> None:
+    def _start(self, *, spare: bool = False) -> None:
         taken = [one.devices for one in self._workers.values()]
         devices = min(self._shares, key=taken.count, default=None)
         number, popen = self._launcher.start(devices)
-        self._workers[number] = Worker(number, popen.pid, popen, devices=devices)
+        self._workers[number] = Worker(number, popen.pid, popen, devices=devices, spare=spare)
 
     def run(
         self,
@@ -119,13 +126,18 @@ class ProcessPool:
         self._shares = limits.device_shares(job.num_workers)
         self._load = messages.Load(job, schema, fingerprint, fork=self._wanted > 1 and not self._shares)
         self._start()
+        if self._wanted > 1 and limits.cores() > 1:
+            # On a core that has nothing to do meanwhile. If the first can be forked it was for nothing; if not, the
+            # libraries, which take longer to load than many a model, are there.
+            self._start(spare=True)
         progress.phase("loading")
         while self._queue or any(worker.assigned for worker in self._workers.values()):
             for ready in wait([self._launcher.server, *self._connections()], WAIT_SECONDS):
                 if ready is self._launcher.server:
                     self._accept()
-                else:
-                    self._receive(next(w for w in self._workers.values() if w.connection is ready), progress, done)
+                # One that is needed no more may have been ended since.
+                elif worker := next((one for one in self._workers.values() if one.connection is ready), None):
+                    self._receive(worker, progress, done)
             self._bury(progress)
             progress.quarantined_rows = self._quarantine.rows
             progress.workers = sum(worker.working for worker in self._workers.values())
@@ -155,7 +167,8 @@ class ProcessPool:
         worker.connection, worker.pid = connection, hello.pid
         if worker.popen is not None:
             _tell(worker, self._limit)
-            _tell(worker, self._load)
+            assert self._load is not None
+            _tell(worker, replace(self._load, later=worker.spare))
         else:
             worker.working = True
             self._assign(worker)
@@ -221,9 +234,10 @@ class ProcessPool:
     def _fill(self) -> None:
         """Bring the number of workers up to what is wanted, as far as there is a way to at this moment."""
         mother = next((one for one in self._workers.values() if one.mother and one.connection is not None), None)
-        loading = any(one.popen and not one.mother and not one.working for one in self._workers.values())
+        loading = any(one.loading for one in self._workers.values())
         first = not any(one.working for one in self._workers.values())
-        while sum(not one.mother for one in self._workers.values()) < self._wanted:
+        while sum(not one.mother and not one.spare for one in self._workers.values()) < self._wanted:
+            spare = next((one for one in self._workers.values() if one.spare), None)
             if mother is not None:
                 number = self._launcher.number()
                 self._workers[number] = Worker(number)
@@ -231,9 +245,16 @@ class ProcessPool:
             elif loading and first:
                 # Whether the others can be forked is known when it has loaded.
                 return
+            elif spare is not None:
+                spare.spare = False
+                _tell(spare, messages.LoadNow())
+                loading = True
             else:
                 self._start()
                 loading = True
+        for worker in [one for one in self._workers.values() if one.spare]:
+            self._kill(worker)
+            del self._workers[worker.number]
 
     def _assign(self, worker: Worker) -> None:
         while worker.working and worker.connection is not None and self._queue:

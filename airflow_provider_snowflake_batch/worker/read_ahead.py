@@ -78,6 +78,7 @@ class ReadAhead(Generic[Value, Result]):
                     result = self._read(value, freely)
                     pace.read_alone(time.perf_counter() - begun)
                     yield result
+                    del result
                 else:
                     turn = _Turn[Value, Result](gate, value)
                     pending.append(turn)
@@ -106,15 +107,19 @@ class ReadAhead(Generic[Value, Result]):
 
     def _work(self) -> None:
         while (turn := self._asked.get()) is not None:
-            if turn.cancelled:
-                continue
-            begun = time.perf_counter()
-            try:
-                turn.result = self._read(turn.value, turn)
-            except BaseException as error:
-                turn.error = error
-            turn.seconds = time.perf_counter() - begun - turn.waited
-            turn.finish()
+            if not turn.cancelled:
+                self._do(turn)
+            # Waiting for the next, a thread must not hold what it has read.
+            del turn
+
+    def _do(self, turn: _Turn[Value, Result]) -> None:
+        begun = time.perf_counter()
+        try:
+            turn.result = self._read(turn.value, turn)
+        except BaseException as error:
+            turn.error = error
+        turn.seconds = time.perf_counter() - begun - turn.waited
+        turn.finish()
 
     def _take(self, gate: _Gate, turn: _Turn[Value, Result]) -> Result:
         while not turn.finished:
@@ -129,7 +134,9 @@ class ReadAhead(Generic[Value, Result]):
         self._pace.read_beside_others(turn.seconds)
         if turn.error is not None:
             raise turn.error
-        return turn.result
+        result = turn.result
+        del turn.result
+        return result
 
 
 class Pace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -151,6 +152,23 @@ def test_what_is_larger_than_the_limit_is_read_when_it_is_waited_for() -> None:
 
     assert list(reads.take(ahead.results(range(50)))) == list(range(50))
     assert reads.held <= 2 * 100
+
+
+class Content:
+    """A result that can be referred to weakly."""
+
+
+def test_what_was_taken_is_held_by_nobody() -> None:
+    def read(value: int, admit: Admit) -> Content:
+        time.sleep(SLOW)
+        return Content()
+
+    ahead = ReadAhead(read)
+    results = ahead.results(range(100))
+    taken = [weakref.ref(next(results)) for _ in range(100)]
+
+    assert not any(content() for content in taken)
+    ahead.close()
 
 
 @pytest.mark.parametrize("failing", [0, 40])

@@ -81,6 +81,7 @@ class ProcessPool:
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
         self._workers: dict[int, Worker] = {}
+        self._leaving: list[subprocess.Popen[bytes]] = []
         self._limit: messages.Limit | None = None
         self._load: messages.Load | None = None
         self._shares: list[str] = []
@@ -253,8 +254,16 @@ class ProcessPool:
                 self._start()
                 loading = True
         for worker in [one for one in self._workers.values() if one.spare]:
-            self._kill(worker)
-            del self._workers[worker.number]
+            self._dismiss_spare(worker)
+
+    def _dismiss_spare(self, worker: Worker) -> None:
+        """End a process that has nothing at hand, without waiting until it is gone: others are about to call."""
+        assert worker.popen is not None
+        worker.popen.kill()
+        self._leaving.append(worker.popen)
+        if worker.connection is not None:
+            worker.connection.close()
+        del self._workers[worker.number]
 
     def _assign(self, worker: Worker) -> None:
         while worker.working and worker.connection is not None and self._queue:
@@ -360,6 +369,9 @@ class ProcessPool:
         for worker in sorted(self._workers.values(), key=lambda one: one.popen is not None):
             self._kill(worker)
         self._workers.clear()
+        for popen in self._leaving:
+            popen.wait()
+        self._leaving.clear()
         self._launcher.close()
 
     def _kill(self, worker: Worker) -> None:

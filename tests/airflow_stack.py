@@ -67,7 +67,7 @@ class AirflowStack:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([_bundle(path) for path in dags_folders]),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self._database(timeout=60),
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log_port),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
@@ -106,6 +106,10 @@ class AirflowStack:
         if status:
             raise RuntimeError(f"The metadata database could not be created:\n{self._last_lines('migrate')}")
 
+    def _database(self, *, timeout: int) -> str:
+        """The metadata database. :param timeout: seconds to wait for another connection's change."""
+        return f"sqlite:///{self.home / 'airflow.db'}?timeout={timeout}"
+
     def start(self, component: str, name: str | None = None, settings: Mapping[str, str] | None = None) -> None:
         """Start one of :data:`COMPONENTS` in a process group of its own; its log is ``processes/<name>.log``.
 
@@ -115,11 +119,16 @@ class AirflowStack:
         name = name or component
         if name in self._processes:
             raise RuntimeError(f"{name} runs already")
+        environment = self.environment | dict(settings or {})
+        if component == "api-server":
+            # It writes the log of users' actions in its event loop, which a change under way in one of its threads may
+            # need before it can end: the two wait for each other until the time is up. Clicks are made again then.
+            environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = self._database(timeout=3)
         with (self.logs / f"{name}.log").open("ab") as output:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "airflow", component],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=self.environment | dict(settings or {}), cwd=self.home, start_new_session=True,
+                env=environment, cwd=self.home, start_new_session=True,
             )  # fmt: skip
 
     def kill(self, component: str, *, alone: bool = False) -> None:
@@ -156,6 +165,10 @@ class AirflowStack:
         """
         processes, self._processes = self._processes, {}
         self._end(processes, grace)
+        # What a component that was killed alone has started, for example the server of its logs.
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._client.close()
 
     @staticmethod

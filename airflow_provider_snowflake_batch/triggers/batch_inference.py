@@ -31,8 +31,9 @@ from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
 
 # Airflow's supervisor of a task may see only at its next heartbeat ([workers] min_heartbeat_interval, 5 s) that the
 # part which deferred has ended. If the task goes on before the scheduler has heard of that, the scheduler takes the
-# late message for the end of the new part and fails the task (apache/airflow#71580 and #72716, open in 3.3).
-_SETTLING_SECONDS = 5.0
+# late message for the end of the new part and fails the task (apache/airflow#71580 and #72716, open in 3.3). To those
+# five seconds come the time that the part takes to end after it has deferred, and a loop of the scheduler.
+_SETTLING_SECONDS = 8.0
 # Moments at which triggers look whose jobs have changed lately; as far apart as the shortest pause between two looks.
 _QUICK_LOOKS = 0.5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ from airflow_provider_snowflake_batch.operators.ended_job import EndedJob, resul
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.operators.named_jobs import find_records
-from airflow_provider_snowflake_batch.operators.newer_try import goes_on_elsewhere, was_replaced
+from airflow_provider_snowflake_batch.operators.newer_try import Question, was_replaced
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -75,6 +76,11 @@ _JOB_FIELDS = (
     "job_spec",
     "inference_engine_options",
 )
+# Airflow gives a task five seconds to end. Its signal handler waits this long for Airflow's answer, and then lets the
+# interrupted code go on.
+_HANDLER_SECONDS = 1.0
+# Then the answer may take so long; what remains is for cancelling the job.
+_ANSWER_SECONDS = 3.5
 
 
 class RunBatchOperator(SnowflakeBatchOperator):
@@ -210,6 +216,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self._result_of_job: JobResult | None = None
         self._instance: Any = None
         self._killed = self._replaced = False
+        self._ending: threading.Thread | None = None
         with self._checking():
             self._check()
 
@@ -228,8 +235,15 @@ class RunBatchOperator(SnowflakeBatchOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         try:
             return self._begin(context)
-        except CancelledBehindUs:
-            return self._begin(context)
+        except CancelledBehindUs as error:
+            return self._begin_again(context, error)
+        finally:
+            self._killed_meanwhile()
+
+    def _begin_again(self, context: Context, error: CancelledBehindUs) -> dict[str, Any]:
+        if self._killed_meanwhile():
+            raise JobCancelledError(str(error)) from None
+        return self._begin(context)
 
     def _begin(self, context: Context) -> dict[str, Any]:
         with failing_for_good():
@@ -272,8 +286,10 @@ class RunBatchOperator(SnowflakeBatchOperator):
             with TaskCard.resume(context, record, str(self.compute_pool)) as card:
                 self._card = card
                 return self._resume(context, event, record, card)
-        except CancelledBehindUs:
-            return self._begin(context)
+        except CancelledBehindUs as error:
+            return self._begin_again(context, error)
+        finally:
+            self._killed_meanwhile()
 
     def _resume(self, context: Context, event: dict[str, Any], record: JobRecord, card: TaskCard) -> dict[str, Any]:
         from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
@@ -308,16 +324,40 @@ class RunBatchOperator(SnowflakeBatchOperator):
         if job is None or not self.cancel_on_kill:
             return
         # Airflow calls this for a missed execution_timeout, too, while it handles that exception.
-        timed_out = isinstance(sys.exception(), AirflowTaskTimeout)
+        if self._instance is None or isinstance(sys.exception(), AirflowTaskTimeout):
+            with self.hook.twin() as hook:
+                self._cancel(hook, job)
+            return
+        question = Question(self._instance)
+        self._ending = threading.Thread(target=self._end, args=(job, question), name="end-the-task", daemon=True)
+        self._ending.start()
+        if question.ended(within=_HANDLER_SECONDS):
+            self._ending.join()
+        # Otherwise the interrupted code is most likely asking Airflow itself, and has to come to an end with that.
+
+    def _end(self, job: JobRecord, question: Question) -> None:
         with self.hook.twin() as hook:
-            asks = not timed_out and self._instance is not None
-            if asks and goes_on_elsewhere(self._instance, replaced=self._replaced, meanwhile=hook.log_in):
-                self.log.info("This try ends, but not the task: job %s is left to the next try.", job.job_name)
-                return
-            self.log.info("The task was killed: cancelling job %s", job.job_name)
-            # Airflow lets the interrupted code go on for some seconds: it may just be sending the statement.
-            self._killed = True
-            hook.kill(job.name, job.query_id)
+            try:
+                hook.log_in()
+                goes_on = question.goes_on(within=_ANSWER_SECONDS)
+                if self._replaced if goes_on is None else goes_on:
+                    self.log.info("This try ends, but not the task: job %s is left to the next try.", job.job_name)
+                else:
+                    self._cancel(hook, job)
+            except Exception as error:
+                self.log.error("Job %s could not be cancelled and may still run: %s", job.job_name, error)
+
+    def _cancel(self, hook: SnowflakeBatchHook, job: JobRecord) -> None:
+        self.log.info("The task was killed: cancelling job %s", job.job_name)
+        # Airflow lets the interrupted code go on for some seconds: it may just be sending the statement.
+        self._killed = True
+        hook.kill(job.name, job.query_id)
+
+    def _killed_meanwhile(self) -> bool:
+        """Whether the job was cancelled for a signal; one that is still being looked into is waited for."""
+        if self._ending is not None:
+            self._ending.join(_ANSWER_SECONDS)
+        return self._killed
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """What the job reads and writes. OpenLineage's listener calls this, and the others, if it is installed."""
@@ -369,7 +409,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             # The job has its name, and that is recorded.
             self._replaced = was_replaced(error)
             self.log.warning("The query id of job %s could not be recorded: %s", record.job_name, error)
-        if self._killed:
+        if self._killed_meanwhile():
             hook.kill(record.name, record.query_id)
             raise JobCancelledError(f"Job {record.job_name} was cancelled, since the task was killed.")
         self.log.info("Job %s writes to %s", record.job_name, record.output_location)

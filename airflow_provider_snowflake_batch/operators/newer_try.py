@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -30,32 +30,37 @@ def was_replaced(error: BaseException) -> bool:
     return isinstance(detail, Mapping) and detail.get("status_code") == HTTPStatus.NOT_FOUND
 
 
-def goes_on_elsewhere(
-    ti: Any, *, replaced: bool = False, meanwhile: Callable[[], object] = lambda: None, patience: float = 2
-) -> bool:
-    """Ask Airflow for the task's state.
+class Question:
+    """Whether the task goes on elsewhere, asked from the moment that this is made, in a thread of its own.
+
+    A signal may come while the interrupted code is itself asking Airflow, and there is one question at a time: the
+    answer then comes only after the handler has returned and the interrupted request has ended.
 
     :param ti: the task instance of this try.
-    :param replaced: what to believe if no answer comes.
-    :param meanwhile: what to do until the answer comes: Airflow gives a try five seconds to end.
-    :param patience: seconds to wait for the answer. This runs in a signal handler: the interrupted code may itself
-        be asking Airflow, and then no answer comes before the handler ends. Without one, and unless this try is known
-        to be ``replaced``, it counts as a user's wish.
     """
-    answers: list[bool] = []
 
-    def ask() -> None:
+    def __init__(self, ti: Any) -> None:
+        self._ti = ti
+        self._answer: bool | None = None
+        self._asked_at = time.monotonic()
+        self._thread = threading.Thread(target=self._ask, name="ask-for-the-task", daemon=True)
+        self._thread.start()
+
+    def ended(self, within: float) -> bool:
+        """Whether there is an answer, or a failure, within so many seconds since it was asked."""
+        self._thread.join(max(0.0, self._asked_at + within - time.monotonic()))
+        return not self._thread.is_alive()
+
+    def goes_on(self, within: float) -> bool | None:
+        """The answer, or None if there is none within so many seconds since it was asked."""
+        self.ended(within)
+        return self._answer
+
+    def _ask(self) -> None:
         try:
-            answers.append(_goes_on(ti))
+            self._answer = _goes_on(self._ti)
         except Exception as error:
             log.warning("Airflow could not be asked whether the task goes on: %s", error)
-
-    asking = threading.Thread(target=ask, name="ask-for-the-task", daemon=True)
-    asking.start()
-    until = time.monotonic() + patience
-    meanwhile()
-    asking.join(max(0.0, until - time.monotonic()))
-    return answers[0] if answers else replaced
 
 
 def _goes_on(ti: Any) -> bool:

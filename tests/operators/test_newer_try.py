@@ -10,7 +10,11 @@ import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from airflow_provider_snowflake_batch.operators.newer_try import goes_on_elsewhere, was_replaced
+from airflow_provider_snowflake_batch.operators.newer_try import Question, was_replaced
+
+
+def goes_on(ti: Any) -> bool | None:
+    return Question(ti).goes_on(within=30)
 
 
 @dataclass
@@ -36,12 +40,12 @@ class Asked:
 
 @pytest.mark.parametrize("state", ["failed", "success", "skipped", "restarting", "removed", "upstream_failed"])
 def test_what_a_user_has_ended_goes_on_nowhere(state: str) -> None:
-    assert not goes_on_elsewhere(Asked({"score": state}))
+    assert goes_on(Asked({"score": state})) is False
 
 
 @pytest.mark.parametrize("state", [None, "scheduled", "queued", "up_for_retry", "deferred"])
 def test_a_next_try_on_its_way_goes_on(state: str | None) -> None:
-    assert goes_on_elsewhere(Asked({"score": state}))
+    assert goes_on(Asked({"score": state})) is True
 
 
 @pytest.mark.parametrize(
@@ -55,32 +59,41 @@ def test_a_next_try_on_its_way_goes_on(state: str | None) -> None:
     ids=["tries left", "the last try", "its own card", "a newer try's card"],
 )
 def test_a_running_task_is_this_try_or_a_newer_one(given: dict[str, Any], expected: bool) -> None:
-    assert goes_on_elsewhere(Asked({"score": "running"}, **given)) is expected
+    assert goes_on(Asked({"score": "running"}, **given)) is expected
 
 
 def test_mapped_tasks_are_told_apart() -> None:
-    assert goes_on_elsewhere(Asked({"score_0": "failed", "score_1": "queued"}, map_index=1))
-    assert not goes_on_elsewhere(Asked({"score_0": "queued", "score_1": "failed"}, map_index=1))
+    assert goes_on(Asked({"score_0": "failed", "score_1": "queued"}, map_index=1)) is True
+    assert goes_on(Asked({"score_0": "queued", "score_1": "failed"}, map_index=1)) is False
 
 
 def test_a_task_that_is_gone_goes_on_nowhere() -> None:
-    assert not goes_on_elsewhere(Asked({}))
+    assert goes_on(Asked({})) is False
 
 
-@pytest.mark.parametrize("replaced", [False, True])
-def test_no_answer_is_a_no_unless_the_try_is_known_to_be_replaced(replaced: bool) -> None:
-    class Deaf(Asked):
+def test_an_answer_is_not_waited_for_longer_than_said() -> None:
+    class Slow(Asked):
         def get_task_states(self, **which: Any) -> Any:
             answered.wait(30)
             return super().get_task_states(**which)
 
     answered = threading.Event()
-    assert goes_on_elsewhere(Deaf({"score": "queued"}), replaced=replaced, patience=0.1) is replaced
+    question = Question(Slow({"score": "queued"}))
+    assert not question.ended(within=0.1)
+    assert question.goes_on(within=0.1) is None
     answered.set()
+    assert question.goes_on(within=30) is True
+    assert question.ended(within=0)
 
 
-def test_an_answer_counts_for_more_than_being_replaced() -> None:
-    assert not goes_on_elsewhere(Asked({"score": "failed"}), replaced=True)
+def test_a_question_that_fails_has_no_answer() -> None:
+    class Unreachable(Asked):
+        def get_task_states(self, **which: Any) -> Any:
+            raise ConnectionError("gone")
+
+    question = Question(Unreachable({"score": "queued"}))
+    assert question.ended(within=30)
+    assert question.goes_on(within=30) is None
 
 
 @pytest.mark.parametrize(("status", "expected"), [(404, True), (409, False), (503, False)])
@@ -94,9 +107,3 @@ def test_a_try_that_airflow_knows_no_more_was_replaced(status: int, expected: bo
 )
 def test_a_failure_that_says_nothing_of_the_try(error: Exception) -> None:
     assert not was_replaced(error)
-
-
-def test_the_time_until_the_answer_is_used() -> None:
-    used: list[str] = []
-    assert goes_on_elsewhere(Asked({"score": "queued"}), meanwhile=lambda: used.append("yes"))
-    assert used == ["yes"]

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partialmethod
 from typing import Any
@@ -239,14 +240,11 @@ def test_a_task_killed_while_it_sends_the_statement_leaves_no_job(
         time.sleep(0.5)
         faults.clear()
 
-    before = signal.signal(signal.SIGUSR1, lambda *_: task.on_kill())
-    try:
+    with at_signal(task):
         killing = in_background(kill)
         with pytest.raises(JobCancelledError, match="since the task was killed"):
             task.execute(context_of(store))
         killing.join(30)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
     for name in names(hook) - known:
         assert wait(hook, name) is JobStatus.CANCELLED
 
@@ -269,30 +267,66 @@ def test_a_record_that_cannot_be_completed_does_not_fail_the_task(
     assert wait(hook, name) is JobStatus.DONE
 
 
-def test_a_try_that_was_replaced_leaves_its_job_although_airflow_does_not_answer_now(hook: SnowflakeBatchHook) -> None:
-    """The signal to end may come in the midst of a request, and then there is no asking until its handler has ended."""
-
-    class Replaced(Store):
-        def set(self, key: str, value: Any) -> None:
-            if value["query_id"] is not None:
-                detail = {"status_code": 404, "message": "Server returned error"}
-                raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
-            super().set(key, value)
-
-    class Deaf(TaskInstance):
-        def get_task_states(self, **which: Any) -> Any:
-            ended.wait(30)
-            raise ConnectionError("too late")
-
-    ended, store = threading.Event(), Replaced()
-    instance = Deaf()
-    instance.start_date = datetime.now(UTC)
-    task = a_task(deferrable=True)
-    with pytest.raises(TaskDeferred) as deferred:
+@pytest.mark.parametrize("states", [{"run": {"score": "queued"}}, None], ids=["answer", "no answer"])
+def test_a_try_that_was_replaced_leaves_its_job_if_the_signal_comes_while_it_asks_airflow(
+    hook: SnowflakeBatchHook, states: Any
+) -> None:
+    """There is one request at a time, so the handler cannot ask before the interrupted request has ended."""
+    task, instance, store = killed_in_a_request(states, refused=True)
+    with at_signal(task), suppress(TaskDeferred):
         task.execute({"ti": instance, "task_state_store": store})
-    task.on_kill()
-    ended.set()
-    assert wait(hook, deferred.value.trigger.job_name) is JobStatus.DONE
+    assert store.was_killed
+    assert wait(hook, store.record["job_name"]) is JobStatus.DONE
+
+
+def test_a_users_kill_cancels_the_job_if_the_signal_comes_while_the_task_asks_airflow(hook: SnowflakeBatchHook) -> None:
+    task, instance, store = killed_in_a_request({"run": {"score": "failed"}}, refused=False)
+    with at_signal(task), pytest.raises(JobCancelledError, match="since the task was killed"):
+        task.execute({"ti": instance, "task_state_store": store})
+    assert wait(hook, store.record["job_name"]) is JobStatus.CANCELLED
+
+
+def killed_in_a_request(states: Any, *, refused: bool) -> tuple[RunBatchOperator, Any, Any]:
+    """A task that is told to end while it records what it has submitted; as with Airflow, one request at a time."""
+    line = threading.Lock()
+
+    class Killed(Store):
+        was_killed = False
+
+        def set(self, key: str, value: Any) -> None:
+            with line:
+                if value["query_id"] is None or self.was_killed:
+                    super().set(key, value)
+                    return
+                self.was_killed = True
+                signal.raise_signal(signal.SIGUSR1)
+                if refused:
+                    detail = {"status_code": 404, "message": "Server returned error"}
+                    raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
+                super().set(key, value)
+
+    class Instance(TaskInstance):
+        run_id, map_index = "run", -1
+
+        def get_task_states(self, **which: Any) -> Any:
+            with line:
+                if states is None:
+                    raise ConnectionError("gone")
+                return states
+
+    instance = Instance()
+    instance.start_date = datetime.now(UTC)
+    return a_task(deferrable=True), instance, Killed()
+
+
+@contextmanager
+def at_signal(task: RunBatchOperator) -> Iterator[None]:
+    """Call ``on_kill`` as Airflow's handler of SIGTERM does."""
+    before = signal.signal(signal.SIGUSR1, lambda *_: task.on_kill())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_the_last_file_of_a_job_may_show_up_late(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:

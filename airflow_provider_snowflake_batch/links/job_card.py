@@ -10,16 +10,19 @@ from airflow_provider_snowflake_batch.links.stored import StoredLink
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+JOB_PAGE = "snowflake-batch-job"
+"""The route of the tab *Batch job*, the same on the page of every task instance."""
+
 
 class JobCardLink(StoredLink):
-    """The page of the task's XComs, where the job card shows status, replicas and progress.
+    """The tab of the task instance that shows its job as it is now.
 
     The address begins with ``[api] base_url`` as the task's process knows it, like those in Airflow's own messages.
     """
 
-    name = "Job card"
+    name = "Batch job"
 
     def store_for(self, context: Context) -> None:
         """Make the link work from now on."""
         page = urlsplit(context["ti"].log_url)
-        self.store(context, page._replace(path=f"{page.path}/xcom", query="").geturl())
+        self.store(context, page._replace(path=f"{page.path}/plugin/{JOB_PAGE}", query="").geturl())

@@ -94,7 +94,7 @@ def scored(airflow: AirflowStack) -> dict[str, Any]:
 
 def test_links_work_while_the_task_is_deferred_and_afterwards(airflow: AirflowStack, scored: dict[str, Any]) -> None:
     expected = {
-        "Job card": f"{airflow.url}/dags/scored/runs/{scored['run']}/tasks/score/xcom",
+        "Batch job": f"{airflow.url}/dags/scored/runs/{scored['run']}/tasks/score/plugin/snowflake-batch-job",
         "Snowsight job": f"{SNOWSIGHT}/compute/job/{scored['job'].replace('.', '/')}",
         "Output stage": f"{SNOWSIGHT}/data/databases/LOCAL/schemas/PUBLIC/stage/ASSET_RESULTS",
     }

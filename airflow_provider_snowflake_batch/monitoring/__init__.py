@@ -1,0 +1,1 @@
+"""The pages in Airflow's UI that show batch inference jobs."""

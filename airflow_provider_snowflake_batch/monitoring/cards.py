@@ -1,0 +1,48 @@
+"""A stored job card as the pages may rely on it, whichever version of this package or whoever else has written it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "message")
+NUMBERS = ("replicas", "submitted_at", "attempt", "started_at", "ended_at", "updated_at")
+PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds")
+
+
+def readable_card(stored: Any, *, longest: int) -> dict[str, Any]:
+    """Every field of a card, None where it is missing or of another type than it should be.
+
+    What is unknown is left out: a card is no way to bring anything else onto the pages.
+
+    :param stored: the value of the XCom.
+    :param longest: characters after which a text is cut.
+    """
+    values: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
+    progress = values.get("progress")
+    return {
+        **{name: _text(values.get(name), longest) for name in TEXTS},
+        **{name: _number(values.get(name)) for name in NUMBERS},
+        "progress": _progress(progress, longest) if isinstance(progress, Mapping) else None,
+    }
+
+
+def _progress(values: Mapping[str, Any], longest: int) -> dict[str, Any]:
+    return {
+        "phase": _text(values.get("phase"), longest),
+        **{name: _number(values.get(name)) for name in PROGRESS_NUMBERS},
+    }
+
+
+def _text(value: Any, longest: int) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return value if len(value) <= longest else f"{value[: longest - 1]}…"
+
+
+def _number(value: Any) -> float | None:
+    # JSON has no NaN and no infinity, but Python's parser lets them through.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return value

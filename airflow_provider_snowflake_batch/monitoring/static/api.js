@@ -1,0 +1,84 @@
+// Asking the endpoints, again and again while something runs and somebody looks.
+
+const { useEffect, useRef, useState } = globalThis.React;
+
+const OFTEN = 5_000;
+const SELDOM = 30_000;
+const PATIENCE = 30_000;
+
+// This file lies two folders below the endpoints, whatever path Airflow is served under.
+const ROOT = new URL("../../", import.meta.url);
+
+const SAYINGS = {
+  401: "Your session has ended. Reload the page to sign in again.",
+  403: "You may not see this: your role does not allow reading the XComs of this Dag.",
+  404: "Airflow's API server does not know this page. The package may be missing there, or another version is installed.",
+  422: "The filter is not valid.",
+};
+
+export function explain(status) {
+  return SAYINGS[status] ?? `Airflow's API server has answered with error ${status}. Its log tells more.`;
+}
+
+export async function ask(path, parameters, signal) {
+  const url = new URL(path, ROOT);
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
+  }
+  let response;
+  try {
+    response = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" }, signal });
+  } catch (error) {
+    if (signal.aborted && signal.reason !== "late") throw error;
+    throw new Error("Airflow's API server cannot be reached.");
+  }
+  if (!response.ok) throw new Error(explain(response.status));
+  return response.json();
+}
+
+// The latest answer, and what went wrong since. isLive tells of an answer whether it will change soon.
+export function usePolled(path, parameters, isLive) {
+  const key = JSON.stringify([path, parameters]);
+  const [state, setState] = useState({ key: null, data: null, error: null, at: null });
+  const again = useRef(() => {});
+
+  useEffect(() => {
+    let timer, controller;
+    let over = false;
+
+    async function look() {
+      clearTimeout(timer);
+      controller?.abort("again");
+      // Nobody looks: the next look is when the page is shown again.
+      if (document.hidden) return;
+      const mine = (controller = new AbortController());
+      const patience = setTimeout(() => mine.abort("late"), PATIENCE);
+      let pause = SELDOM;
+      try {
+        const data = await ask(path, parameters, mine.signal);
+        if (over || mine !== controller) return;
+        setState({ key, data, error: null, at: Date.now() / 1000 });
+        if (isLive(data)) pause = OFTEN;
+      } catch (error) {
+        if (over || mine !== controller) return;
+        // What was there stays, unless it belongs to another question.
+        setState((last) => ({ ...(last.key === key ? last : { data: null, at: null }), key, error }));
+      } finally {
+        clearTimeout(patience);
+      }
+      timer = setTimeout(look, pause);
+    }
+
+    again.current = look;
+    document.addEventListener("visibilitychange", look);
+    look();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+      controller?.abort("over");
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [key]);
+
+  return { ...state, loading: state.key !== key, refresh: () => again.current() };
+}

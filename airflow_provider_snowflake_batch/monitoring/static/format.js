@@ -1,0 +1,103 @@
+// What the pages write of a card's values. Pure functions: no host, no clock, no locale of their own.
+
+const MISSING = "–";
+
+export function formatNumber(value, locale = "en") {
+  return isNumber(value) ? new Intl.NumberFormat(locale, { maximumFractionDigits: 0 }).format(value) : MISSING;
+}
+
+export function formatRate(rowsPerSecond, locale = "en") {
+  if (!isNumber(rowsPerSecond)) return null;
+  const digits = Math.abs(rowsPerSecond) < 10 ? 1 : 0;
+  return `${new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(rowsPerSecond)} rows/s`;
+}
+
+export function formatDuration(seconds) {
+  if (!isNumber(seconds) || seconds < 0) return MISSING;
+  const whole = Math.round(seconds);
+  const [days, hours, minutes] = [Math.floor(whole / 86400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60];
+  if (days) return `${days} d ${hours} h`;
+  if (hours) return `${hours} h ${minutes} min`;
+  return minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
+}
+
+// seconds: since the epoch.
+export function formatTime(seconds, timeZone) {
+  // What lies beyond is no moment that a Date can name.
+  if (!isNumber(seconds) || Math.abs(seconds) > 8.64e12) return MISSING;
+  const parts = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  // Swedish writes dates as ISO 8601 does, and so does Airflow.
+  return new Intl.DateTimeFormat("sv-SE", { ...parts, timeZone }).format(new Date(seconds * 1000));
+}
+
+// From 0 to 100, or null where the card does not tell.
+export function percentDone(progress) {
+  const { rows_done: done, rows_total: total } = progress ?? {};
+  if (!isNumber(done) || !isNumber(total) || total <= 0) return null;
+  return Math.min(100, Math.max(0, (100 * done) / total));
+}
+
+export function formatRows(progress, locale = "en") {
+  const { rows_done: done, rows_total: total } = progress ?? {};
+  if (!isNumber(done)) return null;
+  if (!isNumber(total) || total === done) return `${formatNumber(done, locale)} rows`;
+  return `${formatNumber(done, locale)} of ${formatNumber(total, locale)} rows`;
+}
+
+// Seconds that the job has taken, up to now if it may still run; null if that is unknown.
+export function jobSeconds(job, now) {
+  const { submitted_at: begin, ended_at: end, updated_at: seen } = job.card;
+  if (!isNumber(begin)) return null;
+  const last = isNumber(end) ? end : job.group === "active" ? now : seen;
+  return isNumber(last) ? Math.max(0, last - begin) : null;
+}
+
+// The last part of database.schema.name; quoted names may hold dots.
+export function shortName(name) {
+  return name?.match(/(?:"(?:[^"]|"")*"|[^."]+)$/)?.[0] ?? name ?? MISSING;
+}
+
+export const ENDS = ["DONE", "FAILED", "CANCELLED", "INTERNAL_ERROR", "DELETED"];
+
+// How a job's status looks: its words, one of Airflow's colours, and whether the job may have gone on unseen.
+export function statusLook(job) {
+  const status = job.card.status?.toUpperCase() || "UNKNOWN";
+  const unseen = job.group === "failed" && !ENDS.includes(status);
+  const palettes = {
+    SUBMITTED: "scheduled",
+    PENDING: "queued",
+    RUNNING: "running",
+    DONE: "success",
+    FAILED: "failed",
+    INTERNAL_ERROR: "failed",
+    CANCELLED: "skipped",
+    CANCELLING: "skipped",
+    DELETED: "removed",
+  };
+  return { label: status.replaceAll("_", " "), palette: unseen ? "none" : palettes[status] ?? "none", unseen };
+}
+
+// The page of a task instance within Airflow's UI.
+export function taskPath({ dag_id, run_id, task_id, map_index }, tab = "") {
+  const [dag, run, task] = [dag_id, run_id, task_id].map(encodeURIComponent);
+  return `/dags/${dag}/runs/${run}/tasks/${task}${map_index >= 0 ? `/mapped/${map_index}` : ""}${tab}`;
+}
+
+export function taskName({ task_id, map_index, map_label }) {
+  return map_index >= 0 ? `${task_id} [${map_label ?? map_index}]` : task_id;
+}
+
+// The time zone that the user has chosen in Airflow, as Airflow keeps it; undefined is the browser's own.
+export function chosenTimeZone(stored) {
+  try {
+    const name = JSON.parse(stored);
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return name ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isNumber(value) {
+  return typeof value === "number" && Number.isFinite(value);
+}

@@ -1,0 +1,164 @@
+// The tab "Batch job" of a task instance: everything that is known of its job.
+
+import { usePolled } from "./api.js";
+import { formatDuration, formatNumber, jobSeconds } from "./format.js";
+import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts } from "./parts.js";
+
+const { createElement: h, Fragment } = globalThis.React;
+const { Alert, Badge, Box, Button, Code, DataList, Flex, Heading, HStack, Skeleton, Text } = globalThis.ChakraUI;
+
+export function JobTab({ dagId, runId, taskId, mapIndex }) {
+  const task = { dag_id: dagId, run_id: runId, task_id: taskId, map_index: mapIndex ?? -1 };
+  const { data, error, refresh, at } = usePolled("job", task, ({ job }) => Boolean(job?.live));
+  return h(
+    Box,
+    { p: 4, maxW: "64rem" },
+    error && h(Trouble, { error, refresh }),
+    !data && !error && h(Skeleton, { "aria-label": "Loading", height: "12rem" }),
+    data && (data.job ? h(Job, { job: data.job, links: data.links, now: at }) : h(NoJob)),
+  );
+}
+
+function NoJob() {
+  return h(
+    Empty,
+    { title: "No batch job" },
+    "This try of the task has not submitted a Snowflake batch inference job. Tasks of RunBatchOperator show theirs here, from the moment that it is submitted.",
+  );
+}
+
+function Job({ job, links, now }) {
+  return h(
+    Flex,
+    { direction: "column", gap: 5 },
+    h(Title, { job, links }),
+    h(Notice, { job }),
+    h(Rows, { job }),
+    h(Timeline, { job, now }),
+    h(Details, { job }),
+  );
+}
+
+function Title({ job, links }) {
+  const { card } = job;
+  return h(
+    Flex,
+    { align: "center", gap: 3, wrap: "wrap" },
+    h(StatusBadge, { job, size: "md" }),
+    h(Heading, { as: "h2", size: "sm", wordBreak: "break-all" }, card.job_name ?? "Unnamed job"),
+    card.job_name && h(CopyButton, { value: card.job_name, label: "Copy the job's name" }),
+    Object.entries(links).map(([name, url]) =>
+      h(
+        Button,
+        { key: name, asChild: true, size: "xs", variant: "outline" },
+        h("a", { href: url, rel: "noopener noreferrer", target: "_blank" }, `${name} ↗`),
+      ),
+    ),
+  );
+}
+
+// What went wrong, or why this may not be the last word.
+function Notice({ job }) {
+  const { message, status } = job.card;
+  if (message) {
+    return h(
+      Alert.Root,
+      { alignItems: "flex-start", status: job.live ? "warning" : "error" },
+      h(Alert.Indicator),
+      h(
+        Alert.Content,
+        { minW: 0 },
+        h(Alert.Title, null, job.live ? "The last try of the task failed" : "The task failed"),
+        h(Box, { as: "pre", fontSize: "xs", maxH: "24rem", overflow: "auto", tabIndex: 0, whiteSpace: "pre-wrap", wordBreak: "break-word" }, message),
+      ),
+    );
+  }
+  if (job.group !== "failed" || job.live || ["FAILED", "CANCELLED", "INTERNAL_ERROR", "DELETED"].includes(status)) return null;
+  return h(
+    Alert.Root,
+    { status: "warning" },
+    h(Alert.Indicator),
+    h(Alert.Description, null, "The task has ended without seeing the end of the job. This is what it saw last."),
+  );
+}
+
+function Rows({ job }) {
+  const { rows, percent, rate, left } = progressTexts(job);
+  const phase = job.group === "active" ? job.card.progress?.phase : null;
+  const figures = [rows, percent, rate, left, phase].filter(Boolean);
+  return h(
+    Section,
+    { title: "Progress" },
+    h(ProgressBar, { job, size: "md" }),
+    figures.length
+      ? h(HStack, { gap: 5, mt: 2, wrap: "wrap" }, figures.map((text) => h(Text, { key: text }, text)))
+      : h(Text, { color: "fg.muted" }, "No rows reported. The runtime of Snowflake itself tells none; this package's worker does."),
+  );
+}
+
+function Timeline({ job, now }) {
+  const { submitted_at: submitted, started_at: started, ended_at: ended } = job.card;
+  const active = job.group === "active";
+  const steps = [
+    ["Submitted", submitted, null],
+    ["Running", started, between(submitted, started, "waited")],
+    ["Ended", ended, between(started, ended, "ran")],
+  ];
+  const total = jobSeconds(job, now);
+  return h(
+    Section,
+    { title: "Timeline" },
+    h(
+      Flex,
+      { as: "ol", gap: 8, listStyleType: "none", wrap: "wrap" },
+      steps.map(([name, at, took]) =>
+        h(
+          Box,
+          { as: "li", key: name, borderColor: typeof at === "number" ? "border.emphasized" : "border", borderTopWidth: "3px", minW: "11rem", pt: 2 },
+          h(Text, { fontWeight: "semibold" }, name),
+          h(Text, { fontSize: "sm" }, typeof at === "number" ? h(Time, { seconds: at }) : active ? "not yet" : "not seen"),
+          took && h(Text, { color: "fg.muted", fontSize: "xs" }, took),
+        ),
+      ),
+    ),
+    total !== null && h(Text, { color: "fg.muted", fontSize: "sm", mt: 2 }, `${formatDuration(total)} ${active ? "so far" : "in all"}`),
+  );
+}
+
+function between(from, to, word) {
+  return typeof from === "number" && typeof to === "number" && to >= from ? `${word} ${formatDuration(to - from)}` : null;
+}
+
+function Details({ job }) {
+  const { card } = job;
+  const location = card.output_location;
+  const entries = [
+    ["Model", card.model && h(Code, null, card.model)],
+    ["Version", card.model && (card.version ? h(Code, null, card.version) : "the model's default")],
+    ["Compute pool", card.compute_pool && h(Code, null, card.compute_pool)],
+    ["Replicas", typeof card.replicas === "number" && formatNumber(card.replicas, locale())],
+    [
+      "Output",
+      location &&
+        h(HStack, { gap: 2, wrap: "wrap" }, h(Code, { wordBreak: "break-all" }, location), h(CopyButton, { value: location, label: "Copy the output location" })),
+    ],
+    ["Try of the task", typeof card.attempt === "number" && formatNumber(card.attempt, locale())],
+    ["State of the task", h(Badge, { colorPalette: job.state ?? "none", variant: "solid", borderRadius: "full", px: 2 }, job.state ?? "none")],
+    ["Brought up to date", typeof card.updated_at === "number" && h(Time, { seconds: card.updated_at })],
+  ].filter(([, value]) => value);
+  return h(
+    Section,
+    { title: "Job" },
+    h(
+      DataList.Root,
+      { orientation: "horizontal", size: "sm" },
+      entries.map(([name, value]) =>
+        h(DataList.Item, { key: name }, h(DataList.ItemLabel, { minW: "9rem" }, name), h(DataList.ItemValue, null, value)),
+      ),
+    ),
+  );
+}
+
+function Section({ title, children }) {
+  return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: "h3", mb: 2, size: "xs" }, title), h(Fragment, null, children));
+}

@@ -1,0 +1,28 @@
+"""What the pages take from a stored card."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from airflow_provider_snowflake_batch.jobs.card import JobCard
+from airflow_provider_snowflake_batch.monitoring.cards import readable_card
+from tests.monitoring.rows import card
+
+
+def test_every_field_of_a_card_is_shown() -> None:
+    stored = card(progress={"phase": "p", "rows_done": 1, "rows_total": 2, "rows_per_second": 3.5, "eta_seconds": 4})
+    assert readable_card(stored, longest=100) == stored == JobCard.from_dict(stored).to_dict()
+
+
+def test_numbers_that_json_lacks_are_left_out() -> None:
+    stored = card(submitted_at=math.nan, ended_at=math.inf, progress={"rows_done": -math.inf, "rows_total": 3})
+    shown = readable_card(stored, longest=100)
+    assert (shown["submitted_at"], shown["ended_at"]) == (None, None)
+    assert (shown["progress"]["rows_done"], shown["progress"]["rows_total"]) == (None, 3)
+    json.dumps(shown, allow_nan=False)
+
+
+def test_long_texts_are_cut() -> None:
+    shown = readable_card(card(message="m" * 50, model="m" * 20), longest=20)
+    assert (shown["message"], shown["model"]) == ("m" * 19 + "…", "m" * 20)

@@ -1,0 +1,247 @@
+"""The endpoints in Airflow's API application: whom they answer, and what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+from tests.monitoring.auth import CLERK
+from tests.monitoring.conftest import Client
+from tests.monitoring.rows import card, push, set_state
+
+JOBS, JOB, DAGS = (f"/snowflake-batch/{name}" for name in ("jobs", "job", "dags"))
+Run = Callable[[str], str]
+
+
+def named(answer: Any) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [job["card"]["job_name"] for job in answer.json()["jobs"]]
+
+
+@pytest.fixture
+def two_dags(new_run: Run) -> dict[str, str]:
+    """A running job of each Dag; the ids of their runs."""
+    runs = {dag_id: new_run(dag_id) for dag_id in ("scores", "salaries")}
+    for age, (dag_id, run_id) in enumerate(runs.items()):
+        set_state(dag_id, run_id, "deferred", age=age)
+        push(dag_id, run_id, card(f"DB.PUBLIC.{dag_id.upper()}"))
+    return runs
+
+
+def of(dag_id: str, run_id: str, task_id: str = "score", **more: Any) -> dict[str, Any]:
+    return {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, **more}
+
+
+@pytest.mark.parametrize(("user", "status"), [(None, 401), ("stranger", 403), ("viewer", 200), ("admin", 200)])
+def test_only_users_who_may_read_are_answered(
+    client: Client, two_dags: dict[str, str], user: str | None, status: int
+) -> None:
+    asked = client(user)
+    own = of("scores", two_dags["scores"])
+    for address, parameters in ((JOBS, {}), (JOBS, {"dag_id": "scores"}), (JOB, own), (DAGS, {})):
+        answer = asked.get(address, params=parameters)
+        assert answer.status_code == status, answer.text
+        assert ("scores" in answer.text) == (status == 200)
+
+
+def test_a_forged_token_is_refused(client: Client) -> None:
+    answer = client(None).get(JOBS, headers={"Authorization": "Bearer not.a.token"})
+    assert answer.status_code in (401, 403)
+
+
+def test_a_user_sees_only_the_dags_that_they_may_read(client: Client, two_dags: dict[str, str]) -> None:
+    clerk = client(CLERK)
+    assert named(client("viewer").get(JOBS)) == ["DB.PUBLIC.SCORES", "DB.PUBLIC.SALARIES"]
+    assert named(clerk.get(JOBS)) == ["DB.PUBLIC.SCORES"]
+    assert client("viewer").get(DAGS).json() == {"dags": ["salaries", "scores"]}
+    assert clerk.get(DAGS).json() == {"dags": ["scores"]}
+    assert named(clerk.get(JOBS, params={"text": "salar"})) == []
+    assert clerk.get(JOBS, params={"dag_id": "salaries"}).status_code == 403
+    assert clerk.get(JOB, params=of("salaries", two_dags["salaries"])).status_code == 403
+    assert clerk.get(JOB, params=of("scores", two_dags["scores"])).status_code == 200
+    # Airflow's dependency takes the wildcard for all Dags, and the last of several values for the Dag.
+    assert clerk.get(JOB, params=of("~", two_dags["salaries"])).status_code == 403
+    twice = {"run_id": two_dags["salaries"], "task_id": "score"}
+    for first, last in (("scores", "salaries"), ("salaries", "scores")):
+        answer = clerk.get(f"{JOB}?dag_id={first}&dag_id={last}", params=twice)
+        assert "SALARIES" not in answer.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("address", [JOBS, JOB, DAGS, "/snowflake-batch/static/0/batch_jobs.js"])
+def test_nothing_can_be_changed(client: Client, method: str, address: str) -> None:
+    assert client("admin").request(method, address).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["docs", "redoc", "openapi.json", "", "nothing"])
+def test_there_is_nothing_else(client: Client, name: str) -> None:
+    assert client("admin").get(f"/snowflake-batch/{name}").status_code == 404
+
+
+def test_a_job_is_told_with_its_task(client: Client, new_run: Run) -> None:
+    run = new_run("scores")
+    set_state("scores", run, "deferred")
+    progress = {"phase": "predict", "rows_done": 5, "rows_total": 10, "rows_per_second": 2.5, "eta_seconds": 2.0}
+    stored = card(progress=progress, version="V1", started_at=1.5, updated_at=2.5)
+    push("scores", run, stored)
+    push("scores", run, {"password": "hunter2"}, key="return_value")
+
+    (listed,) = client("viewer").get(JOBS).json()["jobs"]
+    assert listed["card"] == stored
+    task = {name: listed[name] for name in ("dag_id", "run_id", "task_id", "map_index", "map_label", "state", "live")}
+    assert task == {**of("scores", run, map_index=-1, map_label=None), "state": "deferred", "live": True}
+    assert listed["started_at"].startswith("2026-11-01T12:00:00")
+
+    answer = client("viewer").get(JOB, params=of("scores", run))
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json() == {"job": listed, "links": {}}
+    assert "hunter2" not in answer.text
+
+
+def test_a_task_without_a_job_has_none(client: Client, new_run: Run) -> None:
+    run = new_run("scores")
+    nothing = {"job": None, "links": {}}
+    for task, map_index in (("other", -1), ("score", -1), ("score", 3), ("nowhere", -1)):
+        asked = client("viewer").get(JOB, params=of("scores", run, task, map_index=map_index))
+        assert (asked.status_code, asked.json()) == (200, nothing)
+
+
+def test_mapped_tasks_are_told_apart(client: Client, new_run: Run) -> None:
+    run = new_run("scores")
+    for map_index in (0, 1):
+        set_state("scores", run, "deferred", task_id="parts", map_index=map_index, age=map_index)
+        push("scores", run, card(f"DB.PUBLIC.PART_{map_index}"), task_id="parts", map_index=map_index)
+    viewer = client("viewer")
+    assert [job["map_index"] for job in viewer.get(JOBS).json()["jobs"]] == [0, 1]
+    for map_index in (0, 1):
+        found = viewer.get(JOB, params=of("scores", run, "parts", map_index=map_index)).json()["job"]
+        assert (found["card"]["job_name"], found["map_label"]) == (f"DB.PUBLIC.PART_{map_index}", str(map_index))
+
+
+def test_links_to_snowsight_are_those_that_the_task_has_stored(client: Client, new_run: Run) -> None:
+    run = new_run("scores")
+    push("scores", run, card())
+    push("scores", run, "https://app.snowflake.com/x/y/#/compute/job/DB/PUBLIC/J", key="_link_SnowsightJobLink")
+    push("scores", run, "javascript:alert(1)", key="_link_OutputStageLink")
+    links = client("viewer").get(JOB, params=of("scores", run)).json()["links"]
+    assert links == {"Snowsight job": "https://app.snowflake.com/x/y/#/compute/job/DB/PUBLIC/J"}
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "group"),
+    [
+        ("running", "SUBMITTED", "active"),
+        ("deferred", "RUNNING", "active"),
+        ("deferred", "SOME_NEW_STATUS", "active"),
+        (None, "RUNNING", "active"),
+        ("running", "DONE", "done"),
+        ("success", "DONE", "done"),
+        ("failed", "DONE", "failed"),
+        ("failed", "FAILED", "failed"),
+        ("up_for_retry", "FAILED", "failed"),
+        ("deferred", "CANCELLED", "failed"),
+        ("failed", "RUNNING", "failed"),
+        ("success", "running", "failed"),
+    ],
+)
+def test_jobs_fall_into_three_groups(client: Client, new_run: Run, state: str | None, status: str, group: str) -> None:
+    run = new_run("scores")
+    set_state("scores", run, state)
+    push("scores", run, card(status=status))
+    viewer = client("viewer")
+    assert {name: len(named(viewer.get(JOBS, params={"group": name}))) for name in ("active", "done", "failed")} == {
+        **dict.fromkeys(("active", "done", "failed"), 0),
+        group: 1,
+    }
+    assert viewer.get(JOB, params=of("scores", run)).json()["job"]["group"] == group
+
+
+def test_text_finds_parts_of_names(client: Client, two_dags: dict[str, str]) -> None:
+    viewer = client("viewer")
+    both = ["DB.PUBLIC.SCORES", "DB.PUBLIC.SALARIES"]
+    found = {
+        text: named(viewer.get(JOBS, params={"text": text}))
+        for text in ("SALAR", two_dags["scores"][4:], "public.linear", "poo", "score", "%", "_r_", "RUNNING", "'")
+    }
+    assert found == {
+        "SALAR": both[1:],
+        two_dags["scores"][4:]: both[:1],
+        "public.linear": both,
+        "poo": both,
+        "score": both,
+        "%": [],
+        "_r_": [],
+        "RUNNING": [],
+        "'": [],
+    }
+    assert named(viewer.get(JOBS, params={"dag_id": "salaries"})) == both[1:]
+
+
+def test_answers_are_bounded(client: Client, new_run: Run) -> None:
+    viewer = client("viewer")
+    for age in range(5):
+        run = new_run("scores")
+        set_state("scores", run, "success", age=age)
+        push("scores", run, card(f"DB.PUBLIC.J{age}", "DONE"))
+    pages = [viewer.get(JOBS, params={"limit": 2, "offset": offset}) for offset in (0, 2, 4, 6)]
+    assert [named(page) for page in pages] == [
+        ["DB.PUBLIC.J0", "DB.PUBLIC.J1"],
+        ["DB.PUBLIC.J2", "DB.PUBLIC.J3"],
+        ["DB.PUBLIC.J4"],
+        [],
+    ]
+    assert [page.json()["more"] for page in pages] == [True, True, False, False]
+    refused = ({"limit": 101}, {"limit": 0}, {"offset": -1}, {"offset": 10**6}, {"text": "x" * 251}, {"group": "x"})
+    for beyond in refused:
+        assert viewer.get(JOBS, params=beyond).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("stored", "job_name"),
+    [
+        (None, None),
+        ("a text", None),
+        ([1, 2], None),
+        ({}, None),
+        ({"job_name": "OLD"}, "OLD"),
+        ({"job_name": ["a"], "status": 5, "submitted_at": "now", "replicas": True, "progress": "half"}, None),
+        ({**card("NEW"), "hologram": {"secret": 1}, "progress": {"rows_done": "many", "planets": 9}}, "NEW"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_card_of_another_version_breaks_nothing(
+    client: Client, new_run: Run, stored: Any, job_name: str | None
+) -> None:
+    broken, sound = new_run("scores"), new_run("scores")
+    set_state("scores", broken, "deferred", age=0)
+    set_state("scores", sound, "deferred", age=1)
+    push("scores", broken, stored)
+    push("scores", sound, card("SOUND"))
+    viewer = client("viewer")
+    assert named(viewer.get(JOBS)) == [job_name, "SOUND"]
+    assert named(viewer.get(JOBS, params={"text": "sound"})) == ["SOUND"]
+    found = viewer.get(JOB, params=of("scores", broken)).json()["job"]["card"]
+    assert found.keys() == card().keys()
+    assert "secret" not in str(found)
+    assert "planets" not in str(found)
+
+
+def test_hostile_texts_stay_texts_and_become_short(client: Client, new_run: Run) -> None:
+    run = new_run("scores")
+    script = "<script>alert(1)</script>"
+    push("scores", run, card(script, message=script + "x" * 100_000))
+    viewer = client("viewer")
+    listed = viewer.get(JOBS)
+    assert listed.headers["content-type"] == "application/json"
+    assert listed.json()["jobs"][0]["card"]["job_name"] == script
+    assert len(listed.content) < 2_000
+    page = viewer.get(JOB, params=of("scores", run))
+    assert page.json()["job"]["card"]["message"].startswith(script)
+    assert len(page.content) < 25_000
+
+
+def test_a_card_is_found_under_the_key_that_tasks_write() -> None:
+    assert JOB_CARD_KEY == "snowflake_batch_job"

@@ -25,4 +25,6 @@ class JobCardLink(StoredLink):
     def store_for(self, context: Context) -> None:
         """Make the link work from now on."""
         page = urlsplit(context["ti"].log_url)
-        self.store(context, page._replace(path=f"{page.path}/plugin/{JOB_PAGE}", query="").geturl())
+        # Airflow's pages know the tab that is open by its address with these two characters as they are.
+        task = page.path.replace("%3A", ":").replace("%2B", "+")
+        self.store(context, page._replace(path=f"{task}/plugin/{JOB_PAGE}", query="").geturl())

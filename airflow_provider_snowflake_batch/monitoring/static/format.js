@@ -15,7 +15,11 @@ export function formatRate(rowsPerSecond, locale = "en") {
 export function formatDuration(seconds) {
   if (!isNumber(seconds) || seconds < 0) return MISSING;
   const whole = Math.round(seconds);
-  const [days, hours, minutes] = [Math.floor(whole / 86400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60];
+  const [days, hours, minutes] = [
+    Math.floor(whole / 86400),
+    Math.floor(whole / 3600) % 24,
+    Math.floor(whole / 60) % 60,
+  ];
   if (days) return `${days} d ${hours} h`;
   if (hours) return `${hours} h ${minutes} min`;
   return minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
@@ -25,7 +29,14 @@ export function formatDuration(seconds) {
 export function formatTime(seconds, timeZone) {
   // What lies beyond is no moment that a Date can name.
   if (!isNumber(seconds) || Math.abs(seconds) > 8.64e12) return MISSING;
-  const parts = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  const parts = {
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+  };
   // Swedish writes dates as ISO 8601 does, and so does Airflow.
   return new Intl.DateTimeFormat("sv-SE", { ...parts, timeZone }).format(new Date(seconds * 1000));
 }
@@ -74,12 +85,14 @@ export function statusLook(job) {
     CANCELLING: "skipped",
     DELETED: "removed",
   };
-  return { label: status.replaceAll("_", " "), palette: unseen ? "none" : palettes[status] ?? "none", unseen };
+  return { label: status.replaceAll("_", " "), palette: unseen ? "none" : (palettes[status] ?? "none"), unseen };
 }
 
 // The page of a task instance within Airflow's UI.
 export function taskPath({ dag_id, run_id, task_id, map_index }, tab = "") {
-  const [dag, run, task] = [dag_id, run_id, task_id].map(encodeURIComponent);
+  // Airflow knows the tab that is open by its address with these two characters as they are.
+  const plain = (id) => encodeURIComponent(id).replaceAll("%3A", ":").replaceAll("%2B", "+");
+  const [dag, run, task] = [dag_id, run_id, task_id].map(plain);
   return `/dags/${dag}/runs/${run}/tasks/${task}${map_index >= 0 ? `/mapped/${map_index}` : ""}${tab}`;
 }
 

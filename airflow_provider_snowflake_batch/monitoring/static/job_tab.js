@@ -1,10 +1,10 @@
 // The tab "Batch job" of a task instance: everything that is known of its job.
 
 import { usePolled } from "./api.js";
-import { formatDuration, formatNumber, jobSeconds } from "./format.js";
+import { formatDuration, formatNumber, jobSeconds, statusLook } from "./format.js";
 import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts } from "./parts.js";
 
-const { createElement: h, Fragment } = globalThis.React;
+const { createElement: h } = globalThis.React;
 const { Alert, Badge, Box, Button, Code, DataList, Flex, Heading, HStack, Skeleton, Text } = globalThis.ChakraUI;
 
 export function JobTab({ dagId, runId, taskId, mapIndex }) {
@@ -23,7 +23,8 @@ function NoJob() {
   return h(
     Empty,
     { title: "No batch job" },
-    "This try of the task has not submitted a Snowflake batch inference job. Tasks of RunBatchOperator show theirs here, from the moment that it is submitted.",
+    "This try of the task has not submitted a Snowflake batch inference job. ",
+    "Tasks of RunBatchOperator show theirs here, from the moment that it is submitted.",
   );
 }
 
@@ -59,7 +60,7 @@ function Title({ job, links }) {
 
 // What went wrong, or why this may not be the last word.
 function Notice({ job }) {
-  const { message, status } = job.card;
+  const { message } = job.card;
   if (message) {
     return h(
       Alert.Root,
@@ -69,11 +70,11 @@ function Notice({ job }) {
         Alert.Content,
         { minW: 0 },
         h(Alert.Title, null, job.live ? "The last try of the task failed" : "The task failed"),
-        h(Box, { as: "pre", fontSize: "xs", maxH: "24rem", overflow: "auto", tabIndex: 0, whiteSpace: "pre-wrap", wordBreak: "break-word" }, message),
+        h(Message, null, message),
       ),
     );
   }
-  if (job.group !== "failed" || job.live || ["FAILED", "CANCELLED", "INTERNAL_ERROR", "DELETED"].includes(status)) return null;
+  if (job.live || !statusLook(job).unseen) return null;
   return h(
     Alert.Root,
     { status: "warning" },
@@ -82,17 +83,31 @@ function Notice({ job }) {
   );
 }
 
+function Message({ children }) {
+  const look = { fontSize: "xs", maxH: "24rem", overflow: "auto", whiteSpace: "pre-wrap", wordBreak: "break-word" };
+  // Focusable, so that it can be scrolled with the keyboard.
+  return h(Box, { as: "pre", tabIndex: 0, ...look }, children);
+}
+
 function Rows({ job }) {
   const { rows, percent, rate, left } = progressTexts(job);
   const phase = job.group === "active" ? job.card.progress?.phase : null;
   const figures = [rows, percent, rate, left, phase].filter(Boolean);
-  return h(
-    Section,
-    { title: "Progress" },
+  return section(
+    "Progress",
     h(ProgressBar, { job, size: "md" }),
     figures.length
-      ? h(HStack, { gap: 5, mt: 2, wrap: "wrap" }, figures.map((text) => h(Text, { key: text }, text)))
-      : h(Text, { color: "fg.muted" }, "No rows reported. The runtime of Snowflake itself tells none; this package's worker does."),
+      ? h(
+          HStack,
+          { gap: 5, mt: 2, wrap: "wrap" },
+          figures.map((text) => h(Text, { key: text }, text)),
+        )
+      : h(
+          Text,
+          { color: "fg.muted" },
+          job.group === "active" ? "No rows reported yet. " : "No rows reported. ",
+          "Snowflake's own runtime reports none; this package's worker does.",
+        ),
   );
 }
 
@@ -105,60 +120,76 @@ function Timeline({ job, now }) {
     ["Ended", ended, between(started, ended, "ran")],
   ];
   const total = jobSeconds(job, now);
-  return h(
-    Section,
-    { title: "Timeline" },
+  return section(
+    "Timeline",
     h(
       Flex,
       { as: "ol", gap: 8, listStyleType: "none", wrap: "wrap" },
-      steps.map(([name, at, took]) =>
-        h(
-          Box,
-          { as: "li", key: name, borderColor: typeof at === "number" ? "border.emphasized" : "border", borderTopWidth: "3px", minW: "11rem", pt: 2 },
-          h(Text, { fontWeight: "semibold" }, name),
-          h(Text, { fontSize: "sm" }, typeof at === "number" ? h(Time, { seconds: at }) : active ? "not yet" : "not seen"),
-          took && h(Text, { color: "fg.muted", fontSize: "xs" }, took),
-        ),
-      ),
+      steps.map(([name, at, took]) => h(Step, { key: name, name, at, took, missing: active ? "not yet" : "not seen" })),
     ),
-    total !== null && h(Text, { color: "fg.muted", fontSize: "sm", mt: 2 }, `${formatDuration(total)} ${active ? "so far" : "in all"}`),
+    total !== null &&
+      h(Text, { color: "fg.muted", fontSize: "sm", mt: 2 }, `${formatDuration(total)} ${active ? "so far" : "in all"}`),
+  );
+}
+
+function Step({ name, at, took, missing }) {
+  const known = typeof at === "number";
+  return h(
+    Box,
+    { as: "li", borderColor: known ? "fg.muted" : "border", borderTopWidth: "3px", minW: "11rem", pt: 2 },
+    h(Text, { fontWeight: "semibold" }, name),
+    h(Text, { fontSize: "sm" }, known ? h(Time, { seconds: at }) : missing),
+    took && h(Text, { color: "fg.muted", fontSize: "xs" }, took),
   );
 }
 
 function between(from, to, word) {
-  return typeof from === "number" && typeof to === "number" && to >= from ? `${word} ${formatDuration(to - from)}` : null;
+  return typeof from === "number" && typeof to === "number" && to >= from
+    ? `${word} ${formatDuration(to - from)}`
+    : null;
 }
 
 function Details({ job }) {
   const { card } = job;
-  const location = card.output_location;
+  const { output_location: location } = card;
+  const state = job.state ?? "none";
   const entries = [
     ["Model", card.model && h(Code, null, card.model)],
     ["Version", card.model && (card.version ? h(Code, null, card.version) : "the model's default")],
     ["Compute pool", card.compute_pool && h(Code, null, card.compute_pool)],
     ["Replicas", typeof card.replicas === "number" && formatNumber(card.replicas, locale())],
-    [
-      "Output",
-      location &&
-        h(HStack, { gap: 2, wrap: "wrap" }, h(Code, { wordBreak: "break-all" }, location), h(CopyButton, { value: location, label: "Copy the output location" })),
-    ],
+    ["Output", location && h(Location, { location })],
     ["Try of the task", typeof card.attempt === "number" && formatNumber(card.attempt, locale())],
-    ["State of the task", h(Badge, { colorPalette: job.state ?? "none", variant: "solid", borderRadius: "full", px: 2 }, job.state ?? "none")],
+    ["State of the task", h(Badge, { borderRadius: "full", colorPalette: state, px: 2, variant: "solid" }, state)],
     ["Brought up to date", typeof card.updated_at === "number" && h(Time, { seconds: card.updated_at })],
   ].filter(([, value]) => value);
-  return h(
-    Section,
-    { title: "Job" },
+  return section(
+    "Job",
     h(
       DataList.Root,
       { orientation: "horizontal", size: "sm" },
       entries.map(([name, value]) =>
-        h(DataList.Item, { key: name }, h(DataList.ItemLabel, { minW: "9rem" }, name), h(DataList.ItemValue, null, value)),
+        h(
+          DataList.Item,
+          { key: name },
+          h(DataList.ItemLabel, { minW: "9rem" }, name),
+          h(DataList.ItemValue, null, value),
+        ),
       ),
     ),
   );
 }
 
-function Section({ title, children }) {
-  return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: "h3", mb: 2, size: "xs" }, title), h(Fragment, null, children));
+function Location({ location }) {
+  return h(
+    HStack,
+    { gap: 2, wrap: "wrap" },
+    h(Code, { wordBreak: "break-all" }, location),
+    h(CopyButton, { value: location, label: "Copy the output location" }),
+  );
+}
+
+// Its parts are arguments of their own, which need no keys.
+function section(title, ...parts) {
+  return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: "h3", mb: 2, size: "xs" }, title), ...parts);
 }

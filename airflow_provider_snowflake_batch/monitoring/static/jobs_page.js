@@ -72,7 +72,10 @@ function useDags() {
   useEffect(() => {
     const controller = new AbortController();
     // Without it the list of Dags is empty; what is wrong is told where the jobs are.
-    ask("dags", {}, controller.signal).then(({ dags }) => setDags(dags), () => {});
+    ask("dags", {}, controller.signal).then(
+      ({ dags }) => setDags(dags),
+      () => {},
+    );
     return () => controller.abort("over");
   }, []);
   return dags;
@@ -184,19 +187,30 @@ function JobRow({ job, now }) {
       h(
         Link,
         { asChild: true, color: "fg.info" },
-        h(RouterLink, { "aria-label": `Log of ${taskName(job)} of ${job.dag_id}, ${job.run_id}`, to: taskPath(job) }, "Log"),
+        h(
+          RouterLink,
+          { "aria-label": `Log of ${taskName(job)} of ${job.dag_id}, ${job.run_id}`, to: taskPath(job) },
+          "Log",
+        ),
       ),
     ),
   );
 }
 
 function ProgressCell({ job }) {
-  if (job.group === "failed" && job.card.message) return h(Cut, null, job.card.message);
+  const { message } = job.card;
+  if (job.group === "failed" && message) return h(Text, { lineClamp: 2, maxW: "14rem", title: message }, message);
   const { rows, percent, rate, left } = progressTexts(job);
   const first = [rows, percent].filter(Boolean).join(" · ");
   const second = [rate, left].filter(Boolean).join(" · ");
   if (!first) return h(Text, { color: "fg.muted" }, job.group === "active" ? "no rows reported yet" : "–");
-  return h(Box, null, h(ProgressBar, { job }), h(Text, { fontSize: "sm", mt: 1 }, first), second && h(Muted, null, second));
+  return h(
+    Box,
+    null,
+    h(ProgressBar, { job }),
+    h(Text, { fontSize: "sm", mt: 1 }, first),
+    second && h(Muted, null, second),
+  );
 }
 
 function Cut({ children, ...more }) {
@@ -204,7 +218,11 @@ function Cut({ children, ...more }) {
 }
 
 function Muted({ children, ...more }) {
-  return h(Text, { color: "fg.muted", fontSize: "xs", maxW: "14rem", truncate: true, title: children, ...more }, children);
+  return h(
+    Text,
+    { color: "fg.muted", fontSize: "xs", maxW: "14rem", truncate: true, title: children, ...more },
+    children,
+  );
 }
 
 function NoJobs({ filtered, offset }) {
@@ -218,7 +236,11 @@ function NoJobs({ filtered, offset }) {
 }
 
 function Waiting() {
-  return h(Box, { "aria-busy": true, "aria-label": "Loading" }, [1, 2, 3].map((key) => h(Skeleton, { key, height: 10, mb: 2 })));
+  return h(
+    Box,
+    { "aria-busy": true, "aria-label": "Loading" },
+    [1, 2, 3].map((key) => h(Skeleton, { key, height: 10, mb: 2 })),
+  );
 }
 
 function Pages({ offset, more, shown, change }) {
@@ -230,9 +252,18 @@ function Pages({ offset, more, shown, change }) {
     shown > 0 && h(Text, { color: "fg.muted", fontSize: "sm" }, `${first} to ${last}`),
     h(
       Button,
-      { disabled: offset === 0, onClick: () => change({ offset: Math.max(0, offset - PAGE) }), size: "sm", variant: "outline" },
+      {
+        disabled: offset === 0,
+        onClick: () => change({ offset: Math.max(0, offset - PAGE) }),
+        size: "sm",
+        variant: "outline",
+      },
       "Newer",
     ),
-    h(Button, { disabled: !more, onClick: () => change({ offset: offset + PAGE }), size: "sm", variant: "outline" }, "Older"),
+    h(
+      Button,
+      { disabled: !more, onClick: () => change({ offset: offset + PAGE }), size: "sm", variant: "outline" },
+      "Older",
+    ),
   );
 }

@@ -1,6 +1,14 @@
 // What both pages show alike, made of Airflow's own components.
 
-import { chosenTimeZone, formatDuration, formatRate, formatRows, formatTime, percentDone, statusLook } from "./format.js";
+import {
+  chosenTimeZone,
+  formatDuration,
+  formatRate,
+  formatRows,
+  formatTime,
+  percentDone,
+  statusLook,
+} from "./format.js";
 
 const { createElement: h } = globalThis.React;
 const { Alert, Badge, Box, Button, Clipboard, Flex, Progress, Text } = globalThis.ChakraUI;
@@ -71,7 +79,11 @@ export function CopyButton({ value, label }) {
     h(
       Clipboard.Trigger,
       { asChild: true },
-      h(Button, { "aria-label": label, size: "2xs", variant: "outline" }, h(Clipboard.Indicator, { copied: "Copied" }, "Copy")),
+      h(
+        Button,
+        { "aria-label": label, size: "2xs", variant: "outline" },
+        h(Clipboard.Indicator, { copied: "Copied" }, "Copy"),
+      ),
     ),
   );
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
@@ -55,8 +54,8 @@ def test_the_list_tells_of_every_job() -> None:
     assert badges == ["running", "success", "failed", "none", "none"]
     assert [bar["value"] for bar in page.properties("Progress.Root")] == [pytest.approx(50.137, abs=0.001), 100]
     for text in (
-        "scores · score", RUN, "4,512,345 of 9,000,000 rows · 50 %", "26,543 rows/s · 2 min 49 s left", "LINEAR", "POOL",
-        "2 replicas", "2026-11-01 12:00:00", "7 rows · 100 %", "1 min 30 s", "last seen", "UNKNOWN",
+        "scores · score", RUN, "4,512,345 of 9,000,000 rows · 50 %", "26,543 rows/s · 2 min 49 s left", "LINEAR",
+        "POOL", "2 replicas", "2026-11-01 12:00:00", "7 rows · 100 %", "1 min 30 s", "last seen", "UNKNOWN",
     ):  # fmt: skip
         assert text in page.text, text
     own, log, *_ = [link["to"] for link in page.properties("RouterLink")]

@@ -286,6 +286,10 @@ class AirflowStack:
         path = f"{self._run_path(run_id)}/taskInstances/{name}/links"
         return dict(self._get(path, map_index=map_index)["extra_links"])
 
+    def fetch(self, address: str, **params: Any) -> httpx.Response:
+        """What a signed-in browser is answered. :param address: with or without the server's name."""
+        return self._client.get(address, params=params)
+
     def runs(self, dag_id: str) -> list[str]:
         """The ids of a Dag's runs, whoever has started them; the oldest first."""
         found = self._get(f"/api/v2/dags/{dag_id}/dagRuns", order_by="run_after", limit=100)["dag_runs"]

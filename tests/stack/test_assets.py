@@ -87,9 +87,17 @@ def scored(airflow: AirflowStack) -> dict[str, Any]:
     )
     links = airflow.links(run, "score")
     card = airflow.xcom(run, "score", "snowflake_batch_job")
+    pages = on_the_pages(airflow, run)
     assert airflow.task_states(run)["score"] == "deferred", "too late to prove anything"
     assert airflow.wait_for_run(run) == "success", airflow.task_states(run)
-    return {"run": run, "job": job, "links": links, "card": card, "result": airflow.xcom(run, "score")}
+    return {"run": run, "job": job, "links": links, "card": card, "pages": pages, "result": airflow.xcom(run, "score")}
+
+
+def on_the_pages(airflow: AirflowStack, run: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The task ``score`` of a run as the list of all jobs and as its own tab are told of it."""
+    (listed,) = airflow.fetch("/snowflake-batch/jobs", dag_id="scored", text=run).raise_for_status().json()["jobs"]
+    own = airflow.fetch("/snowflake-batch/job", dag_id="scored", run_id=run, task_id="score")
+    return listed, own.raise_for_status().json()
 
 
 def test_links_work_while_the_task_is_deferred_and_afterwards(airflow: AirflowStack, scored: dict[str, Any]) -> None:
@@ -114,6 +122,32 @@ def test_the_job_card_follows_the_job(airflow: AirflowStack, scored: dict[str, A
     assert (card["job_name"], card["status"], card["message"]) == (scored["job"], "DONE", None)
     assert card["started_at"] == deferred["started_at"] < card["ended_at"]
     assert (card["progress"]["rows_done"], card["progress"]["rows_total"]) == (1, 1)
+
+
+def test_the_pages_show_the_job_while_it_runs_and_afterwards(airflow: AirflowStack, scored: dict[str, Any]) -> None:
+    for (listed, own), status, group, state in (
+        (scored["pages"], "RUNNING", "active", "deferred"),
+        (on_the_pages(airflow, scored["run"]), "DONE", "done", "success"),
+    ):
+        assert own["job"] == listed
+        assert (listed["group"], listed["state"], listed["live"]) == (group, state, group == "active")
+        assert (listed["card"]["job_name"], listed["card"]["status"]) == (scored["job"], status)
+        links = {name: url for name, url in scored["links"].items() if name != "Batch job"}
+        assert own["links"] == links
+    assert on_the_pages(airflow, scored["run"])[0]["card"] == airflow.xcom(
+        scored["run"], "score", "snowflake_batch_job"
+    )
+
+
+def test_the_button_leads_to_a_page_that_airflow_knows(airflow: AirflowStack, scored: dict[str, Any]) -> None:
+    button = scored["links"]["Batch job"]
+    assert airflow.fetch(button).status_code == 200
+    pages = [page for plugin in airflow.fetch("/api/v2/plugins").json()["plugins"] for page in plugin["react_apps"]]
+    (tab,) = (page for page in pages if button.endswith(f"/plugin/{page['url_route']}"))
+    assert tab["destination"] == "task_instance"
+    script = airflow.fetch(tab["bundle_url"])
+    assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert f'globalThis["{tab["name"]}"] = ' in script.text
 
 
 def test_outlet_events_tell_what_was_made(airflow: AirflowStack, scored: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Take the documentation's pictures of Airflow's pages anew, into ``docs/images``.
 
-Runs ``example_dags/digits.py`` on a real Airflow and the local Snowflake, and photographs what a browser shows. Beside
-the packages for development it needs ``pip install playwright`` and Chromium (Debian: ``apt-get install chromium``).
+Runs ``example_dags/digits.py``, then a longer job, on a real Airflow and the local Snowflake, and photographs what a
+browser shows. Beside the packages for development it needs ``pip install playwright`` and Chromium (Debian: ``apt-get
+install chromium``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import argparse
 import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,7 @@ from tests.local_server import LocalServer  # noqa: E402
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-RUN = "first_run"
+RUN, LONG_RUN = "first_run", "second_run"
 # The driver greets at each login with the machine that it runs on.
 LOCAL_SETTINGS = """
 import logging
@@ -44,7 +47,7 @@ def main() -> int:
         parser.error("chromium is missing: install it, or name another one with --chromium")
 
     with tempfile.TemporaryDirectory(prefix="screenshots-") as folder, LocalServer(Path(folder) / "state") as snowflake:
-        home, dags_folders = Path(folder) / "airflow", [ROOT / "example_dags"]
+        home, dags_folders = Path(folder) / "airflow", [ROOT / "example_dags", ROOT / "scripts" / "screenshot_dags"]
         (home / "config").mkdir(parents=True)
         (home / "config" / "airflow_local_settings.py").write_text(LOCAL_SETTINGS)
         with AirflowStack(home, dags_folders, snowflake.airflow_connection_json) as airflow:
@@ -57,27 +60,58 @@ def main() -> int:
             with sync_playwright() as playwright:
                 # Chromium refuses its sandbox to root, as whom containers often run; it only sees our own pages here.
                 browser = playwright.chromium.launch(executable_path=arguments.chromium, args=["--no-sandbox"])
-                take_pictures(browser, airflow.url, arguments.output)
+                arguments.output.mkdir(parents=True, exist_ok=True)
+                camera = Camera(browser, airflow.url, arguments.output)
+                camera.take("digits-graph", f"/dags/digits/runs/{RUN}", graph, height=600)
+                camera.take("digits-score-log", f"/dags/digits/runs/{RUN}/tasks/score", log, height=1000)
+                wait_for_rows(airflow)
+                tab = f"/dags/many_digits/runs/{LONG_RUN}/tasks/score/plugin/snowflake-batch-job"
+                camera.take("batch-jobs", "/plugin/snowflake-batch-jobs", jobs, height=300)
+                camera.take("batch-job", tab, job, height=840)
+                if airflow.run_state(LONG_RUN) != "running":
+                    print("The job had ended before its pictures were taken", file=sys.stderr)
+                    return 1
                 browser.close()
     return 0
 
 
-def take_pictures(browser: Any, url: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    run = f"{url}/dags/digits/runs/{RUN}"
-    for name, take, address, height in (
-        ("digits-graph", graph, run, 600),
-        ("digits-score-log", log, f"{run}/tasks/score", 1000),
-    ):
-        context = browser.new_context(
+def wait_for_rows(airflow: AirflowStack) -> None:
+    """Start a longer job and wait until Airflow's pages can tell of its progress."""
+    airflow.trigger("many_digits", run_id=LONG_RUN)
+    airflow.wait_for_task(LONG_RUN, "score", "deferred")
+    while True:
+        card = airflow.xcom(LONG_RUN, "score", "snowflake_batch_job") or {}
+        progress = card.get("progress") or {}
+        if progress.get("rows_done", 0) > 0.1 * progress.get("rows_total", 1):
+            return
+        if airflow.run_state(LONG_RUN) != "running":
+            raise RuntimeError(f"The job has ended too early: {airflow.task_log(LONG_RUN, 'score')}")
+        time.sleep(0.5)
+
+
+class Camera:
+    """Takes pictures of Airflow's pages.
+
+    :param url: of Airflow.
+    :param folder: for the PNG files.
+    """
+
+    def __init__(self, browser: Any, url: str, folder: Path) -> None:
+        self.browser, self.url, self.folder = browser, url, folder
+
+    def take(
+        self, name: str, address: str, prepare: Callable[[Page], None], *, height: int, theme: str = "light"
+    ) -> None:
+        """One picture. :param prepare: brings the page into the state that the picture is to show."""
+        context = self.browser.new_context(
             viewport={"width": 1280, "height": height}, color_scheme="light", device_scale_factor=1.25
         )
         page = context.new_page()
-        page.goto(address)
-        take(page)
+        page.goto(self.url + address)
+        prepare(page)
         # Airflow slides things into their places.
         page.wait_for_timeout(1500)
-        file = folder / f"{name}.png"
+        file = self.folder / f"{name}.png"
         page.screenshot(path=file)
         print(f"{file}: {file.stat().st_size // 1024} KiB")
         context.close()
@@ -93,6 +127,16 @@ def log(page: Page) -> None:
     """The log of the task that has run the job: its statement, what the trigger saw, the result."""
     page.get_by_text("is done: 900 rows").first.wait_for()
     page.keyboard.press("w")
+
+
+def jobs(page: Page) -> None:
+    """The list of all jobs."""
+    page.get_by_text("digits · score").nth(1).wait_for()
+
+
+def job(page: Page) -> None:
+    """The tab of the task instance whose job runs."""
+    page.get_by_text("rows/s").first.wait_for()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 from typing import Any, Self
 
 from airflow_provider_snowflake_batch.jobs.logs import Progress
@@ -26,8 +27,8 @@ class JobCard:
     :param attempt: which try of the Airflow task, from 1.
     :param model: ``database.schema.model``.
     :param version: version or alias; None for the model's default version.
-    :param started_at: when the job was first seen to run.
-    :param ended_at: when the job was seen to have ended.
+    :param started_at: when the job was first seen to run; None if it ended before anybody saw that.
+    :param ended_at: when the job ended, as Snowflake tells; else when it was seen to have ended.
     :param updated_at: when the card was last written.
     :param progress: ``phase``, ``rows_done``, ``rows_total``, ``rows_per_second``, ``eta_seconds`` of all replicas
         together; None where the runtime tells none, as Snowflake's own does.
@@ -58,19 +59,36 @@ class JobCard:
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
 
-    def seen(self, info: JobInfo, now: float, progress: Progress | None = None, message: str | None = None) -> Self:
+    def seen(
+        self,
+        info: JobInfo,
+        now: float,
+        progress: Progress | None = None,
+        message: str | None = None,
+        running_since: float | None = None,
+    ) -> Self:
         """The card after a look at the job.
 
         :param now: when that look was.
         :param progress: of all replicas together; None leaves the last one.
+        :param running_since: when an earlier look, of which the card knows nothing, has shown that the job runs.
         """
-        began = info.status is JobStatus.RUNNING or info.status.is_terminal
+        if running_since is None and info.status is JobStatus.RUNNING:
+            running_since = now
         return replace(
             self,
             status=info.reported_status,
-            started_at=self.started_at or (now if began else None),
-            ended_at=self.ended_at or (now if info.status.is_terminal else None),
+            started_at=self.started_at or running_since,
+            ended_at=self.ended_at or (self._end(info, now) if info.status.is_terminal else None),
             updated_at=now,
             progress=progress.to_dict() if progress is not None else self.progress,
             message=message or self.message,
         )
+
+    def _end(self, info: JobInfo, now: float) -> float:
+        try:
+            told = datetime.fromisoformat(info.updated_on or "").timestamp()
+        except ValueError:
+            return now
+        # Another clock than ours, and no end at all if it is no later than what is known already.
+        return told if (self.started_at or self.submitted_at) < told <= now else now

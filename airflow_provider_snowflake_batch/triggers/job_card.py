@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.logs import Progress
@@ -41,10 +42,13 @@ class DeferredCard:
         self._status: str | None = None
         self._progress: Progress | None = None
         self._begun_at = self._opened_at = 0.0
+        self._running_since: float | None = None
         self._writing: asyncio.Task[None] | None = None
 
     def look(self, info: JobInfo, progress: Progress | None = None) -> None:
         """What a look at the job has shown. Returns at once; what is not written now is with the next look."""
+        if self._running_since is None and info.status is JobStatus.RUNNING:
+            self._running_since = time.time()
         if self._xcoms is None or (self._writing is not None and not self._writing.done()):
             return
         now = time.monotonic()
@@ -62,7 +66,7 @@ class DeferredCard:
             stored = await xcoms.get(JOB_CARD_KEY)
             if not isinstance(stored, dict) or stored.get("job_name") != self._job_name:
                 return
-            card = JobCard.from_dict(stored).seen(info, now, progress)
+            card = JobCard.from_dict(stored).seen(info, now, progress, running_since=self._running_since)
             await xcoms.set(JOB_CARD_KEY, card.to_dict())
         except Exception:
             # The card informs people; waiting goes on without it.

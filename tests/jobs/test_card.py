@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.card import JobCard
@@ -11,8 +12,13 @@ from airflow_provider_snowflake_batch.jobs.status import JobInfo
 CARD = JobCard("D.S.J", "SUBMITTED", "P", 2, "@D.S.R/J/", 10.0, 1)
 
 
-def info(status: str) -> JobInfo:
-    return JobInfo.from_row({"database_name": "D", "schema_name": "S", "name": "J", "status": status})
+def info(status: str, updated_on: datetime | None = None) -> JobInfo:
+    row = {"database_name": "D", "schema_name": "S", "name": "J", "status": status, "updated_on": updated_on}
+    return JobInfo.from_row(row)
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def test_a_job_from_submission_to_its_end() -> None:
@@ -26,6 +32,21 @@ def test_a_job_from_submission_to_its_end() -> None:
     ended = running.seen(info("FAILED"), 20, message="no").seen(info("FAILED"), 30)
     assert (ended.started_at, ended.ended_at, ended.updated_at) == (12, 20, 30)
     assert (ended.progress, ended.message) == (running.progress, "no")
+
+
+def test_the_end_is_when_snowflake_says_if_that_can_be() -> None:
+    running = CARD.seen(info("RUNNING"), 12)
+    assert running.seen(info("DONE", moment(15)), 20).ended_at == 15
+    assert running.seen(info("DONE", moment(11)), 20).ended_at == 20
+    assert running.seen(info("DONE", moment(21)), 20).ended_at == 20
+    assert running.seen(info("RUNNING", moment(15)), 20).ended_at is None
+
+
+def test_a_start_that_nobody_saw_is_not_told() -> None:
+    unseen = CARD.seen(info("DONE", moment(15)), 20)
+    assert (unseen.started_at, unseen.ended_at) == (None, 15)
+    assert CARD.seen(info("RUNNING"), 20, running_since=12).started_at == 12
+    assert CARD.seen(info("RUNNING"), 14).seen(info("RUNNING"), 20, running_since=12).started_at == 14
 
 
 def test_a_stored_card_comes_back_and_a_newer_versions_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import Any
 
@@ -85,6 +86,24 @@ def test_a_slow_write_stops_nobody_and_never_comes_late(xcoms: XComs, monkeypatc
 
     run(scenario())
     assert xcoms.writes == []
+
+
+def test_it_tells_of_a_start_that_was_seen_before_anything_was_written(
+    xcoms: XComs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_card, "CARD_SECONDS", 0.2)
+
+    async def scenario() -> float:
+        async with DeferredCard(xcoms, "D.S.J") as card:
+            card.look(info("RUNNING"))
+            seen = time.time()
+            while xcoms.written.empty():
+                await asyncio.sleep(0.01)
+                card.look(info("RUNNING"))
+        return seen
+
+    seen = run(scenario())
+    assert xcoms.card["started_at"] <= seen < xcoms.card["updated_at"]
 
 
 @pytest.mark.parametrize("stored", [None, {**CARD, "job_name": "D.S.OF_A_NEW_TRY"}])

@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_snowflake_batch.worker import footers, plan
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.executors import footers as executor
-from airflow_provider_snowflake_batch.worker.executors import limits, parent
+from airflow_provider_snowflake_batch.worker.executors import limits
 
 FILES = 60
 
@@ -137,7 +137,7 @@ def running(pid: int) -> bool:
 
 def test_the_allocator_is_set_unless_the_environment_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    assert parent.environment() == {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=100"}
+    assert executor.environment() == {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=100"}
 
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")
-    assert parent.environment()["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2"
+    assert executor.environment()["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2"

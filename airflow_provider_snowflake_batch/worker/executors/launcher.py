@@ -15,8 +15,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_snowflake_batch.worker.executors import parent
-
 _MODULE = "airflow_provider_snowflake_batch.worker.executors.model_process"
 # Unix socket paths are limited to about 107 bytes.
 _LONGEST_FOLDER = 90
@@ -58,7 +56,7 @@ class Launcher:
             return early
         number = self.number()
         arguments = [sys.executable, "-m", _MODULE, str(self._address), str(number), str(os.getpid())]
-        environment = parent.environment()
+        environment = dict(os.environ)
         if devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = devices
         return number, subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment)

@@ -1,4 +1,4 @@
-"""What every process that a replica starts has in common: an environment, and that it ends with the one it serves."""
+"""What every process that a replica starts has in common: it ends with the one it serves."""
 
 from __future__ import annotations
 
@@ -8,15 +8,6 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-# What is read of one Parquet file are hundreds of small objects, and glibc keeps but seven of a size for the next
-# file: with more, a fifth of the time for a file of 100 rows is saved. With 1000, no faster, a process that decodes
-# images takes 100 MB more: what is kept lies scattered between the freed large blocks.
-_TUNABLES = "glibc.malloc.tcache_count=100"
-
-
-def environment() -> dict[str, str]:
-    """The environment for a process to be started: this one's, and an allocator set for many small objects."""
-    return {"GLIBC_TUNABLES": _TUNABLES, **os.environ}
 
 
 def end_with(parent: int) -> None:

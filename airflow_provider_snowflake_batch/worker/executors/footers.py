@@ -30,9 +30,9 @@ SHARES_AT_HAND = 2
 # One slow share holds back those after it; so many at most.
 MOST_HELD_BACK = 64
 
-# What is read of one footer are hundreds of small objects, and glibc keeps but seven of a size for the next one. This is
-# not for model processes: what is kept lies scattered, and so would a model that is loaded there. LightGBM scored 3 %
-# slower, and a process that decodes images took more memory.
+# What is read of one footer are hundreds of small objects, and glibc keeps but seven of a size for the next one. Model
+# processes are left as they are: what is kept lies scattered, and so would a model that is loaded there. LightGBM
+# scored 3 % slower, and a process that decodes images took more memory.
 _TUNABLES = "glibc.malloc.tcache_count=100"
 
 # What a helper answers to a share: for each file all of `SourceFile` but the path, or the error that ends the batch.

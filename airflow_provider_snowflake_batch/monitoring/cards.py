@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "message")
+TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version")
 NUMBERS = ("replicas", "submitted_at", "attempt", "started_at", "ended_at", "updated_at")
 PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds")
 
@@ -17,13 +17,14 @@ def readable_card(stored: Any, *, longest: int) -> dict[str, Any]:
     What is unknown is left out: a card is no way to bring anything else onto the pages.
 
     :param stored: the value of the XCom.
-    :param longest: characters after which a text is cut.
+    :param longest: characters to which a text is cut; the message loses its beginning, since its end tells most.
     """
     values: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
     progress = values.get("progress")
     return {
         **{name: _text(values.get(name), longest) for name in TEXTS},
         **{name: _number(values.get(name)) for name in NUMBERS},
+        "message": _end(values.get("message"), longest),
         "progress": _progress(progress, longest) if isinstance(progress, Mapping) else None,
     }
 
@@ -39,6 +40,12 @@ def _text(value: Any, longest: int) -> str | None:
     if not isinstance(value, str):
         return None
     return value if len(value) <= longest else f"{value[: longest - 1]}…"
+
+
+def _end(value: Any, longest: int) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return value if len(value) <= longest else f"…{value[1 - longest :]}"
 
 
 def _number(value: Any) -> float | None:

@@ -56,7 +56,7 @@ def database() -> Iterator[None]:
         airflow("db", "migrate")
         airflow("dags", "reserialize")
         yield
-    (Path(os.environ["AIRFLOW_HOME"]) / "airflow.db").unlink()
+    (Path(os.environ["AIRFLOW_HOME"]) / "airflow.db").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="package")

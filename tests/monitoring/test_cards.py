@@ -24,5 +24,7 @@ def test_numbers_that_json_lacks_are_left_out() -> None:
 
 
 def test_long_texts_are_cut() -> None:
-    shown = readable_card(card(message="m" * 50, model="m" * 20), longest=20)
-    assert (shown["message"], shown["model"]) == ("m" * 19 + "…", "m" * 20)
+    long = "beginning" + "-" * 50 + "end"
+    shown = readable_card(card(message=long, version=long, model="m" * 20), longest=20)
+    assert (shown["version"], shown["message"]) == ("beginning----------…", "…----------------end")
+    assert len(shown["version"]) == len(shown["message"]) == len(shown["model"]) == 20

@@ -169,6 +169,9 @@ def test_numbers_are_written_to_be_read() -> None:
         (["shortName", 'DB."a.b"."my ""x.y"'], '"my ""x.y"'),
         (["shortName", "DB.PUBLIC.M"], "M"),
         (["shortName", None], "–"),
+        (["lastLine", "Job failed\n  File x\nValueError: no\n\n"], "ValueError: no"),
+        (["lastLine", " "], None),
+        (["lastLine", None], None),
         (["taskName", {"task_id": "t", "map_index": 2, "map_label": "March"}], "t [March]"),
         (
             ["taskPath", {"dag_id": "d", "run_id": "r/?#+:", "task_id": "g.t", "map_index": 0}],

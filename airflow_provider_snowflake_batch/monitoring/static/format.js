@@ -68,6 +68,11 @@ export function shortName(name) {
   return name?.match(/(?:"(?:[^"]|"")*"|[^."]+)$/)?.[0] ?? name ?? MISSING;
 }
 
+// The line that tells most of why a task failed: its message ends with the model's own error.
+export function lastLine(message) {
+  return message?.trim().split("\n").at(-1).trim() || null;
+}
+
 export const ENDS = ["DONE", "FAILED", "CANCELLED", "INTERNAL_ERROR", "DELETED"];
 
 // How a job's status looks: its words, one of Airflow's colours, and whether the job may have gone on unseen.

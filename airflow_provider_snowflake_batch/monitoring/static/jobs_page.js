@@ -1,7 +1,7 @@
 // Browse → Batch inference: the batch inference jobs of all Dags that the user may read.
 
 import { ask, usePolled } from "./api.js";
-import { formatDuration, formatNumber, jobSeconds, shortName, taskName, taskPath } from "./format.js";
+import { formatDuration, formatNumber, jobSeconds, lastLine, shortName, taskName, taskPath } from "./format.js";
 import { Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts } from "./parts.js";
 
 const { createElement: h, useEffect, useState } = globalThis.React;
@@ -199,7 +199,10 @@ function JobRow({ job, now }) {
 
 function ProgressCell({ job }) {
   const { message } = job.card;
-  if (job.group === "failed" && message) return h(Text, { lineClamp: 2, maxW: "14rem", title: message }, message);
+  const why = lastLine(message);
+  if (job.group === "failed" && why) {
+    return h(Text, { lineClamp: 2, maxW: "16rem", title: message, wordBreak: "break-word" }, why);
+  }
   const { rows, percent, rate, left } = progressTexts(job);
   const first = [rows, percent].filter(Boolean).join(" · ");
   const second = [rate, left].filter(Boolean).join(" · ");

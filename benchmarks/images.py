@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.report import median, rounded, save
 from benchmarks.scratch import scratch
+from benchmarks.slow_open import slow_openings
 from benchmarks.worker_run import python_model, run_worker
 
 STAGE = "BENCHMARK.PUBLIC.IMAGES"
@@ -91,11 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         (folder / "few").mkdir()
         pq.write_table(rows.slice(0, FEW), folder / "few" / "rows.parquet")
         model = python_model("image_model:Images", path=str(network))
-        slow = {
-            "PYTHONPATH": str(Path(__file__).parent / "slow_open"),
-            "SLOW_OPEN_FOLDER": str(folder / "stage"),
-            "SLOW_OPEN_SECONDS": str(DELAY),
-        }
+        slow, how = slow_openings(folder / "stage", DELAY, folder)
 
         def score(name: str, environment: dict[str, str]) -> dict[str, float]:
             return run_worker(
@@ -133,6 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
             "files/s, limit": options.files / median(run["seconds"] for run in runs["limit"]),
         },
         {"share of the limit, local disk": 0.9, "share of the limit, 20 ms an opening": 0.85},
+        delay=how,
         runs={way: [rounded(run) for run in measured] for way, measured in runs.items()},
     )
     return 0

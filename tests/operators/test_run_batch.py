@@ -167,7 +167,9 @@ def test_a_batch_from_table_to_result(hook: SnowflakeBatchHook, caplog: pytest.L
     card = instance.xcoms[JOB_CARD_KEY]
     assert (card["job_name"], card["status"], card["replicas"], card["message"]) == (name, "DONE", 1, None)
     assert (card["model"], card["version"], card["compute_pool"]) == ("LOCAL.PUBLIC.LINEAR", "V1", POOL)
-    assert card["submitted_at"] < card["started_at"] <= card["ended_at"] <= card["updated_at"]
+    # A job this small may have ended before anybody saw it run.
+    seen = card["started_at"] or card["ended_at"]
+    assert card["submitted_at"] < seen <= card["ended_at"] <= card["updated_at"]
     assert (card["progress"]["phase"], card["progress"]["rows_done"], card["progress"]["rows_total"]) == ("done", 3, 3)
     rows = read_results(hook, result["output_location"])
     assert rows["PREDICTION"].round(6).tolist() == [5, 4, 6]

@@ -85,6 +85,11 @@ def test_mapped_tasks_wait_together_for_jobs_of_their_own(airflow: AirflowStack,
         lambda: [airflow.task_states(run).get(task) for task in tasks] == ["deferred"] * 3,
         "the three tasks were not deferred at one time",
     )
+    for index, task in enumerate(tasks):
+        page = f"{airflow.url}/dags/mapped/runs/{run}/tasks/score/mapped/{index}/plugin/snowflake-batch-job"
+        assert airflow.links(run, task)["Batch job"] == page
+    listed = airflow.fetch("/snowflake-batch/jobs", dag_id="mapped", text=run, group="active").json()["jobs"]
+    assert [job["map_index"] for job in sorted(listed, key=lambda job: job["map_index"])] == [0, 1, 2]
 
     assert airflow.wait_for_run(run) == "success", airflow.task_states(run)
     results = [airflow.xcom(run, task) for task in tasks]

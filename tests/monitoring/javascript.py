@@ -49,18 +49,21 @@ class Drawn:
 def draw(page: str, answers: Mapping[str, Any], props: Mapping[str, Any] | None = None, search: str = "") -> Drawn:
     """Draw a page until it rests.
 
-    :param answers: the body of each endpoint's answer, or a status; an endpoint that is left out cannot be reached.
+    :param answers: what each endpoint answers: JSON, a text, or a status; one that is left out cannot be reached.
     """
-    given = {
-        name: {"status": answer, "body": None} if isinstance(answer, int) else {"status": 200, "body": answer}
-        for name, answer in answers.items()
-    }
+    given = {name: _answer(answer) for name, answer in answers.items()}
     return Drawn(**_run("draw.mjs", {"page": page, "props": dict(props or {}), "search": search, "answers": given}))
 
 
 def call(*calls: list[Any]) -> list[Any]:
     """What functions of format.js return. Each call is a list: the function's name and its arguments."""
     return list(_run("call.mjs", {"calls": calls}))
+
+
+def _answer(given: Any) -> dict[str, Any]:
+    if isinstance(given, int):
+        return {"status": given, "body": ""}
+    return {"status": 200, "body": given if isinstance(given, str) else json.dumps(given)}
 
 
 def _run(program: str, given: Mapping[str, Any]) -> Any:

@@ -73,6 +73,7 @@ def test_the_list_tells_of_every_job() -> None:
         ({"jobs": 401}, "", "Your session has ended."),
         ({"jobs": 403}, "", "You may not see this"),
         ({"jobs": 500}, "", "has answered with error 500"),
+        ({"jobs": "<!doctype html>"}, "", "Somebody else than Airflow's API server has answered."),
         ({}, "", "Airflow's API server cannot be reached."),
     ],
 )

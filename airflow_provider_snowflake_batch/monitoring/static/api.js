@@ -25,15 +25,21 @@ export async function ask(path, parameters, signal) {
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
   }
-  let response;
+  let response, text;
   try {
     response = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" }, signal });
+    text = await response.text();
   } catch (error) {
     if (signal.aborted && signal.reason !== "late") throw error;
     throw new Error("Airflow's API server cannot be reached.");
   }
   if (!response.ok) throw new Error(explain(response.status));
-  return response.json();
+  try {
+    return JSON.parse(text);
+  } catch {
+    // What a proxy does that wants its users to sign in anew.
+    throw new Error("Somebody else than Airflow's API server has answered. Reload the page to sign in again.");
+  }
 }
 
 // The latest answer, and what went wrong since. isLive tells of an answer whether it will change soon.

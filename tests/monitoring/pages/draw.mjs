@@ -10,7 +10,7 @@ globalThis.fetch = async (url) => {
   asked.push(url.pathname.split("/").pop() + url.search);
   const answer = answers[url.pathname.split("/").pop()];
   if (!answer) throw new TypeError("Failed to fetch");
-  return { ok: answer.status === 200, status: answer.status, json: async () => answer.body };
+  return { ok: answer.status === 200, status: answer.status, text: async () => answer.body };
 };
 await import(`file://${folder}/batch_jobs.js`);
 const tree = await settled(globalThis[page], props);

@@ -28,12 +28,15 @@ from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
 from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
 from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, Poller, shared_poller
 from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
+from airflow_provider_snowflake_batch.triggers.to_the_end import to_the_end
 
 # Airflow's supervisor of a task may see only at its next heartbeat ([workers] min_heartbeat_interval, 5 s) that the
 # part which deferred has ended. If the task goes on before the scheduler has heard of that, the scheduler takes the
 # late message for the end of the new part and fails the task (apache/airflow#71580 and #72716, open in 3.3). To those
 # five seconds come the time that the part takes to end after it has deferred, and a loop of the scheduler.
 _SETTLING_SECONDS = 8.0
+# Airflow itself waits for thirty.
+_KILL_SECONDS = 25.0
 # Moments at which triggers look whose jobs have changed lately; as far apart as the shortest pause between two looks.
 _QUICK_LOOKS = 0.5
 
@@ -211,8 +214,10 @@ class BatchJobTrigger(SnowflakeTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the job when a user has ended the deferred task (Airflow 3.3 and later call this)."""
-        if not self.cancel_on_kill:
-            return
+        if self.cancel_on_kill:
+            await to_the_end(self._end(), _KILL_SECONDS)
+
+    async def _end(self) -> None:
         if await self._task_still_waits():
             self.log.info("The task still waits for job %s: the trigger has only moved. Not cancelling.", self.job_name)
             return

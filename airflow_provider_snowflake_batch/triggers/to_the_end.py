@@ -1,0 +1,35 @@
+"""Work in the triggerer that has to be done even if Airflow no longer waits for it.
+
+Airflow 3.3 gives a trigger's ``on_kill`` thirty seconds (``[triggerer] on_kill_timeout``). But until the trigger has
+ended, each round of the triggerer, about every second, cancels it anew (``TriggerRunner.cancel_triggers``), and the
+second time that is ``on_kill`` itself, of which nothing is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+# The event loop keeps no task alive by itself.
+_at_work: set[asyncio.Task[None]] = set()
+
+
+async def to_the_end(work: Coroutine[Any, Any, None], patience: float) -> None:
+    """Do some work, and wait for it however often whoever waits is cancelled.
+
+    :param patience: seconds to wait; the work goes on even then.
+    :raises TimeoutError: the work has not ended by then.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience
+    task = loop.create_task(work)
+    _at_work.add(task)
+    task.add_done_callback(_at_work.discard)
+    while not task.done() and (left := until - loop.time()) > 0:
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task], timeout=left)
+    if not task.done():
+        raise TimeoutError
+    task.result()

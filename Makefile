@@ -38,7 +38,14 @@ TESTS_ml-1 := $(addprefix tests/,document local/registry local/spcs/test_round_t
 CLIENT_connector-5 := connector
 CLIENT_ml-1 := registry
 
-test-others: $(OTHERS:%=test-%) test-cli ## Run tests with Airflow 3.2, the 5.x driver, snowflake-ml-python 1.x, snow
+# The worker alone, run from its archive, where neither Airflow nor the driver nor this package is installed.
+WORKERS := worker-oldest worker-newest
+PYTHON_worker-oldest := 3.10
+PYTHON_worker-newest := 3.13
+# These pack models with snowflake-ml-python, which needs the driver.
+WITH_REGISTRY := $(addprefix tests/worker/test_,registry.py chat_engine.py partitions.py)
+
+test-others: $(OTHERS:%=test-%) test-cli $(WORKERS:%=test-%) ## Run tests with other versions of Python and of the libraries
 
 .PHONY: $(OTHERS:%=test-%)
 test-connector-5: export LOCAL_SNOWFLAKE_PYTHON = $(abspath $(BIN)/python)
@@ -51,6 +58,16 @@ $(OTHERS:%=test-%): test-%: $(VENV)-%/.installed
 test-cli: export SNOW_COMMAND = $(abspath $(VENV)-cli/bin/snow)
 test-cli: $(VENV)/.installed-dev $(VENV)-cli/.installed
 	$(BIN)/python -m pytest tests/local/clients/test_features.py -k "cli."
+
+.PHONY: $(WORKERS:%=test-%)
+$(WORKERS:%=test-%): test-%:
+	@if $(PYTHON) scripts/find_python.py $(PYTHON_$*); then $(MAKE) $(VENV)-$*/.tested; else echo "test-$* is left out"; fi
+
+.PHONY: $(WORKERS:%=$(VENV)-%/.tested)
+$(WORKERS:%=$(VENV)-%/.tested): export WORKER_ARCHIVE = $(abspath $(@D)/worker.pyz)
+$(WORKERS:%=$(VENV)-%/.tested): $(VENV)-%/.tested: $(VENV)-%/.installed
+	$(VENV)-$*/bin/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
+	$(VENV)-$*/bin/python -m pytest $(XDIST) tests/worker $(addprefix --ignore ,$(WITH_REGISTRY))
 
 lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .
@@ -77,7 +94,7 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(VENV)-cli $(VENV)-peers docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:
@@ -103,8 +120,9 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 	@touch $@
 
 # What is listed and nothing else, this package neither.
-$(VENV)-cli/.installed $(VENV)-peers/.installed: $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
+PLAIN := $(VENV)-cli $(VENV)-peers $(WORKERS:%=$(VENV)-%)
+$(PLAIN:%=%/.installed): $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
 	@echo "Installing constraints/$*.txt into $(VENV)-$*"
-	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-$*
+	@$(BIN)/uv venv --quiet --clear --python $$($(PYTHON) scripts/find_python.py $(PYTHON_$*)) $(VENV)-$*
 	@$(BIN)/uv pip install --quiet --no-config --compile-bytecode --python $(VENV)-$*/bin/python -r constraints/$*.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_snowflake_batch.worker JOB.json``, or ``… worker verify OUTPUT_DIRECTORY``.
+"""``python -m airflow_provider_snowflake_batch.worker``, then what to do; `USAGE` lists that.
 
 Exit codes are listed in `errors`.
 """
@@ -13,9 +13,14 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, Terminated, WorkerError
+from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, Refused, Terminated, WorkerError
 
-USAGE = "usage: python -m airflow_provider_snowflake_batch.worker JOB.json | verify OUTPUT_DIRECTORY\n"
+USAGE = """\
+usage: python -m airflow_provider_snowflake_batch.worker COMMAND
+  JOB.json                  run the job that this file describes
+  verify OUTPUT_DIRECTORY   check a finished job's files against its manifest
+  archive PATH              write the worker as one file, which runs by: python PATH COMMAND
+"""
 
 # The longest way out in order: a heartbeat that is being written, then model processes with a batch at hand.
 GIVE_UP_SECONDS = 16.0
@@ -33,7 +38,9 @@ def main(arguments: list[str]) -> int:
             manifest = verify(Path(arguments[1]))
             sys.stdout.write(f"{len(manifest['files'])} files, {manifest['rows']} rows: as the manifest says\n")
             return EXIT_DONE
-        if len(arguments) != 1 or arguments[0] == "verify":
+        if len(arguments) == 2 and arguments[0] == "archive":
+            return _write_archive(Path(arguments[1]))
+        if len(arguments) != 1 or arguments[0] in ("verify", "archive"):
             sys.stderr.write(USAGE)
             return EXIT_REFUSED
         if arguments[0] in ("-h", "--help"):
@@ -45,6 +52,18 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(error.describe() + "\n")
         sys.stderr.flush()
         return error.exit_code
+
+
+def _write_archive(path: Path) -> int:
+    from airflow_provider_snowflake_batch.worker.archive import build_archive
+
+    archive = build_archive()
+    try:
+        path = archive.write(path)
+    except OSError as error:
+        raise Refused(f"cannot write {path}: {error.strerror or error}") from None
+    sys.stdout.write(f"{path}: {len(archive.content)} bytes, SHA-256 {archive.digest}\n")
+    return EXIT_DONE
 
 
 def _run(path: Path) -> int:

@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-MODULE = "airflow_provider_snowflake_batch.worker"
+# The worker's archive, where the package is not installed beside its libraries: see the Makefile's test-worker-….
+_ARCHIVE = os.environ.get("WORKER_ARCHIVE")
+WORKER = [sys.executable, *([_ARCHIVE] if _ARCHIVE else ["-m", "airflow_provider_snowflake_batch.worker"])]
 PROGRESS = "SNOWFLAKE_BATCH_PROGRESS "
 HERE = Path(__file__).parent
 
@@ -80,7 +82,7 @@ class Batch:
         if replica is not None:
             environment["SNOWFLAKE_JOB_INDEX"], environment["SNOWFLAKE_JOBS_COUNT"] = map(str, replica)
         process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, str(self.root / "JOB.json")],
+            [*WORKER, str(self.root / "JOB.json")],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -97,7 +99,7 @@ class Batch:
         return Outcome(process.returncode, stdout, stderr)
 
     def verify(self) -> Outcome:
-        command = [sys.executable, "-m", MODULE, "verify", str(self.output)]
+        command = [*WORKER, "verify", str(self.output)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -394,3 +394,12 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError
         time.sleep(0.01)
+
+
+class WhereFrom:
+    """Tells where the worker's code was loaded from."""
+
+    def predict(self, data: pd.DataFrame) -> dict[str, Any]:
+        import airflow_provider_snowflake_batch
+
+        return {"WORKER": [str(Path(airflow_provider_snowflake_batch.__file__).parents[1])] * len(data)}

@@ -16,11 +16,11 @@ from airflow_provider_snowflake_batch.worker.file_columns import FILE_BATCH_BYTE
 from airflow_provider_snowflake_batch.worker.pipeline import QUEUE_LENGTH, READ_AHEAD_BYTES, WRITE_BEHIND_BYTES
 from airflow_provider_snowflake_batch.worker.plan import TASK_ROWS
 from airflow_provider_snowflake_batch.worker.read_ahead import BYTES_AHEAD
-from tests.worker.batches import MODULE, Batch
+from tests.worker.batches import WORKER, Batch
 
 MEASURE = """
 import resource, subprocess, sys
-done = subprocess.run([sys.executable, "-m", sys.argv[1], sys.argv[2]], stdout=subprocess.DEVNULL)
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
 assert done.returncode == 0
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
 """
@@ -41,7 +41,7 @@ def peak(batch: Batch, files: int, rows: int, batch_rows: int | None) -> int:
 
 def measured(batch: Batch) -> int:
     """Run the job. :return: as `peak`."""
-    command = [sys.executable, "-c", MEASURE, MODULE, str(batch.root / "JOB.json")]
+    command = [sys.executable, "-c", MEASURE, *WORKER, str(batch.root / "JOB.json")]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 

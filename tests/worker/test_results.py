@@ -287,7 +287,7 @@ def zoned(zone: str) -> pd.Series:
         (
             [zoned("UTC"), zoned("Europe/Berlin")],
             pa.timestamp("us", "UTC"),
-            [[HOUR.replace(tzinfo=datetime.UTC)], [HOUR.replace(hour=4, tzinfo=datetime.UTC)]],
+            [[HOUR.replace(tzinfo=datetime.timezone.utc)], [HOUR.replace(hour=4, tzinfo=datetime.timezone.utc)]],
         ),
     ],
     ids=["decimals", "days", "zones"],

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_snowflake_batch.worker import errors
-from airflow_provider_snowflake_batch.worker.executors import limits
+from airflow_provider_snowflake_batch.worker.executors import interpreter, limits
 from airflow_provider_snowflake_batch.worker.footers import SourceFile, read_footers
 
 # Starting a helper costs as much as reading some thousand footers.
@@ -50,7 +50,7 @@ class Helper:
 
 def environment() -> dict[str, str]:
     """A helper's environment: this process's, and an allocator set for many small objects."""
-    return {"GLIBC_TUNABLES": _TUNABLES, **os.environ}
+    return {"GLIBC_TUNABLES": _TUNABLES, **interpreter.environment()}
 
 
 def read_all_footers(root: Path, names: Sequence[str]) -> Generator[SourceFile, None, None]:

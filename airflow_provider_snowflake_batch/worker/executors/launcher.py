@@ -15,6 +15,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_snowflake_batch.worker.executors import interpreter
+
 _MODULE = "airflow_provider_snowflake_batch.worker.executors.model_process"
 # Unix socket paths are limited to about 107 bytes.
 _LONGEST_FOLDER = 90
@@ -56,7 +58,7 @@ class Launcher:
             return early
         number = self.number()
         arguments = [sys.executable, "-m", _MODULE, str(self._address), str(number), str(os.getpid())]
-        environment = dict(os.environ)
+        environment = interpreter.environment()
         if devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = devices
         return number, subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment)

@@ -1,0 +1,90 @@
+"""The worker as one file: a Python zip archive that runs where this package is not installed.
+
+``python -m airflow_provider_snowflake_batch.worker archive PATH`` writes it, ``python PATH JOB.json`` runs it. It needs
+Python 3.10 or newer, pyarrow, pandas, NumPy, PyYAML and the model's own libraries: what Snowflake's container runtime
+brings. Members are stored uncompressed, in order, with one date, so that equal sources give equal bytes on every
+machine: the digest in the file's name tells two versions apart, and one that is on a stage need not be sent again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import airflow_provider_snowflake_batch
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+ENDING = ".pyz"
+_PACKAGE = airflow_provider_snowflake_batch.__name__
+# The earliest date that a zip archive can state.
+_DATE = (1980, 1, 1, 0, 0, 0)
+_MAIN = f"""\
+import sys
+
+if sys.version_info < (3, 10):
+    sys.exit("the batch inference worker needs Python 3.10 or newer, but this is " + sys.version.split()[0])
+
+from {_PACKAGE}.worker.__main__ import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@dataclass(frozen=True)
+class WorkerArchive:
+    """A worker archive.
+
+    :param content: the file's bytes.
+    """
+
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content, hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """A file name that is another for each content."""
+        return f"batch-worker-{airflow_provider_snowflake_batch.__version__}-{self.digest[:12]}{ENDING}"
+
+    def write(self, path: Path) -> Path:
+        """Write the archive.
+
+        :param path: the file, or an existing folder, in which it gets its own name.
+        :return: the file.
+        """
+        target = path / self.name if path.is_dir() else path
+        target.write_bytes(self.content)
+        return target
+
+
+def build_archive() -> WorkerArchive:
+    """The archive of the worker that is installed here."""
+    package = resources.files(_PACKAGE)
+    members = {"__main__.py": _MAIN.encode(), f"{_PACKAGE}/__init__.py": (package / "__init__.py").read_bytes()}
+    _add_sources(members, package / "worker", f"{_PACKAGE}/worker")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(members):
+            info = zipfile.ZipInfo(name, _DATE)
+            # The permissions rw-r--r--, made on Unix, whatever system this is.
+            info.create_system, info.external_attr = 3, 0o644 << 16
+            archive.writestr(info, members[name])
+    return WorkerArchive(file.getvalue())
+
+
+def _add_sources(members: dict[str, bytes], folder: Traversable, name: str) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            _add_sources(members, entry, f"{name}/{entry.name}")
+        elif entry.name.endswith(".py"):
+            members[f"{name}/{entry.name}"] = entry.read_bytes()

@@ -1,0 +1,125 @@
+"""What earlier versions have stored is read by this one, and what this one stores by the next.
+
+``tests/stored/<version>`` holds what that version wrote, as it wrote it. A file there is never changed; a new version
+that stores something else gets a folder of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pydoc
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow.dataset as ds
+import pytest
+
+from airflow_provider_snowflake_batch.jobs.card import JobCard
+from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+from airflow_provider_snowflake_batch.jobs.successes import SeenSuccesses
+from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
+from airflow_provider_snowflake_batch.triggers.asset_memory import AssetMemory
+
+VERSIONS = sorted(path for path in (Path(__file__).parent / "stored").iterdir() if path.is_dir())
+TRIGGERS = ["batch_job_trigger", "batch_success_sensor_trigger", "batch_success_trigger"]
+
+every_version = pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.name)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def stored_trigger(version: Path, name: str) -> Any:
+    stored = read(version / f"{name}.json")
+    trigger_class: Any = pydoc.locate(stored["classpath"])
+    return trigger_class(**stored["kwargs"])
+
+
+@every_version
+@pytest.mark.parametrize("name", TRIGGERS)
+def test_a_trigger_goes_on_in_this_version(version: Path, name: str) -> None:
+    stored = read(version / f"{name}.json")
+    trigger = stored_trigger(version, name)
+
+    classpath, kwargs = trigger.serialize()
+
+    assert classpath == stored["classpath"]
+    assert type(trigger)(**kwargs).serialize() == (classpath, kwargs)
+    # A triggerer of that version may take it over again, and refuses arguments that it does not know.
+    assert set(kwargs) <= set(stored["kwargs"])
+    assert {name: stored["kwargs"][name] for name in kwargs} == kwargs
+
+
+@every_version
+def test_a_watcher_finds_what_it_has_told_of(version: Path) -> None:
+    stored = read(version / "asset_memory.json")
+    trigger = stored_trigger(version, "batch_success_trigger")
+    trigger.asset_state_store = SimpleNamespace()
+
+    assert AssetMemory(trigger)._key == stored["key"]
+    assert SeenSuccesses.from_dict(stored["value"]).to_dict() == stored["value"]
+
+
+@every_version
+def test_a_task_goes_on_with_the_job_that_it_recorded(version: Path) -> None:
+    stored = read(version / "job_record.json")
+    values: dict[str, Any] = {"snowflake_batch_job": stored["record"]}
+    store = SimpleNamespace(get=values.get, set=values.__setitem__)
+
+    record = JobRecords(store, SimpleNamespace(max_tries=0, task=None)).load()
+
+    assert record == JobRecord(**stored["record"])
+    job = InferenceJob.parse(name=record.job_name, **stored["job"]).qualify("ML", "PUBLIC")
+    assert record.fingerprint == job.fingerprint()
+
+
+@every_version
+def test_a_card_is_shown(version: Path) -> None:
+    stored = read(version / "job_card.json")
+
+    card = JobCard.from_dict(stored)
+
+    assert {name: value for name, value in card.to_dict().items() if name in stored} == stored
+
+
+def run_worker(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker", *map(str, arguments)]
+    # The driver sets it in this process (snowflake/connector/options.py); a container has none.
+    environment = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+
+
+@every_version
+def test_a_finished_job_is_verified_and_left_as_it_is(version: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(version / "finished", tmp_path / "job")
+    results = folder / "results"
+    before = {path.name: path.read_bytes() for path in results.iterdir() if path.is_file()}
+
+    assert run_worker("verify", results).stdout == "1 files, 10 rows: as the manifest says\n"
+    done = run_worker(folder / "JOB.json")
+
+    assert done.returncode == 0, done.stderr
+    rows = ds.dataset(results, format="parquet").to_table().sort_by("ID").to_pylist()
+    assert [row["ID"] for row in rows] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
+    assert all(row["Y"] == row["X"] * 2 for row in rows)
+    assert {name for name in before if name.startswith("_")} <= {path.name for path in results.iterdir()}
+
+
+@every_version
+def test_a_killed_job_is_finished(version: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(version / "killed", tmp_path / "job")
+
+    done = run_worker(folder / "JOB.json")
+
+    assert done.returncode == 0, done.stderr
+    assert ds.dataset(folder / "results", format="parquet").to_table()["Y"].value_counts().to_pylist() == [
+        {"values": False, "counts": 65536},
+        {"values": True, "counts": 65536},
+    ]
+    assert run_worker("verify", folder / "results").returncode == 0

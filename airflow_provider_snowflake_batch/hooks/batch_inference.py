@@ -38,7 +38,8 @@ from airflow_provider_snowflake_batch.jobs.errors import (
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
 from airflow_provider_snowflake_batch.jobs.logs import Progress
-from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, polling_pause
+from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
+from airflow_provider_snowflake_batch.jobs.waiting import Waiting
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -478,15 +479,21 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         query_id: str | None = None,
         poll_interval: float = 10,
         deadlines: Deadlines | None = None,
+        submitted_at: float | None = None,
+        until_accepted: bool = False,
         on_change: Callable[[JobInfo], None] | None = None,
         on_log: Callable[[str], None] | None = None,
         on_look: Callable[[JobInfo, Progress | None], None] | None = None,
     ) -> JobInfo:
         """Block until a job has ended, however it ended. A job that misses a deadline is left alone.
 
+        A status that this version does not know is logged and waited on.
+
         :param query_id: what :meth:`submit` returned, if the job was just submitted.
         :param poll_interval: most seconds between two looks; the first ones come faster.
         :param deadlines: until when to wait.
+        :param submitted_at: seconds since the epoch, from which the pauses between looks grow; now, if not given.
+        :param until_accepted: wait until there is a job, not until it has ended.
         :param on_change: called with the job whenever its status has changed.
         :param on_log: called with each new line of the job's logs.
         :param on_look: called after each look, with how far the job is if its log has told; without ``on_log`` it
@@ -496,31 +503,32 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         :raises JobTimeoutError: if the job has missed its end.
         :raises JobPendingError: if the job has missed its start; :class:`PoolCapacityError` if for want of a node.
         """
-        qualified, limits = self.qualify_name(name), deadlines or Deadlines()
-        started, last = time.time(), None
+        qualified = self.qualify_name(name)
+        waiting = Waiting(
+            poll_interval=poll_interval,
+            deadlines=deadlines or Deadlines(),
+            submitted_at=time.time() if submitted_at is None else submitted_at,
+            until_accepted=until_accepted,
+        )
         follower = LogFollower(qualified)
         while True:
-            info = self.poll(qualified, query_id)
-            status = info.status if info is not None else None
+            info = self.poll(qualified, None if waiting.accepted else query_id)
+            step = waiting.look(info, time.time())
             if info is not None:
-                query_id, limits = None, limits.for_job(info)
-                if status is not last:
-                    started = time.time()
-                    if on_change is not None:
-                        on_change(info)
-                last = status
+                if step.is_new:
+                    self.log.warning("The status %s is new to this version; waiting on.", info.reported_status)
+                if step.changed and on_change is not None:
+                    on_change(info)
                 if on_log is not None and follower.is_due(info):
                     for line in follower.read(self, last=info.status.is_terminal):
                         on_log(line)
                 if on_look is not None:
                     on_look(info, follower.progress)
-                if info.status.is_terminal:
+                if step.done:
                     return info
-            now = time.time()
-            missed = limits.missed(status, now)
-            if missed is not None:
-                raise missed_deadline(self, qualified, missed)
-            time.sleep(limits.shorten(polling_pause(now - started, poll_interval), now))
+            if step.missed is not None:
+                raise missed_deadline(self, qualified, step.missed)
+            time.sleep(step.pause)
 
     def poll(self, name: QualifiedName, query_id: str | None = None) -> JobInfo | None:
         """One look at a job that may still be on its way through submission.

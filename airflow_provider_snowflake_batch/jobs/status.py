@@ -140,12 +140,3 @@ def _time(value: Any) -> str | None:
     if value is None or value == "":
         return None
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
-def polling_pause(elapsed: float, poll_interval: float) -> float:
-    """Seconds until the next look at a job that was submitted, or changed its status, ``elapsed`` seconds ago.
-
-    A tenth of the time waited so far, at least half a second: short jobs are seen to end at once, however long they
-    were PENDING, and long ones cost no more than one look each ``poll_interval``.
-    """
-    return min(poll_interval, max(0.5, elapsed / 10))

@@ -435,11 +435,10 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self, context: Context, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines, card: TaskCard
     ) -> dict[str, Any]:
         """Wait until the job exists, which takes minutes when Snowflake builds the image first."""
-        while (info := hook.poll(record.name, record.query_id)) is None:
+        info = hook.poll(record.name, record.query_id)
+        if info is None:
             self.log.info("Snowflake is still preparing job %s (it builds the image the first time)", record.job_name)
-            if (missed := deadlines.missed(None, time.time())) is not None:
-                self._give_up(hook, record, JobTimeoutError(f"Job {record.job_name} missed its {missed.value}."))
-            time.sleep(self.poll_interval)
+            info = self._wait(hook, record, deadlines, card, until_accepted=True)
         if info.status.is_terminal:
             return self._finish(context, hook, info, record, card, streamed=False)
         self.log.info("Job %s is %s; not waiting for it.", info.name, info.reported_status)
@@ -481,15 +480,25 @@ class RunBatchOperator(SnowflakeBatchOperator):
             method_name="execute_complete",
         )
 
-    def _wait(self, hook: SnowflakeBatchHook, record: JobRecord, deadlines: Deadlines, card: TaskCard) -> JobInfo:
+    def _wait(
+        self,
+        hook: SnowflakeBatchHook,
+        record: JobRecord,
+        deadlines: Deadlines,
+        card: TaskCard,
+        *,
+        until_accepted: bool = False,
+    ) -> JobInfo:
         try:
             return hook.wait(
                 record.name,
                 query_id=record.query_id,
                 poll_interval=self.poll_interval,
                 deadlines=deadlines,
+                submitted_at=record.submitted_at,
+                until_accepted=until_accepted,
                 on_change=lambda seen: self.log.info("Job %s is %s", seen.name, seen.reported_status),
-                on_log=self.log.info if self.stream_logs else None,
+                on_log=self.log.info if self.stream_logs and not until_accepted else None,
                 on_look=card.look,
             )
         except JobTimeoutError as error:

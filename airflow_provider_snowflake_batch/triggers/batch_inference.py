@@ -23,7 +23,7 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
-from airflow_provider_snowflake_batch.jobs.status import JobStatus, polling_pause
+from airflow_provider_snowflake_batch.jobs.waiting import SHORTEST_PAUSE, Waiting
 from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
 from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
 from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, Poller, shared_poller
@@ -37,8 +37,6 @@ from airflow_provider_snowflake_batch.triggers.to_the_end import to_the_end
 _SETTLING_SECONDS = 8.0
 # Airflow itself waits for thirty.
 _KILL_SECONDS = 25.0
-# Moments at which triggers look whose jobs have changed lately; as far apart as the shortest pause between two looks.
-_QUICK_LOOKS = 0.5
 
 
 class SnowflakeTrigger(BaseTrigger):
@@ -171,12 +169,10 @@ class BatchJobTrigger(SnowflakeTrigger):
     async def _watch(
         self, poller: Poller, name: QualifiedName, logs: LogStream | None, card: DeferredCard
     ) -> dict[str, Any]:
-        query_id, deadlines = self.query_id, self.deadlines
-        last: JobStatus | None = None
-        changed_at = self.submitted_at
+        waiting = Waiting(poll_interval=self.poll_interval, deadlines=self.deadlines, submitted_at=self.submitted_at)
         while True:
             try:
-                info = await poller.poll(name, query_id)
+                info = await poller.poll(name, None if waiting.accepted else self.query_id)
             except JobInputError as error:
                 return {"status": "refused", "message": str(error)}
             except JobSubmissionError as error:
@@ -186,31 +182,20 @@ class BatchJobTrigger(SnowflakeTrigger):
             except Exception as error:
                 self.log.exception("Snowflake cannot be asked about job %s", self.job_name)
                 return {"status": "error", "message": f"{type(error).__name__}: {error}"}
+            step = waiting.look(info, time.time())
             if info is not None:
-                query_id, deadlines = None, deadlines.for_job(info)
-                if info.status is not last:
+                if step.changed:
                     self.log.info("Job %s is %s", self.job_name, info.reported_status)
-                    # A trigger that starts anew finds the job as it has been for long.
-                    changed_at = time.time() if last is not None else self.submitted_at
-                if info.status is JobStatus.UNKNOWN and info.status is not last:
+                if step.is_new:
                     self.log.warning("The status %s is new to this version; waiting on.", info.reported_status)
-                last = info.status
                 if logs is not None:
                     await logs.finish() if info.status.is_terminal else logs.follow(info)
                 card.look(info, logs.progress if logs is not None else None)
-                if info.status.is_terminal:
+                if step.done:
                     return {"status": info.reported_status}
-            now = time.time()
-            missed = deadlines.missed(last, now)
-            if missed is not None:
-                return {"status": missed.value}
-            await asyncio.sleep(deadlines.shorten(self._pause(now - changed_at, now), now))
-
-    def _pause(self, elapsed: float, now: float) -> float:
-        """Until the next look. All triggers look at the same moments, so that one statement answers them all."""
-        pause = polling_pause(elapsed, self.poll_interval)
-        step = self.poll_interval if pause >= self.poll_interval else min(_QUICK_LOOKS, self.poll_interval)
-        return pause - (now + pause) % step or step
+            if step.missed is not None:
+                return {"status": step.missed.value}
+            await asyncio.sleep(step.pause)
 
     async def on_kill(self) -> None:
         """Cancel the job when a user has ended the deferred task (Airflow 3.3 and later call this)."""
@@ -323,7 +308,7 @@ class BatchSuccessSensorTrigger(SnowflakeTrigger):
     async def _outcome(self) -> dict[str, Any]:
         directory = StagePath.parse(self.stage_location, field="stage_location").directory()
         # Airflow allows a poke_interval of 0.
-        pause = max(self.poll_interval, _QUICK_LOOKS / 5)
+        pause = max(self.poll_interval, SHORTEST_PAUSE / 5)
         async with shared_poller(self.settings) as poller:
             while True:
                 outcome = await self._look(poller, directory)

@@ -9,7 +9,6 @@ from airflow_provider_snowflake_batch.jobs.status import (
     JobInfo,
     JobStatus,
     describe_containers,
-    polling_pause,
 )
 
 
@@ -53,10 +52,3 @@ def test_failed_containers_come_first() -> None:
 def test_container_rows_may_be_half_empty() -> None:
     row = {"instance_id": None, "container_name": "main", "status": "PENDING", "message": None, "last_exit_code": None}
     assert ContainerInfo.from_row(row) == ContainerInfo(None, "main", "PENDING", "")
-
-
-def test_looks_are_frequent_at_first_and_bounded_later() -> None:
-    assert polling_pause(0, 10) == 0.5
-    assert polling_pause(30, 10) == 3
-    assert polling_pause(3600, 10) == 10
-    assert polling_pause(0, 0.1) == 0.1

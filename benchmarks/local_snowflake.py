@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def ours(folder: Path) -> Iterator[tuple[psutil.Process, dict[str, Any]]]:
-    from tests.local_server import LocalServer
+    from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
     with LocalServer(folder / "state") as server:
         assert server.process is not None

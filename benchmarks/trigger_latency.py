@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(folder: Path, count: int) -> list[tuple[float, float]]:
     """For each job how long it took, and how many seconds after its end the event came."""
-    from tests.local_server import LocalServer
+    from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
     with LocalServer(folder / "state") as server:
         os.environ["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"] = server.airflow_connection_json

@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def compare(folder: Path, jobs: int, seconds: float) -> dict[str, dict[str, Any]]:
-    from tests.local_server import LocalServer
+    from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
     with LocalServer(folder / "state") as server:
         environment = os.environ | {

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer  # noqa: E402
 from tests.airflow_stack import AirflowStack  # noqa: E402
-from tests.local_server import LocalServer  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

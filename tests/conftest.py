@@ -10,12 +10,11 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 # Airflow reads its home when it is first imported, so this comes before any test module.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-home-")
@@ -51,17 +50,15 @@ sys.addaudithook(_refuse_other_machines)
 
 
 @pytest.fixture(scope="session")
-def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+def local_server(local_snowflake: LocalServer) -> LocalServer:
     """One local Snowflake, as a real process, for all tests that need nothing of their own."""
-    with LocalServer(tmp_path_factory.mktemp("local") / "state") as server:
-        yield server
+    return local_snowflake
 
 
 @pytest.fixture
-def snowflake_connection(local_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> str:
+def snowflake_connection(local_server: LocalServer, local_snowflake_connection: str) -> str:
     """The Airflow connection id that leads to the local Snowflake."""
-    monkeypatch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", local_server.airflow_connection_json)
-    return "snowflake_default"
+    return local_snowflake_connection
 
 
 def pytest_unconfigure() -> None:

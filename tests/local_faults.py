@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 
 class LocalFaults:

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.local_server import PYTHON, LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer, server_python
 
 
 def log_linear_model(server: LocalServer, name: str = "LINEAR", version: str = "V1") -> None:
     """A scikit-learn model with the inputs A and B and the output PREDICTION = 2 * A + 3 * B."""
-    if sys.executable != PYTHON:
-        subprocess.run([PYTHON, "-m", "tests.models", server.state_dir, name, version], check=True)
+    if sys.executable != server_python():
+        subprocess.run([server_python(), "-m", "tests.models", server.state_dir, name, version], check=True)
         return
     import pandas as pd
     from sklearn.linear_model import LinearRegression

@@ -32,8 +32,8 @@ from snowflake.ml.version import VERSION
 from snowflake.snowpark import Session
 from snowflake.snowpark.functions import col
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.document import models
-from tests.local_server import LocalServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 ROOT = Path(__file__).parent.parent.parent
 

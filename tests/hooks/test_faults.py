@@ -18,10 +18,10 @@ from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger
 from tests.drivers import DRIVER_LINE
 from tests.local_faults import LocalFaults, faults_of
-from tests.local_server import LocalServer
 
 POOL = Identifier("FAULTY_TESTS")
 # More than the driver survives by itself; the 5.x line tries more often in the same time.

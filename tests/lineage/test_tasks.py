@@ -15,9 +15,9 @@ from openlineage.client.serde import Serde
 from airflow_provider_snowflake_batch.exceptions import JobFailedError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
-from tests.local_server import LocalServer
 from tests.models import log_linear_model
 from tests.operators.test_run_batch import TaskInstance
 

@@ -16,12 +16,12 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.hooks.snowsight import find_snowsight
 from airflow_provider_snowflake_batch.jobs.snowsight import Snowsight
 from airflow_provider_snowflake_batch.links.snowsight import store_links
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.jobs import CancelBatchJobOperator, DeleteBatchJobOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
 from airflow_provider_snowflake_batch.sensors.batch_inference import BatchSuccessSensor
 from tests import account_name
-from tests.local_server import LocalServer
 
 ROOT = "https://app.snowflake.com/local/local/#"
 

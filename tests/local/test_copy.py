@@ -10,7 +10,7 @@ import pytest
 import snowflake.connector
 from snowflake.connector import DictCursor, SnowflakeConnection
 
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 pytestmark = pytest.mark.usefixtures("stage")
 

@@ -18,8 +18,8 @@ from snowflake.connector.errors import OperationalError, ProgrammingError, Servi
 
 from airflow_provider_snowflake_batch.local.faults.faults import Faults, InvalidFault
 from airflow_provider_snowflake_batch.local.faults.kinds import KINDS
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local_faults import LocalFaults, faults_of
-from tests.local_server import LocalServer
 
 ABSURD = "Unschedulable: the moon is in the wrong house."
 

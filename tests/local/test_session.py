@@ -12,8 +12,8 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.constants import QueryStatus
 from snowflake.connector.errors import DatabaseError, ProgrammingError
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.drivers import only_4x
-from tests.local_server import LocalServer
 
 
 def one(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> Any:

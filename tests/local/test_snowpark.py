@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session

@@ -15,7 +15,7 @@ import pytest
 import snowflake.connector
 from snowflake.connector.errors import DatabaseError
 
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_what_cannot_start_says_why_in_one_sentence(tmp_path: Path, arguments: l
 
 _HOLDER = """
 import pathlib, sys, time
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 server = LocalServer(pathlib.Path(sys.argv[1])).start()
 print(server.process.pid, flush=True)
 time.sleep(600)

@@ -15,9 +15,9 @@ from cryptography import x509
 from snowflake.connector.errors import OperationalError
 
 from airflow_provider_snowflake_batch.local import tls
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 from airflow_provider_snowflake_batch.local.tls import Certificates
-from tests.local_server import LocalServer
 
 
 @pytest.fixture

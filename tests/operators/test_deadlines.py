@@ -17,10 +17,10 @@ from airflow_provider_snowflake_batch.exceptions import JobPendingError, JobTime
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 from tests.local_faults import LocalFaults, faults_of
-from tests.local_server import LocalServer
 from tests.models import log_linear_model
 from tests.operators.test_durability import Store
 from tests.operators.test_run_batch import TaskInstance

@@ -29,8 +29,8 @@ from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
-from tests.local_server import LocalServer
 from tests.models import log_linear_model
 from tests.operators.test_run_batch import TaskInstance
 

@@ -21,9 +21,9 @@ from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.file_models import Measure
-from tests.local_server import LocalServer
 from tests.models import log_linear_model, log_model
 
 pytestmark = pytest.mark.slow

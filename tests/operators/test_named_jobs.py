@@ -16,8 +16,8 @@ from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
-from tests.local_server import LocalServer
 from tests.models import log_linear_model
 from tests.operators.test_durability import Crash, names, until_it_exists, wait
 from tests.operators.test_run_batch import TaskInstance

@@ -24,10 +24,10 @@ from airflow_provider_snowflake_batch.exceptions import (
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.job import InferenceJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from tests.local_faults import LocalFaults, faults_of
-from tests.local_server import LocalServer
 from tests.models import log_linear_model
 from tests.operators.test_deadlines import fired_by
 from tests.operators.test_durability import Store, names, until_it_exists, wait

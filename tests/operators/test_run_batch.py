@@ -17,9 +17,9 @@ from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OutputSpec
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.local_faults import faults_of
-from tests.local_server import LocalServer
 from tests.models import log_linear_model
 
 pytestmark = pytest.mark.slow

@@ -25,10 +25,10 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.sensors.batch_inference import BatchSuccessSensor
 from airflow_provider_snowflake_batch.triggers.batch_inference import BatchSuccessSensorTrigger
 from tests.local_faults import faults_of
-from tests.local_server import LocalServer
 
 LOCATION = "@SENSOR_TESTS/out"
 FULL_LOCATION = "@LOCAL.PUBLIC.SENSOR_TESTS/out/"

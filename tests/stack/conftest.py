@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack
-from tests.local_server import LocalServer
 from tests.models import log_model
 
 # Airflow's own waits for what has died, shortened; and room for a whole test's runs at once.

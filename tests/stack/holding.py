@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import psutil
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack
 from tests.local_faults import LocalFaults, faults_of
-from tests.local_server import LocalServer
 
 JOB_CARD = "snowflake_batch_job"
 BEFORE_SUBMIT = "before submit"

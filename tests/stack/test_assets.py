@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests import account_name
 from tests.airflow_stack import AirflowStack
-from tests.local_server import LocalServer
 from tests.models import log_model
 from tests.stack.models import Patience
 

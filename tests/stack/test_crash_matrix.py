@@ -13,8 +13,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack
-from tests.local_server import LocalServer
 from tests.stack.holding import (
     AFTER_DONE,
     BEFORE_SUBMIT,

@@ -7,9 +7,9 @@ import secrets
 import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack
 from tests.local_faults import faults_of
-from tests.local_server import LocalServer
 from tests.stack.holding import assert_nothing_left
 
 pytestmark = pytest.mark.slow

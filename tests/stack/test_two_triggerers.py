@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack, free_ports
-from tests.local_server import LocalServer
 from tests.stack.holding import WAITING, Run, assert_nothing_left, holding
 
 pytestmark = pytest.mark.slow

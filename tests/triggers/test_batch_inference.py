@@ -20,10 +20,10 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger, BatchSuccessSensorTrigger
 from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, shared_poller
 from tests.local_faults import faults_of
-from tests.local_server import LocalServer
 
 POOL = Identifier("TRIGGER_TESTS")
 

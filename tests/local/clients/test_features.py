@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local.clients.catalogue import Client, Feature, clients, place
-from tests.local_server import LocalServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -11,7 +11,7 @@ import snowflake.connector
 import yaml
 from snowflake.connector import DictCursor, SnowflakeConnection
 
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 SIGNATURE = {
     "inputs": [{"name": "X", "type": "DOUBLE", "nullable": True}],

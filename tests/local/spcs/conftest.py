@@ -12,7 +12,7 @@ import pytest
 import snowflake.connector
 from snowflake.connector import DictCursor, SnowflakeConnection
 
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import snowflake.connector
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local.spcs.conftest import Services, wait_until
-from tests.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 

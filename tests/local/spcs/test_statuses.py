@@ -3,8 +3,8 @@ from __future__ import annotations
 import os
 import time
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local.spcs.conftest import Services, wait_until
-from tests.local_server import LocalServer
 
 WAIT = "import time; time.sleep(60)"
 STUBBORN = (

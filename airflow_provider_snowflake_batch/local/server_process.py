@@ -1,4 +1,7 @@
-"""A real local Snowflake as a process, for tests."""
+"""The local Snowflake as a process of its own, started and stopped from Python: for tests, and for scripts.
+
+It imports nothing of the server, which may run in another environment.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,26 @@ import time
 from pathlib import Path
 from typing import Any
 
-# The server and its jobs need not share an environment with their clients: fakesnow and snowflake-ml-python, for one,
-# do not work with every driver that the clients are tested with.
-PYTHON = os.environ.get("LOCAL_SNOWFLAKE_PYTHON") or sys.executable
-READY = re.compile(r"^Local Snowflake:\s+http://127\.0\.0\.1:(\d+)", re.MULTILINE)
+# fakesnow and snowflake-ml-python do not work with every driver that a client may have, so the server and its jobs can
+# run from another environment.
+_PYTHON_VARIABLE = "LOCAL_SNOWFLAKE_PYTHON"
+_READY = re.compile(r"^Local Snowflake:\s+http://127\.0\.0\.1:(\d+)", re.MULTILINE)
+
+
+def server_python() -> str:
+    """The Python that the server runs with."""
+    return os.environ.get(_PYTHON_VARIABLE) or sys.executable
 
 
 class LocalServer:
-    """Starts and stops ``python -m airflow_provider_snowflake_batch.local`` on a free port.
+    """Starts and stops ``python -m airflow_provider_snowflake_batch.local``; a context manager.
 
-    :param state_dir: kept between starts, so a second ``start`` continues where the first ended.
+    The server ends with this process, also when this process is killed. It runs with the Python that the environment
+    variable ``LOCAL_SNOWFLAKE_PYTHON`` names, by default with this one.
+
+    :param state_dir: everything it keeps; kept between starts, so a second ``start`` continues where the first ended.
+    :param port: on 127.0.0.1; 0 takes a free one, which the next starts keep.
+    :param environment: further environment variables.
     """
 
     def __init__(self, state_dir: Path, port: int = 0, environment: dict[str, str] | None = None) -> None:
@@ -32,11 +45,16 @@ class LocalServer:
         self.log = self.state_dir.with_name(f"{self.state_dir.name}.log")
 
     def start(self, seconds: float = 30) -> LocalServer:
+        """Start it and wait until it answers.
+
+        :param seconds: how long to wait.
+        :raises RuntimeError: it has not started by then, or ended; the message holds what it printed.
+        """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    PYTHON, "-m", "airflow_provider_snowflake_batch.local",
+                    server_python(), "-m", "airflow_provider_snowflake_batch.local",
                     "--port", str(self.port), "--state-dir", str(self.state_dir), "--stop-at-eof",
                 ],
                 # The pipe's other end closes when this process ends, even if it is killed.
@@ -45,7 +63,7 @@ class LocalServer:
             )  # fmt: skip
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if match := READY.search(self.output()):
+            if match := _READY.search(self.output()):
                 self.port = int(match[1])
                 return self
             if self.process.poll() is not None:
@@ -59,7 +77,12 @@ class LocalServer:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def stop(self, seconds: float = 20) -> int | None:
-        """Stop it as Ctrl+C does; the exit status."""
+        """Stop it as Ctrl+C does.
+
+        :param seconds: how long to wait before it is killed.
+        :return: the exit status, None if it did not run.
+        :raises subprocess.TimeoutExpired: it had to be killed.
+        """
         return self._end(signal.SIGTERM, seconds)
 
     def kill(self) -> int | None:
@@ -84,6 +107,7 @@ class LocalServer:
 
     @property
     def airflow_connection(self) -> dict[str, Any]:
+        """The Airflow connection to it, of type ``snowflake``, as a dict."""
         loaded: dict[str, Any] = json.loads((self.state_dir / "connection.json").read_text())
         return loaded
 

@@ -233,6 +233,11 @@ class AirflowStack:
         found = self._get(f"{self._run_path(run_id)}/taskInstances", limit=500)["task_instances"]
         return {_task_name(instance): instance["state"] for instance in found}
 
+    def failures(self, run_id: str) -> str:
+        """The last lines of the log of each task that has failed, for the message of a test."""
+        failed = [task for task, state in self.task_states(run_id).items() if state == "failed"]
+        return "\n".join(f"--- {task}\n" + "\n".join(self.task_log(run_id, task).splitlines()[-15:]) for task in failed)
+
     def wait_for_task(self, run_id: str, task: str, state: str, timeout: float = 90) -> None:
         """Wait until a task is in a state.
 

@@ -89,7 +89,7 @@ def scored(airflow: AirflowStack) -> dict[str, Any]:
     card = airflow.xcom(run, "score", "snowflake_batch_job")
     pages = on_the_pages(airflow, run)
     assert airflow.task_states(run)["score"] == "deferred", "too late to prove anything"
-    assert airflow.wait_for_run(run) == "success", airflow.task_states(run)
+    assert airflow.wait_for_run(run) == "success", airflow.failures(run)
     return {"run": run, "job": job, "links": links, "card": card, "pages": pages, "result": airflow.xcom(run, "score")}
 
 

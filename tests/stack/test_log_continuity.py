@@ -38,7 +38,7 @@ def test_a_new_triggerer_goes_on_at_the_line_at_which_the_old_one_died(
     assert airflow.task_states(run)["score"] == "deferred"
     airflow.start("triggerer")
 
-    assert airflow.wait_for_run(run) == "success", airflow.task_states(run)
+    assert airflow.wait_for_run(run) == "success", airflow.failures(run)
     # The position is saved just after the lines are shown: those that were shown in between come twice.
     assert sorted(shown()) == sorted([*range(LINES), *range(remembered + 1, len(before))])
     assert "some are missing here" not in airflow.task_log(run, "score")

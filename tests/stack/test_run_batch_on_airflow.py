@@ -24,7 +24,7 @@ def test_the_example_dag_scores_like_scikit_learn_itself(airflow: AirflowStack, 
     assert airflow.task_states(run)["score"] == "deferred", "the job card was read too late to prove anything"
     assert card["job_name"].rpartition(".")[2].startswith("BATCH_DIGITS_SCORE_")
 
-    assert airflow.wait_for_run(run) == "success", airflow.task_states(run)
+    assert airflow.wait_for_run(run) == "success", airflow.failures(run)
     result = airflow.xcom(run, "score")
     assert result.keys() == RESULT_KEYS
     assert result["job_name"] == card["job_name"]
@@ -91,7 +91,7 @@ def test_mapped_tasks_wait_together_for_jobs_of_their_own(airflow: AirflowStack,
     listed = airflow.fetch("/snowflake-batch/jobs", dag_id="mapped", text=run, group="active").json()["jobs"]
     assert [job["map_index"] for job in sorted(listed, key=lambda job: job["map_index"])] == [0, 1, 2]
 
-    assert airflow.wait_for_run(run) == "success", airflow.task_states(run)
+    assert airflow.wait_for_run(run) == "success", airflow.failures(run)
     results = [airflow.xcom(run, task) for task in tasks]
     assert len({result["job_name"] for result in results}) == 3
     assert [result["rows"] for result in results] == [1, 2, 3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
@@ -201,11 +201,15 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
             reraise=True,
         )(once)
 
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        """Run one statement that may be repeated without harm; a dict for each row, keys in lower case."""
+    def rows(self, sql: str, *, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Run one statement that may be repeated without harm; a dict for each row, keys in lower case.
+
+        :param parameters: session parameters that hold for this statement.
+        """
+        options: dict[str, Any] = {"_statement_params": dict(parameters)} if parameters else {}
 
         def fetch(cursor: SnowflakeCursor) -> list[dict[str, Any]]:
-            cursor.execute(sql)
+            cursor.execute(sql, **options)
             names = [column.name.lower() for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

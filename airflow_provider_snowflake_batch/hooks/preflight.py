@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
-from airflow_provider_snowflake_batch.hooks.inputs import look_up_source, some
+from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
+from airflow_provider_snowflake_batch.hooks.models import existing_rows, look_up_model
 from airflow_provider_snowflake_batch.jobs import statements
-from airflow_provider_snowflake_batch.jobs.errors import does_not_exist
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.specs import SaveMode
 
@@ -23,13 +21,14 @@ def check_inference_job(hook: SnowflakeBatchHook, job: InferenceJob) -> Inferenc
     """Look at everything the job names: a few short statements, of which only reading the schema of Parquet files needs
     a running warehouse.
 
-    :returns: the job as it can be submitted: its source holds what only its stage could tell.
+    :returns: the job as it can be submitted: its version and function are what the registry calls them, and its source
+        holds what only its stage could tell.
     :raises JobInputError: naming the first thing that would make the job fail.
     """
     _check_name_is_free(hook, job)
     _check_compute_pool(hook, job.compute_pool)
-    _check_model(hook, job)
-    found = replace(job, source=look_up_source(hook, job))
+    found = look_up_model(hook, job)
+    found = replace(found, source=look_up_source(hook, found))
     _check_output(hook, job)
     return found
 
@@ -46,7 +45,7 @@ def _check_name_is_free(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
 
 
 def _check_compute_pool(hook: SnowflakeBatchHook, pool: Identifier) -> None:
-    rows = _ask(hook, statements.describe_compute_pool(pool))
+    rows = existing_rows(hook, statements.describe_compute_pool(pool))
     if not rows:
         raise JobInputError(
             f"compute_pool: {pool} does not exist, or this role has no USAGE on it. SHOW COMPUTE POOLS lists the ones "
@@ -57,19 +56,6 @@ def _check_compute_pool(hook: SnowflakeBatchHook, pool: Identifier) -> None:
         raise JobInputError(
             f"compute_pool: {pool} is {state} and does not resume by itself (AUTO_RESUME = FALSE). "
             f"Run ALTER COMPUTE POOL {pool} RESUME first."
-        )
-
-
-def _check_model(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
-    rows = _ask(hook, statements.show_model_versions(job.model))
-    if rows is None:
-        raise JobInputError(f"model_name: {job.model} does not exist, or this role has no USAGE on it.")
-    if job.version is None:
-        return
-    known = {str(row["name"]) for row in rows} | {alias for row in rows for alias in _aliases(row)}
-    if job.version.value not in known | {"DEFAULT", "FIRST", "LAST"}:
-        raise JobInputError(
-            f"version_name: model {job.model} has no version or alias {job.version}; it has {some(known)}."
         )
 
 
@@ -84,19 +70,3 @@ def _check_output(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
             f"output_spec.stage_location: {directory} already holds {len(files)} file(s), for example "
             f"{files[0].path}. Choose an empty directory or another job_name, or set mode to OVERWRITE."
         )
-
-
-def _ask(hook: SnowflakeBatchHook, sql: str) -> list[dict[str, Any]] | None:
-    """The rows of a statement about one object, or None if there is no such object."""
-    try:
-        return hook.rows(sql)
-    except Exception as error:
-        if does_not_exist(error):
-            return None
-        raise
-
-
-def _aliases(row: dict[str, Any]) -> Iterable[str]:
-    value = row.get("aliases")
-    found = json.loads(value) if isinstance(value, str) and value.startswith("[") else value
-    return [str(alias) for alias in found] if isinstance(found, list) else []

@@ -41,6 +41,8 @@ class JobResult:
     :param seconds: seconds from submission to the job's end; None if the job was not waited for.
     :param attempt: which try of the Airflow task this was, from 1.
     :param warnings: sentences worth reading.
+    :param model: ``database.schema.model``.
+    :param version: the version that has run; None if that is not known.
     """
 
     job_name: str
@@ -51,6 +53,8 @@ class JobResult:
     seconds: float | None = None
     attempt: int = 1
     warnings: list[str] = field(default_factory=list)
+    model: str | None = None
+    version: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

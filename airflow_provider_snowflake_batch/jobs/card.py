@@ -26,7 +26,8 @@ class JobCard:
     :param submitted_at: when the statement was sent.
     :param attempt: which try of the Airflow task, from 1.
     :param model: ``database.schema.model``.
-    :param version: version or alias; None for the model's default version.
+    :param version: the model's version; None if it is the default one and Snowflake did not tell which that is.
+    :param function: the model's function; None if it is the only one and Snowflake did not tell its name.
     :param started_at: when the job was first seen to run; None if it ended before anybody saw that.
     :param ended_at: when the job ended, as Snowflake tells; else when it was seen to have ended.
     :param updated_at: when the card was last written.
@@ -49,6 +50,7 @@ class JobCard:
     updated_at: float | None = None
     progress: dict[str, Any] | None = None
     message: str | None = None
+    function: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -55,6 +55,31 @@ def is_template(value: Any) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
+def plain_value(value: Any) -> Any:
+    """A value as JSON and templates know it: an enum's member is its value, wherever it stands, also as a key.
+
+    Airflow renders a member that is a text as ``SaveMode.OVERWRITE``. A specification, ours or one of
+    snowflake-ml-python's (pydantic models), becomes a dict of its fields. What holds none of these is returned itself,
+    the same object: Airflow tells by that which values another task has returned, and renders no template in those.
+    """
+    if isinstance(value, Enum):
+        return plain_value(value.value)
+    if isinstance(value, Spec):
+        return value.to_dict()
+    if callable(getattr(type(value), "model_dump", None)):
+        return plain_value(value.model_dump(exclude_unset=True))
+    if isinstance(value, Mapping):
+        items = [(plain_value(key), plain_value(item)) for key, item in value.items()]
+        unchanged = all(key is k and item is i for (key, item), (k, i) in zip(items, value.items(), strict=True))
+        return value if unchanged and type(value) is dict else dict(items)
+    if isinstance(value, (list, tuple)):
+        members = [plain_value(item) for item in value]
+        if all(ours is given for ours, given in zip(members, value, strict=True)):
+            return value
+        return tuple(members) if isinstance(value, tuple) else members
+    return value
+
+
 _BAD_ROWS = (
     " Snowflake's inference jobs end with the first bad row; setting bad rows aside is a field of the worker's own job "
     "file, see docs/worker.md."
@@ -75,11 +100,11 @@ class Spec:
         """
         if isinstance(value, cls):
             return value
-        if not isinstance(value, Mapping) and value is not None:
+        given: Mapping[str, Any] = plain_value(value) if value is not None else {}
+        if not isinstance(given, Mapping) or isinstance(value, Spec):
             raise InvalidJobError(
                 cls.label, f"expected {cls.__name__}(…) or a dict of its fields, got {type(value).__name__}."
             )
-        given: Mapping[str, Any] = value or {}
         known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
         for name in given:
             if name not in known:
@@ -97,7 +122,7 @@ class Spec:
         for item in fields(self):  # type: ignore[arg-type]
             value = getattr(self, item.name)
             if value is not None and value != item.default:
-                plain[item.name] = _plain(value)
+                plain[item.name] = _json_value(value)
         return plain
 
 
@@ -123,7 +148,7 @@ class InputSpec(Spec):
             if not isinstance(self.params, Mapping) or not all(isinstance(key, str) for key in self.params):
                 raise InvalidJobError("input_spec.params", "expected a dict from parameter names to values.")
             try:
-                json.dumps(_plain(self.params), allow_nan=False)
+                json.dumps(_json_value(self.params), allow_nan=False)
             except (TypeError, ValueError) as error:
                 raise InvalidJobError("input_spec.params", f"every value must be JSON: {error}.") from None
             _set(self, "params", MappingProxyType(dict(self.params)))
@@ -273,13 +298,13 @@ def _column_handling(given: Any) -> Mapping[str, Mapping[str, Any]]:
     return MappingProxyType(checked)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
+def _json_value(value: Any) -> Any:
+    """A new value that shares nothing with the given one; lists for tuples."""
+    value = plain_value(value)
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _json_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_json_value(item) for item in value]
     return value
 
 
@@ -296,10 +321,11 @@ def _member(label: str, value: Any, kind: type[_E]) -> _E | str:
         return value
     if is_template(value):
         return str(value)
-    # Members of snowflake-ml-python's own enums come in here too.
-    text = str(value.value if isinstance(value, Enum) else value)
+    # Members of snowflake-ml-python's own enums come in here too, and what a template makes of one: its class and name.
+    text = str(plain_value(value))
+    wanted = text.removeprefix(f"{kind.__name__}.").lower()
     for member in kind:
-        if text.lower() == member.value:
+        if wanted == member.value:
             return member
     raise InvalidJobError(label, f"{text!r} is not one of {', '.join(member.name for member in kind)}.")
 

@@ -196,8 +196,17 @@ def show_stages(stage: QualifiedName) -> str:
     return f"SHOW STAGES LIKE {literal(stage.name)} IN SCHEMA {schema.sql()}"
 
 
-def show_model_versions(model: QualifiedName) -> str:
-    return f"SHOW VERSIONS IN MODEL {model.sql()}"
+def show_model_versions(model: QualifiedName, *, like: str | None = None) -> str:
+    """``SHOW VERSIONS``.
+
+    :param like: pattern with ``%`` and ``_``, case-insensitive; a name as it is also matches itself.
+    """
+    chosen = f" LIKE {literal(like)}" if like is not None else ""
+    return f"SHOW VERSIONS{chosen} IN MODEL {model.sql()}"
+
+
+def show_model_functions(model: QualifiedName, version: Identifier) -> str:
+    return f"SHOW FUNCTIONS IN MODEL {model.sql()} VERSION {version.sql()}"
 
 
 def list_stage(location: StagePath, *, pattern: str | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.openlineage.extractors import OperatorLineage
@@ -56,7 +57,7 @@ def batch_job(
     """
     namespace = _namespace(hook)
     database, schema = _session_namespace(hook)
-    job = job.qualify(database, schema)
+    job = _as_submitted(job.qualify(database, schema), card)
     source, misunderstood = datasets.inputs(namespace, job.source, database, schema)
     directory = StagePath.parse(card.output_location, field="output_location") if card else job.output_directory
     rows, files = (result.rows, result.files) if result is not None else (None, None)
@@ -90,6 +91,15 @@ def batch_job(
         run_facets=run_facets,
         job_facets=job_facets,
     )
+
+
+def _as_submitted(job: InferenceJob, card: JobCard | None) -> InferenceJob:
+    """With the version and the function that the job has, where the task's fields leave them to the model."""
+    if card is None:
+        return job
+    if card.version is not None:
+        job = replace(job, version=Identifier.parse(card.version, field="version_name"))
+    return replace(job, settings=replace(job.settings, function_name=card.function or job.settings.function_name))
 
 
 def load(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
@@ -15,7 +14,6 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     InputSpec,
     JobSpec,
     OutputSpec,
-    Spec,
     is_template,
 )
 
@@ -54,18 +52,13 @@ def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ..
         refuse_overlap(source.location, OutputSpec.of(output).location)
 
 
-def plain_spec(spec: Any) -> Any:
-    """A specification as a plain dict; anything else as it is."""
-    return spec.to_dict() if isinstance(spec, Spec) else spec
-
-
 def _is_plain(value: Any) -> bool:
     """Whether this is a value, rather than something like another task's output that becomes one later."""
     if isinstance(value, Mapping):
         return all(_is_plain(item) for item in value.values())
     if isinstance(value, (list, tuple)):
         return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, (str, int, float, bool, Enum))
+    return value is None or isinstance(value, (str, int, float, bool))
 
 
 def _has_template(value: Any) -> bool:

@@ -12,6 +12,7 @@ from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 
 from airflow_provider_snowflake_batch.exceptions import failing_for_good
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.specs import plain_value
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,10 +54,14 @@ class SnowflakeBatchOperator(BaseOperator):
         self.role = role
 
     def _checking(self) -> AbstractContextManager[None]:
-        """Around what is checked when the operator is made.
+        """Around what is checked when the operator is made; its templated fields are plain values then.
 
         That is when the Dag is parsed, but for a mapped task it is when the task runs, and no retry mends its values.
         """
+        for name in self.template_fields:
+            given = getattr(self, name, None)
+            if (plain := plain_value(given)) is not given:
+                setattr(self, name, plain)
         mapped = getattr(self, "_BaseOperator__from_mapped", False)
         return failing_for_good() if mapped else nullcontext()
 

@@ -37,10 +37,11 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     InputSpec,
     JobSpec,
     OutputSpec,
+    plain_value,
 )
 from airflow_provider_snowflake_batch.links.job_card import JobCardLink
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
-from airflow_provider_snowflake_batch.operators.arguments import check_arguments, plain_spec
+from airflow_provider_snowflake_batch.operators.arguments import check_arguments
 from airflow_provider_snowflake_batch.operators.base import (
     CONNECTION_FIELDS,
     SnowflakeBatchOperator,
@@ -104,7 +105,10 @@ class RunBatchOperator(SnowflakeBatchOperator):
         )
 
     The result (XCom ``return_value``) is a small dict: ``job_name``, ``status``, ``output_location``, ``rows``,
-    ``files``, ``seconds``, ``attempt``, ``warnings``. Results lie under ``<stage_location>/<job name>/``.
+    ``files``, ``seconds``, ``attempt``, ``warnings``, ``model``, ``version``. Each key is an XCom of its own as well,
+    for ``score.output["output_location"]``. Results lie under ``<stage_location>/<job name>/``.
+
+    A member of an enum, ours or one of snowflake-ml-python's, may stand wherever its value may.
 
     :param model_name: the model, ``[database.][schema.]model``.
     :param version_name: its version or alias; default: the model's default version.
@@ -189,17 +193,16 @@ class RunBatchOperator(SnowflakeBatchOperator):
         on_finish: Literal["keep", "drop"] = "keep",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         self.model_name = model_name
         self.version_name = version_name
         self.function_name = function_name
         self.X = plain_source(X)
         self.compute_pool = compute_pool
-        # Plain dicts: Airflow renders the templates inside them and shows them on the task's page.
-        self.input_spec = plain_spec(input_spec)
-        self.output_spec = plain_spec(output_spec)
-        self.job_spec = plain_spec(job_spec)
-        self.inference_engine_options = plain_spec(inference_engine_options)
+        self.input_spec = input_spec
+        self.output_spec = output_spec
+        self.job_spec = job_spec
+        self.inference_engine_options = inference_engine_options
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = poll_interval
@@ -217,6 +220,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self._instance: Any = None
         self._killed = self._replaced = False
         self._ending: threading.Thread | None = None
+        # Plain dicts from here on: Airflow renders the templates inside them and shows them on the task's page.
         with self._checking():
             self._check()
 
@@ -363,11 +367,10 @@ class RunBatchOperator(SnowflakeBatchOperator):
         """What the job reads and writes. OpenLineage's listener calls this, and the others, if it is installed."""
         from airflow_provider_snowflake_batch.lineage.tasks import batch_job
 
-        fields = {name: getattr(self, name) for name in _JOB_FIELDS}
         card = self._card.card if self._card is not None else None
         return batch_job(
             self.hook,
-            InferenceJob.parse(name=card.job_name if card else JOB_NAME_PREFIX, **fields),
+            InferenceJob.parse(name=card.job_name if card else JOB_NAME_PREFIX, **self._job_fields()),
             card=card,
             query_id=self._card.query_id if self._card is not None else None,
             result=self._result_of_job,
@@ -390,18 +393,29 @@ class RunBatchOperator(SnowflakeBatchOperator):
         prefix = settings.job_name_prefix or JOB_NAME_PREFIX
         return InferenceJob.parse(
             name=settings.job_name or generate_job_name(ti.dag_id, ti.task_id, prefix=prefix),
-            **{name: getattr(self, name) for name in _JOB_FIELDS},
+            **self._job_fields(),
         )
+
+    def _job_fields(self) -> dict[str, Any]:
+        # What another task returned may hold enums again, where it was mapped with a function of the Dag's author.
+        return {name: plain_value(getattr(self, name)) for name in _JOB_FIELDS}
 
     def _submit(self, hook: SnowflakeBatchHook, records: JobRecords, job: InferenceJob) -> JobRecord:
         from airflow_provider_snowflake_batch.hooks.preflight import check_inference_job
 
         job = records.name(job)
-        found = check_inference_job(hook, job)
-        record = JobRecord(str(job.name), str(job.output_directory), time.time(), job.fingerprint())
+        found = check_inference_job(hook, records.same_version(job))
+        record = JobRecord(
+            str(job.name),
+            str(job.output_directory),
+            time.time(),
+            # Of what the task asks for: a default version that has changed since makes no other job of it.
+            job.fingerprint(),
+            version=str(found.version) if found.version is not None else None,
+            function=found.settings.function_name,
+        )
         # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
-        records.save(record)
-        self._submitted = record
+        self._submitted = record = records.begin(record)
         record = record.sent(hook.submit(found))
         try:
             records.save(record)
@@ -444,7 +458,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         self.log.info("Job %s is %s; not waiting for it.", info.name, info.reported_status)
         card.look(info)
         JobRecords.of(context, durable=self.durable).mark_done()
-        return self._hand_over(context, result_so_far(context, info, record), card)
+        return self._hand_over(context, result_so_far(context, info, record, card), card)
 
     def _deadlines(self, context: Context, record: JobRecord) -> Deadlines:
         ends = []

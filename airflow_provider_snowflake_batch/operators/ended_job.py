@@ -55,7 +55,7 @@ class EndedJob:
         from airflow_provider_snowflake_batch.hooks.results import collect_result
 
         self._card.look(info)
-        result = result_so_far(self._context, info, self._record)
+        result = result_so_far(self._context, info, self._record, self._card)
         result.seconds = round(info.seconds or time.time() - self._record.submitted_at, 3)
         if not info.status.is_successful:
             raise self._failure(info, streamed=streamed)
@@ -96,7 +96,7 @@ class EndedJob:
             SnowsightJobLink().store(self._context, "")
 
 
-def result_so_far(context: Context, info: JobInfo, record: JobRecord) -> JobResult:
+def result_so_far(context: Context, info: JobInfo, record: JobRecord, card: TaskCard) -> JobResult:
     """The result as far as the job's status tells it."""
     from airflow_provider_snowflake_batch.hooks.results import JobResult
 
@@ -105,4 +105,6 @@ def result_so_far(context: Context, info: JobInfo, record: JobRecord) -> JobResu
         status=info.reported_status,
         output_location=record.output_location,
         attempt=context["ti"].try_number,
+        model=card.card.model,
+        version=card.card.version,
     )

@@ -7,6 +7,7 @@ before 3.3 is in ``named_jobs.py``.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,12 +15,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_snowflake_batch.exceptions import JobSubmissionError
-from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.job import InferenceJob
 
 _KEY = "snowflake_batch_job"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class JobRecord:
     :param dropping: its results were collected and it is being dropped: that it is gone does not mean it was lost.
     :param found_at: when a later try began to go on with it, in seconds since the epoch.
     :param done_within: the tries that the task instance might make when it had done all it has to do with the job.
+    :param version: the model's version that the job runs, also where the task leaves it to the model's default.
+    :param function: the model's function, likewise.
+    :param begun_within: the tries that the task instance might make when the job was begun.
     """
 
     job_name: str
@@ -44,6 +50,9 @@ class JobRecord:
     dropping: bool = False
     found_at: float | None = None
     done_within: list[int] | None = None
+    version: str | None = None
+    function: str | None = None
+    begun_within: list[int] | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -97,6 +106,27 @@ class JobRecords:
         record = JobRecord.from_dict(found) if found else None
         if record is not None and record.done_within not in (None, self._tries):
             return None
+        return record
+
+    def same_version(self, job: InferenceJob) -> InferenceJob:
+        """The job with the version that an earlier try has begun with: default and aliases may have moved since.
+
+        A clear asks for the rows anew, and so for what version and default are by then.
+        """
+        record = self._stored()
+        if record is None or record.version is None or record.begun_within != self._tries:
+            return job
+        if record.fingerprint != job.fingerprint():
+            return job
+        version = Identifier.parse(record.version, field="version_name")
+        if version != job.version:
+            log.info("This try keeps to version %s, with which an earlier one has begun.", version)
+        return replace(job, version=version)
+
+    def begin(self, record: JobRecord) -> JobRecord:
+        """Record a job that is about to be submitted."""
+        record = replace(record, begun_within=self._tries)
+        self.save(record)
         return record
 
     def save(self, record: JobRecord) -> None:

@@ -29,8 +29,8 @@ class _JobOperator(SnowflakeBatchOperator):
         super().__init__(**kwargs)
         self.job_name = job_name
         with self._checking():
-            if isinstance(job_name, str) and not is_template(job_name):
-                QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
+            if isinstance(self.job_name, str) and not is_template(self.job_name):
+                QualifiedName.parse(self.job_name, field="job_name", allow_quoted=False)
 
     def _qualified_name(self) -> QualifiedName:
         with failing_for_good():
@@ -99,8 +99,8 @@ class DeleteBatchJobOperator(_JobOperator):
         super().__init__(**kwargs)
         self.output_location = output_location
         with self._checking():
-            if isinstance(output_location, str) and not is_template(output_location):
-                _directory(output_location)
+            if isinstance(self.output_location, str) and not is_template(self.output_location):
+                _directory(self.output_location)
 
     def execute(self, context: Context) -> None:
         with self.hook as hook:

@@ -30,7 +30,8 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
 
     Only an output directory with ``_SUCCESS`` is read. A table that does not exist is created. If the directory has a
     manifest, as the worker of this package writes it, as many rows must arrive as it says, or nothing changes. The
-    result (XCom ``return_value``) is a dict with ``table``, ``rows`` and ``files``.
+    result (XCom ``return_value``) is a dict with ``table``, ``rows`` and ``files``; each key is an XCom of its own as
+    well.
 
     .. code-block:: python
 
@@ -55,18 +56,18 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
     operator_extra_links = (OutputStageLink(), SnowsightTableLink())
 
     def __init__(self, *, stage_location: str, table: str, mode: str = "append", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         self.stage_location = stage_location
         self.table = table
         self.mode = mode
         self._loaded: LoadResult | None = None
         with self._checking():
-            if isinstance(stage_location, str) and not is_template(stage_location):
-                StagePath.parse(stage_location, field="stage_location")
-            if isinstance(table, str) and not is_template(table):
-                QualifiedName.parse(table, field="table")
-            if isinstance(mode, str) and not is_template(mode):
-                _check_mode(mode)
+            if isinstance(self.stage_location, str) and not is_template(self.stage_location):
+                StagePath.parse(self.stage_location, field="stage_location")
+            if isinstance(self.table, str) and not is_template(self.table):
+                QualifiedName.parse(self.table, field="table")
+            if isinstance(self.mode, str) and not is_template(self.mode):
+                _check_mode(self.mode)
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_snowflake_batch.hooks.loading import LoadMode, load_results

@@ -87,12 +87,13 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
         self.job_name = job_name
         self.deferrable = deferrable
         with self._checking():
-            if isinstance(stage_location, str) and not is_template(stage_location):
-                StagePath.parse(stage_location, field="stage_location")
-            if isinstance(job_name, str) and not is_template(job_name):
-                QualifiedName.parse(job_name, field="job_name", allow_quoted=False)
-            if isinstance(newer_than, datetime) or (isinstance(newer_than, str) and not is_template(newer_than)):
-                parse_moment(newer_than, field="newer_than")
+            if isinstance(self.stage_location, str) and not is_template(self.stage_location):
+                StagePath.parse(self.stage_location, field="stage_location")
+            if isinstance(self.job_name, str) and not is_template(self.job_name):
+                QualifiedName.parse(self.job_name, field="job_name", allow_quoted=False)
+            moment = self.newer_than
+            if isinstance(moment, datetime) or (isinstance(moment, str) and not is_template(moment)):
+                parse_moment(moment, field="newer_than")
 
     @property
     def directory(self) -> StagePath:

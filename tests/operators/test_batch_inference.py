@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import Enum, IntEnum
 from typing import Any
 
 import pytest
@@ -12,7 +13,16 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.sources import Table, parse_source
-from airflow_provider_snowflake_batch.jobs.specs import InputSpec, JobSpec, OutputSpec, SaveMode
+from airflow_provider_snowflake_batch.jobs.specs import (
+    FileEncoding,
+    InferenceEngine,
+    InferenceEngineOptions,
+    InputFormat,
+    InputSpec,
+    JobSpec,
+    OutputSpec,
+    SaveMode,
+)
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.jobs import CancelBatchJobOperator, DeleteBatchJobOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
@@ -76,6 +86,182 @@ def test_specs_may_be_objects_or_dicts() -> None:
     )
     for name in RunBatchOperator.template_fields:
         assert getattr(objects, name) == getattr(dicts, name)
+
+
+class Name(str, Enum):
+    """What a Dag's author may have for names; its members are texts, and Airflow renders texts."""
+
+    MODEL = "db.s.model"
+    ORDERS = "db.s.orders"
+    POOL = "pool"
+    IMAGE = "IMAGE"
+    PROMPT = "prompt"
+    DAY = "@db.s.in/{{ ds }}/a.png"
+
+
+class Size(IntEnum):
+    TWO = 2
+
+
+def _clients(module: str) -> Any:
+    return pytest.importorskip(f"snowflake.ml.model.{module}")
+
+
+def _ours() -> dict[str, Any]:
+    return {kind.__name__: kind for kind in (SaveMode, InputFormat, FileEncoding, InferenceEngine)}
+
+
+def _those_of_the_client() -> dict[str, Any]:
+    batch = _clients("batch_inference")
+    engines = _clients("inference_engine")
+    return {
+        "SaveMode": batch.SaveMode,
+        "InputFormat": batch.InputFormat,
+        "FileEncoding": batch.FileEncoding,
+        "InferenceEngine": engines.InferenceEngine,
+    }
+
+
+def with_enums(enums: dict[str, Any]) -> dict[str, Any]:
+    handling = {
+        "input_format": enums["InputFormat"].FULL_STAGE_PATH,
+        "convert_to": enums["FileEncoding"].BASE64,
+    }
+    return {
+        "model_name": Name.MODEL,
+        "compute_pool": Name.POOL,
+        "X": [Name.DAY],
+        "input_spec": {
+            "params": {Name.PROMPT: [Name.ORDERS, ("{{ ds }}", Size.TWO)]},
+            "column_handling": {Name.IMAGE: handling},
+        },
+        "output_spec": {"stage_location": "@db.s.out/{{ ds }}/", "mode": enums["SaveMode"].OVERWRITE},
+        "job_spec": {"replicas": Size.TWO},
+        "inference_engine_options": {"engine": enums["InferenceEngine"].VLLM},
+    }
+
+
+RENDERED = {
+    "model_name": "db.s.model",
+    "compute_pool": "pool",
+    "X": ["@db.s.in/2026/a.png"],
+    "input_spec": {
+        "params": {"prompt": ["db.s.orders", ("2026", 2)]},
+        "column_handling": {"IMAGE": {"input_format": "full_stage_path", "convert_to": "base64"}},
+    },
+    "output_spec": {"stage_location": "@db.s.out/2026/", "mode": "overwrite"},
+    "job_spec": {"replicas": 2},
+    "inference_engine_options": {"engine": "vllm"},
+}
+
+
+def rendered(task: RunBatchOperator) -> dict[str, Any]:
+    task.render_template_fields({"ds": "2026"})
+    return {name: getattr(task, name) for name in RENDERED}
+
+
+@pytest.mark.parametrize("enums", [_ours, _those_of_the_client])
+def test_enums_may_stand_anywhere_in_a_field(enums: Any) -> None:
+    with DAG("d", schedule=None):
+        task = operator(**with_enums(enums()))
+    shown = rendered(task)
+    assert shown == RENDERED
+    assert not any(isinstance(key, Enum) for key in shown["input_spec"]["column_handling"])
+    assert type(shown["job_spec"]["replicas"]) is int
+
+
+def test_enums_come_by_every_way_an_argument_takes() -> None:
+    given = with_enums(_ours())
+    with DAG("d", schedule=None, default_args=given | {"task_id": "x"}):
+        task = RunBatchOperator(task_id="score")
+    assert rendered(task) == RENDERED
+
+    with DAG("e", schedule=None):
+        mapped = RunBatchOperator.partial(task_id="score", **{k: v for k, v in given.items() if k != "X"}).expand(
+            X=[given["X"]]
+        )
+    assert rendered(mapped.unmap({"X": given["X"]})) == RENDERED
+    with DAG("f", schedule=None):
+        mapped = RunBatchOperator.partial(task_id="score").expand_kwargs([given])
+    assert rendered(mapped.unmap(given)) == RENDERED
+
+
+def test_enums_of_another_tasks_output() -> None:
+    """A function over an output (``.map``) runs where the task does, and may return what no XCom holds."""
+    task = operator()
+    task.output_spec = {"stage_location": "@db.s.out/x/", "mode": SaveMode.OVERWRITE}
+    task.model_name = Name.MODEL
+    fields = task._job_fields()
+    assert (fields["output_spec"]["mode"], fields["model_name"]) == ("overwrite", "db.s.model")
+    assert type(fields["model_name"]) is str
+
+
+def test_an_enum_that_a_template_has_made_text_of() -> None:
+    with DAG("d", schedule=None):
+        task = operator(
+            output_spec={"stage_location": "@db.s.out/x/", "mode": "{{ mode }}"},
+            inference_engine_options={"engine": "{{ engine }}"},
+        )
+    engine = _those_of_the_client()["InferenceEngine"].VLLM
+    task.render_template_fields({"mode": SaveMode.OVERWRITE, "engine": engine})
+    assert OutputSpec.of(task.output_spec).mode is SaveMode.OVERWRITE
+    assert InferenceEngineOptions.of(task.inference_engine_options).engine is InferenceEngine.VLLM
+
+
+def test_the_clients_own_specifications_are_taken() -> None:
+    batch = _clients("batch_inference")
+    with DAG("d", schedule=None):
+        task = operator(
+            input_spec=batch.InputSpec(
+                params={"t": 0.5},
+                column_handling={
+                    "a": {
+                        "input_format": batch.InputFormat.FULL_STAGE_PATH,
+                        "convert_to": batch.FileEncoding.RAW_BYTES,
+                    }
+                },
+            ),
+            output_spec=batch.OutputSpec(stage_location="@db.s.out/{{ ds }}/", mode=batch.SaveMode.OVERWRITE),
+            job_spec=batch.ResourcesSpec(cpu_requests="2"),
+        )
+    task.render_template_fields({"ds": "2026"})
+    assert task.output_spec == {"stage_location": "@db.s.out/2026/", "mode": "overwrite"}
+    assert task.job_spec == {"cpu_requests": "2"}
+    handled = {"input_format": "full_stage_path", "convert_to": "raw_bytes"}
+    assert task.input_spec == {"params": {"t": 0.5}, "column_handling": {"a": handled}}
+
+
+def test_a_value_without_enums_stays_the_same_object() -> None:
+    """Airflow renders no templates in what another task returned, and knows that by its identity."""
+    returned: Any = {"stage_location": "@db.s.out/x/"}
+    assert operator(output_spec=returned).output_spec is returned
+
+
+@pytest.mark.parametrize(
+    ("make", "field_name"),
+    [
+        (lambda table: LoadBatchResultsOperator(task_id="t", stage_location="@s/x", table=table), "table"),
+        (lambda table: CancelBatchJobOperator(task_id="t", job_name=table), "job_name"),
+        (lambda table: DeleteBatchJobOperator(task_id="t", job_name=table), "job_name"),
+        (lambda table: BatchSuccessSensor(task_id="t", stage_location="@s/x", job_name=table), "job_name"),
+        (lambda table: operator(role=table), "role"),
+    ],
+)
+def test_enums_in_the_fields_of_every_operator(make: Any, field_name: str) -> None:
+    with DAG("d", schedule=None):
+        task = make(Name.ORDERS)
+    task.render_template_fields({})
+    assert getattr(task, field_name) == "db.s.orders"
+
+
+def test_each_key_of_the_result_is_an_output() -> None:
+    with DAG("d", schedule=None):
+        score = operator()
+        load = LoadBatchResultsOperator(task_id="load", stage_location=score.output["output_location"], table="db.s.t")
+        assert operator(task_id="other", multiple_outputs=False).multiple_outputs is False
+    assert score.multiple_outputs
+    assert load.multiple_outputs
+    assert load.upstream_task_ids == {"score"}
 
 
 def test_templates_are_rendered_everywhere_a_user_would_write_one() -> None:

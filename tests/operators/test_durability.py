@@ -170,6 +170,54 @@ def test_a_try_that_died_before_it_heard_from_snowflake_finds_its_job(hook: Snow
     assert names(hook) == known
 
 
+@pytest.fixture
+def second_version(hook: SnowflakeBatchHook, local_server: LocalServer) -> Iterator[None]:
+    log_linear_model(local_server, "DURABLE", "V2")
+    yield
+    hook.run(["ALTER MODEL DURABLE SET DEFAULT_VERSION = V1", "ALTER MODEL DURABLE DROP VERSION V2"])
+
+
+def test_a_retry_keeps_to_the_version_that_was_the_default(hook: SnowflakeBatchHook, second_version: None) -> None:
+    store = Store()
+    first = attempt(store)
+    assert (store.record["version"], store.record["function"]) == ("V1", "predict")
+    hook.run("ALTER MODEL DURABLE SET DEFAULT_VERSION = V2")
+    # The default is no part of what the task asks for: the same job goes on.
+    assert attempt(store) == first
+    until_it_exists(hook, first)
+    hook.kill(first)
+    wait(hook, first)
+    second = attempt(store)
+    assert second != first
+    assert store.record["version"] == "V1"
+
+    hook.kill(second)
+    wait(hook, second)
+    attempt(store, max_tries=4)
+    assert store.record["version"] == "V2"
+
+
+def test_a_statement_sent_again_names_the_version_of_the_first(hook: SnowflakeBatchHook, second_version: None) -> None:
+    store = Store()
+    first = attempt(store)
+    wait(hook, first)
+    hook.delete(first)
+    hook.remove_files(store.record["output_location"])
+    store.change(query_id=None)
+    hook.run("ALTER MODEL DURABLE SET DEFAULT_VERSION = V2")
+    result = attempt(store, deferrable=False)
+    assert (result["job_name"], result["version"]) == (first, "V1")
+
+
+def test_a_record_of_a_version_before_knows_no_model_version(hook: SnowflakeBatchHook) -> None:
+    store = Store()
+    first = attempt(store)
+    store.set(
+        *store.values, {k: v for k, v in store.record.items() if k not in ("version", "function", "begun_within")}
+    )
+    assert attempt(store, deferrable=False)["job_name"] == first
+
+
 @pytest.mark.parametrize("ending", ["cancelled", "dropped"])
 def test_a_job_that_leads_nowhere_is_replaced(hook: SnowflakeBatchHook, ending: str) -> None:
     store = Store()

@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OutputSpec
+from airflow_provider_snowflake_batch.jobs.statements import execute_inference_job
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
@@ -25,6 +26,7 @@ from tests.models import log_linear_model
 pytestmark = pytest.mark.slow
 
 POOL = "OPERATOR_TESTS"
+HANDLING = {"input_format": "full_stage_path", "convert_to": "raw_bytes"}
 
 
 @dataclass
@@ -89,6 +91,9 @@ def execute(task: RunBatchOperator, **context: Any) -> tuple[dict[str, Any], Tas
         ({"X": "@OPERATOR_TESTS/nothing/"}, r"X: there are no files under @LOCAL.PUBLIC.OPERATOR_TESTS/nothing/"),
         ({"X": "@NO_SUCH_STAGE/in/"}, r"The stage of @LOCAL.PUBLIC.NO_SUCH_STAGE/in/ does not exist"),
         ({"model_name": "NO_SUCH_MODEL"}, r"model_name: LOCAL.PUBLIC.NO_SUCH_MODEL does not exist"),
+        ({"function_name": "explain"}, r"function_name: the model has no function 'explain'; it has .*'predict'"),
+        ({"input_spec": {"params": {"gain": 1}}}, r"input_spec.params: the model's function has no parameter 'gain'"),
+        ({"job_spec": {"gpu_requests": "1"}}, r"job_spec.gpu_requests: version V1 of model LOCAL.PUBLIC.LINEAR has no"),
         ({"version_name": "V9"}, r"version_name: model LOCAL.PUBLIC.LINEAR has no version or alias V9; it has .*V1"),
         (
             {"output_spec": OutputSpec("@NO_SUCH_STAGE/out/")},
@@ -96,7 +101,11 @@ def execute(task: RunBatchOperator, **context: Any) -> tuple[dict[str, Any], Tas
         ),
         (
             {"input_spec": {"partition_column": "STORE"}},
-            r"input_spec.partition_column: the input has no column 'STORE'; it has A, B, ID",
+            r"input_spec.partition_column: the function 'predict' of LOCAL.PUBLIC.LINEAR takes row by row",
+        ),
+        (
+            {"input_spec": {"column_handling": {"IMAGE": HANDLING}}},
+            r"input_spec.column_handling\['IMAGE'\]: the input has no column 'IMAGE'; it has A, B, ID",
         ),
     ],
 )
@@ -161,6 +170,8 @@ def test_a_batch_from_table_to_result(hook: SnowflakeBatchHook, caplog: pytest.L
         "seconds": result["seconds"],
         "attempt": 1,
         "warnings": [],
+        "model": "LOCAL.PUBLIC.LINEAR",
+        "version": "V1",
     }
     assert result["files"] >= 1
     assert 0 < result["seconds"] < 120
@@ -190,6 +201,20 @@ def test_outlets_tell_of_the_job_and_keep_what_the_dag_says(hook: SnowflakeBatch
         "model": "LOCAL.PUBLIC.LINEAR",
         "version": "V1",
     }
+
+
+@pytest.mark.parametrize("version", [None, "DEFAULT", "V1"])
+def test_the_statement_says_what_is_run(
+    hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    sent: list[Any] = []
+    submit = SnowflakeBatchHook.submit
+    monkeypatch.setattr(SnowflakeBatchHook, "submit", lambda self, job: sent.append(job) or submit(self, job))
+    result, instance = execute(operator(version_name=version, function_name="PREDICT", wait_for_completion=False))
+    statement = execute_inference_job(*sent)
+    assert "MODEL = LOCAL.PUBLIC.LINEAR\nVERSION = V1\nFUNCTION = 'predict'\nNAME = " in statement
+    card = instance.xcoms[JOB_CARD_KEY]
+    assert (card["version"], card["function"], result["version"]) == ("V1", "predict", "V1")
 
 
 def read_results(hook: SnowflakeBatchHook, location: str) -> Any:

@@ -31,4 +31,11 @@ def test_rows_come_from_other_tasks(airflow: AirflowStack, hook: SnowflakeBatchH
     assert column("BYTES", "listed") == column("BYTES", "named") == [1, 3]
     assert [column("BYTES", f"mapped[{index}]") for index in (0, 1)] == [[1], [1, 3]]
     assert column("WAITED", "second") == [1]
-    assert column("WAITED", "third") == [0, 1]
+    assert column("WAITED", "third") == column("WAITED", "fourth") == [0, 1]
+    assert airflow.xcom(run, "tell") == {
+        "location": airflow.xcom(run, "first")["output_location"],
+        "rows": 2,
+        "version": "V1",
+        "loaded": 2,
+        "mapped": [1, 2],
+    }

@@ -140,7 +140,7 @@ def _holds_files(path: Path) -> bool:
 def _check_params(checked: InferenceSpecification, function: ModelFunction) -> None:
     known = [param["name"] for param in function.params]
     for name in checked.params:
-        if name not in known:
+        if name.upper() not in (each.upper() for each in known):
             accepted = f"it accepts {', '.join(known)}" if known else "it accepts none"
             raise invalid_specification(f"unknown parameter '{name}' for method '{function.target}'; {accepted}.")
 

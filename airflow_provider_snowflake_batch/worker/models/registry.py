@@ -20,6 +20,7 @@ import yaml
 
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.job import InputFiles, RegistryModel
+from airflow_provider_snowflake_batch.worker.models import hugging_face
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, bind
 from airflow_provider_snowflake_batch.worker.models.signature import Signature, parse_signature, resolve_params
 
@@ -78,8 +79,14 @@ def describe(model: RegistryModel, input_files: InputFiles) -> Description:
     :raises Refused: it is no packed model, has no such function, or the parameters do not fit its signature.
     """
     directory, function, signature, partitioned = _signature(model, input_files)
-    resolve_params(signature.params, input_files.params)
+    _resolve(directory, signature, input_files)
     return Description(f"registry:{function}:{_content_hash(directory)}", signature, partitioned)
+
+
+def _resolve(directory: Path, signature: Signature, input_files: InputFiles) -> dict[str, Any]:
+    if hugging_face.is_pipeline(_metadata(directory)):
+        return hugging_face.check_params(signature, input_files.params)
+    return resolve_params(signature.params, input_files.params)
 
 
 def _content_hash(directory: Path) -> str:
@@ -99,14 +106,17 @@ def load(model: RegistryModel, input_files: InputFiles) -> LoadedModel:
     :raises Refused: as `describe`.
     """
     directory, function, signature, partitioned = _signature(model, input_files)
-    params = resolve_params(signature.params, input_files.params)
+    params = _resolve(directory, signature, input_files)
     _import_light()
     packager_module = importlib.import_module("snowflake.ml.model._packager.model_packager")
     packager = packager_module.ModelPackager(str(directory))
     # It is about deploying to a warehouse, and would be the one thing to read in the log of most jobs.
     warnings.filterwarnings("ignore", message="Found dependencies specified as pip requirements")
     packager.load(as_custom_model=True)
-    call = bind(getattr(packager.model, function), params)
+    passed = params
+    if hugging_face.is_pipeline(metadata := _metadata(directory)):
+        passed = hugging_face.arguments(metadata, signature, input_files.params)
+    call = bind(getattr(packager.model, function), passed)
     return LoadedModel(call, signature=signature, params=params, partitioned=partitioned)
 
 

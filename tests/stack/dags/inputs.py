@@ -1,4 +1,4 @@
-"""Dags whose rows come from other tasks: a list of files, mapped inputs, another job's results."""
+"""Dags whose rows come from other tasks: lists of files, mapped inputs, another job's results; enums in plain dicts."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 
-from airflow_provider_snowflake_batch.jobs.specs import InputSpec
+from airflow_provider_snowflake_batch.jobs.specs import FileEncoding, InputFormat, SaveMode
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
 
 IMAGES = "@LOCAL.PUBLIC.STACK_IMAGES/in"
 BATCH: dict[str, Any] = {
     "compute_pool": "STACK_POOL",
-    "output_spec": {"stage_location": "@STACK_RESULTS/{{ dag.dag_id }}/{{ task.task_id }}/"},
+    "output_spec": {
+        "stage_location": "@STACK_RESULTS/{{ dag.dag_id }}/{{ task.task_id }}/",
+        "mode": SaveMode.OVERWRITE,
+    },
     "job_spec": {"num_workers": 1},
     "poll_interval": 2,
     "deferrable": True,
 }
 MEASURE = {
     "model_name": "MEASURE",
-    "input_spec": InputSpec(column_handling={"IMAGE": {"input_format": "full_stage_path", "convert_to": "raw_bytes"}}),
+    "input_spec": {
+        "column_handling": {
+            "IMAGE": {"input_format": InputFormat.FULL_STAGE_PATH, "convert_to": FileEncoding.RAW_BYTES},
+        },
+    },
 }
 
 with DAG("inputs_from_tasks", schedule=None):
@@ -35,7 +43,7 @@ with DAG("inputs_from_tasks", schedule=None):
     images = list_images()
     RunBatchOperator(task_id="listed", X=images, **MEASURE, **BATCH)
     RunBatchOperator(task_id="named", X={"paths": images, "column_name": "IMAGE"}, **MEASURE, **BATCH)
-    RunBatchOperator.partial(task_id="mapped", **MEASURE, **BATCH).expand(X=list_batches())
+    mapped = RunBatchOperator.partial(task_id="mapped", **MEASURE, **BATCH).expand(X=list_batches())
 
     first = RunBatchOperator(
         task_id="first", model_name="PATIENCE", X="SELECT 0::FLOAT AS SECONDS UNION ALL SELECT 1::FLOAT", **BATCH
@@ -52,3 +60,22 @@ with DAG("inputs_from_tasks", schedule=None):
         **BATCH,
     )
     RunBatchOperator(task_id="third", model_name="PATIENCE", X=first.output, **BATCH)
+
+    # Each key of a result is an output of its own.
+    @task
+    def tell(location: str, rows: int, version: str, loaded: int, mapped: list[int]) -> dict[str, Any]:
+        return {"location": location, "rows": rows, "version": version, "loaded": loaded, "mapped": list(mapped)}
+
+    RunBatchOperator(
+        task_id="fourth", model_name="PATIENCE", X={"output_location": first.output["output_location"]}, **BATCH
+    )
+    load = LoadBatchResultsOperator(
+        task_id="load", stage_location=first.output["output_location"], table="STACK_WAITED", mode=SaveMode.OVERWRITE
+    )
+    tell(
+        first.output["output_location"],
+        first.output["rows"],
+        first.output["version"],
+        load.output["rows"],
+        mapped.output["rows"],
+    )

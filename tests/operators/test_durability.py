@@ -184,15 +184,14 @@ def test_a_retry_keeps_to_the_version_that_was_the_default(hook: SnowflakeBatchH
     hook.run("ALTER MODEL DURABLE SET DEFAULT_VERSION = V2")
     # The default is no part of what the task asks for: the same job goes on.
     assert attempt(store) == first
-    until_it_exists(hook, first)
-    hook.kill(first)
     wait(hook, first)
+    hook.delete(first)
     second = attempt(store)
     assert second != first
     assert store.record["version"] == "V1"
 
-    hook.kill(second)
     wait(hook, second)
+    hook.delete(second)
     attempt(store, max_tries=4)
     assert store.record["version"] == "V2"
 

@@ -191,7 +191,7 @@ _FORMS: dict[str, tuple[str, ...]] = {
     "paths": ("column_name",),
     "list_stage_files": ("pattern", "column_name"),
     # The task result of RunBatchOperator.
-    "output_location": ("job_name", "status", "rows", "files", "seconds", "attempt", "warnings"),
+    "output_location": ("job_name", "status", "rows", "files", "seconds", "attempt", "warnings", "model", "version"),
 }
 
 

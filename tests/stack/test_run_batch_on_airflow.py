@@ -13,7 +13,9 @@ from tests.airflow_stack import AirflowStack
 pytestmark = pytest.mark.slow
 
 JOB_CARD = "snowflake_batch_job"
-RESULT_KEYS = {"job_name", "status", "output_location", "rows", "files", "seconds", "attempt", "warnings"}
+RESULT_KEYS = {
+    "job_name", "status", "output_location", "rows", "files", "seconds", "attempt", "warnings", "model", "version",
+}  # fmt: skip
 
 
 def test_the_example_dag_scores_like_scikit_learn_itself(airflow: AirflowStack, hook: SnowflakeBatchHook) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version")
+TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function")
 NUMBERS = ("replicas", "submitted_at", "attempt", "started_at", "ended_at", "updated_at")
 PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds")
 

@@ -156,6 +156,7 @@ function Details({ job }) {
   const entries = [
     ["Model", card.model && h(Code, null, card.model)],
     ["Version", card.model && (card.version ? h(Code, null, card.version) : "the model's default")],
+    ["Function", card.function && h(Code, null, card.function)],
     ["Compute pool", card.compute_pool && h(Code, null, card.compute_pool)],
     ["Replicas", typeof card.replicas === "number" && formatNumber(card.replicas, locale())],
     ["Output", location && h(Location, { location })],

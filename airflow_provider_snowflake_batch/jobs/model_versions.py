@@ -9,12 +9,9 @@ from typing import Any
 
 import yaml
 
+from airflow_provider_snowflake_batch.contract.model_params import HUGGING_FACE_PIPELINE, Param, parse_params
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
-from airflow_provider_snowflake_batch.jobs.model_params import Param, parse_params
-
-# The model type of Hugging Face pipelines in model.yaml.
-HUGGING_FACE_PIPELINE = "huggingface_pipeline"
 
 _SYSTEM_ALIASES = ("DEFAULT", "FIRST", "LAST")
 

@@ -71,7 +71,8 @@ def build_archive() -> WorkerArchive:
     """The archive of the worker that is installed here."""
     package = resources.files(_PACKAGE)
     members = {"__main__.py": _MAIN.encode(), f"{_PACKAGE}/__init__.py": (package / "__init__.py").read_bytes()}
-    _add_sources(members, package / "worker", f"{_PACKAGE}/worker")
+    for room in ("contract", "worker"):
+        _add_sources(members, package / room, f"{_PACKAGE}/{room}")
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):

@@ -35,7 +35,7 @@ def test_it_is_small_and_holds_the_worker_alone(archive: Path) -> None:
     assert archive.stat().st_size < 1_000_000
     with zipfile.ZipFile(archive) as opened:
         rooms = {name.split("/")[1] for name in opened.namelist() if "/" in name}
-    assert rooms == {"__init__.py", "worker"}
+    assert rooms == {"__init__.py", "contract", "worker"}
 
 
 def test_it_runs_a_job_in_all_its_processes_from_the_archive(archive: Path, batch: Batch) -> None:

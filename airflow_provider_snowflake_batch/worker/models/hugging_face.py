@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_snowflake_batch.jobs.model_params import ParamError, given_params, refuse_more_labels
-from airflow_provider_snowflake_batch.jobs.model_versions import HUGGING_FACE_PIPELINE
+from airflow_provider_snowflake_batch.contract.model_params import (
+    HUGGING_FACE_PIPELINE,
+    ParamError,
+    given_params,
+    refuse_more_labels,
+)
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.signature import Signature, resolve_params
 

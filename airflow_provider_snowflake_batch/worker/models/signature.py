@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from airflow_provider_snowflake_batch.jobs import model_params
-from airflow_provider_snowflake_batch.jobs.model_params import Param, ParamError, parse_params
+from airflow_provider_snowflake_batch.contract import model_params
+from airflow_provider_snowflake_batch.contract.model_params import Param, ParamError, parse_params
 from airflow_provider_snowflake_batch.worker.errors import Refused
 
 ARROW_TYPES: dict[str, pa.DataType] = {
@@ -103,7 +103,7 @@ def _feature(entry: Mapping[str, Any]) -> Feature:
 def resolve_params(
     params: Sequence[Param], given: Mapping[str, Any], *, texts_or_flags: bool = False
 ) -> dict[str, Any]:
-    """As :func:`~airflow_provider_snowflake_batch.jobs.model_params.resolve_params`.
+    """As :func:`~airflow_provider_snowflake_batch.contract.model_params.resolve_params`.
 
     :raises Refused: a name is unknown, or a value is not of the parameter's type or shape.
     """

@@ -19,6 +19,10 @@ _FLOATS = {"FLOAT", "DOUBLE"}
 _TEXTS = {"STRING", "BYTES", "TIMESTAMP_NTZ"}
 
 
+# The model type of Hugging Face pipelines in model.yaml.
+HUGGING_FACE_PIPELINE = "huggingface_pipeline"
+
+
 class ParamError(ValueError):
     """A parameter is unknown, or its value is not of the signature's type or shape."""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.jobs.model_params import (
+from airflow_provider_snowflake_batch.contract.model_params import (
     ParamError,
     parse_params,
     refuse_more_labels,

@@ -42,8 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.state import StateDirectoryInUse
 
+    # What it writes is nobody else's affair, nor are the files of its jobs.
+    os.umask(0o077)
+    port = listening.getsockname()[1]
     try:
         server = LocalSnowflake(state_dir)
+        server.start(port)
+        connection_file = server.write_connection()
     except StateDirectoryInUse as error:
         print(error, file=sys.stderr)
         return 2
@@ -54,9 +59,6 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    port = listening.getsockname()[1]
-    server.start(port)
-    connection_file = server.write_connection()
 
     def ready() -> None:
         connection = json.dumps(server.airflow_connection())

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import shutil
 import sqlite3
+import stat
 from pathlib import Path
 from typing import IO
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class StateDirectoryInUse(Exception):
@@ -18,13 +23,15 @@ class StateDirectoryInUse(Exception):
 class StateDirectory:
     """The directory with the databases, the stage files, the control database and the secret.
 
-    :param path: created with mode 0700 if it is missing.
+    :param path: created if it is missing; it and what is in it are closed to other users in any case.
     :raises StateDirectoryInUse: when another server process has opened it.
+    :raises OSError: when it cannot be written to, or is one that others use, which must not be closed to them.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _close_to_others(self.path)
         self._lock = self._acquire()
         shutil.rmtree(self.scratch, ignore_errors=True)
         for folder in (self.databases, self.stage_files, self.scratch):
@@ -94,3 +101,19 @@ class StateDirectory:
         secret = secrets.token_urlsafe(24)
         self.write_private(path, f"{secret}\n")
         return secret
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take every right of other users away, from a folder and all in it."""
+    mode = folder.stat().st_mode
+    if mode & stat.S_ISVTX or folder in (Path(folder.anchor), Path.home()):
+        raise PermissionError(errno.EPERM, "others use it, and it would be closed to them")
+    if mode & _OTHERS:
+        folder.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            with contextlib.suppress(FileNotFoundError):
+                mode = path.lstat().st_mode
+                if mode & _OTHERS and not stat.S_ISLNK(mode):
+                    path.chmod(stat.S_IMODE(mode) & ~_OTHERS)

@@ -132,6 +132,23 @@ def test_secrets_are_readable_by_their_owner_only(server: LocalServer) -> None:
     assert server.airflow_connection["password"] == (server.state_dir / "secret").read_text().strip()
 
 
+def test_a_directory_that_was_there_is_closed_to_others(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    outside = tmp_path / "outside"
+    (state / "stages" / "old").mkdir(parents=True)
+    (state / "stages" / "old" / "file").write_text("x")
+    outside.write_text("x")
+    (state / "link").symlink_to(outside)
+    for path in (state, state / "stages", outside):
+        path.chmod(0o777 if path.is_dir() else 0o644)
+    with LocalServer(state) as server:
+        run(server, "CREATE STAGE S", "COPY INTO @S FROM (SELECT 1)", "CREATE TABLE T (A INT)")
+        found = [state, *state.rglob("*")]
+        assert len(found) > 10
+        assert not [path for path in found if not path.is_symlink() and path.stat().st_mode & 0o077]
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o644
+
+
 def test_the_connection_can_be_printed(server: LocalServer) -> None:
     printed = subprocess.run(
         [
@@ -163,11 +180,14 @@ def test_a_running_query_does_not_hold_up_the_end(server: LocalServer) -> None:
         (["--port", "99999"], "--port"),
         (["--port", "0", "--state-dir", "/proc/nowhere"], "--state-dir"),
         (["--port", "0", "--state-dir", "BROKEN"], "--state-dir"),
+        (["--port", "0", "--state-dir", "SHARED"], "others use it"),
         (["--print-connection", "--state-dir", "EMPTY"], "no local Snowflake has been started"),
     ],
 )
 def test_what_cannot_start_says_why_in_one_sentence(tmp_path: Path, arguments: list[str], words: str) -> None:
     (tmp_path / "BROKEN" / "databases").mkdir(parents=True)
+    (tmp_path / "SHARED").mkdir()
+    (tmp_path / "SHARED").chmod(0o1777)
     (tmp_path / "BROKEN" / "databases" / "LOCAL.db").write_bytes(b"not a database" * 1000)
     ended = subprocess.run(
         [sys.executable, "-m", "airflow_provider_snowflake_batch.local", *arguments],

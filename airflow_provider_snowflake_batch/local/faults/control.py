@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -15,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_snowflake_batch.local.faults.faults import InvalidFault
+from airflow_provider_snowflake_batch.local.protocol.bodies import BodyRefused, read_object
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
 
 PATH = "/local/faults"
+BODY_BYTES = 64 * 1024
 
 
 class FaultControl:
@@ -40,10 +40,10 @@ class FaultControl:
         faults = self._server.faults
         if request.method == "POST":
             try:
-                body = json.loads(await request.body())
-                if not isinstance(body, dict):
-                    raise InvalidFault("The body is no JSON object.")
+                body = await read_object(request, BODY_BYTES)
                 return JSONResponse((await run_in_threadpool(faults.add, body)).described(), 201)
+            except BodyRefused as refused:
+                return _refusal(refused.status, refused.message)
             except ValueError as error:
                 return _refusal(400, str(error))
         if request.method == "DELETE":

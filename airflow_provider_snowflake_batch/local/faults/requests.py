@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import re
 import threading
@@ -17,6 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_snowflake_batch.local.faults.control import PATH as CONTROL_PATH
 from airflow_provider_snowflake_batch.local.faults.faults import Fault
+from airflow_provider_snowflake_batch.local.protocol.bodies import (
+    SESSION_BYTES,
+    BodyRefused,
+    discard_body,
+    read_raw,
+    unpacked,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -71,10 +77,15 @@ class RequestFaults:
         if about is not None:
             query = self._server.queries.find(about[1])
             return (query.text if query is not None else None), receive
-        if scope["path"] != "/queries/v1/query-request":
+        if scope["path"] != "/queries/v1/query-request" or self._server.sessions.find(_token(scope)) is None:
+            # Nothing is kept of who has not logged in.
             return None, receive
         request = Request(scope, receive)
-        body = await request.body()
+        try:
+            body = await read_raw(request, SESSION_BYTES)
+        except BodyRefused:
+            # The endpoint says what is wrong with it, here and below.
+            return None, receive
         given = False
 
         async def again() -> Message:
@@ -85,15 +96,14 @@ class RequestFaults:
             return {"type": "http.request", "body": body, "more_body": False}
 
         try:
-            plain = gzip.decompress(body) if request.headers.get("Content-Encoding") == "gzip" else body
+            plain = unpacked(body, request.headers.get("Content-Encoding", ""), SESSION_BYTES)
             return str(json.loads(plain).get("sqlText") or ""), again
-        except (OSError, EOFError, ValueError, AttributeError):
-            # The endpoint says what is wrong with it.
+        except (BodyRefused, ValueError, RecursionError, AttributeError):
             return None, again
 
     async def _http_error(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         # The connection is kept, as behind a proxy, so what the client sends must have been read.
-        await Request(scope, receive).body()
+        await discard_body(Request(scope, receive))
         await PlainTextResponse("A fault on demand.", int(fault.parameters["status"]))(scope, receive, send)
 
     async def _drop(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +128,7 @@ class RequestFaults:
         await self._app(scope, receive, late)
 
     async def _expire(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        await Request(scope, receive).body()
+        await discard_body(Request(scope, receive))
         code = int(fault.parameters["code"])
         token = _token(scope)
         session = self._server.sessions.find(token)

@@ -5,13 +5,15 @@ Source: ``snowflake/connector/network.py``, ``auth/_auth.py`` and ``connection.p
 
 from __future__ import annotations
 
-import gzip
+import functools
 import json
+import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -19,13 +21,24 @@ from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.faults.control import FaultControl
 from airflow_provider_snowflake_batch.local.faults.requests import RequestFaults
 from airflow_provider_snowflake_batch.local.protocol import binds, login
+from airflow_provider_snowflake_batch.local.protocol.bodies import (
+    LOGIN_BYTES,
+    SESSION_BYTES,
+    BodyRefused,
+    discard_body,
+    read_object,
+)
 from airflow_provider_snowflake_batch.local.protocol.chunks import INLINE_ROWS, LARGE, Chunks
 from airflow_provider_snowflake_batch.local.protocol.queries import Query
 from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session
+from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES
+from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+
+log = logging.getLogger(__name__)
 
 IN_PROGRESS = "333333"
 IN_PROGRESS_ASYNC = "333334"
@@ -43,19 +56,19 @@ class Endpoints:
         self._chunks = Chunks(server.queries)
         endpoints = Starlette(
             routes=[
-                Route("/session/v1/login-request", self.login, methods=["POST"]),
-                Route("/session/token-request", self.renew, methods=["POST"]),
-                Route("/session/heartbeat", self.heartbeat, methods=["POST"]),
-                Route("/session", self.delete_session, methods=["POST"]),
-                Route("/queries/v1/query-request", self.query, methods=["POST"]),
-                Route("/queries/v1/abort-request", self.abort, methods=["POST"]),
-                Route("/queries/{query_id}/result", self.result, methods=["GET"]),
-                Route("/queries/{query_id}/abort-request", self.abort_by_id, methods=["POST"]),
+                Route("/session/v1/login-request", _answered(self.login), methods=["POST"]),
+                Route("/session/token-request", _answered(self.renew), methods=["POST"]),
+                Route("/session/heartbeat", _answered(self.heartbeat), methods=["POST"]),
+                Route("/session", _answered(self.delete_session), methods=["POST"]),
+                Route("/queries/v1/query-request", _answered(self.query), methods=["POST"]),
+                Route("/queries/v1/abort-request", _answered(self.abort), methods=["POST"]),
+                Route("/queries/{query_id}/result", _answered(self.result), methods=["GET"]),
+                Route("/queries/{query_id}/abort-request", _answered(self.abort_by_id), methods=["POST"]),
                 # Connector 5.x writes two slashes.
-                Route("/monitoring/queries/{query_id}", self.monitoring, methods=["GET"]),
-                Route("/monitoring/queries//{query_id}", self.monitoring, methods=["GET"]),
-                Route("/telemetry/send", self.telemetry, methods=["POST"]),
-                Route("/telemetry/send/sessionless", self.telemetry, methods=["POST"]),
+                Route("/monitoring/queries/{query_id}", _answered(self.monitoring), methods=["GET"]),
+                Route("/monitoring/queries//{query_id}", _answered(self.monitoring), methods=["GET"]),
+                Route("/telemetry/send", _answered(self.telemetry), methods=["POST"]),
+                Route("/telemetry/send/sessionless", _answered(self.telemetry), methods=["POST"]),
                 *server.http_files.routes,
                 *self._chunks.routes,
                 *FaultControl(server).routes,
@@ -67,11 +80,8 @@ class Endpoints:
 
     async def login(self, request: Request) -> Response:
         client = request.headers.get("User-Agent", "")
-        return _json(
-            await login.login(
-                self._server, dict(request.query_params), await _body(request), client, _base_url(request)
-            )
-        )
+        body = await read_object(request, LOGIN_BYTES)
+        return _json(await login.login(self._server, dict(request.query_params), body, client, _base_url(request)))
 
     async def renew(self, request: Request) -> Response:
         session = self._server.sessions.renew(_token(request))
@@ -103,7 +113,7 @@ class Endpoints:
         session = self._session(request)
         if session is None:
             return _gone()
-        body = await _body(request)
+        body = await read_object(request, SESSION_BYTES)
         query = self._server.queries.submit(
             session,
             str(body.get("sqlText") or ""),
@@ -132,7 +142,7 @@ class Endpoints:
         session = self._session(request)
         if session is None:
             return _gone()
-        body = await _body(request)
+        body = await read_object(request, SESSION_BYTES)
         query = self._server.queries.find_request(session, str(body.get("requestId")))
         if query is not None:
             await self._in_thread(self._server.queries.cancel, query)
@@ -166,7 +176,7 @@ class Endpoints:
         return _success({"queries": [entry]})
 
     async def telemetry(self, request: Request) -> Response:
-        await request.body()
+        await discard_body(request)
         return _success("Log Received")
 
     # Answers
@@ -271,25 +281,41 @@ def _base_url(request: Request) -> str:
     return str(request.base_url).rstrip("/")
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    body = await request.body()
-    if request.headers.get("Content-Encoding") == "gzip":
-        body = gzip.decompress(body)
-    decoded = json.loads(body) if body else {}
-    return decoded if isinstance(decoded, dict) else {}
+def _answered(
+    handler: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """The handler with its exceptions answered in Snowflake's shape: a driver repeats an HTTP 500 for minutes."""
+
+    @functools.wraps(handler)
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except BodyRefused as refused:
+            return _failure("390000", refused.message, "22023", status=refused.status)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            found = snowflake_error(error)
+            if found.errno == 603 and found.sqlstate != OUT_OF_RESOURCES:
+                log.exception("The request %s failed", request.url.path)
+            return _failure(f"{found.errno:06d}", found.message, found.sqlstate)
+
+    return answered
 
 
-def _json(content: dict[str, Any]) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False).encode(), media_type="application/json")
+def _json(content: dict[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(content, ensure_ascii=False).encode(), status, media_type="application/json")
 
 
 def _success(data: Any) -> Response:
     return _json({"data": data, "code": None, "message": None, "success": True})
 
 
-def _failure(code: str, message: str, sqlstate: str | None = None, *, query_id: str | None = None) -> Response:
+def _failure(
+    code: str, message: str, sqlstate: str | None = None, *, query_id: str | None = None, status: int = 200
+) -> Response:
     data = {"errorCode": code, "sqlState": sqlstate, "queryId": query_id, "internalError": False}
-    return _json({"data": data, "code": code, "message": message, "success": False, "headers": None})
+    return _json({"data": data, "code": code, "message": message, "success": False, "headers": None}, status)
 
 
 def _gone() -> Response:

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 _TLS_HANDSHAKE = b"\x16"
 _FIRST_BYTE_SECONDS = 60
 _HANDSHAKE_SECONDS = 30
+HEAD_BYTES = 64 * 1024
+"""Of a request's address and headers, and of what may follow its body: as much as h11, the other parser, takes."""
 
 
 class HttpAndHttps(uvicorn.Server):
@@ -29,6 +31,8 @@ class HttpAndHttps(uvicorn.Server):
         self, config: uvicorn.Config, listening: socket.socket, tls: ssl.SSLContext, ready: Callable[[], None]
     ) -> None:
         super().__init__(config)
+        config.load()
+        self._protocol_class = _with_limited_head(config.http_protocol_class)
         self._listening = listening
         self._tls = tls
         self._ready = ready
@@ -81,7 +85,7 @@ class HttpAndHttps(uvicorn.Server):
             raise
 
     def _protocol(self) -> asyncio.Protocol:
-        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+        protocol: asyncio.Protocol = self._protocol_class(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return protocol
@@ -90,6 +94,36 @@ class HttpAndHttps(uvicorn.Server):
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _with_limited_head(protocol: Any) -> Any:
+    """The protocol class of httptools, which keeps a request's head however long it is, with an end to that."""
+    if not hasattr(protocol, "on_headers_complete"):
+        return protocol
+
+    class LimitedHead(protocol):  # type: ignore[misc]
+        unseen = 0
+        """Bytes that came since a head or a piece of a body was whole."""
+
+        def data_received(self, data: bytes) -> None:
+            self.unseen += len(data)
+            super().data_received(data)
+            if self.unseen > HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response(f"The address and headers of a request have more than {HEAD_BYTES} bytes.")
+
+        def on_headers_complete(self) -> None:
+            self.unseen = 0
+            super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            self.unseen = 0
+            super().on_body(body)
+
+        def on_message_complete(self) -> None:
+            self.unseen = 0
+            super().on_message_complete()
+
+    return LimitedHead
 
 
 async def _first_byte(connection: socket.socket) -> bytes:

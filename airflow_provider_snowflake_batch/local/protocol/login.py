@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
+from airflow_provider_snowflake_batch.local.protocol.bodies import BodyRefused
 from airflow_provider_snowflake_batch.local.protocol.names import stored_name
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE, parameter_value
@@ -29,11 +30,12 @@ async def login(
     refused.
 
     :param base_url: how the client reaches this server: scheme, host and port.
+    :raises BodyRefused: 400 for a body that is no login request.
     """
-    data = body.get("data") or {}
+    data = _checked(body)
     authenticator = str(data.get("AUTHENTICATOR") or "").upper()
     if authenticator not in _PASSWORD_AUTHENTICATORS:
-        return refusal("390144", f"The authenticator {authenticator} is not supported by the local Snowflake.")
+        return refusal("390144", f"The authenticator {authenticator[:100]} is not supported by the local Snowflake.")
     given = str(data.get("PASSWORD") or data.get("TOKEN") or "")
     if not hmac.compare_digest(given.encode(), server.state.secret.encode()):
         return refusal("390100", "Incorrect username or password was specified.")
@@ -81,6 +83,26 @@ async def login(
         "message": None,
         "success": True,
     }
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    """The ``data`` of a login request, whose fields have the types that the drivers give them."""
+    data = body.get("data")
+    if not isinstance(data, dict):
+        raise BodyRefused(400, "A login request has an object 'data'.")
+    for name in ("AUTHENTICATOR", "LOGIN_NAME", "PASSWORD", "TOKEN"):
+        value = data.get(name)
+        if value is not None and not isinstance(value, str):
+            raise BodyRefused(400, f"{name} of a login request is no text.")
+        if value is not None and any("\ud800" <= character <= "\udfff" for character in value):
+            raise BodyRefused(400, f"{name} of a login request is no valid text.")
+    parameters = data.get("SESSION_PARAMETERS")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise BodyRefused(400, "SESSION_PARAMETERS of a login request is no object.")
+    for name, value in (parameters or {}).items():
+        if isinstance(value, (dict, list)):
+            raise BodyRefused(400, f"The session parameter {name[:100]!r} of a login request is no single value.")
+    return data
 
 
 def _client(user_agent: str) -> tuple[str, tuple[int, ...]]:

@@ -21,6 +21,7 @@ from airflow_provider_snowflake_batch.local.errors import (
 )
 from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
 from airflow_provider_snowflake_batch.local.protocol import binds
+from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES, check_room
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
 from airflow_provider_snowflake_batch.local.statements import CURRENT, Result, Statement, find_handler
 
@@ -39,6 +40,8 @@ RESULT_BYTES = 512 * 1024 * 1024
 _LARGE_BYTES = 4 * 1024 * 1024
 KEPT_QUERIES = 2000
 _MULTI_STATEMENT = 0xA000
+# What frees room, DROP, DELETE or REMOVE, is let through.
+_WRITES = re.compile(r"\s*(?:ALTER\s+TABLE|CALL|COPY|CREATE|EXECUTE|INSERT|MERGE|PUT|UPDATE)\b", re.IGNORECASE)
 _DESCRIBED = re.compile(r"\s*(?:SHOW|DESC|DESCRIBE|LIST|LS|SELECT|WITH)\b", re.IGNORECASE)
 
 
@@ -189,7 +192,9 @@ class Queries:
                 query.result = self._answer(query, query.text, bindings)
         except BaseException as error:
             translated = snowflake_error(error)
-            if translated.errno == 603:
+            if translated.sqlstate == OUT_OF_RESOURCES:
+                log.error("Query %s failed: %s", query.id, error)
+            elif translated.errno == 603:
                 log.exception("Query %s failed: %s", query.id, query.text)
             query.error = query.error or translated
         finally:
@@ -230,6 +235,8 @@ class Queries:
         statement = Statement(text, session, self._server, query.id, cancelled=query.cancelled)
         statement.check_cancelled()
         CURRENT.set(statement)
+        if _WRITES.match(text) and not query.describe_only:
+            check_room(self._server.state.path)
         try:
             if binds.is_batch(bindings):
                 return self._server.engine.execute_batch(statement, binds.batch_columns(bindings))

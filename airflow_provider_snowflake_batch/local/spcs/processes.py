@@ -21,6 +21,8 @@ from airflow_provider_snowflake_batch.local.spcs.records import Container
 from airflow_provider_snowflake_batch.local.spcs.volumes import MOUNTS_VARIABLE, rewrite
 
 LOG_LIMIT_BYTES = 64 * 2**20
+IDENTITY_VARIABLE = "SNOWFLAKE_LOCAL_CONTAINER"
+"""By what the processes of a container are known: its instance's folder and its name."""
 
 # What a container would find in its image. Nothing else of the server's environment reaches a job, least of all its
 # credentials.
@@ -69,11 +71,17 @@ def start(
     :param folder: the instance's folder: logs, exit code and the working directory are kept there.
     :param platform: environment variables that Snowflake sets.
     :param grace_seconds: between SIGTERM and SIGKILL.
+    :raises OSError: when there is no room for its files, or no more processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for path in (_exit_path(folder, container.name), _pid_path(folder, container.name)):
+        with path.with_name(f"{path.name}.part").open("wb") as reserved:
+            reserved.write(b" " * supervisor.RESERVED_BYTES)
+            reserved.flush()
+            os.fsync(reserved.fileno())
     launch: dict[str, Any] = {
         "argv": command(container),
-        "env": environment(container, platform),
+        "env": {**environment(container, platform), IDENTITY_VARIABLE: _identity(container, folder)},
         "cwd": str(folder),
         "log": str(log_path(folder, container.name)),
         "exit": str(_exit_path(folder, container.name)),
@@ -144,14 +152,50 @@ def send(container: Container, number: int) -> None:
             os.kill(container.pid, number)
 
 
-def kill_session(container: Container) -> None:
-    """Kill whatever is left of a container whose supervisor is gone."""
-    if container.pid is None:
+def kill_left(container: Container, folder: Path) -> None:
+    """Kill whatever is left of a container whose supervisor is gone.
+
+    Its processes are known by an environment variable that they inherit: a number of a process, group or session may
+    be somebody else's by now.
+
+    :param folder: the instance's folder.
+    """
+    wanted = _identity(container, folder)
+    while left := [process for process in psutil.process_iter() if _is_of(process, wanted)]:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=1)
+
+
+def _is_of(process: psutil.Process, identity: str) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(IDENTITY_VARIABLE) == identity
+    except (psutil.Error, OSError):
+        return False
+
+
+def _identity(container: Container, folder: Path) -> str:
+    return f"{folder.resolve()}/{container.name}"
+
+
+def kill_session_of_child(pid: int) -> None:
+    """Kill what is left in the session of a supervisor that was killed itself.
+
+    :param pid: a child of this process that nobody has waited for yet, if it has ended: only that keeps its number
+        from becoming somebody else's.
+    """
+    try:
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return
+    if ended is None or ended.si_code == os.CLD_EXITED:
+        # One that ends by itself has seen to the rest before.
         return
     for process in psutil.process_iter(["pid"]):
-        with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
-            if os.getsid(process.pid) == container.pid:
-                os.kill(process.pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != pid and os.getsid(process.pid) == pid:
+                process.kill()
 
 
 def exit_of(container: Container, folder: Path) -> Exit | None:

@@ -103,7 +103,8 @@ class JobRunner:
             processes.send(container, signal.SIGQUIT)
         self._await_end(containers, 10.0)
         for container in containers:
-            processes.kill_session(container)
+            if container.pid is not None:
+                processes.kill_left(container, self.instance_folder(job.id, container.instance))
         now = time.time()
         if not job.status.is_terminal:
             for container in containers:
@@ -198,7 +199,7 @@ class JobRunner:
             container.exit_code = None
             container.status, container.message = "FAILED", status.NODE_LOST
         elif outcome.exit_code is None:
-            processes.kill_session(container)
+            processes.kill_left(container, folder)
             container.status, container.message = "FAILED", lost
         elif outcome.error is not None:
             container.status, container.message = "FAILED", f"{status.FAILED_TO_START}: {outcome.error}"
@@ -355,6 +356,7 @@ class JobRunner:
 
     def _reap(self) -> None:
         for pid, supervisor in list(self._supervisors.items()):
+            processes.kill_session_of_child(pid)
             if supervisor.poll() is not None:
                 del self._supervisors[pid]
                 self._any_ended = True

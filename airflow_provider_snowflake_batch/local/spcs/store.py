@@ -60,7 +60,9 @@ class Store:
                 )
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # A full disk has rolled it back already.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
 
     def save_job(self, job: Job) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import json
 import os
 import signal
@@ -28,6 +29,8 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 NOT_STARTED = 127
+RESERVED_BYTES = 4096
+"""Of the pid file and the exit file."""
 BLOCKED_AT_START = (signal.SIGTERM, signal.SIGQUIT)
 
 
@@ -47,22 +50,44 @@ class LogFile:
     def __init__(self, path: str, limit: int) -> None:
         self.path = path
         self.limit = limit
+        self.lost = 0
         self._open()
 
     def _open(self) -> None:
-        self.log = open(self.path, "ab", buffering=0)  # noqa: SIM115
-        self.times = open(self.path + ".times", "ab", buffering=0)  # noqa: SIM115
+        self.log: io.FileIO = open(self.path, "ab", buffering=0)  # noqa: SIM115
+        self.times: io.FileIO = open(self.path + ".times", "ab", buffering=0)  # noqa: SIM115
         self.size = self.log.tell()
 
     def write(self, piece: bytes) -> None:
-        if self.size + len(piece) > self.limit and self.size:
-            self.close()
-            os.replace(self.path, self.path + ".1")
-            os.replace(self.path + ".times", self.path + ".1.times")
-            self._open()
-        self.times.write(b"%d %.3f\n" % (self.size, time.time()))
-        self.log.write(piece)
-        self.size += len(piece)
+        """Append a piece. On a full disk it is left out, and the log says so once there is room again.
+
+        The container must not stand still, or die, because its log cannot be kept.
+        """
+        try:
+            if self.size + len(piece) > self.limit and self.size:
+                self.close()
+                os.replace(self.path, self.path + ".1")
+                os.replace(self.path + ".times", self.path + ".1.times")
+            if self.log.closed:
+                self._open()
+            if self.lost:
+                self._append(b"\n[%d bytes of output are missing here: the disk was full]\n" % self.lost)
+                self.lost = 0
+            self._append(piece)
+        except OSError:
+            self.lost += len(piece)
+
+    def _append(self, piece: bytes) -> None:
+        sizes = self.times.tell(), self.size
+        try:
+            _write_whole(self.times, b"%d %.3f\n" % (self.size, time.time()))
+            _write_whole(self.log, piece)
+            self.size += len(piece)
+        except OSError:
+            # Half a piece would be taken for a whole one.
+            for file, size in zip((self.times, self.log), sizes, strict=True):
+                os.ftruncate(file.fileno(), size)
+            raise
 
     def close(self) -> None:
         self.log.close()
@@ -100,17 +125,21 @@ class Supervisor:
                 self._signal_group(signal.SIGTERM)
             code = self._wait(self.process) if self.process is not None else 128 + signal.SIGTERM
         self.log.close()
-        outcome = {"exit_code": code, "started": started, "ended": time.time(), "error": error}
+        outcome = {"exit_code": code, "started": started, "ended": time.time(), "error": error and error[:500]}
         self._write("exit", json.dumps(outcome))
         return 0
 
     def _start(self) -> subprocess.Popen[bytes]:
+        parent = os.getpid()
+
         def in_the_child() -> None:
             # What this program ignores would stay ignored in the command.
             for ignored in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(ignored, signal.SIG_DFL)
             # A supervisor that is killed takes its command along.
             _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(128 + signal.SIGKILL)
 
         return subprocess.Popen(
             self.launch["argv"],
@@ -165,11 +194,18 @@ class Supervisor:
 
     def _write(self, which: str, content: str) -> None:
         path = self.launch[which]
-        with open(path + ".part", "w", encoding="utf-8") as file:
-            file.write(content)
+        # Whoever starts this program takes the room for it, so that a full disk cannot lose an exit code.
+        reserved = os.path.exists(path + ".part")  # noqa: PTH110
+        with open(path + ".part", "r+" if reserved else "w", encoding="utf-8") as file:
+            file.write(content.ljust(RESERVED_BYTES) if reserved else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(path + ".part", path)
+
+
+def _write_whole(file: io.FileIO, piece: bytes) -> None:
+    while piece:
+        piece = piece[file.write(piece) :]
 
 
 def _children(pid: int) -> list[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.fitting import fit_writes, limits, text_columns
 from airflow_provider_snowflake_batch.local.statements import Column, Result
@@ -57,13 +58,15 @@ class Changes:
         statements = [
             part.sql(dialect="duckdb") for part in self._fitted(tree, target, self._connection.translated(tree))
         ]
+        self._connection.transactions.check()
         for attempt in range(_CONFLICT_RETRIES):
             try:
                 with self._engine.write_lock:
                     counts = [self._duck.execute(sql).fetchall() for sql in statements]
                 return int(counts[-1][0][0]) if counts[-1] else 0
-            except duckdb.TransactionException:
-                if self._connection.transactions.open or attempt == _CONFLICT_RETRIES - 1:
+            except duckdb.TransactionException as error:
+                is_last = attempt == _CONFLICT_RETRIES - 1
+                if self._connection.transactions.open or is_last or shortage(error) is not None:
                     raise
                 time.sleep(0.02 * (attempt + 1))
         raise AssertionError("unreachable")
@@ -82,6 +85,7 @@ class Changes:
     def _merge(self, tree: exp.Merge, target: Name | None) -> Result:
         (translated,) = self._fitted(tree, target, [self._connection.translated_whole(tree)])
         sql = translated.sql(dialect="duckdb")
+        self._connection.transactions.check()
         with self._engine.write_lock:
             done = Counter(action for (action,) in self._duck.execute(f"{sql} RETURNING merge_action").fetchall())
         possible = merge_actions(tree)

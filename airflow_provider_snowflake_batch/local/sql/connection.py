@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -223,6 +224,7 @@ class EngineConnection:
         declared = declared_outputs(tree, self.lookup)
         self.temporary.redirect(tree)
         sql = self.translated(tree)[-1].sql(dialect="duckdb")
+        self.transactions.check()
         rows = self._duck.sql(sql)
         types = [str(kind) for kind in rows.types]
         columns = [
@@ -239,6 +241,7 @@ class EngineConnection:
 
     def write(self, tree: Expr) -> Result:
         """Run DDL or DML."""
+        self.transactions.check()
         if isinstance(tree, CHANGES):
             if not self.transactions.open and self._session.parameters.get("AUTOCOMMIT", True) is False:
                 self.transactions.begin()
@@ -302,6 +305,22 @@ class EngineConnection:
 
     def interrupt(self) -> None:
         self._duck.interrupt()
+
+    def give_way(self, seconds: float) -> bool:
+        """Let go of every database: lose the transaction that is open, and what is left of the last result.
+
+        :param seconds: how long a statement that runs may hold this up.
+        :returns: whether it did; the statement still runs otherwise.
+        """
+        if not self._session.lock.acquire(timeout=seconds):
+            return False
+        try:
+            self.transactions.lose()
+            with contextlib.suppress(duckdb.Error):
+                self._duck.execute("SELECT 1").fetchall()
+        finally:
+            self._session.lock.release()
+        return True
 
     def close(self) -> None:
         self.transactions.rollback()

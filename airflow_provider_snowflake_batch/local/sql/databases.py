@@ -23,13 +23,17 @@ class Databases:
     """All databases.
 
     :param folder: of their files.
+    :param files: the file of each attached database by name, kept up here.
     :param root: the connection that attaches and detaches them.
     """
 
-    def __init__(self, engine: Engine, catalog: Catalog, folder: Path, root: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, engine: Engine, catalog: Catalog, folder: Path, files: dict[str, Path], root: duckdb.DuckDBPyConnection
+    ) -> None:
         self._engine = engine
         self._catalog = catalog
         self._folder = folder
+        self._files = files
         self._root = root
 
     def names(self) -> list[str]:
@@ -52,13 +56,19 @@ class Databases:
         path = self._folder / f"{quote(name, safe='')}.db"
         quoted = _quoted(name)
         with self._engine.write_lock:
-            self._root.execute(f"ATTACH '{path}' AS {quoted}")
-            self._root.execute(info_schema.per_db_creation_sql(quoted).replace(f"'{quoted}'", f"'{name}'"))
-            self._root.execute(macros.creation_sql(quoted))
-            self._root.execute(f'CREATE SCHEMA IF NOT EXISTS {quoted}."PUBLIC"')
+            try:
+                self._root.execute(f"ATTACH '{path}' AS {quoted}")
+                self._root.execute(info_schema.per_db_creation_sql(quoted).replace(f"'{quoted}'", f"'{name}'"))
+                self._root.execute(macros.creation_sql(quoted))
+                self._root.execute(f'CREATE SCHEMA IF NOT EXISTS {quoted}."PUBLIC"')
+                self._catalog.record("DATABASE", name)
+                self._catalog.record("SCHEMA", name, "PUBLIC")
+            except BaseException:
+                # Half a database would be taken for a whole one.
+                self._remove(name)
+                raise
+            self._files[name] = path
         self._engine.tables.changed()
-        self._catalog.record("DATABASE", name)
-        self._catalog.record("SCHEMA", name, "PUBLIC")
 
     def drop(self, name: str) -> None:
         """:raises SnowflakeError: 2003 if it is not there."""
@@ -66,11 +76,15 @@ class Databases:
             raise does_not_exist("Database", name)
         with self._engine.write_lock:
             self._leave(name)
-            self._root.execute(f"DETACH {_quoted(name)}")
-            for path in self._folder.glob(f"{quote(name, safe='')}.db*"):
-                path.unlink()
+            self._files.pop(name, None)
+            self._remove(name)
         self._engine.tables.changed()
         self._catalog.forget_all(name)
+
+    def _remove(self, name: str) -> None:
+        self._root.execute(f"DETACH DATABASE IF EXISTS {_quoted(name)}")
+        for path in self._folder.glob(f"{quote(name, safe='')}.db*"):
+            path.unlink()
 
     def _leave(self, database: str, schema: str | None = None) -> None:
         """Sessions whose current namespace is about to be dropped have none then."""

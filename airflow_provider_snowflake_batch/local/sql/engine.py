@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
+import duckdb
 import fakesnow.transforms
 from fakesnow import info_schema
 from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show
 
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog
+from airflow_provider_snowflake_batch.local.sql.checkpoints import NEVER, Checkpoints
 from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
@@ -66,21 +68,26 @@ class Engine:
             create_database_on_connect=False, create_schema_on_connect=False, db_path=str(self._folder)
         )
         self._root = self._fake.duck_conn
-        self.databases = Databases(self, self.catalog, self._folder, self._root)
+        files: dict[str, Path] = {}
+        self.checkpoints = Checkpoints(self._root, self.connections, files)
+        self.databases = Databases(self, self.catalog, self._folder, files, self._root)
         self.tables = Tables(server, self, self.catalog)
         self._connections: dict[int, EngineConnection] = {}
         self._lock = threading.Lock()
         # DuckDB fails the second of two concurrent writers of one table; Snowflake lets it wait.
         self.write_lock = threading.RLock()
-        self._open_files()
+        self._open_files(files)
+        self.checkpoints.start()
 
-    def _open_files(self) -> None:
+    def _open_files(self, files: dict[str, Path]) -> None:
+        files[GLOBAL_DATABASE_NAME] = self._folder / "catalog.duckdb"
+        files |= {unquote(path.stem): path for path in sorted(self._folder.glob("*.db"))}
+        self._root.execute(f"SET GLOBAL checkpoint_threshold = '{NEVER}'")
         self._root.execute(f"DETACH {GLOBAL_DATABASE_NAME}")
-        self._root.execute(f"ATTACH '{self._folder / 'catalog.duckdb'}' AS {GLOBAL_DATABASE_NAME}")
+        for name, path in files.items():
+            self._root.execute(f"ATTACH '{path}' AS {_quoted(name)}")
         self._root.execute(info_schema.fs_global_creation_sql())
         self._root.execute(show.fs_global_creation_sql())
-        for path in sorted(self._folder.glob("*.db")):
-            self._root.execute(f"ATTACH '{path}' AS {_quoted(unquote(path.stem))}")
         state = self._server.state
         directories = ", ".join(f"'{path}'" for path in (self._folder, state.stage_files, state.scratch))
         for setting in (
@@ -113,10 +120,9 @@ class Engine:
         """
         session = statement.session
         with session.lock, self._running(statement) as connection:
-            try:
-                return connection.execute(statement, describe_only=describe_only)
-            except Exception as error:
-                raise snowflake_error(error, statement.text) from error
+            return self._healed(
+                lambda: connection.execute(statement, describe_only=describe_only), connection, statement.text
+            )
 
     def execute_batch(self, statement: Statement, columns: Sequence[Sequence[Any]]) -> Result:
         """Run one INSERT for many rows of bind variables.
@@ -125,10 +131,7 @@ class Engine:
         """
         session = statement.session
         with session.lock, self._running(statement) as connection:
-            try:
-                return connection.execute_batch(statement, columns)
-            except Exception as error:
-                raise snowflake_error(error, statement.text) from error
+            return self._healed(lambda: connection.execute_batch(statement, columns), connection, statement.text)
 
     def run(self, session: Session, sql: str) -> Result:
         """Run a statement for another room; the result's ``rows`` are Python values."""
@@ -165,13 +168,13 @@ class Engine:
 
     def load(self, statement: Statement, insert: exp.Insert, options: ReadOptions) -> int:
         """Run an INSERT that reads files of a stage; the number of rows."""
-        return self._with_files(statement, lambda loads: loads.load(insert, statement, options))
+        return self._with_files(statement, lambda loads: loads.load(insert.copy(), statement, options))
 
     def stage_rows(
         self, statement: Statement, insert: exp.Insert, options: ReadOptions, skipped_lines: int
     ) -> StagedRows:
         """Evaluate the rows of such an INSERT without inserting any; call :meth:`drop_staged` in the end."""
-        return self._with_files(statement, lambda loads: loads.stage(insert, statement, options, skipped_lines))
+        return self._with_files(statement, lambda loads: loads.stage(insert.copy(), statement, options, skipped_lines))
 
     def insert_staged(self, statement: Statement, staged: StagedRows) -> int:
         """Insert the staged rows that fit; how many."""
@@ -182,10 +185,7 @@ class Engine:
 
     def _with_files(self, statement: Statement, run: Callable[[FileLoads], T]) -> T:
         with statement.session.lock, self._running(statement) as connection:
-            try:
-                return run(connection.file_loads)
-            except Exception as error:
-                raise snowflake_error(error, statement.text) from error
+            return self._healed(lambda: run(connection.file_loads), connection, statement.text)
 
     @contextmanager
     def cutting_text(self, session: Session, cuts: bool) -> Iterator[None]:
@@ -213,17 +213,47 @@ class Engine:
                 with connection.stream(statement) as found:
                     yield found
             except Exception as error:
+                self.checkpoints.heal(error, connection, self.checkpoints.times_attached)
                 raise snowflake_error(error, statement.text) from error
 
     @contextmanager
     def _running(self, statement: Statement) -> Iterator[EngineConnection]:
         connection = self.connection(statement.session)
+        self._ready(connection)
         outer, connection.query_id = connection.query_id, statement.query_id
         try:
             statement.check_cancelled()
             yield connection
         finally:
             connection.query_id = outer
+
+    def _healed(self, run: Callable[[], T], connection: EngineConnection | None, text: str = "") -> T:
+        """Run something, once more if a database had to be attached again for it.
+
+        :raises SnowflakeError: whatever goes wrong.
+        """
+        attached = self.checkpoints.times_attached
+        try:
+            return run()
+        except Exception as error:
+            if not self.checkpoints.heal(error, connection, attached):
+                raise snowflake_error(error, text) from error
+        self._ready(connection)
+        try:
+            return run()
+        except Exception as error:
+            raise snowflake_error(error, text) from error
+
+    def _ready(self, connection: EngineConnection | None) -> None:
+        try:
+            self.checkpoints.ready(connection)
+        except duckdb.Error as error:
+            raise snowflake_error(error) from error
+
+    def _current(self) -> EngineConnection | None:
+        """The connection of the client's statement that this thread answers, if it has one yet."""
+        statement = CURRENT.get()
+        return None if statement is None else self._connections.get(statement.session.id)
 
     def interrupt(self, session: Session, query_id: str) -> None:
         """Stop what the engine runs for a query just now; an interrupt between two steps of it is lost."""
@@ -244,6 +274,7 @@ class Engine:
                 session.lock.release()
 
     def close(self) -> None:
+        self.checkpoints.stop()
         for connection in list(self._connections.values()):
             connection.interrupt()
             connection.close()
@@ -252,9 +283,18 @@ class Engine:
         self.catalog.close()
 
     def query(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        """Rows of a query in DuckDB's own SQL, of no session."""
-        with self._root.cursor() as cursor:
-            return cursor.execute(sql, parameters or []).fetchall()
+        """Rows of a query in DuckDB's own SQL, of no session.
+
+        :raises SnowflakeError: whatever goes wrong.
+        """
+
+        def run() -> list[tuple[Any, ...]]:
+            with self._root.cursor() as cursor:
+                return cursor.execute(sql, parameters or []).fetchall()
+
+        connection = self._current()
+        self._ready(connection)
+        return self._healed(run, connection)
 
 
 def _quoted(name: str) -> str:

@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.local.errors import (
 )
 from airflow_provider_snowflake_batch.local.functions import unknown_function, unknown_table_function
 from airflow_provider_snowflake_batch.local.parsing import tokenize
+from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.translate import DIVISION_BY_ZERO
 
@@ -47,6 +48,8 @@ def snowflake_error(error: BaseException, text: str = "") -> SnowflakeError:
         return _parse_error(error)
     if isinstance(error.__cause__, duckdb.Error):
         error = error.__cause__
+    if (lack := shortage(error)) is not None:
+        return lack
     if isinstance(error, NotImplementedError):
         return not_supported(str(error) or "This statement")
     if isinstance(error, duckdb.Error):

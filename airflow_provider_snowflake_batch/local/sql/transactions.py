@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 
 
 class Transactions:
@@ -17,6 +18,7 @@ class Transactions:
     def __init__(self, duck: duckdb.DuckDBPyConnection) -> None:
         self._duck = duck
         self.open = False
+        self._lost = False
 
     def run(self, tree: Expr) -> None:
         """BEGIN, COMMIT or ROLLBACK; without an open transaction the last two do nothing, as with Snowflake."""
@@ -28,15 +30,38 @@ class Transactions:
             self.begin()
 
     def begin(self) -> None:
+        self.check()
         self._duck.begin()
         self.open = True
+
+    def lose(self) -> None:
+        """Roll back what is open without the client's asking; until it ends the transaction, its statements fail."""
+        if self.open:
+            with contextlib.suppress(duckdb.Error):
+                # In a database that is unusable the end of a transaction is an error, too.
+                self.rollback()
+            self._lost = True
+
+    def check(self) -> None:
+        """:raises SnowflakeError: in a transaction that was lost."""
+        if self._lost:
+            raise SnowflakeError(
+                "The transaction was rolled back because the local Snowflake found no room left on the disk. End it "
+                "with ROLLBACK, make room, and run it again from its beginning.",
+                errno=625,
+                sqlstate="40000",
+            )
 
     def commit(self) -> None:
         """Commit what is open.
 
         :raises SnowflakeError: when a statement of the transaction has failed: Snowflake would commit the others,
-            DuckDB has undone them.
+            DuckDB has undone them; when the transaction was lost.
         """
+        try:
+            self.check()
+        finally:
+            self._lost = False
         if not self.open:
             return
         self.open = False
@@ -52,6 +77,7 @@ class Transactions:
         self._duck.commit()
 
     def rollback(self) -> None:
+        self._lost = False
         if self.open:
             self.open = False
             self._duck.rollback()

@@ -24,6 +24,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
+from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.stages.store import inside
 
 if TYPE_CHECKING:
@@ -149,6 +150,12 @@ class HttpFiles:
                     await run_in_threadpool(file.write, chunk)
             path.parent.mkdir(parents=True, exist_ok=True)
             os.replace(partial, path)
+        except OSError as error:
+            lack = shortage(error)
+            if lack is None:
+                raise
+            # A status that clients do not take for a passing one, to repeat the upload for minutes.
+            return Response(lack.message, status_code=507)
         finally:
             partial.unlink(missing_ok=True)
         return Response()

@@ -119,7 +119,7 @@ def load(statement: Statement, cursor: Cursor) -> Result:
         # A statement that cannot fit its table fails even if there is nothing new to load.
         _insert(command, columns, files[0])
     history = statement.server.stages.loads
-    known = set() if command.says("FORCE") == "TRUE" else history.loaded(session, command.table)
+    known = set() if command.says("FORCE") == "TRUE" else history.loaded(command.table)
     rows: list[tuple[Any, ...]] = []
     fresh: list[Planned] = []
     for file in files:
@@ -133,7 +133,6 @@ def load(statement: Statement, cursor: Cursor) -> Result:
         _run(statement, command, columns, fresh, tolerance)
     rows += [planned.row for planned in fresh]
     loaded = [planned.file for planned in fresh if planned.loaded]
-    history.record(session, command.table, [(file.name, file.md5) for file in loaded])
     if command.says("PURGE") == "TRUE" and loaded:
         stage, _ = statement.server.stages.resolve(session, command.location)
         remove_files(loaded, stage.folder)
@@ -162,6 +161,7 @@ def _run(
 ) -> None:
     """Load all files, or none if one of them fails the statement."""
     engine, session = statement.server.engine, statement.session
+    history, before = statement.server.stages.loads, None
     try:
         if tolerance.stages:
             # Before the transaction: a failure within would undo the files that are good.
@@ -173,6 +173,11 @@ def _run(
                     _insert_staged(statement, planned, tolerance, command)
                 else:
                     _load_file(statement, command, columns, planned)
+            # Before the rows are committed: rows without their history would be loaded twice.
+            before = history.record(command.table, [(one.file.name, one.file.md5) for one in fresh if one.loaded])
+    except BaseException:
+        history.restore(command.table, before)
+        raise
     finally:
         for planned in fresh:
             if planned.staged is not None:

@@ -9,7 +9,10 @@ import csv
 import gzip
 import io
 import itertools
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -22,7 +25,7 @@ from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.unload import converted, file_schema
-from airflow_provider_snowflake_batch.local.stages.files import remove_files, stage_files
+from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 from airflow_provider_snowflake_batch.local.stages.store import split_location
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
@@ -60,6 +63,7 @@ def unload(statement: Statement, cursor: Cursor) -> Result:
     stage, _ = server.stages.resolve(session, location)
     found = server.stages.formats.resolve(session, options.get("FILE_FORMAT", stage.options.get("FILE_FORMAT")))
     single = options.get("SINGLE", False) is True
+    replaced: list[StageFile] = []
     if partition is not None:
         _check_partitioned(options)
     elif existing := stage_files(server, session, location):
@@ -70,7 +74,7 @@ def unload(statement: Statement, cursor: Cursor) -> Result:
                 errno=1030,
                 sqlstate="22000",
             )
-        remove_files(existing, stage.folder)
+        replaced = existing
     _, path = split_location(location)
     # Files of a partitioned unload go beside what is there, so their names must be new.
     with_id = partition is not None or options.get("INCLUDE_QUERY_ID") is True
@@ -79,18 +83,20 @@ def unload(statement: Statement, cursor: Cursor) -> Result:
     header = options.get("HEADER", False) is True
     if partition is not None:
         query = f'SELECT *, TO_VARCHAR({partition}) AS "{_PARTITION}" FROM ({query}) ORDER BY "{_PARTITION}"'
-    with server.engine.stream(session, query) as (columns, batches):
+    with (
+        _beside(server.state.scratch, stage.folder, replaced) as (folder, files),
+        server.engine.stream(session, query) as (columns, batches),
+    ):
         schema = file_schema(columns, batches.schema)
         tables = converted(batches, schema)
         write = _parquet if found.type == "PARQUET" else _text_files
-        files: list[Unloaded] = []
         if partition is None:
-            files += write(schema, _sliced(tables, limit, found), found, header, stage.folder, name, limit)
+            files += write(schema, _sliced(tables, limit, found), found, header, folder, name, limit)
         else:
             schema = schema.remove(len(schema) - 1)
             for value, part in _partitions(tables):
                 below = _namer(_within(path, value), found, single, statement.query_id)
-                files += write(schema, _sliced(part, limit, found), found, header, stage.folder, below, limit)
+                files += write(schema, _sliced(part, limit, found), found, header, folder, below, limit)
     prefix = "" if stage.short_name.startswith(("~", "%")) else f"{stage.short_name.lower()}/"
     if options.get("DETAILED_OUTPUT") is True:
         columns_out = [Column("FILE_NAME"), _number("FILE_SIZE"), _number("ROW_COUNT")]
@@ -99,6 +105,21 @@ def unload(statement: Statement, cursor: Cursor) -> Result:
     return Result(
         [_number(n) for n in ("rows_unloaded", "input_bytes", "output_bytes")], [totals], statement_type=_COPY
     )
+
+
+@contextmanager
+def _beside(scratch: Path, stage: Path, replaced: Sequence[StageFile]) -> Iterator[tuple[Path, list[Unloaded]]]:
+    """A folder beside the stage for the files, which are moved into the stage once all are whole.
+
+    What they replace stays until then: a statement that fails, on a full disk say, leaves the stage as it was.
+    """
+    files: list[Unloaded] = []
+    with tempfile.TemporaryDirectory(prefix="unload-", dir=scratch) as folder:
+        yield Path(folder), files
+        for file in files:
+            os.replace(Path(folder, file.name), _open_path(stage, file.name))
+    written = {file.name for file in files}
+    remove_files([file for file in replaced if file.path not in written], stage)
 
 
 def _expression(cursor: Cursor) -> str:

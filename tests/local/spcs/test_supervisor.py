@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -10,7 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.spcs import processes, supervisor
+import psutil
+
+from airflow_provider_snowflake_batch.local.spcs import logs, processes, supervisor
 from airflow_provider_snowflake_batch.local.spcs.records import Container
 
 
@@ -97,3 +101,81 @@ def test_adopting_a_process_that_nobody_wrote_down(tmp_path: Path) -> None:
 def test_the_launch_file_is_private(tmp_path: Path) -> None:
     begin(make("true", env={"API_KEY": "secret"}), tmp_path).wait()
     assert (tmp_path / "main.launch.json").stat().st_mode & 0o077 == 0
+
+
+def test_what_a_killed_supervisor_leaves_behind_is_known_and_ended(tmp_path: Path) -> None:
+    """Also what has left the session and the group, and nothing else."""
+    children = "(exec sleep 60) & (exec setsid sleep 60) & wait"
+    container, stranger = make("bash", "-c", children), make("bash", "-c", children)
+    process, other = begin(container, tmp_path / "a"), begin(stranger, tmp_path / "b")
+    while len(left := processes_of(tmp_path / "a" / "main")) < 3 or len(processes_of(tmp_path / "b" / "main")) < 3:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    # As after a restart, when another's processes have got the number.
+    container.pid = other.pid
+    processes.kill_left(container, tmp_path / "a")
+    assert not [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert len(processes_of(tmp_path / "b" / "main")) == 3
+    other.send_signal(signal.SIGQUIT)
+    other.wait()
+    assert not processes_of(tmp_path / "b" / "main")
+
+
+def processes_of(identity: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(processes.IDENTITY_VARIABLE) == str(identity):
+                found.append(process)
+    return found
+
+
+def test_the_session_of_a_killed_child_is_ended_before_its_number_is_free(tmp_path: Path) -> None:
+    container = make("bash", "-c", "(exec env -i sleep 60) & echo $!; wait")
+    process = begin(container, tmp_path)
+    log = tmp_path / "main.log"
+    while not (log.exists() and log.read_text().endswith("\n")):
+        time.sleep(0.02)
+    child = psutil.Process(int(log.read_text()))
+    processes.kill_session_of_child(process.pid)
+    assert child.status() != psutil.STATUS_ZOMBIE
+    process.kill()
+    deadline = time.monotonic() + 10
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        processes.kill_session_of_child(process.pid)
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.wait()
+    # Its number may be anybody's now.
+    processes.kill_session_of_child(process.pid)
+
+
+def test_a_full_disk_takes_neither_the_exit_code_nor_the_time_of_a_container(tmp_path: Path) -> None:
+    """The log lacks what did not fit, says so, and goes on."""
+    script = (
+        "import sys, time, pathlib\n"
+        "def say(text): sys.stdout.write(text); sys.stdout.flush(); time.sleep(0.1)\n"
+        "say('first\\n')\n"
+        "say('x' * 300_000)\n"
+        "pathlib.Path('full').touch()\n"
+        "while not pathlib.Path('emptied').exists(): time.sleep(0.02)\n"
+        "say('last\\n')\n"
+        "sys.exit(7)\n"
+    )
+    container = make("python", "-c", script)
+    process = begin(container, tmp_path)
+    while not (tmp_path / "main.log").exists():
+        time.sleep(0.01)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    while not (tmp_path / "full").exists():
+        time.sleep(0.02)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    (tmp_path / "emptied").touch()
+    assert finish(container, tmp_path).exit_code == 7
+    text = (tmp_path / "main.log").read_text()
+    assert text.startswith("first\n")
+    assert text.endswith("last\n")
+    assert "bytes of output are missing here: the disk was full]" in text
+    assert [line for _, line in logs.lines(tmp_path / "main.log")][-1] == "last"
+    process.wait()

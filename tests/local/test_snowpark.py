@@ -42,9 +42,9 @@ def frame() -> pd.DataFrame:
 
 
 def test_write_pandas(session: Session, frame: pd.DataFrame) -> None:
-    table = session.write_pandas(frame, "WRITTEN", auto_create_table=True, overwrite=True)
+    table = session.write_pandas(frame, "WRITTEN", auto_create_table=True, overwrite=True, use_logical_type=True)
     pd.testing.assert_frame_equal(table.sort("ID").to_pandas(), frame, check_dtype=False)
-    session.write_pandas(frame, "WRITTEN")
+    session.write_pandas(frame, "WRITTEN", use_logical_type=True)
     assert session.table("WRITTEN").count() == 2000
 
 
@@ -86,7 +86,8 @@ def test_parquet_on_a_stage(session: Session, frame: pd.DataFrame) -> None:
         "@FILES/out/", file_format_type="parquet", header=True, overwrite=True
     )
     session.file.put_stream(io.BytesIO(b""), "@FILES/out/_SUCCESS", auto_compress=False)
-    read = session.read.option("pattern", r".*\.parquet").parquet("@FILES/out/").sort("ID").to_pandas()
+    reader = session.read.option("pattern", r".*\.parquet").option("USE_LOGICAL_TYPE", True)
+    read = reader.parquet("@FILES/out/").sort("ID").to_pandas()
     pd.testing.assert_frame_equal(read, frame, check_dtype=False)
 
 

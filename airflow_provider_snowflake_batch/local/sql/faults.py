@@ -77,6 +77,11 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
         return statement_cancelled()
     if match := re.search(rf"String '.*' {TOO_LONG}", text, re.DOTALL):
         return SnowflakeError(match[0], errno=100078, sqlstate="22000")
+    if match := re.search(r"Timestamp '.*' is not recognized as seconds since 1970", text):
+        hint = "A Parquet file's timestamps are such numbers without USE_LOGICAL_TYPE = TRUE."
+        return SnowflakeError(f"{match[0]}. {hint}", errno=100035, sqlstate="22007")
+    if "blob contained invalid UTF8" in text or "is not valid UTF8" in text:
+        return SnowflakeError(f"Invalid UTF8 detected in string: {first_line}", errno=100144, sqlstate="22000")
     if "Invalid input for hex digit" in text:
         return SnowflakeError("The following string is not a legal hex-encoded value.", errno=100115, sqlstate="22000")
     if match := _EXISTS.search(text):

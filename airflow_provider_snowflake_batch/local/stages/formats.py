@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Options by type. A value in a set is the only one that is honoured; None stands for any.
 _ANY = None
+_FLAG = {"TRUE", "FALSE"}
 _OPTIONS: dict[str, dict[str, set[str] | None]] = {
     "CSV": {
         "COMPRESSION": {"AUTO", "GZIP", "NONE", "ZSTD"},
@@ -63,14 +64,13 @@ _OPTIONS: dict[str, dict[str, set[str] | None]] = {
     "PARQUET": {
         # Parquet says itself how it is compressed; what unloading can write is checked there.
         "COMPRESSION": {"AUTO", "SNAPPY", "NONE", "GZIP", "LZO", "BROTLI", "ZSTD"},
-        "SNAPPY_COMPRESSION": _ANY,
-        "BINARY_AS_TEXT": _ANY,
-        "USE_LOGICAL_TYPE": _ANY,
-        # How files are read, not what they contain.
-        "USE_VECTORIZED_SCANNER": _ANY,
-        "TRIM_SPACE": {"FALSE"},
-        "REPLACE_INVALID_CHARACTERS": {"FALSE"},
-        "NULL_IF": {"[]", "['\\\\N']"},
+        "SNAPPY_COMPRESSION": _FLAG,
+        "BINARY_AS_TEXT": _FLAG,
+        "USE_LOGICAL_TYPE": _FLAG,
+        "USE_VECTORIZED_SCANNER": _FLAG,
+        "TRIM_SPACE": _FLAG,
+        "REPLACE_INVALID_CHARACTERS": _FLAG,
+        "NULL_IF": _ANY,
     },
 }
 

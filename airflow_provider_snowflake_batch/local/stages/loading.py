@@ -16,10 +16,11 @@ from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql import translate
+from airflow_provider_snowflake_batch.local.stages import matching
 from airflow_provider_snowflake_batch.local.stages.csv_files import first_width
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
-from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, location_of, parquet_columns
+from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, location_of
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class Load:
     query: str | None
     format: FileFormat
     options: dict[str, Any]
+
+    @property
+    def matching(self) -> str:
+        return self.says("MATCH_BY_COLUMN_NAME", "NONE")
 
     def says(self, name: str, default: str = "") -> str:
         return str(self.options.get(name, default)).upper()
@@ -185,11 +190,12 @@ def _run(
 
 
 def _stage(statement: Statement, command: Load, columns: Sequence[TableColumn], planned: Planned) -> None:
-    options = ReadOptions(command.format, None, [planned.file], keeps_rejects=True)
+    options = ReadOptions(command.format, None, [planned.file], keeps_rejects=True, matched=command.matching != "NONE")
     skipped = int(command.format.options.get("SKIP_HEADER", 0))
     tree = _insert(command, columns, planned.file)
     try:
         _check_width(command, columns, planned.file)
+        _check_matched(command, columns, planned.file)
         planned.staged = statement.server.engine.stage_rows(statement, tree, options, skipped)
     except SnowflakeError as error:
         if error.errno in _NOT_THE_FILE:
@@ -215,9 +221,10 @@ def _insert_staged(statement: Statement, planned: Planned, tolerance: Tolerance,
 
 def _load_file(statement: Statement, command: Load, columns: Sequence[TableColumn], planned: Planned) -> None:
     file = planned.file
-    options = ReadOptions(command.format, None, [file])
+    options = ReadOptions(command.format, None, [file], matched=command.matching != "NONE")
     try:
         _check_width(command, columns, file)
+        _check_matched(command, columns, file)
         count = statement.server.engine.load(statement, _insert(command, columns, file), options)
     except SnowflakeError as error:
         if error.errno in _NOT_THE_FILE:
@@ -246,6 +253,11 @@ def _check_width(command: Load, columns: Sequence[TableColumn], file: StageFile)
             errno=100080,
             sqlstate="22000",
         )
+
+
+def _check_matched(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:
+    if command.format.type == "PARQUET" and command.matching != "NONE":
+        matching.check_values(file, command.format, command.matching, columns)
 
 
 def _parse(statement: Statement, cursor: Cursor) -> Load:
@@ -300,16 +312,23 @@ def _insert(command: Load, columns: Sequence[TableColumn], file: StageFile) -> e
     """The INSERT that loads one file."""
     target = ".".join(_quoted(part) for part in command.table)
     names = command.columns or [column.name for column in columns]
+    if command.matching not in ("NONE", "CASE_SENSITIVE", "CASE_INSENSITIVE"):
+        raise compilation_error(f"invalid value '{command.matching}' for property 'MATCH_BY_COLUMN_NAME'.")
     if command.query is not None:
+        if command.matching != "NONE":
+            raise compilation_error("MATCH_BY_COLUMN_NAME cannot be combined with a SELECT that transforms the data.")
         select = command.query
         listed = command.columns
     elif command.format.type == "CSV":
         listed = names
         select = f"SELECT {', '.join(f'${number}' for number in range(1, len(names) + 1))} FROM {_text_of(command)}"
-        if command.says("MATCH_BY_COLUMN_NAME", "NONE") != "NONE":
+        if command.matching != "NONE":
             raise not_supported("MATCH_BY_COLUMN_NAME of CSV files")
-    elif command.says("MATCH_BY_COLUMN_NAME", "NONE") != "NONE":
-        listed, select = _by_name(command, columns, file)
+    elif command.matching != "NONE":
+        if command.columns is not None:
+            raise not_supported("MATCH_BY_COLUMN_NAME with a list of columns")
+        pairs = matching.by_name(file, command.format, command.matching, columns)
+        listed, select = list(pairs), f"SELECT {', '.join(pairs.values())} FROM {_text_of(command)}"
     else:
         semi_structured = [c for c in columns if c.name in names and re.match("VARIANT|OBJECT|ARRAY", c.declared)]
         if len(names) != 1 or not semi_structured:
@@ -328,22 +347,6 @@ def _insert(command: Load, columns: Sequence[TableColumn], file: StageFile) -> e
     return tree
 
 
-def _by_name(command: Load, columns: Sequence[TableColumn], file: StageFile) -> tuple[list[str], str]:
-    if command.format.type != "PARQUET":
-        raise not_supported(f"MATCH_BY_COLUMN_NAME of {command.format.type} files")
-    sensitive = command.says("MATCH_BY_COLUMN_NAME") == "CASE_SENSITIVE"
-    inside = {name if sensitive else name.upper(): name for name in parquet_columns(file.local)}
-    pairs = [
-        (column.name, inside[key])
-        for column in columns
-        if (key := column.name if sensitive else column.name.upper()) in inside
-    ]
-    if not pairs:
-        raise compilation_error(f"no column of the table is in the file '{file.path}'.")
-    listed = ", ".join(f"$1:{_quoted(source)}" for _, source in pairs)
-    return [name for name, _ in pairs], f"SELECT {listed} FROM {_text_of(command)}"
-
-
 def _cast(tree: exp.Insert, columns: Sequence[TableColumn]) -> None:
     """Cast what a bare ``$1:"C"`` or ``$2`` reads to its column's type, as the assignment to the column would.
 
@@ -360,7 +363,7 @@ def _cast(tree: exp.Insert, columns: Sequence[TableColumn]) -> None:
         )
         if is_read and not re.match("VARIANT|OBJECT|ARRAY", column.declared):
             # How long a text may be is the write's affair: there it may be cut instead of refused.
-            kind = "VARCHAR" if column.declared.startswith("VARCHAR") else column.declared
+            kind = re.sub(r"^(VARCHAR|BINARY)\b.*", r"\1", column.declared)
             projections.append(exp.cast(bare.copy(), kind, dialect="snowflake"))
         else:
             projections.append(projection)

@@ -7,18 +7,20 @@ file the whole row. Source: https://docs.snowflake.com/en/user-guide/querying-st
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
+from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
+from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, readable
+from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.statements import Statement
@@ -32,7 +34,15 @@ _FILE_METADATA = {
     "METADATA$FILE_CONTENT_KEY": lambda file: _text(file.md5),
 }
 """What of a file itself a query can ask for, as a literal."""
+_RAW = "engine's own SQL: "
+"""How a name begins that stands for SQL which no translation may touch."""
 _SCAN_TIME = "METADATA$START_SCAN_TIME"
+_Type = exp.DataType.Type
+_ZONED = {_Type.TIMESTAMPTZ, _Type.TIMESTAMPLTZ}
+_MOMENTS = {*_ZONED, _Type.TIMESTAMP, _Type.TIMESTAMPNTZ, _Type.DATETIME, _Type.DATE, _Type.TIME}
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999, the last that timestamps have."""
+NOT_RECOGNIZED = "is not recognized as seconds since 1970"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class ReadOptions:
     """What a COPY statement says about the files that its query reads, and that the query itself does not.
 
     :param files: only these paths below the location.
+    :param matched: the columns of Parquet files are matched by name.
     :param keeps_rejects: leave out lines of CSV files without a row's shape, and note them, instead of failing.
     """
 
@@ -47,6 +58,7 @@ class ReadOptions:
     pattern: str | None = None
     files: Sequence[StageFile] | None = None
     keeps_rejects: bool = False
+    matched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +66,12 @@ class Source:
     """The files of one location as a relation.
 
     :param sql: a subquery in DuckDB's SQL.
-    :param columns: the names of its columns by position (CSV) or of a Parquet file; empty when rows are JSON.
+    :param columns: the names of a Parquet file's columns with their types; empty for other files.
     """
 
     sql: str
     kind: str
-    columns: tuple[str, ...]
+    columns: Mapping[str, pa.DataType] = field(default_factory=dict)
 
 
 def is_stage(table: Expr) -> bool:
@@ -90,6 +102,9 @@ def rewrite_stage_reads(tree: Expr, statement: Statement, options: ReadOptions |
         _resolve_columns(select, source, alias)
         subquery: Expr = exp.maybe_parse(f"SELECT * FROM ({_widened(source, select, alias)})", dialect="duckdb")
         assert isinstance(subquery, exp.Select)
+        for column in list(subquery.find_all(exp.Column)):
+            if column.name.startswith(_RAW):
+                column.replace(exp.Var(this=column.name.removeprefix(_RAW)))
         table.replace(subquery.subquery(exp.to_identifier(alias, quoted=True)))
     return bool(tables)
 
@@ -128,7 +143,8 @@ def _source(table: exp.Table, statement: Statement, options: ReadOptions, metada
     if files is None:
         text = pattern.name if pattern is not None else options.pattern
         files = stage_files(statement.server, statement.session, location, text, anchored=True)
-    return _with_metadata(source_of(files, found, options.keeps_rejects), files, metadata)
+    source = source_of(files, found, statement.server.state.scratch, options)
+    return _with_metadata(source, files, metadata)
 
 
 def _with_metadata(source: Source, files: Sequence[StageFile], metadata: Sequence[str]) -> Source:
@@ -147,45 +163,53 @@ def _with_metadata(source: Source, files: Sequence[StageFile], metadata: Sequenc
     return Source(f"SELECT *, {', '.join(listed)} FROM ({source.sql})", source.kind, source.columns)
 
 
-def source_of(files: Sequence[StageFile], found: FileFormat, keeps_rejects: bool = False) -> Source:
-    """The relation over files of one format."""
+def source_of(files: Sequence[StageFile], found: FileFormat, scratch: Path, options: ReadOptions) -> Source:
+    """The relation over files of one format.
+
+    :param scratch: a folder for files that cannot be read as they are.
+    """
     if not files:
         # Snowflake reads no file as no row; without a file there is nothing to take the columns from.
         empty = f'SELECT NULL::JSON AS "{_ROW}", NULL::VARCHAR AS "{_NAME}", NULL::BIGINT AS "{_NUMBER}" WHERE FALSE'
-        return Source(empty, "EMPTY", ())
+        return Source(empty, "EMPTY")
     paths = "[" + ", ".join(_text(str(file.local)) for file in files) + "]"
     root = str(files[0].local)[: -len(files[0].path)]
     name = f"substr(filename, {len(root) + 1})"
     if found.type == "PARQUET":
-        return _parquet(files, paths, name)
+        return _parquet(files, ParquetReading.of(found, matched=options.matched), scratch)
     if found.type == "JSON":
         return _json(found, paths, name)
-    return _csv(found, paths, name, keeps_rejects)
+    return _csv(found, paths, name, options.keeps_rejects)
 
 
-def _parquet(files: Sequence[StageFile], paths: str, name: str) -> Source:
-    names: dict[str, None] = {}
+def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path) -> Source:
+    """Files whose columns are to be read alike are one scan."""
+    types: dict[str, pa.DataType] = {}
+    scans: dict[str, list[tuple[Path, StageFile]]] = {}
     for file in files:
-        names |= dict.fromkeys(parquet_columns(file.local))
-    sql = (
-        f'SELECT * EXCLUDE (filename, file_row_number), {name} AS "{_NAME}", file_row_number + 1 AS "{_NUMBER}" '
-        f"FROM read_parquet({paths}, filename = true, file_row_number = true, union_by_name = true, "
-        "hive_partitioning = false)"
+        local = readable(file.local, reading, file.md5, scratch) if reading.replaces else file.local
+        found = parquet_columns(local, reading)
+        for column in found:
+            types[column.name] = _wider(types.get(column.name), column.type)
+        replaced = [
+            f"{_quoted(_RAW + column.sql)} AS {_quoted(column.name)}" for column in found if not column.is_read_as_it_is
+        ]
+        scans.setdefault(f" REPLACE ({', '.join(replaced)})" if replaced else "", []).append((local, file))
+    sql = " UNION ALL BY NAME ".join(_scan(replace, some) for replace, some in scans.items())
+    return Source(sql, "PARQUET", types)
+
+
+def _scan(replace: str, files: Sequence[tuple[Path, StageFile]]) -> str:
+    names = " ".join(f"WHEN {_text(str(local))} THEN {_text(file.path)}" for local, file in files)
+    return (
+        f'SELECT * EXCLUDE (filename, file_row_number){replace}, CASE filename {names} END AS "{_NAME}", '
+        f'file_row_number + 1 AS "{_NUMBER}" FROM read_parquet([{", ".join(_text(str(local)) for local, _ in files)}], '
+        "filename = true, file_row_number = true, union_by_name = true, hive_partitioning = false)"
     )
-    return Source(sql, "PARQUET", tuple(names))
 
 
-def parquet_columns(path: Path) -> list[str]:
-    """The column names of a Parquet file.
-
-    :raises SnowflakeError: 100186 when it is none.
-    """
-    try:
-        return list(pq.read_schema(path).names)
-    except (OSError, ValueError) as error:
-        raise SnowflakeError(
-            f"Error parsing the parquet file: {path.name}: {error}", errno=100186, sqlstate="22000"
-        ) from None
+def _wider(known: pa.DataType | None, found: pa.DataType) -> pa.DataType:
+    return found if known is None or pa.types.is_null(known) else known
 
 
 def _json(found: FileFormat, paths: str, name: str) -> Source:
@@ -197,7 +221,7 @@ def _json(found: FileFormat, paths: str, name: str) -> Source:
         f"FROM read_json_objects({paths}, filename = true, format = '{shape}', compression = '{compression}', "
         "maximum_object_size = 134217728)"
     )
-    return Source(sql, "JSON", ())
+    return Source(sql, "JSON")
 
 
 def _csv(found: FileFormat, paths: str, name: str, keeps_rejects: bool) -> Source:
@@ -230,7 +254,7 @@ def _csv(found: FileFormat, paths: str, name: str, keeps_rejects: bool) -> Sourc
         f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
         f"FROM read_csv({paths}, {', '.join(parameters)})"
     )
-    return Source(sql, "CSV", ())
+    return Source(sql, "CSV")
 
 
 def _compression(found: FileFormat) -> str:
@@ -271,11 +295,16 @@ def _path(node: exp.JSONExtract, source: Source, alias: str) -> Expr:
         raise not_supported(f"The expression {node.sql(dialect='snowflake')} over {source.kind} files")
     if str(first.this) not in source.columns:
         return exp.Null()
-    column = _column(str(first.this), alias)
     if len(keys) == 1:
-        return column if isinstance(node.parent, (exp.Cast, exp.TryCast)) else _as_variant(column)
+        return _value(str(first.this), source, alias, node.parent)
+    column = _column(str(first.this), alias)
     inner = exp.JSONPath(expressions=[exp.JSONPathRoot(), *(key.copy() for key in keys[1:])])
-    return exp.JSONExtract(this=_as_variant(column), expression=inner, variant_extract=True, requires_json=True)
+    return exp.JSONExtract(
+        this=_as_variant(column, source.columns[str(first.this)]),
+        expression=inner,
+        variant_extract=True,
+        requires_json=True,
+    )
 
 
 def _ignoring_case(call: exp.Func, source: Source, alias: str) -> Expr:
@@ -288,8 +317,33 @@ def _ignoring_case(call: exp.Func, source: Source, alias: str) -> Expr:
     column = next((one for one in source.columns if one.upper() == str(name.this).upper()), None)
     if column is None:
         return exp.Null()
-    found = _column(column, alias)
-    return found if isinstance(call.parent, (exp.Cast, exp.TryCast)) else _as_variant(found)
+    return _value(column, source, alias, call.parent)
+
+
+def _value(name: str, source: Source, alias: str, parent: Expr | None) -> Expr:
+    """A column of a Parquet file, as what its cast takes or as a VARIANT."""
+    column, kind = _column(name, alias), source.columns[name]
+    if not isinstance(parent, (exp.Cast, exp.TryCast)):
+        return _as_variant(column, kind)
+    if pa.types.is_integer(kind) and isinstance(parent.to, exp.DataType) and parent.to.this in _MOMENTS:
+        return _moment(column, is_zoned=parent.to.this in _ZONED)
+    return column
+
+
+def _moment(seconds: Expr, *, is_zoned: bool) -> Expr:
+    """A whole number as a timestamp: it counts seconds since 1970, whatever the file's writer meant."""
+    number = exp.cast(seconds, exp.DataType.Type.INT128)
+    last = exp.Literal.number(_LAST_SECOND)
+    beyond = exp.GT(this=exp.Abs(this=number.copy()), expression=last)
+    text = exp.DPipe(
+        this=exp.DPipe(this=exp.Literal.string("Timestamp '"), expression=exp.cast(seconds.copy(), "VARCHAR")),
+        expression=exp.Literal.string(f"' {NOT_RECOGNIZED}"),
+    )
+    micros = exp.Mul(this=exp.cast(seconds.copy(), exp.DataType.Type.BIGINT), expression=exp.Literal.number(1_000_000))
+    moment: Expr = exp.Anonymous(this="make_timestamp", expressions=[micros])
+    if is_zoned:
+        moment = exp.Anonymous(this="timezone", expressions=[exp.Literal.string("UTC"), moment])
+    return exp.Case(ifs=[exp.If(this=beyond, true=exp.Anonymous(this="error", expressions=[text]))], default=moment)
 
 
 def _field(number: int, source: Source, alias: str) -> Expr:
@@ -304,7 +358,10 @@ def _field(number: int, source: Source, alias: str) -> Expr:
     row = exp.Anonymous(
         this="struct_pack",
         expressions=[
-            exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=_column(name, alias))
+            exp.PropertyEQ(
+                this=exp.to_identifier(name, quoted=True),
+                expression=_readable(_column(name, alias), source.columns[name]),
+            )
             for name in source.columns
         ],
     )
@@ -315,8 +372,23 @@ def _column(name: str, alias: str) -> exp.Column:
     return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias, quoted=True))
 
 
-def _as_variant(value: Expr) -> Expr:
-    return exp.Anonymous(this="to_json", expressions=[value])
+def _as_variant(value: Expr, kind: pa.DataType | None = None) -> Expr:
+    return exp.Anonymous(this="to_json", expressions=[_readable(value, kind)])
+
+
+def _readable(value: Expr, kind: pa.DataType | None) -> Expr:
+    """BINARY inside of a VARIANT, as text: hexadecimal digits."""
+    if kind is not None and _is_bytes(kind):
+        return exp.Anonymous(this="hex", expressions=[value])
+    return value
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _text(value: str) -> str:

@@ -7,11 +7,12 @@ https://docs.snowflake.com/en/user-guide/data-load-dirtables-query
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
+from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
+from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading
+from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
 from airflow_provider_snowflake_batch.local.stages.urls import file_url
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
@@ -27,11 +28,12 @@ def infer_schema(statement: Statement, arguments: Arguments) -> Result:
         raise not_supported(f"INFER_SCHEMA of {found.type} files")
     # How many records to look at: a Parquet file tells its types without any.
     arguments.get(5, "MAX_RECORDS_PER_FILE")
+    reading = ParquetReading.of(found)
     ignore_case = arguments.get(3, "IGNORE_CASE") is True
     files = _chosen(stage_files(statement.server, statement.session, str(location)), arguments)
     columns: dict[str, tuple[str, bool, list[str], int]] = {}
     for file in files:
-        for number, field in enumerate(_schema(file)):
+        for number, field in enumerate(parquet_columns(file.local, reading)):
             name = field.name.upper() if ignore_case else field.name
             kind, nullable, names, order = columns.get(name, (_type(field.type), False, [], number))
             columns[name] = (kind, nullable or field.nullable, [*names, file.name], order)
@@ -88,15 +90,6 @@ def _chosen(files: list[StageFile], arguments: Arguments) -> list[StageFile]:
         files = [file for file in files if file.relative in wanted or file.path in wanted]
     limit = arguments.get(4, "MAX_FILE_COUNT")
     return [file for file in files if file.size][: None if limit is None else int(limit)]
-
-
-def _schema(file: StageFile) -> pa.Schema:
-    try:
-        return pq.read_schema(file.local)
-    except (OSError, ValueError) as error:
-        raise SnowflakeError(
-            f"Error parsing the parquet file: {file.path}: {error}", errno=100186, sqlstate="22000"
-        ) from None
 
 
 def _read(name: str, ignore_case: bool) -> str:

@@ -492,7 +492,9 @@ def write_pandas(local: Local) -> None:
         }
     )
     with local.connect() as connection:
-        done, count, rows, _ = write(connection, frame, "T", auto_create_table=True, chunk_size=2000)
+        done, count, rows, _ = write(
+            connection, frame, "T", auto_create_table=True, chunk_size=2000, use_logical_type=True
+        )
         assert (done, count, rows) == (True, 3, 5000)
         read = connection.cursor().execute("SELECT * FROM T ORDER BY ID").fetch_pandas_all()
         pd.testing.assert_frame_equal(read, frame, check_dtype=False)

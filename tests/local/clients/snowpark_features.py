@@ -82,9 +82,9 @@ def create_dataframe(local: Local) -> None:
 @CLIENT.works("`write_pandas`")
 def write_pandas(local: Local) -> None:
     with session(local) as opened:
-        table = opened.write_pandas(frame(), "WRITTEN", auto_create_table=True, overwrite=True)
+        table = opened.write_pandas(frame(), "WRITTEN", auto_create_table=True, overwrite=True, use_logical_type=True)
         same(table.sort("ID").to_pandas(), frame())
-        opened.write_pandas(frame(), "WRITTEN")
+        opened.write_pandas(frame(), "WRITTEN", use_logical_type=True)
         assert opened.table("WRITTEN").count() == 2 * ROWS
 
 
@@ -158,7 +158,8 @@ def parquet(local: Local) -> None:
         opened.create_dataframe(frame()).write.copy_into_location(
             "@FILES/out/", file_format_type="parquet", header=True, overwrite=True
         )
-        read = opened.read.option("pattern", r".*\.parquet").parquet("@FILES/out/")
+        reader = opened.read.option("pattern", r".*\.parquet").option("USE_LOGICAL_TYPE", True)
+        read = reader.parquet("@FILES/out/")
         same(read.sort("ID").to_pandas(), frame())
 
 

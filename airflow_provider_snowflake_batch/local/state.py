@@ -68,9 +68,12 @@ class StateDirectory:
         """Replace a file whole, readable by its owner only."""
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        temporary.replace(path)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def close(self) -> None:
         self._lock.close()

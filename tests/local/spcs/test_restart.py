@@ -107,6 +107,31 @@ def test_a_job_whose_processes_are_gone_has_failed_with_a_reason(server: LocalSe
     assert services.containers(name)[0]["message"] == "The process disappeared while nobody watched it"
 
 
+@pytest.mark.parametrize("server_lives", [True, False])
+def test_what_a_killed_supervisor_leaves_behind_is_ended(server: LocalServer, server_lives: bool) -> None:
+    """By the server that sees it, or by the next one; children in sessions of their own among it."""
+    services = prepare(server)
+    mark = uuid.uuid4().hex
+    name = services.python(
+        "import subprocess, sys, time\n"
+        f"child = [sys.executable, '-c', 'import time; time.sleep(600); mark = \"{mark}\"']\n"
+        "subprocess.Popen(child); subprocess.Popen(child, start_new_session=True)\n"
+        "print('begun', flush=True); time.sleep(600)"
+    )
+    begun(services, name)
+    wait_until(lambda: len(processes_with(mark)) >= 2)
+    (pid_file,) = server.state_dir.rglob("main.pid")
+    supervisor = int(pid_file.read_text())
+    if not server_lives:
+        server.kill()
+    os.kill(supervisor, signal.SIGKILL)
+    if not server_lives:
+        server.start()
+        services = connect(server)
+    services.wait(name, "FAILED")
+    wait_until(lambda: not [one for one in processes_with(mark) if one.status() != psutil.STATUS_ZOMBIE])
+
+
 def test_stopping_the_server_leaves_no_process(server: LocalServer) -> None:
     services = prepare(server)
     code, mark = marked()

@@ -17,7 +17,7 @@ import snowflake.connector
 from starlette.requests import Request
 
 from airflow_provider_snowflake_batch.local.protocol import bodies
-from tests.local_server import LocalServer
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 LOGIN = "/session/v1/login-request?requestId=1"
 MIB = 2**20

@@ -21,8 +21,8 @@ import snowflake.connector
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import ProgrammingError
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.local.shortages import shortage
-from tests.local_server import LocalServer
 
 MIB = 2**20
 NO_ROOM = "no room left on the disk"

@@ -61,8 +61,8 @@ class Checkpoints:
         self._retry_seconds: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
-        self.times_attached = 0
-        """How often a database was attached again."""
+        self.generation = 0
+        """Counts whenever a database is about to go and when it is back: what ran meanwhile may have missed it."""
 
     def start(self) -> None:
         self._thread.start()
@@ -86,11 +86,11 @@ class Checkpoints:
                 for name in list(self._detached):
                     self._attach(name)
 
-    def heal(self, error: BaseException, connection: EngineConnection | None, attached_before: int) -> bool:
+    def heal(self, error: BaseException, connection: EngineConnection | None, generation: int) -> bool:
         """Attach the database again that an error says is unusable.
 
         :param connection: the one that the calling thread works for.
-        :param attached_before: :attr:`times_attached` when the statement began.
+        :param generation: :attr:`generation` when the statement began.
         :returns: whether the statement had no effect and may be run again.
         """
         given_up = _GIVEN_UP.search(str(error)) if isinstance(error, duckdb.Error) else None
@@ -98,7 +98,7 @@ class Checkpoints:
         if given_up is None:
             # Another statement had the database attached again meanwhile, so that it was not there for a moment.
             missed = isinstance(error, (duckdb.CatalogException, duckdb.BinderException))
-            return missed and not in_transaction and self.times_attached != attached_before
+            return missed and not in_transaction and self.generation != generation
         if connection is not None:
             # Its transaction keeps the old database in use, and can only fail.
             connection.give_way(0)
@@ -114,6 +114,7 @@ class Checkpoints:
             log.error("Database %s is attached again: a checkpoint found no room on the disk", name)
             # Statements that begin wait in ready() from now on.
             self._detached.add(name)
+            self.generation += 1
             self._execute(f"DETACH DATABASE IF EXISTS {_quoted(name)}")
             try:
                 self._attach(name)
@@ -146,8 +147,8 @@ class Checkpoints:
                 # Transactions that were open when the database was detached keep its file open.
                 self._end_transactions(impatient=time.monotonic() - began > _PATIENCE_SECONDS)
                 time.sleep(0.02)
+        self.generation += 1
         self._detached.discard(name)
-        self.times_attached += 1
 
     def _end_transactions(self, *, impatient: bool) -> None:
         for connection in self._connections():
@@ -188,7 +189,7 @@ class Checkpoints:
             self._retry_at[name] = time.monotonic() + wait
             if shortage(error) is None:
                 log.warning("The checkpoint of database %s failed: %s", name, error)
-            self.heal(error, None, self.times_attached)
+            self.heal(error, None, self.generation)
 
 
 def _escaped(path: Path) -> str:

@@ -213,7 +213,7 @@ class Engine:
                 with connection.stream(statement) as found:
                     yield found
             except Exception as error:
-                self.checkpoints.heal(error, connection, self.checkpoints.times_attached)
+                self.checkpoints.heal(error, connection, self.checkpoints.generation)
                 raise snowflake_error(error, statement.text) from error
 
     @contextmanager
@@ -232,11 +232,12 @@ class Engine:
 
         :raises SnowflakeError: whatever goes wrong.
         """
-        attached = self.checkpoints.times_attached
+        generation = self.checkpoints.generation
+        self._ready(connection)
         try:
             return run()
         except Exception as error:
-            if not self.checkpoints.heal(error, connection, attached):
+            if not self.checkpoints.heal(error, connection, generation):
                 raise snowflake_error(error, text) from error
         self._ready(connection)
         try:
@@ -293,8 +294,12 @@ class Engine:
                 return cursor.execute(sql, parameters or []).fetchall()
 
         connection = self._current()
-        self._ready(connection)
-        return self._healed(run, connection)
+        while True:
+            generation = self.checkpoints.generation
+            found = self._healed(run, connection)
+            if generation == self.checkpoints.generation or not sql.startswith("SELECT"):
+                return found
+            # A database that is not there for a moment is in no list.
 
 
 def _quoted(name: str) -> str:

@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test test-fast test-others lint format docs bench bench-peers constraints clean
+.PHONY: help demo local test test-all test-fast test-slow test-others lint format docs bench bench-peers constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,9 +20,16 @@ demo: $(VENV)/.installed-demo ## Run a batch inference job from an Airflow Dag, 
 local: $(VENV)/.installed-demo ## Start the local Snowflake on 127.0.0.1 and print the connection to it
 	@$(BIN)/python -m airflow_provider_snowflake_batch.local
 
-test: test-fast ## Run every test: the unit tests, the end-to-end tests, then test-others
-	$(BIN)/python -m pytest -m slow
-	$(MAKE) test-others
+# Of the tests that start whole systems, those of the main way: Dags on a real Airflow, from the model to the results.
+MAIN_WAY := tests/example_dags tests/operators/test_run_batch.py tests/stack/test_run_batch_on_airflow.py
+
+test: test-fast ## Run the unit tests, and example Dags on a real Airflow
+	$(BIN)/python -m pytest -m slow $(MAIN_WAY)
+
+test-all: test test-slow test-others ## Run every test, also with other versions
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY))
 
 test-fast: $(VENV)/.installed-dev ## Run the unit tests
 	$(BIN)/python -m pytest -m "not slow" $(XDIST)

@@ -3,7 +3,10 @@
 A call has a fixed cost, so small batches waste time; large ones cost memory, and with a slow model they leave nobody
 knowing for hours whether anything happens. The size is found while running: it doubles as long as that makes the model
 faster by more than ``WORTH_IT``, or a call is so short that its fixed cost must matter, and as long as a call stays
-short. It only ever changes between batches, and results do not depend on it.
+short. How long a larger call takes is told from two sizes that were tried, not from the number of rows: a model that
+waits for something else takes as long for twice as many. Calls that are long from the beginning are halved first: that
+tells whether they have a fixed cost, and if they have none, they become short. The size only ever changes between
+batches, and results do not depend on it. It is found anew now and then, since a busy machine may have misled.
 
 A call for which there was no memory limits all that follow, whoever chose their size; after many calls within the limit
 it is doubled again, since it may have been one large row.
@@ -24,6 +27,11 @@ SHORT_SECONDS_WITH_FILES = 0.02
 LONG_SECONDS = 2.0
 # A size is judged by the fastest of some calls: the first ones of a model often do work that later ones do not.
 CALLS = 4
+# Of calls that take this long fewer are enough; what a first call does besides is little beside it.
+SLOW_SECONDS = 0.5
+SLOW_CALLS = 2
+# Calls with the size that was found until it is looked for anew; twice as many each time.
+AGAIN_AFTER = 64
 # Calls within a limit before it is doubled; twice as many each time that turns out to have been too early.
 PATIENCE = 32
 
@@ -40,9 +48,11 @@ class BatchSize:
         self._rows = fixed or (FIRST_ROWS_WITH_FILES if reads_files else FIRST_ROWS)
         self._short = SHORT_SECONDS_WITH_FILES if reads_files else SHORT_SECONDS
         self._settled = fixed is not None
+        self._again_after = AGAIN_AFTER
         self._calls = 0
         self._best_seconds = float("inf")
-        self._rate_before = 0.0
+        self._before: tuple[int, float] | None = None
+        self._best_rate = 0.0
         self._returned_width = 0.0
         self._limit: int | None = None
         self._within_limit = 0
@@ -75,22 +85,62 @@ class BatchSize:
                     self._limit *= 2
                     self._within_limit, self._tried_more = 0, True
             # Calls with other sizes (the last of a task, those read ahead before a change) say nothing about this one.
-            if self._settled or rows != self._rows:
+            if self._fixed is not None or rows != self._rows:
                 return
             self._calls += 1
+            if self._settled:
+                if self._calls >= self._again_after and 2 * rows <= MOST_ROWS:
+                    self._again_after *= 2
+                    self._settled, self._before, self._best_rate = False, None, 0.0
+                    self._try(rows)
+                return
             self._best_seconds = min(self._best_seconds, seconds)
-            if self._calls < CALLS:
-                return
-            seconds, rate = self._best_seconds, rows / max(self._best_seconds, 1e-9)
-            better = seconds < self._short or rate > self._rate_before * WORTH_IT
-            if not better and self._rate_before > rate:
-                self._rows //= 2
-            factor = 8 if 8 * seconds < self._short else 2
-            if not better or 2 * seconds > LONG_SECONDS or 2 * rows > MOST_ROWS:
-                self._settled = True
-                return
-            self._rows = min(factor * self._rows, MOST_ROWS)
-            self._calls, self._best_seconds, self._rate_before = 0, float("inf"), rate
+            if self._calls >= (CALLS if self._best_seconds < SLOW_SECONDS else SLOW_CALLS):
+                self._judge(rows, max(self._best_seconds, 1e-9))
+
+    def _try(self, rows: int) -> None:
+        self._rows, self._calls, self._best_seconds = max(1, min(rows, MOST_ROWS)), 0, float("inf")
+
+    def _settle(self, rows: int) -> None:
+        self._try(rows)
+        self._settled = True
+
+    def _judge(self, rows: int, seconds: float) -> None:
+        """Decide what is tried after a size for which a call takes some seconds."""
+        before, self._before = self._before, (rows, seconds)
+        rate, best_rate = rows / seconds, self._best_rate
+        self._best_rate = max(rate, best_rate)
+        if before is None:
+            if seconds <= LONG_SECONDS:
+                self._grow(rows, seconds, None)
+            elif rows > 1:
+                self._try(rows // 2)
+            else:
+                self._settle(rows)
+        elif rows < before[0]:
+            if rate * WORTH_IT < best_rate:
+                self._before = before
+                self._grow(*before, _fixed(before, (rows, seconds)))
+            elif seconds > LONG_SECONDS and rows > 1:
+                # As fast, and half as long.
+                self._try(rows // 2)
+            else:
+                self._settle(rows)
+        elif seconds < self._short or rate > before[0] / before[1] * WORTH_IT:
+            self._grow(rows, seconds, _fixed((rows, seconds), before))
+        else:
+            self._settle(before[0])
+
+    def _grow(self, rows: int, seconds: float, fixed: float | None) -> None:
+        """Try more rows, unless the call would be long, and longer than its fixed cost explains.
+
+        :param seconds: of a call with the rows as they are. :param fixed: how much of it does not depend on the rows.
+        """
+        long = fixed is not None and 2 * seconds - fixed > LONG_SECONDS + 2 * fixed
+        if long or 2 * rows > MOST_ROWS:
+            self._settle(rows)
+        else:
+            self._try((8 if 8 * seconds < self._short else 2) * rows)
 
     def too_large(self, rows: int) -> None:
         """The model had no memory for a call of so many rows: stay well below."""
@@ -100,3 +150,9 @@ class BatchSize:
             if self._tried_more:
                 self._patience, self._tried_more = 2 * self._patience, False
             self._settled = True
+
+
+def _fixed(large: tuple[int, float], small: tuple[int, float]) -> float:
+    """Seconds of a call that do not depend on its rows, told from two sizes and their times."""
+    each = max(large[1] - small[1], 0.0) / (large[0] - small[0])
+    return max(large[1] - each * large[0], 0.0)

@@ -30,7 +30,11 @@ def settle(cost: Callable[[int], float], width: float = 8.0, *, reads_files: boo
     [
         (lambda rows: 1e-6 * rows, MOST_ROWS),  # fast: as large as it gets
         (lambda rows: 0.05 + 1e-5 * rows, MOST_ROWS),  # a fixed cost that is worth spreading
-        (lambda rows: 1.0 * rows, 256),  # slow and even: no use in making anybody wait
+        (lambda rows: 1.0 * rows, 2),  # slow and even: no use in making anybody wait
+        (lambda rows: 1e-2 * rows, 128),
+        (lambda rows: 1.2, MOST_ROWS),  # waits for something else, however many rows there are
+        (lambda rows: 30.0, MOST_ROWS),
+        (lambda rows: 5.0 + 1e-3 * rows, 8192),  # longer calls only as far as their fixed cost explains it
         (lambda rows: 1e-3 * rows, 256),  # even: nothing to gain
         (lambda rows: 0.5 + 1e-4 * rows, 16_384),  # larger is faster, but calls stay short
         (lambda rows: 0.002 + (1e-5 if rows <= 2048 else 3e-5) * rows, 2048),  # falls out of a cache
@@ -40,7 +44,7 @@ def test_it_finds_the_size(cost: Callable[[int], float], expected: int) -> None:
     found = settle(cost)
 
     assert expected / 2 <= found <= expected * 2
-    assert found == 256 or cost(found) <= 2 * LONG_SECONDS
+    assert cost(found) <= 2 * LONG_SECONDS + 3 * cost(0)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,20 @@ def test_it_stays_within_rows_and_bytes(width: float, fixed: float, each: float)
 
     assert 1 <= found <= MOST_ROWS
     assert found == 1 or found * width <= MOST_BYTES
+
+
+@given(st.floats(0, 1e-4), st.integers(0, 40), st.floats(1, 100))
+def test_a_busy_machine_does_not_decide_for_good(each: float, busy: int, slower: float) -> None:
+    size = BatchSize(None)
+    for call in range(2_000):
+        rows = size.rows(8.0)
+        seconds = 0.1 + each * rows
+        # While it is busy, larger calls look no faster.
+        size.called(rows, max(seconds, rows * slower * 1e-3) if call < busy else seconds)
+
+    found = size.rows(8.0)
+    assert found >= 8192
+    assert 0.1 + each * found <= 2 * LONG_SECONDS
 
 
 def test_what_is_asked_for_is_kept_as_far_as_there_is_memory() -> None:

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.batch_size import MOST_ROWS, BatchSize
+from airflow_provider_snowflake_batch.worker.decoded_size import DecodedSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.executors import limits
 from airflow_provider_snowflake_batch.worker.file_columns import ROWS_AT_ONCE, FileColumns
 from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch, merge
 from airflow_provider_snowflake_batch.worker.sources import sources
 
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
+# What is too large comes in pieces of so many bytes, or of one row.
+PIECE_BYTES = 16 * 1024 * 1024
 MOST_PIECES = 8
 # Columns of some hundred rows lie apart in memory until they are copied together: soon, while the processor's cache
 # still holds them.
@@ -38,17 +42,34 @@ class OpenFile:
     reader: pq.ParquetReader
     source: pa.NativeFile
 
-    def is_large(self, row_group: int, width: float) -> bool:
-        """Whether a row group is too large to be decoded whole.
+    def rows_at_once(self, row_group: int, fixed_width: float | None, flat: bool) -> int | None:
+        """The most rows of a row group that may be decoded at a time; None if it can be decoded whole.
 
-        :param width: bytes of a row in memory, as far as it is known.
-        :raises DataError: the file has no such row group any more.
+        :param fixed_width: bytes of a row in memory if all take as many.
+        :param flat: no column is nested, so there are as many values as rows.
+        :raises DataError: the file has no such row group any more, or a row for which there is no memory.
         """
         metadata = self.reader.metadata
         if row_group >= metadata.num_row_groups:
             raise DataError(f"input file {self.path} has changed: it has no row group {row_group}")
         group = metadata.row_group(row_group)
-        return bool(max(group.total_byte_size, group.num_rows * width) > WHOLE_ROW_GROUP_BYTES)
+        stored, rows = group.total_byte_size, group.num_rows
+        if fixed_width is not None:
+            return MOST_ROWS if max(stored, rows * fixed_width) > WHOLE_ROW_GROUP_BYTES else None
+        # No value is longer than all that is stored. There may be very many small files.
+        if flat and rows * stored <= WHOLE_ROW_GROUP_BYTES:
+            return None
+        size = DecodedSize(self.reader, self.source, row_group, WHOLE_ROW_GROUP_BYTES)
+        if max(stored, size.bytes) <= WHOLE_ROW_GROUP_BYTES:
+            return None
+        row, row_bytes = size.largest_row
+        if row_bytes > max(limits.free_memory(), WHOLE_ROW_GROUP_BYTES):
+            first_row = sum(metadata.row_group(number).num_rows for number in range(row_group))
+            raise DataError(
+                f"row {first_row + row} of input file {self.path} takes {row_bytes / 2**30:.1f} GiB in memory, more "
+                "than there is, and a row cannot be divided"
+            )
+        return size.rows_within(MOST_ROWS, PIECE_BYTES)
 
     def close(self) -> None:
         self.source.close()
@@ -113,6 +134,8 @@ class TaskReader:
         self._current: OpenFile | None = None
         self._fixed_width = _fixed_width(schema)
         self._decoded_rows = self._decoded_bytes = 0.0
+        self._flat = not any(map(pa.types.is_nested, schema.types))
+        self._judged: tuple[str, int, int | None] = ("", -1, None)
 
     def batches(self, task: Task) -> Iterator[RowBatch]:
         """All rows of a task, in order.
@@ -128,6 +151,13 @@ class TaskReader:
         for piece in task.ranges:
             for first_row, table in self._pieces(piece, size):
                 start = 0
+                if self._fixed_width is None and self._files is None:
+                    # Rows may be wider from here on.
+                    fitting = self._batch_size.rows(table.nbytes / max(table.num_rows, 1))
+                    if pieces.rows >= fitting:
+                        yield from self._finished(pieces, origins, self._row_bytes(task))
+                        pieces, origins = Pieces(), []
+                    size = min(size, fitting)
                 while start < table.num_rows:
                     count = min(size - pieces.rows, table.num_rows - start)
                     pieces.add(_part(table, start, count))
@@ -187,10 +217,16 @@ class TaskReader:
             batch = next(file.reader.iter_batches(PROBED_ROWS, row_groups=[piece.row_group], use_threads=False), None)
             if batch is not None:
                 self._decoded(pa.Table.from_batches([batch]))
-        if not file.is_large(piece.row_group, self._width):
+        # Tasks that share a row group follow each other.
+        if self._judged[:2] != (piece.path, piece.row_group):
+            most = file.rows_at_once(piece.row_group, self._fixed_width, self._flat)
+            self._judged = (piece.path, piece.row_group, most)
+        most = self._judged[2]
+        if most is None:
             yield self._decoded(file.reader.read_row_group(piece.row_group, use_threads=self._use_threads))
             return
-        for batch in file.reader.iter_batches(size, row_groups=[piece.row_group], use_threads=self._use_threads):
+        rows = min(size, most)
+        for batch in file.reader.iter_batches(rows, row_groups=[piece.row_group], use_threads=self._use_threads):
             yield self._decoded(pa.Table.from_batches([batch]))
 
     def _file(self, path: str) -> OpenFile:

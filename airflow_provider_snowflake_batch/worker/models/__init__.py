@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_snowflake_batch.worker.job import ChatModel, Job, RegistryModel
+from airflow_provider_snowflake_batch.worker.models import tree_libraries
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
 
 
@@ -30,6 +31,7 @@ def load_model(job: Job) -> LoadedModel:
     :raises Refused: it does not exist, or does not take the job's parameters.
     :raises Exception: whatever the model's own code raises.
     """
+    tree_libraries.install()
     if isinstance(job.model, RegistryModel):
         from airflow_provider_snowflake_batch.worker.models import registry
 

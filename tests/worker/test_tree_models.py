@@ -1,0 +1,228 @@
+"""Tree models get their columns by name and in their order, and their categories whole, however they are called."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_snowflake_batch.worker.models.tree_columns import TreeColumns
+from tests.worker.batches import HERE, Batch
+
+CATEGORIES = ["a", "b", "c", "d"]
+VALUES = {None: 0.0, **{name: 10.0 * number for number, name in enumerate(CATEGORIES)}}
+
+Frame = pd.DataFrame
+COLUMNS = TreeColumns("Trees", ("N", "C"), {"C": pa.array(CATEGORIES)})
+
+
+def training(rows: int = 400) -> tuple[pd.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "N": rng.random(rows),
+            "C": pd.Categorical(rng.choice(CATEGORIES, rows), categories=CATEGORIES),
+            "M": rng.random(rows),
+        }
+    )
+    return frame, frame["C"].map(VALUES).astype(float).to_numpy() + 5 * frame["N"].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def xgboost_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    xgboost = pytest.importorskip("xgboost")
+    path = tmp_path_factory.mktemp("xgboost") / "model.json"
+    model = xgboost.XGBRegressor(enable_categorical=True, n_estimators=60, max_cat_to_onehot=1)
+    model.fit(*training()).save_model(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def lightgbm_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lightgbm = pytest.importorskip("lightgbm")
+    path = tmp_path_factory.mktemp("lightgbm") / "model.txt"
+    model = lightgbm.LGBMRegressor(n_estimators=60, verbose=-1, min_data_per_group=1, cat_smooth=0)
+    model.fit(*training()).booster_.save_model(path)
+    return path
+
+
+@pytest.fixture(params=["xgboost estimator", "xgboost booster", "lightgbm"])
+def model(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    library, _, how = request.param.partition(" ")
+    init = {"path": str(request.getfixturevalue(f"{library}_model"))} | ({"how": how} if how else {})
+    return library.capitalize(), init
+
+
+def job(batch: Batch, model: tuple[str, dict[str, Any]], form: str, **changes: Any) -> None:
+    batch.job(
+        {
+            "kind": "python",
+            "target": f"tree_models:{model[0]}",
+            "python_path": [str(HERE)],
+            "init": {**model[1], "input_format": form},
+        },
+        **changes,
+    )
+
+
+def table(names: list[str | None], *, text: bool, order: str = "M C ID N") -> pa.Table:
+    columns = {
+        "ID": list(range(len(names))),
+        "N": [0.5] * len(names),
+        "C": pa.array(names, pa.string()) if text else pa.array(names, pa.string()).dictionary_encode(),
+        "M": [0.9] * len(names),
+    }
+    return pa.table({name: columns[name] for name in order.split()})
+
+
+@pytest.mark.parametrize("form", ["pandas", "arrow"])
+@pytest.mark.parametrize("text", [True, False])
+def test_columns_and_categories_are_those_of_the_model(
+    batch: Batch, model: tuple[str, dict[str, Any]], form: str, text: bool
+) -> None:
+    # Each file, and so each batch, has categories of its own; in one all are missing.
+    files: list[list[str | None]] = [["d", "b"], [None, None], ["c", "a", None], ["d", "d"]]
+    batch.rows(*(table(names, text=text) for names in files))
+    job(batch, model, form, inference={"num_workers": 1, "max_batch_rows": 2}, output={"columns": ["C"]})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    found = pa.concat_tables(pq.read_table(part).select(["C", "Y"]) for part in sorted(batch.output.glob("*.parquet")))
+    rows = [(str(row["C"]), row["Y"]) for row in found.to_pylist() if row["C"] is not None]
+    assert len(rows) == 6
+    assert all(y == pytest.approx(VALUES[name] + 2.5, abs=2) for name, y in rows)
+
+
+@pytest.mark.parametrize("form", ["pandas", "arrow"])
+@pytest.mark.parametrize("unknown", ["zz", "aa", ""])
+@pytest.mark.parametrize("how", ["estimator", "booster"])
+def test_a_category_that_xgboost_was_not_trained_with_is_set_aside(
+    batch: Batch, xgboost_model: Path, form: str, unknown: str, how: str
+) -> None:
+    batch.rows(table(["a", "b", unknown, "c", "d"], text=False))
+    job(
+        batch,
+        ("Xgboost", {"path": str(xgboost_model), "how": how}),
+        form,
+        inference={"num_workers": 1, "on_error": "quarantine"},
+    )
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.manifest()["rows"] == 4
+    (path,) = (batch.output / "_quarantine").glob("*.pq")
+    (row,) = pq.read_table(path).to_pylist()
+    assert row["ID"] == 2
+    expected = f"ValueError: column 'C' holds {unknown!r}, a category that the XGBoost model was not trained with"
+    assert row["QUARANTINE_ERROR"] == expected
+    assert [row["Y"] for row in batch.result().to_pylist()] == [pytest.approx(n * 10 + 2.5, abs=2) for n in range(4)]
+
+
+def test_lightgbm_scores_an_unknown_category_as_a_missing_one_and_the_log_says_so(
+    batch: Batch, lightgbm_model: Path
+) -> None:
+    batch.rows(table(["b", "zz", None], text=False))
+    job(batch, ("Lightgbm", {"path": str(lightgbm_model)}), "pandas")
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert "column 'C' holds 'zz', a category that the LightGBM model was not trained with" in outcome.stderr
+    scored = batch.result()["Y"].to_pylist()
+    assert scored[1] == scored[2]
+
+
+def test_wrong_names_are_not_scored_by_position(batch: Batch, model: tuple[str, dict[str, Any]]) -> None:
+    batch.rows(table(["a", "b"], text=False).select(["N", "C", "M"]).rename_columns(["N", "C", "OTHER"]))
+    job(batch, model, "arrow")
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert "M" in outcome.last
+    assert not batch.succeeded()
+
+
+def test_xgboost_is_wrapped_whenever_it_is_imported_and_unpickled(xgboost_model: Path, tmp_path: Path) -> None:
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(xgboost_model)
+    (tmp_path / "booster").write_bytes(pickle.dumps(booster))
+    program = (
+        "import pathlib, pickle, sys, pyarrow as pa\n"
+        "from airflow_provider_snowflake_batch.worker.models import tree_libraries\n"
+        "tree_libraries.install()\ntree_libraries.install()\n"
+        "booster = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes())\n"
+        "import xgboost\n"
+        "C = pa.array([None], pa.dictionary(pa.int32(), pa.string()))\n"
+        "rows = pa.table({'m': [0.5], 'c': C, 'n': [0.5]})\n"
+        "matrix = xgboost.DMatrix(rows, enable_categorical=True)\n"
+        "print(booster.inplace_predict(rows) == booster.predict(matrix))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "booster")], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.strip() == "[ True]", done.stderr
+
+
+@settings(deadline=None)
+@given(
+    names=st.lists(st.none() | st.sampled_from(CATEGORIES), min_size=1, max_size=8),
+    order=st.permutations(["N", "c", "OTHER"]),
+    own=st.permutations(CATEGORIES),
+    text=st.booleans(),
+    chunk=st.integers(1, 8),
+)
+def test_every_form_of_the_rows_becomes_the_models(
+    names: list[str | None], order: list[str], own: list[str], text: bool, chunk: int
+) -> None:
+    column = pd.Series(names, dtype=object) if text else pd.Series(pd.Categorical(names, categories=own))
+    columns = {"N": np.arange(len(names)), "c": column, "OTHER": 0}
+    frame = pd.DataFrame({name: columns[name] for name in order})
+    arrow = pa.Table.from_pandas(frame, preserve_index=False)
+    chunked = pa.concat_tables([arrow.slice(start, chunk) for start in range(0, len(names), chunk)])
+
+    as_frame, as_table = COLUMNS.fit(frame), COLUMNS.fit(chunked)
+
+    assert list(as_frame.columns) == as_table.column_names == ["N", "C"]
+    assert list(as_frame["C"].cat.categories) == CATEGORIES
+    assert [None if pd.isna(one) else one for one in as_frame["C"]] == names == as_table["C"].to_pylist()
+    assert as_table["C"].chunk(0).dictionary.to_pylist() == CATEGORIES
+    assert as_table["N"].to_pylist() == list(range(len(names)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (Frame({"N": [1], "C": ["e"]}), "column 'C' holds 'e', a category that the Trees model was not trained with"),
+        (Frame({"N": [1], "C": [7]}), "column 'C' holds int64, the Trees model was trained with categories of string"),
+        (Frame({"N": [1]}), "the Trees model was trained with the columns N, C: column 'C' is not among"),
+    ],
+)
+def test_what_would_be_scored_wrong_is_refused(rows: pd.DataFrame, message: str) -> None:
+    for form in (rows, pa.Table.from_pandas(rows, preserve_index=False)):
+        with pytest.raises(ValueError, match="column") as caught:
+            COLUMNS.fit(form)
+        assert message in str(caught.value)
+
+
+def test_rows_without_names_are_left_alone() -> None:
+    rows = np.zeros((2, 2))
+
+    assert COLUMNS.fit(rows) is rows
+    assert TreeColumns("Trees", ()).fit(frame := Frame({"X": [1]})) is frame

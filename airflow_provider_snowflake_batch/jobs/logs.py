@@ -8,6 +8,7 @@ windows on it, so what is new is what follows their overlap.
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -135,9 +136,13 @@ class Progress:
             return None
         try:
             values: dict[str, Any] = json.loads(line[len(PROGRESS_PREFIX) :])
-            return cls(**{name: values.get(name) for name in cls.__slots__})  # type: ignore[arg-type]
-        except (ValueError, AttributeError):
+            found: dict[str, Any] = {name: values.get(name) for name in cls.__slots__}
+        except (ValueError, AttributeError, RecursionError):
             return None
+        # Anybody's line may begin so; what is kept of it is counted with and is a key.
+        whole = all(type(found[name]) is int and found[name] >= 0 for name in ("replica", "rows_done", "rows_total"))
+        rates = all(found[name] is None or _is_rate(found[name]) for name in ("rows_per_second", "eta_seconds"))
+        return cls(**found) if whole and rates and isinstance(found["phase"], str) else None
 
     @classmethod
     def total(cls, parts: Iterable[Progress]) -> Progress | None:
@@ -171,6 +176,10 @@ class Progress:
         if self.eta_seconds:
             parts.append(f"about {_duration(self.eta_seconds)} left")
         return ", ".join(parts)
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ Exit codes are listed in `errors`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,14 +14,16 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from airflow_provider_snowflake_batch.worker import console
 from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, Refused, Terminated, WorkerError
+from airflow_provider_snowflake_batch.worker.executors.descendants import Descendants
+from airflow_provider_snowflake_batch.worker.temporary import JobFolder
 
 USAGE = """\
 usage: python -m airflow_provider_snowflake_batch.worker COMMAND
   JOB.json                  run the job that this file describes
   verify OUTPUT_DIRECTORY   check a finished job's files against its manifest
-  archive PATH              write the worker as one file, which runs by: python PATH COMMAND
-"""
+  archive PATH              write the worker as one file, which runs by: python PATH COMMAND"""
 
 # The longest way out in order: a heartbeat that is being written, then model processes with a batch at hand.
 GIVE_UP_SECONDS = 16.0
@@ -31,30 +34,30 @@ def main(arguments: list[str]) -> int:
 
     :return: the exit code.
     """
+    console.open_missing()
+    output, errors = console.Console(1), console.Console(2)
     try:
         if len(arguments) == 2 and arguments[0] == "verify":
             from airflow_provider_snowflake_batch.worker.verify import verify
 
             manifest = verify(Path(arguments[1]))
-            sys.stdout.write(f"{len(manifest['files'])} files, {manifest['rows']} rows: as the manifest says\n")
+            output.line(f"{len(manifest['files'])} files, {manifest['rows']} rows: as the manifest says")
             return EXIT_DONE
         if len(arguments) == 2 and arguments[0] == "archive":
-            return _write_archive(Path(arguments[1]))
+            return _write_archive(Path(arguments[1]), output)
         if len(arguments) != 1 or arguments[0] in ("verify", "archive"):
-            sys.stderr.write(USAGE)
+            errors.line(USAGE)
             return EXIT_REFUSED
         if arguments[0] in ("-h", "--help"):
-            sys.stdout.write(USAGE)
+            output.line(USAGE)
             return EXIT_DONE
-        return _run(Path(arguments[0]))
+        return _run(Path(arguments[0]), output, errors)
     except WorkerError as error:
-        sys.stdout.flush()
-        sys.stderr.write(error.describe() + "\n")
-        sys.stderr.flush()
+        errors.line(error.describe())
         return error.exit_code
 
 
-def _write_archive(path: Path) -> int:
+def _write_archive(path: Path, output: console.Console) -> int:
     from airflow_provider_snowflake_batch.worker.archive import build_archive
 
     archive = build_archive()
@@ -62,11 +65,26 @@ def _write_archive(path: Path) -> int:
         path = archive.write(path)
     except OSError as error:
         raise Refused(f"cannot write {path}: {error.strerror or error}") from None
-    sys.stdout.write(f"{path}: {len(archive.content)} bytes, SHA-256 {archive.digest}\n")
+    output.line(f"{path}: {len(archive.content)} bytes, SHA-256 {archive.digest}")
     return EXIT_DONE
 
 
-def _run(path: Path) -> int:
+def _run(path: Path, output: console.Console, errors: console.Console) -> int:
+    folder = JobFolder()
+    folder.use()
+    # It forks, so nothing else has begun yet.
+    descendants = Descendants(folder.path)
+    try:
+        _score(path, output, errors, descendants)
+    finally:
+        descendants.kill()
+        output.close()
+        errors.close()
+        folder.remove()
+    return EXIT_DONE
+
+
+def _score(path: Path, output: console.Console, errors: console.Console, descendants: Descendants) -> None:
     from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
     from airflow_provider_snowflake_batch.worker.executors.limits import device_shares
     from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
@@ -74,16 +92,16 @@ def _run(path: Path) -> int:
     _terminate_in_order()
     job = read_job(path)
     replica = replica_from_environment()
-    launcher = Launcher()
+    launcher = Launcher((output.pipe(), errors.pipe()), descendants.reap)
     try:
         # The process that will load the model starts while this one loads its own libraries and plans.
         launcher.start_early(next(iter(device_shares(job.num_workers)), None))
+        from airflow_provider_snowflake_batch.worker.progress import Progress
         from airflow_provider_snowflake_batch.worker.run import Run
 
-        Run(job, replica, launcher)()
+        Run(job, replica, launcher, Progress(replica.index, replica.count, output.line_if_taken))()
     finally:
         launcher.close()
-    return EXIT_DONE
 
 
 def _terminate_in_order() -> None:
@@ -107,7 +125,8 @@ def _terminate_in_order() -> None:
         time.sleep(GIVE_UP_SECONDS)
         message = Terminated(text.format(signal.Signals(number).name) + ", although something held them up")
         # Not by sys.stderr, which what hangs may hold locked. The kernel ends the model processes with this one.
-        os.write(2, (message.describe() + "\n").encode())
+        with contextlib.suppress(OSError):
+            os.write(2, (message.describe() + "\n").encode())
         os._exit(message.exit_code)
 
     woken, wake = os.pipe()

@@ -8,6 +8,7 @@ has been scored, ``TRIED_ROWS`` rows are tried alone, spread over the batch; if 
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Iterable
@@ -82,6 +83,7 @@ class Caller:
         self._proven = False
         self._failed_first = 0
         self._room = 0
+        self._pid = os.getpid()
 
     def begin(self, assignment: Assignment) -> None:
         """The batches from now on belong to this task."""
@@ -158,7 +160,12 @@ class Caller:
         if isinstance(argument, (DataError, MemoryError)):
             raise argument
         begun = time.perf_counter()
-        returned = owned(self._model.call(argument))
+        try:
+            returned = owned(self._model.call(argument))
+        finally:
+            # The model has forked, and this is the child that came back: it has none of the threads that go on here.
+            if os.getpid() != self._pid:
+                os._exit(0)
         seconds, size = time.perf_counter() - begun, size_of(returned)
         self._batch_size.called(rows.table.num_rows, seconds, size)
         # Whether what was returned can be used decides about the rows, so it cannot be left to the thread that writes.

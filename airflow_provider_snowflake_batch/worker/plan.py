@@ -98,6 +98,21 @@ def list_files(root: Path, pattern: str) -> list[str]:
     return found
 
 
+def recordable(names: list[str]) -> list[str]:
+    """The names, if all of them can be written down: records, manifest and quarantine say which file a row is from.
+
+    :raises Refused: one is not UTF-8.
+    """
+    try:
+        "\n".join(names).encode()
+    except UnicodeEncodeError:
+        wrong = next(name for name in names if not name.isascii() and name.encode("utf-8", "replace").decode() != name)
+        raise Refused(
+            f"the name of the input file {os.fsencode(wrong)!r} is not UTF-8, so no record can name it; rename it"
+        ) from None
+    return names
+
+
 def file_path(root: Path, name: str) -> Path:
     """Where a file of the plan is."""
     return root if root.is_file() else root / name
@@ -220,7 +235,7 @@ def make_plan(
     :raises DataError: a file is unreadable, or the files do not go together.
     """
     described, schema, layouts = Fingerprint(), SharedSchema(), list[Layout]()
-    with contextlib.closing(read_all_footers(root, list_files(root, pattern))) as files:
+    with contextlib.closing(read_all_footers(root, recordable(list_files(root, pattern)))) as files:
         for file in files:
             described.add(file.path, str(file.size), file.footer)
             schema.add(file)

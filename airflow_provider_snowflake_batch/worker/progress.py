@@ -12,8 +12,8 @@ counts from the first row predicted in this attempt; ``eta_seconds`` is null unt
 from __future__ import annotations
 
 import json
-import sys
 import time
+from collections.abc import Callable
 
 PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
 INTERVAL_SECONDS = 2.0
@@ -23,9 +23,11 @@ class Progress:
     """Counts rows and writes a line every few seconds.
 
     :param replica: this replica's number. :param replicas: how many there are.
+    :param write: takes a line without its end.
     """
 
-    def __init__(self, replica: int = 0, replicas: int = 1) -> None:
+    def __init__(self, replica: int = 0, replicas: int = 1, write: Callable[[str], None] = lambda _: None) -> None:
+        self._write_line = write
         self._replica, self._replicas = replica, replicas
         self._begun = time.monotonic()
         self._running_since: float | None = None
@@ -112,5 +114,4 @@ class Progress:
             "workers": self.workers,
             "seconds": round(self.seconds, 3),
         }
-        sys.stdout.write(PREFIX + json.dumps(value) + "\n")
-        sys.stdout.flush()
+        self._write_line(PREFIX + json.dumps(value))

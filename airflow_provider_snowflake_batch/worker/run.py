@@ -46,13 +46,14 @@ class Run:
     """A batch as one replica does it.
 
     :param job: what to do. :param replica: which share of it.
+    :param progress: told how far it is.
     """
 
-    def __init__(self, job: Job, replica: Replica, launcher: Launcher) -> None:
+    def __init__(self, job: Job, replica: Replica, launcher: Launcher, progress: Progress | None = None) -> None:
         self._launcher = launcher
         self._job = job
         self._replica = replica
-        self._progress = Progress(replica.index, replica.count)
+        self._progress = progress or Progress(replica.index, replica.count)
         self._warnings: list[str] = []
 
     def __call__(self) -> None:

@@ -81,6 +81,27 @@ def test_progress_in_words() -> None:
     assert Progress(0, "running", 1, 10, 1, 7200).sentence().endswith("about 2.0 h left")
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("replica", []),
+        ("replica", True),
+        ("replica", -1),
+        ("phase", {"a": 1}),
+        ("rows_done", "many"),
+        ("rows_total", None),
+        ("rows_total", 1.5),
+        ("rows_per_second", "fast"),
+        ("rows_per_second", float("nan")),
+        ("eta_seconds", float("inf")),
+    ],
+)
+def test_a_line_of_somebody_else_is_not_counted_with(field: str, value: object) -> None:
+    values = json.loads(RECORD.removeprefix(PROGRESS_PREFIX))
+
+    assert Progress.parse(PROGRESS_PREFIX + json.dumps({**values, field: value})) is None
+
+
 @pytest.mark.parametrize("line", ["", "rows: 3", PROGRESS_PREFIX, PROGRESS_PREFIX + "[1]", PROGRESS_PREFIX + "{"])
 def test_what_is_no_progress_is_left_alone(line: str) -> None:
     assert Progress.parse(line) is None

@@ -60,10 +60,14 @@ class Batch:
         )
 
     def job(self, model: str | dict[str, Any] = "Linear", **changes: Any) -> Path:
-        """Write the job file. ``model`` is a class of sample_models, or the model as the job file states it."""
+        """Write the job file.
+
+        :param model: a class of sample_models, ``module:class``, or the model as the job file states it.
+        """
         if isinstance(model, str):
             init = changes.pop("init", {})
-            model = {"kind": "python", "target": f"sample_models:{model}", "python_path": [str(HERE)], "init": init}
+            target = model if ":" in model else f"sample_models:{model}"
+            model = {"kind": "python", "target": target, "python_path": [str(HERE)], "init": init}
         document: dict[str, Any] = {
             "version": 1,
             "job_name": "DB.SCHEMA.JOB",

@@ -385,7 +385,9 @@ class SeesOthers:
 
 
 def _children(pid: int) -> list[int]:
-    return [child.pid for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+    """The model processes among a process's children."""
+    living = [child for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child.pid for child in living if any("model_process" in word for word in child.cmdline())]
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

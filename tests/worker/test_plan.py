@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.worker import footers, plan
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
+from tests.worker.batches import Batch
 
 row_groups = st.lists(
     st.tuples(st.integers(0, 1_000_000), st.integers(1, 4000)).map(lambda one: (one[0], one[0] * one[1])), max_size=12
@@ -149,3 +151,15 @@ def test_files_that_do_not_go_together_are_named(tmp_path: Path, second: dict[st
 
     with pytest.raises(DataError, match=rf"1\.parquet and 2\.parquet {message}"):
         plan.make_plan(tmp_path, ".*")
+
+
+def test_a_file_whose_name_no_record_can_hold_is_refused(batch: Batch) -> None:
+    batch.ids(10)
+    batch.job()
+    (batch.input / "data_000.parquet").rename(batch.input / os.fsdecode(b"caf\xe9.parquet"))
+
+    outcome = batch.run()
+
+    assert outcome.code == 2
+    assert outcome.last.startswith("Refused: the name of the input file b'caf\\xe9.parquet' is not UTF-8")
+    assert not batch.output.exists()

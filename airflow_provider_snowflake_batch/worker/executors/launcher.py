@@ -6,16 +6,16 @@ Imports nothing heavy: the first process is started before the coordinator loads
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
+from collections.abc import Callable, Collection
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_snowflake_batch.worker.executors import interpreter
+from airflow_provider_snowflake_batch.worker.temporary import JobFolder
 
 _MODULE = "airflow_provider_snowflake_batch.worker.executors.model_process"
 # Unix socket paths are limited to about 107 bytes.
@@ -23,15 +23,25 @@ _LONGEST_FOLDER = 90
 
 
 class Launcher:
-    """Starts model processes, numbered in order of their start."""
+    """Starts model processes, numbered in order of their start.
 
-    def __init__(self) -> None:
+    :param streams: what they have as standard output and standard error; None for this process's own.
+    :param reap: called now and then with the processes that are waited for: lets go of others that have ended.
+    """
+
+    def __init__(
+        self,
+        streams: tuple[int, int] | None = None,
+        reap: Callable[[Collection[int]], None] = lambda _: None,
+    ) -> None:
+        self._streams = streams
+        self.reap = reap
         # Only this user can open the folder, so only this user's processes can call.
-        self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-"))
-        if len(str(self._folder)) > _LONGEST_FOLDER:
-            self._folder.rmdir()
-            self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-", dir="/tmp"))
-        self._address = self._folder / "socket"
+        self._folder = JobFolder()
+        if len(str(self._folder.path)) > _LONGEST_FOLDER:
+            self._folder.remove()
+            self._folder = JobFolder(Path("/tmp"))
+        self._address = self._folder.path / "socket"
         self.server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.server.bind(str(self._address))
         self.server.listen(64)
@@ -61,7 +71,10 @@ class Launcher:
         environment = interpreter.environment()
         if devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = devices
-        return number, subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment)
+        stdout, stderr = self._streams or (None, None)
+        return number, subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment
+        )
 
     def accept(self) -> Connection[Any, Any]:
         """Take the call of a process that waits on `server`."""
@@ -75,4 +88,4 @@ class Launcher:
             self._early[1].wait()
             self._early = None
         self.server.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()

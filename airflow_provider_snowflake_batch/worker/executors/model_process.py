@@ -9,6 +9,8 @@ It ends when the coordinator does: the kernel is asked to kill it, and its conne
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import faulthandler
 import gc
 import os
@@ -17,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -28,6 +31,8 @@ from airflow_provider_snowflake_batch.worker.executors import limits, messages, 
 _REAP_SECONDS = 0.1
 # The batch waits for this.
 _STOP_SECONDS = 0.002
+# What the model has registered for the end of its process may take so long.
+_CLEAN_UP_SECONDS = 5.0
 
 
 def main(address: Path, worker: int, coordinator: int) -> None:
@@ -41,6 +46,7 @@ def main(address: Path, worker: int, coordinator: int) -> None:
     limits.limit_threads(limit.threads)
     limits.choose_allocator()
     process = _Process(connection, address, limit.threads, connection.recv())
+    os.register_at_fork(after_in_child=process.forked)
     try:
         process.wait()
         process.load_model()
@@ -59,6 +65,10 @@ class _Process:
         self._model: Any = None
         self._children: dict[int, int] = {}
 
+    def forked(self) -> None:
+        """In a process that was just forked from this one, by the model as well: this conversation is not its own."""
+        self._connection.close()
+
     def _send(self, message: Any) -> None:
         with self._sending:
             self._connection.send(message)
@@ -75,9 +85,14 @@ class _Process:
         """Load the model, or report why it cannot be; then the process is of no more use."""
         from airflow_provider_snowflake_batch.worker import models
 
-        begun = time.monotonic()
+        begun, pid = time.monotonic(), os.getpid()
         try:
-            self._model = models.load_model(self._load.job)
+            try:
+                self._model = models.load_model(self._load.job)
+            finally:
+                # The model has forked, and this is the child that came back.
+                if os.getpid() != pid:
+                    os._exit(0)
         except WorkerError as error:
             self._give_up(error)
         except BaseException as error:
@@ -114,7 +129,7 @@ class _Process:
                 while self._children:
                     self._reap()
                     time.sleep(_STOP_SECONDS)
-                os._exit(0)
+                _end()
 
     def _reap(self) -> None:
         # Each by its own number: the model may have started processes that it waits for itself.
@@ -135,6 +150,7 @@ class _Process:
             parent.end_with(mother)
             self._connection.close()
             self._children = {}
+            _leave_clean_up_to_mother()
             _reseed()
             self._sending = threading.Lock()
             self._connection = messages.connect(self._address)
@@ -199,8 +215,7 @@ class _Process:
         )
         threading.Thread(target=self._receive, args=(pipeline, tasks), name="orders", daemon=True).start()
         pipeline.run()
-        _flush()
-        os._exit(0)
+        _end()
 
     def _receive(self, pipeline: Any, tasks: SimpleQueue[Any]) -> None:
         try:
@@ -258,11 +273,39 @@ def _reseed() -> None:
         numpy.random.seed()
 
 
+def _leave_clean_up_to_mother() -> None:
+    """In a forked process: what was registered before for the end of the process is the mother's to do."""
+    atexit._clear()
+    # Temporary folders of the model among them. Those made from now on are registered anew.
+    for one in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        one.atexit = False
+    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]
+
+
+def _end() -> NoReturn:
+    """End the process as Python would: threads are joined, and what the model has registered for the end is done.
+
+    But not for ever, and nothing of it is a reason for a failure: the rows are written.
+    """
+
+    def give_up() -> None:
+        time.sleep(_CLEAN_UP_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=give_up, name="give-up", daemon=True).start()
+    with contextlib.suppress(BaseException):
+        threading._shutdown()  # type: ignore[attr-defined]
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    _flush()
+    os._exit(0)
+
+
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):
             continue
 
 

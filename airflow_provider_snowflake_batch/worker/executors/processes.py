@@ -288,6 +288,8 @@ class ProcessPool:
             progress.forget(worker.number)
             self._quarantine.forget(worker.number)
             self._died(worker)
+        started = [*(one.popen for one in self._workers.values()), *self._leaving]
+        self._launcher.reap({popen.pid for popen in started if popen is not None})
 
     def _died(self, worker: Worker) -> None:
         assert worker.exit_status is not None
@@ -350,7 +352,8 @@ class ProcessPool:
         if worker.connection is None and worker.pid is None and worker.exit_status is None:
             # It has yet to call, unless its mother is gone.
             return not any(one.mother for one in self._workers.values())
-        return worker.connection is None
+        # What it had forked itself may hold on to the connection.
+        return worker.connection is None or worker.exit_status is not None
 
     def _drain(self, worker: Worker) -> None:
         """Hear what a process says while it ends; its records are on the stage, so only who has ended is of use."""
@@ -415,5 +418,7 @@ def where(task: Task) -> str:
 
 
 def _note(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    # Nobody may be there to read it.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

@@ -1,0 +1,124 @@
+"""Standard output and standard error, shared by the coordinator and what its model processes print.
+
+Whoever reads them may be gone, slow, or behind a full disk: none of that is a reason to lose a scored row. So nothing
+here raises. Progress lines and the line that names the cause of a failure begin at the beginning of a line, whatever a
+model has printed before them, and what a model prints is never taken for a progress line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+
+from airflow_provider_snowflake_batch.worker.progress import PREFIX
+
+_PREFIX = PREFIX.encode()
+# Stands for the prefix in what a model prints.
+_NO_PREFIX = _PREFIX.rstrip() + b": "
+_READ_BYTES = 65_536
+# What is left in a pipe when everything that could write to it has ended is copied for so long.
+_DRAIN_SECONDS = 5.0
+
+
+def open_missing() -> None:
+    """Open standard streams that whoever started this process has closed.
+
+    Otherwise the next file that is opened takes their number, and what a library prints is written into it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+
+
+class Console:
+    """One of the standard streams.
+
+    :param descriptor: its file descriptor.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._at_line_start = True
+        self._held = b""
+        self._pipe: int | None = None
+        self._thread: threading.Thread | None = None
+
+    def line(self, text: str) -> None:
+        """Write a line of one's own, however long that takes."""
+        with self._lock:
+            self._write_line(text)
+
+    def line_if_taken(self, text: str) -> None:
+        """Write a line of one's own, or leave it if nobody takes it at this moment: there will be another."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if _takes(self._descriptor, 0.0):
+                    self._write_line(text)
+            finally:
+                self._lock.release()
+
+    def _write_line(self, text: str) -> None:
+        held, self._held = self._held, b""
+        begin = b"" if self._at_line_start and not held else b"\n"
+        # In one piece: model processes that print directly do so between lines, not within one.
+        self._write(held + begin + text.encode("utf-8", "replace") + b"\n")
+
+    def pipe(self) -> int:
+        """The descriptor that model processes write to; what comes is copied from now on."""
+        if self._pipe is None:
+            reading, self._pipe = os.pipe()
+            self._thread = threading.Thread(target=self._copy, args=(reading,), name="model-output", daemon=True)
+            self._thread.start()
+        return self._pipe
+
+    def close(self) -> None:
+        """Copy what model processes that have ended left in the pipe."""
+        if self._pipe is not None and self._thread is not None:
+            os.close(self._pipe)
+            self._pipe = None
+            # A process that could not be ended may hold the other end open for ever.
+            self._thread.join(_DRAIN_SECONDS)
+
+    def _copy(self, reading: int) -> None:
+        while data := os.read(reading, _READ_BYTES):
+            with self._lock:
+                self._foreign(data)
+        with self._lock:
+            held, self._held = self._held, b""
+            self._write(held)
+        os.close(reading)
+
+    def _foreign(self, data: bytes) -> None:
+        data = (self._held + data).replace(_PREFIX, _NO_PREFIX)
+        kept = next((size for size in range(len(_PREFIX) - 1, 0, -1) if data.endswith(_PREFIX[:size])), 0)
+        self._held = data[len(data) - kept :]
+        self._write(data[: len(data) - kept])
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self._at_line_start = data.endswith(b"\n")
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:
+                _takes(self._descriptor, 1.0)
+            except OSError:
+                # Closed, or no room: it is lost, the rows are not.
+                return
+
+
+def _takes(descriptor: int, seconds: float) -> bool:
+    """Whether a descriptor takes some bytes now, or within some seconds."""
+    with contextlib.suppress(OSError, ValueError):
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        return bool(poll.poll(1000 * seconds))
+    return True

@@ -1,0 +1,150 @@
+"""Whatever the model has started is gone when the job ends: its own processes, those these started, and daemons.
+
+Two ways, since neither covers everything (both are Linux's):
+
+* Processes whose parent ended become children of the coordinator (``PR_SET_CHILD_SUBREAPER``), which kills all that are
+  left when it ends in whatever order it can choose.
+* A coordinator that is killed cannot do that. A process of a few pages, forked before anything is loaded, notices that
+  it is gone, kills all processes that carry the run's mark in the environment they were started with, and removes the
+  job's temporary folder. Not found is who was started with another environment or has overwritten it.
+
+Children that a process had before it became a worker (``exec`` in a shell) are not touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from airflow_provider_snowflake_batch.worker.temporary import remove_tree
+
+MARK = "SNOWFLAKE_BATCH_RUN"
+_PR_SET_CHILD_SUBREAPER = 36
+_KILL_SECONDS = 5.0
+_PAUSE_SECONDS = 0.005
+
+
+class Descendants:
+    """The processes that descend from this one, from now on.
+
+    :param folder: removed if this process is killed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._foreign = set(_children(os.getpid()))
+        self._mark = uuid.uuid4().hex
+        os.environ[MARK] = self._mark
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        reading, self._writing = os.pipe()
+        self._guard = os.fork()
+        if not self._guard:
+            _guard(reading, self._mark, folder)
+        os.close(reading)
+
+    def reap(self, waited_for: Collection[int]) -> None:
+        """Let go of processes that became this one's and have ended.
+
+        :param waited_for: processes that somebody else waits for.
+        """
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in waited_for or ended.si_pid in self._foreign or ended.si_pid == self._guard:
+                    return
+                os.waitpid(ended.si_pid, 0)
+
+    def kill(self) -> None:
+        """Kill all of them, and wait until they are gone."""
+        deadline = time.monotonic() + _KILL_SECONDS
+        while (left := [pid for pid in _children(os.getpid()) if self._is_ours(pid)]) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            for pid in left:
+                # What it had started becomes this process's, and is found in the next round.
+                with contextlib.suppress(ChildProcessError):
+                    while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+                        time.sleep(_PAUSE_SECONDS)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self._guard, signal.SIGKILL)
+            os.waitpid(self._guard, 0)
+        os.close(self._writing)
+
+    def _is_ours(self, pid: int) -> bool:
+        if pid in self._foreign or pid == self._guard:
+            return False
+        # A child that was there before may have left some of its own; those have not got the mark.
+        return not self._foreign or _is_marked(pid, self._mark)
+
+
+def _guard(reading: int, mark: str, folder: Path) -> NoReturn:
+    """Wait until the coordinator is gone, then end what it has left."""
+    try:
+        # Not with the coordinator's group or terminal.
+        os.setsid()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(nothing, descriptor)
+        # The coordinator's end of the pipe among them.
+        os.closerange(3, reading)
+        os.closerange(reading + 1, 1024)
+        while os.read(reading, 1):
+            pass
+        _kill_marked(mark)
+        remove_tree(folder)
+    finally:
+        os._exit(0)
+
+
+def _kill_marked(mark: str) -> None:
+    deadline = time.monotonic() + _KILL_SECONDS
+    while time.monotonic() < deadline:
+        found = False
+        for pid in _processes():
+            with contextlib.suppress(OSError):
+                # So that no other process of the same number is killed.
+                handle = os.pidfd_open(pid)
+                try:
+                    if pid != os.getpid() and _is_marked(pid, mark):
+                        found = True
+                        signal.pidfd_send_signal(handle, signal.SIGKILL)
+                finally:
+                    os.close(handle)
+        if not found:
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _is_marked(pid: int, mark: str) -> bool:
+    try:
+        # What the process was started with; nobody else's can be read.
+        return f"{MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _processes() -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        yield from (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+
+
+def _children(parent: int) -> list[int]:
+    """The process's children, where the system tells."""
+    found = []
+    for pid in _processes():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # After the name, which may hold anything: state, parent, …
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            if int(fields[1]) == parent:
+                found.append(pid)
+    return found

@@ -1,0 +1,70 @@
+"""A folder of its own for all that a job keeps outside its output, under ``TMPDIR``.
+
+Everything that asks for a temporary file gets it there, model processes included, so removing the folder at the end
+removes what they have left. A worker that is killed cannot do that: its folder is locked as long as somebody owns it,
+so that whoever starts next finds those that nobody does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_PREFIX = "sfbatch-job-"
+_LOCK = ".lock"
+
+
+class JobFolder:
+    """Makes the folder, and removes those that killed workers of the same user left beside it.
+
+    :param parent: where; None for the system's place for temporary files.
+    :ivar path: the folder.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        parent = Path(tempfile.gettempdir()) if parent is None else parent
+        _remove_abandoned(parent)
+        # Only this user can look into it. It gets its name when it is locked, so that nobody takes it for abandoned.
+        unnamed = Path(tempfile.mkdtemp(prefix="sfbatch-", dir=parent))
+        self._lock: int | None = os.open(unnamed / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        # Without locks it is never taken for abandoned.
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.path = unnamed.with_name(_PREFIX + unnamed.name.removeprefix("sfbatch-"))
+        unnamed.rename(self.path)
+
+    def use(self) -> None:
+        """Have this process and those that it starts make their temporary files there."""
+        os.environ["TMPDIR"] = tempfile.tempdir = str(self.path)
+
+    def remove(self) -> None:
+        """Remove the folder with everything in it."""
+        if self._lock is not None:
+            remove_tree(self.path)
+            os.close(self._lock)
+            self._lock = None
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_tree(folder)
+            finally:
+                os.close(lock)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder as far as that can be done, also where a model has withdrawn its own right to write."""
+    for place, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            Path(place).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,147 @@
+"""What models start and leave behind is gone when the job is, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from airflow_provider_snowflake_batch.worker import temporary
+from airflow_provider_snowflake_batch.worker.temporary import JobFolder
+from tests.worker.batches import WORKER, Batch
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the means are Linux's")
+WAYS = ["forks", "forks while loading", "pool", "command", "daemon", "no environment"]
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    place = tmp_path / "tmp"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    return notes
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def noted(notes: Path) -> list[int]:
+    return [int(note.name.split()[1]) for note in notes.glob("pid *")]
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def alive_of(notes: Path) -> list[int]:
+    return [pid for pid in noted(notes) if alive(pid)]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_nothing_is_left_of_a_job_that_is_done(batch: Batch, notes: Path, how: str) -> None:
+    batch.ids(20)
+    init = {"how": how, "folder": str(notes)}
+    batch.job("untidy_models:Starts", init=init, inference={"num_workers": 1, "max_batch_rows": 10})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result()["ID"].to_pylist() == list(range(20))
+    assert noted(notes)
+    assert alive_of(notes) == []
+    assert list((notes.parent / "tmp").iterdir()) == []
+    # As when a Python program ends.
+    assert (notes / "atexit").exists()
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_job_that_is_killed(batch: Batch, notes: Path, how: str, number: signal.Signals) -> None:
+    if how == "no environment" and number == signal.SIGKILL:
+        pytest.skip("nobody is there who could know it")
+    batch.ids(20)
+    init = {"how": how, "folder": str(notes), "slow": True}
+    batch.job("untidy_models:Starts", init=init, inference={"num_workers": 1})
+    process = batch.start()
+    wait_until((notes / "called").exists)
+    assert noted(notes)
+
+    process.send_signal(number)
+    process.wait()
+
+    if number == signal.SIGKILL:
+        # A moment after the coordinator.
+        wait_until(lambda: not alive_of(notes) and not list((notes.parent / "tmp").iterdir()))
+    assert alive_of(notes) == []
+    assert list((notes.parent / "tmp").iterdir()) == []
+
+
+def test_processes_forked_from_one_that_has_the_model_leave_its_files_to_it(batch: Batch, notes: Path) -> None:
+    batch.ids(400_000, files=4)
+    batch.job("untidy_models:Starts", init={"how": "none", "folder": str(notes)}, inference={"num_workers": 2})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.stderr == ""
+
+
+def test_what_was_there_before_the_worker_is_left_alone(batch: Batch, notes: Path) -> None:
+    batch.ids(20)
+    batch.job("untidy_models:Starts", init={"how": "command", "folder": str(notes)}, inference={"num_workers": 1})
+    script = f"sleep 600 >&- 2>&- & touch '{notes}/pid '$!; exec {' '.join(WORKER)} {batch.root / 'JOB.json'}"
+
+    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=120, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert len(noted(notes)) == 2
+    (left,) = alive_of(notes)
+    assert psutil.Process(left).name() == "sleep"
+    os.kill(left, signal.SIGKILL)
+
+
+def test_folders_that_nobody_owns_are_removed_and_no_others(tmp_path: Path) -> None:
+    owned = JobFolder(tmp_path)
+    abandoned = JobFolder(tmp_path)
+    (abandoned.path / "deep").mkdir()
+    (abandoned.path / "deep" / "file").touch()
+    (abandoned.path / "deep").chmod(0o500)
+    os.close(abandoned._lock)
+    foreign = tmp_path / "sfbatch-job-without-a-lock"
+    foreign.mkdir()
+    (tmp_path / "sfbatch-job-link").symlink_to(tmp_path)
+
+    folder = JobFolder(tmp_path)
+
+    assert not abandoned.path.exists()
+    assert all(path.exists() for path in (owned.path, foreign, tmp_path / "sfbatch-job-link", folder.path))
+    assert folder.path.stat().st_mode & 0o777 == 0o700
+    for one in (owned, folder):
+        one.remove()
+        assert not one.path.exists()
+
+
+def test_without_locks_nothing_counts_as_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("not supported")
+
+    monkeypatch.setattr(temporary.fcntl, "flock", refuse)
+    first = JobFolder(tmp_path)
+    os.close(first._lock)
+
+    JobFolder(tmp_path)
+
+    assert first.path.exists()

@@ -20,7 +20,6 @@ from airflow_provider_snowflake_batch.jobs.sources import (
     parse_source,
     plain_source,
 )
-from airflow_provider_snowflake_batch.local.parsing import tokenize
 
 
 @pytest.mark.parametrize(
@@ -131,23 +130,6 @@ def test_bad_input_is_one_clear_error(X, message: str) -> None:
 def test_what_is_quoted_does_not_count() -> None:
     text = """SELECT ';)' AS "a);", $$;($$ /* ;) */ -- ;)"""
     assert parse_source(text) == Query(text)
-
-
-@given(st.lists(st.sampled_from([";", "(", ")", "'", '"', "$$", "--", "/*", "*/", "\\", "\n", "a", " ", "''"])))
-def test_an_accepted_query_cannot_leave_its_parentheses(parts: list[str]) -> None:
-    try:
-        query = Query("SELECT " + "".join(parts))
-    except InvalidJobError:
-        return
-    depth, closed_at = 0, []
-    tokens = tokenize(f"(\n{query.sql}\n)")
-    for index, token in enumerate(tokens):
-        if token.kind == "symbol":
-            assert token.text != ";"
-            depth += {"(": 1, ")": -1}.get(token.text, 0)
-            if depth == 0:
-                closed_at.append(index)
-    assert closed_at == [len(tokens) - 1]
 
 
 names = st.builds(Identifier, st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1))

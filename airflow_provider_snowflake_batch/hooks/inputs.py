@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
+from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.input_files import EVERY_FILE, PARQUET_FILES, InputFiles, visible_parquet
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE, InferenceJob, staged_input
 from airflow_provider_snowflake_batch.jobs.sources import (
-    PARQUET_FILES,
     JobOutput,
     Query,
     Source,
@@ -37,8 +38,6 @@ log = logging.getLogger(__name__)
 
 # Snowflake takes 1 MB of text and 200,000 rows of VALUES, but the statement also stands in the task's log.
 MOST_PATHS_IN_STATEMENT = 200
-# More files than this are not looked into for their columns, but a selection spread over all of them.
-_INFERRED_FILES = 100
 
 
 def look_up_source(hook: SnowflakeBatchHook, job: InferenceJob) -> Source:
@@ -50,10 +49,12 @@ def look_up_source(hook: SnowflakeBatchHook, job: InferenceJob) -> Source:
     match source:
         case Query() | Table():
             query = statements.select_source(source)
-            _check_columns_exist(job.input, _ask(lambda: hook.columns(query), str(source)))
+            columns = _ask(lambda: hook.columns(query), str(source))
+            _check_columns_differ(columns)
+            _check_columns_exist(job.input, columns)
             return source
         case StageParquet() if not source.needs_query:
-            _list(hook, source)
+            _parquet_files(hook, source)
             return source
         case StageParquet():
             return _query_of_files(hook, job, source)
@@ -110,26 +111,22 @@ def discard_long_list(hook: SnowflakeBatchHook, name: QualifiedName, output_dire
 
 def _query_of_files(hook: SnowflakeBatchHook, job: InferenceJob, source: StageParquet) -> StageQuery:
     if source.pattern is None:
-        source = replace(source, pattern=PARQUET_FILES)
-    files = _list(hook, source)
+        among = _parquet_files(hook, source)
+        files = among.parquet
+        source = replace(source, pattern=visible_parquet(source.location) if among.hidden else PARQUET_FILES)
+    else:
+        files = _list(hook, source)
     file_format = source.file_format
     if file_format is None:
         # Named after the job: sessions of one schema must not meet at one format.
         file_format = QualifiedName(f"{job.name.name[:240]}_PARQUET", job.name.schema, job.name.database)
     found = StageQuery(source, (), file_format, temporary=source.file_format is None)
     preparation = statements.before_inference_job(replace(job, source=found))
-    inferred = statements.infer_schema(source.location, _spread(files, _INFERRED_FILES), file_format)
-
-    def infer(cursor: SnowflakeCursor) -> list[tuple[str, str]]:
-        for sql in preparation:
-            cursor.execute(sql)
-        cursor.execute(inferred)
-        names = [column.name.lower() for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        rows.sort(key=lambda row: int(row["order_id"]))
-        return [(str(row["column_name"]), str(row["type"])) for row in rows]
-
-    found = replace(found, columns=tuple(_ask(lambda: hook.on_session(infer), str(source))))
+    columns = _ask(
+        lambda: columns_of_files(hook, source.location, files, file_format, field="X", preparation=preparation),
+        str(source),
+    )
+    found = replace(found, columns=tuple((column.name, column.kind) for column in columns))
     try:
         query = statements.select_source(found)
     except InvalidJobError as error:
@@ -146,10 +143,38 @@ def _query_of_files(hook: SnowflakeBatchHook, job: InferenceJob, source: StagePa
 
 def _list(hook: SnowflakeBatchHook, source: StageParquet) -> list[str]:
     """The files of a source, relative to its location."""
+    return [name for name, _ in _listed(hook, source)]
+
+
+def _listed(hook: SnowflakeBatchHook, source: StageParquet) -> list[tuple[str, int]]:
     files = hook.list_files(source.location, pattern=source.pattern)
     if not files:
         raise JobInputError(f"X: there are no files under {source.location}{_matching(source.pattern)}.")
-    return [file.path.removeprefix(source.location.path) for file in files]
+    return [(file.path.removeprefix(source.location.path), file.size) for file in files]
+
+
+def _parquet_files(hook: SnowflakeBatchHook, source: StageParquet) -> InputFiles:
+    """The files that a source without a pattern stands for.
+
+    :raises JobInputError: if there is none, or one beside them that a job might read or not.
+    """
+    found = InputFiles.of(_listed(hook, source))
+    if found.unclear:
+        every = {"stage_location": str(source.location), "pattern": EVERY_FILE}
+        raise JobInputError(
+            f"X: under {source.location} are files whose names do not end in .parquet, so that it is not sure that a "
+            f"job reads them: {some(found.unclear)}. Rename them, or have a query read them: X = {every} reads "
+            f"every file, and with the pattern {PARQUET_FILES!r} these are left out."
+        )
+    if not found.parquet:
+        seen = some(found.others + found.hidden)
+        raise JobInputError(
+            f"X: there are no Parquet files under {source.location}; there are {seen}. Names that begin with _ or . "
+            "are no data."
+        )
+    if found.others or found.hidden:
+        log.warning("These files under %s are no input: %s", source.location, some(found.others + found.hidden))
+    return found
 
 
 def _checked_paths(hook: SnowflakeBatchHook, job: InferenceJob, source: StagePaths) -> StagePaths:
@@ -186,20 +211,25 @@ def _check_columns_exist(spec: InputSpec, columns: Sequence[str]) -> None:
             raise JobInputError(f"{where}: the input has no column {name!r}; it has {some(columns)}.")
 
 
+def _check_columns_differ(columns: Sequence[str]) -> None:
+    """A query may have several columns of one name, a job's input may not."""
+    twice = {column for column in columns if columns.count(column) > 1}
+    if twice:
+        raise JobInputError(
+            f"X: the query has more than one column called {some(twice)}. Leave all but one out, or rename them "
+            "(SELECT … AS another_name)."
+        )
+
+
 def _ask(question: Callable[[], _T], source: str) -> _T:
     try:
         return question()
+    except InvalidJobError as error:
+        raise JobInputError(str(error)) from None
     except Exception as error:
         if is_transient(error):
             raise
         raise JobInputError(f"X: Snowflake cannot read the input {source}: {error_text(error)}") from error
-
-
-def _spread(files: Sequence[str], most: int) -> list[str]:
-    """At most so many of the files, at even distances, the first and the last among them."""
-    if len(files) <= most:
-        return list(files)
-    return [files[round(number * (len(files) - 1) / (most - 1))] for number in range(most)]
 
 
 def _matching(pattern: str | None) -> str:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_snowflake_batch.exceptions import SnowflakeBatchError
+from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
+from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
+from airflow_provider_snowflake_batch.hooks.inputs import some
 from airflow_provider_snowflake_batch.hooks.results import data_files
 from airflow_provider_snowflake_batch.jobs import statements
-from airflow_provider_snowflake_batch.jobs.errors import does_not_exist
+from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn, match_columns
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, lacks_privilege
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.input_files import InputFiles
 from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE
 
 if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.hooks.stage_files import StageFile
 
 
 class LoadMode(str, Enum):
@@ -43,31 +49,35 @@ class LoadResult:
 def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: QualifiedName, mode: LoadMode) -> LoadResult:
     """``COPY INTO`` a table what a job has written, in one transaction.
 
-    A table that does not exist is created with the files' columns, their names in upper case. Columns are matched by
-    name, whatever their case. Loading the same output again changes nothing: Snowflake remembers for 64 days which
+    A table that does not exist is created with the columns of all files, their names in upper case, and types that hold
+    the values of every file. Columns are matched by name, whatever their case; what the table has no column for is left
+    out, with a warning in the log. Loading the same output again changes nothing: Snowflake remembers for 64 days which
     files a table has (https://docs.snowflake.com/en/sql-reference/sql/copy-into-table).
 
     :param directory: the job's output directory, fully qualified.
     :param table: fully qualified.
+    :raises JobInputError: if the directory holds files that are no results, or results that do not go into one table.
     :raises SnowflakeBatchError: if ``_SUCCESS`` is missing, or if the rows loaded are not as many as the manifest says;
         the table then has the rows it had before (none, if it was created for them).
     """
     if not hook.is_complete(directory):
         raise SnowflakeBatchError(f"{directory} has no {SUCCESS_FILE}: its files are not complete. Nothing was loaded.")
     expected = _rows_in_manifest(hook, directory)
-    files = data_files(hook.list_files(directory), directory)
-    if files:
-        _create_table(hook, directory, files[0], table)
+    listed = hook.list_files(directory)
+    files = data_files(listed, directory)
+    _refuse_others(listed, directory)
+    columns = _prepare_table(hook, directory, files, table) if files else None
 
     def load(cursor: SnowflakeCursor) -> LoadResult:
+        again = mode is LoadMode.OVERWRITE
         cursor.execute("BEGIN")
         try:
-            if mode is LoadMode.OVERWRITE:
+            if again:
                 cursor.execute(statements.delete_rows(table))
             rows = loaded = 0
             for first in range(0, len(files), most := statements.MOST_COPIED_FILES):
                 some = files[first : first + most]
-                sql = statements.copy_into_table(table, directory, some, force=mode is LoadMode.OVERWRITE)
+                sql = statements.copy_into_table(table, directory, some, force=again, columns=columns)
                 counts = _copy(cursor, sql)
                 rows, loaded = rows + sum(counts), loaded + len(counts)
             # No file at all means that this output was appended before.
@@ -85,32 +95,67 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
     return hook.on_session(load)
 
 
+def _refuse_others(listed: Sequence[StageFile], directory: StagePath) -> None:
+    """:raises JobInputError: if there are files that would be left out although they may hold results."""
+    names = [(file.path.removeprefix(directory.path), file.size) for file in listed]
+    found = InputFiles.of(names)
+    others = found.unclear + [name for name in found.parquet if "/" in name]
+    if others:
+        raise JobInputError(
+            f"stage_location: {directory} holds files that are not named as a job's results are (*.parquet in the "
+            f"directory itself), so that it is not sure what they are: {some(others)}. Nothing was loaded. Rename them "
+            "or move them away."
+        )
+
+
 def _rows_in_manifest(hook: SnowflakeBatchHook, directory: StagePath) -> int | None:
     try:
-        return int(json.loads(hook.read_file(directory.child(MANIFEST_FILE)))["rows"])
+        manifest = json.loads(hook.read_file(directory.child(MANIFEST_FILE)))
     except FileNotFoundError:
         return None
+    return int(manifest["rows"])
 
 
-def _create_table(hook: SnowflakeBatchHook, directory: StagePath, file: str, table: QualifiedName) -> None:
+def _prepare_table(
+    hook: SnowflakeBatchHook, directory: StagePath, files: Sequence[str], table: QualifiedName
+) -> list[LoadedColumn] | None:
+    """What goes into which column of the table, which is created if it does not exist.
+
+    :returns: None if this role may not find that out, so that Snowflake has to match the columns itself.
+    """
+    existing = _columns_of(hook, table)
+    file_format = QualifiedName(f"PARQUET_{uuid.uuid4().hex.upper()}", table.schema, table.database)
+    preparation = [statements.create_parquet_format(file_format)]
     try:
-        hook.rows(statements.describe_table(table))
+        found = columns_of_files(
+            hook, directory, files, file_format, field="stage_location", preparation=preparation, key=str.upper
+        )
+        if existing is None:
+            columns = [(Identifier(column.name.upper()), column.kind) for column in found]
+            hook.rows(statements.create_table(table, columns))
+            hook.log.info("Created table %s with %d columns", table, len(columns))
+            existing = [name.value for name, _ in columns]
+        loaded, left_out = match_columns(found, existing)
+    except InvalidJobError as error:
+        raise JobInputError(str(error)) from None
+    except Exception as error:
+        if existing is None or not lacks_privilege(error):
+            raise
+        hook.log.warning("Snowflake matches the columns by their names, since this role lacks: %s", error_text(error))
+        return None
+    if left_out:
+        hook.log.warning("%s has no column for %s: left out", table, some(left_out))
+    return loaded
+
+
+def _columns_of(hook: SnowflakeBatchHook, table: QualifiedName) -> list[str] | None:
+    """The columns of a table, or None if there is no such table."""
+    try:
+        return [str(row["name"]) for row in hook.rows(statements.describe_table(table))]
     except Exception as error:
         if not does_not_exist(error):
             raise
-    else:
-        return
-    name = QualifiedName(f"PARQUET_{uuid.uuid4().hex.upper()}", table.schema, table.database)
-
-    def infer(cursor: SnowflakeCursor) -> list[dict[str, Any]]:
-        cursor.execute(statements.create_parquet_format(name))
-        cursor.execute(statements.infer_schema(directory, [file], name))
-        names = [column.name.lower() for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-    columns = [(Identifier(str(row["column_name"]).upper()), str(row["type"])) for row in hook.on_session(infer)]
-    hook.rows(statements.create_table(table, columns))
-    hook.log.info("Created table %s with %d columns", table, len(columns))
+        return None
 
 
 def _copy(cursor: SnowflakeCursor, sql: str) -> list[int]:

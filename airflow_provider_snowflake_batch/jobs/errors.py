@@ -29,6 +29,7 @@ _FILE_DOES_NOT_EXIST = 253006
 _DOES_NOT_EXIST = frozenset({2003, 2043})
 # Cancelled; statement timeout; internal errors.
 _INTERRUPTED = frozenset({604, 630, 603, 300002, 300005})
+_LACKS_PRIVILEGE = (3001, 3003)
 _ALREADY_EXISTS = frozenset({2002, 1998})
 
 # An HTTP status is told as 290000 + status (errorcode.py, ER_HTTP_GENERAL_ERROR). When the 4.x line has given up its
@@ -65,6 +66,11 @@ def does_not_exist(error: BaseException) -> bool:
 def file_does_not_exist(error: BaseException) -> bool:
     """Whether a GET found nothing to fetch."""
     return error_number(error) == _FILE_DOES_NOT_EXIST
+
+
+def lacks_privilege(error: BaseException) -> bool:
+    """Whether the role may not do this (SQL access control error)."""
+    return error_number(error) in _LACKS_PRIVILEGE
 
 
 def already_exists(error: BaseException) -> bool:

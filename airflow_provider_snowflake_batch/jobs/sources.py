@@ -17,8 +17,6 @@ from airflow_provider_snowflake_batch.jobs.sql_text import check_condition, chec
 
 DEFAULT_COLUMN = Identifier("FILE_PATH")
 """What ``list_stage_files`` of snowflake-ml-python calls its column."""
-PARQUET_FILES = r".*\.parquet"
-"""The files that a query reads if no pattern says otherwise: a ``_SUCCESS`` beside them is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class StageParquet:
     query (https://docs.snowflake.com/en/user-guide/querying-stage), which needs a warehouse.
 
     :param pattern: regular expression for the files, matched as ``LIST`` and the query's ``PATTERN`` do; the query's
-        default: :data:`PARQUET_FILES`.
+        default: those that end in ``.parquet``.
     :param select: the columns to read, in this order; default: all.
     :param filter: condition on the files' columns, whether selected or not, as after WHERE. A column whose name has
         lower-case letters answers to its name in any case, unless two differ in nothing else.

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
@@ -30,6 +31,11 @@ MOST_COPIED_FILES = 1000
 # The limit of the FILES argument (https://docs.snowflake.com/en/sql-reference/functions/infer_schema).
 MOST_INFERRED_FILES = 1000
 
+# What Parquet files are read by, whatever an account's defaults are, now or after a change of behaviour: bytes stay
+# bytes, times and decimals are what they are, and the scanner is the one whose types INFER_SCHEMA reports (the other
+# one takes INT96 for TIMESTAMP_LTZ).
+# https://docs.snowflake.com/en/sql-reference/sql/create-file-format#type-parquet
+_PARQUET = "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = FALSE"
 _TYPE = re.compile(r"[A-Z_]+( ?\(\d+(, ?\d+)?\))?")
 _JOB_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
@@ -235,15 +241,8 @@ def describe_table(table: QualifiedName) -> str:
 
 
 def create_parquet_format(name: QualifiedName) -> str:
-    """A file format that goes with the session; INFER_SCHEMA and queries take no other description of the files.
-
-    Its options are the ones that Snowflake recommends: bytes stay bytes, and times and decimals are what they are
-    (https://docs.snowflake.com/en/sql-reference/sql/create-file-format#type-parquet).
-    """
-    return (
-        f"CREATE TEMPORARY FILE FORMAT IF NOT EXISTS {name.sql()} "
-        "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE"
-    )
+    """A file format that goes with the session; INFER_SCHEMA and queries take no other description of the files."""
+    return f"CREATE TEMPORARY FILE FORMAT IF NOT EXISTS {name.sql()} {_PARQUET}"
 
 
 def infer_schema(location: StagePath, files: Sequence[str], file_format: QualifiedName) -> str:
@@ -277,16 +276,36 @@ def delete_rows(table: QualifiedName) -> str:
     return f"DELETE FROM {table.sql()}"
 
 
-def copy_into_table(table: QualifiedName, location: StagePath, files: Sequence[str], *, force: bool) -> str:
+def copy_into_table(
+    table: QualifiedName,
+    location: StagePath,
+    files: Sequence[str],
+    *,
+    force: bool,
+    columns: Sequence[LoadedColumn] | None = None,
+) -> str:
     """``COPY INTO`` a table from Parquet files of one directory.
 
     :param files: names relative to the location, at most :data:`MOST_COPIED_FILES`.
     :param force: also load files that Snowflake remembers having loaded into this table.
+    :param columns: what goes into which column. None has Snowflake match the names itself, which fails on an empty text
+        (https://docs.snowflake.com/en/sql-reference/sql/copy-into-table, MATCH_BY_COLUMN_NAME).
     """
+    if columns is None:
+        into, origin, matching = table.sql(), _stage(location), " MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+    else:
+        into = f"{table.sql()} ({', '.join(Identifier(column.target).quoted() for column in columns)})"
+        origin, matching = f"(SELECT {', '.join(map(_loaded, columns))} FROM {_stage(location)})", ""
     return (
-        f"COPY INTO {table.sql()} FROM {_stage(location)} FILES = ({', '.join(literal(file) for file in files)}) "
-        f"FILE_FORMAT = (TYPE = PARQUET) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE FORCE = {'TRUE' if force else 'FALSE'}"
+        f"COPY INTO {into} FROM {origin} FILES = ({', '.join(literal(file) for file in files)}) "
+        f"FILE_FORMAT = ({_PARQUET}){matching} FORCE = {'TRUE' if force else 'FALSE'}"
     )
+
+
+def _loaded(column: LoadedColumn) -> str:
+    # A file has one of the spellings, if any.
+    values = [_read(name, column.kind) for name in column.spellings]
+    return values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
 
 
 def select_source(source: Source) -> str:
@@ -358,6 +377,8 @@ def _find_column(columns: Sequence[tuple[str, str]], wanted: str) -> tuple[str, 
 
 
 def _read(name: str, kind: str) -> str:
+    if '"' in name:
+        raise InvalidJobError("X", f"the column {name!r} of the files cannot be read: its name holds a double quote.")
     # What has no plain type is semi-structured, and VARIANT loses nothing of it.
     return f'$1:"{name}"::{kind if _TYPE.fullmatch(kind) else "VARIANT"}'
 

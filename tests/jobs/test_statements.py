@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
@@ -269,6 +270,25 @@ def test_a_query_of_files() -> None:
         InvalidJobError, match=r"^X\.select: the files have no column 'AGE'; they have id, Name, nested"
     ):
         query(select=["age"])
+
+
+PARQUET = "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = FALSE"
+
+
+def test_parquet_is_read_the_same_way_everywhere() -> None:
+    table, location = QualifiedName("T", "S", "DB"), StagePath(QualifiedName("ST", "S", "DB"), "d/")
+    assert statements.create_parquet_format(QualifiedName("F")).endswith(f" F {PARQUET}")
+    assert statements.copy_into_table(table, location, ["a.parquet"], force=False) == (
+        f"COPY INTO DB.S.T FROM '@DB.S.ST/d/' FILES = ('a.parquet') FILE_FORMAT = ({PARQUET}) "
+        "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE FORCE = FALSE"
+    )
+    columns = [LoadedColumn("A", ("a", "A"), "REAL"), LoadedColumn('b"', ("b",), "LIST(TEXT)")]
+    assert statements.copy_into_table(table, location, ["a", "b"], force=True, columns=columns) == (
+        'COPY INTO DB.S.T ("A", "b""") FROM (SELECT COALESCE($1:"a"::REAL, $1:"A"::REAL), $1:"b"::VARIANT '
+        f"FROM '@DB.S.ST/d/') FILES = ('a', 'b') FILE_FORMAT = ({PARQUET}) FORCE = TRUE"
+    )
+    with pytest.raises(InvalidJobError, match="its name holds a double quote"):
+        statements.copy_into_table(table, location, ["a"], force=True, columns=[LoadedColumn("A", ('a"',), "REAL")])
 
 
 def test_a_source_that_was_not_looked_up_reaches_no_statement() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
+from snowflake.connector.errors import ProgrammingError
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
+from airflow_provider_snowflake_batch.hooks import loading
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
@@ -100,6 +105,114 @@ def test_without_success_nothing_is_loaded(hook: SnowflakeBatchHook) -> None:
 def test_without_a_manifest_there_is_nothing_to_compare(hook: SnowflakeBatchHook) -> None:
     hook.remove_files(f"{LOCATION}/_manifest.json")
     assert load()["rows"] == 3
+
+
+def put(hook: SnowflakeBatchHook, name: str, table: pa.Table) -> None:
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    hook.write_file(f"{LOCATION}/{name}", content.getvalue())
+
+
+@pytest.fixture
+def output(hook: SnowflakeBatchHook) -> SnowflakeBatchHook:
+    """A directory of results that holds _SUCCESS only, as of a runtime that writes no manifest."""
+    hook.remove_files(f"{LOCATION}/")
+    hook.write_file(f"{LOCATION}/_SUCCESS", b"")
+    return hook
+
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([1, 2], [1.5, 2.5]),
+        ([1.5], [2]),
+        (pa.array([Decimal("1.5")], pa.decimal128(3, 1)), pa.array([Decimal("1.2345")], pa.decimal128(9, 4))),
+        (pa.array([date(2026, 1, 1)]), pa.array([MOMENT])),
+        (pa.nulls(2), [1.5]),
+        (pa.nulls(1), pa.array([MOMENT])),
+        (None, [2.5]),
+        ([b"\x00\xff", b"a"], [b""]),
+        (["", "a"], ["x", None]),
+        (pa.array([MOMENT]), pa.array([MOMENT], pa.timestamp("ns"))),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_new_table_has_types_for_every_file(
+    output: SnowflakeBatchHook, first: Any, second: Any, turned: bool
+) -> None:
+    expected = []
+    for number, values in enumerate((second, first) if turned else (first, second)):
+        put(output, f"{number}.parquet", pa.table({"N": [number] * 2} if values is None else {"P": values}))
+        expected += [None, None] if values is None else pa.array(values).to_pylist()
+    load()
+    rows = [row["p"] for row in output.rows("SELECT * FROM SCORES")]
+    as_moments = [datetime(v.year, v.month, v.day) if type(v) is date else v for v in expected]
+    assert sorted(map(str, rows)) == sorted(map(str, as_moments)) or sorted(rows) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ([1], ["x"], "column P"),
+        ([2**53 + 1], [0.5], "column P"),
+        (pa.array([MOMENT]), pa.array([MOMENT.replace(tzinfo=UTC)]), "column P"),
+    ],
+)
+def test_files_without_a_common_type_load_nothing(
+    output: SnowflakeBatchHook, first: Any, second: Any, message: str
+) -> None:
+    for number, values in enumerate((first, second)):
+        put(output, f"{number}.parquet", pa.table({"P": values}))
+    with pytest.raises((JobInputError, ProgrammingError), match=message):
+        load()
+    assert output.rows("SHOW TABLES LIKE 'SCORES'") == []
+
+
+def test_columns_of_a_table_are_found_by_name_in_any_case(
+    output: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(output, "0.parquet", pa.table({"id": [1], "note": [""], "extra": [1]}))
+    put(output, "1.parquet", pa.table({"ID": [2], "extra": [1]}))
+    output.run('CREATE TABLE SCORES (NOTE STRING, "Id" INT, MORE INT)')
+    assert load()["rows"] == 2
+    assert [tuple(row.values()) for row in output.rows('SELECT * FROM SCORES ORDER BY "Id"')] == [
+        ("", 1, None), (None, 2, None)
+    ]  # fmt: skip
+    assert "has no column for extra: left out" in capsys.readouterr().out
+
+
+def test_columns_that_a_table_does_not_have_at_all_are_refused(output: SnowflakeBatchHook) -> None:
+    put(output, "0.parquet", pa.table({"id": [1]}))
+    output.run("CREATE TABLE SCORES (NOTE STRING)")
+    with pytest.raises(JobInputError, match="table: it has none of the files' columns, which are id; it has NOTE"):
+        load()
+    output.run("DROP TABLE SCORES")
+    put(output, "1.parquet", pa.table({"id": [1], "ID": [2]}))
+    with pytest.raises(JobInputError, match=r"1.parquet has the columns id and ID, which count as one"):
+        load()
+
+
+def test_without_the_privilege_to_look_snowflake_matches_the_columns(
+    hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook.run("CREATE TABLE SCORES (ID INT, SCORE FLOAT, LABEL STRING)")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ProgrammingError("Insufficient privileges to operate on schema 'PUBLIC'", errno=3001)
+
+    monkeypatch.setattr(loading, "columns_of_files", refuse)
+    load()
+    assert scores(hook) == ROWS
+
+
+@pytest.mark.parametrize("name", ["data", "1.PARQUET", "day=1/part.parquet"])
+def test_files_that_may_hold_results_are_not_left_out(hook: SnowflakeBatchHook, name: str) -> None:
+    put(hook, name, pa.table({"ID": [4]}))
+    with pytest.raises(JobInputError, match=f"not named as a job's results are .*: {name}. Nothing was loaded"):
+        load()
 
 
 def test_bad_input() -> None:

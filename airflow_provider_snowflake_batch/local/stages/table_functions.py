@@ -6,13 +6,11 @@ https://docs.snowflake.com/en/user-guide/data-load-dirtables-query
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
+from airflow_provider_snowflake_batch.local.stages.inference import infer_columns
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading
-from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
 from airflow_provider_snowflake_batch.local.stages.urls import file_url
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
@@ -28,19 +26,13 @@ def infer_schema(statement: Statement, arguments: Arguments) -> Result:
         raise not_supported(f"INFER_SCHEMA of {found.type} files")
     # How many records to look at: a Parquet file tells its types without any.
     arguments.get(5, "MAX_RECORDS_PER_FILE")
-    reading = ParquetReading.of(found)
     ignore_case = arguments.get(3, "IGNORE_CASE") is True
     files = _chosen(stage_files(statement.server, statement.session, str(location)), arguments)
-    columns: dict[str, tuple[str, bool, list[str], int]] = {}
-    for file in files:
-        for number, field in enumerate(parquet_columns(file.local, reading)):
-            name = field.name.upper() if ignore_case else field.name
-            kind, nullable, names, order = columns.get(name, (_type(field.type), False, [], number))
-            columns[name] = (kind, nullable or field.nullable, [*names, file.name], order)
     rows = [
-        (name, kind, nullable, f"{_read(name, ignore_case)}::{kind}", ", ".join(names), order)
-        for name, (kind, nullable, names, order) in columns.items()
-    ]
+        (name, kind := column.kind or "TEXT", column.nullable, f"{_read(name, ignore_case)}::{kind}",
+         ", ".join(file.name for file in column.files), column.order)
+        for name, column in infer_columns(files, ParquetReading.of(found), ignore_case=ignore_case).items()
+    ]  # fmt: skip
     return Result(
         [
             Column("COLUMN_NAME"),
@@ -98,26 +90,3 @@ def _read(name: str, ignore_case: bool) -> str:
 
 def _spelled(name: str) -> str:
     return name if name.isidentifier() and name.upper() == name else '"' + name.replace('"', '""') + '"'
-
-
-def _type(kind: pa.DataType) -> str:
-    """The Snowflake type of a Parquet column; what has none of its own is VARIANT."""
-    if pa.types.is_boolean(kind):
-        return "BOOLEAN"
-    if pa.types.is_integer(kind):
-        return "NUMBER(38, 0)"
-    if pa.types.is_floating(kind):
-        return "REAL"
-    if pa.types.is_decimal(kind):
-        return f"NUMBER({kind.precision}, {kind.scale})"
-    if pa.types.is_date(kind):
-        return "DATE"
-    if pa.types.is_time(kind):
-        return "TIME"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMP_LTZ" if kind.tz else "TIMESTAMP_NTZ"
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return "BINARY"
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
-        return "TEXT"
-    return "VARIANT"

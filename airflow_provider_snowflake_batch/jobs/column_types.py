@@ -1,0 +1,132 @@
+"""The types of columns that several Parquet files have in common, as ``INFER_SCHEMA`` names them.
+
+A column gets a type that holds the values of every file as they are; where there is none, it is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+
+_DIGITS = 38
+_NUMBER = re.compile(r"(?:NUMBER|DECIMAL|NUMERIC|FIXED) ?\( ?(\d+) ?, ?(\d+) ?\)")
+_FLOATS = ("REAL", "FLOAT", "DOUBLE")
+_TIMES_OF_DAY_ADDED = re.compile(r"(?:TIMESTAMP_NTZ|DATETIME)(?: ?\(\d\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class FileColumn:
+    """A column of some files, under one name.
+
+    :param name: as the files spell it.
+    :param kind: its type.
+    :param file: one of the files.
+    :param spellings: every spelling, where names that differ in case only count as one.
+    """
+
+    name: str
+    kind: str
+    file: str
+    spellings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedColumn:
+    """What of the files goes into a column of a table.
+
+    :param target: the table's column.
+    :param spellings: what the files call it.
+    :param kind: the values' type.
+    """
+
+    target: str
+    spellings: tuple[str, ...]
+    kind: str
+
+
+def match_columns(found: Iterable[FileColumn], table: Iterable[str]) -> tuple[list[LoadedColumn], list[str]]:
+    """Which columns of files go into which of a table: those of the same name, whatever its case.
+
+    :param found: each column once, names that differ in case only counting as one.
+    :param table: the table's columns.
+    :returns: these, and the files' columns that the table does not have.
+    :raises InvalidJobError: if a column may be any of several of the table, or none matches.
+    """
+    by_name: dict[str, list[str]] = {}
+    for name in table:
+        by_name.setdefault(name.upper(), []).append(name)
+    loaded, left_out = [], []
+    for column in found:
+        targets = by_name.get(column.name.upper(), [])
+        if len(targets) > 1:
+            targets = [name for name in targets if name in column.spellings]
+            if len(targets) != 1:
+                raise InvalidJobError("table", f"the files' column {column.name} may be any of {', '.join(targets)}.")
+        if targets:
+            loaded.append(LoadedColumn(targets[0], column.spellings, column.kind))
+        else:
+            left_out.append(column.name)
+    if not loaded:
+        raise InvalidJobError(
+            "table",
+            f"it has none of the files' columns, which are {', '.join(left_out)}; it has "
+            f"{', '.join(name for names in by_name.values() for name in names)}.",
+        )
+    return loaded, left_out
+
+
+def merge_columns(
+    found: Iterable[FileColumn], *, field: str, key: Callable[[str], str] = lambda name: name
+) -> list[FileColumn]:
+    """Each column once, in the order of first sight, with a type for all its files.
+
+    :param found: the same column may come several times, once for each group of files.
+    :param field: what an error is about.
+    :param key: names with the same key are one column.
+    :raises InvalidJobError: if the types of a column do not go together; it names column, types and files.
+    """
+    merged: dict[str, FileColumn] = {}
+    for column in found:
+        known = merged.get(key(column.name))
+        if known is None:
+            merged[key(column.name)] = FileColumn(column.name, column.kind, column.file, (column.name,))
+            continue
+        kind = common_type(known.kind, column.kind)
+        if kind is None:
+            raise InvalidJobError(
+                field,
+                f"column {column.name} is {known.kind} in {known.file} and {column.kind} in {column.file}: no type "
+                "holds the values of both as they are. Write the files with one type, or read some of them only.",
+            )
+        file = known.file if kind == known.kind else column.file
+        spellings = tuple(dict.fromkeys((*known.spellings, column.name)))
+        merged[key(column.name)] = FileColumn(known.name, kind, file, spellings)
+    return list(merged.values())
+
+
+def common_type(one: str, other: str) -> str | None:
+    """The type that holds what either of two types does, or None if there is none.
+
+    Whole numbers beside floating-point ones become floating-point: exact up to 2⁵³. Whole numbers are reported as
+    NUMBER(38, 0) whatever their width, so beside decimals they keep as many digits as fit; one that does not fit is
+    Snowflake's error, not a changed value.
+    """
+    if one == other:
+        return one
+    for first, second in ((one, other), (other, one)):
+        number = _NUMBER.fullmatch(first)
+        if number and second in _FLOATS:
+            return second if int(number[2]) == 0 else None
+        if first in _FLOATS and second in _FLOATS:
+            return _FLOATS[0]
+        if first == "DATE" and _TIMES_OF_DAY_ADDED.fullmatch(second):
+            return second
+    numbers = _NUMBER.fullmatch(one), _NUMBER.fullmatch(other)
+    if numbers[0] and numbers[1]:
+        scale = max(int(number[2]) for number in numbers if number)
+        whole = max(int(number[1]) - int(number[2]) for number in numbers if number)
+        return f"NUMBER({min(whole + scale, _DIGITS)}, {scale})"
+    return None

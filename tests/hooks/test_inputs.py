@@ -1,0 +1,139 @@
+"""What a job's input is found to be, against the local Snowflake: its files, and the values that its query reads."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
+from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+from airflow_provider_snowflake_batch.jobs.sources import StageParquet
+
+STAGE = "@FOUND_INPUTS"
+PARQUET = pa.table({"V": [1]})
+
+
+@pytest.fixture
+def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run("CREATE OR REPLACE STAGE FOUND_INPUTS ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')")
+        yield opened
+
+
+def put(hook: SnowflakeBatchHook, **files: Any) -> None:
+    for path, content in files.items():
+        if isinstance(content, pa.Table):
+            written = io.BytesIO()
+            pq.write_table(content, written)
+            content = written.getvalue()
+        hook.write_file(f"{STAGE}/in/{path}", content)
+
+
+def looked_up(hook: SnowflakeBatchHook, X: Any) -> InferenceJob:
+    job = InferenceJob.parse(
+        name="JOB", model_name="M", X=X, compute_pool="P", output_spec={"stage_location": f"{STAGE}/out"}
+    ).qualify(*hook.namespace)
+    return replace(job, source=look_up_source(hook, job))
+
+
+def values(hook: SnowflakeBatchHook, **options: Any) -> list[Any]:
+    """The first column of what the query of a job reads."""
+    job = looked_up(hook, {"stage_location": f"{STAGE}/in/"} | options)
+
+    def read(cursor: Any) -> list[Any]:
+        for sql in statements.before_inference_job(job):
+            cursor.execute(sql)
+        return [row[0] for row in cursor.execute(statements.select_source(job.source)).fetchall()]
+
+    return sorted(hook.on_session(read))
+
+
+@pytest.mark.parametrize("name", ["000000_0", "DATA.PARQUET", "x.parquet.snappy", "x.parq", "d/scores"])
+@pytest.mark.parametrize("beside", [{}, {"a.parquet": PARQUET}], ids=["alone", "beside"])
+@pytest.mark.parametrize("options", [{}, {"select": ["V"]}], ids=["location", "query"])
+def test_a_file_that_may_be_left_out_is_refused_by_name(
+    hook: SnowflakeBatchHook, name: str, beside: dict[str, Any], options: dict[str, Any]
+) -> None:
+    put(hook, **{name: PARQUET}, **beside)
+    with pytest.raises(JobInputError, match=f"do not end in .parquet, .* a job reads them: {name}. Rename them"):
+        looked_up(hook, {"stage_location": f"{STAGE}/in/"} | options)
+
+
+def test_the_refusal_tells_how_to_read_such_files(hook: SnowflakeBatchHook) -> None:
+    put(hook, **{"000000_0": pa.table({"V": [2]}), "a.parquet": PARQUET, "_SUCCESS": b""})
+    with pytest.raises(JobInputError) as refused:
+        looked_up(hook, f"{STAGE}/in/")
+    for pattern, expected in ((r"(.*/)?[^_.][^/]*", [1, 2]), (r".*\.parquet", [1])):
+        assert repr(pattern) in str(refused.value)
+        assert values(hook, pattern=pattern) == expected
+
+
+def test_what_is_no_data_is_told_and_left_out_by_location_and_query(
+    hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(hook, **{"a.parquet": PARQUET, "README.md": b"#", "_SUCCESS": b"", "_old/a.parquet": pa.table({"V": [9]})})
+    assert isinstance(looked_up(hook, f"{STAGE}/in/").source, StageParquet)
+    assert "are no input: README.md, _old/a.parquet" in caplog.text
+    assert values(hook, filter="V > 0") == [1]
+
+
+@pytest.mark.parametrize("files", [{"README.md": b"#"}, {"_SUCCESS": b""}, {"_a.parquet": PARQUET}])
+def test_no_parquet_file_at_all_is_an_error(hook: SnowflakeBatchHook, files: dict[str, Any]) -> None:
+    put(hook, **files)
+    with pytest.raises(JobInputError, match=r"there are no Parquet files under @LOCAL.PUBLIC.FOUND_INPUTS/in/; there"):
+        looked_up(hook, f"{STAGE}/in/")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([1], [1.5]),
+        ([1.5], [2]),
+        (pa.array([Decimal("1.5")], pa.decimal128(3, 1)), pa.array([Decimal("1.2345")], pa.decimal128(9, 4))),
+        ([1], pa.array([Decimal("1.2345")], pa.decimal128(9, 4))),
+        (pa.array([1], pa.int8()), [2**62]),
+    ],
+)
+def test_values_do_not_depend_on_which_file_came_first(hook: SnowflakeBatchHook, first: Any, second: Any) -> None:
+    put(hook, **{"a.parquet": pa.table({"V": first}), "b.parquet": pa.table({"V": second})})
+    put(hook, **{"c.parquet": pa.table({"V": pa.nulls(0)})})
+    expected = sorted([*pa.array(first).to_pylist(), *pa.array(second).to_pylist()])
+    assert values(hook, pattern=".*") == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [([1], ["x"]), ([2**53 + 1], [1.5]), ([1.5], pa.array([Decimal("1.5")], pa.decimal128(3, 1))), ([True], [1])],
+)
+def test_values_without_a_type_for_all_files_are_refused(hook: SnowflakeBatchHook, first: Any, second: Any) -> None:
+    put(hook, **{"a.parquet": pa.table({"V": first}), "b.parquet": pa.table({"V": second})})
+    with pytest.raises(JobInputError, match="column V "):
+        values(hook, pattern=".*")
+
+
+def test_no_file_is_left_out_when_types_are_looked_up(
+    hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "MOST_INFERRED_FILES", 2)
+    put(hook, **{f"{number}.parquet": pa.table({"V": [1.5 if number == 3 else 1]}) for number in range(5)})
+    assert values(hook, pattern=".*") == [1, 1, 1, 1, 1.5]
+    put(hook, **{"5.parquet": PARQUET, "6.parquet": pa.table({"V": ["x"]})})
+    with pytest.raises(JobInputError, match=r"column V is REAL in .*/2.parquet and TEXT in .*/6.parquet"):
+        values(hook, pattern=".*")
+
+
+def test_two_columns_of_one_name_are_refused(hook: SnowflakeBatchHook) -> None:
+    for sql in ("SELECT 1 AS ID, 2 AS A, 3 AS A", "SELECT * FROM (SELECT 1 AS A) T, (SELECT 2 AS A) U"):
+        with pytest.raises(JobInputError, match="X: the query has more than one column called A. Leave all but one"):
+            looked_up(hook, sql)
+    looked_up(hook, 'SELECT 1 AS A, 2 AS "a"')

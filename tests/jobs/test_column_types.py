@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_snowflake_batch.jobs.column_types import (
+    FileColumn,
+    LoadedColumn,
+    common_type,
+    match_columns,
+    merge_columns,
+)
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("TEXT", "TEXT", "TEXT"),
+        ("NUMBER(38, 0)", "REAL", "REAL"),
+        ("NUMBER(3, 1)", "NUMBER(9, 4)", "NUMBER(9, 4)"),
+        ("NUMBER(5, 0)", "NUMBER(4, 4)", "NUMBER(9, 4)"),
+        ("NUMBER(38, 0)", "NUMBER(9, 4)", "NUMBER(38, 4)"),
+        ("DATE", "TIMESTAMP_NTZ", "TIMESTAMP_NTZ"),
+        ("DATE", "TIMESTAMP_NTZ(9)", "TIMESTAMP_NTZ(9)"),
+        ("REAL", "DOUBLE", "REAL"),
+        # A decimal changes as a floating-point number, a moment without its zone, a text as anything else.
+        ("NUMBER(9, 4)", "REAL", None),
+        ("TIMESTAMP_NTZ", "TIMESTAMP_LTZ", None),
+        ("DATE", "TIMESTAMP_LTZ", None),
+        ("TIME", "TIMESTAMP_NTZ", None),
+        ("TEXT", "NUMBER(38, 0)", None),
+        ("TEXT", "BINARY", None),
+        ("BOOLEAN", "NUMBER(38, 0)", None),
+        ("VARIANT", "TEXT", None),
+    ],
+)
+def test_the_type_of_both(one: str, other: str, both: str | None) -> None:
+    assert common_type(one, other) == common_type(other, one) == both
+
+
+def test_columns_of_several_groups_of_files() -> None:
+    found = [
+        FileColumn("a", "NUMBER(38, 0)", "1.parquet"),
+        FileColumn("b", "TEXT", "1.parquet"),
+        FileColumn("a", "REAL", "2.parquet"),
+        FileColumn("A", "NUMBER(38, 0)", "3.parquet"),
+    ]
+    assert [(column.name, column.kind) for column in merge_columns(found, field="X")] == [
+        ("a", "REAL"), ("b", "TEXT"), ("A", "NUMBER(38, 0)")
+    ]  # fmt: skip
+    merged = merge_columns(found, field="X", key=str.upper)
+    assert [(column.kind, column.spellings) for column in merged] == [("REAL", ("a", "A")), ("TEXT", ("b",))]
+
+
+def test_types_that_do_not_go_together_are_named_with_their_files() -> None:
+    found = [FileColumn("v", "TEXT", "a.parquet"), FileColumn("v", "REAL", "b.parquet")]
+    with pytest.raises(InvalidJobError, match="X: column v is TEXT in a.parquet and REAL in b.parquet"):
+        merge_columns(found, field="X")
+
+
+def test_columns_go_where_their_names_are() -> None:
+    found = [FileColumn("id", "REAL", "f", ("id", "Id")), FileColumn("extra", "TEXT", "f", ("extra",))]
+    assert match_columns(found, ["NOTE", "ID"]) == ([LoadedColumn("ID", ("id", "Id"), "REAL")], ["extra"])
+    assert match_columns(found[:1], ["ID", "id"])[0][0].target == "id"
+    with pytest.raises(InvalidJobError, match="column id may be any of"):
+        match_columns(found[:1], ["ID", "iD"])
+    with pytest.raises(InvalidJobError, match="none of the files' columns, which are id, extra; it has NOTE"):
+        match_columns(found, ["NOTE"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow as pa
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
 from airflow_provider_snowflake_batch.worker.executors.footers import read_all_footers
 from airflow_provider_snowflake_batch.worker.footers import SourceFile
+from airflow_provider_snowflake_batch.worker.input_names import InputNames
 
 # A task is what is lost when a process dies, and what a record on the stage stands for: small enough to repeat,
 # large enough that tens of thousands of records are never needed.
@@ -78,15 +78,15 @@ class Plan:
 def list_files(root: Path, pattern: str) -> list[str]:
     """The input files below a directory in a fixed order, as paths relative to it.
 
-    Names that begin with ``_`` or ``.`` are no data, as everywhere around Parquet.
+    Names that begin with ``_`` or ``.`` are no data, as everywhere around Parquet. Of the others `InputNames` tells.
 
-    :raises Refused: there is nothing at ``root``.
+    :raises Refused: there is nothing at ``root``, or nothing that is input.
     """
     if root.is_file():
         return [root.name]
     if not root.is_dir():
         raise Refused(f"the input {root} does not exist")
-    matches = re.compile(pattern).fullmatch
+    matches = InputNames(root, pattern)
     found: list[str] = []
     for folder, folders, names in os.walk(root, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(("_", "."))]
@@ -95,6 +95,7 @@ def list_files(root: Path, pattern: str) -> list[str]:
         paths = (prefix + name for name in names if not name.startswith(("_", ".")))
         found.extend(path for path in paths if matches(path))
     found.sort()
+    matches.refuse_nothing()
     return found
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 RESERVED_FOLDERS = ("_snowflake_temporary", "_temporary")
 """Clients stage rows there, under the output location (the second one before version 2 of snowflake-ml-python): these
 are neither output nor forbidden input."""
-PARQUET = r".*\.parquet$"
 CHAT_COLUMN = "messages"
 
 
@@ -80,7 +79,6 @@ def prepare(
             "job_name": job.full_name,
             "input": {
                 "path": str(source),
-                "pattern": PARQUET,
                 "params": checked.params,
                 "column_handling": checked.column_handling,
                 "partition_column": checked.partition_column,
@@ -192,14 +190,22 @@ def _check_columns(source: Path, checked: InferenceSpecification, function: Mode
 
 def _columns(source: Path) -> list[str] | None:
     """The columns of the first Parquet file, or None where there is none to look at."""
-    files = sorted(source.rglob("*.parquet")) if source.is_dir() else [source]
-    for file in files:
+    for file in _input_files(source):
         try:
             return list(pq.read_schema(file).names)
         except (OSError, ValueError):
-            # Not Parquet after all: the worker says so, with the file's name.
-            return None
+            if file.suffix == ".parquet":
+                # Not Parquet after all: the worker says so, with the file's name.
+                return None
     return None
+
+
+def _input_files(source: Path) -> Iterable[Path]:
+    """What the worker may take for input, whatever it is called; it decides by the content."""
+    if not source.is_dir():
+        return [source]
+    found = (file for file in source.rglob("*") if file.is_file() and file.stat().st_size)
+    return sorted(f for f in found if not any(part.startswith(("_", ".")) for part in f.relative_to(source).parts))
 
 
 def _link_tree(source: Path, target: Path) -> None:

@@ -113,10 +113,11 @@ def test_cancel(registered: Registered) -> None:
     assert not any(name.endswith("/_SUCCESS") for name in names)
 
 
-def test_input_from_a_stage(registered: Registered) -> None:
-    location = "@LOCAL.MODELS.OUT/staged/"
+@pytest.mark.parametrize("file", ["", "000000_0"])
+def test_input_from_a_stage(registered: Registered, file: str) -> None:
+    location = f"@LOCAL.MODELS.OUT/staged{file}/"
     registered.session.table("ROWS_IN").write.copy_into_location(
-        location, file_format_type="parquet", header=True, overwrite=True
+        location + file, file_format_type="parquet", header=True, overwrite=True, single=bool(file)
     )
     job = run_batch(
         registered.version,

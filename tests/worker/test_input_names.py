@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_snowflake_batch.worker import plan
+from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
+from airflow_provider_snowflake_batch.worker.job import DEFAULT_PATTERN
+
+
+def parquet() -> bytes:
+    written = io.BytesIO()
+    pq.write_table(pa.table({"v": [1]}), written)
+    return written.getvalue()
+
+
+def write(root: Path, **files: bytes) -> None:
+    for name, content in files.items():
+        (root / name).parent.mkdir(exist_ok=True, parents=True)
+        (root / name).write_bytes(content)
+
+
+NAMES = ["000000_0", "DATA.PARQUET", "a.parquet", "b.parquet.snappy", "c.parq", "day=1/scores", "notes.txt"]
+
+
+def test_parquet_is_input_whatever_it_is_called(tmp_path: Path) -> None:
+    write(tmp_path, **dict.fromkeys(NAMES, parquet()), **{"_x": parquet(), "d/README": b"read", "e": b"", "f": b"PA"})
+    assert plan.list_files(tmp_path, DEFAULT_PATTERN) == NAMES
+    assert plan.make_plan(tmp_path, DEFAULT_PATTERN).rows == len(NAMES)
+    assert plan.list_files(tmp_path, r".*\.PARQUET") == ["DATA.PARQUET"]
+
+
+def test_a_directory_without_input_is_no_batch_of_no_rows(tmp_path: Path) -> None:
+    assert plan.list_files(tmp_path, DEFAULT_PATTERN) == []
+    write(tmp_path, **{"_SUCCESS": b"", ".crc": b"1", "empty": b""})
+    assert plan.list_files(tmp_path, DEFAULT_PATTERN) == []
+    write(tmp_path, **{"rows.csv": b"1"})
+    with pytest.raises(Refused, match=r"has no Parquet file; it has rows\.csv"):
+        plan.list_files(tmp_path, DEFAULT_PATTERN)
+    with pytest.raises(Refused, match=r"has no file that matches '.\*x'; it has rows\.csv"):
+        plan.list_files(tmp_path, ".*x")
+
+
+def test_a_file_that_was_cut_off_is_not_left_out(tmp_path: Path) -> None:
+    write(tmp_path, a=parquet(), cut=parquet()[:-4])
+    with pytest.raises(DataError, match="input file cut"):
+        plan.make_plan(tmp_path, DEFAULT_PATTERN)

@@ -39,6 +39,7 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     OutputSpec,
     plain_value,
 )
+from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, waiting_mark
 from airflow_provider_snowflake_batch.links.job_card import JobCardLink
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
 from airflow_provider_snowflake_batch.operators.arguments import check_arguments
@@ -271,7 +272,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 if self.deferrable:
                     info = look(hook, record)
                     if info is None or not info.status.is_terminal:
-                        self._defer(record, deadlines)
+                        self._defer(context, record, deadlines)
                     streamed = False
                 else:
                     info = self._wait(hook, record, deadlines, card)
@@ -314,7 +315,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
             if info is None or not info.status.is_terminal:
                 if event["status"] not in {missed.value for missed in Missed}:
                     self.log.warning("Job %s was seen %s, but has not ended.", record.job_name, event["status"])
-                    self._defer(record, self._deadlines(context, record))
+                    self._defer(context, record, self._deadlines(context, record))
                 self._submitted = record
                 self._give_up(hook, record, missed_deadline(hook, record.name, Missed(event["status"])))
             return self._finish(context, hook, info, record, card, streamed=self.stream_logs)
@@ -470,9 +471,11 @@ class RunBatchOperator(SnowflakeBatchOperator):
         start = record.submitted_at + self.pending_timeout if self.pending_timeout is not None else None
         return Deadlines(min(ends, default=None), start, self.pending_timeout)
 
-    def _defer(self, record: JobRecord, deadlines: Deadlines) -> NoReturn:
+    def _defer(self, context: Context, record: JobRecord, deadlines: Deadlines) -> NoReturn:
         from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger
 
+        mark = waiting_mark(record.job_name, record.output_location, record.submitted_at)
+        context["ti"].xcom_push(key=WAITS_KEY, value=mark)
         self.defer(
             trigger=BatchJobTrigger(
                 job_name=record.job_name,

@@ -24,6 +24,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 from airflow_provider_snowflake_batch.jobs.waiting import SHORTEST_PAUSE, Waiting
+from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, still_waits
 from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
 from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
 from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, Poller, shared_poller
@@ -223,7 +224,7 @@ class BatchJobTrigger(SnowflakeTrigger):
         """Whether the task still waits for this very job.
 
         A triggerer that stalls loses its triggers to another one and, when it wakes, takes that for a user's action
-        (apache/airflow#73454). The state alone does not tell: after a clear, a new try may wait for a job of its own.
+        (apache/airflow#73454).
         """
         instance = self.task_instance
         if instance is None:
@@ -239,10 +240,10 @@ class BatchJobTrigger(SnowflakeTrigger):
             map_index=index if index >= 0 else None,
         )
         key = instance.task_id if index < 0 else f"{instance.task_id}_{index}"
-        if states.get(instance.run_id, {}).get(key) not in ("running", "deferred"):
-            return False
-        card = await TaskXComs(instance).get(JOB_CARD_KEY)
-        return isinstance(card, dict) and card.get("job_name") == self.job_name
+        state = states.get(instance.run_id, {}).get(key)
+        xcoms = TaskXComs(instance)
+        mark, card = await xcoms.get(WAITS_KEY), await xcoms.get(JOB_CARD_KEY)
+        return still_waits(self.job_name, state=state, mark=mark, card=card)
 
 
 class BatchSuccessSensorTrigger(SnowflakeTrigger):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.hooks.inputs import some
-from airflow_provider_snowflake_batch.hooks.results import data_files
+from airflow_provider_snowflake_batch.hooks.results import data_files, read_manifest
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn, match_columns
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, lacks_privilege
@@ -110,9 +109,14 @@ def _refuse_others(listed: Sequence[StageFile], directory: StagePath) -> None:
 
 def _rows_in_manifest(hook: SnowflakeBatchHook, directory: StagePath) -> int | None:
     try:
-        manifest = json.loads(hook.read_file(directory.child(MANIFEST_FILE)))
+        manifest = read_manifest(hook, directory)
     except FileNotFoundError:
         return None
+    if manifest is None:
+        raise JobInputError(
+            f"stage_location: {MANIFEST_FILE} of {directory} cannot be read, so that nobody knows how many rows there "
+            "should be. Nothing was loaded. Remove that file to load the results without it."
+        )
     return int(manifest["rows"])
 
 

@@ -12,6 +12,7 @@ from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFa
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE, is_data_file
 from airflow_provider_snowflake_batch.jobs.logs import PROGRESS_PREFIX
+from airflow_provider_snowflake_batch.jobs.plain import plain
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, describe_containers
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class JobResult:
     version: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        values: dict[str, Any] = plain(asdict(self))
+        return values
 
 
 def data_files(files: Iterable[StageFile], directory: StagePath) -> list[str]:
@@ -86,12 +88,32 @@ def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: Stage
         )
     result.files = len(data_files(files, directory))
     if MANIFEST_FILE in names:
-        manifest = json.loads(hook.read_file(directory.child(MANIFEST_FILE)))
-        result.rows = manifest["rows"]
-        result.warnings += manifest.get("warnings") or []
-        if manifest.get("quarantined_rows"):
-            result.warnings.append(f"{manifest['quarantined_rows']} row(s) failed and were put aside.")
+        _take_manifest(result, read_manifest(hook, directory))
     return result
+
+
+def read_manifest(hook: SnowflakeBatchHook, directory: StagePath) -> dict[str, Any] | None:
+    """A directory's manifest, or None if it holds none that can be read.
+
+    :raises FileNotFoundError: if there is none.
+    """
+    try:
+        found = json.loads(hook.read_file(directory.child(MANIFEST_FILE)))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and type(found.get("rows")) is int else None
+
+
+def _take_manifest(result: JobResult, manifest: dict[str, Any] | None) -> None:
+    if manifest is None:
+        # Whoever has written it, the job is done and its results are complete.
+        result.warnings.append(f"{MANIFEST_FILE} of the results cannot be read: it says no number of rows.")
+        return
+    result.rows = manifest["rows"]
+    warnings = manifest.get("warnings")
+    result.warnings += [str(warning) for warning in warnings] if isinstance(warnings, list) else []
+    if manifest.get("quarantined_rows"):
+        result.warnings.append(f"{manifest['quarantined_rows']} row(s) failed and were put aside.")
 
 
 def done_and_dropped(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from airflow_provider_snowflake_batch.jobs.logs import Progress
+from airflow_provider_snowflake_batch.jobs.plain import number, plain
 from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 
 # The XCom under which the operator keeps it, written before the task defers.
@@ -53,13 +54,30 @@ class JobCard:
     function: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        values: dict[str, Any] = plain(asdict(self))
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """A card as it was stored, by this version or another."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+    @classmethod
+    def read(cls, stored: Any) -> Self | None:
+        """A stored card, or None for what is none: the XCom is open to everybody."""
+        if not isinstance(stored, Mapping):
+            return None
+        texts = [stored.get(name) for name in ("job_name", "status", "compute_pool", "output_location")]
+        numbers = [stored.get(name) for name in ("replicas", "submitted_at", "attempt")]
+        later = [stored.get(name) for name in ("started_at", "ended_at", "updated_at")]
+        sound = (
+            all(isinstance(text, str) for text in texts)
+            and all(number(each) is not None for each in numbers)
+            and all(each is None or number(each) is not None for each in later)
+            and isinstance(stored.get("progress"), (dict, type(None)))
+        )
+        return cls.from_dict(stored) if sound else None
 
     def seen(
         self,

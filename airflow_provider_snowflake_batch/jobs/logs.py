@@ -8,11 +8,12 @@ windows on it, so what is new is what follows their overlap.
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
+
+from airflow_provider_snowflake_batch.jobs.plain import number
 
 PROGRESS_PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
 GAP = "… lines were written faster than they could be read; some are missing here …"
@@ -20,6 +21,8 @@ GAP = "… lines were written faster than they could be read; some are missing h
 _REMEMBERED_LINES = 2000
 # Enough to find the place again in any log that does not repeat itself all the time.
 _POSITION_LINES = 20
+_RATES = ("rows_per_second", "eta_seconds")
+_RATE_TYPES = (int, float, type(None))
 
 
 @dataclass(slots=True)
@@ -141,8 +144,11 @@ class Progress:
             return None
         # Anybody's line may begin so; what is kept of it is counted with and is a key.
         whole = all(type(found[name]) is int and found[name] >= 0 for name in ("replica", "rows_done", "rows_total"))
-        rates = all(found[name] is None or _is_rate(found[name]) for name in ("rows_per_second", "eta_seconds"))
-        return cls(**found) if whole and rates and isinstance(found["phase"], str) else None
+        rates = [found[name] for name in _RATES]
+        if not whole or not isinstance(found["phase"], str) or not all(type(one) in _RATE_TYPES for one in rates):
+            return None
+        # A rate of no time is no number, and JSON as Python writes it has such.
+        return cls(**found | {name: number(found[name]) for name in _RATES})
 
     @classmethod
     def total(cls, parts: Iterable[Progress]) -> Progress | None:
@@ -176,10 +182,6 @@ class Progress:
         if self.eta_seconds:
             parts.append(f"about {_duration(self.eta_seconds)} left")
         return ", ".join(parts)
-
-
-def _is_rate(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _duration(seconds: float) -> str:

@@ -12,6 +12,7 @@ from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 
 from airflow_provider_snowflake_batch.exceptions import failing_for_good
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.plain import plain
 from airflow_provider_snowflake_batch.jobs.specs import plain_value
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def describe_outlets(operator: BaseOperator, context: Context, extra: Mapping[st
         # An alias names no asset until somebody adds one to it.
         if isinstance(outlet, (Asset, AssetNameRef, AssetUriRef)):
             event = events[outlet]
-            event.extra = {**extra, **event.extra}
+            event.extra = {**plain(extra), **event.extra}
 
 
 def check_seconds(name: str, value: object, *, optional: bool = False) -> None:

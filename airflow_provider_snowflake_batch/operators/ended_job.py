@@ -56,7 +56,9 @@ class EndedJob:
 
         self._card.look(info)
         result = result_so_far(self._context, info, self._record, self._card)
-        result.seconds = round(info.seconds or time.time() - self._record.submitted_at, 3)
+        # A job may end in the very moment in which it began, and two clocks may differ.
+        seconds = info.seconds if info.seconds is not None else time.time() - self._record.submitted_at
+        result.seconds = round(max(seconds, 0.0), 3)
         if not info.status.is_successful:
             raise self._failure(info, streamed=streamed)
         collect_result(self._hook, result, StagePath.parse(result.output_location, field="output_location"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
@@ -69,8 +68,8 @@ class TaskCard:
     def resume(cls, context: Context, record: JobRecord, compute_pool: str) -> Self:
         """The card as the trigger has left it."""
         stored = _stored_card(context)
-        if stored.get("job_name") == record.job_name:
-            return cls(context, JobCard.from_dict(stored), record.query_id)
+        if stored is not None and stored.job_name == record.job_name:
+            return cls(context, stored, record.query_id)
         return cls(
             context,
             JobCard(
@@ -128,12 +127,12 @@ class TaskCard:
             self._update()
 
 
-def _stored_card(context: Context) -> Mapping[str, Any]:
+def _stored_card(context: Context) -> JobCard | None:
     from airflow.providers.common.compat.sdk import XCom
 
     try:
         stored = XCom.get_value(ti_key=context["ti"], key=JOB_CARD_KEY)
     except Exception:
         log.debug("The job card could not be read", exc_info=True)
-        return {}
-    return stored if isinstance(stored, Mapping) else {}
+        return None
+    return JobCard.read(stored)

@@ -23,6 +23,7 @@ from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
+from airflow_provider_snowflake_batch.jobs.plain import plain
 from airflow_provider_snowflake_batch.jobs.waiting import SHORTEST_PAUSE, Waiting
 from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, still_waits
 from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
@@ -143,15 +144,13 @@ class BatchJobTrigger(SnowflakeTrigger):
         started = time.monotonic()
         outcome = await self._outcome()
         await self._settle(started)
-        yield TriggerEvent(
-            {
-                "job_name": self.job_name,
-                "query_id": self.query_id,
-                "output_location": self.output_location,
-                "submitted_at": self.submitted_at,
-                **outcome,
-            }
-        )
+        told = {
+            "job_name": self.job_name,
+            "query_id": self.query_id,
+            "output_location": self.output_location,
+            "submitted_at": self.submitted_at,
+        }
+        yield TriggerEvent(plain({**told, **outcome}))
 
     async def _outcome(self) -> dict[str, Any]:
         name = QualifiedName.parse(self.job_name, field="job_name")
@@ -304,7 +303,7 @@ class BatchSuccessSensorTrigger(SnowflakeTrigger):
         started = time.monotonic()
         outcome = await self._outcome()
         await self._settle(started)
-        yield TriggerEvent(outcome)
+        yield TriggerEvent(plain(outcome))
 
     async def _outcome(self) -> dict[str, Any]:
         directory = StagePath.parse(self.stage_location, field="stage_location").directory()

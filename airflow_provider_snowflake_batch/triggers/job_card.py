@@ -63,10 +63,10 @@ class DeferredCard:
 
     async def _write(self, xcoms: TaskXComs, info: JobInfo, progress: Progress | None, now: float) -> None:
         try:
-            stored = await xcoms.get(JOB_CARD_KEY)
-            if not isinstance(stored, dict) or stored.get("job_name") != self._job_name:
+            stored = JobCard.read(await xcoms.get(JOB_CARD_KEY))
+            if stored is None or stored.job_name != self._job_name:
                 return
-            card = JobCard.from_dict(stored).seen(info, now, progress, running_since=self._running_since)
+            card = stored.seen(info, now, progress, running_since=self._running_since)
             await xcoms.set(JOB_CARD_KEY, card.to_dict())
         except Exception:
             # The card informs people; waiting goes on without it.

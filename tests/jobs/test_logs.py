@@ -92,8 +92,7 @@ def test_progress_in_words() -> None:
         ("rows_total", None),
         ("rows_total", 1.5),
         ("rows_per_second", "fast"),
-        ("rows_per_second", float("nan")),
-        ("eta_seconds", float("inf")),
+        ("eta_seconds", [1]),
     ],
 )
 def test_a_line_of_somebody_else_is_not_counted_with(field: str, value: object) -> None:

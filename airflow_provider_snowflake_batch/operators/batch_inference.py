@@ -59,6 +59,7 @@ from airflow_provider_snowflake_batch.operators.newer_try import Question, was_r
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
+    from jinja2 import Environment
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.hooks.results import JobResult
@@ -236,6 +237,23 @@ class RunBatchOperator(SnowflakeBatchOperator):
                 "on_finish", "'drop' needs wait_for_completion=True: a job that nobody waits for cannot be dropped."
             )
         check_arguments({name: getattr(self, name) for name in _JOB_FIELDS}, file_endings=tuple(self.template_ext))
+
+    def resolve_template_files(self) -> None:
+        """Read the file that X names, if it does. Other texts may end like a file's name: of a model, a stage path."""
+        self.template_fields = ("X",) if isinstance(self.X, str) else ()
+        try:
+            super().resolve_template_files()
+        finally:
+            del self.template_fields
+
+    def render_template(
+        self, content: Any, context: Context, jinja_env: Environment | None = None, seen_oids: set[int] | None = None
+    ) -> Any:
+        """As every operator does, but only X itself is taken for a file's name."""
+        if isinstance(content, str) and content is not self.X and content.endswith(tuple(self.template_ext)):
+            # An empty comment, which is nothing once it is rendered.
+            content += "{##}"
+        return super().render_template(content, context, jinja_env, seen_oids)
 
     def execute(self, context: Context) -> dict[str, Any]:
         try:

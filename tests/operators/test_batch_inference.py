@@ -311,6 +311,34 @@ def test_a_sql_file_may_hold_the_query(tmp_path: Any) -> None:
     assert task.X == "SELECT * FROM t WHERE day = '2026-11-22'"
 
 
+@pytest.mark.parametrize(
+    ("changes", "rendered"),
+    [
+        ({"X": ["@D.S.DOCS/{{ ds }}/etl.sql"]}, {"X": ["@D.S.DOCS/2026/etl.sql"]}),
+        (
+            {"X": {"list_stage_files": "@D.S.DOCS/", "pattern": r".*\.sql"}},
+            {"X": {"list_stage_files": "@D.S.DOCS/", "pattern": r".*\.sql"}},
+        ),
+        (
+            {"X": "SELECT 1", "input_spec": {"params": {"prompt": "explain {{ ds }}.sql", "n": 1}}},
+            {"X": "SELECT 1", "input_spec": {"params": {"prompt": "explain 2026.sql", "n": 1}}},
+        ),
+        ({"model_name": "db.schema.sql", "X": "SELECT 1"}, {"model_name": "db.schema.sql"}),
+    ],
+)
+@pytest.mark.parametrize("native", [False, True])
+def test_other_texts_that_end_like_a_file_are_texts(
+    changes: dict[str, Any], rendered: dict[str, Any], native: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with DAG("d", schedule=None, render_template_as_native_obj=native):
+        task = operator(**changes)
+    task.resolve_template_files()
+    task.render_template_fields({"ds": "2026"})
+    assert {name: getattr(task, name) for name in rendered} == rendered
+    assert "Failed to" not in caplog.text
+    assert task.template_fields == RunBatchOperator.template_fields
+
+
 def test_the_default_for_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_snowflake_batch.jobs.plain import number, plain
+from airflow_provider_snowflake_batch.jobs.specs import SaveMode
+
+
+class Colour(Enum):
+    RED = Decimal("NaN")
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (math.nan, None),
+        (-math.inf, None),
+        (Decimal("Infinity"), None),
+        (Colour.RED, None),
+        (Decimal("3"), 3),
+        (Decimal("1E+3"), 1000),
+        (Decimal("0.1"), 0.1),
+        (Decimal("0.12345678901234567890"), "0.12345678901234567890"),
+        (2**63, str(2**63)),
+        (-(2**63), -(2**63)),
+        (True, True),
+        (SaveMode.OVERWRITE, SaveMode.OVERWRITE.value),
+        (datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=9))), "2026-01-01T18:00:00+00:00"),
+        (datetime(2026, 1, 2, 3, tzinfo=UTC), "2026-01-02T03:00:00+00:00"),
+        (datetime(2026, 1, 2, 3), "2026-01-02T03:00:00"),
+        (date(2026, 1, 2), "2026-01-02"),
+        (np.float32("nan"), None),
+        (np.int64(3), 3),
+        ({1: {"b", "a"}, "t": (1, np.float64(0.5))}, {"1": ["a", "b"], "t": [1, 0.5]}),
+        (b"x", "b'x'"),
+    ],
+)
+def test_what_becomes_of_a_value(value: Any, kept: Any) -> None:
+    assert plain(value) == kept
+    assert type(plain(value)) is type(kept)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | st.text() | st.datetimes() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner),
+    max_leaves=8,
+)
+
+
+@given(anything)
+def test_json_gives_back_what_is_plain(value: Any) -> None:
+    kept = plain(value)
+    assert json.loads(json.dumps(kept, allow_nan=False)) == kept == plain(kept)
+
+
+def test_a_number_is_one() -> None:
+    assert [number(value) for value in (1, 0.5, math.nan, "1", True, None, [])] == [1, 0.5] + [None] * 5

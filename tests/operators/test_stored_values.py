@@ -21,7 +21,7 @@ from airflow_provider_snowflake_batch.jobs.card import JobCard
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.logs import PROGRESS_PREFIX, Progress
 from airflow_provider_snowflake_batch.jobs.status import JobInfo
-from airflow_provider_snowflake_batch.jobs.waiting import waiting_mark
+from airflow_provider_snowflake_batch.jobs.waiting_mark import waiting_mark
 from airflow_provider_snowflake_batch.operators.base import describe_outlets
 from airflow_provider_snowflake_batch.operators.ended_job import EndedJob
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard

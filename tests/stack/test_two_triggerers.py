@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack, free_ports
 from tests.stack.holding import WAITING, Run, assert_nothing_left, holding
@@ -42,6 +43,8 @@ def test_a_stalled_triggerer_does_not_cancel_what_it_has_lost(
         airflow.start("triggerer", second, {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(port)})
         airflow.signal("triggerer", signal.SIGSTOP)
         waking = time.monotonic() + STALLED_SECONDS
+        # Whatever somebody writes into the card: the job is none of the trigger's any more.
+        airflow.write_xcom(run.id, "score", JOB_CARD_KEY, {"job_name": "x"})
         try:
             held.wait(lambda: airflow.triggerer(run.id, "score") not in (first, None), "no other triggerer took over")
             assert airflow.wait_for_run(short.id) == "success"

@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn, match_columns
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, lacks_privilege
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.input_files import InputFiles
+from airflow_provider_snowflake_batch.jobs.input_files import InputFiles, visible_parquet
 from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE
 
 if TYPE_CHECKING:
@@ -138,8 +138,9 @@ def _prepare_table(
             columns = [(Identifier(column.name.upper()), column.kind) for column in found]
             hook.rows(statements.create_table(table, columns))
             hook.log.info("Created table %s with %d columns", table, len(columns))
-            existing = [name.value for name, _ in columns]
+            existing = {name.value: kind for name, kind in columns}
         loaded, left_out = match_columns(found, existing)
+        _refuse_changes(hook, directory, file_format, [column for column in loaded if column.may_change])
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
     except Exception as error:
@@ -152,10 +153,31 @@ def _prepare_table(
     return loaded
 
 
-def _columns_of(hook: SnowflakeBatchHook, table: QualifiedName) -> list[str] | None:
-    """The columns of a table, or None if there is no such table."""
+def _refuse_changes(
+    hook: SnowflakeBatchHook, directory: StagePath, file_format: QualifiedName, columns: Sequence[LoadedColumn]
+) -> None:
+    """:raises InvalidJobError: if a column of a table would round or cut a value."""
+    if not columns:
+        return
+
+    def count(cursor: SnowflakeCursor) -> list[int]:
+        cursor.execute(statements.create_parquet_format(file_format))
+        cursor.execute(statements.count_changed(directory, visible_parquet(directory), file_format, columns))
+        return [int(number) for number in cursor.fetchall()[0]]
+
+    for column, number in zip(columns, hook.on_session(count), strict=True):
+        if number:
+            raise InvalidJobError(
+                "table",
+                f"its column {column.target} is {column.type} and would change {number} value(s) of the results, which "
+                f"are {column.kind}. Nothing was loaded. Give the column a type that holds them.",
+            )
+
+
+def _columns_of(hook: SnowflakeBatchHook, table: QualifiedName) -> dict[str, str] | None:
+    """The columns of a table and their types, or None if there is no such table."""
     try:
-        return [str(row["name"]) for row in hook.rows(statements.describe_table(table))]
+        return {str(row["name"]): str(row["type"]) for row in hook.rows(statements.describe_table(table))}
     except Exception as error:
         if not does_not_exist(error):
             raise

@@ -6,7 +6,7 @@ A column gets a type that holds the values of every file as they are; where ther
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
@@ -40,18 +40,31 @@ class LoadedColumn:
     :param target: the table's column.
     :param spellings: what the files call it.
     :param kind: the values' type.
+    :param type: the column's.
     """
 
     target: str
     spellings: tuple[str, ...]
     kind: str
+    type: str = ""
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the column would round or cut some values of the type without a word.
+
+        Decimal places that a column has are taken for a wish; that it has none may be how its first values were.
+        """
+        number, target = _NUMBER.fullmatch(self.kind), _NUMBER.fullmatch(self.type)
+        if target is not None and int(target[2]) == 0:
+            return self.kind in _FLOATS or (number is not None and int(number[2]) > 0)
+        return self.kind.startswith("TIMESTAMP") and self.type == "DATE"
 
 
-def match_columns(found: Iterable[FileColumn], table: Iterable[str]) -> tuple[list[LoadedColumn], list[str]]:
+def match_columns(found: Iterable[FileColumn], table: Mapping[str, str]) -> tuple[list[LoadedColumn], list[str]]:
     """Which columns of files go into which of a table: those of the same name, whatever its case.
 
     :param found: each column once, names that differ in case only counting as one.
-    :param table: the table's columns.
+    :param table: the table's columns and their types.
     :returns: these, and the files' columns that the table does not have.
     :raises InvalidJobError: if a column may be any of several of the table, or none matches.
     """
@@ -66,7 +79,7 @@ def match_columns(found: Iterable[FileColumn], table: Iterable[str]) -> tuple[li
             if len(targets) != 1:
                 raise InvalidJobError("table", f"the files' column {column.name} may be any of {', '.join(targets)}.")
         if targets:
-            loaded.append(LoadedColumn(targets[0], column.spellings, column.kind))
+            loaded.append(LoadedColumn(targets[0], column.spellings, column.kind, table[targets[0]]))
         else:
             left_out.append(column.name)
     if not loaded:

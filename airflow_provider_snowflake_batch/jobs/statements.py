@@ -302,6 +302,18 @@ def copy_into_table(
     )
 
 
+def count_changed(
+    location: StagePath, pattern: str, file_format: QualifiedName, columns: Sequence[LoadedColumn]
+) -> str:
+    """How many values of some columns of files would be others in a table: one row, a number for each column."""
+    counts = ", ".join(
+        f"COUNT_IF({_loaded(column)} <> {_loaded(column)}::{column.type}) AS {Identifier(column.target).quoted()}"
+        for column in columns
+    )
+    within = f"FILE_FORMAT => {literal(file_format.sql())}, PATTERN => {literal(pattern)}"
+    return f"SELECT {counts} FROM {_stage(location)} ({within})"
+
+
 def _loaded(column: LoadedColumn) -> str:
     # A file has one of the spellings, if any.
     values = [_read(name, column.kind) for name in column.spellings]

@@ -60,9 +60,27 @@ def test_types_that_do_not_go_together_are_named_with_their_files() -> None:
 
 def test_columns_go_where_their_names_are() -> None:
     found = [FileColumn("id", "REAL", "f", ("id", "Id")), FileColumn("extra", "TEXT", "f", ("extra",))]
-    assert match_columns(found, ["NOTE", "ID"]) == ([LoadedColumn("ID", ("id", "Id"), "REAL")], ["extra"])
-    assert match_columns(found[:1], ["ID", "id"])[0][0].target == "id"
+    table = {"NOTE": "TEXT", "ID": "NUMBER(38,0)"}
+    assert match_columns(found, table) == ([LoadedColumn("ID", ("id", "Id"), "REAL", "NUMBER(38,0)")], ["extra"])
+    assert match_columns(found[:1], {"ID": "X", "id": "X"})[0][0].target == "id"
     with pytest.raises(InvalidJobError, match="column id may be any of"):
-        match_columns(found[:1], ["ID", "iD"])
+        match_columns(found[:1], {"ID": "X", "iD": "X"})
     with pytest.raises(InvalidJobError, match="none of the files' columns, which are id, extra; it has NOTE"):
-        match_columns(found, ["NOTE"])
+        match_columns(found, {"NOTE": "X"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "expected"),
+    [
+        ("REAL", "NUMBER(38,0)", True),
+        ("NUMBER(9, 4)", "NUMBER(38,0)", True),
+        ("TIMESTAMP_NTZ", "DATE", True),
+        ("REAL", "NUMBER(10,2)", False),
+        ("NUMBER(38, 0)", "NUMBER(10,0)", False),
+        ("REAL", "FLOAT", False),
+        ("DATE", "TIMESTAMP_NTZ(9)", False),
+        ("TEXT", "VARCHAR(16777216)", False),
+    ],
+)
+def test_columns_that_may_change_what_goes_into_them(kind: str, column: str, expected: bool) -> None:
+    assert LoadedColumn("A", ("a",), kind, column).may_change is expected

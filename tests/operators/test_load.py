@@ -171,6 +171,26 @@ def test_files_without_a_common_type_load_nothing(
     assert output.rows("SHOW TABLES LIKE 'SCORES'") == []
 
 
+@pytest.mark.parametrize(
+    ("column", "kept", "changed"),
+    [
+        ("INT", [1.0, None, -2.0], [1.5]),
+        ("NUMBER(5, 0)", pa.array([Decimal("1.0")]), pa.array([Decimal("1.5")])),
+        ("DATE", pa.array([datetime(2026, 1, 1)]), pa.array([MOMENT])),
+    ],
+)
+def test_a_table_that_would_change_values_is_left_as_it_was(
+    output: SnowflakeBatchHook, column: str, kept: Any, changed: Any
+) -> None:
+    output.run(f"CREATE TABLE SCORES (P {column})")
+    put(output, "0.parquet", pa.table({"P": kept}))
+    assert load()["rows"] == len(kept)
+    put(output, "1.parquet", pa.table({"P": changed}))
+    with pytest.raises(JobInputError, match=r"table: its column P is .* and would change 1 value\(s\) of the results"):
+        load()
+    assert len(output.rows("SELECT * FROM SCORES")) == len(kept)
+
+
 def test_columns_of_a_table_are_found_by_name_in_any_case(
     output: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]
 ) -> None:

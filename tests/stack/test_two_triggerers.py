@@ -38,13 +38,14 @@ def test_a_stalled_triggerer_does_not_cancel_what_it_has_lost(
     run, short = Run("deferred", WAITING, seconds=80), Run("deferred", WAITING, seconds=15)
     with holding(airflow, hook, local_server) as held:
         held.hold([run, short])
+        # Whatever somebody writes into the card, the task still waits for its job. Written before the signal: a process
+        # that is stopped may hold the lock of the database.
+        airflow.write_xcom(run.id, "score", JOB_CARD_KEY, {"job_name": "x"})
         first = airflow.triggerer(run.id, "score")
         (port,) = free_ports(1)
         airflow.start("triggerer", second, {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(port)})
         airflow.signal("triggerer", signal.SIGSTOP)
         waking = time.monotonic() + STALLED_SECONDS
-        # Whatever somebody writes into the card: the job is none of the trigger's any more.
-        airflow.write_xcom(run.id, "score", JOB_CARD_KEY, {"job_name": "x"})
         try:
             held.wait(lambda: airflow.triggerer(run.id, "score") not in (first, None), "no other triggerer took over")
             assert airflow.wait_for_run(short.id) == "success"

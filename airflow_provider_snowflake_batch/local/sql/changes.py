@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
-from airflow_provider_snowflake_batch.local.sql.fitting import fit_writes, limits, text_columns
+from airflow_provider_snowflake_batch.local.sql.fitting import fit_writes, writers
 from airflow_provider_snowflake_batch.local.statements import Column, Result
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Changes:
         self._connection = connection
         self._session = session
         self._duck = duck
+        self._numbers = itertools.count()
 
     def run(self, tree: Expr) -> Result:
         """:param tree: one of :data:`CHANGES`; it is changed."""
@@ -55,15 +58,17 @@ class Changes:
 
     def _retried(self, tree: Expr, target: Name | None) -> int:
         """Run DML; outside a transaction, wait for a concurrent writer instead of failing as DuckDB does."""
-        statements = [
-            part.sql(dialect="duckdb") for part in self._fitted(tree, target, self._connection.translated(tree))
-        ]
+        overwrites = isinstance(tree, exp.Insert) and bool(tree.args.get("overwrite"))
+        if overwrites:
+            # The engine's own translation would delete the rows before the query has read them.
+            tree.set("overwrite", None)
+        (part,) = self._fitted(tree, target, self._connection.translated(tree))
         self._connection.transactions.check()
         for attempt in range(_CONFLICT_RETRIES):
             try:
                 with self._engine.write_lock:
-                    counts = [self._duck.execute(sql).fetchall() for sql in statements]
-                return int(counts[-1][0][0]) if counts[-1] else 0
+                    counts = self._overwrite(part) if overwrites else self._rows(part)
+                return int(counts[0][0]) if counts else 0
             except duckdb.TransactionException as error:
                 is_last = attempt == _CONFLICT_RETRIES - 1
                 if self._connection.transactions.open or is_last or shortage(error) is not None:
@@ -71,15 +76,48 @@ class Changes:
                 time.sleep(0.02 * (attempt + 1))
         raise AssertionError("unreachable")
 
+    def _rows(self, tree: Expr) -> list[tuple[Any, ...]]:
+        return self._duck.execute(tree.sql(dialect="duckdb")).fetchall()
+
+    def _overwrite(self, insert: Expr) -> list[tuple[Any, ...]]:
+        """Replace all rows of a table: the query sees those from before, and if anything fails they stay."""
+        target = insert.this.this if isinstance(insert.this, exp.Schema) else insert.this
+        with self._connection.transactions.atomic(), self._kept(insert):
+            self._rows(exp.Delete(this=target.copy()))
+            return self._rows(insert)
+
+    @contextmanager
+    def _kept(self, insert: Expr) -> Iterator[None]:
+        """For the block, let the INSERT read the rows of its query, which are evaluated before."""
+        query = insert.expression
+        if isinstance(query, exp.Values) and not query.find(exp.Query):
+            # Literals, among which DEFAULT may be, which a query cannot have.
+            yield
+            return
+        name = f"_overwrite_{next(self._numbers)}"
+        relation = query.sql(dialect="duckdb")
+        self._duck.execute(f"CREATE TEMP TABLE {name} AS {relation}")
+        insert.set("expression", exp.select("*").from_(exp.to_table(f"temp.main.{name}")))
+        try:
+            yield
+        finally:
+            insert.set("expression", query)
+            self._drop_quietly(name)
+
+    def _drop_quietly(self, name: str) -> None:
+        # Where a failed statement has ended the transaction, the table is gone with it.
+        with suppress(duckdb.TransactionException):
+            self._duck.execute(f"DROP TABLE temp.main.{name}")
+
     def _fitted(self, tree: Expr, target: Name | None, parts: list[Expr]) -> list[Expr]:
-        """The translated parts of a write, with text columns getting text that fits."""
-        # The values of a VALUES are literals: only too long ones can be wrong.
-        of_table = limits if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values) else text_columns
-        lengths = of_table(self._connection.declared(target)) if target is not None else {}
-        if target is not None and lengths:
+        """The translated parts of a write, with each column getting values of its type."""
+        of_literals = isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values)
+        declared = self._connection.declared(target) if target is not None else {}
+        found = writers(declared, of_literals=of_literals, cut=self._connection.cut_text)
+        if target is not None and found:
             columns = [column.name for column in self._engine.tables.columns(self._session, target)]
             for part in parts:
-                fit_writes(part, lengths, columns, cut=self._connection.cut_text)
+                fit_writes(part, found, columns)
         return parts
 
     def _merge(self, tree: exp.Merge, target: Name | None) -> Result:

@@ -17,6 +17,7 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_su
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from, with_moments
+from airflow_provider_snowflake_batch.local.sql.binary import without_lengths
 from airflow_provider_snowflake_batch.local.sql.casts import round_casts
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.changes import CHANGES, Changes, described
@@ -25,6 +26,7 @@ from airflow_provider_snowflake_batch.local.sql.definitions import Definitions
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
 from airflow_provider_snowflake_batch.local.sql.guard import guard
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
+from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_json
 from airflow_provider_snowflake_batch.local.sql.names import Names
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
@@ -233,7 +235,7 @@ class EngineConnection:
         ]
         if any(is_nested(kind) for kind in types):
             listed = ", ".join(
-                f"to_json({_quoted(name)}) AS {_quoted(name)}" if is_nested(kind) else _quoted(name)
+                f"{TO_JSON}({_quoted(name)}) AS {_quoted(name)}" if is_nested(kind) else _quoted(name)
                 for name, kind in zip(rows.columns, types, strict=True)
             )
             rows = rows.select(listed) if len(set(rows.columns)) == len(rows.columns) else rows
@@ -270,9 +272,10 @@ class EngineConnection:
     def _meant(self, tree: Expr) -> Expr:
         """The engine's SQL with Snowflake's meaning where the two differ."""
         types = self._columns_by_type(tree)
-        tree = round_casts(_with_quoted_names(tree))
+        tree = round_casts(without_lengths(_with_quoted_names(tree)))
         tree = keep_dates(tree, {name for name, kinds in types.items() if kinds == {"DATE"}})
-        return write_texts(compare_variants(tree, {name for name, kinds in types.items() if "JSON" in kinds}))
+        tree = compare_variants(tree, {name for name, kinds in types.items() if "JSON" in kinds})
+        return write_json(write_texts(tree))
 
     # Namespace and end
 

@@ -106,7 +106,7 @@ class Definitions:
     def _define(self, tree: Expr) -> None:
         """Run DDL, and keep what the information schema shows of it and DuckDB has no place for."""
         parts = self._connection.translated(tree)
-        with self._engine.write_lock:
+        with self._engine.write_lock, self._connection.transactions.atomic():
             for part in parts:
                 self._duck.execute(part.sql(dialect="duckdb")).fetchall()
                 if found := part.args.get("table_comment"):

@@ -25,6 +25,7 @@ from airflow_provider_snowflake_batch.local.sql.checkpoints import NEVER, Checkp
 from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
+from airflow_provider_snowflake_batch.local.sql.macros import define
 from airflow_provider_snowflake_batch.local.sql.tables import Tables
 from airflow_provider_snowflake_batch.local.sql.unload import write_parquet
 from airflow_provider_snowflake_batch.local.statements import CURRENT, Column, Result, Statement
@@ -88,6 +89,7 @@ class Engine:
             self._root.execute(f"ATTACH '{path}' AS {_quoted(name)}")
         self._root.execute(info_schema.fs_global_creation_sql())
         self._root.execute(show.fs_global_creation_sql())
+        define(self._root)
         state = self._server.state
         directories = ", ".join(f"'{path}'" for path in (self._folder, state.stage_files, state.scratch))
         for setting in (

@@ -17,6 +17,7 @@ from airflow_provider_snowflake_batch.local.errors import (
 from airflow_provider_snowflake_batch.local.functions import unknown_function, unknown_table_function
 from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.shortages import shortage
+from airflow_provider_snowflake_batch.local.sql.fitting import WRONG_TYPE
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.translate import DIVISION_BY_ZERO
 
@@ -82,6 +83,8 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
         return SnowflakeError(f"{match[0]}. {hint}", errno=100035, sqlstate="22007")
     if "blob contained invalid UTF8" in text or "is not valid UTF8" in text:
         return SnowflakeError(f"Invalid UTF8 detected in string: {first_line}", errno=100144, sqlstate="22000")
+    if match := re.search(rf"{WRONG_TYPE}.*", text):
+        return SnowflakeError(f"SQL compilation error:\n{match[0]}", errno=2023, sqlstate="22000")
     if "Invalid input for hex digit" in text:
         return SnowflakeError("The following string is not a legal hex-encoded value.", errno=100115, sqlstate="22000")
     if match := _EXISTS.search(text):

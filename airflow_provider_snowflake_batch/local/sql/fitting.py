@@ -1,4 +1,5 @@
-"""What is written to text columns: as Snowflake writes values as text, and no longer than declared.
+"""What is written to a column, as a value of the column's type: text as Snowflake writes it and no longer than
+declared, BINARY from hexadecimal digits, text into a VARIANT as text and not as JSON.
 
 Works on statements that are already in the engine's SQL.
 """
@@ -6,14 +7,21 @@ Works on statements that are already in the engine's SQL.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG, as_text
-from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
+from airflow_provider_snowflake_batch.local.sql.binary import from_text, no_longer
+from airflow_provider_snowflake_batch.local.sql.macros import to_json
+from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG, as_text, is_of_type
+from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH
 
+Writer = Callable[[Expr], Expr]
+"""What is written to a column in place of a value."""
+WRONG_TYPE = "Expression type does not match column data type"
 _TEXT = re.compile(r"VARCHAR\((\d+)\)")
+_BINARY = re.compile(r"BINARY(?:\((\d+)\))?")
 
 
 def limits(declared: Mapping[str, str]) -> dict[str, int]:
@@ -26,48 +34,82 @@ def text_columns(declared: Mapping[str, str]) -> dict[str, int]:
     return {name: int(match[1]) for name, kind in declared.items() if (match := _TEXT.fullmatch(kind))}
 
 
-def fit_writes(tree: Expr, lengths: Mapping[str, int], columns: Sequence[str], *, cut: bool = False) -> None:
-    """Check, or cut, what an INSERT, UPDATE or MERGE writes to text columns.
+def writers(declared: Mapping[str, str], *, of_literals: bool = False, cut: bool = False) -> dict[str, Writer]:
+    """The columns that take values in their own way.
 
-    :param lengths: the columns to care for, with their lengths.
+    :param declared: the declared types of a table's columns.
+    :param of_literals: whether only literals are written: of text only what is too long can be wrong then.
+    :param cut: whether text that is too long is cut instead of refused.
+    """
+    found: dict[str, Writer] = {}
+    for name, length in (limits if of_literals else text_columns)(declared).items():
+        found[name] = partial(_fitted, length=length, cut=cut)
+    for name, kind in declared.items():
+        if kind == "VARIANT":
+            found[name] = to_json
+        elif kind in ("ARRAY", "OBJECT"):
+            found[name] = partial(_semi_structured, kind=kind)
+        elif match := _BINARY.fullmatch(kind):
+            found[name] = partial(_binary, length=int(match[1] or BINARY_LENGTH))
+    return found
+
+
+def _binary(value: Expr, length: int) -> Expr:
+    return no_longer(from_text(value), length)
+
+
+def _semi_structured(value: Expr, kind: str) -> Expr:
+    """A value of an ARRAY or OBJECT column, which takes no text."""
+    words = exp.Literal.string(f"{WRONG_TYPE}, expecting {kind} but got VARCHAR. Use PARSE_JSON, TO_ARRAY or TO_OBJECT")
+    is_text = exp.And(
+        this=is_of_type(value, "VARCHAR"), expression=exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
+    )
+    failure = exp.Anonymous(this="error", expressions=[words])
+    return exp.Case(ifs=[exp.If(this=is_text, true=failure)], default=to_json(value))
+
+
+def fit_writes(tree: Expr, writers: Mapping[str, Writer], columns: Sequence[str]) -> None:
+    """Let an INSERT, UPDATE or MERGE write each value in its column's way.
+
+    :param writers: the columns to care for.
     :param columns: all columns of the table, in order.
     """
     if isinstance(tree, exp.Insert):
-        _fit_insert(tree, lengths, columns, cut)
+        _fit_insert(tree, writers, columns)
     elif isinstance(tree, exp.Update):
-        _fit_assignments(tree.expressions, lengths, cut)
+        _fit_assignments(tree.expressions, writers)
     elif isinstance(tree, exp.Merge):
         for when in tree.args["whens"].expressions:
             then = when.args["then"]
             if isinstance(then, exp.Update):
-                _fit_assignments(then.expressions, lengths, cut)
+                _fit_assignments(then.expressions, writers)
             elif isinstance(then, exp.Insert) and isinstance(then.expression, exp.Tuple):
                 named = then.this.expressions if isinstance(then.this, exp.Tuple) else []
                 names = [one.name for one in named] or list(columns)
                 values = then.expression.expressions
                 then.expression.set(
                     "expressions",
-                    [_fitted(v, lengths[n], cut) if n in lengths else v for n, v in zip(names, values, strict=False)],
+                    [writers[n](v) if n in writers else v for n, v in zip(names, values, strict=False)],
                 )
 
 
-def _fit_assignments(assignments: Sequence[Expr], lengths: Mapping[str, int], cut: bool) -> None:
+def _fit_assignments(assignments: Sequence[Expr], writers: Mapping[str, Writer]) -> None:
     for assignment in assignments:
-        if isinstance(assignment, exp.EQ) and assignment.this.name in lengths:
-            assignment.set("expression", _fitted(assignment.expression, lengths[assignment.this.name], cut))
+        if isinstance(assignment, exp.EQ) and assignment.this.name in writers:
+            assignment.set("expression", writers[assignment.this.name](assignment.expression))
 
 
-def _fit_insert(tree: exp.Insert, lengths: Mapping[str, int], columns: Sequence[str], cut: bool) -> None:
+def _fit_insert(tree: exp.Insert, writers: Mapping[str, Writer], columns: Sequence[str]) -> None:
     schema, source = tree.this, tree.expression
     names = [one.name for one in schema.expressions] if isinstance(schema, exp.Schema) else list(columns)
-    if not set(names) & set(lengths) or not isinstance(source, (exp.Values, exp.Query)):
+    if not set(names) & set(writers) or not isinstance(source, (exp.Values, exp.Query)):
         return
     if isinstance(source, exp.Values):
         if any(isinstance(node, exp.Var) for node in source.find_all(exp.Var)):
             # DEFAULT stands in a VALUES of an INSERT only.
             for row in source.expressions:
                 fitted = [
-                    _fitted(value, lengths[name], cut) if name in lengths and not isinstance(value, exp.Var) else value
+                    writers[name](value) if name in writers and not isinstance(value, exp.Var) else value
                     for name, value in zip(names, row.expressions, strict=False)
                 ]
                 row.set("expressions", fitted)
@@ -85,7 +127,7 @@ def _fit_insert(tree: exp.Insert, lengths: Mapping[str, int], columns: Sequence[
     projections: list[Expr] = []
     for name, identifier in zip(names, inner, strict=True):
         column = exp.column(identifier.copy())
-        projections.append(_fitted(column, lengths[name], cut) if name in lengths else column)
+        projections.append(writers[name](column) if name in writers else column)
     tree.set("expression", exp.Select(expressions=projections, from_=exp.From(this=relation)))
 
 

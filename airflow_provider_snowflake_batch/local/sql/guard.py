@@ -66,6 +66,8 @@ def guard(tree: Expr) -> None:
         raise not_supported(f"{tree.key.upper()} {kind}")
     if isinstance(tree, exp.Create):
         _guard_create(tree)
+    if any(kind.this == exp.DataType.Type.DECFLOAT for kind in tree.find_all(exp.DataType)):
+        raise not_supported("The type DECFLOAT (NUMBER or FLOAT may do instead)")
     for flatten in tree.find_all(exp.Explode):
         _guard_flatten(flatten)
     for node in tree.find_all(exp.Func, exp.Table, exp.Lateral, exp.TableFromRows):

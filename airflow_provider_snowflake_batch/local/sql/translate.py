@@ -35,6 +35,7 @@ from airflow_provider_snowflake_batch.local.statements import Result, Statement
 REGISTERED = "_registered_"
 """How the names of relations begin that exist for one statement."""
 DIVISION_BY_ZERO = "Division by zero"
+_SEMI_STRUCTURED = {exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY, exp.DataType.Type.OBJECT}
 _SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
 
 
@@ -194,7 +195,9 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
             node.set("this", exp.cast(node.this, "BIGINT"))
         elif isinstance(node, exp.Div) and not _is_nonzero(node.expression):
             _refuse_zero(node)
-        elif isinstance(node, exp.Array) and len({_kind(element) for element in node.expressions}) > 1:
+        elif isinstance(node, exp.Array) and (
+            len({_kind(element) for element in node.expressions}) > 1 or isinstance(node.parent, exp.PropertyEQ)
+        ):
             # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
             node.set("expressions", [exp.Anonymous(this="to_json", expressions=[e]) for e in node.expressions])
         elif isinstance(node, exp.ToChar):
@@ -225,6 +228,8 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
             )
         elif is_binary_cast(node):
             read_hexadecimal(node)
+        elif isinstance(node, (exp.Cast, exp.TryCast)) and node.args["to"].this in _SEMI_STRUCTURED:
+            return _as_semi_structured(node)
         elif isinstance(node, exp.ToBinary) and node.args.get("format") is None:
             node.set("format", exp.Literal.string("HEX"))
         elif isinstance(node, exp.Func):
@@ -258,6 +263,16 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
             else:
                 node.replace(filled)
     return tree
+
+
+def _as_semi_structured(cast: exp.Cast | exp.TryCast) -> Expr:
+    """A cast to VARIANT keeps what it is given: text is not parsed. An ARRAY or OBJECT is made of VARIANT only."""
+    kind = cast.args["to"]
+    if kind.this == exp.DataType.Type.VARIANT:
+        return exp.ToVariant(this=cast.this)
+    if isinstance(cast.this, exp.Literal):
+        raise not_supported(f"A literal cast to {kind.sql(dialect='snowflake')}, which needs PARSE_JSON,")
+    return cast
 
 
 def _json_key(key: exp.Literal) -> Expr:

@@ -88,6 +88,9 @@ def _check_exact(file: StageFile, name: str, ignore_case: bool) -> None:
 
 def snowflake_type(kind: pa.DataType) -> str:
     """The Snowflake type of a Parquet column; what has none of its own is VARIANT."""
+    if pa.types.is_dictionary(kind):
+        # How the writer kept the values says nothing of what they are.
+        return snowflake_type(kind.value_type)
     if pa.types.is_boolean(kind):
         return "BOOLEAN"
     if pa.types.is_integer(kind):
@@ -104,6 +107,11 @@ def snowflake_type(kind: pa.DataType) -> str:
         return "TIMESTAMP_LTZ" if kind.tz else "TIMESTAMP_NTZ"
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return "BINARY"
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+    if (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_null(kind)
+    ):
         return "TEXT"
     return "VARIANT"

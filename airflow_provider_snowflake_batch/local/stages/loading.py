@@ -343,25 +343,32 @@ def _insert(command: Load, columns: Sequence[TableColumn], file: StageFile) -> e
     heading = f" ({', '.join(_quoted(name) for name in listed)})" if listed else ""
     tree = translate.parse(f"INSERT INTO {target}{heading} {select}")
     assert isinstance(tree, exp.Insert)
-    _cast(tree, [column for name in (listed or names) for column in columns if column.name == name])
+    _cast(
+        tree, [column for name in (listed or names) for column in columns if column.name == name], command.format.type
+    )
     return tree
 
 
-def _cast(tree: exp.Insert, columns: Sequence[TableColumn]) -> None:
+def _cast(tree: exp.Insert, columns: Sequence[TableColumn], file_type: str) -> None:
     """Cast what a bare ``$1:"C"`` or ``$2`` reads to its column's type, as the assignment to the column would.
 
-    A cast tells the reader of the files to take the file's own typed value, not its VARIANT.
+    A cast tells the reader of the files to take the file's own typed value, not its VARIANT. The text of a CSV file is
+    parsed for a VARIANT column.
+
+    :param file_type: the type of the files.
     """
     select = tree.expression
     if not isinstance(select, exp.Select) or len(select.expressions) != len(columns):
         return
-    projections = []
+    projections: list[exp.Expr] = []
     for projection, column in zip(select.expressions, columns, strict=True):
         bare = projection.unalias()
         is_read = isinstance(bare, exp.Parameter) or (
             isinstance(bare, exp.JSONExtract) and isinstance(bare.this, exp.Parameter)
         )
-        if is_read and not re.match("VARIANT|OBJECT|ARRAY", column.declared):
+        if is_read and file_type == "CSV" and re.match("VARIANT|OBJECT|ARRAY", column.declared):
+            projections.append(exp.ParseJSON(this=bare.copy()))
+        elif is_read and not re.match("VARIANT|OBJECT|ARRAY", column.declared):
             # How long a text may be is the write's affair: there it may be cut instead of refused.
             kind = re.sub(r"^(VARCHAR|BINARY)\b.*", r"\1", column.declared)
             projections.append(exp.cast(bare.copy(), kind, dialect="snowflake"))

@@ -30,7 +30,7 @@ from airflow_provider_snowflake_batch.local.protocol.bodies import (
 )
 from airflow_provider_snowflake_batch.local.protocol.chunks import INLINE_ROWS, LARGE, Chunks
 from airflow_provider_snowflake_batch.local.protocol.queries import Query
-from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype
+from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype, statistics
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session
 from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES
 from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
@@ -114,6 +114,9 @@ class Endpoints:
         if session is None:
             return _gone()
         body = await read_object(request, SESSION_BYTES)
+        if body.get("bindStage"):
+            refused = not_supported("A stage for bind variables")
+            return _failure(f"{refused.errno:06d}", refused.message, refused.sqlstate)
         query = self._server.queries.submit(
             session,
             str(body.get("sqlText") or ""),
@@ -198,7 +201,7 @@ class Endpoints:
                 encoded: Response = await self._in_thread(self._encoded, query, _base_url(request))
                 return encoded
             return self._encoded(query, _base_url(request))
-        except (pa.ArrowException, TypeError, ValueError) as error:
+        except (pa.ArrowException, TypeError, ValueError, ArithmeticError) as error:
             # The engine has types that Snowflake has not; a driver would repeat an HTTP error for long.
             refused = not_supported(f"A value of this query ({error})")
             return _failure(f"{refused.errno:06d}", refused.message, refused.sqlstate, query_id=query.id)
@@ -209,7 +212,6 @@ class Endpoints:
         data: dict[str, Any] = {
             "parameters": login.result_parameters(session),
             "queryId": query.id,
-            "sqlState": "00000",
             "statementTypeId": result.statement_type,
             "finalDatabaseName": session.database,
             "finalSchemaName": session.schema,
@@ -227,6 +229,8 @@ class Endpoints:
             }
         if result.transfer is not None:
             return _success(data | result.transfer)
+        if _is_dml(result.statement_type):
+            data["stats"] = statistics(result)
         data["rowtype"] = rowtype(result.columns)
         data["numberOfBinds"] = 0
         if query.describe_only:

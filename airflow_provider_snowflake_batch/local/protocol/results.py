@@ -42,6 +42,16 @@ def rowtype(columns: Sequence[Column]) -> list[dict[str, Any]]:
     ]
 
 
+def statistics(result: Result) -> dict[str, int]:
+    """How many rows DML has inserted, updated and deleted, as the drivers' ``cursor.stats`` reads them."""
+    found = {"numRowsInserted": 0, "numRowsUpdated": 0, "numRowsDeleted": 0, "numDmlDuplicates": 0}
+    for column, value in zip(result.columns, result.rows[0] if result.rows else (), strict=False):
+        key = f"numRows{column.name.rpartition(' ')[2].capitalize()}"
+        if key in found and "multi-joined" not in column.name:
+            found[key] = int(value)
+    return found
+
+
 def _byte_length(column: Column) -> int | None:
     if column.type == "TEXT":
         return min(16777216, 4 * (column.length or 16777216))
@@ -163,8 +173,23 @@ def json_rowset(result: Result) -> list[list[str | None]]:
     encoders = [_encoder(column) for column in result.columns]
     return [
         [None if value is None else encode(value) for encode, value in zip(encoders, row, strict=True)]
-        for row in result.fetch()
+        for row in _rows(result)
     ]
+
+
+def _rows(result: Result) -> Sequence[Sequence[Any]]:
+    """The rows, with days and microseconds since 1970 for dates and timestamps: Python's end with the year 9999."""
+    if result.table is None:
+        return result.rows
+    return list(zip(*(_plain(column).to_pylist() for column in result.table.columns), strict=True))
+
+
+def _plain(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_date32(array.type):
+        return array.cast(pa.int32())
+    if pa.types.is_timestamp(array.type):
+        return array.cast(pa.timestamp("us", tz=array.type.tz), safe=False).cast(pa.int64())
+    return array
 
 
 def _encoder(column: Column) -> Callable[[Any], str]:
@@ -196,7 +221,9 @@ def _encode_time(value: datetime.time, scale: int) -> str:
     return _seconds((value.hour * 3600 + value.minute * 60 + value.second) * 1_000_000 + value.microsecond, scale)
 
 
-def _encode_timestamp(value: datetime.datetime, scale: int) -> str:
+def _encode_timestamp(value: datetime.datetime | int, scale: int) -> str:
+    if isinstance(value, int):
+        return _seconds(value, scale)
     aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
     return _seconds((aware - _EPOCH) // datetime.timedelta(microseconds=1), scale)
 

@@ -1,4 +1,5 @@
 """Casts to whole numbers round halves away from zero, as with Snowflake; DuckDB rounds those of a DOUBLE to even.
+Text that is ``on`` or ``off`` is a BOOLEAN.
 
 Works on statements that are already in the engine's SQL. Source:
 https://docs.snowflake.com/en/sql-reference/functions/cast
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.sql.texts import is_of_type, plain_text
+
 _Type = exp.DataType.Type
 _INTEGERS = {_Type.TINYINT, _Type.SMALLINT, _Type.INT, _Type.BIGINT, _Type.INT128}
 
@@ -16,6 +19,8 @@ def round_casts(tree: Expr) -> Expr:
     """The tree with each cast to a whole number rounding as Snowflake does."""
     for cast in [*tree.find_all(exp.Cast, exp.TryCast)]:
         kind = cast.args["to"]
+        if isinstance(kind, exp.DataType) and kind.this == _Type.BOOLEAN:
+            _read_on_and_off(cast)
         if not isinstance(kind, exp.DataType) or kind.this not in _INTEGERS or _is_whole(cast.this):
             continue
         value = cast.this
@@ -30,6 +35,22 @@ def round_casts(tree: Expr) -> Expr:
         whole = type(cast)(this=rounded, to=kind.copy())
         cast.replace(exp.paren(exp.Case(ifs=[exp.If(this=is_float, true=whole)], default=cast.copy())))
     return tree
+
+
+def _read_on_and_off(cast: Expr) -> None:
+    value = cast.this
+    if isinstance(value, (exp.Boolean, exp.Null, exp.Predicate)) or (
+        isinstance(value, exp.Literal) and not value.is_string
+    ):
+        return
+    text = exp.Lower(this=plain_text(value))
+    ifs = [
+        exp.If(this=exp.EQ(this=text.copy(), expression=exp.Literal.string(word)), true=exp.Literal.string(meaning))
+        for word, meaning in (("on", "true"), ("off", "false"))
+    ]
+    read = type(cast)(this=exp.Case(ifs=ifs, default=plain_text(value)), to=cast.args["to"].copy())
+    is_text = is_of_type(value, "VARCHAR")
+    cast.replace(exp.paren(exp.Case(ifs=[exp.If(this=is_text, true=read)], default=cast.copy())))
 
 
 def _is_whole(value: Expr) -> bool:

@@ -25,6 +25,7 @@ from airflow_provider_snowflake_batch.local.sql.dates import keep_dates
 from airflow_provider_snowflake_batch.local.sql.definitions import Definitions
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
 from airflow_provider_snowflake_batch.local.sql.guard import guard
+from airflow_provider_snowflake_batch.local.sql.kinds import kind_of, write_types
 from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_json
 from airflow_provider_snowflake_batch.local.sql.names import Names
@@ -122,18 +123,22 @@ class EngineConnection:
             translate.name_projections(tree)
             translate.list_stars(tree)
             rewrite_stage_reads(tree, statement)
-            tree = translate.fill_in(statement, tree)
+            tree = self.meant(statement, tree)
             if isinstance(tree, exp.Query):
                 return self._query(tree, describe_only)
             if describe_only:
                 return described(tree)
             return self.write(tree)
 
+    def meant(self, statement: Statement, tree: Expr) -> Expr:
+        """The tree with what only the server knows filled in: types, functions, variables."""
+        return translate.fill_in(statement, write_types(tree, self.lookup))
+
     def _cell(self, statement: Statement, query: exp.Query) -> Any:
         """The one value of a query inside of a statement."""
         guard(query)
         rewrite_stage_reads(query, statement)
-        filled = translate.fill_in(statement, query.copy())
+        filled = self.meant(statement, query.copy())
         assert isinstance(filled, exp.Query)
         rows = self._query(filled, describe_only=False).fetch()
         return rows[0][0] if rows else None
@@ -148,7 +153,7 @@ class EngineConnection:
             columns = with_moments(tree, columns, self._kinds)
             with self._rows(columns) as (source, names):
                 read_from(tree, source, names)
-                return self.write(translate.fill_in(statement, tree))
+                return self.write(self.meant(statement, tree))
 
     def _kinds(self, table: exp.Table, names: Sequence[Expr]) -> list[str]:
         """Snowflake's types of a table's columns: of these, or of all."""
@@ -177,7 +182,7 @@ class EngineConnection:
                 raise SnowflakeError("SQL compilation error:\nA query is expected.", errno=1003, sqlstate="42000")
             translate.name_projections(tree)
             rewrite_stage_reads(tree, statement)
-            rows, columns = self._bind(translate.fill_in(statement, tree))
+            rows, columns = self._bind(self.meant(statement, tree))
             reader = rows.to_arrow_reader(65536)
             try:
                 yield columns, reader
@@ -223,7 +228,7 @@ class EngineConnection:
             return {}
 
     def _bind(self, tree: Expr) -> tuple[duckdb.DuckDBPyRelation, list[Column]]:
-        declared = declared_outputs(tree, self.lookup)
+        declared = declared_outputs(tree, self.lookup, kind_of)
         self.temporary.redirect(tree)
         sql = self.translated(tree)[-1].sql(dialect="duckdb")
         self.transactions.check()

@@ -12,6 +12,7 @@ from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
 from airflow_provider_snowflake_batch.local.sql.keys import take_keys
+from airflow_provider_snowflake_batch.local.sql.kinds import kind_of
 from airflow_provider_snowflake_batch.local.sql.lineage import declared_outputs
 from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
@@ -38,7 +39,7 @@ class Definitions:
         """:param tree: the statement; it is changed."""
         columns = declarations(tree)
         if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
-            columns = list(declared_outputs(tree.expression, self._connection.lookup).items())
+            columns = list(declared_outputs(tree.expression, self._connection.lookup, kind_of).items())
         keys = take_keys(tree)
         change = self._connection.temporary.change(tree)
         self._connection.temporary.redirect(tree)

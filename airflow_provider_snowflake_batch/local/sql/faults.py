@@ -18,15 +18,17 @@ from airflow_provider_snowflake_batch.local.functions import unknown_function, u
 from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.fitting import WRONG_TYPE
+from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
-from airflow_provider_snowflake_batch.local.sql.translate import DIVISION_BY_ZERO
 
 _MISSING_TABLE = re.compile(r'(?:Table|View) with name "?(.+?)"? does not exist')
 _MISSING_SCHEMA = re.compile(r'(?:Schema|Catalog) with name "?(.+?)"? does not exist|[Cc]atalog "(.+?)" does not exist')
 _MISSING_FUNCTION = re.compile(r'(Scalar|Aggregate|Macro|Table) (?:Macro )?Function with name "?(.+?)"? does not exist')
 _MISSING_TYPE = re.compile(r'Type with name "?(.+?)"? does not exist')
 _EXISTS = re.compile(r'with name "?(.+?)"? already exists')
-_COLUMN = re.compile(r'Referenced column "(.+?)" not found|Table "(?:.+?)" does not have a column named "(.+?)"')
+_COLUMN = re.compile(
+    r'Referenced column "(.+?)" not found|Table "(?:.+?)" does not have a column (?:named|with name) "(.+?)"'
+)
 _TABLE_ALIAS = re.compile(r'Referenced table "(.+?)" not found')
 _NUMBER = re.compile(r"Could not convert string '(.*?)' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)", re.DOTALL)
 
@@ -90,6 +92,8 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
     if match := _EXISTS.search(text):
         return already_exists(match[1])
     if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
+        if "cannot be volatile" in text:
+            return not_supported("RANDOM in the ORDER BY of a window (a subquery may give it a name first)")
         if match := _MISSING_FUNCTION.search(text):
             return (unknown_table_function if match[1] == "Table" else unknown_function)(match[2].upper())
         if match := _MISSING_TYPE.search(text):
@@ -150,6 +154,10 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
         return not_supported("A statement after a failed one in the same transaction")
     if isinstance(error, duckdb.TransactionException):
         return SnowflakeError(first_line, errno=625, sqlstate="57014")
+    if isinstance(error, (duckdb.InvalidInputException, duckdb.SyntaxException, duckdb.SequenceException)):
+        return SnowflakeError(first_line, errno=100183, sqlstate="22023")
+    if isinstance(error, duckdb.InternalException):
+        return not_supported(f"What the statement asks of the engine ({first_line})")
     return SnowflakeError(first_line, errno=603, sqlstate="XX000")
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.fitting import limits
 from airflow_provider_snowflake_batch.local.sql.tolerant import StagedRows, insert_good, stage_rows
 from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, rewrite_stage_reads
@@ -34,7 +33,7 @@ class FileLoads:
         """Run an INSERT whose query reads files of a stage; the number of rows."""
         self._connection.enter_namespace()
         rewrite_stage_reads(tree, statement, options)
-        return int(self._connection.write(translate.fill_in(statement, tree)).fetch()[0][0])
+        return int(self._connection.write(self._connection.meant(statement, tree)).fetch()[0][0])
 
     def stage(self, tree: exp.Insert, statement: Statement, options: ReadOptions, skipped_lines: int) -> StagedRows:
         """Evaluate the rows of such an INSERT; :meth:`insert` inserts those that fit.
@@ -46,7 +45,7 @@ class FileLoads:
         target = self._connection.target(tree)
         assert target is not None
         columns = self._columns(statement, tree, target)
-        filled = translate.fill_in(statement, tree)
+        filled = self._connection.meant(statement, tree)
         self._connection.temporary.redirect(filled)
         (translated,) = self._connection.translated(filled)
         assert isinstance(translated, exp.Insert)

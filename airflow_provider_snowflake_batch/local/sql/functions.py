@@ -91,7 +91,8 @@ def current_statement(statement: Statement, arguments: Arguments) -> str:
 
 @scalar_function("CURRENT_TRANSACTION")
 def current_transaction(statement: Statement, arguments: Arguments) -> str | None:
-    return None
+    transactions = statement.server.engine.connection(statement.session).transactions
+    return str(transactions.id) if transactions.open else None
 
 
 @scalar_function("CURRENT_AVAILABLE_ROLES")

@@ -66,6 +66,10 @@ def guard(tree: Expr) -> None:
         raise not_supported(f"{tree.key.upper()} {kind}")
     if isinstance(tree, exp.Create):
         _guard_create(tree)
+    if tree.find(exp.Connect):
+        raise not_supported("CONNECT BY (WITH RECURSIVE may do instead)")
+    if tree.find(exp.ObjectInsert):
+        raise not_supported("OBJECT_INSERT (OBJECT_CONSTRUCT may do instead)")
     if any(kind.this == exp.DataType.Type.DECFLOAT for kind in tree.find_all(exp.DataType)):
         raise not_supported("The type DECFLOAT (NUMBER or FLOAT may do instead)")
     for flatten in tree.find_all(exp.Explode):

@@ -16,6 +16,9 @@ from airflow_provider_snowflake_batch.local.sql.declarations import declared_typ
 from airflow_provider_snowflake_batch.local.statements import Column
 
 Lookup = Callable[[exp.Table], Mapping[str, str]]
+Sources = Mapping[str, Mapping[str, str]]
+"""The declared types of the columns of each relation in a FROM."""
+KindOf = Callable[[Expr, Sources], str | None]
 _DECLARED = re.compile(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?")
 _BUILDERS: list[tuple[type[Expr], str]] = [
     (exp.Array, "ARRAY"),
@@ -26,26 +29,42 @@ _BUILDERS: list[tuple[type[Expr], str]] = [
 ]
 
 
-def declared_outputs(query: Expr, lookup: Lookup) -> dict[str, str]:
+def declared_outputs(query: Expr, lookup: Lookup, kind_of: KindOf) -> dict[str, str]:
     """Declared types by output column name; columns of unknown origin are not among them.
 
     :param lookup: the declared types of a table's columns.
+    :param kind_of: the type of an expression.
     """
-    return _outputs(query, lookup, {})
+    return _outputs(query, lookup, {}, kind_of)
 
 
-def _outputs(query: Expr, lookup: Lookup, ctes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def cte_outputs(query: Expr, lookup: Lookup, kind_of: KindOf) -> Sources:
+    """The types of the columns of the common table expressions that a query sees."""
+    found: dict[str, Mapping[str, str]] = {}
+    around = [query]
+    while around[-1].parent is not None:
+        around.append(around[-1].parent)
+    for node in reversed(around):
+        found |= _with_ctes(node, lookup, found, kind_of)
+    return found
+
+
+def _with_ctes(query: Expr, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> Sources:
     with_ = query.args.get("with_")
-    if isinstance(with_, exp.With):
-        known = dict(ctes)
-        for cte in with_.expressions:
-            known[_name(cte.args["alias"].this)] = _outputs(cte.this, lookup, known)
-        ctes = known
+    known = dict(ctes)
+    for cte in with_.expressions if isinstance(with_, exp.With) else ():
+        outputs = _outputs(cte.this, lookup, known, kind_of)
+        known[_name(cte.args["alias"].this)] = _renamed(outputs, cte.args["alias"], cte.this)
+    return known
+
+
+def _outputs(query: Expr, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> dict[str, str]:
+    ctes = _with_ctes(query, lookup, ctes, kind_of)
     if isinstance(query, (exp.SetOperation, exp.Subquery)):
-        return _outputs(query.this, lookup, ctes)
+        return _outputs(query.this, lookup, ctes, kind_of)
     if not isinstance(query, exp.Select):
         return {}
-    sources = _sources(query, lookup, ctes)
+    sources = sources_of(query, lookup, ctes, kind_of)
     found: dict[str, str] = {}
     for projection in query.expressions:
         if isinstance(projection, exp.Star):
@@ -55,7 +74,7 @@ def _outputs(query: Expr, lookup: Lookup, ctes: Mapping[str, Mapping[str, str]])
         if isinstance(projection, exp.Column) and isinstance(projection.this, exp.Star):
             found |= sources.get(_name(projection.args["table"]), {})
             continue
-        kind = _kind(projection.unalias(), sources)
+        kind = kind_of(projection.unalias(), sources)
         if kind is not None:
             output = projection.args["alias"] if isinstance(projection, exp.Alias) else projection.this
             if isinstance(output, exp.Identifier):
@@ -63,7 +82,8 @@ def _outputs(query: Expr, lookup: Lookup, ctes: Mapping[str, Mapping[str, str]])
     return found
 
 
-def _sources(select: exp.Select, lookup: Lookup, ctes: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+def sources_of(select: exp.Select, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> dict[str, Mapping[str, str]]:
+    """The types of the columns of each relation in a SELECT's FROM, by its name there."""
     from_ = select.args.get("from_")
     relations = [from_.this] if isinstance(from_, exp.From) else []
     relations += [join.this for join in select.args.get("joins") or []]
@@ -73,7 +93,10 @@ def _sources(select: exp.Select, lookup: Lookup, ctes: Mapping[str, Mapping[str,
             name = _name(relation.this)
             columns = ctes[name] if name in ctes and not relation.db else lookup(relation)
         elif isinstance(relation, exp.Subquery):
-            name, columns = str(number), _outputs(relation.this, lookup, ctes)
+            name, columns = str(number), _outputs(relation.this, lookup, ctes, kind_of)
+            columns = _renamed(columns, relation.args.get("alias"), relation.this)
+        elif isinstance(relation, exp.Values):
+            name, columns = str(number), _of_values(relation, kind_of)
         else:
             continue
         alias = relation.args.get("alias")
@@ -81,7 +104,8 @@ def _sources(select: exp.Select, lookup: Lookup, ctes: Mapping[str, Mapping[str,
     return sources
 
 
-def _kind(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
+def declared_kind(node: Expr, sources: Sources) -> str | None:
+    """The declared type of a column, a cast or what builds a semi-structured value."""
     if isinstance(node, (exp.Cast, exp.TryCast)):
         return declared_type(node.args["to"])
     if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
@@ -90,8 +114,34 @@ def _kind(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
             return sources.get(_name(table), {}).get(name)
         return next((columns[name] for columns in sources.values() if name in columns), None)
     if isinstance(node, exp.Coalesce):
-        return _kind(node.this, sources)
+        return declared_kind(node.this, sources)
     return next((kind for builder, kind in _BUILDERS if isinstance(node, builder)), None)
+
+
+def _renamed(columns: Mapping[str, str], alias: Expr | None, query: Expr) -> Mapping[str, str]:
+    """The columns by the names that ``AS t (a, b)`` gives them."""
+    given = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
+    select = query.unnest() if isinstance(query, exp.Subquery) else query
+    if not given:
+        return columns
+    if not isinstance(select, exp.Select) or any(one.is_star for one in select.expressions):
+        return {}
+    names = [one.alias_or_name for one in select.expressions]
+    return {
+        _name(new): columns[old if old in columns else old.upper()]
+        for new, old in zip(given, names, strict=False)
+        if old in columns or old.upper() in columns
+    }
+
+
+def _of_values(values: exp.Values, kind_of: KindOf) -> dict[str, str]:
+    """The types of the columns of VALUES, as its first row has them."""
+    rows = [row.expressions if isinstance(row, exp.Tuple) else [row] for row in values.expressions]
+    alias = values.args.get("alias")
+    given = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
+    names = [_name(one) for one in given] if given else [f"COLUMN{n}" for n in range(1, len(rows[0]) + 1)]
+    kinds = [{kind_of(row[number], {}) for row in rows} for number in range(len(rows[0]))]
+    return {name: kind for name, found in zip(names, kinds, strict=False) if len(found) == 1 and (kind := found.pop())}
 
 
 def _name(identifier: Expr) -> str:

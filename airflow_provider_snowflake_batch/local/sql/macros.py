@@ -8,9 +8,14 @@ from __future__ import annotations
 import duckdb
 from sqlglot import Expr, exp
 
+DIVISION_BY_ZERO = "Division by zero"
 _PREFIX = "memory.main._local_"
 TO_JSON = f"{_PREFIX}to_json"
 _OBJECT_OF_ROW = f"{_PREFIX}object_of_row"
+RANDOM, RANDOM_OF = f"{_PREFIX}random", f"{_PREFIX}random_of"
+UNIFORM, UNIFORM_WHOLE = f"{_PREFIX}uniform", f"{_PREFIX}uniform_whole"
+ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
+CANONICAL = f"{_PREFIX}canonical"
 
 # A NUMBER in a VARIANT is what its digits say: 2 and not 2.0 for a NUMBER(10,0), 1.5 for a NUMBER(10,2). DuckDB's own
 # to_json takes some of them through DOUBLE. Lists of them are one text, whose NULLs are JSON's.
@@ -27,13 +32,38 @@ CREATE OR REPLACE MACRO {_OBJECT_OF_ROW}(row_value) AS (
         INTO NAME key VALUE value
     )
 );
+CREATE OR REPLACE MACRO {RANDOM}() AS CAST(CAST(hash(gen_random_uuid()) AS HUGEINT) - 9223372036854775808 AS BIGINT);
+CREATE OR REPLACE MACRO {RANDOM_OF}(seed, number) AS
+    CAST(CAST(hash(CAST(seed AS VARCHAR), number) AS HUGEINT) - 9223372036854775808 AS BIGINT);
+CREATE OR REPLACE MACRO {UNIFORM_WHOLE}(low, high, drawn) AS CAST(
+    low + (CAST(drawn AS HUGEINT) + 9223372036854775808) % (CAST(high AS HUGEINT) - low + 1) AS BIGINT);
+CREATE OR REPLACE MACRO {UNIFORM}(low, high, drawn) AS
+    low + CAST(CAST(drawn AS HUGEINT) + 9223372036854775808 AS DOUBLE) / 18446744073709551616.0 * (high - low);
+CREATE OR REPLACE MACRO {ARRAY_TO_STRING}(a, separator) AS array_to_string(list_transform(
+    CAST(to_json(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
+CREATE OR REPLACE MACRO {CANONICAL}(j) AS (
+    SELECT list(fullkey || ' ' || type || ' ' || coalesce(CAST(atom AS VARCHAR), '') ORDER BY fullkey) FROM json_tree(j)
+);
 """
+_QUOTIENT = f"{_PREFIX}quotient_"
+# The engine divides decimals as DOUBLE. Here both are whole numbers of their last digit, and halves round away from 0.
+_QUOTIENTS = f"""
+CREATE OR REPLACE MACRO {_PREFIX}divide(n, d) AS CASE WHEN n IS NULL THEN NULL
+    WHEN d = 0 THEN error('{DIVISION_BY_ZERO}')
+    ELSE sign(n) * sign(d) * ((2 * abs(n) + abs(d)) // (2 * abs(d))) END;
+""" + "".join(
+    f"CREATE OR REPLACE MACRO {_QUOTIENT}{scale}(a, a_unit, b, b_unit, more) AS CAST({_PREFIX}divide("
+    "CAST(a * a_unit AS HUGEINT) * CAST(more AS HUGEINT), CAST(b * b_unit AS HUGEINT)) AS DECIMAL(38,0)) "
+    f"* CAST('0.{1:0{scale}d}' AS DECIMAL({scale},{scale}));"
+    for scale in range(6, 38)
+)
 _REPLACED = {"TO_JSON": TO_JSON, "_FS_OBJECT_CONSTRUCT_STAR": _OBJECT_OF_ROW}
 
 
 def define(duck: duckdb.DuckDBPyConnection) -> None:
     """Make the macros."""
     duck.execute(_MACROS)
+    duck.execute(_QUOTIENTS)
 
 
 def write_json(tree: Expr) -> Expr:
@@ -56,3 +86,16 @@ def write_json(tree: Expr) -> Expr:
 def to_json(value: Expr) -> Expr:
     """The value as JSON, which it may be already."""
     return exp.Anonymous(this=TO_JSON, expressions=[value.copy()])
+
+
+def quotient(left: Expr, left_scale: int, right: Expr, right_scale: int, scale: int) -> Expr:
+    """The quotient of two NUMBERs as a NUMBER.
+
+    :param left_scale: the digits of the dividend behind its point.
+    :param right_scale: those of the divisor.
+    :param scale: those of the quotient, of which there are 6 at least.
+    """
+    units = [exp.Literal.number(10**digits) for digits in (left_scale, right_scale, scale - left_scale + right_scale)]
+    arguments = [left.copy(), units[0], right.copy(), units[1], units[2]]
+    called = exp.Anonymous(this=f"{_QUOTIENT}{scale}", expressions=arguments)
+    return exp.cast(called, exp.DataType.build(f"DECIMAL(38, {scale})"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,8 @@ class Transactions:
         self._duck = duck
         self.open = False
         self._lost = False
+        self.id = 0
+        """Of the transaction that is open, or was the last one: nanoseconds since 1970, as Snowflake's."""
 
     def run(self, tree: Expr) -> None:
         """BEGIN, COMMIT or ROLLBACK; without an open transaction the last two do nothing, as with Snowflake."""
@@ -32,7 +35,7 @@ class Transactions:
     def begin(self) -> None:
         self.check()
         self._duck.begin()
-        self.open = True
+        self.open, self.id = True, time.time_ns()
 
     def lose(self) -> None:
         """Roll back what is open without the client's asking; until it ends the transaction, its statements fail."""

@@ -29,12 +29,13 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokeni
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
 from airflow_provider_snowflake_batch.local.sql.guard import TABLE_FUNCTIONS_OF_THE_ENGINE, function_name
+from airflow_provider_snowflake_batch.local.sql.macros import ARRAY_TO_STRING, DIVISION_BY_ZERO
+from airflow_provider_snowflake_batch.local.sql.random_numbers import DRAWS, draw
 from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
 from airflow_provider_snowflake_batch.local.statements import Result, Statement
 
 REGISTERED = "_registered_"
 """How the names of relations begin that exist for one statement."""
-DIVISION_BY_ZERO = "Division by zero"
 _SEMI_STRUCTURED = {exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY, exp.DataType.Type.OBJECT}
 _SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
 
@@ -218,6 +219,10 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
                 # SEQ8() numbers the rows as they come, which is also their order without any.
                 node.set("order", None)
             return _of_nothing(node)
+        elif isinstance(node, DRAWS):
+            return draw(node)
+        elif isinstance(node, exp.ArrayToString):
+            return exp.Anonymous(this=ARRAY_TO_STRING, expressions=[node.this, node.expression])
         elif isinstance(node, exp.Typeof):
             return _type_of_variant(node.this)
         elif isinstance(node, exp.GetExtract) and isinstance(node.expression, exp.Literal):

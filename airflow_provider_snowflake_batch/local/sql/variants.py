@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.sql.macros import CANONICAL
 from airflow_provider_snowflake_batch.local.sql.texts import as_text, is_of_type, json_text, plain_text
 
 _Type = exp.DataType.Type
@@ -196,10 +197,15 @@ def _both(operator: type[Expr], left: Expr, right: Expr) -> Expr:
     as_numbers = operator(
         this=exp.cast(json_text(left), _Type.DOUBLE), expression=exp.cast(json_text(right), _Type.DOUBLE)
     )
-    return exp.Case(
-        ifs=[exp.If(this=are_numbers, true=as_numbers)],
-        default=operator(this=json_text(left), expression=json_text(right)),
-    )
+    ifs = [exp.If(this=are_numbers, true=as_numbers)]
+    if operator in (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ):
+        # The keys of an object have no order.
+        are_nested = exp.And(
+            this=_is_json_kind(left, "OBJECT", "ARRAY"), expression=_is_json_kind(right, "OBJECT", "ARRAY")
+        )
+        sides = [exp.Anonymous(this=CANONICAL, expressions=[plain_text(side)]) for side in (left, right)]
+        ifs.append(exp.If(this=are_nested, true=operator(this=sides[0], expression=sides[1])))
+    return exp.Case(ifs=ifs, default=operator(this=json_text(left), expression=json_text(right)))
 
 
 def _is_json_kind(value: Expr, *kinds: str) -> Expr:

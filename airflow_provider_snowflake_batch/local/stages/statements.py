@@ -34,11 +34,17 @@ def _modifiers(cursor: Cursor) -> tuple[bool, bool]:
     return "REPLACE" in words, "TEMP" in words or "TEMPORARY" in words
 
 
+_STAGES_OF_BINDS = ("SYSTEMBIND", "SNOWPARK_TEMP_STAGE_BIND")
+"""What drivers call the stage for large lists of bind variables; without it they send them with the statement."""
+
+
 @_create("STAGE")
 def create_stage(statement: Statement, cursor: Cursor) -> Result:
     or_replace, temporary = _modifiers(cursor)
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
     parts = cursor.name()
+    if parts[-1] in _STAGES_OF_BINDS:
+        raise not_supported("A stage for bind variables, which drivers then send with the statement,")
     if any(token.kind == "word" and token.value == "URL" for token in cursor.tokens[cursor.at :]):
         raise not_supported("An external stage")
     found = properties(cursor, _STAGE_OPTIONS)

@@ -1,0 +1,161 @@
+"""Snowflake's types of expressions, where the engine's own would give another value: averages, quotients, dates, zones.
+
+DuckDB divides decimals as DOUBLE, makes timestamps of dates, and keeps no offset of a TIMESTAMP_TZ. What is known of a
+type from the tables, casts and literals of a statement is written into it as a cast. Sources:
+https://docs.snowflake.com/en/sql-reference/operators-arithmetic (scale and precision),
+https://docs.snowflake.com/en/sql-reference/functions/avg and
+https://docs.snowflake.com/en/sql-reference/data-types-datetime (TIMESTAMP_TZ).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from sqlglot import Expr, exp
+
+from airflow_provider_snowflake_batch.local.sql.lineage import Lookup, cte_outputs, declared_kind, sources_of
+from airflow_provider_snowflake_batch.local.sql.macros import quotient
+from airflow_provider_snowflake_batch.local.sql.offsets import keep_offset
+
+Kind = Callable[[Expr], str | None]
+_NUMBER = re.compile(r"NUMBER\((\d+),(\d+)\)")
+_KEEPING = (
+    exp.Paren, exp.Neg, exp.Abs, exp.Max, exp.Min, exp.AnyValue, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue,
+    exp.Window, exp.Filter, exp.IgnoreNulls, exp.Order, exp.Alias, exp.Nullif,
+)  # fmt: skip
+_SHIFTS = (exp.DateAdd, exp.TimestampTrunc, exp.DateTrunc)
+_TIME_UNITS = {"HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
+
+
+def write_types(tree: Expr, lookup: Lookup) -> Expr:
+    """The tree, as parsed from Snowflake's SQL, with what depends on a known type written out.
+
+    :param lookup: the declared types of a table's columns.
+    :raises SnowflakeError: for the date or time of day of a TIMESTAMP_TZ whose offset is not known.
+    """
+    # Inner ones first: what is cast is known to what stands around it.
+    for select in reversed(list(tree.find_all(exp.Select))):
+        kind = _kinds(select, lookup)
+        for node in reversed(list(_own_nodes(select))):
+            if isinstance(node, exp.Avg):
+                _write_average(node, kind)
+            elif isinstance(node, exp.Div):
+                _write_quotient(node, kind)
+            elif isinstance(node, _SHIFTS) and _is_date_kept(node, kind):
+                node.replace(exp.cast(node.copy(), exp.DataType.Type.DATE))
+            else:
+                keep_offset(node, kind)
+    return tree
+
+
+def _own_nodes(select: exp.Select) -> Iterator[Expr]:
+    """The expressions of a SELECT without those of the queries in it."""
+    for node in select.walk(prune=lambda node: node is not select and isinstance(node, exp.Query)):
+        if node is not select and not isinstance(node, exp.Query):
+            yield node
+
+
+def _kinds(select: exp.Select, lookup: Lookup) -> Kind:
+    """Gives the type of an expression of a SELECT, None where it is not known."""
+    scopes = []
+    scope: Expr | None = select
+    while isinstance(scope, exp.Select):
+        # A query in a query sees the columns of those around it too.
+        scopes.append(sources_of(scope, lookup, cte_outputs(scope, lookup, kind_of), kind_of))
+        scope = scope.find_ancestor(exp.Select)
+
+    def kind(node: Expr) -> str | None:
+        return next((found for sources in scopes if (found := kind_of(node, sources)) is not None), None)
+
+    return kind
+
+
+def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
+    """The type of an expression, as far as it is known.
+
+    :param sources: the types of the columns of each relation in the FROM.
+    """
+    if isinstance(node, exp.Literal):
+        return None if node.is_string else _literal(node.this)
+    if isinstance(node, _KEEPING):
+        return kind_of(node.this, sources)
+    if isinstance(node, exp.Distinct):
+        return kind_of(node.expressions[0], sources) if len(node.expressions) == 1 else None
+    if isinstance(node, exp.Sum):
+        scale = _scale(kind_of(node.this, sources))
+        return None if scale is None else f"NUMBER(38,{scale})"
+    if isinstance(node, (exp.Count, exp.RowNumber)):
+        return "NUMBER(18,0)"
+    if isinstance(node, (exp.Add, exp.Sub, exp.Mul)):
+        left, right = _scale(kind_of(node.this, sources)), _scale(kind_of(node.expression, sources))
+        if left is None or right is None:
+            return None
+        scale = left + right if isinstance(node, exp.Mul) else max(left, right)
+        # The engine keeps all digits of a product, Snowflake no more than 12 behind the point.
+        return f"NUMBER(38,{scale})" if scale <= max(left, right, 12) else None
+    if isinstance(node, (exp.If, exp.Case)):
+        branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]
+        values = [branch.args["true"] for branch in branches]
+        values += [node.args[key] for key in ("false", "default") if node.args.get(key) is not None]
+        kinds = {kind_of(value, sources) for value in values if not isinstance(value, exp.Null)}
+        return kinds.pop() if len(kinds) == 1 else None
+    if isinstance(node, exp.DateAdd):
+        return kind_of(node.this, sources)
+    if isinstance(node, exp.ConvertTimezone) and node.args.get("source_tz") is None:
+        return "TIMESTAMP_TZ(9)"
+    if isinstance(node, exp.TsOrDsToDate):
+        return "DATE"
+    return declared_kind(node, sources)
+
+
+def _literal(text: str) -> str | None:
+    if "e" in text.lower():
+        return None
+    scale = len(text.partition(".")[2])
+    return f"NUMBER({max(len(text.replace('.', '')), 1)},{scale})"
+
+
+def _scale(kind: str | None) -> int | None:
+    """The scale of a NUMBER; None for any other type."""
+    match = _NUMBER.fullmatch(kind or "")
+    return None if match is None else int(match[2])
+
+
+def _quotient_scale(scale: int) -> int:
+    return max(scale, min(scale + 6, 12))
+
+
+def _write_average(average: exp.Avg, kind: Kind) -> None:
+    """``AVG`` of NUMBER as the quotient of a sum and a count, which is a NUMBER."""
+    scale = _scale(kind(average.this))
+    if scale is None:
+        return
+    whole: Expr = average
+    while isinstance(whole.parent, (exp.Window, exp.Filter, exp.WithinGroup)) and whole.arg_key == "this":
+        whole = whole.parent
+    parts = []
+    for function in (exp.Sum, exp.Count):
+        average.args["this"].parent = average
+        part = whole.copy()
+        inner = part if whole is average else part.find(exp.Avg)
+        made = function(this=average.this.copy())
+        if inner is part:
+            part = made
+        else:
+            assert inner is not None
+            inner.replace(made)
+        parts.append(part)
+    whole.replace(quotient(parts[0], scale, parts[1], 0, _quotient_scale(scale)))
+
+
+def _write_quotient(division: exp.Div, kind: Kind) -> None:
+    left, right = _scale(kind(division.this)), _scale(kind(division.expression))
+    if left is not None and right is not None:
+        division.replace(quotient(division.this, left, division.expression, right, _quotient_scale(left)))
+
+
+def _is_date_kept(node: Expr, kind: Kind) -> bool:
+    unit = node.args.get("unit")
+    name = unit.name.upper().rstrip("S") if isinstance(unit, Expr) else "DAY"
+    return kind(node.this) == "DATE" and name not in _TIME_UNITS

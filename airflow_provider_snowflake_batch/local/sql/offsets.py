@@ -1,0 +1,114 @@
+"""The date and time of day of a TIMESTAMP_TZ, which are those of its own offset.
+
+The engine keeps the moment only. Where the offset is known from the statement itself, a literal's or that of
+CONVERT_TIMEZONE, what is asked of the value is asked of the clock there; otherwise it is refused, since the value in
+UTC or in the session's zone would be another one. Source:
+https://docs.snowflake.com/en/sql-reference/data-types-datetime (TIMESTAMP_TZ).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+from sqlglot import Expr, exp
+
+from airflow_provider_snowflake_batch.local.errors import not_supported
+
+_Type = exp.DataType.Type
+_OF_CLOCK = (
+    exp.Hour, exp.Minute, exp.Day, exp.DayOfMonth, exp.DayOfWeek, exp.DayOfWeekIso, exp.DayOfYear, exp.Week,
+    exp.WeekOfYear, exp.Month, exp.Quarter, exp.Year, exp.YearOfWeek, exp.YearOfWeekIso, exp.Dayname, exp.Monthname,
+    exp.LastDay, exp.NextDay, exp.TsOrDsToDate, exp.TsOrDsToTime, exp.ToChar,
+)  # fmt: skip
+_TRUNCATIONS = (exp.TimestampTrunc, exp.DateTrunc)
+_CLOCK_TYPES = {
+    _Type.DATE, _Type.TIME, _Type.TIMESTAMP, _Type.TIMESTAMPNTZ, _Type.DATETIME, _Type.VARCHAR, _Type.TEXT, _Type.CHAR,
+}  # fmt: skip
+
+
+def keep_offset(node: Expr, kind: Callable[[Expr], str | None]) -> None:
+    """Ask what one expression asks of a TIMESTAMP_TZ of the clock at its offset.
+
+    :param kind: gives the type of an expression.
+    :raises SnowflakeError: 2 where the offset is not known.
+    """
+    if isinstance(node, exp.ConvertTimezone) and node.args.get("source_tz") is None:
+        if not _is_asked_of_clock(node):
+            node.replace(exp.cast(node.args["timestamp"].copy(), _Type.TIMESTAMPTZ))
+        return
+    key = _asked_of(node)
+    value = node.args.get(key) if key else None
+    if not isinstance(value, Expr) or not (kind(value) or "").startswith("TIMESTAMP_TZ"):
+        return
+    found = _clock(value)
+    if found is None:
+        text = node.sql(dialect="snowflake")[:80]
+        raise not_supported(
+            f"The date or time of day of a TIMESTAMP_TZ, whose offset is not kept (in {text}; a cast to TIMESTAMP_LTZ "
+            "or CONVERT_TIMEZONE says which zone is meant),"
+        )
+    clock, zone = found
+    node.set(str(key), clock)
+    if isinstance(node, _TRUNCATIONS):
+        node.replace(_at(node.copy(), zone))
+
+
+def _asked_of(node: Expr) -> str | None:
+    """The argument of an expression whose date or time of day it asks for."""
+    if isinstance(node, exp.Extract):
+        return None if str(node.this.name).upper().startswith(("EPOCH", "SECOND", "NANO")) else "expression"
+    if isinstance(node, (*_OF_CLOCK, *_TRUNCATIONS)):
+        return "this"
+    if isinstance(node, (exp.Cast, exp.TryCast)) and node.args["to"].this in _CLOCK_TYPES:
+        return "this"
+    return None
+
+
+def _is_asked_of_clock(node: Expr) -> bool:
+    above = node.parent
+    while isinstance(above, (exp.Paren, exp.DateAdd)):
+        node, above = above, above.parent
+    return above is not None and _asked_of(above) == node.arg_key
+
+
+def _clock(value: Expr) -> tuple[Expr, Expr] | None:
+    """What a clock at the value's offset shows, as a TIMESTAMP_NTZ, and that offset or zone, if it is known."""
+    if isinstance(value, exp.Paren):
+        return _clock(value.this)
+    if isinstance(value, exp.ConvertTimezone):
+        zone = value.args["target_tz"]
+        return _shown(exp.cast(value.args["timestamp"].copy(), _Type.TIMESTAMPTZ), zone), zone
+    if isinstance(value, exp.DateAdd) and (found := _clock(value.this)) is not None:
+        shifted = value.copy()
+        shifted.set("this", found[0])
+        return shifted, found[1]
+    if isinstance(value, exp.Cast) and isinstance(value.this, exp.Literal) and value.this.is_string:
+        return _literal_clock(value.this.this)
+    return None
+
+
+def _literal_clock(text: str) -> tuple[Expr, Expr] | None:
+    try:
+        moment = datetime.datetime.fromisoformat(text.strip().replace(" +", "+").replace(" -", "-"))
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    shown = exp.cast(exp.Literal.string(moment.replace(tzinfo=None).isoformat(" ")), _Type.TIMESTAMPNTZ)
+    minutes = round((moment.utcoffset() or datetime.timedelta()).total_seconds() / 60)
+    return shown, exp.Interval(this=exp.Literal.string(str(minutes)), unit=exp.var("MINUTE"))
+
+
+def _shown(moment: Expr, zone: Expr) -> Expr:
+    return exp.Anonymous(this="timezone", expressions=[zone.copy(), moment])
+
+
+def _at(clock: Expr, zone: Expr) -> Expr:
+    """The moment at which a clock shows this."""
+    if isinstance(zone, exp.Interval):
+        in_utc = exp.Sub(this=exp.paren(clock), expression=zone.copy())
+        moment = exp.Anonymous(this="timezone", expressions=[exp.Literal.string("UTC"), in_utc])
+    else:
+        moment = exp.Anonymous(this="timezone", expressions=[zone.copy(), clock])
+    return exp.cast(moment, _Type.TIMESTAMPTZ)

@@ -1,0 +1,194 @@
+"""Values whose type DuckDB would change: averages, quotients, dates, time zones; and values drawn at random."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import snowflake.connector
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector.constants import FIELD_NAME_TO_ID
+
+from tests.local.test_sql import error, execute
+
+ZONED = "'2024-07-01 23:00:00 -0500'::TIMESTAMP_TZ"
+REFUSED = "not supported by the local Snowflake"
+
+
+@pytest.fixture
+def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
+    execute(connection, "CREATE TABLE T (N INT, M NUMBER(10, 2), F FLOAT, D DATE, Z TIMESTAMP_TZ, L TIMESTAMP_LTZ)")
+    moments = "'2024-01-31', '2024-07-01 23:00:00 -0500', '2024-07-01 23:00:00 -0500'"
+    execute(connection, f"INSERT INTO T VALUES (1, 1.10, 1, {moments}), (2, 2.25, 2, NULL, NULL, NULL)")
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("AVG(N), AVG(M), AVG(N + M) FROM T", "1.500000 1.67500000 3.17500000"),
+        ("AVG(DISTINCT M), AVG(N) FILTER (WHERE N > 1) FROM T", "1.67500000 2.000000"),
+        ("AVG(X) FROM (SELECT M AS X FROM T)", "1.67500000"),
+        ("AVG(M) OVER (ORDER BY N) FROM T ORDER BY N DESC LIMIT 1", "1.67500000"),
+        ("1 / 3, -2 / 3, M / N, N / M, SUM(M) / COUNT(*) FROM T WHERE N = 2 GROUP BY ALL",
+         "0.333333 -0.666667 1.12500000 0.888889 2.25000000"),
+        ("AVG(X) / 2 FROM (WITH C AS (SELECT N + 1 AS X FROM T) SELECT X FROM C)", "1.250000000000"),
+        ("100 * 1 / 3, ROUND(1 / 7, 2), 12345678901234567 / 3", "33.333333 0.14 4115226300411522.333333"),
+    ],
+)  # fmt: skip
+def test_averages_and_quotients_of_numbers_are_numbers(table: SnowflakeConnection, query: str, values: str) -> None:
+    got = execute(table, f"SELECT {query}")[0]
+    assert [str(value) for value in got] == values.split(), "as text, for the scale"
+    assert all(isinstance(value, Decimal) for value in got)
+
+
+def test_averages_and_quotients_of_others(table: SnowflakeConnection) -> None:
+    assert execute(table, "SELECT AVG(F), M / F FROM T WHERE N = 1 GROUP BY ALL") == [(1.0, 1.1)]
+    assert execute(table, "SELECT AVG(N), N / NULLIF(0, 0) FROM T WHERE N > 5 GROUP BY N") == []
+    assert execute(table, "SELECT AVG(N), AVG(M) FROM T WHERE N > 5") == [(None, None)]
+    assert error(table, "SELECT N / (M - M) FROM T")[0] == 100051
+    execute(table, "CREATE TABLE U AS SELECT AVG(M) AS A, MAX(Z) AS Z FROM T")
+    assert [row[1] for row in execute(table, "DESCRIBE TABLE U")] == ["NUMBER(38,8)", "TIMESTAMP_TZ(9)"]
+    execute(table, "CREATE VIEW V AS SELECT AVG(M) AS A FROM T")
+    assert execute(table, "SELECT A FROM V") == [(Decimal("1.675"),)]
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("DATEADD(DAY, B, A) FROM (SELECT * FROM VALUES ('2020-08-01'::DATE, 1) AS T (A, B))",
+         datetime.date(2020, 8, 2)),
+        ("DATE_TRUNC('MONTH', X) FROM (SELECT D AS X FROM T WHERE N = 1)", datetime.date(2024, 1, 1)),
+        ("DATEADD(HOUR, 1, X) FROM (SELECT D AS X FROM T WHERE N = 1)", datetime.datetime(2024, 1, 31, 1)),
+        (f"{ZONED}::DATE", datetime.date(2024, 7, 1)),
+        (f"HOUR({ZONED})", 23),
+        (f"HOUR(DATEADD(HOUR, 2, {ZONED}))", 1),
+        (f"{ZONED}::TIMESTAMP_NTZ", datetime.datetime(2024, 7, 1, 23)),
+        (f"CONVERT_TIMEZONE('Asia/Tokyo', {ZONED})::DATE", datetime.date(2024, 7, 2)),
+        ("HOUR(CONVERT_TIMEZONE('Asia/Tokyo', L)) FROM T WHERE N = 1", 13),
+        ("CONVERT_TIMEZONE('UTC', 'Asia/Tokyo', '2024-01-01 00:00:00'::TIMESTAMP_NTZ)",
+         datetime.datetime(2024, 1, 1, 9)),
+    ],
+)  # fmt: skip
+def test_dates_and_clocks(table: SnowflakeConnection, query: str, value: Any) -> None:
+    assert execute(table, f"SELECT {query}") == [(value,)]
+
+
+def test_a_timestamp_with_an_offset_stays_one(table: SnowflakeConnection) -> None:
+    moments = f"DATEADD(DAY, 1, Z), DATE_TRUNC('DAY', {ZONED}), CONVERT_TIMEZONE('UTC', Z), MAX(Z) OVER ()"
+    cursor = table.cursor().execute(f"SELECT {moments} FROM T WHERE N = 1")
+    assert cursor is not None
+    assert [column.type_code for column in cursor.description] == [FIELD_NAME_TO_ID["TIMESTAMP_TZ"]] * 4
+    assert [value.astimezone(datetime.UTC).strftime("%d %H") for value in cursor.fetchall()[0]] == [
+        "03 04", "01 05", "02 04", "02 04",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", ["Z::DATE", "HOUR(Z)", "DATE_TRUNC('DAY', Z)", "Z::TEXT", "TO_CHAR(Z, 'HH')"])
+def test_what_an_unknown_offset_decides_is_refused(table: SnowflakeConnection, expression: str) -> None:
+    message = error(table, f"SELECT {expression} FROM (SELECT Z FROM T)")[2]
+    assert REFUSED in message
+    assert "TIMESTAMP_LTZ" in message
+
+
+def test_random_numbers(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE B AS SELECT SEQ4() AS I FROM TABLE(GENERATOR(ROWCOUNT => 1000))")
+    assert execute(connection, "SELECT COUNT(*) FROM (SELECT I FROM B ORDER BY RANDOM() LIMIT 10)") == [(10,)]
+    distinct = "WITH S AS (SELECT RANDOM() AS R FROM B) SELECT COUNT(DISTINCT R), MIN(R) < 0, MAX(R) > 0 FROM S"
+    assert execute(connection, distinct) == [(1000, True, True)]
+    for rest in (0, 1):
+        (found,) = execute(connection, f"SELECT COUNT(*) FROM B WHERE MOD(ABS(RANDOM()), 10) = {rest}")[0]
+        assert 30 < found < 200
+    drawn = "SELECT MIN(U), MAX(U), COUNT(DISTINCT U) FROM (SELECT UNIFORM(-2, 2, RANDOM()) AS U FROM B)"
+    assert execute(connection, drawn) == [(-2, 2, 5)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT RANDOM(42), UNIFORM(1, 1000, RANDOM(7)), UNIFORM(0::FLOAT, 1::FLOAT, RANDOM(7)) FROM B",
+        "SELECT I FROM B ORDER BY RANDOM(3)",
+    ],
+)
+def test_a_seed_gives_the_same_values(connection: SnowflakeConnection, schema: str, query: str) -> None:
+    execute(connection, "CREATE TABLE B AS SELECT SEQ4() AS I FROM TABLE(GENERATOR(ROWCOUNT => 50))")
+    first = execute(connection, query)
+    assert len(set(first)) == 50
+    assert execute(connection, query) == first
+    assert execute(connection, "SELECT RANDOM(1) = RANDOM(1), RANDOM(1) = RANDOM(2)") == [(True, False)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT I FROM B WHERE RANDOM(1) > 0",
+        "SELECT RANDSTR(5, RANDOM()) FROM B",
+        "SELECT I FROM B QUALIFY ROW_NUMBER() OVER (ORDER BY RANDOM()) = 1",
+        "SELECT I FROM B START WITH I = 1 CONNECT BY I = PRIOR I + 1",
+        "SELECT OBJECT_INSERT(PARSE_JSON('{}'), 'a', 1)",
+        "SELECT 1.5::DECFLOAT",
+    ],
+)
+def test_what_would_be_wrong_is_refused(connection: SnowflakeConnection, schema: str, query: str) -> None:
+    execute(connection, "CREATE TABLE B AS SELECT 1 AS I")
+    assert REFUSED in error(connection, query)[2]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("ARRAY_TO_STRING(ARRAY_CONSTRUCT(1, 'a'), '-')", "1-a"),
+        ("ARRAY_TO_STRING(SPLIT('a,b', ','), '-')", "a-b"),
+        ('PARSE_JSON(\'{"b": 1, "a": [2]}\') = PARSE_JSON(\'{"a": [2], "b": 1}\')', True),
+        ("PARSE_JSON('[1, 2]') = PARSE_JSON('[2, 1]')", False),
+        ("'off'::BOOLEAN", False),
+        ("'ON'::BOOLEAN", True),
+        ("TRY_CAST('x' AS BOOLEAN)", None),
+    ],
+)
+def test_arrays_objects_and_booleans(connection: SnowflakeConnection, expression: str, value: Any) -> None:
+    assert execute(connection, f"SELECT {expression}") == [(value,)]
+
+
+@pytest.mark.parametrize("query", ["REGEXP_LIKE('a', '(')", "NTILE(0) OVER (ORDER BY 1)", "TO_DATE('x', 'YYYY')"])
+def test_a_value_that_a_function_does_not_take_is_an_error_of_the_statement(
+    connection: SnowflakeConnection, query: str
+) -> None:
+    errno, sqlstate, _ = error(connection, f"SELECT {query}")
+    assert errno != 603
+    assert sqlstate != "XX000"
+
+
+def test_a_year_beyond_9999_in_a_json_result_is_the_clients_to_report(connect: Any) -> None:
+    connection = connect(session_parameters={"PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": "JSON"})
+    with pytest.raises(snowflake.connector.errors.InterfaceError) as caught:
+        execute(connection, "SELECT '12345-01-02'::TIMESTAMP_NTZ")
+    assert caught.value.errno == 252005
+    assert execute(connection, "SELECT '9999-12-31 23:59:59.5'::TIMESTAMP_NTZ, '1969-12-31'::DATE") == [
+        (datetime.datetime(9999, 12, 31, 23, 59, 59, 500000), datetime.date(1969, 12, 31))
+    ]
+
+
+def test_bind_variables_that_a_driver_would_put_into_a_stage(connect: Any, schema: str) -> None:
+    connection = connect(schema=schema, paramstyle="qmark")
+    execute(connection, "CREATE TABLE T (A INT, D DATE)")
+    connection._session_parameters["CLIENT_STAGE_ARRAY_BINDING_THRESHOLD"] = 1
+    cursor = connection.cursor()
+    cursor.executemany("INSERT INTO T VALUES (?, ?)", [(n, datetime.date(2024, 1, n)) for n in (1, 2, 3)])
+    assert cursor.rowcount == 3
+    assert execute(connection, "SELECT MAX(A), MAX(D) FROM T") == [(3, datetime.date(2024, 1, 3))]
+
+
+def test_transactions_and_statistics(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (A INT)")
+    execute(connection, "BEGIN")
+    assert execute(connection, "SELECT CURRENT_TRANSACTION()")[0][0].isdigit()
+    cursor = connection.cursor().execute("INSERT INTO T VALUES (1), (2)")
+    assert cursor is not None
+    if hasattr(cursor, "stats"):
+        assert cursor.stats.num_rows_inserted == 2
+    execute(connection, "ROLLBACK")
+    assert execute(connection, "SELECT CURRENT_TRANSACTION()") == [(None,)]
+    assert error(connection, "INSERT INTO T (MISSING) VALUES (1)")[0] == 904

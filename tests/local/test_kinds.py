@@ -129,6 +129,7 @@ def test_a_seed_gives_the_same_values(connection: SnowflakeConnection, schema: s
         "SELECT I FROM B START WITH I = 1 CONNECT BY I = PRIOR I + 1",
         "SELECT OBJECT_INSERT(PARSE_JSON('{}'), 'a', 1)",
         "SELECT 1.5::DECFLOAT",
+        "SELECT COUNT(*) FROM TABLE(GENERATOR(TIMELIMIT => 1))",
     ],
 )
 def test_what_would_be_wrong_is_refused(connection: SnowflakeConnection, schema: str, query: str) -> None:

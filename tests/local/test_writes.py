@@ -61,6 +61,15 @@ def test_a_statement_that_fails_leaves_the_table_as_it_was(
     assert execute(connection, "INSERT OVERWRITE INTO T SELECT 3, 'z'") == [(1,)]
 
 
+def test_an_update_counts_the_rows_that_it_joins_with_several(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (A INT, B INT)")
+    execute(connection, "INSERT INTO T VALUES (1, 0), (2, 0), (3, 0)")
+    source = "(SELECT 1 AS K, 5 AS V UNION ALL SELECT 1, 6 UNION ALL SELECT 2, 7) S"
+    assert execute(connection, f"UPDATE T SET B = S.V FROM {source} WHERE T.A = S.K") == [(2, 1)]
+    assert execute(connection, f"UPDATE T X SET B = S.V FROM {source} WHERE X.A = S.K AND S.V = 7") == [(1, 0)]
+    assert execute(connection, "UPDATE T SET B = 9") == [(3, 0)]
+
+
 @pytest.mark.parametrize(
     ("expression", "value"),
     [
@@ -121,7 +130,7 @@ def test_copy_fills_binary_and_categories(connection: SnowflakeConnection, schem
     table = pa.table({"B": [b"\xff\x00", None], "C": pa.array(["a", "b"]).dictionary_encode()})
     pq.write_table(table, tmp_path / "t.parquet")
     execute(connection, "CREATE STAGE S")
-    execute(connection, "CREATE FILE FORMAT F TYPE = PARQUET")
+    execute(connection, "CREATE FILE FORMAT F TYPE = PARQUET BINARY_AS_TEXT = FALSE")
     execute(connection, f"PUT file://{tmp_path}/t.parquet @S AUTO_COMPRESS = FALSE")
     inferred = "SELECT COLUMN_NAME, TYPE FROM TABLE(INFER_SCHEMA(LOCATION => '@S', FILE_FORMAT => 'F'))"
     assert execute(connection, inferred) == [("B", "BINARY"), ("C", "TEXT")]

@@ -53,11 +53,14 @@ class Changes:
         if isinstance(tree, exp.Merge):
             return self._merge(tree, target)
         statement_type, counts = next(entry for kind, entry in _COUNTS.items() if isinstance(tree, kind))
-        values = [self._retried(tree, target)] + [0] * (len(counts) - 1)
+        values = self._retried(tree, target)[: len(counts)]
         return Result(_count_columns(counts), [values], statement_type=statement_type)
 
-    def _retried(self, tree: Expr, target: Name | None) -> int:
-        """Run DML; outside a transaction, wait for a concurrent writer instead of failing as DuckDB does."""
+    def _retried(self, tree: Expr, target: Name | None) -> list[int]:
+        """Run DML; outside a transaction, wait for a concurrent writer instead of failing as DuckDB does.
+
+        :returns: how many rows it changed, and how many of them it found more than one new value for.
+        """
         overwrites = isinstance(tree, exp.Insert) and bool(tree.args.get("overwrite"))
         if overwrites:
             # The engine's own translation would delete the rows before the query has read them.
@@ -67,14 +70,27 @@ class Changes:
         for attempt in range(_CONFLICT_RETRIES):
             try:
                 with self._engine.write_lock:
+                    joined = self._multi_joined(part) if isinstance(part, exp.Update) and part.args.get("from_") else 0
                     counts = self._overwrite(part) if overwrites else self._rows(part)
-                return int(counts[0][0]) if counts else 0
+                return [int(counts[0][0]) if counts else 0, joined]
             except duckdb.TransactionException as error:
                 is_last = attempt == _CONFLICT_RETRIES - 1
                 if self._connection.transactions.open or is_last or shortage(error) is not None:
                     raise
                 time.sleep(0.02 * (attempt + 1))
         raise AssertionError("unreachable")
+
+    def _multi_joined(self, update: exp.Update) -> int:
+        """How many rows of its table an UPDATE … FROM joins with more than one other."""
+        row = exp.column("rowid", table=update.this.alias_or_name, quoted=True)
+        joined = exp.Select(expressions=[row], joins=[exp.Join(this=update.args["from_"].this.copy())])
+        joined.set("from_", exp.From(this=update.this.copy()))
+        joined.set("where", update.args["where"].copy() if update.args.get("where") else None)
+        joined.set(
+            "joins", [*joined.args["joins"], *(one.copy() for one in update.args["from_"].args.get("joins") or [])]
+        )
+        several = joined.group_by(row.copy()).having("count(*) > 1")
+        return int(self._rows(exp.select("count(*)").from_(several.subquery("several")))[0][0])
 
     def _rows(self, tree: Expr) -> list[tuple[Any, ...]]:
         return self._duck.execute(tree.sql(dialect="duckdb")).fetchall()

@@ -68,6 +68,8 @@ def guard(tree: Expr) -> None:
         _guard_create(tree)
     if tree.find(exp.Connect):
         raise not_supported("CONNECT BY (WITH RECURSIVE may do instead)")
+    if any(generator.args.get("timelimit") for generator in tree.find_all(exp.Generator)):
+        raise not_supported("The option TIMELIMIT of GENERATOR (ROWCOUNT may do instead)")
     if tree.find(exp.ObjectInsert):
         raise not_supported("OBJECT_INSERT (OBJECT_CONSTRUCT may do instead)")
     if any(kind.this == exp.DataType.Type.DECFLOAT for kind in tree.find_all(exp.DataType)):

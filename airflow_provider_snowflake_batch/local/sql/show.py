@@ -174,14 +174,15 @@ def show_objects(statement: Statement, cursor: Cursor) -> Result:
     rows = [
         (
             relation.created, relation.name, relation.database, relation.schema, relation.kind, relation.comment, "",
-            _row_count(statement, relation), 0, _SYSTEM_OWNER, "1", "ROLE",
+            _row_count(statement, relation), 0, _SYSTEM_OWNER, "1", "ROLE", "N", "N", "N",
         )
         for relation in _relations(statement, clauses)
     ]  # fmt: skip
     return shown(
         [
             moment("created_on"), "name", "database_name", "schema_name", "kind", "comment", "cluster_by",
-            number("rows"), number("bytes"), "owner", "retention_time", "owner_role_type",
+            number("rows"), number("bytes"), "owner", "retention_time", "owner_role_type", "is_hybrid", "is_dynamic",
+            "is_iceberg",
         ],
         rows,
     )  # fmt: skip

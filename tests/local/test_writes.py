@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -152,3 +153,16 @@ def test_copy_parses_the_text_of_a_csv_file_for_a_variant(
     execute(connection, "CREATE TABLE T (I INT, V VARIANT)")
     execute(connection, "COPY INTO T FROM @S FILE_FORMAT = (TYPE = CSV FIELD_DELIMITER = '|')")
     assert execute(connection, "SELECT I, V:a::INT FROM T") == [(1, 2)]
+
+
+@pytest.mark.parametrize("value", ["INTERVAL '1 day'", "'POINT(1 2)'::GEOMETRY"])
+def test_binary_of_a_type_that_has_no_bytes_here_is_refused(
+    connection: SnowflakeConnection, schema: str, tmp_path: Path, value: str
+) -> None:
+    with duckdb.connect() as duck:
+        duck.execute(f"COPY (SELECT {value} AS B) TO '{tmp_path}/t.parquet'")
+    execute(connection, "CREATE STAGE S")
+    execute(connection, "CREATE FILE FORMAT F TYPE = PARQUET")
+    execute(connection, f"PUT file://{tmp_path}/t.parquet @S AUTO_COMPRESS = FALSE")
+    query = "SELECT $1:B::BINARY FROM @S (FILE_FORMAT => 'F')"
+    assert "not supported by the local Snowflake" in error(connection, query)[2]

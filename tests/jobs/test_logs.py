@@ -91,8 +91,6 @@ def test_progress_in_words() -> None:
         ("rows_done", "many"),
         ("rows_total", None),
         ("rows_total", 1.5),
-        ("rows_per_second", "fast"),
-        ("eta_seconds", [1]),
     ],
 )
 def test_a_line_of_somebody_else_is_not_counted_with(field: str, value: object) -> None:

@@ -48,7 +48,7 @@ def through_event(value: Any) -> Any:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", '"many"', "null", "true", "[1]"])
 def test_a_progress_line_of_a_job_without_rows_or_time(number: str) -> None:
     line = PROGRESS_PREFIX + (
-        f'{{"replica": 0, "phase": "done", "rows_done": {number}, "rows_total": 0, "rows_per_second": {number}, '
+        f'{{"replica": 0, "phase": "done", "rows_done": 0, "rows_total": 0, "rows_per_second": {number}, '
         f'"eta_seconds": {number}}}'
     )
     told = Progress.total([progress]) if (progress := Progress.parse(line)) else None

@@ -25,7 +25,7 @@ from airflow_provider_snowflake_batch.worker.executors.messages import Assignmen
 from airflow_provider_snowflake_batch.worker.lack_of_memory import out_of_memory, release, text_of
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from airflow_provider_snowflake_batch.worker.outcome import Outcome
-from airflow_provider_snowflake_batch.worker.returned import owned, size_of
+from airflow_provider_snowflake_batch.worker.returned import detached, owned, size_of
 from airflow_provider_snowflake_batch.worker.row_batch import RowBatch
 
 TRIED_ROWS = 16
@@ -100,9 +100,25 @@ class Caller:
         except MemoryError as error:
             return error
         except DataError as error:
-            if self._quarantine:
-                return error
-            raise DataError(f"{error.message} ({rows.where()})") from None
+            if not self._quarantine:
+                raise self._located(rows, error) from None
+            return error if self._outcome.divisible else self._located(rows, error)
+
+    def _located(self, rows: RowBatch, error: DataError) -> DataError:
+        """The error with the first row that alone is enough for it, if there is one."""
+        found, message = rows, error.message
+        while found.table.num_rows > 1:
+            count = found.table.num_rows
+            for part in (found.slice(0, count // 2), found.slice(count // 2, count)):
+                try:
+                    self._converter(part.model_rows, part.files)
+                except DataError as closer:
+                    found, message = part, closer.message
+                    break
+            else:
+                return DataError(f"{error.message} ({rows.where()})")
+        where = found.as_bad("").where() if found.table.num_rows else found.where()
+        return DataError(f"{message} ({where})")
 
     def __call__(self, rows: RowBatch, argument: Any) -> Answer:
         """Score a batch.
@@ -161,15 +177,18 @@ class Caller:
             raise argument
         begun = time.perf_counter()
         try:
-            returned = owned(self._model.call(argument))
+            returned, safe = owned(self._model.call(argument))
         finally:
             # The model has forked, and this is the child that came back: it has none of the threads that go on here.
             if os.getpid() != self._pid:
                 os._exit(0)
         seconds, size = time.perf_counter() - begun, size_of(returned)
         self._batch_size.called(rows.table.num_rows, seconds, size)
+        if safe and not self._quarantine:
+            return Scored(rows, returned, size)
         # Whether what was returned can be used decides about the rows, so it cannot be left to the thread that writes.
-        return Scored(rows, returned, size, self._combine(rows, returned) if self._quarantine else None)
+        inputs, outputs = self._combine(rows, returned)
+        return Scored(rows, None, size, (inputs, outputs if safe else detached(outputs)))
 
     def _combine(self, rows: RowBatch, returned: Any) -> tuple[pa.Table, pa.Table]:
         return self._outcome(rows.table, [(rows.table, returned)])

@@ -34,7 +34,9 @@ def match_column(wanted: str, columns: Sequence[str], what: str) -> str:
 
 
 def holds_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds text."""
+    """Whether a column of this type holds text, JSON included."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return holds_text(kind.storage_type)
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)  # type: ignore[no-any-return]
 
 

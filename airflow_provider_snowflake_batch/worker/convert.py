@@ -18,10 +18,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_snowflake_batch.worker.columns import match_column
+from airflow_provider_snowflake_batch.worker import decimals
+from airflow_provider_snowflake_batch.worker.columns import holds_text, match_column
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.base import DataForm
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
+from airflow_provider_snowflake_batch.worker.nested import objects
 
 _NULLABLE: dict[pa.DataType, Any] = {
     pa.int8(): pd.Int8Dtype(),
@@ -147,49 +149,90 @@ def _feature(table: pa.Table, files: Files, column: str, feature: Feature) -> An
 
 def _natural_frame(table: pa.Table, wanted: Mapping[str, str], files: Files) -> pd.DataFrame:
     """Columns as they are. :param wanted: names in the frame to columns of the table."""
-    plain = {name: table.column(column) for name, column in wanted.items() if column not in files}
-    if len(plain) == len(wanted):
-        return _plain_frame(pa.table(list(plain.values()), names=list(plain)))
-    arrays = {name: _bytes_array(files[column]) for name, column in wanted.items() if column in files}
-    if not plain:
-        return pd.DataFrame(arrays, copy=False)
-    frame = _plain_frame(pa.table(list(plain.values()), names=list(plain)))
-    for place, name in enumerate(wanted):
-        if name in arrays:
-            frame.insert(place, name, arrays[name])
-    return frame
+    read = {name: files[column] for name, column in wanted.items() if column in files}
+    plain = {name: table.column(column) for name, column in wanted.items() if name not in read}
+    frame = _plain_frame(plain)
+    if not read:
+        return frame
+    return _put_together(list(wanted), frame, {name: _bytes_array(contents) for name, contents in read.items()})
 
 
-def _plain_frame(table: pa.Table) -> pd.DataFrame:
-    kinds = set(table.schema.types)
-    if len(kinds) == 1 and table.num_columns > 1:
+def _put_together(names: Sequence[str], frame: pd.DataFrame, others: Mapping[str, Any]) -> pd.DataFrame:
+    """Columns of a frame and others, in the order of the names."""
+    return pd.DataFrame({name: others[name] if name in others else frame[name] for name in names}, copy=False)
+
+
+def _plain_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
+    kinds = {column.type for column in columns.values()}
+    if len(kinds) == 1 and len(columns) > 1:
         (kind,) = kinds
         floating = pa.types.is_floating(kind)
-        if floating or (pa.types.is_integer(kind) and not any(column.null_count for column in table.columns)):
-            return block_frame(table.columns, table.column_names, kind.to_pandas_dtype())
-    plain = pa.table([_without_decimals(column) for column in table.columns], names=table.column_names)
-    with_nulls = {column.type for column in plain.columns if column.null_count and column.type in _NULLABLE}
-    frame: pd.DataFrame = plain.to_pandas(
-        types_mapper=lambda kind: _NULLABLE[kind] if kind in with_nulls else None,
-        split_blocks=True,
-        date_as_object=False,
-    )
-    return frame
+        if floating or (pa.types.is_integer(kind) and not any(column.null_count for column in columns.values())):
+            return block_frame(list(columns.values()), list(columns), kind.to_pandas_dtype())
+    try:
+        return _mixed_frame(columns)
+    except (pa.ArrowException, ValueError, OverflowError, KeyError) as error:
+        for name, column in columns.items():
+            try:
+                _mixed_frame({name: column})
+            except (pa.ArrowException, ValueError, OverflowError, KeyError) as reason:
+                kind = column.type
+                raise DataError(f"input column {name!r} ({kind}) cannot be given to the model: {reason}") from None
+        raise DataError(f"the input columns cannot be given to the model: {error}") from None
+
+
+def _mixed_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
+    numbers = {name: _without_decimals(_stored(column)) for name, column in columns.items()}
+    others: dict[str, Any] = {}
+    for name, column in numbers.items():
+        if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
+            others[name] = _whole_objects(column)
+        elif column.null_count and column.type in _NULLABLE:
+            # Each by itself: the type of a column does not depend on the columns beside it.
+            others[name] = column.to_pandas(types_mapper=_NULLABLE.get)
+    plain = [name for name in numbers if name not in others]
+    table = pa.table([numbers[name] for name in plain], names=plain)
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, date_as_object=False)
+    return _put_together(list(columns), frame, others) if others else frame
+
+
+def _storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    if not isinstance(kind, pa.BaseExtensionType):
+        return column
+    return _storage(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
+
+
+def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """What a column of an extension type stores; a UUID stays one."""
+    return column if isinstance(column.type, pa.UuidType) else _storage(column)
+
+
+def _whole_objects(column: pa.ChunkedArray) -> np.ndarray:
+    arrays = [objects(chunk) for chunk in column.chunks]
+    return arrays[0] if len(arrays) == 1 else np.concatenate([np.empty(0, dtype=object), *arrays])
 
 
 def _without_decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Snowflake unloads NUMBER as decimal; models compute with whole and floating-point numbers."""
-    if not pa.types.is_decimal(column.type):
+    """Snowflake unloads NUMBER as decimal; models compute with whole and floating-point numbers.
+
+    Which of them follows from the column's type, and a value that the number does not hold exactly is an error.
+    """
+    kind = column.type
+    if not pa.types.is_decimal(kind):
         return column
-    return pc.cast(column, pa.float64() if column.type.scale or column.type.precision > 18 else pa.int64())
+    if kind.scale <= 0:
+        return pa.chunked_array([decimals.whole_numbers(chunk) for chunk in column.chunks], pa.int64())
+    return pa.chunked_array([decimals.floats(chunk, exactly=True) for chunk in column.chunks], pa.float64())
 
 
 def _typed(column: pa.ChunkedArray, feature: Feature, name: str) -> pa.ChunkedArray:
     """The column in the Arrow type of the signature."""
     kind = feature.arrow_type()
+    column = _storage(column)
     if column.type == kind:
         return column
-    if not feature.scalar and (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    if not feature.scalar and holds_text(column.type):
         # Snowflake unloads ARRAY, OBJECT and VARIANT as JSON text.
         try:
             values = [None if text is None else json.loads(text) for text in column.to_pylist()]
@@ -197,8 +240,10 @@ def _typed(column: pa.ChunkedArray, feature: Feature, name: str) -> pa.ChunkedAr
         except (ValueError, TypeError, pa.ArrowException) as error:
             raise DataError(f"input column {name!r} is not JSON of the signature's type {kind}: {error}") from None
     try:
-        if pa.types.is_decimal(column.type) and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-            return pc.cast(pc.cast(column, pa.float64()), kind) if pa.types.is_floating(kind) else pc.cast(column, kind)
+        if pa.types.is_decimal(column.type) and pa.types.is_floating(kind):
+            # The signature's type says that the nearest such number is meant.
+            numbers = [decimals.floats(chunk, exactly=False) for chunk in column.chunks]
+            return pc.cast(pa.chunked_array(numbers, pa.float64()), kind)
         if pa.types.is_floating(kind) and not pa.types.is_string(column.type):
             return pc.cast(column, kind, safe=False)
         return pc.cast(column, kind)
@@ -222,7 +267,8 @@ def _series(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
 
 def _objects(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
     """Lists and objects as Python's own, as Snowflake hands ARRAY and OBJECT to a Python function."""
-    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    column = _storage(column)
+    text = holds_text(column.type)
     values: list[Any]
     if feature.dtype == "OBJECT" and text:
         try:

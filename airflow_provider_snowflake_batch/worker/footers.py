@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.parquet_input import open_reader
 
 FOOTER_READ_BYTES = 64 * 1024
 FOOTER_THREADS = 32
@@ -22,6 +23,7 @@ FOOTER_THREADS = 32
 SLOW_SECONDS = 0.001
 SLOW_OPENINGS = 4
 _MAGIC = b"PAR1"
+_ENCRYPTED = b"PARE"
 
 
 class SourceFile(NamedTuple):
@@ -46,11 +48,12 @@ class Schemas:
     def __init__(self) -> None:
         self._last: tuple[Any, Any, pa.Schema] | None = None
 
-    def of(self, metadata: pq.FileMetaData) -> pa.Schema:
+    def of(self, reader: pq.ParquetReader) -> pa.Schema:
+        metadata = reader.metadata
         last, stored, more = self._last, metadata.schema, metadata.metadata
         if last is not None and last[0].equals(stored) and last[1] == more:
             return last[2]
-        schema = stored.to_arrow_schema().remove_metadata()
+        schema = reader.schema_arrow.remove_metadata()
         self._last = (stored, more, schema)
         return schema
 
@@ -72,10 +75,9 @@ def read_footer(name: str, path: str, schemas: Schemas | None = None) -> SourceF
         raise DataError(f"cannot read input file {name}: {error.strerror or error}") from None
     try:
         # Not ParquetFile, which also lists all columns by name: a fifth of the time for a small footer.
-        reader = pq.ParquetReader()
-        reader.open(pa.BufferReader(footer))
+        reader = open_reader(pa.BufferReader(footer))
         metadata = reader.metadata
-        schema = (schemas or Schemas()).of(metadata)
+        schema = (schemas or Schemas()).of(reader)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"input file {name} has an unreadable Parquet footer: {error}") from None
     groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
@@ -116,6 +118,8 @@ def _footer_bytes(name: str, path: str) -> tuple[int, bytes]:
     try:
         size = os.fstat(descriptor).st_size
         tail = _read_at(descriptor, max(size - FOOTER_READ_BYTES, 0), min(size, FOOTER_READ_BYTES))
+        if size >= 12 and tail[-4:] == _ENCRYPTED:
+            raise DataError(f"input file {name} is encrypted, its footer too; write it without Parquet encryption")
         if size < 12 or tail[-4:] != _MAGIC:
             raise DataError(f"input file {name} is not a Parquet file ({size} bytes)")
         length = int.from_bytes(tail[-8:-4], "little") + 8

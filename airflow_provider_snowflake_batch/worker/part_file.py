@@ -10,6 +10,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.worker.schemas import no_rows
+
 ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 64 * 1024 * 1024
 SAMPLE_ROWS = 16_384
@@ -158,7 +160,7 @@ class PartWriter:
         :return: the part, as records and manifest name it.
         """
         self._flush()
-        self._opened(self._schema.empty_table()).close()
+        self._opened(no_rows(self._schema)).close()
         self._file.close()
         return PartFile(self._path.name, self.rows, self._file.bytes, self._file.checksum)
 

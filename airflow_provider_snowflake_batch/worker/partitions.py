@@ -9,6 +9,7 @@ own, as for Snowflake's partitioned functions; so is NaN, and 0.0 equals -0.0.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import shutil
 import tempfile
 import zlib
@@ -19,14 +20,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.worker.categories import (
+    Categories,
+    bucket_schema,
+    grouped_schema,
+    in_categories,
+    read_categories,
+)
 from airflow_provider_snowflake_batch.worker.errors import DataError, OutputError, Refused
 from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
 from airflow_provider_snowflake_batch.worker.job import Replica
+from airflow_provider_snowflake_batch.worker.parquet_input import ParquetInput
 from airflow_provider_snowflake_batch.worker.plan import Plan, RowRange, Task, file_path
-from airflow_provider_snowflake_batch.worker.reader import PROBED_ROWS
+from airflow_provider_snowflake_batch.worker.reader import PROBED_ROWS, in_schema
 from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch
+from airflow_provider_snowflake_batch.worker.schemas import fit
 
 BUCKET_BYTES = 64 * 1024 * 1024
 MOST_BUCKETS = 512
@@ -51,8 +60,8 @@ def bucket_count(root: Path, plan: Plan) -> int:
         return 1
     path = plan.tasks[0].ranges[0].path
     try:
-        with pq.ParquetFile(file_path(root, path)) as file:
-            size = max(plan.bytes, int(plan.rows * _decoded_width(file, _plain_schema(plan.schema))))
+        with contextlib.closing(_open(root, path, plan.schema)) as file:
+            size = max(plan.bytes, int(plan.rows * _decoded_width(file, plan.schema)))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"cannot read input file {path}: {error}") from None
     return max(1, min(MOST_BUCKETS, -(-size // BUCKET_BYTES)))
@@ -69,11 +78,12 @@ class Buckets:
     def __init__(self, root: Path, plan: Plan, column: str, replica: Replica) -> None:
         assert plan.schema is not None
         self._root, self._column, self._replica = root, column, replica
-        schema = _plain_schema(plan.schema)
-        self._plan = replace(plan, schema=schema)
+        self._plan = replace(plan, schema=grouped_schema(plan.schema))
+        schema = bucket_schema(plan.schema)
         kind = schema.field(column).type
-        if pa.types.is_nested(kind):
+        if pa.types.is_nested(kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind):
             raise Refused(f"partition column {column!r} holds {kind}; groups are made of plain values only")
+        self._input, self._categories = plan.schema, Categories(plan.schema)
         self._schema = schema.append(pa.field(FILE_COLUMN, pa.string())).append(pa.field(ROW_COLUMN, pa.int64()))
         self._count = bucket_count(root, plan)
         self._folder = Path(tempfile.mkdtemp(prefix="sfbatch-partitions-"))
@@ -97,6 +107,7 @@ class Buckets:
         self._flush()
         for writer in self._writers.values():
             writer.close()
+        self._categories.write(self._folder)
         tasks = tuple(
             Task(bucket, (RowRange(str(self._path(bucket)), 0, 0, 0, rows),), rows, self._bytes[bucket])
             for bucket, rows in enumerate(self._rows)
@@ -117,14 +128,16 @@ class Buckets:
         for path in dict.fromkeys(piece.path for task in self._plan.tasks for piece in task.ranges):
             first_row = 0
             try:
-                with pq.ParquetFile(file_path(self._root, path)) as file:
-                    width = width or _decoded_width(file, self._plan.schema)
+                with contextlib.closing(_open(self._root, path, self._input)) as file:
+                    width = width or _decoded_width(file, self._input)
                     rows = max(1, min(READ_ROWS, int(READ_BYTES / max(width, 1.0))))
-                    for batch in file.iter_batches(rows):
-                        table = pa.Table.from_batches([batch]).select(self._plan.schema.names).cast(self._plan.schema)
+                    for read in file.batches(rows, _row_groups(file), use_threads=False):
+                        table = in_schema(read, self._input, path, first_row)
+                        self._categories.add(table, path)
+                        table = fit(table, bucket_schema(self._input))
                         width = table.nbytes / max(table.num_rows, 1)
                         yield path, first_row, table
-                        first_row += batch.num_rows
+                        first_row += table.num_rows
             except (pa.ArrowException, OSError) as error:
                 raise DataError(f"cannot read input file {path}: {error}") from None
 
@@ -160,32 +173,28 @@ class Buckets:
             ) from None
 
 
-def _decoded_width(file: pq.ParquetFile, schema: pa.Schema) -> float:
+def _open(root: Path, path: str, schema: pa.Schema) -> ParquetInput:
+    return ParquetInput(path, pa.OSFile(str(file_path(root, path))), schema)
+
+
+def _row_groups(file: ParquetInput) -> list[int]:
+    return list(range(file.metadata.num_row_groups))
+
+
+def _decoded_width(file: ParquetInput, schema: pa.Schema) -> float:
     """Bytes of a row in memory, judged by the first rows: what a file stores once is there for each row."""
-    batch = next(file.iter_batches(PROBED_ROWS), None)
-    if batch is None:
+    first = next(file.batches(PROBED_ROWS, _row_groups(file), use_threads=False), None)
+    if first is None:
         return 0.0
-    table = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+    table = fit(in_schema(first, schema, file.path, 0), bucket_schema(schema))
     return float(table.nbytes / max(table.num_rows, 1))
-
-
-def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema of buckets: a file of those has one dictionary for a column, input files may have one each."""
-    return pa.schema([field.with_type(_plain(field.type)) for field in schema])
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type without a dictionary, and in a form that can be sorted."""
-    if pa.types.is_dictionary(kind):
-        return _plain(kind.value_type)
-    if pa.types.is_string_view(kind):
-        return pa.string()
-    return pa.binary() if pa.types.is_binary_view(kind) else kind
 
 
 def _key(column: pa.ChunkedArray) -> pa.Array:
     """The values that groups are made by, in a form in which equal ones are the same."""
     kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _key(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
     if pa.types.is_floating(kind):
         # There is a negative zero, which equals the other one.
         return pc.add(pc.cast(column, pa.float64()), 0.0).combine_chunks()
@@ -240,6 +249,7 @@ class PartitionReader:
         key = _key(table.column(self._column))
         order = pc.array_sort_indices(key)
         most = max(1, int(TAKEN_BYTES * table.num_rows / max(table.nbytes, 1)))
+        categories = read_categories(Path(piece.path).parent)
         rows = _Rows(table)
         runs = list(_runs(key.take(order)))
         while runs:
@@ -249,6 +259,7 @@ class PartitionReader:
             together = runs[:count]
             del runs[:count]
             taken = rows.take(order.slice(first, together[-1][1] - first).to_numpy().astype(np.int64))
+            taken = in_categories(taken, categories)
             for start, stop in together:
                 yield self._group(taken.slice(start - first, stop - start).combine_chunks())
 

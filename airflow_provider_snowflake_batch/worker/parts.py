@@ -8,11 +8,13 @@ back to be done again with the wider one.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.bad_rows import BadRows, quarantine_schema
+from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory, TaskRecord, encode_schema
 from airflow_provider_snowflake_batch.worker.part_file import PartWriter
 from airflow_provider_snowflake_batch.worker.plan import Task
@@ -41,19 +43,23 @@ class TaskPart:
         self._schema = schema
         self._inputs = inputs
         self._quarantine: PartWriter | None = None
-        self._held: list[pa.Table] = []
+        self._held: list[tuple[pa.Table, Callable[[int], str]]] = []
         self._held_bytes = 0
         self._writer: PartWriter | None = None
         self._input_rows = 0
         self._begun = time.monotonic()
         self._warnings: dict[str, None] = {}
 
-    def write(self, inputs: pa.Table, outputs: pa.Table, input_rows: int) -> None:
+    def write(
+        self, inputs: pa.Table, outputs: pa.Table, input_rows: int, row_name: Callable[[int], str] = "row {}".format
+    ) -> None:
         """Add the rows of one batch.
 
         :param input_rows: rows that the model was given for them.
+        :param row_name: tells which row of the input a row is, in words.
         :raises SchemaWidened: the batch does not fit what is written already.
-        :raises DataError: its types do not go together with those of earlier batches at all.
+        :raises DataError: its types do not go together with those of earlier batches at all, or a value cannot be had
+            in the type that they have in common.
         """
         for name in schemas.replaced_inputs(inputs.column_names, outputs.column_names):
             self._warnings[f"input column {name!r} is replaced by the model's output of that name"] = None
@@ -62,14 +68,14 @@ class TaskPart:
         schema = table.schema if self._schema is None else schemas.join(self._schema, table.schema)
         if self._writer is None:
             self._schema = schema
-            self._held.append(table)
+            self._held.append((table, row_name))
             self._held_bytes += table.nbytes
             if self._held_bytes >= HELD_BACK_BYTES:
                 self._begin()
         elif not schema.equals(self._schema):
             raise SchemaWidened(schema)
         else:
-            self._writer.write(schemas.fit(table, schema))
+            self._writer.write(_fitted(table, schema, row_name))
 
     def set_aside(self, bad: BadRows) -> None:
         """Add rows that failed."""
@@ -84,8 +90,8 @@ class TaskPart:
         writer = PartWriter(self._directory.part_path(self.task.index), self._schema)
         self._writer = writer
         held, self._held, self._held_bytes = self._held, [], 0
-        for table in held:
-            writer.write(schemas.fit(table, self._schema))
+        for table, row_name in held:
+            writer.write(_fitted(table, self._schema, row_name))
         return writer
 
     def close(self) -> TaskRecord:
@@ -115,3 +121,10 @@ class TaskPart:
             self._writer.abandon()
         if self._quarantine is not None:
             self._quarantine.abandon()
+
+
+def _fitted(table: pa.Table, schema: pa.Schema, row_name: Callable[[int], str]) -> pa.Table:
+    try:
+        return schemas.fit(table, schema)
+    except schemas.Misfit as error:
+        raise DataError(f"output {error.message} ({row_name(error.row)})") from None

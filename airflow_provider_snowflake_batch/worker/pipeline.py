@@ -224,7 +224,9 @@ class Pipeline:
             elif part is not None:
                 try:
                     for scored in item.answer.scored:
-                        part.write(*self._caller.combine(scored), scored.rows.table.num_rows)
+                        inputs, outputs = self._caller.combine(scored)
+                        names = scored.rows.names(outputs.num_rows)
+                        part.write(inputs, outputs, scored.rows.table.num_rows, names)
                     for bad in item.answer.bad:
                         part.set_aside(bad)
                 except SchemaWidened as widened:

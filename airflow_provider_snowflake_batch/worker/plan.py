@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.worker.common_types import NoCommonType, common_schema, plain_layout
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
 from airflow_provider_snowflake_batch.worker.executors.footers import read_all_footers
 from airflow_provider_snowflake_batch.worker.footers import SourceFile
@@ -133,7 +134,7 @@ class SharedSchema:
         :raises DataError: it lacks a column or has one more, or types do not go together.
         """
         if self.schema is None:
-            self.schema, self._names = file.schema, set(file.schema.names)
+            self.schema, self._names = _plain(file.schema), set(file.schema.names)
             if len(self._names) != len(file.schema.names):
                 twice = sorted({name for name in file.schema.names if file.schema.names.count(name) > 1})
                 raise DataError(f"input file {file.path} has columns of the same name: {', '.join(twice)}")
@@ -148,9 +149,13 @@ class SharedSchema:
             )
         self._seen.append((file.path, file.schema))
         try:
-            self.schema = pa.unify_schemas([self.schema, file.schema], promote_options="permissive")
-        except pa.ArrowException as error:
+            self.schema = common_schema(self.schema, _plain(file.schema))
+        except NoCommonType as error:
             raise DataError(f"input files {first} and {file.path} do not go together: {error}") from None
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([(field.name, plain_layout(field.type)) for field in schema])
 
 
 def make_tasks(files: Sequence[Layout], *, reads_files: bool = False) -> tuple[Task, ...]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.batch_size import MOST_ROWS, BatchSize
 from airflow_provider_snowflake_batch.worker.decoded_size import DecodedSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.executors import limits
 from airflow_provider_snowflake_batch.worker.file_columns import ROWS_AT_ONCE, FileColumns
+from airflow_provider_snowflake_batch.worker.parquet_input import ParquetInput
 from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch, merge
+from airflow_provider_snowflake_batch.worker.schemas import Misfit, fit
 from airflow_provider_snowflake_batch.worker.sources import sources
 
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
@@ -30,49 +30,34 @@ SMALL_PIECES = 16
 PROBED_ROWS = 256
 
 
-@dataclass
-class OpenFile:
-    """A Parquet file, of which row groups can be read.
+def rows_at_once(file: ParquetInput, row_group: int, fixed_width: float | None, flat: bool) -> int | None:
+    """The most rows of a row group that may be decoded at a time; None if it can be decoded whole.
 
-    :param reader: pyarrow's reader below `ParquetFile`, which takes a tenth longer for a small file.
-    :param source: what it reads from.
+    :param fixed_width: bytes of a row in memory if all take as many.
+    :param flat: no column is nested, so there are as many values as rows.
+    :raises DataError: the file has no such row group any more, or a row for which there is no memory.
     """
-
-    path: str
-    reader: pq.ParquetReader
-    source: pa.NativeFile
-
-    def rows_at_once(self, row_group: int, fixed_width: float | None, flat: bool) -> int | None:
-        """The most rows of a row group that may be decoded at a time; None if it can be decoded whole.
-
-        :param fixed_width: bytes of a row in memory if all take as many.
-        :param flat: no column is nested, so there are as many values as rows.
-        :raises DataError: the file has no such row group any more, or a row for which there is no memory.
-        """
-        metadata = self.reader.metadata
-        if row_group >= metadata.num_row_groups:
-            raise DataError(f"input file {self.path} has changed: it has no row group {row_group}")
-        group = metadata.row_group(row_group)
-        stored, rows = group.total_byte_size, group.num_rows
-        if fixed_width is not None:
-            return MOST_ROWS if max(stored, rows * fixed_width) > WHOLE_ROW_GROUP_BYTES else None
-        # No value is longer than all that is stored. There may be very many small files.
-        if flat and rows * stored <= WHOLE_ROW_GROUP_BYTES:
-            return None
-        size = DecodedSize(self.reader, self.source, row_group, WHOLE_ROW_GROUP_BYTES)
-        if max(stored, size.bytes) <= WHOLE_ROW_GROUP_BYTES:
-            return None
-        row, row_bytes = size.largest_row
-        if row_bytes > max(limits.free_memory(), WHOLE_ROW_GROUP_BYTES):
-            first_row = sum(metadata.row_group(number).num_rows for number in range(row_group))
-            raise DataError(
-                f"row {first_row + row} of input file {self.path} takes {row_bytes / 2**30:.1f} GiB in memory, more "
-                "than there is, and a row cannot be divided"
-            )
-        return size.rows_within(MOST_ROWS, PIECE_BYTES)
-
-    def close(self) -> None:
-        self.source.close()
+    metadata = file.metadata
+    if row_group >= metadata.num_row_groups:
+        raise DataError(f"input file {file.path} has changed: it has no row group {row_group}")
+    group = metadata.row_group(row_group)
+    stored, rows = group.total_byte_size, group.num_rows
+    if fixed_width is not None:
+        return MOST_ROWS if max(stored, rows * fixed_width) > WHOLE_ROW_GROUP_BYTES else None
+    # No value is longer than all that is stored. There may be very many small files.
+    if flat and rows * stored <= WHOLE_ROW_GROUP_BYTES:
+        return None
+    size = DecodedSize(file.reader, file.source, row_group, WHOLE_ROW_GROUP_BYTES)
+    if max(stored, size.bytes) <= WHOLE_ROW_GROUP_BYTES:
+        return None
+    row, row_bytes = size.largest_row
+    if row_bytes > max(limits.free_memory(), WHOLE_ROW_GROUP_BYTES):
+        first_row = file.first_row(row_group)
+        raise DataError(
+            f"row {first_row + row} of input file {file.path} takes {row_bytes / 2**30:.1f} GiB in memory, more "
+            "than there is, and a row cannot be divided"
+        )
+    return size.rows_within(MOST_ROWS, PIECE_BYTES)
 
 
 class Pieces:
@@ -131,7 +116,7 @@ class TaskReader:
         self._batch_size = batch_size
         self._files = files
         self._use_threads = use_threads
-        self._current: OpenFile | None = None
+        self._current: ParquetInput | None = None
         self._fixed_width = _fixed_width(schema)
         self._decoded_rows = self._decoded_bytes = 0.0
         self._flat = not any(map(pa.types.is_nested, schema.types))
@@ -199,8 +184,8 @@ class TaskReader:
             for table in self._tables(piece, size):
                 start, stop = max(first - position, 0), min(last - position, table.num_rows)
                 if start < stop:
-                    shared = self._shared(_part(table, start, stop - start), piece.path)
-                    yield piece.first_row + position + start - first, shared
+                    first_row = piece.first_row + position + start - first
+                    yield first_row, in_schema(_part(table, start, stop - start), self._schema, piece.path, first_row)
                 position += table.num_rows
                 if position >= last:
                     return
@@ -214,39 +199,27 @@ class TaskReader:
         file = self._file(piece.path)
         if self._fixed_width is None and not self._decoded_rows:
             # Longer than it looks: all of the row group is read, and most of it unpacked, before the first row.
-            batch = next(file.reader.iter_batches(PROBED_ROWS, row_groups=[piece.row_group], use_threads=False), None)
-            if batch is not None:
-                self._decoded(pa.Table.from_batches([batch]))
+            probe = next(file.batches(PROBED_ROWS, [piece.row_group], use_threads=False), None)
+            if probe is not None:
+                self._decoded(probe)
         # Tasks that share a row group follow each other.
         if self._judged[:2] != (piece.path, piece.row_group):
-            most = file.rows_at_once(piece.row_group, self._fixed_width, self._flat)
+            most = rows_at_once(file, piece.row_group, self._fixed_width, self._flat)
             self._judged = (piece.path, piece.row_group, most)
         most = self._judged[2]
         if most is None:
-            yield self._decoded(file.reader.read_row_group(piece.row_group, use_threads=self._use_threads))
+            yield self._decoded(file.row_group(piece.row_group, use_threads=self._use_threads))
             return
-        rows = min(size, most)
-        for batch in file.reader.iter_batches(rows, row_groups=[piece.row_group], use_threads=self._use_threads):
-            yield self._decoded(pa.Table.from_batches([batch]))
+        for table in file.batches(min(size, most), [piece.row_group], use_threads=self._use_threads):
+            yield self._decoded(table)
 
-    def _file(self, path: str) -> OpenFile:
+    def _file(self, path: str) -> ParquetInput:
         if self._current is None or self._current.path != path:
             if self._current is not None:
                 self._current.close()
                 self._current = None
-            source = next(self._coming)
-            reader = pq.ParquetReader()
-            reader.open(source, pre_buffer=not isinstance(source, pa.BufferReader))
-            self._current = OpenFile(path, reader, source)
+            self._current = ParquetInput(path, next(self._coming), self._schema)
         return self._current
-
-    def _shared(self, table: pa.Table, path: str) -> pa.Table:
-        if table.schema.equals(self._schema):
-            return table
-        try:
-            return table.select(self._schema.names).cast(self._schema)
-        except (pa.ArrowException, KeyError) as error:
-            raise DataError(f"input file {path} does not fit the other files: {error}") from None
 
     def _finished(self, pieces: Pieces, origins: list[Origin], width: float) -> Iterator[RowBatch]:
         table, merged = pieces.table(), merge(origins)
@@ -254,6 +227,23 @@ class TaskReader:
             yield RowBatch(table, table, merged, 2 * table.nbytes)
         else:
             yield from self._files.batches(table, merged, lambda: self._batch_size.rows(width))
+
+
+def in_schema(table: pa.Table, schema: pa.Schema, path: str, first_row: int) -> pa.Table:
+    """Rows of an input file in the schema that all files have in common.
+
+    :param first_row: number of the first of them within the file.
+    :raises DataError: a value cannot be had in the common type, or a column has gone.
+    """
+    if table.schema.equals(schema):
+        return table
+    missing = sorted(set(schema.names).difference(table.column_names))
+    if missing:
+        raise DataError(f"input file {path} has changed: it has no column {missing[0]!r}")
+    try:
+        return fit(table, schema)
+    except Misfit as error:
+        raise DataError(f"input {error.message} (row {first_row + error.row} of file {path})") from None
 
 
 def _fixed_width(schema: pa.Schema) -> float | None:

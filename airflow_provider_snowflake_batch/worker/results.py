@@ -8,6 +8,7 @@ index of the second dimension.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,8 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.stored import as_numpy, stored
+from airflow_provider_snowflake_batch.worker.stored import stored
+from airflow_provider_snowflake_batch.worker.tensors import as_numpy
 
 
 @dataclass
@@ -138,6 +140,8 @@ def _from_stream(returned: Any) -> Any:
 
 def _as_column(values: Any) -> Any:
     values = as_numpy(values)
+    if not isinstance(values, (np.ndarray, pd.Series, pa.Array, pa.ChunkedArray)):
+        values = _from_stream(values)
     if isinstance(values, (np.ndarray, pd.Series, pa.Array, pa.ChunkedArray, list)):
         if isinstance(values, np.ndarray) and values.ndim == 0:
             raise DataError("the model returned a single value where a column was expected")
@@ -166,6 +170,8 @@ def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) ->
         if names:
             return _named((name, [item.get(name) if item else None for item in values]) for name in names)
     arrays = [as_numpy(item) for item in values]
+    if _labels_and_objects(arrays, rows):
+        return {f"output_feature_{index}": _as_column(item) for index, item in enumerate(arrays)}
     if (
         arrays
         and all(isinstance(item, np.ndarray) and item.ndim > 0 for item in arrays)
@@ -175,6 +181,19 @@ def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) ->
             return {f"output_feature_{index}": item for index, item in enumerate(arrays)}
         return {f"output_feature_{index}": list(item) for index, item in enumerate(arrays)}
     return {"output_feature_0": list(values)}
+
+
+def _labels_and_objects(values: Sequence[Any], rows: int | None) -> bool:
+    """Whether these are outputs of which one at least is a list of dicts, as ONNX classifiers return probabilities.
+
+    A row that is an array beside one that is a list of dicts would not be of one type.
+    """
+    arrays = [isinstance(item, np.ndarray) and item.ndim > 0 for item in values]
+    objects = [isinstance(item, list) and {isinstance(one, Mapping) for one in item} == {True} for item in values]
+    if not any(arrays) or not any(objects) or not all(map(operator.or_, arrays, objects)):
+        return False
+    lengths = {len(item) for item in values}
+    return len(lengths) == 1 and (rows is None or rows in lengths)
 
 
 def _per_output(values: Sequence[Any], lengths: Sequence[int], rows: int | None, habit: ListHabit) -> bool:

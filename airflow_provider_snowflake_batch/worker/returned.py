@@ -1,46 +1,87 @@
-"""What a model returned, made safe to be stored while the model is called again.
+"""What a model returned, made safe from what the model does next.
 
-Models that write each batch into the same memory (a preallocated array, an I/O binding, a CUDA graph) would otherwise
-change rows that wait to be written; and a generator would run the model's code in the thread that writes.
+Models that write each batch into the same memory (a preallocated array, an I/O binding, a CUDA graph, the same list of
+dicts) would otherwise change rows that wait to be written; and a generator would run the model's code in the thread
+that writes.
+
+Arrays and frames of numbers and texts, the usual case, are copied. Everything else, such as Arrow's own, which may lie
+over any memory, and lists of lists, is made into the columns that are written before the model is called again: that
+has to be done anyway, and Python's objects cannot be gone through while the model holds the interpreter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+import datetime
+import decimal
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 _SAMPLE = 16
 # About what a small Python object takes.
 _OBJECT_BYTES = 64
+# Values that nobody can change.
+_FIXED = (
+    str, bytes, bool, int, float, complex, type(None), decimal.Decimal, uuid.UUID, Enum, np.bool_, np.number,
+    np.datetime64, datetime.date, datetime.time, datetime.timedelta, type(pd.NA), type(pd.NaT),
+)  # fmt: skip
+# Extension types of pandas whose copies are copies; those over Arrow share its memory.
+_COPIED = (
+    pd.Int8Dtype, pd.Int16Dtype, pd.Int32Dtype, pd.Int64Dtype, pd.UInt8Dtype, pd.UInt16Dtype, pd.UInt32Dtype,
+    pd.UInt64Dtype, pd.Float32Dtype, pd.Float64Dtype, pd.BooleanDtype, pd.DatetimeTZDtype, pd.PeriodDtype,
+)  # fmt: skip
 
 
-def owned(returned: Any) -> Any:
-    """The same values in memory that the model has no hand in; iterators as lists."""
-    if isinstance(returned, (np.ndarray, pd.DataFrame, pd.Series)):
-        return returned.copy()
-    if callable(getattr(returned, "detach", None)) and callable(getattr(returned, "clone", None)):
-        return returned.detach().clone()
-    if isinstance(returned, Mapping):
-        return {name: owned(values) for name, values in returned.items()}
+def owned(returned: Any) -> tuple[Any, bool]:
+    """The same values in memory that the model has no hand in; iterators as lists.
+
+    :return: the values, and whether they are safe. If not, they are to be stored before the model is called again.
+    """
     if isinstance(returned, Iterator):
         returned = list(returned)
+    if isinstance(returned, np.ndarray):
+        if returned.dtype.hasobject:
+            plain = returned.dtype == object and _all_fixed(returned.ravel())
+            return (returned.copy() if plain else returned), plain
+        return returned.copy(), True
+    if isinstance(returned, pd.DataFrame):
+        safe = all(_copies(returned.iloc[:, index]) for index in range(returned.shape[1]))
+        return (returned.copy() if safe else returned), safe
+    if isinstance(returned, pd.Series):
+        safe = _copies(returned)
+        return (returned.copy() if safe else returned), safe
+    if callable(getattr(returned, "detach", None)) and callable(getattr(returned, "clone", None)):
+        return returned.detach().clone(), True
+    if isinstance(returned, Mapping):
+        values = {name: owned(value) for name, value in returned.items()}
+        return {name: value for name, (value, _) in values.items()}, all(safe for _, safe in values.values())
     if type(returned) in (list, tuple):
-        # Rows of plain values, the usual case, are not gone through one by one.
-        first = next((item for item in returned if item is not None), None)
-        return type(returned)(owned(item) for item in returned) if _holds_arrays(first) else type(returned)(returned)
-    return returned
+        return type(returned)(returned), _all_fixed(returned)
+    return returned, False
 
 
-def _holds_arrays(item: Any) -> bool:
-    if isinstance(item, Mapping):
-        return any(_holds_arrays(value) for value in item.values())
-    if isinstance(item, (list, tuple)):
-        return any(_holds_arrays(value) for value in islice(item, _SAMPLE))
-    return isinstance(item, (np.ndarray, pd.Series)) or callable(getattr(item, "clone", None))
+def _copies(column: pd.Series[Any]) -> bool:
+    """Whether a copy of a column shares nothing that can change with it."""
+    if column.dtype == object:
+        return _all_fixed(column.array)
+    return isinstance(column.dtype, (np.dtype, *_COPIED))
+
+
+def _all_fixed(items: Iterable[Any]) -> bool:
+    return all(issubclass(kind, _FIXED) for kind in set(map(type, items)))
+
+
+def detached(table: pa.Table) -> pa.Table:
+    """The same rows in memory of Arrow's own."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return pa.ipc.open_stream(sink.getvalue()).read_all()
 
 
 def size_of(returned: Any) -> int:

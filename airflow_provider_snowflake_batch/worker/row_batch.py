@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 import pyarrow as pa
@@ -64,6 +65,17 @@ class RowBatch:
         rows = chain.from_iterable(range(one.first_row, one.first_row + one.rows) for one in self.origins)
         return BadRows(self.table, list(files), list(rows), error)
 
+    def names(self, rows: int) -> Callable[[int], str]:
+        """Tells in words which row of the input an output row belongs to, without holding the rows themselves.
+
+        :param rows: how many output rows there are.
+        """
+        if rows != self.table.num_rows:
+            # A function of groups returns as many as it likes.
+            group = self.where()
+            return lambda place: group
+        return partial(_name, self.origins, self.sources)
+
     def where(self) -> str:
         """Which rows these are, in words."""
         if self.label is not None:
@@ -71,6 +83,13 @@ class RowBatch:
         texts = [f"rows {one.first_row}–{one.first_row + one.rows - 1} of file {one.path}" for one in self.origins[:3]]
         more = len(self.origins) - 3
         return "; ".join(texts) + (f"; and of {more} more" if more > 0 else "")
+
+
+def _name(origins: tuple[Origin, ...], sources: tuple[pa.ChunkedArray, pa.ChunkedArray] | None, place: int) -> str:
+    if sources is not None:
+        return f"row {sources[1][place].as_py()} of file {sources[0][place].as_py()}"
+    (one,) = cut(origins, place, place + 1)
+    return f"row {one.first_row} of file {one.path}"
 
 
 def without(batch: RowBatch, errors: Mapping[int, str]) -> RowBatch:

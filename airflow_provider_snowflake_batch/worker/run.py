@@ -192,7 +192,7 @@ class Run:
         if schema is None:
             schema = self._empty_schema(plan, description)
             writer = PartWriter(directory.part_path(0), schema)
-            writer.write(schema.empty_table())
+            writer.write(schemas.no_rows(schema))
             parts = [writer.close()]
         else:
             parts = []
@@ -240,7 +240,7 @@ class Run:
             column = match_column(self._job.input.partition_column, plan.schema.names, "partition column")
             inputs = pa.schema([plan.schema.field(column)])
         outputs = pa.schema([(one.name, one.arrow_type()) for one in description.signature.outputs])
-        return schemas.output_table(inputs.empty_table(), outputs.empty_table()).schema
+        return schemas.output_table(schemas.no_rows(inputs), schemas.no_rows(outputs)).schema
 
     def _in_schema(
         self, directory: OutputDirectory, record: TaskRecord, schema: pa.Schema, task: Task

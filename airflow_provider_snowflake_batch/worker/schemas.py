@@ -1,8 +1,7 @@
 """One schema for all part files, whichever process wrote them.
 
-A model without a signature may return integers for one batch and nulls or floats for the next. Types that go together
-have a common wider type; which one does not depend on the order in which batches are seen, so every task and every
-replica arrives at the same schema.
+A model without a signature may return integers for one batch and nulls or floats for the next, and input files may hold
+a column in different types. Types that go together have a common wider type (`common_types`).
 
 **Names.** An output column takes the place of an input column of the same name, without regard to case, as
 ``ModelVersion.run`` of ``snowflake-ml-python`` does with a DataFrame. The manifest warns of each such column.
@@ -14,11 +13,8 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.worker.common_types import NoCommonType, common_schema, converted, misfit
 from airflow_provider_snowflake_batch.worker.errors import DataError
-
-# Digits of the largest 64-bit whole number, and of the largest NUMBER that Snowflake has.
-INTEGER_DIGITS = 20
-MOST_DIGITS = 38
 
 
 def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
@@ -29,60 +25,47 @@ def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     if first.equals(second):
         return first
     try:
-        return pa.unify_schemas([_toward(first, second), _toward(second, first)], promote_options="permissive")
-    except pa.ArrowException as error:
+        return common_schema(first, second)
+    except NoCommonType as error:
         raise DataError(f"the model returned different types for different batches: {error}") from None
 
 
-def _toward(schema: pa.Schema, other: pa.Schema) -> pa.Schema:
-    """The schema with types that Arrow would not bring together with the other's, or not without loss, widened."""
-    for index, field in enumerate(schema):
-        place = other.get_field_index(field.name)
-        if place >= 0 and field.type != other.field(place).type:
-            schema = schema.set(index, field.with_type(_meet(field.type, other.field(place).type)))
-    return schema
+class Misfit(DataError):
+    """A value cannot be had in the type that its column has for all rows.
 
+    :param row: which row of the table it is, from 0.
+    """
 
-def _meet(kind: pa.DataType, other: pa.DataType) -> pa.DataType:
-    if pa.types.is_integer(kind) and pa.types.is_decimal(other):
-        return pa.decimal128(min(INTEGER_DIGITS + max(other.scale, 0), MOST_DIGITS), other.scale)
-    if pa.types.is_date(kind) and pa.types.is_timestamp(other) and other.tz is None:
-        return other
-    return kind
+    def __init__(self, column: str, row: int, kind: pa.DataType, reason: str) -> None:
+        super().__init__(f"column {column!r} is {kind} for all rows, and a value cannot be had as that: {reason}")
+        self.row = row
 
 
 def fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The rows in a schema that holds theirs; a column they lack is null.
 
-    :raises DataError: a value is lost by the change of type.
+    :raises Misfit: a value cannot be had in the other type exactly.
     """
     if table.schema.equals(schema):
         return table
-    try:
-        columns = []
-        for field in schema:
-            index = table.schema.get_field_index(field.name)
-            if index < 0:
-                columns.append(pa.nulls(table.num_rows, field.type))
-            else:
-                columns.append(_cast(table.column(index), field.type))
-        return pa.table(columns, schema=schema)
-    except pa.ArrowException as error:
-        raise DataError(f"the model's outputs cannot be stored in one type for all batches: {error}") from None
+    columns = []
+    for field in schema:
+        index = table.schema.get_field_index(field.name)
+        if index < 0:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        column = table.column(index)
+        try:
+            columns.append(converted(column, field.type))
+        except (pa.ArrowException, ValueError) as error:
+            row, reason = misfit(column, field.type) or (0, str(error))
+            raise Misfit(field.name, row, field.type, reason) from None
+    return pa.table(columns, schema=schema)
 
 
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if column.type != kind and pa.types.is_nested(column.type) and _holds_nulls_only(column.type):
-        # Arrow 26 loses the length of lists of nothing but nulls inside objects.
-        return pa.chunked_array([pa.array(column.to_pylist(), type=kind)])
-    return column.cast(kind)
-
-
-def _holds_nulls_only(kind: pa.DataType) -> bool:
-    """Whether somewhere in a type there is one of nothing but nulls."""
-    if pa.types.is_nested(kind) and not pa.types.is_union(kind):
-        return any(_holds_nulls_only(kind.field(index).type) for index in range(kind.num_fields))
-    return bool(pa.types.is_null(kind))
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """A table without rows. ``Schema.empty_table`` does not know tensors as they are read from a file."""
+    return pa.Table.from_batches([], schema)
 
 
 def kept_inputs(inputs: Sequence[str], outputs: Iterable[str]) -> list[str]:

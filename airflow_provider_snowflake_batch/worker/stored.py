@@ -6,11 +6,8 @@ types as what they store, times with a zone in UTC, periods, UUIDs and members o
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import json
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,35 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_snowflake_batch.worker.common_types import converted
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature
+from airflow_provider_snowflake_batch.worker.python_values import from_objects, plain
+from airflow_provider_snowflake_batch.worker.tensors import as_numpy, known_type
 
 # Lists have 32-bit offsets, as most readers of Parquet expect.
 _MOST_ITEMS = 2**31 - 1
-_TIME_UNITS = ("D", "s", "ms", "us", "ns")
-
-
-def as_numpy(value: Any) -> Any:
-    """A tensor of any library as numpy; anything else as it is."""
-    if isinstance(value, (np.ndarray, str, bytes, int, float)) or value is None:
-        return value
-    for step in ("detach", "cpu"):
-        if callable(getattr(value, step, None)):
-            value = getattr(value, step)()
-    if callable(getattr(value, "numpy", None)):
-        try:
-            return np.asarray(value.numpy())
-        except TypeError:
-            # A type that numpy lacks, such as bfloat16.
-            if not callable(getattr(value, "float", None)):
-                raise
-            return np.asarray(value.float().numpy())
-    if hasattr(value, "toarray") and hasattr(value, "shape"):
-        return np.asarray(value.toarray())
-    if type(value).__module__.partition(".")[0] in ("jax", "jaxlib", "cupy"):
-        array = np.asarray(value.get() if hasattr(value, "get") else value)
-        return array if array.dtype.kind != "V" else array.astype(np.float32)
-    return value
 
 
 def stored(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.ChunkedArray:
@@ -70,29 +46,17 @@ def _array(values: Any, kind: pa.DataType | None) -> Any:
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         return values
     if isinstance(values, np.ndarray) and values.dtype != object:
-        return pa.array(_known_unit(values)) if values.ndim == 1 else _nested(values)
+        return pa.array(known_type(values)) if values.ndim == 1 else _nested(values)
     if isinstance(values, pd.Series) and values.dtype != object:
         if isinstance(values.dtype, pd.PeriodDtype):
             return pa.array([None if pd.isna(item) else str(item) for item in values], pa.string())
         if isinstance(values.dtype, pd.SparseDtype):
             values = pd.Series(np.asarray(values.array))
-        return pa.array(values, from_pandas=True)
+        # By NumPy, to which NaN is a value and not a missing one.
+        return pa.array(known_type(values.to_numpy()) if isinstance(values.dtype, np.dtype) else values)
     items = list(_items(values))
     arrays = _ragged([as_numpy(item) for item in items])
-    if arrays is not None:
-        return arrays
-    plain = [_plain(item) for item in items]
-    if kind is not None and pa.types.is_nested(kind):
-        return pa.array(plain, type=kind)
-    # Not with type=kind: together with from_pandas, Arrow would cut off fractions without a word.
-    return pa.array(plain, from_pandas=True)
-
-
-def _known_unit(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Times in a unit that Arrow has."""
-    if values.dtype.kind in "Mm" and np.datetime_data(values.dtype)[0] not in _TIME_UNITS:
-        return values.astype(f"{values.dtype.kind}8[s]")
-    return values
+    return arrays if arrays is not None else from_objects(items, kind)
 
 
 def _storable(array: Any) -> Any:
@@ -100,14 +64,7 @@ def _storable(array: Any) -> Any:
     kind = stored_type(array.type)
     if kind == array.type:
         return array
-    if isinstance(array.type, pa.BaseExtensionType):
-        chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
-        return _storable(pa.chunked_array([chunk.storage for chunk in chunks], array.type.storage_type))
-    if pa.types.is_run_end_encoded(array.type):
-        return _storable(pc.run_end_decode(array))
-    if not pa.types.is_nested(array.type):
-        return pc.cast(array, kind)
-    return pa.array([_fitted(value, kind) for value in array.to_pylist()], type=kind)
+    return converted(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]), kind)
 
 
 def stored_type(kind: pa.DataType) -> pa.DataType:
@@ -124,8 +81,13 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if types.is_binary_view(kind):
         return pa.binary()
-    if types.is_timestamp(kind) and kind.tz is not None:
-        return pa.timestamp(kind.unit, "UTC")
+    if types.is_timestamp(kind):
+        # Parquet has no times in whole seconds.
+        return pa.timestamp("ms" if kind.unit == "s" else kind.unit, None if kind.tz is None else "UTC")
+    if types.is_time32(kind):
+        return pa.time32("ms")
+    if types.is_date(kind):
+        return pa.date32()
     if types.is_struct(kind):
         fields = [kind.field(index) for index in range(kind.num_fields)]
         # Parquet knows nothing of objects without keys.
@@ -141,22 +103,14 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _fitted(value: Any, kind: pa.DataType) -> Any:
-    if value is None or pa.types.is_null(kind):
-        return None
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return [_fitted(item, kind.value_type) for item in value]
-    if pa.types.is_struct(kind):
-        fields = (kind.field(index) for index in range(kind.num_fields))
-        return {one.name: _fitted(value[one.name], one.type) for one in fields}
-    return value
-
-
 def _to_declared(array: Any, kind: pa.DataType) -> Any:
     if pa.types.is_floating(kind):
         return pc.cast(array, kind, safe=False)
     if pa.types.is_string(kind) and pa.types.is_nested(array.type):
         return pa.array([_json(item) for item in array.to_pylist()], type=kind)
+    if pa.types.is_floating(array.type):
+        # Whole numbers and others have no NaN, with which pandas says that there is none.
+        array = pc.if_else(pc.is_nan(array), None, array)
     return pc.cast(array, kind)
 
 
@@ -164,7 +118,7 @@ def _nested(values: np.ndarray[Any, Any]) -> pa.Array:
     """Rows of arrays as a column of lists, without a Python object for each value."""
     _check_items(values.size)
     # Unlike ascontiguousarray, this keeps the mask of a masked array.
-    array: pa.Array = pa.array(_known_unit(values.reshape(-1)))
+    array: pa.Array = pa.array(known_type(values.reshape(-1)))
     for axis in range(values.ndim - 1, 0, -1):
         count, length = int(np.prod(values.shape[:axis])), values.shape[axis]
         array = pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32) * length), array)
@@ -177,10 +131,10 @@ def _ragged(items: Sequence[Any]) -> pa.Array | None:
     if not arrays or not all(isinstance(item, np.ndarray) and item.ndim for item in arrays):
         return None
     kinds = {(item.dtype, item.ndim, isinstance(item, np.ma.MaskedArray)) for item in arrays}
-    if len(kinds) > 1 or arrays[0].dtype.kind not in "biuf" or isinstance(arrays[0], np.ma.MaskedArray):
+    if len(kinds) > 1 or arrays[0].dtype.kind not in "biufMm" or isinstance(arrays[0], np.ma.MaskedArray):
         return None
     _check_items(sum(item.size for item in arrays))
-    array: pa.Array = pa.array(np.concatenate([item.reshape(-1) for item in arrays]))
+    array: pa.Array = pa.array(known_type(np.concatenate([item.reshape(-1) for item in arrays])))
     for axis in range(arrays[0].ndim - 1, 0, -1):
         lengths = np.concatenate([np.full(int(np.prod(item.shape[:axis])), item.shape[axis]) for item in arrays])
         array = pa.ListArray.from_arrays(_offsets(lengths), array)
@@ -206,38 +160,8 @@ def _items(values: Any) -> Iterable[Any]:
     return values  # type: ignore[no-any-return]
 
 
-def _plain(value: Any) -> Any:
-    """A value of Python's own types all the way down, so that Arrow can infer or check its type."""
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, enum.Enum):
-        return _plain(value.value)
-    if isinstance(value, (str, bytes, bool, int, float)):
-        return value
-    if isinstance(value, np.void) and value.dtype.names:
-        return {name: _plain(value[name]) for name in value.dtype.names}
-    if isinstance(value, np.generic):
-        return None if isinstance(value, np.datetime64) and np.isnat(value) else value.item()
-    if isinstance(value, pa.Scalar):
-        return _plain(value.as_py())
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
-    value = as_numpy(value)
-    if isinstance(value, np.ndarray):
-        return value.tolist() if value.dtype != object else [_plain(item) for item in value.tolist()]
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(item) for item in value]
-    if isinstance(value, pd.Series):
-        return [_plain(item) for item in value.tolist()]
-    return value
-
-
 def _json(value: Any) -> str | None:
-    plain = _plain(value)
-    if plain is None or isinstance(plain, str):
-        return plain
-    return json.dumps(plain, default=str)
+    simple = plain(value)
+    if simple is None or isinstance(simple, str):
+        return simple
+    return json.dumps(simple, default=str)

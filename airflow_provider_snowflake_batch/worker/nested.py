@@ -1,0 +1,120 @@
+"""Lists, objects and maps as Python's and NumPy's own: for each row the same, whatever other rows are there.
+
+| In Arrow | Is |
+|---|---|
+| list of numbers, flags, dates, times without a zone, durations | a NumPy array of that type |
+| list of whole numbers or flags with a NULL in it, list of anything else | a NumPy array of objects |
+| object | a dict |
+| map | a list of pairs |
+
+NULL among floating-point numbers is NaN, among moments and durations in a list NaT, anywhere else None. pyarrow's own
+``to_pandas`` makes floats of all whole numbers as soon as one of the batch is NULL, and whole numbers of nanoseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_snowflake_batch.worker.common_types import entries, is_list
+
+
+def objects(array: pa.Array) -> np.ndarray:
+    """The values as an array of objects.
+
+    :raises ValueError: Python has no such value: a time of day with nanoseconds, a moment after the year 9999.
+    """
+    if _is_plain_list(array):
+        # The same, a little faster.
+        return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    return _object_array(_values(array))
+
+
+def _is_plain_list(array: pa.Array) -> bool:
+    types = pa.types
+    if not (types.is_list(array.type) or types.is_large_list(array.type)):
+        return False
+    items = array.values
+    return types.is_floating(items.type) or (types.is_integer(items.type) and not items.null_count)
+
+
+def _object_array(values: list[Any]) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _values(array: pa.Array) -> list[Any]:
+    """Each value as it stands alone or in an object."""
+    types, kind = pa.types, array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return array.to_pylist() if isinstance(kind, pa.UuidType) else _values(array.storage)
+    if types.is_dictionary(kind):
+        return _values(array.dictionary_decode())
+    if types.is_floating(kind):
+        return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
+    if (types.is_timestamp(kind) or types.is_duration(kind)) and kind.unit == "ns":
+        return [None if value is pd.NaT else value for value in array.to_pandas().astype(object).tolist()]
+    if types.is_struct(kind):
+        names = [field.name for field in kind]
+        rows = zip(*map(_values, array.flatten()), strict=True)
+        return _with_nulls(array, [dict(zip(names, row, strict=True)) for row in rows])
+    if types.is_map(kind):
+        return _with_nulls(array, [[(one["key"], one["value"]) for one in row] for row in _map_items(array)])
+    if is_list(kind):
+        return _with_nulls(array, _lists(array))
+    return array.to_pylist()  # type: ignore[no-any-return]
+
+
+def _with_nulls(array: pa.Array, values: list[Any]) -> list[Any]:
+    if array.null_count:
+        for place in np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)):
+            values[place] = None
+    return values
+
+
+def _map_items(array: pa.Array) -> list[Any]:
+    pairs = pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])
+    listed = entries(array)
+    renamed = pa.ListArray.from_buffers(
+        pa.list_(pairs),
+        len(listed),
+        listed.buffers()[:2],
+        offset=listed.offset,
+        children=[pa.StructArray.from_arrays([array.keys, array.items], fields=list(pairs))],
+    )
+    return _lists(renamed)
+
+
+def _lists(array: pa.Array) -> list[Any]:
+    items = array.flatten()
+    edges = np.concatenate([[0], np.cumsum(pc.fill_null(pc.list_value_length(array), 0).to_numpy())])
+    spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    values = _dense(items)
+    if values is None:
+        values = objects(items)
+    found = [values[start:stop] for start, stop in spans]
+    if items.null_count and (pa.types.is_integer(items.type) or pa.types.is_boolean(items.type)):
+        with_nulls = objects(items)
+        counted = np.concatenate([[0], np.cumsum(items.is_null().to_numpy(zero_copy_only=False))])
+        for place in np.flatnonzero(counted[edges[1:]] > counted[edges[:-1]]):
+            start, stop = spans[place]
+            found[place] = with_nulls[start:stop]
+    return found
+
+
+def _dense(items: pa.Array) -> np.ndarray | None:
+    """Items of a type that NumPy has, with something in place of NULL where it has none for it."""
+    types, kind = pa.types, items.type
+    if types.is_integer(kind) or types.is_boolean(kind):
+        filled = pc.fill_null(items, pa.scalar(0, pa.int8()).cast(kind)) if items.null_count else items
+        return filled.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    if types.is_date(kind):
+        # As a column of dates is in pandas.
+        return pc.cast(items, pa.timestamp("ms")).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    plain = types.is_floating(kind) or types.is_duration(kind) or (types.is_timestamp(kind) and kind.tz is None)
+    return items.to_numpy(zero_copy_only=False) if plain else None

@@ -1,0 +1,155 @@
+"""Python's values, and those of libraries, as an Arrow array.
+
+Arrow finds the type by itself and is exact in most; where it is not (it drops the time of a datetime beside a date, the
+zone of some times, and nanoseconds), the values are brought to one type first, or refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.tensors import as_numpy, known_type
+
+
+@dataclass
+class _Seen:
+    """What there is among some values that Arrow would not keep apart."""
+
+    dates: bool = False
+    naive: bool = False
+    zoned: bool = False
+    nanoseconds: bool = False
+
+
+def from_objects(items: Sequence[Any], kind: pa.DataType | None = None) -> pa.Array | pa.ChunkedArray:
+    """Values as an array of the type that they have in common. NaN is a number; beside other values it is missing.
+
+    :param kind: the type that the signature states.
+    :raises pa.ArrowException, ValueError, TypeError, OverflowError: they have none.
+    """
+    seen = _Seen()
+    values = [_plain(item, seen) for item in items]
+    if seen.zoned and (seen.naive or seen.dates):
+        raise ValueError("there are times with a zone and times without")
+    if seen.nanoseconds:
+        return _nanoseconds(values)
+    if seen.dates and seen.naive:
+        values = [_dates_as_times(value) for value in values]
+    if kind is not None and pa.types.is_nested(kind):
+        return pa.array(values, type=kind)
+    try:
+        # Not with type=kind: Arrow would cut off fractions without a word.
+        return pa.array(values)
+    except OverflowError:
+        return pa.array(values, pa.uint64())
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        known = [None if isinstance(value, float) and value != value else value for value in values]
+        if all(value is None or (isinstance(value, (int, float)) and type(value) is not bool) for value in known):
+            raise
+        return pa.array(known)
+
+
+def plain(value: Any) -> Any:
+    """A value of Python's own types all the way down."""
+    return _plain(value, _Seen())
+
+
+def _plain(value: Any, seen: _Seen) -> Any:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, seen)
+    if isinstance(value, (str, bytes, bool, int, float)):
+        return value
+    if isinstance(value, np.generic):
+        return _numpy_scalar(value, seen)
+    if isinstance(value, (datetime.date, datetime.time, datetime.timedelta)):
+        return _time(value, seen)
+    if isinstance(value, pa.Scalar):
+        return _plain(value.as_py(), seen)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name), seen) for one in dataclasses.fields(value)}
+    value = as_numpy(value)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "biuSU" or (value.dtype.kind == "f" and value.dtype.itemsize <= 8):
+            return value.tolist()
+        return [_plain(item, seen) for item in (value if value.ndim else [value[()]])]
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item, seen) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, pd.Series)):
+        return [_plain(item, seen) for item in value]
+    return value
+
+
+def _numpy_scalar(value: np.generic, seen: _Seen) -> Any:
+    if isinstance(value, np.void) and value.dtype.names:
+        return {name: _plain(value[name], seen) for name in value.dtype.names}
+    if isinstance(value, np.longdouble):
+        return float(known_type(np.asarray(value)))
+    if not isinstance(value, (np.datetime64, np.timedelta64)):
+        return value.item()
+    if np.isnat(value):
+        return None
+    item = value.item()
+    if not isinstance(item, int):
+        return _time(item, seen)
+    # Python has no such time; pandas has, in units from seconds to nanoseconds.
+    wide: Any = pd.Timestamp(value) if isinstance(value, np.datetime64) else pd.Timedelta(value)
+    return _time(wide, seen)
+
+
+def _time(value: Any, seen: _Seen) -> Any:
+    if isinstance(value, datetime.datetime):
+        seen.zoned, seen.naive = seen.zoned or value.tzinfo is not None, seen.naive or value.tzinfo is None
+        if isinstance(value, pd.Timestamp):
+            seen.nanoseconds = seen.nanoseconds or value.nanosecond != 0
+            return value if value.nanosecond else value.to_pydatetime()
+    elif isinstance(value, datetime.date):
+        seen.dates = True
+    elif isinstance(value, datetime.time):
+        if value.tzinfo is not None:
+            raise ValueError(f"files have no type for a time of day with a zone: {value}")
+    elif isinstance(value, pd.Timedelta):
+        seen.nanoseconds = seen.nanoseconds or value.nanoseconds != 0
+        return value if value.nanoseconds else value.to_pytimedelta()
+    return value
+
+
+def _nanoseconds(values: Sequence[Any]) -> pa.Array:
+    """Moments or durations with nanoseconds, which Arrow would cut off."""
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, datetime.timedelta) for value in known):
+        return pa.array(np.array([_unit(pd.Timedelta(value)) for value in values], "m8[ns]"))
+    if not all(isinstance(value, datetime.date) for value in known):
+        raise ValueError("there are nanoseconds inside objects or lists; return them in a column of their own")
+    zone = next((value.tzinfo for value in known if isinstance(value, datetime.datetime)), None)
+    moments = [pd.Timestamp(value) for value in values]
+    in_utc = [moment if moment.tzinfo is None else moment.tz_convert(None) for moment in moments]
+    return pa.array(
+        np.array([_unit(moment) for moment in in_utc], "M8[ns]"),
+        pa.timestamp("ns", None if zone is None else "UTC"),
+    )
+
+
+def _unit(value: Any) -> Any:
+    return value.to_numpy() if value is pd.NaT else value.as_unit("ns").to_numpy()
+
+
+def _dates_as_times(value: Any) -> Any:
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return datetime.datetime(value.year, value.month, value.day)
+    if isinstance(value, dict):
+        return {name: _dates_as_times(item) for name, item in value.items()}
+    return [_dates_as_times(item) for item in value] if isinstance(value, list) else value

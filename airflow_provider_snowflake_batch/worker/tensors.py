@@ -1,0 +1,60 @@
+"""Arrays and tensors of any library as NumPy arrays of types that Arrow knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_TIME_UNITS = ("D", "s", "ms", "us", "ns")
+_WIDEST_FLOAT = 8
+
+
+def as_numpy(value: Any) -> Any:
+    """A tensor of any library as numpy; anything else as it is."""
+    if isinstance(value, np.ndarray):
+        return _plain_array(value)
+    if isinstance(value, (str, bytes, int, float)) or value is None:
+        return value
+    for step in ("detach", "cpu"):
+        if callable(getattr(value, step, None)):
+            value = getattr(value, step)()
+    if callable(getattr(value, "numpy", None)):
+        try:
+            return _plain_array(np.asarray(value.numpy()))
+        except TypeError:
+            # A type that numpy lacks, such as bfloat16.
+            if not callable(getattr(value, "float", None)):
+                raise
+            return np.asarray(value.float().numpy())
+    if hasattr(value, "toarray") and hasattr(value, "shape"):
+        return np.asarray(value.toarray())
+    if type(value).__module__.partition(".")[0] in ("jax", "jaxlib", "cupy"):
+        return _plain_array(np.asarray(value.get() if hasattr(value, "get") else value))
+    return value
+
+
+def _plain_array(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array that is indexed as any other, of a type of NumPy's own."""
+    if isinstance(array, np.matrix):
+        array = np.asarray(array)
+    if array.dtype.type.__module__.partition(".")[0] != "ml_dtypes":
+        return array
+    # What JAX and TensorFlow add to NumPy is smaller than the types that it becomes here.
+    name = array.dtype.name
+    return array.astype(np.uint8 if name.startswith("uint") else np.int8 if name.startswith("int") else np.float32)
+
+
+def known_type(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Times in a unit, and numbers of a width, that Arrow has.
+
+    :raises ValueError: a number is not the same in any.
+    """
+    if values.dtype.kind in "Mm" and np.datetime_data(values.dtype)[0] not in _TIME_UNITS:
+        return values.astype(f"{values.dtype.kind}8[s]")
+    if values.dtype.kind == "f" and values.dtype.itemsize > _WIDEST_FLOAT:
+        narrow = values.astype(np.float64)
+        if not np.array_equal(narrow.astype(values.dtype), values, equal_nan=True):
+            raise ValueError(f"{values.dtype} holds digits that files have no type for; return it as float64")
+        return narrow
+    return values

@@ -232,7 +232,7 @@ def test_text_where_numbers_are_needed_is_an_error_of_the_data(
 
     assert outcome.code == 1
     assert "input column 'pixel_2_2' (string) cannot be read as DOUBLE" in outcome.last
-    assert outcome.last.endswith("(rows 0–4 of file data_000.parquet)")
+    assert outcome.last.endswith("(row 0 of file data_000.parquet)")
 
 
 def test_a_directory_that_is_no_model_is_refused(batch: Batch, tmp_path: Path) -> None:

@@ -1,0 +1,329 @@
+"""What a model returned is its own: neither the model's next call nor the form it came in changes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import math
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from airflow_provider_snowflake_batch.worker import schemas
+from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.calls import Caller
+from airflow_provider_snowflake_batch.worker.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
+from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
+from airflow_provider_snowflake_batch.worker.outcome import RowByRow
+from airflow_provider_snowflake_batch.worker.results import to_table
+from airflow_provider_snowflake_batch.worker.returned import owned
+from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch
+
+ROWS = 4
+DAY = datetime.date(2020, 1, 1)
+
+
+@dataclasses.dataclass
+class Answer:
+    y: float = 0.0
+
+
+class Stream:
+    """A frame of another library over memory of the model's."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+class Tensor:
+    """As much of a tensor as is used."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def detach(self) -> Tensor:
+        return self
+
+    def cpu(self) -> Tensor:
+        return self
+
+    def clone(self) -> Tensor:
+        return Tensor(self._values.copy())
+
+    def numpy(self) -> Any:
+        return self._values
+
+
+class View:
+    """A tensor that cannot be cloned."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def numpy(self) -> Any:
+        return self._values
+
+
+#: From memory that is used again, one number a row, to what is returned.
+FORMS: dict[str, Callable[[np.ndarray], Any]] = {
+    "array": lambda memory: memory,
+    "matrix": lambda memory: np.asmatrix(memory).T,
+    "structured": lambda memory: memory.view([("y", "f8")]),
+    "objects": lambda memory: _objects(memory.reshape(-1, 1)),
+    "series": lambda memory: pd.Series(memory, copy=False),
+    "series over Arrow": lambda memory: pd.Series(pd.arrays.ArrowExtensionArray(pa.array(memory))),
+    "series of rows": lambda memory: pd.Series(list(memory.reshape(-1, 1))),
+    "frame": lambda memory: pd.DataFrame({"y": memory}, copy=False),
+    "frame of rows": lambda memory: pd.DataFrame({"y": list(memory.reshape(-1, 1))}),
+    "frame with a category": lambda memory: pd.DataFrame({"y": pd.Series(memory), "c": pd.Categorical(["a"] * ROWS)}),
+    "index": lambda memory: pd.Index(memory, copy=False),
+    "Arrow table": lambda memory: pa.table({"y": pa.array(memory)}),
+    "Arrow batch": lambda memory: pa.record_batch({"y": pa.array(memory)}),
+    "Arrow array": lambda memory: pa.array(memory),
+    "Arrow chunks": lambda memory: pa.chunked_array([pa.array(memory)]),
+    "Arrow buffer": lambda memory: pa.Array.from_buffers(pa.float64(), ROWS, [None, pa.py_buffer(memory)]),
+    "stream": lambda memory: Stream(pa.table({"y": pa.array(memory)})),
+    "stream in a dict": lambda memory: {"y": Stream(pa.chunked_array([pa.array(memory)]))},
+    "dict of Arrow": lambda memory: {"y": pa.array(memory)},
+    "dict of arrays": lambda memory: {"y": memory},
+    "dict of rows": lambda memory: {"y": list(memory.reshape(-1, 1))},
+    "list of arrays": lambda memory: [memory, memory * 2],
+    "tuple of Arrow": lambda memory: (pa.array(memory).to_numpy(), memory),
+    "tensor": lambda memory: Tensor(memory),
+    "view": lambda memory: View(memory),
+    "dict of tensors": lambda memory: {"y": Tensor(memory)},
+    "list of tensors": lambda memory: [Tensor(row) for row in memory.reshape(-1, 1)],
+    "memoryview": lambda memory: memoryview(memory),
+    "views of bytes": lambda memory: [memoryview(memory.view(np.uint8))[8 * row : 8 * row + 8] for row in range(ROWS)],
+    "generator": lambda memory: (float(value) for value in memory),
+    "generator of rows": lambda memory: (row for row in memory.reshape(-1, 1)),
+    "Arrow scalars": lambda memory: list(pa.array(memory)),
+}  # fmt: skip
+
+
+def _objects(rows: np.ndarray) -> np.ndarray:
+    made = np.empty(len(rows), object)
+    made[:] = list(rows)
+    return made
+
+
+def call(model: Callable[[Any], Any], *, quarantine: bool = False) -> pa.Table:
+    """What is stored of a call after which the model is called again."""
+    caller = Caller(
+        LoadedModel(model),
+        InputConverter(["x"], None, "pandas"),
+        BatchSize(ROWS),
+        RowByRow(None),
+        quarantine=quarantine,
+    )
+    batches = [
+        RowBatch(table, table, (Origin("f", first, ROWS),), 0)
+        for first in (0, ROWS)
+        for table in [pa.table({"x": np.arange(first, first + ROWS, dtype=float)})]
+    ]
+    answers = [caller(batch, caller.convert(batch)) for batch in batches]
+    return pa.concat_tables(caller.combine(one)[1] for answer in answers for one in answer.scored)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("quarantine", [False, True], ids=["fail", "quarantine"])
+def test_memory_that_a_model_uses_again(form: str, quarantine: bool) -> None:
+    memory = np.empty(ROWS)
+
+    def model(frame: pd.DataFrame) -> Any:
+        memory[:] = frame["x"] * 2
+        return FORMS[form](memory)
+
+    found = call(model, quarantine=quarantine).column(0)
+    expected = np.arange(2.0 * ROWS) * 2
+    flat = found.combine_chunks()
+    flat = flat.flatten() if pa.types.is_list(flat.type) else flat
+    numbers = np.frombuffer(b"".join(flat.to_pylist())) if pa.types.is_binary(flat.type) else flat.to_numpy()
+    np.testing.assert_array_equal(numbers, expected)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[{"y": 0.0} for _ in range(ROWS)], [[0.0] for _ in range(ROWS)], [Answer() for _ in range(ROWS)]],
+    ids=["dicts", "lists", "dataclasses"],
+)
+def test_objects_that_a_model_uses_again(rows: list[Any]) -> None:
+    def model(frame: pd.DataFrame) -> Any:
+        for row, x in zip(rows, frame["x"], strict=True):
+            if isinstance(row, dict):
+                row["y"] = x * 2
+            elif isinstance(row, list):
+                row[0] = x * 2
+            else:
+                row.y = x * 2
+        return rows
+
+    found = call(model).column(0).to_pylist()
+
+    def number(item: Any) -> Any:
+        return item["y"] if isinstance(item, Mapping) else item[0] if isinstance(item, list) else item
+
+    assert [number(item) for item in found] == [2.0 * row for row in range(2 * ROWS)]
+
+
+def test_the_usual_forms_wait_for_the_thread_that_writes() -> None:
+    """Storing them takes no time of the model's."""
+    words = ["a", "b"]
+    for returned in (
+        np.zeros(2), np.zeros((2, 2)), pd.DataFrame({"a": [1, 2], "b": words}), pd.Series([1, None], dtype="Int64"),
+        words, {"a": np.zeros(2), "b": words}, [1, None], [DAY], np.array(words, object), Tensor(np.zeros(2)),
+    ):  # fmt: skip
+        assert owned(returned)[1]
+
+
+def test_a_model_cannot_change_the_rows_that_are_passed_through() -> None:
+    table = pa.table({"a": [1.0, 2.0], "n": [1, None], "l": [[1.0], [2.0]], "s": [{"a": [1]}, None], "t": ["x", "y"]})
+    before = table.to_pylist()
+    for columns in (["a"], ["a", "n", "l", "s", "t"], ["l"], ["n"]):
+        frame = InputConverter(table.column_names, None, "pandas", columns)(table)
+        for name in columns:
+            for value in [frame[name].to_numpy(), *frame[name]]:
+                if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind == "f":
+                    value[...] = -1.0
+
+    assert table.to_pylist() == before
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        np.array([NAN, 1.0]), [NAN, 1.0], [NAN, 1], {"y": [NAN, 1.0]}, [{"y": NAN}, {"y": 1.0}],
+        (np.array([NAN, 1.0]),), pd.Series([NAN, 1.0]), pd.DataFrame({"y": [NAN, 1.0]}), pd.DataFrame({"y": [NAN, 1.0]}, dtype=object),
+        pa.array([NAN, 1.0]), pa.table({"y": [NAN, 1.0]}), [np.float32("nan"), np.float32(1)],
+        Tensor(np.array([NAN, 1.0])),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_nan_is_a_number_in_every_form(returned: Any) -> None:
+    first, second = to_table(returned, 2, None).column(0).to_pylist()
+
+    assert math.isnan(first)
+    assert second == 1.0
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        ([None, 1.5], [None, 1.5]),
+        (pd.Series([None, 1], dtype="Int64"), [None, 1]),
+        (pd.DataFrame({"y": pd.Series([pd.NA, 1.5], dtype="Float64")}), [None, 1.5]),
+        (["x", NAN], ["x", None]),
+        (pd.DataFrame({"y": ["x", np.nan]}), ["x", None]),
+        ([True, NAN], [True, None]),
+        ([Decimal("1.5"), NAN], [Decimal("1.5"), None]),
+        ([{"a": {"b": 1}}, {"a": NAN}], [{"b": 1}, None]),
+        (pd.Series([pd.NaT, datetime.datetime(2020, 1, 1)]), [None, datetime.datetime(2020, 1, 1)]),
+    ],
+)
+def test_what_is_missing_is_null(returned: Any, expected: list[Any]) -> None:
+    assert to_table(returned, 2, None).column(0).to_pylist() == expected
+
+
+def test_nan_where_the_signature_has_no_nan_is_null() -> None:
+    outputs = Signature((), (Feature("y", "INT64"),))
+
+    assert to_table(pd.DataFrame({"y": [1, None]}), 2, outputs).to_pydict() == {"y": [1, None]}
+
+
+LATE = pd.Timestamp("2020-01-01 00:00:00.123456789")
+ZONED = LATE.tz_localize("Europe/Berlin")
+SHORT = pd.Timedelta(1, "ns")
+MOMENT = datetime.datetime(2020, 1, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("returned", "kind", "expected"),
+    [
+        ([LATE, None, DAY], pa.timestamp("ns"), [LATE, None, pd.Timestamp(DAY)]),
+        ([ZONED], pa.timestamp("ns", "UTC"), [ZONED.tz_convert("UTC")]),
+        ([LATE.to_datetime64()], pa.timestamp("ns"), [LATE]),
+        ([SHORT, datetime.timedelta(1)], pa.duration("ns"), [SHORT, pd.Timedelta(1, "D")]),
+        ([np.timedelta64(5, "h")], pa.duration("us"), [datetime.timedelta(hours=5)]),
+        ([DAY, MOMENT], pa.timestamp("us"), [datetime.datetime(2020, 1, 1), MOMENT]),
+        ([{"y": [DAY]}, {"y": [MOMENT]}], pa.list_(pa.timestamp("us")), [[datetime.datetime(2020, 1, 1)], [MOMENT]]),
+        ([np.array(["2020-01-01T05"], "M8[ns]")], pa.list_(pa.timestamp("ns")), [[pd.Timestamp(MOMENT)]]),
+        ([{"y": [np.datetime64("2020-01-01")]}], pa.list_(pa.date32()), [[DAY]]),
+        (np.array(["2020-01-01T05:00:00"], "M8[s]"), pa.timestamp("ms"), [MOMENT]),
+        ([2**64 - 1], pa.uint64(), [2**64 - 1]),
+        (np.array([1.5], np.longdouble), pa.float64(), [1.5]),
+        ([np.longdouble(1.5)], pa.float64(), [1.5]),
+        (np.array([1.5, -2], ml_dtypes.bfloat16), pa.float32(), [1.5, -2.0]),
+        (np.array([[1.5], [2]], ml_dtypes.float8_e4m3fn), pa.float32(), [1.5, 2.0]),
+        (np.array([-1], ml_dtypes.int4), pa.int8(), [-1]),
+        ([np.array([1.5], ml_dtypes.bfloat16)[0]], pa.float64(), [1.5]),
+        (np.matrix([[1, 2], [3, 4]]), pa.int64(), [1, 3]),
+    ],
+)  # fmt: skip
+def test_values_that_arrow_would_change_or_lacks(returned: Any, kind: pa.DataType, expected: list[Any]) -> None:
+    column = to_table(returned, len(expected), None).column(0)
+
+    assert column.type == kind
+    assert column.to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ([MOMENT, MOMENT.replace(tzinfo=datetime.UTC)], "times with a zone and times without"),
+        ([{"y": [LATE]}], "nanoseconds inside objects or lists"),
+        ([LATE, datetime.datetime(9999, 1, 1)], "cannot be stored"),
+        ([datetime.time(1, tzinfo=datetime.UTC)], "no type for a time of day with a zone"),
+        (np.array([np.longdouble(1) / 3]), "longdouble|float128"),
+        ([2**53 + 1, NAN], "cannot be stored"),
+        ([2**53 + 1, 0.5], "cannot be stored"),
+        (np.array([1j]), "cannot be stored"),
+    ],
+)
+def test_values_that_cannot_be_stored_as_they_are(returned: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        to_table(returned, len(returned), None)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("form", [list, tuple])
+def test_labels_beside_objects_are_two_outputs(rows: int, form: Callable[[list[Any]], Any]) -> None:
+    returned = form([np.arange(rows), [{0: 0.25, 1: 0.75}] * rows])
+
+    assert to_table(returned, rows, None).to_pydict() == {
+        "output_feature_0": list(range(rows)),
+        "output_feature_1": [{"0": 0.25, "1": 0.75}] * rows,
+    }
+
+
+@pytest.mark.parametrize(
+    ("batches", "kind"),
+    [
+        ([[1], [None], [0.5], [NAN]], pa.float64()),
+        ([np.array([1], np.uint64), np.array([-1])], pa.decimal128(20, 0)),
+        ([np.array([1], np.float32), [1]], pa.float64()),
+        ([[{"y": [1]}], [{"y": [None]}], [{"y": [0.5]}], [{"y": None}]], pa.list_(pa.float64())),
+    ],
+)
+def test_batches_of_different_types_lose_nothing(batches: list[Any], kind: pa.DataType) -> None:
+    tables = [to_table(batch, 1, None) for batch in batches]
+    schema: pa.Schema = functools.reduce(schemas.join, (table.schema for table in tables))
+
+    assert schema.types == [kind]
+    for table in tables:
+        (one,), (other,) = table.column(0).to_pylist(), schemas.fit(table, schema).column(0).to_pylist()
+        assert one == other or one != one

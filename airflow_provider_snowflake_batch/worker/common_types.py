@@ -199,7 +199,7 @@ def plain_layout(kind: pa.DataType, *, inside: bool = False) -> pa.DataType:
     :param inside: it is inside of another.
     """
     types = pa.types
-    if isinstance(kind, pa.BaseExtensionType):
+    if isinstance(kind, pa.BaseExtensionType) or not _has_layout(kind, inside=inside):
         return kind
     if types.is_dictionary(kind):
         values = plain_layout(kind.value_type)
@@ -214,11 +214,20 @@ def plain_layout(kind: pa.DataType, *, inside: bool = False) -> pa.DataType:
         return pa.map_(plain_layout(kind.key_type, inside=True), plain_layout(kind.item_type, inside=True))
     if is_list(kind):
         items = plain_layout(kind.value_type, inside=True)
-        if types.is_fixed_size_list(kind) and items == kind.value_type:
-            return kind
         large = types.is_large_list(kind) or types.is_large_list_view(kind)
         return pa.large_list(items) if large else pa.list_(items)
     return kind
+
+
+def _has_layout(kind: pa.DataType, *, inside: bool) -> bool:
+    types = pa.types
+    if types.is_dictionary(kind):
+        return inside or _has_layout(kind.value_type, inside=False)
+    if types.is_list_view(kind) or types.is_large_list_view(kind):
+        return True
+    if types.is_nested(kind):
+        return any(_has_layout(kind.field(index).type, inside=True) for index in range(kind.num_fields))
+    return bool(types.is_string_view(kind) or types.is_binary_view(kind))
 
 
 def converted(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

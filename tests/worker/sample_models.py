@@ -405,3 +405,33 @@ class WhereFrom:
         import airflow_provider_snowflake_batch
 
         return {"WORKER": [str(Path(airflow_provider_snowflake_batch.__file__).parents[1])] * len(data)}
+
+
+class Seen:
+    """Tells of each value of each column how the model sees it."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return {f"SEEN_{name}": [f"{frame[name].dtype}: {_seen(value)}" for value in frame[name]] for name in frame}
+
+
+class SeenInArrow(Seen):
+    """The same for rows as Arrow."""
+
+    input_format = "arrow"
+
+    def predict(self, table: pa.Table) -> Any:
+        return {
+            f"SEEN_{name}": [f"{table.schema.field(name).type}: {value!r}" for value in table[name].to_pylist()]
+            for name in table.column_names
+        }
+
+
+def _seen(value: Any) -> str:
+    return f"{value.dtype} {value.tolist()!r}" if isinstance(value, np.ndarray) else repr(value)
+
+
+class WideThenFractions:
+    """Whole numbers above 2**53 first, then fractions."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return {"Y": [2**53 + int(x) if x < 4 else 0.5 for x in frame["ID"]]}

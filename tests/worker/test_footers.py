@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.worker import footers, plan
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.executors import footers as executor
 from airflow_provider_snowflake_batch.worker.executors import limits
+from airflow_provider_snowflake_batch.worker.footers import read_footer
 
 FILES = 60
 
@@ -141,3 +142,11 @@ def test_the_allocator_is_set_unless_the_environment_says_how(monkeypatch: pytes
 
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")
     assert executor.environment()["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2"
+
+
+def test_an_encrypted_footer_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "secret.parquet"
+    path.write_bytes(b"PARE" + bytes(20) + b"PARE")
+
+    with pytest.raises(DataError, match="input file secret.parquet is encrypted, its footer too"):
+        read_footer("secret.parquet", str(path))

@@ -208,7 +208,8 @@ NAN = float("nan")
     "returned",
     [
         np.array([NAN, 1.0]), [NAN, 1.0], [NAN, 1], {"y": [NAN, 1.0]}, [{"y": NAN}, {"y": 1.0}],
-        (np.array([NAN, 1.0]),), pd.Series([NAN, 1.0]), pd.DataFrame({"y": [NAN, 1.0]}), pd.DataFrame({"y": [NAN, 1.0]}, dtype=object),
+        (np.array([NAN, 1.0]),), pd.Series([NAN, 1.0]), pd.DataFrame({"y": [NAN, 1.0]}),
+        pd.DataFrame({"y": [NAN, 1.0]}, dtype=object),
         pa.array([NAN, 1.0]), pa.table({"y": [NAN, 1.0]}), [np.float32("nan"), np.float32(1)],
         Tensor(np.array([NAN, 1.0])),
     ],

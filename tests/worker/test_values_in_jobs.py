@@ -1,0 +1,105 @@
+"""Values through the worker as the process that it is: alike in every mode, or refused with column, file and row."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.worker.batches import Batch
+
+MODES: dict[str, dict[str, Any]] = {
+    "plain": {"inference": {"num_workers": 1}},
+    "row by row": {"inference": {"num_workers": 1, "max_batch_rows": 1}},
+    "quarantine": {"inference": {"num_workers": 1, "on_error": "quarantine"}},
+    "groups": {"inference": {"num_workers": 1}, "input": {"partition_column": "K"}},
+}
+ROWS = pa.table(
+    {
+        "ID": [0, 1, 2],
+        "K": ["a", "b", "a"],
+        "OBJECT": pa.array([{"id": 2**53 + 1}, {"id": 5}, {"id": None}], pa.struct([("id", pa.int64())])),
+        "LIST": [[2**53 + 1], [None, 1], None],
+        "NUMBER": pa.array([Decimal(2**53 + 1), Decimal(1), Decimal(-1)], pa.decimal128(38, 0)),
+        "CATEGORY": pa.array(["x", "y", "x"]).dictionary_encode(),
+        "LATE": pa.array([datetime.datetime(9999, 12, 31), datetime.datetime(1, 1, 1), None], pa.timestamp("us")),
+        "FLOAT": [float("nan"), None, -0.0],
+    }
+)
+
+
+@pytest.mark.parametrize("model", ["Seen", "SeenInArrow"])
+def test_a_model_sees_the_same_in_every_mode(make_batch: Callable[[str], Batch], model: str) -> None:
+    results = {}
+    for mode, changes in MODES.items():
+        batch = make_batch(mode.replace(" ", "_"))
+        batch.rows(ROWS)
+        batch.job(model, **changes)
+        outcome = batch.run()
+        assert outcome.code == 0, outcome.stderr
+        results[mode] = batch.result()
+
+    assert {table.schema.remove_metadata() for table in results.values()} == {results["plain"].schema.remove_metadata()}
+    assert {str(table.to_pylist()) for table in results.values()} == {str(results["plain"].to_pylist())}
+    passed = results["plain"].select(ROWS.column_names)
+    assert str(passed.to_pylist()) == str(ROWS.to_pylist())
+    assert pa.types.is_dictionary(passed.schema.field("CATEGORY").type)
+
+
+def test_a_time_that_python_lacks_is_named_or_set_aside(batch: Batch) -> None:
+    batch.rows(pa.table({"ID": [0, 1, 2], "T": pa.array([0, 36_000_123_456_789, 0], pa.time64("ns"))}))
+    batch.job("Seen")
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert "input column 'T' (time64[ns]) cannot be given to the model" in outcome.last
+    assert outcome.last.endswith("(row 1 of file data_000.parquet)")
+
+    batch.job("Seen", inference={"on_error": "quarantine"})
+    outcome = batch.run()
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result()["ID"].to_pylist() == [0, 2]
+    (bad,) = (batch.output / "_quarantine").iterdir()
+    assert pq.read_table(bad).select(["ID", "T", "QUARANTINE_ROW"]).to_pydict()["QUARANTINE_ROW"] == [1]
+
+
+def test_a_value_that_the_type_of_all_files_lacks_is_named(batch: Batch) -> None:
+    batch.rows({"ID": [0, 1], "X": [1, 2**53 + 1]}, {"ID": [2], "X": [0.5]})
+    batch.job("Seen")
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert "input column 'X' is double for all rows, and a value cannot be had as that" in outcome.last
+    assert outcome.last.endswith("(row 1 of file data_000.parquet)")
+
+
+def test_an_output_that_the_type_of_all_batches_lacks_is_named(batch: Batch) -> None:
+    batch.rows({"ID": [0, 1, 2, 3, 4, 5]})
+    batch.job("WideThenFractions", inference={"num_workers": 1, "max_batch_rows": 2})
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert "output column 'Y' is double for all rows, and a value cannot be had as that" in outcome.last
+    assert outcome.last.endswith("(row 1 of file data_000.parquet)")
+
+
+def test_ordered_categories_in_another_order_make_no_groups(batch: Batch) -> None:
+    def ordered(*values: str) -> pa.Array:
+        places = pa.array([0] * 2, pa.int8())
+        return pa.DictionaryArray.from_arrays(places, pa.array(values), ordered=True)
+
+    batch.rows({"K": [0, 1], "C": ordered("low", "high")}, {"K": [0, 1], "C": ordered("high", "low")})
+    batch.job("Seen", input={"partition_column": "K"})
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert "input column 'C' has ordered categories ['high', 'low'] in file data_001.parquet" in outcome.last

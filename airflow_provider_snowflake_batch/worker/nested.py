@@ -28,18 +28,23 @@ def objects(array: pa.Array) -> np.ndarray:
 
     :raises ValueError: Python has no such value: a time of day with nanoseconds, a moment after the year 9999.
     """
-    if _is_plain_list(array):
-        # The same, a little faster.
+    if pa.types.is_nested(array.type) and _is_plain(array):
+        # The same, in half of the time.
         return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     return _object_array(_values(array))
 
 
-def _is_plain_list(array: pa.Array) -> bool:
-    types = pa.types
-    if not (types.is_list(array.type) or types.is_large_list(array.type)):
-        return False
-    items = array.values
-    return types.is_floating(items.type) or (types.is_integer(items.type) and not items.null_count)
+def _is_plain(array: pa.Array) -> bool:
+    """Whether pyarrow makes the same of it."""
+    types, kind = pa.types, array.type
+    if types.is_list(kind) or types.is_large_list(kind):
+        return not types.is_struct(kind.value_type) and _is_plain(array.values)
+    if types.is_struct(kind):
+        children = [array.field(index) for index in range(kind.num_fields)]
+        return not array.null_count and all(not types.is_nested(one.type) and _is_plain(one) for one in children)
+    if types.is_integer(kind):
+        return not array.null_count
+    return bool(types.is_floating(kind) or types.is_string(kind))
 
 
 def _object_array(values: list[Any]) -> np.ndarray:

@@ -20,6 +20,8 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.tensors import as_numpy, known_type
 
+_PLAIN = {str, bytes, bool, int, float, type(None)}
+
 
 @dataclass
 class _Seen:
@@ -38,7 +40,7 @@ def from_objects(items: Sequence[Any], kind: pa.DataType | None = None) -> pa.Ar
     :raises pa.ArrowException, ValueError, TypeError, OverflowError: they have none.
     """
     seen = _Seen()
-    values = [_plain(item, seen) for item in items]
+    values = items if are_plain(items) else [_plain(item, seen) for item in items]
     if seen.zoned and (seen.naive or seen.dates):
         raise ValueError("there are times with a zone and times without")
     if seen.nanoseconds:
@@ -57,6 +59,11 @@ def from_objects(items: Sequence[Any], kind: pa.DataType | None = None) -> pa.Ar
         if all(value is None or (isinstance(value, (int, float)) and type(value) is not bool) for value in known):
             raise
         return pa.array(known)
+
+
+def are_plain(items: Sequence[Any]) -> bool:
+    """Whether values are Python's own and Arrow is exact in all of them, told without going through them in Python."""
+    return set(map(type, items)) <= _PLAIN
 
 
 def plain(value: Any) -> Any:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
+from airflow_provider_snowflake_batch.worker.python_values import are_plain
 from airflow_provider_snowflake_batch.worker.stored import stored
 from airflow_provider_snowflake_batch.worker.tensors import as_numpy
 
@@ -164,6 +165,8 @@ def _from_numpy(array: np.ndarray[Any, Any]) -> dict[str, Any]:
 
 
 def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) -> dict[str, Any]:
+    if are_plain(values):
+        return {"output_feature_0": list(values)}
     # None among objects is a row for which there is nothing.
     if all(item is None or isinstance(item, Mapping) for item in values):
         names = dict.fromkeys(name for item in values if item for name in item)
@@ -177,9 +180,7 @@ def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) ->
         and all(isinstance(item, np.ndarray) and item.ndim > 0 for item in arrays)
         and _per_output(values, [len(item) for item in arrays], rows, habit)
     ):
-        if all(item.ndim == 1 for item in arrays):
-            return {f"output_feature_{index}": item for index, item in enumerate(arrays)}
-        return {f"output_feature_{index}": list(item) for index, item in enumerate(arrays)}
+        return {f"output_feature_{index}": item for index, item in enumerate(arrays)}
     return {"output_feature_0": list(values)}
 
 

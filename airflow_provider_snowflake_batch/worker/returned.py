@@ -68,12 +68,13 @@ def owned(returned: Any) -> tuple[Any, bool]:
 def _copies(column: pd.Series[Any]) -> bool:
     """Whether a copy of a column shares nothing that can change with it."""
     if column.dtype == object:
-        return _all_fixed(column.array)
+        return _all_fixed(column.to_numpy())
     return isinstance(column.dtype, (np.dtype, *_COPIED))
 
 
 def _all_fixed(items: Iterable[Any]) -> bool:
-    return all(issubclass(kind, _FIXED) for kind in set(map(type, items)))
+    values = items.tolist() if isinstance(items, np.ndarray) else items
+    return all(issubclass(kind, _FIXED) for kind in set(map(type, values)))
 
 
 def detached(table: pa.Table) -> pa.Table:

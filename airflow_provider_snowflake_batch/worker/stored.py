@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from airflow_provider_snowflake_batch.worker.common_types import converted
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature
-from airflow_provider_snowflake_batch.worker.python_values import from_objects, plain
+from airflow_provider_snowflake_batch.worker.python_values import are_plain, from_objects, plain
 from airflow_provider_snowflake_batch.worker.tensors import as_numpy, known_type
 
 # Lists have 32-bit offsets, as most readers of Parquet expect.
@@ -55,7 +55,7 @@ def _array(values: Any, kind: pa.DataType | None) -> Any:
         # By NumPy, to which NaN is a value and not a missing one.
         return pa.array(known_type(values.to_numpy()) if isinstance(values.dtype, np.dtype) else values)
     items = list(_items(values))
-    arrays = _ragged([as_numpy(item) for item in items])
+    arrays = None if are_plain(items) else _ragged([as_numpy(item) for item in items])
     return arrays if arrays is not None else from_objects(items, kind)
 
 

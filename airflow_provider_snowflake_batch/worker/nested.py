@@ -41,6 +41,8 @@ def _is_plain(array: pa.Array) -> bool:
         return not types.is_struct(kind.value_type) and _is_plain(array.values)
     if types.is_struct(kind):
         children = [array.field(index) for index in range(kind.num_fields)]
+        if len({field.name for field in kind}) < len(children):
+            return False
         return not array.null_count and all(not types.is_nested(one.type) and _is_plain(one) for one in children)
     if types.is_integer(kind):
         return not array.null_count
@@ -66,6 +68,8 @@ def _values(array: pa.Array) -> list[Any]:
         return [None if value is pd.NaT else value for value in array.to_pandas().astype(object).tolist()]
     if types.is_struct(kind):
         names = [field.name for field in kind]
+        if len(set(names)) < len(names):
+            raise ValueError("an object has fields of the same name")
         rows = zip(*map(_values, array.flatten()), strict=True)
         return _with_nulls(array, [dict(zip(names, row, strict=True)) for row in rows])
     if types.is_map(kind):

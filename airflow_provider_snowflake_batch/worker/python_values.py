@@ -94,7 +94,10 @@ def _plain(value: Any, seen: _Seen) -> Any:
             return value.tolist()
         return [_plain(item, seen) for item in (value if value.ndim else [value[()]])]
     if isinstance(value, Mapping):
-        return {str(name): _plain(item, seen) for name, item in value.items()}
+        named = {str(name): _plain(item, seen) for name, item in value.items()}
+        if len(named) < len(value):
+            raise ValueError(f"an object has keys that are the same as text: {', '.join(map(repr, value))}")
+        return named
     if isinstance(value, (list, tuple, set, pd.Series)):
         return [_plain(item, seen) for item in value]
     return value
@@ -104,16 +107,17 @@ def _numpy_scalar(value: np.generic, seen: _Seen) -> Any:
     if isinstance(value, np.void) and value.dtype.names:
         return {name: _plain(value[name], seen) for name in value.dtype.names}
     if isinstance(value, np.longdouble):
-        return float(known_type(np.asarray(value)))
+        return float(known_type(np.asarray(value).reshape(1))[0])
     if not isinstance(value, (np.datetime64, np.timedelta64)):
         return value.item()
     if np.isnat(value):
         return None
-    item = value.item()
+    known: Any = known_type(np.asarray(value).reshape(1))[0]
+    item = known.item()
     if not isinstance(item, int):
         return _time(item, seen)
     # Python has no such time; pandas has, in units from seconds to nanoseconds.
-    wide: Any = pd.Timestamp(value) if isinstance(value, np.datetime64) else pd.Timedelta(value)
+    wide: Any = pd.Timestamp(known) if isinstance(known, np.datetime64) else pd.Timedelta(known)
     return _time(wide, seen)
 
 

@@ -46,15 +46,29 @@ def _plain_array(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def known_type(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Times in a unit, and numbers of a width, that Arrow has.
+    """Times in a unit, and numbers of a width and an order of bytes, that Arrow has.
 
-    :raises ValueError: a number is not the same in any.
+    :raises ValueError: a value is not the same in any.
     """
-    if values.dtype.kind in "Mm" and np.datetime_data(values.dtype)[0] not in _TIME_UNITS:
-        return values.astype(f"{values.dtype.kind}8[s]")
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    if values.dtype.kind in "Mm":
+        return _known_unit(values)
     if values.dtype.kind == "f" and values.dtype.itemsize > _WIDEST_FLOAT:
         narrow = values.astype(np.float64)
         if not np.array_equal(narrow.astype(values.dtype), values, equal_nan=True):
             raise ValueError(f"{values.dtype} holds digits that files have no type for; return it as float64")
         return narrow
     return values
+
+
+def _known_unit(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    kind, unit = values.dtype.kind, np.datetime_data(values.dtype)
+    if unit in ((one, 1) for one in _TIME_UNITS):
+        return values
+    if kind == "m" and unit[0] in ("Y", "M"):
+        raise ValueError("months and years are no durations: they are not all equally long")
+    known = values.astype(f"{kind}8[{'ns' if unit[0] in ('ps', 'fs', 'as') else 's' if unit[1] == 1 else 'us'}]")
+    if not np.array_equal(known.astype(values.dtype).view(np.int64), values.view(np.int64)):
+        raise ValueError(f"{values.dtype} holds times that files have no type for")
+    return known

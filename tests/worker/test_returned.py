@@ -273,6 +273,11 @@ MOMENT = datetime.datetime(2020, 1, 1, 5)
         (np.array([-1], ml_dtypes.int4), pa.int8(), [-1]),
         ([np.array([1.5], ml_dtypes.bfloat16)[0]], pa.float64(), [1.5]),
         (np.matrix([[1, 2], [3, 4]]), pa.int64(), [1, 3]),
+        (np.array([1, 2], ">i4"), pa.int32(), [1, 2]),
+        (pd.Series(np.array([1.5, 2], ">f8")), pa.float64(), [1.5, 2.0]),
+        (np.array(["2020-01"], "M8[M]"), pa.timestamp("ms"), [datetime.datetime(2020, 1, 1)]),
+        (np.array([1000], "M8[ps]"), pa.timestamp("ns"), [pd.Timestamp(1)]),
+        (np.array([3], "m8[10ms]"), pa.duration("us"), [datetime.timedelta(milliseconds=30)]),
     ],
 )  # fmt: skip
 def test_values_that_arrow_would_change_or_lacks(returned: Any, kind: pa.DataType, expected: list[Any]) -> None:
@@ -293,6 +298,11 @@ def test_values_that_arrow_would_change_or_lacks(returned: Any, kind: pa.DataTyp
         ([2**53 + 1, NAN], "cannot be stored"),
         ([2**53 + 1, 0.5], "cannot be stored"),
         (np.array([1j]), "cannot be stored"),
+        (np.array([1], "M8[ps]"), "times that files have no type for"),
+        ([np.datetime64(1, "ps")], "times that files have no type for"),
+        (np.array([2**61], "M8[h]"), "times that files have no type for"),
+        (np.array([1], "m8[M]"), "months and years are no durations"),
+        ([{"y": {1: "a", "1": "b"}}], "keys that are the same as text"),
     ],
 )
 def test_values_that_cannot_be_stored_as_they_are(returned: Any, message: str) -> None:

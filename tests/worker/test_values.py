@@ -405,3 +405,10 @@ def test_a_value_that_the_common_type_lacks_is_named(tmp_path: Path) -> None:
         schemas.fit(late, pa.schema([("at", pa.timestamp("ns"))]))
 
     assert caught.value.row == 1
+
+
+def test_objects_with_fields_of_one_name_are_refused() -> None:
+    twice = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+
+    with pytest.raises(DataError, match="an object has fields of the same name"):
+        given_to_model(twice)

@@ -167,7 +167,7 @@ def test_the_signature_decides_names_and_types() -> None:
             "extra": [{"a": [1, np.float64(2)]}, None],
             "when": [datetime.datetime(2024, 1, 1), pd.NaT],
             "box": [np.array([1, 2]), [3.5, None]],
-            "more": ["x", "y"],
+            "more": pd.Series(["x", "y"], dtype=object),
         }
     )
 

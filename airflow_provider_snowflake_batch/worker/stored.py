@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_snowflake_batch.worker import decimals
 from airflow_provider_snowflake_batch.worker.common_types import converted
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature
@@ -105,6 +106,7 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
 
 def _to_declared(array: Any, kind: pa.DataType) -> Any:
     if pa.types.is_floating(kind):
+        array = decimals.floats(array, exactly=False) if isinstance(array, pa.Decimal128Array) else array
         return pc.cast(array, kind, safe=False)
     if pa.types.is_string(kind) and pa.types.is_nested(array.type):
         return pa.array([_json(item) for item in array.to_pylist()], type=kind)

@@ -6,17 +6,26 @@ are killed: all of them, a replica with its model processes, a coordinator alone
 started again, until the batch is done; then the next batch begins, until there were enough kills. Some rows are bad and
 are set aside.
 
-After each batch the output is read as a stranger would read it. ``lost`` and ``doubled`` count rows, bad ones included;
-``again`` counts calls of the model for a task whose record was there already.
+Every other batch has more to endure: between attempts parts are damaged, and input files and the model's weights are
+replaced by others of the same size and footer; attempts are stalled, thought dead and wake up again; two attempts are
+at work at once, or a replica is started twice.
+
+After each batch the output is read by plain pyarrow, once by the manifest and once by taking every ``.parquet`` file.
+``lost`` and ``doubled`` count rows, bad ones included; ``stale`` those of an input or of weights that were replaced;
+``again`` counts calls of the model for a task whose record was there already, in batches that only were killed.
+``tidied`` counts files that an attempt killed in its last milliseconds left beside a finished result, until the next
+run of the batch removed them.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,9 +36,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from benchmarks.kill_faults import Content, damage_part
 from benchmarks.scratch import scratch
 
 MODEL = Path(__file__).parent / "watched_model.py"
@@ -41,6 +50,9 @@ CALL_SECONDS = 0.01
 # Longer than a start, so that kills hit every phase; shorter than the rest of a batch.
 LONGEST_PAUSE_SECONDS = 2.0
 VICTIMS = ("everything", "replica", "coordinator", "model process")
+LONGEST_STALL_SECONDS = 4.0
+# Exit codes of the worker: done, failed (a process was killed), another attempt came first; and killed itself.
+EXPECTED = (0, 1, 3, -signal.SIGKILL)
 
 
 @dataclass
@@ -50,42 +62,70 @@ class Figures:
     batches: int = 0
     starts: int = 0
     kills: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    ends: Counter[int] = field(default_factory=Counter)
     rows: int = 0
     bad_rows: int = 0
     tasks: int = 0
     calls: int = 0
     lost: int = 0
     doubled: int = 0
+    stale: int = 0
     wrong: int = 0
     again: int = 0
+    tidied: int = 0
 
     @property
     def sound(self) -> bool:
-        return not (self.lost or self.doubled or self.wrong or self.again)
+        return not (self.lost or self.doubled or self.stale or self.wrong or self.again)
+
+
+@dataclass
+class Started:
+    """A process of the worker. :param copy: 0, or 1 for one that is started beside it for the same work."""
+
+    replica: int
+    copy: int
+    popen: subprocess.Popen[str]
+    wakes: float | None = None
 
 
 class Batch:
-    """One batch, from nothing to ``_SUCCESS``."""
+    """One batch, from nothing to ``_SUCCESS``.
 
-    def __init__(self, root: Path, tasks: int, replicas: int, choice: random.Random, figures: Figures) -> None:
+    :param faults: whether more is done to it than killing.
+    """
+
+    def __init__(
+        self, root: Path, tasks: int, replicas: int, choice: random.Random, figures: Figures, *, faults: bool
+    ) -> None:
         self._root, self._rows, self._replicas = root, tasks * TASK_ROWS, replicas
-        self._choice, self._figures = choice, figures
+        self._choice, self._figures, self._faults = choice, figures, faults
         self._output = root / "output" / "JOB"
         self._tasks = tasks
-        self._running: dict[int, subprocess.Popen[str]] = {}
+        self._running: list[Started] = []
+        self._wanted = self._choose()
         self._shots_at_the_end = 0
         self._write()
+
+    def _choose(self) -> list[tuple[int, int]]:
+        """Which processes there are to be, as replica and copy."""
+        wanted = [(replica, 0) for replica in range(self._replicas)]
+        luck = self._choice.random() if self._faults else 1.0
+        if luck < 0.3:
+            wanted += [(replica, 1) for replica in range(self._replicas)]
+            self._figures.faults["two attempts at once"] += 1
+        elif luck < 0.5 and self._replicas > 1:
+            wanted.append((self._choice.randrange(self._replicas), 1))
+            self._figures.faults["a replica twice"] += 1
+        return wanted
 
     def _write(self) -> None:
         for name in ("input", "marks", "model"):
             (self._root / name).mkdir()
-        # A folder of its own: the worker takes a change of any source file below it for another model.
+        # A folder of its own: the worker takes a change of any file below it for another model.
         shutil.copy(MODEL, self._root / "model")
-        ids = np.arange(self._rows)
-        table = pa.table({"ID": ids, "X": ids * 3.0, "FILE": pa.nulls(self._rows, pa.string())})
-        half = self._rows // 2 // TASK_ROWS * TASK_ROWS
-        for number, part in enumerate((table.slice(0, half), table.slice(half))):
-            pq.write_table(part, self._root / "input" / f"{number}.parquet", row_group_size=TASK_ROWS)
+        self._content = Content(self._root, self._rows, TASK_ROWS)
         init = {
             "records": str(self._output / "_tasks"),
             "marks": str(self._root / "marks"),
@@ -116,34 +156,71 @@ class Batch:
         """Kill at most so often, then let it end."""
         left = self._figures.kills.total() + kills
         try:
-            while not (self._output / "_SUCCESS").exists() or self._running:
+            while not self._succeeded() or self._running:
                 self._start_what_is_not_running()
                 if self._figures.kills.total() < left:
                     self._pause()
                     self._kill()
                 else:
                     time.sleep(0.05)
+                self._wake()
                 self._collect()
         finally:
             # Still running only if the measurement failed or was interrupted.
-            for process in self._running.values():
-                process.kill()
-                process.wait()
+            for one in self._running:
+                one.popen.kill()
+                one.popen.wait()
         self._judge()
 
+    def _succeeded(self) -> bool:
+        return (self._output / "_SUCCESS").exists()
+
     def _start_what_is_not_running(self) -> None:
-        if (self._output / "_SUCCESS").exists():
+        if self._succeeded():
             return
-        for replica in range(self._replicas):
-            if replica not in self._running:
-                environment = dict(os.environ)
-                environment |= {"SNOWFLAKE_JOB_INDEX": str(replica), "SNOWFLAKE_JOBS_COUNT": str(self._replicas)}
-                command = [*WORKER, str(self._root / "JOB.json")]
-                with (self._root / f"stderr-{replica}").open("a") as errors:
-                    self._running[replica] = subprocess.Popen(
-                        command, env=environment, stdout=subprocess.DEVNULL, stderr=errors, text=True
-                    )
-                self._figures.starts += 1
+        there = {(one.replica, one.copy) for one in self._running if one.wakes is None}
+        for replica, copy in self._wanted:
+            if (replica, copy) not in there:
+                self._running.append(Started(replica, copy, self._start(replica)))
+
+    def _start(self, replica: int) -> subprocess.Popen[str]:
+        environment = dict(os.environ)
+        environment |= {"SNOWFLAKE_JOB_INDEX": str(replica), "SNOWFLAKE_JOBS_COUNT": str(self._replicas)}
+        self._figures.starts += 1
+        with (self._root / f"stderr-{replica}").open("a") as errors:
+            return subprocess.Popen(
+                [*WORKER, str(self._root / "JOB.json")],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                text=True,
+            )
+
+    def _stall(self) -> None:
+        """Stop everything, as a node that hangs does, and go on as if it were dead."""
+        for one in self._running:
+            if one.wakes is None:
+                one.wakes = time.monotonic() + self._choice.uniform(0, LONGEST_STALL_SECONDS)
+                _signal(_family(one.popen), signal.SIGSTOP)
+        self._figures.faults["everything stalled"] += 1
+
+    def _wake(self) -> None:
+        for one in self._running:
+            if one.wakes is not None and (time.monotonic() > one.wakes or self._succeeded()):
+                _signal(_family(one.popen), signal.SIGCONT)
+                # It is nobody's any more; it lives as long as it takes it to notice.
+                one.wakes, one.copy = None, 2
+
+    def _change_something(self) -> None:
+        """Between two attempts: what is dead does not come back, what is stalled may."""
+        stalled = any(one.wakes is not None for one in self._running)
+        deeds = [self._content.replace_some_rows, self._content.replace_weights]
+        if not stalled:
+            # A disk that damages what a live attempt has written is another matter: it would have to read it all again.
+            deeds += 2 * [lambda choice: damage_part(self._output, choice)]
+        what = self._choice.choice(deeds)(self._choice)
+        if what is not None:
+            self._figures.faults[what] += 1
 
     def _pause(self) -> None:
         until = time.monotonic() + self._choice.uniform(0, LONGEST_PAUSE_SECONDS)
@@ -160,8 +237,12 @@ class Batch:
         return len({name.partition(".")[0] for name in _names(self._output / "_tasks")})
 
     def _kill(self) -> None:
-        family = {replica: _family(process) for replica, process in self._running.items()}
+        family = {number: _family(one.popen) for number, one in enumerate(self._running) if one.wakes is None}
         if not family:
+            return
+        if self._faults and not self._succeeded() and self._choice.random() < 0.08:
+            self._stall()
+            self._begin_anew()
             return
         victim = self._choice.choice(VICTIMS)
         replica = self._choice.choice(sorted(family))
@@ -181,38 +262,86 @@ class Batch:
                 continue
         if hit:
             self._figures.kills[victim] += 1
+        if victim == "everything":
+            for number in family:
+                self._running[number].popen.wait()
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Nothing is alive, as far as anybody knows."""
+        if self._faults and not (self._output / "_manifest.json").exists():
+            if self._choice.random() < 0.7:
+                self._change_something()
+            self._wanted = self._choose()
 
     def _collect(self) -> None:
-        for replica, process in list(self._running.items()):
-            if process.poll() is not None:
-                del self._running[replica]
-                if process.returncode == 0 and not (self._output / "_SUCCESS").exists() and self._replicas == 1:
-                    raise SystemExit("a worker ended with exit code 0 and left no _SUCCESS")
-                if process.returncode not in (0, 1, -9):
-                    errors = (self._root / f"stderr-{replica}").read_text()[-3000:]
-                    raise SystemExit(f"a worker ended with exit code {process.returncode}: {errors}")
+        for one in list(self._running):
+            code = one.popen.poll()
+            if code is None:
+                continue
+            self._running.remove(one)
+            self._figures.ends[code] += 1
+            if code == 0 and not self._succeeded() and self._replicas == 1:
+                raise SystemExit("a worker ended with exit code 0 and left no _SUCCESS")
+            if code not in EXPECTED:
+                errors = (self._root / f"stderr-{one.replica}").read_text()[-3000:]
+                raise SystemExit(f"a worker ended with exit code {code}: {errors}")
 
     def _judge(self) -> None:
         figures = self._figures
+        figures.batches += 1
+        figures.tasks += self._tasks
+        listed, aside = self._by_manifest()
+        self._count(listed, aside)
+        if self._faults:
+            # One that was killed between writing its last part and noticing that it came late could not remove it.
+            figures.tidied += len(set(self._output.glob("*.parquet")) - set(listed))
+            if self._start(0).wait():
+                raise SystemExit(f"a finished batch was not taken for finished: {self._words()}")
+            if self._by_manifest() != (listed, aside):
+                raise SystemExit("another run of a finished batch changed its result")
+        self._count(sorted(self._output.rglob("*.parquet")), sorted(self._output.glob("_quarantine/*.pq")))
         done = subprocess.run([*WORKER, "verify", str(self._output)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"the output differs from its manifest: {done.stderr}")
-        table = ds.dataset(sorted(self._output.rglob("*.parquet")), format="parquet").to_table()
-        bad = ds.dataset(sorted(self._output.glob("_quarantine/*.pq")), format="parquet").to_table()
+        for marks in (self._root / "marks").iterdir() if not self._faults else ():
+            words = [line.split()[0] for line in marks.read_text().splitlines()]
+            figures.calls += len(words)
+            figures.again += words.count("again")
+
+    def _words(self) -> str:
+        return (self._root / "stderr-0").read_text()[-3000:]
+
+    def _by_manifest(self) -> tuple[list[Path], list[Path]]:
+        manifest = json.loads((self._output / "_manifest.json").read_text())
+        listed = [self._output / one["name"] for one in manifest["files"]]
+        return sorted(listed), sorted(
+            self._output / "_quarantine" / one["name"] for one in manifest["quarantine_files"]
+        )
+
+    def _count(self, parts: list[Path], aside: list[Path]) -> None:
+        """Hold some files against what the result should be."""
+        figures, content = self._figures, self._content
+        table = pa.concat_tables([pq.read_table(path) for path in parts])
+        bad = pa.concat_tables([pq.read_table(path) for path in aside]) if aside else table.slice(0, 0)
         ids = np.concatenate([table["ID"].to_numpy(), bad["ID"].to_numpy()])
         seen = np.bincount(ids, minlength=self._rows)
-        figures.batches += 1
-        figures.tasks += self._tasks
         figures.rows += len(ids)
         figures.bad_rows += len(bad)
         figures.lost += int((seen == 0).sum())
         figures.doubled += int((seen[seen > 1] - 1).sum())
-        figures.wrong += int((table["Y"].to_numpy() != table["ID"].to_numpy() * 6.0).sum())
+        x = np.concatenate([table["X"].to_numpy(), bad["X"].to_numpy()])
+        stale = x != content.x[ids]
+        stale[: len(table)] |= table["Y"].to_numpy() != table["X"].to_numpy() * content.weight
+        figures.stale += int(stale.sum())
+        figures.wrong += int((table["ID"].to_numpy() % BAD_EVERY == 0).sum())
         figures.wrong += int((bad["ID"].to_numpy() % BAD_EVERY != 0).sum())
-        for marks in (self._root / "marks").iterdir():
-            words = [line.split()[0] for line in marks.read_text().splitlines()]
-            figures.calls += len(words)
-            figures.again += words.count("again")
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def _names(folder: Path) -> list[str]:
@@ -238,9 +367,9 @@ def measure(kills: int, seed: int, tasks: int, folder: Path) -> Figures:
     while figures.kills.total() < kills:
         root = folder / f"batch-{figures.batches}"
         root.mkdir()
-        replicas = 1 if figures.batches % 2 == 0 else 3
+        replicas, faults = (1, 3)[figures.batches // 2 % 2], figures.batches % 2 == 0
         # No batch takes all kills, so that there are several ends to hit.
-        Batch(root, tasks, replicas, choice, figures).run(min(kills - figures.kills.total(), 60))
+        Batch(root, tasks, replicas, choice, figures, faults=faults).run(min(kills - figures.kills.total(), 30))
         shutil.rmtree(root)
     return figures
 
@@ -256,9 +385,12 @@ def main(arguments: list[str]) -> int:
         figures = measure(options.kills, options.seed, options.tasks, folder)
     kinds = ", ".join(f"{count} {victim}" for victim, count in sorted(figures.kills.items()))
     print(f"kill -9: {figures.kills.total()} ({kinds}), seed {options.seed}, {time.monotonic() - begun:.0f} s")
+    print(", ".join(f"{count} × {fault}" for fault, count in sorted(figures.faults.items())))
+    print("exit codes: " + ", ".join(f"{code}: {count}" for code, count in sorted(figures.ends.items())))
     print(f"batches {figures.batches}, workers started {figures.starts}, tasks {figures.tasks}, calls {figures.calls}")
     print(f"rows {figures.rows}, of them {figures.bad_rows} bad and set aside")
-    print(f"lost {figures.lost}, doubled {figures.doubled}, wrong {figures.wrong}, again {figures.again}")
+    print(f"lost {figures.lost}, doubled {figures.doubled}, stale {figures.stale}, wrong {figures.wrong}")
+    print(f"again {figures.again}, tidied {figures.tidied}")
     return 0 if figures.sound else 1
 
 

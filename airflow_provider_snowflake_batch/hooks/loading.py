@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_snowflake_batch.contract.manifest import ResultManifest, parse_result_manifest
 from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.hooks.inputs import some
-from airflow_provider_snowflake_batch.hooks.results import data_files, read_manifest
+from airflow_provider_snowflake_batch.hooks.results import data_files
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn, match_columns
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, lacks_privilege
@@ -61,9 +62,16 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
     """
     if not hook.is_complete(directory):
         raise SnowflakeBatchError(f"{directory} has no {SUCCESS_FILE}: its files are not complete. Nothing was loaded.")
-    expected = _rows_in_manifest(hook, directory)
+    manifest = _manifest(hook, directory)
+    expected = None if manifest is None else manifest.rows
     listed = hook.list_files(directory)
     files = data_files(listed, directory)
+    if manifest is not None and manifest.files is not None:
+        missing = sorted(set(manifest.files) - set(files))
+        if missing:
+            raise SnowflakeBatchError(f"{directory} lacks {missing[0]}, which its manifest lists. Nothing was loaded.")
+        # A file of an attempt that came late is no data, should there be one.
+        files = [name for name in files if name in set(manifest.files)]
     _refuse_others(listed, directory)
     columns = _prepare_table(hook, directory, files, table) if files else None
 
@@ -107,17 +115,16 @@ def _refuse_others(listed: Sequence[StageFile], directory: StagePath) -> None:
         )
 
 
-def _rows_in_manifest(hook: SnowflakeBatchHook, directory: StagePath) -> int | None:
+def _manifest(hook: SnowflakeBatchHook, directory: StagePath) -> ResultManifest | None:
     try:
-        manifest = read_manifest(hook, directory)
+        return parse_result_manifest(hook.read_file(directory.child(MANIFEST_FILE)))
     except FileNotFoundError:
         return None
-    if manifest is None:
+    except ValueError as error:
         raise JobInputError(
-            f"stage_location: {MANIFEST_FILE} of {directory} cannot be read, so that nobody knows how many rows there "
-            "should be. Nothing was loaded. Remove that file to load the results without it."
-        )
-    return int(manifest["rows"])
+            f"stage_location: {MANIFEST_FILE} of {directory} cannot be read: {error}, so that nobody knows how many "
+            "rows there should be. Nothing was loaded. Remove that file to load the results without it."
+        ) from None
 
 
 def _prepare_table(

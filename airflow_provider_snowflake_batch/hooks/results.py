@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_snowflake_batch.contract.manifest import parse_result_manifest
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE, is_data_file
@@ -88,32 +88,23 @@ def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: Stage
         )
     result.files = len(data_files(files, directory))
     if MANIFEST_FILE in names:
-        _take_manifest(result, read_manifest(hook, directory))
+        _take_manifest(result, hook, directory)
     return result
 
 
-def read_manifest(hook: SnowflakeBatchHook, directory: StagePath) -> dict[str, Any] | None:
-    """A directory's manifest, or None if it holds none that can be read.
-
-    :raises FileNotFoundError: if there is none.
-    """
+def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: StagePath) -> None:
     try:
-        found = json.loads(hook.read_file(directory.child(MANIFEST_FILE)))
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and type(found.get("rows")) is int else None
-
-
-def _take_manifest(result: JobResult, manifest: dict[str, Any] | None) -> None:
-    if manifest is None:
+        manifest = parse_result_manifest(hook.read_file(directory.child(MANIFEST_FILE)))
+    except ValueError as error:
         # Whoever has written it, the job is done and its results are complete.
-        result.warnings.append(f"{MANIFEST_FILE} of the results cannot be read: it says no number of rows.")
+        result.warnings.append(f"{MANIFEST_FILE} of the results cannot be read: {error}. It tells no number of rows.")
         return
-    result.rows = manifest["rows"]
-    warnings = manifest.get("warnings")
-    result.warnings += [str(warning) for warning in warnings] if isinstance(warnings, list) else []
-    if manifest.get("quarantined_rows"):
-        result.warnings.append(f"{manifest['quarantined_rows']} row(s) failed and were put aside.")
+    result.rows = manifest.rows
+    if manifest.files is not None:
+        result.files = len(manifest.files)
+    result.warnings += manifest.warnings
+    if manifest.quarantined_rows:
+        result.warnings.append(f"{manifest.quarantined_rows} row(s) failed and were put aside.")
 
 
 def done_and_dropped(

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from types import FrameType
 
@@ -52,7 +53,8 @@ def main(arguments: list[str]) -> int:
             output.line(USAGE)
             return EXIT_DONE
         return _run(Path(arguments[0]), output, errors)
-    except WorkerError as error:
+    except Exception as unforeseen:
+        error = unforeseen if isinstance(unforeseen, WorkerError) else _in_words(unforeseen)
         errors.line(error.describe())
         return error.exit_code
 
@@ -67,6 +69,11 @@ def _write_archive(path: Path, output: console.Console) -> int:
         raise Refused(f"cannot write {path}: {error.strerror or error}") from None
     output.line(f"{path}: {len(archive.content)} bytes, SHA-256 {archive.digest}")
     return EXIT_DONE
+
+
+def _in_words(error: Exception) -> WorkerError:
+    """What nobody has foreseen, such as a file system that fails, with the place where it came up."""
+    return WorkerError(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
 def _run(path: Path, output: console.Console, errors: console.Console) -> int:

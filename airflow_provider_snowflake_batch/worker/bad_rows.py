@@ -1,6 +1,6 @@
 """Rows set aside because the model, or the files they name, failed for them: ``on_error`` is ``quarantine``.
 
-They go to ``_quarantine/<plan>-<task>.pq``: Parquet, under a name that the usual pattern for results,
+They go to ``_quarantine/<plan>-<task>.<attempt>.pq``: Parquet, under a name that the usual pattern for results,
 ``.*\\.parquet``, does not match, so that whoever reads the results does not read these as well.
 """
 
@@ -99,6 +99,10 @@ class Quarantine:
         """A process finished a task with so many bad rows. It may be some rows into the next task by now."""
         self._recorded += count
         self._at_hand[worker] = max(self._at_hand.get(worker, 0) - count, 0)
+
+    def withdraw(self, count: int) -> None:
+        """A finished task with so many bad rows does not count after all."""
+        self._recorded -= count
 
     def forget(self, worker: int) -> None:
         """A process gave up what it had at hand."""

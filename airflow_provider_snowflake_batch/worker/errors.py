@@ -5,6 +5,7 @@
 | 0 | done: `_SUCCESS` is written |
 | 1 | the model or the data failed; the cause is the last line on stderr |
 | 2 | `JOB.json` or the input was refused before anything was written |
+| 3 | another attempt has finished the batch, or another batch has taken the directory; what it wrote is untouched |
 | 143 | stopped by SIGTERM or SIGINT; finished tasks keep their records |
 """
 
@@ -13,7 +14,20 @@ from __future__ import annotations
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
+EXIT_SUPERSEDED = 3
 EXIT_TERMINATED = 143
+
+# An error may quote what was given to the model. A log shows a line, and its reader wants the beginning and the end.
+MESSAGE_CHARACTERS = 4000
+DETAILS_CHARACTERS = 64_000
+
+
+def shortened(text: str, most: int) -> str:
+    """A text with its middle left out if it is longer than that."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]} … ({len(text) - 2 * half} characters left out) … {text[-half:]}"
 
 
 class WorkerError(Exception):
@@ -26,9 +40,9 @@ class WorkerError(Exception):
     exit_code = EXIT_FAILED
 
     def __init__(self, message: str, details: str = "") -> None:
-        self.message = " ".join(message.split())
+        self.message = " ".join(shortened(message, MESSAGE_CHARACTERS).split())
         super().__init__(self.message)
-        self.details = details
+        self.details = shortened(details, DETAILS_CHARACTERS)
 
     def describe(self) -> str:
         """The error as it is shown to a person: details first, the one-line cause last."""
@@ -58,6 +72,12 @@ class OutputError(WorkerError):
     """The output directory cannot be completed."""
 
 
+class Superseded(WorkerError):
+    """Another attempt came first: what it wrote counts, and this one has left it alone."""
+
+    exit_code = EXIT_SUPERSEDED
+
+
 class ModelProcessDied(WorkerError):
     """A model process ended without a word: a crash of native code, or killed for memory."""
 
@@ -70,5 +90,5 @@ class Terminated(WorkerError):
 
 BY_NAME: dict[str, type[WorkerError]] = {
     kind.__name__: kind
-    for kind in (Refused, ModelError, DataError, TooManyBadRows, OutputError, ModelProcessDied, Terminated)
+    for kind in (Refused, ModelError, DataError, TooManyBadRows, OutputError, Superseded, ModelProcessDied, Terminated)
 }

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.worker import content
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.parquet_input import open_reader
 
@@ -33,6 +34,7 @@ class SourceFile(NamedTuple):
     :param size: bytes.
     :param footer: SHA-256 of the footer, which holds the statistics and offsets of everything in the file.
     :param row_groups: rows and uncompressed bytes of each row group.
+    :param seen: size and time of change, in a number (`content.seen`).
     """
 
     path: str
@@ -40,6 +42,7 @@ class SourceFile(NamedTuple):
     footer: str
     row_groups: tuple[tuple[int, int], ...]
     schema: pa.Schema
+    seen: int
 
 
 class Schemas:
@@ -70,7 +73,7 @@ def read_footer(name: str, path: str, schemas: Schemas | None = None) -> SourceF
     :raises DataError: the file is missing, or is no Parquet file.
     """
     try:
-        size, footer = _footer_bytes(name, path)
+        status, footer = _footer_bytes(name, path)
     except OSError as error:
         raise DataError(f"cannot read input file {name}: {error.strerror or error}") from None
     try:
@@ -82,7 +85,8 @@ def read_footer(name: str, path: str, schemas: Schemas | None = None) -> SourceF
         raise DataError(f"input file {name} has an unreadable Parquet footer: {error}") from None
     groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
     row_groups = tuple((group.num_rows, group.total_byte_size) for group in groups)
-    return SourceFile(name, size, hashlib.sha256(footer).hexdigest(), row_groups, schema)
+    digest = hashlib.sha256(footer).hexdigest()
+    return SourceFile(name, status.st_size, digest, row_groups, schema, content.seen(status))
 
 
 def read_footers(root: Path, names: Sequence[str], schemas: Schemas | None = None) -> list[SourceFile]:
@@ -112,11 +116,12 @@ def read_whole(descriptor: int) -> bytes:
     return _read_at(descriptor, 0, os.fstat(descriptor).st_size)
 
 
-def _footer_bytes(name: str, path: str) -> tuple[int, bytes]:
+def _footer_bytes(name: str, path: str) -> tuple[os.stat_result, bytes]:
     # Without Python's file objects, which cost more than the reads: there may be hundreds of thousands of files.
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        size = status.st_size
         tail = _read_at(descriptor, max(size - FOOTER_READ_BYTES, 0), min(size, FOOTER_READ_BYTES))
         if size >= 12 and tail[-4:] == _ENCRYPTED:
             raise DataError(f"input file {name} is encrypted, its footer too; write it without Parquet encryption")
@@ -127,7 +132,7 @@ def _footer_bytes(name: str, path: str) -> tuple[int, bytes]:
             raise DataError(f"input file {name} is cut off: its footer is longer than the file")
         if length > len(tail):
             tail = _read_at(descriptor, size - length, length)
-        return size, tail[-length:]
+        return status, tail[-length:]
     finally:
         os.close(descriptor)
 

@@ -8,6 +8,7 @@ waits for the first change much longer than for the next.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,9 @@ BEAT_SECONDS = 10.0
 SILENT_SECONDS = 300.0
 # A replica may wait for a node as long as that.
 ABSENT_SECONDS = 3600.0
+# What one wrote last that has ended in order; the last of its records may be seen a little later than this.
+ENDED = "ended"
+ENDED_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 
 
@@ -45,7 +49,10 @@ class Heartbeat:
                 pass
             number += 1
             if self._stopped.wait(self._seconds):
-                return
+                break
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+            self._path.write_text(f"{attempt} {ENDED}", encoding="utf-8")
 
     def stop(self) -> None:
         self._stopped.set()
@@ -57,13 +64,18 @@ class Watch:
     """Which replicas have gone silent.
 
     :param signs: what was written before the watch began, perhaps by an earlier attempt.
+    :ivar begun: when the watch began.
     :param now: seconds, of any one clock.
     """
 
     def __init__(self, signs: Mapping[int, str], now: float) -> None:
         self._signs = dict(signs)
         self._changed: dict[int, float] = {}
-        self._begun = now
+        self.begun = now
+
+    def heard_of(self, replica: int) -> bool:
+        """Whether a replica has given a sign of life since the watch began."""
+        return replica in self._changed
 
     def silent(self, replicas: Iterable[int], signs: Mapping[int, str], now: float) -> dict[int, float]:
         """Those of some replicas that are to be given up, with the seconds since they were last heard of."""
@@ -71,8 +83,10 @@ class Watch:
         for replica in replicas:
             if signs.get(replica) != self._signs.get(replica):
                 self._changed[replica] = now
-            allowed = SILENT_SECONDS if replica in self._changed else ABSENT_SECONDS
-            quiet = now - self._changed.get(replica, self._begun)
+            allowed = ABSENT_SECONDS
+            if replica in self._changed:
+                allowed = ENDED_SECONDS if signs.get(replica, "").endswith(ENDED) else SILENT_SECONDS
+            quiet = now - self._changed.get(replica, self.begun)
             if quiet > allowed:
                 found[replica] = quiet
         self._signs = dict(signs)

@@ -6,20 +6,26 @@ The vocabulary is that of the inference job specification
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.job_document import load_document
+from airflow_provider_snowflake_batch.worker.listing import holds, overlap
 
 JOB_VERSION = 1
 DEFAULT_PATTERN = r".*\.parquet$"
 MOST_QUARANTINED = 1000
+# No number of rows or processes is larger; what counts them has 64 bits.
+MOST = 2**53
 
 
 class FileEncoding(str, Enum):
@@ -161,12 +167,27 @@ class _Fields:
             raise Refused(f"JOB.json: {self.at(name)} must be {_NAMES[kind]}, not {_kind(value)}")
         if kind is str and not value:
             raise Refused(f"JOB.json: {self.at(name)} is empty")
+        if kind is str:
+            _check_text(value, self.at(name))
         return value
+
+    def texts(self, name: str, what: str) -> list[str]:
+        value = self.get(name, list, [])
+        if not all(isinstance(one, str) for one in value):
+            raise Refused(f"JOB.json: {self.at(name)} must be a list of {what}")
+        for one in value:
+            _check_text(one, self.at(name))
+        return list(value)
+
+    def path(self, name: str, folder: Path) -> Path:
+        return _path(self.get(name, str, required=True), folder, self.at(name))
 
     def count(self, name: str) -> int | None:
         value = self.get(name, int)
         if value is not None and value < 1:
-            raise Refused(f"JOB.json: {self.at(name)} must be at least 1, not {value}")
+            raise Refused(f"JOB.json: {self.at(name)} must be at least 1, not {str(value)[:40]}")
+        if value is not None and value > MOST:
+            raise Refused(f"JOB.json: {self.at(name)} must be at most {MOST}, not {str(value)[:40]}")
         return value  # type: ignore[no-any-return]
 
     def done(self) -> None:
@@ -177,6 +198,26 @@ class _Fields:
 
 
 _NAMES: dict[type[Any], str] = {str: "a string", int: "a whole number", dict: "an object", list: "a list"}
+
+
+def _check_text(value: str, where: str) -> None:
+    """Hold that a text can be a path or a name: no system has one with NUL or half a character in it."""
+    if "\0" in value:
+        raise Refused(f"JOB.json: {where} holds a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Refused(f"JOB.json: {where} holds half of a surrogate pair, which is no character") from None
+
+
+def _path(value: str, folder: Path, where: str) -> Path:
+    path = folder / value
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+            raise Refused(f"JOB.json: {where} is no path: {error.strerror}") from None
+    return path
 
 
 def _kind(value: Any) -> str:
@@ -192,15 +233,10 @@ def read_job(path: Path) -> Job:
 
     :raises Refused: the file cannot be read, or any field is unknown, missing or malformed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Refused(f"cannot read the job file {path}: {error.strerror or error}") from None
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise Refused(f"{path} is not JSON: {error}") from None
-    return parse_job(document, path.resolve().parent)
+    document = load_document(path)
+    job = parse_job(document, path.resolve().parent)
+    check_output(job.output.path, {"the job file": path})
+    return job
 
 
 def parse_job(document: Any, folder: Path) -> Job:
@@ -216,8 +252,10 @@ def parse_job(document: Any, folder: Path) -> Job:
     inference = _Fields(top.get("inference", dict, {}), "inference")
     stages = top.get("stages", dict, {})
     for name, mount in stages.items():
+        _check_text(name, "the name of a stage")
         if not isinstance(mount, str) or not mount:
             raise Refused(f"JOB.json: stages.{name} must be the folder where the stage is mounted")
+        _check_text(mount, f"stages.{name}")
     on_error, max_quarantined = _on_error(inference)
     job = Job(
         name=top.get("job_name", str, required=True),
@@ -228,13 +266,13 @@ def parse_job(document: Any, folder: Path) -> Job:
         max_batch_rows=inference.count("max_batch_rows"),
         on_error=on_error,
         max_quarantined=max_quarantined,
-        stages={name.lstrip("@"): folder / mount for name, mount in stages.items()},
+        stages={name.lstrip("@"): _path(mount, folder, f"stages.{name}") for name, mount in stages.items()},
     )
     inference.done()
     top.done()
     if job.output.columns is not None and job.input.partition_column is not None:
         raise Refused("JOB.json: output.columns and input.partition_column do not go together")
-    _check_apart(job)
+    check_apart(job)
     return job
 
 
@@ -242,10 +280,10 @@ def _input(fields: _Fields, folder: Path) -> InputFiles:
     pattern = fields.get("pattern", str, DEFAULT_PATTERN)
     try:
         re.compile(pattern)
-    except re.error as error:
-        raise Refused(f"JOB.json: input.pattern {pattern!r} is not a regular expression: {error}") from None
+    except (re.error, RecursionError, OverflowError) as error:
+        raise Refused(f"JOB.json: input.pattern {pattern[:200]!r} is not a regular expression: {error}") from None
     result = InputFiles(
-        path=folder / fields.get("path", str, required=True),
+        path=fields.path("path", folder),
         pattern=pattern,
         params=fields.get("params", dict, {}),
         column_handling=_column_handling(fields.get("column_handling", dict, {})),
@@ -258,6 +296,7 @@ def _input(fields: _Fields, folder: Path) -> InputFiles:
 def _column_handling(columns: dict[str, Any]) -> dict[str, FileEncoding]:
     handling: dict[str, FileEncoding] = {}
     for column, value in columns.items():
+        _check_text(column, "a column's name in input.column_handling")
         fields = _Fields(value, f"input.column_handling.{column}")
         input_format = fields.get("input_format", str, "full_stage_path")
         if input_format.lower() != "full_stage_path":
@@ -293,8 +332,10 @@ def _output(fields: _Fields, folder: Path) -> OutputDirectory:
     columns = fields.get("columns", list)
     if columns is not None and not all(isinstance(name, str) and name for name in columns):
         raise Refused("JOB.json: output.columns must be a list of input columns")
+    for name in columns or ():
+        _check_text(name, "output.columns")
     result = OutputDirectory(
-        path=folder / fields.get("path", str, required=True),
+        path=fields.path("path", folder),
         mode=save_mode,
         columns=None if columns is None else tuple(columns),
     )
@@ -307,25 +348,21 @@ def _model(fields: _Fields, folder: Path) -> ModelSource:
     function = fields.get("function", str, "predict")
     model: ModelSource
     if kind == "registry":
-        model = RegistryModel(path=folder / fields.get("path", str, required=True), function=function)
+        model = RegistryModel(path=fields.path("path", folder), function=function)
     elif kind == "python":
         target = fields.get("target", str, required=True)
         if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", target):
             raise Refused(f"JOB.json: model.target {target!r} is not of the form package.module:Class")
-        paths = fields.get("python_path", list, [])
-        if not all(isinstance(entry, str) for entry in paths):
-            raise Refused("JOB.json: model.python_path must be a list of directories")
+        paths = fields.texts("python_path", "directories")
         model = PythonModel(
             target=target,
             function=function,
             init=fields.get("init", dict, {}),
-            python_path=tuple(folder / entry for entry in paths),
+            python_path=tuple(_path(entry, folder, "model.python_path") for entry in paths),
         )
     elif kind == "chat":
-        arguments = fields.get("engine_arguments", list, [])
-        if not all(isinstance(argument, str) for argument in arguments):
-            raise Refused("JOB.json: model.engine_arguments must be a list of strings")
-        path = folder / fields.get("path", str, required=True)
+        arguments = fields.texts("engine_arguments", "strings")
+        path = fields.path("path", folder)
         model = ChatModel(path, function, fields.get("name", str, path.name), tuple(arguments))
     else:
         raise Refused(f"JOB.json: model.kind {kind!r} is not supported; supported: registry, python, chat")
@@ -333,10 +370,32 @@ def _model(fields: _Fields, folder: Path) -> ModelSource:
     return model
 
 
-def _check_apart(job: Job) -> None:
-    source, target = job.input.path.resolve(), job.output.path.resolve()
-    if source == target or target in source.parents or source in target.parents:
-        raise Refused(f"the input {source} and the output {target} must not lie inside each other")
+def check_apart(job: Job) -> None:
+    """Hold that nothing which the job reads lies where it writes, also behind links.
+
+    Only stages may hold the output: it lies on one, and the rows may name files elsewhere on it.
+
+    :raises Refused: something does.
+    """
+    model = job.model.python_path if isinstance(job.model, PythonModel) else (job.model.path,)
+    for what, places in {"the input": (job.input.path,), "the model's files": model}.items():
+        for place in places:
+            if overlap(place, job.output.path):
+                source, target = os.path.realpath(place), os.path.realpath(job.output.path)
+                raise Refused(f"{what} {source} and the output {target} must not lie inside each other")
+    own = {"Python": Path(sys.prefix), "the worker": Path(__file__).parent, "temporary files": Path(gettempdir())}
+    check_output(job.output.path, {**{f"stage {name}": path for name, path in job.stages.items()}, **own})
+
+
+def check_output(output: Path, places: Mapping[str, Path]) -> None:
+    """Hold that an output directory, which may be cleared, holds none of some places.
+
+    :raises Refused: it holds one.
+    """
+    for what, place in places.items():
+        if holds(output, place):
+            target = os.path.realpath(output)
+            raise Refused(f"the output directory {target} holds {what} ({place}); give the job a directory of its own")
 
 
 def replica_from_environment() -> Replica:

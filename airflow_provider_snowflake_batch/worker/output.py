@@ -2,161 +2,112 @@
 
 ::
 
-    part-<plan>-<task>.parquet       rows of one task
-    _quarantine/<plan>-<task>.pq     rows of the task that were set aside as bad, if there are any
-    _tasks/<plan>-<task>.json        the record that makes these files count, written after them
-    _manifest.json                   every part with rows, bytes and checksum
-    _SUCCESS                         empty; written last
+    part-<plan>-<task>.<attempt>.parquet     rows of one task
+    _quarantine/<plan>-<task>.<attempt>.pq   rows of the task that were set aside as bad, if there are any
+    _tasks/<plan>-<task>.<attempt>.json      the record that makes these files count, written after them
+    _manifest.json                           every part with rows, bytes and checksum
+    _SUCCESS                                 empty; written last
 
 ``<plan>`` is the beginning of a fingerprint over the input files and the model, so that a later attempt of the same
-batch finds its own work and nothing else. Every file is written once, from beginning to end; nothing relies on append,
-rename or on seeing at once what another replica wrote, because stage volumes promise none of these
+batch finds its own work and nothing else. ``<attempt>`` is a random token: two attempts that are alive at the same time
+write different files, a record names its files, the manifest names those that count. The first manifest wins; whoever
+comes later sees it before the next record, removes what it wrote itself and ends. Versions before wrote names without
+``<attempt>``, which are read as well.
+
+Every file is written once, from beginning to end; nothing relies on append, rename or on seeing at once what another
+replica wrote, because stage volumes promise none of these
 (https://docs.snowflake.com/en/developer-guide/snowpark-container-services/snowflake-stage-volume).
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-
-from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused
+from airflow_provider_snowflake_batch.worker.attempt import Attempt
+from airflow_provider_snowflake_batch.worker.disk import flush_folder, write_new
+from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Superseded
 from airflow_provider_snowflake_batch.worker.job import SaveMode
+from airflow_provider_snowflake_batch.worker.manifest import Manifest, StoredManifest, parse_manifest
 from airflow_provider_snowflake_batch.worker.part_file import PartFile
-from airflow_provider_snowflake_batch.worker.schemas import type_name
+from airflow_provider_snowflake_batch.worker.records import TaskRecord, parse_record
+from airflow_provider_snowflake_batch.worker.words import FAILURES, REPLICAS
 
 SUCCESS = "_SUCCESS"
 MANIFEST = "_manifest.json"
 TASKS = "_tasks"
-FAILURES = "_failures"
 QUARANTINE = "_quarantine"
-REPLICAS = "_replicas"
 # Folders of this batch's own records, in which every name begins with the batch's tag.
 RECORDS = (TASKS, FAILURES, QUARANTINE, REPLICAS)
-MANIFEST_VERSION = 1
+# How long another attempt may take to write a manifest; one that is still cut off then is nobody's any more.
+MANIFEST_SECONDS = 5.0
 
 # Snowflake's own temporary directory may lie beside the results; it is no content of ours or anybody's.
 RESERVED = "_snowflake_temporary"
 
 
-@dataclass(frozen=True)
-class TaskRecord:
-    """What is known of a finished task.
+class OutputDirectory:
+    """The job's directory, seen by one attempt.
 
-    :param part: None if no row came out of it.
-    :param input_rows: rows that were read for it, the bad ones included.
-    :param seconds: time from the first row read to the part written.
-    :param schema: the part's Arrow schema, serialized and hexadecimal.
-    :param quarantine: the file of bad rows, None if there are none.
-    :param warnings: remarks for the manifest.
+    :param path: the directory; `prepare` makes it when it does not exist.
     """
 
-    task: int
-    fingerprint: str
-    part: PartFile | None
-    input_rows: int
-    seconds: float
-    schema: str | None
-    warnings: tuple[str, ...] = ()
-    quarantine: PartFile | None = None
+    def __init__(self, path: Path, attempt: Attempt) -> None:
+        self.path = path
+        self.attempt = attempt
+        self.tag = attempt.fingerprint[:12]
 
     @property
-    def quarantined_rows(self) -> int:
-        return 0 if self.quarantine is None else self.quarantine.rows
+    def fingerprint(self) -> str:
+        return self.attempt.fingerprint
 
-    def arrow_schema(self) -> pa.Schema | None:
-        if self.schema is None:
-            return None
-        return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self.schema)))
-
-
-def encode_schema(schema: pa.Schema) -> str:
-    """An Arrow schema as text."""
-    return bytes(schema.serialize()).hex()
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What the finished directory holds.
-
-    :param seconds: wall time of the attempt that finished the batch.
-    :param quarantine: the files of rows set aside as bad; ``rows`` does not count these.
-    """
-
-    job_name: str
-    fingerprint: str
-    input_fingerprint: str
-    rows: int
-    files: list[PartFile]
-    schema: pa.Schema
-    seconds: float
-    warnings: list[str] = field(default_factory=list)
-    quarantine: list[PartFile] = field(default_factory=list)
-
-    def to_json(self) -> str:
-        return json.dumps(
-            {
-                "version": MANIFEST_VERSION,
-                "job_name": self.job_name,
-                "rows": self.rows,
-                "files": [asdict(part) for part in self.files],
-                "schema": [
-                    {"name": one.name, "type": type_name(one.type), "nullable": one.nullable} for one in self.schema
-                ],
-                "seconds": round(self.seconds, 3),
-                "fingerprint": self.fingerprint,
-                "input_fingerprint": self.input_fingerprint,
-                "quarantined_rows": sum(one.rows for one in self.quarantine),
-                "quarantine_files": [asdict(one) for one in self.quarantine],
-                "warnings": self.warnings,
-            },
-            indent=1,
-        )
-
-
-class OutputDirectory:
-    """The job's directory, seen by one batch.
-
-    :param path: the directory; made when it does not exist.
-    :param fingerprint: of the batch: its input, model and parameters.
-    """
-
-    def __init__(self, path: Path, fingerprint: str) -> None:
-        self.path = path
-        self.fingerprint = fingerprint
-        self.tag = fingerprint[:12]
-
-    def part_name(self, task: int, revision: int = 0) -> str:
-        suffix = f".r{revision}" if revision else ""
-        return f"part-{self.tag}-{task:06d}{suffix}.parquet"
-
-    def part_path(self, task: int, revision: int = 0) -> Path:
-        return self.path / self.part_name(task, revision)
+    def part_path(self, task: int) -> Path:
+        """A name for a part that nothing has yet."""
+        return self._new(self.path, f"part-{self.tag}-{task:06d}", "parquet")
 
     def quarantine_path(self, task: int) -> Path:
-        """Where a task's bad rows go; makes the folder."""
+        """A name for a file of bad rows that nothing has yet; makes the folder."""
         folder = self.path / QUARANTINE
         folder.mkdir(exist_ok=True)
-        return folder / f"{self.tag}-{task:06d}.pq"
+        return self._new(folder, f"{self.tag}-{task:06d}", "pq")
 
-    def prepare(self, mode: SaveMode, *, first: bool, alone: bool) -> bool:
+    def _new(self, folder: Path, stem: str, ending: str) -> Path:
+        # Within an attempt a task is done again where its process died, or the schema became wider.
+        path, number = folder / f"{stem}.{self.attempt.token}.{ending}", 0
+        while path.exists():
+            number += 1
+            path = folder / f"{stem}.{self.attempt.token}.r{number}.{ending}"
+        return path
+
+    def stored_manifest(self) -> StoredManifest | None:
+        """The manifest that is there; None if there is none, or it is cut off."""
+        try:
+            return parse_manifest((self.path / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def finished(self) -> StoredManifest | None:
+        """The manifest, if this very batch is finished by its own account."""
+        stored = self.stored_manifest()
+        return stored if stored is not None and stored.fingerprint == self.fingerprint else None
+
+    def prepare(self, mode: SaveMode, *, first: bool, again: bool = False) -> None:
         """Make the directory ready for this batch.
 
         :param first: this replica is the one that clears and finishes.
-        :param alone: the batch has no other replica.
-        :return: whether the batch is complete already, by this very plan: then there is nothing to do.
-        :raises Refused: mode ERROR and the directory holds anything but this batch's own records.
+        :param again: what this batch has in the directory is to be done anew.
+        :raises Refused: it cannot be made, or mode ERROR and it holds anything but this batch's own records.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        names = sorted(entry.name for entry in self.path.iterdir() if entry.name != RESERVED)
-        complete = SUCCESS in names and self._manifest_fingerprint() == self.fingerprint
-        if complete and (mode is SaveMode.ERROR or not alone):
-            return True
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            names = sorted(entry.name for entry in self.path.iterdir() if entry.name != RESERVED)
+        except OSError as error:
+            raise Refused(f"the output directory {self.path} cannot be used: {error.strerror or error}") from None
         foreign = [name for name in names if not self._is_ours(name)]
         if foreign and mode is SaveMode.ERROR:
             shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
@@ -164,18 +115,23 @@ class OutputDirectory:
         if first:
             self._remove(SUCCESS)
             self._remove(MANIFEST)
-            for name in names if complete else foreign:
+            for name in names if again else foreign:
                 self._remove(name)
-            self._remove_foreign_records(everything=complete)
+            self._remove_foreign_records(everything=again)
+        else:
+            # The first replica has yet to remove it; until then it must not be taken for that of a later attempt.
+            self.attempt = replace(self.attempt, found=self._manifest_hash())
         (self.path / TASKS).mkdir(exist_ok=True)
-        return False
 
-    def _manifest_fingerprint(self) -> str | None:
+    def adopt(self) -> None:
+        """Take the manifest that is there for this attempt's own."""
+        self.attempt = replace(self.attempt, found=self._manifest_hash())
+
+    def _manifest_hash(self) -> str | None:
         try:
-            value = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return hashlib.sha256((self.path / MANIFEST).read_bytes()).hexdigest()
+        except OSError:
             return None
-        return value.get("fingerprint") if isinstance(value, dict) else None
 
     def _is_ours(self, name: str) -> bool:
         if name.startswith(f"part-{self.tag}-"):
@@ -186,19 +142,22 @@ class OutputDirectory:
         if name not in (MANIFEST, SUCCESS):
             return False
         # A manifest that cannot be read, without _SUCCESS, is one that was cut off while it was written.
-        stated = self._manifest_fingerprint()
-        return stated == self.fingerprint or (stated is None and not (self.path / SUCCESS).exists())
+        stored = self.stored_manifest()
+        if stored is None:
+            return not (self.path / SUCCESS).exists()
+        return stored.fingerprint == self.fingerprint
 
     def _remove_foreign_records(self, *, everything: bool) -> None:
         for folder in RECORDS:
-            for entry in self._entries(folder):
+            for entry in self.entries(folder):
                 if everything or not entry.name.startswith(f"{self.tag}-"):
                     entry.unlink(missing_ok=True)
 
-    def _entries(self, folder: str) -> list[Path]:
+    def entries(self, folder: str) -> list[Path]:
+        """What is in a folder of records, in order."""
         try:
             return sorted((self.path / folder).iterdir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _remove(self, name: str) -> None:
@@ -216,121 +175,181 @@ class OutputDirectory:
         else:
             path.unlink(missing_ok=True)
 
-    def _record_path(self, task: int, revision: int) -> Path:
-        suffix = f".r{revision}" if revision else ""
-        return self.path / TASKS / f"{self.tag}-{task:06d}{suffix}.json"
+    def write_record(self, record: TaskRecord) -> None:
+        """Make a task count as done. Its part must be complete by now.
 
-    def write_record(self, record: TaskRecord, revision: int = 0) -> None:
-        """Make a task count as done. Its part must be complete by now."""
-        self._record_path(record.task, revision).write_text(json.dumps(asdict(record)), encoding="utf-8")
+        :raises Superseded: another attempt has finished the batch.
+        """
+        self.check_superseded()
+        folder = self.path / TASKS
+        write_new(self._new(folder, f"{self.tag}-{record.task:06d}", "json"), record.to_json())
+        # The names of the part and of the record itself.
+        for one in (self.path, folder, *([self.path / QUARANTINE] if record.quarantine is not None else [])):
+            flush_folder(one)
 
-    def read_records(self, known: Mapping[int, TaskRecord] | None = None) -> dict[int, TaskRecord]:
+    def read_records(
+        self, known: Mapping[int, TaskRecord] | None = None, without: Iterable[TaskRecord] = ()
+    ) -> dict[int, TaskRecord]:
         """The finished tasks of this batch; a record cut off in writing does not count, nor one without its part.
 
         :param known: records read before, which are not read again.
+        :param without: records that have turned out not to count.
         """
         found = dict(known or {})
-        for entry in self._entries(TASKS):
-            stem, _, ending = entry.name.partition(".")
-            tag, _, number = stem.rpartition("-")
+        refused = list(without)
+        for entry in self.entries(TASKS):
+            tag, _, number = entry.name.partition(".")[0].rpartition("-")
             if tag != self.tag or not number.isdecimal() or not entry.name.endswith(".json"):
                 continue
             task = int(number)
-            if task in found and ending == "json":
+            # Version 0.1 wrote a part anew under ".r1" where its schema was to become wider, and removed the first.
+            if task in found:
                 continue
             record = self._read_record(entry)
-            if record is not None and record.task == task:
+            if record is not None and record.task == task and record not in refused:
                 found[task] = record
         return found
 
     def _read_record(self, path: Path) -> TaskRecord | None:
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-            for name in ("part", "quarantine"):
-                value[name] = None if value.get(name) is None else PartFile(**value[name])
-            value["warnings"] = tuple(value["warnings"])
-            record = TaskRecord(**value)
-            if record.fingerprint != self.fingerprint or self._difference(record.part, record.quarantine):
-                return None
-        except (OSError, ValueError, TypeError, KeyError):
+            record = parse_record(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return None
-        return record
+        if record is None or record.fingerprint != self.fingerprint:
+            return None
+        return None if self.difference(record) else record
 
-    def _difference(self, part: PartFile | None, quarantine: PartFile | None) -> str | None:
-        """What is wrong with the files of a task, None if nothing is."""
-        for file, folder in ((part, self.path), (quarantine, self.path / QUARANTINE)):
-            if file is None:
-                continue
-            try:
-                size = (folder / file.name).stat().st_size
-            except OSError as error:
-                return f"{file.name} cannot be found: {error.strerror}"
-            if size != file.bytes:
-                return f"{file.name} has {size} bytes where {file.bytes} were written"
-        return None
+    def remove_record(self, record: TaskRecord) -> None:
+        """Take a record back that does not count, so that no other replica counts it."""
+        for entry in self.entries(TASKS):
+            if entry.name.startswith(f"{self.tag}-{record.task:06d}.") and self._read_record(entry) == record:
+                entry.unlink(missing_ok=True)
 
-    def write_failure(self, replica: int, message: str) -> None:
-        """Leave word for the replica that finishes the batch that this one cannot do its share."""
-        (self.path / FAILURES).mkdir(parents=True, exist_ok=True)
-        path = self.path / FAILURES / f"{self.tag}-{replica}.json"
-        path.write_text(json.dumps({"message": message}), encoding="utf-8")
+    def difference(self, record: TaskRecord) -> str | None:
+        """What is wrong with the files of a task at first sight, None if nothing is."""
+        return self._difference(record.part, self.path) or self._difference(record.quarantine, self.path / QUARANTINE)
 
-    def clear_failure(self, replica: int) -> None:
-        (self.path / FAILURES / f"{self.tag}-{replica}.json").unlink(missing_ok=True)
+    def _difference(self, file: PartFile | None, folder: Path) -> str | None:
+        if file is None:
+            return None
+        try:
+            size = (folder / file.name).stat().st_size
+        except OSError as error:
+            return f"{file.name} cannot be found: {error.strerror}"
+        return None if size == file.bytes else f"{file.name} has {size} bytes where {file.bytes} were written"
 
-    def read_failures(self) -> dict[str, tuple[float, str]]:
-        """Words left by replicas: file name to time of writing and message."""
-        found = {}
-        for entry in self._entries(FAILURES):
-            try:
-                message = json.loads(entry.read_text(encoding="utf-8"))["message"]
-                found[entry.name] = (entry.stat().st_mtime, str(message))
-            except (OSError, ValueError, TypeError, KeyError):
-                continue
-        return found
+    def _differences(self, parts: Iterable[PartFile], quarantine: Iterable[PartFile]) -> list[str]:
+        found = [self._difference(part, self.path) for part in parts]
+        found += [self._difference(one, self.path / QUARANTINE) for one in quarantine]
+        return [one for one in found if one is not None]
 
-    def heartbeat_path(self, replica: int) -> Path:
-        """Where a replica gives its signs of life; makes the folder."""
-        folder = self.path / REPLICAS
-        folder.mkdir(exist_ok=True)
-        return folder / f"{self.tag}-{replica}"
+    def check_superseded(self) -> None:
+        """Look whether another attempt came first.
 
-    def read_heartbeats(self) -> dict[int, str]:
-        """The last sign of life of each replica that gave one."""
-        found = {}
-        for entry in self._entries(REPLICAS):
-            tag, _, number = entry.name.rpartition("-")
-            if tag == self.tag and number.isdecimal():
-                try:
-                    found[int(number)] = entry.read_text(encoding="utf-8")
-                except (OSError, ValueError):
-                    continue
-        return found
+        :raises Superseded: it has written its manifest.
+        """
+        other = self._other_manifest()
+        if other is not None:
+            same = other.fingerprint == self.fingerprint
+            what = "another attempt has finished this batch" if same else "another batch has been finished"
+            raise Superseded(f"{what} in {self.path} meanwhile; its result counts and is left alone")
+
+    def _other_manifest(self) -> StoredManifest | None:
+        """The manifest of an attempt that came first, if there is one.
+
+        One that is cut off does not count, nor one that lists files which are not there: its attempt was overtaken by
+        one that cleared the directory.
+        """
+        if not (self.path / MANIFEST).exists() or self._manifest_hash() == self.attempt.found:
+            return None
+        stored = self.stored_manifest()
+        if stored is None or stored.attempt == self.attempt.token:
+            return None
+        return None if self._differences(stored.files, stored.quarantine) else stored
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest, then ``_SUCCESS``; parts that the manifest does not list are removed before.
+        """Write the manifest, then ``_SUCCESS``; parts that the manifest does not list are removed in between.
 
         :raises OutputError: a listed part is missing or has another size.
+        :raises Superseded: another attempt has written its manifest.
         """
-        listed = {file.name for file in [*manifest.files, *manifest.quarantine]}
-        differences = [self._difference(part, None) for part in manifest.files]
-        differences += [self._difference(None, file) for file in manifest.quarantine]
-        for difference in differences:
-            if difference is not None:
-                raise OutputError(difference)
-        for entry in self.path.iterdir():
-            if entry.name.endswith(".parquet") and entry.name not in listed:
-                entry.unlink()
-        for entry in self._entries(QUARANTINE):
-            if entry.name not in listed:
-                entry.unlink()
+        for folder in (self.path, self.path / TASKS, self.path / QUARANTINE):
+            flush_folder(folder)
+        differences = self._differences(manifest.files, manifest.quarantine)
+        if differences:
+            self.check_superseded()
+            raise OutputError(f"{differences[0]}; another attempt may have cleared the directory")
+        deadline = time.monotonic() + MANIFEST_SECONDS
+        while True:
+            self.check_superseded()
+            try:
+                write_new(self.path / MANIFEST, manifest.to_json())
+                break
+            except FileExistsError:
+                # Being written at this moment, or left by an attempt that was cut off in it.
+                if self.stored_manifest() is None and time.monotonic() < deadline:
+                    time.sleep(0.1)
+                else:
+                    self._remove_worthless_manifest()
+        flush_folder(self.path)
+        self.seal(manifest.files, manifest.quarantine)
+
+    def _remove_worthless_manifest(self) -> None:
+        if self._other_manifest() is None:
+            (self.path / MANIFEST).unlink(missing_ok=True)
+
+    def seal(self, parts: Iterable[PartFile], quarantine: Iterable[PartFile]) -> None:
+        """Remove what the manifest does not list, then write ``_SUCCESS``.
+
+        :raises OutputError: a listed part has gone meanwhile.
+        :raises Superseded: the manifest is not this attempt's any more.
+        """
+        parts, quarantine = list(parts), list(quarantine)
+        listed = {file.name for file in [*parts, *quarantine]}
+        self._remove_unlisted(listed)
         for folder in (FAILURES, REPLICAS):
-            for entry in self._entries(folder):
+            for entry in self.entries(folder):
                 entry.unlink(missing_ok=True)
         for folder in RECORDS:
             # Stages have no folders; on a disk, an empty one would be there for nothing.
             with contextlib.suppress(OSError):
                 (self.path / folder).rmdir()
-        for path, text in ((self.path / MANIFEST, manifest.to_json()), (self.path / SUCCESS, "")):
-            path.unlink(missing_ok=True)
-            path.write_text(text, encoding="utf-8")
+        self.check_superseded()
+        differences = self._differences(parts, quarantine)
+        if differences:
+            raise OutputError(f"{differences[0]}; another attempt may have cleared the directory")
+        with contextlib.suppress(FileExistsError):
+            write_new(self.path / SUCCESS, "")
+        flush_folder(self.path)
+
+    def _remove_unlisted(self, listed: set[str]) -> None:
+        unlisted = [one for one in self.path.iterdir() if one.name.endswith(".parquet") and one.name not in listed]
+        unlisted += [one for one in self.entries(QUARANTINE) if one.name not in listed]
+        if unlisted:
+            # Once more just before: what is not in this manifest may be in another one.
+            self.check_superseded()
+        for entry in unlisted:
+            entry.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """If the directory is finished, remove what this attempt wrote and the manifest does not list.
+
+        Its processes must have ended: a reader who takes every file of a finished directory would read these as well.
+        """
+        stored = self.stored_manifest()
+        if stored is None:
+            return
+        listed = {file.name for file in [*stored.files, *stored.quarantine]}
+        mark = f".{self.attempt.token}."
+        with contextlib.suppress(OSError):
+            for entry in [*self.path.iterdir(), *self.entries(QUARANTINE), *self.entries(TASKS)]:
+                if mark in entry.name and entry.name not in listed and not self._counts(entry, listed):
+                    entry.unlink(missing_ok=True)
+
+    def _counts(self, entry: Path, listed: set[str]) -> bool:
+        """Whether a record is of files that are listed."""
+        if entry.parent.name != TASKS:
+            return False
+        record = self._read_record(entry)
+        files = [one for one in (record.part, record.quarantine) if one is not None] if record is not None else []
+        return all(file.name in listed for file in files) and record is not None

@@ -10,6 +10,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.worker.disk import flush
 from airflow_provider_snowflake_batch.worker.schemas import no_rows
 
 ROW_GROUP_ROWS = 131_072
@@ -35,16 +36,14 @@ class PartFile:
 class ChecksumFile:
     """A binary file written from beginning to end, with the digest of what was written.
 
-    It is not forced to a disk: on a stage volume, closing is what uploads a file; elsewhere a part that is lost with
-    the machine has another size than its record says, and is written again.
+    Closing it means that it has arrived: on a stage volume that is what uploads a file, on a disk it is flushed.
 
-    :param path: an existing file of that name is replaced, not written into: a process of an earlier attempt that is
-        just dying may still hold it open.
+    :param path: nothing has that name yet.
+    :raises FileExistsError: something has.
     """
 
     def __init__(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        self._file: IO[bytes] = path.open("wb", buffering=0)
+        self._file: IO[bytes] = path.open("xb", buffering=0)
         self._digest = hashlib.sha256()
         self.bytes = 0
         self.closed = False
@@ -77,7 +76,15 @@ class ChecksumFile:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            self._file.close()
+            try:
+                flush(self._file.fileno())
+            finally:
+                self._file.close()
+
+    def abandon(self) -> None:
+        """Close it without waiting until it has arrived."""
+        self.closed = True
+        self._file.close()
 
     @property
     def checksum(self) -> str:
@@ -165,6 +172,7 @@ class PartWriter:
         return PartFile(self._path.name, self.rows, self._file.bytes, self._file.checksum)
 
     def abandon(self) -> None:
-        """Leave the file as it is, unfinished; without a record it does not count."""
+        """Give the file up, and remove it."""
         self._pending = []
-        self._file.close()
+        self._file.abandon()
+        self._path.unlink(missing_ok=True)

@@ -238,6 +238,9 @@ class PartitionReader:
         groups = self._groups(task)
         return groups if self._files is None else self._files.groups(groups)
 
+    def content(self) -> None:
+        """A bucket is made of all of the input, whose content is known once for all of them."""
+
     def _groups(self, task: Task) -> Iterator[RowBatch]:
         (piece,) = task.ranges
         try:

@@ -14,10 +14,12 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.bad_rows import BadRows, quarantine_schema
-from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.output import OutputDirectory, TaskRecord, encode_schema
+from airflow_provider_snowflake_batch.worker.content import Content, Identity
+from airflow_provider_snowflake_batch.worker.errors import DataError, Superseded
+from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.part_file import PartWriter
 from airflow_provider_snowflake_batch.worker.plan import Task
+from airflow_provider_snowflake_batch.worker.records import TaskRecord, encode_schema
 
 HELD_BACK_BYTES = 64 * 1024 * 1024
 
@@ -35,10 +37,20 @@ class TaskPart:
 
     :param schema: the schema of parts written before, if any.
     :param inputs: the input's columns.
+    :param identity: what the model and, for groups, the input are.
     """
 
-    def __init__(self, directory: OutputDirectory, task: Task, schema: pa.Schema | None, inputs: pa.Schema) -> None:
+    def __init__(
+        self,
+        directory: OutputDirectory,
+        task: Task,
+        schema: pa.Schema | None,
+        inputs: pa.Schema,
+        identity: Identity,
+    ) -> None:
         self.task = task
+        self._identity = identity
+        self._files: list[PartWriter] = []
         self._directory = directory
         self._schema = schema
         self._inputs = inputs
@@ -82,26 +94,43 @@ class TaskPart:
         if self._quarantine is None:
             schema = quarantine_schema(self._inputs)
             self._quarantine = PartWriter(self._directory.quarantine_path(self.task.index), schema)
+            self._files.append(self._quarantine)
         self._input_rows += bad.table.num_rows
         self._quarantine.write(bad.to_table())
 
     def _begin(self) -> PartWriter:
         assert self._schema is not None
+        # Later is early enough for it to count; but nothing should be seen of it where a reader may be by now.
+        self._directory.check_superseded()
         writer = PartWriter(self._directory.part_path(self.task.index), self._schema)
         self._writer = writer
+        self._files.append(writer)
         held, self._held, self._held_bytes = self._held, [], 0
         for table, row_name in held:
             writer.write(_fitted(table, self._schema, row_name))
         return writer
 
-    def close(self) -> TaskRecord:
-        """Finish the part and the file of bad rows, then record the task."""
+    def close(self, content: Content | None) -> TaskRecord:
+        """Finish the part and the file of bad rows, then record the task.
+
+        :param content: what was read of the input, where that is not known for all tasks alike.
+        :raises Superseded: another attempt has finished the batch; nothing is left of this task.
+        """
+        try:
+            record = self._finished(content)
+            self._directory.write_record(record)
+        except Superseded:
+            self.abandon()
+            raise
+        return record
+
+    def _finished(self, content: Content | None) -> TaskRecord:
         part = schema = None
         if self._writer is not None or self._held:
             part = (self._writer or self._begin()).close()
             assert self._schema is not None
             schema = encode_schema(self._schema)
-        record = TaskRecord(
+        return TaskRecord(
             task=self.task.index,
             fingerprint=self._directory.fingerprint,
             part=part,
@@ -110,17 +139,17 @@ class TaskPart:
             seconds=round(time.monotonic() - self._begun, 3),
             schema=schema,
             warnings=tuple(self._warnings),
+            attempt=self._directory.attempt.token,
+            model=self._identity.model,
+            input=self._identity.input if content is None else content.digest,
+            seen=None if content is None else content.seen,
         )
-        self._directory.write_record(record)
-        return record
 
     def abandon(self) -> None:
-        """Give the task up; what is written of it does not count."""
+        """Give the task up, and remove what is written of it."""
         self._held = []
-        if self._writer is not None:
-            self._writer.abandon()
-        if self._quarantine is not None:
-            self._quarantine.abandon()
+        for file in self._files:
+            file.abandon()
 
 
 def _fitted(table: pa.Table, schema: pa.Schema, row_name: Callable[[int], str]) -> pa.Table:

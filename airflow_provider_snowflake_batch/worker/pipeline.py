@@ -18,11 +18,12 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.calls import Answer, Caller
+from airflow_provider_snowflake_batch.worker.content import Content
 from airflow_provider_snowflake_batch.worker.errors import DataError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
-from airflow_provider_snowflake_batch.worker.output import TaskRecord
 from airflow_provider_snowflake_batch.worker.parts import SchemaWidened, TaskPart
 from airflow_provider_snowflake_batch.worker.plan import Task
+from airflow_provider_snowflake_batch.worker.records import TaskRecord
 from airflow_provider_snowflake_batch.worker.row_batch import RowBatch
 
 READ_AHEAD_BYTES = 64 * 1024 * 1024
@@ -88,7 +89,9 @@ class TaskStart:
 
 @dataclass(frozen=True)
 class TaskEnd:
-    pass
+    """:param content: what was read of the input; None where that is known without reading."""
+
+    content: Content | None
 
 
 class Stopped:
@@ -99,6 +102,8 @@ class Reader(Protocol):
     """Where the rows of a task come from."""
 
     def batches(self, task: Task) -> Iterator[RowBatch]: ...
+
+    def content(self) -> Content | None: ...
 
 
 class Reporter(Protocol):
@@ -184,7 +189,7 @@ class Pipeline:
                 if self._stopping.is_set():
                     return
                 self._ahead.put(Ready(rows, self._caller.convert(rows)), rows.bytes)
-            self._ahead.put(TaskEnd())
+            self._ahead.put(TaskEnd(self._reader.content()))
 
     def _predict(self) -> None:
         reported, pending = time.monotonic(), 0
@@ -219,7 +224,7 @@ class Pipeline:
                 part = self._make_part(item.assignment)
             elif isinstance(item, TaskEnd):
                 if part is not None:
-                    self._reporter.done(part.close())
+                    self._reporter.done(part.close(item.content))
                 part = None
             elif part is not None:
                 try:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
 from airflow_provider_snowflake_batch.worker.executors.footers import read_all_footers
 from airflow_provider_snowflake_batch.worker.footers import SourceFile
 from airflow_provider_snowflake_batch.worker.input_names import InputNames
+from airflow_provider_snowflake_batch.worker.listing import check_links, files_below
 
 # A task is what is lost when a process dies, and what a record on the stage stands for: small enough to repeat,
 # large enough that tens of thousands of records are never needed.
@@ -65,7 +66,8 @@ class Plan:
     """The whole batch.
 
     :param schema: the schema that all files share, or None if there is no file.
-    :param input_fingerprint: changes when any input file changes.
+    :param input_fingerprint: changes when the footer of any input file changes, or there are other files.
+    :param seen: of each input file size and time of change, in a number.
     """
 
     tasks: tuple[Task, ...]
@@ -74,28 +76,38 @@ class Plan:
     files: int
     schema: pa.Schema | None
     input_fingerprint: str
+    seen: Mapping[str, int] = field(default_factory=dict)
 
 
 def list_files(root: Path, pattern: str) -> list[str]:
     """The input files below a directory in a fixed order, as paths relative to it.
 
-    Names that begin with ``_`` or ``.`` are no data, as everywhere around Parquet. Of the others `InputNames` tells.
+    Names that begin with ``_`` or ``.`` are no data, as everywhere around Parquet. Of the others `InputNames` tells. A
+    file that links lead to several times is there once (`listing`).
 
-    :raises Refused: there is nothing at ``root``, or nothing that is input.
+    :raises Refused: there is nothing at ``root``, nothing that is input, or a link leads to a folder that holds it.
+    """
+    return list_input(root, pattern)[0]
+
+
+def list_input(root: Path, pattern: str) -> tuple[list[str], list[str]]:
+    """As `list_files`, and the places that links among them lead to.
+
+    :raises Refused: as `list_files`.
     """
     if root.is_file():
-        return [root.name]
+        return [root.name], []
     if not root.is_dir():
         raise Refused(f"the input {root} does not exist")
     matches = InputNames(root, pattern)
-    found: list[str] = []
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(("_", "."))]
-        relative = Path(folder).relative_to(root).as_posix()
-        prefix = "" if relative == "." else relative + "/"
-        paths = (prefix + name for name in names if not name.startswith(("_", ".")))
-        found.extend(path for path in paths if matches(path))
-    found.sort()
+
+    def take(path: str) -> bool:
+        return not path.rpartition("/")[2].startswith(("_", ".")) and matches(path) is not None
+
+    try:
+        found = files_below(root, lambda name: not name.startswith(("_", ".")), take)
+    except OSError as error:
+        raise Refused(f"the input {error.filename or root} cannot be listed: {error.strerror or error}") from None
     matches.refuse_nothing()
     return found
 
@@ -230,6 +242,7 @@ def make_plan(
     pattern: str,
     reads_files: Callable[[pa.Schema], bool] = lambda schema: False,
     tick: Callable[[], None] = lambda: None,
+    apart_from: Path | None = None,
 ) -> Plan:
     """List the input, read its footers and cut it into tasks.
 
@@ -237,16 +250,21 @@ def make_plan(
 
     :param reads_files: tells by the input's schema whether rows name files that have to be read.
     :param tick: called for each file, so that a sign of life can be given meanwhile.
-    :raises Refused: the input does not exist.
+    :param apart_from: a place that no link in the input may lead into.
+    :raises Refused: the input does not exist, or cannot be told from what is written.
     :raises DataError: a file is unreadable, or the files do not go together.
     """
-    described, schema, layouts = Fingerprint(), SharedSchema(), list[Layout]()
-    with contextlib.closing(read_all_footers(root, recordable(list_files(root, pattern)))) as files:
+    described, schema, layouts, seen = Fingerprint(), SharedSchema(), list[Layout](), dict[str, int]()
+    names, led_to = list_input(root, pattern)
+    if apart_from is not None:
+        check_links(led_to, apart_from, f"the input {root}")
+    with contextlib.closing(read_all_footers(root, recordable(names))) as files:
         for file in files:
             described.add(file.path, str(file.size), file.footer)
             schema.add(file)
             tick()
             layouts.append((file.path, file.row_groups))
+            seen[file.path] = file.seen
     tasks = make_tasks(layouts, reads_files=schema.schema is not None and reads_files(schema.schema))
     return Plan(
         tasks=tasks,
@@ -255,4 +273,5 @@ def make_plan(
         files=len(layouts),
         schema=schema.schema,
         input_fingerprint=described.text(),
+        seen=seen,
     )

@@ -60,6 +60,12 @@ class Progress:
         self._rows_in_tasks = self._skipped_rows = rows_done
         self.tasks_done = tasks_done
 
+    def again(self, rows: int) -> None:
+        """A task that an earlier attempt did has to be done again."""
+        self.tasks_done -= 1
+        self._rows_in_tasks -= rows
+        self._skipped_rows -= rows
+
     def phase(self, name: str) -> None:
         """Enter a phase, and say so at once."""
         self._phase = name

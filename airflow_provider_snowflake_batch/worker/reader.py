@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.batch_size import MOST_ROWS, BatchSize
+from airflow_provider_snowflake_batch.worker.content import Content, TaskDigest
 from airflow_provider_snowflake_batch.worker.decoded_size import DecodedSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.executors import limits
@@ -16,7 +17,7 @@ from airflow_provider_snowflake_batch.worker.parquet_input import ParquetInput
 from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch, merge
 from airflow_provider_snowflake_batch.worker.schemas import Misfit, fit
-from airflow_provider_snowflake_batch.worker.sources import sources
+from airflow_provider_snowflake_batch.worker.sources import Source, sources
 
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
 # What is too large comes in pieces of so many bytes, or of one row.
@@ -35,12 +36,9 @@ def rows_at_once(file: ParquetInput, row_group: int, fixed_width: float | None, 
 
     :param fixed_width: bytes of a row in memory if all take as many.
     :param flat: no column is nested, so there are as many values as rows.
-    :raises DataError: the file has no such row group any more, or a row for which there is no memory.
+    :raises DataError: it has a row for which there is no memory.
     """
-    metadata = file.metadata
-    if row_group >= metadata.num_row_groups:
-        raise DataError(f"input file {file.path} has changed: it has no row group {row_group}")
-    group = metadata.row_group(row_group)
+    group = file.metadata.row_group(row_group)
     stored, rows = group.total_byte_size, group.num_rows
     if fixed_width is not None:
         return MOST_ROWS if max(stored, rows * fixed_width) > WHOLE_ROW_GROUP_BYTES else None
@@ -111,11 +109,13 @@ class TaskReader:
         use_threads: bool,
     ) -> None:
         self._sources = sources(path_of)
-        self._coming: Iterator[pa.NativeFile] = iter(())
+        self._coming: Iterator[Source] = iter(())
+        self._digest = TaskDigest()
         self._schema = schema
         self._batch_size = batch_size
         self._files = files
         self._use_threads = use_threads
+        self._source: Source | None = None
         self._current: ParquetInput | None = None
         self._fixed_width = _fixed_width(schema)
         self._decoded_rows = self._decoded_bytes = 0.0
@@ -128,6 +128,7 @@ class TaskReader:
         :raises DataError: a file cannot be read, or a row names a file that cannot be had.
         """
         size = self._rows(task)
+        self._digest = TaskDigest()
         names = list(dict.fromkeys(piece.path for piece in task.ranges))
         if self._current is not None and names[:1] == [self._current.path]:
             names.pop(0)
@@ -154,6 +155,10 @@ class TaskReader:
                         size = self._rows(task)
         if origins:
             yield from self._finished(pieces, origins, self._row_bytes(task))
+
+    def content(self) -> Content:
+        """What was read for the task whose batches were asked for last, once all of them were taken."""
+        return self._digest.content()
 
     def _rows(self, task: Task) -> int:
         """Rows that are put together; where they name files, these say how many make a batch."""
@@ -197,6 +202,7 @@ class TaskReader:
     def _tables(self, piece: RowRange, size: int) -> Iterator[pa.Table]:
         """The row group in pieces that fit into memory; whole if it does, which is twice as fast."""
         file = self._file(piece.path)
+        self._load(file, piece.row_group)
         if self._fixed_width is None and not self._decoded_rows:
             # Longer than it looks: all of the row group is read, and most of it unpacked, before the first row.
             probe = next(file.batches(PROBED_ROWS, [piece.row_group], use_threads=False), None)
@@ -215,11 +221,22 @@ class TaskReader:
 
     def _file(self, path: str) -> ParquetInput:
         if self._current is None or self._current.path != path:
-            if self._current is not None:
-                self._current.close()
-                self._current = None
-            self._current = ParquetInput(path, next(self._coming), self._schema)
+            self._close()
+            self._source = next(self._coming)
+            self._current = ParquetInput(path, self._source.native, self._schema)
         return self._current
+
+    def _load(self, file: ParquetInput, row_group: int) -> None:
+        """Have a row group in memory, as it is stored, and count it as read."""
+        if row_group >= file.metadata.num_row_groups:
+            raise DataError(f"input file {file.path} has changed: it has no row group {row_group}")
+        assert self._source is not None
+        self._digest.add(self._source.load(file.metadata, row_group), self._source.seen)
+
+    def _close(self) -> None:
+        if self._source is not None:
+            self._source.close()
+        self._source = self._current = None
 
     def _finished(self, pieces: Pieces, origins: list[Origin], width: float) -> Iterator[RowBatch]:
         table, merged = pieces.table(), merge(origins)

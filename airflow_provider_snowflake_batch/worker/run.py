@@ -3,43 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker import models, schemas
-from airflow_provider_snowflake_batch.worker.bad_rows import (
-    ERROR_COLUMN,
-    FILE_COLUMN,
-    ROW_COLUMN,
-    Quarantine,
-    quarantine_schema,
-    too_many,
-)
+from airflow_provider_snowflake_batch.worker.attempt import Attempt
+from airflow_provider_snowflake_batch.worker.bad_rows import quarantine_schema
 from airflow_provider_snowflake_batch.worker.columns import check_columns, match_column, passed_columns
-from airflow_provider_snowflake_batch.worker.errors import ModelError, OutputError, Terminated, WorkerError
+from airflow_provider_snowflake_batch.worker.content import Identity, files_digest, files_seen
+from airflow_provider_snowflake_batch.worker.errors import (
+    DataError,
+    ModelError,
+    OutputError,
+    Refused,
+    Superseded,
+    Terminated,
+    WorkerError,
+)
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
-from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat, Watch
-from airflow_provider_snowflake_batch.worker.job import Job, OnError, Replica
+from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat
+from airflow_provider_snowflake_batch.worker.job import Job, OnError, Replica, SaveMode
+from airflow_provider_snowflake_batch.worker.kept import in_background, input_digest
 from airflow_provider_snowflake_batch.worker.loaders import column_loaders
+from airflow_provider_snowflake_batch.worker.manifest import Manifest
 from airflow_provider_snowflake_batch.worker.models.base import Description
-from airflow_provider_snowflake_batch.worker.output import (
-    Manifest,
-    OutputDirectory,
-    TaskRecord,
-    encode_schema,
-)
+from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.part_file import PartFile, PartWriter
 from airflow_provider_snowflake_batch.worker.partitions import Buckets, bucket_count
 from airflow_provider_snowflake_batch.worker.plan import Plan, Task, fingerprint, make_plan
 from airflow_provider_snowflake_batch.worker.progress import Progress
-
-POLL_SECONDS = 1.0
+from airflow_provider_snowflake_batch.worker.records import TaskRecord, encode_schema
+from airflow_provider_snowflake_batch.worker.share import FinishedCheck, Others, Share, joined_schema, note, one_bad_row
+from airflow_provider_snowflake_batch.worker.words import Words
 
 
 class Run:
@@ -55,19 +58,20 @@ class Run:
         self._replica = replica
         self._progress = progress or Progress(replica.index, replica.count)
         self._warnings: list[str] = []
+        self._directory: OutputDirectory | None = None
 
     def __call__(self) -> None:
         """Do this replica's share; replica 0 also finishes the batch.
 
         :raises WorkerError: what ended it.
         """
-        job, replica = self._job, self._replica
         pool = ProcessPool(self._launcher)
         try:
-            self._do(job, replica, pool)
+            self._do(pool)
             self._progress.complete()
             pool.stop()
-        except Terminated:
+        except (Terminated, Superseded):
+            # What a process has half written is not to be left in a directory that somebody may read by now.
             pool.stop()
             raise
         except WorkerError:
@@ -75,52 +79,96 @@ class Run:
             raise
         finally:
             pool.kill()
+            if self._directory is not None:
+                self._directory.tidy()
         self._progress.phase("done")
 
-    def _do(self, job: Job, replica: Replica, pool: ProcessPool) -> None:
+    def _do(self, pool: ProcessPool) -> None:
+        job, replica = self._job, self._replica
         description = models.describe_model(job)
+        files = models.model_files(job)
+        model_seen, model = files_seen(files), in_background(lambda: files_digest(files))
         self._progress.phase("planning")
         pattern, reads_files = job.input.pattern, lambda schema: bool(column_loaders(job, schema))
-        plan = make_plan(job.input.path, pattern, reads_files, self._progress.tick)
+        plan = make_plan(job.input.path, pattern, reads_files, self._progress.tick, job.output.path)
         if plan.schema is not None:
             check_columns(job, plan.schema, description.signature)
             if job.on_error is OnError.QUARANTINE:
                 quarantine_schema(plan.schema)
-        directory = OutputDirectory(job.output.path, self._fingerprint(plan, description))
-        if directory.prepare(job.output.mode, first=replica.index == 0, alone=replica.count == 1):
+        buckets, groups = self._buckets(plan)
+        identity = functools.partial(_identity, model, groups)
+        directory = OutputDirectory(job.output.path, Attempt(self._fingerprint(plan, description)))
+        if self._finished(plan, directory, identity):
             self._progress.plan(plan.rows, len(plan.tasks), plan.rows, len(plan.tasks))
             return
-        buckets: Buckets | None = None
-        if job.input.partition_column is not None and plan.schema is not None:
-            column = match_column(job.input.partition_column, plan.schema.names, "partition column")
-            buckets = Buckets(job.input.path, plan, column, replica)
+        self._directory = directory
         try:
-            self._share(buckets.fill() if buckets else plan, description, directory, pool)
+            work = buckets.fill() if buckets else plan
+            share = Share(job, replica, work, directory, identity, self._progress)
+            self._share(share, directory, pool)
+            if replica.index == 0:
+                self._progress.phase("finishing")
+                records = share.wait_for_all()
+                if files_seen(files) != model_seen and files_digest(files) != identity().model:
+                    raise OutputError("the model's files were replaced while it was in use; run again")
+                self._finish(work, description, directory, records, identity().model)
         finally:
             if buckets:
                 buckets.close()
 
-    def _share(self, plan: Plan, description: Description, directory: OutputDirectory, pool: ProcessPool) -> None:
-        replica = self._replica
-        directory.clear_failure(replica.index)
-        failures_before = directory.read_failures()
-        watch = Watch(directory.read_heartbeats(), time.monotonic())
-        heartbeat = Heartbeat(directory.heartbeat_path(replica.index)) if replica.index else None
-        records = self._usable(directory.read_records())
+    def _buckets(self, plan: Plan) -> tuple[Buckets | None, Future[str] | None]:
+        """For groups of rows: where they are brought together, and the hash of the input that they are made of."""
+        job = self._job
+        if job.input.partition_column is None or plan.schema is None:
+            return None, None
+        column = match_column(job.input.partition_column, plan.schema.names, "partition column")
+        buckets = Buckets(job.input.path, plan, column, self._replica)
+        return buckets, in_background(lambda: input_digest(job.input.path, plan))
+
+    def _finished(self, plan: Plan, directory: OutputDirectory, identity: Callable[[], Identity]) -> bool:
+        """Whether the batch is done already, and sound; if not, the directory is ready for doing it.
+
+        :raises Refused: it is done, but with another input or model, or somebody else's; and mode is error.
+        """
+        mode, first = self._job.output.mode, self._replica.index == 0
+        stored = directory.finished()
+        if stored is None or (mode is SaveMode.OVERWRITE and self._replica.count == 1):
+            directory.prepare(mode, first=first, again=stored is not None)
+            return False
+        check = FinishedCheck(self._job, self._replica, plan, directory, identity)
+        fault = check(stored, self._progress.tick)
+        if fault is None:
+            if first:
+                directory.adopt()
+                directory.seal(stored.files, stored.quarantine)
+            return True
+        if fault.other_batch and mode is SaveMode.ERROR:
+            raise Refused(
+                f"the output directory {directory.path} holds a finished result of another input or model, and mode is "
+                f"error: {fault.message}"
+            )
+        note(f"the finished result in {directory.path} cannot stay as it is: {fault.message}")
+        directory.prepare(mode, first=first)
+        return False
+
+    def _share(self, share: Share, directory: OutputDirectory, pool: ProcessPool) -> None:
+        replica, words = self._replica, Words(directory.path, directory.tag)
+        words.clear_failure(replica.index)
+        share.others = Others(words, time.monotonic())
+        heartbeat = Heartbeat(words.heartbeat_path(replica.index)) if replica.index else None
         try:
-            self._do_tasks(plan, directory, records, pool)
+            share.do(pool)
+        except Superseded:
+            raise
         except Exception as error:
             if replica.index:
                 with contextlib.suppress(OSError):
-                    directory.write_failure(replica.index, str(error) or type(error).__name__)
+                    words.write_failure(replica.index, str(error) or type(error).__name__)
             raise
         finally:
+            share.stop()
             if heartbeat is not None:
                 heartbeat.stop()
-        if replica.index == 0:
-            self._progress.phase("finishing")
-            records = self._wait_for_all(plan, directory, records, failures_before, watch)
-            self._finish(plan, description, directory, records)
 
     def _fingerprint(self, plan: Plan, description: Description) -> str:
         handling = {name: encoding.value for name, encoding in self._job.input.column_handling.items()}
@@ -136,59 +184,18 @@ class Run:
             json.dumps(bucket_count(self._job.input.path, plan) if self._job.input.partition_column else None),
         )
 
-    def _do_tasks(
-        self, plan: Plan, directory: OutputDirectory, records: dict[int, TaskRecord], pool: ProcessPool
-    ) -> None:
-        share = [task for task in plan.tasks if task.index % self._replica.count == self._replica.index]
-        open_tasks = [task for task in share if task.index not in records]
-        rows = sum(task.rows for task in share)
-        self._progress.plan(
-            rows, len(share), rows - sum(task.rows for task in open_tasks), len(share) - len(open_tasks)
-        )
-        if not open_tasks or plan.schema is None:
-            return
-
-        def done(record: TaskRecord) -> None:
-            records[record.task] = record
-
-        quarantine = Quarantine(self._job.max_quarantined, self._count_bad_rows(directory, records))
-        known = _joined(records)
-        pool.run(self._job, plan.schema, directory.fingerprint, open_tasks, known, quarantine, self._progress, done)
-
-    def _wait_for_all(
+    def _finish(
         self,
         plan: Plan,
+        description: Description,
         directory: OutputDirectory,
-        records: dict[int, TaskRecord],
-        failures_before: Mapping[str, tuple[float, str]],
-        watch: Watch,
-    ) -> dict[int, TaskRecord]:
-        """The records of all tasks, once the other replicas have written theirs."""
-        while len(records) < len(plan.tasks):
-            for name, failure in directory.read_failures().items():
-                if failures_before.get(name) != failure:
-                    raise OutputError(f"another replica failed: {failure[1]}")
-            found = self._usable(directory.read_records(records))
-            if len(found) > len(records):
-                self._count_bad_rows(directory, found)
-            records = found
-            missing = sorted({task.index % self._replica.count for task in plan.tasks if task.index not in records})
-            silent = watch.silent(missing, directory.read_heartbeats(), time.monotonic())
-            if silent:
-                words = ", ".join(f"replica {replica} for {seconds:.0f} s" for replica, seconds in silent.items())
-                raise OutputError(f"not heard of: {words}; what is recorded stays, and another attempt goes on from it")
-            if missing:
-                time.sleep(POLL_SECONDS)
-                self._progress.tick()
-        return records
-
-    def _finish(
-        self, plan: Plan, description: Description, directory: OutputDirectory, records: Mapping[int, TaskRecord]
+        records: Mapping[int, TaskRecord],
+        model: str,
     ) -> None:
-        bad_rows = self._count_bad_rows(directory, records)
+        bad_rows = sum(record.quarantined_rows for record in records.values())
         if bad_rows and bad_rows == plan.rows:
-            raise ModelError(f"every row failed, so none is set aside; {_one_bad_row(directory, records)}")
-        schema = _joined(records)
+            raise ModelError(f"every row failed, so none is set aside; {one_bad_row(directory, records)}")
+        schema = joined_schema(records)
         if schema is None:
             schema = self._empty_schema(plan, description)
             writer = PartWriter(directory.part_path(0), schema)
@@ -213,21 +220,10 @@ class Run:
                 seconds=self._progress.seconds,
                 warnings=self._warnings,
                 quarantine=[one.quarantine for _, one in sorted(records.items()) if one.quarantine is not None],
+                attempt=directory.attempt.token,
+                model=model,
             )
         )
-
-    def _usable(self, records: dict[int, TaskRecord]) -> dict[int, TaskRecord]:
-        """The records that count: with ``on_error`` back at ``fail``, tasks with bad rows are done again."""
-        if self._job.on_error is OnError.QUARANTINE:
-            return records
-        return {index: record for index, record in records.items() if record.quarantine is None}
-
-    def _count_bad_rows(self, directory: OutputDirectory, records: Mapping[int, TaskRecord]) -> int:
-        rows = sum(record.quarantined_rows for record in records.values())
-        self._progress.quarantined_rows = rows
-        if rows > self._job.max_quarantined:
-            raise too_many(_one_bad_row(directory, records))
-        return rows
 
     def _empty_schema(self, plan: Plan, description: Description) -> pa.Schema:
         inputs = pa.schema([])
@@ -258,38 +254,24 @@ class Run:
         own_schema = record.arrow_schema()
         if record.part is None or own_schema is None or own_schema.equals(schema):
             return record.part
-        revision = _revision(record.part.name) + 1
-        writer = PartWriter(directory.part_path(task.index, revision), schema)
+        # Beside the narrower one, which another attempt may be about to list; what is not listed in the end is removed.
+        writer = PartWriter(directory.part_path(task.index), schema)
         with pq.ParquetFile(directory.path / record.part.name) as source:
             for batch in source.iter_batches():
                 writer.write(schemas.fit(pa.Table.from_batches([batch]), schema))
         part = writer.close()
-        directory.write_record(replace(record, part=part, schema=encode_schema(schema)), revision)
-        (directory.path / record.part.name).unlink(missing_ok=True)
+        token = directory.attempt.token
+        directory.write_record(replace(record, part=part, schema=encode_schema(schema), attempt=token))
         return part
 
 
-def _revision(part_name: str) -> int:
-    _, _, ending = part_name.partition(".")
-    number = ending.partition(".")[0]
-    return int(number[1:]) if number.startswith("r") else 0
+def _identity(model: Future[str], groups: Future[str] | None) -> Identity:
+    """What the model and, for groups, the input are now; waits until that is known.
 
-
-def _joined(records: Mapping[int, TaskRecord]) -> pa.Schema | None:
-    schema: pa.Schema | None = None
-    seen: set[str] = set()
-    for index in sorted(records):
-        encoded = records[index].schema
-        if encoded is not None and encoded not in seen:
-            seen.add(encoded)
-            found = records[index].arrow_schema()
-            schema = found if schema is None else schemas.join(schema, found)
-    return schema
-
-
-def _one_bad_row(directory: OutputDirectory, records: Mapping[int, TaskRecord]) -> str:
-    """A row that an earlier or another process set aside, with its error, in words."""
-    task = min(index for index, record in records.items() if record.quarantine is not None)
-    columns = [ERROR_COLUMN, ROW_COLUMN, FILE_COLUMN]
-    row = pq.read_table(directory.quarantine_path(task), columns=columns).slice(0, 1).to_pylist()[0]
-    return f"{row[ERROR_COLUMN]} (row {row[ROW_COLUMN]} of file {row[FILE_COLUMN]})"
+    :raises WorkerError: a file of either cannot be read.
+    """
+    try:
+        return Identity(model.result(), None if groups is None else groups.result())
+    except OSError as error:
+        where = error.filename or "a file of the model or the input"
+        raise DataError(f"{where} cannot be read: {error.strerror or error}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,21 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import OutputError
-from airflow_provider_snowflake_batch.worker.output import (
-    FAILURES,
-    MANIFEST,
-    MANIFEST_VERSION,
-    QUARANTINE,
-    REPLICAS,
-    RESERVED,
-    SUCCESS,
-    TASKS,
-)
+from airflow_provider_snowflake_batch.worker.manifest import parse_manifest
+from airflow_provider_snowflake_batch.worker.output import MANIFEST, QUARANTINE, RESERVED, SUCCESS, TASKS
+from airflow_provider_snowflake_batch.worker.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.schemas import type_name
+from airflow_provider_snowflake_batch.worker.words import FAILURES, REPLICAS
 
 _BLOCK_BYTES = 1024 * 1024
 _THREADS = 8
-_ENTRY = {"name": str, "rows": int, "bytes": int, "checksum": str}
 
 
 def verify(directory: Path) -> dict[str, Any]:
@@ -39,42 +31,32 @@ def verify(directory: Path) -> dict[str, Any]:
     if not (directory / SUCCESS).is_file():
         raise OutputError(f"{directory} holds no {SUCCESS}: the batch is not complete")
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        version, files, rows = manifest["version"], manifest["files"], manifest["rows"]
-        schema = {column["name"]: column["type"] for column in manifest["schema"]}
-        aside, bad_rows = manifest.get("quarantine_files", []), manifest.get("quarantined_rows", 0)
-        names = [_path(entry) for entry in files] + [f"{QUARANTINE}/{_path(entry)}" for entry in aside]
+        manifest = parse_manifest((directory / MANIFEST).read_text(encoding="utf-8"))
     except OSError as error:
         raise OutputError(f"cannot read {directory / MANIFEST}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{directory / MANIFEST} is not a manifest: {error}") from None
-    if version != MANIFEST_VERSION:
-        raise OutputError(f"manifest version {version} is not supported; this worker reads {MANIFEST_VERSION}")
+    except ValueError as error:
+        raise OutputError(f"{directory / MANIFEST} is not a manifest that can be read: {error}") from None
+    files, aside = manifest.files, manifest.quarantine
+    names = [one.name for one in files] + [f"{QUARANTINE}/{one.name}" for one in aside]
     problems = [f"{name} is in the manifest twice" for name in sorted({one for one in names if names.count(one) > 1})]
     problems += [f"{name} is not in the manifest" for name in sorted(_data_files(directory) - set(names))]
     with ThreadPoolExecutor(_THREADS) as pool:
-        checks: list[tuple[Path, dict[str, Any], dict[str, str] | None]] = [
-            (directory, entry, schema) for entry in files
+        checks: list[tuple[Path, PartFile, dict[str, str] | None]] = [
+            (directory, one, manifest.schema) for one in files
         ]
-        checks += [(directory / QUARANTINE, entry, None) for entry in aside]
+        checks += [(directory / QUARANTINE, one, None) for one in aside]
         for problem in pool.map(lambda check: _check(*check), checks):
             if problem is not None:
                 problems.append(problem)
-    counted = sum(entry["rows"] for entry in files)
-    if counted != rows:
-        problems.append(f"the manifest states {rows} rows, its files {counted}")
-    counted = sum(entry["rows"] for entry in aside)
-    if counted != bad_rows:
-        problems.append(f"the manifest states {bad_rows} bad rows, its files {counted}")
+    counted = sum(one.rows for one in files)
+    if counted != manifest.rows:
+        problems.append(f"the manifest states {manifest.rows} rows, its files {counted}")
+    counted = sum(one.rows for one in aside)
+    if counted != manifest.quarantined_rows:
+        problems.append(f"the manifest states {manifest.quarantined_rows} bad rows, its files {counted}")
     if problems:
         raise OutputError(f"{directory} differs from its manifest: " + "; ".join(problems))
-    return dict(manifest)
-
-
-def _path(entry: dict[str, Any]) -> str:
-    if not all(isinstance(entry[key], kind) for key, kind in _ENTRY.items()):
-        raise TypeError(f"{entry} does not describe a file")
-    return str(entry["name"])
+    return manifest.document
 
 
 def _data_files(directory: Path) -> set[str]:
@@ -93,8 +75,8 @@ def _data_files(directory: Path) -> set[str]:
     return found
 
 
-def _check(directory: Path, entry: dict[str, Any], schema: dict[str, str] | None) -> str | None:
-    path = directory / entry["name"]
+def _check(directory: Path, entry: PartFile, schema: dict[str, str] | None) -> str | None:
+    path = directory / entry.name
     digest = hashlib.sha256()
     size = 0
     try:
@@ -102,13 +84,13 @@ def _check(directory: Path, entry: dict[str, Any], schema: dict[str, str] | None
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
                 size += len(block)
-        if size != entry["bytes"]:
-            return f"{path.name} has {size} bytes, not {entry['bytes']}"
-        if f"sha256:{digest.hexdigest()}" != entry["checksum"]:
+        if size != entry.bytes:
+            return f"{path.name} has {size} bytes, not {entry.bytes}"
+        if f"sha256:{digest.hexdigest()}" != entry.checksum:
             return f"{path.name} has another checksum"
         with pq.ParquetFile(path) as parquet:
-            if parquet.metadata.num_rows != entry["rows"]:
-                return f"{path.name} has {parquet.metadata.num_rows} rows, not {entry['rows']}"
+            if parquet.metadata.num_rows != entry.rows:
+                return f"{path.name} has {parquet.metadata.num_rows} rows, not {entry.rows}"
             if schema is not None and {field.name: type_name(field.type) for field in parquet.schema_arrow} != schema:
                 return f"{path.name} has another schema"
     except FileNotFoundError:

@@ -435,3 +435,17 @@ class WideThenFractions:
 
     def predict(self, frame: pd.DataFrame) -> Any:
         return {"Y": [2**53 + int(x) if x < 4 else 0.5 for x in frame["ID"]]}
+
+
+class Slowed:
+    """Waits in its first call until a file is there, and says so by another; not if there is one named ``skip``."""
+
+    def __init__(self, wait_for: str) -> None:
+        self.path = Path(wait_for)
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if not self.path.with_name("skip").exists():
+            self.path.with_name("waiting").touch()
+            while not self.path.exists():
+                time.sleep(0.01)
+        return pd.DataFrame({"Y": frame["X"] * 2})

@@ -129,3 +129,54 @@ def test_the_replica_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SNOWFLAKE_JOBS_COUNT", "2")
     with pytest.raises(Refused, match="not a replica's place"):
         replica_from_environment()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"[" * 1_000_000, "nested too deeply"),
+        (b'{"a":' * 300 + b"1" + b"}" * 300, "nested too deeply"),
+        (b'{"version":\xff}', "is not UTF-8"),
+        (b'{"version": NaN}', "NaN is no number"),
+        (b'{"version": 1e999}', "larger than any floating-point number"),
+        (b'{"version": ' + b"9" * 5000 + b"}", "is not JSON"),
+        (b'{"version": 1, "version": 1}', "has the key 'version' twice"),
+    ],
+    ids=["deep", "deep object", "not UTF-8", "NaN", "infinite", "long number", "twice"],
+)
+def test_a_file_that_is_no_json_is_told_in_words(tmp_path: Path, text: bytes, message: str) -> None:
+    (tmp_path / "JOB.json").write_bytes(text)
+    with pytest.raises(Refused, match=message):
+        read_job(tmp_path / "JOB.json")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("input.path", "a\0", r"input\.path holds a NUL"),
+        ("output.path", "a\ud800", r"output\.path holds half of a surrogate pair"),
+        ("output.path", "a" * 5000, r"output\.path is no path: File name too long"),
+        ("inference.num_workers", 10**30, "must be at most"),
+        ("input.pattern", "(" * 100_000, "is not a regular expression"),
+        ("output.path", "model", "the model's files .* must not lie inside each other"),
+        ("output.path", "model/out", "the model's files .* must not lie inside each other"),
+        ("output.path", "stage", r"holds stage @?DB\.SCHEMA\.STAGE"),
+        ("output.path", "/", "must not lie inside each other"),
+    ],
+)
+def test_what_no_system_can_use_or_what_would_be_cleared_is_refused(
+    tmp_path: Path, path: str, value: Any, message: str
+) -> None:
+    with pytest.raises(Refused, match=message):
+        parse_job(changed(path, value), tmp_path)
+
+
+def test_an_output_is_told_from_what_is_read_behind_links_too(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "link").symlink_to("model")
+    with pytest.raises(Refused, match="the model's files"):
+        parse_job(changed("output.path", "link"), tmp_path)
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "out").symlink_to("in/sub")
+    with pytest.raises(Refused, match="the input"):
+        parse_job(changed("output.path", "out"), tmp_path)

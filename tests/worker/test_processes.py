@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
+from airflow_provider_snowflake_batch.worker.content import Identity
 from airflow_provider_snowflake_batch.worker.executors import limits
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.job import read_job
-from airflow_provider_snowflake_batch.worker.output import OutputDirectory, TaskRecord
+from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.plan import make_plan
 from airflow_provider_snowflake_batch.worker.progress import Progress
+from airflow_provider_snowflake_batch.worker.records import TaskRecord
 from tests.worker.batches import Batch
 
 
@@ -60,10 +63,14 @@ def test_a_process_that_calls_when_all_is_done_ends_with_the_others(batch: Batch
     path = batch.job("ForkedLate", init={"folder": str(batch.root)}, inference={"num_workers": 2})
     job, records = read_job(path), list[TaskRecord]()
     plan = make_plan(job.input.path, job.input.pattern)
-    OutputDirectory(job.output.path, "f").prepare(job.output.mode, first=True, alone=True)
+    attempt = Attempt("f")
+    OutputDirectory(job.output.path, attempt).prepare(job.output.mode, first=True)
     pool = ProcessPool(Launcher())
     try:
-        pool.run(job, plan.schema, "f", plan.tasks, None, Quarantine(0), Progress(0, 1), records.append)
+        quarantine, progress = Quarantine(0), Progress(0, 1)
+        pool.run(
+            job, plan.schema, attempt, lambda: Identity(""), plan.tasks, None, quarantine, progress, records.append
+        )
         (batch.root / "release").touch()
 
         # It waits as long as it takes for every process to end in order.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat, Watch
-from airflow_provider_snowflake_batch.worker.output import OutputDirectory
+from airflow_provider_snowflake_batch.worker.words import Words
 from tests.worker.batches import Batch
 
 pytestmark = pytest.mark.slow
@@ -66,20 +66,20 @@ def test_a_replica_that_is_killed_is_noticed(batch: Batch) -> None:
     """The real wait is minutes, so only the clock is a stand-in; the signs of life are those of real processes."""
     batch.ids(200_000, files=2)
     batch.job("Linear", init={"seconds": 60.0})
-    directory: OutputDirectory | None = None
+    words: Words | None = None
     process = batch.start(replica=(1, 2))
     deadline = time.monotonic() + 60
-    while directory is None and time.monotonic() < deadline:
+    while words is None and time.monotonic() < deadline:
         time.sleep(0.05)
         for sign in filter(Path.read_text, batch.output.glob("_replicas/*")):
-            directory = OutputDirectory(batch.output, sign.name.partition("-")[0])
-    assert directory is not None
+            words = Words(batch.output, sign.name.partition("-")[0])
+    assert words is not None
     watch = Watch({}, 0.0)
 
-    assert watch.silent([1, 2], directory.read_heartbeats(), 100.0) == {}
+    assert watch.silent([1, 2], words.read_heartbeats(), 100.0) == {}
     process.kill()
     process.wait()
-    left = directory.read_heartbeats()
+    left = words.read_heartbeats()
     assert list(left) == [1]
     assert watch.silent([1, 2], left, 400.0) == {}
     assert watch.silent([1, 2], left, 401.0) == {1: 301.0}

@@ -86,7 +86,10 @@ def prepare(
             "output": {"path": str(output), "mode": checked.mode},
             "model": _model(checked, folder / "model", function, model),
             "inference": {"num_workers": checked.num_workers, "max_batch_rows": checked.max_batch_rows},
-            "stages": {name: str(path) for name, path in server.stages.all().items()},
+            # Not one that the output directory holds, which the job may clear: such a job cannot read files of it.
+            "stages": {
+                name: str(path) for name, path in server.stages.all().items() if output not in (path, *path.parents)
+            },
         }
         path = folder / "JOB.json"
         path.write_text(json.dumps(document, indent=2), encoding="utf-8")

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_provider_snowflake_batch.worker.attempt import Attempt
+    from airflow_provider_snowflake_batch.worker.content import Identity
     from airflow_provider_snowflake_batch.worker.job import Job
-    from airflow_provider_snowflake_batch.worker.output import TaskRecord
     from airflow_provider_snowflake_batch.worker.plan import Task
+    from airflow_provider_snowflake_batch.worker.records import TaskRecord
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Load:
 
     job: Job
     schema: pa.Schema
-    fingerprint: str
+    attempt: Attempt
     fork: bool
     later: bool = False
 
@@ -98,9 +100,11 @@ class Assignment:
     :param schema: the schema that the parts written so far share; this part is written no narrower.
     :param proven: some row of the batch has been scored, so the model does not fail for everything.
     :param quarantine_room: rows that may still be set aside as bad.
+    :param identity: what the model and, for groups, the input are; for the record.
     """
 
     task: Task
+    identity: Identity
     schema: pa.Schema | None = None
     proven: bool = False
     quarantine_room: int = 0

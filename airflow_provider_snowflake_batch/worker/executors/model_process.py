@@ -179,7 +179,7 @@ class _Process:
 
         job, schema = self._load.job, self._load.schema
         tasks: SimpleQueue[messages.Assignment | None] = SimpleQueue()
-        directory = OutputDirectory(job.output.path, self._load.fingerprint)
+        directory = OutputDirectory(job.output.path, self._load.attempt)
         try:
             converter = InputConverter(schema.names, self._model.signature, self._model.form, self._model.columns)
         except WorkerError as error:
@@ -209,7 +209,7 @@ class _Process:
         pipeline = Pipeline(
             Caller(self._model, converter, batch_size, outcome, quarantine=quarantine),
             reader,
-            lambda assignment: TaskPart(directory, assignment.task, assignment.schema, schema),
+            lambda one: TaskPart(directory, one.task, one.schema, schema, one.identity),
             tasks,
             _ConnectionReporter(self._send),
         )

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -25,13 +25,15 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker import errors, schemas
+from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
+from airflow_provider_snowflake_batch.worker.content import Identity
 from airflow_provider_snowflake_batch.worker.executors import limits, messages
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.job import Job
-from airflow_provider_snowflake_batch.worker.output import TaskRecord
 from airflow_provider_snowflake_batch.worker.plan import Task
 from airflow_provider_snowflake_batch.worker.progress import Progress
+from airflow_provider_snowflake_batch.worker.records import TaskRecord
 
 MOST_DEATHS = 2
 # The next task is with the process before the current one is done, so that its rows are read meanwhile.
@@ -92,6 +94,7 @@ class ProcessPool:
         self._schema: pa.Schema | None = None
         self._quarantine = Quarantine(0)
         self._proven = False
+        self._identity: Callable[[], Identity] = lambda: Identity("")
 
     def _start(self, *, spare: bool = False) -> None:
         taken = [one.devices for one in self._workers.values()]
@@ -103,18 +106,22 @@ class ProcessPool:
         self,
         job: Job,
         schema: pa.Schema,
-        fingerprint: str,
+        attempt: Attempt,
+        identity: Callable[[], Identity],
         tasks: Iterable[Task],
         known_schema: pa.Schema | None,
         quarantine: Quarantine,
         progress: Progress,
         done: Callable[[TaskRecord], None],
+        more: Callable[[], Sequence[Task] | None] = lambda: None,
     ) -> None:
         """Do the tasks.
 
+        :param identity: tells what the model and, for groups, the input are; asked when the first model is loaded.
         :param known_schema: the schema of parts that an earlier attempt wrote.
         :param quarantine: counts the bad rows of the batch.
         :param done: told of each task when it is recorded.
+        :param more: asked again and again for tasks that have turned out to be left; None when no more will come.
         :raises WorkerError: what ended the batch early.
         """
         # Large tasks first: what is left at the end is small, and the processes finish together.
@@ -122,17 +129,21 @@ class ProcessPool:
         self._schema = known_schema
         self._quarantine = quarantine
         self._proven = known_schema is not None
+        self._identity = identity
         self._wanted = limits.process_count(job.num_workers, len(self._queue))
         self._limit = messages.Limit(limits.threads_per_process(self._wanted))
         self._shares = limits.device_shares(job.num_workers)
-        self._load = messages.Load(job, schema, fingerprint, fork=self._wanted > 1 and not self._shares)
+        self._load = messages.Load(job, schema, attempt, fork=self._wanted > 1 and not self._shares)
         self._start()
         if self._wanted > 1 and limits.cores() > 1:
             # On a core that has nothing to do meanwhile. If the first can be forked it was for nothing; if not, the
             # libraries, which take longer to load than many a model, are there.
             self._start(spare=True)
         progress.phase("loading")
-        while self._queue or any(worker.assigned for worker in self._workers.values()):
+        late: Sequence[Task] | None = ()
+        while late is not None or self._queue or any(worker.assigned for worker in self._workers.values()):
+            if late is not None and (late := more()):
+                self._add(late)
             for ready in wait([self._launcher.server, *self._connections()], WAIT_SECONDS):
                 if ready is self._launcher.server:
                     self._accept()
@@ -145,6 +156,11 @@ class ProcessPool:
             progress.tick()
         # They give back memory and devices while the batch is finished, or other replicas are waited for.
         self._dismiss()
+
+    def _add(self, tasks: Iterable[Task]) -> None:
+        self._queue.extend(tasks)
+        for worker in self._workers.values():
+            self._assign(worker)
 
     def _dismiss(self) -> None:
         for worker in self._workers.values():
@@ -273,7 +289,9 @@ class ProcessPool:
                 return
             task = self._queue.popleft()
             worker.assigned.append(task)
-            _tell(worker, messages.Assignment(task, self._schema, self._proven, self._quarantine.room))
+            _tell(
+                worker, messages.Assignment(task, self._identity(), self._schema, self._proven, self._quarantine.room)
+            )
 
     def _bury(self, progress: Progress) -> None:
         """Look for processes that ended, give their tasks back, start others in their place."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_provider_snowflake_batch.worker.job import ChatModel, Job, RegistryModel
+from pathlib import Path
+
+from airflow_provider_snowflake_batch.worker.content import code_files
+from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.job import ChatModel, Job, PythonModel, RegistryModel
 from airflow_provider_snowflake_batch.worker.models import tree_libraries
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
 
@@ -23,6 +27,25 @@ def describe_model(job: Job) -> Description:
     from airflow_provider_snowflake_batch.worker.models import python
 
     return python.describe(job.model)
+
+
+def model_files(job: Job) -> list[tuple[str, Path]]:
+    """Every file that the job's model can read from the places that the job names, each with a name of its own.
+
+    :raises Refused: the model does not exist, cannot be listed, or has links that lead into the output or in a circle.
+    """
+    try:
+        return _model_files(job)
+    except OSError as error:
+        raise Refused(f"the model's files cannot be listed: {error.filename}: {error.strerror}") from None
+
+
+def _model_files(job: Job) -> list[tuple[str, Path]]:
+    if isinstance(job.model, PythonModel):
+        return code_files(job.model.python_path, job.output.path)
+    from airflow_provider_snowflake_batch.worker.models import registry
+
+    return code_files([registry.packed_directory(job.model.path)], job.output.path)
 
 
 def load_model(job: Job) -> LoadedModel:

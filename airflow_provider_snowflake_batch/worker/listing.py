@@ -1,0 +1,154 @@
+"""Which files lie below a folder, links included, each of them once.
+
+A link to a folder is followed, since stages and configuration volumes are laid out with them, but no folder is entered
+twice, and a file that is found by its own name is not found by a link again. A link that leads to a folder which holds
+the place where the search began is a loop: what is meant by it nobody can tell.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from airflow_provider_snowflake_batch.worker.errors import Refused
+
+
+class _Search:
+    """One search.
+
+    :param enter: whether a folder of that name is looked into. :param take: whether a file counts, by its path.
+    """
+
+    def __init__(self, root: Path, enter: Callable[[str], bool], take: Callable[[str], bool]) -> None:
+        self._root = str(root)
+        self._enter, self._take = enter, take
+        self._inside = os.path.realpath(root)
+        self._places: dict[tuple[int, int], str] = {}
+        self._found: list[str] = []
+        # Beside each file its inode: a link may lead to it. Nothing is asked of the file for that.
+        self._inodes = array("Q")
+        self._devices: dict[int, int] = {}
+        self._folder_links: list[str] = []
+        self._file_links: list[str] = []
+        self.outside: list[str] = []
+
+    def run(self) -> list[str]:
+        self._walk("")
+        # Links after everything else, so that a file goes by its own name wherever it has one below the root.
+        while self._folder_links:
+            links, self._folder_links = sorted(self._folder_links), []
+            for link in links:
+                self._follow(link)
+        self._add_file_links()
+        self._found.sort()
+        return self._found
+
+    def _path(self, relative: str) -> str:
+        return f"{self._root}/{relative}" if relative else self._root
+
+    def _walk(self, relative: str) -> None:
+        waiting = [relative]
+        while waiting:
+            relative = waiting.pop()
+            here = Path(self._path(relative)).stat()
+            if (here.st_dev, here.st_ino) in self._places:
+                continue
+            self._places[(here.st_dev, here.st_ino)] = relative
+            prefix = f"{relative}/" if relative else ""
+            with os.scandir(self._path(relative)) as entries:
+                for entry in entries:
+                    self._look_at(entry, prefix, waiting)
+            self._devices[len(self._found)] = here.st_dev
+
+    def _look_at(self, entry: os.DirEntry[str], prefix: str, waiting: list[str]) -> None:
+        name = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if self._enter(entry.name):
+                waiting.append(name)
+        elif entry.is_symlink():
+            if _leads_to_a_folder(entry):
+                if self._enter(entry.name):
+                    self._folder_links.append(name)
+            elif self._take(name):
+                self._file_links.append(name)
+        elif self._take(name):
+            self._found.append(name)
+            self._inodes.append(entry.inode())
+
+    def _follow(self, link: str) -> None:
+        target = os.path.realpath(self._path(link))
+        if self._inside.startswith(target.rstrip("/") + "/"):
+            raise Refused(f"{self._path(link)} is a link to {target}, which holds {self._root} itself: a loop")
+        self.outside.append(target)
+        self._walk(link)
+
+    def _add_file_links(self) -> None:
+        if not self._file_links:
+            return
+        seen = self._identities()
+        for link in sorted(self._file_links):
+            try:
+                there = Path(self._path(link)).stat()
+            except OSError:
+                # It leads nowhere. Whoever reads it says so.
+                self._found.append(link)
+                continue
+            if (there.st_dev, there.st_ino) not in seen:
+                seen.add((there.st_dev, there.st_ino))
+                self._found.append(link)
+                self.outside.append(os.path.realpath(self._path(link)))
+
+    def _identities(self) -> set[tuple[int, int]]:
+        """Device and inode of each file found so far: those of one folder were added together."""
+        identities, first = set[tuple[int, int]](), 0
+        for end, device in self._devices.items():
+            identities.update((device, inode) for inode in self._inodes[first:end])
+            first = end
+        return identities
+
+
+def _leads_to_a_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def files_below(
+    root: Path, enter: Callable[[str], bool] = lambda name: True, take: Callable[[str], bool] = lambda path: True
+) -> tuple[list[str], list[str]]:
+    """The files below a folder.
+
+    :param enter: whether a folder, or a link to one, is looked into; asked by its name alone.
+    :param take: whether a file counts; asked by its path.
+    :return: paths relative to the folder with ``/`` as separator, sorted; and the real places outside of it or inside
+        that links among them lead to.
+    :raises Refused: a link leads to a folder that holds ``root`` itself.
+    :raises OSError: a folder cannot be read.
+    """
+    search = _Search(root, enter, take)
+    return search.run(), search.outside
+
+
+def holds(folder: str | Path, place: str | Path) -> bool:
+    """Whether a place is a folder or lies inside it; links are resolved."""
+    outer = os.path.realpath(folder)
+    return os.path.commonpath([outer, os.path.realpath(place)]) == outer
+
+
+def overlap(one: str | Path, other: str | Path) -> bool:
+    """Whether two paths are the same place, or one lies inside the other; links are resolved."""
+    return holds(one, other) or holds(other, one)
+
+
+def check_links(led_to: Iterable[str], apart_from: Path, what: str) -> None:
+    """Hold that links do not lead where something is to be written.
+
+    :param led_to: the places that they lead to.
+    :raises Refused: one does.
+    """
+    for place in led_to:
+        if overlap(place, apart_from):
+            raise Refused(f"a link in {what} leads to {place}, which does not lie apart from the output {apart_from}")

@@ -1,0 +1,67 @@
+"""What replicas leave for the one that finishes the batch: that they failed, and that they are alive."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from airflow_provider_snowflake_batch.worker.disk import write_new
+
+FAILURES = "_failures"
+REPLICAS = "_replicas"
+
+
+class Words:
+    """The words of a batch's replicas.
+
+    :param path: the job's directory. :param tag: the beginning of the batch's fingerprint.
+    """
+
+    def __init__(self, path: Path, tag: str) -> None:
+        self._path, self._tag = path, tag
+
+    def _failure(self, replica: int) -> Path:
+        return self._path / FAILURES / f"{self._tag}-{replica}.json"
+
+    def write_failure(self, replica: int, message: str) -> None:
+        """Leave word that a replica cannot do its share."""
+        (self._path / FAILURES).mkdir(parents=True, exist_ok=True)
+        self.clear_failure(replica)
+        write_new(self._failure(replica), json.dumps({"message": message}))
+
+    def clear_failure(self, replica: int) -> None:
+        """Take the word of a replica back, which begins anew, or whose word has been passed on."""
+        self._failure(replica).unlink(missing_ok=True)
+
+    def read_failures(self) -> dict[int, tuple[int, str]]:
+        """Words left by replicas: replica to time of writing, as the file system has it, and message."""
+        found = {}
+        for replica, entry in self._entries(FAILURES, ".json").items():
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+                message = json.loads(entry.read_text(encoding="utf-8"))["message"]
+                found[replica] = (entry.stat().st_mtime_ns, str(message))
+        return found
+
+    def heartbeat_path(self, replica: int) -> Path:
+        """Where a replica gives its signs of life; makes the folder."""
+        folder = self._path / REPLICAS
+        folder.mkdir(exist_ok=True)
+        return folder / f"{self._tag}-{replica}"
+
+    def read_heartbeats(self) -> dict[int, str]:
+        """The last sign of life of each replica that gave one."""
+        found = {}
+        for replica, entry in self._entries(REPLICAS, "").items():
+            with contextlib.suppress(OSError, ValueError):
+                found[replica] = entry.read_text(encoding="utf-8")
+        return found
+
+    def _entries(self, folder: str, ending: str) -> dict[int, Path]:
+        found = {}
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for entry in sorted((self._path / folder).iterdir()):
+                tag, _, number = entry.name.removesuffix(ending).rpartition("-")
+                if tag == self._tag and number.isdecimal():
+                    found[int(number)] = entry
+        return found

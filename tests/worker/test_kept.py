@@ -1,0 +1,268 @@
+"""What an earlier attempt has left is believed when it has been looked at, and that keeps no new row waiting."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_snowflake_batch.worker import kept
+from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.job import Replica, read_job
+from airflow_provider_snowflake_batch.worker.kept import Checks, Fault
+from airflow_provider_snowflake_batch.worker.records import TaskRecord
+from airflow_provider_snowflake_batch.worker.run import Run
+from tests.worker.batches import Batch
+
+MODEL = """import json, pathlib
+class Weighted:
+    def __init__(self):
+        self.weight = json.loads(pathlib.Path(__file__).with_name("w.json").read_text())
+    def predict(self, rows):
+        return rows[["X"]].rename(columns={"X": "Y"}) * self.weight
+"""
+ROWS = 200_000
+
+
+def write(batch: Batch, file: int, offset: float) -> None:
+    """An input file whose size and footer do not tell which values are in it."""
+    batch.input.mkdir(exist_ok=True)
+    ids = np.arange(file * ROWS // 2, (file + 1) * ROWS // 2)
+    table = pa.table({"ID": ids, "X": ids + offset})
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, batch.input / f"{file}.parquet", row_group_size=50_000, **options)
+
+
+def weigh(batch: Batch, weight: int) -> None:
+    (batch.root / "code").mkdir(exist_ok=True)
+    (batch.root / "code" / "m.py").write_text(MODEL)
+    (batch.root / "code" / "w.json").write_text(str(weight))
+
+
+def prepared(batch: Batch, mode: str = "error") -> None:
+    """A batch of four tasks that is finished."""
+    for file in (0, 1):
+        write(batch, file, 0.0)
+    weigh(batch, 2)
+    batch.job(
+        {"kind": "python", "target": "m:Weighted", "python_path": ["code"]},
+        output={"mode": mode},
+        inference={"num_workers": 1},
+    )
+    run(batch)
+
+
+def run(batch: Batch, replica: Replica | None = None) -> None:
+    launcher = Launcher()
+    try:
+        Run(read_job(batch.root / "JOB.json"), replica or Replica(), launcher)()
+    finally:
+        launcher.close()
+
+
+def interrupted(batch: Batch, without: int = 0) -> None:
+    """As if the batch had been interrupted before some tasks were recorded."""
+    for name in ("_SUCCESS", "_manifest.json"):
+        (batch.output / name).unlink()
+    for path in records(batch)[: without or None] if without else []:
+        path.unlink()
+
+
+def records(batch: Batch) -> list[Path]:
+    return sorted((batch.output / "_tasks").iterdir())
+
+
+def attempts(batch: Batch) -> dict[int, str]:
+    """Who did each task."""
+    listed = {file["name"] for file in batch.manifest()["files"]}
+    found = [json.loads(path.read_text()) for path in records(batch)]
+    return {one["task"]: one["attempt"] for one in found if one["part"]["name"] in listed}
+
+
+def right(batch: Batch, weight: float = 2.0) -> bool:
+    table = batch.result()
+    x = np.concatenate([pq.read_table(batch.input / f"{file}.parquet")["X"].to_numpy() for file in (0, 1)])
+    same = np.array_equal(table["X"].to_numpy(), x) and np.array_equal(table["Y"].to_numpy(), x * weight)
+    return same and table["ID"].to_pylist() == list(range(ROWS)) and batch.verify().code == 0
+
+
+def test_a_damaged_part_is_done_again_and_the_others_stay(batch: Batch) -> None:
+    prepared(batch)
+    before = attempts(batch)
+    interrupted(batch)
+    part = batch.output / json.loads(records(batch)[1].read_text())["part"]["name"]
+    part.write_bytes(bytes(part.stat().st_size))
+
+    run(batch)
+
+    assert right(batch)
+    after = attempts(batch)
+    assert [task for task in after if after[task] != before[task]] == [1]
+
+
+def test_tasks_of_a_replaced_file_are_done_again_and_the_others_stay(batch: Batch) -> None:
+    prepared(batch)
+    before = attempts(batch)
+    interrupted(batch)
+    write(batch, 1, 0.25)
+
+    run(batch)
+
+    assert right(batch)
+    after = attempts(batch)
+    assert [task for task in sorted(after) if after[task] != before[task]] == [2, 3]
+
+
+def test_other_weights_are_another_model(batch: Batch) -> None:
+    prepared(batch)
+    before = set(attempts(batch).values())
+    interrupted(batch)
+    weigh(batch, 3)
+
+    run(batch)
+
+    assert right(batch, 3.0)
+    assert not before & set(attempts(batch).values())
+
+
+@pytest.mark.parametrize("change", ["input", "weights"])
+def test_a_finished_result_of_another_input_or_model_is_refused(batch: Batch, change: str) -> None:
+    prepared(batch)
+    before = batch.result()
+    if change == "input":
+        write(batch, 0, 0.5)
+    else:
+        weigh(batch, 5)
+
+    outcome = batch.run()
+
+    assert outcome.code == 2
+    assert "holds a finished result of another input or model, and mode is error" in outcome.last
+    assert batch.result().equals(before)
+
+
+def test_overwrite_by_two_replicas_replaces_the_result_of_a_replaced_input(batch: Batch) -> None:
+    prepared(batch, "overwrite")
+    write(batch, 0, 0.5)
+
+    others = batch.start(replica=(1, 2))
+    outcome = batch.run(replica=(0, 2))
+
+    assert (outcome.code, others.wait(timeout=60)) == (0, 0), outcome.stderr
+    assert right(batch)
+
+
+def test_a_finished_result_that_lost_a_part_is_mended(batch: Batch) -> None:
+    prepared(batch)
+    before = attempts(batch)
+    part = sorted(batch.output.glob("*.parquet"))[2]
+    part.unlink()
+
+    run(batch)
+
+    assert right(batch)
+    assert sum(before[task] != token for task, token in attempts(batch).items()) == 1
+
+
+def test_what_a_killed_attempt_left_beside_a_finished_result_is_removed(batch: Batch) -> None:
+    prepared(batch)
+    part = sorted(batch.output.glob("*.parquet"))[0]
+    token = part.name.split(".")[1]
+    shutil.copy(part, part.with_name(part.name.replace(token, "00000000")))
+
+    run(batch)
+
+    assert right(batch)
+
+
+def test_records_and_manifest_of_the_first_version_are_gone_on_from(batch: Batch) -> None:
+    prepared(batch)
+    manifest = batch.manifest()
+    for path in records(batch):
+        record = json.loads(path.read_text())
+        old = record["part"]["name"]
+        token = record["attempt"]
+        record["part"]["name"] = old.replace(f".{token}", "")
+        (batch.output / old).rename(batch.output / record["part"]["name"])
+        for name in ("attempt", "model", "input", "seen"):
+            del record[name]
+        path.with_name(path.name.replace(f".{token}", "")).write_text(json.dumps(record))
+        path.unlink()
+    for file in manifest["files"]:
+        file["name"] = file["name"].replace(f".{manifest['attempt']}", "")
+    for name in ("attempt", "model"):
+        del manifest[name]
+    (batch.output / "_manifest.json").write_text(json.dumps(manifest))
+    assert batch.verify().code == 0
+    run(batch)
+    assert right(batch)
+
+    interrupted(batch, without=1)
+    run(batch)
+
+    assert right(batch)
+    assert sorted(path.name.count(".") for path in batch.output.glob("*.parquet")) == [1, 1, 1, 2]
+
+
+def test_the_first_new_row_does_not_wait_for_what_is_kept(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(batch)
+    interrupted(batch, without=1)
+    known = set(records(batch))
+    done_meanwhile: list[bool] = []
+    check = kept.RecordCheck.__call__
+
+    def patient(self: kept.RecordCheck, record: TaskRecord) -> Fault | None:
+        """As if reading took as long as the new task does, of whatever size the finished parts are."""
+        done_meanwhile.append(new_record.wait(60))
+        return check(self, record)
+
+    new_record = threading.Event()
+
+    def watch() -> None:
+        while not set(records(batch)) - known and not new_record.wait(0.02):
+            pass
+        new_record.set()
+
+    monkeypatch.setattr(kept.RecordCheck, "__call__", patient)
+    threading.Thread(target=watch, daemon=True).start()
+    run(batch)
+
+    assert done_meanwhile == [True] * 3
+    assert right(batch)
+
+
+def test_an_input_that_is_replaced_while_it_is_read_is_not_mixed(batch: Batch) -> None:
+    for file in (0, 1):
+        write(batch, file, 0.0)
+    batch.job("Slowed", init={"wait_for": str(batch.root / "go")}, inference={"num_workers": 1})
+    process = batch.start()
+    while not (batch.root / "waiting").exists() and process.poll() is None:
+        threading.Event().wait(0.02)
+    write(batch, 0, 0.5)
+    write(batch, 1, 0.5)
+    (batch.root / "go").touch()
+
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert "the input was replaced while it was read; run again" in stderr.rstrip().splitlines()[-1]
+    assert batch.run().code == 0
+    assert right(batch)
+
+
+def test_a_check_that_breaks_is_a_fault_and_the_rest_goes_on() -> None:
+    def broken() -> Fault | None:
+        raise RuntimeError("no memory")
+
+    checks = Checks([(1, broken), (2, lambda: None), (3, lambda: Fault("x"))])
+    found = {}
+    while checks.open:
+        found.update(checks.take(1.0))
+
+    assert found == {1: Fault("RuntimeError: no memory"), 3: Fault("x")}

@@ -163,9 +163,9 @@ class Sizes:
 
     def predict(self, frame: pd.DataFrame) -> Any:
         return {
-            "SIZE": [None if value is None else len(value) for value in frame["FILE"]],
-            "KIND": [type(value).__name__ for value in frame["FILE"]],
-            "HEAD": [None if value is None else str(value[:22]) for value in frame["FILE"]],
+            "SIZE": [None if pd.isna(value) else len(value) for value in frame["FILE"]],
+            "KIND": ["NoneType" if pd.isna(value) else type(value).__name__ for value in frame["FILE"]],
+            "HEAD": [None if pd.isna(value) else str(value[:22]) for value in frame["FILE"]],
         }
 
 

@@ -183,16 +183,18 @@ def test_what_the_model_gets_is_what_the_input_holds(column: pa.Array) -> None:
 @given(column=columns())
 def test_a_column_passes_through_a_file_and_back(tmp_path_factory: pytest.TempPathFactory, column: pa.Array) -> None:
     folder = tmp_path_factory.mktemp("values")
-    pq.write_table(pa.table({"c": column}), folder / "in.parquet")
+    try:
+        pq.write_table(pa.table({"c": column}), folder / "in.parquet")
+        pq.read_table(folder / "in.parquet")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # pyarrow 18 cannot write some lists of a fixed length with nulls, nor read some of those inside objects.
+        assert int(pa.__version__.partition(".")[0]) < 20
+        reject()
     shared = SharedSchema()
     shared.add(read_footer("in", str(folder / "in.parquet")))
     assert shared.schema is not None
     file = ParquetInput("in", pa.OSFile(str(folder / "in.parquet")), shared.schema)
-    try:
-        table = schemas.fit(file.row_group(0, use_threads=False), shared.schema)
-    except pa.ArrowInvalid:
-        # Old versions of pyarrow cannot read what they wrote of lists of a fixed length inside objects.
-        reject()
+    table = schemas.fit(file.row_group(0, use_threads=False), shared.schema)
     writer = PartWriter(folder / "out.parquet", shared.schema)
     writer.write(table)
     writer.close()

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 import weakref
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -142,7 +143,10 @@ class _Process:
     def _fork(self, worker: int) -> None:
         _flush()
         mother = os.getpid()
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # Python 3.12 and newer count the thread of Arrow's allocator, which stops and starts around a fork.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if pid:
             self._children[pid] = worker
             return

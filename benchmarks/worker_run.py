@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-PROGRESS = "SNOWFLAKE_BATCH_PROGRESS "
+from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 
 
 def python_model(target: str, **init: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def run_worker(
         errors.seek(0)
         if process.returncode:
             raise SystemExit(errors.read())
-        lines = [json.loads(line[len(PROGRESS) :]) for line in log if line.startswith(PROGRESS)]
+        lines = [json.loads(line[len(PROGRESS_PREFIX) :]) for line in log if line.startswith(PROGRESS_PREFIX)]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     first = {line["phase"]: line["seconds"] for line in reversed(lines)}
     return {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.hooks.models import existing_rows, look_up_model
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
-from airflow_provider_snowflake_batch.jobs.specs import SaveMode
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
+from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX as PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.jobs.plain import number
 
-PROGRESS_PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
 GAP = "… lines were written faster than they could be read; some are missing here …"
 # More would not help to find the overlap, and comparing costs time.
 _REMEMBERED_LINES = 2000

@@ -15,31 +15,18 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding as FileEncoding
+from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode as SaveMode
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 
 _E = TypeVar("_E", bound=Enum)
 
 
-class SaveMode(str, Enum):
-    """What to do when the job's output directory already has files."""
-
-    ERROR = "error"
-    OVERWRITE = "overwrite"
-
-
 class InputFormat(str, Enum):
     """What a column that stands for a file holds: the file's full stage path."""
 
     FULL_STAGE_PATH = "full_stage_path"
-
-
-class FileEncoding(str, Enum):
-    """How the model gets a file's content."""
-
-    RAW_BYTES = "raw_bytes"
-    BASE64 = "base64"
-    BASE64_DATA_URL = "base64_data_url"
 
 
 class InferenceEngine(str, Enum):

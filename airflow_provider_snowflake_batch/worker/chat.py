@@ -12,9 +12,9 @@ import json
 from pathlib import PurePosixPath
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.files import StageFiles
-from airflow_provider_snowflake_batch.worker.job import FileEncoding
 from airflow_provider_snowflake_batch.worker.read_ahead import Admit, freely
 
 CHAT_COLUMN = "MESSAGES"

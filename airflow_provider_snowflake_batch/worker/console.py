@@ -12,9 +12,9 @@ import os
 import select
 import threading
 
-from airflow_provider_snowflake_batch.worker.progress import PREFIX
+from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 
-_PREFIX = PREFIX.encode()
+_PREFIX = PROGRESS_PREFIX.encode()
 # Stands for the prefix in what a model prints.
 _NO_PREFIX = _PREFIX.rstrip() + b": "
 _READ_BYTES = 65_536

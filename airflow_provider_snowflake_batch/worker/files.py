@@ -14,8 +14,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.job import FileEncoding
 from airflow_provider_snowflake_batch.worker.read_ahead import Admit, freely
 
 # Finding out where a folder really is takes longer than reading a small file.

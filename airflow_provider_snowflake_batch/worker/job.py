@@ -12,11 +12,11 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, SaveMode
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.job_document import load_document
 from airflow_provider_snowflake_batch.worker.listing import holds, overlap
@@ -26,28 +26,6 @@ DEFAULT_PATTERN = r".*\.parquet$"
 MOST_QUARANTINED = 1000
 # No number of rows or processes is larger; what counts them has 64 bits.
 MOST = 2**53
-
-
-class FileEncoding(str, Enum):
-    """The form in which a file's content reaches the model."""
-
-    RAW_BYTES = "raw_bytes"
-    BASE64 = "base64"
-    BASE64_DATA_URL = "base64_data_url"
-
-
-class OnError(str, Enum):
-    """What happens to a row that the model cannot score."""
-
-    FAIL = "fail"
-    QUARANTINE = "quarantine"
-
-
-class SaveMode(str, Enum):
-    """What happens to an output directory that is not empty."""
-
-    ERROR = "error"
-    OVERWRITE = "overwrite"
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.disk import flush_folder, write_new
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Superseded
-from airflow_provider_snowflake_batch.worker.job import SaveMode
 from airflow_provider_snowflake_batch.worker.manifest import Manifest, StoredManifest, parse_manifest
 from airflow_provider_snowflake_batch.worker.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.records import TaskRecord, parse_record

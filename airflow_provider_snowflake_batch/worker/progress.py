@@ -15,7 +15,8 @@ import json
 import time
 from collections.abc import Callable
 
-PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
+from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
+
 INTERVAL_SECONDS = 2.0
 
 
@@ -120,4 +121,4 @@ class Progress:
             "workers": self.workers,
             "seconds": round(self.seconds, 3),
         }
-        self._write_line(PREFIX + json.dumps(value))
+        self._write_line(PROGRESS_PREFIX + json.dumps(value))

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.contract.vocabulary import OnError, SaveMode
 from airflow_provider_snowflake_batch.worker import models, schemas
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import quarantine_schema
@@ -30,7 +31,7 @@ from airflow_provider_snowflake_batch.worker.errors import (
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat
-from airflow_provider_snowflake_batch.worker.job import Job, OnError, Replica, SaveMode
+from airflow_provider_snowflake_batch.worker.job import Job, Replica
 from airflow_provider_snowflake_batch.worker.kept import in_background, input_digest
 from airflow_provider_snowflake_batch.worker.loaders import column_loaders
 from airflow_provider_snowflake_batch.worker.manifest import Manifest

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.contract.vocabulary import OnError
 from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.bad_rows import (
     ERROR_COLUMN,
@@ -21,7 +22,7 @@ from airflow_provider_snowflake_batch.worker.content import Identity, seen_by_pl
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.heartbeats import Watch
-from airflow_provider_snowflake_batch.worker.job import Job, OnError, Replica
+from airflow_provider_snowflake_batch.worker.job import Job, Replica
 from airflow_provider_snowflake_batch.worker.kept import Checks, Fault, RecordCheck, input_digest, seen_now
 from airflow_provider_snowflake_batch.worker.manifest import StoredManifest
 from airflow_provider_snowflake_batch.worker.output import QUARANTINE, OutputDirectory

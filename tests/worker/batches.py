@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
+
 # The worker's archive, where the package is not installed beside its libraries: see the Makefile's test-worker-….
 _ARCHIVE = os.environ.get("WORKER_ARCHIVE")
 WORKER = [sys.executable, *([_ARCHIVE] if _ARCHIVE else ["-m", "airflow_provider_snowflake_batch.worker"])]
-PROGRESS = "SNOWFLAKE_BATCH_PROGRESS "
+PROGRESS = PROGRESS_PREFIX
 HERE = Path(__file__).parent
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
 from airflow_provider_snowflake_batch.worker import share
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.content import Content, Identity
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Superseded
 from airflow_provider_snowflake_batch.worker.heartbeats import ENDED_SECONDS, Watch
-from airflow_provider_snowflake_batch.worker.job import SaveMode
 from airflow_provider_snowflake_batch.worker.manifest import Manifest
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.parts import TaskPart

@@ -10,11 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.worker.console import Console
-from airflow_provider_snowflake_batch.worker.progress import PREFIX
 from tests.worker.batches import WORKER, Batch
 
-PIECES = [PREFIX.encode(), PREFIX.encode()[:7], b"SNOWFLAKE_", b"{}", b"\n", b"\r", b"\xff\xfe", b"x" * 70_000, b"S"]
+PIECES = [
+    PROGRESS_PREFIX.encode(),
+    PROGRESS_PREFIX.encode()[:7],
+    b"SNOWFLAKE_",
+    b"{}",
+    b"\n",
+    b"\r",
+    b"\xff\xfe",
+    b"x" * 70_000,
+    b"S",
+]
 
 
 @given(
@@ -39,7 +49,7 @@ def test_what_a_model_prints_is_neither_lost_nor_taken_for_progress(printed: lis
             console._foreign(data[start : start + 30_000])
             seen += read()
         if number in own:
-            console.line(PREFIX + '{"own": 1}')
+            console.line(PROGRESS_PREFIX + '{"own": 1}')
             seen += read()
     console.line("the end")
     seen += read()
@@ -48,11 +58,15 @@ def test_what_a_model_prints_is_neither_lost_nor_taken_for_progress(printed: lis
 
     lines = seen.split(b"\n")
     assert lines[-2:] == [b"the end", b""]
-    ours = [line for line in lines if PREFIX.encode() in line]
-    assert ours == [PREFIX.encode() + b'{"own": 1}'] * sum(number in own for number in range(len(printed)))
-    others = seen.replace(PREFIX.encode() + b'{"own": 1}', b"").replace(b"the end", b"").replace(b"\n", b"")
-    marked = b"".join(printed).replace(PREFIX.encode(), PREFIX.strip().encode() + b": ").replace(b"\n", b"")
-    assert others == marked or PREFIX.encode() in b"".join(printed).replace(b"\n", b"")
+    ours = [line for line in lines if PROGRESS_PREFIX.encode() in line]
+    assert ours == [PROGRESS_PREFIX.encode() + b'{"own": 1}'] * sum(number in own for number in range(len(printed)))
+    others = seen.replace(PROGRESS_PREFIX.encode() + b'{"own": 1}', b"").replace(b"the end", b"").replace(b"\n", b"")
+    marked = (
+        b"".join(printed)
+        .replace(PROGRESS_PREFIX.encode(), PROGRESS_PREFIX.strip().encode() + b": ")
+        .replace(b"\n", b"")
+    )
+    assert others == marked or PROGRESS_PREFIX.encode() in b"".join(printed).replace(b"\n", b"")
 
 
 def test_a_line_that_nobody_takes_is_left() -> None:
@@ -95,8 +109,8 @@ def test_what_models_print_is_no_progress(batch: Batch) -> None:
 
     assert process.returncode == 0
     assert output.count("SNOWFLAKE_BATCH_PROGRESS: ") == 10
-    assert all('"phase": "fake"' not in line for line in output.splitlines() if line.startswith(PREFIX))
-    assert next(line for line in output.splitlines() if '"phase": "done"' in line).startswith(PREFIX)
+    assert all('"phase": "fake"' not in line for line in output.splitlines() if line.startswith(PROGRESS_PREFIX))
+    assert next(line for line in output.splitlines() if '"phase": "done"' in line).startswith(PROGRESS_PREFIX)
 
 
 def test_the_cause_of_a_failure_is_a_line_of_its_own(batch: Batch) -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.files import StageFiles, encode
-from airflow_provider_snowflake_batch.worker.job import FileEncoding
 from tests.worker.batches import Batch
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding
 from airflow_provider_snowflake_batch.worker import footers, plan, reader, sources
 from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
 from airflow_provider_snowflake_batch.worker.files import StageFiles
-from airflow_provider_snowflake_batch.worker.job import FileEncoding
 from airflow_provider_snowflake_batch.worker.loaders import Loader
 
 

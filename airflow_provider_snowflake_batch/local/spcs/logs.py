@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
+
 # https://docs.snowflake.com/en/sql-reference/functions/system_get_service_logs
 RETURNED_BYTES = 100 * 1024
-PROGRESS_PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
 
 
 def lines(path: Path) -> Iterator[tuple[datetime, str]]:

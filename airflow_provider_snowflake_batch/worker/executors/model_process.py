@@ -166,13 +166,13 @@ class _Process:
 
     def _work(self) -> None:
         """Run the pipeline until told to stop, then end the process."""
+        from airflow_provider_snowflake_batch.contract.vocabulary import OnError
         from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
         from airflow_provider_snowflake_batch.worker.calls import Caller
         from airflow_provider_snowflake_batch.worker.columns import match_column, passed_columns
         from airflow_provider_snowflake_batch.worker.convert import InputConverter
         from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
         from airflow_provider_snowflake_batch.worker.footers import opener
-        from airflow_provider_snowflake_batch.worker.job import OnError
         from airflow_provider_snowflake_batch.worker.loaders import column_loaders
         from airflow_provider_snowflake_batch.worker.outcome import GroupByGroup, Outcome, RowByRow
         from airflow_provider_snowflake_batch.worker.output import OutputDirectory

@@ -259,7 +259,7 @@ def tables() -> str:
             else:
                 write(path)
             rows = "".join(_lines(path))
-        texts.append(f"\n### {writer}\n\n{HEADER}{rows}\n")
+        texts.append(f"\n## {writer}\n\n{HEADER}{rows}\n")
     return "".join(texts)
 
 

@@ -14,9 +14,10 @@ from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.worker.console import Console
 from tests.worker.batches import WORKER, Batch
 
+PREFIX = PROGRESS_PREFIX.encode()
 PIECES = [
-    PROGRESS_PREFIX.encode(),
-    PROGRESS_PREFIX.encode()[:7],
+    PREFIX,
+    PREFIX[:7],
     b"SNOWFLAKE_",
     b"{}",
     b"\n",
@@ -58,15 +59,11 @@ def test_what_a_model_prints_is_neither_lost_nor_taken_for_progress(printed: lis
 
     lines = seen.split(b"\n")
     assert lines[-2:] == [b"the end", b""]
-    ours = [line for line in lines if PROGRESS_PREFIX.encode() in line]
-    assert ours == [PROGRESS_PREFIX.encode() + b'{"own": 1}'] * sum(number in own for number in range(len(printed)))
-    others = seen.replace(PROGRESS_PREFIX.encode() + b'{"own": 1}', b"").replace(b"the end", b"").replace(b"\n", b"")
-    marked = (
-        b"".join(printed)
-        .replace(PROGRESS_PREFIX.encode(), PROGRESS_PREFIX.strip().encode() + b": ")
-        .replace(b"\n", b"")
-    )
-    assert others == marked or PROGRESS_PREFIX.encode() in b"".join(printed).replace(b"\n", b"")
+    ours = [line for line in lines if PREFIX in line]
+    assert ours == [PREFIX + b'{"own": 1}'] * sum(number in own for number in range(len(printed)))
+    others = seen.replace(PREFIX + b'{"own": 1}', b"").replace(b"the end", b"").replace(b"\n", b"")
+    marked = b"".join(printed).replace(PREFIX, PREFIX.strip() + b": ").replace(b"\n", b"")
+    assert others == marked or PREFIX in b"".join(printed).replace(b"\n", b"")
 
 
 def test_a_line_that_nobody_takes_is_left() -> None:

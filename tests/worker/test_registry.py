@@ -236,8 +236,9 @@ def test_text_where_numbers_are_needed_is_an_error_of_the_data(
 
 
 def test_a_directory_that_is_no_model_is_refused(batch: Batch, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
     batch.ids(5)
-    batch.job(registry(tmp_path))
+    batch.job(registry(tmp_path / "model"))
 
     outcome = batch.run()
 
@@ -251,9 +252,10 @@ def test_a_function_on_partitions_needs_a_partition_column(
     path, _, _ = digits
     metadata = yaml.safe_load((path / "model" / "model.yaml").read_text())
     metadata["function_properties"] = {"predict": {"PARTITIONED": True}}
-    (tmp_path / "model.yaml").write_text(yaml.safe_dump(metadata))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.yaml").write_text(yaml.safe_dump(metadata))
     batch.ids(5)
-    batch.job(registry(tmp_path))
+    batch.job(registry(tmp_path / "model"))
 
     outcome = batch.run()
 

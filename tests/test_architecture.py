@@ -108,6 +108,22 @@ def test_rooms_do_without(room: str, forbidden: set[str]) -> None:
     assert not wrong
 
 
+# What prepares a job of a registered model for submission. All else knows jobs/batch_job.py only.
+KNOW_KINDS = {Path("hooks/inputs.py"), Path("hooks/models.py"), Path("hooks/preflight.py")}
+
+
+def test_kinds_of_jobs_are_named_where_they_are_made_and_prepared_only() -> None:
+    kinds = {f"{PACKAGE}.jobs.job.RegistryJob", f"{PACKAGE}.jobs.job.ContainerJob"}
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for module in modules()
+        if room_of(module) != "jobs" and module not in KNOW_KINDS
+        for line, name in imports(module)
+        if name in kinds
+    ]
+    assert not wrong
+
+
 HEAVY = {
     "pandas",
     "pyarrow",

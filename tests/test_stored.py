@@ -20,7 +20,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.card import JobCard
-from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.successes import SeenSuccesses
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.triggers.asset_memory import AssetMemory
@@ -75,8 +75,8 @@ def test_a_task_goes_on_with_the_job_that_it_recorded(version: Path) -> None:
     record = JobRecords(store, SimpleNamespace(max_tries=0, task=None)).load()
 
     assert record == JobRecord(**stored["record"])
-    job = InferenceJob.parse(name=record.job_name, **stored["job"]).qualify("ML", "PUBLIC")
-    assert record.fingerprint == job.fingerprint()
+    job = RegistryJob.parse(name=record.job_name, **stored["job"]).qualify("ML", "PUBLIC")
+    assert record.is_of(job)
 
 
 @every_version

@@ -36,7 +36,6 @@ from airflow_provider_snowflake_batch.jobs.errors import (
     is_transient,
 )
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
 from airflow_provider_snowflake_batch.jobs.waiting import Waiting
@@ -44,6 +43,8 @@ from airflow_provider_snowflake_batch.jobs.waiting import Waiting
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
     from snowflake.connector.cursor import SnowflakeCursor
+
+    from airflow_provider_snowflake_batch.jobs.batch_job import SubmittedJob
 
 _T = TypeVar("_T")
 
@@ -264,7 +265,7 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
 
     # --- jobs ------------------------------------------------------------------------------------------------------
 
-    def submit(self, job: InferenceJob | ContainerJob) -> str:
+    def submit(self, job: SubmittedJob) -> str:
         """Send a job's statement without waiting for it.
 
         Snowflake answers the inference statement only when the image is built, which can take minutes: the statement
@@ -273,17 +274,14 @@ class SnowflakeBatchHook(StageFiles, SnowflakeHook):
         :param job: the job, its name fully qualified.
         :returns: the statement's query id.
         """
-        if isinstance(job, ContainerJob):
-            preparation, sql = [], statements.execute_job(job)
-        else:
-            job = put_long_list(self, job)
-            preparation, sql = statements.before_inference_job(job), statements.execute_inference_job(job)
-        self.log.info("Submitting job %s:\n%s", job.name, sql)
+        job = put_long_list(self, job)
+        submission = job.submission()
+        self.log.info("Submitting job %s:\n%s", job.name, submission.statement)
 
         def send(cursor: SnowflakeCursor) -> str:
-            for statement in preparation:
+            for statement in submission.preparation:
                 cursor.execute(statement)
-            cursor.execute_async(sql)
+            cursor.execute_async(submission.statement)
             return str(cursor.sfqid)
 
         return self.on_session(send)

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.input_files import EVERY_FILE, PARQUET_FILES, InputFiles, visible_parquet
-from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE, InferenceJob, staged_input
+from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE, RegistryJob, staged_input
 from airflow_provider_snowflake_batch.jobs.sources import (
     JobOutput,
     Query,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.batch_job import SubmittedJob
     from airflow_provider_snowflake_batch.jobs.specs import InputSpec
 
 _T = TypeVar("_T")
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 MOST_PATHS_IN_STATEMENT = 200
 
 
-def look_up_source(hook: SnowflakeBatchHook, job: InferenceJob) -> Source:
+def look_up_source(hook: SnowflakeBatchHook, job: RegistryJob) -> Source:
     """The job's source with everything that its statement needs to know of it.
 
     :raises JobInputError: if there is no such input, or it lacks a column that the job names.
@@ -76,12 +77,14 @@ def look_up_source(hook: SnowflakeBatchHook, job: InferenceJob) -> Source:
     return source
 
 
-def put_long_list(hook: SnowflakeBatchHook, job: InferenceJob) -> InferenceJob:
+def put_long_list(hook: SnowflakeBatchHook, job: SubmittedJob) -> SubmittedJob:
     """A job whose list of paths would make its statement too long, with the list in a file instead.
 
     The file lies where snowflake-ml-python puts a DataFrame's rows, below the output location, in a folder that belongs
     to this job; who runs the job removes it.
     """
+    if not isinstance(job, RegistryJob):
+        return job
     source = job.source
     if not isinstance(source, StagePaths) or len(source.paths) <= MOST_PATHS_IN_STATEMENT:
         return job
@@ -109,7 +112,7 @@ def discard_long_list(hook: SnowflakeBatchHook, name: QualifiedName, output_dire
         log.warning("The staged input of %s could not be removed: %s", output_directory, error_text(error))
 
 
-def _query_of_files(hook: SnowflakeBatchHook, job: InferenceJob, source: StageParquet) -> StageQuery:
+def _query_of_files(hook: SnowflakeBatchHook, job: RegistryJob, source: StageParquet) -> StageQuery:
     if source.pattern is None:
         among = _parquet_files(hook, source)
         files = among.parquet
@@ -177,7 +180,7 @@ def _parquet_files(hook: SnowflakeBatchHook, source: StageParquet) -> InputFiles
     return found
 
 
-def _checked_paths(hook: SnowflakeBatchHook, job: InferenceJob, source: StagePaths) -> StagePaths:
+def _checked_paths(hook: SnowflakeBatchHook, job: RegistryJob, source: StagePaths) -> StagePaths:
     assert source.column_name is not None
     _check_columns_exist(job.input, [source.column_name.value])
     for stage in sorted({path.stage for path in source.paths}):

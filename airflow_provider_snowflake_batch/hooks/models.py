@@ -26,7 +26,7 @@ from airflow_provider_snowflake_batch.jobs.model_versions import (
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
-    from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+    from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _WITH_DETAILS = {"SHOW_MODEL_DETAILS_IN_SHOW_VERSIONS_IN_MODEL": True}
 
 
-def look_up_model(hook: SnowflakeBatchHook, job: InferenceJob) -> InferenceJob:
+def look_up_model(hook: SnowflakeBatchHook, job: RegistryJob) -> RegistryJob:
     """The job with the version that it runs, and its function as the model spells it.
 
     Each stays as the job has it where the registry does not tell.
@@ -94,7 +94,7 @@ def _specification(hook: SnowflakeBatchHook, model: QualifiedName, version: Iden
     return Specification.parse(texts[0]) if texts and isinstance(texts[0], str) else None
 
 
-def _check_gpu(job: InferenceJob, specification: Specification) -> None:
+def _check_gpu(job: RegistryJob, specification: Specification) -> None:
     if job.settings.gpu_requests is not None and not specification.supports_gpu:
         raise InvalidJobError(
             "job_spec.gpu_requests",
@@ -103,7 +103,7 @@ def _check_gpu(job: InferenceJob, specification: Specification) -> None:
         )
 
 
-def _check_params(job: InferenceJob, specification: Specification, method: Method) -> None:
+def _check_params(job: RegistryJob, specification: Specification, method: Method) -> None:
     given = job.input.params or {}
     try:
         resolve_params(method.params, given, texts_or_flags=specification.is_hugging_face)
@@ -118,9 +118,7 @@ def _check_params(job: InferenceJob, specification: Specification, method: Metho
         ) from None
 
 
-def _check_partitions(
-    hook: SnowflakeBatchHook, job: InferenceJob, specification: Specification, method: Method
-) -> None:
+def _check_partitions(hook: SnowflakeBatchHook, job: RegistryJob, specification: Specification, method: Method) -> None:
     """https://docs.snowflake.com/en/developer-guide/snowflake-ml/inference/batch-inference-jobs"""
     column = job.input.partition_column
     if column is None:

@@ -11,13 +11,14 @@ from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.hooks.models import existing_rows, look_up_model
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-    from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
 
 
-def check_inference_job(hook: SnowflakeBatchHook, job: InferenceJob) -> InferenceJob:
+def check_job(hook: SnowflakeBatchHook, job: BatchJob) -> BatchJob:
     """Look at everything the job names: a few short statements, of which only reading the schema of Parquet files needs
     a running warehouse.
 
@@ -27,13 +28,20 @@ def check_inference_job(hook: SnowflakeBatchHook, job: InferenceJob) -> Inferenc
     """
     _check_name_is_free(hook, job)
     _check_compute_pool(hook, job.compute_pool)
-    found = look_up_model(hook, job)
-    found = replace(found, source=look_up_source(hook, found))
+    found = _look_up(hook, job)
     _check_output(hook, job)
     return found
 
 
-def _check_name_is_free(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
+def _look_up(hook: SnowflakeBatchHook, job: BatchJob) -> BatchJob:
+    """The job with what only Snowflake can tell of it, which depends on the kind of job."""
+    if isinstance(job, RegistryJob):
+        job = look_up_model(hook, job)
+        return replace(job, source=look_up_source(hook, job))
+    raise NotImplementedError(f"It is not known how to check a {type(job).__name__}.")
+
+
+def _check_name_is_free(hook: SnowflakeBatchHook, job: BatchJob) -> None:
     try:
         existing = hook.status(job.name)
     except JobNotFoundError:
@@ -59,7 +67,7 @@ def _check_compute_pool(hook: SnowflakeBatchHook, pool: Identifier) -> None:
         )
 
 
-def _check_output(hook: SnowflakeBatchHook, job: InferenceJob) -> None:
+def _check_output(hook: SnowflakeBatchHook, job: BatchJob) -> None:
     directory = job.output_directory
     try:
         files = hook.list_files(directory)

@@ -1,4 +1,4 @@
-"""A whole job, ready to be written as one statement, and the names we give to jobs."""
+"""The kinds of jobs, each ready to be written as one statement, and the names we give to jobs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob, ModelFunction, Submission
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.sources import (
@@ -40,8 +41,23 @@ SUCCESS_FILE = "_SUCCESS"
 MANIFEST_FILE = "_manifest.json"
 
 
+# Of a JobSpec: what the job runs on. The same rows come out whatever these are.
+_SIZE_FIELDS = (
+    "cpu_requests",
+    "memory_requests",
+    "gpu_requests",
+    "num_workers",
+    "max_batch_rows",
+    "replicas",
+    "image_repo",
+    "force_rebuild",
+)
+# Of a JobSpec, too: what does not reach the job. The warehouse is that of our own statements.
+_FIELDS_OF_THE_TASK = ("job_name_prefix", "warehouse")
+
+
 @dataclass(frozen=True)
-class InferenceJob:
+class RegistryJob:
     """A batch inference job of a registered model (``EXECUTE INFERENCE JOB SERVICE``).
 
     :param name: the job; unquoted parts only.
@@ -86,7 +102,7 @@ class InferenceJob:
         input_spec: InputSpec | Mapping[str, Any] | None = None,
         job_spec: JobSpec | Mapping[str, Any] | None = None,
         inference_engine_options: InferenceEngineOptions | Mapping[str, Any] | None = None,
-    ) -> InferenceJob:
+    ) -> RegistryJob:
         """The job from values as a user writes them. Names may still lack database and schema.
 
         :raises InvalidJobError: on the first value that is wrong.
@@ -110,7 +126,7 @@ class InferenceJob:
             engine=InferenceEngineOptions.of(inference_engine_options),
         )
 
-    def qualify(self, database: str | None, schema: str | None) -> InferenceJob:
+    def qualify(self, database: str | None, schema: str | None) -> RegistryJob:
         """The same job with the missing parts of its names filled in: what is sent must not depend on a session.
 
         :raises InvalidJobError: if a name is partial and there is nothing to fill in.
@@ -149,15 +165,44 @@ class InferenceJob:
             output=replace(self.output, stage_location=str(output)),
         )
 
-    def under_name(self, name: QualifiedName) -> InferenceJob:
+    def under_name(self, name: QualifiedName) -> RegistryJob:
         """The same job under another name."""
         return replace(self, name=name)
 
+    def as_submitted(self, version: str | None, function: str | None) -> RegistryJob:
+        """The same job with the version and function that a submitted one has; None leaves what the job has."""
+        job = self
+        if version is not None:
+            job = replace(job, version=Identifier.parse(version, field="version_name"))
+        if function is not None:
+            job = replace(job, settings=replace(job.settings, function_name=function))
+        return job
+
     def fingerprint(self) -> str:
-        """A hash of everything but the name: the same for two jobs that would write the same rows.
+        """A hash of which rows are scored by what, and into where; see :class:`BatchJob`.
 
         Fields are hashed as plain values rather than as SQL, so that it stays the same when a statement is written
-        differently.
+        differently. A field of :class:`JobSpec` that is not known to be one of size is part of it.
+        """
+        described = {
+            "model": str(self.model),
+            "version": str(self.version),
+            "source": plain_source(self.source),
+            "output": self.output.to_dict(),
+            "input": self.input.to_dict(),
+            "settings": {
+                name: value
+                for name, value in self.settings.to_dict().items()
+                if name not in _SIZE_FIELDS and name not in _FIELDS_OF_THE_TASK
+            },
+            "engine": self.engine.to_dict(),
+        }
+        return _hash(described)
+
+    def older_fingerprints(self) -> tuple[str, ...]:
+        """Up to version 0.1 the fingerprint was of everything but the name, so also of the size.
+
+        A record of such a version holds no sizing, and a job that is asked for in another size is another one to it.
         """
         described = {
             "model": str(self.model),
@@ -166,7 +211,32 @@ class InferenceJob:
             "compute_pool": str(self.compute_pool),
             "specs": [spec.to_dict() for spec in (self.output, self.input, self.settings, self.engine)],
         }
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+        return (_hash(described),)
+
+    def submission(self) -> Submission:
+        """One ``EXECUTE INFERENCE JOB SERVICE``."""
+        # Operators, which need no statement's text when a Dag is parsed, do without PyYAML there.
+        from airflow_provider_snowflake_batch.jobs import statements
+
+        return Submission(statements.execute_inference_job(self), tuple(statements.before_inference_job(self)))
+
+    @property
+    def model_function(self) -> ModelFunction:
+        return ModelFunction(self.model, self.version, self.settings.function_name)
+
+    @property
+    def sizing(self) -> dict[str, Any]:
+        settings = self.settings.to_dict()
+        given = {name: settings[name] for name in _SIZE_FIELDS if name in settings}
+        return {"compute_pool": str(self.compute_pool), "replicas": 1} | given
+
+    @property
+    def has_fixed_name(self) -> bool:
+        return self.settings.job_name is not None
+
+    @property
+    def name_prefix(self) -> str:
+        return self.settings.job_name_prefix or JOB_NAME_PREFIX
 
     @property
     def output_directory(self) -> StagePath:
@@ -180,7 +250,7 @@ class InferenceJob:
 
 @dataclass(frozen=True)
 class ContainerJob:
-    """A job of any container image (``EXECUTE JOB SERVICE``).
+    """A job of any container image (``EXECUTE JOB SERVICE``). It has no rows and no output that we would know of.
 
     :param name: the job; unquoted parts only.
     :param compute_pool: where it runs.
@@ -198,6 +268,26 @@ class ContainerJob:
     query_warehouse: Identifier | None = None
     external_access_integrations: Sequence[Identifier] = ()
     comment: str | None = None
+
+    def submission(self) -> Submission:
+        """One ``EXECUTE JOB SERVICE``."""
+        from airflow_provider_snowflake_batch.jobs import statements
+
+        return Submission(statements.execute_job(self))
+
+
+def parse_job(*, name: str, **given: Any) -> BatchJob:
+    """The job that a task's fields describe, of the kind that they ask for: today always a registered model's.
+
+    :param name: the job.
+    :param given: see :meth:`RegistryJob.parse`.
+    :raises InvalidJobError: on the first value that is wrong.
+    """
+    return RegistryJob.parse(name=name, **given)
+
+
+def _hash(described: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def staged_input(output_directory: StagePath) -> StagePath:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
 from airflow_provider_snowflake_batch.jobs.sources import (
     Query,
     Source,
@@ -25,6 +24,9 @@ from airflow_provider_snowflake_batch.jobs.sources import (
     StageQuery,
     Table,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.jobs.job import ContainerJob, RegistryJob
 
 # The limit of the FILES option (https://docs.snowflake.com/en/sql-reference/sql/copy-into-table).
 MOST_COPIED_FILES = 1000
@@ -52,7 +54,7 @@ def current_account() -> str:
     return "SELECT CURRENT_ORGANIZATION_NAME() AS ORGANIZATION, CURRENT_ACCOUNT_NAME() AS ACCOUNT"
 
 
-def execute_inference_job(job: InferenceJob) -> str:
+def execute_inference_job(job: RegistryJob) -> str:
     """``EXECUTE INFERENCE JOB SERVICE``; the order of its clauses is fixed."""
     clauses = [
         "EXECUTE INFERENCE JOB SERVICE",
@@ -71,7 +73,7 @@ def execute_inference_job(job: InferenceJob) -> str:
     return "\n".join(clauses)
 
 
-def inference_specification(job: InferenceJob) -> str:
+def inference_specification(job: RegistryJob) -> str:
     """The YAML of ``WITH SPECIFICATION``. It repeats nothing that has a clause of its own, and holds no secret."""
     settings = job.settings
     engine = job.engine.to_dict()
@@ -113,7 +115,7 @@ def execute_job(job: ContainerJob) -> str:
     return "\n".join(clauses)
 
 
-def before_inference_job(job: InferenceJob) -> list[str]:
+def before_inference_job(job: RegistryJob) -> list[str]:
     """What has to run first in the session that sends :func:`execute_inference_job`; harmless when repeated."""
     source = job.source
     if isinstance(source, StageQuery) and source.temporary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.openlineage.extractors import OperatorLineage
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.hooks.loading import LoadResult
     from airflow_provider_snowflake_batch.hooks.results import JobResult
+    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
     from airflow_provider_snowflake_batch.jobs.card import JobCard
-    from airflow_provider_snowflake_batch.jobs.job import InferenceJob
 
 
 @define
@@ -41,7 +40,7 @@ class SnowflakeBatchInferenceRunFacet(RunFacet):
 
 def batch_job(
     hook: SnowflakeBatchHook,
-    job: InferenceJob,
+    job: BatchJob,
     *,
     card: JobCard | None = None,
     query_id: str | None = None,
@@ -57,17 +56,21 @@ def batch_job(
     """
     namespace = _namespace(hook)
     database, schema = _session_namespace(hook)
-    job = _as_submitted(job.qualify(database, schema), card)
+    job = job.qualify(database, schema)
+    if card is not None:
+        # The task's fields may leave both to the model.
+        job = job.as_submitted(card.version, card.function)
+    model = job.model_function
     source, misunderstood = datasets.inputs(namespace, job.source, database, schema)
     directory = StagePath.parse(card.output_location, field="output_location") if card else job.output_directory
     rows, files = (result.rows, result.files) if result is not None else (None, None)
     run_facets: dict[str, RunFacet] = {
         "snowflakeBatchInference": SnowflakeBatchInferenceRunFacet(
-            model=str(job.model),
-            version=str(job.version) if job.version is not None else None,
-            function=job.settings.function_name,
-            computePool=str(job.compute_pool),
-            replicas=job.settings.replicas or 1,
+            model=str(model.model),
+            version=str(model.version) if model.version is not None else None,
+            function=model.function,
+            computePool=card.compute_pool if card else str(job.compute_pool),
+            replicas=card.replicas if card else job.sizing["replicas"],
             jobName=card.job_name if card else None,
             status=card.status if card else None,
             outputLocation=card.output_location if card else None,
@@ -86,20 +89,11 @@ def batch_job(
     if isinstance(job.source, Query):
         job_facets["sql"] = sql_job.SQLJobFacet(query=SQLParser.normalize_sql(job.source.sql))
     return OperatorLineage(
-        inputs=[*source, datasets.model(namespace, job.model, job.version)],
+        inputs=[*source, datasets.model(namespace, model.model, model.version)],
         outputs=[datasets.results(namespace, directory, rows=rows, files=files)],
         run_facets=run_facets,
         job_facets=job_facets,
     )
-
-
-def _as_submitted(job: InferenceJob, card: JobCard | None) -> InferenceJob:
-    """With the version and the function that the job has, where the task's fields leave them to the model."""
-    if card is None:
-        return job
-    if card.version is not None:
-        job = replace(job, version=Identifier.parse(card.version, field="version_name"))
-    return replace(job, settings=replace(job.settings, function_name=card.function or job.settings.function_name))
 
 
 def load(

@@ -25,7 +25,7 @@ from airflow_provider_snowflake_batch.exceptions import (
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
-from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, InferenceJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, generate_job_name, parse_job
 from airflow_provider_snowflake_batch.jobs.sources import (
     StageListing,
     StagePaths,
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.hooks.results import JobResult
+    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
     from airflow_provider_snowflake_batch.jobs.sources import Source
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
 
@@ -271,14 +272,14 @@ class RunBatchOperator(SnowflakeBatchOperator):
     def _begin(self, context: Context) -> dict[str, Any]:
         with failing_for_good():
             job = self._parse_job(context)
-        self.warehouse = self.warehouse or job.settings.warehouse
+        self.warehouse = self.warehouse or JobSpec.of(self.job_spec).warehouse
         with self.hook as hook, self._discarding_input(hook):
             with failing_for_good():
                 job = job.qualify(*hook.namespace)
             records = find_records(context, hook, job, durable=self.durable, waits=self.wait_for_completion)
             self._instance = context["ti"] if records.has_store else None
             earlier = EarlierJob(hook, records, lambda again: self._submit(hook, records, again))
-            record = earlier.find(job) or self._submit(hook, records, job)
+            record = earlier.go_on_or_clear_away(job) or self._submit(hook, records, job)
             self._submitted = record
             store_links(context, hook, job=record.name, location=job.output.location)
             JobCardLink().store_for(context)
@@ -389,7 +390,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         card = self._card.card if self._card is not None else None
         return batch_job(
             self.hook,
-            InferenceJob.parse(name=card.job_name if card else JOB_NAME_PREFIX, **self._job_fields()),
+            parse_job(name=card.job_name if card else JOB_NAME_PREFIX, **self._job_fields()),
             card=card,
             query_id=self._card.query_id if self._card is not None else None,
             result=self._result_of_job,
@@ -401,7 +402,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         return self.get_openlineage_facets_on_start()
 
-    def _parse_job(self, context: Context) -> InferenceJob:
+    def _parse_job(self, context: Context) -> BatchJob:
         """The job that the rendered fields describe, under a name of its own."""
         for name in self._given:
             # Text unless the Dag renders native objects, or the value is another task's output.
@@ -410,7 +411,7 @@ class RunBatchOperator(SnowflakeBatchOperator):
         settings = JobSpec.of(self.job_spec)
         ti = context["ti"]
         prefix = settings.job_name_prefix or JOB_NAME_PREFIX
-        return InferenceJob.parse(
+        return parse_job(
             name=settings.job_name or generate_job_name(ti.dag_id, ti.task_id, prefix=prefix),
             **self._job_fields(),
         )
@@ -419,19 +420,21 @@ class RunBatchOperator(SnowflakeBatchOperator):
         # What another task returned may hold enums again, where it was mapped with a function of the Dag's author.
         return {name: plain_value(getattr(self, name)) for name in _JOB_FIELDS}
 
-    def _submit(self, hook: SnowflakeBatchHook, records: JobRecords, job: InferenceJob) -> JobRecord:
-        from airflow_provider_snowflake_batch.hooks.preflight import check_inference_job
+    def _submit(self, hook: SnowflakeBatchHook, records: JobRecords, job: BatchJob) -> JobRecord:
+        from airflow_provider_snowflake_batch.hooks.preflight import check_job
 
         job = records.name(job)
-        found = check_inference_job(hook, records.same_version(job))
+        found = check_job(hook, records.same_version(job))
+        model = found.model_function
         record = JobRecord(
             str(job.name),
             str(job.output_directory),
             time.time(),
             # Of what the task asks for: a default version that has changed since makes no other job of it.
             job.fingerprint(),
-            version=str(found.version) if found.version is not None else None,
-            function=found.settings.function_name,
+            version=str(model.version) if model.version is not None else None,
+            function=model.function,
+            sizing=dict(job.sizing),
         )
         # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
         self._submitted = record = records.begin(record)

@@ -8,29 +8,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobLostError, JobSubmissionError
+from airflow_provider_snowflake_batch.jobs.batch_job import other_sizing
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.specs import SaveMode
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.operators.retry_decision import Decision, decide
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-    from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
     from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 
 log = logging.getLogger(__name__)
 
-# An earlier job in one of these states gives no result; CANCELLING leads nowhere else.
-_OF_NO_USE = frozenset(
-    {
-        JobStatus.FAILED,
-        JobStatus.INTERNAL_ERROR,
-        JobStatus.CANCELLING,
-        JobStatus.CANCELLED,
-        JobStatus.DELETING,
-        JobStatus.DELETED,
-    }
-)
 # When a deferred task is cleared, its old trigger cancels the job a few seconds later, and has 30 seconds for that
 # ([triggerer] on_kill_timeout): by then the new try may have found the job. The rest is for clocks that differ.
 _CANCELLED_BEHIND_US_SECONDS = 60.0
@@ -41,7 +32,7 @@ class CancelledBehindUs(Exception):
 
 
 class EarlierJob:
-    """Decides for one try.
+    """Goes on with the job of an earlier try, or clears it away: what ``retry_decision.py`` decides for one try.
 
     :param hook: asks about the job, and clears it away where it is in the way.
     :param records: where the try finds it.
@@ -52,44 +43,51 @@ class EarlierJob:
         self,
         hook: SnowflakeBatchHook,
         records: JobRecords,
-        submit: Callable[[InferenceJob], JobRecord],
+        submit: Callable[[BatchJob], JobRecord],
     ) -> None:
         self._hook = hook
         self._records = records
         self._submit = submit
 
-    def find(self, job: InferenceJob) -> JobRecord | None:
-        """The earlier job, if it is worth waiting for; it may have to be submitted first.
+    def go_on_or_clear_away(self, job: BatchJob) -> JobRecord | None:
+        """Go on with the earlier job if it is worth that; submit it if its try could not; else cancel or drop it as far
+        as it is in the way.
 
         :param job: what this try asks for.
+        :returns: the job to wait for, or None if the caller is to submit a new one.
         """
         record = self._records.load()
         if record is None:
             return None
+        info, why_gone = None, None
         try:
             info = look(self._hook, record)
         except (JobLostError, JobInputError, JobSubmissionError) as error:
-            if record.query_id is None:
+            why_gone = error
+        match decide(record, info, job, gone=why_gone is not None):
+            case Decision.SEND_AGAIN:
                 return self._submit_again(record, job)
-            log.info("The job of an earlier try is of no use, starting a new one: %s", error)
-            return None
-        if record.fingerprint != job.fingerprint():
-            self._give_up(record, info, job)
-            return None
-        status = _describe(info)
-        if info is not None and info.status in _OF_NO_USE:
-            log.info("Job %s of an earlier try is %s: starting a new one.", record.job_name, status)
-            if record.name == job.name:
-                self._make_room(record)
-                if job.output.mode is SaveMode.ERROR:
-                    # The directory was empty before that job began.
-                    self._hook.remove_files(StagePath.parse(record.output_location, field="output_location"))
-            return None
-        log.info("Job %s of an earlier try is %s: no new one is needed.", record.job_name, status)
+            case Decision.START_AFTER_LOSS:
+                log.info("The job of an earlier try is of no use, starting a new one: %s", why_gone)
+            case Decision.START_AFTER_END:
+                log.info("Job %s of an earlier try is %s: starting a new one.", record.job_name, _describe(info))
+                self._clear_away_ended(record, job)
+            case Decision.REPLACE_OTHER:
+                self._replace_other(record, info, job)
+            case Decision.REPLACE_RESIZED:
+                self._replace_resized(record, info, job)
+            case Decision.GO_ON:
+                return self._go_on(record, info, job)
+        return None
+
+    def _go_on(self, record: JobRecord, info: JobInfo | None, job: BatchJob) -> JobRecord:
+        log.info("Job %s of an earlier try is %s: no new one is needed.", record.job_name, _describe(info))
+        if record.sizing is not None and (other := other_sizing(record.sizing, job.sizing)):
+            log.warning("The task now asks for another size, but the job has begun and keeps its own: %s.", other)
         self._records.mark_found(record)
         return record
 
-    def _submit_again(self, record: JobRecord, job: InferenceJob) -> JobRecord:
+    def _submit_again(self, record: JobRecord, job: BatchJob) -> JobRecord | None:
         """The try ended between writing the record and hearing from Snowflake.
 
         If its statement is still on the way, the name makes sure that only one of the two becomes a job.
@@ -102,14 +100,17 @@ class EarlierJob:
                 info = look(self._hook, record)
             except JobLostError:
                 info = None
-            if info is None or record.fingerprint != job.fingerprint():
+            if info is None or not record.is_of(job):
                 raise
             # It arrived while this try looked whether name and directory are free.
             log.info("Job %s of an earlier try is %s after all.", record.job_name, info.reported_status)
+            if decide(record, info, job) is Decision.REPLACE_RESIZED:
+                self._replace_resized(record, info, job)
+                return None
             self._records.mark_found(record)
             return record
 
-    def _give_up(self, record: JobRecord, info: JobInfo | None, job: InferenceJob) -> None:
+    def _replace_other(self, record: JobRecord, info: JobInfo | None, job: BatchJob) -> None:
         log.warning(
             "The task now asks for another job than %s (%s) of an earlier try: starting a new one.",
             record.job_name,
@@ -119,6 +120,26 @@ class EarlierJob:
             self._hook.kill(record.name, record.query_id)
         if info is not None and record.name == job.name:
             self._make_room(record)
+
+    def _replace_resized(self, record: JobRecord, info: JobInfo | None, job: BatchJob) -> None:
+        log.warning(
+            "Job %s of an earlier try is %s, and the task now asks for another size (%s): cancelling it and starting a "
+            "new one.",
+            record.job_name,
+            _describe(info),
+            other_sizing(record.sizing or {}, job.sizing),
+        )
+        self._hook.kill(record.name, record.query_id)
+        self._clear_away_ended(record, job)
+
+    def _clear_away_ended(self, record: JobRecord, job: BatchJob) -> None:
+        """What is in the way of a job of the same name."""
+        if record.name != job.name:
+            return
+        self._make_room(record)
+        if job.output.mode is SaveMode.ERROR:
+            # The directory was empty before that job began.
+            self._hook.remove_files(StagePath.parse(record.output_location, field="output_location"))
 
     def _make_room(self, record: JobRecord) -> None:
         """Make room for a job of the same name, which Snowflake would refuse: it keeps the names of ended jobs."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_snowflake_batch.hooks.results import JobResult
-    from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
     from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 
@@ -39,24 +39,27 @@ class TaskCard:
         self._written: JobCard | None = None
 
     @classmethod
-    def begin(cls, context: Context, job: InferenceJob, record: JobRecord) -> Self:
+    def begin(cls, context: Context, job: BatchJob, record: JobRecord) -> Self:
         """The card of a job that was just submitted or found again. It is written at once.
 
         The trigger's ``on_kill`` compares it with its own job, so it must be there before the task defers.
         """
+        model = job.model_function
+        # A job that an earlier try has begun keeps its size.
+        sizing = record.sizing or job.sizing
         card = cls(
             context,
             JobCard(
                 job_name=record.job_name,
                 status="SUBMITTED",
-                compute_pool=str(job.compute_pool),
-                replicas=job.settings.replicas or 1,
+                compute_pool=str(sizing.get("compute_pool", job.compute_pool)),
+                replicas=int(sizing.get("replicas") or 1),
                 output_location=record.output_location,
                 submitted_at=record.submitted_at,
                 attempt=context["ti"].try_number,
-                model=str(job.model),
-                version=record.version or (str(job.version) if job.version is not None else None),
-                function=record.function or job.settings.function_name,
+                model=str(model.model),
+                version=record.version or (str(model.version) if model.version is not None else None),
+                function=record.function or model.function,
                 updated_at=time.time(),
             ),
             record.query_id,

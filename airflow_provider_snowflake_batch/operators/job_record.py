@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_snowflake_batch.exceptions import JobSubmissionError
-from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
 
 _KEY = "snowflake_batch_job"
 
@@ -32,7 +32,8 @@ class JobRecord:
     :param job_name: ``database.schema.name``.
     :param output_location: the job's own directory.
     :param submitted_at: seconds since the epoch.
-    :param fingerprint: of everything about the job but its name; a try that asks for something else must not attach.
+    :param fingerprint: of which rows are scored by what and into where; a try that asks for something else must not
+        go on with the job.
     :param query_id: of the statement; None while it may not have been sent.
     :param dropping: its results were collected and it is being dropped: that it is gone does not mean it was lost.
     :param found_at: when a later try began to go on with it, in seconds since the epoch.
@@ -40,6 +41,7 @@ class JobRecord:
     :param version: the model's version that the job runs, also where the task leaves it to the model's default.
     :param function: the model's function, likewise.
     :param begun_within: the tries that the task instance might make when the job was begun.
+    :param sizing: what the job runs on; None where nobody has noted it.
     """
 
     job_name: str
@@ -53,6 +55,7 @@ class JobRecord:
     version: str | None = None
     function: str | None = None
     begun_within: list[int] | None = None
+    sizing: dict[str, Any] | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -63,6 +66,10 @@ class JobRecord:
     @property
     def name(self) -> QualifiedName:
         return QualifiedName.parse(self.job_name, field="job_name")
+
+    def is_of(self, job: BatchJob) -> bool:
+        """Whether the recorded job does what ``job`` would do, in whatever size."""
+        return self.fingerprint in (job.fingerprint(), *job.older_fingerprints())
 
     def sent(self, query_id: str) -> Self:
         return replace(self, query_id=query_id)
@@ -90,7 +97,7 @@ class JobRecords:
     def has_store(self) -> bool:
         return self._store is not None
 
-    def name(self, job: InferenceJob) -> InferenceJob:
+    def name(self, job: BatchJob) -> BatchJob:
         """The job under the name that it is to be submitted by."""
         return job
 
@@ -108,7 +115,7 @@ class JobRecords:
             return None
         return record
 
-    def same_version(self, job: InferenceJob) -> InferenceJob:
+    def same_version(self, job: BatchJob) -> BatchJob:
         """The job with the version that an earlier try has begun with: default and aliases may have moved since.
 
         A clear asks for the rows anew, and so for what version and default are by then.
@@ -116,12 +123,12 @@ class JobRecords:
         record = self._stored()
         if record is None or record.version is None or record.begun_within != self._tries:
             return job
-        if record.fingerprint != job.fingerprint():
+        if not record.is_of(job):
             return job
-        version = Identifier.parse(record.version, field="version_name")
-        if version != job.version:
-            log.info("This try keeps to version %s, with which an earlier one has begun.", version)
-        return replace(job, version=version)
+        kept = job.as_submitted(record.version, None)
+        if kept.model_function != job.model_function:
+            log.info("This try keeps to version %s, with which an earlier one has begun.", record.version)
+        return kept
 
     def begin(self, record: JobRecord) -> JobRecord:
         """Record a job that is about to be submitted."""

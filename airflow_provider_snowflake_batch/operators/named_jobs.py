@@ -9,20 +9,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
-from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, generate_job_name
+from airflow_provider_snowflake_batch.jobs.job import generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 from airflow_provider_snowflake_batch.jobs.task_jobs import TaskInstanceKey, TaskJobName
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-    from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
 
 log = logging.getLogger(__name__)
 
 
 def find_records(
-    context: Mapping[str, Any], hook: SnowflakeBatchHook, job: InferenceJob, *, durable: bool, waits: bool
+    context: Mapping[str, Any], hook: SnowflakeBatchHook, job: BatchJob, *, durable: bool, waits: bool
 ) -> JobRecords:
     """Where a try finds the job of an earlier one: in Airflow's store, or else in Snowflake by its name.
 
@@ -33,10 +33,10 @@ def find_records(
     if not durable or records.has_store:
         return records
     run_started = getattr(context.get("dag_run"), "start_date", None)
-    if job.settings.job_name is not None or run_started is None:
+    if job.has_fixed_name or run_started is None:
         log.info(
             "This Airflow has no task state store (new in 3.3), and %s: a retry will start a new job.",
-            "job_name is fixed" if job.settings.job_name is not None else "the Dag run has no start",
+            "job_name is fixed" if job.has_fixed_name else "the Dag run has no start",
         )
         return records
     log.info("This Airflow has no task state store (new in 3.3): a retry will look for the job by its name.")
@@ -53,9 +53,7 @@ class NamedJobs(JobRecords):
     :param waits: see :func:`find_records`.
     """
 
-    def __init__(
-        self, ti: Any, run_started: datetime, hook: SnowflakeBatchHook, job: InferenceJob, *, waits: bool
-    ) -> None:
+    def __init__(self, ti: Any, run_started: datetime, hook: SnowflakeBatchHook, job: BatchJob, *, waits: bool) -> None:
         super().__init__(None, ti)
         self._ti = ti
         self._hook = hook
@@ -64,10 +62,9 @@ class NamedJobs(JobRecords):
         self._key = TaskInstanceKey(ti.dag_id, ti.task_id, ti.run_id, run_started, ti.map_index)
         self._number = 1
 
-    def name(self, job: InferenceJob) -> InferenceJob:
+    def name(self, job: BatchJob) -> BatchJob:
         end = TaskJobName(self._key.digest(), self._short(job.fingerprint()), self._ti.max_tries, self._number)
-        prefix = job.settings.job_name_prefix or JOB_NAME_PREFIX
-        name = generate_job_name(self._ti.dag_id, self._ti.task_id, prefix=prefix, suffix=str(end))
+        name = generate_job_name(self._ti.dag_id, self._ti.task_id, prefix=job.name_prefix, suffix=str(end))
         return job.under_name(QualifiedName(name, job.name.schema, job.name.database))
 
     def load(self) -> JobRecord | None:
@@ -96,7 +93,8 @@ class NamedJobs(JobRecords):
         return sorted(mine, key=lambda pair: pair[0].number)
 
     def _asked_for(self, end: TaskJobName) -> bool:
-        return end.fingerprint == self._short(self._job.fingerprint())
+        accepted = (self._job.fingerprint(), *self._job.older_fingerprints())
+        return end.fingerprint in {self._short(fingerprint) for fingerprint in accepted}
 
     def _record(self, name: str, submitted_at: float, *, same_job: bool, dropping: bool = False) -> JobRecord:
         job = self._job.under_name(QualifiedName.parse(name, field="job_name"))

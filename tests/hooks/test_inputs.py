@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.jobs import statements
-from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.sources import StageParquet
 
 STAGE = "@FOUND_INPUTS"
@@ -39,8 +39,8 @@ def put(hook: SnowflakeBatchHook, **files: Any) -> None:
         hook.write_file(f"{STAGE}/in/{path}", content)
 
 
-def looked_up(hook: SnowflakeBatchHook, X: Any) -> InferenceJob:
-    job = InferenceJob.parse(
+def looked_up(hook: SnowflakeBatchHook, X: Any) -> RegistryJob:
+    job = RegistryJob.parse(
         name="JOB", model_name="M", X=X, compute_pool="P", output_spec={"stage_location": f"{STAGE}/out"}
     ).qualify(*hook.namespace)
     return replace(job, source=look_up_source(hook, job))

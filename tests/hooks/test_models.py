@@ -10,7 +10,7 @@ import yaml
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks.models import look_up_model
-from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 
 PARAMS = [
     {"name": "temperature", "dtype": "DOUBLE", "default_value": 1.0},
@@ -53,7 +53,7 @@ class Registry:
         return rows
 
 
-def job(**changes: Any) -> InferenceJob:
+def job(**changes: Any) -> RegistryJob:
     given: dict[str, Any] = {
         "name": "db.s.job",
         "model_name": "db.s.model",
@@ -61,10 +61,10 @@ def job(**changes: Any) -> InferenceJob:
         "compute_pool": "pool",
         "output_spec": {"stage_location": "@db.s.out/results"},
     }
-    return InferenceJob.parse(**(given | changes))
+    return RegistryJob.parse(**(given | changes))
 
 
-def look_up(registry: Registry, **changes: Any) -> InferenceJob:
+def look_up(registry: Registry, **changes: Any) -> RegistryJob:
     return look_up_model(registry, job(**changes))  # type: ignore[arg-type]
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
-from airflow_provider_snowflake_batch.jobs.job import MAX_JOB_NAME_LENGTH, InferenceJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.job import MAX_JOB_NAME_LENGTH, RegistryJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.sources import plain_source
+from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 
 GIVEN = {
     "name": "job",
@@ -23,7 +25,7 @@ HANDLED = {"input_format": "full_stage_path", "convert_to": "raw_bytes"}
 
 
 def test_every_partial_name_is_filled_in() -> None:
-    job = InferenceJob.parse(**GIVEN).qualify("DB", "S")
+    job = RegistryJob.parse(**GIVEN).qualify("DB", "S")
     assert str(job.name) == "DB.S.JOB"
     assert str(job.model) == "DB.S.MODEL"
     assert str(job.source) == "DB.S.FEATURES"
@@ -32,14 +34,14 @@ def test_every_partial_name_is_filled_in() -> None:
 
 def test_without_a_namespace_the_partial_name_is_the_error() -> None:
     with pytest.raises(InvalidJobError, match=r"X: FEATURES has no database or schema"):
-        InferenceJob.parse(**GIVEN).qualify(None, None)
+        RegistryJob.parse(**GIVEN).qualify(None, None)
 
 
 def test_function_name_is_given_once() -> None:
-    job = InferenceJob.parse(**GIVEN, function_name="predict", job_spec={"function_name": "predict"})
+    job = RegistryJob.parse(**GIVEN, function_name="predict", job_spec={"function_name": "predict"})
     assert job.settings.function_name == "predict"
     with pytest.raises(InvalidJobError, match="give it once"):
-        InferenceJob.parse(**GIVEN, function_name="predict", job_spec={"function_name": "explain"})
+        RegistryJob.parse(**GIVEN, function_name="predict", job_spec={"function_name": "explain"})
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_function_name_is_given_once() -> None:
 )
 def test_input_and_output_may_not_overlap(source: str, output: str, message: str) -> None:
     with pytest.raises(InvalidJobError, match=message):
-        InferenceJob.parse(**{**GIVEN, "X": source, "output_spec": {"stage_location": output}})
+        RegistryJob.parse(**{**GIVEN, "X": source, "output_spec": {"stage_location": output}})
 
 
 @pytest.mark.parametrize(
@@ -65,11 +67,11 @@ def test_input_and_output_may_not_overlap(source: str, output: str, message: str
     ],
 )
 def test_every_stage_of_the_input_is_filled_in(X: dict[str, object]) -> None:
-    plain = plain_source(InferenceJob.parse(**{**GIVEN, "X": X}).qualify("DB", "S").source)
+    plain = plain_source(RegistryJob.parse(**{**GIVEN, "X": X}).qualify("DB", "S").source)
     assert "@DB.S.IN/x" in json.dumps(plain)
     assert plain.get("file_format") in (None, "DB.S.F")
     with pytest.raises(InvalidJobError, match="has no database or schema"):
-        InferenceJob.parse(**{**GIVEN, "X": X}).qualify(None, None)
+        RegistryJob.parse(**{**GIVEN, "X": X}).qualify(None, None)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_every_stage_of_the_input_is_filled_in(X: dict[str, object]) -> None:
     ],
 )
 def test_the_column_of_a_list_of_files(X: object, column_handling: dict[str, object], column: str) -> None:
-    job = InferenceJob.parse(**{**GIVEN, "X": X}, input_spec={"column_handling": column_handling})
+    job = RegistryJob.parse(**{**GIVEN, "X": X}, input_spec={"column_handling": column_handling})
     assert job.source.column_name.value == column
 
 
@@ -102,17 +104,82 @@ def test_the_fingerprint_covers_every_option_of_the_input() -> None:
         ["@st/in/a"],
         ["@st/in/a", "@st/in/b"],
     ]
-    prints = [InferenceJob.parse(**{**GIVEN, "X": X}).fingerprint() for X in sources]
+    prints = [RegistryJob.parse(**{**GIVEN, "X": X}).fingerprint() for X in sources]
     assert len(set(prints)) == len(sources)
+
+
+SIZES = {
+    "compute_pool": "other",
+    "replicas": 2,
+    "cpu_requests": "2",
+    "memory_requests": "8GiB",
+    "gpu_requests": "1",
+    "num_workers": 2,
+    "max_batch_rows": 10,
+    "image_repo": "db.s.repo",
+    "force_rebuild": True,
+}
+OF_THE_TASK = {"warehouse": "wh", "job_name_prefix": "NIGHTLY"}
+OF_THE_WORK = {"job_name": "fixed", "function_name": "explain"}
+
+
+def job_with(name: str, value: object) -> RegistryJob:
+    given = {name: value} if name == "compute_pool" else {"job_spec": {name: value}}
+    return RegistryJob.parse(**{**GIVEN, **given})
+
+
+def test_it_is_known_of_every_setting_whether_it_makes_another_job() -> None:
+    assert {"compute_pool", *(item.name for item in fields(JobSpec))} == {*SIZES, *OF_THE_TASK, *OF_THE_WORK}
+
+
+@pytest.mark.parametrize("name", [*SIZES, *OF_THE_TASK, *OF_THE_WORK])
+def test_the_fingerprint_is_of_the_work_and_the_sizing_of_the_size(name: str) -> None:
+    job = RegistryJob.parse(**GIVEN)
+    other = job_with(name, {**SIZES, **OF_THE_TASK, **OF_THE_WORK}[name])
+    assert (other.fingerprint() == job.fingerprint()) is (name not in OF_THE_WORK)
+    assert (other.sizing == job.sizing) is (name not in SIZES)
+    assert json.loads(json.dumps(other.sizing)) == other.sizing
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model_name": "other"},
+        {"version_name": "V2"},
+        {"output_spec": {"stage_location": "@results/other"}},
+        {"output_spec": {**GIVEN["output_spec"], "mode": "overwrite"}},
+        {"input_spec": {"params": {"threshold": 1}}},
+        {"inference_engine_options": {"engine": "vllm"}},
+    ],
+    ids=str,
+)
+def test_what_changes_the_rows_changes_the_fingerprint(other: dict[str, object]) -> None:
+    assert RegistryJob.parse(**{**GIVEN, **other}).fingerprint() != RegistryJob.parse(**GIVEN).fingerprint()
+
+
+def test_one_replica_is_the_size_of_a_job_that_names_none() -> None:
+    assert job_with("replicas", 1).sizing == RegistryJob.parse(**GIVEN).sizing
+
+
+def test_the_name_is_no_part_of_the_fingerprint() -> None:
+    job = RegistryJob.parse(**GIVEN)
+    assert job.under_name(QualifiedName("OTHER")).fingerprint() == job.fingerprint()
+
+
+def test_a_job_as_submitted_has_the_version_and_function_that_were_found() -> None:
+    job = RegistryJob.parse(**GIVEN)
+    assert job.as_submitted(None, None) == job
+    found = job.as_submitted("V3", "predict").model_function
+    assert (str(found.model), str(found.version), found.function) == ("MODEL", "V3", "predict")
 
 
 def test_a_job_does_not_read_its_own_output() -> None:
     with pytest.raises(InvalidJobError, match="is this job's own output"):
-        InferenceJob.parse(**{**GIVEN, "X": {"output_location": "@results/daily/JOB"}})
+        RegistryJob.parse(**{**GIVEN, "X": {"output_location": "@results/daily/JOB"}})
 
 
 def test_neighbours_do_not_overlap() -> None:
-    InferenceJob.parse(**{**GIVEN, "X": "@st/out1/", "output_spec": {"stage_location": "@st/out/"}})
+    RegistryJob.parse(**{**GIVEN, "X": "@st/out1/", "output_spec": {"stage_location": "@st/out/"}})
 
 
 @given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=20))

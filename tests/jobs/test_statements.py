@@ -11,7 +11,7 @@ from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import ContainerJob, InferenceJob
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, RegistryJob
 from airflow_provider_snowflake_batch.jobs.sources import (
     SelectedColumn,
     StageParquet,
@@ -37,7 +37,7 @@ def only_statement(sql: str) -> list[Token]:
     return tokens
 
 
-def inference_job(**changes) -> InferenceJob:
+def inference_job(**changes) -> RegistryJob:
     given_values = {
         "name": "db.s.job",
         "model_name": "db.s.model",
@@ -45,7 +45,7 @@ def inference_job(**changes) -> InferenceJob:
         "compute_pool": "pool",
         "output_spec": {"stage_location": "@db.s.out/results"},
     }
-    return InferenceJob.parse(**(given_values | changes))
+    return RegistryJob.parse(**(given_values | changes))
 
 
 def test_the_whole_inference_statement() -> None:

@@ -20,7 +20,7 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
-from airflow_provider_snowflake_batch.jobs.job import InferenceJob
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.file_models import Measure
@@ -159,8 +159,8 @@ def test_files(hook: SnowflakeBatchHook, X: Any, expected: dict[str, int]) -> No
     assert all(path.startswith("@LOCAL.PUBLIC.INPUTS/images/") for path in found["IMAGE"])
 
 
-def looked_up(hook: SnowflakeBatchHook, X: Any) -> InferenceJob:
-    job = InferenceJob.parse(
+def looked_up(hook: SnowflakeBatchHook, X: Any) -> RegistryJob:
+    job = RegistryJob.parse(
         name="JOB", model_name="M", X=X, compute_pool="P", output_spec={"stage_location": "@INPUTS/out"}
     ).qualify(*hook.namespace)
     return replace(job, source=look_up_source(hook, job))

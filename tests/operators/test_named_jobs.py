@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
@@ -182,6 +183,23 @@ def test_a_task_that_now_asks_for_something_else_gets_it(hook: SnowflakeBatchHoo
     assert other != job
     assert wait(hook, job) in (JobStatus.CANCELLED, JobStatus.DONE)
     assert wait(hook, other) is JobStatus.DONE
+
+
+def test_a_job_found_by_its_name_is_gone_on_with_in_whatever_size(hook: SnowflakeBatchHook) -> None:
+    first = Try()
+    job = first.attempt()
+    until_it_exists(hook, job)
+    assert first.retry().attempt(job_spec={"replicas": 2}) == job
+    assert wait(hook, job) is JobStatus.DONE
+
+
+def test_a_job_named_by_an_earlier_version_is_found(hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Try()
+    with monkeypatch.context() as patch:
+        patch.setattr(RegistryJob, "fingerprint", lambda job: job.older_fingerprints()[0])
+        name = first.attempt()
+    until_it_exists(hook, name)
+    assert first.retry().attempt(deferrable=False)["job_name"] == name
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.exceptions import (
     SnowflakeUnreachableError,
 )
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-from airflow_provider_snowflake_batch.jobs.job import InferenceJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
@@ -103,7 +103,7 @@ def test_a_statement_that_arrives_while_the_next_try_looks_around_makes_that_try
 ) -> None:
     """The last try died with its statement on the way."""
     described = {name: getattr(a_task(), name) for name in ("model_name", "X", "compute_pool", "output_spec")}
-    job = InferenceJob.parse(name=generate_job_name("arrives"), **described).qualify(*hook.namespace)
+    job = RegistryJob.parse(name=generate_job_name("arrives"), **described).qualify(*hook.namespace)
     store = Store()
     JobRecords(store, None).save(
         JobRecord(str(job.name), str(job.output_directory), time.time(), fingerprint=job.fingerprint())
@@ -137,6 +137,44 @@ def two_tries(hook: SnowflakeBatchHook, faults: LocalFaults) -> tuple[Store, str
     name = deferred_job(context_of(store))
     until_it_exists(hook, name)
     return store, name
+
+
+def test_a_job_of_another_size_is_replaced_while_it_has_not_begun(
+    hook: SnowflakeBatchHook, faults: LocalFaults, two_tries: tuple[Store, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    store, name = two_tries
+    other = deferred_job(context_of(store, try_number=2), job_spec={"replicas": 2})
+    faults.clear()
+    assert other != name
+    assert "asks for another size (replicas 1 instead of 2)" in caplog.text
+    assert wait(hook, name) is JobStatus.CANCELLED
+    assert wait(hook, other) is JobStatus.DONE
+    assert store.record["sizing"]["replicas"] == 2
+    # Done: its size does not matter any more.
+    task = a_task(deferrable=True, job_spec={"replicas": 3})
+    assert task.execute(context_of(store, try_number=3))["job_name"] == other
+    assert "the job has begun and keeps its own: replicas 2 instead of 3" in caplog.text
+
+
+def test_a_job_of_a_fixed_name_and_another_size_gives_its_name_to_the_new_one(
+    hook: SnowflakeBatchHook, faults: LocalFaults
+) -> None:
+    store, spec = Store(), {"job_name": "FIXED_AND_RESIZED"}
+    faults.add("pending", job="FIXED_AND_RESIZED")
+    name = deferred_job(context_of(store), job_spec=spec)
+    until_it_exists(hook, name)
+    assert deferred_job(context_of(store, try_number=2), job_spec=spec | {"replicas": 2}) == name
+    faults.clear()
+    assert wait(hook, name) is JobStatus.DONE
+    assert hook.status(name).replicas == 2
+
+
+def test_a_job_whose_size_nobody_has_noted_is_gone_on_with(
+    hook: SnowflakeBatchHook, two_tries: tuple[Store, str]
+) -> None:
+    store, name = two_tries
+    store.change(sizing=None)
+    assert deferred_job(context_of(store, try_number=2), job_spec={"replicas": 2}) == name
 
 
 def test_a_job_that_is_cancelled_for_the_last_try_is_replaced_while_deferred(

@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_snowflake_batch.worker.listing import check_links, files_below
+from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.listing import files_below, holds
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -27,9 +28,20 @@ BLOCK_BYTES = 1024 * 1024
 # It is part of what a digest means and stays as it is.
 WHOLE_FILE_BYTES = 1024 * 1024
 MODEL_THREADS = 4
-# Written by interpreters and tools beside the code, read by none of it.
+# Written by interpreters and tools beside the code, read by none of it; and installed packages.
 NOT_CODE = frozenset(
-    ("__pycache__", ".git", ".hg", ".svn", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints")
+    (
+        ".venv",
+        "venv",
+        "__pycache__",
+        ".git",
+        ".hg",
+        ".svn",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".ipynb_checkpoints",
+    )
 )
 # Writers before parquet-mr 1.2.9 left the header of a dictionary out of a column's size; pyarrow reads so much more.
 _UNSTATED_HEADER_BYTES = 100
@@ -154,16 +166,23 @@ def files_seen(files: Iterable[tuple[str, Path]]) -> str:
     return digest.hexdigest()
 
 
-def code_files(roots: Sequence[Path], apart_from: Path) -> list[tuple[str, Path]]:
+def code_files(roots: Sequence[Path], apart_from: Path, others: Sequence[Path] = ()) -> list[tuple[str, Path]]:
     """Every file that code below some folders can read, with a name that tells which folder it is from.
 
-    :param apart_from: a place that no link among them may lead into.
+    :param apart_from: the output, which is not looked into, and which no link among them may lead into.
+    :param others: more folders that are not looked into, since what they hold is told by other means.
     :raises Refused: a link leads there, or to a folder that holds one of them.
     :raises OSError: a folder cannot be read.
     """
     found: list[tuple[str, Path]] = []
     for number, root in enumerate(roots):
-        names, led_to = files_below(root, lambda name: name not in NOT_CODE, lambda path: not path.endswith(".pyc"))
-        check_links(led_to, apart_from, f"the model's files in {root}")
+        # A folder that holds this one is no part of it.
+        skip = [folder for folder in (apart_from, *others) if not holds(folder, root)]
+        names, led_to = files_below(
+            root, lambda name: name not in NOT_CODE, lambda path: not path.endswith(".pyc"), skip
+        )
+        for place in led_to:
+            if holds(apart_from, place):
+                raise Refused(f"a link in the model's files in {root} leads to {place} in the output {apart_from}")
         found.extend((f"{number}/{name}", root / name) for name in names)
     return found

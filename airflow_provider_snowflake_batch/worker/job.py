@@ -351,16 +351,17 @@ def _model(fields: _Fields, folder: Path) -> ModelSource:
 def check_apart(job: Job) -> None:
     """Hold that nothing which the job reads lies where it writes, also behind links.
 
-    Only stages may hold the output: it lies on one, and the rows may name files elsewhere on it.
+    Stages and the folders of the model's code may hold the output: it lies on a stage, and ``python_path`` may be the
+    folder of a whole project. What lies there is then no file of the model.
 
     :raises Refused: something does.
     """
     model = job.model.python_path if isinstance(job.model, PythonModel) else (job.model.path,)
-    for what, places in {"the input": (job.input.path,), "the model's files": model}.items():
-        for place in places:
-            if overlap(place, job.output.path):
-                source, target = os.path.realpath(place), os.path.realpath(job.output.path)
-                raise Refused(f"{what} {source} and the output {target} must not lie inside each other")
+    if overlap(job.input.path, job.output.path):
+        source, target = os.path.realpath(job.input.path), os.path.realpath(job.output.path)
+        raise Refused(f"the input {source} and the output {target} must not lie inside each other")
+    for place in model:
+        check_output(job.output.path, {"the model's files": place})
     own = {"Python": Path(sys.prefix), "the worker": Path(__file__).parent, "temporary files": Path(gettempdir())}
     check_output(job.output.path, {**{f"stage {name}": path for name, path in job.stages.items()}, **own})
 

@@ -7,6 +7,7 @@ the place where the search began is a loop: what is meant by it nobody can tell.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from array import array
 from collections.abc import Callable, Iterable
@@ -21,11 +22,18 @@ class _Search:
     :param enter: whether a folder of that name is looked into. :param take: whether a file counts, by its path.
     """
 
-    def __init__(self, root: Path, enter: Callable[[str], bool], take: Callable[[str], bool]) -> None:
+    def __init__(
+        self, root: Path, enter: Callable[[str], bool], take: Callable[[str], bool], skip: Iterable[Path]
+    ) -> None:
         self._root = str(root)
         self._enter, self._take = enter, take
         self._inside = os.path.realpath(root)
+        # Folders that were entered, or are not to be.
         self._places: dict[tuple[int, int], str] = {}
+        for folder in skip:
+            with contextlib.suppress(OSError):
+                there = folder.stat()
+                self._places[(there.st_dev, there.st_ino)] = ""
         self._found: list[str] = []
         # Beside each file its inode: a link may lead to it. Nothing is asked of the file for that.
         self._inodes = array("Q")
@@ -117,18 +125,22 @@ def _leads_to_a_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def files_below(
-    root: Path, enter: Callable[[str], bool] = lambda name: True, take: Callable[[str], bool] = lambda path: True
+    root: Path,
+    enter: Callable[[str], bool] = lambda name: True,
+    take: Callable[[str], bool] = lambda path: True,
+    skip: Iterable[Path] = (),
 ) -> tuple[list[str], list[str]]:
     """The files below a folder.
 
     :param enter: whether a folder, or a link to one, is looked into; asked by its name alone.
     :param take: whether a file counts; asked by its path.
+    :param skip: folders that are not looked into, wherever they are met.
     :return: paths relative to the folder with ``/`` as separator, sorted; and the real places outside of it or inside
         that links among them lead to.
     :raises Refused: a link leads to a folder that holds ``root`` itself.
     :raises OSError: a folder cannot be read.
     """
-    search = _Search(root, enter, take)
+    search = _Search(root, enter, take, skip)
     return search.run(), search.outside
 
 

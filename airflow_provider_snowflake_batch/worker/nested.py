@@ -43,7 +43,11 @@ def _is_plain(array: pa.Array) -> bool:
         children = [array.field(index) for index in range(kind.num_fields)]
         if len({field.name for field in kind}) < len(children):
             return False
-        return not array.null_count and all(not types.is_nested(one.type) and _is_plain(one) for one in children)
+        # In an object, pyarrow's NULL among floating-point numbers is None.
+        dense = all(not (types.is_floating(one.type) and one.null_count) for one in children)
+        return (
+            not array.null_count and dense and all(not types.is_nested(one.type) and _is_plain(one) for one in children)
+        )
     if types.is_integer(kind):
         return not array.null_count
     return bool(types.is_floating(kind) or types.is_string(kind))

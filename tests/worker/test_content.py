@@ -122,5 +122,18 @@ def test_every_file_that_code_can_read_counts(tmp_path: Path) -> None:
     assert digest() != before
 
 
+def test_what_the_job_reads_and_writes_is_no_code(tmp_path: Path) -> None:
+    for name in ("code.py", "out/part.parquet", "in/rows.parquet", "stage/a.png", ".venv/lib/package.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "again").symlink_to("in")
+
+    found = content.code_files([tmp_path], tmp_path / "out", [tmp_path / "in", tmp_path / "stage", tmp_path / "none"])
+    within = content.code_files([tmp_path / "stage"], tmp_path / "out", [tmp_path])
+
+    assert found == [("0/code.py", tmp_path / "code.py")]
+    assert within == [("0/a.png", tmp_path / "stage" / "a.png")]
+
+
 def test_a_token_is_of_its_own_for_each_attempt() -> None:
     assert len({Attempt("f").token for _ in range(100)}) == 100

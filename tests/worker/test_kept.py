@@ -266,3 +266,18 @@ def test_a_check_that_breaks_is_a_fault_and_the_rest_goes_on() -> None:
         found.update(checks.take(1.0))
 
     assert found == {1: Fault("RuntimeError: no memory"), 3: Fault("x")}
+
+
+def test_a_whole_project_may_be_the_code(batch: Batch) -> None:
+    (batch.root / "project_model.py").write_text(
+        "class M:\n    def predict(self, rows):\n        return {'Y': rows['X']}\n"
+    )
+    batch.ids(1000, files=2)
+    batch.job({"kind": "python", "target": "project_model:M", "python_path": ["."]})
+
+    first = batch.run()
+    manifest = batch.manifest()
+    second = batch.run()
+
+    assert (first.code, second.code) == (0, 0), first.stderr + second.stderr
+    assert batch.manifest() == manifest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import gettempdir
 
 from airflow_provider_snowflake_batch.worker.content import code_files
 from airflow_provider_snowflake_batch.worker.errors import Refused
@@ -41,11 +42,12 @@ def model_files(job: Job) -> list[tuple[str, Path]]:
 
 
 def _model_files(job: Job) -> list[tuple[str, Path]]:
+    others = [job.input.path, *job.stages.values(), Path(gettempdir())]
     if isinstance(job.model, PythonModel):
-        return code_files(job.model.python_path, job.output.path)
+        return code_files(job.model.python_path, job.output.path, others)
     from airflow_provider_snowflake_batch.worker.models import registry
 
-    return code_files([registry.packed_directory(job.model.path)], job.output.path)
+    return code_files([registry.packed_directory(job.model.path)], job.output.path, others)
 
 
 def load_model(job: Job) -> LoadedModel:

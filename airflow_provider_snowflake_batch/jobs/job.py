@@ -342,3 +342,7 @@ def generate_job_name(*parts: str, prefix: str = JOB_NAME_PREFIX, suffix: str | 
     if not head or not (head[0].isalpha()):
         head = f"{JOB_NAME_PREFIX}_{head}".rstrip("_")
     return f"{head[: MAX_JOB_NAME_LENGTH - len(suffix) - 1].rstrip('_')}_{suffix}"
+
+
+# Its name in version 0.1.
+InferenceJob = RegistryJob

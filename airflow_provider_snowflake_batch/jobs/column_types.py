@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 _DIGITS = 38
 _NUMBER = re.compile(r"(?:NUMBER|DECIMAL|NUMERIC|FIXED) ?\( ?(\d+) ?, ?(\d+) ?\)")
 _FLOATS = ("REAL", "FLOAT", "DOUBLE")
+_CUTS_TIMES = re.compile(r"DATE|VARCHAR ?\(.*|TIMESTAMP_(?:NTZ|LTZ|TZ) ?\([0-5]\)")
 _TIMES_OF_DAY_ADDED = re.compile(r"(?:TIMESTAMP_NTZ|DATETIME)(?: ?\(\d\))?")
 
 
@@ -52,12 +53,23 @@ class LoadedColumn:
     def may_change(self) -> bool:
         """Whether the column would round or cut some values of the type without a word.
 
-        Decimal places that a column has are taken for a wish; that it has none may be how its first values were.
+        Decimal places that a column has are taken for a wish where floating-point numbers go into it, which have none
+        of their own; that it has none may be how its first values were. A moment as text has three digits of a second
+        (TIMESTAMP_OUTPUT_FORMAT).
         """
         number, target = _NUMBER.fullmatch(self.kind), _NUMBER.fullmatch(self.type)
-        if target is not None and int(target[2]) == 0:
-            return self.kind in _FLOATS or (number is not None and int(number[2]) > 0)
-        return self.kind.startswith("TIMESTAMP") and self.type == "DATE"
+        if self.type == "BOOLEAN":
+            return number is not None or self.kind in _FLOATS
+        if target is not None:
+            if number is not None:
+                return int(number[2]) > int(target[2])
+            return int(target[2]) == 0 and (self.kind in _FLOATS or self.kind == "TEXT")
+        return self.kind.startswith("TIMESTAMP") and _CUTS_TIMES.fullmatch(self.type) is not None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether every value of the type would be another one in the column: a moment has a date, too."""
+        return self.kind.startswith("TIMESTAMP") and re.fullmatch(r"TIME(?: ?\(\d\))?", self.type) is not None
 
 
 def match_columns(found: Iterable[FileColumn], table: Mapping[str, str]) -> tuple[list[LoadedColumn], list[str]]:
@@ -66,7 +78,7 @@ def match_columns(found: Iterable[FileColumn], table: Mapping[str, str]) -> tupl
     :param found: each column once, names that differ in case only counting as one.
     :param table: the table's columns and their types.
     :returns: these, and the files' columns that the table does not have.
-    :raises InvalidJobError: if a column may be any of several of the table, or none matches.
+    :raises InvalidJobError: if a column may be any of several of the table, cannot hold the values, or none matches.
     """
     by_name: dict[str, list[str]] = {}
     for name in table:
@@ -79,7 +91,12 @@ def match_columns(found: Iterable[FileColumn], table: Mapping[str, str]) -> tupl
             if len(targets) != 1:
                 raise InvalidJobError("table", f"the files' column {column.name} may be any of {', '.join(targets)}.")
         if targets:
-            loaded.append(LoadedColumn(targets[0], column.spellings, column.kind, table[targets[0]]))
+            into = LoadedColumn(targets[0], column.spellings, column.kind, table[targets[0]])
+            if into.is_refused:
+                raise InvalidJobError(
+                    "table", f"its column {into.target} is {into.type}, which no value of the type {into.kind} fits."
+                )
+            loaded.append(into)
         else:
             left_out.append(column.name)
     if not loaded:

@@ -308,12 +308,21 @@ def count_changed(
     location: StagePath, pattern: str, file_format: QualifiedName, columns: Sequence[LoadedColumn]
 ) -> str:
     """How many values of some columns of files would be others in a table: one row, a number for each column."""
-    counts = ", ".join(
-        f"COUNT_IF({_loaded(column)} <> {_loaded(column)}::{column.type}) AS {Identifier(column.target).quoted()}"
-        for column in columns
-    )
+    counts = ", ".join(f"COUNT_IF({_is_changed(column)}) AS {Identifier(column.target).quoted()}" for column in columns)
     within = f"FILE_FORMAT => {literal(file_format.sql())}, PATTERN => {literal(pattern)}"
     return f"SELECT {counts} FROM {_stage(location)} ({within})"
+
+
+def _is_changed(column: LoadedColumn) -> str:
+    value = _loaded(column)
+    if column.type == "BOOLEAN":
+        return f"{value} <> {value}::BOOLEAN::NUMBER"
+    if column.kind == "TEXT":
+        # Beside a number of no decimal places, Snowflake may read the text as one of none.
+        return f"{value}::FLOAT <> {value}::{column.type}"
+    if column.type.startswith("VARCHAR"):
+        return f"{value} <> {value}::VARCHAR::{column.kind}"
+    return f"{value} <> {value}::{column.type}"
 
 
 def _loaded(column: LoadedColumn) -> str:

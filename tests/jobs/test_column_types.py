@@ -75,6 +75,15 @@ def test_columns_go_where_their_names_are() -> None:
         ("REAL", "NUMBER(38,0)", True),
         ("NUMBER(9, 4)", "NUMBER(38,0)", True),
         ("TIMESTAMP_NTZ", "DATE", True),
+        ("TIMESTAMP_LTZ", "TIMESTAMP_LTZ(3)", True),
+        ("TIMESTAMP_NTZ", "VARCHAR(50)", True),
+        ("NUMBER(9, 4)", "NUMBER(10,2)", True),
+        ("NUMBER(38, 0)", "BOOLEAN", True),
+        ("REAL", "BOOLEAN", True),
+        ("TEXT", "NUMBER(38,0)", True),
+        ("BOOLEAN", "BOOLEAN", False),
+        ("NUMBER(9, 4)", "NUMBER(12,6)", False),
+        ("TIMESTAMP_NTZ", "TIMESTAMP_NTZ(9)", False),
         ("REAL", "NUMBER(10,2)", False),
         ("NUMBER(38, 0)", "NUMBER(10,0)", False),
         ("REAL", "FLOAT", False),
@@ -84,3 +93,10 @@ def test_columns_go_where_their_names_are() -> None:
 )
 def test_columns_that_may_change_what_goes_into_them(kind: str, column: str, expected: bool) -> None:
     assert LoadedColumn("A", ("a",), kind, column).may_change is expected
+
+
+def test_a_moment_does_not_go_into_a_time_of_day() -> None:
+    with pytest.raises(
+        InvalidJobError, match=r"its column T is TIME\(9\), which no value of the type TIMESTAMP_NTZ fits"
+    ):
+        match_columns([FileColumn("t", "TIMESTAMP_NTZ", "f", ("t",))], {"T": "TIME(9)"})

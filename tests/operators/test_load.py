@@ -176,7 +176,11 @@ def test_files_without_a_common_type_load_nothing(
     [
         ("INT", [1.0, None, -2.0], [1.5]),
         ("NUMBER(5, 0)", pa.array([Decimal("1.0")]), pa.array([Decimal("1.5")])),
+        ("INT", ["1", None], ["1.5"]),
+        ("NUMBER(9, 1)", pa.array([Decimal("1.50")]), pa.array([Decimal("1.25")])),
+        ("BOOLEAN", [1, 0, None], [300]),
         ("DATE", pa.array([datetime(2026, 1, 1)]), pa.array([MOMENT])),
+        ("VARCHAR", pa.array([datetime(2026, 1, 1, 5, 6)]), pa.array([datetime(2026, 1, 1, 5, 6, 7, 123456)])),
     ],
 )
 def test_a_table_that_would_change_values_is_left_as_it_was(

@@ -186,8 +186,34 @@ def test_bytes_that_are_no_text_are_an_error_or_replaced(connection: SnowflakeCo
     run(connection, "CREATE TABLE B (B BINARY)")
     run(connection, "COPY INTO B FROM (SELECT $1:b FROM @S) FILE_FORMAT = (TYPE = PARQUET BINARY_AS_TEXT = FALSE)")
     assert {bytes(row[0]) for row in run(connection, "SELECT B FROM B")} == {b"\xffa", b"ok"}
-    # Text is no BINARY: it would be taken for hexadecimal digits.
-    assert error(connection, "COPY INTO B FROM (SELECT $1:b FROM @S) FILE_FORMAT = (TYPE = PARQUET) FORCE = TRUE")
+
+
+def test_bytes_as_text_do_not_go_into_binary(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    put(connection, tmp_path, pa.table({"b": [b"ab"], "t": ["ab"]}))
+    run(connection, "CREATE TABLE B (B BINARY, N INT)")
+    run(connection, "CREATE TABLE N (B VARCHAR, T BINARY)")
+    parquet = "FILE_FORMAT = (TYPE = PARQUET)"
+    by_name = f"{parquet} MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+    for origin, how in (
+        ("@S", by_name),
+        ("(SELECT $1:b, 1 FROM @S)", parquet),
+        ("@S", f"{by_name} ON_ERROR = CONTINUE"),
+    ):
+        errno, message = error(connection, f"COPY INTO B FROM {origin} {how}")
+        assert errno == 2
+        assert "column b as text" in message
+        assert "BINARY_AS_TEXT = FALSE" in message
+    assert run(connection, "SELECT * FROM B") == []
+    run(connection, f"COPY INTO N FROM @S {by_name}")
+    assert run(connection, "SELECT B, T FROM N") == [("ab", b"\xab")], "text is of digits"
+
+
+def test_columns_of_one_file_that_differ_in_case_only(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    put(connection, tmp_path, pa.table({"id": [1], "ID": [5]}))
+    format_(connection, "")
+    errno, message = error(connection, "SELECT $1:ID FROM @S (FILE_FORMAT => 'F')")
+    assert errno == 2
+    assert "p.parquet', whose columns id and ID differ in case only" in message
 
 
 def test_text_that_is_no_text_is_replaced_as_well(connection: SnowflakeConnection, tmp_path: Path) -> None:

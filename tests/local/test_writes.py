@@ -124,7 +124,16 @@ def test_binary_has_a_length_and_is_written_as_hexadecimal_digits(connection: Sn
     for statement in ("INSERT INTO T (B) SELECT 'ffffff'", "SELECT 'ffff'::BINARY(1)"):
         errno, _, message = error(connection, statement)
         assert (errno, "is too long" in message) == (100078, True)
-    assert error(connection, "INSERT INTO T (B) SELECT 'no'")[0] == 100115
+    execute(connection, "CREATE TABLE V (N INT, F FLOAT, M NUMBER(4, 2), D DATE, S VARCHAR, O BOOLEAN)")
+    execute(
+        connection,
+        "INSERT INTO V VALUES (10, 1.5, 12.34, '2026-01-01', 'abc', TRUE), (NULL, NULL, NULL, NULL, NULL, NULL)",
+    )
+    for value in ("'no'", "'abc'", "N", "F", "M", "D", "S", "O"):
+        assert error(connection, f"INSERT INTO T (B) SELECT {value} FROM V WHERE N > 0")[0] in (100115, 2), value
+    for value in ("'no'", "S"):
+        assert execute(connection, f"SELECT TRY_CAST({value} AS BINARY) FROM V WHERE N > 0") == [(None,)]
+    assert execute(connection, "INSERT INTO T (B) SELECT S FROM V WHERE N IS NULL") == [(1,)]
 
 
 def test_copy_fills_binary_and_categories(connection: SnowflakeConnection, schema: str, tmp_path: Path) -> None:

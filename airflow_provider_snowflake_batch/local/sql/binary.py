@@ -49,16 +49,27 @@ def without_lengths(tree: Expr) -> Expr:
 
 
 def from_text(value: Expr, *, safe: bool = False) -> Expr:
-    """A value as BINARY.
+    """A value as BINARY, which becomes of BINARY and of text with an even number of hexadecimal digits only.
 
-    :param safe: NULL instead of an error for text that is none of hexadecimal digits.
+    :param safe: NULL instead of an error for anything else.
     """
-    is_binary = exp.EQ(
-        this=exp.Anonymous(this="typeof", expressions=[value.copy()]), expression=exp.Literal.string("BLOB")
+    kind = exp.Anonymous(this="typeof", expressions=[value.copy()])
+    text = exp.cast(value.copy(), exp.DataType.Type.VARCHAR)
+    is_text = exp.In(this=kind.copy(), expressions=[exp.Literal.string(one) for one in ("VARCHAR", "JSON", '"NULL"')])
+    is_whole = exp.EQ(
+        this=exp.Mod(this=exp.Length(this=text.copy()), expression=exp.Literal.number(2)),
+        expression=exp.Literal.number(0),
     )
-    hexadecimal = exp.Anonymous(this="hex", expressions=[value.copy()])
     case = exp.Case(
-        ifs=[exp.If(this=is_binary, true=hexadecimal)], default=exp.cast(value.copy(), exp.DataType.Type.VARCHAR)
+        ifs=[
+            exp.If(
+                this=exp.EQ(this=kind, expression=exp.Literal.string("BLOB")),
+                true=exp.Anonymous(this="hex", expressions=[value.copy()]),
+            ),
+            # The engine would read one digit for a byte, and the digits of a number.
+            exp.If(this=exp.and_(is_text, is_whole), true=text.copy()),
+        ],
+        default=exp.DPipe(this=exp.Literal.string("not hexadecimal: "), expression=text),
     )
     digits = exp.Anonymous(this="unhex", expressions=[case])
     return exp.Anonymous(this="try", expressions=[digits]) if safe else digits

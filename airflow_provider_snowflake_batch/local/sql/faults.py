@@ -109,8 +109,8 @@ def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
                 errno=904,
                 sqlstate="42000",
             )
-        if match := re.search(r"No function matches .* '(?:hex|decode)\((GEOMETRY|INTERVAL)", text):
-            return not_supported(f"A column of the files' type {match[1]} as BINARY")
+        if match := re.search(r"No function matches .* '(?:hex|decode)\((\w+)", text):
+            return not_supported(f"A value of the type {match[1]} as BINARY")
         if "No function matches" in text and "JSON" in first_line:
             first_line += "\nA VARIANT without a cast, as in v:n::NUMBER, is not supported by the local Snowflake here."
         return SnowflakeError(f"SQL compilation error:\n{first_line}", errno=1003, sqlstate="42000")

@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.local.stages import matching
 from airflow_provider_snowflake_batch.local.stages.csv_files import first_width
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
+from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, bytes_as_text
 from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, location_of
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
@@ -196,6 +197,7 @@ def _stage(statement: Statement, command: Load, columns: Sequence[TableColumn], 
     try:
         _check_width(command, columns, planned.file)
         _check_matched(command, columns, planned.file)
+        _check_bytes(command, columns, planned.file)
         planned.staged = statement.server.engine.stage_rows(statement, tree, options, skipped)
     except SnowflakeError as error:
         if error.errno in _NOT_THE_FILE:
@@ -225,6 +227,7 @@ def _load_file(statement: Statement, command: Load, columns: Sequence[TableColum
     try:
         _check_width(command, columns, file)
         _check_matched(command, columns, file)
+        _check_bytes(command, columns, file)
         count = statement.server.engine.load(statement, _insert(command, columns, file), options)
     except SnowflakeError as error:
         if error.errno in _NOT_THE_FILE:
@@ -253,6 +256,21 @@ def _check_width(command: Load, columns: Sequence[TableColumn], file: StageFile)
             errno=100080,
             sqlstate="22000",
         )
+
+
+def _check_bytes(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:
+    """:raises SnowflakeError: "not supported" for bytes that are read as text and would be written as other bytes."""
+    targets = {one.name.upper() for one in columns if one.declared.startswith("BINARY")}
+    if command.columns is not None:
+        targets &= {name.upper() for name in command.columns}
+    if command.format.type != "PARQUET" or not targets:
+        return
+    for name in bytes_as_text(file.local, ParquetReading.of(command.format)):
+        if name in command.query if command.query is not None else name.upper() in targets:
+            raise not_supported(
+                f"Bytes of the files' column {name} as text that goes into a BINARY column, where an account reads it "
+                "as hexadecimal digits (BINARY_AS_TEXT = FALSE is missing in the file format),"
+            )
 
 
 def _check_matched(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:

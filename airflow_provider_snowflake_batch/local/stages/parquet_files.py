@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -246,6 +246,15 @@ def first_with_empty_text(path: Path, names: Sequence[str], reading: ParquetRead
                 if pc.any(pc.equal(pc.binary_length(column), 0)).as_py():
                     return name
     return None
+
+
+def bytes_as_text(path: Path, reading: ParquetReading) -> list[str]:
+    """The columns of a file that are bytes, and text only by BINARY_AS_TEXT."""
+    if not reading.binary_as_text:
+        return []
+    as_bytes = columns(path, replace(reading, binary_as_text=False))
+    both = zip(columns(path, reading), as_bytes, strict=True)
+    return [one.name for one, other in both if pa.types.is_string(one.type) and one.type != other.type]
 
 
 def _text(value: str) -> str:

@@ -189,6 +189,7 @@ def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path)
     for file in files:
         local = readable(file.local, reading, file.md5, scratch) if reading.replaces else file.local
         found = parquet_columns(local, reading)
+        _refuse_ambiguous([column.name for column in found], file)
         for column in found:
             types[column.name] = _wider(types.get(column.name), column.type)
         replaced = [
@@ -197,6 +198,16 @@ def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path)
         scans.setdefault(f" REPLACE ({', '.join(replaced)})" if replaced else "", []).append((local, file))
     sql = " UNION ALL BY NAME ".join(_scan(replace, some) for replace, some in scans.items())
     return Source(sql, "PARQUET", types)
+
+
+def _refuse_ambiguous(names: Sequence[str], file: StageFile) -> None:
+    """:raises SnowflakeError: "not supported" for names that differ in case only, which the engine takes for one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if (known := seen.setdefault(name.upper(), name)) != name:
+            raise not_supported(
+                f"Reading the file '{file.path}', whose columns {known} and {name} differ in case only,"
+            )
 
 
 def _scan(replace: str, files: Sequence[tuple[Path, StageFile]]) -> str:

@@ -67,6 +67,14 @@ def test_averages_and_quotients_of_others(table: SnowflakeConnection) -> None:
         (f"HOUR(DATEADD(HOUR, 2, {ZONED}))", 1),
         (f"{ZONED}::TIMESTAMP_NTZ", datetime.datetime(2024, 7, 1, 23)),
         (f"CONVERT_TIMEZONE('Asia/Tokyo', {ZONED})::DATE", datetime.date(2024, 7, 2)),
+        (f"DATEADD(MONTH, 8, {ZONED})::DATE", datetime.date(2025, 3, 1)),
+        ("DATEADD(MONTH, 1, '2024-02-29 23:00:00 -0800'::TIMESTAMP_TZ)::TIMESTAMP_LTZ::TIMESTAMP_NTZ",
+         datetime.datetime(2024, 3, 30, 7)),
+        ("DATEADD(YEAR, 1, CONVERT_TIMEZONE('Asia/Tokyo', '2024-02-28 16:00:00 +0000'::TIMESTAMP_TZ))::DATE",
+         datetime.date(2025, 2, 28)),
+        ("DATEDIFF(DAY, '2024-01-01 23:00:00 -0800'::TIMESTAMP_TZ, '2024-01-02 01:00:00 -0800'::TIMESTAMP_TZ)", 1),
+        (f"DATEDIFF(DAY, CONVERT_TIMEZONE('UTC', {ZONED}), '2024-07-03'::DATE)", 1),
+        (f"DATEDIFF(SECOND, Z, {ZONED}) FROM T WHERE N = 1", 0),
         ("HOUR(CONVERT_TIMEZONE('Asia/Tokyo', L)) FROM T WHERE N = 1", 13),
         ("CONVERT_TIMEZONE('UTC', 'Asia/Tokyo', '2024-01-01 00:00:00'::TIMESTAMP_NTZ)",
          datetime.datetime(2024, 1, 1, 9)),
@@ -86,11 +94,30 @@ def test_a_timestamp_with_an_offset_stays_one(table: SnowflakeConnection) -> Non
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("expression", ["Z::DATE", "HOUR(Z)", "DATE_TRUNC('DAY', Z)", "Z::TEXT", "TO_CHAR(Z, 'HH')"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "Z::DATE", "HOUR(Z)", "DATE_TRUNC('DAY', Z)", "Z::TEXT", "TO_CHAR(Z, 'HH')", "DATEADD(MONTH, 1, Z)",
+        "ADD_MONTHS(Z, 1)", "DATEDIFF(DAY, Z, Z)", "TIMESTAMPDIFF(HOUR, Z, CURRENT_TIMESTAMP)",
+        f"DATE_PART(TIMEZONE_HOUR, {ZONED})", f"EXTRACT(TIMEZONE_MINUTE FROM {ZONED})",
+        f"DATEDIFF(DAY, {ZONED}, '2024-01-01 00:00:00 +0000'::TIMESTAMP_TZ)",
+    ],
+)  # fmt: skip
 def test_what_an_unknown_offset_decides_is_refused(table: SnowflakeConnection, expression: str) -> None:
     message = error(table, f"SELECT {expression} FROM (SELECT Z FROM T)")[2]
     assert REFUSED in message
     assert "TIMESTAMP_LTZ" in message
+
+
+@pytest.mark.parametrize("number", ["1.5", "M", "F"])
+def test_a_part_of_a_unit_is_not_added(table: SnowflakeConnection, number: str) -> None:
+    assert (
+        f"A number with decimal places in DATEADD(DAY, {number}, D)"
+        in error(table, f"SELECT DATEADD(DAY, {number}, D) FROM T")[2]
+    )
+    assert execute(table, "SELECT DATEADD(DAY, ROUND(M), D), DATEADD(DAY, N, D) FROM T WHERE N = 1") == [
+        (datetime.date(2024, 2, 1), datetime.date(2024, 2, 1))
+    ]
 
 
 def test_random_numbers(connection: SnowflakeConnection, schema: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.sql.lineage import Lookup, cte_outputs, declared_kind, sources_of
 from airflow_provider_snowflake_batch.local.sql.macros import quotient
 from airflow_provider_snowflake_batch.local.sql.offsets import keep_offset
@@ -43,10 +44,22 @@ def write_types(tree: Expr, lookup: Lookup) -> Expr:
             elif isinstance(node, exp.Div):
                 _write_quotient(node, kind)
             elif isinstance(node, _SHIFTS) and _is_date_kept(node, kind):
+                _refuse_fraction(node, kind)
                 node.replace(exp.cast(node.copy(), exp.DataType.Type.DATE))
             else:
+                _refuse_fraction(node, kind)
                 keep_offset(node, kind)
     return tree
+
+
+def _refuse_fraction(node: Expr, kind: Kind) -> None:
+    """:raises SnowflakeError: "not supported" for DATEADD of a part of a unit: no source says what it adds."""
+    if not isinstance(node, exp.DateAdd) or isinstance(node.expression, exp.Interval):
+        return
+    number = kind(node.expression)
+    if number == "FLOAT" or (_scale(number) or 0) > 0:
+        text = node.sql(dialect="snowflake")[:80]
+        raise not_supported(f"A number with decimal places in {text} (ROUND or TRUNC says what is meant)")
 
 
 def _own_nodes(select: exp.Select) -> Iterator[Expr]:

@@ -195,4 +195,4 @@ def grant(statement: Statement, cursor: Cursor) -> Result:
             raise SnowflakeError(
                 f"SQL compilation error:\nRole '{name}' does not exist or not authorized.", errno=2003, sqlstate="02000"
             )
-    return Result.message("Statement executed successfully.")
+    return Result.message("Statement executed successfully. Every role has every privilege here: no grant is kept.")

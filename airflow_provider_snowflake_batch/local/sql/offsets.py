@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 
 _Type = exp.DataType.Type
 _OF_CLOCK = (
@@ -22,6 +22,10 @@ _OF_CLOCK = (
     exp.LastDay, exp.NextDay, exp.TsOrDsToDate, exp.TsOrDsToTime, exp.ToChar,
 )  # fmt: skip
 _TRUNCATIONS = (exp.TimestampTrunc, exp.DateTrunc)
+_COMPARING = (exp.DateDiff, exp.TimestampDiff, exp.MonthsBetween)
+_CALENDAR = {"MONTH", "QUARTER", "YEAR"}
+_EXACT = {"MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
+"""What begins at the same moments everywhere, offsets being whole minutes."""
 _CLOCK_TYPES = {
     _Type.DATE, _Type.TIME, _Type.TIMESTAMP, _Type.TIMESTAMPNTZ, _Type.DATETIME, _Type.VARCHAR, _Type.TEXT, _Type.CHAR,
 }  # fmt: skip
@@ -37,28 +41,67 @@ def keep_offset(node: Expr, kind: Callable[[Expr], str | None]) -> None:
         if not _is_asked_of_clock(node):
             node.replace(exp.cast(node.args["timestamp"].copy(), _Type.TIMESTAMPTZ))
         return
+    if isinstance(node, _COMPARING):
+        _compare_clocks(node, kind)
+        return
+    if isinstance(node, exp.DateAdd) and (not _is_calendar(node) or _is_asked_of_clock(node)):
+        return
     key = _asked_of(node)
     value = node.args.get(key) if key else None
     if not isinstance(value, Expr) or not (kind(value) or "").startswith("TIMESTAMP_TZ"):
         return
     found = _clock(value)
-    if found is None:
-        text = node.sql(dialect="snowflake")[:80]
-        raise not_supported(
-            f"The date or time of day of a TIMESTAMP_TZ, whose offset is not kept (in {text}; a cast to TIMESTAMP_LTZ "
-            "or CONVERT_TIMEZONE says which zone is meant),"
-        )
+    if found is None or (isinstance(node, exp.Extract) and _part(node).startswith("TIMEZONE")):
+        raise _refused(node)
     clock, zone = found
     node.set(str(key), clock)
-    if isinstance(node, _TRUNCATIONS):
+    if isinstance(node, (*_TRUNCATIONS, exp.DateAdd, exp.AddMonths)):
         node.replace(_at(node.copy(), zone))
+
+
+def _refused(node: Expr) -> SnowflakeError:
+    text = node.sql(dialect="snowflake")[:80]
+    return not_supported(
+        f"The date or time of day of a TIMESTAMP_TZ, whose offset is not kept (in {text}; a cast to TIMESTAMP_LTZ "
+        "or CONVERT_TIMEZONE says which zone is meant),"
+    )
+
+
+def _compare_clocks(node: Expr, kind: Callable[[Expr], str | None]) -> None:
+    """How many hours, days or months lie between two moments depends on where their hours and days begin."""
+    if _unit(node) in _EXACT:
+        return
+    zones = set()
+    for key in ("this", "expression"):
+        value = node.args.get(key)
+        if isinstance(value, Expr) and (kind(value) or "").startswith("TIMESTAMP_TZ"):
+            found = _clock(value)
+            if found is None:
+                raise _refused(node)
+            node.set(key, found[0])
+            zones.add(found[1].sql())
+    if len(zones) > 1:
+        raise _refused(node)
+
+
+def _is_calendar(node: Expr) -> bool:
+    return _unit(node) in _CALENDAR
+
+
+def _unit(node: Expr) -> str:
+    unit = node.args.get("unit")
+    return unit.name.upper().removesuffix("S") if isinstance(unit, Expr) else "DAY"
+
+
+def _part(node: exp.Extract) -> str:
+    return str(node.this.name).upper()
 
 
 def _asked_of(node: Expr) -> str | None:
     """The argument of an expression whose date or time of day it asks for."""
     if isinstance(node, exp.Extract):
-        return None if str(node.this.name).upper().startswith(("EPOCH", "SECOND", "NANO")) else "expression"
-    if isinstance(node, (*_OF_CLOCK, *_TRUNCATIONS)):
+        return None if _part(node).startswith(("EPOCH", "SECOND", "NANO")) else "expression"
+    if isinstance(node, (*_OF_CLOCK, *_TRUNCATIONS, exp.DateAdd, exp.AddMonths)):
         return "this"
     if isinstance(node, (exp.Cast, exp.TryCast)) and node.args["to"].this in _CLOCK_TYPES:
         return "this"
@@ -68,7 +111,11 @@ def _asked_of(node: Expr) -> str | None:
 def _is_asked_of_clock(node: Expr) -> bool:
     above = node.parent
     while isinstance(above, (exp.Paren, exp.DateAdd)):
+        if isinstance(above, exp.DateAdd) and _is_calendar(above):
+            return True
         node, above = above, above.parent
+    if isinstance(above, _COMPARING):
+        return _unit(above) not in _EXACT
     return above is not None and _asked_of(above) == node.arg_key
 
 

@@ -267,7 +267,10 @@ def show_roles(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW GRANTS")
 def show_grants(statement: Statement, cursor: Cursor) -> Result:
-    """Every user has every role: ``SHOW GRANTS``, ``… TO USER u``, ``… OF ROLE r`` say so; other forms list nothing."""
+    """Every user has every role: ``SHOW GRANTS``, ``… TO USER u``, ``… OF ROLE r`` say so.
+
+    :raises SnowflakeError: "not supported" for other forms: an empty list would say that nothing is granted.
+    """
     objects, user = statement.server.objects, statement.session.user
     roles = objects.all("ROLE")
     if cursor.accept("TO", "USER"):
@@ -276,7 +279,7 @@ def show_grants(statement: Statement, cursor: Cursor) -> Result:
         name = cursor.name()[0]
         roles = [role for role in roles if role.name == name]
     elif not cursor.done:
-        roles = []
+        raise not_supported("SHOW GRANTS of objects and to roles (every role has every privilege here)")
     rows = [(role.created, role.name, "USER", user, role.owner) for role in roles]
     return shown([moment("created_on"), "role", "granted_to", "grantee_name", "granted_by"], rows)
 

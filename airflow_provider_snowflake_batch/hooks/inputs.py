@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs.column_types import FileColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.input_files import EVERY_FILE, PARQUET_FILES, InputFiles, visible_parquet
@@ -129,6 +130,7 @@ def _query_of_files(hook: SnowflakeBatchHook, job: RegistryJob, source: StagePar
         lambda: columns_of_files(hook, source.location, files, file_format, field="X", preparation=preparation),
         str(source),
     )
+    _check_one_spelling(columns)
     found = replace(found, columns=tuple((column.name, column.kind) for column in columns))
     try:
         query = statements.select_source(found)
@@ -212,6 +214,19 @@ def _check_columns_exist(spec: InputSpec, columns: Sequence[str]) -> None:
     for where, name in wanted:
         if Identifier.column(name, field=where).value.upper() not in present:
             raise JobInputError(f"{where}: the input has no column {name!r}; it has {some(columns)}.")
+
+
+def _check_one_spelling(columns: Iterable[FileColumn]) -> None:
+    """A query reads ``ID`` as NULL from files that call it ``id``: two columns, each half empty."""
+    seen: dict[str, FileColumn] = {}
+    for column in columns:
+        known = seen.setdefault(column.name.upper(), column)
+        if known is not column:
+            raise JobInputError(
+                f"X: the files spell a column's name in more than one way: {known.name} ({known.file}) and "
+                f"{column.name} ({column.file}), which Snowflake takes for two columns. Write the files with one "
+                f'name, or a query of your own as X that says which is read (SELECT $1:"{known.name}" … FROM @…).'
+            )
 
 
 def _check_columns_differ(columns: Sequence[str]) -> None:

@@ -132,6 +132,13 @@ def test_no_file_is_left_out_when_types_are_looked_up(
         values(hook, pattern=".*")
 
 
+@pytest.mark.parametrize("options", [{"pattern": ".*"}, {"select": ["ID"]}])
+def test_a_column_that_files_spell_in_two_ways_is_refused(hook: SnowflakeBatchHook, options: dict[str, Any]) -> None:
+    put(hook, **{"a.parquet": pa.table({"id": [1]}), "b.parquet": pa.table({"ID": [2]})})
+    with pytest.raises(JobInputError, match=r"more than one way: id \(.*in/a.parquet\) and ID \(.*in/b.parquet\)"):
+        looked_up(hook, {"stage_location": f"{STAGE}/in/"} | options)
+
+
 def test_two_columns_of_one_name_are_refused(hook: SnowflakeBatchHook) -> None:
     for sql in ("SELECT 1 AS ID, 2 AS A, 3 AS A", "SELECT * FROM (SELECT 1 AS A) T, (SELECT 2 AS A) U"):
         with pytest.raises(JobInputError, match="X: the query has more than one column called A. Leave all but one"):

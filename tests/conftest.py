@@ -13,8 +13,14 @@ import tempfile
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+
+# The same examples in every run, so that one finds what another did; HYPOTHESIS_PROFILE=search looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # Airflow reads its home when it is first imported, so this comes before any test module.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-home-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -97,13 +98,14 @@ def test_a_limit_that_is_raised_goes_on_where_it_stopped(batch: Batch) -> None:
         "TooManyBadRows: more rows failed than inference.max_quarantined allows; the latest: ValueError: cannot score "
     )
     assert not batch.succeeded()
-    recorded = len(list((batch.output / "_tasks").glob("*.json")))
-    assert recorded == 3
+    # The record of the task before is written beside the call that fails, so it may be there or not.
+    recorded = {json.loads(path.read_text())["task"] for path in (batch.output / "_tasks").glob("*.json")}
+    assert {0, 1} <= recorded <= {0, 1, 2}
     first = len(tasks_called(marks))
     batch.job("Picky", init=init, inference={**QUARANTINE, "max_quarantined": 4})
 
     check(batch, batch.run(), 400_000, bad)
-    assert {one // 100_000 for one in tasks_called(marks)[first:]} == {3}
+    assert {one // 100_000 for one in tasks_called(marks)[first:]} == {0, 1, 2, 3} - recorded
 
 
 def test_a_model_that_leaves_rows_out(batch: Batch) -> None:

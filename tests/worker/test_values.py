@@ -28,6 +28,7 @@ from airflow_provider_snowflake_batch.worker.part_file import PartWriter
 from airflow_provider_snowflake_batch.worker.plan import SharedSchema
 
 MORE_THAN_A_FLOAT = 2**53 + 1
+OLD_PYARROW = int(pa.__version__.partition(".")[0]) < 20
 
 
 def given_to_model(column: pa.Array | pa.ChunkedArray) -> pd.Series:
@@ -185,10 +186,14 @@ def test_a_column_passes_through_a_file_and_back(tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("values")
     try:
         pq.write_table(pa.table({"c": column}), folder / "in.parquet")
-        pq.read_table(folder / "in.parquet")
+        read = pq.read_table(folder / "in.parquet")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         # pyarrow 18 cannot write some lists of a fixed length with nulls, nor read some of those inside objects.
-        assert int(pa.__version__.partition(".")[0]) < 20
+        assert OLD_PYARROW
+        reject()
+    if not read.schema.field("c").type.equals(column.type):
+        # pyarrow 18 reads the durations and time zones of a map as Parquet stores them: as numbers, as UTC.
+        assert OLD_PYARROW
         reject()
     shared = SharedSchema()
     shared.add(read_footer("in", str(folder / "in.parquet")))

@@ -23,12 +23,16 @@ local: $(VENV)/.installed-demo ## Start the local Snowflake on 127.0.0.1 and pri
 # Of the tests that start whole systems, those of the main way: Dags on a real Airflow, from the model to the results.
 MAIN_WAY := tests/example_dags tests/operators/test_run_batch.py tests/stack/test_run_batch_on_airflow.py
 
-test: test-fast ## Run the unit tests, and example Dags on a real Airflow
+# What jobs in Snowflake's container runtime run in, on the local Snowflake: the packages that it lists and no others.
+RUNTIME := $(VENV)-container-runtime
+test test-slow: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(RUNTIME)/bin/python)
+
+test: test-fast $(RUNTIME)/.installed ## Run the unit tests, and example Dags on a real Airflow
 	$(BIN)/python -m pytest -m slow $(MAIN_WAY)
 
 test-all: test test-slow test-others ## Run every test, also with other versions
 
-test-slow: $(VENV)/.installed-dev
+test-slow: $(VENV)/.installed-dev $(RUNTIME)/.installed
 	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY))
 
 test-fast: $(VENV)/.installed-dev ## Run the unit tests
@@ -101,7 +105,7 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) $(RUNTIME) docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:
@@ -132,4 +136,10 @@ $(PLAIN:%=%/.installed): $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
 	@echo "Installing constraints/$*.txt into $(VENV)-$*"
 	@$(BIN)/uv venv --quiet --clear --python $$($(PYTHON) scripts/find_python.py $(PYTHON_$*)) $(VENV)-$*
 	@$(BIN)/uv pip install --quiet --no-config --compile-bytecode --python $(VENV)-$*/bin/python -r constraints/$*.txt
+	@touch $@
+
+$(RUNTIME)/.installed: airflow_provider_snowflake_batch/local/spcs/container_runtime.txt | $(VENV)/.uv
+	@echo "Installing $< into $(RUNTIME)"
+	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(RUNTIME)
+	@$(BIN)/uv pip install --quiet --no-config --compile-bytecode --python $(RUNTIME)/bin/python -r $<
 	@touch $@

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import clauses, specification, templates
+from airflow_provider_snowflake_batch.local.spcs import clauses, container_runtime, specification, templates
 from airflow_provider_snowflake_batch.local.spcs.compute_pools import SYSTEM_POOL
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.submission import Request, containers_of, new_job, wait_for_end
@@ -25,6 +25,8 @@ def execute_job_service(statement: Statement, cursor: Cursor) -> Result:
             sqlstate="42501",
         )
     checked = specification.parse(specification_text)
+    for container in checked.containers:
+        container_runtime.check_image(container.image)
     job = new_job(
         statement,
         request,

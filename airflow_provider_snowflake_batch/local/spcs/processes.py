@@ -44,33 +44,46 @@ class Exit:
     error: str | None = None
 
 
-def environment(container: Container, platform: Mapping[str, str]) -> dict[str, str]:
+def environment(container: Container, platform: Mapping[str, str], interpreter: Path | None = None) -> dict[str, str]:
     """The container's whole environment: what images have, what the platform sets, what the specification declares."""
     inherited = {key: value for key, value in os.environ.items() if key in _INHERITED or key.startswith("LC_")}
-    # The worker module must be importable even where the server itself runs from a source tree.
-    package_root = str(Path(__file__).resolve().parents[3])
-    inherited["PYTHONPATH"] = os.pathsep.join(filter(None, (inherited.get("PYTHONPATH"), package_root)))
+    if interpreter is not None:
+        # Nothing that the server's Python can import, by whatever way, is in that image.
+        for name in ("PYTHONPATH", "VIRTUAL_ENV"):
+            inherited.pop(name, None)
+        own = str(Path(sys.executable).parent)
+        programs = [folder for folder in inherited.get("PATH", os.defpath).split(os.pathsep) if folder != own]
+        inherited |= {"PATH": os.pathsep.join([str(interpreter.parent), *programs]), "PYTHONNOUSERSITE": "1"}
+    else:
+        # The worker module must be importable even where the server itself runs from a source tree.
+        package_root = str(Path(__file__).resolve().parents[3])
+        inherited["PYTHONPATH"] = os.pathsep.join(filter(None, (inherited.get("PYTHONPATH"), package_root)))
     declared = {key: rewrite(value, container.mounts) for key, value in container.env.items()}
     mounts = {MOUNTS_VARIABLE: json.dumps(container.mounts)}
     return {**inherited, "PYTHONUNBUFFERED": "1", **platform, **mounts, **declared}
 
 
-def command(container: Container) -> list[str]:
-    """The command with mount paths replaced; ``python`` is the server's own interpreter."""
+def command(container: Container, interpreter: Path | None = None) -> list[str]:
+    """The command with mount paths replaced; ``python`` is the image's interpreter, or the server's own."""
     words = [rewrite(word, container.mounts) for word in container.argv]
     if words[0] in ("python", "python3"):
-        words[0] = sys.executable
+        words[0] = str(interpreter or sys.executable)
     return words
 
 
 def start(
-    container: Container, folder: Path, platform: Mapping[str, str], grace_seconds: float
+    container: Container,
+    folder: Path,
+    platform: Mapping[str, str],
+    grace_seconds: float,
+    interpreter: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start the container's supervisor.
 
     :param folder: the instance's folder: logs, exit code and the working directory are kept there.
     :param platform: environment variables that Snowflake sets.
     :param grace_seconds: between SIGTERM and SIGKILL.
+    :param interpreter: the Python of the container's image, in an environment of its own; None for the server's.
     :raises OSError: when there is no room for its files, or no more processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,8 +93,8 @@ def start(
             reserved.flush()
             os.fsync(reserved.fileno())
     launch: dict[str, Any] = {
-        "argv": command(container),
-        "env": {**environment(container, platform), IDENTITY_VARIABLE: _identity(container, folder)},
+        "argv": command(container, interpreter),
+        "env": {**environment(container, platform, interpreter), IDENTITY_VARIABLE: _identity(container, folder)},
         "cwd": str(folder),
         "log": str(log_path(folder, container.name)),
         "exit": str(_exit_path(folder, container.name)),

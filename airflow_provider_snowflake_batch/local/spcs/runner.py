@@ -19,8 +19,10 @@ from pathlib import Path
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, status
+from airflow_provider_snowflake_batch.local.spcs.container_runtime import is_container_runtime
 from airflow_provider_snowflake_batch.local.spcs.logs import last_words
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.spcs.runtime_environment import BeingMade, NotMade, RuntimeEnvironment
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 
 _log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class JobRunner:
         self.lock = threading.RLock()
         self._account = account
         self._faults = faults
+        self._runtime = RuntimeEnvironment(self.wake)
         self._grace_seconds = float(os.environ.get(GRACE_VARIABLE, "30"))
         self._supervisors: dict[int, subprocess.Popen[bytes]] = {}
         self._without_node: set[tuple[str, int]] = set()
@@ -66,6 +69,7 @@ class JobRunner:
     def stop(self, patience_seconds: float) -> None:
         """End every running process, first politely, then by force. Waiting jobs stay waiting."""
         self._stopping = True
+        self._runtime.stop()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
@@ -242,6 +246,11 @@ class JobRunner:
                     continue
                 try:
                     self._start_instance(job, group, node)
+                except BeingMade as reason:
+                    self._say(group, str(reason))
+                except NotMade as reason:
+                    self._fail_to_start(group, str(reason))
+                    break
                 except OSError as exc:
                     self._give_up(job, group, exc)
                     break
@@ -253,14 +262,21 @@ class JobRunner:
                 container.message = message
                 self.store.save_container(container)
 
+    def _interpreter(self, job: Job, container: Container) -> Path | None:
+        """The Python of the container's image, if it has one of its own."""
+        return self._runtime.python(job.id) if is_container_runtime(container.image) else None
+
     def _start_instance(self, job: Job, group: list[Container], node: int) -> None:
-        for container in group:
+        # None of an instance's containers starts before the images of all are there.
+        for container, interpreter in [(container, self._interpreter(job, container)) for container in group]:
             container.node = node
             folder = self.instance_folder(job.id, container.instance)
             for path in container.mounts.values():
                 Path(path).mkdir(parents=True, exist_ok=True)
             if not processes.adopt(container, folder):
-                supervisor = processes.start(container, folder, self._platform(job, container), self._grace_seconds)
+                supervisor = processes.start(
+                    container, folder, self._platform(job, container), self._grace_seconds, interpreter
+                )
                 container.pid = supervisor.pid
                 container.pid_created = processes.created(supervisor.pid) or time.time()
                 self._supervisors[supervisor.pid] = supervisor
@@ -293,13 +309,16 @@ class JobRunner:
     def _give_up(self, job: Job, group: list[Container], reason: OSError) -> None:
         """This machine, not the job, is at fault: no room on the disk, no more processes."""
         _log.error("Job %s could not be started: %s", job.full_name, reason)
+        self._fail_to_start(group, str(reason))
+        self._set_status(job, JobStatus.INTERNAL_ERROR)
+        self._end_containers(job)
+
+    def _fail_to_start(self, group: list[Container], reason: str) -> None:
         for container in group:
             if container.pid is None:
                 container.status, container.ended_on = "FAILED", time.time()
                 container.message = f"{status.FAILED_TO_START}: {reason}"
                 self.store.save_container(container)
-        self._set_status(job, JobStatus.INTERNAL_ERROR)
-        self._end_containers(job)
 
     def _platform(self, job: Job, container: Container) -> dict[str, str]:
         """What the platform sets in every container: …/snowpark-container-services/working-with-services."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_provider_snowflake_batch.local.spcs import (  # noqa: F401
     account_functions,
     call,
+    container_runtime,
     deploy_model,
     events,
     execute_inference_job,

@@ -26,6 +26,7 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "small_files": (["--files", "40000"], []),
     "kill_resume": (["--kills", "60"], []),
     "local_snowflake": (["--statements", "2000"], []),
+    "container_start": ([], []),
     "trigger_latency": ([], []),
     "trigger_polling": (["--jobs", "200", "--seconds", "30"], []),
     "peers": (["--rows", "1000000"], []),

@@ -82,7 +82,7 @@ def _run(path: Path, output: console.Console, errors: console.Console) -> int:
     # It forks, so nothing else has begun yet.
     descendants = Descendants(folder.path)
     try:
-        _score(path, output, errors, descendants)
+        _score(path, folder.path, output, errors, descendants)
     finally:
         descendants.kill()
         output.close()
@@ -91,7 +91,9 @@ def _run(path: Path, output: console.Console, errors: console.Console) -> int:
     return EXIT_DONE
 
 
-def _score(path: Path, output: console.Console, errors: console.Console, descendants: Descendants) -> None:
+def _score(
+    path: Path, folder: Path, output: console.Console, errors: console.Console, descendants: Descendants
+) -> None:
     from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
     from airflow_provider_snowflake_batch.worker.executors.limits import device_shares
     from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
@@ -103,9 +105,11 @@ def _score(path: Path, output: console.Console, errors: console.Console, descend
     try:
         # The process that will load the model starts while this one loads its own libraries and plans.
         launcher.start_early(next(iter(device_shares(job.num_workers)), None))
+        from airflow_provider_snowflake_batch.worker.code_archives import with_code_unpacked
         from airflow_provider_snowflake_batch.worker.progress import Progress
         from airflow_provider_snowflake_batch.worker.run import Run
 
+        job = with_code_unpacked(job, folder)
         Run(job, replica, launcher, Progress(replica.index, replica.count, output.line_if_taken))()
     finally:
         launcher.close()

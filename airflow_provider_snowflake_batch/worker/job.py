@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, O
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.job_document import load_document
 from airflow_provider_snowflake_batch.worker.listing import holds, overlap
+from airflow_provider_snowflake_batch.worker.places import with_variable
 
 JOB_VERSION = 1
 DEFAULT_PATTERN = r".*\.parquet$"
@@ -66,7 +67,10 @@ class RegistryModel:
 
 @dataclass(frozen=True)
 class PythonModel:
-    """A class ``module:Class``, made with ``init`` as keyword arguments."""
+    """A class ``module:Class``, made with ``init`` as keyword arguments.
+
+    :param python_path: folders, zip files and wheels.
+    """
 
     target: str
     function: str
@@ -189,7 +193,7 @@ def _check_text(value: str, where: str) -> None:
 
 
 def _path(value: str, folder: Path, where: str) -> Path:
-    path = folder / value
+    path = folder / with_variable(value, where)
     try:
         path.stat()
     except OSError as error:
@@ -209,7 +213,10 @@ def _kind(value: Any) -> str:
 def read_job(path: Path) -> Job:
     """Read and check a job file; relative paths in it are relative to its folder.
 
-    :raises Refused: the file cannot be read, or any field is unknown, missing or malformed.
+    A path may begin with ``${NAME}``, the value of an environment variable.
+
+    :raises Refused: the file cannot be read, or any field is unknown, missing or malformed, or a path's variable is
+        not set.
     """
     document = load_document(path)
     job = parse_job(document, path.resolve().parent)
@@ -331,7 +338,7 @@ def _model(fields: _Fields, folder: Path) -> ModelSource:
         target = fields.get("target", str, required=True)
         if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", target):
             raise Refused(f"JOB.json: model.target {target!r} is not of the form package.module:Class")
-        paths = fields.texts("python_path", "directories")
+        paths = fields.texts("python_path", "directories, zip files and wheels")
         model = PythonModel(
             target=target,
             function=function,

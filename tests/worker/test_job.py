@@ -76,6 +76,47 @@ def test_what_is_left_out_has_a_default() -> None:
     assert job.num_workers is None
 
 
+def test_a_path_may_begin_with_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_OUTPUT", "/mnt/out")
+    monkeypatch.setenv("HERE", "beside")
+    document = changed("output.path", "${BATCH_OUTPUT}/NAME")
+    document["input"]["path"] = "${HERE}"
+    document["model"] = {"kind": "python", "target": "a:B", "python_path": ["${BATCH_OUTPUT}/code.zip", "code"]}
+    document["stages"] = {"A.B.C": "${BATCH_OUTPUT}", "A.B.D": "x${HERE}", "A.B.E": "${HERE}x", "A.B.F": "$HERE/x"}
+
+    job = parse_job(document, Path("/jobs"))
+
+    assert (job.output.path, job.input.path) == (Path("/mnt/out/NAME"), Path("/jobs/beside"))
+    assert isinstance(job.model, PythonModel)
+    assert job.model.python_path == (Path("/mnt/out/code.zip"), Path("/jobs/code"))
+    # Only a whole name at the beginning stands for something.
+    others = ["/mnt/out", "/jobs/x${HERE}", "/jobs/${HERE}x", "/jobs/$HERE/x"]
+    assert list(job.stages.values()) == [Path(other) for other in others]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        ("input.path", "${NOT_SET}/x", "input.path"),
+        ("output.path", "${NOT_SET}", "output.path"),
+        ("model.path", "${NOT_SET}/m", "model.path"),
+        ("model", {"kind": "python", "target": "a:B", "python_path": ["x", "${NOT_SET}/c"]}, "model.python_path"),
+        ("stages", {"A.B.C": "${NOT_SET}"}, "stages.A.B.C"),
+    ],
+)
+def test_a_variable_that_is_not_set_is_named(path: str, value: Any, where: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_job(changed(path, value), Path("/jobs"))
+    assert f"JOB.json: {where} begins with ${{NOT_SET}}" in str(caught.value)
+    assert "the environment variable NOT_SET is not set" in str(caught.value)
+
+
+def test_an_empty_variable_is_not_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_OUTPUT", "")
+    with pytest.raises(Refused, match="the environment variable BATCH_OUTPUT is empty"):
+        parse_job(changed("output.path", "${BATCH_OUTPUT}/NAME"), Path("/jobs"))
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
@@ -97,7 +138,7 @@ def test_what_is_left_out_has_a_default() -> None:
         ("output.path", "in/out", "must not lie inside each other"),
         ("model.kind", "mlflow", "'mlflow' is not supported; supported: registry, python"),
         ("model", {"kind": "python", "target": "no_colon"}, "not of the form package.module:Class"),
-        ("model", {"kind": "python", "target": "a:B", "python_path": [1]}, "list of directories"),
+        ("model", {"kind": "python", "target": "a:B", "python_path": [1]}, "list of directories, zip files and wheels"),
         ("inference.num_workers", 0, r"inference\.num_workers must be at least 1, not 0"),
         ("inference.max_batch_rows", 1.5, r"inference\.max_batch_rows must be a whole number, not float"),
         ("inference.batch", 1, r"unknown field 'inference\.batch'"),

@@ -29,7 +29,7 @@ def describe(model: PythonModel) -> Description:
     digest = hashlib.sha256(json.dumps([model.target, model.function, dict(model.init)], sort_keys=True).encode())
     for folder in model.python_path:
         if not folder.is_dir():
-            raise Refused(f"model.python_path: {folder} is not a directory")
+            raise Refused(f"model.python_path: {folder} does not exist")
         for path in sorted(folder.rglob("*.py")):
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
             digest.update(path.read_bytes())

@@ -21,7 +21,7 @@ KNOWS = {
     "jobs": {"jobs", "contract"},
     "exceptions": {"jobs"},
     "hooks": {"hooks", "exceptions", "jobs", "contract"},
-    **{face: {*FACES, "lineage", "hooks", "exceptions", "jobs"} for face in FACES},
+    **{face: {*FACES, "lineage", "hooks", "exceptions", "jobs", "contract"} for face in FACES},
     "lineage": {"lineage", "hooks", "exceptions", "jobs"},
     "worker": {"worker", "contract"},
     "local": {"local", "jobs", "contract"},

@@ -1,15 +1,97 @@
-"""What a finished job says that it has written: ``_manifest.json``, as far as readers of results need it."""
+"""``_manifest.json``: what a finished directory holds. Its writer, and the two ways of reading it.
+
+A reader of results takes from a manifest of any version what results are told by: `parse_result_manifest`. Who goes on
+with a directory, or verifies it, reads all of it, and only in the version that it knows: `parse_manifest`.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract import VERSION
+from airflow_provider_snowflake_batch.contract.json_text import load
+from airflow_provider_snowflake_batch.contract.part_file import PartFile, parse_part_file
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the results.
+
+    :param type: the name of its Arrow type.
+    """
+
+    name: str
+    type: str
+    nullable: bool
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the finished directory holds, as it is written.
+
+    :param seconds: wall time of the attempt that finished the batch.
+    :param quarantine: the files of rows set aside as bad; ``rows`` does not count these.
+    :param attempt: token of the attempt that finished the batch.
+    :param model: hash of all files that the model can read.
+    """
+
+    job_name: str
+    fingerprint: str
+    input_fingerprint: str
+    rows: int
+    files: Sequence[PartFile]
+    schema: Sequence[Column]
+    seconds: float
+    warnings: Sequence[str] = ()
+    quarantine: Sequence[PartFile] = ()
+    attempt: str | None = None
+    model: str | None = None
+
+    def to_json(self) -> str:
+        """The manifest's text."""
+        return json.dumps(
+            {
+                "version": VERSION,
+                "job_name": self.job_name,
+                "rows": self.rows,
+                "files": [asdict(part) for part in self.files],
+                "schema": [asdict(column) for column in self.schema],
+                "seconds": round(self.seconds, 3),
+                "fingerprint": self.fingerprint,
+                "input_fingerprint": self.input_fingerprint,
+                "quarantined_rows": sum(one.rows for one in self.quarantine),
+                "quarantine_files": [asdict(one) for one in self.quarantine],
+                "warnings": list(self.warnings),
+                "attempt": self.attempt,
+                "model": self.model,
+            },
+            indent=1,
+        )
+
+
+@dataclass(frozen=True)
+class StoredManifest:
+    """All of a manifest.
+
+    :param schema: name and type of each column. :param document: the whole document.
+    """
+
+    rows: int
+    files: tuple[PartFile, ...]
+    quarantine: tuple[PartFile, ...]
+    quarantined_rows: int
+    schema: dict[str, str]
+    fingerprint: str | None
+    attempt: str | None
+    document: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ResultManifest:
-    """A manifest.
+    """A manifest as readers of results need it.
 
     :param rows: rows of the results.
     :param files: the names of their files, beside which nothing is data; None if the manifest does not list them.
@@ -22,26 +104,65 @@ class ResultManifest:
     warnings: tuple[str, ...] = ()
 
 
+def parse_manifest(text: str) -> StoredManifest:
+    """Read a manifest of this version.
+
+    :raises ValueError: it is none, in words that follow the file's name.
+    """
+    value = load(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"it holds a {type(value).__name__} and no object")
+    version = value.get("version")
+    if version != VERSION or isinstance(version, bool):
+        raise ValueError(f"manifest version {str(version)[:40]} is not supported; this worker reads {VERSION}")
+    files, aside, columns = (_list(value, name) for name in ("files", "quarantine_files", "schema"))
+    schema = {}
+    for column in columns:
+        if not isinstance(column, dict) or not all(isinstance(column.get(key), str) for key in ("name", "type")):
+            raise ValueError(f"{str(column)[:200]} does not describe a column")
+        schema[column["name"]] = column["type"]
+    rows, bad_rows = _rows(value.get("rows")), _rows(value.get("quarantined_rows", 0))
+    fingerprint, attempt = value.get("fingerprint"), value.get("attempt")
+    return StoredManifest(
+        rows=rows,
+        files=tuple(map(parse_part_file, files)),
+        quarantine=tuple(map(parse_part_file, aside)),
+        quarantined_rows=bad_rows,
+        schema=schema,
+        fingerprint=fingerprint if isinstance(fingerprint, str) else None,
+        attempt=attempt if isinstance(attempt, str) else None,
+        document=value,
+    )
+
+
 def parse_result_manifest(text: str | bytes) -> ResultManifest:
-    """Read a manifest of any version of the worker.
+    """Read of a manifest, of any version, what readers of results need.
 
     :raises ValueError: it is none.
     """
-    try:
-        value: Any = json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    value = load(text)
     if not isinstance(value, dict):
         raise ValueError("it is no object")
     files, warnings = value.get("files"), value.get("warnings") or []
     names = None if files is None else _names(files)
-    rows, bad_rows = value.get("rows"), value.get("quarantined_rows") or 0
-    for number in (rows, bad_rows):
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise ValueError(f"{str(number)[:40]} is no number of rows")
+    rows, bad_rows = _rows(value.get("rows")), _rows(value.get("quarantined_rows") or 0)
     if not isinstance(warnings, list):
         raise ValueError("its warnings are no list")
-    return ResultManifest(int(rows or 0), names, bad_rows, tuple(map(str, warnings)))
+    return ResultManifest(rows, names, bad_rows, tuple(map(str, warnings)))
+
+
+def _rows(number: Any) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ValueError(f"{str(number)[:40]} is no number of rows")
+    return number
+
+
+def _list(value: dict[str, Any], name: str) -> list[Any]:
+    # Manifests of the first versions know of no rows set aside.
+    found = value.get(name, [] if name == "quarantine_files" else None)
+    if not isinstance(found, list):
+        raise ValueError(f"its {name!r} is no list")
+    return found
 
 
 def _names(files: Any) -> tuple[str, ...]:

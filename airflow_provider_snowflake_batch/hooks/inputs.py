@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.jobs import statements
@@ -15,7 +16,7 @@ from airflow_provider_snowflake_batch.jobs.column_types import FileColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.input_files import EVERY_FILE, PARQUET_FILES, InputFiles, visible_parquet
-from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE, RegistryJob, staged_input
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob, staged_input
 from airflow_provider_snowflake_batch.jobs.sources import (
     JobOutput,
     Query,
@@ -63,7 +64,7 @@ def look_up_source(hook: SnowflakeBatchHook, job: RegistryJob) -> Source:
         case JobOutput(location):
             if not hook.is_complete(location):
                 raise JobInputError(
-                    f"X: {location} has no {SUCCESS_FILE}: the job that writes there has failed, or is still at work. "
+                    f"X: {location} has no {SUCCESS}: the job that writes there has failed, or is still at work. "
                     "Let a task wait for it first, for example a BatchSuccessSensor."
                 )
             return _query_of_files(hook, job, source.files)

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.contract.manifest import ResultManifest, parse_result_manifest
+from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS
 from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.hooks.inputs import some
@@ -18,7 +19,6 @@ from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn, mat
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, lacks_privilege
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.input_files import InputFiles, visible_parquet
-from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE
 
 if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
@@ -61,7 +61,7 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
         the table then has the rows it had before (none, if it was created for them).
     """
     if not hook.is_complete(directory):
-        raise SnowflakeBatchError(f"{directory} has no {SUCCESS_FILE}: its files are not complete. Nothing was loaded.")
+        raise SnowflakeBatchError(f"{directory} has no {SUCCESS}: its files are not complete. Nothing was loaded.")
     manifest = _manifest(hook, directory)
     expected = None if manifest is None else manifest.rows
     listed = hook.list_files(directory)
@@ -117,12 +117,12 @@ def _refuse_others(listed: Sequence[StageFile], directory: StagePath) -> None:
 
 def _manifest(hook: SnowflakeBatchHook, directory: StagePath) -> ResultManifest | None:
     try:
-        return parse_result_manifest(hook.read_file(directory.child(MANIFEST_FILE)))
+        return parse_result_manifest(hook.read_file(directory.child(MANIFEST)))
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise JobInputError(
-            f"stage_location: {MANIFEST_FILE} of {directory} cannot be read: {error}, so that nobody knows how many "
+            f"stage_location: {MANIFEST} of {directory} cannot be read: {error}, so that nobody knows how many "
             "rows there should be. Nothing was loaded. Remove that file to load the results without it."
         ) from None
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.contract.manifest import parse_result_manifest
+from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS, is_data_file
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
-from airflow_provider_snowflake_batch.jobs.job import MANIFEST_FILE, SUCCESS_FILE, is_data_file
 from airflow_provider_snowflake_batch.jobs.logs import PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.jobs.plain import plain
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, describe_containers
@@ -78,26 +78,26 @@ def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: Stage
     while True:
         files = hook.list_files(directory)
         names = {file.path.rpartition("/")[2] for file in files}
-        if SUCCESS_FILE in names or time.monotonic() >= deadline:
+        if SUCCESS in names or time.monotonic() >= deadline:
             break
         time.sleep(_LOOK_AGAIN_SECONDS)
-    if SUCCESS_FILE not in names:
+    if SUCCESS not in names:
         raise JobFailedError(
-            f"Job {result.job_name} is {result.status}, but {directory} has no {SUCCESS_FILE}: its output is not "
+            f"Job {result.job_name} is {result.status}, but {directory} has no {SUCCESS}: its output is not "
             "complete and must not be read."
         )
     result.files = len(data_files(files, directory))
-    if MANIFEST_FILE in names:
+    if MANIFEST in names:
         _take_manifest(result, hook, directory)
     return result
 
 
 def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: StagePath) -> None:
     try:
-        manifest = parse_result_manifest(hook.read_file(directory.child(MANIFEST_FILE)))
+        manifest = parse_result_manifest(hook.read_file(directory.child(MANIFEST)))
     except ValueError as error:
         # Whoever has written it, the job is done and its results are complete.
-        result.warnings.append(f"{MANIFEST_FILE} of the results cannot be read: {error}. It tells no number of rows.")
+        result.warnings.append(f"{MANIFEST} of the results cannot be read: {error}. It tells no number of rows.")
         return
     result.rows = manifest.rows
     if manifest.files is not None:

@@ -9,11 +9,11 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, file_does_not_exist
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class StageFiles:
 
         :raises JobInputError: if the stage does not exist.
         """
-        marker = self.qualify_location(directory).directory().child(SUCCESS_FILE)
+        marker = self.qualify_location(directory).directory().child(SUCCESS)
         for file in self.list_files(marker):
             if file.path == marker.path:
                 return parsedate_to_datetime(file.last_modified)

@@ -6,9 +6,9 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.results import VISIBLE_SECONDS
-from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -44,7 +44,7 @@ def results_are_there(
     if written is not None and (newer_than is None or written >= newer_than.replace(microsecond=0)):
         return True
     if info is not None and info.status.is_terminal and not _may_show_up(info):
-        raise JobFailedError(f"Job {info.name} ended as {info.reported_status} without {SUCCESS_FILE} in {directory}.")
+        raise JobFailedError(f"Job {info.name} ended as {info.reported_status} without {SUCCESS} in {directory}.")
     return False
 
 

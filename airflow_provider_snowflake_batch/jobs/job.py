@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.output_layout import STAGED_INPUT
 from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob, ModelFunction, Submission
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
@@ -34,11 +35,6 @@ from airflow_provider_snowflake_batch.jobs.specs import (
 JOB_NAME_PREFIX = "BATCH"
 # Longer names are legal, but the job's name is also a directory and a DNS label in logs and pages.
 MAX_JOB_NAME_LENGTH = 120
-
-# Below an output location: where clients put rows for a job that is to read them and remove them.
-STAGED_INPUT_FOLDER = "_snowflake_temporary"
-SUCCESS_FILE = "_SUCCESS"
-MANIFEST_FILE = "_manifest.json"
 
 
 # Of a JobSpec: what the job runs on. The same rows come out whatever these are.
@@ -296,7 +292,7 @@ def staged_input(output_directory: StagePath) -> StagePath:
     :param output_directory: the job's own, ``<stage_location>/<job name>/``.
     """
     parent, _, name = output_directory.path.rstrip("/").rpartition("/")
-    return StagePath(output_directory.stage, parent).child(STAGED_INPUT_FOLDER).child(name).directory()
+    return StagePath(output_directory.stage, parent).child(STAGED_INPUT).child(name).directory()
 
 
 def _with_column(source: Source, given: InputSpec) -> Source:
@@ -307,11 +303,6 @@ def _with_column(source: Source, given: InputSpec) -> Source:
     if len(handled) != 1:
         return replace(source, column_name=DEFAULT_COLUMN)
     return replace(source, column_name=Identifier.column(handled[0], field="input_spec.column_handling"))
-
-
-def is_data_file(path: str) -> bool:
-    """Whether a file of an output directory holds results; names that begin with ``_`` are not data."""
-    return path.endswith(".parquet") and not path.rpartition("/")[2].startswith("_")
 
 
 def refuse_overlap(source: StagePath, output: StagePath) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.output_layout import DATA_FILE_PATTERN
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.sql_text import check_condition, check_query, looks_like_query
@@ -154,7 +155,7 @@ class JobOutput:
         # Results lie in the job's directory itself, under names that do not begin with "_". LIST and queries differ in
         # how much of the path before the name they match.
         directory = re.escape(self.location.path.rstrip("/").rpartition("/")[2])
-        return StageParquet(self.location, pattern=rf"(.*{directory}/|/)?[^_/][^/]*\.parquet")
+        return StageParquet(self.location, pattern=rf"(.*{directory}/|/)?{DATA_FILE_PATTERN}")
 
     def __str__(self) -> str:
         return f"the results in {self.location}"

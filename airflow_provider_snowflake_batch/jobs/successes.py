@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Self
 
+from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
-from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 
 OVERLAP_SECONDS = 900
 """A listing may show a file later than one that was written after it, but no more than this later."""
@@ -34,7 +34,7 @@ class Success:
         :param path: inside the stage.
         """
         directory, slash, name = path.rpartition("/")
-        return cls(directory + slash, written, f"{written:.0f} {md5 or ''}") if name == SUCCESS_FILE else None
+        return cls(directory + slash, written, f"{written:.0f} {md5 or ''}") if name == SUCCESS else None
 
     def lies_in(self, location: StagePath, directories: str | None) -> bool:
         """Whether this belongs to a location.

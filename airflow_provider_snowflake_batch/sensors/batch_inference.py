@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
+from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.exceptions import (
     JobFailedError,
     JobInputError,
@@ -115,7 +116,7 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
             # What the trigger reports of the same trouble.
             raise SnowflakeBatchError(f"{type(error).__name__}: {error}") from error
         if not complete:
-            self.log.info("%s has no _SUCCESS yet", directory)
+            self.log.info("%s has no %s yet", directory, SUCCESS)
         return PokeReturnValue(complete, str(directory) if complete else None)
 
     def execute(self, context: Context) -> Any:

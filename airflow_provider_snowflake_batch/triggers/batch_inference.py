@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.exceptions import (
     JobFailedError,
     JobInputError,
@@ -22,7 +23,6 @@ from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import SUCCESS_FILE
 from airflow_provider_snowflake_batch.jobs.plain import plain
 from airflow_provider_snowflake_batch.jobs.waiting import SHORTEST_PAUSE, Waiting
 from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, still_waits
@@ -319,7 +319,7 @@ class BatchSuccessSensorTrigger(SnowflakeTrigger):
                 now = time.time()
                 for status, deadline in (("execution_timeout", self.execution_deadline), ("timeout", self.deadline)):
                     if deadline is not None and now >= deadline:
-                        return {"status": status, "message": f"{directory} has no {SUCCESS_FILE} yet."}
+                        return {"status": status, "message": f"{directory} has no {SUCCESS} yet."}
                 next_deadline = min(self.deadline, self.execution_deadline or self.deadline)
                 await asyncio.sleep(min(pause, max(next_deadline - now, 0.1)))
                 if self.exponential_backoff:

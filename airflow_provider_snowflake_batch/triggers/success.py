@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.jobs.deadlines import parse_moment
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.successes import SeenSuccesses, Success
@@ -114,7 +115,7 @@ class BatchSuccessTrigger(SnowflakeTrigger, BaseEventTrigger):
 
         def look(hook: SnowflakeBatchHook) -> _Listing:
             location = hook.qualify_location(trigger.location)
-            files = hook.list_files(location, pattern=r".*_SUCCESS")
+            files = hook.list_files(location, pattern=f".*{SUCCESS}")
             found = (Success.of(file.path, _seconds(file.last_modified), file.md5) for file in files)
             return _Listing(location, tuple(each for each in found if each is not None))
 

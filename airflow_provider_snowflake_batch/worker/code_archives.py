@@ -15,9 +15,10 @@ import zlib
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.content import BLOCK_BYTES
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.job import Job, PythonModel
 
 # https://packaging.python.org/en/latest/specifications/binary-distribution-format/: what an installer spreads over the
 # system; these two belong beside the rest.

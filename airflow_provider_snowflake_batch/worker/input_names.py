@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from airflow_provider_snowflake_batch.contract.job_file import DEFAULT_PATTERN
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.job import DEFAULT_PATTERN
 
 # The second one is that of files whose footer is encrypted: they are input, and refused with their name.
 _MAGIC = (b"PAR1", b"PARE")

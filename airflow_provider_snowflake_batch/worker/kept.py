@@ -19,12 +19,12 @@ from typing import Generic, TypeVar
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.contract.part_file import PartFile
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.content import Identity, TaskDigest, file_digest, seen
 from airflow_provider_snowflake_batch.worker.errors import WorkerError
 from airflow_provider_snowflake_batch.worker.footers import FOOTER_THREADS, opener
-from airflow_provider_snowflake_batch.worker.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.plan import Plan, Task
-from airflow_provider_snowflake_batch.worker.records import TaskRecord
 from airflow_provider_snowflake_batch.worker.sources import row_group_digest
 
 THREADS = 2

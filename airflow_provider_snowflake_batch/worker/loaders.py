@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding
 from airflow_provider_snowflake_batch.worker.chat import CHAT_COLUMN, ChatFiles
 from airflow_provider_snowflake_batch.worker.columns import handled_columns, holds_text
 from airflow_provider_snowflake_batch.worker.files import StageFiles
-from airflow_provider_snowflake_batch.worker.job import Job
 from airflow_provider_snowflake_batch.worker.read_ahead import Admit
 
 Content = bytes | str | None

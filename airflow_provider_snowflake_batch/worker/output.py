@@ -1,12 +1,4 @@
-"""The job's directory: part files, task records, manifest, ``_SUCCESS``.
-
-::
-
-    part-<plan>-<task>.<attempt>.parquet     rows of one task
-    _quarantine/<plan>-<task>.<attempt>.pq   rows of the task that were set aside as bad, if there are any
-    _tasks/<plan>-<task>.<attempt>.json      the record that makes these files count, written after them
-    _manifest.json                           every part with rows, bytes and checksum
-    _SUCCESS                                 empty; written last
+"""The job's directory: part files, task records, manifest, ``_SUCCESS`` (``contract/output_layout.py`` has the names).
 
 ``<plan>`` is the beginning of a fingerprint over the input files and the model, so that a later attempt of the same
 batch finds its own work and nothing else. ``<attempt>`` is a random token: two attempts that are alive at the same time
@@ -29,26 +21,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from airflow_provider_snowflake_batch.contract.manifest import Manifest, StoredManifest, parse_manifest
+from airflow_provider_snowflake_batch.contract.output_layout import (
+    BAD_ROWS_ENDING,
+    FAILURES,
+    MANIFEST,
+    PARQUET_ENDING,
+    PART_PREFIX,
+    QUARANTINE,
+    RECORD_ENDING,
+    RECORDS,
+    REPLICAS,
+    STAGED_INPUT,
+    SUCCESS,
+    TASKS,
+)
+from airflow_provider_snowflake_batch.contract.part_file import PartFile
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.disk import flush_folder, write_new
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Superseded
-from airflow_provider_snowflake_batch.worker.manifest import Manifest, StoredManifest, parse_manifest
-from airflow_provider_snowflake_batch.worker.part_file import PartFile
-from airflow_provider_snowflake_batch.worker.records import TaskRecord, parse_record
-from airflow_provider_snowflake_batch.worker.words import FAILURES, REPLICAS
+from airflow_provider_snowflake_batch.worker.records import parse_record
 
-SUCCESS = "_SUCCESS"
-MANIFEST = "_manifest.json"
-TASKS = "_tasks"
-QUARANTINE = "_quarantine"
-# Folders of this batch's own records, in which every name begins with the batch's tag.
-RECORDS = (TASKS, FAILURES, QUARANTINE, REPLICAS)
 # How long another attempt may take to write a manifest; one that is still cut off then is nobody's any more.
 MANIFEST_SECONDS = 5.0
-
-# Snowflake's own temporary directory may lie beside the results; it is no content of ours or anybody's.
-RESERVED = "_snowflake_temporary"
 
 
 class OutputDirectory:
@@ -68,20 +65,20 @@ class OutputDirectory:
 
     def part_path(self, task: int) -> Path:
         """A name for a part that nothing has yet."""
-        return self._new(self.path, f"part-{self.tag}-{task:06d}", "parquet")
+        return self._new(self.path, f"{PART_PREFIX}{self.tag}-{task:06d}", PARQUET_ENDING)
 
     def quarantine_path(self, task: int) -> Path:
         """A name for a file of bad rows that nothing has yet; makes the folder."""
         folder = self.path / QUARANTINE
         folder.mkdir(exist_ok=True)
-        return self._new(folder, f"{self.tag}-{task:06d}", "pq")
+        return self._new(folder, f"{self.tag}-{task:06d}", BAD_ROWS_ENDING)
 
     def _new(self, folder: Path, stem: str, ending: str) -> Path:
         # Within an attempt a task is done again where its process died, or the schema became wider.
-        path, number = folder / f"{stem}.{self.attempt.token}.{ending}", 0
+        path, number = folder / f"{stem}.{self.attempt.token}{ending}", 0
         while path.exists():
             number += 1
-            path = folder / f"{stem}.{self.attempt.token}.r{number}.{ending}"
+            path = folder / f"{stem}.{self.attempt.token}.r{number}{ending}"
         return path
 
     def stored_manifest(self) -> StoredManifest | None:
@@ -105,7 +102,7 @@ class OutputDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            names = sorted(entry.name for entry in self.path.iterdir() if entry.name != RESERVED)
+            names = sorted(entry.name for entry in self.path.iterdir() if entry.name != STAGED_INPUT)
         except OSError as error:
             raise Refused(f"the output directory {self.path} cannot be used: {error.strerror or error}") from None
         foreign = [name for name in names if not self._is_ours(name)]
@@ -134,7 +131,7 @@ class OutputDirectory:
             return None
 
     def _is_ours(self, name: str) -> bool:
-        if name.startswith(f"part-{self.tag}-"):
+        if name.startswith(f"{PART_PREFIX}{self.tag}-"):
             return True
         if name in RECORDS:
             folder = self.path / name
@@ -182,7 +179,7 @@ class OutputDirectory:
         """
         self.check_superseded()
         folder = self.path / TASKS
-        write_new(self._new(folder, f"{self.tag}-{record.task:06d}", "json"), record.to_json())
+        write_new(self._new(folder, f"{self.tag}-{record.task:06d}", RECORD_ENDING), record.to_json())
         # The names of the part and of the record itself.
         for one in (self.path, folder, *([self.path / QUARANTINE] if record.quarantine is not None else [])):
             flush_folder(one)
@@ -199,7 +196,7 @@ class OutputDirectory:
         refused = list(without)
         for entry in self.entries(TASKS):
             tag, _, number = entry.name.partition(".")[0].rpartition("-")
-            if tag != self.tag or not number.isdecimal() or not entry.name.endswith(".json"):
+            if tag != self.tag or not number.isdecimal() or not entry.name.endswith(RECORD_ENDING):
                 continue
             task = int(number)
             # Version 0.1 wrote a part anew under ".r1" where its schema was to become wider, and removed the first.
@@ -323,7 +320,7 @@ class OutputDirectory:
         flush_folder(self.path)
 
     def _remove_unlisted(self, listed: set[str]) -> None:
-        unlisted = [one for one in self.path.iterdir() if one.name.endswith(".parquet") and one.name not in listed]
+        unlisted = [one for one in self.path.iterdir() if one.name.endswith(PARQUET_ENDING) and one.name not in listed]
         unlisted += [one for one in self.entries(QUARANTINE) if one.name not in listed]
         if unlisted:
             # Once more just before: what is not in this manifest may be in another one.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.disk import flush
 from airflow_provider_snowflake_batch.worker.schemas import no_rows
 
@@ -17,20 +17,6 @@ ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 64 * 1024 * 1024
 SAMPLE_ROWS = 16_384
 WORTH_COMPRESSING = 0.9
-
-
-@dataclass(frozen=True)
-class PartFile:
-    """One data file, as the manifest lists it.
-
-    :param bytes: size of the file.
-    :param checksum: ``sha256:`` and the hexadecimal digest of the file.
-    """
-
-    name: str
-    rows: int
-    bytes: int
-    checksum: str
 
 
 class ChecksumFile:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.bad_rows import BadRows, quarantine_schema
 from airflow_provider_snowflake_batch.worker.content import Content, Identity
@@ -19,7 +20,7 @@ from airflow_provider_snowflake_batch.worker.errors import DataError, Superseded
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.part_file import PartWriter
 from airflow_provider_snowflake_batch.worker.plan import Task
-from airflow_provider_snowflake_batch.worker.records import TaskRecord, encode_schema
+from airflow_provider_snowflake_batch.worker.records import encode_schema
 
 HELD_BACK_BYTES = 64 * 1024 * 1024
 

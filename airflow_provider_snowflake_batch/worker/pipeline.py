@@ -17,13 +17,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.calls import Answer, Caller
 from airflow_provider_snowflake_batch.worker.content import Content
 from airflow_provider_snowflake_batch.worker.errors import DataError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
 from airflow_provider_snowflake_batch.worker.parts import SchemaWidened, TaskPart
 from airflow_provider_snowflake_batch.worker.plan import Task
-from airflow_provider_snowflake_batch.worker.records import TaskRecord
 from airflow_provider_snowflake_batch.worker.row_batch import RowBatch
 
 READ_AHEAD_BYTES = 64 * 1024 * 1024

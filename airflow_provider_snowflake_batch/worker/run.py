@@ -13,6 +13,10 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.manifest import Manifest
+from airflow_provider_snowflake_batch.contract.part_file import PartFile
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import OnError, SaveMode
 from airflow_provider_snowflake_batch.worker import models, schemas
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
@@ -31,17 +35,16 @@ from airflow_provider_snowflake_batch.worker.errors import (
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat
-from airflow_provider_snowflake_batch.worker.job import Job, Replica
+from airflow_provider_snowflake_batch.worker.job import Replica
 from airflow_provider_snowflake_batch.worker.kept import in_background, input_digest
 from airflow_provider_snowflake_batch.worker.loaders import column_loaders
-from airflow_provider_snowflake_batch.worker.manifest import Manifest
 from airflow_provider_snowflake_batch.worker.models.base import Description
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.part_file import PartFile, PartWriter
+from airflow_provider_snowflake_batch.worker.part_file import PartWriter
 from airflow_provider_snowflake_batch.worker.partitions import Buckets, bucket_count
 from airflow_provider_snowflake_batch.worker.plan import Plan, Task, fingerprint, make_plan
 from airflow_provider_snowflake_batch.worker.progress import Progress
-from airflow_provider_snowflake_batch.worker.records import TaskRecord, encode_schema
+from airflow_provider_snowflake_batch.worker.records import arrow_schema, encode_schema
 from airflow_provider_snowflake_batch.worker.share import FinishedCheck, Others, Share, joined_schema, note, one_bad_row
 from airflow_provider_snowflake_batch.worker.words import Words
 
@@ -217,7 +220,7 @@ class Run:
                 input_fingerprint=plan.input_fingerprint,
                 rows=sum(part.rows for part in parts),
                 files=parts,
-                schema=schema,
+                schema=schemas.columns(schema),
                 seconds=self._progress.seconds,
                 warnings=self._warnings,
                 quarantine=[one.quarantine for _, one in sorted(records.items()) if one.quarantine is not None],
@@ -252,7 +255,7 @@ class Run:
             raise OutputError(
                 f"task {task.index} of {task.rows} rows has {written} written and {record.quarantined_rows} set aside"
             )
-        own_schema = record.arrow_schema()
+        own_schema = arrow_schema(record)
         if record.part is None or own_schema is None or own_schema.equals(schema):
             return record.part
         # Beside the narrower one, which another attempt may be about to list; what is not listed in the end is removed.

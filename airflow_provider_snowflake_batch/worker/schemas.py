@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.contract.manifest import Column
 from airflow_provider_snowflake_batch.worker.common_types import NoCommonType, common_schema, converted, misfit
 from airflow_provider_snowflake_batch.worker.errors import DataError
 
@@ -86,6 +87,11 @@ def output_table(inputs: pa.Table, outputs: pa.Table) -> pa.Table:
     columns = [inputs.column(name) for name in kept] + outputs.columns
     fields = [inputs.schema.field(name) for name in kept] + list(outputs.schema)
     return pa.table(columns, schema=pa.schema([pa.field(field.name, field.type) for field in fields]))
+
+
+def columns(schema: pa.Schema) -> list[Column]:
+    """The columns as the manifest names them."""
+    return [Column(one.name, type_name(one.type), one.nullable) for one in schema]
 
 
 def type_name(kind: pa.DataType) -> str:

@@ -9,6 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.manifest import StoredManifest
+from airflow_provider_snowflake_batch.contract.output_layout import QUARANTINE
+from airflow_provider_snowflake_batch.contract.part_file import PartFile
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import OnError
 from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.bad_rows import (
@@ -22,14 +27,12 @@ from airflow_provider_snowflake_batch.worker.content import Identity, seen_by_pl
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.heartbeats import Watch
-from airflow_provider_snowflake_batch.worker.job import Job, Replica
+from airflow_provider_snowflake_batch.worker.job import Replica
 from airflow_provider_snowflake_batch.worker.kept import Checks, Fault, RecordCheck, input_digest, seen_now
-from airflow_provider_snowflake_batch.worker.manifest import StoredManifest
-from airflow_provider_snowflake_batch.worker.output import QUARANTINE, OutputDirectory
-from airflow_provider_snowflake_batch.worker.part_file import PartFile
+from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.plan import Plan, Task
 from airflow_provider_snowflake_batch.worker.progress import Progress
-from airflow_provider_snowflake_batch.worker.records import TaskRecord
+from airflow_provider_snowflake_batch.worker.records import arrow_schema
 from airflow_provider_snowflake_batch.worker.words import Words
 
 POLL_SECONDS = 1.0
@@ -312,7 +315,7 @@ def joined_schema(records: Mapping[int, TaskRecord]) -> pa.Schema | None:
         encoded = records[index].schema
         if encoded is not None and encoded not in seen:
             seen.add(encoded)
-            found = records[index].arrow_schema()
+            found = arrow_schema(records[index])
             schema = found if schema is None else schemas.join(schema, found)
     return schema
 

@@ -11,12 +11,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.contract.manifest import parse_manifest
+from airflow_provider_snowflake_batch.contract.output_layout import (
+    FAILURES,
+    MANIFEST,
+    PARQUET_ENDING,
+    QUARANTINE,
+    REPLICAS,
+    STAGED_INPUT,
+    SUCCESS,
+    TASKS,
+)
+from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.errors import OutputError
-from airflow_provider_snowflake_batch.worker.manifest import parse_manifest
-from airflow_provider_snowflake_batch.worker.output import MANIFEST, QUARANTINE, RESERVED, SUCCESS, TASKS
-from airflow_provider_snowflake_batch.worker.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.schemas import type_name
-from airflow_provider_snowflake_batch.worker.words import FAILURES, REPLICAS
 
 _BLOCK_BYTES = 1024 * 1024
 _THREADS = 8
@@ -68,9 +76,9 @@ def _data_files(directory: Path) -> set[str]:
     for folder, folders, names in os.walk(directory):
         place = Path(folder)
         if place == directory:
-            folders[:] = [name for name in folders if name not in (TASKS, FAILURES, REPLICAS, RESERVED)]
+            folders[:] = [name for name in folders if name not in (TASKS, FAILURES, REPLICAS, STAGED_INPUT)]
         for name in names:
-            if not name.startswith("_") or name.endswith(".parquet"):
+            if not name.startswith("_") or name.endswith(PARQUET_ENDING):
                 found.add((place / name).relative_to(directory).as_posix())
     return found
 

@@ -6,10 +6,8 @@ import contextlib
 import json
 from pathlib import Path
 
+from airflow_provider_snowflake_batch.contract.output_layout import FAILURES, RECORD_ENDING, REPLICAS
 from airflow_provider_snowflake_batch.worker.disk import write_new
-
-FAILURES = "_failures"
-REPLICAS = "_replicas"
 
 
 class Words:
@@ -22,7 +20,7 @@ class Words:
         self._path, self._tag = path, tag
 
     def _failure(self, replica: int) -> Path:
-        return self._path / FAILURES / f"{self._tag}-{replica}.json"
+        return self._path / FAILURES / f"{self._tag}-{replica}{RECORD_ENDING}"
 
     def write_failure(self, replica: int, message: str) -> None:
         """Leave word that a replica cannot do its share."""
@@ -37,7 +35,7 @@ class Words:
     def read_failures(self) -> dict[int, tuple[int, str]]:
         """Words left by replicas: replica to time of writing, as the file system has it, and message."""
         found = {}
-        for replica, entry in self._entries(FAILURES, ".json").items():
+        for replica, entry in self._entries(FAILURES, RECORD_ENDING).items():
             with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
                 message = json.loads(entry.read_text(encoding="utf-8"))["message"]
                 found[replica] = (entry.stat().st_mtime_ns, str(message))

@@ -1,13 +1,21 @@
-"""What readers of results take from a manifest, and what they make of one that is none."""
+"""A manifest comes back as it was written; what is none is told in words."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_snowflake_batch.contract.manifest import ResultManifest, parse_result_manifest
+from airflow_provider_snowflake_batch.contract.manifest import (
+    Column,
+    Manifest,
+    ResultManifest,
+    parse_manifest,
+    parse_result_manifest,
+)
+from airflow_provider_snowflake_batch.contract.part_file import PartFile
 
 FILE = {"name": "part-1.parquet", "rows": 3, "bytes": 9, "checksum": "sha256:0"}
 
@@ -39,3 +47,52 @@ def test_a_manifest_of_any_version_is_read() -> None:
 def test_what_is_no_manifest_is_a_value_error(value: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_result_manifest(json.dumps(value) if isinstance(value, dict) else value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "it holds a list and no object"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"version": 7}', "manifest version 7 is not supported"),
+        ('{"version": 1, "files": {}}', "its 'files' is no list"),
+        ('{"version": 1, "files": [[]], "schema": [], "rows": 1}', "does not describe a file"),
+        ('{"version": 1, "files": [], "schema": [{"name": 1}], "rows": 1}', "does not describe a column"),
+        ('{"version": 1, "files": [], "schema": [], "rows": NaN}', "is no number of rows"),
+        (json.dumps({"version": 1, "files": [{**FILE, "name": "../x"}], "rows": 1, "schema": []}), "a file"),
+    ],
+    ids=lambda text: text[:30],
+)
+def test_what_is_no_manifest_of_this_version_is_told_in_words(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_manifest(text)
+
+
+def test_a_manifest_comes_back_as_it_was_written() -> None:
+    file, aside = PartFile("part-1.parquet", 3, 9, "sha256:0"), PartFile("1.pq", 2, 5, "sha256:1")
+    written = Manifest(
+        job_name="J",
+        fingerprint="f",
+        input_fingerprint="i",
+        rows=3,
+        files=[file],
+        schema=[Column("ID", "int64", True)],
+        seconds=1.23456,
+        warnings=["w"],
+        quarantine=[aside],
+        attempt="0a",
+        model="sha256:2",
+    )
+
+    stored = parse_manifest(written.to_json())
+
+    assert (stored.rows, stored.files, stored.quarantine) == (3, (file,), (aside,))
+    assert (stored.quarantined_rows, stored.schema) == (2, {"ID": "int64"})
+    assert (stored.fingerprint, stored.attempt, stored.document["seconds"]) == ("f", "0a", 1.235)
+    assert parse_result_manifest(written.to_json()) == ResultManifest(3, ("part-1.parquet",), 2, ("w",))
+
+
+def test_a_manifest_of_version_0_1_is_read() -> None:
+    text = (Path(__file__).parents[1] / "stored/0.1/finished/results/_manifest.json").read_text()
+
+    assert parse_manifest(text).rows == parse_result_manifest(text).rows == 10

@@ -10,17 +10,18 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from airflow_provider_snowflake_batch.contract.manifest import Manifest
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
 from airflow_provider_snowflake_batch.worker import share
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.content import Content, Identity
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Superseded
 from airflow_provider_snowflake_batch.worker.heartbeats import ENDED_SECONDS, Watch
-from airflow_provider_snowflake_batch.worker.manifest import Manifest
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.parts import TaskPart
 from airflow_provider_snowflake_batch.worker.plan import Task
-from airflow_provider_snowflake_batch.worker.records import TaskRecord
+from airflow_provider_snowflake_batch.worker.schemas import columns
 from airflow_provider_snowflake_batch.worker.words import Words
 from tests.worker.batches import Batch
 
@@ -47,7 +48,7 @@ def do(directory: OutputDirectory, *tasks: int) -> list[TaskRecord]:
 
 def manifest(directory: OutputDirectory, records: list[TaskRecord]) -> Manifest:
     files = [record.part for record in records if record.part is not None]
-    schema = pa.schema([*INPUT.schema, *OUTPUT.schema])
+    schema = columns(pa.schema([*INPUT.schema, *OUTPUT.schema]))
     token = directory.attempt.token
     return Manifest("JOB", directory.fingerprint, "i", 2 * len(files), files, schema, 1.0, attempt=token)
 

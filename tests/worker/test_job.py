@@ -8,16 +8,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_snowflake_batch.contract.model_sources import PythonModel, RegistryModel
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, SaveMode
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.job import (
-    FileEncoding,
-    PythonModel,
-    RegistryModel,
-    SaveMode,
-    parse_job,
-    read_job,
-    replica_from_environment,
-)
+from airflow_provider_snowflake_batch.worker.job import parse_job, read_job, replica_from_environment
 
 FULL: dict[str, Any] = {
     "version": 1,

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker import kept
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
 from airflow_provider_snowflake_batch.worker.kept import Checks, Fault
-from airflow_provider_snowflake_batch.worker.records import TaskRecord
 from airflow_provider_snowflake_batch.worker.run import Run
 from tests.worker.batches import Batch
 

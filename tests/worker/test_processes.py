@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.content import Identity
@@ -17,7 +18,6 @@ from airflow_provider_snowflake_batch.worker.job import read_job
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.plan import make_plan
 from airflow_provider_snowflake_batch.worker.progress import Progress
-from airflow_provider_snowflake_batch.worker.records import TaskRecord
 from tests.worker.batches import Batch
 
 

@@ -13,6 +13,7 @@ import binascii
 import json
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.local.errors import invalid_specification, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
@@ -58,7 +59,7 @@ _JOB = mapping(
             required=("input_stage_location",),
         ),
         "output": mapping(
-            {"output_stage_location": text, "base_stage_location": text, "completion_filename": choice("_SUCCESS")}
+            {"output_stage_location": text, "base_stage_location": text, "completion_filename": choice(SUCCESS)}
         ),
         "replicas": integer(1),
         "sync": boolean,

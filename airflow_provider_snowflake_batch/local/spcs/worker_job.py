@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE, InputFiles, OutputDirectory, to_json
+from airflow_provider_snowflake_batch.contract.job_file import Job as JobFile
+from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, ModelSource, RegistryModel
+from airflow_provider_snowflake_batch.contract.output_layout import CLIENT_FOLDERS
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, SaveMode
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification
 from airflow_provider_snowflake_batch.local.spcs.inference_specification import InferenceSpecification
 from airflow_provider_snowflake_batch.local.spcs.records import Job
@@ -22,9 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.spcs.execute_inference_job import InferenceRequest
 
-RESERVED_FOLDERS = ("_snowflake_temporary", "_temporary")
-"""Clients stage rows there, under the output location (the second one before version 2 of snowflake-ml-python): these
-are neither output nor forbidden input."""
 CHAT_COLUMN = "messages"
 
 
@@ -74,25 +75,9 @@ def prepare(
             staged = None
         _check_columns(source, checked, function)
         _link_tree(model.path, folder / "model")
-        document = {
-            "version": 1,
-            "job_name": job.full_name,
-            "input": {
-                "path": str(source),
-                "params": checked.params,
-                "column_handling": checked.column_handling,
-                "partition_column": checked.partition_column,
-            },
-            "output": {"path": str(output), "mode": checked.mode},
-            "model": _model(checked, folder / "model", function, model),
-            "inference": {"num_workers": checked.num_workers, "max_batch_rows": checked.max_batch_rows},
-            # Not one that the output directory holds, which the job may clear: such a job cannot read files of it.
-            "stages": {
-                name: str(path) for name, path in server.stages.all().items() if output not in (path, *path.parents)
-            },
-        }
-        path = folder / "JOB.json"
-        path.write_text(json.dumps(document, indent=2), encoding="utf-8")
+        model_source = _model(checked, folder / "model", function, model)
+        path = folder / JOB_FILE
+        path.write_text(to_json(_job_file(job, checked, source, output, model_source, server.stages.all())), "utf-8")
     except BaseException:
         discard(server, job)
         raise
@@ -100,12 +85,37 @@ def prepare(
     return WorkerJob(command, output_location, str(staged) if staged is not None else None)
 
 
-def _model(checked: InferenceSpecification, path: Path, function: ModelFunction, model: ModelVersion) -> dict[str, Any]:
-    plain = {"kind": "registry", "path": str(path), "function": function.target}
+def _job_file(
+    job: Job,
+    checked: InferenceSpecification,
+    source: Path,
+    output: Path,
+    model: ModelSource,
+    stages: Mapping[str, Path],
+) -> JobFile:
+    handling = {name: FileEncoding(column["convert_to"]) for name, column in checked.column_handling.items()}
+    return JobFile(
+        job.full_name,
+        InputFiles(
+            source,
+            params=checked.params,
+            column_handling=handling,
+            partition_column=checked.partition_column,
+        ),
+        OutputDirectory(output, SaveMode(checked.mode)),
+        model,
+        num_workers=checked.num_workers,
+        max_batch_rows=checked.max_batch_rows,
+        # Not one that the output directory holds, which the job may clear: such a job cannot read files of it.
+        stages={name: path for name, path in stages.items() if output not in (path, *path.parents)},
+    )
+
+
+def _model(checked: InferenceSpecification, path: Path, function: ModelFunction, model: ModelVersion) -> ModelSource:
     if checked.engine is None:
-        return plain
+        return RegistryModel(path, function.target)
     # There is no vLLM here; the worker's own engine says so in the job's log and in every answer.
-    return {**plain, "kind": "chat", "name": model.full_name, "engine_arguments": list(checked.engine_arguments)}
+    return ChatModel(path, function.target, model.full_name, checked.engine_arguments)
 
 
 def discard(server: LocalSnowflake, job: Job) -> None:
@@ -116,13 +126,13 @@ def _staged_by_the_client(source: Path, base: Path) -> Path | None:
     """The input's folder if a client staged the rows there for this job only; input inside the output is refused."""
     if base != source and base not in source.parents:
         return None
-    if base != source and source.relative_to(base).parts[0] in RESERVED_FOLDERS:
+    if base != source and source.relative_to(base).parts[0] in CLIENT_FOLDERS:
         return source
     raise invalid_specification("the input location must not be inside 'output.stage_location'.")
 
 
 def _check_mode(output: Path, mode: str, location: str) -> None:
-    if mode == "error" and any(_holds_files(item) for item in _entries(output) if item.name not in RESERVED_FOLDERS):
+    if mode == "error" and any(_holds_files(item) for item in _entries(output) if item.name not in CLIENT_FOLDERS):
         raise invalid_specification(
             f"the output location {location} is not empty and 'output.mode' is 'error'. "
             "Empty it, choose another, or set the mode to 'overwrite'."

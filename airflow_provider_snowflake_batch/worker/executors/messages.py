@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_provider_snowflake_batch.contract.job_file import Job
+    from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
     from airflow_provider_snowflake_batch.worker.attempt import Attempt
     from airflow_provider_snowflake_batch.worker.content import Identity
-    from airflow_provider_snowflake_batch.worker.job import Job
     from airflow_provider_snowflake_batch.worker.plan import Task
-    from airflow_provider_snowflake_batch.worker.records import TaskRecord
 
 
 @dataclass(frozen=True)

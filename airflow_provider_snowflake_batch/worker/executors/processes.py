@@ -24,16 +24,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker import errors, schemas
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.content import Identity
 from airflow_provider_snowflake_batch.worker.executors import limits, messages
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
-from airflow_provider_snowflake_batch.worker.job import Job
 from airflow_provider_snowflake_batch.worker.plan import Task
 from airflow_provider_snowflake_batch.worker.progress import Progress
-from airflow_provider_snowflake_batch.worker.records import TaskRecord
+from airflow_provider_snowflake_batch.worker.records import arrow_schema
 
 MOST_DEATHS = 2
 # The next task is with the process before the current one is done, so that its rows are read meanwhile.
@@ -201,7 +202,7 @@ class ProcessPool:
         if isinstance(message, messages.Finished):
             record = message.record
             progress.task(worker.number, worker.assigned.popleft().rows)
-            self._join_schema(record.arrow_schema())
+            self._join_schema(arrow_schema(record))
             self._quarantine.task(worker.number, record.quarantined_rows)
             self._unexplained_deaths = 0
             done(record)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import gettempdir
 
+from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, PythonModel, RegistryModel
 from airflow_provider_snowflake_batch.worker.content import code_files
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.job import ChatModel, Job, PythonModel, RegistryModel
 from airflow_provider_snowflake_batch.worker.models import tree_libraries
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
 
@@ -27,6 +28,7 @@ def describe_model(job: Job) -> Description:
         return chat_engine.describe(job.model, job.input)
     from airflow_provider_snowflake_batch.worker.models import python
 
+    assert isinstance(job.model, PythonModel)
     return python.describe(job.model)
 
 
@@ -47,6 +49,7 @@ def _model_files(job: Job) -> list[tuple[str, Path]]:
         return code_files(job.model.python_path, job.output.path, others)
     from airflow_provider_snowflake_batch.worker.models import registry
 
+    assert isinstance(job.model, RegistryModel | ChatModel)
     return code_files([registry.packed_directory(job.model.path)], job.output.path, others)
 
 
@@ -67,4 +70,5 @@ def load_model(job: Job) -> LoadedModel:
         return chat_engine.load(job.model, job.input)
     from airflow_provider_snowflake_batch.worker.models import python
 
+    assert isinstance(job.model, PythonModel)
     return python.load(job.model, job.input)

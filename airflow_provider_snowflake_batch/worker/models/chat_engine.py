@@ -20,8 +20,9 @@ from typing import Any
 
 import pandas as pd
 
+from airflow_provider_snowflake_batch.contract.job_file import InputFiles
+from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, RegistryModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.job import ChatModel, InputFiles, RegistryModel
 from airflow_provider_snowflake_batch.worker.models import registry
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature, resolve_params

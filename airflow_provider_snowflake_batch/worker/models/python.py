@@ -16,8 +16,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
+from airflow_provider_snowflake_batch.contract.job_file import InputFiles
+from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.job import InputFiles, PythonModel
 from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, bind
 
 

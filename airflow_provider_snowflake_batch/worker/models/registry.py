@@ -18,8 +18,9 @@ from typing import Any
 
 import yaml
 
+from airflow_provider_snowflake_batch.contract.job_file import InputFiles
+from airflow_provider_snowflake_batch.contract.model_sources import RegistryModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.job import InputFiles, RegistryModel
 from airflow_provider_snowflake_batch.worker.models import hugging_face
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, bind
 from airflow_provider_snowflake_batch.worker.models.signature import Signature, parse_signature, resolve_params

@@ -1,38 +1,45 @@
-"""The text of a job file: JSON, and nothing that Python takes for it besides."""
+"""JSON documents that somebody else may have written."""
 
 from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
-from airflow_provider_snowflake_batch.worker.errors import Refused
-
-# Far more than params have; it is given to other processes in ways that end at some hundreds.
+# Far more than params have; a job is given to other processes in ways that end at some hundreds.
 DEEPEST = 100
 
 
-def load_document(path: Path) -> Any:
-    """Read a job file.
+def load(text: str | bytes) -> Any:
+    """A JSON document.
 
-    :raises Refused: it cannot be read, is not UTF-8 or not JSON: NaN, infinities and keys that come twice are not.
+    :raises ValueError: it is none, or nested too deeply to be one of ours.
     """
     try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        raise Refused(f"cannot read the job file {path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise Refused(f"the job file {str(path)!r} is not UTF-8: {error}") from None
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def load_strictly(text: str) -> Any:
+    """A JSON document, and nothing that Python takes for it besides: no NaN, no infinity, no key that comes twice.
+
+    :raises ValueError: it is none, in words that follow the file's name.
+    """
     try:
         document = json.loads(text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_object)
     except RecursionError:
-        raise Refused(f"{path} is nested too deeply") from None
+        raise ValueError("is nested too deeply") from None
     except ValueError as error:
-        raise Refused(f"{path} is not JSON: {error}") from None
+        raise ValueError(f"is not JSON: {error}") from None
     if _depth(document) > DEEPEST:
-        raise Refused(f"{path} is nested too deeply")
+        raise ValueError("is nested too deeply")
     return document
+
+
+def is_count(value: Any) -> bool:
+    """Whether this is a number of rows or bytes, as 64 bits hold it."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _depth(document: Any) -> int:

@@ -1,0 +1,229 @@
+"""``JOB.json``, what a worker is started with: its typed form, its reader and its writer.
+
+The vocabulary is that of the inference job specification
+(https://docs.snowflake.com/en/sql-reference/sql/execute-inference-job-service). The reader knows no disk: whether the
+paths exist, and whether they go together, the worker looks at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_snowflake_batch.contract import VERSION
+from airflow_provider_snowflake_batch.contract.job_fields import Fields, JobFileError, Places, check_text
+from airflow_provider_snowflake_batch.contract.model_sources import MODEL_SOURCES, ModelSource
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, SaveMode
+
+JOB_FILE = "JOB.json"
+DEFAULT_PATTERN = r".*\.parquet$"
+DEFAULT_FUNCTION = "predict"
+MOST_QUARANTINED = 1000
+# The only form of a column that stands for files.
+INPUT_FORMAT = "full_stage_path"
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """The rows: Parquet files below a directory, or a single one.
+
+    :param pattern: regular expression for the whole path below ``path``, with ``/`` as separator.
+    :param params: keyword arguments of the model's function.
+    :param column_handling: columns of full stage paths, and the form in which the model wants the files' content.
+    """
+
+    path: Path
+    pattern: str = DEFAULT_PATTERN
+    params: Mapping[str, Any] = field(default_factory=dict)
+    column_handling: Mapping[str, FileEncoding] = field(default_factory=dict)
+    partition_column: str | None = None
+
+
+@dataclass(frozen=True)
+class OutputDirectory:
+    """The job's own directory.
+
+    :param columns: the input columns that are written beside the predictions; None for all.
+    """
+
+    path: Path
+    mode: SaveMode
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One batch.
+
+    :param num_workers: model processes, or None to let the worker choose.
+    :param max_batch_rows: rows in one call of the model, or None to let the worker choose.
+    :param on_error: end with the first bad row, or set bad rows aside.
+    :param max_quarantined: bad rows of the whole batch; one more ends it.
+    :param stages: fully qualified stage name to the folder where that stage is mounted.
+    """
+
+    name: str
+    input: InputFiles
+    output: OutputDirectory
+    model: ModelSource
+    num_workers: int | None = None
+    max_batch_rows: int | None = None
+    on_error: OnError = OnError.FAIL
+    max_quarantined: int = MOST_QUARANTINED
+    stages: Mapping[str, Path] = field(default_factory=dict)
+
+
+def to_json(job: Job) -> str:
+    """The text of the job file."""
+    return json.dumps(to_document(job), indent=2)
+
+
+def to_document(job: Job) -> dict[str, Any]:
+    """The job as its file holds it. What is at its default is left out, so that older workers need not know of it."""
+    source, output = job.input, job.output
+    quarantine = job.on_error is OnError.QUARANTINE
+    return {
+        "version": VERSION,
+        "job_name": job.name,
+        "input": _stated(
+            path=str(source.path),
+            pattern=source.pattern if source.pattern != DEFAULT_PATTERN else None,
+            params=dict(source.params),
+            column_handling={
+                column: {"input_format": INPUT_FORMAT, "convert_to": encoding.value}
+                for column, encoding in source.column_handling.items()
+            },
+            partition_column=source.partition_column,
+        ),
+        "output": {"path": str(output.path), "mode": output.mode.value}
+        | ({} if output.columns is None else {"columns": list(output.columns)}),
+        "model": {"kind": job.model.KIND, "function": job.model.function} | job.model.fields(),
+        **_stated(
+            inference=_stated(
+                num_workers=job.num_workers,
+                max_batch_rows=job.max_batch_rows,
+                on_error=job.on_error.value if quarantine else None,
+                max_quarantined=job.max_quarantined if quarantine else None,
+            ),
+            stages={name: str(mount) for name, mount in job.stages.items()},
+        ),
+    }
+
+
+def _stated(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, {})}
+
+
+def parse(
+    document: Any,
+    folder: Path,
+    models: Mapping[str, type[ModelSource]] = MODEL_SOURCES,
+    environment: Mapping[str, str] | None = None,
+) -> Job:
+    """Read a job document.
+
+    :param folder: where relative paths start.
+    :param models: the kinds of models, by the word in ``model.kind``.
+    :param environment: the variables that paths may begin with.
+    :raises JobFileError: any field is unknown, missing or malformed, or a path's variable is not set.
+    """
+    top = Fields(document, "", Places(folder, environment or {}))
+    version = top.get("version", int, required=True)
+    if version != VERSION:
+        raise JobFileError(f"version {version} is not supported; this worker reads version {VERSION}")
+    inference = top.fields("inference")
+    stages = top.mounts("stages")
+    on_error, max_quarantined = _on_error(inference)
+    job = Job(
+        name=top.get("job_name", str, required=True),
+        input=_input(top.fields("input", required=True)),
+        output=_output(top.fields("output", required=True)),
+        model=_model(top.fields("model", required=True), models),
+        num_workers=inference.count("num_workers"),
+        max_batch_rows=inference.count("max_batch_rows"),
+        on_error=on_error,
+        max_quarantined=max_quarantined,
+        stages=stages,
+    )
+    inference.done()
+    top.done()
+    if job.output.columns is not None and job.input.partition_column is not None:
+        raise JobFileError("output.columns and input.partition_column do not go together")
+    return job
+
+
+def _input(fields: Fields) -> InputFiles:
+    pattern = fields.get("pattern", str, DEFAULT_PATTERN)
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise JobFileError(f"input.pattern {pattern[:200]!r} is not a regular expression: {error}") from None
+    result = InputFiles(
+        path=fields.path("path"),
+        pattern=pattern,
+        params=fields.get("params", dict, {}),
+        column_handling=_column_handling(fields.fields("column_handling")),
+        partition_column=fields.get("partition_column", str),
+    )
+    fields.done()
+    return result
+
+
+def _column_handling(columns: Fields) -> dict[str, FileEncoding]:
+    handling: dict[str, FileEncoding] = {}
+    for column, fields in columns.items():
+        input_format = fields.get("input_format", str, INPUT_FORMAT)
+        if input_format.lower() != INPUT_FORMAT:
+            raise JobFileError(f"{fields.at('input_format')} {input_format!r} is not {INPUT_FORMAT}")
+        convert_to = fields.get("convert_to", str, required=True)
+        try:
+            handling[column] = FileEncoding(convert_to.lower())
+        except ValueError:
+            known = ", ".join(encoding.value for encoding in FileEncoding)
+            raise JobFileError(f"{fields.at('convert_to')} {convert_to!r} is not one of {known}") from None
+        fields.done()
+    return handling
+
+
+def _on_error(fields: Fields) -> tuple[OnError, int]:
+    value = fields.get("on_error", str, OnError.FAIL.value)
+    try:
+        on_error = OnError(value.lower())
+    except ValueError:
+        raise JobFileError(f"{fields.at('on_error')} {value!r} is not one of fail, quarantine") from None
+    most = fields.count("max_quarantined")
+    if most is not None and on_error is OnError.FAIL:
+        raise JobFileError(f"{fields.at('max_quarantined')} needs {fields.at('on_error')} to be quarantine")
+    return on_error, most or MOST_QUARANTINED
+
+
+def _output(fields: Fields) -> OutputDirectory:
+    mode = fields.get("mode", str, SaveMode.ERROR.value)
+    try:
+        save_mode = SaveMode(mode.lower())
+    except ValueError:
+        raise JobFileError(f"output.mode {mode!r} is not one of error, overwrite") from None
+    columns = fields.get("columns", list)
+    if columns is not None and not all(isinstance(name, str) and name for name in columns):
+        raise JobFileError("output.columns must be a list of input columns")
+    for name in columns or ():
+        check_text(name, "output.columns")
+    result = OutputDirectory(
+        path=fields.path("path"), mode=save_mode, columns=None if columns is None else tuple(columns)
+    )
+    fields.done()
+    return result
+
+
+def _model(fields: Fields, models: Mapping[str, type[ModelSource]]) -> ModelSource:
+    kind = fields.get("kind", str, required=True)
+    function = fields.get("function", str, DEFAULT_FUNCTION)
+    if kind not in models:
+        raise JobFileError(f"model.kind {kind!r} is not supported; supported: {', '.join(models)}")
+    model = models[kind].read(fields, function)
+    fields.done()
+    return model

@@ -81,3 +81,14 @@ def parse_moment(value: datetime | str | None, *, field: str) -> datetime | None
     if moment.tzinfo is None:
         raise InvalidJobError(field, f"{value!s} lacks its time zone.")
     return moment
+
+
+def check_seconds(name: str, value: object, *, optional: bool = False) -> None:
+    """Refuse a duration that is not a number of seconds above zero.
+
+    :raises InvalidJobError: naming the argument.
+    """
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise InvalidJobError(name, f"expected a number of seconds above 0, got {value!r}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_provider_snowflake_batch.jobs.deadlines import check_seconds
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import refuse_overlap
@@ -27,6 +28,24 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "inference_engine_options": InferenceEngineOptions.of,
 }
 _NEEDED = ("model_name", "compute_pool", "output_spec")
+
+
+def check_waiting(
+    *, poll_interval: object, timeout: object, pending_timeout: object, on_finish: object, wait_for_completion: bool
+) -> None:
+    """Refuse arguments about waiting that are wrong or contradict each other. None of them may hold a template.
+
+    :raises InvalidJobError: on the first value that is wrong.
+    """
+    check_seconds("poll_interval", poll_interval)
+    check_seconds("timeout", timeout, optional=True)
+    check_seconds("pending_timeout", pending_timeout, optional=True)
+    if on_finish not in ("keep", "drop"):
+        raise InvalidJobError("on_finish", f"expected 'keep' or 'drop', got {on_finish!r}.")
+    if on_finish == "drop" and not wait_for_completion:
+        raise InvalidJobError(
+            "on_finish", "'drop' needs wait_for_completion=True: a job that nobody waits for cannot be dropped."
+        )
 
 
 def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 
 from airflow_provider_snowflake_batch.exceptions import failing_for_good
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS, ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.plain import plain
 from airflow_provider_snowflake_batch.jobs.specs import plain_value
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-
-CONNECTION_FIELDS = ("snowflake_conn_id", "warehouse", "database", "schema", "role")
 
 
 class SnowflakeBatchOperator(BaseOperator):
@@ -66,18 +64,17 @@ class SnowflakeBatchOperator(BaseOperator):
         mapped = getattr(self, "_BaseOperator__from_mapped", False)
         return failing_for_good() if mapped else nullcontext()
 
+    @property
+    def connection(self) -> ConnectionSettings:
+        """The connection arguments, as Airflow has rendered them."""
+        return ConnectionSettings.of(self)
+
     @cached_property
     def hook(self) -> SnowflakeBatchHook:
         """The hook, made when the task runs: it loads the driver."""
         from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
-        return SnowflakeBatchHook(
-            self.snowflake_conn_id,
-            warehouse=self.warehouse,
-            database=self.database,
-            schema=self.schema,
-            role=self.role,
-        )
+        return SnowflakeBatchHook(**self.connection.arguments())
 
 
 def describe_outlets(operator: BaseOperator, context: Context, extra: Mapping[str, Any]) -> None:
@@ -93,14 +90,3 @@ def describe_outlets(operator: BaseOperator, context: Context, extra: Mapping[st
         if isinstance(outlet, (Asset, AssetNameRef, AssetUriRef)):
             event = events[outlet]
             event.extra = {**plain(extra), **event.extra}
-
-
-def check_seconds(name: str, value: object, *, optional: bool = False) -> None:
-    """Refuse a duration that is not a number of seconds above zero.
-
-    :raises InvalidJobError: naming the argument.
-    """
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise InvalidJobError(name, f"expected a number of seconds above 0, got {value!r}.")

@@ -7,12 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.exceptions import JobLostError, JobNotFoundError, failing_for_good
-from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, check_seconds
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
 from airflow_provider_snowflake_batch.links.snowsight import SnowsightJobLink, store_links
-from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator, check_seconds
+from airflow_provider_snowflake_batch.operators.base import SnowflakeBatchOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

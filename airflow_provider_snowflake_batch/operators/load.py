@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.exceptions import failing_for_good
+from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightTableLink, store_links
-from airflow_provider_snowflake_batch.operators.base import (
-    CONNECTION_FIELDS,
-    SnowflakeBatchOperator,
-    describe_outlets,
-)
+from airflow_provider_snowflake_batch.operators.base import SnowflakeBatchOperator, describe_outlets
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage

@@ -26,12 +26,13 @@ from airflow_provider_snowflake_batch.exceptions import (
     SnowflakeBatchError,
     failing_for_good,
 )
+from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS
 from airflow_provider_snowflake_batch.jobs.deadlines import parse_moment
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import is_template
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
-from airflow_provider_snowflake_batch.operators.base import CONNECTION_FIELDS, SnowflakeBatchOperator
+from airflow_provider_snowflake_batch.operators.base import SnowflakeBatchOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -165,11 +166,7 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
                 max_wait=longest,
                 silent_fail=self.silent_fail,
                 poll_interval=self.poke_interval,
-                snowflake_conn_id=self.snowflake_conn_id,
-                warehouse=self.warehouse,
-                database=self.database,
-                schema=self.schema,
-                role=self.role,
+                **self.connection.arguments(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + _BACKSTOP,

@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobSubmissionError,
 )
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+from airflow_provider_snowflake_batch.jobs.connection import ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
@@ -28,7 +29,8 @@ from airflow_provider_snowflake_batch.jobs.waiting import SHORTEST_PAUSE, Waitin
 from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, still_waits
 from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
 from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
-from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, Poller, shared_poller
+from airflow_provider_snowflake_batch.triggers.poller import Poller, shared_poller
+from airflow_provider_snowflake_batch.triggers.session_thread import open_hook
 from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
 from airflow_provider_snowflake_batch.triggers.to_the_end import to_the_end
 
@@ -39,23 +41,20 @@ from airflow_provider_snowflake_batch.triggers.to_the_end import to_the_end
 _SETTLING_SECONDS = 8.0
 # Airflow itself waits for thirty.
 _KILL_SECONDS = 25.0
+# For which a statement that cancels a job is repeated.
+_REPEAT_SECONDS = 20.0
 
 
 class SnowflakeTrigger(BaseTrigger):
-    """What both triggers share: how they log in, and how they are stored."""
+    """What all triggers share: how they log in, and how they are stored.
 
-    def __init__(
-        self,
-        *,
-        snowflake_conn_id: str,
-        poll_interval: float,
-        warehouse: str | None = None,
-        database: str | None = None,
-        schema: str | None = None,
-        role: str | None = None,
-    ) -> None:
+    :param poll_interval: seconds between two looks.
+    :param connection: the fields of :class:`~airflow_provider_snowflake_batch.jobs.connection.ConnectionSettings`.
+    """
+
+    def __init__(self, *, poll_interval: float, **connection: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.settings = ConnectionSettings(snowflake_conn_id, warehouse, database, schema, role)
+        self.settings = ConnectionSettings(**connection)
         self.poll_interval = poll_interval
 
     def _own_arguments(self) -> dict[str, Any]:
@@ -70,15 +69,10 @@ class SnowflakeTrigger(BaseTrigger):
             await asyncio.sleep(max(0.0, started + _SETTLING_SECONDS - time.monotonic()))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        settings = self.settings
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             **self._own_arguments(),
-            "snowflake_conn_id": settings.snowflake_conn_id,
             "poll_interval": self.poll_interval,
-            "warehouse": settings.warehouse,
-            "database": settings.database,
-            "schema": settings.schema,
-            "role": settings.role,
+            **self.settings.arguments(),
         }
 
 
@@ -209,8 +203,7 @@ class BatchJobTrigger(SnowflakeTrigger):
         await asyncio.to_thread(self._kill)
 
     def _kill(self) -> None:
-        with self.settings.hook() as hook:
-            hook.transient_timeout = 20
+        with open_hook(self.settings, transient_timeout=_REPEAT_SECONDS) as hook:
             with suppress(JobNotFoundError):
                 info = hook.status(self.job_name)
                 if info.status.is_terminal:

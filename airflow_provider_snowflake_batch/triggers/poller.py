@@ -12,11 +12,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_snowflake_batch.jobs.connection import ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
-from airflow_provider_snowflake_batch.triggers.session_thread import Priority, SessionThread
+from airflow_provider_snowflake_batch.triggers.session_thread import Priority, SessionThread, open_hook
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -29,28 +31,6 @@ _GATHER_SECONDS = 0.05
 # Snowflake may work for minutes on the statements that submit jobs. Each has to be asked about by itself, and while
 # many are, nobody hears of a status. That one has made its job, the common statement tells anyhow.
 _STATEMENTS_A_LOOK = 10
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSettings:
-    """Which session a trigger needs; triggers with equal settings share one."""
-
-    snowflake_conn_id: str
-    warehouse: str | None = None
-    database: str | None = None
-    schema: str | None = None
-    role: str | None = None
-
-    def hook(self) -> SnowflakeBatchHook:
-        from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-
-        return SnowflakeBatchHook(
-            self.snowflake_conn_id,
-            warehouse=self.warehouse,
-            database=self.database,
-            schema=self.schema,
-            role=self.role,
-        )
 
 
 @dataclass(slots=True)
@@ -71,7 +51,7 @@ class Poller:
     _asked: dict[QualifiedName, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._thread = SessionThread(self.settings.hook)
+        self._thread = SessionThread(partial(open_hook, self.settings))
 
     async def run(self, action: Callable[[SnowflakeBatchHook], _T], priority: Priority = Priority.STATUS) -> _T:
         """Do something with the shared session, off the event loop."""

@@ -11,6 +11,8 @@ from concurrent.futures import Future, wait
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_snowflake_batch.jobs.connection import ConnectionSettings
+
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
@@ -27,6 +29,16 @@ class Priority(IntEnum):
     STATUS = 0
     LOG = 1
     CLOSE = 2
+
+
+def open_hook(settings: ConnectionSettings, **changes: Any) -> SnowflakeBatchHook:
+    """A hook, made when it is needed: it loads the driver.
+
+    :param changes: other arguments of the hook.
+    """
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+
+    return SnowflakeBatchHook(**settings.arguments(), **changes)
 
 
 class SessionThread:

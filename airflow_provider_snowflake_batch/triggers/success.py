@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
-from airflow_provider_snowflake_batch.jobs.deadlines import parse_moment
+from airflow_provider_snowflake_batch.jobs.deadlines import check_seconds, parse_moment
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.successes import SeenSuccesses, Success
-from airflow_provider_snowflake_batch.operators.base import check_seconds
 from airflow_provider_snowflake_batch.triggers.asset_memory import AssetMemory
 from airflow_provider_snowflake_batch.triggers.batch_inference import SnowflakeTrigger
 from airflow_provider_snowflake_batch.triggers.poller import shared_poller
@@ -86,11 +85,10 @@ class BatchSuccessTrigger(SnowflakeTrigger, BaseEventTrigger):
         stage_location: str,
         directories: str | None = None,
         newer_than: datetime | str | None = None,
-        snowflake_conn_id: str = "snowflake_default",
         poll_interval: float = 60,
         **connection: Any,
     ) -> None:
-        super().__init__(snowflake_conn_id=snowflake_conn_id, poll_interval=poll_interval, **connection)
+        super().__init__(poll_interval=poll_interval, **connection)
         self.location = StagePath.parse(stage_location, field="stage_location").directory()
         self.directories = directories
         self.newer_than = parse_moment(newer_than, field="newer_than")

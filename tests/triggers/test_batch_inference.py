@@ -16,13 +16,14 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.connection import ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger, BatchSuccessSensorTrigger
-from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, shared_poller
+from airflow_provider_snowflake_batch.triggers.poller import shared_poller
 from tests.local_faults import faults_of
 
 POOL = Identifier("TRIGGER_TESTS")

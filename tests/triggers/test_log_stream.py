@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.connection import ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
-from airflow_provider_snowflake_batch.triggers.poller import ConnectionSettings, shared_poller
+from airflow_provider_snowflake_batch.triggers.poller import shared_poller
 from airflow_provider_snowflake_batch.triggers.session_thread import Priority, SessionThread
 
 POOL = Identifier("LOG_TESTS")

@@ -1,0 +1,76 @@
+"""Sending a job's statement, so that whatever happens in between, the job is found again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from airflow_provider_snowflake_batch.exceptions import JobCancelledError
+from airflow_provider_snowflake_batch.operators.job_record import JobRecord
+from airflow_provider_snowflake_batch.operators.newer_try import was_replaced
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
+    from airflow_provider_snowflake_batch.operators.job_canceller import JobCanceller
+    from airflow_provider_snowflake_batch.operators.job_record import JobRecords
+
+log = logging.getLogger(__name__)
+
+
+class Submission:
+    """Checks a job and submits it.
+
+    :param hook: asks Snowflake, and sends the statement.
+    :param records: where the task's next tries find the job.
+    :param canceller: learns of the job before its statement is sent.
+    """
+
+    def __init__(self, hook: SnowflakeBatchHook, records: JobRecords, canceller: JobCanceller) -> None:
+        self._hook = hook
+        self._records = records
+        self._canceller = canceller
+
+    def submit(self, job: BatchJob) -> JobRecord:
+        """Check the job, record it, send its statement, and record the statement's query id.
+
+        :param job: its name fully qualified.
+        :raises JobInputError: if a check finds something wrong; nothing was sent then.
+        :raises JobCancelledError: if the task was killed while the statement was sent; the job is cancelled then.
+        """
+        from airflow_provider_snowflake_batch.hooks.preflight import check_job
+
+        job = self._records.name(job)
+        found = check_job(self._hook, self._records.same_version(job))
+        model = found.model_function
+        record = JobRecord(
+            str(job.name),
+            str(job.output_directory),
+            time.time(),
+            # Of what the task asks for: a default version that has changed since makes no other job of it.
+            job.fingerprint(),
+            version=str(model.version) if model.version is not None else None,
+            function=model.function,
+            sizing=dict(job.sizing),
+        )
+        # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
+        self._canceller.job = record = self._records.begin(record)
+        record = record.sent(self._hook.submit(found))
+        self._save(record)
+        self._canceller.wait()
+        if self._canceller.has_cancelled:
+            # The request to cancel it may have come before there was a job.
+            self._hook.kill(record.name, record.query_id)
+            raise JobCancelledError(f"Job {record.job_name} was cancelled, since the task was killed.")
+        log.info("Job %s writes to %s", record.job_name, record.output_location)
+        return record
+
+    def _save(self, record: JobRecord) -> None:
+        try:
+            self._records.save(record)
+        except Exception as error:
+            # The job has its name, and that is recorded.
+            if was_replaced(error):
+                self._canceller.note_replaced()
+            log.warning("The query id of job %s could not be recorded: %s", record.job_name, error)

@@ -108,6 +108,53 @@ def test_rooms_do_without(room: str, forbidden: set[str]) -> None:
     assert not wrong
 
 
+# The rooms inside local/: each folder, and the folders that it may import. All may import what lies beside them.
+LOCAL_KNOWS = {
+    "faults": set(),
+    "sql": set(),
+    "protocol": {"sql"},
+    "stages": {"faults", "sql"},
+    "registry": {"stages", "sql"},
+    "spcs": {"registry", "stages", "sql", "faults"},
+}
+LOCAL_ENTRANCES = {"__main__", "answers", "server"}
+
+
+def local_modules() -> list[Path]:
+    return [module for module in modules() if room_of(module) == "local"]
+
+
+@pytest.mark.parametrize("module", local_modules(), ids=str)
+def test_imports_inside_the_local_snowflake_follow_the_arrows(module: Path) -> None:
+    folder = module.parts[1] if len(module.parts) > 2 else ""
+    assert not folder or folder in LOCAL_KNOWS, f"{module} lies in no folder of LOCAL_KNOWS"
+    allowed = {folder, *LOCAL_KNOWS.get(folder, ())} if folder else set()
+    if module.stem in LOCAL_ENTRANCES and not folder:
+        allowed = set(LOCAL_KNOWS)
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for line, name in imports(module)
+        if within(name, {f"{PACKAGE}.local"}) and not may_import(name.split(".")[2], folder, allowed)
+    ]
+    assert not wrong
+
+
+def may_import(imported: str, folder: str, allowed: set[str]) -> bool:
+    """Whether a module in this folder of local/ may import this folder or module of it."""
+    if imported in LOCAL_KNOWS:
+        return imported in allowed
+    # Only what starts the server knows those that know every folder.
+    return imported not in LOCAL_ENTRANCES or not folder
+
+
+def test_folders_of_the_local_snowflake_know_each_other_one_way() -> None:
+    reached: set[str] = set()
+    while left := {folder for folder in LOCAL_KNOWS if folder not in reached}:
+        free = {folder for folder in left if LOCAL_KNOWS[folder] <= reached}
+        assert free, f"a circle among {sorted(left)}"
+        reached |= free
+
+
 # What prepares a job of a registered model for submission. All else knows jobs/batch_job.py only.
 KNOW_KINDS = {Path("hooks/inputs.py"), Path("hooks/models.py"), Path("hooks/preflight.py")}
 

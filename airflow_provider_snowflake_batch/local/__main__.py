@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Stop:                Ctrl+C, or kill {os.getpid()}", flush=True)
 
     config = uvicorn.Config(
-        server.endpoints.app,
+        server.app,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=5,

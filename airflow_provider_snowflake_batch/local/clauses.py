@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, does_not_exist, not_supported
+from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, not_supported
 from airflow_provider_snowflake_batch.local.functions import read_constant
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.patterns import like
 from airflow_provider_snowflake_batch.local.sessions import Session
-from airflow_provider_snowflake_batch.local.sql.patterns import like
-
-if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.statements import Statement
 
 Row = TypeVar("Row")
+
+
+class Namespaces(Protocol):
+    """The databases and schemas that there are."""
+
+    def names(self) -> list[str]:
+        """Of the databases."""
+
+    def has_schema(self, database: str, schema: str) -> bool:
+        """Whether there is such a schema."""
 
 
 @dataclass(slots=True)
@@ -23,7 +30,8 @@ class ShowClauses:
     """What follows ``SHOW <objects>``.
 
     :param scope: ACCOUNT, DATABASE or SCHEMA, with the name in ``database`` and ``schema``.
-    :param compute_pool: the name in ``IN COMPUTE POOL``, which leaves the scope at ACCOUNT.
+    :param compute_pool: the name in ``IN COMPUTE POOL``, which leaves the scope at ACCOUNT; nobody has looked yet
+        whether there is such a pool.
     """
 
     like: str | None = None
@@ -53,14 +61,14 @@ class ShowClauses:
         return chosen if self.limit is None else chosen[: self.limit]
 
 
-def show_clauses(cursor: Cursor, statement: Statement, *, level: str = "SCHEMA") -> ShowClauses:
+def show_clauses(cursor: Cursor, session: Session, databases: Namespaces, *, level: str = "SCHEMA") -> ShowClauses:
     """Read the clauses to the end of the statement.
 
+    :param databases: those that IN may name.
     :param level: where the objects live: SCHEMA, DATABASE or ACCOUNT. Without IN, they are sought in the session's
         current schema or database, as https://docs.snowflake.com/en/sql-reference/sql/show says.
-    :raises SnowflakeError: 2043 when IN names a database or schema that is not there, 2003 for a compute pool.
+    :raises SnowflakeError: 2043 when IN names a database or schema that is not there.
     """
-    session = statement.session
     clauses = ShowClauses()
     scoped = False
     cursor.accept("HISTORY")
@@ -79,7 +87,7 @@ def show_clauses(cursor: Cursor, statement: Statement, *, level: str = "SCHEMA")
         else:
             raise cursor.unexpected("LIKE, IN, STARTS WITH or LIMIT")
     if scoped:
-        _check_scope(statement, clauses)
+        _check_scope(databases, clauses)
     elif level != "ACCOUNT" and session.database is not None:
         clauses.database = session.database
         clauses.schema = session.schema if level == "SCHEMA" else None
@@ -113,13 +121,10 @@ def _scope(cursor: Cursor, session: Session, clauses: ShowClauses, level: str) -
     clauses.database, clauses.schema = (parts[0], parts[1]) if len(parts) == 2 else (session.database, parts[0])
 
 
-def _check_scope(statement: Statement, clauses: ShowClauses) -> None:
-    engine = statement.server.engine
-    if clauses.compute_pool is not None and statement.server.spcs.store.find_pool(clauses.compute_pool) is None:
-        raise does_not_exist("Compute pool", clauses.compute_pool)
-    if clauses.database is not None and clauses.database not in engine.databases.names():
+def _check_scope(databases: Namespaces, clauses: ShowClauses) -> None:
+    if clauses.database is not None and clauses.database not in databases.names():
         raise cannot_be_performed()
-    if clauses.database and clauses.schema and not engine.databases.has_schema(clauses.database, clauses.schema):
+    if clauses.database and clauses.schema and not databases.has_schema(clauses.database, clauses.schema):
         raise cannot_be_performed()
 
 

@@ -6,15 +6,15 @@ A scalar function becomes its value, a table function becomes its rows, before t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-
-if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.statements import Result, Statement
+from airflow_provider_snowflake_batch.local.statements import Result, Statement
+from airflow_provider_snowflake_batch.local.wiring import Function, Parts, Registrations
 
 
 @dataclass(slots=True)
@@ -46,87 +46,116 @@ class Arguments:
                 )
 
 
-ScalarFunction = Callable[["Statement", Arguments], Any]
-TableFunction = Callable[["Statement", Arguments], "Result"]
-Method = Callable[["Statement", tuple[str, ...], Arguments], "Result"]
-View = Callable[["Statement", str], "Result"]
-ExpressionFunction = Callable[["Statement", list[Any]], Any]
+ScalarFunction = Callable[..., Any]
+TableFunction = Callable[..., Result]
+Method = Callable[..., Result]
+View = Callable[..., Result]
+ExpressionFunction = Callable[..., Any]
 
-SCALAR_FUNCTIONS: dict[str, ScalarFunction] = {}
-TABLE_FUNCTIONS: dict[str, TableFunction] = {}
-METHODS: dict[str, Method] = {}
-VIEWS: dict[str, View] = {}
-EXPRESSION_FUNCTIONS: dict[str, ExpressionFunction] = {}
+# Each is called with the statement and what the decorator says; further parameters are parts of the server.
+_SCALAR: Registrations[ScalarFunction] = Registrations(called_with=2)
+_TABLE: Registrations[TableFunction] = Registrations(called_with=2)
+_METHODS: Registrations[Method] = Registrations(called_with=3)
+_VIEWS: Registrations[View] = Registrations(called_with=2)
+_EXPRESSION: Registrations[ExpressionFunction] = Registrations(called_with=2)
 
 
-def scalar_function(name: str) -> Callable[[ScalarFunction], ScalarFunction]:
+class Functions:
+    """The functions, by upper-case name, once they are wired.
+
+    ``scalar`` ones are called with the statement and :class:`Arguments`, ``table`` ones too; ``methods`` with the
+    statement, the object's name in parts and the arguments; ``views`` with the statement and the database's name;
+    ``expression`` ones with the statement and the arguments as expressions of the engine.
+    """
+
+    def __init__(self) -> None:
+        self.scalar: dict[str, ScalarFunction] = {}
+        self.table: dict[str, TableFunction] = {}
+        self.methods: dict[str, Method] = {}
+        self.views: dict[str, View] = {}
+        self.expression: dict[str, ExpressionFunction] = {}
+
+    def wire(self, modules: Iterable[ModuleType], parts: Parts) -> None:
+        """Take the functions of these modules, with the parts that they ask for.
+
+        :raises TypeError: when a function asks for what is no part.
+        """
+        modules = list(modules)
+        self.scalar |= _SCALAR.of(modules, parts)
+        self.table |= _TABLE.of(modules, parts)
+        self.methods |= _METHODS.of(modules, parts)
+        self.views |= _VIEWS.of(modules, parts)
+        self.expression |= _EXPRESSION.of(modules, parts)
+
+
+def scalar_function(name: str) -> Callable[[Function], Function]:
     """Register the function for ``NAME(…)`` in any expression: it returns a string, number, boolean or None.
 
     >>> @scalar_function("SYSTEM$GET_SERVICE_LOGS")
-    ... def logs(statement, arguments): ...
+    ... def logs(statement: Statement, arguments: Arguments, spcs: SpcsControlPlane) -> str: ...
     """
 
-    def register(function: ScalarFunction) -> ScalarFunction:
-        SCALAR_FUNCTIONS[name.upper()] = function
+    def register(function: Function) -> Function:
+        _SCALAR.add([name], function)
         return function
 
     return register
 
 
-def expression_function(name: str) -> Callable[[ExpressionFunction], ExpressionFunction]:
+def expression_function(name: str) -> Callable[[Function], Function]:
     """Register the function for ``NAME(…)`` whose value differs from row to row.
 
     It gets the arguments as expressions of the SQL engine, a stage among them as text, and returns one.
     """
 
-    def register(function: ExpressionFunction) -> ExpressionFunction:
-        EXPRESSION_FUNCTIONS[name.upper()] = function
+    def register(function: Function) -> Function:
+        _EXPRESSION.add([name], function)
         return function
 
     return register
 
 
-def table_function(name: str) -> Callable[[TableFunction], TableFunction]:
+def table_function(name: str) -> Callable[[Function], Function]:
     """Register the function for ``TABLE(NAME(…))`` in any FROM; ``name`` as written, dots included.
 
     >>> @table_function("SNOWFLAKE.SPCS.GET_JOB_HISTORY")
-    ... def history(statement, arguments): ...
+    ... def history(statement: Statement, arguments: Arguments, spcs: SpcsControlPlane) -> Result: ...
     """
 
-    def register(function: TableFunction) -> TableFunction:
+    def register(function: Function) -> Function:
         @functools.wraps(function)
-        def called(statement: Statement, arguments: Arguments) -> Result:
-            result = function(statement, arguments)
+        def called(statement: Statement, arguments: Arguments, **parts: Any) -> Any:
+            result = function(statement, arguments, **parts)
             arguments.refuse_others(name)
             return result
 
-        TABLE_FUNCTIONS[name.upper()] = called
-        return called
+        _TABLE.add([name], called)
+        return function
 
     return register
 
 
-def method(name: str) -> Callable[[Method], Method]:
+def method(name: str) -> Callable[[Function], Function]:
     """Register the function for ``TABLE(<object>!NAME(…))``; it gets the object's name in parts."""
 
-    def register(function: Method) -> Method:
+    def register(function: Function) -> Function:
         @functools.wraps(function)
-        def called(statement: Statement, parts: tuple[str, ...], arguments: Arguments) -> Result:
-            result = function(statement, parts, arguments)
+        def called(statement: Statement, name_parts: tuple[str, ...], arguments: Arguments, **parts: Any) -> Any:
+            result = function(statement, name_parts, arguments, **parts)
             arguments.refuse_others(name)
             return result
 
-        METHODS[name.upper()] = called
-        return called
+        _METHODS.add([name], called)
+        return function
 
     return register
 
 
-def information_schema_view(name: str) -> Callable[[View], View]:
+def information_schema_view(name: str) -> Callable[[Function], Function]:
     """Register the function for ``[<database>.]INFORMATION_SCHEMA.NAME`` in any FROM; it gets the database's name."""
 
-    def register(function: View) -> View:
-        VIEWS[name.upper()] = function
+    def register(function: Function) -> Function:
+        _VIEWS.add([name], function)  # type: ignore[arg-type]
         return function
 
     return register

@@ -2,54 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+import functools
 import json
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_snowflake_batch.local import answers
+from airflow_provider_snowflake_batch.local.account import Account
+from airflow_provider_snowflake_batch.local.faults.control import FaultControl
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
+from airflow_provider_snowflake_batch.local.faults.requests import RequestFaults
+from airflow_provider_snowflake_batch.local.functions import Functions
 from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.protocol.app import Endpoints
+from airflow_provider_snowflake_batch.local.protocol.login import Logins
 from airflow_provider_snowflake_batch.local.protocol.queries import Queries
+from airflow_provider_snowflake_batch.local.registry import files as model_files
+from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
 from airflow_provider_snowflake_batch.local.sessions import Sessions
+from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
+from airflow_provider_snowflake_batch.local.spcs.submission import JobRooms
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
+from airflow_provider_snowflake_batch.local.stages.other_files import OtherFiles
+from airflow_provider_snowflake_batch.local.stages.reading import StageReads
 from airflow_provider_snowflake_batch.local.stages.store import Stages
 from airflow_provider_snowflake_batch.local.state import StateDirectory
+from airflow_provider_snowflake_batch.local.statements import Statements
 from airflow_provider_snowflake_batch.local.tls import Certificates
-
-_ROOMS = "airflow_provider_snowflake_batch.local"
-# Importing them registers the statements they answer.
-_STATEMENTS = (
-    "sql.session_statements",
-    "sql.show",
-    "sql.show_columns",
-    "sql.information_schema",
-    "sql.namespaces",
-    "sql.functions",
-    "stages.statements",
-    "stages.transfers",
-    "stages.copy",
-    "stages.table_functions",
-    "stages.urls",
-    "spcs.statements",
-    "registry.statements",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What exists after the first start and what the printed connection names."""
-
-    account: str = "local"
-    user: str = "LOCAL"
-    role: str = "SYSADMIN"
-    database: str = "LOCAL"
-    schema: str = "PUBLIC"
-    warehouse: str = "COMPUTE_WH"
+from airflow_provider_snowflake_batch.local.wiring import Parts
 
 
 class LocalSnowflake:
@@ -60,40 +42,57 @@ class LocalSnowflake:
     """
 
     def __init__(self, state_dir: Path) -> None:
-        self.defaults = Defaults()
-        self.state = StateDirectory(state_dir)
-        self.certificates = Certificates(self.state)
-        self.sessions = Sessions()
-        self.faults = Faults()
-        self.objects = AccountObjects(self.state)
-        self.engine = Engine(self)
+        self.account = account = Account()
+        self.state = state = StateDirectory(state_dir)
+        self.certificates = Certificates(state)
+        self.sessions = sessions = Sessions()
+        self.objects = objects = AccountObjects(state)
+        faults, statements, functions, other_files = Faults(), Statements(), Functions(), OtherFiles()
+        self.engine = engine = Engine(state, functions)
         self._create_defaults()
-        self.stages = Stages(self)
-        for module in _STATEMENTS:
-            _import_if_there(f"{_ROOMS}.{module}")
-        self.queries = Queries(self)
-        self.sessions.on_close += [self.queries.forget_session, self.stages.close_session, self.engine.close_session]
-        self.spcs: Any = _construct(f"{_ROOMS}.spcs.control_plane", "SpcsControlPlane", self)
-        self.registry: Any = _construct(f"{_ROOMS}.registry.registry", "ModelRegistry", self)
-        self.http_files = HttpFiles(self)
-        self.endpoints = Endpoints(self)
+        stages = Stages(state, engine.databases, engine.tables, faults)
+        reads = StageReads(stages, state.scratch)
+        self.http_files = HttpFiles(sessions, stages, state.scratch)
+        self.queries = queries = Queries(statements, engine, state.path)
+        self.spcs = spcs = SpcsControlPlane(state, account.name, faults)
+        registry = ModelRegistry(state, engine.databases)
+
+        # What one room tells another that knows nothing of it.
+        engine.read_stages = reads.rewrite
+        engine.tables.keepers.append(stages)
+        engine.databases.on_drop += [spcs.drop_all, registry.drop_all, stages.drop_all]
+        other_files.add(model_files.SCHEME, functools.partial(model_files.model_files, registry))
+        sessions.on_close += [queries.forget_session, stages.close_session, engine.close_session]
+
+        # What the functions that answer statements may ask for.
+        parts = Parts([
+            account, state, sessions, objects, faults, functions, queries,
+            engine, engine.databases, engine.tables, engine.catalog,
+            stages, stages.formats, stages.loads, reads, self.http_files, other_files,
+            spcs, spcs.store, spcs.pools, registry, JobRooms(engine, objects, stages, registry, spcs),
+        ])  # fmt: skip
+        statements.wire(answers.MODULES, parts)
+        functions.wire(answers.MODULES, parts)
+
+        logins = Logins(state.secret, account, sessions, objects, engine.databases)
+        routes = [*self.http_files.routes, *FaultControl(faults, state.secret).routes]
+        self.app = RequestFaults(Endpoints(logins, queries, routes).app, faults, sessions, queries)
         self.port = 0
         """The port it listens on, once it does."""
         self._stopping = threading.Event()
 
     def _create_defaults(self) -> None:
         if not self.engine.databases.names():
-            self.engine.databases.create(self.defaults.database)
-        self.objects.create("WAREHOUSE", self.defaults.warehouse, self.defaults.role, {}, if_not_exists=True)
+            self.engine.databases.create(self.account.database)
+        self.objects.create("WAREHOUSE", self.account.warehouse, self.account.role, {}, if_not_exists=True)
 
     def start(self, port: int) -> None:
         """Find running jobs again and begin to close idle sessions.
 
         :param port: where it listens.
         """
-        self.port = port
-        if self.spcs is not None:
-            self.spcs.start()
+        self.port = self.http_files.port = port
+        self.spcs.start()
         threading.Thread(target=self._close_idle, name="idle-sessions", daemon=True).start()
 
     def _close_idle(self) -> None:
@@ -102,8 +101,7 @@ class LocalSnowflake:
 
     def stop(self) -> None:
         self._stopping.set()
-        if self.spcs is not None:
-            self.spcs.stop()
+        self.spcs.stop()
         self.queries.close()
         self.sessions.close_all()
         self.engine.close()
@@ -114,33 +112,20 @@ class LocalSnowflake:
         """The Airflow connection to this server, in the form of ``AIRFLOW_CONN_…``."""
         return {
             "conn_type": "snowflake",
-            "login": self.defaults.user,
+            "login": self.account.user,
             "password": self.state.secret,
-            "schema": self.defaults.schema,
+            "schema": self.account.schema,
             "extra": {
-                "account": self.defaults.account,
+                "account": self.account.name,
                 "host": "127.0.0.1",
                 "port": self.port,
                 "protocol": "http",
-                "database": self.defaults.database,
-                "warehouse": self.defaults.warehouse,
-                "role": self.defaults.role,
+                "database": self.account.database,
+                "warehouse": self.account.warehouse,
+                "role": self.account.role,
             },
         }
 
     def write_connection(self) -> Path:
         self.state.write_private(self.state.connection_file, json.dumps(self.airflow_connection(), indent=2) + "\n")
         return self.state.connection_file
-
-
-def _import_if_there(module: str) -> Any:
-    try:
-        found = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    return importlib.import_module(module) if found is not None else None
-
-
-def _construct(module: str, name: str, server: LocalSnowflake) -> Any:
-    imported = _import_if_there(module)
-    return None if imported is None else getattr(imported, name)(server)

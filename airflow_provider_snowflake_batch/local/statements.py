@@ -1,25 +1,26 @@
 """Which code answers which statement.
 
 Every room that answers statements registers small functions with :func:`statement`; a statement that none of them
-claims goes to the SQL engine. A handler sees the text with its bind variables already written in as literals.
+claims goes to the SQL engine. A function sees the text with its bind variables already written in as literals, and
+gets the parts of the server that its signature names.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.local.errors import statement_cancelled
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sessions import Session
+from airflow_provider_snowflake_batch.local.wiring import Function, Parts, Registrations
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
-    from airflow_provider_snowflake_batch.local.sessions import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +69,14 @@ class Statement:
 
     :param text: the statement, bind variables written in as literals, ``IDENTIFIER('x')`` as the name.
     :param session: whose it is: current database, schema, role, warehouse, parameters.
-    :param server: the rooms: ``engine``, ``stages``, ``spcs``, ``registry``, ``state``.
     :param query_id: the statement's query id.
     :param cancelled: set when the client aborts the statement; a handler that waits, waits on it.
     """
 
     text: str
     session: Session
-    server: LocalSnowflake
     query_id: str
     cancelled: threading.Event = field(default_factory=threading.Event)
-    extra: dict[str, Any] = field(default_factory=dict)
-
-    def cursor(self) -> Cursor:
-        return Cursor(self.text)
 
     def check_cancelled(self) -> None:
         """:raises SnowflakeError: 604 once the client has aborted the statement."""
@@ -97,37 +92,52 @@ class Statement:
 CURRENT: ContextVar[Statement | None] = ContextVar("CURRENT", default=None)
 """The client's statement that this thread answers: what a handler asks of the engine is cancelled with it."""
 
-Handler = Callable[[Statement, Cursor], Result]
-_HANDLERS: dict[str, list[tuple[tuple[str, ...], Handler]]] = {}
+Handler = Callable[..., Result]
+"""Called with the statement and a cursor; further parameters are parts of the server."""
+_REGISTERED: Registrations[Handler] = Registrations(called_with=2)
 
 
-def statement(*beginnings: str) -> Callable[[Handler], Handler]:
+def statement(*beginnings: str) -> Callable[[Function], Function]:
     """Register a function for statements that begin with one of these keyword sequences.
 
-    The function gets the statement and a cursor placed after the keywords. The longest beginning wins.
+    The function gets the statement, a cursor placed after the keywords, and the parts of the server that its further
+    parameters name by their class. The longest beginning wins.
 
     >>> @statement("SHOW COMPUTE POOLS")
-    ... def show_pools(statement, cursor): ...
+    ... def show_pools(statement: Statement, cursor: Cursor, pools: ComputePools) -> Result: ...
     """
 
-    def register(handler: Handler) -> Handler:
-        for beginning in beginnings:
-            words = tuple(beginning.upper().split())
-            _HANDLERS.setdefault(words[0], []).append((words, handler))
+    def register(handler: Function) -> Function:
+        _REGISTERED.add(beginnings, handler)  # type: ignore[arg-type]
         return handler
 
     return register
 
 
-def find_handler(text: str) -> tuple[Handler, Cursor] | None:
-    """The handler for a statement with its cursor, or None if the SQL engine is to run it."""
-    cursor = Cursor(text)
-    first = cursor.peek()
-    best: tuple[int, Handler] | None = None
-    for words, handler in _HANDLERS.get(first.value, ()) if first is not None else ():
-        if cursor.looking_at(*words) and (best is None or len(words) > best[0]):
-            best = (len(words), handler)
-    if best is None:
-        return None
-    cursor.at = best[0]
-    return best[1], cursor
+class Statements:
+    """The statements that are answered by functions; all others are the SQL engine's."""
+
+    def __init__(self) -> None:
+        self._by_first_word: dict[str, list[tuple[tuple[str, ...], Handler]]] = {}
+
+    def wire(self, modules: Iterable[ModuleType], parts: Parts) -> None:
+        """Take the functions of these modules, with the parts that they ask for.
+
+        :raises TypeError: when a function asks for what is no part.
+        """
+        for beginning, handler in _REGISTERED.of(modules, parts).items():
+            words = tuple(beginning.split())
+            self._by_first_word.setdefault(words[0], []).append((words, handler))
+
+    def find(self, text: str) -> tuple[Handler, Cursor] | None:
+        """The function for a statement with its cursor, or None if the SQL engine is to run it."""
+        cursor = Cursor(text)
+        first = cursor.peek()
+        best: tuple[int, Handler] | None = None
+        for words, handler in self._by_first_word.get(first.value, ()) if first is not None else ():
+            if cursor.looking_at(*words) and (best is None or len(words) > best[0]):
+                best = (len(words), handler)
+        if best is None:
+            return None
+        cursor.at = best[0]
+        return best[1], cursor

@@ -16,7 +16,7 @@ import pytest
 import snowflake.connector
 from starlette.requests import Request
 
-from airflow_provider_snowflake_batch.local.protocol import bodies
+from airflow_provider_snowflake_batch.local import bodies
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 LOGIN = "/session/v1/login-request?requestId=1"

@@ -7,27 +7,28 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_snowflake_batch.local.protocol.bodies import BodyRefused, read_object
-
-if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+from airflow_provider_snowflake_batch.local.bodies import BodyRefused, read_object
+from airflow_provider_snowflake_batch.local.faults.faults import Faults
 
 PATH = "/local/faults"
 BODY_BYTES = 64 * 1024
 
 
 class FaultControl:
-    """The endpoint of one server."""
+    """The endpoint of one server.
 
-    def __init__(self, server: LocalSnowflake) -> None:
-        self._server = server
+    :param secret: who has it may set faults.
+    """
+
+    def __init__(self, faults: Faults, secret: str) -> None:
+        self._faults = faults
+        self._secret = secret
         self.routes = [
             Route(PATH, self.handle, methods=["GET", "POST", "DELETE"]),
             Route(f"{PATH}/{{id:int}}", self.handle, methods=["DELETE"]),
@@ -35,9 +36,9 @@ class FaultControl:
 
     async def handle(self, request: Request) -> Response:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._server.state.secret.encode()):
+        if not hmac.compare_digest(given.encode(), self._secret.encode()):
             return _refusal(401, "The server's secret is required: Authorization: Bearer <secret>.")
-        faults = self._server.faults
+        faults = self._faults
         if request.method == "POST":
             try:
                 body = await read_object(request, BODY_BYTES)

@@ -7,26 +7,25 @@ import json
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_snowflake_batch.local.faults.control import PATH as CONTROL_PATH
-from airflow_provider_snowflake_batch.local.faults.faults import Fault
-from airflow_provider_snowflake_batch.local.protocol.bodies import (
+from airflow_provider_snowflake_batch.local.bodies import (
     SESSION_BYTES,
     BodyRefused,
     discard_body,
     read_raw,
     unpacked,
 )
+from airflow_provider_snowflake_batch.local.faults.control import PATH as CONTROL_PATH
+from airflow_provider_snowflake_batch.local.faults.faults import Fault, Faults
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
-    from airflow_provider_snowflake_batch.local.sessions import Session
+    from airflow_provider_snowflake_batch.local.sessions import Session, Sessions
 
 _QUERY_ID = re.compile(r"^/(?:monitoring/queries/{1,2}|queries/|result-chunks/)([0-9a-f-]{36})")
 _TOKEN = re.compile(r'^Snowflake Token="(.*)"$')
@@ -38,15 +37,36 @@ _EXPIRY = {
 }
 
 
+class KnownQuery(Protocol):
+    """A statement that a client has sent."""
+
+    @property
+    def text(self) -> str:
+        """As it was sent."""
+
+
+class KnownQueries(Protocol):
+    """The statements that clients have sent."""
+
+    def find(self, query_id: str) -> KnownQuery | None:
+        """The statement of this id."""
+
+    def running(self, session: Session) -> Sequence[KnownQuery]:
+        """Those of a session that have not ended."""
+
+
 class RequestFaults:
     """Passes requests on to the endpoints, except those that a fault strikes.
 
     :param app: the endpoints.
+    :param queries: which statement a request asks about, and which of a session still run.
     """
 
-    def __init__(self, app: ASGIApp, server: LocalSnowflake) -> None:
+    def __init__(self, app: ASGIApp, faults: Faults, sessions: Sessions, queries: KnownQueries) -> None:
         self._app = app
-        self._server = server
+        self._faults = faults
+        self._sessions = sessions
+        self._queries = queries
         self._actions: dict[str, Callable[[Fault, Scope, Receive, Send], Awaitable[None]]] = {
             "http-error": self._http_error,
             "drop": self._drop,
@@ -56,7 +76,7 @@ class RequestFaults:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        faults = self._server.faults
+        faults = self._faults
         if not faults.any or scope["type"] != "http" or scope["path"].startswith(CONTROL_PATH):
             await self._app(scope, receive, send)
             return
@@ -64,7 +84,7 @@ class RequestFaults:
         if faults.needs_statements():
             statement, receive = await self._statement(scope, receive)
         token = _token(scope)
-        lives = self._server.sessions.find(token) is not None
+        lives = self._sessions.find(token) is not None
         fault = faults.for_request(scope["path"], statement, token if lives else None)
         if fault is None:
             await self._app(scope, receive, send)
@@ -75,9 +95,9 @@ class RequestFaults:
         """The text of the statement that a request sends or asks about; and the request, to be read again."""
         about = _QUERY_ID.match(scope["path"])
         if about is not None:
-            query = self._server.queries.find(about[1])
+            query = self._queries.find(about[1])
             return (query.text if query is not None else None), receive
-        if scope["path"] != "/queries/v1/query-request" or self._server.sessions.find(_token(scope)) is None:
+        if scope["path"] != "/queries/v1/query-request" or self._sessions.find(_token(scope)) is None:
             # Nothing is kept of who has not logged in.
             return None, receive
         request = Request(scope, receive)
@@ -131,12 +151,12 @@ class RequestFaults:
         await discard_body(Request(scope, receive))
         code = int(fault.parameters["code"])
         token = _token(scope)
-        session = self._server.sessions.find(token)
+        session = self._sessions.find(token)
         if session is not None:
             if code == 390112:
                 fault.expired.add(token)
             else:
-                self._server.sessions.expire(session)
+                self._sessions.expire(session)
                 threading.Thread(target=self._close, args=(session,), name="expired-session", daemon=True).start()
         content: dict[str, Any] = {
             "data": {"errorCode": str(code), "sqlState": "08001", "internalError": False},
@@ -149,9 +169,9 @@ class RequestFaults:
 
     def _close(self, session: Session) -> None:
         # Unlike a logout, the end of a session leaves the statements alone that it has begun.
-        while self._server.queries.running(session):
+        while self._queries.running(session):
             time.sleep(0.1)
-        self._server.sessions.close(session)
+        self._sessions.close(session)
 
 
 def _token(scope: Scope) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pyarrow as pa
 from starlette.applications import Starlette
@@ -17,26 +17,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider_snowflake_batch.local.errors import not_supported
-from airflow_provider_snowflake_batch.local.faults.control import FaultControl
-from airflow_provider_snowflake_batch.local.faults.requests import RequestFaults
-from airflow_provider_snowflake_batch.local.protocol import binds, login
-from airflow_provider_snowflake_batch.local.protocol.bodies import (
+from airflow_provider_snowflake_batch.local.bodies import (
     LOGIN_BYTES,
     SESSION_BYTES,
     BodyRefused,
     discard_body,
     read_object,
 )
+from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.protocol import login
 from airflow_provider_snowflake_batch.local.protocol.chunks import INLINE_ROWS, LARGE, Chunks
-from airflow_provider_snowflake_batch.local.protocol.queries import Query
+from airflow_provider_snowflake_batch.local.protocol.login import Logins
+from airflow_provider_snowflake_batch.local.protocol.queries import Queries, Query
 from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype, statistics
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session
 from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES
-from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
-
-if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+from airflow_provider_snowflake_batch.local.sql import binds
+from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +46,17 @@ NEXT_WAIT = 15.0
 
 
 class Endpoints:
-    """The endpoints of one server."""
+    """The endpoints of one server.
 
-    def __init__(self, server: LocalSnowflake) -> None:
-        self._server = server
-        self._chunks = Chunks(server.queries)
-        endpoints = Starlette(
+    :param routes: those of other rooms: of the stages' files, say.
+    """
+
+    def __init__(self, logins: Logins, queries: Queries, routes: Sequence[Route]) -> None:
+        self._logins = logins
+        self._sessions = logins.sessions
+        self._queries = queries
+        self._chunks = Chunks(queries)
+        self.app = Starlette(
             routes=[
                 Route("/session/v1/login-request", _answered(self.login), methods=["POST"]),
                 Route("/session/token-request", _answered(self.renew), methods=["POST"]),
@@ -69,22 +71,20 @@ class Endpoints:
                 Route("/monitoring/queries//{query_id}", _answered(self.monitoring), methods=["GET"]),
                 Route("/telemetry/send", _answered(self.telemetry), methods=["POST"]),
                 Route("/telemetry/send/sessionless", _answered(self.telemetry), methods=["POST"]),
-                *server.http_files.routes,
                 *self._chunks.routes,
-                *FaultControl(server).routes,
+                *routes,
             ]
         )
-        self.app = RequestFaults(endpoints, server)
 
     # Sessions
 
     async def login(self, request: Request) -> Response:
         client = request.headers.get("User-Agent", "")
         body = await read_object(request, LOGIN_BYTES)
-        return _json(await login.login(self._server, dict(request.query_params), body, client, _base_url(request)))
+        return _json(await login.login(self._logins, dict(request.query_params), body, client, _base_url(request)))
 
     async def renew(self, request: Request) -> Response:
-        session = self._server.sessions.renew(_token(request))
+        session = self._sessions.renew(_token(request))
         if session is None:
             return _failure("390114", "Authentication token has expired.  The user must authenticate again.")
         return _success(
@@ -104,7 +104,7 @@ class Endpoints:
     async def delete_session(self, request: Request) -> Response:
         session = self._session(request)
         if session is not None and request.query_params.get("delete") == "true":
-            await self._in_thread(self._server.sessions.close, session)
+            await self._in_thread(self._sessions.close, session)
         return _success(None)
 
     # Queries
@@ -117,7 +117,7 @@ class Endpoints:
         if body.get("bindStage"):
             refused = not_supported("A stage for bind variables")
             return _failure(f"{refused.errno:06d}", refused.message, refused.sqlstate)
-        query = self._server.queries.submit(
+        query = self._queries.submit(
             session,
             str(body.get("sqlText") or ""),
             request_id=request.query_params.get("requestId"),
@@ -127,17 +127,17 @@ class Endpoints:
         )
         if body.get("asyncExec"):
             return _in_progress(query, IN_PROGRESS_ASYNC)
-        if not await self._server.queries.wait(query, FIRST_WAIT):
+        if not await self._queries.wait(query, FIRST_WAIT):
             return _in_progress(query, IN_PROGRESS)
         return await self._outcome(query, request)
 
     async def result(self, request: Request) -> Response:
         if self._session(request) is None:
             return _gone()
-        query = self._server.queries.find(request.path_params["query_id"])
+        query = self._queries.find(request.path_params["query_id"])
         if query is None:
             return _failure("000709", f"Statement {request.path_params['query_id']} not found", "02000")
-        if query.future is not None and not await self._server.queries.wait(query, NEXT_WAIT):
+        if query.future is not None and not await self._queries.wait(query, NEXT_WAIT):
             return _in_progress(query, IN_PROGRESS)
         return await self._outcome(query, request)
 
@@ -146,23 +146,23 @@ class Endpoints:
         if session is None:
             return _gone()
         body = await read_object(request, SESSION_BYTES)
-        query = self._server.queries.find_request(session, str(body.get("requestId")))
+        query = self._queries.find_request(session, str(body.get("requestId")))
         if query is not None:
-            await self._in_thread(self._server.queries.cancel, query)
+            await self._in_thread(self._queries.cancel, query)
         return _success(None)
 
     async def abort_by_id(self, request: Request) -> Response:
-        query = self._server.queries.find(request.path_params["query_id"])
+        query = self._queries.find(request.path_params["query_id"])
         if self._session(request) is None:
             return _gone()
         if query is not None:
-            await self._in_thread(self._server.queries.cancel, query)
+            await self._in_thread(self._queries.cancel, query)
         return _success(None)
 
     async def monitoring(self, request: Request) -> Response:
         if self._session(request) is None:
             return _gone()
-        query = self._server.queries.find(request.path_params["query_id"])
+        query = self._queries.find(request.path_params["query_id"])
         if query is None:
             return _success({"queries": []})
         entry: dict[str, Any] = {
@@ -262,7 +262,7 @@ class Endpoints:
         return data | chunks | {"rowsetBase64": arrow_rowset(result, INLINE_ROWS)}
 
     def _session(self, request: Request) -> Session | None:
-        return self._server.sessions.find(_token(request))
+        return self._sessions.find(_token(request))
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         from starlette.concurrency import run_in_threadpool

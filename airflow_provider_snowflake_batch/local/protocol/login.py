@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from airflow_provider_snowflake_batch.local.account import Account
+from airflow_provider_snowflake_batch.local.bodies import BodyRefused
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
-from airflow_provider_snowflake_batch.local.protocol.bodies import BodyRefused
+from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.protocol.names import stored_name
-from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY
+from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session, Sessions
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE, parameter_value
 
-if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
-    from airflow_provider_snowflake_batch.local.sessions import Session
-
-SERVER_VERSION = "10.0.0"
 _PASSWORD_AUTHENTICATORS = {"", "SNOWFLAKE", "USERNAME_PASSWORD_MFA", "OAUTH", "PROGRAMMATIC_ACCESS_TOKEN"}
 
 
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """What a login looks at, and the sessions that it begins one of.
+
+    :param secret: the password.
+    """
+
+    secret: str
+    account: Account
+    sessions: Sessions
+    objects: AccountObjects
+    databases: Databases
+
+
 async def login(
-    server: LocalSnowflake, query: dict[str, str], body: dict[str, Any], user_agent: str, base_url: str
+    logins: Logins, query: dict[str, str], body: dict[str, Any], user_agent: str, base_url: str
 ) -> dict[str, Any]:
     """Answer a login request.
 
@@ -37,11 +50,11 @@ async def login(
     if authenticator not in _PASSWORD_AUTHENTICATORS:
         return refusal("390144", f"The authenticator {authenticator[:100]} is not supported by the local Snowflake.")
     given = str(data.get("PASSWORD") or data.get("TOKEN") or "")
-    if not hmac.compare_digest(given.encode(), server.state.secret.encode()):
+    if not hmac.compare_digest(given.encode(), logins.secret.encode()):
         return refusal("390100", "Incorrect username or password was specified.")
-    user = stored_name(str(data.get("LOGIN_NAME") or "")) or server.defaults.user
-    role = stored_name(query.get("roleName")) or server.defaults.role
-    if role not in await run_in_threadpool(server.objects.roles):
+    user = stored_name(str(data.get("LOGIN_NAME") or "")) or logins.account.user
+    role = stored_name(query.get("roleName")) or logins.account.role
+    if role not in await run_in_threadpool(logins.objects.roles):
         return refusal(
             "390189",
             f"Role '{role}' specified in the connect string does not exist or not authorized. "
@@ -52,11 +65,11 @@ async def login(
         parameters = {name: parameter_value(name, value) for name, value in given_parameters.items()}
     except SnowflakeError as error:
         return refusal(f"{error.errno:06d}", error.message)
-    session = server.sessions.create(user, role)
+    session = logins.sessions.create(user, role)
     session.client = _client(user_agent)
     session.base_url = base_url
     session.parameters |= parameters
-    await run_in_threadpool(enter_namespace, server, session, query)
+    await run_in_threadpool(enter_namespace, logins, session, query)
     return {
         "data": {
             "token": session.token,
@@ -65,7 +78,7 @@ async def login(
             "masterValidityInSeconds": MASTER_VALIDITY,
             "sessionId": session.id,
             "displayUserName": user,
-            "serverVersion": SERVER_VERSION,
+            "serverVersion": logins.account.version,
             "firstLogin": False,
             "remMeToken": None,
             "remMeValidityInSeconds": 0,
@@ -112,16 +125,16 @@ def _client(user_agent: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(int(part) for part in version if part.isdigit())
 
 
-def enter_namespace(server: LocalSnowflake, session: Session, query: dict[str, str]) -> None:
+def enter_namespace(logins: Logins, session: Session, query: dict[str, str]) -> None:
     """Set what exists of the database, schema and warehouse asked for; Snowflake logs in without the rest."""
     database, schema = stored_name(query.get("databaseName")), stored_name(query.get("schemaName"))
     warehouse = stored_name(query.get("warehouse"))
-    if database in server.engine.databases.names():
+    if database in logins.databases.names():
         session.database = database
         wanted = schema or "PUBLIC"
-        if server.engine.databases.has_schema(database, wanted):
+        if logins.databases.has_schema(database, wanted):
             session.schema = wanted
-    if warehouse in server.objects.warehouses():
+    if warehouse in logins.objects.warehouses():
         session.warehouse = warehouse
 
 

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.local.errors import (
@@ -20,13 +21,13 @@ from airflow_provider_snowflake_batch.local.errors import (
     statement_timed_out,
 )
 from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
-from airflow_provider_snowflake_batch.local.protocol import binds
 from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES, check_room
-from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
-from airflow_provider_snowflake_batch.local.statements import CURRENT, Result, Statement, find_handler
+from airflow_provider_snowflake_batch.local.sql import binds
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
+from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
+from airflow_provider_snowflake_batch.local.statements import CURRENT, Result, Statement, Statements
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.sessions import Session
 
 log = logging.getLogger(__name__)
@@ -92,10 +93,17 @@ class Query:
 
 
 class Queries:
-    """All queries of the server."""
+    """All queries of the server.
 
-    def __init__(self, server: LocalSnowflake, threads: int = 256) -> None:
-        self._server = server
+    :param statements: those that functions answer.
+    :param engine: answers all others.
+    :param folder: where room must be left for statements that write.
+    """
+
+    def __init__(self, statements: Statements, engine: Engine, folder: Path, threads: int = 256) -> None:
+        self._statements = statements
+        self._engine = engine
+        self._folder = folder
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="query")
         self._lock = threading.Lock()
         self._by_id: OrderedDict[str, Query] = OrderedDict()
@@ -149,7 +157,7 @@ class Queries:
     def _interrupt(self, query: Query) -> None:
         while query.finished is None:
             for running in (query, *query.children):
-                self._server.engine.interrupt(query.session, running.id)
+                self._engine.interrupt(query.session, running.id)
             time.sleep(0.05)
 
     def running(self, session: Session) -> list[Query]:
@@ -232,14 +240,14 @@ class Queries:
     def _answer(self, query: Query, text: str, bindings: Mapping[str, Any]) -> Result:
         session = query.session
         query.running = True
-        statement = Statement(text, session, self._server, query.id, cancelled=query.cancelled)
+        statement = Statement(text, session, query.id, cancelled=query.cancelled)
         statement.check_cancelled()
         CURRENT.set(statement)
         if _WRITES.match(text) and not query.describe_only:
-            check_room(self._server.state.path)
+            check_room(self._folder)
         try:
             if binds.is_batch(bindings):
-                return self._server.engine.execute_batch(statement, binds.batch_columns(bindings))
+                return self._engine.execute_batch(statement, binds.batch_columns(bindings))
             if query.describe_only and not bindings:
                 bindings = _Nulls()
             statement.text = binds.write_in(text, bindings)
@@ -249,9 +257,9 @@ class Queries:
 
     def answer(self, statement: Statement, describe_only: bool = False) -> Result:
         """Give the statement to the handler that claims it, or to the SQL engine."""
-        found = find_handler(statement.text)
+        found = self._statements.find(statement.text)
         if found is None:
-            return self._server.engine.execute(statement, describe_only=describe_only)
+            return self._engine.execute(statement, describe_only=describe_only)
         if describe_only and not _DESCRIBED.match(statement.text):
             return Result.message("")
         handler, cursor = found

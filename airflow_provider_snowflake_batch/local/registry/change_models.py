@@ -11,14 +11,15 @@ from pathlib import Path
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
+from airflow_provider_snowflake_batch.local.stages.store import Stages
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
 _DONE = "Statement executed successfully."
 
 
 @statement("CREATE MODEL", "CREATE OR REPLACE MODEL")
-def create_model(statement: Statement, cursor: Cursor) -> Result:
-    registry = statement.server.registry
+def create_model(statement: Statement, cursor: Cursor, stages: Stages, registry: ModelRegistry) -> Result:
     replace = cursor.tokens[1].value == "OR"
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
     parts = cursor.name()
@@ -26,7 +27,7 @@ def create_model(statement: Statement, cursor: Cursor) -> Result:
         raise not_supported("CREATE MODEL … WITH LIVE VERSION")
     version = cursor.name()[0] if cursor.accept("WITH", "VERSION") else "V1"
     cursor.expect("FROM")
-    source = _source(statement, cursor)
+    source = _source(statement, stages, registry, cursor)
     comment = None
     if cursor.accept("COMMENT"):
         cursor.expect("=")
@@ -42,8 +43,8 @@ def create_model(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("ALTER MODEL")
-def alter_model(statement: Statement, cursor: Cursor) -> Result:
-    registry, session = statement.server.registry, statement.session
+def alter_model(statement: Statement, cursor: Cursor, stages: Stages, registry: ModelRegistry) -> Result:
+    session = statement.session
     if_exists = cursor.accept("IF", "EXISTS")
     parts = cursor.name()
     if if_exists and registry.find(session, parts) is None:
@@ -52,7 +53,7 @@ def alter_model(statement: Statement, cursor: Cursor) -> Result:
     if cursor.accept("ADD", "VERSION"):
         version = cursor.name()[0]
         cursor.expect("FROM")
-        source = _source(statement, cursor)
+        source = _source(statement, stages, registry, cursor)
         cursor.end()
         registry.add_version(session, parts, version, source)
     elif cursor.accept("DROP", "VERSION"):
@@ -60,19 +61,19 @@ def alter_model(statement: Statement, cursor: Cursor) -> Result:
         cursor.end()
         registry.drop_version(session, parts, version)
     elif cursor.accept("MODIFY", "VERSION"):
-        _modify_version(statement, parts, cursor)
+        _modify_version(statement, registry, parts, cursor)
     elif cursor.accept("VERSION"):
-        _alias(statement, parts, cursor)
+        _alias(statement, registry, parts, cursor)
     elif cursor.accept("RENAME", "TO"):
         new = cursor.name()
         cursor.end()
         registry.rename(session, parts, new)
     elif cursor.accept("SET", "TAG"):
-        _set_tags(statement, parts, cursor)
+        _set_tags(statement, registry, parts, cursor)
     elif cursor.accept("UNSET", "TAG"):
-        _unset_tags(statement, parts, cursor)
+        _unset_tags(statement, registry, parts, cursor)
     elif cursor.accept("SET"):
-        _set_properties(statement, parts, cursor)
+        _set_properties(statement, registry, parts, cursor)
     elif cursor.looking_at("ADD", "LIVE") or cursor.looking_at("COMMIT"):
         raise not_supported("A live version of a model")
     else:
@@ -81,8 +82,7 @@ def alter_model(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("COMMENT ON MODEL", "COMMENT IF EXISTS ON MODEL")
-def comment_on_model(statement: Statement, cursor: Cursor) -> Result:
-    registry = statement.server.registry
+def comment_on_model(statement: Statement, cursor: Cursor, registry: ModelRegistry) -> Result:
     parts = cursor.name()
     cursor.expect("IS")
     comment = cursor.string()
@@ -96,8 +96,7 @@ def comment_on_model(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("DROP MODEL")
-def drop_model(statement: Statement, cursor: Cursor) -> Result:
-    registry = statement.server.registry
+def drop_model(statement: Statement, cursor: Cursor, registry: ModelRegistry) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     parts = cursor.name()
     cursor.end()
@@ -107,21 +106,20 @@ def drop_model(statement: Statement, cursor: Cursor) -> Result:
     return Result.message(f"{parts[-1]} successfully dropped.")
 
 
-def _source(statement: Statement, cursor: Cursor) -> Path:
+def _source(statement: Statement, stages: Stages, registry: ModelRegistry, cursor: Cursor) -> Path:
     """The folder behind ``@stage/path`` or ``MODEL <name> [VERSION <version>]``; cursor placed after FROM."""
     if cursor.accept("MODEL"):
         parts = cursor.name()
         version = cursor.name()[0] if cursor.accept("VERSION") else None
-        resolved = statement.server.registry.resolve(statement.session, parts, version)
+        resolved = registry.resolve(statement.session, parts, version)
         return Path(resolved.folder)
-    _, path = statement.server.stages.resolve(statement.session, cursor.stage())
+    _, path = stages.resolve(statement.session, cursor.stage())
     return Path(path)
 
 
-def _modify_version(statement: Statement, parts: tuple[str, ...], cursor: Cursor) -> None:
+def _modify_version(statement: Statement, registry: ModelRegistry, parts: tuple[str, ...], cursor: Cursor) -> None:
     version = cursor.name()[0]
     cursor.expect("SET")
-    registry = statement.server.registry
     model = registry.get(statement.session, parts)
     record = model.version(version)
     while not cursor.done:
@@ -147,7 +145,7 @@ def _metadata(text: str) -> dict[str, object]:
     return metadata
 
 
-def _alias(statement: Statement, parts: tuple[str, ...], cursor: Cursor) -> None:
+def _alias(statement: Statement, registry: ModelRegistry, parts: tuple[str, ...], cursor: Cursor) -> None:
     version = cursor.name()[0]
     alias = None
     if cursor.accept("SET", "ALIAS"):
@@ -156,11 +154,10 @@ def _alias(statement: Statement, parts: tuple[str, ...], cursor: Cursor) -> None
     else:
         cursor.expect("UNSET", "ALIAS")
     cursor.end()
-    statement.server.registry.set_alias(statement.session, parts, version, alias)
+    registry.set_alias(statement.session, parts, version, alias)
 
 
-def _set_properties(statement: Statement, parts: tuple[str, ...], cursor: Cursor) -> None:
-    registry = statement.server.registry
+def _set_properties(statement: Statement, registry: ModelRegistry, parts: tuple[str, ...], cursor: Cursor) -> None:
     model = registry.get(statement.session, parts)
     while not cursor.done:
         option = cursor.next().value
@@ -177,8 +174,7 @@ def _set_properties(statement: Statement, parts: tuple[str, ...], cursor: Cursor
     registry.save(model)
 
 
-def _set_tags(statement: Statement, parts: tuple[str, ...], cursor: Cursor) -> None:
-    registry = statement.server.registry
+def _set_tags(statement: Statement, registry: ModelRegistry, parts: tuple[str, ...], cursor: Cursor) -> None:
     model = registry.get(statement.session, parts)
     while True:
         tag = ".".join(statement.session.qualify(cursor.name()))
@@ -190,8 +186,7 @@ def _set_tags(statement: Statement, parts: tuple[str, ...], cursor: Cursor) -> N
     registry.save(model)
 
 
-def _unset_tags(statement: Statement, parts: tuple[str, ...], cursor: Cursor) -> None:
-    registry = statement.server.registry
+def _unset_tags(statement: Statement, registry: ModelRegistry, parts: tuple[str, ...], cursor: Cursor) -> None:
     model = registry.get(statement.session, parts)
     while True:
         model.tags.pop(".".join(statement.session.qualify(cursor.name())), None)

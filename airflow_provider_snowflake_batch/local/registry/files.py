@@ -12,7 +12,7 @@ from airflow_provider_snowflake_batch.local.errors import compilation_error, doe
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
     from airflow_provider_snowflake_batch.local.sessions import Session
 
 SCHEME = "snow://model/"
@@ -40,13 +40,7 @@ class ModelFile:
         return datetime.datetime.fromtimestamp(int(self.local.stat().st_mtime), datetime.UTC)
 
 
-def is_model_url(cursor: Cursor) -> bool:
-    """Whether the next token is the quoted URL of a model's files."""
-    token = cursor.peek()
-    return token is not None and token.kind == "string" and token.value.startswith(SCHEME)
-
-
-def model_files(server: LocalSnowflake, session: Session, url: str) -> tuple[Path, list[ModelFile]]:
+def model_files(registry: ModelRegistry, session: Session, url: str) -> tuple[Path, list[ModelFile]]:
     """The version's folder, and the files at or below the path that the URL names.
 
     :raises SnowflakeError: 2003 for an unknown model or version, 1003 for a malformed URL.
@@ -58,8 +52,8 @@ def model_files(server: LocalSnowflake, session: Session, url: str) -> tuple[Pat
     cursor = Cursor(model)
     parts = cursor.name()
     cursor.end()
-    version = server.registry.resolve(session, parts, version_name)
-    folder: Path = version.folder
+    version = registry.resolve(session, parts, version_name)
+    folder = version.folder
     wanted = path.strip("/").removeprefix("./").strip(".")
     start = folder / wanted
     if ".." in Path(path).parts or not start.resolve().is_relative_to(folder.resolve()):

@@ -16,8 +16,9 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError, alread
 from airflow_provider_snowflake_batch.local.registry.versions import ModelVersion, VersionRecord, check_package
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.sessions import Session
+    from airflow_provider_snowflake_batch.local.sql.databases import Databases
+    from airflow_provider_snowflake_batch.local.state import StateDirectory
 
 SYSTEM_ALIASES = ("DEFAULT", "FIRST", "LAST")
 """https://docs.snowflake.com/en/sql-reference/sql/alter-model"""
@@ -67,13 +68,13 @@ class Model:
 
 
 class ModelRegistry:
-    """:param server: its state directory holds the models."""
+    """:param state: holds the models. :param databases: where a model can be made."""
 
-    def __init__(self, server: LocalSnowflake) -> None:
-        self.server = server
-        self.folder = server.state.path / "models"
+    def __init__(self, state: StateDirectory, databases: Databases) -> None:
+        self._databases = databases
+        self.folder = state.path / "models"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._connection = server.state.connect()
+        self._connection = state.connect()
         self._connection.execute(_SCHEMA)
         self._lock = threading.RLock()
         self._remove_orphans()
@@ -117,7 +118,7 @@ class ModelRegistry:
         :raises SnowflakeError: 2002 if the model exists; 2003 for an unknown schema; if this is not a model package.
         """
         database, schema, name = session.qualify(parts)
-        if not self.server.engine.databases.has_schema(database, schema):
+        if not self._databases.has_schema(database, schema):
             raise does_not_exist("Schema", f"{database}.{schema}")
         record = self._copy(version, source)
         model = Model(database, schema, name, session.role or "", time.time(), version, comment, [record])

@@ -6,12 +6,14 @@ https://docs.snowflake.com/en/sql-reference/sql/show-models, …/show-versions-i
 from __future__ import annotations
 
 from airflow_provider_snowflake_batch.local.clauses import show_clauses
+from airflow_provider_snowflake_batch.local.columns import moment, text_columns
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function, table_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.patterns import like
+from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
 from airflow_provider_snowflake_batch.local.registry.versions import as_json
-from airflow_provider_snowflake_batch.local.spcs.clauses import moment, text_columns
-from airflow_provider_snowflake_batch.local.sql.patterns import like
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 _TIME = ("TIMESTAMP_LTZ", 0, 9)
@@ -19,9 +21,9 @@ _NUMBER = ("FIXED", 38, 0)
 
 
 @statement("SHOW MODELS")
-def show_models(statement: Statement, cursor: Cursor) -> Result:
-    chosen = show_clauses(cursor, statement)
-    models = chosen.select(statement.server.registry.all(), lambda model: (model.name, model.database, model.schema))
+def show_models(statement: Statement, cursor: Cursor, databases: Databases, registry: ModelRegistry) -> Result:
+    chosen = show_clauses(cursor, statement.session, databases)
+    models = chosen.select(registry.all(), lambda model: (model.name, model.database, model.schema))
     rows = [
         (
             moment(model.created_on),
@@ -42,8 +44,7 @@ def show_models(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW VERSIONS")
-def show_versions(statement: Statement, cursor: Cursor) -> Result:
-    registry = statement.server.registry
+def show_versions(statement: Statement, cursor: Cursor, registry: ModelRegistry) -> Result:
     pattern = cursor.string() if cursor.accept("LIKE") else None
     cursor.expect("IN", "MODEL")
     model = registry.get(statement.session, cursor.name())
@@ -83,24 +84,24 @@ def show_versions(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW FUNCTIONS IN MODEL")
-def show_functions_in_model(statement: Statement, cursor: Cursor) -> Result:
-    return _functions(statement, cursor, None)
+def show_functions_in_model(statement: Statement, cursor: Cursor, registry: ModelRegistry) -> Result:
+    return _functions(statement, registry, cursor, None)
 
 
 @statement("SHOW FUNCTIONS LIKE")
-def show_functions_like(statement: Statement, cursor: Cursor) -> Result:
+def show_functions_like(statement: Statement, cursor: Cursor, registry: ModelRegistry) -> Result:
     pattern = cursor.string()
     if not cursor.accept("IN", "MODEL"):
         raise not_supported("SHOW FUNCTIONS other than IN MODEL")
-    return _functions(statement, cursor, pattern)
+    return _functions(statement, registry, cursor, pattern)
 
 
-def _functions(statement: Statement, cursor: Cursor, pattern: str | None) -> Result:
+def _functions(statement: Statement, registry: ModelRegistry, cursor: Cursor, pattern: str | None) -> Result:
     """Cursor placed after IN MODEL."""
     parts = cursor.name()
     name = cursor.name()[0] if cursor.accept("VERSION") else None
     cursor.end()
-    version = statement.server.registry.resolve(statement.session, parts, name)
+    version = registry.resolve(statement.session, parts, name)
     columns = [
         Column("created_on", *_TIME),
         Column("name"),
@@ -134,19 +135,19 @@ def platform_capabilities(statement: Statement, arguments: Arguments) -> str:
 
 
 @scalar_function("SYSTEM$GET_TAG")
-def get_tag(statement: Statement, arguments: Arguments) -> str | None:
+def get_tag(statement: Statement, arguments: Arguments, registry: ModelRegistry) -> str | None:
     """Tags of models: …/functions/system_get_tag"""
     if str(arguments.get(2, default="")).upper() != "MODULE":
         raise not_supported("SYSTEM$GET_TAG for anything but models")
-    model = statement.server.registry.get(statement.session, _parts(arguments.get(1)))
-    return model.tags.get(".".join(statement.session.qualify(_parts(arguments.get(0)))))  # type: ignore[no-any-return]
+    model = registry.get(statement.session, _parts(arguments.get(1)))
+    return model.tags.get(".".join(statement.session.qualify(_parts(arguments.get(0)))))
 
 
 @table_function("INFORMATION_SCHEMA.TAG_REFERENCES")
-def tag_references(statement: Statement, arguments: Arguments) -> Result:
+def tag_references(statement: Statement, arguments: Arguments, registry: ModelRegistry) -> Result:
     if str(arguments.get(1, default="")).upper() != "MODULE":
         raise not_supported("TAG_REFERENCES for anything but models")
-    model = statement.server.registry.get(statement.session, _parts(arguments.get(0)))
+    model = registry.get(statement.session, _parts(arguments.get(0)))
     columns = text_columns("TAG_DATABASE TAG_SCHEMA TAG_NAME TAG_VALUE LEVEL OBJECT_NAME DOMAIN")
     rows = [(*tag.split("."), value, "MODULE", model.name, "MODULE") for tag, value in model.tags.items()]
     return Result(columns, rows)

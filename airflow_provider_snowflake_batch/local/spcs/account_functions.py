@@ -10,17 +10,18 @@ from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, n
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs.show_services import dns_domain
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.statements import Statement
 
 
 @scalar_function("SYSTEM$GET_SERVICE_DNS_DOMAIN")
-def get_service_dns_domain(statement: Statement, arguments: Arguments) -> str:
+def get_service_dns_domain(statement: Statement, arguments: Arguments, databases: Databases) -> str:
     """``<hash>.svc.spcs.internal`` of a schema."""
     cursor = Cursor(str(arguments.get(0)))
     parts = cursor.name()
     cursor.end()
     database, schema = parts if len(parts) == 2 else (statement.session.database or "", parts[0])
-    if not statement.server.engine.databases.has_schema(database, schema):
+    if not databases.has_schema(database, schema):
         raise cannot_be_performed()
     return dns_domain(database, schema)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.statements import Column, Statement
+from airflow_provider_snowflake_batch.local.statements import Statement
 
 MAXIMUM_REPLICAS = 100
 
@@ -45,13 +44,3 @@ def replicas(cursor: Cursor) -> int:
             sqlstate="22023",
         )
     return number
-
-
-def moment(seconds: float | None) -> datetime | None:
-    """A time of the control database as a result value."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def text_columns(names: str) -> list[Column]:
-    """Text columns of these names, given with blanks between."""
-    return [Column(name) for name in names.split()]

@@ -17,20 +17,25 @@ from airflow_provider_snowflake_batch.local.spcs.runner import JobRunner
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.faults.faults import Faults
+    from airflow_provider_snowflake_batch.local.state import StateDirectory
 
 RETENTION_SECONDS = 30 * 86400
 """How long an ended job stays known: https://docs.snowflake.com/en/sql-reference/sql/execute-job-service"""
 
 
 class SpcsControlPlane:
-    """:param server: its state directory holds the job folders and the control database."""
+    """:param state: holds the job folders and the control database.
 
-    def __init__(self, server: LocalSnowflake) -> None:
-        self.store = Store(server.state.connect)
+    :param account: its name, which jobs are told.
+    :param faults: what befalls jobs on demand.
+    """
+
+    def __init__(self, state: StateDirectory, account: str, faults: Faults) -> None:
+        self.store = Store(state.connect)
         self.pools = ComputePools(self.store)
-        self.runner = JobRunner(self.store, server.state.path / "jobs", server.defaults.account, server.faults)
-        server.faults.on_change.append(self.runner.faults_changed)
+        self.runner = JobRunner(self.store, state.path / "jobs", account, faults)
+        faults.on_change.append(self.runner.faults_changed)
 
     def start(self) -> None:
         """Find the jobs of an earlier server again and begin to move jobs on."""

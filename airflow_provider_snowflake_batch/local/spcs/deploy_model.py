@@ -22,6 +22,7 @@ from airflow_provider_snowflake_batch.local.spcs.clauses import pool_name, servi
 from airflow_provider_snowflake_batch.local.spcs.execute_inference_job import InferenceRequest, submit
 from airflow_provider_snowflake_batch.local.spcs.execute_job import stage_file
 from airflow_provider_snowflake_batch.local.spcs.inference_specification import COLUMN, InferenceSpecification
+from airflow_provider_snowflake_batch.local.spcs.submission import JobRooms
 from airflow_provider_snowflake_batch.local.spcs.yaml_rules import (
     anything,
     boolean,
@@ -92,16 +93,16 @@ _DOCUMENT = mapping(
 
 
 @scalar_function("SYSTEM$DEPLOY_MODEL")
-def deploy_model(statement: Statement, arguments: Arguments) -> str:
+def deploy_model(statement: Statement, arguments: Arguments, rooms: JobRooms) -> str:
     """Start the batch inference job that the document describes."""
     given = str(arguments.get(0))
-    document = load(stage_file(statement, given) if given.startswith("@") else given)
+    document = load(stage_file(statement, rooms.stages, given) if given.startswith("@") else given)
     checked = _DOCUMENT(document, "")
     if checked.get("model_loggings"):
         raise not_supported("Importing a model ('model_loggings')")
     if "job" not in checked:
         raise invalid_specification("missing required option 'job' for 'specification'.")
-    return submit(statement, _request(checked), _specification(checked, document))
+    return submit(statement, rooms, _request(checked), _specification(checked, document))
 
 
 def _request(checked: dict[str, Any]) -> InferenceRequest:

@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, method
 from airflow_provider_snowflake_batch.local.spcs import clauses, status
+from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.job_history import instant
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
@@ -36,9 +37,10 @@ Event = tuple[float, str, str, str, Container | None]
 
 
 @method("SPCS_GET_EVENTS")
-def spcs_get_events(statement: Statement, parts: tuple[str, ...], arguments: Arguments) -> Result:
+def spcs_get_events(
+    statement: Statement, parts: tuple[str, ...], arguments: Arguments, spcs: SpcsControlPlane
+) -> Result:
     """The changes of status of the last day, or between START_TIME and END_TIME."""
-    spcs = statement.server.spcs
     job = spcs.get(clauses.full_name(statement, parts))
     now = time.time()
     start = instant(arguments.get(0, "START_TIME"), now - _DAY)

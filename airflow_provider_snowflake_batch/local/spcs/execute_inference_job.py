@@ -15,7 +15,14 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import clauses, inference_specification, worker_job
 from airflow_provider_snowflake_batch.local.spcs.inference_specification import InferenceSpecification
 from airflow_provider_snowflake_batch.local.spcs.records import Container
-from airflow_provider_snowflake_batch.local.spcs.submission import Request, containers_of, new_job, wait_for_end
+from airflow_provider_snowflake_batch.local.spcs.store import Store
+from airflow_provider_snowflake_batch.local.spcs.submission import (
+    JobRooms,
+    Request,
+    containers_of,
+    new_job,
+    wait_for_end,
+)
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
 IMAGE = "airflow-provider-snowflake-batch/worker:local"
@@ -35,39 +42,40 @@ class InferenceRequest(Request):
 
 
 @statement("EXECUTE INFERENCE JOB SERVICE")
-def execute_inference_job_service(statement: Statement, cursor: Cursor) -> Result:
+def execute_inference_job_service(statement: Statement, cursor: Cursor, rooms: JobRooms) -> Result:
     request = read(cursor)
-    return Result.message(submit(statement, request, inference_specification.parse(request.specification)))
+    return Result.message(submit(statement, rooms, request, inference_specification.parse(request.specification)))
 
 
-def submit(statement: Statement, request: InferenceRequest, checked: InferenceSpecification) -> str:
+def submit(statement: Statement, rooms: JobRooms, request: InferenceRequest, checked: InferenceSpecification) -> str:
     """Start the job, and wait for it if the request says so.
 
     :returns: the answer's text, which clients read the job's name from.
     :raises SnowflakeError: for whatever cannot work; nothing is left behind then.
     """
-    server = statement.server
-    _check_image_repository(statement, checked.image_repo)
+    spcs = rooms.spcs
+    _check_image_repository(statement, spcs.store, checked.image_repo)
     job = new_job(
         statement,
+        rooms,
         request,
         kind="INFERENCE",
         default_name=f"{request.name_prefix}{uuid.uuid4()}".replace("-", "_").upper(),
         resources=checked.resources,
     )
-    model = server.registry.resolve(statement.session, request.model, request.version)
+    model = rooms.registry.resolve(statement.session, request.model, request.version)
     function = model.function(request.function)
-    work = worker_job.prepare(statement, job, request, checked, model, function)
+    work = worker_job.prepare(statement, rooms, job, request, checked, model, function)
     job.scratch = work.scratch
     job.specification = _shown_specification(work.command, checked.document, work.output_location)
     worker = Container(job.id, 0, "main", IMAGE, work.command, {}, {})
     try:
-        server.spcs.submit(job, containers_of(job, [worker]))
+        spcs.submit(job, containers_of(job, [worker]))
     except BaseException:
-        worker_job.discard(server, job)
+        worker_job.discard(spcs, job)
         raise
     if not request.is_async:
-        wait_for_end(statement, job)
+        wait_for_end(statement, spcs, job)
         state = "DONE"
     else:
         state = "RUNNING"
@@ -118,14 +126,14 @@ def _property(request: InferenceRequest, clause: str, cursor: Cursor) -> None:
         raise compilation_error(f"invalid property '{clause}' for 'INFERENCE JOB SERVICE'.")
 
 
-def _check_image_repository(statement: Statement, name: str | None) -> None:
+def _check_image_repository(statement: Statement, store: Store, name: str | None) -> None:
     """No image is built here, but a repository that does not exist is a mistake in an account."""
     if name is None:
         return
     cursor = Cursor(name)
     full_name = clauses.full_name(statement, cursor.name())
     cursor.end()
-    if full_name not in statement.server.spcs.store.image_repositories():
+    if full_name not in store.image_repositories():
         raise does_not_exist("Image repository", full_name)
 
 

@@ -9,13 +9,20 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import clauses, container_runtime, specification, templates
 from airflow_provider_snowflake_batch.local.spcs.compute_pools import SYSTEM_POOL
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
-from airflow_provider_snowflake_batch.local.spcs.submission import Request, containers_of, new_job, wait_for_end
+from airflow_provider_snowflake_batch.local.spcs.submission import (
+    JobRooms,
+    Request,
+    containers_of,
+    new_job,
+    wait_for_end,
+)
+from airflow_provider_snowflake_batch.local.stages.store import Stages
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
 
 @statement("EXECUTE JOB SERVICE")
-def execute_job_service(statement: Statement, cursor: Cursor) -> Result:
-    request, specification_text = read(statement, cursor)
+def execute_job_service(statement: Statement, cursor: Cursor, rooms: JobRooms) -> Result:
+    request, specification_text = read(statement, rooms.stages, cursor)
     if request.pool == SYSTEM_POOL:
         # https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-compute-pool
         raise SnowflakeError(
@@ -29,6 +36,7 @@ def execute_job_service(statement: Statement, cursor: Cursor) -> Result:
         container_runtime.check_image(container.image)
     job = new_job(
         statement,
+        rooms,
         request,
         kind="JOB",
         default_name=f"JOB_{statement.query_id.replace('-', '_').upper()}",
@@ -36,15 +44,15 @@ def execute_job_service(statement: Statement, cursor: Cursor) -> Result:
     )
     job.specification = specification_text
     job.endpoints = checked.endpoints
-    containers = _containers(statement, job, checked)
-    statement.server.spcs.submit(job, containers)
+    containers = _containers(statement, rooms, job, checked)
+    rooms.spcs.submit(job, containers)
     if request.is_async:
         return Result.message(f"Started Snowpark Container Services Job '{job.name}'.")
-    wait_for_end(statement, job)
+    wait_for_end(statement, rooms.spcs, job)
     return Result.message(f"Job {job.name} completed successfully with status: DONE.")
 
 
-def read(statement: Statement, cursor: Cursor) -> tuple[Request, str]:
+def read(statement: Statement, stages: Stages, cursor: Cursor) -> tuple[Request, str]:
     """The statement after its keywords; the documentation shows both orders of the clauses, so any order goes."""
     cursor.expect("IN", "COMPUTE", "POOL")
     request = Request(clauses.pool_name(cursor))
@@ -56,7 +64,7 @@ def read(statement: Statement, cursor: Cursor) -> tuple[Request, str]:
             raise compilation_error(f"Duplicate property '{clause}'.")
         given.add(clause)
         if clause == "FROM":
-            found = _specification(statement, cursor)
+            found = _specification(statement, stages, cursor)
         elif clause == "WITH" and cursor.looking_at("TAG"):
             raise not_supported("WITH TAG of EXECUTE JOB SERVICE")
         else:
@@ -94,7 +102,7 @@ def _names(cursor: Cursor) -> list[str]:
     return names
 
 
-def _specification(statement: Statement, cursor: Cursor) -> str:
+def _specification(statement: Statement, stages: Stages, cursor: Cursor) -> str:
     """The specification's text, templates filled; cursor placed after FROM."""
     token = cursor.peek()
     if token is not None and (token.kind == "stage" or (token.kind == "string" and token.value.startswith("@"))):
@@ -104,7 +112,7 @@ def _specification(statement: Statement, cursor: Cursor) -> str:
             cursor.at -= 1
             raise cursor.unexpected("SPECIFICATION_FILE")
         cursor.expect("=")
-        text = stage_file(statement, f"{stage.rstrip('/')}/{cursor.string().lstrip('/')}")
+        text = stage_file(statement, stages, f"{stage.rstrip('/')}/{cursor.string().lstrip('/')}")
     else:
         keyword = cursor.next().value
         if keyword not in ("SPECIFICATION", "SPECIFICATION_TEMPLATE"):
@@ -117,12 +125,12 @@ def _specification(statement: Statement, cursor: Cursor) -> str:
     return templates.fill(text, templates.using(cursor))
 
 
-def stage_file(statement: Statement, location: str) -> str:
+def stage_file(statement: Statement, stages: Stages, location: str) -> str:
     """The text of a file on a stage.
 
     :raises SnowflakeError: if there is none, or it is no text.
     """
-    _, path = statement.server.stages.resolve(statement.session, location)
+    _, path = stages.resolve(statement.session, location)
     try:
         content: str = path.read_text(encoding="utf-8")
         return content
@@ -134,19 +142,20 @@ def stage_file(statement: Statement, location: str) -> str:
         raise SnowflakeError(f"File '{location}' is not UTF-8 text.", errno=395018, sqlstate="22023") from None
 
 
-def _containers(statement: Statement, job: Job, checked: specification.JobSpecification) -> list[Container]:
+def _containers(
+    statement: Statement, rooms: JobRooms, job: Job, checked: specification.JobSpecification
+) -> list[Container]:
     """Every container with its mounts resolved to folders; an instance has its own of what is not a stage."""
-    server = statement.server
-    stages: dict[str, Path] = {}
+    mounted: dict[str, Path] = {}
     for volume in checked.volumes.values():
         if volume.stage is not None:
-            _, stages[volume.name] = server.stages.resolve(statement.session, volume.stage)
+            _, mounted[volume.name] = rooms.stages.resolve(statement.session, volume.stage)
     templates_ = [Container(job.id, 0, item.name, item.image, item.argv, item.env, {}) for item in checked.containers]
     containers = containers_of(job, templates_)
     mounts = {item.name: item.mounts for item in checked.containers}
     for container in containers:
-        own = server.spcs.instance_folder(job.id, container.instance) / "volumes"
+        own = rooms.spcs.instance_folder(job.id, container.instance) / "volumes"
         container.mounts = {
-            path: str(stages.get(volume, own / volume)) for path, volume in mounts[container.name].items()
+            path: str(mounted.get(volume, own / volume)) for path, volume in mounts[container.name].items()
         }
     return containers

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import show_clauses
+from airflow_provider_snowflake_batch.local.columns import moment, text_columns
 from airflow_provider_snowflake_batch.local.errors import (
     already_exists,
     compilation_error,
@@ -17,12 +19,13 @@ from airflow_provider_snowflake_batch.local.errors import (
 )
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import clauses
+from airflow_provider_snowflake_batch.local.spcs.store import Store
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 
 @statement("CREATE IMAGE REPOSITORY", "CREATE OR REPLACE IMAGE REPOSITORY")
-def create_image_repository(statement: Statement, cursor: Cursor) -> Result:
-    store = statement.server.spcs.store
+def create_image_repository(statement: Statement, cursor: Cursor, store: Store) -> Result:
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
     full_name = clauses.full_name(statement, cursor.name())
     comment = None
@@ -50,15 +53,15 @@ def create_image_repository(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW IMAGE REPOSITORIES")
-def show_image_repositories(statement: Statement, cursor: Cursor) -> Result:
-    chosen = show_clauses(cursor, statement)
-    named = [
-        (*full_name.split("."), record)
-        for full_name, record in statement.server.spcs.store.image_repositories().items()
-    ]
+def show_image_repositories(statement: Statement, cursor: Cursor, databases: Databases, store: Store) -> Result:
+    chosen = show_clauses(cursor, statement.session, databases)
+    named: list[tuple[str, str, str, dict[str, Any]]] = []
+    for full_name, record in store.image_repositories().items():
+        database, schema, name = full_name.split(".")
+        named.append((database, schema, name, record))
     rows = [
         (
-            clauses.moment(record["created_on"]),
+            moment(record["created_on"]),
             name,
             database,
             schema,
@@ -75,12 +78,11 @@ def show_image_repositories(statement: Statement, cursor: Cursor) -> Result:
         "name database_name schema_name repository_url owner owner_role_type comment encryption"
         " privatelink_repository_url"
     )
-    return Result([Column("created_on", "TIMESTAMP_LTZ", 0, 9), *clauses.text_columns(names)], rows)
+    return Result([Column("created_on", "TIMESTAMP_LTZ", 0, 9), *text_columns(names)], rows)
 
 
 @statement("DROP IMAGE REPOSITORY")
-def drop_image_repository(statement: Statement, cursor: Cursor) -> Result:
-    store = statement.server.spcs.store
+def drop_image_repository(statement: Statement, cursor: Cursor, store: Store) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     full_name = clauses.full_name(statement, cursor.name())
     cursor.end()

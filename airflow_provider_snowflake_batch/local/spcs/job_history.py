@@ -7,11 +7,13 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_snowflake_batch.local.columns import moment
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
-from airflow_provider_snowflake_batch.local.spcs import clauses, status
+from airflow_provider_snowflake_batch.local.spcs import status
 from airflow_provider_snowflake_batch.local.spcs.control_plane import RETENTION_SECONDS
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 _TIME = ("TIMESTAMP_LTZ", 0, 9)
@@ -36,7 +38,7 @@ _COLUMNS = [
 
 
 @table_function("SNOWFLAKE.SPCS.GET_JOB_HISTORY")
-def get_job_history(statement: Statement, arguments: Arguments) -> Result:
+def get_job_history(statement: Statement, arguments: Arguments, store: Store) -> Result:
     """Jobs of the current role, dropped ones too, newest first."""
     now = time.time()
     start = instant(arguments.get(0, "CREATED_TIME_START"), now - RETENTION_SECONDS)
@@ -46,7 +48,6 @@ def get_job_history(statement: Statement, arguments: Arguments) -> Result:
         raise SnowflakeError(
             f"Invalid value {limit} for RESULT_LIMIT, expected 1 to 10000.", errno=1008, sqlstate="22023"
         )
-    store = statement.server.spcs.store
     jobs = [
         job
         for job in store.all_jobs()
@@ -75,9 +76,9 @@ def _row(job: Job, containers: list[Container]) -> tuple[Any, ...]:
         job.name,
         job.database,
         job.schema,
-        clauses.moment(job.created_on),
-        clauses.moment(job.completed_on),
-        clauses.moment(job.deleted_on),
+        moment(job.created_on),
+        moment(job.completed_on),
+        moment(job.deleted_on),
         job.status.value,
         job.message,
         json.dumps(_instance_statuses(containers)),
@@ -106,7 +107,7 @@ def _instance_statuses(containers: list[Container]) -> dict[str, Any]:
 
 
 def _container(container: Container) -> dict[str, Any]:
-    started = clauses.moment(container.started_on)
+    started = moment(container.started_on)
     return {
         "containerName": container.name,
         "image": container.image,

@@ -7,11 +7,16 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import show_clauses
+from airflow_provider_snowflake_batch.local.columns import moment, text_columns
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import clauses, instance_families
+from airflow_provider_snowflake_batch.local.spcs.compute_pools import ComputePools
+from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.records import ComputePool
 from airflow_provider_snowflake_batch.local.spcs.scheduling import occupied
+from airflow_provider_snowflake_batch.local.spcs.store import Store
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 _NUMBER = ("FIXED", 38, 0)
@@ -43,14 +48,13 @@ _DIAGNOSIS = [Column("budget"), Column("error_code"), Column("status_message")]
 
 
 @statement("CREATE COMPUTE POOL")
-def create_compute_pool(statement: Statement, cursor: Cursor) -> Result:
+def create_compute_pool(statement: Statement, cursor: Cursor, pools: ComputePools) -> Result:
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
     name = clauses.pool_name(cursor)
     options = _options(cursor, creating=True)
     missing = [key.upper() for key in ("min_nodes", "max_nodes", "instance_family") if key not in options]
     if missing:
         raise compilation_error(f"Missing option(s): [{', '.join(missing)}]")
-    pools = statement.server.spcs.pools
     if if_not_exists and any(pool.name == name for pool in pools.all()):
         return Result.message(f"{name} already exists, statement succeeded.")
     pools.create(name, statement.session.role or "", **options)
@@ -58,10 +62,9 @@ def create_compute_pool(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("ALTER COMPUTE POOL")
-def alter_compute_pool(statement: Statement, cursor: Cursor) -> Result:
+def alter_compute_pool(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     name = clauses.pool_name(cursor)
-    spcs = statement.server.spcs
     if if_exists and spcs.store.find_pool(name) is None:
         return Result.message("Statement executed successfully.")
     spcs.pools.get(name)
@@ -86,48 +89,46 @@ def alter_compute_pool(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("DROP COMPUTE POOL")
-def drop_compute_pool(statement: Statement, cursor: Cursor) -> Result:
+def drop_compute_pool(statement: Statement, cursor: Cursor, store: Store, pools: ComputePools) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     name = clauses.pool_name(cursor)
     cursor.end()
-    pools = statement.server.spcs.pools
-    if if_exists and statement.server.spcs.store.find_pool(name) is None:
+    if if_exists and store.find_pool(name) is None:
         return Result.message(f"Drop statement executed successfully ({name} already dropped).")
     pools.drop(name)
     return Result.message(f"{name} successfully dropped.")
 
 
 @statement("SHOW COMPUTE POOLS")
-def show_compute_pools(statement: Statement, cursor: Cursor) -> Result:
-    chosen = show_clauses(cursor, statement, level="ACCOUNT")
-    pools = chosen.select(statement.server.spcs.pools.all(), lambda pool: (pool.name,))
-    return Result(_COLUMNS, [_row(statement, pool)[: len(_COLUMNS)] for pool in pools])
+def show_compute_pools(statement: Statement, cursor: Cursor, databases: Databases, pools: ComputePools) -> Result:
+    chosen = show_clauses(cursor, statement.session, databases, level="ACCOUNT")
+    found = chosen.select(pools.all(), lambda pool: (pool.name,))
+    return Result(_COLUMNS, [_row(statement, pools, pool)[: len(_COLUMNS)] for pool in found])
 
 
 @statement("DESCRIBE COMPUTE POOL", "DESC COMPUTE POOL")
-def describe_compute_pool(statement: Statement, cursor: Cursor) -> Result:
-    pool = statement.server.spcs.pools.get(clauses.pool_name(cursor))
+def describe_compute_pool(statement: Statement, cursor: Cursor, pools: ComputePools) -> Result:
+    pool = pools.get(clauses.pool_name(cursor))
     cursor.end()
-    return Result([*_COLUMNS, *_DIAGNOSIS], [_row(statement, pool)])
+    return Result([*_COLUMNS, *_DIAGNOSIS], [_row(statement, pools, pool)])
 
 
 @statement("SHOW NODES IN COMPUTE POOL")
-def show_nodes(statement: Statement, cursor: Cursor) -> Result:
-    spcs = statement.server.spcs
+def show_nodes(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
     pool = spcs.pools.get(clauses.pool_name(cursor))
     cursor.end()
     jobs = [job for job in spcs.store.active_jobs() if job.compute_pool == pool.name]
     taken = occupied((job, item) for job in jobs for item in spcs.store.containers(job.id))
     nodes = [] if pool.suspended and not taken else range(max(pool.min_nodes, max(taken, default=-1) + 1))
     return Result(
-        clauses.text_columns("name state instance_family"),
+        text_columns("name state instance_family"),
         [(f"node-{node}", "ACTIVE" if node in taken else "IDLE", pool.instance_family) for node in nodes],
     )
 
 
 @statement("SHOW COMPUTE POOL INSTANCE FAMILIES")
-def show_instance_families(statement: Statement, cursor: Cursor) -> Result:
-    chosen = show_clauses(cursor, statement, level="ACCOUNT")
+def show_instance_families(statement: Statement, cursor: Cursor, databases: Databases) -> Result:
+    chosen = show_clauses(cursor, statement.session, databases, level="ACCOUNT")
     columns = [
         Column("name"),
         Column("vcpu", *_NUMBER),
@@ -179,8 +180,8 @@ def _defaults(cursor: Cursor) -> dict[str, Any]:
         cursor.accept(",")
 
 
-def _row(statement: Statement, pool: ComputePool) -> list[Any]:
-    now = statement.server.spcs.pools.state(pool)
+def _row(statement: Statement, pools: ComputePools, pool: ComputePool) -> list[Any]:
+    now = pools.state(pool)
     return [
         pool.name,
         now.state,
@@ -194,9 +195,9 @@ def _row(statement: Statement, pool: ComputePool) -> list[Any]:
         now.active_nodes,
         now.idle_nodes,
         0 if pool.suspended else max(pool.min_nodes, now.active_nodes),
-        clauses.moment(pool.created_on),
-        clauses.moment(pool.resumed_on),
-        clauses.moment(pool.updated_on),
+        moment(pool.created_on),
+        moment(pool.resumed_on),
+        moment(pool.updated_on),
         pool.owner,
         pool.comment,
         "false",

@@ -12,25 +12,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.columns import moment
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error
 from airflow_provider_snowflake_batch.local.functions import Arguments, method, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import clauses, logs
+from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.job_history import instant
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 _DAY = 86400.0
 
 
 @scalar_function("SYSTEM$GET_SERVICE_LOGS")
-def get_service_logs(statement: Statement, arguments: Arguments) -> str:
+def get_service_logs(statement: Statement, arguments: Arguments, store: Store, spcs: SpcsControlPlane) -> str:
     """Name, instance, container, number of lines, previous container, since, with timestamps.
 
     The last two are not documented; Snowflake's own command line client sends them.
     """
-    job = _named_service(statement, arguments.get(0))
-    container = _find(statement, job, arguments.get(1), str(arguments.get(2)))
+    job = _named_service(statement, spcs, arguments.get(0))
+    container = _find(statement, store, job, arguments.get(1), str(arguments.get(2)))
     count = arguments.get(3)
     if count is not None and (not str(count).isdigit()):
         raise compilation_error(f"Invalid argument for SYSTEM$GET_SERVICE_LOGS: number of lines {count!r}.")
@@ -46,7 +49,7 @@ def get_service_logs(statement: Statement, arguments: Arguments) -> str:
         )
     since = arguments.get(5)
     return logs.recent(
-        statement.server.spcs.log_path(container),
+        spcs.log_path(container),
         last_lines=None if count is None else int(count),
         since=datetime.fromtimestamp(instant(since, 0.0), UTC) if since else None,
         timestamps=_truth(arguments.get(6)),
@@ -54,9 +57,9 @@ def get_service_logs(statement: Statement, arguments: Arguments) -> str:
 
 
 @scalar_function("SYSTEM$GET_SERVICE_STATUS")
-def get_service_status(statement: Statement, arguments: Arguments) -> str:
+def get_service_status(statement: Statement, arguments: Arguments, store: Store, spcs: SpcsControlPlane) -> str:
     """Deprecated, still used by Snowflake's command line client: …/functions/system_get_service_status"""
-    job = _named_service(statement, arguments.get(0))
+    job = _named_service(statement, spcs, arguments.get(0))
     return json.dumps(
         [
             {
@@ -67,36 +70,38 @@ def get_service_status(statement: Statement, arguments: Arguments) -> str:
                 "serviceName": job.name,
                 "image": item.image,
                 "restartCount": 0,
-                "startTime": str(clauses.moment(item.started_on) or ""),
+                "startTime": str(moment(item.started_on) or ""),
             }
-            for item in statement.server.spcs.store.containers(job.id)
+            for item in store.containers(job.id)
         ]
     )
 
 
 @scalar_function("SYSTEM$WAIT_FOR_SERVICES")
-def wait_for_services(statement: Statement, arguments: Arguments) -> str:
+def wait_for_services(statement: Statement, arguments: Arguments, spcs: SpcsControlPlane) -> str:
     """Seconds, then names; for jobs it waits until they are done: …/functions/system_wait_for_services"""
     seconds = _seconds(arguments.get(0))
     deadline = time.monotonic() + seconds
     for name in arguments.positional[1:]:
-        _wait_for(statement, _named_service(statement, name), JobStatus.DONE, deadline - time.monotonic())
+        _wait_for(statement, spcs, _named_service(statement, spcs, name), JobStatus.DONE, deadline - time.monotonic())
     return "Success: All services are in the DONE state."
 
 
 @method("SPCS_WAIT_FOR")
-def spcs_wait_for(statement: Statement, parts: tuple[str, ...], arguments: Arguments) -> Result:
-    job = statement.server.spcs.get(clauses.full_name(statement, parts))
+def spcs_wait_for(statement: Statement, parts: tuple[str, ...], arguments: Arguments, spcs: SpcsControlPlane) -> Result:
+    job = spcs.get(clauses.full_name(statement, parts))
     wanted = str(arguments.get(0, "STATUS", "DONE")).upper()
     if wanted not in JobStatus.__members__ or wanted == "UNKNOWN":
         raise compilation_error(f"Invalid argument for SPCS_WAIT_FOR: status '{wanted}'.")
-    _wait_for(statement, job, JobStatus(wanted), _seconds(arguments.get(1, "TIMEOUT_SECS", 0)))
+    _wait_for(statement, spcs, job, JobStatus(wanted), _seconds(arguments.get(1, "TIMEOUT_SECS", 0)))
     return Result([Column("SPCS_WAIT_FOR")], [(f"Service {job.name} is in the {wanted} state.",)])
 
 
 @method("SPCS_CANCEL_JOB")
-def spcs_cancel_job(statement: Statement, parts: tuple[str, ...], arguments: Arguments) -> Result:
-    job = statement.server.spcs.cancel(clauses.full_name(statement, parts))
+def spcs_cancel_job(
+    statement: Statement, parts: tuple[str, ...], arguments: Arguments, spcs: SpcsControlPlane
+) -> Result:
+    job = spcs.cancel(clauses.full_name(statement, parts))
     if job.status is JobStatus.CANCELLING:
         text = f"Cancellation of job {job.name} is in progress."
     else:
@@ -105,9 +110,8 @@ def spcs_cancel_job(statement: Statement, parts: tuple[str, ...], arguments: Arg
 
 
 @method("SPCS_GET_LOGS")
-def spcs_get_logs(statement: Statement, parts: tuple[str, ...], arguments: Arguments) -> Result:
+def spcs_get_logs(statement: Statement, parts: tuple[str, ...], arguments: Arguments, spcs: SpcsControlPlane) -> Result:
     """The log lines of the last day, or between START_TIME and END_TIME."""
-    spcs = statement.server.spcs
     job = spcs.get(clauses.full_name(statement, parts))
     now = time.time()
     start = instant(arguments.get(0, "START_TIME"), now - _DAY)
@@ -127,9 +131,8 @@ def spcs_get_logs(statement: Statement, parts: tuple[str, ...], arguments: Argum
     return Result(columns, sorted(rows, key=lambda row: row[0]))
 
 
-def _wait_for(statement: Statement, job: Job, wanted: JobStatus, seconds: float) -> None:
+def _wait_for(statement: Statement, spcs: SpcsControlPlane, job: Job, wanted: JobStatus, seconds: float) -> None:
     """:raises SnowflakeError: with the current status, if the wanted one is not reached in time or at all."""
-    spcs = statement.server.spcs
     deadline = time.monotonic() + seconds
     while True:
         statement.check_cancelled()
@@ -146,16 +149,16 @@ def _wait_for(statement: Statement, job: Job, wanted: JobStatus, seconds: float)
             )
 
 
-def _named_service(statement: Statement, name: Any) -> Job:
+def _named_service(statement: Statement, spcs: SpcsControlPlane, name: Any) -> Job:
     cursor = Cursor(str(name))
     parts = clauses.service_name(cursor)
     cursor.end()
-    job: Job = statement.server.spcs.get(clauses.full_name(statement, parts))
+    job: Job = spcs.get(clauses.full_name(statement, parts))
     return job
 
 
-def _find(statement: Statement, job: Job, instance: Any, name: str) -> Container:
-    containers: list[Container] = statement.server.spcs.store.containers(job.id)
+def _find(statement: Statement, store: Store, job: Job, instance: Any, name: str) -> Container:
+    containers: list[Container] = store.containers(job.id)
     for container in containers:
         if str(container.instance) == str(instance) and container.name.lower() == name.lower():
             return container

@@ -11,10 +11,14 @@ from typing import Any
 import yaml
 
 from airflow_provider_snowflake_batch.local.clauses import show_clauses
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.columns import moment, text_columns
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import clauses, status
+from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.spcs.store import Store
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 _NUMBER = ("FIXED", 38, 0)
@@ -54,38 +58,39 @@ _SPEC = 6
 
 
 @statement("DESCRIBE SERVICE", "DESC SERVICE")
-def describe_service(statement: Statement, cursor: Cursor) -> Result:
-    job = _service(statement, cursor)
+def describe_service(statement: Statement, cursor: Cursor, store: Store, spcs: SpcsControlPlane) -> Result:
+    job = _service(statement, spcs, cursor)
     cursor.end()
-    row = _service_row(statement, job)
+    row = _service_row(statement, store, job)
     row.insert(_SPEC, _shown(job.specification))
     return Result(_SERVICE_COLUMNS, [row])
 
 
 @statement("SHOW SERVICES", "SHOW JOB SERVICES")
-def show_services(statement: Statement, cursor: Cursor) -> Result:
+def show_services(statement: Statement, cursor: Cursor, databases: Databases, store: Store) -> Result:
     # Every service here is a job service.
     exclude_jobs = cursor.accept("EXCLUDE", "JOBS")
     if any(token.value == "OF" for token in cursor.tokens):
         raise not_supported("SHOW SERVICES … OF TYPE")
-    chosen = show_clauses(cursor, statement)
-    jobs = [] if exclude_jobs else statement.server.spcs.store.existing_jobs()
+    chosen = show_clauses(cursor, statement.session, databases)
+    if chosen.compute_pool is not None and store.find_pool(chosen.compute_pool) is None:
+        raise does_not_exist("Compute pool", chosen.compute_pool)
+    jobs = [] if exclude_jobs else store.existing_jobs()
     found = chosen.select(
         (job for job in jobs if chosen.compute_pool in (None, job.compute_pool)),
         lambda job: (job.name, job.database, job.schema),
     )
-    rows = [_service_row(statement, job) for job in found]
+    rows = [_service_row(statement, store, job) for job in found]
     return Result([column for column in _SERVICE_COLUMNS if column.name != "spec"], rows)
 
 
 @statement("DROP SERVICE")
-def drop_service(statement: Statement, cursor: Cursor) -> Result:
+def drop_service(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     full_name = clauses.full_name(statement, clauses.service_name(cursor))
     # FORCE is for block volumes, whose content goes with the job here in any case.
     cursor.accept("FORCE")
     cursor.end()
-    spcs = statement.server.spcs
     if if_exists and spcs.name_is_free(full_name):
         return Result.message(f"Drop statement executed successfully ({full_name.rpartition('.')[2]} already dropped).")
     spcs.drop(full_name)
@@ -93,10 +98,8 @@ def drop_service(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("ALTER SERVICE")
-def alter_service(statement: Statement, cursor: Cursor) -> Result:
-    if cursor.accept("IF", "EXISTS") and statement.server.spcs.name_is_free(
-        clauses.full_name(statement, cursor.name())
-    ):
+def alter_service(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
+    if cursor.accept("IF", "EXISTS") and spcs.name_is_free(clauses.full_name(statement, cursor.name())):
         return Result.message("Statement executed successfully.")
     # https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
     raise SnowflakeError("ALTER SERVICE is not supported for job services.", errno=395034, sqlstate="0A000")
@@ -108,15 +111,15 @@ def create_service(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW SERVICE INSTANCES IN SERVICE")
-def show_service_instances(statement: Statement, cursor: Cursor) -> Result:
-    job = _service(statement, cursor)
+def show_service_instances(statement: Statement, cursor: Cursor, store: Store, spcs: SpcsControlPlane) -> Result:
+    job = _service(statement, spcs, cursor)
     cursor.end()
     names = (
         "database_name schema_name service_name service_status instance_id status spec_digest creation_time start_time"
         " ip_address"
     )
     rows = []
-    for instance, group in status.instances(statement.server.spcs.store.containers(job.id)).items():
+    for instance, group in status.instances(store.containers(job.id)).items():
         started = group[0].started_on
         rows.append(
             (
@@ -132,23 +135,23 @@ def show_service_instances(statement: Statement, cursor: Cursor) -> Result:
                 "127.0.0.1" if started is not None else None,
             )
         )
-    return Result(clauses.text_columns(names), rows)
+    return Result(text_columns(names), rows)
 
 
 @statement("SHOW SERVICE CONTAINERS IN SERVICE")
-def show_service_containers(statement: Statement, cursor: Cursor) -> Result:
-    job = _service(statement, cursor)
+def show_service_containers(statement: Statement, cursor: Cursor, store: Store, spcs: SpcsControlPlane) -> Result:
+    job = _service(statement, spcs, cursor)
     cursor.end()
     columns = [
-        *clauses.text_columns("database_name schema_name service_name service_status instance_id instance_status"),
-        *clauses.text_columns("container_name status message image_name image_digest"),
+        *text_columns("database_name schema_name service_name service_status instance_id instance_status"),
+        *text_columns("container_name status message image_name image_digest"),
         Column("restart_count", *_NUMBER),
         Column("start_time"),
         Column("last_exit_code", *_NUMBER),
         Column("last_restart_time"),
     ]
     rows = []
-    for instance, group in status.instances(statement.server.spcs.store.containers(job.id)).items():
+    for instance, group in status.instances(store.containers(job.id)).items():
         for container in group:
             rows.append(
                 (
@@ -180,8 +183,8 @@ def _container_row(container: Container) -> tuple[Any, ...]:
 
 
 @statement("SHOW ENDPOINTS IN SERVICE")
-def show_endpoints(statement: Statement, cursor: Cursor) -> Result:
-    job = _service(statement, cursor)
+def show_endpoints(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
+    job = _service(statement, spcs, cursor)
     cursor.end()
     columns = [
         Column("name"),
@@ -199,14 +202,14 @@ def show_endpoints(statement: Statement, cursor: Cursor) -> Result:
     return Result(columns, rows)
 
 
-def _service(statement: Statement, cursor: Cursor) -> Job:
-    job: Job = statement.server.spcs.get(clauses.full_name(statement, clauses.service_name(cursor)))
+def _service(statement: Statement, spcs: SpcsControlPlane, cursor: Cursor) -> Job:
+    job: Job = spcs.get(clauses.full_name(statement, clauses.service_name(cursor)))
     return job
 
 
-def _service_row(statement: Statement, job: Job) -> list[Any]:
+def _service_row(statement: Statement, store: Store, job: Job) -> list[Any]:
     """The columns of SHOW, which are those of DESCRIBE without the specification."""
-    groups = status.instances(statement.server.spcs.store.containers(job.id)).values()
+    groups = status.instances(store.containers(job.id)).values()
     current = sum(status.instance_status(group) in ("READY", "TERMINATING") for group in groups)
     integrations = f"[{','.join(job.external_access_integrations)}]" if job.external_access_integrations else None
     return [
@@ -224,8 +227,8 @@ def _service_row(statement: Statement, job: Job) -> list[Any]:
         job.replicas,
         "false",
         integrations,
-        clauses.moment(job.created_on),
-        clauses.moment(job.updated_on),
+        moment(job.created_on),
+        moment(job.updated_on),
         None,
         None,
         0,

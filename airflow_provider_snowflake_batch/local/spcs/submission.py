@@ -11,9 +11,25 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, already_exists, does_not_exist
+from airflow_provider_snowflake_batch.local.objects import AccountObjects
+from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
 from airflow_provider_snowflake_batch.local.spcs import instance_families
+from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
+from airflow_provider_snowflake_batch.local.stages.store import Stages
 from airflow_provider_snowflake_batch.local.statements import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class JobRooms:
+    """What a job is checked against and made of, before it is submitted."""
+
+    engine: Engine
+    objects: AccountObjects
+    stages: Stages
+    registry: ModelRegistry
+    spcs: SpcsControlPlane
 
 
 @dataclass(slots=True)
@@ -34,18 +50,24 @@ class Request:
 
 
 def new_job(
-    statement: Statement, request: Request, *, kind: str, default_name: str, resources: Mapping[str, float | None]
+    statement: Statement,
+    rooms: JobRooms,
+    request: Request,
+    *,
+    kind: str,
+    default_name: str,
+    resources: Mapping[str, float | None],
 ) -> Job:
     """The job as it is before anything of it exists, its name and pool checked.
 
     :raises SnowflakeError: 2003 for an unknown pool, 2002 for a taken name, 395018 if the pool's nodes are too small.
     """
-    session, spcs = statement.session, statement.server.spcs
+    session, spcs = statement.session, rooms.spcs
     pool = spcs.pools.get(request.pool)
     database, schema, name = session.qualify(request.name or (*request.namespace, default_name))
-    if not statement.server.engine.databases.has_schema(database, schema):
+    if not rooms.engine.databases.has_schema(database, schema):
         raise does_not_exist("Schema", f"{database}.{schema}")
-    if request.query_warehouse is not None and request.query_warehouse not in statement.server.objects.warehouses():
+    if request.query_warehouse is not None and request.query_warehouse not in rooms.objects.warehouses():
         raise does_not_exist("Warehouse", request.query_warehouse)
     now = time.time()
     parameters: dict[str, Any] = {"ASYNC": request.is_async}
@@ -78,12 +100,11 @@ def new_job(
     return job
 
 
-def wait_for_end(statement: Statement, job: Job) -> None:
+def wait_for_end(statement: Statement, spcs: SpcsControlPlane, job: Job) -> None:
     """Block an ``ASYNC = FALSE`` statement; aborting the statement cancels the job, as in an account.
 
     :raises SnowflakeError: if the job does not end as DONE (the error's number is this server's own).
     """
-    spcs = statement.server.spcs
     try:
         while True:
             statement.check_cancelled()

@@ -17,13 +17,14 @@ from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, M
 from airflow_provider_snowflake_batch.contract.output_layout import CLIENT_FOLDERS
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, SaveMode
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification
+from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.inference_specification import InferenceSpecification
 from airflow_provider_snowflake_batch.local.spcs.records import Job
+from airflow_provider_snowflake_batch.local.spcs.submission import JobRooms
 from airflow_provider_snowflake_batch.local.statements import Statement
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.registry.versions import ModelFunction, ModelVersion
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.spcs.execute_inference_job import InferenceRequest
 
 CHAT_COLUMN = "messages"
@@ -40,6 +41,7 @@ class WorkerJob:
 
 def prepare(
     statement: Statement,
+    rooms: JobRooms,
     job: Job,
     request: InferenceRequest,
     checked: InferenceSpecification,
@@ -51,15 +53,15 @@ def prepare(
     :raises SnowflakeError: 395018 for a specification that cannot work on this input, output and model; 2003 for a
         stage that does not exist. Nothing is left behind then.
     """
-    server, session = statement.server, statement.session
-    folder = server.spcs.job_folder(job.id)
-    _, base = server.stages.resolve(session, checked.output_location)
+    session, stages, spcs = statement.session, rooms.stages, rooms.spcs
+    folder = spcs.job_folder(job.id)
+    _, base = stages.resolve(session, checked.output_location)
     output, output_location = base, f"{checked.output_location.rstrip('/')}/"
     if checked.directory_per_job:
         output, output_location = base / job.name, f"{output_location}{job.name}/"
     source, staged = folder / "input", None
     if request.stage is not None:
-        _, source = server.stages.resolve(session, request.stage)
+        _, source = stages.resolve(session, request.stage)
         staged = _staged_by_the_client(source, base)
     _check_mode(output, checked.mode, output_location)
     _check_params(checked, function)
@@ -68,7 +70,7 @@ def prepare(
     try:
         folder.mkdir(parents=True)
         if request.query is not None:
-            server.engine.copy_to_parquet(session, request.query, source)
+            rooms.engine.copy_to_parquet(session, request.query, source)
         elif staged is not None and output in staged.parents:
             # The job will have its output directory for itself.
             source = Path(shutil.move(staged, folder / "input"))
@@ -77,9 +79,9 @@ def prepare(
         _link_tree(model.path, folder / "model")
         model_source = _model(checked, folder / "model", function, model)
         path = folder / JOB_FILE
-        path.write_text(to_json(_job_file(job, checked, source, output, model_source, server.stages.all())), "utf-8")
+        path.write_text(to_json(_job_file(job, checked, source, output, model_source, stages.all())), "utf-8")
     except BaseException:
-        discard(server, job)
+        discard(spcs, job)
         raise
     command = ["python", "-m", "airflow_provider_snowflake_batch.worker", str(path)]
     return WorkerJob(command, output_location, str(staged) if staged is not None else None)
@@ -118,8 +120,8 @@ def _model(checked: InferenceSpecification, path: Path, function: ModelFunction,
     return ChatModel(path, function.target, model.full_name, checked.engine_arguments)
 
 
-def discard(server: LocalSnowflake, job: Job) -> None:
-    shutil.rmtree(server.spcs.job_folder(job.id), ignore_errors=True)
+def discard(spcs: SpcsControlPlane, job: Job) -> None:
+    shutil.rmtree(spcs.job_folder(job.id), ignore_errors=True)
 
 
 def _staged_by_the_client(source: Path, base: Path) -> Path | None:

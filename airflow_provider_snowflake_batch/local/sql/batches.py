@@ -10,7 +10,7 @@ from typing import Any
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
-from airflow_provider_snowflake_batch.local.protocol.binds import python_value
+from airflow_provider_snowflake_batch.local.sql.binds import python_value
 
 _NUMBER = re.compile(r"-?\d+( \d+)?")
 _MANY = 50

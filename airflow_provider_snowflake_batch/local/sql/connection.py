@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,6 @@ from airflow_provider_snowflake_batch.local.sql.transactions import Transactions
 from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
 from airflow_provider_snowflake_batch.local.sql.using_template import fill_template, template_of
 from airflow_provider_snowflake_batch.local.sql.variants import compare_variants
-from airflow_provider_snowflake_batch.local.stages.reading import rewrite_stage_reads
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class EngineConnection:
     def execute(self, statement: Statement, *, describe_only: bool = False) -> Result:
         self.enter_namespace()
         with self._relations() as relation:
-            tree = translate.parse(translate.normalize(statement, relation))
+            tree = translate.parse(self._normalized(statement, relation))
             if not describe_only and (literals := literal_columns(tree)) is not None:
                 assert isinstance(tree, exp.Insert)
                 with self._rows(literals) as (source, names):
@@ -122,7 +121,7 @@ class EngineConnection:
                 return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
             translate.name_projections(tree)
             translate.list_stars(tree)
-            rewrite_stage_reads(tree, statement)
+            self._engine.read_stages(tree, statement)
             tree = self.meant(statement, tree)
             if isinstance(tree, exp.Query):
                 return self._query(tree, describe_only)
@@ -130,14 +129,17 @@ class EngineConnection:
                 return described(tree)
             return self.write(tree)
 
+    def _normalized(self, statement: Statement, relation: Callable[[Result], str]) -> str:
+        return translate.normalize(statement, relation, self._engine.functions, self._engine.databases)
+
     def meant(self, statement: Statement, tree: Expr) -> Expr:
         """The tree with what only the server knows filled in: types, functions, variables."""
-        return translate.fill_in(statement, write_types(tree, self.lookup))
+        return translate.fill_in(statement, write_types(tree, self.lookup), self._engine.functions)
 
     def _cell(self, statement: Statement, query: exp.Query) -> Any:
         """The one value of a query inside of a statement."""
         guard(query)
-        rewrite_stage_reads(query, statement)
+        self._engine.read_stages(query, statement)
         filled = self.meant(statement, query.copy())
         assert isinstance(filled, exp.Query)
         rows = self._query(filled, describe_only=False).fetch()
@@ -146,7 +148,7 @@ class EngineConnection:
     def execute_batch(self, statement: Statement, columns: Sequence[Sequence[Any]]) -> Result:
         self.enter_namespace()
         with self._relations() as relation:
-            tree = translate.parse(translate.normalize(statement, relation))
+            tree = translate.parse(self._normalized(statement, relation))
             if not isinstance(tree, exp.Insert):
                 raise not_supported("A batch of bind variables for anything but INSERT")
             guard(tree)
@@ -176,12 +178,12 @@ class EngineConnection:
         """A query's columns and its rows as they come."""
         self.enter_namespace()
         with self._relations() as relation:
-            tree = translate.parse(translate.normalize(statement, relation))
+            tree = translate.parse(self._normalized(statement, relation))
             guard(tree)
             if not isinstance(tree, exp.Query):
                 raise SnowflakeError("SQL compilation error:\nA query is expected.", errno=1003, sqlstate="42000")
             translate.name_projections(tree)
-            rewrite_stage_reads(tree, statement)
+            self._engine.read_stages(tree, statement)
             rows, columns = self._bind(self.meant(statement, tree))
             reader = rows.to_arrow_reader(65536)
             try:

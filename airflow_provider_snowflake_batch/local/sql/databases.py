@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -30,6 +31,8 @@ class Databases:
     def __init__(
         self, engine: Engine, catalog: Catalog, folder: Path, files: dict[str, Path], root: duckdb.DuckDBPyConnection
     ) -> None:
+        self.on_drop: list[Callable[[str, str | None], None]] = []
+        """Called with each database that is dropped, or with its name and that of a schema in it."""
         self._engine = engine
         self._catalog = catalog
         self._folder = folder
@@ -80,6 +83,7 @@ class Databases:
             self._remove(name)
         self._engine.tables.changed()
         self._catalog.forget_all(name)
+        self._tell(name)
 
     def _remove(self, name: str) -> None:
         self._root.execute(f"DETACH DATABASE IF EXISTS {_quoted(name)}")
@@ -108,6 +112,11 @@ class Databases:
             self._root.execute(f"DROP SCHEMA {_quoted(database)}.{_quoted(name)} CASCADE")
         self._engine.tables.changed()
         self._catalog.forget_all(database, name)
+        self._tell(database, name)
+
+    def _tell(self, database: str, schema: str | None = None) -> None:
+        for function in self.on_drop:
+            function(database, schema)
 
 
 def _quoted(name: str) -> str:

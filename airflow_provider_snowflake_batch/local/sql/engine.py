@@ -20,25 +20,26 @@ from fakesnow import info_schema
 from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show
 
+from airflow_provider_snowflake_batch.local.functions import Functions
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog
 from airflow_provider_snowflake_batch.local.sql.checkpoints import NEVER, Checkpoints
 from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
+from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
+from airflow_provider_snowflake_batch.local.sql.file_loads import FileReads, StageReads, no_stages
 from airflow_provider_snowflake_batch.local.sql.macros import define
 from airflow_provider_snowflake_batch.local.sql.tables import Tables
 from airflow_provider_snowflake_batch.local.sql.unload import write_parquet
+from airflow_provider_snowflake_batch.local.state import StateDirectory
 from airflow_provider_snowflake_batch.local.statements import CURRENT, Column, Result, Statement
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from sqlglot import exp
 
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.sessions import Session
     from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
-    from airflow_provider_snowflake_batch.local.sql.tolerant import StagedRows
-    from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions
+    from airflow_provider_snowflake_batch.local.sql.partial_loads import StagedRows
 
 T = TypeVar("T")
 
@@ -58,13 +59,17 @@ fakesnow.transforms.numeric_agg_implicit_cast = _as_written
 class Engine:
     """The SQL engine.
 
-    :param server: for the state directory and the handlers' rooms.
+    :param state: where its databases lie.
+    :param functions: what the server answers itself within a query.
     """
 
-    def __init__(self, server: LocalSnowflake) -> None:
-        self._server = server
-        self._folder = server.state.databases
-        self.catalog = Catalog(server.state)
+    def __init__(self, state: StateDirectory, functions: Functions) -> None:
+        self.functions = functions
+        self.read_stages: StageReads = no_stages
+        """What makes a stage in a FROM readable: the room of the stages, once there is one."""
+        self._state = state
+        self._folder = state.databases
+        self.catalog = Catalog(state)
         self._fake = FakeSnow(
             create_database_on_connect=False, create_schema_on_connect=False, db_path=str(self._folder)
         )
@@ -72,7 +77,7 @@ class Engine:
         files: dict[str, Path] = {}
         self.checkpoints = Checkpoints(self._root, self.connections, files)
         self.databases = Databases(self, self.catalog, self._folder, files, self._root)
-        self.tables = Tables(server, self, self.catalog)
+        self.tables = Tables(self, self.catalog)
         self._connections: dict[int, EngineConnection] = {}
         self._lock = threading.Lock()
         # DuckDB fails the second of two concurrent writers of one table; Snowflake lets it wait.
@@ -90,7 +95,7 @@ class Engine:
         self._root.execute(info_schema.fs_global_creation_sql())
         self._root.execute(show.fs_global_creation_sql())
         define(self._root)
-        state = self._server.state
+        state = self._state
         directories = ", ".join(f"'{path}'" for path in (self._folder, state.stage_files, state.scratch))
         for setting in (
             f"temp_directory = '{state.scratch}'",
@@ -148,8 +153,8 @@ class Engine:
         """A statement for another room, which ends with the client's statement that it is for."""
         outer = CURRENT.get()
         if outer is None:
-            return Statement(sql, session, self._server, query_id="")
-        return Statement(sql, session, self._server, outer.query_id, outer.cancelled)
+            return Statement(sql, session, query_id="")
+        return Statement(sql, session, outer.query_id, outer.cancelled)
 
     def copy_to_parquet(self, session: Session, query: str, folder: Path, max_rows_per_file: int = 1_000_000) -> int:
         """Write a query's rows as Parquet files ``part-00000.parquet`` … into a folder.
@@ -168,15 +173,16 @@ class Engine:
         with session.lock:
             self.connection(session).transactions.commit()
 
-    def load(self, statement: Statement, insert: exp.Insert, options: ReadOptions) -> int:
-        """Run an INSERT that reads files of a stage; the number of rows."""
-        return self._with_files(statement, lambda loads: loads.load(insert.copy(), statement, options))
+    def load(self, statement: Statement, insert: exp.Insert, read: FileReads) -> int:
+        """Run an INSERT that reads files of a stage; the number of rows.
 
-    def stage_rows(
-        self, statement: Statement, insert: exp.Insert, options: ReadOptions, skipped_lines: int
-    ) -> StagedRows:
+        :param read: makes the files in the INSERT readable.
+        """
+        return self._with_files(statement, lambda loads: loads.load(insert.copy(), statement, read))
+
+    def stage_rows(self, statement: Statement, insert: exp.Insert, read: FileReads, skipped_lines: int) -> StagedRows:
         """Evaluate the rows of such an INSERT without inserting any; call :meth:`drop_staged` in the end."""
-        return self._with_files(statement, lambda loads: loads.stage(insert.copy(), statement, options, skipped_lines))
+        return self._with_files(statement, lambda loads: loads.stage(insert.copy(), statement, read, skipped_lines))
 
     def insert_staged(self, statement: Statement, staged: StagedRows) -> int:
         """Insert the staged rows that fit; how many."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sqlglot import exp
+from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.sql.fitting import limits
-from airflow_provider_snowflake_batch.local.sql.tolerant import StagedRows, insert_good, stage_rows
-from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, rewrite_stage_reads
+from airflow_provider_snowflake_batch.local.sql.partial_loads import StagedRows, insert_good, stage_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
     from airflow_provider_snowflake_batch.local.sql.engine import Engine
     from airflow_provider_snowflake_batch.local.statements import Statement
+
+FileReads = Callable[[Expr], object]
+"""Makes the files of a stage in a tree readable to the engine."""
+StageReads = Callable[[Expr, "Statement"], object]
+"""The same for all stages that a statement's tree names."""
+
+
+def no_stages(tree: Expr, statement: Statement) -> None:
+    """:raises SnowflakeError: for a stage in a FROM, which nobody reads."""
+    if any(str(table.this.this).startswith("@") for table in tree.find_all(exp.Table)):
+        raise not_supported("A stage in a FROM")
 
 
 class FileLoads:
@@ -29,19 +41,19 @@ class FileLoads:
         self._duck = duck
         self._numbers = itertools.count()
 
-    def load(self, tree: exp.Insert, statement: Statement, options: ReadOptions) -> int:
+    def load(self, tree: exp.Insert, statement: Statement, read: FileReads) -> int:
         """Run an INSERT whose query reads files of a stage; the number of rows."""
         self._connection.enter_namespace()
-        rewrite_stage_reads(tree, statement, options)
+        read(tree)
         return int(self._connection.write(self._connection.meant(statement, tree)).fetch()[0][0])
 
-    def stage(self, tree: exp.Insert, statement: Statement, options: ReadOptions, skipped_lines: int) -> StagedRows:
+    def stage(self, tree: exp.Insert, statement: Statement, read: FileReads, skipped_lines: int) -> StagedRows:
         """Evaluate the rows of such an INSERT; :meth:`insert` inserts those that fit.
 
         :param skipped_lines: the lines of the file before its first row.
         """
         self._connection.enter_namespace()
-        rewrite_stage_reads(tree, statement, options)
+        read(tree)
         target = self._connection.target(tree)
         assert target is not None
         columns = self._columns(statement, tree, target)

@@ -1,13 +1,15 @@
-"""Functions about the session and the account, and RESULT_SCAN."""
+"""Functions about the session and the account."""
 
 from __future__ import annotations
 
 import json
 
+from airflow_provider_snowflake_batch.local.account import Account
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
-from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function, table_function
-from airflow_provider_snowflake_batch.local.protocol.login import SERVER_VERSION
-from airflow_provider_snowflake_batch.local.statements import Result, Statement
+from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
+from airflow_provider_snowflake_batch.local.objects import AccountObjects
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
+from airflow_provider_snowflake_batch.local.statements import Statement
 
 REGION = "LOCAL"
 ORGANIZATION = "LOCAL"
@@ -45,13 +47,13 @@ def current_schemas(statement: Statement, arguments: Arguments) -> str:
 
 
 @scalar_function("CURRENT_ACCOUNT")
-def current_account(statement: Statement, arguments: Arguments) -> str:
-    return statement.server.defaults.account.upper()
+def current_account(statement: Statement, arguments: Arguments, account: Account) -> str:
+    return account.name.upper()
 
 
 @scalar_function("CURRENT_ACCOUNT_NAME")
-def current_account_name(statement: Statement, arguments: Arguments) -> str:
-    return statement.server.defaults.account.upper()
+def current_account_name(statement: Statement, arguments: Arguments, account: Account) -> str:
+    return account.name.upper()
 
 
 @scalar_function("CURRENT_ORGANIZATION_NAME")
@@ -70,8 +72,8 @@ def current_session(statement: Statement, arguments: Arguments) -> str:
 
 
 @scalar_function("CURRENT_VERSION")
-def current_version(statement: Statement, arguments: Arguments) -> str:
-    return SERVER_VERSION
+def current_version(statement: Statement, arguments: Arguments, account: Account) -> str:
+    return account.version
 
 
 @scalar_function("CURRENT_CLIENT")
@@ -90,67 +92,19 @@ def current_statement(statement: Statement, arguments: Arguments) -> str:
 
 
 @scalar_function("CURRENT_TRANSACTION")
-def current_transaction(statement: Statement, arguments: Arguments) -> str | None:
-    transactions = statement.server.engine.connection(statement.session).transactions
+def current_transaction(statement: Statement, arguments: Arguments, engine: Engine) -> str | None:
+    transactions = engine.connection(statement.session).transactions
     return str(transactions.id) if transactions.open else None
 
 
 @scalar_function("CURRENT_AVAILABLE_ROLES")
-def current_available_roles(statement: Statement, arguments: Arguments) -> str:
-    return json.dumps(sorted(statement.server.objects.roles()))
+def current_available_roles(statement: Statement, arguments: Arguments, objects: AccountObjects) -> str:
+    return json.dumps(sorted(objects.roles()))
 
 
 @scalar_function("CURRENT_SECONDARY_ROLES")
 def current_secondary_roles(statement: Statement, arguments: Arguments) -> str:
     return json.dumps({"roles": "", "value": ""})
-
-
-@scalar_function("LAST_QUERY_ID")
-def last_query_id(statement: Statement, arguments: Arguments) -> str | None:
-    """``LAST_QUERY_ID([n])``: negative counts from the newest, positive from the session's first kept."""
-    ids = statement.session.last_query_ids
-    number = int(arguments.get(0, default=-1))
-    index = number if number < 0 else number - 1
-    return ids[index] if -len(ids) <= index < len(ids) else None
-
-
-@table_function("RESULT_SCAN")
-def result_scan(statement: Statement, arguments: Arguments) -> Result:
-    query_id = arguments.get(0)
-    query = statement.server.queries.find(str(query_id)) if query_id else None
-    if query is None or query.error is not None:
-        raise SnowflakeError(f"Statement {query_id} not found", errno=709, sqlstate="02000")
-    if query.finished is None:
-        raise SnowflakeError(
-            f"SQL compilation error:\nStatement {query_id} is still running.", errno=711, sqlstate="02000"
-        )
-    if query.result is None:
-        raise SnowflakeError(f"Result for query {query_id} has expired", errno=710, sqlstate="02000")
-    return query.result
-
-
-@scalar_function("SYSTEM$CANCEL_ALL_QUERIES")
-def cancel_all_queries(statement: Statement, arguments: Arguments) -> str:
-    """Cancel what a session runs, except for this statement."""
-    wanted = str(arguments.get(0))
-    queries = statement.server.queries
-    cancelled = 0
-    for session in statement.server.sessions.all():
-        if str(session.id) == wanted:
-            for query in queries.running(session):
-                if query.id != statement.query_id:
-                    queries.cancel(query)
-                    cancelled += 1
-    return f"{cancelled} queries cancelled."
-
-
-@scalar_function("SYSTEM$CANCEL_QUERY")
-def cancel_query(statement: Statement, arguments: Arguments) -> str:
-    query = statement.server.queries.find(str(arguments.get(0)))
-    if query is None or query.finished is not None:
-        return "Identified SQL statement is not currently executing."
-    statement.server.queries.cancel(query)
-    return f"query [{query.id}] terminated."
 
 
 @scalar_function("SYSTEM$WAIT")

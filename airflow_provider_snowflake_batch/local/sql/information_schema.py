@@ -13,6 +13,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.local.functions import information_schema_view
 from airflow_provider_snowflake_batch.local.sql.catalog import Relation, TableColumn
 from airflow_provider_snowflake_batch.local.sql.show import moment, number
+from airflow_provider_snowflake_batch.local.sql.tables import Tables
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
@@ -21,8 +22,8 @@ _IDENTITY = re.compile(r"IDENTITY START (-?\d+) INCREMENT (-?\d+) \w+")
 _KINDS = {"TABLE": "BASE TABLE", "TEMPORARY": "LOCAL TEMPORARY", "VIEW": "VIEW"}
 
 
-def _relations(statement: Statement, database: str) -> list[Relation]:
-    found = statement.server.engine.tables.relations(statement.session)
+def _relations(statement: Statement, tables: Tables, database: str) -> list[Relation]:
+    found = tables.relations(statement.session)
     return sorted((one for one in found if one.database == database), key=lambda one: (one.schema, one.name))
 
 
@@ -113,16 +114,16 @@ _MOMENTS = {"CREATED", "LAST_ALTERED", "LAST_DDL"}
 
 
 @information_schema_view("TABLES")
-def tables(statement: Statement, database: str) -> Result:
-    return _result(_TABLES, [_table(statement, one) for one in _relations(statement, database)])
+def tables(statement: Statement, database: str, tables: Tables) -> Result:
+    return _result(_TABLES, [_table(statement, tables, one) for one in _relations(statement, tables, database)])
 
 
 @information_schema_view("COLUMNS")
-def columns(statement: Statement, database: str) -> Result:
+def columns(statement: Statement, database: str, tables: Tables) -> Result:
     rows = []
-    for one in _relations(statement, database):
+    for one in _relations(statement, tables, database):
         name = (one.database, one.schema, one.name)
-        for position, column in enumerate(statement.server.engine.tables.columns(statement.session, name), start=1):
+        for position, column in enumerate(tables.columns(statement.session, name), start=1):
             rows.append(_place(one) | {"ORDINAL_POSITION": position} | _column(column))
     return _result(_COLUMNS, rows)
 
@@ -136,14 +137,14 @@ def _place(one: Relation) -> dict[str, Any]:
     return {"TABLE_CATALOG": one.database, "TABLE_SCHEMA": one.schema, "TABLE_NAME": one.name}
 
 
-def _table(statement: Statement, one: Relation) -> dict[str, Any]:
+def _table(statement: Statement, tables: Tables, one: Relation) -> dict[str, Any]:
     no = ("IS_TRANSIENT", "AUTO_CLUSTERING_ON", "IS_ICEBERG", "IS_DYNAMIC", "IS_IMMUTABLE", "IS_HYBRID")
     found = _place(one) | dict.fromkeys(no, "NO") | dict.fromkeys(_MOMENTS, one.created)
     found |= {"TABLE_OWNER": _OWNER, "LAST_DDL_BY": _OWNER, "TABLE_TYPE": _KINDS[one.kind], "IS_TYPED": "YES"}
     found |= {"COMMENT": one.comment or None, "IS_TEMPORARY": _yes(one.kind == "TEMPORARY")}
     if one.kind == "VIEW":
         return found | {"IS_INSERTABLE_INTO": "NO"}
-    count = statement.server.engine.tables.row_count(statement.session, (one.database, one.schema, one.name))
+    count = tables.row_count(statement.session, (one.database, one.schema, one.name))
     return found | {"IS_INSERTABLE_INTO": "YES", "ROW_COUNT": count, "BYTES": 0, "RETENTION_TIME": 1}
 
 

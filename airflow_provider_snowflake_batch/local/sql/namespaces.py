@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, cannot_be_performed, not_supported
+from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
 _WAREHOUSE_PROPERTIES = (
@@ -22,79 +25,67 @@ def _if_not_exists(cursor: Cursor) -> bool:
 @statement(
     "CREATE DATABASE", "CREATE TRANSIENT DATABASE", "CREATE OR REPLACE DATABASE", "CREATE OR REPLACE TRANSIENT DATABASE"
 )
-def create_database(statement: Statement, cursor: Cursor) -> Result:
+def create_database(statement: Statement, cursor: Cursor, databases: Databases, engine: Engine) -> Result:
     if_not_exists = _if_not_exists(cursor)
     (name,) = cursor.name()
     _no_clone(cursor)
     properties(cursor, _NAMESPACE_PROPERTIES)
-    engine, session = statement.server.engine, statement.session
+    session = statement.session
     engine.commit(session)
     if name in engine.databases.names():
         if if_not_exists:
             return Result.message(f"{name} already exists, statement succeeded.")
         if cursor.sql[: cursor.sql.upper().index("DATABASE")].upper().split()[1:2] == ["OR"]:
-            _drop_database(statement, name)
+            databases.drop(name)
     engine.databases.create(name)
     session.database, session.schema = name, "PUBLIC"
     return Result.message(f"Database {name} successfully created.")
 
 
 @statement("DROP DATABASE")
-def drop_database(statement: Statement, cursor: Cursor) -> Result:
+def drop_database(statement: Statement, cursor: Cursor, databases: Databases) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     (name,) = cursor.name()
     if not cursor.accept("CASCADE"):
         cursor.accept("RESTRICT")
     cursor.end()
-    if if_exists and name not in statement.server.engine.databases.names():
+    if if_exists and name not in databases.names():
         return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
-    _drop_database(statement, name)
+    databases.drop(name)
     return Result.message(f"{name} successfully dropped.")
 
 
-def _drop_database(statement: Statement, name: str) -> None:
-    statement.server.engine.databases.drop(name)
-    for room in (statement.server.spcs, statement.server.registry, statement.server.stages):
-        room.drop_all(name)
-
-
 @statement("CREATE SCHEMA", "CREATE TRANSIENT SCHEMA", "CREATE OR REPLACE SCHEMA", "CREATE OR REPLACE TRANSIENT SCHEMA")
-def create_schema(statement: Statement, cursor: Cursor) -> Result:
+def create_schema(statement: Statement, cursor: Cursor, databases: Databases, engine: Engine) -> Result:
     replace = cursor.sql.upper().split()[1:2] == ["OR"]
     if_not_exists = _if_not_exists(cursor)
     database, name = _schema_name(statement, cursor.name())
     _no_clone(cursor)
     cursor.accept("WITH", "MANAGED", "ACCESS")
     properties(cursor, _NAMESPACE_PROPERTIES)
-    engine, session = statement.server.engine, statement.session
+    session = statement.session
     engine.commit(session)
     if engine.databases.has_schema(database, name):
         if if_not_exists:
             return Result.message(f"{name} already exists, statement succeeded.")
         if replace:
-            _drop_schema(statement, database, name)
+            databases.drop_schema(database, name)
     engine.databases.create_schema(database, name)
     session.database, session.schema = database, name
     return Result.message(f"Schema {name} successfully created.")
 
 
 @statement("DROP SCHEMA")
-def drop_schema(statement: Statement, cursor: Cursor) -> Result:
+def drop_schema(statement: Statement, cursor: Cursor, databases: Databases) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     database, name = _schema_name(statement, cursor.name())
     if not cursor.accept("CASCADE"):
         cursor.accept("RESTRICT")
     cursor.end()
-    if if_exists and not statement.server.engine.databases.has_schema(database, name):
+    if if_exists and not databases.has_schema(database, name):
         return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
-    _drop_schema(statement, database, name)
+    databases.drop_schema(database, name)
     return Result.message(f"{name} successfully dropped.")
-
-
-def _drop_schema(statement: Statement, database: str, name: str) -> None:
-    statement.server.engine.databases.drop_schema(database, name)
-    for room in (statement.server.spcs, statement.server.registry, statement.server.stages):
-        room.drop_all(database, name)
 
 
 def _schema_name(statement: Statement, parts: tuple[str, ...]) -> tuple[str, str]:
@@ -111,11 +102,11 @@ def _no_clone(cursor: Cursor) -> None:
 
 
 @statement("CREATE WAREHOUSE", "CREATE OR REPLACE WAREHOUSE")
-def create_warehouse(statement: Statement, cursor: Cursor) -> Result:
+def create_warehouse(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
     replace = cursor.sql.upper().split()[1:2] == ["OR"]
     if_not_exists = _if_not_exists(cursor)
     (name,) = cursor.name()
-    created = statement.server.objects.create(
+    created = objects.create(
         "WAREHOUSE",
         name,
         statement.session.role,
@@ -130,15 +121,15 @@ def create_warehouse(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("ALTER WAREHOUSE")
-def alter_warehouse(statement: Statement, cursor: Cursor) -> Result:
+def alter_warehouse(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     (name,) = cursor.name()
-    if name not in statement.server.objects.warehouses():
+    if name not in objects.warehouses():
         if if_exists:
             return Result.message("Statement executed successfully.")
         raise cannot_be_performed()
     if cursor.accept("SET"):
-        statement.server.objects.alter("WAREHOUSE", name, properties(cursor, _WAREHOUSE_PROPERTIES))
+        objects.alter("WAREHOUSE", name, properties(cursor, _WAREHOUSE_PROPERTIES))
     elif cursor.accept("RESUME"):
         cursor.accept("IF", "SUSPENDED")
     elif not cursor.accept("SUSPEND"):
@@ -148,17 +139,17 @@ def alter_warehouse(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("DROP WAREHOUSE")
-def drop_warehouse(statement: Statement, cursor: Cursor) -> Result:
-    return _drop(statement, cursor, "WAREHOUSE")
+def drop_warehouse(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
+    return _drop(statement, objects, cursor, "WAREHOUSE")
 
 
 @statement("CREATE ROLE", "CREATE OR REPLACE ROLE")
-def create_role(statement: Statement, cursor: Cursor) -> Result:
+def create_role(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
     replace = cursor.sql.upper().split()[1:2] == ["OR"]
     if_not_exists = _if_not_exists(cursor)
     (name,) = cursor.name()
     found = properties(cursor, ("COMMENT",))
-    created = statement.server.objects.create(
+    created = objects.create(
         "ROLE", name, statement.session.role, found, if_not_exists=if_not_exists, or_replace=replace
     )
     verb = "successfully created." if created else "already exists, statement succeeded."
@@ -166,32 +157,28 @@ def create_role(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("DROP ROLE")
-def drop_role(statement: Statement, cursor: Cursor) -> Result:
-    return _drop(statement, cursor, "ROLE")
+def drop_role(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
+    return _drop(statement, objects, cursor, "ROLE")
 
 
-def _drop(statement: Statement, cursor: Cursor, kind: str) -> Result:
+def _drop(statement: Statement, objects: AccountObjects, cursor: Cursor, kind: str) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     (name,) = cursor.name()
     cursor.end()
-    if statement.server.objects.drop(kind, name, if_exists=if_exists):
+    if objects.drop(kind, name, if_exists=if_exists):
         return Result.message(f"{name} successfully dropped.")
     return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
 
 
 @statement("GRANT")
-def grant(statement: Statement, cursor: Cursor) -> Result:
+def grant(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
     """Accepted: every role of this server has every privilege, so what is granted is so already."""
     while not cursor.accept("TO"):
         cursor.next()
     cursor.accept("DATABASE")
     if cursor.accept("ROLE"):
         name = cursor.name()[-1]
-        if (
-            len(cursor.tokens)
-            and name not in statement.server.objects.roles()
-            and "DATABASE ROLE" not in cursor.sql.upper()
-        ):
+        if len(cursor.tokens) and name not in objects.roles() and "DATABASE ROLE" not in cursor.sql.upper():
             raise SnowflakeError(
                 f"SQL compilation error:\nRole '{name}' does not exist or not authorized.", errno=2003, sqlstate="02000"
             )

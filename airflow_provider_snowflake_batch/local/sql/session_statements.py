@@ -7,9 +7,12 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.functions import read_constant
+from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.patterns import like
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.parameters import PARAMETERS, check_parameter
-from airflow_provider_snowflake_batch.local.sql.patterns import like
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 _DONE = "Statement executed successfully."
@@ -17,36 +20,36 @@ _USE = 0x4300
 
 
 @statement("USE DATABASE")
-def use_database(statement: Statement, cursor: Cursor) -> Result:
+def use_database(statement: Statement, cursor: Cursor, databases: Databases) -> Result:
     (name,) = cursor.name()
     cursor.end()
-    _enter_database(statement, name)
+    _enter_database(statement, databases, name)
     return _used()
 
 
 @statement("USE SCHEMA")
-def use_schema(statement: Statement, cursor: Cursor) -> Result:
+def use_schema(statement: Statement, cursor: Cursor, databases: Databases) -> Result:
     parts = cursor.name()
     cursor.end()
-    _enter_schema(statement, parts)
+    _enter_schema(statement, databases, parts)
     return _used()
 
 
 @statement("USE WAREHOUSE")
-def use_warehouse(statement: Statement, cursor: Cursor) -> Result:
+def use_warehouse(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
     (name,) = cursor.name()
     cursor.end()
-    if name not in statement.server.objects.warehouses():
+    if name not in objects.warehouses():
         raise cannot_be_performed()
     statement.session.warehouse = name
     return _used()
 
 
 @statement("USE ROLE")
-def use_role(statement: Statement, cursor: Cursor) -> Result:
+def use_role(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
     (name,) = cursor.name()
     cursor.end()
-    if name not in statement.server.objects.roles():
+    if name not in objects.roles():
         raise does_not_exist("Role", name)
     statement.session.role = name
     return _used()
@@ -61,26 +64,26 @@ def use_secondary_roles(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("USE")
-def use(statement: Statement, cursor: Cursor) -> Result:
+def use(statement: Statement, cursor: Cursor, databases: Databases) -> Result:
     parts = cursor.name()
     cursor.end()
     if len(parts) == 1:
-        _enter_database(statement, parts[0])
+        _enter_database(statement, databases, parts[0])
     else:
-        _enter_schema(statement, parts)
+        _enter_schema(statement, databases, parts)
     return _used()
 
 
-def _enter_database(statement: Statement, name: str) -> None:
-    if name not in statement.server.engine.databases.names():
+def _enter_database(statement: Statement, databases: Databases, name: str) -> None:
+    if name not in databases.names():
         raise cannot_be_performed()
     statement.session.database = name
-    statement.session.schema = "PUBLIC" if statement.server.engine.databases.has_schema(name, "PUBLIC") else None
+    statement.session.schema = "PUBLIC" if databases.has_schema(name, "PUBLIC") else None
 
 
-def _enter_schema(statement: Statement, parts: tuple[str, ...]) -> None:
+def _enter_schema(statement: Statement, databases: Databases, parts: tuple[str, ...]) -> None:
     database = parts[0] if len(parts) == 2 else statement.session.database
-    if len(parts) > 2 or database is None or not statement.server.engine.databases.has_schema(database, parts[-1]):
+    if len(parts) > 2 or database is None or not databases.has_schema(database, parts[-1]):
         raise cannot_be_performed()
     statement.session.database, statement.session.schema = database, parts[-1]
 
@@ -90,14 +93,14 @@ def _used() -> Result:
 
 
 @statement("ALTER SESSION SET")
-def alter_session_set(statement: Statement, cursor: Cursor) -> Result:
+def alter_session_set(statement: Statement, cursor: Cursor, engine: Engine) -> Result:
     while not cursor.done:
         name = cursor.next().value.upper()
         cursor.expect("=")
         value = _parameter_value(cursor)
         check_parameter(name, value)
         if name == "AUTOCOMMIT" and value:
-            statement.server.engine.commit(statement.session)
+            engine.commit(statement.session)
         statement.session.parameters[name] = value
         cursor.accept(",")
     return Result.message(_DONE)
@@ -119,17 +122,17 @@ def _parameter_value(cursor: Cursor) -> Any:
 
 
 @statement("SET")
-def set_variable(statement: Statement, cursor: Cursor) -> Result:
+def set_variable(statement: Statement, cursor: Cursor, engine: Engine) -> Result:
     """``SET name = expression`` and ``SET (a, b) = (x, y)``; expressions are evaluated by the engine."""
     if cursor.looking_at("("):
         names = [part.strip().upper() for part in cursor.parenthesised().split(",")]
         cursor.expect("=")
         expressions = f"({cursor.parenthesised()})"
-        row = statement.server.engine.run(statement.session, f"SELECT {expressions[1:-1]}").rows[0]
+        row = engine.run(statement.session, f"SELECT {expressions[1:-1]}").rows[0]
     else:
         names = [cursor.next().value]
         cursor.expect("=")
-        row = statement.server.engine.run(statement.session, f"SELECT {cursor.rest().rstrip().rstrip(';')}").rows[0]
+        row = engine.run(statement.session, f"SELECT {cursor.rest().rstrip().rstrip(';')}").rows[0]
     for name, value in zip(names, row, strict=True):
         statement.session.variables[name] = _sql_literal(value)
     return Result.message(_DONE)

@@ -7,10 +7,15 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from airflow_provider_snowflake_batch.local.account import Account
 from airflow_provider_snowflake_batch.local.clauses import ShowClauses, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.catalog import Relation
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
+from airflow_provider_snowflake_batch.local.sql.tables import Tables
 from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
 
 SHOW = 0x4400
@@ -29,9 +34,9 @@ def _with_terse(kind: str | None = None) -> Callable[[Handler], Handler]:
 
     def decorate(show: Handler) -> Handler:
         @functools.wraps(show)
-        def shown_or_terse(statement: Statement, cursor: Cursor) -> Result:
+        def shown_or_terse(statement: Statement, cursor: Cursor, **parts: Any) -> Result:
             is_terse = cursor.tokens[1].value == "TERSE"
-            result = show(statement, cursor)
+            result = show(statement, cursor, **parts)
             if not is_terse:
                 return result
             names = [column.name for column in result.columns]
@@ -62,9 +67,8 @@ def number(name: str) -> Column:
 
 @statement("SHOW DATABASES", "SHOW TERSE DATABASES")
 @_with_terse()
-def show_databases(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement, level="ACCOUNT")
-    engine = statement.server.engine
+def show_databases(statement: Statement, cursor: Cursor, databases: Databases, engine: Engine) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases, level="ACCOUNT")
     rows = [
         (
             engine.catalog.created("DATABASE", name), name, "N", _flag(name == statement.session.database), "",
@@ -83,9 +87,9 @@ def show_databases(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW SCHEMAS", "SHOW TERSE SCHEMAS")
 @_with_terse()
-def show_schemas(statement: Statement, cursor: Cursor) -> Result:
-    session, engine = statement.session, statement.server.engine
-    clauses = show_clauses(cursor, statement, level="DATABASE")
+def show_schemas(statement: Statement, cursor: Cursor, databases: Databases, engine: Engine) -> Result:
+    session = statement.session
+    clauses = show_clauses(cursor, statement.session, databases, level="DATABASE")
     if clauses.scope == "SCHEMA":
         clauses.database, clauses.schema = clauses.schema, None
     names = [
@@ -110,29 +114,29 @@ def show_schemas(statement: Statement, cursor: Cursor) -> Result:
     )  # fmt: skip
 
 
-def _relations(statement: Statement, clauses: ShowClauses) -> list[Relation]:
-    relations = statement.server.engine.tables.relations(statement.session)
+def _relations(statement: Statement, tables: Tables, clauses: ShowClauses) -> list[Relation]:
+    relations = tables.relations(statement.session)
     return clauses.select(relations, lambda relation: (relation.name, relation.database, relation.schema))
 
 
-def _row_count(statement: Statement, relation: Relation) -> int | None:
+def _row_count(statement: Statement, tables: Tables, relation: Relation) -> int | None:
     if relation.kind == "VIEW":
         return None
     name = (relation.database, relation.schema, relation.name)
-    return statement.server.engine.tables.row_count(statement.session, name)
+    return tables.row_count(statement.session, name)
 
 
 @statement("SHOW TABLES", "SHOW TERSE TABLES")
 @_with_terse()
-def show_tables(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement)
+def show_tables(statement: Statement, cursor: Cursor, databases: Databases, tables: Tables) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases)
     rows = [
         (
             table.created, table.name, table.database, table.schema, table.kind, table.comment, "",
-            _row_count(statement, table), 0,
+            _row_count(statement, tables, table), 0,
             _SYSTEM_OWNER, "1", "OFF", "OFF", "OFF", "N", "N", "ROLE", "N", "N", "N", "N", "N",
         )
-        for table in _relations(statement, clauses)
+        for table in _relations(statement, tables, clauses)
         if table.kind != "VIEW"
     ]  # fmt: skip
     return shown(
@@ -148,14 +152,14 @@ def show_tables(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW VIEWS", "SHOW TERSE VIEWS")
 @_with_terse("VIEW")
-def show_views(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement)
+def show_views(statement: Statement, cursor: Cursor, databases: Databases, tables: Tables) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases)
     rows = [
         (
             view.created, view.name, "", view.database, view.schema, _SYSTEM_OWNER, view.comment, view.text, "false",
             "false", "ROLE", "OFF",
         )
-        for view in _relations(statement, clauses)
+        for view in _relations(statement, tables, clauses)
         if view.kind == "VIEW"
     ]  # fmt: skip
     return shown(
@@ -169,14 +173,14 @@ def show_views(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("SHOW OBJECTS", "SHOW TERSE OBJECTS")
 @_with_terse()
-def show_objects(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement)
+def show_objects(statement: Statement, cursor: Cursor, databases: Databases, tables: Tables) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases)
     rows = [
         (
             relation.created, relation.name, relation.database, relation.schema, relation.kind, relation.comment, "",
-            _row_count(statement, relation), 0, _SYSTEM_OWNER, "1", "ROLE", "N", "N", "N",
+            _row_count(statement, tables, relation), 0, _SYSTEM_OWNER, "1", "ROLE", "N", "N", "N",
         )
-        for relation in _relations(statement, clauses)
+        for relation in _relations(statement, tables, clauses)
     ]  # fmt: skip
     return shown(
         [
@@ -189,7 +193,7 @@ def show_objects(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("DESCRIBE TABLE", "DESC TABLE", "DESCRIBE VIEW", "DESC VIEW", "DESCRIBE", "DESC")
-def describe_table(statement: Statement, cursor: Cursor) -> Result:
+def describe_table(statement: Statement, cursor: Cursor, tables: Tables) -> Result:
     parts = cursor.name()
     if cursor.accept("TYPE"):
         cursor.expect("=", "COLUMNS")
@@ -199,7 +203,7 @@ def describe_table(statement: Statement, cursor: Cursor) -> Result:
             column.name, column.declared, "COLUMN", "Y" if column.nullable else "N", column.default,
             _flag(column.primary_key), _flag(column.unique), None, None, column.comment, None, None,
         )
-        for column in statement.server.engine.tables.columns(statement.session, statement.session.qualify(parts))
+        for column in tables.columns(statement.session, statement.session.qualify(parts))
     ]  # fmt: skip
     return shown(
         [
@@ -219,16 +223,18 @@ def describe_others(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW WAREHOUSES")
-def show_warehouses(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement, level="ACCOUNT")
+def show_warehouses(
+    statement: Statement, cursor: Cursor, databases: Databases, objects: AccountObjects, account: Account
+) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases, level="ACCOUNT")
     rows = []
-    for warehouse in clauses.select(statement.server.objects.all("WAREHOUSE"), lambda one: (one.name,)):
+    for warehouse in clauses.select(objects.all("WAREHOUSE"), lambda one: (one.name,)):
         given = warehouse.properties
         rows.append(
             (
                 warehouse.name, "STARTED", str(given.get("WAREHOUSE_TYPE", "STANDARD")),
                 str(given.get("WAREHOUSE_SIZE", "X-Small")), 1, 1, 1, 0, 0,
-                _flag(warehouse.name == statement.server.defaults.warehouse),
+                _flag(warehouse.name == account.warehouse),
                 _flag(warehouse.name == statement.session.warehouse),
                 given.get("AUTO_SUSPEND", 600), str(given.get("AUTO_RESUME", True)).lower(), warehouse.created,
                 warehouse.created, warehouse.created, warehouse.owner, str(given.get("COMMENT", "")), "null", "ROLE",
@@ -246,15 +252,17 @@ def show_warehouses(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW ROLES")
-def show_roles(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement, level="ACCOUNT")
+def show_roles(
+    statement: Statement, cursor: Cursor, databases: Databases, objects: AccountObjects, account: Account
+) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases, level="ACCOUNT")
     rows = [
         (
-            role.created, role.name, _flag(role.name == statement.server.defaults.role),
+            role.created, role.name, _flag(role.name == account.role),
             _flag(role.name == statement.session.role), "Y", 1, 0, 0, role.owner,
             str(role.properties.get("COMMENT", "")),
         )
-        for role in clauses.select(statement.server.objects.all("ROLE"), lambda one: (one.name,))
+        for role in clauses.select(objects.all("ROLE"), lambda one: (one.name,))
     ]  # fmt: skip
     return shown(
         [
@@ -266,12 +274,12 @@ def show_roles(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW GRANTS")
-def show_grants(statement: Statement, cursor: Cursor) -> Result:
+def show_grants(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
     """Every user has every role: ``SHOW GRANTS``, ``… TO USER u``, ``… OF ROLE r`` say so.
 
     :raises SnowflakeError: "not supported" for other forms: an empty list would say that nothing is granted.
     """
-    objects, user = statement.server.objects, statement.session.user
+    user = statement.session.user
     roles = objects.all("ROLE")
     if cursor.accept("TO", "USER"):
         user = cursor.name()[0]
@@ -285,13 +293,13 @@ def show_grants(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("SHOW USERS")
-def show_users(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement, level="ACCOUNT")
+def show_users(statement: Statement, cursor: Cursor, databases: Databases, account: Account) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases, level="ACCOUNT")
     now = datetime.datetime.now(datetime.UTC)
     users = clauses.select([statement.session.user], lambda name: (name,))
     return shown(
         ["name", moment("created_on"), "login_name", "display_name", "disabled", "default_role"],
-        [(name, now, name, name, "false", statement.server.defaults.role) for name in users],
+        [(name, now, name, name, "false", account.role) for name in users],
     )
 
 

@@ -7,9 +7,11 @@ import re
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.sql.catalog import Name, TableColumn
-from airflow_provider_snowflake_batch.local.sql.patterns import like
+from airflow_provider_snowflake_batch.local.patterns import like
+from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, TableColumn
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.show import moment, number, shown
+from airflow_provider_snowflake_batch.local.sql.tables import Tables
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 _KEY_COLUMNS: list[Column | str] = [
@@ -18,9 +20,9 @@ _KEY_COLUMNS: list[Column | str] = [
 ]  # fmt: skip
 
 
-def _tables(statement: Statement, cursor: Cursor) -> list[Name]:
+def _tables(statement: Statement, engine: Engine, cursor: Cursor) -> list[Name]:
     """The tables that ``IN …`` names: one, a schema's, a database's, the account's."""
-    session, engine = statement.session, statement.server.engine
+    session = statement.session
     database, schema = session.database, session.schema
     if cursor.accept("IN") or cursor.accept("FROM"):
         if cursor.accept("ACCOUNT"):
@@ -42,13 +44,13 @@ def _tables(statement: Statement, cursor: Cursor) -> list[Name]:
 
 
 @statement("SHOW COLUMNS")
-def show_columns(statement: Statement, cursor: Cursor) -> Result:
+def show_columns(statement: Statement, cursor: Cursor, tables: Tables, engine: Engine) -> Result:
     pattern = cursor.string() if cursor.accept("LIKE") else None
-    tables = _tables(statement, cursor)
+    named = _tables(statement, engine, cursor)
     cursor.end()
     rows = []
-    for database, schema, table in sorted(tables):
-        for column in statement.server.engine.tables.columns(statement.session, (database, schema, table)):
+    for database, schema, table in sorted(named):
+        for column in tables.columns(statement.session, (database, schema, table)):
             if like(pattern, column.name):
                 rows.append(
                     (
@@ -83,20 +85,28 @@ def _data_type(column: TableColumn) -> dict[str, Any]:
 
 
 @statement("SHOW PRIMARY KEYS", "SHOW TERSE PRIMARY KEYS")
-def show_primary_keys(statement: Statement, cursor: Cursor) -> Result:
-    return shown(_KEY_COLUMNS, _keys(statement, cursor, "primary_key", "SYS_CONSTRAINT_PK"))
+def show_primary_keys(statement: Statement, cursor: Cursor, tables: Tables, catalog: Catalog, engine: Engine) -> Result:
+    return shown(_KEY_COLUMNS, _keys(statement, tables, catalog, engine, cursor, "primary_key", "SYS_CONSTRAINT_PK"))
 
 
 @statement("SHOW UNIQUE KEYS", "SHOW TERSE UNIQUE KEYS")
-def show_unique_keys(statement: Statement, cursor: Cursor) -> Result:
-    return shown(_KEY_COLUMNS, _keys(statement, cursor, "unique", "SYS_CONSTRAINT_UK"))
+def show_unique_keys(statement: Statement, cursor: Cursor, tables: Tables, catalog: Catalog, engine: Engine) -> Result:
+    return shown(_KEY_COLUMNS, _keys(statement, tables, catalog, engine, cursor, "unique", "SYS_CONSTRAINT_UK"))
 
 
-def _keys(statement: Statement, cursor: Cursor, attribute: str, constraint: str) -> list[tuple[Any, ...]]:
+def _keys(
+    statement: Statement,
+    tables: Tables,
+    catalog: Catalog,
+    engine: Engine,
+    cursor: Cursor,
+    attribute: str,
+    constraint: str,
+) -> list[tuple[Any, ...]]:
     rows = []
-    for name in sorted(_tables(statement, cursor)):
-        created = statement.server.engine.catalog.created("TABLE", *name)
-        columns = [c for c in statement.server.engine.tables.columns(statement.session, name) if getattr(c, attribute)]
+    for name in sorted(_tables(statement, engine, cursor)):
+        created = catalog.created("TABLE", *name)
+        columns = [c for c in tables.columns(statement.session, name) if getattr(c, attribute)]
         for sequence, column in enumerate(columns, start=1):
             rows.append((created, *name, column.name, sequence, f"{constraint}_{name[2]}", "false", None))
     cursor.end()
@@ -104,9 +114,9 @@ def _keys(statement: Statement, cursor: Cursor, attribute: str, constraint: str)
 
 
 @statement("SHOW IMPORTED KEYS", "SHOW EXPORTED KEYS", "SHOW TERSE IMPORTED KEYS", "SHOW TERSE EXPORTED KEYS")
-def show_foreign_keys(statement: Statement, cursor: Cursor) -> Result:
+def show_foreign_keys(statement: Statement, cursor: Cursor, engine: Engine) -> Result:
     """No table has one: FOREIGN KEY is refused."""
-    _tables(statement, cursor)
+    _tables(statement, engine, cursor)
     cursor.end()
     return shown(
         [

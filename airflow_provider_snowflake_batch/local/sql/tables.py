@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fakesnow.instance import GLOBAL_DATABASE_NAME
 
@@ -15,7 +15,6 @@ from airflow_provider_snowflake_batch.local.sql.databases import HIDDEN_SCHEMAS
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH, declared, result_column
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.sessions import Session
     from airflow_provider_snowflake_batch.local.sql.engine import Engine
 
@@ -30,14 +29,29 @@ _SEQUENCE = re.compile(r"nextval\('(.+)'\)")
 _IDENTITY = "_fs_seq_"
 
 
+class TableKeeper(Protocol):
+    """Another room that keeps something of tables: their stages, say."""
+
+    def table_emptied(self, name: Name) -> None:
+        """The table holds nothing any more of what was loaded into it."""
+
+    def table_dropped(self, name: Name) -> None:
+        """The table is gone."""
+
+    def tables_swapped(self, first: Name, second: Name) -> None:
+        """The two tables have exchanged their names."""
+
+
 class Tables:
     """All tables and views.
 
-    :param server: for what is kept of each besides its rows: loads, stages.
+    :param engine: what asks the engine's own catalog.
+    :param catalog: what the engine's own does not keep.
     """
 
-    def __init__(self, server: LocalSnowflake, engine: Engine, catalog: Catalog) -> None:
-        self._server = server
+    def __init__(self, engine: Engine, catalog: Catalog) -> None:
+        self.keepers: list[TableKeeper] = []
+        """Those that are told of what becomes of a table."""
         self._engine = engine
         self._catalog = catalog
         self._lock = threading.Lock()
@@ -96,19 +110,22 @@ class Tables:
 
     def emptied(self, name: Name) -> None:
         """Note that a table holds nothing any more of what was loaded into it."""
-        self._server.stages.loads.forget(name)
+        for keeper in self.keepers:
+            keeper.table_emptied(name)
 
     def dropped(self, name: Name) -> None:
         """Note that a table is gone, and what was loaded into it and its stage with it."""
         self._catalog.forget(name)
         self.emptied(name)
-        self._server.stages.drop_of_table(name)
+        for keeper in self.keepers:
+            keeper.table_dropped(name)
 
     def swapped(self, first: Name, second: Name) -> None:
         """Note that two tables have exchanged their names: what is known of each goes with it."""
         self.changed()
         self._catalog.swap(first, second)
-        self._server.stages.loads.swap(first, second)
+        for keeper in self.keepers:
+            keeper.tables_swapped(first, second)
         for table in ("_fs_tables_ext", "_fs_columns_ext"):
             key = "(ext_table_catalog, ext_table_schema, ext_table_name) = (?, ?, ?)"
             for old, new in ((first[2], "\0"), (second[2], first[2]), ("\0", second[2])):

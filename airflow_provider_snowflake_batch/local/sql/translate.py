@@ -12,14 +12,11 @@ from typing import Any
 import sqlglot
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.clauses import Namespaces
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.functions import (
-    EXPRESSION_FUNCTIONS,
-    METHODS,
-    SCALAR_FUNCTIONS,
-    TABLE_FUNCTIONS,
-    VIEWS,
     Arguments,
+    Functions,
     View,
     read_arguments,
     unknown_function,
@@ -40,10 +37,14 @@ _SEMI_STRUCTURED = {exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY, exp.Data
 _SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
 
 
-def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
+def normalize(
+    statement: Statement, relation: Callable[[Result], str], functions: Functions, databases: Namespaces
+) -> str:
     """The statement's text with variables and the server's table functions resolved.
 
     :param relation: makes a result readable by the engine; returns the text that stands for it in a FROM.
+    :param functions: those that the server answers itself.
+    :param databases: those whose INFORMATION_SCHEMA there is.
     :raises SnowflakeError: for an unknown variable or table function.
     """
     text = statement.text
@@ -63,7 +64,7 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
         elif token.value == "SCOPED" and token.kind == "word" and _is_word(tokens, index + 1, "TEMP", "TEMPORARY"):
             replacement = "", tokens[index + 1].start
         elif token.value in ("TABLE", "DIRECTORY") and token.kind == "word" and _is_symbol(tokens, index + 1, "("):
-            called = _table_function(statement, text, token.start)
+            called = _table_function(statement, functions, text, token.start)
             if called is not None:
                 result, end = called
                 replacement = relation(result), end
@@ -74,9 +75,9 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
             replacement = "'" + token.value.replace("'", "''") + "'", token.end
         elif token.text == "!" and _follows_at_once(tokens, index, "word") and _is_symbol(tokens, index + 2, "("):
             raise not_supported(f"The method {tokens[index + 1].value} in a query")
-        elif (view := _view(tokens, index)) is not None:
+        elif (view := _view(tokens, index, functions)) is not None:
             in_database = token.value if view[1] > index + 2 else str(statement.session.database)
-            if in_database not in statement.server.engine.databases.names():
+            if in_database not in databases.names():
                 raise does_not_exist("Database", in_database)
             replacement = relation(view[0](statement, in_database)), tokens[view[1]].end
             index = view[1]
@@ -87,13 +88,13 @@ def normalize(statement: Statement, relation: Callable[[Result], str]) -> str:
     return "".join(pieces) + text[copied:]
 
 
-def _view(tokens: list[Token], index: int) -> tuple[View, int] | None:
+def _view(tokens: list[Token], index: int, functions: Functions) -> tuple[View, int] | None:
     """The server's own view that begins at this token, perhaps with its database, and the view's last token."""
     for start in (index, index + 2):
         if _is_word(tokens, start, "INFORMATION_SCHEMA") and _is_symbol(tokens, start + 1, "."):
             if (index > 0 and _is_symbol(tokens, index - 1, ".")) or start + 2 >= len(tokens):
                 return None
-            view = VIEWS.get(tokens[start + 2].value)
+            view = functions.views.get(tokens[start + 2].value)
             return None if view is None else (view, start + 2)
         if not _is_symbol(tokens, index + 1, "."):
             return None
@@ -124,7 +125,7 @@ def _variable(statement: Statement, token: Token) -> str:
     return value
 
 
-def _table_function(statement: Statement, text: str, start: int) -> tuple[Result, int] | None:
+def _table_function(statement: Statement, functions: Functions, text: str, start: int) -> tuple[Result, int] | None:
     """The rows of ``TABLE(…)`` at this offset and the offset after it; None for what the engine knows itself."""
     cursor = Cursor(text)
     while (token := cursor.peek()) is not None and token.start < start:
@@ -132,7 +133,7 @@ def _table_function(statement: Statement, text: str, start: int) -> tuple[Result
     if cursor.looking_at("DIRECTORY"):
         # DIRECTORY(@stage) is a table function without TABLE().
         cursor.next()
-        return TABLE_FUNCTIONS["DIRECTORY"](statement, read_arguments(cursor)), cursor.tokens[cursor.at - 1].end
+        return functions.table["DIRECTORY"](statement, read_arguments(cursor)), cursor.tokens[cursor.at - 1].end
     cursor.expect("TABLE", "(")
     head = cursor.peek()
     if head is None or head.kind not in ("word", "quoted"):
@@ -140,30 +141,30 @@ def _table_function(statement: Statement, text: str, start: int) -> tuple[Result
     name = cursor.name()
     if cursor.accept("!"):
         called = cursor.name()[0]
-        function = METHODS.get(called)
+        function = functions.methods.get(called)
         if function is None:
             raise unknown_table_function(called)
-        result = function(statement, name, _call_arguments(statement, cursor))
+        result = function(statement, name, _call_arguments(statement, functions, cursor))
     else:
         # A database before INFORMATION_SCHEMA says nothing that the function would not know.
         dotted = ".".join(name[-2:] if name[-2:-1] == ("INFORMATION_SCHEMA",) else name)
-        table_function = TABLE_FUNCTIONS.get(dotted)
+        table_function = functions.table.get(dotted)
         if table_function is None:
             if not cursor.looking_at("(") or dotted in TABLE_FUNCTIONS_OF_THE_ENGINE:
                 return None
             raise unknown_table_function(dotted)
-        result = table_function(statement, _call_arguments(statement, cursor))
+        result = table_function(statement, _call_arguments(statement, functions, cursor))
     cursor.expect(")")
     return result, cursor.tokens[cursor.at - 1].end
 
 
-def _call_arguments(statement: Statement, cursor: Cursor) -> Arguments:
+def _call_arguments(statement: Statement, functions: Functions, cursor: Cursor) -> Arguments:
     """The arguments; ``LAST_QUERY_ID()`` may stand for a constant, as in ``RESULT_SCAN(LAST_QUERY_ID())``."""
     if cursor.looking_at("(", "LAST_QUERY_ID", "("):
         cursor.expect("(", "LAST_QUERY_ID")
         inner = read_arguments(cursor)
         cursor.expect(")")
-        return Arguments([SCALAR_FUNCTIONS["LAST_QUERY_ID"](statement, inner)])
+        return Arguments([functions.scalar["LAST_QUERY_ID"](statement, inner)])
     return read_arguments(cursor)
 
 
@@ -182,7 +183,7 @@ def parse(text: str) -> Expr:
     return trees[0]
 
 
-def fill_in(statement: Statement, tree: Expr) -> Expr:
+def fill_in(statement: Statement, tree: Expr, functions: Functions) -> Expr:
     """Scalar functions of the server by their values, and ``$1`` of a VALUES by its column."""
 
     def one(node: Expr) -> Expr:
@@ -242,10 +243,10 @@ def fill_in(statement: Statement, tree: Expr) -> Expr:
             if isinstance(node, exp.Anonymous) and not isinstance(node.this, str):
                 # A quoted name, which the engine's own translation does not expect.
                 node.set("this", node.name)
-            if name in EXPRESSION_FUNCTIONS:
-                made: Expr = EXPRESSION_FUNCTIONS[name](statement, _arguments(node))
+            if name in functions.expression:
+                made: Expr = functions.expression[name](statement, _arguments(node))
                 return made
-            function = SCALAR_FUNCTIONS.get(name)
+            function = functions.scalar.get(name)
             if function is not None:
                 return _value(function(statement, Arguments([_constant(argument) for argument in _arguments(node)])))
             if name.startswith("SYSTEM$"):

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
-from airflow_provider_snowflake_batch.local.stages.store import Stage, inside, split_location
+from airflow_provider_snowflake_batch.local.stages.store import Stage, Stages, inside, split_location
 from airflow_provider_snowflake_batch.local.statements import CURRENT
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.sessions import Session
 
 _CHECKSUMS: OrderedDict[tuple[str, int, int], str] = OrderedDict()
@@ -54,7 +53,7 @@ class StageFile:
 
 
 def stage_files(
-    server: LocalSnowflake, session: Session, location: str, pattern: str | None = None, *, anchored: bool = False
+    stages: Stages, session: Session, location: str, pattern: str | None = None, *, anchored: bool = False
 ) -> list[StageFile]:
     """The files below a location, which is a prefix of their paths, in order of path.
 
@@ -63,12 +62,12 @@ def stage_files(
         the location, may match as well.
     :raises SnowflakeError: 2003 for an unknown stage, 100093 for a malformed pattern.
     """
-    stage, _ = server.stages.resolve(session, location)
+    stage, _ = stages.resolve(session, location)
     _, prefix = split_location(location)
     expression = _compiled(pattern)
     found = []
     asking = CURRENT.get()
-    for path, local in server.faults.visible(list(_walk(stage, prefix)), asking.text if asking is not None else None):
+    for path, local in stages.faults.visible(list(_walk(stage, prefix)), asking.text if asking is not None else None):
         if not path.startswith(prefix):
             continue
         name = path if stage.short_name.startswith(("~", "%")) else f"{stage.short_name.lower()}/{path}"

@@ -28,7 +28,8 @@ from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.stages.store import inside
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.sessions import Sessions
+    from airflow_provider_snowflake_batch.local.stages.store import Stages
 
 BUCKET = "stage-files"
 GRANT_VALIDITY = 3600
@@ -54,12 +55,16 @@ class Grant:
 class HttpFiles:
     """The end point for stage files.
 
-    :param server: for its sessions, its stages, and a folder for files that are not yet whole.
+    :param sessions: who may fetch a file by its stage's name.
+    :param scratch: a folder for files that are not yet whole.
     """
 
-    def __init__(self, server: LocalSnowflake) -> None:
-        self._server = server
-        self._scratch = server.state.scratch
+    def __init__(self, sessions: Sessions, stages: Stages, scratch: Path) -> None:
+        self._sessions = sessions
+        self._stages = stages
+        self._scratch = scratch
+        self.port = 0
+        """Where the server listens, once it does."""
         self._grants: dict[str, Grant] = {}
         self._lock = threading.Lock()
         self.routes = [
@@ -89,13 +94,13 @@ class HttpFiles:
             "useVirtualUrl": False,
         }
 
-    def presign(self, folder: Path, seconds: int, *, port: int) -> tuple[str, str]:
+    def presign(self, folder: Path, seconds: int) -> tuple[str, str]:
         """How the URLs of a folder's files begin for so many seconds, and the key that each is signed with.
 
         A URL goes on with the path, percent-encoded, and ``?signature=<SHA-256 of key, path and key>``.
         """
         grant = Grant(folder, writes=False, expires=time.monotonic() + seconds)
-        return f"http://127.0.0.1:{port}/{PRESIGNED}/{self._grant(grant)}/", grant.token
+        return f"http://127.0.0.1:{self.port}/{PRESIGNED}/{self._grant(grant)}/", grant.token
 
     def _grant(self, grant: Grant) -> str:
         name = secrets.token_urlsafe(12)
@@ -117,10 +122,10 @@ class HttpFiles:
     async def file(self, request: Request) -> Response:
         """A file by its stage's name, for who is logged in."""
         given = request.headers.get("Authorization", "").removeprefix('Snowflake Token="').rstrip('"')
-        if self._server.sessions.find(given) is None:
+        if self._sessions.find(given) is None:
             return Response(status_code=401)
         names = (request.path_params[part] for part in ("database", "schema", "stage"))
-        stage = await run_in_threadpool(self._server.stages.find, *names)
+        stage = await run_in_threadpool(self._stages.find, *names)
         return Response(status_code=404) if stage is None else _served(stage.folder, request.path_params["path"])
 
     async def handle(self, request: Request) -> Response:

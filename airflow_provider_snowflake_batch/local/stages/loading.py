@@ -16,17 +16,20 @@ from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql import translate
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
+from airflow_provider_snowflake_batch.local.sql.file_loads import FileReads
 from airflow_provider_snowflake_batch.local.stages import matching
 from airflow_provider_snowflake_batch.local.stages.csv_files import first_width
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, bytes_as_text
-from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, location_of
+from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, StageReads, location_of
+from airflow_provider_snowflake_batch.local.stages.store import Stages
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.catalog import TableColumn
-    from airflow_provider_snowflake_batch.local.sql.tolerant import StagedRows
+    from airflow_provider_snowflake_batch.local.sql.partial_loads import StagedRows
 
 _OPTIONS = (
     "FILE_FORMAT", "FILES", "PATTERN", "PURGE", "FORCE", "ON_ERROR", "MATCH_BY_COLUMN_NAME",
@@ -104,6 +107,15 @@ class Tolerance:
         return rows if self.count is None else self.count
 
 
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What a load works with."""
+
+    engine: Engine
+    stages: Stages
+    reads: StageReads
+
+
 @dataclass(slots=True)
 class Planned:
     """A file that the table does not hold yet, and what became of it."""
@@ -114,17 +126,17 @@ class Planned:
     loaded: bool = False
 
 
-def load(statement: Statement, cursor: Cursor) -> Result:
+def load(statement: Statement, rooms: Rooms, cursor: Cursor) -> Result:
     """Load the files that are new to the table."""
-    command = _parse(statement, cursor)
+    command = _parse(statement, rooms, cursor)
     tolerance = Tolerance.of(command.says("ON_ERROR", "ABORT_STATEMENT"))
-    engine, session = statement.server.engine, statement.session
+    engine, session = rooms.engine, statement.session
     columns = engine.tables.columns(session, command.table)
-    files = _files(statement, command)
+    files = _files(statement, rooms, command)
     if files:
         # A statement that cannot fit its table fails even if there is nothing new to load.
         _insert(command, columns, files[0])
-    history = statement.server.stages.loads
+    history = rooms.stages.loads
     known = set() if command.says("FORCE") == "TRUE" else history.loaded(command.table)
     rows: list[tuple[Any, ...]] = []
     fresh: list[Planned] = []
@@ -136,11 +148,11 @@ def load(statement: Statement, cursor: Cursor) -> Result:
     fresh = _within_limit(fresh, command.options.get("SIZE_LIMIT"))
     cuts = command.says("TRUNCATECOLUMNS") == "TRUE" or command.says("ENFORCE_LENGTH") == "FALSE"
     with engine.cutting_text(session, cuts):
-        _run(statement, command, columns, fresh, tolerance)
+        _run(statement, rooms, command, columns, fresh, tolerance)
     rows += [planned.row for planned in fresh]
     loaded = [planned.file for planned in fresh if planned.loaded]
     if command.says("PURGE") == "TRUE" and loaded:
-        stage, _ = statement.server.stages.resolve(session, command.location)
+        stage, _ = rooms.stages.resolve(session, command.location)
         remove_files(loaded, stage.folder)
     if command.says("RETURN_FAILED_ONLY") == "TRUE":
         rows = [row for row in rows if row[1] != "LOADED"]
@@ -163,22 +175,27 @@ def _within_limit(fresh: list[Planned], limit: Any) -> list[Planned]:
 
 
 def _run(
-    statement: Statement, command: Load, columns: Sequence[TableColumn], fresh: list[Planned], tolerance: Tolerance
+    statement: Statement,
+    rooms: Rooms,
+    command: Load,
+    columns: Sequence[TableColumn],
+    fresh: list[Planned],
+    tolerance: Tolerance,
 ) -> None:
     """Load all files, or none if one of them fails the statement."""
-    engine, session = statement.server.engine, statement.session
-    history, before = statement.server.stages.loads, None
+    engine, session = rooms.engine, statement.session
+    history, before = rooms.stages.loads, None
     try:
         if tolerance.stages:
             # Before the transaction: a failure within would undo the files that are good.
             for planned in fresh:
-                _stage(statement, command, columns, planned)
+                _stage(statement, rooms, command, columns, planned)
         with engine.atomic(session):
             for planned in fresh:
                 if tolerance.stages:
-                    _insert_staged(statement, planned, tolerance, command)
+                    _insert_staged(statement, rooms, planned, tolerance, command)
                 else:
-                    _load_file(statement, command, columns, planned)
+                    _load_file(statement, rooms, command, columns, planned)
             # Before the rows are committed: rows without their history would be loaded twice.
             before = history.record(command.table, [(one.file.name, one.file.md5) for one in fresh if one.loaded])
     except BaseException:
@@ -190,7 +207,7 @@ def _run(
                 engine.drop_staged(statement, planned.staged)
 
 
-def _stage(statement: Statement, command: Load, columns: Sequence[TableColumn], planned: Planned) -> None:
+def _stage(statement: Statement, rooms: Rooms, command: Load, columns: Sequence[TableColumn], planned: Planned) -> None:
     options = ReadOptions(command.format, None, [planned.file], keeps_rejects=True, matched=command.matching != "NONE")
     skipped = int(command.format.options.get("SKIP_HEADER", 0))
     tree = _insert(command, columns, planned.file)
@@ -198,14 +215,19 @@ def _stage(statement: Statement, command: Load, columns: Sequence[TableColumn], 
         _check_width(command, columns, planned.file)
         _check_matched(command, columns, planned.file)
         _check_bytes(command, columns, planned.file)
-        planned.staged = statement.server.engine.stage_rows(statement, tree, options, skipped)
+        planned.staged = rooms.engine.stage_rows(statement, tree, _read(statement, rooms, options), skipped)
     except SnowflakeError as error:
         if error.errno in _NOT_THE_FILE:
             raise
         planned.row = (planned.file.name, "LOAD_FAILED", 0, 0, 1, 1, error.message, None, None, None)
 
 
-def _insert_staged(statement: Statement, planned: Planned, tolerance: Tolerance, command: Load) -> None:
+def _read(statement: Statement, rooms: Rooms, options: ReadOptions) -> FileReads:
+    """What makes the files in an INSERT readable."""
+    return lambda tree: rooms.reads.rewrite(tree, statement, options)
+
+
+def _insert_staged(statement: Statement, rooms: Rooms, planned: Planned, tolerance: Tolerance, command: Load) -> None:
     staged, name = planned.staged, planned.file.name
     if staged is None:
         return
@@ -215,20 +237,23 @@ def _insert_staged(statement: Statement, planned: Planned, tolerance: Tolerance,
     if staged.errors and (staged.errors >= limit or staged.errors == staged.parsed) and not tolerance.goes_on:
         planned.row = (name, "LOAD_FAILED", staged.parsed, 0, limit, *error)
         return
-    count = statement.server.engine.insert_staged(statement, staged)
+    count = rooms.engine.insert_staged(statement, staged)
     status = "LOADED" if not staged.errors else "PARTIALLY_LOADED" if count else "LOAD_FAILED"
     planned.row = (name, status, staged.parsed, count, limit, *error)
     planned.loaded = count > 0 or not staged.errors
 
 
-def _load_file(statement: Statement, command: Load, columns: Sequence[TableColumn], planned: Planned) -> None:
+def _load_file(
+    statement: Statement, rooms: Rooms, command: Load, columns: Sequence[TableColumn], planned: Planned
+) -> None:
     file = planned.file
     options = ReadOptions(command.format, None, [file], matched=command.matching != "NONE")
     try:
         _check_width(command, columns, file)
         _check_matched(command, columns, file)
         _check_bytes(command, columns, file)
-        count = statement.server.engine.load(statement, _insert(command, columns, file), options)
+        insert = _insert(command, columns, file)
+        count = rooms.engine.load(statement, insert, _read(statement, rooms, options))
     except SnowflakeError as error:
         if error.errno in _NOT_THE_FILE:
             raise
@@ -278,7 +303,7 @@ def _check_matched(command: Load, columns: Sequence[TableColumn], file: StageFil
         matching.check_values(file, command.format, command.matching, columns)
 
 
-def _parse(statement: Statement, cursor: Cursor) -> Load:
+def _parse(statement: Statement, rooms: Rooms, cursor: Cursor) -> Load:
     table = statement.session.qualify(cursor.name())
     columns = None
     if cursor.looking_at("("):
@@ -295,9 +320,9 @@ def _parse(statement: Statement, cursor: Cursor) -> Load:
     else:
         location = cursor.stage()
     options = properties(cursor, _OPTIONS)
-    stage, _ = statement.server.stages.resolve(statement.session, location)
+    stage, _ = rooms.stages.resolve(statement.session, location)
     given = options.get("FILE_FORMAT", stage.options.get("FILE_FORMAT"))
-    found = statement.server.stages.formats.resolve(statement.session, given)
+    found = rooms.stages.formats.resolve(statement.session, given)
     return Load(table, columns, location, query, found, options)
 
 
@@ -309,10 +334,10 @@ def _location_in(query: str) -> str:
     return locations[0]
 
 
-def _files(statement: Statement, command: Load) -> list[StageFile]:
+def _files(statement: Statement, rooms: Rooms, command: Load) -> list[StageFile]:
     named = command.options.get("FILES")
     pattern = command.options.get("PATTERN")
-    found = stage_files(statement.server, statement.session, command.location, pattern, anchored=True)
+    found = stage_files(rooms.stages, statement.session, command.location, pattern, anchored=True)
     if named is None:
         return found
     wanted = [str(name) for name in named]

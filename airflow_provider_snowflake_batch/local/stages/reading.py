@@ -17,17 +17,17 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.partial_loads import REJECT_SCANS, REJECTS
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, readable
 from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
 
 if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.stages.store import Stages
     from airflow_provider_snowflake_batch.local.statements import Statement
 
 _ROW = "_row"
-REJECTS, REJECT_SCANS = "_rejects", "_reject_scans"
-"""Where the CSV reader notes lines without a row's shape, if it is asked to."""
 _NAME, _NUMBER = "METADATA$FILENAME", "METADATA$FILE_ROW_NUMBER"
 _FILE_METADATA = {
     "METADATA$FILE_LAST_MODIFIED": lambda file: f"TIMESTAMP {_text(file.modified.strftime('%Y-%m-%d %H:%M:%S'))}",
@@ -86,27 +86,56 @@ def location_of(table: exp.Table) -> str | None:
     return None
 
 
-def rewrite_stage_reads(tree: Expr, statement: Statement, options: ReadOptions | None = None) -> bool:
-    """Replace each stage in a FROM by a subquery over its files; whether there was one.
+class StageReads:
+    """Stages in a FROM.
 
-    :raises SnowflakeError: for a stage, file format or file that is not there, or an expression over the files that
-        is not supported.
+    :param scratch: a folder for files that cannot be read as they are.
     """
-    tables = [table for table in tree.find_all(exp.Table) if location_of(table) is not None]
-    for table in tables:
-        select = table.find_ancestor(exp.Select)
-        if select is None:
-            raise not_supported("A stage outside of a SELECT")
-        source = _source(table, statement, options or ReadOptions(), _metadata_of(select))
-        alias = table.alias or "_files"
-        _resolve_columns(select, source, alias)
-        subquery: Expr = exp.maybe_parse(f"SELECT * FROM ({_widened(source, select, alias)})", dialect="duckdb")
-        assert isinstance(subquery, exp.Select)
-        for column in list(subquery.find_all(exp.Column)):
-            if column.name.startswith(_RAW):
-                column.replace(exp.Var(this=column.name.removeprefix(_RAW)))
-        table.replace(subquery.subquery(exp.to_identifier(alias, quoted=True)))
-    return bool(tables)
+
+    def __init__(self, stages: Stages, scratch: Path) -> None:
+        self._stages = stages
+        self._scratch = scratch
+
+    def rewrite(self, tree: Expr, statement: Statement, options: ReadOptions | None = None) -> bool:
+        """Replace each stage in a FROM by a subquery over its files; whether there was one.
+
+        :raises SnowflakeError: for a stage, file format or file that is not there, or an expression over the files that
+            is not supported.
+        """
+        tables = [table for table in tree.find_all(exp.Table) if location_of(table) is not None]
+        for table in tables:
+            select = table.find_ancestor(exp.Select)
+            if select is None:
+                raise not_supported("A stage outside of a SELECT")
+            source = self._source(table, statement, options or ReadOptions(), _metadata_of(select))
+            alias = table.alias or "_files"
+            _resolve_columns(select, source, alias)
+            subquery: Expr = exp.maybe_parse(f"SELECT * FROM ({_widened(source, select, alias)})", dialect="duckdb")
+            assert isinstance(subquery, exp.Select)
+            for column in list(subquery.find_all(exp.Column)):
+                if column.name.startswith(_RAW):
+                    column.replace(exp.Var(this=column.name.removeprefix(_RAW)))
+            table.replace(subquery.subquery(exp.to_identifier(alias, quoted=True)))
+        return bool(tables)
+
+    def _source(self, table: exp.Table, statement: Statement, options: ReadOptions, metadata: Sequence[str]) -> Source:
+        location = location_of(table)
+        assert location is not None
+        formats = self._stages.formats
+        given, pattern = table.args.get("format"), table.args.get("pattern")
+        stage, _ = self._stages.resolve(statement.session, location)
+        if given is not None:
+            found = formats.get(statement.session, given.name)
+        elif options.format is not None:
+            found = options.format
+        else:
+            found = formats.resolve(statement.session, stage.options.get("FILE_FORMAT"))
+        files = options.files
+        if files is None:
+            text = pattern.name if pattern is not None else options.pattern
+            files = stage_files(self._stages, statement.session, location, text, anchored=True)
+        source = source_of(files, found, self._scratch, options)
+        return _with_metadata(source, files, metadata)
 
 
 def _widened(source: Source, select: exp.Select, alias: str) -> str:
@@ -125,26 +154,6 @@ def _metadata_of(select: exp.Select) -> list[str]:
     """The metadata columns of files that a SELECT names."""
     asked = {column.name.upper() for column in select.find_all(exp.Column)}
     return [name for name in (*_FILE_METADATA, _SCAN_TIME) if name in asked]
-
-
-def _source(table: exp.Table, statement: Statement, options: ReadOptions, metadata: Sequence[str]) -> Source:
-    location = location_of(table)
-    assert location is not None
-    formats = statement.server.stages.formats
-    given, pattern = table.args.get("format"), table.args.get("pattern")
-    stage, _ = statement.server.stages.resolve(statement.session, location)
-    if given is not None:
-        found = formats.get(statement.session, given.name)
-    elif options.format is not None:
-        found = options.format
-    else:
-        found = formats.resolve(statement.session, stage.options.get("FILE_FORMAT"))
-    files = options.files
-    if files is None:
-        text = pattern.name if pattern is not None else options.pattern
-        files = stage_files(statement.server, statement.session, location, text, anchored=True)
-    source = source_of(files, found, statement.server.state.scratch, options)
-    return _with_metadata(source, files, metadata)
 
 
 def _with_metadata(source: Source, files: Sequence[StageFile], metadata: Sequence[str]) -> Source:

@@ -21,8 +21,11 @@ from airflow_provider_snowflake_batch.local.stages.formats import FileFormats
 from airflow_provider_snowflake_batch.local.stages.loads import Loads
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
+    from airflow_provider_snowflake_batch.local.faults.faults import Faults
     from airflow_provider_snowflake_batch.local.sessions import Session
+    from airflow_provider_snowflake_batch.local.sql.databases import Databases
+    from airflow_provider_snowflake_batch.local.sql.tables import Tables
+    from airflow_provider_snowflake_batch.local.state import StateDirectory
 
 _COLUMNS = "database, schema, name, folder, created, owner, comment, session_id, options"
 
@@ -56,14 +59,21 @@ class Stage:
 
 
 class Stages:
-    """All stages of the account, the user stages ``@~`` and the table stages ``@%t`` among them."""
+    """All stages of the account, the user stages ``@~`` and the table stages ``@%t`` among them.
 
-    def __init__(self, server: LocalSnowflake) -> None:
-        self._server = server
-        self._root = server.state.stage_files
-        self.formats = FileFormats(server.state)
-        self.loads = Loads(server.state)
-        self._connection = server.state.connect()
+    :param databases: where a stage can be made.
+    :param tables: those that have a stage of their own.
+    :param faults: what keeps files from being seen.
+    """
+
+    def __init__(self, state: StateDirectory, databases: Databases, tables: Tables, faults: Faults) -> None:
+        self._databases = databases
+        self._tables = tables
+        self.faults = faults
+        self._root = state.stage_files
+        self.formats = FileFormats(state)
+        self.loads = Loads(state)
+        self._connection = state.connect()
         self._lock = threading.RLock()
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS stages (database TEXT, schema TEXT, name TEXT, folder TEXT, created TEXT, "
@@ -89,7 +99,7 @@ class Stages:
         :raises SnowflakeError: 2002 if it is there and neither flag is given; 2003 for an unknown schema.
         """
         database, schema, name = session.qualify(parts)
-        if not self._server.engine.databases.has_schema(database, schema):
+        if not self._databases.has_schema(database, schema):
             raise does_not_exist("Schema", f"{database}.{schema}")
         with self._lock:
             existing = self.find(database, schema, name)
@@ -178,10 +188,18 @@ class Stages:
         # Those of tables are in no list.
         shutil.rmtree(self._folder(database, schema or ""), ignore_errors=True)
 
-    def drop_of_table(self, table: tuple[str, str, str]) -> None:
+    def table_emptied(self, name: tuple[str, str, str]) -> None:
+        """Forget what was loaded into a table that is empty now."""
+        self.loads.forget(name)
+
+    def table_dropped(self, name: tuple[str, str, str]) -> None:
         """Drop the stage ``@%table`` of a table that is itself dropped."""
-        database, schema, name = table
-        shutil.rmtree(self._folder(database, schema, f"%{name}"), ignore_errors=True)
+        database, schema, table = name
+        shutil.rmtree(self._folder(database, schema, f"%{table}"), ignore_errors=True)
+
+    def tables_swapped(self, first: tuple[str, str, str], second: tuple[str, str, str]) -> None:
+        """What was loaded into two tables that exchange their names goes with them."""
+        self.loads.swap(first, second)
 
     def close_session(self, session: Session) -> None:
         self.formats.close_session(session)
@@ -214,7 +232,7 @@ class Stages:
 
     def _table_stage(self, session: Session, parts: tuple[str, ...]) -> Stage:
         database, schema, table = session.qualify((*parts[:-1], parts[-1][1:]))
-        if not self._server.engine.tables.has_table(session, (database, schema, table)):
+        if not self._tables.has_table(session, (database, schema, table)):
             raise does_not_exist("Stage", f'{database}.{schema}."%{table}"')
         return self._implicit(session, f"%{table}", database, schema)
 

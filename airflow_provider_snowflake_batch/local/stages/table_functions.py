@@ -9,25 +9,27 @@ from __future__ import annotations
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
+from airflow_provider_snowflake_batch.local.stages.formats import FileFormats
+from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
 from airflow_provider_snowflake_batch.local.stages.inference import infer_columns
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading
+from airflow_provider_snowflake_batch.local.stages.store import Stages
 from airflow_provider_snowflake_batch.local.stages.urls import file_url
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 
 @table_function("INFER_SCHEMA")
-def infer_schema(statement: Statement, arguments: Arguments) -> Result:
+def infer_schema(statement: Statement, arguments: Arguments, formats: FileFormats, stages: Stages) -> Result:
     location = arguments.get(0, "LOCATION")
     if not location:
         raise compilation_error("INFER_SCHEMA needs a LOCATION.")
-    formats = statement.server.stages.formats
     found = formats.get(statement.session, str(arguments.get(1, "FILE_FORMAT") or ""))
     if found.type != "PARQUET":
         raise not_supported(f"INFER_SCHEMA of {found.type} files")
     # How many records to look at: a Parquet file tells its types without any.
     arguments.get(5, "MAX_RECORDS_PER_FILE")
     ignore_case = arguments.get(3, "IGNORE_CASE") is True
-    files = _chosen(stage_files(statement.server, statement.session, str(location)), arguments)
+    files = _chosen(stage_files(stages, statement.session, str(location)), arguments)
     rows = [
         (name, kind := column.kind or "TEXT", column.nullable, f"{_read(name, ignore_case)}::{kind}",
          ", ".join(file.name for file in column.files), column.order)
@@ -48,15 +50,15 @@ def infer_schema(statement: Statement, arguments: Arguments) -> Result:
 
 
 @table_function("DIRECTORY")
-def directory(statement: Statement, arguments: Arguments) -> Result:
+def directory(statement: Statement, arguments: Arguments, stages: Stages, http_files: HttpFiles) -> Result:
     """``DIRECTORY(@stage)``: the files of a stage with its directory table enabled; of any other stage, none.
 
     It is never behind, since it reads the stage itself.
     """
     location = str(arguments.get(0))
-    stage, _ = statement.server.stages.resolve(statement.session, location)
+    stage, _ = stages.resolve(statement.session, location)
     enabled = isinstance(given := stage.options.get("DIRECTORY"), dict) and given.get("ENABLE") is True
-    files = stage_files(statement.server, statement.session, location) if enabled else []
+    files = stage_files(stages, statement.session, location) if enabled else []
     return Result(
         [
             Column("RELATIVE_PATH"),
@@ -67,7 +69,7 @@ def directory(statement: Statement, arguments: Arguments) -> Result:
             Column("FILE_URL"),
         ],
         [
-            (file.path, file.size, file.modified, file.md5, file.md5, file_url(statement, stage, file.path))
+            (file.path, file.size, file.modified, file.md5, file.md5, file_url(statement, http_files, stage, file.path))
             for file in files
         ],
         statement_type=0x1000,

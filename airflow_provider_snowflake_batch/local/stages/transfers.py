@@ -16,8 +16,11 @@ from typing import Any
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor, unescape
-from airflow_provider_snowflake_batch.local.registry.files import is_model_url, model_files
 from airflow_provider_snowflake_batch.local.stages.files import stage_files
+from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
+from airflow_provider_snowflake_batch.local.stages.other_files import OtherFiles
+from airflow_provider_snowflake_batch.local.stages.store import Stages
+from airflow_provider_snowflake_batch.local.state import StateDirectory
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
 _HEAD = re.compile(r"(?:\s+|/\*.*?\*/|--[^\n]*\n)*(?:PUT|GET)(?:\s+|/\*.*?\*/)*", re.IGNORECASE | re.DOTALL)
@@ -28,7 +31,7 @@ _COMPRESSED = (".gz", ".bz2", ".br", ".zst", ".deflate", ".raw_deflate", ".parqu
 
 
 @statement("PUT")
-def put(statement: Statement, cursor: Cursor) -> Result:
+def put(statement: Statement, cursor: Cursor, stages: Stages, http_files: HttpFiles, state: StateDirectory) -> Result:
     text = _after_head(statement.text)
     source, rest = _file(text)
     options_cursor = Cursor(rest)
@@ -39,11 +42,11 @@ def put(statement: Statement, cursor: Cursor) -> Result:
         raise not_supported(f"SOURCE_COMPRESSION = {compression}")
     compresses = options.get("AUTO_COMPRESS", True) is True
     overwrites = options.get("OVERWRITE", False) is True
-    _, folder = statement.server.stages.resolve(statement.session, location)
+    _, folder = stages.resolve(statement.session, location)
     folder.mkdir(parents=True, exist_ok=True)
     sources = [source]
     if not overwrites and not _moves_over_http(statement):
-        sources, folder = _without_existing(source, folder, compresses, statement.server.state.scratch)
+        sources, folder = _without_existing(source, folder, compresses, state.scratch)
     return _transfer(
         {
             "command": "UPLOAD",
@@ -53,7 +56,7 @@ def put(statement: Statement, cursor: Cursor) -> Result:
             "sourceCompression": compression.lower(),
             "parallel": int(options.get("PARALLEL", 4)),
             "threshold": 209715200,
-            "stageInfo": _stage_info(statement, folder, writes=True),
+            "stageInfo": _stage_info(statement, http_files, folder, writes=True),
         }
     )
 
@@ -86,17 +89,17 @@ def _target_name(source: str, compresses: bool) -> str:
 
 
 @statement("GET")
-def get(statement: Statement, cursor: Cursor) -> Result:
-    is_model = is_model_url(cursor)
-    location = cursor.string() if is_model else cursor.stage()
+def get(statement: Statement, cursor: Cursor, stages: Stages, http_files: HttpFiles, other_files: OtherFiles) -> Result:
+    is_elsewhere = other_files.follow(cursor)
+    location = cursor.string() if is_elsewhere else cursor.stage()
     target, rest = _file(statement.text[cursor.tokens[cursor.at - 1].end :].lstrip())
     options = properties(Cursor(rest), ("PARALLEL", "PATTERN"))
-    if is_model:
-        folder, found = model_files(statement.server, statement.session, location)
+    if is_elsewhere:
+        folder, found = other_files.find(statement.session, location)
         paths = [file.path for file in found]
     else:
-        files = stage_files(statement.server, statement.session, location, options.get("PATTERN"))
-        folder = statement.server.stages.resolve(statement.session, location)[0].folder
+        files = stage_files(stages, statement.session, location, options.get("PATTERN"))
+        folder = stages.resolve(statement.session, location)[0].folder
         paths = [file.path for file in files]
     return _transfer(
         {
@@ -105,7 +108,7 @@ def get(statement: Statement, cursor: Cursor) -> Result:
             "localLocation": target,
             "parallel": int(options.get("PARALLEL", 10)),
             "threshold": 209715200,
-            "stageInfo": _stage_info(statement, folder, writes=False),
+            "stageInfo": _stage_info(statement, http_files, folder, writes=False),
         }
     )
 
@@ -114,9 +117,9 @@ def _transfer(data: dict[str, Any]) -> Result:
     return Result((), (), transfer=data | {"encryptionMaterial": None, "kind": None, "operation": "Node"})
 
 
-def _stage_info(statement: Statement, folder: Path, *, writes: bool) -> dict[str, Any]:
+def _stage_info(statement: Statement, http_files: HttpFiles, folder: Path, *, writes: bool) -> dict[str, Any]:
     if _moves_over_http(statement):
-        return statement.server.http_files.stage_info(folder, writes=writes, base_url=statement.session.base_url)
+        return http_files.stage_info(folder, writes=writes, base_url=statement.session.base_url)
     return {
         "locationType": "LOCAL_FS",
         "location": str(folder),

@@ -24,10 +24,11 @@ import pyarrow.parquet as pq
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.unload import converted, file_schema
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
-from airflow_provider_snowflake_batch.local.stages.store import split_location
+from airflow_provider_snowflake_batch.local.stages.store import Stages, split_location
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 _OPTIONS = (
@@ -50,7 +51,7 @@ class Unloaded:
     raw_size: int
 
 
-def unload(statement: Statement, cursor: Cursor) -> Result:
+def unload(statement: Statement, engine: Engine, stages: Stages, scratch: Path, cursor: Cursor) -> Result:
     """Write the rows; a file ends at MAX_FILE_SIZE bytes (16 MiB unless given), before compression for text."""
     location = cursor.stage()
     cursor.expect("FROM")
@@ -59,14 +60,14 @@ def unload(statement: Statement, cursor: Cursor) -> Result:
     if cursor.looking_at("VALIDATION_MODE"):
         raise not_supported("VALIDATION_MODE in COPY INTO a location")
     options = properties(cursor, _OPTIONS)
-    server, session = statement.server, statement.session
-    stage, _ = server.stages.resolve(session, location)
-    found = server.stages.formats.resolve(session, options.get("FILE_FORMAT", stage.options.get("FILE_FORMAT")))
+    session = statement.session
+    stage, _ = stages.resolve(session, location)
+    found = stages.formats.resolve(session, options.get("FILE_FORMAT", stage.options.get("FILE_FORMAT")))
     single = options.get("SINGLE", False) is True
     replaced: list[StageFile] = []
     if partition is not None:
         _check_partitioned(options)
-    elif existing := stage_files(server, session, location):
+    elif existing := stage_files(stages, session, location):
         if options.get("OVERWRITE", False) is not True:
             raise SnowflakeError(
                 f"SQL compilation error:\nFiles already existing at the unload destination: {location}. "
@@ -84,8 +85,8 @@ def unload(statement: Statement, cursor: Cursor) -> Result:
     if partition is not None:
         query = f'SELECT *, TO_VARCHAR({partition}) AS "{_PARTITION}" FROM ({query}) ORDER BY "{_PARTITION}"'
     with (
-        _beside(server.state.scratch, stage.folder, replaced) as (folder, files),
-        server.engine.stream(session, query) as (columns, batches),
+        _beside(scratch, stage.folder, replaced) as (folder, files),
+        engine.stream(session, query) as (columns, batches),
     ):
         schema = file_schema(columns, batches.schema)
         tables = converted(batches, schema)

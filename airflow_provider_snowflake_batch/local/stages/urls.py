@@ -13,7 +13,8 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, expression_function, scalar_function
-from airflow_provider_snowflake_batch.local.stages.store import Stage, split_location
+from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
+from airflow_provider_snowflake_batch.local.stages.store import Stage, Stages, split_location
 from airflow_provider_snowflake_batch.local.statements import Statement
 
 _WEEK = 604800
@@ -21,17 +22,16 @@ _HOUR = 3600
 
 
 @expression_function("GET_PRESIGNED_URL")
-def get_presigned_url(statement: Statement, arguments: list[Any]) -> Expr:
+def get_presigned_url(statement: Statement, arguments: list[Any], stages: Stages, http_files: HttpFiles) -> Expr:
     """``GET_PRESIGNED_URL(@stage, path [, seconds])``: a URL that needs no login, for one file, for an hour.
 
     Unlike an account's it ends with the server's run too.
     """
     if not 2 <= len(arguments) <= 3:
         raise compilation_error("GET_PRESIGNED_URL takes a stage, a path and a number of seconds.")
-    stage = _stage(statement, arguments[0])
+    stage = _stage(statement, stages, arguments[0])
     seconds = _seconds(arguments[2]) if len(arguments) == 3 else _HOUR
-    server = statement.server
-    prefix, key = server.http_files.presign(stage.folder, seconds, port=server.port)
+    prefix, key = http_files.presign(stage.folder, seconds)
     path = arguments[1]
     signed = exp.func("sha256", _joined(exp.Literal.string(key), path, exp.Literal.string(key)))
     url = _joined(exp.Literal.string(prefix), _encoded(path), exp.Literal.string("?signature="), signed)
@@ -39,19 +39,19 @@ def get_presigned_url(statement: Statement, arguments: list[Any]) -> Expr:
 
 
 @expression_function("BUILD_STAGE_FILE_URL")
-def build_stage_file_url(statement: Statement, arguments: list[Any]) -> Expr:
+def build_stage_file_url(statement: Statement, arguments: list[Any], stages: Stages, http_files: HttpFiles) -> Expr:
     """``BUILD_STAGE_FILE_URL(@stage, path)``: a URL that needs a session's token."""
     if len(arguments) != 2:
         raise compilation_error("BUILD_STAGE_FILE_URL takes a stage and a path.")
-    prefix = file_url(statement, _stage(statement, arguments[0]), "")
+    prefix = file_url(statement, http_files, _stage(statement, stages, arguments[0]), "")
     return _joined(exp.Literal.string(prefix), _encoded(arguments[1]))
 
 
 @scalar_function("GET_RELATIVE_PATH")
-def get_relative_path(statement: Statement, arguments: Arguments) -> str:
+def get_relative_path(statement: Statement, arguments: Arguments, stages: Stages) -> str:
     """The path of ``@stage/path`` within the stage."""
-    stage, _ = statement.server.stages.resolve(statement.session, _location(arguments.get(0)))
-    other, _ = statement.server.stages.resolve(statement.session, _location(arguments.get(1)))
+    stage, _ = stages.resolve(statement.session, _location(arguments.get(0)))
+    other, _ = stages.resolve(statement.session, _location(arguments.get(1)))
     if stage != other:
         raise compilation_error(f"'{arguments.get(1)}' does not lie in the stage '{arguments.get(0)}'.")
     return split_location(_location(arguments.get(1)))[1]
@@ -67,16 +67,16 @@ for _name in ("BUILD_SCOPED_FILE_URL", "GET_STAGE_LOCATION", "GET_ABSOLUTE_PATH"
     _refused(_name)
 
 
-def file_url(statement: Statement, stage: Stage, path: str) -> str:
+def file_url(statement: Statement, http_files: HttpFiles, stage: Stage, path: str) -> str:
     """The URL of a staged file, as FILE_URL of a directory table shows it."""
     names = "/".join(quote(part, safe="") for part in (stage.database, stage.schema, stage.short_name))
-    return f"http://127.0.0.1:{statement.server.port}/api/files/{names}/{quote(path, safe='')}"
+    return f"http://127.0.0.1:{http_files.port}/api/files/{names}/{quote(path, safe='')}"
 
 
-def _stage(statement: Statement, argument: Expr) -> Stage:
+def _stage(statement: Statement, stages: Stages, argument: Expr) -> Stage:
     if not (isinstance(argument, exp.Literal) and argument.is_string):
         raise compilation_error("The first argument is a stage: @name.")
-    stage: Stage = statement.server.stages.resolve(statement.session, _location(argument.this))[0]
+    stage: Stage = stages.resolve(statement.session, _location(argument.this))[0]
     return stage
 
 

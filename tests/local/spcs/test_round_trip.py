@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import execute_inference_job, specification
-from airflow_provider_snowflake_batch.local.statements import find_handler
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 NAME = st.text(string.ascii_uppercase, min_size=1, max_size=8).map(lambda name: f"X_{name}")
@@ -32,10 +31,9 @@ def test_an_inference_statement_reads_back(
         f"FROM ({query}) MODEL = D.S.M VERSION = V1 FUNCTION = {quoted(function)} NAME = D.S.{name} ASYNC = TRUE "
         f"REPLICAS = {replicas}"
     )
-    found = find_handler(sql)
-    assert found is not None
-    assert found[0] is execute_inference_job.execute_inference_job_service
-    request = execute_inference_job.read(found[1])
+    cursor = Cursor(sql)
+    cursor.expect("EXECUTE", "INFERENCE", "JOB", "SERVICE")
+    request = execute_inference_job.read(cursor)
     assert (request.specification, request.function) == (specification_text, function)
     assert (request.query, request.name, request.replicas) == (query, ("D", "S", name), replicas)
     assert (request.model, request.version, request.is_async) == (("D", "S", "M"), "V1", True)

@@ -11,11 +11,12 @@ from typing import Any
 from airflow_provider_snowflake_batch.local.clauses import properties, property_value, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.registry.files import ModelFile, is_model_url, model_files
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, moment, number, shown
-from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
-from airflow_provider_snowflake_batch.local.stages.formats import file_format
-from airflow_provider_snowflake_batch.local.stages.store import Stage
+from airflow_provider_snowflake_batch.local.stages.files import remove_files, stage_files
+from airflow_provider_snowflake_batch.local.stages.formats import FileFormats, file_format
+from airflow_provider_snowflake_batch.local.stages.other_files import ListedFile, OtherFiles
+from airflow_provider_snowflake_batch.local.stages.store import Stage, Stages
 from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
 
 _STAGE_OPTIONS = ("ENCRYPTION", "DIRECTORY", "FILE_FORMAT", "COMMENT")
@@ -39,7 +40,7 @@ _STAGES_OF_BINDS = ("SYSTEMBIND", "SNOWPARK_TEMP_STAGE_BIND")
 
 
 @_create("STAGE")
-def create_stage(statement: Statement, cursor: Cursor) -> Result:
+def create_stage(statement: Statement, cursor: Cursor, formats: FileFormats, stages: Stages) -> Result:
     or_replace, temporary = _modifiers(cursor)
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
     parts = cursor.name()
@@ -49,8 +50,8 @@ def create_stage(statement: Statement, cursor: Cursor) -> Result:
         raise not_supported("An external stage")
     found = properties(cursor, _STAGE_OPTIONS)
     if (given := found.get("FILE_FORMAT")) is not None:
-        statement.server.stages.formats.resolve(statement.session, given)
-    created = statement.server.stages.create(
+        formats.resolve(statement.session, given)
+    created = stages.create(
         statement.session,
         parts,
         temporary=temporary,
@@ -65,10 +66,10 @@ def create_stage(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("ALTER STAGE")
-def alter_stage(statement: Statement, cursor: Cursor) -> Result:
+def alter_stage(statement: Statement, cursor: Cursor, stages: Stages) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     parts = cursor.name()
-    stages, session = statement.server.stages, statement.session
+    session = statement.session
     if if_exists and stages.find(*session.qualify(parts)) is None:
         return Result.message("Statement executed successfully.")
     stage = stages.get(session, parts)
@@ -85,25 +86,25 @@ def alter_stage(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("DROP STAGE")
-def drop_stage(statement: Statement, cursor: Cursor) -> Result:
+def drop_stage(statement: Statement, cursor: Cursor, stages: Stages) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     parts = cursor.name()
     cursor.end()
-    dropped = statement.server.stages.drop(statement.session, parts, if_exists=if_exists)
+    dropped = stages.drop(statement.session, parts, if_exists=if_exists)
     return Result.message(f"{parts[-1]} successfully dropped." if dropped else _GONE)
 
 
 @statement("SHOW STAGES", "SHOW TERSE STAGES")
-def show_stages(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement)
-    stages = [stage for stage in statement.server.stages.list() if stage.session_id in (None, statement.session.id)]
+def show_stages(statement: Statement, cursor: Cursor, databases: Databases, stages: Stages) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases)
+    visible = [stage for stage in stages.list() if stage.session_id in (None, statement.session.id)]
     rows = [
         (
             stage.created, stage.short_name, stage.database, stage.schema, "", "N", "N", stage.owner, stage.comment,
             None, _kind(stage), None, None, None, None, "ROLE",
             "Y" if _directory(stage.options) else "N",
         )
-        for stage in clauses.select(stages, lambda stage: (stage.short_name, stage.database, stage.schema))
+        for stage in clauses.select(visible, lambda stage: (stage.short_name, stage.database, stage.schema))
     ]  # fmt: skip
     return shown(
         [
@@ -127,8 +128,8 @@ def _directory(options: dict[str, Any]) -> bool:
 
 
 @statement("DESCRIBE STAGE", "DESC STAGE")
-def describe_stage(statement: Statement, cursor: Cursor) -> Result:
-    stage = statement.server.stages.get(statement.session, cursor.name())
+def describe_stage(statement: Statement, cursor: Cursor, stages: Stages) -> Result:
+    stage = stages.get(statement.session, cursor.name())
     cursor.end()
     encryption = stage.options.get("ENCRYPTION") or {}
     rows = [
@@ -152,23 +153,23 @@ def _as_dict(value: Any) -> dict[str, Any]:
 
 
 @statement("LIST", "LS")
-def list_files(statement: Statement, cursor: Cursor) -> Result:
-    files: Sequence[StageFile | ModelFile]
-    if is_model_url(cursor):
-        _, files = model_files(statement.server, statement.session, cursor.string())
+def list_files(statement: Statement, cursor: Cursor, stages: Stages, other_files: OtherFiles) -> Result:
+    files: Sequence[ListedFile]
+    if other_files.follow(cursor):
+        _, files = other_files.find(statement.session, cursor.string())
         cursor.end()
     else:
         location, pattern = _location_and_pattern(cursor)
-        files = stage_files(statement.server, statement.session, location, pattern)
+        files = stage_files(stages, statement.session, location, pattern)
     rows = [(file.name, file.size, file.md5, _http_date(file.modified)) for file in files]
     return shown(["name", number("size"), "md5", "last_modified"], rows)
 
 
 @statement("REMOVE", "RM")
-def remove(statement: Statement, cursor: Cursor) -> Result:
+def remove(statement: Statement, cursor: Cursor, stages: Stages) -> Result:
     location, pattern = _location_and_pattern(cursor)
-    files = stage_files(statement.server, statement.session, location, pattern)
-    stage, _ = statement.server.stages.resolve(statement.session, location)
+    files = stage_files(stages, statement.session, location, pattern)
+    stage, _ = stages.resolve(statement.session, location)
     remove_files(files, stage.folder)
     return shown(["name", "result"], [(file.name, "removed") for file in files], 0x4000)
 
@@ -188,7 +189,7 @@ def _http_date(moment: datetime.datetime) -> str:
 
 
 @_create("FILE FORMAT")
-def create_file_format(statement: Statement, cursor: Cursor) -> Result:
+def create_file_format(statement: Statement, cursor: Cursor, formats: FileFormats) -> Result:
     or_replace, temporary = _modifiers(cursor)
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
     parts = cursor.name()
@@ -199,7 +200,7 @@ def create_file_format(statement: Statement, cursor: Cursor) -> Result:
         options[name] = property_value(cursor)
         cursor.accept(",")
     comment = str(options.pop("COMMENT", ""))
-    created = statement.server.stages.formats.create(
+    created = formats.create(
         statement.session,
         parts,
         file_format(options),
@@ -214,24 +215,24 @@ def create_file_format(statement: Statement, cursor: Cursor) -> Result:
 
 
 @statement("DROP FILE FORMAT")
-def drop_file_format(statement: Statement, cursor: Cursor) -> Result:
+def drop_file_format(statement: Statement, cursor: Cursor, formats: FileFormats) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     parts = cursor.name()
     cursor.end()
-    dropped = statement.server.stages.formats.drop(statement.session, parts, if_exists=if_exists)
+    dropped = formats.drop(statement.session, parts, if_exists=if_exists)
     return Result.message(f"{parts[-1]} successfully dropped." if dropped else _GONE)
 
 
 @statement("SHOW FILE FORMATS")
-def show_file_formats(statement: Statement, cursor: Cursor) -> Result:
-    clauses = show_clauses(cursor, statement)
-    formats = clauses.select(statement.server.stages.formats.list(), lambda row: (row[2], row[0], row[1]))
+def show_file_formats(statement: Statement, cursor: Cursor, databases: Databases, formats: FileFormats) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases)
+    found = clauses.select(formats.list(), lambda row: (row[2], row[0], row[1]))
     rows = [
         (
             datetime.datetime.fromisoformat(created), name, database, schema, kind, owner, comment,
             json.dumps({"TYPE": kind, **json.loads(options)}), "ROLE",
         )
-        for database, schema, name, kind, options, created, owner, comment in formats
+        for database, schema, name, kind, options, created, owner, comment in found
     ]  # fmt: skip
     return shown(
         [

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_snowflake_batch.local.functions import (
-    METHODS,
-    SCALAR_FUNCTIONS,
+    Functions,
     read_arguments,
     unknown_function,
 )
@@ -13,17 +12,17 @@ from airflow_provider_snowflake_batch.local.statements import Column, Result, St
 
 
 @statement("CALL")
-def call(statement: Statement, cursor: Cursor) -> Result:
+def call(statement: Statement, cursor: Cursor, functions: Functions) -> Result:
     parts = cursor.name()
     if cursor.accept("!"):
         called = cursor.next().value
-        method = METHODS.get(called)
+        method = functions.methods.get(called)
         if method is None:
             raise unknown_function(f"{'.'.join(parts)}!{called}")
         arguments = read_arguments(cursor)
         cursor.end()
         return method(statement, parts, arguments)
-    function = SCALAR_FUNCTIONS.get(parts[0]) if len(parts) == 1 else None
+    function = functions.scalar.get(parts[0]) if len(parts) == 1 else None
     if function is None:
         raise unknown_function(".".join(parts))
     arguments = read_arguments(cursor)

@@ -14,14 +14,15 @@ import duckdb
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
-from airflow_provider_snowflake_batch.local.sql.faults import snowflake_error
+from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
-from airflow_provider_snowflake_batch.local.stages.reading import REJECT_SCANS, REJECTS
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.catalog import TableColumn
 
 _ROW, _NUMBER = "_row", "_number"
+REJECTS, REJECT_SCANS = "_rejects", "_reject_scans"
+"""Where the engine's reader of CSV files notes lines without a row's shape, if it is asked to."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,63 @@
+"""Every module with functions that answer statements, or that queries call. What is not listed here is not answered."""
+
+from __future__ import annotations
+
+from airflow_provider_snowflake_batch.local import call
+from airflow_provider_snowflake_batch.local.protocol import query_functions
+from airflow_provider_snowflake_batch.local.registry import change_models, packages, show_models
+from airflow_provider_snowflake_batch.local.spcs import (
+    account_functions,
+    container_runtime,
+    deploy_model,
+    events,
+    execute_inference_job,
+    execute_job,
+    image_repositories,
+    job_history,
+    pool_statements,
+    service_methods,
+    show_services,
+)
+from airflow_provider_snowflake_batch.local.sql import (
+    functions,
+    information_schema,
+    namespaces,
+    session_statements,
+    show,
+    show_columns,
+)
+from airflow_provider_snowflake_batch.local.stages import copy, stage_statements, table_functions, transfers, urls
+
+MODULES = (
+    call,
+    query_functions,
+    # models
+    change_models,
+    packages,
+    show_models,
+    # jobs and compute pools
+    account_functions,
+    container_runtime,
+    deploy_model,
+    events,
+    execute_inference_job,
+    execute_job,
+    image_repositories,
+    job_history,
+    pool_statements,
+    service_methods,
+    show_services,
+    # sessions, databases, tables
+    functions,
+    information_schema,
+    namespaces,
+    session_statements,
+    show,
+    show_columns,
+    # stages
+    copy,
+    stage_statements,
+    table_functions,
+    transfers,
+    urls,
+)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 import duckdb
 from sqlglot.errors import ParseError
@@ -10,6 +12,8 @@ from sqlglot.errors import ParseError
 from airflow_provider_snowflake_batch.local.errors import (
     SnowflakeError,
     already_exists,
+    compilation_error,
+    does_not_exist,
     not_supported,
     statement_cancelled,
     syntax_error,
@@ -21,23 +25,206 @@ from airflow_provider_snowflake_batch.local.sql.fitting import WRONG_TYPE
 from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 
-_MISSING_TABLE = re.compile(r'(?:Table|View) with name "?(.+?)"? does not exist')
-_MISSING_SCHEMA = re.compile(r'(?:Schema|Catalog) with name "?(.+?)"? does not exist|[Cc]atalog "(.+?)" does not exist')
-_MISSING_FUNCTION = re.compile(r'(Scalar|Aggregate|Macro|Table) (?:Macro )?Function with name "?(.+?)"? does not exist')
-_MISSING_TYPE = re.compile(r'Type with name "?(.+?)"? does not exist')
-_EXISTS = re.compile(r'with name "?(.+?)"? already exists')
-_COLUMN = re.compile(
-    r'Referenced column "(.+?)" not found|Table "(?:.+?)" does not have a column (?:named|with name) "(.+?)"'
-)
-_TABLE_ALIAS = re.compile(r'Referenced table "(.+?)" not found')
-_NUMBER = re.compile(r"Could not convert string '(.*?)' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)", re.DOTALL)
+
+class _Failure(NamedTuple):
+    """What the engine says of a statement.
+
+    :param words: what a rule's pattern has found in it.
+    :param line: its first line, without the error's kind.
+    """
+
+    words: re.Match[str]
+    line: str
+    statement: str
 
 
-_TOO_WIDE = re.compile(r'Casting value "(.*?)" to type DECIMAL.* failed: value is out of range')
-_SHAPE = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)|Error when sniffing file")
-_WIDE = re.compile(
+_Answer = Callable[[_Failure], SnowflakeError]
+
+
+def _says(message: str, errno: int, sqlstate: str) -> _Answer:
+    """An error with this text, in which ``{0}`` is what the pattern has found, ``{1}`` its first group, ``{line}`` …"""
+
+    def answer(failure: _Failure) -> SnowflakeError:
+        found = message.format(failure.words[0], *failure.words.groups(), line=failure.line)
+        return SnowflakeError(found, errno=errno, sqlstate=sqlstate)
+
+    return answer
+
+
+def _lacks(what: str) -> _Answer:
+    """ "Not supported", with the same fields in the text."""
+    return lambda failure: not_supported(what.format(failure.words[0], *failure.words.groups(), line=failure.line))
+
+
+def _missing_function(failure: _Failure) -> SnowflakeError:
+    unknown = unknown_table_function if failure.words[1] == "Table" else unknown_function
+    return unknown(failure.words[2].upper())
+
+
+def _missing_schema(failure: _Failure) -> SnowflakeError:
+    return does_not_exist("Schema", failure.words[1] or failure.words[2])
+
+
+def _invalid_identifier(failure: _Failure) -> SnowflakeError:
+    name = next(group for group in failure.words.groups() if group)
+    where = _place(failure.statement, name)
+    return SnowflakeError(
+        f"SQL compilation error: error {where}\ninvalid identifier '{name}'", errno=904, sqlstate="42000"
+    )
+
+
+def _no_such_call(failure: _Failure) -> SnowflakeError:
+    hint = ""
+    if "JSON" in failure.line:
+        hint = "\nA VARIANT without a cast, as in v:n::NUMBER, is not supported by the local Snowflake here."
+    return compilation_error(f"{failure.line}{hint}")
+
+
+def _not_a_number(failure: _Failure) -> SnowflakeError:
+    given = failure.words[1]
+    if re.fullmatch(r"[+-]?\d{19,}", given.strip()):
+        return not_supported(f"The whole number {given.strip()}, which has more than 64 bits,")
+    return SnowflakeError(f"Numeric value '{given}' is not recognized", errno=100038, sqlstate="22018")
+
+
+def _different_widths(failure: _Failure) -> SnowflakeError:
+    first, found = failure.words[1], failure.words[2]
+    differs = f" ({found}) does not match that of the first row ({first})" if first else " differs by row"
+    return SnowflakeError(
+        f"Number of columns in file{differs}, use file format option error_on_column_count_mismatch=false to ignore "
+        "this error",
+        errno=100080,
+        sqlstate="22000",
+    )
+
+
+_WIDE = (
     r"out of range for the destination type U?INT64|Overflow in \w+ of U?INT64|to INT64 because value is out of range"
 )
+_NAMES = (duckdb.CatalogException, duckdb.BinderException)
+_VALUES = duckdb.ConversionException
+_NOT_READ = "A Parquet file's timestamps are such numbers without USE_LOGICAL_TYPE = TRUE."
+_NOT_TAKEN = "If an account takes it: it is not supported by the local Snowflake."
+_Class = type[duckdb.Error] | tuple[type[duckdb.Error], ...]
+_ANY = duckdb.Error
+
+# The first rule whose class and pattern fit answers, so what is special stands before what is general.
+_RULES: tuple[tuple[_Class, str, _Answer], ...] = (
+    (duckdb.InterruptException, "", lambda failure: statement_cancelled()),
+    (_ANY, rf"String '(?s:.*)' {TOO_LONG}", _says("{0}", 100078, "22000")),
+    (
+        _ANY,
+        "Timestamp '.*' is not recognized as seconds since 1970",
+        _says(f"{{0}}. {_NOT_READ}", 100035, "22007"),
+    ),
+    (
+        _ANY,
+        "blob contained invalid UTF8|is not valid UTF8",
+        _says("Invalid UTF8 detected in string: {line}", 100144, "22000"),
+    ),
+    (_ANY, f"{WRONG_TYPE}.*", _says("SQL compilation error:\n{0}", 2023, "22000")),
+    (
+        _ANY,
+        "Invalid input for hex digit",
+        _says("The following string is not a legal hex-encoded value.", 100115, "22000"),
+    ),
+    (_ANY, 'with name "?(.+?)"? already exists', lambda failure: already_exists(failure.words[1])),
+    # Names and calls
+    (
+        _NAMES,
+        "cannot be volatile",
+        _lacks("RANDOM in the ORDER BY of a window (a subquery may give it a name first)"),
+    ),
+    (
+        _NAMES,
+        '(Scalar|Aggregate|Macro|Table) (?:Macro )?Function with name "?(.+?)"? does not exist',
+        _missing_function,
+    ),
+    (
+        _NAMES,
+        'Type with name "?(.+?)"? does not exist',
+        lambda failure: not_supported(f"The type {failure.words[1].upper()}"),
+    ),
+    (
+        _NAMES,
+        '(?:Table|View) with name "?(.+?)"? does not exist',
+        _says("SQL compilation error:\nObject '{1}' does not exist or not authorized.", 2003, "42S02"),
+    ),
+    (
+        _NAMES,
+        '(?:Schema|Catalog) with name "?(.+?)"? does not exist|[Cc]atalog "(.+?)" does not exist',
+        _missing_schema,
+    ),
+    (
+        _NAMES,
+        'Referenced column "(.+?)" not found|Table "(?:.+?)" does not have a column (?:named|with name) "(.+?)"',
+        _invalid_identifier,
+    ),
+    (_NAMES, 'Referenced table "(.+?)" not found', _invalid_identifier),
+    (
+        _NAMES,
+        r"No function matches .* '(?:hex|decode)\((\w+)",
+        _lacks("A value of the type {1} as BINARY"),
+    ),
+    (_NAMES, "No function matches", _no_such_call),
+    (_NAMES, "", _says("SQL compilation error:\n{line}", 1003, "42000")),
+    # What Snowflake's grammar let through and the engine's did not.
+    (duckdb.ParserException, "", _says(f"SQL compilation error:\n{{line}}\n{_NOT_TAKEN}", 1003, "42000")),
+    # Values
+    (_VALUES, _WIDE, _lacks("A whole number beyond 64 bits")),
+    (
+        _VALUES,
+        r"Could not convert string '((?s:.*?))' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)",
+        _not_a_number,
+    ),
+    (
+        _VALUES,
+        'Casting value "(.*?)" to type DECIMAL.* failed: value is out of range',
+        _says("Numeric value '{1}' is out of range", 100039, "22003"),
+    ),
+    (_VALUES, "", _says("{line}", 100035, "22007")),
+    (duckdb.ConstraintException, "NOT NULL", _says("NULL result in a non-nullable column", 100072, "22000")),
+    (duckdb.ConstraintException, "", _says("{line}", 100000, "22000")),
+    (
+        _ANY,
+        "cannot affect the same target row",
+        _says("Duplicate row detected during DML action", 100090, "42P18"),
+    ),
+    (_ANY, re.escape(DIVISION_BY_ZERO), _says(DIVISION_BY_ZERO, 100051, "22012")),
+    (
+        _ANY,
+        r"Expected Number of Columns: (\d+) Found: (\d+)|Error when sniffing file",
+        _different_widths,
+    ),
+    (duckdb.OutOfRangeException, _WIDE, _lacks("A whole number beyond 64 bits")),
+    (duckdb.OutOfRangeException, "", _says("{line}", 100046, "22003")),
+    # The rest, by its class
+    (duckdb.PermissionException, "", _lacks("Reading or writing files in SQL")),
+    (duckdb.NotImplementedException, "", _lacks("{line}")),
+    (
+        duckdb.TransactionException,
+        "aborted",
+        _lacks("A statement after a failed one in the same transaction"),
+    ),
+    (duckdb.TransactionException, "", _says("{line}", 625, "57014")),
+    (
+        (duckdb.InvalidInputException, duckdb.SyntaxException, duckdb.SequenceException),
+        "",
+        _says("{line}", 100183, "22023"),
+    ),
+    (duckdb.InternalException, "", _lacks("What the statement asks of the engine ({line})")),
+    (_ANY, "", _says("{line}", 603, "XX000")),
+)
+
+
+def _told(error: duckdb.Error, statement: str) -> SnowflakeError:
+    """The engine's own error as Snowflake's."""
+    text = str(error)
+    line = re.sub(r"^[A-Za-z ]+ Error: ", "", text.split("\n", maxsplit=1)[0])
+    for kind, pattern, answer in _RULES:
+        if isinstance(error, kind) and (words := re.search(pattern, text)) is not None:
+            return answer(_Failure(words, line, statement))
+    raise AssertionError("the last rule fits every error")
 
 
 def snowflake_error(error: BaseException, text: str = "") -> SnowflakeError:
@@ -56,7 +243,7 @@ def snowflake_error(error: BaseException, text: str = "") -> SnowflakeError:
     if isinstance(error, NotImplementedError):
         return not_supported(str(error) or "This statement")
     if isinstance(error, duckdb.Error):
-        return _engine_error(error, text)
+        return _told(error, text)
     errno, sqlstate, message = (getattr(error, name, None) for name in ("errno", "sqlstate", "raw_msg"))
     if isinstance(errno, int) and errno > 0:
         return SnowflakeError(str(message or error), errno=errno, sqlstate=str(sqlstate or "42000"))
@@ -71,102 +258,6 @@ def _parse_error(error: ParseError) -> SnowflakeError:
             f"line {where.get('line') or 1} at position {column} unexpected '{where.get('highlight') or ''}'."
         )
     return syntax_error(str(error))
-
-
-def _engine_error(error: duckdb.Error, statement: str) -> SnowflakeError:
-    text = str(error)
-    first_line = re.sub(r"^[A-Za-z ]+ Error: ", "", text.split("\n", maxsplit=1)[0])
-    if isinstance(error, duckdb.InterruptException):
-        return statement_cancelled()
-    if match := re.search(rf"String '.*' {TOO_LONG}", text, re.DOTALL):
-        return SnowflakeError(match[0], errno=100078, sqlstate="22000")
-    if match := re.search(r"Timestamp '.*' is not recognized as seconds since 1970", text):
-        hint = "A Parquet file's timestamps are such numbers without USE_LOGICAL_TYPE = TRUE."
-        return SnowflakeError(f"{match[0]}. {hint}", errno=100035, sqlstate="22007")
-    if "blob contained invalid UTF8" in text or "is not valid UTF8" in text:
-        return SnowflakeError(f"Invalid UTF8 detected in string: {first_line}", errno=100144, sqlstate="22000")
-    if match := re.search(rf"{WRONG_TYPE}.*", text):
-        return SnowflakeError(f"SQL compilation error:\n{match[0]}", errno=2023, sqlstate="22000")
-    if "Invalid input for hex digit" in text:
-        return SnowflakeError("The following string is not a legal hex-encoded value.", errno=100115, sqlstate="22000")
-    if match := _EXISTS.search(text):
-        return already_exists(match[1])
-    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
-        if "cannot be volatile" in text:
-            return not_supported("RANDOM in the ORDER BY of a window (a subquery may give it a name first)")
-        if match := _MISSING_FUNCTION.search(text):
-            return (unknown_table_function if match[1] == "Table" else unknown_function)(match[2].upper())
-        if match := _MISSING_TYPE.search(text):
-            return not_supported(f"The type {match[1].upper()}")
-        if match := _MISSING_TABLE.search(text):
-            return _does_not_exist("Object", match[1], "42S02")
-        if match := _MISSING_SCHEMA.search(text):
-            return _does_not_exist("Schema", match[1] or match[2], "02000")
-        if match := _COLUMN.search(text) or _TABLE_ALIAS.search(text):
-            name = next(group for group in match.groups() if group)
-            return SnowflakeError(
-                f"SQL compilation error: error {_place(statement, name)}\ninvalid identifier '{name}'",
-                errno=904,
-                sqlstate="42000",
-            )
-        if match := re.search(r"No function matches .* '(?:hex|decode)\((\w+)", text):
-            return not_supported(f"A value of the type {match[1]} as BINARY")
-        if "No function matches" in text and "JSON" in first_line:
-            first_line += "\nA VARIANT without a cast, as in v:n::NUMBER, is not supported by the local Snowflake here."
-        return SnowflakeError(f"SQL compilation error:\n{first_line}", errno=1003, sqlstate="42000")
-    if isinstance(error, duckdb.ParserException):
-        # What Snowflake's grammar let through and the engine's did not.
-        words = "If an account takes it: it is not supported by the local Snowflake."
-        return SnowflakeError(f"SQL compilation error:\n{first_line}\n{words}", errno=1003, sqlstate="42000")
-    if isinstance(error, duckdb.ConversionException):
-        if _WIDE.search(text):
-            return not_supported("A whole number beyond 64 bits")
-        if match := _NUMBER.search(text):
-            if re.fullmatch(r"[+-]?\d{19,}", match[1].strip()):
-                return not_supported(f"The whole number {match[1].strip()}, which has more than 64 bits,")
-            return SnowflakeError(f"Numeric value '{match[1]}' is not recognized", errno=100038, sqlstate="22018")
-        if match := _TOO_WIDE.search(text):
-            return SnowflakeError(f"Numeric value '{match[1]}' is out of range", errno=100039, sqlstate="22003")
-        return SnowflakeError(first_line, errno=100035, sqlstate="22007")
-    if isinstance(error, duckdb.ConstraintException):
-        if "NOT NULL" in text:
-            return SnowflakeError("NULL result in a non-nullable column", errno=100072, sqlstate="22000")
-        return SnowflakeError(first_line, errno=100000, sqlstate="22000")
-    if "cannot affect the same target row" in text:
-        return SnowflakeError("Duplicate row detected during DML action", errno=100090, sqlstate="42P18")
-    if DIVISION_BY_ZERO in text:
-        return SnowflakeError(DIVISION_BY_ZERO, errno=100051, sqlstate="22012")
-    if match := _SHAPE.search(text):
-        found = f" ({match[2]}) does not match that of the first row ({match[1]})" if match[1] else " differs by row"
-        return SnowflakeError(
-            f"Number of columns in file{found}, use file format option error_on_column_count_mismatch=false to ignore "
-            "this error",
-            errno=100080,
-            sqlstate="22000",
-        )
-    if isinstance(error, duckdb.OutOfRangeException) and _WIDE.search(text):
-        return not_supported("A whole number beyond 64 bits")
-    if isinstance(error, duckdb.OutOfRangeException):
-        return SnowflakeError(first_line, errno=100046, sqlstate="22003")
-    if isinstance(error, duckdb.PermissionException):
-        return not_supported("Reading or writing files in SQL")
-    if isinstance(error, duckdb.NotImplementedException):
-        return not_supported(first_line)
-    if isinstance(error, duckdb.TransactionException) and "aborted" in text:
-        return not_supported("A statement after a failed one in the same transaction")
-    if isinstance(error, duckdb.TransactionException):
-        return SnowflakeError(first_line, errno=625, sqlstate="57014")
-    if isinstance(error, (duckdb.InvalidInputException, duckdb.SyntaxException, duckdb.SequenceException)):
-        return SnowflakeError(first_line, errno=100183, sqlstate="22023")
-    if isinstance(error, duckdb.InternalException):
-        return not_supported(f"What the statement asks of the engine ({first_line})")
-    return SnowflakeError(first_line, errno=603, sqlstate="XX000")
-
-
-def _does_not_exist(kind: str, name: str, sqlstate: str) -> SnowflakeError:
-    return SnowflakeError(
-        f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", errno=2003, sqlstate=sqlstate
-    )
 
 
 def _place(statement: str, name: str) -> str:

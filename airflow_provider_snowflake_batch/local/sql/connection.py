@@ -30,6 +30,7 @@ from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, decl
 from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_json
 from airflow_provider_snowflake_batch.local.sql.names import Names
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
+from airflow_provider_snowflake_batch.local.sql.rewrites import fill_in
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.texts import write_texts
 from airflow_provider_snowflake_batch.local.sql.transactions import Transactions
@@ -134,7 +135,7 @@ class EngineConnection:
 
     def meant(self, statement: Statement, tree: Expr) -> Expr:
         """The tree with what only the server knows filled in: types, functions, variables."""
-        return translate.fill_in(statement, write_types(tree, self.lookup), self._engine.functions)
+        return fill_in(statement, write_types(tree, self.lookup), self._engine.functions)
 
     def _cell(self, statement: Statement, query: exp.Query) -> Any:
         """The one value of a query inside of a statement."""

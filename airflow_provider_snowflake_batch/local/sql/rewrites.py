@@ -1,0 +1,323 @@
+"""What becomes of each node of a statement's tree before the engine's own translation: values that only the server
+knows, and the engine's words where it would take Snowflake's for something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import Expr, exp
+
+from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.functions import Arguments, Functions, unknown_function
+from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
+from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
+from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.macros import ARRAY_TO_STRING, DIVISION_BY_ZERO
+from airflow_provider_snowflake_batch.local.sql.random_numbers import DRAWS, draw
+from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
+from airflow_provider_snowflake_batch.local.statements import Statement
+
+_SEMI_STRUCTURED = {exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY, exp.DataType.Type.OBJECT}
+_SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    statement: Statement
+    functions: Functions
+
+
+def fill_in(statement: Statement, tree: Expr, functions: Functions) -> Expr:
+    """The tree with scalar functions of the server by their values, ``$1`` of a VALUES by its column, and the rest of
+    :data:`_RULES`.
+
+    :param functions: those that the server answers itself.
+    :raises SnowflakeError: for what only looks like something that the engine has.
+    """
+    context = _Context(statement, functions)
+    # Inner ones first, so that what is filled in has been filled in itself.
+    for node in reversed(list(tree.walk())):
+        filled = _filled(node, context)
+        if filled is not node:
+            if node is tree:
+                tree = filled
+            else:
+                node.replace(filled)
+    return tree
+
+
+def _filled(node: Expr, context: _Context) -> Expr:
+    for rule in _rules_for(type(node)):
+        filled = rule(node, context)
+        if filled is not None:
+            return filled
+    return node
+
+
+def _update(node: exp.Update, context: _Context) -> Expr:
+    # DuckDB takes no table's name before a column that is SET.
+    for assignment in node.expressions:
+        if isinstance(assignment, exp.EQ) and isinstance(assignment.this, exp.Column):
+            assignment.this.set("table", None)
+    return node
+
+
+def _product(node: exp.Mul, context: _Context) -> Expr:
+    if _is_whole(node.this) and _is_whole(node.expression):
+        # DuckDB's whole numbers in SQL text have 32 bits.
+        node.set("this", exp.cast(node.this, "BIGINT"))
+    return node
+
+
+def _quotient(node: exp.Div, context: _Context) -> Expr:
+    """Let a division by zero fail, as with Snowflake; DuckDB would make it infinite."""
+    divisor = node.expression
+    if not _is_nonzero(divisor):
+        failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(DIVISION_BY_ZERO)])
+        is_zero = exp.EQ(this=exp.paren(divisor.copy()), expression=exp.Literal.number(0))
+        case = exp.Case(ifs=[exp.If(this=is_zero, true=failure)], default=divisor.copy())
+        node.set("expression", exp.paren(case))
+    return node
+
+
+def _array(node: exp.Array, context: _Context) -> Expr | None:
+    if len({_kind(element) for element in node.expressions}) < 2 and not isinstance(node.parent, exp.PropertyEQ):
+        return None
+    # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
+    node.set("expressions", [exp.Anonymous(this="to_json", expressions=[e]) for e in node.expressions])
+    return node
+
+
+def _to_char(node: exp.ToChar, context: _Context) -> Expr:
+    given = node.args.get("format")
+    return exp.cast(node.this, "VARCHAR") if given is None else write_formatted(node.this, given)
+
+
+def _trim(node: exp.Trim, context: _Context) -> Expr | None:
+    if node.expression is None:
+        return None
+    # The engine's own translation would lose the characters.
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "trim")
+    return exp.Anonymous(this=name, expressions=[exp.cast(node.this, "VARCHAR"), node.expression])
+
+
+def _regexp_replace(node: exp.RegexpReplace, context: _Context) -> Expr:
+    # Snowpark says all of them; the engine's own translation takes none.
+    for option, default in (("position", "1"), ("occurrence", "0"), ("modifiers", "c")):
+        given = node.args.get(option)
+        if isinstance(given, exp.Literal) and given.this == default:
+            node.set(option, None)
+    return node
+
+
+def _aggregate(node: Expr, context: _Context) -> Expr:
+    if isinstance(node, exp.Window) and node.args.get("order") is not None and _orders_by_sequence(node):
+        # SEQ8() numbers the rows as they come, which is also their order without any.
+        node.set("order", None)
+    return _of_nothing(node)
+
+
+def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
+    return exp.Anonymous(this=ARRAY_TO_STRING, expressions=[node.this, node.expression])
+
+
+def _typeof(node: exp.Typeof, context: _Context) -> Expr:
+    return _type_of_variant(node.this)
+
+
+def _get(node: exp.GetExtract, context: _Context) -> Expr | None:
+    if not isinstance(node.expression, exp.Literal):
+        return None
+    # The one of DuckDB's lists gives their own type, this one VARIANT.
+    value = exp.Anonymous(this="to_json", expressions=[node.this])
+    return exp.Anonymous(this="json_extract", expressions=[value, _json_key(node.expression)])
+
+
+def _cast(node: exp.Cast | exp.TryCast, context: _Context) -> Expr | None:
+    if is_binary_cast(node):
+        read_hexadecimal(node)
+        return node
+    return _as_semi_structured(node) if node.args["to"].this in _SEMI_STRUCTURED else None
+
+
+def _to_binary(node: exp.ToBinary, context: _Context) -> Expr | None:
+    if node.args.get("format") is not None:
+        return None
+    node.set("format", exp.Literal.string("HEX"))
+    return node
+
+
+def _call(node: exp.Func, context: _Context) -> Expr:
+    """A function that the server answers itself by its value."""
+    name, functions = function_name(node), context.functions
+    if isinstance(node, exp.Anonymous) and not isinstance(node.this, str):
+        # A quoted name, which the engine's own translation does not expect.
+        node.set("this", node.name)
+    if name in functions.expression:
+        made: Expr = functions.expression[name](context.statement, _arguments(node))
+        return made
+    function = functions.scalar.get(name)
+    if function is not None:
+        return _value(function(context.statement, Arguments([_constant(argument) for argument in _arguments(node)])))
+    if name.startswith("SYSTEM$"):
+        raise unknown_function(name)
+    return node
+
+
+def _column(node: exp.Column, context: _Context) -> Expr | None:
+    return next_value(node, context.statement.session) if is_next_value(node) else None
+
+
+def _key(node: exp.PropertyEQ, context: _Context) -> Expr:
+    if isinstance(node.this, exp.Identifier):
+        # The key of {'a': 1} is text, not a name to be read in upper case.
+        node.this.set("quoted", True)
+    return node
+
+
+def _field(node: exp.Parameter, context: _Context) -> Expr | None:
+    if not isinstance(node.this, exp.Literal) or node.this.is_string:
+        return None
+    return exp.column(exp.to_identifier(f"COLUMN{node.this.name}", quoted=True))
+
+
+_Rule = Callable[[Any, _Context], Expr | None]
+_RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
+    ((exp.Update,), _update),
+    ((exp.Mul,), _product),
+    ((exp.Div,), _quotient),
+    ((exp.Array,), _array),
+    ((exp.ToChar,), _to_char),
+    ((exp.Trim,), _trim),
+    ((exp.RegexpReplace,), _regexp_replace),
+    ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), _aggregate),
+    (DRAWS, lambda node, context: draw(node)),
+    ((exp.ArrayToString,), _array_to_string),
+    ((exp.Typeof,), _typeof),
+    ((exp.GetExtract,), _get),
+    ((exp.Cast, exp.TryCast), _cast),
+    ((exp.ToBinary,), _to_binary),
+    ((exp.Func,), _call),
+    ((exp.Column,), _column),
+    ((exp.PropertyEQ,), _key),
+    ((exp.Parameter,), _field),
+)
+"""By the class of a node. The first rule that makes something of it counts; one that gives None leaves it to the
+next."""
+
+
+_BY_CLASS: dict[type, tuple[_Rule, ...]] = {}
+"""The rules for a class, once one of its nodes was met."""
+
+
+def _rules_for(kind: type) -> tuple[_Rule, ...]:
+    if kind not in _BY_CLASS:
+        _BY_CLASS[kind] = tuple(rule for kinds, rule in _RULES if issubclass(kind, kinds))
+    return _BY_CLASS[kind]
+
+
+def _as_semi_structured(cast: exp.Cast | exp.TryCast) -> Expr:
+    """A cast to VARIANT keeps what it is given: text is not parsed. An ARRAY or OBJECT is made of VARIANT only."""
+    kind = cast.args["to"]
+    if kind.this == exp.DataType.Type.VARIANT:
+        return exp.ToVariant(this=cast.this)
+    if isinstance(cast.this, exp.Literal):
+        raise not_supported(f"A literal cast to {kind.sql(dialect='snowflake')}, which needs PARSE_JSON,")
+    return cast
+
+
+def _json_key(key: exp.Literal) -> Expr:
+    """The key of an object, or the position in an array, as DuckDB takes it."""
+    if key.is_string:
+        return exp.Literal.string('$."' + key.this.replace('"', '""') + '"')
+    return key.copy()
+
+
+def _type_of_variant(value: Expr) -> Expr:
+    """``TYPEOF``: what a VARIANT holds, in Snowflake's words."""
+    kind = exp.Anonymous(this="json_type", expressions=[exp.Anonymous(this="to_json", expressions=[value])])
+    names = {"UBIGINT": "INTEGER", "BIGINT": "INTEGER", "DOUBLE": "DECIMAL", "NULL": "NULL_VALUE"}
+    ifs = [exp.If(this=exp.Literal.string(one), true=exp.Literal.string(other)) for one, other in names.items()]
+    return exp.paren(exp.Case(this=kind, ifs=ifs, default=kind.copy()))
+
+
+def _of_nothing(node: Expr) -> Expr:
+    """ARRAY_AGG and LISTAGG of no values, which are an empty array and an empty text, where DuckDB has NULL."""
+    if isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.ArrayAgg):
+        # The engine's own translation of it would keep NULLs.
+        ordered = exp.Order(this=node.this.this.copy(), expressions=[one.copy() for one in node.expression.expressions])
+        aggregate = exp.ArrayAgg(this=ordered, nulls_excluded=True)
+        if isinstance(node.parent, (exp.Window, exp.Filter)) and node.arg_key == "this":
+            return aggregate
+        return exp.Coalesce(this=aggregate, expressions=[exp.ParseJSON(this=exp.Literal.string("[]"))])
+    if isinstance(node.parent, (exp.WithinGroup, exp.Window, exp.Filter)) and node.arg_key == "this":
+        return node
+    inner = node
+    while isinstance(inner, (exp.WithinGroup, exp.Window, exp.Filter)):
+        inner = inner.this
+    if isinstance(inner, exp.ArrayAgg):
+        empty: Expr = exp.ParseJSON(this=exp.Literal.string("[]"))
+    elif isinstance(inner, exp.GroupConcat):
+        empty = exp.Literal.string("")
+    else:
+        return node
+    return exp.Coalesce(this=node.copy(), expressions=[empty])
+
+
+def _kind(node: Expr) -> str:
+    if isinstance(node, exp.Literal):
+        return "string" if node.is_string else "number"
+    return "number" if isinstance(node, exp.Neg) else type(node).__name__
+
+
+def _is_whole(node: Expr) -> bool:
+    if isinstance(node, (exp.Paren, exp.Neg)):
+        return _is_whole(node.this)
+    if isinstance(node, exp.Mul):
+        return _is_whole(node.this) and _is_whole(node.expression)
+    return isinstance(node, exp.Literal) and not node.is_string and node.this.isdigit()
+
+
+def _is_nonzero(node: Expr) -> bool:
+    return isinstance(node, exp.Literal) and not node.is_string and float(node.this) != 0
+
+
+def _orders_by_sequence(window: exp.Window) -> bool:
+    return any(function_name(node) in _SEQUENCES for node in window.args["order"].find_all(exp.Func))
+
+
+def _arguments(node: exp.Func) -> list[Expr]:
+    if isinstance(node, exp.Anonymous):
+        return list(node.expressions)
+    return [value for value in node.args.values() if isinstance(value, Expr)]
+
+
+def _constant(node: Expr) -> Any:
+    if isinstance(node, exp.Literal):
+        if node.is_string:
+            return node.this
+        return float(node.this) if any(sign in node.this for sign in ".eE") else int(node.this)
+    if isinstance(node, exp.RawString):
+        return node.this
+    if isinstance(node, exp.Boolean):
+        return bool(node.this)
+    if isinstance(node, exp.Null):
+        return None
+    if isinstance(node, exp.Neg):
+        return -_constant(node.this)
+    if isinstance(node, (exp.Cast, exp.Paren)):
+        return _constant(node.this)
+    raise not_supported(f"The argument {node.sql(dialect='snowflake')} of a system function, not a constant,")
+
+
+def _value(value: Any) -> Expr:
+    if value is None:
+        return exp.Null()
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    if isinstance(value, (int, float)):
+        return exp.Literal.number(value)
+    return exp.Literal.string(str(value))

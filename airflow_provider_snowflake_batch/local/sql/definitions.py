@@ -50,19 +50,8 @@ class Definitions:
         if target is not None and (other := swapped_table(tree)) is not None:
             swap(self._engine, self._session, self._duck, target, other)
             return Result.message("Statement executed successfully.")
-        if isinstance(tree, exp.TruncateTable) and tree.args.get("exists"):
-            # DuckDB's TRUNCATE has no IF EXISTS.
-            if not self._engine.tables.has_table(
-                self._session, self._session.qualify(translate.table_parts(tree.expressions[0]))
-            ):
-                return Result.message("Statement executed successfully.")
-            tree.set("exists", None)
-        is_drop_if_exists = isinstance(tree, exp.Drop) and tree.args.get("exists")
-        if is_drop_if_exists and target is not None and not self._engine.tables.has_table(self._session, target):
-            return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
-        is_create_if_missing = isinstance(tree, exp.Create) and tree.args.get("exists")
-        if is_create_if_missing and target is not None and self._engine.tables.has_table(self._session, target):
-            return Result.message(f"{target[2]} already exists, statement succeeded.")
+        if (already := self._done_already(tree, target)) is not None:
+            return Result.message(already)
         if not isinstance(tree, exp.Alter) or tree.args.get("actions"):
             self._define(tree)
         if isinstance(tree, exp.TruncateTable):
@@ -75,6 +64,22 @@ class Definitions:
             if isinstance(tree, exp.Create):
                 return Result.message(f"{str(tree.args['kind']).capitalize()} {target[2]} successfully created.")
         return Result.message("Statement executed successfully.")
+
+    def _done_already(self, tree: Expr, target: Name | None) -> str | None:
+        """What IF EXISTS or IF NOT EXISTS answers when there is nothing to do; None when there is."""
+        if not tree.args.get("exists"):
+            return None
+        if isinstance(tree, exp.TruncateTable):
+            # DuckDB's TRUNCATE has no IF EXISTS.
+            tree.set("exists", None)
+            target = self._session.qualify(translate.table_parts(tree.expressions[0]))
+            return None if self._engine.tables.has_table(self._session, target) else "Statement executed successfully."
+        is_there = target is not None and self._engine.tables.has_table(self._session, target)
+        if isinstance(tree, exp.Drop) and target is not None and not is_there:
+            return "Drop statement executed successfully (object already dropped or does not exist)."
+        if isinstance(tree, exp.Create) and target is not None and is_there:
+            return f"{target[2]} already exists, statement succeeded."
+        return None
 
     def _note(
         self, tree: Expr, name: Name, columns: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]

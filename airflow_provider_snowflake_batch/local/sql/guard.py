@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
@@ -54,6 +57,22 @@ _FILE_FUNCTION_NAMES = {
     "CURRENT_SETTING",
 }  # fmt: skip
 
+_LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
+    (exp.Connect, lambda node: True, "CONNECT BY (WITH RECURSIVE may do instead)"),
+    (
+        exp.Generator,
+        lambda node: bool(node.args.get("timelimit")),
+        "The option TIMELIMIT of GENERATOR (ROWCOUNT may do instead)",
+    ),
+    (exp.ObjectInsert, lambda node: True, "OBJECT_INSERT (OBJECT_CONSTRUCT may do instead)"),
+    (
+        exp.DataType,
+        lambda node: node.this == exp.DataType.Type.DECFLOAT,
+        "The type DECFLOAT (NUMBER or FLOAT may do instead)",
+    ),
+)
+"""What is refused wherever it stands."""
+
 
 def guard(tree: Expr) -> None:
     """:raises SnowflakeError: for statements and functions that Snowflake lacks or this server does."""
@@ -66,23 +85,16 @@ def guard(tree: Expr) -> None:
         raise not_supported(f"{tree.key.upper()} {kind}")
     if isinstance(tree, exp.Create):
         _guard_create(tree)
-    if tree.find(exp.Connect):
-        raise not_supported("CONNECT BY (WITH RECURSIVE may do instead)")
-    if any(generator.args.get("timelimit") for generator in tree.find_all(exp.Generator)):
-        raise not_supported("The option TIMELIMIT of GENERATOR (ROWCOUNT may do instead)")
-    if tree.find(exp.ObjectInsert):
-        raise not_supported("OBJECT_INSERT (OBJECT_CONSTRUCT may do instead)")
-    if any(kind.this == exp.DataType.Type.DECFLOAT for kind in tree.find_all(exp.DataType)):
-        raise not_supported("The type DECFLOAT (NUMBER or FLOAT may do instead)")
+    for wherever, is_lacking, what in _LACKING:
+        if any(is_lacking(node) for node in tree.find_all(wherever)):
+            raise not_supported(what)
     for flatten in tree.find_all(exp.Explode):
         _guard_flatten(flatten)
     for node in tree.find_all(exp.Func, exp.Table, exp.Lateral, exp.TableFromRows):
         if isinstance(node, (exp.Table, exp.Lateral, exp.TableFromRows)):
             _guard_table(node)
         elif isinstance(node, exp.Func):
-            name = function_name(node)
-            if name.startswith(_FILE_FUNCTIONS) or name in _FILE_FUNCTION_NAMES:
-                raise unknown_function(name)
+            _guard_function(node)
 
 
 def _guard_create(tree: exp.Create) -> None:
@@ -108,6 +120,12 @@ def _guard_flatten(flatten: exp.Explode) -> None:
             given = value.name if isinstance(value, exp.Literal) else value.sql()
             if given.upper() != harmless.get(name):
                 raise not_supported(f"The option {name} of FLATTEN")
+
+
+def _guard_function(node: exp.Func) -> None:
+    name = function_name(node)
+    if name.startswith(_FILE_FUNCTIONS) or name in _FILE_FUNCTION_NAMES:
+        raise unknown_function(name)
 
 
 def _guard_table(node: exp.Table | exp.Lateral | exp.TableFromRows) -> None:

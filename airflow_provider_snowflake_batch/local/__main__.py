@@ -12,6 +12,10 @@ import sqlite3
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.server import LocalSnowflake
 
 HOST = "127.0.0.1"
 _STATE_DIR = Path(os.environ.get("LOCAL_SNOWFLAKE_STATE_DIR", ".local-snowflake"))
@@ -36,18 +40,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
     import duckdb
-    import uvicorn
 
-    from airflow_provider_snowflake_batch.local.protocol.listener import HttpAndHttps
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
     from airflow_provider_snowflake_batch.local.state import StateDirectoryInUse
 
     # What it writes is nobody else's affair, nor are the files of its jobs.
     os.umask(0o077)
-    port = listening.getsockname()[1]
     try:
         server = LocalSnowflake(state_dir)
-        server.start(port)
+        server.start(listening.getsockname()[1])
         connection_file = server.write_connection()
     except StateDirectoryInUse as error:
         print(error, file=sys.stderr)
@@ -59,10 +60,19 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+    _serve(server, listening, connection_file, stop_at_eof=options.stop_at_eof)
+    return 0
+
+
+def _serve(server: LocalSnowflake, listening: socket.socket, connection_file: Path, *, stop_at_eof: bool) -> None:
+    """Answer until the process is told to stop."""
+    import uvicorn
+
+    from airflow_provider_snowflake_batch.local.protocol.listener import HttpAndHttps
 
     def ready() -> None:
         connection = json.dumps(server.airflow_connection())
-        print(f"Local Snowflake:     http://{HOST}:{port}, also https://{HOST}:{port}", flush=True)
+        print(f"Local Snowflake:     http://{HOST}:{server.port}, also https://{HOST}:{server.port}", flush=True)
         print(f"State directory:     {server.state.path}", flush=True)
         print(f"Connection file:     {connection_file}", flush=True)
         print(f"Airflow connection:  export AIRFLOW_CONN_SNOWFLAKE_DEFAULT='{connection}'", flush=True)
@@ -80,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     # uvicorn raises the signal that ended it once more, and SIGTERM's own way would end the process before its jobs.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if options.stop_at_eof:
+    if stop_at_eof:
         threading.Thread(target=_stop_at_eof, daemon=True).start()
     try:
         HttpAndHttps(config, listening, server.certificates.context(), ready).run()
@@ -88,7 +98,6 @@ def main(arguments: list[str] | None = None) -> int:
         pass
     finally:
         server.stop()
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

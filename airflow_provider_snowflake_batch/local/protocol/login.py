@@ -70,6 +70,10 @@ async def login(
     session.base_url = base_url
     session.parameters |= parameters
     await run_in_threadpool(enter_namespace, logins, session, query)
+    return _answer(session, logins.account)
+
+
+def _answer(session: Session, account: Account) -> dict[str, Any]:
     return {
         "data": {
             "token": session.token,
@@ -77,8 +81,8 @@ async def login(
             "validityInSeconds": SESSION_VALIDITY,
             "masterValidityInSeconds": MASTER_VALIDITY,
             "sessionId": session.id,
-            "displayUserName": user,
-            "serverVersion": logins.account.version,
+            "displayUserName": session.user,
+            "serverVersion": account.version,
             "firstLogin": False,
             "remMeToken": None,
             "remMeValidityInSeconds": 0,

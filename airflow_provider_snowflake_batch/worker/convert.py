@@ -5,6 +5,8 @@ differences that change no value: a numeric column without nulls, and any floati
 numpy column rather than a pandas extension array. Integer and boolean columns with nulls, and strings, are pandas'
 nullable types. Columns of one numeric type together are one contiguous block, rows together, and the DataFrame is a
 view of it.
+
+**Memory** is the argument's own (`own_memory`): a model may work in place.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.base import DataForm
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.nested import objects
+from airflow_provider_snowflake_batch.worker.own_memory import own_array, own_table, own_values
 
 _NULLABLE: dict[pa.DataType, Any] = {
     pa.int8(): pd.Int8Dtype(),
@@ -83,11 +86,11 @@ class InputConverter:
         if self._features is None:
             wanted = {name: name for name in table.column_names} if self._wanted is None else self._wanted
             if self._form == "arrow":
-                return pa.table([table.column(column) for column in wanted.values()], names=list(wanted))
+                return own_table(pa.table([table.column(column) for column in wanted.values()], names=list(wanted)))
             return _natural_frame(table, wanted, files)
         if self._form == "arrow":
             arrays = [_typed(table.column(column), one, column) for column, one in self._features]
-            return pa.table(arrays, names=[one.name for _, one in self._features])
+            return own_table(pa.table(arrays, names=[one.name for _, one in self._features]))
         if self._block_type is not None and not any(column in files for column, _ in self._features):
             frame = self._block(table, self._block_type)
             if frame is not None:
@@ -112,9 +115,7 @@ def block_frame(arrays: Sequence[pa.ChunkedArray], names: Sequence[str], dtype: 
         # In one pass without the interpreter's lock: column by column, each touches every cache line of the block.
         tensor = columns.to_tensor(null_to_nan=pa.types.is_floating(arrays[0].type), row_major=True)
         return pd.DataFrame(tensor.to_numpy(), columns=list(names), copy=False)
-    # From Arrow's allocator, which keeps memory of this size for the next batch; malloc returns it to the system.
-    memory = pa.allocate_buffer(rows * len(arrays) * np.dtype(dtype).itemsize)
-    block = np.frombuffer(memory, dtype=dtype).reshape(rows, len(arrays))
+    block = own_array((rows, len(arrays)), dtype)
     for number, array in enumerate(arrays):
         start = 0
         for chunk in array.chunks:
@@ -190,10 +191,25 @@ def _mixed_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
         elif column.null_count and column.type in _NULLABLE:
             # Each by itself: the type of a column does not depend on the columns beside it.
             others[name] = column.to_pandas(types_mapper=_NULLABLE.get)
+        elif _has_moments_of_a_zone(column.type):
+            others[name] = column.to_pandas().copy()
+        elif _is_view(column):
+            others[name] = own_values(column)
     plain = [name for name in numbers if name not in others]
     table = pa.table([numbers[name] for name in plain], names=plain)
     frame: pd.DataFrame = table.to_pandas(split_blocks=True, date_as_object=False)
     return _put_together(list(columns), frame, others) if others else frame
+
+
+def _has_moments_of_a_zone(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) and kind.tz is not None
+
+
+def _is_view(column: pa.ChunkedArray) -> bool:
+    """Whether pandas would have the memory of the column itself."""
+    types, kind = pa.types, column.type
+    numbers = types.is_integer(kind) or types.is_floating(kind)
+    return not column.null_count and (numbers or types.is_timestamp(kind) or types.is_duration(kind))
 
 
 def _storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -262,7 +278,7 @@ def _series(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
         return pd.Series(array.to_numpy(), dtype=object)
     if kind in _NULLABLE and array.null_count:
         return array.to_pandas(types_mapper=_NULLABLE.get)
-    return pd.Series(array.to_numpy(), copy=False)
+    return pd.Series(own_values(array) if _is_view(array) else array.to_numpy(), copy=False)
 
 
 def _objects(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:

@@ -9,10 +9,12 @@
 
 NULL among floating-point numbers is NaN, among moments and durations in a list NaT, anywhere else None. pyarrow's own
 ``to_pandas`` makes floats of all whole numbers as soon as one of the batch is NULL, and whole numbers of nanoseconds.
+The arrays lie in memory of their own, and can be written to.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_snowflake_batch.worker.common_types import entries, is_list
+from airflow_provider_snowflake_batch.worker.own_memory import own_copy
 
 
 def objects(array: pa.Array) -> np.ndarray:
@@ -28,10 +31,17 @@ def objects(array: pa.Array) -> np.ndarray:
 
     :raises ValueError: Python has no such value: a time of day with nanoseconds, a moment after the year 9999.
     """
-    if pa.types.is_nested(array.type) and _is_plain(array):
+    if pa.types.is_nested(array.type) and _is_plain(array) and not _ends_in_numbers(array.type):
         # The same, in half of the time.
         return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     return _object_array(_values(array))
+
+
+def _ends_in_numbers(kind: pa.DataType) -> bool:
+    """Whether these are lists of numbers, which pyarrow makes views of its own memory."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _ends_in_numbers(kind.value_type)
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _is_plain(array: pa.Array) -> bool:
@@ -106,17 +116,22 @@ def _map_items(array: pa.Array) -> list[Any]:
 def _lists(array: pa.Array) -> list[Any]:
     items = array.flatten()
     edges = np.concatenate([[0], np.cumsum(pc.fill_null(pc.list_value_length(array), 0).to_numpy())])
-    spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
     values = _dense(items)
     if values is None:
         values = objects(items)
-    found = [values[start:stop] for start, stop in spans]
+    elif not values.flags.writeable:
+        values = own_copy(values)
+    length = len(values) // len(array) if len(array) else 0
+    if length and np.array_equal(edges, np.arange(len(array) + 1) * length):
+        # Embeddings are all as long; this takes half of the time.
+        found = list(values.reshape(len(array), length))
+    else:
+        found = [values[start:stop] for start, stop in itertools.pairwise(edges.tolist())]
     if items.null_count and (pa.types.is_integer(items.type) or pa.types.is_boolean(items.type)):
         with_nulls = objects(items)
         counted = np.concatenate([[0], np.cumsum(items.is_null().to_numpy(zero_copy_only=False))])
         for place in np.flatnonzero(counted[edges[1:]] > counted[edges[:-1]]):
-            start, stop = spans[place]
-            found[place] = with_nulls[start:stop]
+            found[place] = with_nulls[edges[place] : edges[place + 1]]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -449,3 +450,19 @@ class Slowed:
             while not self.path.exists():
                 time.sleep(0.01)
         return pd.DataFrame({"Y": frame["X"] * 2})
+
+
+class InPlace:
+    """Doubles the column ``X`` where it lies, then fails for some rows."""
+
+    def __init__(self, form: str, fails: list[int]) -> None:
+        self.input_format, self._fails = form, set(fails)
+
+    def predict(self, rows: Any) -> Any:
+        array = (rows["X"].chunk(0) if isinstance(rows, pa.Table) else rows["X"]).to_numpy()
+        # As libraries do that do not ask whether they may write.
+        memory = np.ctypeslib.as_array((ctypes.c_double * len(array)).from_address(array.ctypes.data))
+        memory *= 2
+        if self._fails & set(rows["ID"].to_numpy().tolist()):
+            raise ValueError("no")
+        return {"Y": memory.copy()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,11 +46,14 @@ class LoadedModel:
 
 
 def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> Callable[[Any], Any]:
-    """A call with the rows only; a coroutine function is run to its end."""
+    """A call with the rows only; a coroutine function is run to its end.
+
+    Each call has lists and objects of the params to itself: what it does with them changes no other call.
+    """
     if inspect.iscoroutinefunction(function):
         import asyncio
 
-        return lambda rows: asyncio.run(function(rows, **params))
+        return lambda rows: asyncio.run(function(rows, **copy.deepcopy(dict(params))))
     if params:
-        return lambda rows: function(rows, **params)
+        return lambda rows: function(rows, **copy.deepcopy(dict(params)))
     return function

@@ -30,7 +30,7 @@ def blocks(language: str) -> list[object]:
 def test_python_runs_as_a_dag_file_would(code: str) -> None:
     names = {"__name__": "documentation"}
     try:
-        exec(compile(code, "<documentation>", "exec"), names)
+        exec(compile(code, "<documentation>", "exec", dont_inherit=True), names)
     except ImportError as missing:
         if missing.name != "airflow.sdk" or not version("apache-airflow-core").startswith("3.2."):
             raise

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_snowflake_batch.contract import VERSION
 from airflow_provider_snowflake_batch.contract.job_fields import Fields, JobFileError, Places, check_text
-from airflow_provider_snowflake_batch.contract.model_sources import MODEL_SOURCES, ModelSource
+from airflow_provider_snowflake_batch.contract.model_sources import ModelSource, built_in_source
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, SaveMode
 
 JOB_FILE = "JOB.json"
@@ -121,13 +121,13 @@ def _stated(**fields: Any) -> dict[str, Any]:
 def parse(
     document: Any,
     folder: Path,
-    models: Mapping[str, type[ModelSource]] = MODEL_SOURCES,
+    find_source: Callable[[str], type[ModelSource]] = built_in_source,
     environment: Mapping[str, str] | None = None,
 ) -> Job:
     """Read a job document.
 
     :param folder: where relative paths start.
-    :param models: the kinds of models, by the word in ``model.kind``.
+    :param find_source: what reads the part of a kind of model, by the word in ``model.kind``.
     :param environment: the variables that paths may begin with.
     :raises JobFileError: any field is unknown, missing or malformed, or a path's variable is not set.
     """
@@ -142,7 +142,7 @@ def parse(
         name=top.get("job_name", str, required=True),
         input=_input(top.fields("input", required=True)),
         output=_output(top.fields("output", required=True)),
-        model=_model(top.fields("model", required=True), models),
+        model=_model(top.fields("model", required=True), find_source),
         num_workers=inference.count("num_workers"),
         max_batch_rows=inference.count("max_batch_rows"),
         on_error=on_error,
@@ -219,11 +219,9 @@ def _output(fields: Fields) -> OutputDirectory:
     return result
 
 
-def _model(fields: Fields, models: Mapping[str, type[ModelSource]]) -> ModelSource:
+def _model(fields: Fields, find_source: Callable[[str], type[ModelSource]]) -> ModelSource:
     kind = fields.get("kind", str, required=True)
     function = fields.get("function", str, DEFAULT_FUNCTION)
-    if kind not in models:
-        raise JobFileError(f"model.kind {kind!r} is not supported; supported: {', '.join(models)}")
-    model = models[kind].read(fields, function)
+    model = find_source(kind).read(fields, function)
     fields.done()
     return model

@@ -119,4 +119,16 @@ class ChatModel:
 MODEL_SOURCES: Mapping[str, type[ModelSource]] = {
     source.KIND: source for source in (RegistryModel, PythonModel, ChatModel)
 }
-"""The kinds that this package brings."""
+"""The kinds that this package brings, by the word that stands for each."""
+
+
+def built_in_source(word: str, others: tuple[str, ...] = ()) -> type[ModelSource]:
+    """What reads the part of a job file that is of a kind's own.
+
+    :param others: words of kinds that do not come with this package, for the error.
+    :raises JobFileError: this package brings no such kind.
+    """
+    if word not in MODEL_SOURCES:
+        known = ", ".join((*MODEL_SOURCES, *others))
+        raise JobFileError(f"model.kind {word!r} is not supported; supported: {known}")
+    return MODEL_SOURCES[word]

@@ -17,6 +17,7 @@ from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.json_text import load_strictly
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.listing import holds, overlap
+from airflow_provider_snowflake_batch.worker.model_kinds import find_source
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def parse_job(document: Any, folder: Path) -> Job:
     :raises Refused: any field is unknown, missing or malformed, or its paths cannot be or do not go together.
     """
     try:
-        job = job_file.parse(document, folder, environment=os.environ)
+        job = job_file.parse(document, folder, find_source, os.environ)
         _check_paths(job)
     except JobFileError as error:
         raise Refused(str(error)) from None

@@ -126,6 +126,6 @@ def test_a_kind_of_model_can_be_brought_along() -> None:
         "model": {"kind": "named", "target": "a:B"},
     }
 
-    assert parse(document, FOLDER, {"named": Named}).model == Named("a:B", "predict")
+    assert parse(document, FOLDER, {"named": Named}.__getitem__).model == Named("a:B", "predict")
     with pytest.raises(JobFileError, match="'named' is not supported; supported: registry, python, chat"):
         parse(document, FOLDER)

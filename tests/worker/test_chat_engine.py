@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snowflake.ml.model import openai_signatures
 
-from airflow_provider_snowflake_batch.worker.models.chat_engine import complete
+from airflow_provider_snowflake_batch.worker.models.chat import complete
 from tests.worker.batches import Batch
 
 SYSTEM = {"role": "system", "content": "Be brief."}

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from airflow_provider_snowflake_batch.contract.job_file import InputFiles
+from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.worker.models.signature import Signature
 
 DataForm = Literal["pandas", "arrow"]
+Source = TypeVar("Source", bound=ModelSource)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,37 @@ class LoadedModel:
     signature: Signature | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     partitioned: bool = False
+
+
+class ModelKind(ABC, Generic[Source]):
+    """A kind of model: what is known of its models, which files are theirs, and how they are loaded.
+
+    :cvar source: what the job file states of such a model, and reads and checks it.
+    """
+
+    source: ClassVar[type[ModelSource]]
+
+    @abstractmethod
+    def describe(self, model: Source, input_files: InputFiles) -> Description:
+        """What is known of a model without loading it. Called once, by the process that plans the batch.
+
+        :raises Refused: the model does not exist, has no such function, or does not take the job's parameters.
+        """
+
+    @abstractmethod
+    def load(self, model: Source, input_files: InputFiles) -> LoadedModel:
+        """Load a model into this process.
+
+        :raises Refused: as `describe`.
+        :raises Exception: whatever the model's own code raises.
+        """
+
+    def folders(self, model: Source) -> Sequence[Path]:
+        """The folders below which every file may be read by the model: a finished task counts as long as none changes.
+
+        :raises Refused: the model does not exist.
+        """
+        return [path for paths in model.places().values() for path in paths]
 
 
 def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> Callable[[Any], Any]:

@@ -19,7 +19,17 @@ from typing import Any, get_args
 from airflow_provider_snowflake_batch.contract.job_file import InputFiles
 from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, bind
+from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, ModelKind, bind
+
+
+class Kind(ModelKind[PythonModel]):
+    source = PythonModel
+
+    def describe(self, model: PythonModel, input_files: InputFiles) -> Description:
+        return describe(model)
+
+    def load(self, model: PythonModel, input_files: InputFiles) -> LoadedModel:
+        return load(model, input_files)
 
 
 def describe(model: PythonModel) -> Description:

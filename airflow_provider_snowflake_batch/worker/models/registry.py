@@ -12,7 +12,7 @@ import importlib.util
 import sys
 import types
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.contract.job_file import InputFiles
 from airflow_provider_snowflake_batch.contract.model_sources import RegistryModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models import hugging_face
-from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, bind
+from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, ModelKind, bind
 from airflow_provider_snowflake_batch.worker.models.signature import Signature, parse_signature, resolve_params
 
 METADATA_FILE = "model.yaml"
@@ -72,6 +72,19 @@ def _signature(model: RegistryModel, input_files: InputFiles) -> tuple[Path, str
     if partitioned and not input_files.partition_column:
         raise Refused(f"the model's function {function!r} works on partitions: input.partition_column is needed")
     return directory, function, parse_signature(metadata["signatures"][function]), partitioned
+
+
+class Kind(ModelKind[RegistryModel]):
+    source = RegistryModel
+
+    def describe(self, model: RegistryModel, input_files: InputFiles) -> Description:
+        return describe(model, input_files)
+
+    def load(self, model: RegistryModel, input_files: InputFiles) -> LoadedModel:
+        return load(model, input_files)
+
+    def folders(self, model: RegistryModel) -> Sequence[Path]:
+        return [packed_directory(model.path)]
 
 
 def describe(model: RegistryModel, input_files: InputFiles) -> Description:

@@ -14,8 +14,9 @@ import binascii
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,7 +25,7 @@ from airflow_provider_snowflake_batch.contract.job_file import InputFiles
 from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, RegistryModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models import registry
-from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
+from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, ModelKind
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature, resolve_params
 
 NAME = "local chat engine"
@@ -36,6 +37,19 @@ NOTICE = (
 )
 _DEFAULT_TOKENS = 250
 _MEDIA = {"image_url": "url", "video_url": "url", "input_audio": "data"}
+
+
+class Kind(ModelKind[ChatModel]):
+    source = ChatModel
+
+    def describe(self, model: ChatModel, input_files: InputFiles) -> Description:
+        return describe(model, input_files)
+
+    def load(self, model: ChatModel, input_files: InputFiles) -> LoadedModel:
+        return load(model, input_files)
+
+    def folders(self, model: ChatModel) -> Sequence[Path]:
+        return [registry.packed_directory(model.path)]
 
 
 def describe(model: ChatModel, input_files: InputFiles) -> Description:

@@ -1,0 +1,93 @@
+"""The recipes of docs/extending.md, followed as they stand there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+PAGE = Path(__file__).parent.parent / "docs/extending.md"
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def recipe(heading: str) -> dict[str, str]:
+    """The code of a recipe by its language."""
+    text = PAGE.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return dict(_BLOCK.findall(text))
+
+
+@pytest.fixture
+def linear(tmp_path: Path) -> dict[str, str]:
+    """The package of the recipe, laid out as by an installer, and a job; the environment that finds the package."""
+    code = recipe("A model kind")
+    project = tomllib.loads(code["toml"])["project"]
+    metadata = tmp_path / f"site/{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    lines = [
+        line
+        for group, entries in project["entry-points"].items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in entries.items()))
+    ]
+    (metadata / "entry_points.txt").write_text("\n".join(lines))
+    (tmp_path / "site/linear_models.py").write_text(code["python"])
+
+    (tmp_path / "JOB.json").write_text(code["json"])
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/weights.json").write_text('{"X": 2.0, "Z": 0.5}')
+    (tmp_path / "input").mkdir()
+    pq.write_table(pa.table({"ID": [1, 2], "X": [1.0, 2.0], "Z": [2.0, 4.0]}), tmp_path / "input/a.parquet")
+    return {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+
+
+def run_worker(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker", str(folder / "JOB.json")]
+    # The driver sets it in this process (snowflake/connector/options.py); a container has none.
+    environment = {name: value for name, value in environment.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
+
+
+def test_a_model_kind(tmp_path: Path, linear: dict[str, str]) -> None:
+    done = run_worker(tmp_path, linear)
+
+    assert done.returncode == 0, done.stderr
+    rows = ds.dataset(tmp_path / "output", format="parquet").to_table().to_pylist()
+    assert [(row["ID"], row["PRICE"]) for row in rows] == [(1, 3.0), (2, 6.0)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("function", "score", "JOB.json: model.function 'score' is unknown; linear models have predict"),
+        ("path", "elsewhere", "elsewhere holds no weights.json"),
+        ("shape", 1, "JOB.json: unknown field 'model.shape'; known here: function, kind, output, path"),
+        (
+            "kind",
+            "quadratic",
+            "JOB.json: model.kind 'quadratic' is not supported; supported: registry, python, chat, linear",
+        ),
+    ],
+)
+def test_a_model_kind_checks_its_part_of_the_job_file(
+    tmp_path: Path, linear: dict[str, str], field: str, value: object, message: str
+) -> None:
+    document = json.loads((tmp_path / "JOB.json").read_text())
+    document["model"][field] = value
+    (tmp_path / "JOB.json").write_text(json.dumps(document))
+
+    done = run_worker(tmp_path, linear)
+
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "output").exists()

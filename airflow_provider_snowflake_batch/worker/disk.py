@@ -2,6 +2,7 @@
 
 A stage volume keeps a file once it is closed and knows nothing of flushing; a disk keeps what was flushed to it, the
 file and the folder that names it. So flushing is asked for, and a file system that has no such thing is left in peace.
+Closing a file on a stage volume sends it to a store, which may fail as anything on a network may, and work next time.
 """
 
 from __future__ import annotations
@@ -9,10 +10,38 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 # What file systems answer that cannot flush a file, or a folder.
 _CANNOT = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF, errno.ENOTTY}
+# What file systems answer that send files elsewhere and could not: not for lack of room, or of a right.
+_PASSING = {
+    errno.EIO,
+    errno.EREMOTEIO,
+    errno.ETIMEDOUT,
+    errno.ECONNRESET,
+    errno.ECONNABORTED,
+    errno.ECONNREFUSED,
+    errno.ENOTCONN,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.EAGAIN,
+    errno.EBUSY,
+    errno.ESTALE,
+}
+_TIMES = 3
+_PAUSE_SECONDS = 0.5
+
+
+def may_pass(error: OSError) -> bool:
+    """Whether writing the same once more may work."""
+    return error.errno in _PASSING
 
 
 def flush(descriptor: int) -> None:
@@ -44,11 +73,35 @@ def flush_folder(path: Path) -> None:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file from beginning to end under a name that nothing has yet.
+    """Write a small file from beginning to end under a name that nothing has yet.
 
     :raises FileExistsError: something has that name.
     :raises OSError: it could not be written; nothing of it is left then.
     """
+    try:
+        persistently(lambda: _write_once(path, text))
+    except OSError as error:
+        # What fails while a file is closed does not say which one.
+        raise type(error)(error.errno, error.strerror, str(path)) from None
+
+
+def persistently(write: Callable[[], Result]) -> Result:
+    """Write something anew, some times, where the file system fails in a way that may pass.
+
+    :param write: leaves nothing behind when it fails.
+    :raises OSError: it failed each time, or in another way.
+    """
+    for _ in range(_TIMES - 1):
+        try:
+            return write()
+        except OSError as error:
+            if not may_pass(error):
+                raise
+        time.sleep(_PAUSE_SECONDS)
+    return write()
+
+
+def _write_once(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import IO, Any
@@ -68,9 +69,10 @@ class ChecksumFile:
                 self._file.close()
 
     def abandon(self) -> None:
-        """Close it without waiting until it has arrived."""
+        """Close it without waiting until it has arrived, or asking whether it has."""
         self.closed = True
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     @property
     def checksum(self) -> str:
@@ -161,4 +163,6 @@ class PartWriter:
         """Give the file up, and remove it."""
         self._pending = []
         self._file.abandon()
-        self._path.unlink(missing_ok=True)
+        # What cannot be removed is in no record, so it is removed with the rest of what counts for nothing.
+        with contextlib.suppress(OSError):
+            self._path.unlink()

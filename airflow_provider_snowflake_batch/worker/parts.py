@@ -7,8 +7,9 @@ back to be done again with the wider one.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
@@ -16,6 +17,7 @@ from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.bad_rows import BadRows, quarantine_schema
 from airflow_provider_snowflake_batch.worker.content import Content, Identity
+from airflow_provider_snowflake_batch.worker.disk import may_pass
 from airflow_provider_snowflake_batch.worker.errors import DataError, Superseded
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.part_file import PartWriter
@@ -31,6 +33,17 @@ class SchemaWidened(Exception):
     def __init__(self, schema: pa.Schema) -> None:
         super().__init__("the output schema became wider")
         self.schema = schema
+
+
+class NotWritten(Exception):
+    """What a task wrote has not arrived.
+
+    :param passing: it may, if the task is done again.
+    """
+
+    def __init__(self, message: str, *, passing: bool) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class TaskPart:
@@ -63,6 +76,16 @@ class TaskPart:
         self._begun = time.monotonic()
         self._warnings: dict[str, None] = {}
 
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors of the file system, in words and without what has been written by then."""
+        try:
+            yield
+        except OSError as error:
+            self.abandon()
+            what = f"what task {self.task.index} wrote has not arrived in {self._directory.path}"
+            raise NotWritten(f"{what}: {error.strerror or error}", passing=may_pass(error)) from error
+
     def write(
         self, inputs: pa.Table, outputs: pa.Table, input_rows: int, row_name: Callable[[int], str] = "row {}".format
     ) -> None:
@@ -73,6 +96,7 @@ class TaskPart:
         :raises SchemaWidened: the batch does not fit what is written already.
         :raises DataError: its types do not go together with those of earlier batches at all, or a value cannot be had
             in the type that they have in common.
+        :raises NotWritten: the file system failed.
         """
         for name in schemas.replaced_inputs(inputs.column_names, outputs.column_names):
             self._warnings[f"input column {name!r} is replaced by the model's output of that name"] = None
@@ -84,20 +108,28 @@ class TaskPart:
             self._held.append((table, row_name))
             self._held_bytes += table.nbytes
             if self._held_bytes >= HELD_BACK_BYTES:
-                self._begin()
+                with self._named():
+                    self._begin()
         elif not schema.equals(self._schema):
             raise SchemaWidened(schema)
         else:
-            self._writer.write(_fitted(table, schema, row_name))
+            fitted = _fitted(table, schema, row_name)
+            with self._named():
+                self._writer.write(fitted)
 
     def set_aside(self, bad: BadRows) -> None:
-        """Add rows that failed."""
-        if self._quarantine is None:
-            schema = quarantine_schema(self._inputs)
-            self._quarantine = PartWriter(self._directory.quarantine_path(self.task.index), schema)
-            self._files.append(self._quarantine)
-        self._input_rows += bad.table.num_rows
-        self._quarantine.write(bad.to_table())
+        """Add rows that failed.
+
+        :raises NotWritten: the file system failed.
+        """
+        table = bad.to_table()
+        with self._named():
+            if self._quarantine is None:
+                schema = quarantine_schema(self._inputs)
+                self._quarantine = PartWriter(self._directory.quarantine_path(self.task.index), schema)
+                self._files.append(self._quarantine)
+            self._quarantine.write(table)
+        self._input_rows += table.num_rows
 
     def _begin(self) -> PartWriter:
         assert self._schema is not None
@@ -116,10 +148,12 @@ class TaskPart:
 
         :param content: what was read of the input, where that is not known for all tasks alike.
         :raises Superseded: another attempt has finished the batch; nothing is left of this task.
+        :raises NotWritten: the file system failed; nothing is left of this task.
         """
         try:
-            record = self._finished(content)
-            self._directory.write_record(record)
+            with self._named():
+                record = self._finished(content)
+                self._directory.write_record(record)
         except Superseded:
             self.abandon()
             raise

@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.worker.calls import Answer, Caller
 from airflow_provider_snowflake_batch.worker.content import Content
 from airflow_provider_snowflake_batch.worker.errors import DataError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
-from airflow_provider_snowflake_batch.worker.parts import SchemaWidened, TaskPart
+from airflow_provider_snowflake_batch.worker.parts import NotWritten, SchemaWidened, TaskPart
 from airflow_provider_snowflake_batch.worker.plan import Task
 from airflow_provider_snowflake_batch.worker.row_batch import RowBatch
 
@@ -116,6 +116,8 @@ class Reporter(Protocol):
     def rows(self, count: int) -> None: ...
 
     def set_aside(self, count: int, latest: str) -> None: ...
+
+    def not_written(self, task: Task, message: str, *, passing: bool) -> None: ...
 
     def failed(self, error: WorkerError) -> None: ...
 
@@ -222,21 +224,28 @@ class Pipeline:
                 break
             if isinstance(item, TaskStart):
                 part = self._make_part(item.assignment)
-            elif isinstance(item, TaskEnd):
-                if part is not None:
-                    self._reporter.done(part.close(item.content))
-                part = None
             elif part is not None:
+                current, ended = part, isinstance(item, TaskEnd)
                 try:
-                    for scored in item.answer.scored:
-                        inputs, outputs = self._caller.combine(scored)
-                        names = scored.rows.names(outputs.num_rows)
-                        part.write(inputs, outputs, scored.rows.table.num_rows, names)
-                    for bad in item.answer.bad:
-                        part.set_aside(bad)
+                    if isinstance(item, TaskEnd):
+                        self._reporter.done(current.close(item.content))
+                    else:
+                        self._add(current, item)
                 except SchemaWidened as widened:
-                    part.abandon()
-                    self._reporter.widened(part.task, widened.schema)
-                    part = None
+                    ended = True
+                    current.abandon()
+                    self._reporter.widened(current.task, widened.schema)
+                except NotWritten as error:
+                    ended = True
+                    self._reporter.not_written(current.task, str(error), passing=error.passing)
+                part = None if ended else current
         if part is not None:
             part.abandon()
+
+    def _add(self, part: TaskPart, item: Predicted) -> None:
+        for scored in item.answer.scored:
+            inputs, outputs = self._caller.combine(scored)
+            names = scored.rows.names(outputs.num_rows)
+            part.write(inputs, outputs, scored.rows.table.num_rows, names)
+        for bad in item.answer.bad:
+            part.set_aside(bad)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -23,6 +23,7 @@ from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import quarantine_schema
 from airflow_provider_snowflake_batch.worker.columns import check_columns, match_column, passed_columns
 from airflow_provider_snowflake_batch.worker.content import Identity, files_digest, files_seen
+from airflow_provider_snowflake_batch.worker.disk import persistently
 from airflow_provider_snowflake_batch.worker.errors import (
     DataError,
     ModelError,
@@ -202,9 +203,7 @@ class Run:
         schema = joined_schema(records)
         if schema is None:
             schema = self._empty_schema(plan, description)
-            writer = PartWriter(directory.part_path(0), schema)
-            writer.write(schemas.no_rows(schema))
-            parts = [writer.close()]
+            parts = [_written(directory, 0, schema, lambda: [schemas.no_rows(schema)])]
         else:
             parts = []
             for task in plan.tasks:
@@ -259,14 +258,38 @@ class Run:
         if record.part is None or own_schema is None or own_schema.equals(schema):
             return record.part
         # Beside the narrower one, which another attempt may be about to list; what is not listed in the end is removed.
-        writer = PartWriter(directory.part_path(task.index), schema)
-        with pq.ParquetFile(directory.path / record.part.name) as source:
-            for batch in source.iter_batches():
-                writer.write(schemas.fit(pa.Table.from_batches([batch]), schema))
-        part = writer.close()
+        name = record.part.name
+
+        def tables() -> Iterator[pa.Table]:
+            with pq.ParquetFile(directory.path / name) as source:
+                for batch in source.iter_batches():
+                    yield schemas.fit(pa.Table.from_batches([batch]), schema)
+
+        part = _written(directory, task.index, schema, tables)
         token = directory.attempt.token
         directory.write_record(replace(record, part=part, schema=encode_schema(schema), attempt=token))
         return part
+
+
+def _written(
+    directory: OutputDirectory, task: int, schema: pa.Schema, tables: Callable[[], Iterable[pa.Table]]
+) -> PartFile:
+    """A part of some tables.
+
+    :raises OSError: it has not arrived.
+    """
+
+    def write() -> PartFile:
+        writer = PartWriter(directory.part_path(task), schema)
+        try:
+            for table in tables():
+                writer.write(table)
+            return writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
+
+    return persistently(write)
 
 
 def _identity(model: Future[str], groups: Future[str] | None) -> Identity:

@@ -17,10 +17,13 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
+from tests.worker.stage_volume import StageVolume
 
 # The worker's archive, where the package is not installed beside its libraries: see the Makefile's test-worker-….
 _ARCHIVE = os.environ.get("WORKER_ARCHIVE")
 WORKER = [sys.executable, *([_ARCHIVE] if _ARCHIVE else ["-m", "airflow_provider_snowflake_batch.worker"])]
+# Input and output behave as mounted stages do, which are no disks: see the Makefile's test-stage-volume.
+ON_STAGES = os.environ.get("WORKER_ON_STAGE_VOLUME") == "1"
 PROGRESS = PROGRESS_PREFIX
 HERE = Path(__file__).parent
 
@@ -31,6 +34,19 @@ class Batch:
 
     root: Path
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    volume: StageVolume | None = None
+
+    def __post_init__(self) -> None:
+        if ON_STAGES:
+            self.put_on_stages()
+
+    def put_on_stages(self, seconds: float | None = None, loses: tuple[int, str] | None = None) -> None:
+        """From now on, input and output are on a stage that each started worker mounts for itself.
+
+        :param seconds: how late others see what one writes. :param loses: see `StageVolume`.
+        """
+        options = {} if seconds is None else {"seconds": seconds}
+        self.volume = StageVolume(self.root / "stage volume", [self.input, self.output.parent], loses=loses, **options)
 
     @property
     def input(self) -> Path:
@@ -39,6 +55,11 @@ class Batch:
     @property
     def output(self) -> Path:
         return self.root / "results" / "JOB"
+
+    def let_files_arrive(self) -> None:
+        """On a stage, let so much time pass that everybody sees what has been written."""
+        if self.volume is not None:
+            self.volume.settle()
 
     def rows(self, *files: pa.Table | dict[str, Any], row_group_size: int = 1_000_000) -> None:
         """Write each table as an input file."""
@@ -87,6 +108,11 @@ class Batch:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         if replica is not None:
             environment["SNOWFLAKE_JOB_INDEX"], environment["SNOWFLAKE_JOBS_COUNT"] = map(str, replica)
+        if self.volume is not None:
+            if all(process.poll() is not None for process in self.processes):
+                # It takes longer than that until a container starts after another one.
+                self.let_files_arrive()
+            environment |= self.volume.mount()
         process = subprocess.Popen(
             [*WORKER, str(self.root / "JOB.json")],
             stdout=subprocess.PIPE,

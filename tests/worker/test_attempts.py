@@ -214,6 +214,7 @@ def test_an_attempt_that_comes_late_ends_with_words(batch: Batch) -> None:
     (batch.root / "skip").touch()
     assert batch.run().code == 0
     listed = {file["name"] for file in batch.manifest()["files"]}
+    batch.let_files_arrive()
     (batch.root / "go").touch()
 
     _, stderr = late.communicate(timeout=60)

@@ -131,6 +131,15 @@ class Widened:
 
 
 @dataclass(frozen=True)
+class NotWritten:
+    """What a task wrote has not arrived. :param passing: it may, if the task is done again."""
+
+    task: Task
+    message: str
+    passing: bool
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rows predicted since the last such message."""
 

@@ -244,6 +244,9 @@ class _ConnectionReporter:
     def widened(self, task: Any, schema: Any) -> None:
         self._send(messages.Widened(task, schema))
 
+    def not_written(self, task: Any, message: str, *, passing: bool) -> None:
+        self._send(messages.NotWritten(task, message, passing))
+
     def rows(self, count: int) -> None:
         if count:
             self._send(messages.Rows(count))

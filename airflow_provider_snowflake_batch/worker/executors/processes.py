@@ -37,6 +37,8 @@ from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.records import arrow_schema
 
 MOST_DEATHS = 2
+# A store that does not take a file may take it the next time.
+MOST_UNWRITTEN = 2
 # The next task is with the process before the current one is done, so that its rows are read meanwhile.
 TASKS_AT_HAND = 2
 STOP_SECONDS = 8.0
@@ -92,6 +94,7 @@ class ProcessPool:
         self._wanted = 0
         self._queue: deque[Task] = deque()
         self._deaths: dict[int, int] = {}
+        self._unwritten: dict[int, int] = {}
         self._schema: pa.Schema | None = None
         self._quarantine = Quarantine(0)
         self._proven = False
@@ -215,17 +218,28 @@ class ProcessPool:
             self._loaded(worker, message)
             progress.phase("running")
         elif isinstance(message, messages.Widened):
-            worker.assigned.popleft()
             self._join_schema(message.schema)
-            progress.forget(worker.number)
-            self._quarantine.forget(worker.number)
-            self._queue.appendleft(message.task)
-            self._assign(worker)
+            self._again(worker, message.task, progress)
+        elif isinstance(message, messages.NotWritten):
+            times = self._unwritten.get(message.task.index, 0) + 1
+            self._unwritten[message.task.index] = times
+            if not message.passing or times > MOST_UNWRITTEN:
+                raise errors.OutputError(message.message)
+            _note(f"{message.message}; it is done again")
+            self._again(worker, message.task, progress)
         elif isinstance(message, messages.Exited):
             if message.worker in self._workers:
                 self._workers[message.worker].exit_status = message.status
         elif isinstance(message, messages.Failed):
             raise errors.BY_NAME[message.kind](message.message, message.details)
+
+    def _again(self, worker: Worker, task: Task, progress: Progress) -> None:
+        """A process has given a task up, which is to be done once more."""
+        worker.assigned.popleft()
+        progress.forget(worker.number)
+        self._quarantine.forget(worker.number)
+        self._queue.appendleft(task)
+        self._assign(worker)
 
     def _join_schema(self, schema: pa.Schema | None) -> None:
         if schema is None:

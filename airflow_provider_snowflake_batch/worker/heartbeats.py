@@ -1,9 +1,10 @@
 """Signs of life: how the replica that finishes a batch notices that another one is gone without a word.
 
-Each replica but the first writes a small file every few seconds, whole and anew, since a stage volume can neither
-append nor rename. The first one watches whether the content changes, by its own clock only: clocks of different
-machines are not compared. It cannot tell a replica that died before it was watched from one that has no node yet, so it
-waits for the first change much longer than for the next.
+Each replica but the first writes a small file every few seconds, each time under another name, and removes those of
+some minutes ago: others see a new file on a stage volume late, and one that is replaced again and again before they do,
+perhaps never. The first one watches whether the names change, by its own clock only: clocks of different machines are
+not compared. It cannot tell a replica that died before it was watched from one that has no node yet, so it waits for
+the first change much longer than for the next.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
+from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 BEAT_SECONDS = 10.0
+KEPT_BEATS = 18
 # Many beats: a file on a stage volume takes a while to be seen by others.
 SILENT_SECONDS = 300.0
 # A replica may wait for a node as long as that.
@@ -28,7 +31,7 @@ _STOP_SECONDS = 5.0
 class Heartbeat:
     """Gives signs of life from a thread of its own until it is stopped.
 
-    :param path: the file; its folder exists.
+    :param path: how the files' names begin; their folder exists.
     """
 
     def __init__(self, path: Path, seconds: float = BEAT_SECONDS) -> None:
@@ -39,20 +42,31 @@ class Heartbeat:
         self._thread.start()
 
     def _run(self) -> None:
-        attempt, number = uuid.uuid4().hex, 0
+        attempt, number, given = uuid.uuid4().hex[:8], 0, deque[Path]()
+        with contextlib.suppress(OSError):
+            # What earlier attempts gave, the last of which may have been killed.
+            given.extend(sorted(self._path.parent.glob(f"{self._path.name}.*")))
         while True:
-            try:
-                self._path.unlink(missing_ok=True)
-                self._path.write_text(f"{attempt} {number}", encoding="utf-8")
-            except OSError:
-                # One beat that is missed means nothing.
-                pass
+            while len(given) >= KEPT_BEATS or (number == 0 and given):
+                self._remove(given.popleft())
+            given.append(self._give(f"{attempt}-{number:08d}"))
             number += 1
             if self._stopped.wait(self._seconds):
                 break
+        self._give(f"{attempt}-{ENDED}")
+        for one in given:
+            self._remove(one)
+
+    def _give(self, sign: str) -> Path:
+        path = self._path.with_name(f"{self._path.name}.{sign}")
+        # One beat that is missed means nothing.
         with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
-            self._path.write_text(f"{attempt} {ENDED}", encoding="utf-8")
+            path.write_text(sign, encoding="utf-8")
+        return path
+
+    def _remove(self, path: Path) -> None:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
     def stop(self) -> None:
         self._stopped.set()

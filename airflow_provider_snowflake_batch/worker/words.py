@@ -42,24 +42,30 @@ class Words:
         return found
 
     def heartbeat_path(self, replica: int) -> Path:
-        """Where a replica gives its signs of life; makes the folder."""
+        """How the names of a replica's signs of life begin; makes the folder."""
         folder = self._path / REPLICAS
         folder.mkdir(exist_ok=True)
         return folder / f"{self._tag}-{replica}"
 
     def read_heartbeats(self) -> dict[int, str]:
-        """The last sign of life of each replica that gave one."""
-        found = {}
-        for replica, entry in self._entries(REPLICAS, "").items():
-            with contextlib.suppress(OSError, ValueError):
-                found[replica] = entry.read_text(encoding="utf-8")
+        """The signs of life of each replica that gave any: other ones when it has given one more."""
+        found: dict[int, str] = {}
+        for name in self._names(REPLICAS):
+            replica, _, sign = name.partition(".")
+            tag, _, number = replica.rpartition("-")
+            if tag == self._tag and number.isdecimal():
+                found[int(number)] = f"{found.get(int(number), '')} {sign}"
         return found
 
     def _entries(self, folder: str, ending: str) -> dict[int, Path]:
         found = {}
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            for entry in sorted((self._path / folder).iterdir()):
-                tag, _, number = entry.name.removesuffix(ending).rpartition("-")
-                if tag == self._tag and number.isdecimal():
-                    found[int(number)] = entry
+        for name in self._names(folder):
+            tag, _, number = name.removesuffix(ending).rpartition("-")
+            if tag == self._tag and number.isdecimal():
+                found[int(number)] = self._path / folder / name
         return found
+
+    def _names(self, folder: str) -> list[str]:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return sorted(entry.name for entry in (self._path / folder).iterdir())
+        return []

@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.worker.content import Content, Identity
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Superseded
 from airflow_provider_snowflake_batch.worker.heartbeats import ENDED_SECONDS, Watch
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.parts import TaskPart
+from airflow_provider_snowflake_batch.worker.parts import NotWritten, TaskPart
 from airflow_provider_snowflake_batch.worker.plan import Task
 from airflow_provider_snowflake_batch.worker.schemas import columns
 from airflow_provider_snowflake_batch.worker.words import Words
@@ -154,8 +154,10 @@ def test_a_file_system_that_cannot_flush_is_left_in_peace(tmp_path: Path, monkey
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(NotWritten, match="task 0 wrote has not arrived in .*: Input/output error") as caught:
         do(attempt(tmp_path / "other"), 0)
+    assert caught.value.passing
+    assert names(tmp_path / "other") == set()
 
 
 def test_parts_and_records_are_flushed_before_they_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

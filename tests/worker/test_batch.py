@@ -370,7 +370,7 @@ def test_verify_sees_every_difference(batch: Batch, tmp_path: Path) -> None:
 
     # A replica that was killed just as another one finished the batch.
     (batch.output / "_replicas").mkdir()
-    (batch.output / "_replicas" / "0123456789ab-1").write_text("5f 3")
+    (batch.output / "_replicas" / "0123456789ab-1.5f-00000003").write_text("5f-00000003")
     assert batch.verify().code == 0
     (batch.output / "_SUCCESS").unlink()
     assert "the batch is not complete" in batch.verify().last

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat, Watch
+from airflow_provider_snowflake_batch.worker.heartbeats import ENDED, KEPT_BEATS, Heartbeat, Watch
 from airflow_provider_snowflake_batch.worker.words import Words
 from tests.worker.batches import Batch
 
@@ -89,16 +88,38 @@ def test_a_replica_that_is_killed_is_noticed(batch: Batch) -> None:
 
 
 def test_signs_of_life_change_until_they_are_stopped(tmp_path: Path) -> None:
-    path = tmp_path / "sign"
-    heartbeat = Heartbeat(path, seconds=0.01)
+    words = Words(tmp_path, "tag")
+    heartbeat = Heartbeat(words.heartbeat_path(3), seconds=0.01)
     seen: set[str] = set()
     deadline = time.monotonic() + 10
     while len(seen) < 5 and time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            seen.add(path.read_text())
+        seen.update(words.read_heartbeats().values())
     heartbeat.stop()
-    last = path.read_text()
+    last = words.read_heartbeats()
     time.sleep(0.1)
 
     assert len(seen) >= 5
-    assert path.read_text() == last
+    assert words.read_heartbeats() == last
+    assert last[3].endswith(ENDED)
+    assert len(list((tmp_path / "_replicas").iterdir())) == 1
+
+
+def test_signs_of_life_are_seen_by_who_sees_new_files_late(tmp_path: Path) -> None:
+    """Each is there for minutes, under a name of its own."""
+    words = Words(tmp_path, "tag")
+    (tmp_path / "_replicas").mkdir()
+    left_behind = tmp_path / "_replicas" / "tag-1.0123abcd-00000007"
+    left_behind.write_text("")
+    heartbeat = Heartbeat(words.heartbeat_path(1), seconds=0.01)
+    deadline = time.monotonic() + 10
+    names: set[str] = set()
+    while len(names) < 100 and time.monotonic() < deadline:
+        there = sorted(path.name for path in (tmp_path / "_replicas").iterdir())
+        assert len(there) <= KEPT_BEATS + 1
+        if len(there) >= KEPT_BEATS:
+            # Also by somebody who sees nothing of the last dozen.
+            names.update(there[:-12])
+    heartbeat.stop()
+
+    assert len(names) >= 100
+    assert left_behind.name not in names

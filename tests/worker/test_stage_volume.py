@@ -164,7 +164,7 @@ def test_replicas_find_what_the_others_wrote(batch: Batch) -> None:
 def test_a_killed_worker_goes_on_from_what_has_arrived(batch: Batch) -> None:
     batch.ids(400_000, files=4)
     batch.put_on_stages()
-    batch.job("Linear", init={"seconds": 0.5, "marks": str(batch.root / "marks")}, inference={"num_workers": 1})
+    batch.job("Linear", init={"seconds": 0.5}, inference={"num_workers": 1, "max_batch_rows": 200_000})
     first = batch.start()
     deadline = time.monotonic() + 60
     while not list(batch.output.glob("_tasks/*.json")):

@@ -44,11 +44,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         started = _start(state_dir, listening.getsockname()[1])
     finally:
-        gc.freeze()
         gc.enable()
     if started is None:
         return 2
-    _serve(*started, listening, stop_at_eof=options.stop_at_eof)
+    gc.freeze()
+    try:
+        _serve(*started, listening, stop_at_eof=options.stop_at_eof)
+    finally:
+        # The engine's libraries report what nobody has collected when the process ends.
+        gc.unfreeze()
     return 0
 
 

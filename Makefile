@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 .PHONY: help demo local test test-all test-fast test-slow test-others lint format docs bench bench-peers constraints clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed-demo ## Run a batch inference job from an Airflow Dag, on the local Snowflake
 	@$(BIN)/python scripts/demo.py
@@ -30,10 +30,19 @@ test test-slow: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(RUNTIME)/bin
 test: test-fast $(RUNTIME)/.installed ## Run the unit tests, and example Dags on a real Airflow
 	$(BIN)/python -m pytest -m slow $(MAIN_WAY)
 
-test-all: test test-slow test-others ## Run every test, also with other versions
+test-all: test test-slow test-stage-volume test-others ## Run every test, also with other versions
 
 test-slow: $(VENV)/.installed-dev $(RUNTIME)/.installed
 	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY))
+
+# The worker's jobs with input and output in folders that behave as mounted stages do, which are no disks.
+ON_STAGES := $(addprefix tests/worker/test_,attempts.py batch.py kept.py kill_resume.py partitions.py quarantine.py \
+	recovery.py replicas.py save_modes.py)
+
+.PHONY: test-stage-volume
+test-stage-volume: export WORKER_ON_STAGE_VOLUME = 1
+test-stage-volume: $(VENV)/.installed-dev ## Run the worker's jobs on folders that behave as mounted stages do
+	$(BIN)/python -m pytest $(XDIST) $(ON_STAGES)
 
 test-fast: $(VENV)/.installed-dev ## Run the unit tests
 	$(BIN)/python -m pytest -m "not slow" $(XDIST)

@@ -19,9 +19,9 @@ from airflow_provider_snowflake_batch.local.spcs import (
     show_services,
 )
 from airflow_provider_snowflake_batch.local.sql import (
-    functions,
     information_schema,
     namespaces,
+    session_functions,
     session_statements,
     show,
     show_columns,
@@ -48,9 +48,9 @@ MODULES = (
     service_methods,
     show_services,
     # sessions, databases, tables
-    functions,
     information_schema,
     namespaces,
+    session_functions,
     session_statements,
     show,
     show_columns,

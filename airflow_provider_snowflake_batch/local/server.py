@@ -10,15 +10,15 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.local import answers
 from airflow_provider_snowflake_batch.local.account import Account
+from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
 from airflow_provider_snowflake_batch.local.faults.control import FaultControl
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.faults.requests import RequestFaults
 from airflow_provider_snowflake_batch.local.functions import Functions
-from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.protocol.app import Endpoints
 from airflow_provider_snowflake_batch.local.protocol.login import Logins
 from airflow_provider_snowflake_batch.local.protocol.queries import Queries
-from airflow_provider_snowflake_batch.local.registry import files as model_files
+from airflow_provider_snowflake_batch.local.registry import model_files
 from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
 from airflow_provider_snowflake_batch.local.sessions import Sessions
 from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
@@ -27,7 +27,7 @@ from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
 from airflow_provider_snowflake_batch.local.stages.other_files import OtherFiles
 from airflow_provider_snowflake_batch.local.stages.reading import StageReads
-from airflow_provider_snowflake_batch.local.stages.store import Stages
+from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 from airflow_provider_snowflake_batch.local.statements import Statements
 from airflow_provider_snowflake_batch.local.tls import Certificates

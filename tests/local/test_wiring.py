@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from airflow_provider_snowflake_batch.local.objects import AccountObjects
+from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sessions import Session, Sessions
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, Statements, statement

@@ -129,7 +129,7 @@ class Endpoints:
             return _in_progress(query, IN_PROGRESS_ASYNC)
         if not await self._queries.wait(query, FIRST_WAIT):
             return _in_progress(query, IN_PROGRESS)
-        return await self._outcome(query, request)
+        return await self._finished(query, request)
 
     async def result(self, request: Request) -> Response:
         if self._session(request) is None:
@@ -139,7 +139,7 @@ class Endpoints:
             return _failure("000709", f"Statement {request.path_params['query_id']} not found", "02000")
         if query.future is not None and not await self._queries.wait(query, NEXT_WAIT):
             return _in_progress(query, IN_PROGRESS)
-        return await self._outcome(query, request)
+        return await self._finished(query, request)
 
     async def abort(self, request: Request) -> Response:
         session = self._session(request)
@@ -184,7 +184,7 @@ class Endpoints:
 
     # Answers
 
-    async def _outcome(self, query: Query, request: Request) -> Response:
+    async def _finished(self, query: Query, request: Request) -> Response:
         if query.error is not None:
             return _failure(
                 f"{query.error.errno:06d}",

@@ -9,9 +9,9 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from airflow_provider_snowflake_batch.local.account import Account
+from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
 from airflow_provider_snowflake_batch.local.bodies import BodyRefused
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
-from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.protocol.names import stored_name
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session, Sessions
 from airflow_provider_snowflake_batch.local.sql.databases import Databases

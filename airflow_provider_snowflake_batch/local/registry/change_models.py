@@ -12,7 +12,7 @@ from pathlib import Path
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
-from airflow_provider_snowflake_batch.local.stages.store import Stages
+from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
 _DONE = "Statement executed successfully."

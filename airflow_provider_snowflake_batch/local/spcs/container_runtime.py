@@ -13,7 +13,7 @@ import re
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import clauses, instance_families
+from airflow_provider_snowflake_batch.local.spcs import instance_families, service_clauses
 from airflow_provider_snowflake_batch.local.spcs.compute_pools import ComputePools
 from airflow_provider_snowflake_batch.local.statements import Statement
 
@@ -49,7 +49,7 @@ def check_image(image: str) -> None:
 def get_ml_job_runtime(statement: Statement, arguments: Arguments, pools: ComputePools) -> str:
     """The image for ML jobs on a compute pool: ``SYSTEM$GET_ML_JOB_RUNTIME('<pool>', '<environment>')``."""
     cursor = Cursor(str(arguments.get(0) or ""))
-    pool = pools.get(clauses.pool_name(cursor))
+    pool = pools.get(service_clauses.pool_name(cursor))
     cursor.end()
     family = instance_families.find(pool.instance_family)
     if "_ARM_" in family.name:

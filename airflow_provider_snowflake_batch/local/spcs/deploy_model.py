@@ -18,10 +18,10 @@ from airflow_provider_snowflake_batch.local.errors import invalid_specification,
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import quantities
-from airflow_provider_snowflake_batch.local.spcs.clauses import pool_name, service_name
 from airflow_provider_snowflake_batch.local.spcs.execute_inference_job import InferenceRequest, submit
 from airflow_provider_snowflake_batch.local.spcs.execute_job import stage_file
 from airflow_provider_snowflake_batch.local.spcs.inference_specification import COLUMN, InferenceSpecification
+from airflow_provider_snowflake_batch.local.spcs.service_clauses import pool_name, service_name
 from airflow_provider_snowflake_batch.local.spcs.submission import JobRooms
 from airflow_provider_snowflake_batch.local.spcs.yaml_rules import (
     anything,

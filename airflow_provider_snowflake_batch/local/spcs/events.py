@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, method
-from airflow_provider_snowflake_batch.local.spcs import clauses, status
+from airflow_provider_snowflake_batch.local.spcs import service_clauses, status
 from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.job_history import instant
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
@@ -41,7 +41,7 @@ def spcs_get_events(
     statement: Statement, parts: tuple[str, ...], arguments: Arguments, spcs: SpcsControlPlane
 ) -> Result:
     """The changes of status of the last day, or between START_TIME and END_TIME."""
-    job = spcs.get(clauses.full_name(statement, parts))
+    job = spcs.get(service_clauses.full_name(statement, parts))
     now = time.time()
     start = instant(arguments.get(0, "START_TIME"), now - _DAY)
     end = instant(arguments.get(1, "END_TIME"), now)

@@ -12,7 +12,7 @@ import yaml
 
 from airflow_provider_snowflake_batch.local.errors import compilation_error, does_not_exist
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import clauses, inference_specification, worker_job
+from airflow_provider_snowflake_batch.local.spcs import inference_specification, service_clauses, worker_job
 from airflow_provider_snowflake_batch.local.spcs.inference_specification import InferenceSpecification
 from airflow_provider_snowflake_batch.local.spcs.records import Container
 from airflow_provider_snowflake_batch.local.spcs.store import Store
@@ -89,7 +89,7 @@ def submit(statement: Statement, rooms: JobRooms, request: InferenceRequest, che
 def read(cursor: Cursor) -> InferenceRequest:
     """The statement after its keywords. The order of the first clauses is fixed, as documented."""
     cursor.expect("IN", "COMPUTE", "POOL")
-    request = InferenceRequest(clauses.pool_name(cursor), is_async=True)
+    request = InferenceRequest(service_clauses.pool_name(cursor), is_async=True)
     cursor.expect("WITH", "SPECIFICATION")
     request.specification = cursor.string()
     cursor.expect("FROM")
@@ -117,11 +117,11 @@ def _property(request: InferenceRequest, clause: str, cursor: Cursor) -> None:
     elif clause == "FUNCTION":
         request.function = cursor.string()
     elif clause == "NAME":
-        request.name = clauses.service_name(cursor)
+        request.name = service_clauses.service_name(cursor)
     elif clause == "ASYNC":
         request.is_async = cursor.boolean()
     elif clause == "REPLICAS":
-        request.replicas = clauses.replicas(cursor)
+        request.replicas = service_clauses.replicas(cursor)
     else:
         raise compilation_error(f"invalid property '{clause}' for 'INFERENCE JOB SERVICE'.")
 
@@ -131,7 +131,7 @@ def _check_image_repository(statement: Statement, store: Store, name: str | None
     if name is None:
         return
     cursor = Cursor(name)
-    full_name = clauses.full_name(statement, cursor.name())
+    full_name = service_clauses.full_name(statement, cursor.name())
     cursor.end()
     if full_name not in store.image_repositories():
         raise does_not_exist("Image repository", full_name)

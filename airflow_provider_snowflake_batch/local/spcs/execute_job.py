@@ -6,7 +6,7 @@ from pathlib import Path
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import clauses, container_runtime, specification, templates
+from airflow_provider_snowflake_batch.local.spcs import container_runtime, service_clauses, specification, templates
 from airflow_provider_snowflake_batch.local.spcs.compute_pools import SYSTEM_POOL
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.submission import (
@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.local.spcs.submission import (
     new_job,
     wait_for_end,
 )
-from airflow_provider_snowflake_batch.local.stages.store import Stages
+from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
 
@@ -55,7 +55,7 @@ def execute_job_service(statement: Statement, cursor: Cursor, rooms: JobRooms) -
 def read(statement: Statement, stages: Stages, cursor: Cursor) -> tuple[Request, str]:
     """The statement after its keywords; the documentation shows both orders of the clauses, so any order goes."""
     cursor.expect("IN", "COMPUTE", "POOL")
-    request = Request(clauses.pool_name(cursor))
+    request = Request(service_clauses.pool_name(cursor))
     found: str | None = None
     given: set[str] = set()
     while not cursor.done:
@@ -77,11 +77,11 @@ def read(statement: Statement, stages: Stages, cursor: Cursor) -> tuple[Request,
 
 def _property(request: Request, clause: str, cursor: Cursor) -> None:
     if clause == "NAME":
-        request.name = clauses.service_name(cursor)
+        request.name = service_clauses.service_name(cursor)
     elif clause == "ASYNC":
         request.is_async = cursor.boolean()
     elif clause == "REPLICAS":
-        request.replicas = clauses.replicas(cursor)
+        request.replicas = service_clauses.replicas(cursor)
     elif clause == "QUERY_WAREHOUSE":
         request.query_warehouse = cursor.name()[0]
     elif clause == "COMMENT":

@@ -18,7 +18,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     not_supported,
 )
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import clauses
+from airflow_provider_snowflake_batch.local.spcs import service_clauses
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
@@ -27,7 +27,7 @@ from airflow_provider_snowflake_batch.local.statements import Column, Result, St
 @statement("CREATE IMAGE REPOSITORY", "CREATE OR REPLACE IMAGE REPOSITORY")
 def create_image_repository(statement: Statement, cursor: Cursor, store: Store) -> Result:
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
-    full_name = clauses.full_name(statement, cursor.name())
+    full_name = service_clauses.full_name(statement, cursor.name())
     comment = None
     while not cursor.done:
         option = cursor.next().value
@@ -84,7 +84,7 @@ def show_image_repositories(statement: Statement, cursor: Cursor, databases: Dat
 @statement("DROP IMAGE REPOSITORY")
 def drop_image_repository(statement: Statement, cursor: Cursor, store: Store) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
-    full_name = clauses.full_name(statement, cursor.name())
+    full_name = service_clauses.full_name(statement, cursor.name())
     cursor.end()
     name = full_name.rpartition(".")[2]
     if full_name not in store.image_repositories():

@@ -10,7 +10,7 @@ from airflow_provider_snowflake_batch.local.clauses import show_clauses
 from airflow_provider_snowflake_batch.local.columns import moment, text_columns
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import clauses, instance_families
+from airflow_provider_snowflake_batch.local.spcs import instance_families, service_clauses
 from airflow_provider_snowflake_batch.local.spcs.compute_pools import ComputePools
 from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.records import ComputePool
@@ -50,7 +50,7 @@ _DIAGNOSIS = [Column("budget"), Column("error_code"), Column("status_message")]
 @statement("CREATE COMPUTE POOL")
 def create_compute_pool(statement: Statement, cursor: Cursor, pools: ComputePools) -> Result:
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
-    name = clauses.pool_name(cursor)
+    name = service_clauses.pool_name(cursor)
     options = _options(cursor, creating=True)
     missing = [key.upper() for key in ("min_nodes", "max_nodes", "instance_family") if key not in options]
     if missing:
@@ -64,7 +64,7 @@ def create_compute_pool(statement: Statement, cursor: Cursor, pools: ComputePool
 @statement("ALTER COMPUTE POOL")
 def alter_compute_pool(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
-    name = clauses.pool_name(cursor)
+    name = service_clauses.pool_name(cursor)
     if if_exists and spcs.store.find_pool(name) is None:
         return Result.message("Statement executed successfully.")
     spcs.pools.get(name)
@@ -91,7 +91,7 @@ def alter_compute_pool(statement: Statement, cursor: Cursor, spcs: SpcsControlPl
 @statement("DROP COMPUTE POOL")
 def drop_compute_pool(statement: Statement, cursor: Cursor, store: Store, pools: ComputePools) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
-    name = clauses.pool_name(cursor)
+    name = service_clauses.pool_name(cursor)
     cursor.end()
     if if_exists and store.find_pool(name) is None:
         return Result.message(f"Drop statement executed successfully ({name} already dropped).")
@@ -108,14 +108,14 @@ def show_compute_pools(statement: Statement, cursor: Cursor, databases: Database
 
 @statement("DESCRIBE COMPUTE POOL", "DESC COMPUTE POOL")
 def describe_compute_pool(statement: Statement, cursor: Cursor, pools: ComputePools) -> Result:
-    pool = pools.get(clauses.pool_name(cursor))
+    pool = pools.get(service_clauses.pool_name(cursor))
     cursor.end()
     return Result([*_COLUMNS, *_DIAGNOSIS], [_row(statement, pools, pool)])
 
 
 @statement("SHOW NODES IN COMPUTE POOL")
 def show_nodes(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
-    pool = spcs.pools.get(clauses.pool_name(cursor))
+    pool = spcs.pools.get(service_clauses.pool_name(cursor))
     cursor.end()
     jobs = [job for job in spcs.store.active_jobs() if job.compute_pool == pool.name]
     taken = occupied((job, item) for job in jobs for item in spcs.store.containers(job.id))

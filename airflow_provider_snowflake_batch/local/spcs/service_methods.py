@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.local.columns import moment
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error
 from airflow_provider_snowflake_batch.local.functions import Arguments, method, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import clauses, logs
+from airflow_provider_snowflake_batch.local.spcs import logs, service_clauses
 from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.job_history import instant
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
@@ -89,7 +89,7 @@ def wait_for_services(statement: Statement, arguments: Arguments, spcs: SpcsCont
 
 @method("SPCS_WAIT_FOR")
 def spcs_wait_for(statement: Statement, parts: tuple[str, ...], arguments: Arguments, spcs: SpcsControlPlane) -> Result:
-    job = spcs.get(clauses.full_name(statement, parts))
+    job = spcs.get(service_clauses.full_name(statement, parts))
     wanted = str(arguments.get(0, "STATUS", "DONE")).upper()
     if wanted not in JobStatus.__members__ or wanted == "UNKNOWN":
         raise compilation_error(f"Invalid argument for SPCS_WAIT_FOR: status '{wanted}'.")
@@ -101,7 +101,7 @@ def spcs_wait_for(statement: Statement, parts: tuple[str, ...], arguments: Argum
 def spcs_cancel_job(
     statement: Statement, parts: tuple[str, ...], arguments: Arguments, spcs: SpcsControlPlane
 ) -> Result:
-    job = spcs.cancel(clauses.full_name(statement, parts))
+    job = spcs.cancel(service_clauses.full_name(statement, parts))
     if job.status is JobStatus.CANCELLING:
         text = f"Cancellation of job {job.name} is in progress."
     else:
@@ -112,7 +112,7 @@ def spcs_cancel_job(
 @method("SPCS_GET_LOGS")
 def spcs_get_logs(statement: Statement, parts: tuple[str, ...], arguments: Arguments, spcs: SpcsControlPlane) -> Result:
     """The log lines of the last day, or between START_TIME and END_TIME."""
-    job = spcs.get(clauses.full_name(statement, parts))
+    job = spcs.get(service_clauses.full_name(statement, parts))
     now = time.time()
     start = instant(arguments.get(0, "START_TIME"), now - _DAY)
     end = instant(arguments.get(1, "END_TIME"), now)
@@ -151,9 +151,9 @@ def _wait_for(statement: Statement, spcs: SpcsControlPlane, job: Job, wanted: Jo
 
 def _named_service(statement: Statement, spcs: SpcsControlPlane, name: Any) -> Job:
     cursor = Cursor(str(name))
-    parts = clauses.service_name(cursor)
+    parts = service_clauses.service_name(cursor)
     cursor.end()
-    job: Job = spcs.get(clauses.full_name(statement, parts))
+    job: Job = spcs.get(service_clauses.full_name(statement, parts))
     return job
 
 

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.local.clauses import show_clauses
 from airflow_provider_snowflake_batch.local.columns import moment, text_columns
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import clauses, status
+from airflow_provider_snowflake_batch.local.spcs import service_clauses, status
 from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.store import Store
@@ -87,7 +87,7 @@ def show_services(statement: Statement, cursor: Cursor, databases: Databases, st
 @statement("DROP SERVICE")
 def drop_service(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
-    full_name = clauses.full_name(statement, clauses.service_name(cursor))
+    full_name = service_clauses.full_name(statement, service_clauses.service_name(cursor))
     # FORCE is for block volumes, whose content goes with the job here in any case.
     cursor.accept("FORCE")
     cursor.end()
@@ -99,7 +99,7 @@ def drop_service(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -
 
 @statement("ALTER SERVICE")
 def alter_service(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
-    if cursor.accept("IF", "EXISTS") and spcs.name_is_free(clauses.full_name(statement, cursor.name())):
+    if cursor.accept("IF", "EXISTS") and spcs.name_is_free(service_clauses.full_name(statement, cursor.name())):
         return Result.message("Statement executed successfully.")
     # https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
     raise SnowflakeError("ALTER SERVICE is not supported for job services.", errno=395034, sqlstate="0A000")
@@ -203,7 +203,7 @@ def show_endpoints(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane)
 
 
 def _service(statement: Statement, spcs: SpcsControlPlane, cursor: Cursor) -> Job:
-    job: Job = spcs.get(clauses.full_name(statement, clauses.service_name(cursor)))
+    job: Job = spcs.get(service_clauses.full_name(statement, service_clauses.service_name(cursor)))
     return job
 
 

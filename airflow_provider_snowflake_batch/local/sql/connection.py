@@ -16,20 +16,25 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.arrow import table_of
-from airflow_provider_snowflake_batch.local.sql.batches import insert_from, literal_columns, read_from, with_moments
+from airflow_provider_snowflake_batch.local.sql.batch_inserts import (
+    insert_from,
+    literal_columns,
+    read_from,
+    with_moments,
+)
 from airflow_provider_snowflake_batch.local.sql.binary import without_lengths
 from airflow_provider_snowflake_batch.local.sql.casts import round_casts
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
-from airflow_provider_snowflake_batch.local.sql.changes import CHANGES, Changes, described
 from airflow_provider_snowflake_batch.local.sql.dates import keep_dates
-from airflow_provider_snowflake_batch.local.sql.definitions import Definitions
+from airflow_provider_snowflake_batch.local.sql.ddl import Definitions
+from airflow_provider_snowflake_batch.local.sql.dml import CHANGES, Changes, described
+from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of, write_types
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
 from airflow_provider_snowflake_batch.local.sql.guard import guard
-from airflow_provider_snowflake_batch.local.sql.kinds import kind_of, write_types
-from airflow_provider_snowflake_batch.local.sql.lineage import as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_json
 from airflow_provider_snowflake_batch.local.sql.names import Names
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
+from airflow_provider_snowflake_batch.local.sql.query_types import as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.rewrites import fill_in
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.texts import write_texts

@@ -21,7 +21,7 @@ from airflow_provider_snowflake_batch.local.errors import (
 from airflow_provider_snowflake_batch.local.functions import unknown_function, unknown_table_function
 from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.shortages import shortage
-from airflow_provider_snowflake_batch.local.sql.fitting import WRONG_TYPE
+from airflow_provider_snowflake_batch.local.sql.column_values import WRONG_TYPE
 from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
-from airflow_provider_snowflake_batch.local.sql.fitting import limits
+from airflow_provider_snowflake_batch.local.sql.column_values import limits
 from airflow_provider_snowflake_batch.local.sql.partial_loads import StagedRows, insert_good, stage_rows
 
 if TYPE_CHECKING:

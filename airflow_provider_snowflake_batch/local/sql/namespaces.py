@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, cannot_be_performed, not_supported
-from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine

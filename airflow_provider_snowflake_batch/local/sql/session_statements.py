@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
 from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.functions import read_constant
-from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.patterns import like
 from airflow_provider_snowflake_batch.local.sql.databases import Databases

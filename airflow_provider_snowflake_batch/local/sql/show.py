@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.account import Account
+from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
 from airflow_provider_snowflake_batch.local.clauses import ShowClauses, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
-from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.catalog import Relation
 from airflow_provider_snowflake_batch.local.sql.databases import Databases

@@ -7,7 +7,7 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.stages.loading import Rooms, load
 from airflow_provider_snowflake_batch.local.stages.reading import StageReads
-from airflow_provider_snowflake_batch.local.stages.store import Stages
+from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.stages.unloading import unload
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
-from airflow_provider_snowflake_batch.local.stages.store import Stage, Stages, inside, split_location
+from airflow_provider_snowflake_batch.local.stages.stages import Stage, Stages, inside, split_location
 from airflow_provider_snowflake_batch.local.statements import CURRENT
 
 if TYPE_CHECKING:

@@ -25,11 +25,11 @@ from starlette.routing import Route
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.shortages import shortage
-from airflow_provider_snowflake_batch.local.stages.store import inside
+from airflow_provider_snowflake_batch.local.stages.stages import inside
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Sessions
-    from airflow_provider_snowflake_batch.local.stages.store import Stages
+    from airflow_provider_snowflake_batch.local.stages.stages import Stages
 
 BUCKET = "stage-files"
 GRANT_VALIDITY = 3600

@@ -24,7 +24,7 @@ from airflow_provider_snowflake_batch.local.stages.files import StageFile, remov
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, bytes_as_text
 from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, StageReads, location_of
-from airflow_provider_snowflake_batch.local.stages.store import Stages
+from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 if TYPE_CHECKING:

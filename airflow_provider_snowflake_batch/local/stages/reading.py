@@ -24,7 +24,7 @@ from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetR
 from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.local.stages.store import Stages
+    from airflow_provider_snowflake_batch.local.stages.stages import Stages
     from airflow_provider_snowflake_batch.local.statements import Statement
 
 _ROW = "_row"

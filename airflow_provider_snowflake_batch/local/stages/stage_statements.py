@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, moment, nu
 from airflow_provider_snowflake_batch.local.stages.files import remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormats, file_format
 from airflow_provider_snowflake_batch.local.stages.other_files import ListedFile, OtherFiles
-from airflow_provider_snowflake_batch.local.stages.store import Stage, Stages
+from airflow_provider_snowflake_batch.local.stages.stages import Stage, Stages
 from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
 
 _STAGE_OPTIONS = ("ENCRYPTION", "DIRECTORY", "FILE_FORMAT", "COMMENT")

@@ -11,9 +11,9 @@ from airflow_provider_snowflake_batch.local.functions import Arguments, table_fu
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormats
 from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
-from airflow_provider_snowflake_batch.local.stages.inference import infer_columns
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading
-from airflow_provider_snowflake_batch.local.stages.store import Stages
+from airflow_provider_snowflake_batch.local.stages.schema_inference import infer_columns
+from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.stages.urls import file_url
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 

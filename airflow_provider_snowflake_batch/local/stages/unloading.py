@@ -28,7 +28,7 @@ from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.unload import converted, file_schema
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
-from airflow_provider_snowflake_batch.local.stages.store import Stages, split_location
+from airflow_provider_snowflake_batch.local.stages.stages import Stages, split_location
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 
 _OPTIONS = (

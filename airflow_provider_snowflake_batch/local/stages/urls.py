@@ -14,7 +14,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, expression_function, scalar_function
 from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
-from airflow_provider_snowflake_batch.local.stages.store import Stage, Stages, split_location
+from airflow_provider_snowflake_batch.local.stages.stages import Stage, Stages, split_location
 from airflow_provider_snowflake_batch.local.statements import Statement
 
 _WEEK = 604800

@@ -11,9 +11,9 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
+from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of
 from airflow_provider_snowflake_batch.local.sql.keys import take_keys
-from airflow_provider_snowflake_batch.local.sql.kinds import kind_of
-from airflow_provider_snowflake_batch.local.sql.lineage import declared_outputs
+from airflow_provider_snowflake_batch.local.sql.query_types import declared_outputs
 from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
 from airflow_provider_snowflake_batch.local.statements import Result

@@ -15,7 +15,7 @@ Files = dict[str, str | None]
 """The checksum by name of a file, None for one that was not loaded."""
 
 
-class Loads:
+class LoadHistory:
     """The load history of all tables; that of a table ends when it is created anew, truncated or dropped."""
 
     def __init__(self, state: StateDirectory) -> None:

@@ -14,7 +14,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
-from airflow_provider_snowflake_batch.local.sql.fitting import fit_writes, writers
+from airflow_provider_snowflake_batch.local.sql.column_values import fit_writes, writers
 from airflow_provider_snowflake_batch.local.statements import Column, Result
 
 if TYPE_CHECKING:

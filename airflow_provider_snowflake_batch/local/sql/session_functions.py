@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from airflow_provider_snowflake_batch.local.account import Account
+from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
-from airflow_provider_snowflake_batch.local.objects import AccountObjects
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.statements import Statement
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
-from airflow_provider_snowflake_batch.local.sql.lineage import Lookup, cte_outputs, declared_kind, sources_of
 from airflow_provider_snowflake_batch.local.sql.macros import quotient
 from airflow_provider_snowflake_batch.local.sql.offsets import keep_offset
+from airflow_provider_snowflake_batch.local.sql.query_types import Lookup, cte_outputs, declared_kind, sources_of
 
 Kind = Callable[[Expr], str | None]
 _NUMBER = re.compile(r"NUMBER\((\d+),(\d+)\)")

@@ -18,7 +18,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     does_not_exist,
 )
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormats
-from airflow_provider_snowflake_batch.local.stages.loads import Loads
+from airflow_provider_snowflake_batch.local.stages.load_history import LoadHistory
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.faults.faults import Faults
@@ -72,7 +72,7 @@ class Stages:
         self.faults = faults
         self._root = state.stage_files
         self.formats = FileFormats(state)
-        self.loads = Loads(state)
+        self.loads = LoadHistory(state)
         self._connection = state.connect()
         self._lock = threading.RLock()
         self._connection.execute(

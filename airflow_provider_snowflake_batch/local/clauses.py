@@ -61,12 +61,15 @@ class ShowClauses:
         return chosen if self.limit is None else chosen[: self.limit]
 
 
-def show_clauses(cursor: Cursor, session: Session, databases: Namespaces, *, level: str = "SCHEMA") -> ShowClauses:
+def show_clauses(
+    cursor: Cursor, session: Session, databases: Namespaces, *, level: str = "SCHEMA", in_pool: bool = False
+) -> ShowClauses:
     """Read the clauses to the end of the statement.
 
     :param databases: those that IN may name.
     :param level: where the objects live: SCHEMA, DATABASE or ACCOUNT. Without IN, they are sought in the session's
         current schema or database, as https://docs.snowflake.com/en/sql-reference/sql/show says.
+    :param in_pool: whether they may be sought ``IN COMPUTE POOL``, too.
     :raises SnowflakeError: 2043 when IN names a database or schema that is not there.
     """
     clauses = ShowClauses()
@@ -76,7 +79,7 @@ def show_clauses(cursor: Cursor, session: Session, databases: Namespaces, *, lev
         if cursor.accept("LIKE"):
             clauses.like = cursor.string()
         elif cursor.accept("IN") or cursor.accept("FROM"):
-            _scope(cursor, session, clauses, level)
+            _scope(cursor, session, clauses, level, in_pool)
             scoped = True
         elif cursor.accept("STARTS", "WITH"):
             clauses.starts_with = cursor.string()
@@ -95,11 +98,11 @@ def show_clauses(cursor: Cursor, session: Session, databases: Namespaces, *, lev
     return clauses
 
 
-def _scope(cursor: Cursor, session: Session, clauses: ShowClauses, level: str) -> None:
+def _scope(cursor: Cursor, session: Session, clauses: ShowClauses, level: str, in_pool: bool) -> None:
     if cursor.accept("ACCOUNT"):
         clauses.scope = "ACCOUNT"
         return
-    if cursor.accept("COMPUTE", "POOL"):
+    if in_pool and cursor.accept("COMPUTE", "POOL"):
         clauses.compute_pool = cursor.name()[0]
         return
     if cursor.accept("DATABASE"):

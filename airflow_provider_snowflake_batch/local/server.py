@@ -6,7 +6,6 @@ import functools
 import json
 import threading
 from pathlib import Path
-from typing import Any
 
 from airflow_provider_snowflake_batch.local import answers
 from airflow_provider_snowflake_batch.local.account import Account
@@ -108,7 +107,7 @@ class LocalSnowflake:
         self.objects.close()
         self.state.close()
 
-    def airflow_connection(self) -> dict[str, Any]:
+    def airflow_connection(self) -> dict[str, object]:
         """The Airflow connection to this server, in the form of ``AIRFLOW_CONN_…``."""
         return {
             "conn_type": "snowflake",

@@ -18,11 +18,14 @@ Function = TypeVar("Function", bound=Callable[..., object])
 class Parts:
     """The parts of one server, each the only one of its class.
 
-    :param parts: the parts.
+    :raises TypeError: for two of one class, which a signature could not tell apart.
     """
 
     def __init__(self, parts: Iterable[object]) -> None:
-        self._by_class = {type(part): part for part in parts}
+        self._by_class: dict[type, object] = {}
+        for part in parts:
+            if self._by_class.setdefault(type(part), part) is not part:
+                raise TypeError(f"two parts of the server are a {type(part).__qualname__}.")
 
     def give(self, function: Function, called_with: int) -> Function:
         """The function with the parts that it asks for.
@@ -63,9 +66,13 @@ class Registrations(Generic[Function]):
     def of(self, modules: Iterable[ModuleType], parts: Parts) -> dict[str, Function]:
         """Those of these modules by name, with the parts that they ask for.
 
-        :raises TypeError: for a part that is not there.
+        :raises TypeError: for a part that is not there, or two functions of one name.
         """
         wanted = {module.__name__ for module in modules}
-        return {
-            name: parts.give(function, self._called_with) for module, name, function in self._found if module in wanted
-        }
+        given: dict[str, Function] = {}
+        for module, name, function in self._found:
+            if module in wanted:
+                if name in given:
+                    raise TypeError(f"{name} has two functions; one is in {module}.")
+                given[name] = parts.give(function, self._called_with)
+        return given

@@ -70,3 +70,13 @@ def test_asking_for_what_is_no_part_fails_the_start(function: object, asked: str
     registrations.add(["X"], function)  # type: ignore[type-var]
     with pytest.raises(TypeError, match=f"{function.__name__} asks for {asked}"):  # type: ignore[attr-defined]
         registrations.of([HERE], Parts([Sessions()]))
+
+
+def test_what_a_name_or_a_class_does_not_tell_apart_fails_the_start() -> None:
+    with pytest.raises(TypeError, match="two parts of the server are a Sessions"):
+        Parts([Sessions(), Sessions()])
+    registrations: Registrations = Registrations(called_with=2)  # type: ignore[type-arg]
+    registrations.add(["TELL"], tell)
+    registrations.add(["Tell"], tell)
+    with pytest.raises(TypeError, match="TELL has two functions"):
+        registrations.of([HERE], Parts([]))

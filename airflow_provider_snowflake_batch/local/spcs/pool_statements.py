@@ -103,14 +103,14 @@ def drop_compute_pool(statement: Statement, cursor: Cursor, store: Store, pools:
 def show_compute_pools(statement: Statement, cursor: Cursor, databases: Databases, pools: ComputePools) -> Result:
     chosen = show_clauses(cursor, statement.session, databases, level="ACCOUNT")
     found = chosen.select(pools.all(), lambda pool: (pool.name,))
-    return Result(_COLUMNS, [_row(statement, pools, pool)[: len(_COLUMNS)] for pool in found])
+    return Result(_COLUMNS, [_row(pools, pool)[: len(_COLUMNS)] for pool in found])
 
 
 @statement("DESCRIBE COMPUTE POOL", "DESC COMPUTE POOL")
 def describe_compute_pool(statement: Statement, cursor: Cursor, pools: ComputePools) -> Result:
     pool = pools.get(service_clauses.pool_name(cursor))
     cursor.end()
-    return Result([*_COLUMNS, *_DIAGNOSIS], [_row(statement, pools, pool)])
+    return Result([*_COLUMNS, *_DIAGNOSIS], [_row(pools, pool)])
 
 
 @statement("SHOW NODES IN COMPUTE POOL")
@@ -180,7 +180,7 @@ def _defaults(cursor: Cursor) -> dict[str, Any]:
         cursor.accept(",")
 
 
-def _row(statement: Statement, pools: ComputePools, pool: ComputePool) -> list[Any]:
+def _row(pools: ComputePools, pool: ComputePool) -> list[Any]:
     now = pools.state(pool)
     return [
         pool.name,

@@ -33,7 +33,7 @@ def get_service_logs(statement: Statement, arguments: Arguments, store: Store, s
     The last two are not documented; Snowflake's own command line client sends them.
     """
     job = _named_service(statement, spcs, arguments.get(0))
-    container = _find(statement, store, job, arguments.get(1), str(arguments.get(2)))
+    container = _find(store, job, arguments.get(1), str(arguments.get(2)))
     count = arguments.get(3)
     if count is not None and (not str(count).isdigit()):
         raise compilation_error(f"Invalid argument for SYSTEM$GET_SERVICE_LOGS: number of lines {count!r}.")
@@ -157,7 +157,7 @@ def _named_service(statement: Statement, spcs: SpcsControlPlane, name: Any) -> J
     return job
 
 
-def _find(statement: Statement, store: Store, job: Job, instance: Any, name: str) -> Container:
+def _find(store: Store, job: Job, instance: Any, name: str) -> Container:
     containers: list[Container] = store.containers(job.id)
     for container in containers:
         if str(container.instance) == str(instance) and container.name.lower() == name.lower():

@@ -61,7 +61,7 @@ _SPEC = 6
 def describe_service(statement: Statement, cursor: Cursor, store: Store, spcs: SpcsControlPlane) -> Result:
     job = _service(statement, spcs, cursor)
     cursor.end()
-    row = _service_row(statement, store, job)
+    row = _service_row(store, job)
     row.insert(_SPEC, _shown(job.specification))
     return Result(_SERVICE_COLUMNS, [row])
 
@@ -72,7 +72,7 @@ def show_services(statement: Statement, cursor: Cursor, databases: Databases, st
     exclude_jobs = cursor.accept("EXCLUDE", "JOBS")
     if any(token.value == "OF" for token in cursor.tokens):
         raise not_supported("SHOW SERVICES … OF TYPE")
-    chosen = show_clauses(cursor, statement.session, databases)
+    chosen = show_clauses(cursor, statement.session, databases, in_pool=True)
     if chosen.compute_pool is not None and store.find_pool(chosen.compute_pool) is None:
         raise does_not_exist("Compute pool", chosen.compute_pool)
     jobs = [] if exclude_jobs else store.existing_jobs()
@@ -80,7 +80,7 @@ def show_services(statement: Statement, cursor: Cursor, databases: Databases, st
         (job for job in jobs if chosen.compute_pool in (None, job.compute_pool)),
         lambda job: (job.name, job.database, job.schema),
     )
-    rows = [_service_row(statement, store, job) for job in found]
+    rows = [_service_row(store, job) for job in found]
     return Result([column for column in _SERVICE_COLUMNS if column.name != "spec"], rows)
 
 
@@ -207,7 +207,7 @@ def _service(statement: Statement, spcs: SpcsControlPlane, cursor: Cursor) -> Jo
     return job
 
 
-def _service_row(statement: Statement, store: Store, job: Job) -> list[Any]:
+def _service_row(store: Store, job: Job) -> list[Any]:
     """The columns of SHOW, which are those of DESCRIBE without the specification."""
     groups = status.instances(store.containers(job.id)).values()
     current = sum(status.instance_status(group) in ("READY", "TERMINATING") for group in groups)

@@ -140,7 +140,7 @@ def alter_warehouse(statement: Statement, cursor: Cursor, objects: AccountObject
 
 @statement("DROP WAREHOUSE")
 def drop_warehouse(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
-    return _drop(statement, objects, cursor, "WAREHOUSE")
+    return _drop(objects, cursor, "WAREHOUSE")
 
 
 @statement("CREATE ROLE", "CREATE OR REPLACE ROLE")
@@ -158,10 +158,10 @@ def create_role(statement: Statement, cursor: Cursor, objects: AccountObjects) -
 
 @statement("DROP ROLE")
 def drop_role(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
-    return _drop(statement, objects, cursor, "ROLE")
+    return _drop(objects, cursor, "ROLE")
 
 
-def _drop(statement: Statement, objects: AccountObjects, cursor: Cursor, kind: str) -> Result:
+def _drop(objects: AccountObjects, cursor: Cursor, kind: str) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     (name,) = cursor.name()
     cursor.end()

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.hooks.session import SnowflakeSessionHook
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, file_does_not_exist
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
@@ -49,14 +50,8 @@ def _is(row: dict[str, Any], stage: QualifiedName) -> bool:
     return bool(row["name"] == stage.name)
 
 
-class StageFiles:
-    """The part of the hook that deals with stages."""
-
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        raise NotImplementedError
-
-    def qualify_location(self, location: str | StagePath, *, field: str = "stage_location") -> StagePath:
-        raise NotImplementedError
+class SnowflakeStageHook(SnowflakeSessionHook):
+    """Lists the files on a stage; reads, writes and removes small ones."""
 
     def _stage_rows(self, sql: str, location: StagePath) -> list[dict[str, Any]]:
         """The rows of a statement about a stage location.

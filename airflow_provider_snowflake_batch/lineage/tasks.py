@@ -9,7 +9,7 @@ from airflow.providers.openlineage.sqlparser import SQLParser
 from attrs import define
 from openlineage.client.facet_v2 import JobFacet, RunFacet, external_query_run, sql_job
 
-from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.sources import Query
 from airflow_provider_snowflake_batch.lineage import datasets
 
@@ -55,7 +55,7 @@ def batch_job(
     :raises InvalidJobError: if neither the session nor the connection completes the job's names.
     """
     namespace = _namespace(hook)
-    database, schema = _session_namespace(hook)
+    database, schema = hook.expected_namespace()
     job = job.qualify(database, schema)
     if card is not None:
         # The task's fields may leave both to the model.
@@ -104,7 +104,7 @@ def load(
     :param result: once it has succeeded.
     """
     namespace = _namespace(hook)
-    where = _session_namespace(hook)
+    where = hook.expected_namespace()
     directory = StagePath.parse(stage_location, field="stage_location").directory().qualify(*where)
     name = QualifiedName.parse(table, field="table").qualify(*where)
     rows, files = (result.rows, result.files) if result is not None else (None, None)
@@ -118,19 +118,3 @@ def _namespace(hook: SnowflakeBatchHook) -> str:
     """As Airflow's Snowflake provider names the account."""
     connection = hook.get_connection(hook.get_conn_id())
     return str(SQLParser.create_namespace(hook.get_openlineage_database_info(connection)))
-
-
-def _session_namespace(hook: SnowflakeBatchHook) -> tuple[str | None, str | None]:
-    """The session's database and schema; before there is one, those that the connection names.
-
-    Lineage is no reason to log in.
-    """
-    known = hook.__dict__.get("namespace")
-    if known is not None:
-        return known[0], known[1]
-
-    def stored(field: str) -> str | None:
-        value = hook._get_static_conn_params.get(field)
-        return Identifier.parse(value, field=field).value if value else None
-
-    return stored("database"), stored("schema")

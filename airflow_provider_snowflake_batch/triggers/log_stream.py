@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -138,10 +139,5 @@ def _once(read: Callable[[SnowflakeBatchHook], _T], only: bool, hook: SnowflakeB
 
     :param only: False for the last reading, after which there is no other.
     """
-    patience = hook.transient_timeout
-    if only:
-        hook.transient_timeout = 0
-    try:
+    with hook.repeating_for(0) if only else nullcontext():
         return read(hook)
-    finally:
-        hook.transient_timeout = patience

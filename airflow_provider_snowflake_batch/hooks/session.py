@@ -1,0 +1,273 @@
+"""One Snowflake session, kept open: logging in, statements that are repeated, names that are completed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import tenacity
+from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
+
+from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.jobs.errors import is_cancelled, is_session_gone, is_transient
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+
+if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection
+    from snowflake.connector.cursor import SnowflakeCursor
+
+_T = TypeVar("_T")
+
+# Options of the driver that the stock hook does not hand on; each may stand in the connection's extra.
+_FORWARDED_EXTRAS = ("protocol", "login_timeout", "network_timeout", "platform_detection_timeout_seconds")
+# Whoever ends a task does not wait for long.
+_TWIN_SECONDS = 20
+
+
+class SnowflakeSessionHook(SnowflakeHook):
+    """Keeps one session open for all statements, and logs in anew when the session has expired.
+
+    See :class:`~airflow_provider_snowflake_batch.hooks.batch_inference.SnowflakeBatchHook` for its parameters.
+    """
+
+    def __init__(
+        self, snowflake_conn_id: str = "snowflake_default", *, transient_timeout: float = 300, **kwargs: Any
+    ) -> None:
+        super().__init__(snowflake_conn_id=snowflake_conn_id, **kwargs)
+        self.transient_timeout = transient_timeout
+        self._connection: SnowflakeConnection | None = None
+        self._lock = threading.RLock()
+        self._parameters: dict[str, Any] | None = None
+        self._namespace: tuple[str | None, str | None] | None = None
+        self._may_ask_airflow = True
+
+    @property
+    def _get_static_conn_params(self) -> dict[str, Any]:
+        if self._parameters is None:
+            self._parameters = self._read_parameters()
+        return self._parameters
+
+    def _read_parameters(self) -> dict[str, Any]:
+        # The stock hook keeps what it has read before.
+        self.__dict__.pop("_get_static_conn_params", None)
+        parameters: dict[str, Any] = dict(super()._get_static_conn_params)
+        extra = self.get_connection(self.get_conn_id()).extra_dejson
+        for name in _FORWARDED_EXTRAS:
+            if extra.get(name) not in (None, ""):
+                parameters[name] = extra[name] if name == "protocol" else self._seconds(name, extra[name])
+        return parameters
+
+    def _read_connection_again(self) -> None:
+        """A triggerer's session may live for days, in which a password is changed or a host is moved."""
+        try:
+            self._parameters = self._read_parameters()
+        except Exception as error:
+            self.log.info("The connection %s cannot be read again: %s", self.get_conn_id(), error)
+
+    def _seconds(self, name: str, value: Any) -> int:
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise JobInputError(
+                f"Connection {self.get_conn_id()}: the extra {name} must be a whole number of seconds, got {value!r}."
+            ) from None
+
+    def _conn_params_to_sqlalchemy_uri(self, conn_params: dict[str, Any]) -> str:
+        # SQLAlchemy's dialect takes these only as connect_args.
+        in_uri = {name: value for name, value in conn_params.items() if name not in _FORWARDED_EXTRAS}
+        return str(super()._conn_params_to_sqlalchemy_uri(in_uri))
+
+    def get_sqlalchemy_engine(self, engine_kwargs: dict[str, Any] | None = None) -> Any:
+        parameters = self._get_static_conn_params
+        forwarded = {name: parameters[name] for name in _FORWARDED_EXTRAS if name in parameters}
+        kwargs = dict(engine_kwargs or {})
+        kwargs["connect_args"] = forwarded | kwargs.get("connect_args", {})
+        return super().get_sqlalchemy_engine(kwargs)  # type: ignore[no-untyped-call]
+
+    def get_conn(self) -> SnowflakeConnection:
+        # At each login the driver announces itself in two lines of the task's log that help nobody. A level that
+        # somebody has set is left alone.
+        announcer = logging.getLogger("snowflake.connector.connection")
+        if announcer.level == logging.NOTSET:
+            announcer.setLevel(logging.WARNING)
+        return super().get_conn()
+
+    def close(self) -> None:
+        """Log out. The next statement logs in again."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except Exception:
+                self.log.debug("Closing the Snowflake session failed", exc_info=True)
+
+    def log_in(self) -> None:
+        """Begin the session now, rather than with the first statement, which tells it if that fails."""
+        with suppress(Exception), self._cursor():
+            pass
+
+    def _abandon(self) -> None:
+        """Forget the session without logging out: that would end a statement still at work, which submits a job."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            # What the driver's connect option server_session_keep_alive sets.
+            connection._server_session_keep_alive = True  # type: ignore[attr-defined]
+            with suppress(Exception):
+                connection.close(retry=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[SnowflakeCursor]:
+        with self._lock:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = self.get_conn()
+            with closing(self._connection.cursor()) as cursor:
+                yield cursor
+
+    def on_session(self, action: Callable[[SnowflakeCursor], _T]) -> _T:
+        """Do something with a cursor of the kept-open session, and all of it again while only the way there fails.
+
+        :param action: what may be done twice without harm. After a failure it gets a cursor of a new session, so a
+            transaction belongs into one action as a whole.
+        """
+
+        def reconnect(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            self.log.warning("Snowflake could not be reached (attempt %d): %s", state.attempt_number, error)
+            # A broken session may also be why an unclear error came, and a login is cheap beside a wait.
+            self._abandon()
+            if self._may_ask_airflow:
+                self._read_connection_again()
+
+        def once() -> _T:
+            with self._cursor() as cursor:
+                begun = time.monotonic()
+                try:
+                    return action(cursor)
+                except Exception as error:
+                    limit = getattr(cursor.connection, "network_timeout", None)
+                    if is_cancelled(error) and limit is not None and time.monotonic() - begun >= limit:
+                        # The driver's own timer aborts the statement. It says so only if it hears of the abort before
+                        # it hears of the statement's end (cursor.py: _TrackedQueryCancellationTimer).
+                        raise TimeoutError(f"no answer within the connection's network_timeout, {limit} s") from error
+                    raise
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: is_transient(error) or is_session_gone(error)),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=20),
+            stop=tenacity.stop_after_delay(self.transient_timeout),
+            before_sleep=reconnect,
+            reraise=True,
+        )(once)
+
+    @contextmanager
+    def repeating_for(self, seconds: float) -> Iterator[None]:
+        """Within it, statements are repeated for so many seconds instead of ``transient_timeout``; 0 is not at all."""
+        before, self.transient_timeout = self.transient_timeout, seconds
+        try:
+            yield
+        finally:
+            self.transient_timeout = before
+
+    def twin(self) -> Self:
+        """Another hook with a session of its own that need not ask Airflow for the connection again.
+
+        For signal handlers and kill hooks: this hook's session may be in the middle of a statement.
+        """
+        other = type(self)(
+            self.get_conn_id(),
+            transient_timeout=min(self.transient_timeout, _TWIN_SECONDS),
+        )
+        other._parameters = self._get_static_conn_params
+        other._may_ask_airflow = False
+        return other
+
+    def rows(self, sql: str, *, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Run one statement that may be repeated without harm; a dict for each row, keys in lower case.
+
+        :param parameters: session parameters that hold for this statement.
+        """
+        options: dict[str, Any] = {"_statement_params": dict(parameters)} if parameters else {}
+
+        def fetch(cursor: SnowflakeCursor) -> list[dict[str, Any]]:
+            cursor.execute(sql, **options)
+            names = [column.name.lower() for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+        return self.on_session(fetch)
+
+    def columns(self, query: str) -> list[str]:
+        """The column names of a query's result. Snowflake compiles the query, but does not run it."""
+
+        def describe(cursor: SnowflakeCursor) -> list[str]:
+            return [column.name for column in cursor.describe(query)]
+
+        return self.on_session(describe)
+
+    @property
+    def namespace(self) -> tuple[str | None, str | None]:
+        """The session's database and schema, as Snowflake stores them."""
+        if self._namespace is None:
+            self._namespace = self.on_session(lambda cursor: (cursor.connection.database, cursor.connection.schema))
+        return self._namespace
+
+    def expected_namespace(self) -> tuple[str | None, str | None]:
+        """The session's database and schema if they were asked for before, else those that the connection names.
+
+        It does not log in.
+
+        :raises InvalidJobError: if the connection names one that is no identifier.
+        """
+        if self._namespace is not None:
+            return self._namespace
+
+        def stored(field: str) -> str | None:
+            value = self._get_static_conn_params.get(field)
+            return Identifier.parse(value, field=field).value if value else None
+
+        return stored("database"), stored("schema")
+
+    def qualify_name(
+        self, name: str | QualifiedName, *, field: str = "job_name", allow_quoted: bool = False
+    ) -> QualifiedName:
+        """A name with the session's database and schema filled in.
+
+        :param allow_quoted: False for jobs, whose names take no quotes.
+        :raises JobInputError: if the name is partial and the connection names no database and schema.
+        """
+        parsed = (
+            name
+            if isinstance(name, QualifiedName)
+            else QualifiedName.parse(name, field=field, allow_quoted=allow_quoted)
+        )
+        return self._require_qualified(parsed if parsed.is_qualified else parsed.qualify(*self.namespace), field)
+
+    def qualify_location(self, location: str | StagePath, *, field: str = "stage_location") -> StagePath:
+        """A stage location with the session's database and schema filled in.
+
+        :raises JobInputError: if the stage's name is partial and the connection names no database and schema.
+        """
+        parsed = location if isinstance(location, StagePath) else StagePath.parse(location, field=field)
+        qualified = parsed if parsed.stage.is_qualified else parsed.qualify(*self.namespace)
+        self._require_qualified(qualified.stage, field)
+        return qualified
+
+    @staticmethod
+    def _require_qualified(name: QualifiedName, field: str) -> QualifiedName:
+        if not name.is_qualified:
+            raise JobInputError(
+                f"{field}: {name} has no database or schema, and the connection has none either. "
+                "Write database.schema.name, or set both on the connection or the operator."
+            )
+        return name

@@ -1,0 +1,79 @@
+"""What a session's hook knows without a session. Logging in and repeating: ``test_faults.py``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_snowflake_batch.hooks.session import SnowflakeSessionHook
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+
+
+def connection(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    given = {"conn_type": "snowflake", "login": "me", "password": "secret", "extra": {"account": "a"}}
+    monkeypatch.setenv("AIRFLOW_CONN_SESSION", json.dumps(given | changes))
+
+
+@pytest.mark.parametrize(
+    ("extra", "schema", "overrides", "expected"),
+    [
+        ({"database": "db"}, "sc", {}, ("DB", "SC")),
+        ({"database": '"Db"'}, "", {}, ("Db", None)),
+        ({"database": "db"}, "sc", {"database": "other", "schema": "s2"}, ("OTHER", "S2")),
+        ({}, "", {}, (None, None)),
+    ],
+)
+def test_the_expected_namespace_is_the_connections(
+    monkeypatch: pytest.MonkeyPatch,
+    extra: dict[str, str],
+    schema: str,
+    overrides: dict[str, str],
+    expected: tuple[str | None, str | None],
+) -> None:
+    connection(monkeypatch, extra={"account": "a"} | extra, schema=schema)
+    monkeypatch.setattr(SnowflakeSessionHook, "get_conn", lambda self: pytest.fail("logs in"))
+    assert SnowflakeSessionHook("session", **overrides).expected_namespace() == expected
+
+
+def test_a_connection_whose_database_is_no_identifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection(monkeypatch, extra={"account": "a", "database": "my db"})
+    with pytest.raises(InvalidJobError, match="database"):
+        SnowflakeSessionHook("session").expected_namespace()
+
+
+def test_statements_are_repeated_for_another_time_within_a_block() -> None:
+    hook = SnowflakeSessionHook("session", transient_timeout=60)
+
+    def fail_within() -> None:
+        with hook.repeating_for(0):
+            assert hook.transient_timeout == 0
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        fail_within()
+    assert hook.transient_timeout == 60
+
+
+def test_a_twin_asks_airflow_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection(monkeypatch, extra={"account": "a", "login_timeout": "7"})
+    hook = SnowflakeSessionHook("session", warehouse="wh")
+    twin = hook.twin()
+    monkeypatch.delenv("AIRFLOW_CONN_SESSION")
+    monkeypatch.setattr(SnowflakeSessionHook, "get_connection", lambda *_: pytest.fail("asks Airflow"))
+    parameters = twin._get_static_conn_params
+    assert (parameters["warehouse"], parameters["login_timeout"]) == ("wh", 7)
+    assert twin.transient_timeout == 20
+
+
+def test_a_connection_that_has_changed_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection(monkeypatch, password="old")
+    hook = SnowflakeSessionHook("session")
+    assert hook._get_static_conn_params["password"] == "old"
+    connection(monkeypatch, password="new")
+    assert hook._get_static_conn_params["password"] == "old"
+    hook._read_connection_again()
+    assert hook._get_static_conn_params["password"] == "new"
+    monkeypatch.setattr(SnowflakeSessionHook, "get_connection", lambda *_: 1 / 0)
+    hook._read_connection_again()
+    assert hook._get_static_conn_params["password"] == "new"

@@ -1,7 +1,8 @@
 """What a job is to those that submit it, wait for it and tell of it, whatever kind of job it is.
 
-Operators, hook, card and lineage know these protocols only. The kinds are in ``job.py``; ``parse_job`` there tells
-which one a task's fields describe, and ``hooks/preflight.py`` what of each kind is looked up before it is submitted.
+Operators, hook, card and lineage know these protocols only. The kinds are in ``job.py`` and ``worker_job.py``;
+``parse_job`` in ``kinds.py`` tells which one a task's fields describe, and ``hooks/preflight.py`` what of each kind is
+looked up before it is submitted.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ class Submission:
 class ModelFunction:
     """What scores the rows.
 
-    :param model: the model.
-    :param version: its version or alias; None for the model's default version.
+    :param model: the model in the registry, or ``package.module:Class`` of one that is in none.
+    :param version: its version or alias; None for the model's default version, and for one that is in no registry.
     :param function: the model's function; None if it has only one.
     """
 
-    model: QualifiedName
+    model: QualifiedName | str
     version: Identifier | None
     function: str | None
 
@@ -105,6 +106,13 @@ class BatchJob(SubmittedJob, Protocol):
 
     def as_submitted(self, version: str | None, function: str | None) -> Self:
         """The same job with the version and function that a submitted one has; None leaves what the job has."""
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a job goes on with what an earlier one of the same fingerprint has left in its output directory."""
+
+    def resuming(self, output_directory: StagePath) -> Self:
+        """The same job, which is to write into the directory of an earlier one; itself if the kind cannot resume."""
 
 
 def other_sizing(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_snowflake_batch.contract.output_layout import STAGED_INPUT
-from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob, ModelFunction, Submission
+from airflow_provider_snowflake_batch.jobs.batch_job import ModelFunction, Submission
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.qualify import Namespace
+from airflow_provider_snowflake_batch.jobs.runtimes import refuse_worker_fields
 from airflow_provider_snowflake_batch.jobs.sources import (
     DEFAULT_COLUMN,
     JobOutput,
@@ -21,7 +23,6 @@ from airflow_provider_snowflake_batch.jobs.sources import (
     StageListing,
     StageParquet,
     StagePaths,
-    Table,
     parse_source,
     plain_source,
 )
@@ -103,7 +104,9 @@ class RegistryJob:
 
         :raises InvalidJobError: on the first value that is wrong.
         """
-        settings, given_input = JobSpec.of(job_spec), InputSpec.of(input_spec)
+        settings, given_input, output = JobSpec.of(job_spec), InputSpec.of(input_spec), OutputSpec.of(output_spec)
+        for spec in (settings, output):
+            refuse_worker_fields(spec.label, spec)
         if function_name is not None:
             if settings.function_name not in (None, function_name):
                 raise InvalidJobError(
@@ -114,9 +117,9 @@ class RegistryJob:
             name=QualifiedName.parse(name, field="job_spec.job_name", allow_quoted=False),
             model=QualifiedName.parse(model_name, field="model_name"),
             version=Identifier.parse(version_name, field="version_name") if version_name is not None else None,
-            source=_with_column(parse_source(X), given_input),
+            source=with_column(parse_source(X), given_input),
             compute_pool=Identifier.parse(compute_pool, field="compute_pool"),
-            output=OutputSpec.of(output_spec),
+            output=output,
             input=given_input,
             settings=settings,
             engine=InferenceEngineOptions.of(inference_engine_options),
@@ -127,38 +130,13 @@ class RegistryJob:
 
         :raises InvalidJobError: if a name is partial and there is nothing to fill in.
         """
-
-        def name(given: QualifiedName, field: str) -> QualifiedName:
-            full = given.qualify(database, schema)
-            if not full.is_qualified:
-                raise InvalidJobError(
-                    field,
-                    f"{given} has no database or schema, and the connection has none either: write "
-                    "database.schema.name, or set both on the connection or the operator.",
-                )
-            return full
-
-        def location(given: StagePath, field: str) -> StagePath:
-            return replace(given, stage=name(given.stage, field))
-
-        source = self.source
-        match source:
-            case Table():
-                source = Table(name(source.name, "X"))
-            case StageParquet(file_format=None) | StageListing() | JobOutput():
-                source = replace(source, location=location(source.location, "X"))
-            case StageParquet(file_format=QualifiedName() as given):
-                file_format = name(given, "X.file_format")
-                source = replace(source, location=location(source.location, "X"), file_format=file_format)
-            case StagePaths():
-                source = replace(source, paths=tuple(location(path, "X") for path in source.paths))
-        output = location(self.output.location, "output_spec.stage_location")
+        names = Namespace(database, schema)
         return replace(
             self,
-            name=name(self.name, "job_spec.job_name"),
-            model=name(self.model, "model_name"),
-            source=source,
-            output=replace(self.output, stage_location=str(output)),
+            source=names.source(self.source),
+            output=names.output(self.output),
+            name=names.name(self.name, "job_spec.job_name"),
+            model=names.name(self.model, "model_name"),
         )
 
     def under_name(self, name: QualifiedName) -> RegistryJob:
@@ -173,6 +151,14 @@ class RegistryJob:
         if function is not None:
             job = replace(job, settings=replace(job.settings, function_name=function))
         return job
+
+    def resuming(self, output_directory: StagePath) -> RegistryJob:
+        """The same job: Snowflake's runtime begins anew, in a directory of its own."""
+        return self
+
+    @property
+    def can_resume(self) -> bool:
+        return False
 
     def fingerprint(self) -> str:
         """A hash of which rows are scored by what, and into where; see :class:`BatchJob`.
@@ -193,7 +179,7 @@ class RegistryJob:
             },
             "engine": self.engine.to_dict(),
         }
-        return _hash(described)
+        return hash_of(described)
 
     def older_fingerprints(self) -> tuple[str, ...]:
         """Up to version 0.1 the fingerprint was of everything but the name, so also of the size.
@@ -207,7 +193,7 @@ class RegistryJob:
             "compute_pool": str(self.compute_pool),
             "specs": [spec.to_dict() for spec in (self.output, self.input, self.settings, self.engine)],
         }
-        return (_hash(described),)
+        return (hash_of(described),)
 
     def submission(self) -> Submission:
         """One ``EXECUTE INFERENCE JOB SERVICE``."""
@@ -272,17 +258,8 @@ class ContainerJob:
         return Submission(statements.execute_job(self))
 
 
-def parse_job(*, name: str, **given: Any) -> BatchJob:
-    """The job that a task's fields describe, of the kind that they ask for: today always a registered model's.
-
-    :param name: the job.
-    :param given: see :meth:`RegistryJob.parse`.
-    :raises InvalidJobError: on the first value that is wrong.
-    """
-    return RegistryJob.parse(name=name, **given)
-
-
-def _hash(described: Mapping[str, Any]) -> str:
+def hash_of(described: Mapping[str, Any]) -> str:
+    """A hash of plain JSON values."""
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
@@ -295,7 +272,7 @@ def staged_input(output_directory: StagePath) -> StagePath:
     return StagePath(output_directory.stage, parent).child(STAGED_INPUT).child(name).directory()
 
 
-def _with_column(source: Source, given: InputSpec) -> Source:
+def with_column(source: Source, given: InputSpec) -> Source:
     """A list of files that names no column gets the one that is to be read as files, if there is only one."""
     if not isinstance(source, (StagePaths, StageListing)) or source.column_name is not None:
         return source

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding as FileEncoding
+from airflow_provider_snowflake_batch.contract.vocabulary import OnError as OnError
 from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode as SaveMode
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
@@ -67,13 +68,6 @@ def plain_value(value: Any) -> Any:
     return value
 
 
-_BAD_ROWS = (
-    " Snowflake's inference jobs end with the first bad row; setting bad rows aside is a field of the worker's own job "
-    "file, see docs/worker.md."
-)
-_ELSEWHERE = {"on_error": _BAD_ROWS, "max_quarantined": _BAD_ROWS}
-
-
 class Spec:
     """Base of the blocks: reading from a dict, writing to one."""
 
@@ -95,8 +89,7 @@ class Spec:
         known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
         for name in given:
             if name not in known:
-                hint = _ELSEWHERE.get(name, "")
-                raise InvalidJobError(cls.label, f"unknown field {name!r}; the fields are {', '.join(known)}.{hint}")
+                raise InvalidJobError(cls.label, f"unknown field {name!r}; the fields are {', '.join(known)}.")
         try:
             return cls(**given)
         except TypeError as error:
@@ -157,16 +150,22 @@ class OutputSpec(Spec):
 
     :param stage_location: ``@database.schema.stage/path/`` on an internal stage.
     :param mode: what to do when the job's directory already has files.
-    :raises InvalidJobError: if the location is malformed.
+    :param columns: the input columns that are written beside the predictions; default: all. With ``model`` only.
+    :raises InvalidJobError: if the location is malformed, or columns are no names.
     """
 
     label: ClassVar[str] = "output_spec"
 
     stage_location: str
     mode: SaveMode = SaveMode.ERROR
+    columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _enum(self, "mode", SaveMode)
+        if self.columns is not None and not is_template(self.columns):
+            from airflow_provider_snowflake_batch.jobs import container_settings
+
+            _set(self, "columns", container_settings.names("output_spec.columns", self.columns, "input columns"))
         if not is_template(self.stage_location):
             StagePath.parse(self.stage_location, field="output_spec.stage_location")
 
@@ -178,6 +177,9 @@ class OutputSpec(Spec):
 _CPU = re.compile(r"\d+(\.\d+)?|\d+m")
 # "8GiB" in the batch documentation, "8Gi" in service specifications: both are understood there.
 _MEMORY = re.compile(r"\d+(\.\d+)?\s?[KMGT]i?B?")
+
+
+_CONTAINER_FIELDS = ("env", "secrets", "external_access_integrations", "stages")
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,21 @@ class JobSpec(Spec):
     :param replicas: containers that share the work, 1 or more; default 1.
     :param function_name: method of the model; needed if it has several.
     :param warehouse: warehouse for the operator's own statements.
-    :param image_repo: image repository, ``database.schema.repository``.
-    :param force_rebuild: build the inference image even if it exists.
+    :param image_repo: image repository, ``database.schema.repository``; with ``model_name`` only.
+    :param force_rebuild: build the inference image even if it exists; with ``model_name`` only.
+    :param on_error: what happens to a row that the model cannot score: ``OnError.FAIL`` (the default) ends the job,
+        ``OnError.QUARANTINE`` sets the row aside. This and the following with ``model`` only.
+    :param max_quarantined: most rows that are set aside before the job fails after all.
+    :param image: the container's image, with its tag; default: Snowflake's container runtime, see
+        docs/worker-runtime.md.
+    :param env: environment variables of the container. They stand in the job's statement: no secrets.
+    :param secrets: environment variables that hold secrets: name of the variable to the Snowflake secret's name
+        (``{"TOKEN": "db.schema.my_secret"}``), or to ``{"secret": …, "key": "password"}`` (``secret_string``, the
+        default, ``username`` or ``password``).
+    :param external_access_integrations: what lets the container reach other hosts; case matters.
+    :param query_warehouse: warehouse for queries that the model itself sends.
+    :param stages: stages of the files that a column of the input names (``column_handling``), where ``X`` is a query, a
+        table or stage Parquet: ``["@db.schema.images"]``.
     :raises InvalidJobError: if a value is out of range or not of its kind.
     """
 
@@ -214,9 +229,17 @@ class JobSpec(Spec):
     warehouse: str | None = None
     image_repo: str | None = None
     force_rebuild: bool = False
+    on_error: OnError | None = None
+    max_quarantined: int | None = None
+    image: str | None = None
+    env: Mapping[str, str] | None = None
+    secrets: Mapping[str, Any] | None = None
+    external_access_integrations: tuple[str, ...] | None = None
+    query_warehouse: str | None = None
+    stages: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("num_workers", "max_batch_rows", "replicas"):
+        for name in ("num_workers", "max_batch_rows", "replicas", "max_quarantined"):
             _positive_integer(self, name)
         _quantity(self, "cpu_requests", _CPU, "a number of virtual CPUs such as '2' or '0.5'")
         _quantity(self, "memory_requests", _MEMORY, "an amount with its unit such as '8GiB' or '512MiB'")
@@ -225,15 +248,43 @@ class JobSpec(Spec):
             value = _text(self, name)
             if value is not None and not is_template(value):
                 QualifiedName.parse(value, field=f"job_spec.{name}", allow_quoted=False)
-        for name in ("job_name_prefix", "warehouse"):
+        for name in ("job_name_prefix", "warehouse", "query_warehouse"):
             value = _text(self, name)
             if value is not None and not is_template(value):
-                Identifier.parse(value, field=f"job_spec.{name}", allow_quoted=name == "warehouse")
+                Identifier.parse(value, field=f"job_spec.{name}", allow_quoted=name != "job_name_prefix")
         _text(self, "function_name")
         if self.job_name is not None and self.job_name_prefix is not None:
             raise InvalidJobError("job_spec", "job_name and job_name_prefix exclude each other: give one.")
         if not isinstance(self.force_rebuild, bool) and not is_template(self.force_rebuild):
             _set(self, "force_rebuild", _boolean("job_spec.force_rebuild", self.force_rebuild))
+        if self.on_error is not None:
+            _enum(self, "on_error", OnError)
+        if self.max_quarantined is not None and self.on_error in (None, OnError.FAIL):
+            raise InvalidJobError("job_spec.max_quarantined", "needs on_error to be 'quarantine'.")
+        _text(self, "image")
+        if any(getattr(self, name) is not None for name in _CONTAINER_FIELDS):
+            self._check_container()
+
+    def _check_container(self) -> None:
+        # Most Dags say nothing of this; what their parsing loads is few modules.
+        from airflow_provider_snowflake_batch.jobs import container_settings
+
+        checks: dict[str, Callable[[str, Any], Any]] = {
+            "env": container_settings.environment,
+            "secrets": container_settings.secrets,
+            "external_access_integrations": container_settings.integrations,
+            "stages": container_settings.stages,
+        }
+        for name, check in checks.items():
+            value = getattr(self, name)
+            if value is not None and not is_template(value):
+                _set(self, name, check(f"job_spec.{name}", value))
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.to_dict())
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ https://docs.snowflake.com/en/sql-reference/sql/execute-inference-job-service an
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -108,10 +109,7 @@ def execute_job(job: ContainerJob) -> str:
         clauses.append(f"EXTERNAL_ACCESS_INTEGRATIONS = ({names})")
     if job.comment is not None:
         clauses.append(f"COMMENT = {literal(job.comment)}")
-    specification = yaml.dump(dict(job.specification), Dumper=_QuotingDumper, sort_keys=False, width=2**20)
-    # Every text is double-quoted, so that a $$, which would end the literal, can be escaped.
-    specification = specification.replace("$$", r"$\x24")
-    clauses.append(f"FROM SPECIFICATION $$\n{specification}$$")
+    clauses.append(f"FROM SPECIFICATION $$\n{_json_in_dollars(job.specification)}\n$$")
     return "\n".join(clauses)
 
 
@@ -429,11 +427,31 @@ def _present(block: Any, *names: str) -> dict[str, Any]:
     return {name: getattr(block, name) for name in names if getattr(block, name) is not None}
 
 
-class _QuotingDumper(yaml.SafeDumper):
-    """Writes every text in double quotes."""
+# Line breaks of YAML 1.1, what it does not take as it stands, and halves of characters.
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
-_QuotingDumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, '"'))
+def _json_in_dollars(document: Any) -> str:
+    """A document as JSON that is YAML as well, without a ``$$``, which would end the literal that it stands in.
+
+    Snowflake reads specifications as YAML 1.1, of which JSON is nearly a part.
+    """
+    return _json(document, "\n").replace("$$", r"$\u0024")
+
+
+def _json(value: Any, line: str) -> str:
+    """:param line: the line break, and how far the value is indented."""
+    deeper = f"{line}  "
+    if isinstance(value, Mapping) and value:
+        inner = [f"{_json(str(name), line)}: {_json(item, deeper)}" for name, item in value.items()]
+        return f"{{{deeper}{f',{deeper}'.join(inner)}{line}}}"
+    if isinstance(value, (list, tuple)) and value:
+        return f"[{', '.join(_json(item, line) for item in value)}]"
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if isinstance(value, float) and "e" in text and "." not in text:
+        # Without the point it is a text in YAML 1.1.
+        return text.replace("e", ".0e")
+    return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _yaml(document: Any) -> str:

@@ -88,8 +88,10 @@ def batch_job(
     job_facets: dict[str, JobFacet] = {}
     if isinstance(job.source, Query):
         job_facets["sql"] = sql_job.SQLJobFacet(query=SQLParser.normalize_sql(job.source.sql))
+    # A class of the Dag's author is no data set of the account.
+    models = [] if isinstance(model.model, str) else [datasets.model(namespace, model.model, model.version)]
     return OperatorLineage(
-        inputs=[*source, datasets.model(namespace, model.model, model.version)],
+        inputs=[*source, *models],
         outputs=[datasets.results(namespace, directory, rows=rows, files=files)],
         run_facets=run_facets,
         job_facets=job_facets,

@@ -18,7 +18,8 @@ from airflow_provider_snowflake_batch.exceptions import (
 from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, generate_job_name, parse_job
+from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, generate_job_name
+from airflow_provider_snowflake_batch.jobs.kinds import parse_job
 from airflow_provider_snowflake_batch.jobs.sources import plain_source
 from airflow_provider_snowflake_batch.jobs.specs import (
     InferenceEngineOptions,

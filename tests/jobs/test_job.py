@@ -121,6 +121,17 @@ SIZES = {
 }
 OF_THE_TASK = {"warehouse": "wh", "job_name_prefix": "NIGHTLY"}
 OF_THE_WORK = {"job_name": "fixed", "function_name": "explain"}
+# See test_worker_job.py.
+OF_THE_WORKER_RUNTIME = {
+    "on_error",
+    "max_quarantined",
+    "image",
+    "env",
+    "secrets",
+    "external_access_integrations",
+    "query_warehouse",
+    "stages",
+}
 
 
 def job_with(name: str, value: object) -> RegistryJob:
@@ -129,7 +140,8 @@ def job_with(name: str, value: object) -> RegistryJob:
 
 
 def test_it_is_known_of_every_setting_whether_it_makes_another_job() -> None:
-    assert {"compute_pool", *(item.name for item in fields(JobSpec))} == {*SIZES, *OF_THE_TASK, *OF_THE_WORK}
+    known = {*SIZES, *OF_THE_TASK, *OF_THE_WORK, *OF_THE_WORKER_RUNTIME}
+    assert {"compute_pool", *(item.name for item in fields(JobSpec))} == known
 
 
 @pytest.mark.parametrize("name", [*SIZES, *OF_THE_TASK, *OF_THE_WORK])

@@ -125,9 +125,3 @@ def test_templates_pass_until_they_are_rendered() -> None:
 def test_engine_by_any_spelling() -> None:
     for spelling in ("vllm", "VLLM", InferenceEngine.VLLM):
         assert InferenceEngineOptions(spelling).engine is InferenceEngine.VLLM
-
-
-@pytest.mark.parametrize("name", ["on_error", "max_quarantined"])
-def test_bad_rows_cannot_be_set_aside_by_snowflakes_runtime(name: str) -> None:
-    with pytest.raises(InvalidJobError, match=f"unknown field '{name}'.* end with the first bad row"):
-        JobSpec.of({name: "quarantine"})

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobLostError
 from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
-from airflow_provider_snowflake_batch.jobs.job import parse_job
+from airflow_provider_snowflake_batch.jobs.kinds import parse_job
 from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 from airflow_provider_snowflake_batch.operators.earlier_job import EarlierJob
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from airflow_provider_snowflake_batch.jobs.job import parse_job
+from airflow_provider_snowflake_batch.jobs.kinds import parse_job
 from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 from airflow_provider_snowflake_batch.operators.retry_decision import Decision, decide

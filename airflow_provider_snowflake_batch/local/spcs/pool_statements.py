@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_snowflake_batch.jobs.instance_families import FAMILIES
 from airflow_provider_snowflake_batch.local.clauses import show_clauses
 from airflow_provider_snowflake_batch.local.columns import moment, text_columns
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import instance_families, service_clauses
+from airflow_provider_snowflake_batch.local.spcs import service_clauses
 from airflow_provider_snowflake_batch.local.spcs.compute_pools import ComputePools
 from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.records import ComputePool
@@ -136,7 +137,7 @@ def show_instance_families(statement: Statement, cursor: Cursor, databases: Data
         Column("gpu_count", *_NUMBER),
         Column("gpu_type"),
     ]
-    families = chosen.select(instance_families.FAMILIES.values(), lambda family: (family.name,))
+    families = chosen.select(FAMILIES.values(), lambda family: (family.name,))
     rows = [(item.name, int(item.cpu), int(item.memory / 2**30), item.gpu, item.gpu_type) for item in families]
     return Result(columns, rows)
 

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from airflow_provider_snowflake_batch.local.spcs.instance_families import InstanceFamily, find
+from airflow_provider_snowflake_batch.jobs.instance_families import InstanceFamily
+from airflow_provider_snowflake_batch.local.spcs.instance_families import find
 from airflow_provider_snowflake_batch.local.spcs.records import ComputePool, Container, Job
 
 

@@ -1,0 +1,102 @@
+"""What a task says of the container that the worker runs in: environment, secrets, integrations, stages.
+
+https://docs.snowflake.com/en/developer-guide/snowpark-container-services/specification-reference
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# The worker's own, and what Snowflake sets.
+_RESERVED = re.compile(r"(BATCH|SNOWFLAKE)_.*|TMPDIR")
+SECRET_KEYS = ("secret_string", "username", "password")
+# Limits of the page above, and of …/service-network-communications.
+_MOST_SECRETS = 50
+_MOST_INTEGRATIONS = 10
+DEFAULT_SECRET_KEY = SECRET_KEYS[0]
+
+
+def names(field: str, value: Any, what: str) -> tuple[str, ...]:
+    """A list of texts without any twice.
+
+    :raises InvalidJobError: if it is something else.
+    """
+    if not isinstance(value, (list, tuple)) or not value:
+        raise InvalidJobError(field, f"expected a list of {what}, got {value!r}.")
+    for item in value:
+        if not isinstance(item, str) or not item.strip() or "\0" in item:
+            raise InvalidJobError(field, f"expected a list of {what}, which {item!r} is not one of.")
+        if value.count(item) > 1:
+            raise InvalidJobError(field, f"{item!r} stands there twice.")
+    return tuple(value)
+
+
+def environment(field: str, value: Any) -> Mapping[str, str]:
+    """Environment variables: numbers and flags as texts.
+
+    :raises InvalidJobError: if a name is none, or belongs to the worker or to Snowflake.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidJobError(field, f"expected a dict from names to texts, got {type(value).__name__}.")
+    for name, content in value.items():
+        _check_variable(field, name)
+        if not isinstance(content, (str, int, float)) or "\0" in str(content):
+            raise InvalidJobError(f"{field}[{name!r}]", f"expected a text, got {content!r}.")
+    return MappingProxyType({name: str(content) for name, content in value.items()})
+
+
+def secrets(field: str, value: Any) -> Mapping[str, Any]:
+    """Environment variables that hold secrets.
+
+    :raises InvalidJobError: if a name is no variable's, or a secret is not named as one.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidJobError(field, f"expected a dict from variables to secrets, got {type(value).__name__}.")
+    if len(value) > _MOST_SECRETS:
+        raise InvalidJobError(field, f"{len(value)} secrets; Snowflake takes at most {_MOST_SECRETS}.")
+    checked: dict[str, Any] = {}
+    for name, given in value.items():
+        _check_variable(field, name)
+        where = f"{field}[{name!r}]"
+        parts = {"secret": given} if isinstance(given, str) else given
+        if not isinstance(parts, Mapping) or not {"secret"} <= set(parts) <= {"secret", "key"}:
+            raise InvalidJobError(where, "expected the secret's name, or a dict with secret and key.")
+        QualifiedName.parse(parts["secret"], field=where)
+        if parts.get("key", DEFAULT_SECRET_KEY) not in SECRET_KEYS:
+            raise InvalidJobError(where, f"key {parts['key']!r} is not one of {', '.join(SECRET_KEYS)}.")
+        checked[name] = given if isinstance(given, str) else dict(parts)
+    return MappingProxyType(checked)
+
+
+def integrations(field: str, value: Any) -> tuple[str, ...]:
+    """:raises InvalidJobError: if it is no list of names, or too long a one."""
+    listed = names(field, value, "external access integrations")
+    if len(listed) > _MOST_INTEGRATIONS:
+        raise InvalidJobError(field, f"{len(listed)} integrations; Snowflake takes at most {_MOST_INTEGRATIONS}.")
+    for name in listed:
+        if "{{" not in name:
+            Identifier.parse(name, field=field)
+    return listed
+
+
+def stages(field: str, value: Any) -> tuple[str, ...]:
+    """:raises InvalidJobError: if it is no list of stages."""
+    listed = names(field, value, "stages")
+    for name in listed:
+        if "{{" not in name and StagePath.parse(name, field=field).path:
+            raise InvalidJobError(field, f"{name!r}: name the stage without a path, which the rows' own paths have.")
+    return listed
+
+
+def _check_variable(field: str, name: Any) -> None:
+    if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+        raise InvalidJobError(field, f"{name!r} is not the name of an environment variable.")
+    if _RESERVED.fullmatch(name):
+        raise InvalidJobError(field, f"{name} is set by the worker's job or by Snowflake: choose another name.")

@@ -1,0 +1,40 @@
+"""Which image the worker runs in: Snowflake's own container runtime, unless a task names another.
+
+The path and that a tag carries three numbers:
+https://docs.snowflake.com/en/developer-guide/snowflake-ml/container-runtime/custom-runtime-images. That an account
+tells its image by ``SYSTEM$GET_ML_JOB_RUNTIME`` is not documented: snowflake-ml-python asks so
+(``ml/jobs/_utils/runtime_env_utils.py`` of 2.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_REPOSITORY = "/snowflake/images/snowflake_images/container_runtime"
+# Releases that are known to have run jobs. An account that does not answer the question may still have them: a version
+# that has left the lists runs until its end of life.
+FALLBACK_CPU_IMAGE = f"{_REPOSITORY}/cpu_x86_64:2.7.2"
+FALLBACK_GPU_IMAGE = f"{_REPOSITORY}/gpu_x86_64:2.9.0"
+
+
+def fallback_image(*, gpu: bool) -> str:
+    """The image for an account that does not tell its own.
+
+    :param gpu: for a pool whose nodes have GPUs.
+    """
+    return FALLBACK_GPU_IMAGE if gpu else FALLBACK_CPU_IMAGE
+
+
+def image_told(rows: Sequence[Sequence[Any]]) -> str | None:
+    """The image in an answer of ``SYSTEM$GET_ML_JOB_RUNTIME``.
+
+    :param rows: of the answer; its first cell is a reference to an image, with a tag.
+    :returns: None for an answer that names none: an empty one, and a custom runtime environment (``cre@…``), which only
+        Snowflake's own ML jobs can resolve.
+    """
+    cell = rows[0][0] if rows and rows[0] else None
+    if not isinstance(cell, str) or cell.lower().startswith("cre@"):
+        return None
+    name, _, tag = cell.strip().rpartition(":")
+    return cell.strip() if "/" in name and tag and "/" not in tag else None

@@ -1,0 +1,292 @@
+"""The job of this package's worker: a container that scores rows with a model that is in no registry.
+
+Snowflake is sent ``EXECUTE JOB SERVICE`` with the worker's archive in one of Snowflake's images. What the container
+reads and writes is below the job's output location:
+
+============================================================ =========================================================
+``_batch_worker/batch-worker-<version>-<digest>.pyz``        the worker
+``_batch_worker/code-<digest>.zip``                          the model's code
+``_batch_worker/<job>/JOB.json``                             what the worker is to do
+``_snowflake_temporary/<directory>/<attempt>/``              the rows of a query or table
+``<directory>/``                                             the results
+============================================================ =========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_provider_snowflake_batch.jobs.batch_job import ModelFunction, Submission
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.job import (
+    JOB_NAME_PREFIX,
+    ContainerJob,
+    hash_of,
+    refuse_overlap,
+    staged_input,
+    with_column,
+)
+from airflow_provider_snowflake_batch.jobs.models import PythonModel, parse_model
+from airflow_provider_snowflake_batch.jobs.qualify import Namespace
+from airflow_provider_snowflake_batch.jobs.runtimes import refuse_registry_fields
+from airflow_provider_snowflake_batch.jobs.sources import (
+    JobOutput,
+    Query,
+    Source,
+    StageParquet,
+    StageQuery,
+    Table,
+    parse_source,
+    plain_source,
+)
+from airflow_provider_snowflake_batch.jobs.specs import InputSpec, JobSpec, OutputSpec
+from airflow_provider_snowflake_batch.jobs.worker_resources import ContainerSize
+
+WORKER_FOLDER = "_batch_worker"
+
+# Of a JobSpec: what the job runs on. Finished tasks of a job stay good whatever these are.
+_SIZE_FIELDS = (
+    "cpu_requests",
+    "memory_requests",
+    "gpu_requests",
+    "num_workers",
+    "max_batch_rows",
+    "replicas",
+    "image",
+    "secrets",
+    "external_access_integrations",
+    "query_warehouse",
+)
+# Of a JobSpec, too: what does not reach the job.
+_FIELDS_OF_THE_TASK = ("job_name_prefix", "warehouse")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What only the account tells of where the container runs.
+
+    :param image: with its tag.
+    :param size: what the container gets of a node.
+    """
+
+    image: str
+    size: ContainerSize
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Which files of the job lie on its output stage.
+
+    :param archive: name of the worker's archive, in the worker's folder.
+    :param python_path: names of the code's archives there, in the order of the model's places; None for a place on a
+        stage.
+    :param rows: where the rows of a query or table were put; None where the job reads its input in place.
+    """
+
+    archive: str
+    python_path: tuple[str | None, ...] = ()
+    rows: StagePath | None = None
+
+
+@dataclass(frozen=True)
+class WorkerJob:
+    """A batch that this package's worker scores (``EXECUTE JOB SERVICE``).
+
+    :param name: the job; unquoted parts only.
+    :param model: what scores the rows.
+    :param source: the input rows.
+    :param compute_pool: where it runs.
+    :param output: where the results go.
+    :param input: how the input reaches the model.
+    :param settings: size and run-time settings.
+    :param code_folder: where relative paths of the model's code begin.
+    :param resumed: the output directory, if it is an earlier job's whose finished work is to be kept.
+    :param placement: known once the account was asked.
+    :param upload: known once the files are on the stage.
+    :raises InvalidJobError: if input and output lie inside each other, or two fields do not go together.
+    """
+
+    name: QualifiedName
+    model: PythonModel
+    source: Source
+    compute_pool: Identifier
+    output: OutputSpec
+    input: InputSpec = field(default_factory=InputSpec)
+    settings: JobSpec = field(default_factory=JobSpec)
+    code_folder: str | None = None
+    resumed: StagePath | None = None
+    placement: Placement | None = None
+    upload: Upload | None = None
+
+    def __post_init__(self) -> None:
+        if self.reads_in_place and isinstance(self.source, StageParquet):
+            refuse_overlap(self.source.location, self.output.location)
+        if isinstance(self.source, JobOutput) and self.source.location == self.output_directory:
+            raise InvalidJobError("X", f"{self.source.location} is this job's own output.")
+        if self.output.columns is not None and self.input.partition_column is not None:
+            raise InvalidJobError("output_spec.columns", "it does not go together with input_spec.partition_column.")
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        name: str,
+        model: Any,
+        X: Any,
+        compute_pool: str,
+        output_spec: OutputSpec | Mapping[str, Any],
+        input_spec: InputSpec | Mapping[str, Any] | None = None,
+        job_spec: JobSpec | Mapping[str, Any] | None = None,
+        code_folder: str | None = None,
+    ) -> WorkerJob:
+        """The job from values as a user writes them. Names may still lack database and schema.
+
+        :raises InvalidJobError: on the first value that is wrong.
+        """
+        settings, given_input = JobSpec.of(job_spec), InputSpec.of(input_spec)
+        refuse_registry_fields(settings.label, settings)
+        source = with_column(parse_source(X), given_input)
+        return cls(
+            name=QualifiedName.parse(name, field="job_spec.job_name", allow_quoted=False),
+            model=parse_model(model),
+            source=source,
+            compute_pool=Identifier.parse(compute_pool, field="compute_pool"),
+            output=OutputSpec.of(output_spec),
+            input=given_input,
+            settings=settings,
+            code_folder=code_folder,
+        )
+
+    def qualify(self, database: str | None, schema: str | None) -> WorkerJob:
+        """The same job with the missing parts of its names filled in.
+
+        :raises InvalidJobError: if a name is partial and there is nothing to fill in.
+        """
+        names = Namespace(database, schema)
+        settings = self.settings
+        if settings.stages is not None:
+            field = "job_spec.stages"
+            full = [names.location(StagePath.parse(stage, field=field), field) for stage in settings.stages]
+            settings = replace(settings, stages=tuple(map(str, full)))
+        model = self.model
+        if places := [place for place in model.places if place.startswith("@")]:
+            full_places = {
+                place: str(names.location(StagePath.parse(place, field="model.code"), "model.code")) for place in places
+            }
+            model = replace(model, code=tuple(full_places.get(place, place) for place in model.places))
+        return replace(
+            self,
+            source=names.source(self.source),
+            output=names.output(self.output),
+            name=names.name(self.name, "job_spec.job_name"),
+            model=model,
+            settings=settings,
+        )
+
+    def under_name(self, name: QualifiedName) -> WorkerJob:
+        """The same job under another name."""
+        return replace(self, name=name)
+
+    def as_submitted(self, version: str | None, function: str | None) -> WorkerJob:
+        """The same job: what it runs is all in its model."""
+        return self
+
+    @property
+    def can_resume(self) -> bool:
+        return True
+
+    def resuming(self, output_directory: StagePath) -> WorkerJob:
+        """The same job, which goes on with what an earlier one has left in its output directory."""
+        return replace(self, resumed=output_directory)
+
+    def fingerprint(self) -> str:
+        """A hash of which rows are scored by what, and into where; see
+        :class:`~airflow_provider_snowflake_batch.jobs.batch_job.BatchJob`.
+
+        Of code, the places count, not the content: the worker itself tells by the content what it can go on with.
+        """
+        return hash_of(
+            {
+                "model": self.model.to_dict(),
+                "source": plain_source(self.source),
+                "output": self.output.to_dict(),
+                "input": self.input.to_dict(),
+                "settings": {
+                    name: value
+                    for name, value in self.settings.to_dict().items()
+                    if name not in _SIZE_FIELDS and name not in _FIELDS_OF_THE_TASK
+                },
+            }
+        )
+
+    def older_fingerprints(self) -> tuple[str, ...]:
+        return ()
+
+    def submission(self) -> Submission:
+        """One ``EXECUTE JOB SERVICE``."""
+        from airflow_provider_snowflake_batch.jobs.worker_specification import specification
+
+        settings = self.settings
+        warehouse = settings.query_warehouse
+        return ContainerJob(
+            name=self.name,
+            compute_pool=self.compute_pool,
+            specification=specification(self),
+            replicas=int(settings.replicas or 1),
+            query_warehouse=Identifier.parse(warehouse, field="job_spec.query_warehouse") if warehouse else None,
+            external_access_integrations=[
+                Identifier.parse(name, field="job_spec.external_access_integrations")
+                for name in settings.external_access_integrations or ()
+            ],
+        ).submission()
+
+    @property
+    def model_function(self) -> ModelFunction:
+        return ModelFunction(self.model.target, None, self.model.function)
+
+    @property
+    def sizing(self) -> dict[str, Any]:
+        settings = self.settings.to_dict()
+        given = {name: settings[name] for name in _SIZE_FIELDS if name in settings}
+        return {"compute_pool": str(self.compute_pool), "replicas": 1} | given
+
+    @property
+    def has_fixed_name(self) -> bool:
+        return self.settings.job_name is not None
+
+    @property
+    def name_prefix(self) -> str:
+        return self.settings.job_name_prefix or JOB_NAME_PREFIX
+
+    @property
+    def output_directory(self) -> StagePath:
+        """``<stage_location>/<job name>/``, or that of an earlier job which this one resumes."""
+        return self.resumed or self.output.location.child(self.name.name).directory()
+
+    @property
+    def staged_input(self) -> StagePath:
+        """Where rows of a query or table are put, in a directory for each attempt."""
+        return staged_input(self.output_directory)
+
+    @property
+    def reads_in_place(self) -> bool:
+        """Whether the input is Parquet on a stage that the container reads where it lies."""
+        return isinstance(self.source, StageParquet) and not self.source.needs_query
+
+    @property
+    def unloads(self) -> bool:
+        """Whether a warehouse has to put the rows on the stage first."""
+        in_rows = isinstance(self.source, (Query, Table, StageQuery, JobOutput))
+        return in_rows or (isinstance(self.source, StageParquet) and self.source.needs_query)
+
+    @property
+    def worker_folder(self) -> StagePath:
+        """What all jobs of the output location share: archives of the worker and of code."""
+        return self.output.location.child(WORKER_FOLDER).directory()
+
+    @property
+    def job_file(self) -> StagePath:
+        return self.worker_folder.child(self.name.name).directory().child("JOB.json")

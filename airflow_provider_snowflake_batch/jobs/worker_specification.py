@@ -1,0 +1,195 @@
+"""The service specification and the job file of a worker's job.
+
+Every key of the specification is one of
+https://docs.snowflake.com/en/developer-guide/snowpark-container-services/specification-reference; the server refuses
+others. Stage volumes: https://docs.snowflake.com/en/developer-guide/snowpark-container-services/snowflake-stage-volume
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_snowflake_batch.jobs.container_settings import DEFAULT_SECRET_KEY
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.sources import StageListing, StagePaths
+from airflow_provider_snowflake_batch.jobs.worker_job import WORKER_FOLDER, WorkerJob
+
+CONTAINER = "main"
+_ROOT = "/mnt/batch"
+_OUTPUT = "BATCH_OUTPUT"
+_INPUT = "BATCH_INPUT"
+_TEMPORARY = f"{_ROOT}/tmp"
+# A mounted stage is served by a container beside ours, whose defaults (0.5 CPU, 1 GiB) make heavy reading and writing
+# slow or fail (…/snowflake-stage-volume, stageConfig.resources). Its memory is asked for as by default.
+_STAGE_RESOURCES = {"requests": {"cpu": 0, "memory": "512Mi"}, "limits": {"cpu": 2, "memory": "2Gi"}}
+_ARCHIVES = (".zip", ".whl")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A stage location that the container sees as a folder.
+
+    :param volume: the volume's name.
+    :param path: the folder.
+    :param variable: the environment variable that holds the folder; the job file's paths begin with it.
+    """
+
+    volume: str
+    location: StagePath
+    path: str
+    variable: str
+
+
+def mounts(job: WorkerJob) -> list[Mount]:
+    """Every stage location that the container reads or writes: the output first, each stage of files once."""
+    found = [Mount("output", job.output.location, f"{_ROOT}/output", _OUTPUT)]
+    if job.reads_in_place:
+        found.append(Mount("input", job.source.location, f"{_ROOT}/input", _INPUT))  # type: ignore[union-attr]
+    for number, stage in enumerate(file_stages(job)):
+        found.append(Mount(f"stage-{number}", StagePath(stage), f"{_ROOT}/stages/{number}", f"BATCH_STAGE_{number}"))
+    for number, place in enumerate(job.model.places):
+        if place.startswith("@"):
+            folder = _folder_and_file(place)[0]
+            found.append(Mount(f"code-{number}", folder, f"{_ROOT}/code/{number}", f"BATCH_CODE_{number}"))
+    return found
+
+
+def file_stages(job: WorkerJob) -> list[QualifiedName]:
+    """The stages of the files that rows name."""
+    named = [StagePath.parse(stage, field="job_spec.stages").stage for stage in job.settings.stages or ()]
+    match job.source:
+        case StagePaths(paths):
+            named += [path.stage for path in paths]
+        case StageListing(location):
+            named.append(location.stage)
+    return sorted(set(named), key=str)
+
+
+def specification(job: WorkerJob) -> dict[str, Any]:
+    """The specification of one container, and the volumes that it mounts.
+
+    :param job: with its placement and upload.
+    """
+    assert job.placement is not None
+    assert job.upload is not None
+    stages = mounts(job)
+    size = job.placement.size
+    root = stages[0].path
+    container: dict[str, Any] = {
+        "name": CONTAINER,
+        "image": job.placement.image,
+        # Instead of the image's own entrypoint, which starts a Ray node and a notebook kernel.
+        "command": [
+            "python",
+            f"{root}/{WORKER_FOLDER}/{job.upload.archive}",
+            f"{root}/{WORKER_FOLDER}/{job.name.name}/JOB.json",
+        ],
+        "env": {mount.variable: mount.path for mount in stages} | {"TMPDIR": _TEMPORARY} | dict(job.settings.env or {}),
+        "volumeMounts": [
+            *({"name": mount.volume, "mountPath": mount.path} for mount in stages),
+            {"name": "shm", "mountPath": "/dev/shm"},
+            {"name": "tmp", "mountPath": _TEMPORARY},
+        ],
+    }
+    if size.resources:
+        container["resources"] = size.resources
+    if job.settings.secrets:
+        container["secrets"] = [_secret(name, given) for name, given in job.settings.secrets.items()]
+    volumes = [
+        *(
+            {
+                "name": mount.volume,
+                "source": "stage",
+                "stageConfig": {"name": _without_slash(mount.location), "resources": _STAGE_RESOURCES},
+            }
+            for mount in stages
+        ),
+        {"name": "shm", "source": "memory", "size": size.shared_memory},
+        # The node's own disk, about 100 GB.
+        {"name": "tmp", "source": "local"},
+    ]
+    return {
+        "spec": {
+            "containers": [container],
+            "volumes": volumes,
+            # …/monitoring-services: what the containers write, and what they use, is in the account's event table.
+            "logExporters": {"eventTableConfig": {"logLevel": "INFO"}},
+            "platformMonitor": {"metricConfig": {"groups": ["system", "status", "network", "storage"]}},
+        }
+    }
+
+
+def job_document(job: WorkerJob) -> dict[str, Any]:
+    """The job file, docs/worker.md. Its paths begin with variables that :func:`specification` sets.
+
+    :param job: with its upload.
+    """
+    assert job.upload is not None
+    settings, given = job.settings.to_dict(), job.input.to_dict()
+    output: dict[str, Any] = {"path": _in_output(job, job.output_directory), "mode": job.output.mode.value}
+    if job.output.columns is not None:
+        output["columns"] = list(job.output.columns)
+    rows = job.upload.rows
+    stage_folders = {str(mount.location.stage): mount for mount in mounts(job) if mount.volume.startswith("stage-")}
+    return {
+        "version": 1,
+        "job_name": str(job.name),
+        "input": {"path": _in_output(job, rows) if rows is not None else f"${{{_INPUT}}}", **given},
+        "output": output,
+        "model": {
+            "kind": job.model.kind,
+            "target": job.model.target,
+            "function": job.model.function,
+            "init": job.model.to_dict().get("init", {}),
+            "python_path": _python_path(job),
+        },
+        "inference": {
+            name: settings[name]
+            for name in ("num_workers", "max_batch_rows", "on_error", "max_quarantined")
+            if name in settings
+        },
+        "stages": {name: f"${{{mount.variable}}}" for name, mount in stage_folders.items()},
+    }
+
+
+def _python_path(job: WorkerJob) -> list[str]:
+    assert job.upload is not None
+    paths = []
+    for number, place in enumerate(job.model.places):
+        if place.startswith("@"):
+            file = _folder_and_file(place)[1]
+            root = f"${{BATCH_CODE_{number}}}"
+            paths.append(f"{root}/{file}" if file.endswith(_ARCHIVES) else root)
+        else:
+            paths.append(f"${{{_OUTPUT}}}/{WORKER_FOLDER}/{job.upload.python_path[number]}")
+    return paths
+
+
+def _folder_and_file(place: str) -> tuple[StagePath, str]:
+    """A stage location of code: a folder is mounted whole, of a file the folder that it lies in."""
+    location = StagePath.parse(place, field="model.code")
+    if location.path.endswith((*_ARCHIVES, ".py")):
+        folder, _, file = location.path.rpartition("/")
+        return StagePath(location.stage, folder), file
+    return location, ""
+
+
+def _in_output(job: WorkerJob, location: StagePath) -> str:
+    """A place below the output location, as the container sees it."""
+    below = location.path.removeprefix(job.output.location.path).rstrip("/")
+    return f"${{{_OUTPUT}}}/{below}"
+
+
+def _without_slash(location: StagePath) -> str:
+    return str(location).rstrip("/")
+
+
+def _secret(variable: str, given: Any) -> dict[str, Any]:
+    """containers.secrets: by reference; the secret itself never comes through here."""
+    parts = {"secret": given} if isinstance(given, str) else given
+    return {
+        "snowflakeSecret": {"objectName": parts["secret"]},
+        "envVarName": variable,
+        "secretKeyRef": parts.get("key", DEFAULT_SECRET_KEY),
+    }

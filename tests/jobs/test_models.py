@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.models import PythonModel, parse_model
+from airflow_provider_snowflake_batch.jobs.specs import plain_value
+
+
+def test_a_dict_says_the_same_and_comes_back() -> None:
+    model = PythonModel("my_models.churn:Churn", code="my_models", init={"threshold": 0.5}, function="score")
+    plain = {
+        "kind": "python",
+        "target": "my_models.churn:Churn",
+        "code": "my_models",
+        "init": {"threshold": 0.5},
+        "function": "score",
+    }
+    assert plain_value(model) == plain
+    assert parse_model(plain) == parse_model(model) == model
+    assert pickle.loads(pickle.dumps(model)) == model
+    assert hash(parse_model(plain)) == hash(model)
+
+
+def test_what_is_not_given_is_left_out() -> None:
+    assert PythonModel("m:C").to_dict() == {"kind": "python", "target": "m:C"}
+    assert parse_model({"target": "m:C"}) == PythonModel("m:C")
+    assert PythonModel("m:C", code=["a.zip", "@db.s.st/b"]).places == ("a.zip", "@db.s.st/b")
+
+
+def test_templates_are_left_for_later() -> None:
+    assert PythonModel("{{ params.target }}", code="{{ params.code }}").target == "{{ params.target }}"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("churn", "model: expected PythonModel"),
+        ({"kind": "onnx", "target": "m:C"}, "model: kind 'onnx' is not one of 'python'"),
+        ({"kind": "python"}, "model: the field target is missing"),
+        ({"target": "m:C", "path": "x"}, "model: unknown field 'path'; the fields are target, code, init, function"),
+        ({"target": "churn.Churn"}, "model.target: expected of the form package.module:Class"),
+        ({"target": "m:C; import os"}, "model.target: "),
+        ({"target": "m:C", "function": "not a name"}, "model.function: expected the name of a method"),
+        ({"target": "m:C", "code": []}, "model.code: expected a path or a list of paths"),
+        ({"target": "m:C", "code": ["a", 1]}, "model.code: expected a path, got 1"),
+        ({"target": "m:C", "code": "@~/x"}, "model.code: .* user or table stage"),
+        ({"target": "m:C", "init": [1]}, "model.init: expected a dict"),
+        ({"target": "m:C", "init": {"a": float("nan")}}, "model.init: every value must be JSON"),
+        ({"target": "m:C", "init": {"a": object()}}, "model.init: every value must be JSON"),
+    ],
+)
+def test_what_is_no_model_is_refused_by_its_field(value: Any, message: str) -> None:
+    with pytest.raises(InvalidJobError, match=f"^{message}"):
+        parse_model(value)

@@ -1,0 +1,263 @@
+"""The worker's job: what makes it another, what it mounts, and its specification and job file as a whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+import yaml
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.specs import JobSpec
+from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
+from airflow_provider_snowflake_batch.jobs.worker_resources import container_size
+from airflow_provider_snowflake_batch.jobs.worker_specification import job_document, specification
+from airflow_provider_snowflake_batch.local.parsing import tokenize
+from airflow_provider_snowflake_batch.local.spcs import specification as local_specification
+
+GIVEN: dict[str, Any] = {
+    "name": "job",
+    "model": {"target": "my_models.churn:Churn", "code": "my_models", "init": {"threshold": 0.5}},
+    "X": "SELECT * FROM features",
+    "compute_pool": "pool",
+    "output_spec": {"stage_location": "@results/churn/"},
+}
+HANDLED = {"input_format": "full_stage_path", "convert_to": "raw_bytes"}
+ROWS = StagePath.parse("@DB.S.RESULTS/churn/_snowflake_temporary/JOB/1a2b/", field="rows")
+
+
+def job(**changes: Any) -> WorkerJob:
+    return WorkerJob.parse(**(GIVEN | changes)).qualify("DB", "S")
+
+
+def ready(made: WorkerJob, family: str = "CPU_X64_S", rows: StagePath | None = ROWS) -> WorkerJob:
+    size = container_size(family, made.settings, stages=1)
+    placement = Placement("/snowflake/images/snowflake_images/container_runtime/cpu_x86_64:2.10.0", size)
+    return replace(made, placement=placement, upload=Upload("batch-worker-1-ab.pyz", ("code-cd.zip",), rows))
+
+
+SIZES = {
+    "compute_pool": "other",
+    "replicas": 2,
+    "cpu_requests": "2",
+    "memory_requests": "8GiB",
+    "gpu_requests": "1",
+    "num_workers": 2,
+    "max_batch_rows": 10,
+    "image": "/db/s/repo/image:1",
+    "secrets": {"TOKEN": "db.s.token"},
+    "external_access_integrations": ["hub"],
+    "query_warehouse": "wh",
+}
+OF_THE_TASK = {"warehouse": "wh", "job_name_prefix": "NIGHTLY"}
+OF_THE_WORK = {
+    "job_name": "fixed",
+    "on_error": "quarantine",
+    "max_quarantined": 5,
+    "env": {"MODE": "exact"},
+    "stages": ["@images"],
+}
+OF_THE_REGISTRY_RUNTIME = {"function_name", "image_repo", "force_rebuild"}
+
+
+def test_it_is_known_of_every_setting_whether_it_makes_another_job() -> None:
+    known = {*SIZES, *OF_THE_TASK, *OF_THE_WORK, *OF_THE_REGISTRY_RUNTIME}
+    assert {"compute_pool", *(item.name for item in fields(JobSpec))} == known
+
+
+@pytest.mark.parametrize("name", [*SIZES, *OF_THE_TASK, *OF_THE_WORK])
+def test_the_fingerprint_is_of_the_work_and_the_sizing_of_the_size(name: str) -> None:
+    value = {**SIZES, **OF_THE_TASK, **OF_THE_WORK}[name]
+    spec = {"on_error": "quarantine"} if name == "max_quarantined" else {}
+    before = job(job_spec=spec)
+    other = job(compute_pool=value) if name == "compute_pool" else job(job_spec={**spec, name: value})
+    assert (other.fingerprint() == before.fingerprint()) is (name not in OF_THE_WORK)
+    assert (other.sizing == before.sizing) is (name not in SIZES)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": {"target": "my_models.churn:Other", "code": "my_models", "init": {"threshold": 0.5}}},
+        {"model": {"target": "my_models.churn:Churn", "code": "my_models", "init": {"threshold": 0.6}}},
+        {"model": {"target": "my_models.churn:Churn", "code": "my_models", "function": "score"}},
+        {"X": "features"},
+        {"output_spec": {"stage_location": "@results/churn/", "columns": ["ID"]}},
+        {"input_spec": {"params": {"a": 1}}},
+    ],
+)
+def test_other_rows_or_another_model_are_another_job(changes: dict[str, Any]) -> None:
+    assert job(**changes).fingerprint() != job().fingerprint()
+
+
+def test_name_folder_and_directory_are_not_of_the_work() -> None:
+    made = job()
+    other = replace(made, code_folder="/elsewhere").under_name(QualifiedName("N", "S", "DB"))
+    assert other.resuming(made.output_directory).fingerprint() == made.fingerprint()
+    assert str(other.output_directory) == "@DB.S.RESULTS/churn/N/"
+    resumed = other.resuming(made.output_directory)
+    assert str(resumed.output_directory) == "@DB.S.RESULTS/churn/JOB/"
+    assert str(resumed.staged_input) == "@DB.S.RESULTS/churn/_snowflake_temporary/JOB/"
+    assert str(resumed.job_file) == "@DB.S.RESULTS/churn/_batch_worker/N/JOB.json"
+
+
+def test_every_name_is_filled_in() -> None:
+    made = job(
+        model={"target": "m:C", "code": ["@code/m", "other.zip"]},
+        X=["@images/a.png"],
+        job_spec={"stages": ["@images"]},
+        input_spec={"column_handling": {"image": HANDLED}},
+    )
+    assert made.model.places == ("@DB.S.CODE/m", "other.zip")
+    assert made.settings.stages == ("@DB.S.IMAGES",)
+    with pytest.raises(InvalidJobError, match="has no database or schema"):
+        WorkerJob.parse(**GIVEN).qualify(None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"X": "@results/churn/in/"}, "output_spec.stage_location: the input .* lies inside the output"),
+        ({"X": "@results/"}, "output_spec.stage_location: the output .* lies inside the input"),
+        (
+            {
+                "output_spec": {"stage_location": "@r/x", "columns": ["A"]},
+                "input_spec": {"partition_column": "A"},
+            },
+            "output_spec.columns: it does not go together with input_spec.partition_column",
+        ),
+    ],
+)
+def test_what_does_not_go_together(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidJobError, match=f"^{message}"):
+        job(**changes)
+
+
+def test_the_whole_specification() -> None:
+    made = job(
+        job_spec={
+            "env": {"MODE": "fast"},
+            "secrets": {"TOKEN": "db.s.token", "USER": {"secret": "db.s.login", "key": "username"}},
+        }
+    )
+    stage = {"requests": {"cpu": 0, "memory": "512Mi"}, "limits": {"cpu": 2, "memory": "2Gi"}}
+    node = {"cpu": 3, "memory": "12800Mi"}
+    assert specification(ready(made)) == {
+        "spec": {
+            "containers": [
+                {
+                    "name": "main",
+                    "image": "/snowflake/images/snowflake_images/container_runtime/cpu_x86_64:2.10.0",
+                    "command": [
+                        "python",
+                        "/mnt/batch/output/_batch_worker/batch-worker-1-ab.pyz",
+                        "/mnt/batch/output/_batch_worker/JOB/JOB.json",
+                    ],
+                    "env": {"BATCH_OUTPUT": "/mnt/batch/output", "TMPDIR": "/mnt/batch/tmp", "MODE": "fast"},
+                    "volumeMounts": [
+                        {"name": "output", "mountPath": "/mnt/batch/output"},
+                        {"name": "shm", "mountPath": "/dev/shm"},
+                        {"name": "tmp", "mountPath": "/mnt/batch/tmp"},
+                    ],
+                    "resources": {"requests": node, "limits": node},
+                    "secrets": [
+                        {
+                            "snowflakeSecret": {"objectName": "db.s.token"},
+                            "envVarName": "TOKEN",
+                            "secretKeyRef": "secret_string",
+                        },
+                        {
+                            "snowflakeSecret": {"objectName": "db.s.login"},
+                            "envVarName": "USER",
+                            "secretKeyRef": "username",
+                        },
+                    ],
+                }
+            ],
+            "volumes": [
+                {
+                    "name": "output",
+                    "source": "stage",
+                    "stageConfig": {"name": "@DB.S.RESULTS/churn", "resources": stage},
+                },
+                {"name": "shm", "source": "memory", "size": "3840Mi"},
+                {"name": "tmp", "source": "local"},
+            ],
+            "logExporters": {"eventTableConfig": {"logLevel": "INFO"}},
+            "platformMonitor": {"metricConfig": {"groups": ["system", "status", "network", "storage"]}},
+        }
+    }
+
+
+def test_the_whole_job_file() -> None:
+    made = job(
+        output_spec={"stage_location": "@results/churn/", "mode": "overwrite", "columns": ["ID"]},
+        input_spec={"params": {"gain": 2}},
+        job_spec={"on_error": "quarantine", "max_quarantined": 5, "num_workers": 2, "max_batch_rows": 10},
+    )
+    assert job_document(ready(made)) == {
+        "version": 1,
+        "job_name": "DB.S.JOB",
+        "input": {"path": "${BATCH_OUTPUT}/_snowflake_temporary/JOB/1a2b", "params": {"gain": 2}},
+        "output": {"path": "${BATCH_OUTPUT}/JOB", "mode": "overwrite", "columns": ["ID"]},
+        "model": {
+            "kind": "python",
+            "target": "my_models.churn:Churn",
+            "function": "predict",
+            "init": {"threshold": 0.5},
+            "python_path": ["${BATCH_OUTPUT}/_batch_worker/code-cd.zip"],
+        },
+        "inference": {"num_workers": 2, "max_batch_rows": 10, "on_error": "quarantine", "max_quarantined": 5},
+        "stages": {},
+    }
+
+
+def test_input_files_and_code_on_stages_are_mounted_where_they_lie() -> None:
+    made = job(
+        X="@features/daily",
+        model={"target": "m:C", "code": ["@code/lib/m.whl", "m", "@code/lib2/"]},
+        job_spec={"stages": ["@images", "@other.s.sounds"]},
+        input_spec={"column_handling": {"image": HANDLED}},
+    )
+    made = replace(ready(made, rows=None), upload=Upload("w.pyz", (None, "code-1.zip", None)))
+    spec = specification(made)["spec"]
+    assert {volume["name"]: volume["stageConfig"]["name"] for volume in spec["volumes"] if "stageConfig" in volume} == {
+        "output": "@DB.S.RESULTS/churn",
+        "input": "@DB.S.FEATURES/daily",
+        "stage-0": "@DB.S.IMAGES",
+        "stage-1": "@OTHER.S.SOUNDS",
+        "code-0": "@DB.S.CODE/lib",
+        "code-2": "@DB.S.CODE/lib2",
+    }
+    document = job_document(made)
+    assert document["input"]["path"] == "${BATCH_INPUT}"
+    assert document["model"]["python_path"] == [
+        "${BATCH_CODE_0}/m.whl",
+        "${BATCH_OUTPUT}/_batch_worker/code-1.zip",
+        "${BATCH_CODE_2}",
+    ]
+    assert document["stages"] == {"DB.S.IMAGES": "${BATCH_STAGE_0}", "OTHER.S.SOUNDS": "${BATCH_STAGE_1}"}
+    variables = spec["containers"][0]["env"]
+    assert {mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]} > set(variables.values())
+
+
+def test_a_list_of_files_mounts_their_stages() -> None:
+    made = ready(job(X=["@b/1", "@a/2", "@a/3"], input_spec={"column_handling": {"image": HANDLED}}))
+    assert job_document(made)["stages"] == {"DB.S.A": "${BATCH_STAGE_0}", "DB.S.B": "${BATCH_STAGE_1}"}
+
+
+@pytest.mark.parametrize("family", ["CPU_X64_XS", "GPU_NV_S", "MEM_X64_G2_8"])
+def test_the_statement_is_one_that_a_server_reads(family: str) -> None:
+    made = ready(job(job_spec={"replicas": 4, "query_warehouse": "wh", "env": {"A": "$$ \x85"}}), family)
+    made = replace(made, settings=replace(made.settings, secrets=None))
+    tokens = tokenize(made.submission().statement)
+    words = [token.value for token in tokens]
+    assert words[:6] == ["EXECUTE", "JOB", "SERVICE", "IN", "COMPUTE", "POOL"]
+    assert words[words.index("REPLICAS") + 2] == "4"
+    (text,) = (token.value for token in tokens if token.kind == "string")
+    assert json.loads(text) == yaml.safe_load(text) == specification(made)
+    checked = local_specification.parse(text)
+    assert checked.containers[0].env["A"] == "$$ \x85"

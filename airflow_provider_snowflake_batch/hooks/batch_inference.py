@@ -14,7 +14,6 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobNotFoundError,
     JobSubmissionError,
 )
-from airflow_provider_snowflake_batch.hooks.inputs import put_long_list
 from airflow_provider_snowflake_batch.hooks.logs import LogFollower
 from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
 from airflow_provider_snowflake_batch.hooks.stage_files import SnowflakeStageHook
@@ -69,7 +68,9 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         :param job: the job, its name fully qualified.
         :returns: the statement's query id.
         """
-        job = put_long_list(self, job)
+        from airflow_provider_snowflake_batch.hooks.preflight import prepare
+
+        job = prepare(self, job)
         submission = job.submission()
         self.log.info("Submitting job %s:\n%s", job.name, submission.statement)
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.batch_job import SubmittedJob
     from airflow_provider_snowflake_batch.jobs.specs import InputSpec
+    from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
+
+    AnyJob = RegistryJob | WorkerJob
 
 _T = TypeVar("_T")
 
@@ -43,7 +46,7 @@ log = logging.getLogger(__name__)
 MOST_PATHS_IN_STATEMENT = 200
 
 
-def look_up_source(hook: SnowflakeBatchHook, job: RegistryJob) -> Source:
+def look_up_source(hook: SnowflakeBatchHook, job: AnyJob) -> Source:
     """The job's source with everything that its statement needs to know of it.
 
     :raises JobInputError: if there is no such input, or it lacks a column that the job names.
@@ -114,7 +117,7 @@ def discard_long_list(hook: SnowflakeBatchHook, name: QualifiedName, output_dire
         log.warning("The staged input of %s could not be removed: %s", output_directory, error_text(error))
 
 
-def _query_of_files(hook: SnowflakeBatchHook, job: RegistryJob, source: StageParquet) -> StageQuery:
+def _query_of_files(hook: SnowflakeBatchHook, job: AnyJob, source: StageParquet) -> StageQuery:
     if source.pattern is None:
         among = _parquet_files(hook, source)
         files = among.parquet
@@ -126,7 +129,7 @@ def _query_of_files(hook: SnowflakeBatchHook, job: RegistryJob, source: StagePar
         # Named after the job: sessions of one schema must not meet at one format.
         file_format = QualifiedName(f"{job.name.name[:240]}_PARQUET", job.name.schema, job.name.database)
     found = StageQuery(source, (), file_format, temporary=source.file_format is None)
-    preparation = statements.before_inference_job(replace(job, source=found))
+    preparation = [statements.create_parquet_format(file_format)] if found.temporary else []
     columns = _ask(
         lambda: columns_of_files(hook, source.location, files, file_format, field="X", preparation=preparation),
         str(source),
@@ -183,7 +186,7 @@ def _parquet_files(hook: SnowflakeBatchHook, source: StageParquet) -> InputFiles
     return found
 
 
-def _checked_paths(hook: SnowflakeBatchHook, job: RegistryJob, source: StagePaths) -> StagePaths:
+def _checked_paths(hook: SnowflakeBatchHook, job: AnyJob, source: StagePaths) -> StagePaths:
     assert source.column_name is not None
     _check_columns_exist(job.input, [source.column_name.value])
     for stage in sorted({path.stage for path in source.paths}):

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
-from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
+from airflow_provider_snowflake_batch.hooks.inputs import look_up_source, put_long_list
 from airflow_provider_snowflake_batch.hooks.models import existing_rows, look_up_model
+from airflow_provider_snowflake_batch.hooks.worker_job import look_up_worker_job, upload_worker_job
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
+from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
+    from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob, SubmittedJob
 
 
 def check_job(hook: SnowflakeBatchHook, job: BatchJob) -> BatchJob:
@@ -27,17 +29,29 @@ def check_job(hook: SnowflakeBatchHook, job: BatchJob) -> BatchJob:
     :raises JobInputError: naming the first thing that would make the job fail.
     """
     _check_name_is_free(hook, job)
-    _check_compute_pool(hook, job.compute_pool)
-    found = _look_up(hook, job)
+    instance_family = _check_compute_pool(hook, job.compute_pool)
+    found = _look_up(hook, job, instance_family)
     _check_output(hook, job)
     return found
 
 
-def _look_up(hook: SnowflakeBatchHook, job: BatchJob) -> BatchJob:
+def prepare(hook: SnowflakeBatchHook, job: SubmittedJob) -> SubmittedJob:
+    """The job as its statement can name it, with what that needs put on a stage.
+
+    :raises JobInputError: if Snowflake cannot unload the rows.
+    """
+    if isinstance(job, WorkerJob):
+        return upload_worker_job(hook, job)
+    return put_long_list(hook, job)
+
+
+def _look_up(hook: SnowflakeBatchHook, job: BatchJob, instance_family: str) -> BatchJob:
     """The job with what only Snowflake can tell of it, which depends on the kind of job."""
     if isinstance(job, RegistryJob):
         job = look_up_model(hook, job)
         return replace(job, source=look_up_source(hook, job))
+    if isinstance(job, WorkerJob):
+        return look_up_worker_job(hook, job, instance_family)
     raise NotImplementedError(f"It is not known how to check a {type(job).__name__}.")
 
 
@@ -52,7 +66,8 @@ def _check_name_is_free(hook: SnowflakeBatchHook, job: BatchJob) -> None:
     )
 
 
-def _check_compute_pool(hook: SnowflakeBatchHook, pool: Identifier) -> None:
+def _check_compute_pool(hook: SnowflakeBatchHook, pool: Identifier) -> str:
+    """:returns: the pool's instance family."""
     rows = existing_rows(hook, statements.describe_compute_pool(pool))
     if not rows:
         raise JobInputError(
@@ -65,6 +80,7 @@ def _check_compute_pool(hook: SnowflakeBatchHook, pool: Identifier) -> None:
             f"compute_pool: {pool} is {state} and does not resume by itself (AUTO_RESUME = FALSE). "
             f"Run ALTER COMPUTE POOL {pool} RESUME first."
         )
+    return str(rows[0].get("instance_family"))
 
 
 def _check_output(hook: SnowflakeBatchHook, job: BatchJob) -> None:
@@ -73,7 +89,9 @@ def _check_output(hook: SnowflakeBatchHook, job: BatchJob) -> None:
         files = hook.list_files(directory)
     except JobInputError as error:
         raise JobInputError(f"output_spec.stage_location: {error}") from error
-    if files and job.output.mode is SaveMode.ERROR:
+    # What an earlier try has left is what a job that resumes goes on with; the worker tells whether it is that.
+    resumes = isinstance(job, WorkerJob) and job.resumed is not None
+    if files and job.output.mode is SaveMode.ERROR and not resumes:
         raise JobInputError(
             f"output_spec.stage_location: {directory} already holds {len(files)} file(s), for example "
             f"{files[0].path}. Choose an empty directory or another job_name, or set mode to OVERWRITE."

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MOST_COPIED_FILES = 1000
 # The limit of the FILES argument (https://docs.snowflake.com/en/sql-reference/functions/infer_schema).
 MOST_INFERRED_FILES = 1000
+# Few large files: each is read in pieces by as many replicas as there are. A stage volume is slow with small ones.
+UNLOADED_FILE_BYTES = 128 * 2**20
 
 # What Parquet files are read by, whatever an account's defaults are, now or after a change of behaviour: bytes stay
 # bytes, times and decimals are what they are, and the scanner is the one whose types INFER_SCHEMA reports (the other
@@ -300,6 +302,26 @@ def copy_into_table(
         f"COPY INTO {into} FROM {origin} FILES = ({', '.join(literal(file) for file in files)}) "
         f"FILE_FORMAT = ({_PARQUET}){matching} FORCE = {'TRUE' if force else 'FALSE'}"
     )
+
+
+def copy_into_stage(directory: StagePath, query: str, columns: Sequence[str]) -> str:
+    """``COPY INTO`` a directory of a stage: a query's rows as Parquet files; a row for each file, with its rows.
+
+    The statement's id in the files' names keeps a repetition inside Snowflake from doubling rows.
+    https://docs.snowflake.com/en/sql-reference/sql/copy-into-location
+
+    :param columns: what of the query is written, as it stands after SELECT.
+    """
+    return (
+        f"COPY INTO {_stage(directory)} FROM (SELECT {', '.join(columns)} FROM (\n{query}\n)) "
+        "FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE INCLUDE_QUERY_ID = TRUE DETAILED_OUTPUT = TRUE "
+        f"MAX_FILE_SIZE = {UNLOADED_FILE_BYTES}"
+    )
+
+
+def ml_job_runtime(pool: Identifier) -> str:
+    """``SYSTEM$GET_ML_JOB_RUNTIME``: the image that the account runs ML jobs of a pool in."""
+    return f"CALL SYSTEM$GET_ML_JOB_RUNTIME({literal(pool.sql())}, '')"
 
 
 def count_changed(

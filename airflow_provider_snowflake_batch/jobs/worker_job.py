@@ -36,7 +36,9 @@ from airflow_provider_snowflake_batch.jobs.sources import (
     JobOutput,
     Query,
     Source,
+    StageListing,
     StageParquet,
+    StagePaths,
     StageQuery,
     Table,
     parse_source,
@@ -126,6 +128,13 @@ class WorkerJob:
             refuse_overlap(self.source.location, self.output.location)
         if isinstance(self.source, JobOutput) and self.source.location == self.output_directory:
             raise InvalidJobError("X", f"{self.source.location} is this job's own output.")
+        names_its_stages = isinstance(self.source, (StagePaths, StageListing))
+        if self.input.column_handling and not names_its_stages and not self.settings.stages:
+            raise InvalidJobError(
+                "job_spec.stages",
+                "name the stages of the files that the rows name (column_handling), which have to be mounted: "
+                "['@database.schema.stage'].",
+            )
         if self.output.columns is not None and self.input.partition_column is not None:
             raise InvalidJobError("output_spec.columns", "it does not go together with input_spec.partition_column.")
 

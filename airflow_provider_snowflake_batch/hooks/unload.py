@@ -1,0 +1,201 @@
+"""The rows of a worker's job, put on its output stage as Parquet files.
+
+Each attempt writes into a directory of its own: a failed one may leave files behind. What an attempt has written counts
+once its list is there, and a later try of the task finds it by that.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
+from airflow_provider_snowflake_batch.jobs.sources import JobOutput, StagePaths, StageQuery
+from airflow_provider_snowflake_batch.jobs.unload import (
+    UNLOAD_FILE,
+    RowColumn,
+    Unload,
+    UnloadedFile,
+    unloaded_columns,
+)
+
+if TYPE_CHECKING:
+    from snowflake.connector.cursor import SnowflakeCursor
+
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.hooks.stage_files import StageFile
+    from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+    from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
+
+log = logging.getLogger(__name__)
+
+
+def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
+    """Hold that the rows can be put into files without a value becoming another. No row is read for it.
+
+    :raises JobInputError: naming the first column of which that is not known.
+    """
+    try:
+        columns = unloaded_columns(_columns(hook, job))
+    except InvalidJobError as error:
+        raise JobInputError(str(error)) from None
+    log.debug("Unloading %s", columns)
+
+
+def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath:
+    """Put the rows of a job on its output stage, unless an earlier try has.
+
+    :param job: fully qualified, its source looked up.
+    :returns: the directory that they lie in.
+    :raises JobInputError: if Snowflake cannot unload them.
+    """
+    if job.resumed is not None and (found := _earlier_rows(hook, job)) is not None:
+        return found
+    if isinstance(job.source, StagePaths):
+        return _put_paths(hook, job, job.source)
+    try:
+        return _unload(hook, job)
+    except InvalidJobError as error:
+        raise JobInputError(str(error)) from None
+    except Exception as error:
+        if is_transient(error) or isinstance(error, JobInputError):
+            raise
+        raise JobInputError(f"X: Snowflake cannot unload the rows of {job.source}: {error_text(error)}") from error
+
+
+def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath | None:
+    """The directory of rows that an earlier try has put there whole."""
+    files = {file.path: file for file in hook.list_files(job.staged_input)}
+    for path in sorted(files):
+        directory, _, name = path.rpartition("/")
+        if name != UNLOAD_FILE:
+            continue
+        location = type(job.staged_input)(job.staged_input.stage, directory).directory()
+        listed = Unload.parse(hook.read_file(location.child(UNLOAD_FILE)))
+        if listed is None or listed.fingerprint != job.fingerprint():
+            continue
+        there = [files.get(location.child(file.name).path) for file in listed.files]
+        if all(file is not None for file in there):
+            log.info("The rows are on the stage from an earlier try: %d rows in %s", listed.rows, location)
+            return location
+    return None
+
+
+def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath:
+    columns = _columns(hook, job)
+    selected = unloaded_columns(columns)
+    query = statements.select_source(job.source)
+    if as_text := [f"{column.name} ({column.type})" for column in columns if column.becomes_text]:
+        log.info("The model gets these columns as text, so that nothing of them is lost: %s", ", ".join(as_text))
+    log.info("Unloading the rows of %s", job.source)
+
+    def copy(cursor: SnowflakeCursor) -> tuple[StagePath, list[dict[str, Any]]]:
+        # A directory of its own for a repetition, too: the first statement may have written files.
+        directory = job.staged_input.child(secrets.token_hex(4)).directory()
+        for statement in _preparation(job):
+            cursor.execute(statement)
+        cursor.execute(statements.copy_into_stage(directory, query, selected))
+        names = [column.name.lower() for column in cursor.description]
+        return directory, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    directory, rows = hook.on_session(copy)
+    files = [
+        UnloadedFile(str(row["file_name"]).rpartition("/")[2], int(row["row_count"]), int(row["file_size"]))
+        for row in rows
+    ]
+    _check_files(hook.list_files(directory), files, directory)
+    if not files:
+        # Snowflake writes no file for no rows; the worker has to know the columns.
+        content = _empty_file(columns)
+        files = [UnloadedFile("empty.parquet", 0, len(content))]
+        hook.write_file(directory.child("empty.parquet"), content)
+    return _list(hook, job, directory, files, [(column.name, column.type) for column in columns])
+
+
+def _put_paths(hook: SnowflakeBatchHook, job: WorkerJob, source: StagePaths) -> StagePath:
+    import pyarrow as pa
+
+    assert source.column_name is not None
+    directory = job.staged_input.child(secrets.token_hex(4)).directory()
+    content = _parquet(pa.table({source.column_name.value: [str(path) for path in source.paths]}))
+    hook.write_file(directory.child("paths.parquet"), content)
+    files = [UnloadedFile("paths.parquet", len(source.paths), len(content))]
+    return _list(hook, job, directory, files, [(source.column_name.value, "VARCHAR")])
+
+
+def _list(
+    hook: SnowflakeBatchHook,
+    job: WorkerJob,
+    directory: StagePath,
+    files: Sequence[UnloadedFile],
+    columns: Sequence[tuple[str, str]],
+) -> StagePath:
+    listed = Unload(job.fingerprint(), tuple(files), tuple(columns))
+    hook.write_file(directory.child(UNLOAD_FILE), listed.to_json().encode())
+    log.info("%d rows in %d file(s) are in %s", listed.rows, len(files), directory)
+    return directory
+
+
+def _check_files(found: Sequence[StageFile], told: Sequence[UnloadedFile], directory: StagePath) -> None:
+    """Hold that the directory has exactly what the statement says it has written."""
+    names = sorted(file.path.rpartition("/")[2] for file in found)
+    if names != sorted(file.name for file in told):
+        raise JobInputError(
+            f"X: the unload says that it has written {len(told)} file(s), but {directory} has {len(names)}: rows would "
+            "be lost or doubled. Run the task again."
+        )
+
+
+def _columns(hook: SnowflakeBatchHook, job: WorkerJob) -> list[RowColumn]:
+    query = statements.select_source(job.source)
+
+    def describe(cursor: SnowflakeCursor) -> list[RowColumn]:
+        from snowflake.connector.constants import FIELD_ID_TO_NAME
+
+        for statement in _preparation(job):
+            cursor.execute(statement)
+        return [
+            RowColumn(column.name, FIELD_ID_TO_NAME[column.type_code], column.precision, column.scale)
+            for column in cursor.describe(query)
+        ]
+
+    return hook.on_session(describe)
+
+
+def _preparation(job: WorkerJob) -> list[str]:
+    source = job.source
+    assert not isinstance(source, JobOutput)
+    if isinstance(source, StageQuery) and source.temporary:
+        return [statements.create_parquet_format(source.file_format)]
+    return []
+
+
+def _empty_file(columns: Sequence[RowColumn]) -> bytes:
+    import pyarrow as pa
+
+    plain = {
+        "REAL": pa.float64(),
+        "DATE": pa.date32(),
+        "BOOLEAN": pa.bool_(),
+        "BINARY": pa.binary(),
+    }
+
+    def kind(column: RowColumn) -> pa.DataType:
+        if column.kind == "FIXED":
+            return pa.decimal128(column.precision or 38, column.scale or 0)
+        return plain.get(column.kind, pa.string())
+
+    return _parquet(pa.schema([(column.name, kind(column)) for column in columns]).empty_table())
+
+
+def _parquet(table: Any) -> bytes:
+    import pyarrow.parquet as pq
+
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    return content.getvalue()

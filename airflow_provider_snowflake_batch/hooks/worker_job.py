@@ -1,0 +1,126 @@
+"""What a job of the worker needs before it is submitted: what only the account tells, and files on its stage."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from airflow.sdk.configuration import conf
+
+from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
+from airflow_provider_snowflake_batch.hooks.model_code import pack_code
+from airflow_provider_snowflake_batch.hooks.unload import check_unload, put_rows
+from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
+from airflow_provider_snowflake_batch.jobs.instance_families import has_gpus
+from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told
+from airflow_provider_snowflake_batch.jobs.sources import StagePaths
+from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
+from airflow_provider_snowflake_batch.jobs.worker_resources import container_size
+from airflow_provider_snowflake_batch.jobs.worker_specification import job_document, mounts
+from airflow_provider_snowflake_batch.worker.archive import WorkerArchive, build_archive
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, StagePath
+
+log = logging.getLogger(__name__)
+
+CONFIG_SECTION = "snowflake_batch"
+
+
+def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family: str) -> WorkerJob:
+    """The job with its source looked up, its image and its size. Nothing is written.
+
+    :param instance_family: of its compute pool.
+    :raises JobInputError: naming the first thing that would make the job fail.
+    """
+    pack_code(job.model, job.code_folder)
+    try:
+        size = container_size(instance_family, job.settings, stages=len(mounts(job)))
+    except InvalidJobError as error:
+        raise JobInputError(str(error)) from None
+    _check_stages(hook, job)
+    job = replace(job, source=look_up_source(hook, job))
+    if job.unloads:
+        check_unload(hook, job)
+    image = _image(hook, job, gpu=has_gpus(instance_family))
+    return replace(job, placement=Placement(image, size))
+
+
+def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob) -> WorkerJob:
+    """Put on the output stage what the container starts from, and the rows unless it reads them where they lie.
+
+    :param job: as :func:`look_up_worker_job` returns it.
+    :raises JobInputError: if Snowflake cannot unload the rows.
+    """
+    archive = _worker_archive()
+    code = pack_code(job.model, job.code_folder)
+    rows = put_rows(hook, job) if job.unloads or isinstance(job.source, StagePaths) else None
+    present = {file.path for file in hook.list_files(job.worker_folder)}
+    files = {archive.name: archive.content} | {one.name: one.content for one in code if one is not None}
+    for name, content in files.items():
+        # Named after its content: what is there is the same.
+        if (location := job.worker_folder.child(name)).path not in present:
+            log.info("Uploading %s (%d KiB)", location, len(content) // 1024)
+            hook.write_file(location, content)
+    names = tuple(one.name if one is not None else None for one in code)
+    job = replace(job, upload=Upload(archive.name, names, rows))
+    hook.write_file(job.job_file, json.dumps(job_document(job), indent=1).encode())
+    return job
+
+
+@cache
+def _worker_archive() -> WorkerArchive:
+    return build_archive()
+
+
+def _image(hook: SnowflakeBatchHook, job: WorkerJob, *, gpu: bool) -> str:
+    """The task's image, that of Airflow's configuration, the one that the account tells, or a documented one."""
+    pinned = job.settings.image or conf.get(CONFIG_SECTION, "gpu_image" if gpu else "cpu_image", fallback=None)
+    return pinned or _told(hook, job.compute_pool) or _fallback(job.compute_pool, gpu=gpu)
+
+
+def _told(hook: SnowflakeBatchHook, pool: Identifier) -> str | None:
+    try:
+        rows = hook.rows(statements.ml_job_runtime(pool))
+    except Exception as error:
+        if is_transient(error):
+            raise
+        log.info("The account does not tell the image of compute pool %s: %s", pool, error_text(error))
+        return None
+    return image_told([list(row.values()) for row in rows])
+
+
+def _fallback(pool: Identifier, *, gpu: bool) -> str:
+    image = fallback_image(gpu=gpu)
+    log.warning(
+        "Compute pool %s gets the image %s, which an account need not have: pin one by job_spec.image or by "
+        "[%s] %s in Airflow's configuration.",
+        pool,
+        image,
+        CONFIG_SECTION,
+        "gpu_image" if gpu else "cpu_image",
+    )
+    return image
+
+
+def _check_stages(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
+    """Only internal stages can be mounted
+    (https://docs.snowflake.com/en/developer-guide/snowpark-container-services/snowflake-stage-volume, limitations).
+    """
+    fields = {"output": "output_spec.stage_location", "input": "X", "stage": "job_spec.stages", "code": "model.code"}
+    for mount in mounts(job):
+        _check_internal(hook, mount.location, fields[mount.volume.partition("-")[0]])
+
+
+def _check_internal(hook: SnowflakeBatchHook, location: StagePath, field: str) -> None:
+    rows = [row for row in hook.rows(statements.show_stages(location.stage)) if row["name"] == location.stage.name]
+    if not rows:
+        raise JobInputError(f"{field}: The stage of {location} does not exist, or this role may not see it.")
+    if not str(rows[0]["type"]).upper().startswith("INTERNAL"):
+        raise JobInputError(f"{field}: {location} is on an external stage, which a container cannot mount.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 from functools import cache
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
 
+from airflow_provider_snowflake_batch.contract.job_file import to_json
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.hooks.model_code import pack_code
@@ -21,7 +21,7 @@ from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image,
 from airflow_provider_snowflake_batch.jobs.sources import StagePaths
 from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
 from airflow_provider_snowflake_batch.jobs.worker_resources import container_size
-from airflow_provider_snowflake_batch.jobs.worker_specification import job_document, mounts
+from airflow_provider_snowflake_batch.jobs.worker_specification import job_file, mounts
 from airflow_provider_snowflake_batch.worker.archive import WorkerArchive, build_archive
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob) -> WorkerJob:
             hook.write_file(location, content)
     names = tuple(one.name if one is not None else None for one in code)
     job = replace(job, upload=Upload(archive.name, names, rows))
-    hook.write_file(job.job_file, json.dumps(job_document(job), indent=1).encode())
+    hook.write_file(job.job_file, to_json(job_file(job)).encode())
     return job
 
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE
 from airflow_provider_snowflake_batch.jobs.batch_job import ModelFunction, Submission
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
@@ -298,4 +299,4 @@ class WorkerJob:
 
     @property
     def job_file(self) -> StagePath:
-        return self.worker_folder.child(self.name.name).directory().child("JOB.json")
+        return self.worker_folder.child(self.name.name).directory().child(JOB_FILE)

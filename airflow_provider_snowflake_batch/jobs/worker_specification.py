@@ -8,8 +8,13 @@ others. Stage volumes: https://docs.snowflake.com/en/developer-guide/snowpark-co
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract import job_file as job_files
+from airflow_provider_snowflake_batch.contract import model_sources
+from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError
 from airflow_provider_snowflake_batch.jobs.container_settings import DEFAULT_SECRET_KEY
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.sources import StageListing, StagePaths
@@ -83,7 +88,7 @@ def specification(job: WorkerJob) -> dict[str, Any]:
         "command": [
             "python",
             f"{root}/{WORKER_FOLDER}/{job.upload.archive}",
-            f"{root}/{WORKER_FOLDER}/{job.name.name}/JOB.json",
+            f"{root}/{WORKER_FOLDER}/{job.name.name}/{JOB_FILE}",
         ],
         "env": {mount.variable: mount.path for mount in stages} | {"TMPDIR": _TEMPORARY} | dict(job.settings.env or {}),
         "volumeMounts": [
@@ -120,37 +125,44 @@ def specification(job: WorkerJob) -> dict[str, Any]:
     }
 
 
-def job_document(job: WorkerJob) -> dict[str, Any]:
-    """The job file, docs/worker.md. Its paths begin with variables that :func:`specification` sets.
+def job_file(job: WorkerJob) -> job_files.Job:
+    """What the worker is to do, docs/worker.md. Its paths begin with variables that :func:`specification` sets.
 
     :param job: with its upload.
     """
     assert job.upload is not None
-    settings, given = job.settings.to_dict(), job.input.to_dict()
-    output: dict[str, Any] = {"path": _in_output(job, job.output_directory), "mode": job.output.mode.value}
-    if job.output.columns is not None:
-        output["columns"] = list(job.output.columns)
+    settings, given = job.settings, job.input
     rows = job.upload.rows
-    stage_folders = {str(mount.location.stage): mount for mount in mounts(job) if mount.volume.startswith("stage-")}
-    return {
-        "version": 1,
-        "job_name": str(job.name),
-        "input": {"path": _in_output(job, rows) if rows is not None else f"${{{_INPUT}}}", **given},
-        "output": output,
-        "model": {
-            "kind": job.model.kind,
-            "target": job.model.target,
-            "function": job.model.function,
-            "init": job.model.to_dict().get("init", {}),
-            "python_path": _python_path(job),
-        },
-        "inference": {
-            name: settings[name]
-            for name in ("num_workers", "max_batch_rows", "on_error", "max_quarantined")
-            if name in settings
-        },
-        "stages": {name: f"${{{mount.variable}}}" for name, mount in stage_folders.items()},
+    stages = {
+        str(mount.location.stage): Path(f"${{{mount.variable}}}")
+        for mount in mounts(job)
+        if mount.volume.startswith("stage-")
     }
+    return job_files.Job(
+        name=str(job.name),
+        input=job_files.InputFiles(
+            Path(_in_output(job, rows) if rows is not None else f"${{{_INPUT}}}"),
+            params=given.to_dict().get("params", {}),
+            column_handling={
+                column: FileEncoding(options["convert_to"]) for column, options in (given.column_handling or {}).items()
+            },
+            partition_column=given.partition_column,
+        ),
+        output=job_files.OutputDirectory(
+            Path(_in_output(job, job.output_directory)), job.output.mode, job.output.columns
+        ),
+        model=model_sources.PythonModel(
+            job.model.target,
+            job.model.function,
+            job.model.to_dict().get("init", {}),
+            tuple(map(Path, _python_path(job))),
+        ),
+        num_workers=settings.num_workers,
+        max_batch_rows=settings.max_batch_rows,
+        on_error=settings.on_error or OnError.FAIL,
+        max_quarantined=settings.max_quarantined or job_files.MOST_QUARANTINED,
+        stages=stages,
+    )
 
 
 def _python_path(job: WorkerJob) -> list[str]:

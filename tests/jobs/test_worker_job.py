@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from airflow_provider_snowflake_batch.contract.job_file import to_document
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
 from airflow_provider_snowflake_batch.jobs.worker_resources import container_size
-from airflow_provider_snowflake_batch.jobs.worker_specification import job_document, specification
+from airflow_provider_snowflake_batch.jobs.worker_specification import job_file, specification
 from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.spcs import specification as local_specification
 
@@ -198,7 +199,7 @@ def test_the_whole_job_file() -> None:
         input_spec={"params": {"gain": 2}},
         job_spec={"on_error": "quarantine", "max_quarantined": 5, "num_workers": 2, "max_batch_rows": 10},
     )
-    assert job_document(ready(made)) == {
+    assert to_document(job_file(ready(made))) == {
         "version": 1,
         "job_name": "DB.S.JOB",
         "input": {"path": "${BATCH_OUTPUT}/_snowflake_temporary/JOB/1a2b", "params": {"gain": 2}},
@@ -211,7 +212,6 @@ def test_the_whole_job_file() -> None:
             "python_path": ["${BATCH_OUTPUT}/_batch_worker/code-cd.zip"],
         },
         "inference": {"num_workers": 2, "max_batch_rows": 10, "on_error": "quarantine", "max_quarantined": 5},
-        "stages": {},
     }
 
 
@@ -232,7 +232,7 @@ def test_input_files_and_code_on_stages_are_mounted_where_they_lie() -> None:
         "code-0": "@DB.S.CODE/lib",
         "code-2": "@DB.S.CODE/lib2",
     }
-    document = job_document(made)
+    document = to_document(job_file(made))
     assert document["input"]["path"] == "${BATCH_INPUT}"
     assert document["model"]["python_path"] == [
         "${BATCH_CODE_0}/m.whl",
@@ -246,7 +246,7 @@ def test_input_files_and_code_on_stages_are_mounted_where_they_lie() -> None:
 
 def test_a_list_of_files_mounts_their_stages() -> None:
     made = ready(job(X=["@b/1", "@a/2", "@a/3"], input_spec={"column_handling": {"image": HANDLED}}))
-    assert job_document(made)["stages"] == {"DB.S.A": "${BATCH_STAGE_0}", "DB.S.B": "${BATCH_STAGE_1}"}
+    assert to_document(job_file(made))["stages"] == {"DB.S.A": "${BATCH_STAGE_0}", "DB.S.B": "${BATCH_STAGE_1}"}
 
 
 @pytest.mark.parametrize("family", ["CPU_X64_XS", "GPU_NV_S", "MEM_X64_G2_8"])

@@ -9,16 +9,24 @@ from airflow_provider_snowflake_batch.jobs.deadlines import check_seconds
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import refuse_overlap
+from airflow_provider_snowflake_batch.jobs.runtimes import (
+    choose_runtime,
+    refuse_registry_arguments,
+    refuse_registry_fields,
+    refuse_worker_fields,
+)
 from airflow_provider_snowflake_batch.jobs.sources import StageParquet, parse_source
 from airflow_provider_snowflake_batch.jobs.specs import (
     InferenceEngineOptions,
     InputSpec,
     JobSpec,
     OutputSpec,
+    Spec,
     is_template,
 )
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
+    "model": lambda value: _parse_model(value),
     "model_name": lambda value: QualifiedName.parse(value, field="model_name"),
     "version_name": lambda value: Identifier.parse(value, field="version_name"),
     "compute_pool": lambda value: Identifier.parse(value, field="compute_pool"),
@@ -27,7 +35,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "job_spec": JobSpec.of,
     "inference_engine_options": InferenceEngineOptions.of,
 }
-_NEEDED = ("model_name", "compute_pool", "output_spec")
+_NEEDED = ("compute_pool", "output_spec")
 
 
 def check_waiting(
@@ -55,12 +63,18 @@ def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ..
     :param file_endings: an ``X`` that ends like this is the name of a file that Airflow reads when it renders.
     :raises InvalidJobError: on the first value that is wrong.
     """
+    is_worker = choose_runtime(arguments["model"], arguments["model_name"])
+    if is_worker:
+        refuse_registry_arguments(arguments)
+    refuse_fields = refuse_registry_fields if is_worker else refuse_worker_fields
     for name, check in _CHECKS.items():
         value = arguments[name]
         if value is None and name in _NEEDED:
             raise InvalidJobError(name, "is needed, got None.")
         if value is not None and _is_plain(value) and not is_template(value):
-            check(value)
+            checked = check(value)
+            if isinstance(checked, Spec):
+                refuse_fields(name, checked)
     X, output = arguments["X"], arguments["output_spec"]
     if isinstance(X, str) and X.endswith(file_endings):
         return
@@ -69,6 +83,13 @@ def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ..
     source = parse_source(X)
     if isinstance(source, StageParquet) and _is_plain(output) and not _has_template(output):
         refuse_overlap(source.location, OutputSpec.of(output).location)
+
+
+def _parse_model(value: Any) -> object:
+    # Most Dags have none; what their parsing loads is few modules.
+    from airflow_provider_snowflake_batch.jobs.models import parse_model
+
+    return parse_model(value)
 
 
 def _is_plain(value: Any) -> bool:

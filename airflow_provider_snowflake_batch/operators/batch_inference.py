@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk.configuration import conf
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.hooks.results import JobResult
     from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
+    from airflow_provider_snowflake_batch.jobs.models import PythonModel
     from airflow_provider_snowflake_batch.jobs.sources import Source
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
     from airflow_provider_snowflake_batch.operators.job_canceller import JobCanceller
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
 # The arguments that describe the job; each may hold templates.
 _JOB_FIELDS = (
+    "model",
     "model_name",
     "version_name",
     "function_name",
@@ -67,11 +70,12 @@ _JOB_FIELDS = (
 
 
 class RunBatchOperator(QueryFileOperator):
-    """Score rows with a model of the Snowflake Model Registry, as a batch inference job.
+    """Score rows with a model of the Snowflake Model Registry, or with a Python class of your own, as a batch job.
 
-    The task checks what can be checked, submits one ``EXECUTE INFERENCE JOB SERVICE`` statement, waits for the job
-    (without a worker slot if ``deferrable``), and succeeds only when the output directory holds ``_SUCCESS``. When the
-    job fails, the task fails with the model's own error. When the task is killed, the job is cancelled.
+    The task checks what can be checked, submits one ``EXECUTE INFERENCE JOB SERVICE`` statement (with ``model``:
+    ``EXECUTE JOB SERVICE``, see docs/worker-runtime.md), waits for the job (without a worker slot if ``deferrable``),
+    and succeeds only when the output directory holds ``_SUCCESS``. When the job fails, the task fails with the model's
+    own error. When the task is killed, the job is cancelled.
 
     .. code-block:: python
 
@@ -86,15 +90,26 @@ class RunBatchOperator(QueryFileOperator):
             deferrable=True,
         )
 
+        RunBatchOperator(
+            task_id="score_with_a_class",
+            model=PythonModel("my_models.churn:Churn", code="my_models", init={"threshold": 0.5}),
+            X="SELECT * FROM my_db.my_schema.customers",
+            compute_pool="my_pool",
+            output_spec=OutputSpec(stage_location="@my_db.my_schema.results/churn/"),
+            job_spec=JobSpec(replicas=4, on_error="quarantine"),
+        )
+
     The result (XCom ``return_value``) is a small dict: ``job_name``, ``status``, ``output_location``, ``rows``,
     ``files``, ``seconds``, ``attempt``, ``warnings``, ``model``, ``version``. Each key is an XCom of its own as well,
     for ``score.output["output_location"]``. Results lie under ``<stage_location>/<job name>/``.
 
     A member of an enum, ours or one of snowflake-ml-python's, may stand wherever its value may.
 
-    :param model_name: the model, ``[database.][schema.]model``.
+    :param model_name: the model in the registry, ``[database.][schema.]model``. Exactly one of this and ``model``.
     :param version_name: its version or alias; default: the model's default version.
     :param function_name: the model's method, in the model's own spelling; needed if it has several.
+    :param model: a model that is in no registry, run by this package's worker: a ``PythonModel`` or a dict of its
+        fields. ``version_name``, ``function_name`` and ``inference_engine_options`` are for ``model_name`` only.
     :param X: the input rows: a query, a table's name, a stage location of Parquet files (``@…``), a list of full stage
         paths (``@db.schema.stage/dir/file``), a dict as below, or another task's output that is one of these, such as
         the result of another ``RunBatchOperator``, whose rows are then the input.
@@ -134,7 +149,8 @@ class RunBatchOperator(QueryFileOperator):
         is always kept.
     :param kwargs: ``snowflake_conn_id``, ``warehouse``, ``database``, ``schema`` and ``role`` as in
         :class:`~airflow_provider_snowflake_batch.operators.base.SnowflakeBatchOperator`, and what every operator takes.
-        The warehouse (``job_spec``'s, if none is given here) only compiles the input query.
+        The warehouse (``job_spec``'s, if none is given here) only compiles the input query; with ``model`` it also
+        unloads the rows.
     :raises InvalidJobError: when the Dag is parsed, if a value that is not templated is malformed.
 
     .. seealso::
@@ -145,6 +161,7 @@ class RunBatchOperator(QueryFileOperator):
     operator_extra_links = (JobCardLink(), SnowsightJobLink(), OutputStageLink())
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "X": "sql",
+        "model": "json",
         "input_spec": "json",
         "output_spec": "json",
         "job_spec": "json",
@@ -154,7 +171,8 @@ class RunBatchOperator(QueryFileOperator):
     def __init__(
         self,
         *,
-        model_name: str,
+        model_name: str | None = None,
+        model: PythonModel | Mapping[str, Any] | None = None,
         X: str | Source | Mapping[str, Any] | Sequence[str],
         compute_pool: str,
         output_spec: OutputSpec | Mapping[str, Any],
@@ -175,6 +193,7 @@ class RunBatchOperator(QueryFileOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(X=plain_source(X), **{"multiple_outputs": True, **kwargs})
+        self.model = model
         self.model_name = model_name
         self.version_name = version_name
         self.function_name = function_name
@@ -192,7 +211,7 @@ class RunBatchOperator(QueryFileOperator):
         self.durable = durable
         self.cancel_on_kill = cancel_on_kill
         self.on_finish = on_finish
-        names = ("model_name", "version_name", "function_name", "X", "compute_pool")
+        names = ("model", "model_name", "version_name", "function_name", "X", "compute_pool")
         self._given = tuple(name for name in names if getattr(self, name) is not None)
         self._canceller: JobCanceller | None = None
         self._card: TaskCard | None = None
@@ -252,13 +271,12 @@ class RunBatchOperator(QueryFileOperator):
 
     def _begin(self, context: Context, canceller: JobCanceller) -> dict[str, Any]:
         from airflow_provider_snowflake_batch.operators.named_jobs import find_records
-        from airflow_provider_snowflake_batch.operators.staged_input import discarding_staged_input
         from airflow_provider_snowflake_batch.operators.submission import Submission
 
         with failing_for_good():
             job = self._parse_job(context)
         self.warehouse = self.warehouse or JobSpec.of(self.job_spec).warehouse
-        with self.hook as hook, discarding_staged_input(hook, self.X, lambda: canceller.job):
+        with self.hook as hook, self._discarding_staged_input(hook, lambda: canceller.job):
             with failing_for_good():
                 job = job.qualify(*hook.namespace)
             records = find_records(context, hook, job, durable=self.durable, waits=self.wait_for_completion)
@@ -294,11 +312,10 @@ class RunBatchOperator(QueryFileOperator):
         self, context: Context, canceller: JobCanceller, event: dict[str, Any], record: JobRecord, card: TaskCard
     ) -> dict[str, Any]:
         from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
-        from airflow_provider_snowflake_batch.operators.staged_input import discarding_staged_input
 
         if event["status"] == "error":
             raise unreachable(record, event["message"], durable=self.durable)
-        with self.hook as hook, discarding_staged_input(hook, self.X, lambda: record):
+        with self.hook as hook, self._discarding_staged_input(hook, lambda: record):
             match event["status"]:
                 case "refused":
                     raise JobInputError(event["message"])
@@ -317,6 +334,16 @@ class RunBatchOperator(QueryFileOperator):
                 missed = missed_deadline(hook, record.name, Missed(event["status"]))
                 give_up(hook, record, missed, self._time_limits())
             return self._finish(context, hook, info, record, card, streamed=self.stream_logs)
+
+    def _discarding_staged_input(
+        self, hook: SnowflakeBatchHook, current_job: Callable[[], JobRecord | None]
+    ) -> AbstractContextManager[None]:
+        if self.model is not None:
+            # The next try goes on with the same rows.
+            return nullcontext()
+        from airflow_provider_snowflake_batch.operators.staged_input import discarding_staged_input
+
+        return discarding_staged_input(hook, self.X, current_job)
 
     def _accept(self, context: Context, hook: SnowflakeBatchHook, record: JobRecord, card: TaskCard) -> dict[str, Any]:
         """The result of a task that does not wait for the job's end."""
@@ -381,6 +408,10 @@ class RunBatchOperator(QueryFileOperator):
     ) -> dict[str, Any]:
         ended = EndedJob(context, hook, JobRecords.of(context, durable=self.durable), record, card)
         result = ended.collect(info, drop=self.on_finish == "drop", streamed=streamed)
+        if self.model is not None:
+            from airflow_provider_snowflake_batch.operators.staged_input import discard_rows
+
+            discard_rows(hook, record)
         return self._hand_over(context, result, card)
 
     def _hand_over(self, context: Context, result: JobResult, card: TaskCard) -> dict[str, Any]:
@@ -406,8 +437,10 @@ class RunBatchOperator(QueryFileOperator):
         )
 
     def _job_fields(self) -> dict[str, Any]:
+        dag = self.get_dag()
+        folder = str(Path(dag.fileloc).parent) if dag is not None and dag.fileloc else None
         # What another task returned may hold enums again, where it was mapped with a function of the Dag's author.
-        return {name: plain_value(getattr(self, name)) for name in _JOB_FIELDS}
+        return {"code_folder": folder} | {name: plain_value(getattr(self, name)) for name in _JOB_FIELDS}
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """What the job reads and writes. OpenLineage's listener calls this, and the others, if it is installed."""

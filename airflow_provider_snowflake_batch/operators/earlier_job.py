@@ -137,7 +137,7 @@ class EarlierJob:
         if record.name != job.name:
             return
         self._make_room(record)
-        if job.output.mode is SaveMode.ERROR:
+        if job.output.mode is SaveMode.ERROR and not self._records.resumes(job):
             # The directory was empty before that job began.
             self._hook.remove_files(StagePath.parse(record.output_location, field="output_location"))
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_snowflake_batch.exceptions import JobSubmissionError
-from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
@@ -115,20 +115,36 @@ class JobRecords:
             return None
         return record
 
-    def same_version(self, job: BatchJob) -> BatchJob:
-        """The job with the version that an earlier try has begun with: default and aliases may have moved since.
+    def as_begun(self, job: BatchJob) -> BatchJob:
+        """The job with the version and the output directory that an earlier try has begun with: default and aliases may
+        have moved since, and a kind of job that can resume goes on with what lies in the directory.
 
         A clear asks for the rows anew, and so for what version and default are by then.
         """
-        record = self._stored()
-        if record is None or record.version is None or record.begun_within != self._tries:
+        record = self._begun(job)
+        if record is None:
             return job
-        if not record.is_of(job):
+        if job.can_resume:
+            directory = StagePath.parse(record.output_location, field="output_location")
+            log.info("This try goes on with what earlier ones have left in %s.", directory)
+            return job.resuming(directory)
+        if record.version is None:
             return job
         kept = job.as_submitted(record.version, None)
         if kept.model_function != job.model_function:
             log.info("This try keeps to version %s, with which an earlier one has begun.", record.version)
         return kept
+
+    def resumes(self, job: BatchJob) -> bool:
+        """Whether the job goes on with what earlier tries have left in its output directory."""
+        return job.can_resume and self._begun(job) is not None
+
+    def _begun(self, job: BatchJob) -> JobRecord | None:
+        """The record of an earlier try that has begun this very job, unless the task was cleared since."""
+        record = self._stored()
+        if record is None or record.begun_within != self._tries or not record.is_of(job):
+            return None
+        return record
 
     def begin(self, record: JobRecord) -> JobRecord:
         """Record a job that is about to be submitted."""

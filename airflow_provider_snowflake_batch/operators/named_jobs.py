@@ -63,7 +63,17 @@ class NamedJobs(JobRecords):
         self._number = 1
 
     def name(self, job: BatchJob) -> BatchJob:
-        end = TaskJobName(self._key.digest(), self._short(job.fingerprint()), self._ti.max_tries, self._number)
+        return self._numbered(job, self._number)
+
+    def as_begun(self, job: BatchJob) -> BatchJob:
+        """Tries of one task instance that ask for the same share the directory of the first one's job."""
+        return job.resuming(self._numbered(job, 1).output_directory) if job.can_resume else job
+
+    def resumes(self, job: BatchJob) -> bool:
+        return job.can_resume
+
+    def _numbered(self, job: BatchJob, number: int) -> BatchJob:
+        end = TaskJobName(self._key.digest(), self._short(job.fingerprint()), self._ti.max_tries, number)
         name = generate_job_name(self._ti.dag_id, self._ti.task_id, prefix=job.name_prefix, suffix=str(end))
         return job.under_name(QualifiedName(name, job.name.schema, job.name.database))
 
@@ -97,7 +107,7 @@ class NamedJobs(JobRecords):
         return end.fingerprint in {self._short(fingerprint) for fingerprint in accepted}
 
     def _record(self, name: str, submitted_at: float, *, same_job: bool, dropping: bool = False) -> JobRecord:
-        job = self._job.under_name(QualifiedName.parse(name, field="job_name"))
+        job = self.as_begun(self._job.under_name(QualifiedName.parse(name, field="job_name")))
         fingerprint = job.fingerprint() if same_job else None
         return JobRecord(name, str(job.output_directory), submitted_at, fingerprint, dropping=dropping)
 

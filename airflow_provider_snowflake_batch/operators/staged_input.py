@@ -39,3 +39,10 @@ def discarding_staged_input(
             directory = StagePath.parse(record.output_location, field="output_location")
             discard_long_list(hook, record.name, directory)
         raise
+
+
+def discard_rows(hook: SnowflakeBatchHook, record: JobRecord) -> None:
+    """Remove the rows that were unloaded for a job that has succeeded."""
+    from airflow_provider_snowflake_batch.hooks.inputs import discard_long_list
+
+    discard_long_list(hook, record.name, StagePath.parse(record.output_location, field="output_location"))

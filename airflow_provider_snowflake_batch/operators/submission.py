@@ -42,11 +42,11 @@ class Submission:
         from airflow_provider_snowflake_batch.hooks.preflight import check_job
 
         job = self._records.name(job)
-        found = check_job(self._hook, self._records.same_version(job))
+        found = check_job(self._hook, self._records.as_begun(job))
         model = found.model_function
         record = JobRecord(
             str(job.name),
-            str(job.output_directory),
+            str(found.output_directory),
             time.time(),
             # Of what the task asks for: a default version that has changed since makes no other job of it.
             job.fingerprint(),

@@ -1,0 +1,195 @@
+"""The operator with a model of one's own: the worker's archive in the container runtime, on the local Snowflake."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+from airflow_provider_snowflake_batch.jobs.models import PythonModel
+from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OnError, OutputSpec
+from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+
+pytestmark = pytest.mark.slow
+
+POOL, STAGE = "WORKER_OPERATOR", "WORKER_OPERATOR_RESULTS"
+MODEL = """
+import importlib.util
+from pathlib import Path
+
+
+class Linear:
+    def __init__(self, gain, bad=None):
+        assert importlib.util.find_spec("airflow") is None
+        self.gain, self.bad = gain, bad
+        self.offset = float(Path(__file__).with_name("offset.txt").read_text())
+
+    def predict(self, rows, shift=0.0):
+        if self.bad is not None and (rows["ID"] == self.bad).any():
+            raise ValueError(f"row {self.bad} is not for this model")
+        return {"PREDICTION": self.gain * rows["A"] + self.offset + shift}
+"""
+
+
+@dataclass
+class TaskInstance:
+    """What the operator uses of the task instance that Airflow hands it."""
+
+    dag_id: str = "dag"
+    task_id: str = "score"
+    try_number: int = 1
+    max_tries: int = 3
+    log_url: str = "http://airflow/dags/dag/runs/run/tasks/score?try_number=1"
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = value
+
+
+class Store(dict[str, Any]):
+    """Airflow's task state store, as far as the operator uses it."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+@pytest.fixture
+def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(
+            [
+                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 2 INSTANCE_FAMILY = CPU_X64_S",
+                f"CREATE OR REPLACE STAGE {STAGE} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+                "CREATE OR REPLACE TABLE WORKER_FEATURES (ID INT, A FLOAT, NOTE VARCHAR)",
+                "INSERT INTO WORKER_FEATURES VALUES (1, 1, 'a'), (2, 2, NULL), (3, 0, '')",
+            ]
+        )
+        yield opened
+
+
+@pytest.fixture
+def dags(tmp_path: Path) -> Path:
+    """A folder with a Dag file's code beside it."""
+    package = tmp_path / "my_models"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "linear.py").write_text(MODEL)
+    (package / "offset.txt").write_text("10")
+    return tmp_path
+
+
+def operator(dags: Path, **changes: Any) -> RunBatchOperator:
+    given: dict[str, Any] = {
+        "task_id": "score",
+        "model": PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2}),
+        "X": "SELECT * FROM WORKER_FEATURES",
+        "compute_pool": POOL,
+        "output_spec": OutputSpec(f"@{STAGE}/out/"),
+        "poll_interval": 1,
+    }
+    dag = DAG("dag")
+    dag.fileloc = str(dags / "dag.py")
+    return RunBatchOperator(dag=dag, **(given | changes))
+
+
+def execute(task: RunBatchOperator, store: Store | None = None) -> tuple[dict[str, Any], TaskInstance]:
+    instance = TaskInstance()
+    return task.execute({"ti": instance, "task_state_store": store}), instance
+
+
+def results(hook: SnowflakeBatchHook, location: str) -> pd.DataFrame:
+    paths = [file.path for file in hook.list_files(location)]
+    parts = [path for path in paths if path.endswith(".parquet") and "/_" not in path]
+    frames = [pq.read_table(io.BytesIO(hook.read_file(f"@{STAGE}/{path}"))).to_pandas() for path in parts]
+    return pd.concat(frames).sort_values("ID", ignore_index=True)
+
+
+def staged(hook: SnowflakeBatchHook) -> list[str]:
+    return [file.path for file in hook.list_files(f"@{STAGE}/out/_snowflake_temporary/")]
+
+
+def test_a_class_of_the_dags_author_scores_a_table(hook: SnowflakeBatchHook, dags: Path) -> None:
+    task = operator(dags, input_spec={"params": {"shift": 0.5}})
+    result, instance = execute(task)
+    assert (result["status"], result["rows"], result["model"]) == ("DONE", 3, "my_models.linear:Linear")
+    assert result["version"] is None
+    scored = results(hook, result["output_location"])
+    assert scored["PREDICTION"].tolist() == [12.5, 14.5, 10.5]
+    assert scored["ID"].tolist() == [1, 2, 3]
+    assert scored["NOTE"].tolist() == ["a", None, ""]
+    card = instance.xcoms[JOB_CARD_KEY]
+    assert (card["model"], card["function"], card["status"]) == ("my_models.linear:Linear", "predict", "DONE")
+    assert card["progress"]["rows_done"] == 3
+    assert staged(hook) == [], "the unloaded rows are removed after success"
+
+
+def test_without_rows_there_is_a_result_all_the_same(hook: SnowflakeBatchHook, dags: Path) -> None:
+    result, _ = execute(operator(dags, X="SELECT * FROM WORKER_FEATURES WHERE FALSE"))
+    assert (result["status"], result["rows"]) == ("DONE", 0)
+    assert hook.is_complete(result["output_location"])
+
+
+def test_options_of_the_worker_runtime_reach_the_worker(hook: SnowflakeBatchHook, dags: Path) -> None:
+    task = operator(
+        dags,
+        model={"target": "my_models.linear:Linear", "code": "my_models", "init": {"gain": 2, "bad": 2}},
+        output_spec={"stage_location": f"@{STAGE}/out/", "columns": ["ID"]},
+        job_spec=JobSpec(on_error=OnError.QUARANTINE, max_quarantined=1, num_workers=1, replicas=2),
+    )
+    result, _ = execute(task)
+    scored = results(hook, result["output_location"])
+    assert scored.columns.tolist() == ["ID", "PREDICTION"]
+    assert scored["ID"].tolist() == [1, 3]
+    assert any("1 row(s) failed" in warning for warning in result["warnings"])
+
+
+def test_a_later_try_goes_on_in_the_same_directory(hook: SnowflakeBatchHook, dags: Path) -> None:
+    store = Store()
+    failing = operator(dags, model=PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2, "bad": 3}))
+    with pytest.raises(JobFailedError, match="row 3 is not for this model"):
+        execute(failing, store)
+    first = store["snowflake_batch_job"]
+    rows = staged(hook)
+    assert any(path.endswith("_unload.json") for path in rows), "the rows are kept for the next try"
+
+    # The cause is removed, and the task asks for the same.
+    linear = dags / "my_models" / "linear.py"
+    linear.write_text(MODEL.replace("self.bad is not None", "False"))
+    hook.run("INSERT INTO WORKER_FEATURES VALUES (4, 4, 'later')")
+    result, _ = execute(failing, store)
+    assert result["job_name"] != first["job_name"]
+    assert result["output_location"] == first["output_location"]
+    assert results(hook, result["output_location"])["ID"].tolist() == [1, 2, 3], "the rows of the first try"
+    assert staged(hook) == []
+
+
+def test_after_a_clear_the_rows_are_read_anew(hook: SnowflakeBatchHook, dags: Path) -> None:
+    store = Store()
+    task = operator(dags, model=PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2, "bad": 3}))
+    with pytest.raises(JobFailedError):
+        execute(task, store)
+    first = dict(store["snowflake_batch_job"])
+    store["snowflake_batch_job"]["begun_within"] = [99, 0]
+    (dags / "my_models" / "linear.py").write_text(MODEL.replace("self.bad is not None", "False"))
+    hook.run("INSERT INTO WORKER_FEATURES VALUES (4, 4, 'later')")
+    result, _ = execute(task, store)
+    assert result["output_location"] != first["output_location"]
+    assert results(hook, result["output_location"])["ID"].tolist() == [1, 2, 3, 4]
+
+
+def test_code_that_is_not_there_is_an_error_before_anything_is_submitted(hook: SnowflakeBatchHook, dags: Path) -> None:
+    jobs = hook.list_jobs()
+    with pytest.raises(JobInputError, match=f"^model.code: there is no file or folder {dags}/elsewhere"):
+        execute(operator(dags, model=PythonModel("my_models.linear:Linear", code="elsewhere")))
+    assert hook.list_jobs() == jobs
+    assert hook.list_files(f"@{STAGE}/") == []

@@ -14,21 +14,29 @@ import pytest
 PACKAGE = "airflow_provider_snowflake_batch"
 ROOT = Path(__file__).parent.parent / PACKAGE
 
-FACES = {"operators", "triggers", "sensors", "decorators", "links"}
+# What runs a job from a Dag. Beneath it lies what all of it may import.
+FACES = {"operators", "triggers", "sensors", "links"}
+BENEATH_FACES = {"hooks", "exceptions", "jobs", "contract"}
 KNOWS = {
     "__init__": set(),
     "contract": {"contract"},
     "jobs": {"jobs", "contract"},
     "exceptions": {"jobs"},
     "hooks": {"hooks", "exceptions", "jobs", "contract"},
-    **{face: {*FACES, "lineage", "hooks", "exceptions", "jobs", "contract"} for face in FACES},
-    "lineage": {"lineage", "hooks", "exceptions", "jobs"},
+    "links": {"links", *BENEATH_FACES},
+    "lineage": {"lineage", *BENEATH_FACES},
+    "triggers": {"triggers", *BENEATH_FACES},
+    "operators": {"operators", "triggers", "links", "lineage", *BENEATH_FACES},
+    "sensors": {"sensors", "operators", "triggers", "links", *BENEATH_FACES},
     "worker": {"worker", "contract"},
     "local": {"local", "jobs", "contract"},
     "monitoring": {"monitoring", "links", "jobs"},
 }
 # The worker as one file, which is uploaded.
 ALSO_KNOWS = {Path("hooks/worker_job.py"): {f"{PACKAGE}.worker.archive"}}
+# Rooms in which files of different folders still import each other in a circle.
+CIRCLES_INSIDE = {"worker"}
+MOST_LINES = 60
 DRIVER = {"snowflake.connector", "snowflake.snowpark", "snowflake.sqlalchemy"}
 SERVER = {"fakesnow", "duckdb", "starlette", "uvicorn"}
 
@@ -76,6 +84,74 @@ def test_imports_follow_the_arrows(module: Path) -> None:
         and target not in KNOWS[room]
         and not within(name, ALSO_KNOWS.get(module, set()))
     ]
+    assert not wrong
+
+
+def test_every_room_has_its_rule() -> None:
+    rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
+    files = {path.stem for path in ROOT.glob("*.py")}
+    assert rooms | files == set(KNOWS)
+
+
+@pytest.fixture(scope="module")
+def imported_by() -> dict[Path, set[Path]]:
+    """Which modules of ours each module imports, also inside functions and for types only."""
+    known = {module_name(module): module for module in modules()}
+    found: dict[Path, set[Path]] = {module: set() for module in known.values()}
+    for module, reached in found.items():
+        for _, name in imports(module):
+            # What is imported may be a name inside a module.
+            targets = [name, name.rpartition(".")[0]]
+            reached.update(known[target] for target in targets[: 1 if name in known else 2] if target in known)
+    return found
+
+
+def module_name(module: Path) -> str:
+    return ".".join((PACKAGE, *module.with_suffix("").parts)).removesuffix(".__init__")
+
+
+def test_files_of_different_folders_import_each_other_in_no_circle(imported_by: dict[Path, set[Path]]) -> None:
+    def leads_to(start: Path) -> set[Path]:
+        reached, left = set(), [start]
+        while left:
+            module = left.pop()
+            if module not in reached:
+                reached.add(module)
+                left.extend(imported_by[module])
+        return reached
+
+    wrong = [
+        f"{module} imports {target}, which leads back to it"
+        for module, targets in imported_by.items()
+        for target in targets
+        if module.parent != target.parent
+        and not (room_of(module) == room_of(target) and room_of(module) in CIRCLES_INSIDE)
+        and module in leads_to(target)
+    ]
+    assert not wrong
+
+
+# Each with its reason.
+LONG_FUNCTIONS = {
+    ("local/__main__.py", "main"): "the options of a command line, one after the other",
+    ("local/sql/faults.py", "_engine_error"): "one branch for each kind of error",
+    ("local/sql/translate.py", "fill_in"): "one branch for each kind of node",
+    ("local/sql/translate.py", "one"): "one branch for each kind of node",
+}
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_functions_are_short(module: Path) -> None:
+    """Their docstrings are not counted."""
+    wrong = []
+    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert node.end_lineno is not None
+            text = node.body[0]
+            documented = text.end_lineno - text.lineno + 1 if ast.get_docstring(node) and text.end_lineno else 0
+            lines = node.end_lineno - node.lineno + 1 - documented
+            if lines > MOST_LINES and (module.as_posix(), node.name) not in LONG_FUNCTIONS:
+                wrong.append(f"{module}:{node.lineno} {node.name} has {lines} lines")
     assert not wrong
 
 

@@ -11,8 +11,8 @@ from airflow_provider_snowflake_batch.contract.manifest import parse_result_mani
 from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS, is_data_file
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
+from airflow_provider_snowflake_batch.jobs.json_values import json_value
 from airflow_provider_snowflake_batch.jobs.logs import PROGRESS_PREFIX
-from airflow_provider_snowflake_batch.jobs.plain import plain
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, describe_containers
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class JobResult:
     version: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        values: dict[str, Any] = plain(asdict(self))
+        values: dict[str, Any] = json_value(asdict(self))
         return values
 
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Self
 
+from airflow_provider_snowflake_batch.jobs.json_values import json_value, number
 from airflow_provider_snowflake_batch.jobs.logs import Progress
-from airflow_provider_snowflake_batch.jobs.plain import number, plain
 from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 
 # The XCom under which the operator keeps it, written before the task defers.
@@ -54,7 +54,7 @@ class JobCard:
     function: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        values: dict[str, Any] = plain(asdict(self))
+        values: dict[str, Any] = json_value(asdict(self))
         return values
 
     @classmethod

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX as PROGRESS_PREFIX
-from airflow_provider_snowflake_batch.jobs.plain import number
+from airflow_provider_snowflake_batch.jobs.json_values import number
 
 GAP = "… lines were written faster than they could be read; some are missing here …"
 # More would not help to find the overlap, and comparing costs time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_snowflake_batch.links.stored import StoredLink
+from airflow_provider_snowflake_batch.links.stored_link import StoredLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -12,7 +12,7 @@ from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 
 from airflow_provider_snowflake_batch.exceptions import failing_for_good
 from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS, ConnectionSettings
-from airflow_provider_snowflake_batch.jobs.plain import plain
+from airflow_provider_snowflake_batch.jobs.json_values import json_value
 from airflow_provider_snowflake_batch.jobs.specs import plain_value
 
 if TYPE_CHECKING:
@@ -89,4 +89,4 @@ def describe_outlets(operator: BaseOperator, context: Context, extra: Mapping[st
         # An alias names no asset until somebody adds one to it.
         if isinstance(outlet, (Asset, AssetNameRef, AssetUriRef)):
             event = events[outlet]
-            event.extra = {**plain(extra), **event.extra}
+            event.extra = {**json_value(extra), **event.extra}

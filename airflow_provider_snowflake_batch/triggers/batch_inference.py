@@ -24,15 +24,15 @@ from airflow_provider_snowflake_batch.jobs.connection import ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.plain import plain
+from airflow_provider_snowflake_batch.jobs.json_values import json_value
 from airflow_provider_snowflake_batch.jobs.waiting import SHORTEST_PAUSE, Waiting
 from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, still_waits
 from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
 from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
 from airflow_provider_snowflake_batch.triggers.poller import Poller, shared_poller
 from airflow_provider_snowflake_batch.triggers.session_thread import open_hook
+from airflow_provider_snowflake_batch.triggers.shielded import shielded
 from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
-from airflow_provider_snowflake_batch.triggers.to_the_end import to_the_end
 
 # Airflow's supervisor of a task may see only at its next heartbeat ([workers] min_heartbeat_interval, 5 s) that the
 # part which deferred has ended. If the task goes on before the scheduler has heard of that, the scheduler takes the
@@ -136,7 +136,7 @@ class BatchJobTrigger(SnowflakeTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the job has ended."""
         started = time.monotonic()
-        outcome = await self._outcome()
+        payload = await self._payload()
         await self._settle(started)
         told = {
             "job_name": self.job_name,
@@ -144,9 +144,9 @@ class BatchJobTrigger(SnowflakeTrigger):
             "output_location": self.output_location,
             "submitted_at": self.submitted_at,
         }
-        yield TriggerEvent(plain({**told, **outcome}))
+        yield TriggerEvent(json_value({**told, **payload}))
 
-    async def _outcome(self) -> dict[str, Any]:
+    async def _payload(self) -> dict[str, Any]:
         name = QualifiedName.parse(self.job_name, field="job_name")
         xcoms = TaskXComs(self.task_instance) if self.task_instance is not None else None
         async with shared_poller(self.settings) as poller, DeferredCard(xcoms, self.job_name) as card:
@@ -194,7 +194,7 @@ class BatchJobTrigger(SnowflakeTrigger):
     async def on_kill(self) -> None:
         """Cancel the job when a user has ended the deferred task (Airflow 3.3 and later call this)."""
         if self.cancel_on_kill:
-            await to_the_end(self._end(), _KILL_SECONDS)
+            await shielded(self._end(), _KILL_SECONDS)
 
     async def _end(self) -> None:
         if await self._task_still_waits():
@@ -294,21 +294,21 @@ class BatchSuccessSensorTrigger(SnowflakeTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until ``_SUCCESS`` is there or the deadline has passed."""
         started = time.monotonic()
-        outcome = await self._outcome()
+        payload = await self._payload()
         await self._settle(started)
-        yield TriggerEvent(plain(outcome))
+        yield TriggerEvent(json_value(payload))
 
-    async def _outcome(self) -> dict[str, Any]:
+    async def _payload(self) -> dict[str, Any]:
         directory = StagePath.parse(self.stage_location, field="stage_location").directory()
         # Airflow allows a poke_interval of 0.
         pause = max(self.poll_interval, SHORTEST_PAUSE / 5)
         async with shared_poller(self.settings) as poller:
             while True:
-                outcome = await self._look(poller, directory)
-                if outcome is not None:
-                    if outcome["status"] not in ("failed", "error") or not self.silent_fail:
-                        return outcome
-                    self.log.error("Looking on, since silent_fail is set: %s", outcome["message"])
+                payload = await self._look(poller, directory)
+                if payload is not None:
+                    if payload["status"] not in ("failed", "error") or not self.silent_fail:
+                        return payload
+                    self.log.error("Looking on, since silent_fail is set: %s", payload["message"])
                 now = time.time()
                 for status, deadline in (("execution_timeout", self.execution_deadline), ("timeout", self.deadline)):
                     if deadline is not None and now >= deadline:

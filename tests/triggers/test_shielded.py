@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from airflow_provider_snowflake_batch.triggers.to_the_end import to_the_end
+from airflow_provider_snowflake_batch.triggers.shielded import shielded
 
 
 def test_work_is_done_however_often_it_is_cancelled() -> None:
@@ -21,7 +21,7 @@ def test_work_is_done_however_often_it_is_cancelled() -> None:
         async def trigger() -> None:
             """As the triggerer calls ``on_kill``."""
             with suppress(asyncio.CancelledError):
-                await asyncio.wait_for(to_the_end(work(), 30), timeout=30)
+                await asyncio.wait_for(shielded(work(), 30), timeout=30)
 
         waiting = asyncio.create_task(trigger())
         for _ in range(3):
@@ -45,7 +45,7 @@ def test_what_takes_too_long_is_not_waited_for() -> None:
             ended.set()
 
         with pytest.raises(TimeoutError):
-            await to_the_end(work(), 0.05)
+            await shielded(work(), 0.05)
         go_on.set()
         return await ended.wait()
 
@@ -57,4 +57,4 @@ def test_a_failure_is_told() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        asyncio.run(to_the_end(work(), 30))
+        asyncio.run(shielded(work(), 30))

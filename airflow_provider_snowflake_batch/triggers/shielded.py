@@ -16,8 +16,8 @@ from typing import Any
 _at_work: set[asyncio.Task[None]] = set()
 
 
-async def to_the_end(work: Coroutine[Any, Any, None], patience: float) -> None:
-    """Do some work, and wait for it however often whoever waits is cancelled.
+async def shielded(work: Coroutine[Any, Any, None], patience: float) -> None:
+    """Do some work to its end, and wait for it, even if the caller is cancelled again and again meanwhile.
 
     :param patience: seconds to wait; the work goes on even then.
     :raises TimeoutError: the work has not ended by then.

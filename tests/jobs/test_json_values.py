@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.jobs.plain import number, plain
+from airflow_provider_snowflake_batch.jobs.json_values import json_value, number
 from airflow_provider_snowflake_batch.jobs.specs import SaveMode
 
 
@@ -46,8 +46,8 @@ class Colour(Enum):
     ],
 )
 def test_what_becomes_of_a_value(value: Any, kept: Any) -> None:
-    assert plain(value) == kept
-    assert type(plain(value)) is type(kept)
+    assert json_value(value) == kept
+    assert type(json_value(value)) is type(kept)
 
 
 anything = st.recursive(
@@ -59,8 +59,8 @@ anything = st.recursive(
 
 @given(anything)
 def test_json_gives_back_what_is_plain(value: Any) -> None:
-    kept = plain(value)
-    assert json.loads(json.dumps(kept, allow_nan=False)) == kept == plain(kept)
+    kept = json_value(value)
+    assert json.loads(json.dumps(kept, allow_nan=False)) == kept == json_value(kept)
 
 
 def test_a_number_is_one() -> None:

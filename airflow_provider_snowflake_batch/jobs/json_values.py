@@ -1,8 +1,8 @@
-"""Values that come out of Airflow's database as they went in, and out of its events.
+"""JSON values that come out of Airflow's database, and out of its events, as they went in.
 
-XComs, trigger events and events of assets are JSON on their way, each by a serialiser of its own. With Airflow 3.3, a
-number that is none (NaN, infinity) fails the task that returns it, after its work, or becomes NULL; a time with a fixed
-offset can be stored and not be read; decimals, sets and whole numbers beyond 64 bits become something else, or fail.
+XComs, trigger events and events of assets become JSON, each through another serialiser. With Airflow 3.3, NaN and
+infinity fail the task that returns them, after its work, or become NULL. A time with a fixed offset can be stored but
+not be read. Decimals, sets and whole numbers beyond 64 bits become something else, or fail.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from enum import Enum
 from typing import Any
 
 
-def plain(value: Any) -> Any:
-    """The same as JSON values that every serialiser keeps.
+def json_value(value: Any) -> Any:
+    """A value as JSON that every serialiser keeps.
 
-    Numbers that are none become None, times ISO 8601 text in UTC (as they are without a zone), decimals whole numbers
-    where they are whole, else floating-point ones where that is exact, else text; keys become text, sets sorted lists;
-    anything else text.
+    - NaN and infinity become None.
+    - Times become ISO 8601 text, in UTC if they have a time zone.
+    - Decimals become whole numbers if they are whole, else floats if a float is exact, else text.
+    - Keys become text, sets become sorted lists, and everything else becomes text.
     """
     match value:
         case None | bool():
             return value
         case Enum():
-            return plain(value.value)
+            return json_value(value.value)
         case str():
             return str(value)
         case int():
@@ -40,20 +41,20 @@ def plain(value: Any) -> Any:
         case date():
             return value.isoformat()
         case Mapping():
-            return {str(plain(key)): plain(item) for key, item in value.items()}
+            return {str(json_value(key)): json_value(item) for key, item in value.items()}
         case list() | tuple():
-            return [plain(item) for item in value]
+            return [json_value(item) for item in value]
         case set() | frozenset():
-            return sorted((plain(item) for item in value), key=str)
+            return sorted((json_value(item) for item in value), key=str)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         # A NumPy scalar.
-        return plain(value.item())
+        return json_value(value.item())
     return str(value)
 
 
 def number(value: Any) -> float | int | None:
-    """A number that is one, or None."""
-    found = plain(value)
+    """The number if it is a finite one, else None."""
+    found = json_value(value)
     return found if type(found) in (int, float) else None
 
 
@@ -61,5 +62,5 @@ def _decimal(value: Decimal) -> Any:
     if not value.is_finite():
         return None
     if value == value.to_integral_value():
-        return plain(int(value))
+        return json_value(int(value))
     return float(value) if Decimal(repr(float(value))) == value else str(value)

@@ -15,7 +15,6 @@ import zlib
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.content import BLOCK_BYTES
 from airflow_provider_snowflake_batch.worker.errors import Refused
@@ -27,24 +26,21 @@ _WHEEL_LIBRARY = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
 _WHEEL_DATA = re.compile(r"[^/]+\.data/")
 
 
-def with_code_unpacked(job: Job, folder: Path) -> Job:
-    """The job with folders in the place of archives in ``python_path``.
+def unpacked(model: PythonModel, folder: Path) -> PythonModel:
+    """The model with folders in the place of archives in ``python_path``.
 
     :param folder: for temporary files; whoever owns it removes it.
     :raises Refused: a file in ``python_path`` is no such archive, is damaged, or does not fit in there.
     """
-    model = job.model
-    if not isinstance(model, PythonModel):
-        return job
     places: list[Path] = []
     for number, place in enumerate(model.python_path):
         if place.is_file():
-            unpacked = folder / f"code-{number}"
-            unpacked.mkdir()
-            _unpack(place, unpacked)
-            place = unpacked
+            target = folder / f"code-{number}"
+            target.mkdir()
+            _unpack(place, target)
+            place = target
         places.append(place)
-    return replace(job, model=replace(model, python_path=tuple(places)))
+    return replace(model, python_path=tuple(places))
 
 
 def _unpack(archive: Path, folder: Path) -> None:

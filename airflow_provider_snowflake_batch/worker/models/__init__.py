@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -11,6 +12,15 @@ from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.model_kinds import find_kind
 from airflow_provider_snowflake_batch.worker.models import tree_libraries
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
+
+
+def prepare_model(job: Job, folder: Path) -> Job:
+    """The job with its model as it can be used.
+
+    :param folder: for temporary files; whoever owns it removes it.
+    :raises Refused: the model cannot be had.
+    """
+    return replace(job, model=find_kind(job.model.KIND).prepare(job.model, folder))
 
 
 def describe_model(job: Job) -> Description:

@@ -58,6 +58,14 @@ class ModelKind(ABC, Generic[Source]):
 
     source: ClassVar[type[ModelSource]]
 
+    def prepare(self, model: Source, folder: Path) -> Source:
+        """The model as it can be used: what cannot be used where it lies is copied first. Called once, before all else.
+
+        :param folder: for temporary files, which other processes of the job see as well; it is removed with the job.
+        :raises Refused: it cannot be had.
+        """
+        return model
+
     @abstractmethod
     def describe(self, model: Source, input_files: InputFiles) -> Description:
         """What is known of a model without loading it. Called once, by the process that plans the batch.

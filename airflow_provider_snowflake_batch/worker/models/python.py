@@ -14,16 +14,21 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 from airflow_provider_snowflake_batch.contract.job_file import InputFiles
 from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
+from airflow_provider_snowflake_batch.worker.code_archives import unpacked
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, ModelKind, bind
 
 
 class Kind(ModelKind[PythonModel]):
     source = PythonModel
+
+    def prepare(self, model: PythonModel, folder: Path) -> PythonModel:
+        return unpacked(model, folder)
 
     def describe(self, model: PythonModel, input_files: InputFiles) -> Description:
         return describe(model)

@@ -105,12 +105,14 @@ def _score(
     try:
         # The process that will load the model starts while this one loads its own libraries and plans.
         launcher.start_early(next(iter(device_shares(job.num_workers)), None))
+        from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
         from airflow_provider_snowflake_batch.worker.models import prepare_model
         from airflow_provider_snowflake_batch.worker.progress import Progress
         from airflow_provider_snowflake_batch.worker.run import Run
 
         job = prepare_model(job, folder)
-        Run(job, replica, launcher, Progress(replica.index, replica.count, output.line_if_taken))()
+        progress = Progress(replica.index, replica.count, output.line_if_taken)
+        Run(job, replica, ReplicaExecutor(replica, launcher), progress)()
     finally:
         launcher.close()
 

@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.worker.model_kinds import find_source
 
 @dataclass(frozen=True)
 class Replica:
-    """This process's share: the tasks whose number modulo ``count`` is ``index``."""
+    """This process's place among those that do the batch together."""
 
     index: int = 0
     count: int = 1

@@ -13,7 +13,7 @@ import contextlib
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +30,6 @@ from airflow_provider_snowflake_batch.worker.categories import (
 )
 from airflow_provider_snowflake_batch.worker.errors import DataError, OutputError, Refused
 from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
-from airflow_provider_snowflake_batch.worker.job import Replica
 from airflow_provider_snowflake_batch.worker.parquet_input import ParquetInput
 from airflow_provider_snowflake_batch.worker.plan import Plan, RowRange, Task, file_path
 from airflow_provider_snowflake_batch.worker.reader import PROBED_ROWS, in_schema
@@ -72,12 +71,12 @@ class Buckets:
 
     :param root: the input. :param plan: its plan, of which only files and row ranges are used.
     :param column: the partition column, in the input's own spelling.
-    :param replica: only its buckets are written.
+    :param owns: tells which buckets are written, by their numbers.
     """
 
-    def __init__(self, root: Path, plan: Plan, column: str, replica: Replica) -> None:
+    def __init__(self, root: Path, plan: Plan, column: str, owns: Callable[[int], bool]) -> None:
         assert plan.schema is not None
-        self._root, self._column, self._replica = root, column, replica
+        self._root, self._column, self._owns = root, column, owns
         self._plan = replace(plan, schema=grouped_schema(plan.schema))
         schema = bucket_schema(plan.schema)
         kind = schema.field(column).type
@@ -150,7 +149,7 @@ class Buckets:
             part = table.slice(int(edges[bucket]), int(edges[bucket + 1] - edges[bucket]))
             self._rows[bucket] += part.num_rows
             self._bytes[bucket] += part.nbytes
-            if bucket % self._replica.count == self._replica.index:
+            if self._owns(bucket):
                 self._pending[bucket].append(part)
         self._pending_bytes += table.nbytes
         if self._pending_bytes >= PENDING_BYTES:

@@ -33,8 +33,7 @@ from airflow_provider_snowflake_batch.worker.errors import (
     Terminated,
     WorkerError,
 )
-from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
-from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
+from airflow_provider_snowflake_batch.worker.executors.base import Executor, Groups
 from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat
 from airflow_provider_snowflake_batch.worker.job import Replica
 from airflow_provider_snowflake_batch.worker.kept import in_background, input_digest
@@ -42,7 +41,7 @@ from airflow_provider_snowflake_batch.worker.loaders import column_loaders
 from airflow_provider_snowflake_batch.worker.models.base import Description
 from airflow_provider_snowflake_batch.worker.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.part_file import PartWriter
-from airflow_provider_snowflake_batch.worker.partitions import Buckets, bucket_count
+from airflow_provider_snowflake_batch.worker.partitions import bucket_count
 from airflow_provider_snowflake_batch.worker.plan import Plan, Task, fingerprint, make_plan
 from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.records import arrow_schema, encode_schema
@@ -53,12 +52,13 @@ from airflow_provider_snowflake_batch.worker.words import Words
 class Run:
     """A batch as one replica does it.
 
-    :param job: what to do. :param replica: which share of it.
+    :param job: what to do. :param replica: as which of those that do it together.
+    :param executor: does the tasks; it is ended with the run.
     :param progress: told how far it is.
     """
 
-    def __init__(self, job: Job, replica: Replica, launcher: Launcher, progress: Progress | None = None) -> None:
-        self._launcher = launcher
+    def __init__(self, job: Job, replica: Replica, executor: Executor, progress: Progress | None = None) -> None:
+        self._executor = executor
         self._job = job
         self._replica = replica
         self._progress = progress or Progress(replica.index, replica.count)
@@ -70,25 +70,25 @@ class Run:
 
         :raises WorkerError: what ended it.
         """
-        pool = ProcessPool(self._launcher)
+        executor = self._executor
         try:
-            self._do(pool)
+            self._do()
             self._progress.complete()
-            pool.stop()
+            executor.stop()
         except (Terminated, Superseded):
             # What a process has half written is not to be left in a directory that somebody may read by now.
-            pool.stop()
+            executor.stop()
             raise
         except WorkerError:
             self._progress.phase("failed")
             raise
         finally:
-            pool.kill()
+            executor.kill()
             if self._directory is not None:
                 self._directory.tidy()
         self._progress.phase("done")
 
-    def _do(self, pool: ProcessPool) -> None:
+    def _do(self) -> None:
         job, replica = self._job, self._replica
         description = models.describe_model(job)
         files = models.model_files(job)
@@ -100,17 +100,17 @@ class Run:
             check_columns(job, plan.schema, description.signature)
             if job.on_error is OnError.QUARANTINE:
                 quarantine_schema(plan.schema)
-        buckets, groups = self._buckets(plan)
-        identity = functools.partial(_identity, model, groups)
+        groups, groups_digest = self._groups(plan)
+        identity = functools.partial(_identity, model, groups_digest)
         directory = OutputDirectory(job.output.path, Attempt(self._fingerprint(plan, description)))
         if self._finished(plan, directory, identity):
             self._progress.plan(plan.rows, len(plan.tasks), plan.rows, len(plan.tasks))
             return
         self._directory = directory
         try:
-            work = buckets.fill() if buckets else plan
-            share = Share(job, replica, work, directory, identity, self._progress)
-            self._share(share, directory, pool)
+            work = groups.fill() if groups else plan
+            share = Share(job, replica, work, directory, identity, self._executor, self._progress)
+            self._share(share, directory)
             if replica.index == 0:
                 self._progress.phase("finishing")
                 records = share.wait_for_all()
@@ -118,17 +118,17 @@ class Run:
                     raise OutputError("the model's files were replaced while it was in use; run again")
                 self._finish(work, description, directory, records, identity().model)
         finally:
-            if buckets:
-                buckets.close()
+            if groups:
+                groups.close()
 
-    def _buckets(self, plan: Plan) -> tuple[Buckets | None, Future[str] | None]:
+    def _groups(self, plan: Plan) -> tuple[Groups | None, Future[str] | None]:
         """For groups of rows: where they are brought together, and the hash of the input that they are made of."""
         job = self._job
         if job.input.partition_column is None or plan.schema is None:
             return None, None
         column = match_column(job.input.partition_column, plan.schema.names, "partition column")
-        buckets = Buckets(job.input.path, plan, column, self._replica)
-        return buckets, in_background(lambda: input_digest(job.input.path, plan))
+        groups = self._executor.group(job, plan, column)
+        return groups, in_background(lambda: input_digest(job.input.path, plan))
 
     def _finished(self, plan: Plan, directory: OutputDirectory, identity: Callable[[], Identity]) -> bool:
         """Whether the batch is done already, and sound; if not, the directory is ready for doing it.
@@ -140,7 +140,7 @@ class Run:
         if stored is None or (mode is SaveMode.OVERWRITE and self._replica.count == 1):
             directory.prepare(mode, first=first, again=stored is not None)
             return False
-        check = FinishedCheck(self._job, self._replica, plan, directory, identity)
+        check = FinishedCheck(self._job, self._replica, plan, directory, identity, self._executor)
         fault = check(stored, self._progress.tick)
         if fault is None:
             if first:
@@ -156,13 +156,13 @@ class Run:
         directory.prepare(mode, first=first)
         return False
 
-    def _share(self, share: Share, directory: OutputDirectory, pool: ProcessPool) -> None:
+    def _share(self, share: Share, directory: OutputDirectory) -> None:
         replica, words = self._replica, Words(directory.path, directory.tag)
         words.clear_failure(replica.index)
         share.others = Others(words, time.monotonic())
         heartbeat = Heartbeat(words.heartbeat_path(replica.index)) if replica.index else None
         try:
-            share.do(pool)
+            share.do()
         except Superseded:
             raise
         except Exception as error:

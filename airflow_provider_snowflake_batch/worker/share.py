@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import OnError
 from airflow_provider_snowflake_batch.worker import schemas
+from airflow_provider_snowflake_batch.worker.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.bad_rows import (
     ERROR_COLUMN,
     FILE_COLUMN,
@@ -25,7 +26,7 @@ from airflow_provider_snowflake_batch.worker.bad_rows import (
 )
 from airflow_provider_snowflake_batch.worker.content import Identity, seen_by_plan
 from airflow_provider_snowflake_batch.worker.errors import OutputError
-from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
+from airflow_provider_snowflake_batch.worker.executors.base import Executor, Work
 from airflow_provider_snowflake_batch.worker.heartbeats import Watch
 from airflow_provider_snowflake_batch.worker.job import Replica
 from airflow_provider_snowflake_batch.worker.kept import Checks, Fault, RecordCheck, input_digest, seen_now
@@ -85,10 +86,11 @@ class Share:
         plan: Plan,
         directory: OutputDirectory,
         identity: Callable[[], Identity],
+        executor: Executor,
         progress: Progress,
     ) -> None:
         self._job, self._replica, self._plan = job, replica, plan
-        self._directory, self._progress = directory, progress
+        self._directory, self._executor, self._progress = directory, executor, progress
         self.identity = identity
         self.others: Others | None = None
         self._tasks = {task.index: task for task in plan.tasks}
@@ -103,7 +105,7 @@ class Share:
         self._quarantine = Quarantine(job.max_quarantined)
 
     def _mine(self, task: int) -> bool:
-        return task % self._replica.count == self._replica.index
+        return self._executor.owner(task) == self._replica.index
 
     def _usable(self, records: dict[int, TaskRecord]) -> dict[int, TaskRecord]:
         """The records that count at first sight."""
@@ -116,7 +118,7 @@ class Share:
                 found[index] = record
         return found
 
-    def do(self, pool: ProcessPool) -> None:
+    def do(self) -> None:
         """Do the tasks that are left, and those whose records turn out not to count.
 
         :raises WorkerError: what ended it.
@@ -135,19 +137,9 @@ class Share:
             self._records[record.task] = record
 
         known = joined_schema(self._records)
-        directory = self._directory
-        pool.run(
-            self._job,
-            self._plan.schema,
-            directory.attempt,
-            self.identity,
-            left,
-            known,
-            self._quarantine,
-            self._progress,
-            done,
-            self._more,
-        )
+        attempt = self._directory.attempt
+        work = Work(self._job, self._plan.schema, attempt, self.identity, known, self._quarantine)
+        self._executor.run(work, Backlog(left, self._more), self._progress, done)
 
     def stop(self) -> None:
         """Begin no further check of what is kept, unless it has to be finished."""
@@ -195,7 +187,7 @@ class Share:
             self._records = found
             if new:
                 self._count_bad_rows()
-            missing = sorted({index % self._replica.count for index in self._tasks if index not in self._records})
+            missing = sorted({self._executor.owner(index) for index in self._tasks if index not in self._records})
             if not missing:
                 self._check_unchanged()
                 return self._records
@@ -258,8 +250,9 @@ class FinishedCheck:
         plan: Plan,
         directory: OutputDirectory,
         identity: Callable[[], Identity],
+        executor: Executor,
     ) -> None:
-        self._replica, self._directory, self._identity = replica, directory, identity
+        self._replica, self._directory, self._identity, self._executor = replica, directory, identity, executor
         self._check = RecordCheck(directory.path, directory.path / QUARANTINE, job.input.path, plan, identity)
         # Groups are numbered anew when they are brought together; each is made of the whole input.
         self._tasks = {task.index for task in plan.tasks} if job.input.partition_column is None else None
@@ -283,7 +276,7 @@ class FinishedCheck:
         work: list[Callable[[], Fault | None]] = [
             _later(self._check, record)
             for record in records
-            if record.task % self._replica.count == self._replica.index
+            if self._executor.owner(record.task) == self._replica.index
         ]
         if self._replica.index == 0:
             work += [_file(self._check, one, aside=False) for one in stored.files if one.name not in told_of]

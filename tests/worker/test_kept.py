@@ -15,6 +15,7 @@ import pytest
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker import kept
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
 from airflow_provider_snowflake_batch.worker.kept import Checks, Fault
 from airflow_provider_snowflake_batch.worker.run import Run
@@ -61,7 +62,8 @@ def prepared(batch: Batch, mode: str = "error") -> None:
 def run(batch: Batch, replica: Replica | None = None) -> None:
     launcher = Launcher()
     try:
-        Run(read_job(batch.root / "JOB.json"), replica or Replica(), launcher)()
+        place = replica or Replica()
+        Run(read_job(batch.root / "JOB.json"), place, ReplicaExecutor(place, launcher))()
     finally:
         launcher.close()
 

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from snowflake.ml.model import custom_model, model_signature
 
 from airflow_provider_snowflake_batch.worker import partitions, plan
-from airflow_provider_snowflake_batch.worker.job import Replica
 from tests.worker import packed_models
 from tests.worker.batches import Batch
 from tests.worker.test_registry import pack, registry
@@ -182,7 +181,7 @@ def test_every_row_is_in_one_group_and_every_group_in_one_batch(
         patch.setattr(partitions, "BUCKET_BYTES", max(made.bytes // buckets, 1))
         patch.setattr(partitions, "PENDING_BYTES", pending)
         patch.setattr(partitions, "TAKEN_BYTES", taken)
-        spread = partitions.Buckets(batch.input, made, "K", Replica())
+        spread = partitions.Buckets(batch.input, made, "K", lambda bucket: True)
         filled = spread.fill()
     reader = partitions.PartitionReader("K")
     found: list[list[int]] = []
@@ -266,7 +265,7 @@ def test_rare_values_do_not_hold_on_to_the_rows_they_came_with(batch: Batch, mon
 
     monkeypatch.setattr(partitions.Buckets, "_flush", flush_and_measure)
     before = pa.total_allocated_bytes()
-    spread = partitions.Buckets(batch.input, made, "KEY", Replica())
+    spread = partitions.Buckets(batch.input, made, "KEY", lambda bucket: True)
     filled = spread.fill()
     spread.close()
 

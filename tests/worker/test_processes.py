@@ -9,9 +9,11 @@ import pytest
 
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
+from airflow_provider_snowflake_batch.worker.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.content import Identity
 from airflow_provider_snowflake_batch.worker.executors import limits
+from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.job import read_job
@@ -68,9 +70,8 @@ def test_a_process_that_calls_when_all_is_done_ends_with_the_others(batch: Batch
     pool = ProcessPool(Launcher())
     try:
         quarantine, progress = Quarantine(0), Progress(0, 1)
-        pool.run(
-            job, plan.schema, attempt, lambda: Identity(""), plan.tasks, None, quarantine, progress, records.append
-        )
+        work = Work(job, plan.schema, attempt, lambda: Identity(""), None, quarantine)
+        pool.run(work, Backlog(plan.tasks), progress, records.append)
         (batch.root / "release").touch()
 
         # It waits as long as it takes for every process to end in order.

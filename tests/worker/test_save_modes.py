@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
 from airflow_provider_snowflake_batch.worker.models import describe_model
 from airflow_provider_snowflake_batch.worker.plan import make_plan
@@ -162,7 +163,7 @@ def test_records_of_another_cut_do_not_count(batch: Batch) -> None:
     other = replace(made, tasks=tuple(replace(task, rows=task.rows + 1 - 2 * (task.index % 2)) for task in made.tasks))
     launcher = Launcher()
     try:
-        run = Run(job, Replica(), launcher)
+        run = Run(job, Replica(), ReplicaExecutor(Replica(), launcher))
         description = describe_model(job)
 
         assert run._fingerprint(made, description) == run._fingerprint(made, description)

@@ -17,20 +17,20 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import pyarrow as pa
 
-from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker import errors, schemas
-from airflow_provider_snowflake_batch.worker.attempt import Attempt
+from airflow_provider_snowflake_batch.worker.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.content import Identity
 from airflow_provider_snowflake_batch.worker.executors import limits, messages
+from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.plan import Task
 from airflow_provider_snowflake_batch.worker.progress import Progress
@@ -92,7 +92,7 @@ class ProcessPool:
         self._shares: list[str] = []
         self._unexplained_deaths = 0
         self._wanted = 0
-        self._queue: deque[Task] = deque()
+        self._backlog = Backlog(())
         self._deaths: dict[int, int] = {}
         self._unwritten: dict[int, int] = {}
         self._schema: pa.Schema | None = None
@@ -108,46 +108,36 @@ class ProcessPool:
 
     def run(
         self,
-        job: Job,
-        schema: pa.Schema,
-        attempt: Attempt,
-        identity: Callable[[], Identity],
-        tasks: Iterable[Task],
-        known_schema: pa.Schema | None,
-        quarantine: Quarantine,
+        work: Work,
+        backlog: Backlog,
         progress: Progress,
         done: Callable[[TaskRecord], None],
-        more: Callable[[], Sequence[Task] | None] = lambda: None,
     ) -> None:
-        """Do the tasks.
+        """Do tasks until the backlog is empty and will stay so.
 
-        :param identity: tells what the model and, for groups, the input are; asked when the first model is loaded.
-        :param known_schema: the schema of parts that an earlier attempt wrote.
-        :param quarantine: counts the bad rows of the batch.
         :param done: told of each task when it is recorded.
-        :param more: asked again and again for tasks that have turned out to be left; None when no more will come.
         :raises WorkerError: what ended the batch early.
         """
-        # Large tasks first: what is left at the end is small, and the processes finish together.
-        self._queue = deque(sorted(tasks, key=lambda task: (-task.bytes, task.index)))
-        self._schema = known_schema
-        self._quarantine = quarantine
-        self._proven = known_schema is not None
-        self._identity = identity
-        self._wanted = limits.process_count(job.num_workers, len(self._queue))
+        job = work.job
+        self._backlog = backlog
+        self._schema = work.known_schema
+        self._quarantine = work.quarantine
+        self._proven = work.known_schema is not None
+        self._identity = work.identity
+        self._wanted = limits.process_count(job.num_workers, len(backlog))
         self._limit = messages.Limit(limits.threads_per_process(self._wanted))
         self._shares = limits.device_shares(job.num_workers)
-        self._load = messages.Load(job, schema, attempt, fork=self._wanted > 1 and not self._shares)
+        self._load = messages.Load(job, work.schema, work.attempt, fork=self._wanted > 1 and not self._shares)
         self._start()
         if self._wanted > 1 and limits.cores() > 1:
             # On a core that has nothing to do meanwhile. If the first can be forked it was for nothing; if not, the
             # libraries, which take longer to load than many a model, are there.
             self._start(spare=True)
         progress.phase("loading")
-        late: Sequence[Task] | None = ()
-        while late is not None or self._queue or any(worker.assigned for worker in self._workers.values()):
-            if late is not None and (late := more()):
-                self._add(late)
+        while backlog.open or any(worker.assigned for worker in self._workers.values()):
+            if backlog.look():
+                for waiting in self._workers.values():
+                    self._assign(waiting)
             for ready in wait([self._launcher.server, *self._connections()], WAIT_SECONDS):
                 if ready is self._launcher.server:
                     self._accept()
@@ -160,11 +150,6 @@ class ProcessPool:
             progress.tick()
         # They give back memory and devices while the batch is finished, or other replicas are waited for.
         self._dismiss()
-
-    def _add(self, tasks: Iterable[Task]) -> None:
-        self._queue.extend(tasks)
-        for worker in self._workers.values():
-            self._assign(worker)
 
     def _dismiss(self) -> None:
         for worker in self._workers.values():
@@ -238,7 +223,7 @@ class ProcessPool:
         worker.assigned.popleft()
         progress.forget(worker.number)
         self._quarantine.forget(worker.number)
-        self._queue.appendleft(task)
+        self._backlog.give_back([task])
         self._assign(worker)
 
     def _join_schema(self, schema: pa.Schema | None) -> None:
@@ -297,12 +282,11 @@ class ProcessPool:
         del self._workers[worker.number]
 
     def _assign(self, worker: Worker) -> None:
-        while worker.working and worker.connection is not None and self._queue:
+        while worker.working and worker.connection is not None:
             # Near the end, tasks in advance would keep one process busy while others have none.
-            at_hand = TASKS_AT_HAND if len(self._queue) >= self._wanted else 1
-            if len(worker.assigned) >= at_hand:
+            at_hand = TASKS_AT_HAND if len(self._backlog) >= self._wanted else 1
+            if len(worker.assigned) >= at_hand or (task := self._backlog.take()) is None:
                 return
-            task = self._queue.popleft()
             worker.assigned.append(task)
             _tell(
                 worker, messages.Assignment(task, self._identity(), self._schema, self._proven, self._quarantine.room)
@@ -350,7 +334,7 @@ class ProcessPool:
                 raise errors.ModelProcessDied(f"the model process (pid {worker.pid}) {how} while {doing}")
         if not worker.bystander:
             _note(f"model process {worker.number} (pid {worker.pid}) {how}; its work is done again by another")
-        self._queue.extendleft(reversed(worker.assigned))
+        self._backlog.give_back(worker.assigned)
         worker.assigned.clear()
         self._fill()
 
@@ -361,7 +345,7 @@ class ProcessPool:
             # Still loading: it has nothing at hand, and could not hear.
             self._kill(worker)
             del self._workers[worker.number]
-        self._queue.clear()
+        self._backlog.clear()
         self._dismiss()
         while self._workers and time.monotonic() < deadline:
             # A process is gone a moment after its connection.

@@ -166,57 +166,17 @@ class _Process:
 
     def _work(self) -> None:
         """Run the pipeline until told to stop, then end the process."""
-        from airflow_provider_snowflake_batch.contract.vocabulary import OnError
-        from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
-        from airflow_provider_snowflake_batch.worker.calls import Caller
-        from airflow_provider_snowflake_batch.worker.columns import match_column, passed_columns
-        from airflow_provider_snowflake_batch.worker.convert import InputConverter
-        from airflow_provider_snowflake_batch.worker.file_columns import FileColumns
-        from airflow_provider_snowflake_batch.worker.footers import opener
-        from airflow_provider_snowflake_batch.worker.loaders import column_loaders
-        from airflow_provider_snowflake_batch.worker.outcome import GroupByGroup, Outcome, RowByRow
-        from airflow_provider_snowflake_batch.worker.output import OutputDirectory
-        from airflow_provider_snowflake_batch.worker.partitions import PartitionReader
-        from airflow_provider_snowflake_batch.worker.parts import TaskPart
-        from airflow_provider_snowflake_batch.worker.pipeline import Pipeline, Reader
-        from airflow_provider_snowflake_batch.worker.reader import TaskReader
+        from airflow_provider_snowflake_batch.worker.assembly import assemble
 
-        job, schema = self._load.job, self._load.schema
+        load = self._load
         tasks: SimpleQueue[messages.Assignment | None] = SimpleQueue()
-        directory = OutputDirectory(job.output.path, self._load.attempt)
+        reporter = _ConnectionReporter(self._send)
         try:
-            converter = InputConverter(schema.names, self._model.signature, self._model.form, self._model.columns)
+            pipeline = assemble(
+                load.job, load.schema, load.attempt, self._model, tasks, reporter, use_threads=self._threads > 1
+            )
         except WorkerError as error:
             self._give_up(error)
-        loaders = column_loaders(job, schema)
-        batch_size = BatchSize(job.max_batch_rows, reads_files=bool(loaders))
-        quarantine = job.on_error is OnError.QUARANTINE
-        files = FileColumns(loaders, quarantine=quarantine) if loaders else None
-        reader: Reader
-        outcome: Outcome
-        if job.input.partition_column is None:
-            outcome = RowByRow(self._model.signature, passed=passed_columns(job, schema.names))
-            reader = TaskReader(
-                opener(job.input.path),
-                schema,
-                batch_size,
-                files,
-                use_threads=self._threads > 1,
-            )
-        else:
-            column = match_column(job.input.partition_column, schema.names, "partition column")
-            reader = PartitionReader(column, files)
-            if self._model.partitioned:
-                outcome = GroupByGroup(self._model.signature, column)
-            else:
-                outcome = RowByRow(self._model.signature, divisible=False)
-        pipeline = Pipeline(
-            Caller(self._model, converter, batch_size, outcome, quarantine=quarantine),
-            reader,
-            lambda one: TaskPart(directory, one.task, one.schema, schema, one.identity),
-            tasks,
-            _ConnectionReporter(self._send),
-        )
         threading.Thread(target=self._receive, args=(pipeline, tasks), name="orders", daemon=True).start()
         pipeline.run()
         _end()
@@ -261,15 +221,7 @@ class _ConnectionReporter:
 
 def _load_libraries() -> None:
     """Load what the work needs besides the model."""
-    from airflow_provider_snowflake_batch.worker import (  # noqa: F401
-        batch_size,
-        file_columns,
-        loaders,
-        models,
-        partitions,
-        pipeline,
-        reader,
-    )
+    from airflow_provider_snowflake_batch.worker import assembly, models  # noqa: F401
 
 
 def _reseed() -> None:

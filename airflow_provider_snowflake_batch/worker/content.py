@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,6 +46,7 @@ NOT_CODE = frozenset(
 )
 # Writers before parquet-mr 1.2.9 left the header of a dictionary out of a column's size; pyarrow reads so much more.
 _UNSTATED_HEADER_BYTES = 100
+_GOLDEN = 0x9E3779B97F4A7C15
 
 
 class Content(NamedTuple):
@@ -91,20 +93,21 @@ class TaskDigest:
     """Collects what a task reads, in the order of its ranges."""
 
     def __init__(self) -> None:
-        self._digest, self._seen = hashlib.sha256(), hashlib.sha256()
+        self._digests: list[bytes] = []
+        self._seen: list[int] = []
 
     def add(self, row_group_digest: bytes, seen: int) -> None:
-        self._digest.update(row_group_digest)
-        self._seen.update(seen.to_bytes(8, "little"))
+        self._digests.append(row_group_digest)
+        self._seen.append(seen)
 
     def content(self) -> Content:
-        return Content(f"sha256:{self._digest.hexdigest()}", self._seen.hexdigest()[:16])
+        return Content(f"sha256:{hashlib.sha256(b''.join(self._digests)).hexdigest()}", _all_seen(self._seen))
 
 
 def seen(status: os.stat_result) -> int:
-    """Size and time of the last change of a file, in a number."""
-    data = status.st_size.to_bytes(8, "little") + (status.st_mtime_ns % 2**64).to_bytes(8, "little")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+    """Size and time of the last change of a file, in a number of 64 bits: small, as there may be many files."""
+    # Fibonacci hashing: nearby sizes are far apart, so that no change of the time by some years makes up for one.
+    return (status.st_size * _GOLDEN + status.st_mtime_ns) % 2**64
 
 
 def seen_by_plan(task: Task, files: Mapping[str, int]) -> str:
@@ -112,10 +115,11 @@ def seen_by_plan(task: Task, files: Mapping[str, int]) -> str:
 
     :param files: `seen` of each input file.
     """
-    digest = hashlib.sha256()
-    for piece in task.ranges:
-        digest.update(files[piece.path].to_bytes(8, "little"))
-    return digest.hexdigest()[:16]
+    return _all_seen([files[piece.path] for piece in task.ranges])
+
+
+def _all_seen(numbers: Sequence[int]) -> str:
+    return hashlib.sha256(struct.pack(f"<{len(numbers)}Q", *numbers)).hexdigest()[:16]
 
 
 def file_digest(path: str | Path) -> bytes:

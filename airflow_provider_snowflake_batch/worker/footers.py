@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +25,9 @@ SLOW_SECONDS = 0.001
 SLOW_OPENINGS = 4
 _MAGIC = b"PAR1"
 _ENCRYPTED = b"PARE"
+
+Value = TypeVar("Value")
+Result = TypeVar("Result")
 
 
 class SourceFile(NamedTuple):
@@ -95,25 +98,35 @@ def read_footers(root: Path, names: Sequence[str], schemas: Schemas | None = Non
     :raises DataError: any of them cannot be read.
     """
     path_of, schemas = opener(root), schemas or Schemas()
-    found: list[SourceFile] = []
+    return for_each(lambda name: read_footer(name, path_of(name), schemas), names)
+
+
+def for_each(work: Callable[[Value], Result], values: Sequence[Value], together: int = 1) -> list[Result]:
+    """Do something with each file, in the order given: one after another, or many at once where that takes long.
+
+    :param together: how many a thread is given at a time; to wake it takes longer than to ask a disk for a size.
+    """
+    found: list[Result] = []
     slow = 0
-    for name in names:
+    for value in values:
         begun = time.perf_counter()
-        found.append(read_footer(name, path_of(name), schemas))
+        found.append(work(value))
         # A single slow one may have had to wait for a busy processor.
         slow = slow + 1 if time.perf_counter() - begun > SLOW_SECONDS else 0
         if slow == SLOW_OPENINGS:
             break
-    rest = names[len(found) :]
+    rest = values[len(found) :]
     if rest:
-        with ThreadPoolExecutor(FOOTER_THREADS, thread_name_prefix="footer") as pool:
-            found.extend(pool.map(lambda name: read_footer(name, path_of(name), schemas), rest))
+        runs = [rest[first : first + together] for first in range(0, len(rest), together)]
+        with ThreadPoolExecutor(FOOTER_THREADS, thread_name_prefix="file") as pool:
+            for some in pool.map(lambda run: [work(value) for value in run], runs):
+                found.extend(some)
     return found
 
 
 def read_whole(descriptor: int) -> bytes:
     """All bytes of an open file."""
-    return _read_at(descriptor, 0, os.fstat(descriptor).st_size)
+    return read_at(descriptor, 0, os.fstat(descriptor).st_size)
 
 
 def _footer_bytes(name: str, path: str) -> tuple[os.stat_result, bytes]:
@@ -122,7 +135,7 @@ def _footer_bytes(name: str, path: str) -> tuple[os.stat_result, bytes]:
     try:
         status = os.fstat(descriptor)
         size = status.st_size
-        tail = _read_at(descriptor, max(size - FOOTER_READ_BYTES, 0), min(size, FOOTER_READ_BYTES))
+        tail = read_at(descriptor, max(size - FOOTER_READ_BYTES, 0), min(size, FOOTER_READ_BYTES))
         if size >= 12 and tail[-4:] == _ENCRYPTED:
             raise DataError(f"input file {name} is encrypted, its footer too; write it without Parquet encryption")
         if size < 12 or tail[-4:] != _MAGIC:
@@ -131,13 +144,14 @@ def _footer_bytes(name: str, path: str) -> tuple[os.stat_result, bytes]:
         if length > size:
             raise DataError(f"input file {name} is cut off: its footer is longer than the file")
         if length > len(tail):
-            tail = _read_at(descriptor, size - length, length)
+            tail = read_at(descriptor, size - length, length)
         return status, tail[-length:]
     finally:
         os.close(descriptor)
 
 
-def _read_at(descriptor: int, start: int, count: int) -> bytes:
+def read_at(descriptor: int, start: int, count: int) -> bytes:
+    """So many bytes of an open file, fewer only where it ends."""
     data = os.pread(descriptor, count, start)
     while len(data) < count:
         more = os.pread(descriptor, count - len(data), start + len(data))

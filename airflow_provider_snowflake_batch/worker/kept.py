@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -23,7 +24,7 @@ from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.content import Identity, TaskDigest, file_digest, seen
 from airflow_provider_snowflake_batch.worker.errors import WorkerError
-from airflow_provider_snowflake_batch.worker.footers import FOOTER_THREADS, opener
+from airflow_provider_snowflake_batch.worker.footers import for_each, opener
 from airflow_provider_snowflake_batch.worker.plan import Plan, Task
 from airflow_provider_snowflake_batch.worker.sources import row_group_digest
 
@@ -200,16 +201,9 @@ def seen_now(root: Path, plan: Plan) -> dict[str, int | None]:
 
     def look(path: str) -> int | None:
         try:
-            return seen(Path(path_of(path)).stat())
+            return seen(os.stat(path_of(path)))  # noqa: PTH116  (no object for each of many files)
         except OSError:
             return None
 
     paths = list(plan.seen)
-    with ThreadPoolExecutor(FOOTER_THREADS, thread_name_prefix="look") as pool:
-        looks = pool.map(lambda some: [look(path) for path in some], batched(paths, LOOKED_AT_TOGETHER))
-        return dict(zip(paths, (one for some in looks for one in some), strict=True))
-
-
-def batched(values: Sequence[str], size: int) -> list[Sequence[str]]:
-    """Values in runs of some: a thread is woken for each run, not for each value."""
-    return [values[first : first + size] for first in range(0, len(values), size)]
+    return dict(zip(paths, for_each(look, paths, LOOKED_AT_TOGETHER), strict=True))

@@ -42,16 +42,18 @@ class ParquetInput:
     :param path: its path in the plan, for errors.
     :param source: what it is read from.
     :param schema: the input's, which tells whether there can be times at all.
+    :param times: whether there can be, where that is known already.
     """
 
-    def __init__(self, path: str, source: pa.NativeFile, schema: pa.Schema) -> None:
+    def __init__(self, path: str, source: pa.NativeFile, schema: pa.Schema, times: bool | None = None) -> None:
         self.path = path
         self.source = source
-        self._buffered = not isinstance(source, pa.BufferReader)
+        # What is in memory is not read ahead once more.
+        self._buffered = isinstance(source, pa.OSFile)
         self.reader = open_reader(source, pre_buffer=self._buffered)
         self.metadata: pq.FileMetaData = self.reader.metadata
         # There may be hundreds of thousands of files, and making a schema takes as long as reading a small one.
-        times = any(map(_holds_times, schema.types))
+        times = holds_times(schema) if times is None else times
         self._int96 = _int96_leaves(self.metadata, self.reader.schema_arrow) if times else []
         self._again: pq.ParquetReader | None = None
 
@@ -125,6 +127,11 @@ def _int96_leaves(metadata: pq.FileMetaData, schema: pa.Schema) -> list[int]:
             found.extend(range(start, stop))
         start = stop
     return found
+
+
+def holds_times(schema: pa.Schema) -> bool:
+    """Whether a column is, or holds, times, so that files may store them as INT96."""
+    return any(map(_holds_times, schema.types))
 
 
 def _inner(kind: pa.DataType) -> list[pa.DataType]:

@@ -13,7 +13,7 @@ from airflow_provider_snowflake_batch.worker.decoded_size import DecodedSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.executors import limits
 from airflow_provider_snowflake_batch.worker.file_columns import ROWS_AT_ONCE, FileColumns
-from airflow_provider_snowflake_batch.worker.parquet_input import ParquetInput
+from airflow_provider_snowflake_batch.worker.parquet_input import ParquetInput, holds_times
 from airflow_provider_snowflake_batch.worker.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch, merge
 from airflow_provider_snowflake_batch.worker.schemas import Misfit, fit
@@ -118,6 +118,7 @@ class TaskReader:
         self._source: Source | None = None
         self._current: ParquetInput | None = None
         self._fixed_width = _fixed_width(schema)
+        self._times = holds_times(schema)
         self._decoded_rows = self._decoded_bytes = 0.0
         self._flat = not any(map(pa.types.is_nested, schema.types))
         self._judged: tuple[str, int, int | None] = ("", -1, None)
@@ -223,7 +224,7 @@ class TaskReader:
         if self._current is None or self._current.path != path:
             self._close()
             self._source = next(self._coming)
-            self._current = ParquetInput(path, self._source.native, self._schema)
+            self._current = ParquetInput(path, self._source.native, self._schema, self._times)
         return self._current
 
     def _load(self, file: ParquetInput, row_group: int) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker import content
-from airflow_provider_snowflake_batch.worker.footers import FOOTER_READ_BYTES, read_whole
+from airflow_provider_snowflake_batch.worker.footers import FOOTER_READ_BYTES, read_at
 from airflow_provider_snowflake_batch.worker.read_ahead import Admit, ReadAhead
 
 # A file up to this size is read in one go, not once for the footer and once for each row group.
@@ -33,14 +33,14 @@ class Source:
     def __init__(self, path: str, admit: Admit) -> None:
         # Without Python's file objects, which cost more than the reads: there may be hundreds of thousands of files.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._loaded: tuple[int, bytes] | None = None
+        self._loaded: tuple[tuple[int, int], bytes] | None = None
         try:
             status = os.fstat(self._descriptor)
             self.size, self.seen = status.st_size, content.seen(status)
             self._window: _Window | None = None
             if self.size <= WHOLE_FILE_BYTES:
                 admit(self.size)
-                data = read_whole(self._descriptor)
+                data = read_at(self._descriptor, 0, self.size)
                 # Shorter if it was cut off just now; pyarrow says so.
                 self.size, self._whole = len(data), data
                 self.native = pa.BufferReader(data)
@@ -58,13 +58,14 @@ class Source:
         :return: the SHA-256 of its bytes.
         :raises OSError: it cannot be read.
         """
-        if self._loaded is None or self._loaded[0] != row_group:
-            first, last = content.span(metadata, row_group, self.size)
+        span = content.span(metadata, row_group, self.size)
+        # Row groups of a small file have one span.
+        if self._loaded is None or self._loaded[0] != span:
             if self._window is None:
-                digest = hashlib.sha256(memoryview(self._whole)[first:last]).digest()
+                digest = hashlib.sha256(memoryview(self._whole)[span[0] : span[1]]).digest()
             else:
-                digest = self._window.fill(first, last)
-            self._loaded = row_group, digest
+                digest = self._window.fill(*span)
+            self._loaded = span, digest
         return self._loaded[1]
 
     def close(self) -> None:
@@ -86,7 +87,7 @@ class _Window(io.RawIOBase):
         self._descriptor, self._size, self._position = descriptor, size, 0
         self._first, self._last, self._bytes = 0, 0, pa.py_buffer(b"")
         self._tail_first = max(size - FOOTER_READ_BYTES, 0)
-        self._tail, _ = self._read(self._tail_first, size)
+        self._tail = self._read(self._tail_first, size)
 
     def fill(self, first: int, last: int) -> bytes:
         """Have these bytes in memory.
@@ -97,21 +98,23 @@ class _Window(io.RawIOBase):
         # Given back before the next is asked for.
         self._first = self._last = 0
         self._bytes = None
-        self._bytes, digest = self._read(first, last)
+        digest = hashlib.sha256()
+        self._bytes = self._read(first, last, digest.update)
         self._first, self._last = first, last
-        return digest
+        return digest.digest()
 
-    def _read(self, first: int, last: int) -> tuple[pa.Buffer, bytes]:
+    def _read(self, first: int, last: int, see: Callable[[memoryview], None] | None = None) -> pa.Buffer:
         buffer = pa.allocate_buffer(last - first)
-        view, digest, done = memoryview(buffer), hashlib.sha256(), 0
+        view, done = memoryview(buffer), 0
         while done < last - first:
             piece = view[done : done + PIECE_BYTES]
             count = os.preadv(self._descriptor, [piece], first + done)
             if not count:
                 raise OSError(f"it ends at byte {first + done}, before a row group does")
-            digest.update(piece[:count])
+            if see is not None:
+                see(piece[:count])
             done += count
-        return buffer, digest.digest()
+        return buffer
 
     def read(self, size: int = -1) -> pa.Buffer:
         first = self._position
@@ -122,7 +125,7 @@ class _Window(io.RawIOBase):
         if self._tail_first <= first:
             return self._tail.slice(first - self._tail_first, last - first)
         # A footer that is longer than most; or something beside the row groups.
-        return self._read(first, last)[0]
+        return self._read(first, last)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]

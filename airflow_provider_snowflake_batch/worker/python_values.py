@@ -1,7 +1,8 @@
 """Python's values, and those of libraries, as an Arrow array.
 
 Arrow finds the type by itself and is exact in most; where it is not (it drops the time of a datetime beside a date, the
-zone of some times, and nanoseconds), the values are brought to one type first, or refused.
+zone of some times, and nanoseconds), the values are brought to one type first, or refused. Values of several types are
+not left to it (`mixed_values`).
 """
 
 from __future__ import annotations
@@ -11,32 +12,41 @@ import datetime
 import enum
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.worker.mixed_values import mixed
 from airflow_provider_snowflake_batch.worker.tensors import as_numpy, known_type
 
 _PLAIN = {str, bytes, bool, int, float, type(None)}
+# Types that Arrow brings to one by itself, exactly and in any order.
+_NUMBERS = {int, float}
+_TIMES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
+_OF_DTYPE = {"b": bool, "i": int, "u": int, "f": float, "S": bytes, "U": str}
 
 
 @dataclass
 class _Seen:
-    """What there is among some values that Arrow would not keep apart."""
+    """What there is among some values that Arrow would not keep apart.
 
+    :param for_text: they become JSON, and no column.
+    """
+
+    for_text: bool = False
     dates: bool = False
     naive: bool = False
     zoned: bool = False
     nanoseconds: bool = False
+    kinds: set[Any] = field(default_factory=set)
 
 
-def from_objects(items: Sequence[Any], kind: pa.DataType | None = None) -> pa.Array | pa.ChunkedArray:
+def from_objects(items: Sequence[Any]) -> pa.Array | pa.ChunkedArray:
     """Values as an array of the type that they have in common. NaN is a number; beside other values it is missing.
 
-    :param kind: the type that the signature states.
     :raises pa.ArrowException, ValueError, TypeError, OverflowError: they have none.
     """
     seen = _Seen()
@@ -47,18 +57,16 @@ def from_objects(items: Sequence[Any], kind: pa.DataType | None = None) -> pa.Ar
         return _nanoseconds(values)
     if seen.dates and seen.naive:
         values = [_dates_as_times(value) for value in values]
-    if kind is not None and pa.types.is_nested(kind):
-        return pa.array(values, type=kind)
+    kinds = seen.kinds or set(map(type, values)) - {type(None)}
+    if seen.dates and seen.naive:
+        kinds.discard(datetime.date)
+    if not kinds <= _NUMBERS and len(kinds) > 1:
+        return mixed(values)
     try:
         # Not with type=kind: Arrow would cut off fractions without a word.
         return pa.array(values)
-    except OverflowError:
-        return pa.array(values, pa.uint64())
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        known = [None if isinstance(value, float) and value != value else value for value in values]
-        if all(value is None or (isinstance(value, (int, float)) and type(value) is not bool) for value in known):
-            raise
-        return pa.array(known)
+    except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError):
+        return mixed(values)
 
 
 def are_plain(items: Sequence[Any]) -> bool:
@@ -68,7 +76,7 @@ def are_plain(items: Sequence[Any]) -> bool:
 
 def plain(value: Any) -> Any:
     """A value of Python's own types all the way down."""
-    return _plain(value, _Seen())
+    return _plain(value, _Seen(for_text=True))
 
 
 def _plain(value: Any, seen: _Seen) -> Any:
@@ -77,6 +85,7 @@ def _plain(value: Any, seen: _Seen) -> Any:
     if isinstance(value, enum.Enum):
         return _plain(value.value, seen)
     if isinstance(value, (str, bytes, bool, int, float)):
+        seen.kinds.add(type(value))
         return value
     if isinstance(value, np.generic):
         return _numpy_scalar(value, seen)
@@ -84,22 +93,26 @@ def _plain(value: Any, seen: _Seen) -> Any:
         return _time(value, seen)
     if isinstance(value, pa.Scalar):
         return _plain(value.as_py(), seen)
-    if isinstance(value, uuid.UUID):
+    if isinstance(value, (uuid.UUID, pd.Period)):
+        seen.kinds.add(str)
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: _plain(getattr(value, one.name), seen) for one in dataclasses.fields(value)}
     value = as_numpy(value)
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "biuSU" or (value.dtype.kind == "f" and value.dtype.itemsize <= 8):
+            seen.kinds.add(_OF_DTYPE[value.dtype.kind])
             return value.tolist()
         return [_plain(item, seen) for item in (value if value.ndim else [value[()]])]
     if isinstance(value, Mapping):
         named = {str(name): _plain(item, seen) for name, item in value.items()}
         if len(named) < len(value):
             raise ValueError(f"an object has keys that are the same as text: {', '.join(map(repr, value))}")
-        return named
+        # Files know nothing of objects without keys, so they are missing, whatever keys others have.
+        return named if named or seen.for_text else None
     if isinstance(value, (list, tuple, set, pd.Series)):
         return [_plain(item, seen) for item in value]
+    seen.kinds.add(type(value))
     return value
 
 
@@ -107,9 +120,9 @@ def _numpy_scalar(value: np.generic, seen: _Seen) -> Any:
     if isinstance(value, np.void) and value.dtype.names:
         return {name: _plain(value[name], seen) for name in value.dtype.names}
     if isinstance(value, np.longdouble):
-        return float(known_type(np.asarray(value).reshape(1))[0])
+        return _plain(float(known_type(np.asarray(value).reshape(1))[0]), seen)
     if not isinstance(value, (np.datetime64, np.timedelta64)):
-        return value.item()
+        return _plain(value.item(), seen)
     if np.isnat(value):
         return None
     known: Any = known_type(np.asarray(value).reshape(1))[0]
@@ -122,6 +135,7 @@ def _numpy_scalar(value: np.generic, seen: _Seen) -> Any:
 
 
 def _time(value: Any, seen: _Seen) -> Any:
+    seen.kinds.add(next(kind for kind in _TIMES if isinstance(value, kind)))
     if isinstance(value, datetime.datetime):
         seen.zoned, seen.naive = seen.zoned or value.tzinfo is not None, seen.naive or value.tzinfo is None
         if isinstance(value, pd.Timestamp):

@@ -24,6 +24,8 @@ from airflow_provider_snowflake_batch.worker.tensors import as_numpy, known_type
 
 # Lists have 32-bit offsets, as most readers of Parquet expect.
 _MOST_ITEMS = 2**31 - 1
+# What pandas calls its periods in Arrow: numbers, of which nobody else knows the meaning.
+_PERIODS = "pandas.period"
 
 
 def stored(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.ChunkedArray:
@@ -36,19 +38,21 @@ def stored(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.Chu
     try:
         if feature is not None and feature.dtype == "OBJECT":
             return pa.array([_json(item) for item in _items(values)], type=kind)
-        array = _storable(_array(values, kind))
+        array = _storable(_array(values))
         return array if kind is None or array.type == kind else _to_declared(array, kind)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         wanted = f" as {kind}, the type its signature states" if kind is not None else ""
         raise DataError(f"the model's output {name!r} cannot be stored{wanted}: {error}") from None
 
 
-def _array(values: Any, kind: pa.DataType | None) -> Any:
+def _array(values: Any) -> Any:
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        return values
+        return _array(values.to_pandas()) if _holds_periods(values.type) else values
     if isinstance(values, np.ndarray) and values.dtype != object:
         return pa.array(known_type(values)) if values.ndim == 1 else _nested(values)
     if isinstance(values, pd.Series) and values.dtype != object:
+        if isinstance(values.dtype, pd.CategoricalDtype) and isinstance(values.cat.categories.dtype, pd.PeriodDtype):
+            values = values.astype(values.cat.categories.dtype)
         if isinstance(values.dtype, pd.PeriodDtype):
             return pa.array([None if pd.isna(item) else str(item) for item in values], pa.string())
         if isinstance(values.dtype, pd.SparseDtype):
@@ -57,7 +61,12 @@ def _array(values: Any, kind: pa.DataType | None) -> Any:
         return pa.array(known_type(values.to_numpy()) if isinstance(values.dtype, np.dtype) else values)
     items = list(_items(values))
     arrays = None if are_plain(items) else _ragged([as_numpy(item) for item in items])
-    return arrays if arrays is not None else from_objects(items, kind)
+    return arrays if arrays is not None else from_objects(items)
+
+
+def _holds_periods(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return isinstance(kind, pa.BaseExtensionType) and kind.extension_name == _PERIODS
 
 
 def _storable(array: Any) -> Any:
@@ -110,9 +119,16 @@ def _to_declared(array: Any, kind: pa.DataType) -> Any:
         return pc.cast(array, kind, safe=False)
     if pa.types.is_string(kind) and pa.types.is_nested(array.type):
         return pa.array([_json(item) for item in array.to_pylist()], type=kind)
+    if pa.types.is_nested(kind):
+        return converted(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]), kind)
     if pa.types.is_floating(array.type):
         # Whole numbers and others have no NaN, with which pandas says that there is none.
         array = pc.if_else(pc.is_nan(array), None, array)
+    if pa.types.is_boolean(kind) and (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        # Arrow takes any other number for true.
+        others = array.filter(pc.invert(pc.or_(pc.equal(array, 0), pc.equal(array, 1))))
+        if len(others):
+            raise ValueError(f"{others[0].as_py()} is neither 0 nor 1")
     return pc.cast(array, kind)
 
 

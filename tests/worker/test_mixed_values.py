@@ -1,0 +1,109 @@
+"""Values of several types in one batch are what they are in batches of their own, in whatever order."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from airflow_provider_snowflake_batch.worker import schemas
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
+from airflow_provider_snowflake_batch.worker.results import to_table
+
+NAN = float("nan")
+MOMENT = datetime.datetime(2020, 1, 1, 5)
+VALUES = [
+    True, 1, 0, -1, 2**53 + 1, 2**63, 2**64 - 1, 0.5, np.float32(0.1), np.int8(1), np.uint64(2**63), "a", b"a",
+    Decimal("1.5"), Decimal(2), MOMENT.date(), MOMENT, MOMENT.replace(tzinfo=datetime.timezone.utc),
+    np.datetime64("2020-01-01T00"), datetime.timedelta(1), datetime.time(1), pd.Timestamp(1), pd.Timedelta(1),
+    [1], [0.5], [True], ["a"], [None], [], [[1]], [2**63], [-1], [Decimal("1.5")], [MOMENT], np.array([1]),
+    np.array([0.5]), np.array([True]), [{"a": 1}], [{"a": 0.5}], [{"a": "x"}], [{"a": {"b": True}}], [{}],
+]  # fmt: skip
+
+
+def stored(*batches: list[Any]) -> Any:
+    """What is written of some batches: type and values, or nothing if they are refused."""
+    try:
+        tables = [to_table({"y": batch}, len(batch), None) for batch in batches]
+        schema = tables[0].schema
+        for table in tables[1:]:
+            schema = schemas.join(schema, table.schema)
+        whole = pa.concat_tables(schemas.fit(table, schema) for table in tables).column("y")
+    except DataError:
+        return None
+    return whole.type, [repr(value) for value in whole.to_pylist()]
+
+
+@pytest.mark.parametrize("first", VALUES, ids=repr)
+def test_a_value_does_not_depend_on_those_beside_it(first: Any) -> None:
+    for second in VALUES:
+        apart = stored([first], [second])
+        for batch in ([first, second], [first, None, second], [second, first]):
+            together = stored(batch)
+            if apart is None or together is None:
+                assert together is apart, batch
+                continue
+            kind, values = together
+            assert kind == apart[0], batch
+            shown = [value for value in values if value != "None"]
+            assert shown == (apart[1][::-1] if batch[0] is second and first is not second else apart[1]), batch
+
+
+def test_nan_beside_what_has_no_nan_is_missing_in_any_order() -> None:
+    for values in ([True, NAN], ["x", NAN], [b"x", NAN], [Decimal("1.5"), NAN], [MOMENT, NAN], [["x"], NAN]):
+        for batch in itertools.permutations(values):
+            found = to_table(list(batch), 2, None).column(0).to_pylist()
+            assert found == [None if value is NAN else value for value in batch]
+
+
+@pytest.mark.parametrize("batch", [[MOMENT, 1], [0.5, True], [["x"], [1]], [[0.5], [True]], [[MOMENT], [1]]])
+def test_what_arrow_would_take_for_something_else_is_refused(batch: list[Any]) -> None:
+    with pytest.raises(DataError, match="have no common type"):
+        to_table({"y": batch}, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "message"),
+    [
+        (Feature("y", "INT64", (-1,)), [0.5], "truncated"),
+        (Feature("y", "INT8", (-1,)), [300], "not in range"),
+        (Feature("y", "", (-1,), specs=(Feature("a", "INT64"),)), [{"a": 0.5}], "truncated"),
+        (Feature("y", "BOOL"), 2, "2 is neither 0 nor 1"),
+        (Feature("y", "BOOL"), 0.5, "0.5 is neither 0 nor 1"),
+    ],
+)
+def test_a_signature_does_not_cut_values_off(feature: Feature, value: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        to_table([{"y": value}], 1, Signature((), (feature,)))
+
+
+@pytest.mark.parametrize(
+    ("feature", "values"),
+    [
+        (Feature("y", "INT64", (-1,)), [[1], [], None, [None]]),
+        (Feature("y", "DOUBLE", (-1,)), [[1.0], [], None, [2.5]]),
+        (Feature("y", "", specs=(Feature("a", "INT64"),)), [{"a": 1}, None, {"a": None}]),
+        (Feature("y", "", (-1,), specs=(Feature("a", "INT64"),)), [[{"a": 1}], [], None]),
+        (Feature("y", "BOOL"), [True, False, None]),
+    ],
+)
+def test_a_signatures_types_hold_what_fits(feature: Feature, values: list[Any]) -> None:
+    for batch in (values, [None] * len(values)):
+        table = to_table(pd.DataFrame({"y": pd.Series(batch, dtype=object)}), len(batch), Signature((), (feature,)))
+        assert table.column("y").type == feature.arrow_type()
+        assert table.column("y").to_pylist() == batch
+
+
+def test_periods_are_text_in_every_form() -> None:
+    periods = pd.Series(pd.period_range("2020-01", periods=2, freq="M"))
+    frame = pd.DataFrame({"y": periods})
+    categories = pd.DataFrame({"y": periods.astype("category")})
+    for returned in (frame, categories, list(periods), {"y": pa.array(periods)}, pa.Table.from_pandas(frame)):
+        assert to_table(returned, 2, None).column(0).to_pylist() == ["2020-01", "2020-02"]

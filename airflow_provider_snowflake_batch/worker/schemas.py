@@ -17,6 +17,9 @@ from airflow_provider_snowflake_batch.contract.manifest import Column
 from airflow_provider_snowflake_batch.worker.common_types import NoCommonType, common_schema, converted, misfit
 from airflow_provider_snowflake_batch.worker.errors import DataError
 
+# How an output without a name is called, the first of them if there are several.
+UNNAMED = "output_feature_0"
+
 
 def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     """The narrowest schema that holds the rows of both.
@@ -25,10 +28,22 @@ def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     """
     if first.equals(second):
         return first
+    first, second = _without_nothing(first, second), _without_nothing(second, first)
     try:
         return common_schema(first, second)
     except NoCommonType as error:
         raise DataError(f"the model returned different types for different batches: {error}") from None
+
+
+def _without_nothing(one: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """The schema less the column of a batch with nothing for any row, if another batch has outputs of other names.
+
+    A list of objects, each a row, is nothing but None for such a batch, so that their names could not be told.
+    """
+    place = one.get_field_index(UNNAMED)
+    if place < 0 or not pa.types.is_null(one.field(place).type) or UNNAMED in other.names:
+        return one
+    return one.remove(place) if set(other.names) - set(one.names) else one
 
 
 class Misfit(DataError):

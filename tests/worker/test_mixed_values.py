@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.results import to_table
+from tests.worker.batches import Batch
 
 NAN = float("nan")
 MOMENT = datetime.datetime(2020, 1, 1, 5)
@@ -107,3 +108,26 @@ def test_periods_are_text_in_every_form() -> None:
     categories = pd.DataFrame({"y": periods.astype("category")})
     for returned in (frame, categories, list(periods), {"y": pa.array(periods)}, pa.Table.from_pandas(frame)):
         assert to_table(returned, 2, None).column(0).to_pylist() == ["2020-01", "2020-02"]
+
+
+@pytest.mark.parametrize("rows_a_call", [1, 7, None])
+@pytest.mark.parametrize("order", [1, -1], ids=["nothing first", "nothing last"])
+def test_batches_with_nothing_for_any_row_add_no_column(batch: Batch, rows_a_call: int | None, order: int) -> None:
+    batch.rows(*({"ID": list(range(first, first + 20))} for first in (0, 20, 40)[::order]))
+    batch.job("Sparse", inference={"num_workers": 1, "max_batch_rows": rows_a_call})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result().column_names == ["ID", "A"]
+    assert batch.result()["A"].to_pylist() == [None] * 30 + [{"id": one} for one in range(30, 60)]
+    assert [column["name"] for column in batch.manifest()["schema"]] == ["ID", "A"]
+
+
+def test_nothing_for_any_row_at_all_is_a_column() -> None:
+    nothing = to_table([None, {}], 2, None).schema
+    named = pa.schema([("a", pa.int64())])
+
+    assert schemas.join(nothing, nothing).names == ["output_feature_0"]
+    assert schemas.join(nothing, pa.schema([("output_feature_0", pa.int64())])).types == [pa.int64()]
+    assert schemas.join(nothing, named) == schemas.join(named, nothing) == named

@@ -47,13 +47,14 @@ NOT_CODE = frozenset(
 # Writers before parquet-mr 1.2.9 left the header of a dictionary out of a column's size; pyarrow reads so much more.
 _UNSTATED_HEADER_BYTES = 100
 _GOLDEN = 0x9E3779B97F4A7C15
+_ODD = 0xD1B54A32D192ED03
 
 
 class Content(NamedTuple):
     """What a task read of the input.
 
     :param digest: of the bytes of its row groups.
-    :param seen: of size and time of change of its files, as they were when they were read. It settles nothing by
+    :param seen: of size and times of change of its files, as they were when they were read. It settles nothing by
         itself; where it is what another process saw, both have read the same.
     """
 
@@ -105,9 +106,13 @@ class TaskDigest:
 
 
 def seen(status: os.stat_result) -> int:
-    """Size and time of the last change of a file, in a number of 64 bits: small, as there may be many files."""
-    # Fibonacci hashing: nearby sizes are far apart, so that no change of the time by some years makes up for one.
-    return (status.st_size * _GOLDEN + status.st_mtime_ns) % 2**64
+    """Size of a file and when it was changed last, in a number of 64 bits: small, as there may be many files.
+
+    Two times tell that: copying, unpacking and syncing set the one of the content to what it was elsewhere; the one of
+    the file itself nobody can set.
+    """
+    # Multiplicative hashing: nearby values are far apart, so that no change of one makes up for that of another.
+    return (status.st_size * _GOLDEN + status.st_mtime_ns + status.st_ctime_ns * _ODD) % 2**64
 
 
 def seen_by_plan(task: Task, files: Mapping[str, int]) -> str:
@@ -159,11 +164,15 @@ def files_digest(files: Iterable[tuple[str, Path]]) -> str:
 
 
 def files_seen(files: Iterable[tuple[str, Path]]) -> str:
-    """A hash over names, sizes and times of change of files, to tell cheaply whether any may have changed."""
+    """A hash over names, sizes and times of change of files, to tell cheaply whether any may have changed.
+
+    What an empty file holds its size tells: locks that are taken meanwhile change nothing.
+    """
     digest = hashlib.sha256()
     for name, path in files:
         try:
-            number = seen(path.stat())
+            status = path.stat()
+            number = seen(status) if status.st_size or not stat.S_ISREG(status.st_mode) else 1
         except OSError:
             number = 0
         digest.update(os.fsencode(name) + b"\0" + number.to_bytes(8, "little"))
@@ -182,9 +191,7 @@ def code_files(roots: Sequence[Path], apart_from: Path, others: Sequence[Path] =
     for number, root in enumerate(roots):
         # A folder that holds this one is no part of it.
         skip = [folder for folder in (apart_from, *others) if not holds(folder, root)]
-        names, led_to = files_below(
-            root, lambda name: name not in NOT_CODE, lambda path: not path.endswith(".pyc"), skip
-        )
+        names, led_to = files_below(root, lambda name: name not in NOT_CODE, lambda path: True, skip)
         for place in led_to:
             if holds(apart_from, place):
                 raise Refused(f"a link in the model's files in {root} leads to {place} in the output {apart_from}")

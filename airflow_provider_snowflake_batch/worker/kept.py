@@ -38,13 +38,20 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a record does not count.
+    """Why a record, or a finished directory, does not count.
 
     :param other_batch: it was made of another input or by another model; else its files are damaged.
+    :param unlike: what else a finished directory holds that is not this job's to replace, in words.
     """
 
     message: str
     other_batch: bool = False
+    unlike: str | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """What is left alone unless the job is told to overwrite it, in words."""
+        return "a finished result of another input or model" if self.other_batch else self.unlike
 
 
 def in_background(work: Callable[[], Result]) -> Future[Result]:

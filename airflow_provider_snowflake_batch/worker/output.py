@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -46,6 +47,12 @@ from airflow_provider_snowflake_batch.worker.records import parse_record
 
 # How long another attempt may take to write a manifest; one that is still cut off then is nobody's any more.
 MANIFEST_SECONDS = 5.0
+
+# Files of rows as a worker names them, for any batch.
+_OWN_NAME = re.compile(
+    rf"{PART_PREFIX}[0-9a-f]{{12}}-[^/]*{re.escape(PARQUET_ENDING)}"
+    rf"|{QUARANTINE}/[0-9a-f]{{12}}-[^/]*{re.escape(BAD_ROWS_ENDING)}"
+)
 
 
 class OutputDirectory:
@@ -89,16 +96,21 @@ class OutputDirectory:
             return None
 
     def finished(self) -> StoredManifest | None:
-        """The manifest, if this very batch is finished by its own account."""
+        """The manifest, if this very batch is finished by its own account.
+
+        Whatever manifest is there now is no other attempt's that came first; one that comes later is.
+        """
+        self.attempt = replace(self.attempt, found=self._manifest_hash())
         stored = self.stored_manifest()
         return stored if stored is not None and stored.fingerprint == self.fingerprint else None
 
     def prepare(self, mode: SaveMode, *, first: bool, again: bool = False) -> None:
-        """Make the directory ready for this batch.
+        """Make the directory ready for this batch, after `finished` has looked at it.
 
         :param first: this replica is the one that clears and finishes.
         :param again: what this batch has in the directory is to be done anew.
         :raises Refused: it cannot be made, or mode ERROR and it holds anything but this batch's own records.
+        :raises Superseded: another attempt has finished meanwhile.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -109,20 +121,20 @@ class OutputDirectory:
         if foreign and mode is SaveMode.ERROR:
             shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
             raise Refused(f"the output directory {self.path} is not empty and mode is error: it holds {shown}")
+        self.check_superseded()
+        # Whichever replica comes first: an old one must not stand beside new files.
+        self._remove(SUCCESS)
         if first:
-            self._remove(SUCCESS)
             self._remove(MANIFEST)
             for name in names if again else foreign:
                 self._remove(name)
             self._remove_foreign_records(everything=again)
-        else:
-            # The first replica has yet to remove it; until then it must not be taken for that of a later attempt.
-            self.attempt = replace(self.attempt, found=self._manifest_hash())
         (self.path / TASKS).mkdir(exist_ok=True)
 
-    def adopt(self) -> None:
-        """Take the manifest that is there for this attempt's own."""
-        self.attempt = replace(self.attempt, found=self._manifest_hash())
+    def strangers(self, stored: StoredManifest) -> list[str]:
+        """What a reader of a finished directory would take for its rows, and no worker has written."""
+        listed = {one.name for one in stored.files} | {f"{QUARANTINE}/{one.name}" for one in stored.quarantine}
+        return sorted(name for name in data_files(self.path) - listed if not _OWN_NAME.fullmatch(name))
 
     def _manifest_hash(self) -> str | None:
         try:
@@ -334,7 +346,8 @@ class OutputDirectory:
         Its processes must have ended: a reader who takes every file of a finished directory would read these as well.
         """
         stored = self.stored_manifest()
-        if stored is None:
+        # One that the first replica has yet to remove knows nothing of this attempt.
+        if stored is None or self._manifest_hash() == self.attempt.found:
             return
         listed = {file.name for file in [*stored.files, *stored.quarantine]}
         mark = f".{self.attempt.token}."
@@ -350,3 +363,19 @@ class OutputDirectory:
         record = self._read_record(entry)
         files = [one for one in (record.part, record.quarantine) if one is not None] if record is not None else []
         return all(file.name in listed for file in files) and record is not None
+
+
+def data_files(directory: Path) -> set[str]:
+    """What a reader of a directory might take for results or bad rows, wherever it lies, as paths below it.
+
+    A replica that is killed while another one finishes the batch may leave records or a sign of life behind.
+    """
+    found = set()
+    for folder, folders, names in os.walk(directory):
+        place = Path(folder)
+        if place == directory:
+            folders[:] = [name for name in folders if name not in (TASKS, FAILURES, REPLICAS, STAGED_INPUT)]
+        for name in names:
+            if not name.startswith("_") or name.endswith(PARQUET_ENDING):
+                found.add((place / name).relative_to(directory).as_posix())
+    return found

@@ -6,9 +6,10 @@ import contextlib
 import functools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,7 +93,8 @@ class Run:
         job, replica = self._job, self._replica
         description = models.describe_model(job)
         files = models.model_files(job)
-        model_seen, model = files_seen(files), in_background(lambda: files_digest(files))
+        model_seen = files_seen(files)
+        model = in_background(lambda: _model_digest(files, model_seen))
         self._progress.phase("planning")
         pattern, reads_files = job.input.pattern, lambda schema: bool(column_loaders(job, schema))
         plan = make_plan(job.input.path, pattern, reads_files, self._progress.tick, job.output.path)
@@ -133,7 +135,9 @@ class Run:
     def _finished(self, plan: Plan, directory: OutputDirectory, identity: Callable[[], Identity]) -> bool:
         """Whether the batch is done already, and sound; if not, the directory is ready for doing it.
 
-        :raises Refused: it is done, but with another input or model, or somebody else's; and mode is error.
+        :raises Refused: it is done, but is not this job's result, or has files of somebody else in it; and mode is
+            error.
+        :raises Superseded: another attempt has finished meanwhile.
         """
         mode, first = self._job.output.mode, self._replica.index == 0
         stored = directory.finished()
@@ -144,13 +148,11 @@ class Run:
         fault = check(stored, self._progress.tick)
         if fault is None:
             if first:
-                directory.adopt()
                 directory.seal(stored.files, stored.quarantine)
             return True
-        if fault.other_batch and mode is SaveMode.ERROR:
+        if fault.refusal and mode is SaveMode.ERROR:
             raise Refused(
-                f"the output directory {directory.path} holds a finished result of another input or model, and mode is "
-                f"error: {fault.message}"
+                f"the output directory {directory.path} holds {fault.refusal}, and mode is error: {fault.message}"
             )
         note(f"the finished result in {directory.path} cannot stay as it is: {fault.message}")
         directory.prepare(mode, first=first)
@@ -290,6 +292,17 @@ def _written(
             raise
 
     return persistently(write)
+
+
+def _model_digest(files: Sequence[tuple[str, Path]], seen_before: str) -> str:
+    """Hash of the model's files, which a process is loading meanwhile.
+
+    :raises OutputError: they were replaced at this moment, so that nobody knows which ones it has.
+    """
+    digest = files_digest(files)
+    if files_seen(files) != seen_before:
+        raise OutputError("the model's files were replaced while it was loaded; run again")
+    return digest
 
 
 def _identity(model: Future[str], groups: Future[str] | None) -> Identity:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -253,15 +253,29 @@ class FinishedCheck:
         executor: Executor,
     ) -> None:
         self._replica, self._directory, self._identity, self._executor = replica, directory, identity, executor
+        self._most_bad_rows = job.max_quarantined if job.on_error is OnError.QUARANTINE else 0
         self._check = RecordCheck(directory.path, directory.path / QUARANTINE, job.input.path, plan, identity)
         # Groups are numbered anew when they are brought together; each is made of the whole input.
         self._tasks = {task.index for task in plan.tasks} if job.input.partition_column is None else None
+        self._rows = plan.rows
 
     def __call__(self, stored: StoredManifest, tick: Callable[[], None]) -> Fault | None:
-        """The first fault that is found, None if there is none. Each replica looks at its share.
+        """The first fault that is found, None if there is none.
+
+        As with records that are kept, each replica looks at its share, and the first one at everything: it alone takes
+        ``_SUCCESS`` away, and waits for what the others have to do again.
 
         :param tick: called again and again meanwhile.
         """
+        if stored.quarantined_rows > self._most_bad_rows:
+            allowed = f"max_quarantined is {self._most_bad_rows}" if self._most_bad_rows else "on_error is fail"
+            return Fault(
+                f"{stored.quarantined_rows} rows were set aside as bad, and {allowed}", unlike="a finished result"
+            )
+        strangers = self._directory.strangers(stored)
+        if strangers:
+            shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
+            return Fault(f"this batch did not write {shown}", unlike="other files beside a finished result")
         model = stored.document.get("model")
         if isinstance(model, str) and model != self._identity().model:
             return Fault("the model's files are others now", other_batch=True)
@@ -273,10 +287,11 @@ class FinishedCheck:
             and all(one.name in listed for one in (record.part, record.quarantine) if one is not None)
         ]
         told_of = {one.name for record in records for one in (record.part, record.quarantine) if one is not None}
+        lost = self._without_record(records, listed - told_of)
+        if lost is not None:
+            return Fault(f"no record tells which rows of the input {lost} was made of")
         work: list[Callable[[], Fault | None]] = [
-            _later(self._check, record)
-            for record in records
-            if self._executor.owner(record.task) == self._replica.index
+            _later(self._check, one) for one in records if self._looked_at(one.task)
         ]
         if self._replica.index == 0:
             work += [_file(self._check, one, aside=False) for one in stored.files if one.name not in told_of]
@@ -290,6 +305,18 @@ class FinishedCheck:
         finally:
             checks.stop()
         return None
+
+    def _looked_at(self, task: int) -> bool:
+        return self._replica.index in (0, self._executor.owner(task))
+
+    def _without_record(self, records: Sequence[TaskRecord], untold: Collection[str]) -> str | None:
+        """A task or, for groups, a part that nothing is known of but the file, in words."""
+        if not self._rows:
+            return None
+        if self._tasks is not None:
+            missing = self._tasks - {record.task for record in records}
+            return next((f"task {task}" for task in sorted(missing) if self._looked_at(task)), None)
+        return min(untold, default=None)
 
 
 def _later(check: RecordCheck, record: TaskRecord) -> Callable[[], Fault | None]:

@@ -15,6 +15,9 @@ import tempfile
 from pathlib import Path
 
 _PREFIX = "sfbatch-job-"
+_UNNAMED = "sfbatch-new-"
+# A folder has its name after milliseconds. One that has none for so long is of a worker that was killed meanwhile.
+_UNNAMED_SECONDS = 3600.0
 _LOCK = ".lock"
 
 
@@ -29,13 +32,14 @@ class JobFolder:
         parent = Path(tempfile.gettempdir()) if parent is None else parent
         _remove_abandoned(parent)
         # Only this user can look into it. It gets its name when it is locked, so that nobody takes it for abandoned.
-        unnamed = Path(tempfile.mkdtemp(prefix="sfbatch-", dir=parent))
+        unnamed = Path(tempfile.mkdtemp(prefix=_UNNAMED, dir=parent))
         self._lock: int | None = os.open(unnamed / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         # Without locks it is never taken for abandoned.
         with contextlib.suppress(OSError):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self.path = unnamed.with_name(_PREFIX + unnamed.name.removeprefix("sfbatch-"))
+        self.path = unnamed.with_name(_PREFIX + unnamed.name.removeprefix(_UNNAMED))
         unnamed.rename(self.path)
+        _remove_unnamed(parent, self.path.stat().st_mtime)
 
     def use(self) -> None:
         """Have this process and those that it starts make their temporary files there."""
@@ -54,7 +58,12 @@ def _remove_abandoned(parent: Path) -> None:
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                # All but removed; what is not empty is somebody else's.
+                folder.rmdir()
+                continue
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 remove_tree(folder)
@@ -62,9 +71,27 @@ def _remove_abandoned(parent: Path) -> None:
                 os.close(lock)
 
 
+def _remove_unnamed(parent: Path, now: float) -> None:
+    """:param now: by the clock that the folders' times are from."""
+    for folder in parent.glob(f"{_UNNAMED}*"):
+        with contextlib.suppress(OSError):
+            status = folder.lstat()
+            if status.st_uid == os.getuid() and status.st_mtime < now - _UNNAMED_SECONDS and not folder.is_symlink():
+                remove_tree(folder)
+
+
 def remove_tree(folder: Path) -> None:
-    """Remove a folder as far as that can be done, also where a model has withdrawn its own right to write."""
+    """Remove a folder as far as that can be done, also where a model has withdrawn its own right to write.
+
+    The lock goes last: by it the next worker knows what is left to be done if this one is killed meanwhile.
+    """
     for place, _, _ in os.walk(folder):
         with contextlib.suppress(OSError):
             Path(place).chmod(0o700)
+    with contextlib.suppress(OSError):
+        for entry in [one for one in folder.iterdir() if one.name != _LOCK]:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.contract.manifest import parse_manifest
-from airflow_provider_snowflake_batch.contract.output_layout import (
-    FAILURES,
-    MANIFEST,
-    PARQUET_ENDING,
-    QUARANTINE,
-    REPLICAS,
-    STAGED_INPUT,
-    SUCCESS,
-    TASKS,
-)
+from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, QUARANTINE, SUCCESS
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.errors import OutputError
+from airflow_provider_snowflake_batch.worker.output import data_files
 from airflow_provider_snowflake_batch.worker.schemas import type_name
 
 _BLOCK_BYTES = 1024 * 1024
@@ -47,7 +38,7 @@ def verify(directory: Path) -> dict[str, Any]:
     files, aside = manifest.files, manifest.quarantine
     names = [one.name for one in files] + [f"{QUARANTINE}/{one.name}" for one in aside]
     problems = [f"{name} is in the manifest twice" for name in sorted({one for one in names if names.count(one) > 1})]
-    problems += [f"{name} is not in the manifest" for name in sorted(_data_files(directory) - set(names))]
+    problems += [f"{name} is not in the manifest" for name in sorted(data_files(directory) - set(names))]
     with ThreadPoolExecutor(_THREADS) as pool:
         checks: list[tuple[Path, PartFile, dict[str, str] | None]] = [
             (directory, one, manifest.schema) for one in files
@@ -65,22 +56,6 @@ def verify(directory: Path) -> dict[str, Any]:
     if problems:
         raise OutputError(f"{directory} differs from its manifest: " + "; ".join(problems))
     return manifest.document
-
-
-def _data_files(directory: Path) -> set[str]:
-    """What a reader of the directory might take for results or bad rows, wherever it lies, as paths below it.
-
-    A replica that is killed while another one finishes the batch may leave records or a sign of life behind.
-    """
-    found = set()
-    for folder, folders, names in os.walk(directory):
-        place = Path(folder)
-        if place == directory:
-            folders[:] = [name for name in folders if name not in (TASKS, FAILURES, REPLICAS, STAGED_INPUT)]
-        for name in names:
-            if not name.startswith("_") or name.endswith(PARQUET_ENDING):
-                found.add((place / name).relative_to(directory).as_posix())
-    return found
 
 
 def _check(directory: Path, entry: PartFile, schema: dict[str, str] | None) -> str | None:

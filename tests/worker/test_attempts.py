@@ -32,6 +32,7 @@ OUTPUT = pa.table({"Y": [1.0, 2.0]})
 
 def attempt(path: Path, fingerprint: str = FINGERPRINT) -> OutputDirectory:
     directory = OutputDirectory(path, Attempt(fingerprint))
+    directory.finished()
     directory.prepare(SaveMode.OVERWRITE, first=True)
     return directory
 
@@ -136,9 +137,31 @@ def test_another_replica_does_not_take_the_result_that_is_replaced_for_a_later_o
     old = attempt(tmp_path, hashlib.sha256(b"old").hexdigest())
     old.finish(manifest(old, do(old, 0)))
     second = OutputDirectory(tmp_path, Attempt(FINGERPRINT))
+    second.finished()
     second.prepare(SaveMode.OVERWRITE, first=False)
 
-    assert [record.task for record in do(second, 1)] == [1]
+    assert not (tmp_path / "_SUCCESS").exists()
+    (record,) = do(second, 1)
+    assert record.part is not None
+    # Its end comes before the first replica has begun.
+    second.tidy()
+    first = OutputDirectory(tmp_path, Attempt(FINGERPRINT))
+    assert first.finished() is None
+    first.prepare(SaveMode.OVERWRITE, first=True)
+    assert first.read_records() == {1: record}
+    assert names(tmp_path) == {record.part.name}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_attempt_that_was_stalled_before_it_prepared_leaves_the_result_alone(tmp_path: Path, first: bool) -> None:
+    late = OutputDirectory(tmp_path, Attempt(FINGERPRINT))
+    assert late.finished() is None
+    one = attempt(tmp_path)
+    one.finish(manifest(one, do(one, 0)))
+
+    with pytest.raises(Superseded):
+        late.prepare(SaveMode.ERROR, first=first)
+    assert (tmp_path / "_SUCCESS").exists()
 
 
 def test_a_file_system_that_cannot_flush_is_left_in_peace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,31 @@ def test_every_file_that_code_can_read_counts(tmp_path: Path) -> None:
 
     (tmp_path / "code" / "data" / "weights.bin").write_bytes(bytes(2_999_999) + b"\1")
     assert digest() != before
+    before = digest()
+    # A module without its source.
+    (tmp_path / "code" / "compiled.pyc").write_text("x")
+    assert digest() != before
+
+
+def test_a_file_that_is_given_its_old_size_and_time_is_seen_to_have_changed(tmp_path: Path) -> None:
+    path, lock = tmp_path / "weights", tmp_path / "lock"
+    path.write_text("2")
+    lock.touch()
+    files = [("weights", path), ("lock", lock)]
+    os.utime(path, (1, 1))
+    one, all_of_them = content.seen(path.stat()), content.files_seen(files)
+    deadline = time.monotonic() + 10
+    while content.seen(path.stat()) == one and time.monotonic() < deadline:
+        # Until the clock of the file system has gone on.
+        path.write_text("3")
+        os.utime(path, (1, 1))
+
+    assert content.seen(path.stat()) != one
+    assert content.files_seen(files) != all_of_them
+    # What an empty file holds is known.
+    all_of_them = content.files_seen(files)
+    os.utime(lock, (2, 2))
+    assert content.files_seen(files) == all_of_them
 
 
 def test_what_the_job_reads_and_writes_is_no_code(tmp_path: Path) -> None:

@@ -13,12 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
-from airflow_provider_snowflake_batch.worker import kept
+from airflow_provider_snowflake_batch.worker import kept, share
+from airflow_provider_snowflake_batch.worker.attempt import Attempt
+from airflow_provider_snowflake_batch.worker.content import Identity, files_digest, files_seen
+from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
 from airflow_provider_snowflake_batch.worker.kept import Checks, Fault
-from airflow_provider_snowflake_batch.worker.run import Run
+from airflow_provider_snowflake_batch.worker.models import model_files
+from airflow_provider_snowflake_batch.worker.output import OutputDirectory
+from airflow_provider_snowflake_batch.worker.plan import make_plan
+from airflow_provider_snowflake_batch.worker.run import Run, _model_digest
 from tests.worker.batches import Batch
 
 MODEL = """import json, pathlib
@@ -181,6 +187,56 @@ def test_what_a_killed_attempt_left_beside_a_finished_result_is_removed(batch: B
     run(batch)
 
     assert right(batch)
+
+
+def finished_check(batch: Batch, replica: Replica) -> Fault | None:
+    job = read_job(batch.root / "JOB.json")
+    directory = OutputDirectory(job.output.path, Attempt(batch.manifest()["fingerprint"]))
+    stored = directory.finished()
+    assert stored is not None
+    plan = make_plan(job.input.path, job.input.pattern)
+    identity = Identity(files_digest(model_files(job)))
+    executor = ReplicaExecutor(replica, Launcher())
+    try:
+        return share.FinishedCheck(job, replica, plan, directory, lambda: identity, executor)(stored, lambda: None)
+    finally:
+        executor.kill()
+
+
+@pytest.mark.parametrize("what", ["part", "record"])
+def test_the_first_replica_looks_at_the_share_of_every_other(batch: Batch, what: str) -> None:
+    prepared(batch)
+    assert [finished_check(batch, Replica(index, 2)) for index in (0, 1)] == [None, None]
+    record = records(batch)[1]
+    part = batch.output / json.loads(record.read_text())["part"]["name"]
+    if what == "part":
+        part.write_bytes(bytes(part.stat().st_size))
+    else:
+        record.unlink()
+
+    faults = [finished_check(batch, Replica(index, 3)) for index in (0, 1, 2)]
+
+    assert [fault is not None for fault in faults] == [True, True, False]
+
+
+def test_a_finished_result_without_records_is_not_believed(batch: Batch) -> None:
+    prepared(batch)
+    shutil.rmtree(batch.output / "_tasks")
+    write(batch, 1, 0.25)
+
+    run(batch)
+
+    assert right(batch)
+
+
+def test_weights_that_are_replaced_while_they_are_loaded_are_not_believed(tmp_path: Path) -> None:
+    weights = tmp_path / "w"
+    weights.write_text("2")
+    files = [("w", weights)]
+
+    assert _model_digest(files, files_seen(files)) == files_digest(files)
+    with pytest.raises(OutputError, match="replaced while it was loaded; run again"):
+        _model_digest(files, "as before they were replaced")
 
 
 def test_records_and_manifest_of_the_first_version_are_gone_on_from(batch: Batch) -> None:

@@ -89,6 +89,26 @@ def test_nothing_is_left_of_a_job_that_is_killed(batch: Batch, notes: Path, how:
     assert list((notes.parent / "tmp").iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGKILL])
+def test_no_shared_memory_is_left(batch: Batch, notes: Path, number: signal.Signals | None) -> None:
+    """Python removes it in a process of its own, which needs a moment for that."""
+    batch.ids(20)
+    init = {"how": "shared memory", "folder": str(notes), "slow": number is not None}
+    batch.job("untidy_models:Starts", init=init, inference={"num_workers": 1})
+    process = batch.start()
+    wait_until((notes / "called").exists)
+    (note,) = notes.glob("shared *")
+    shared = Path("/dev/shm", note.name.removeprefix("shared "))
+
+    if number is not None:
+        process.send_signal(number)
+    process.wait()
+
+    if number == signal.SIGKILL:
+        wait_until(lambda: not shared.exists() and not list((notes.parent / "tmp").iterdir()))
+    assert not shared.exists()
+
+
 def test_processes_forked_from_one_that_has_the_model_leave_its_files_to_it(batch: Batch, notes: Path) -> None:
     batch.ids(400_000, files=4)
     batch.job("untidy_models:Starts", init={"how": "none", "folder": str(notes)}, inference={"num_workers": 2})
@@ -122,16 +142,47 @@ def test_folders_that_nobody_owns_are_removed_and_no_others(tmp_path: Path) -> N
     os.close(abandoned._lock)
     foreign = tmp_path / "sfbatch-job-without-a-lock"
     foreign.mkdir()
+    (foreign / "file").touch()
+    (tmp_path / "sfbatch-job-empty").mkdir()
     (tmp_path / "sfbatch-job-link").symlink_to(tmp_path)
 
     folder = JobFolder(tmp_path)
 
     assert not abandoned.path.exists()
+    assert not (tmp_path / "sfbatch-job-empty").exists()
     assert all(path.exists() for path in (owned.path, foreign, tmp_path / "sfbatch-job-link", folder.path))
     assert folder.path.stat().st_mode & 0o777 == 0o700
     for one in (owned, folder):
         one.remove()
         assert not one.path.exists()
+
+
+def test_folders_of_workers_that_were_killed_in_making_or_removing_them_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tmp_path / "sfbatch-new-old", tmp_path / "sfbatch-new-new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / ".lock").touch()
+    os.utime(old, (1, 1))
+    begun = JobFolder(tmp_path)
+    assert begun._lock is not None
+    (begun.path / "file").touch()
+    (begun.path / "folder").mkdir()
+
+    def interrupt(*_: object, **__: object) -> None:
+        assert (begun.path / ".lock").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(temporary.shutil, "rmtree", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        begun.remove()
+    monkeypatch.undo()
+    os.close(begun._lock)
+
+    JobFolder(tmp_path).remove()
+
+    assert [path.name for path in tmp_path.iterdir()] == [new.name]
 
 
 def test_without_locks_nothing_counts_as_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

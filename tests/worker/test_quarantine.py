@@ -58,6 +58,25 @@ def test_bad_rows_are_set_aside_with_their_error(batch: Batch) -> None:
     assert len(list(batch.output.rglob("*.parquet"))) == len(batch.manifest()["files"])
 
 
+@pytest.mark.parametrize(
+    ("inference", "reason"),
+    [({}, "on_error is fail"), ({**QUARANTINE, "max_quarantined": 1}, "max_quarantined is 1")],
+)
+def test_a_finished_result_with_more_bad_rows_than_allowed_is_not_this_jobs(
+    batch: Batch, inference: dict[str, Any], reason: str
+) -> None:
+    batch.ids(300)
+    batch.job("Picky", init={"bad": [7, 150]}, inference=QUARANTINE)
+    assert batch.run().code == 0
+    batch.job("Picky", init={"bad": [7, 150]}, inference=inference)
+
+    outcome = batch.run()
+
+    assert outcome.code == 2
+    assert f"a finished result, and mode is error: 2 rows were set aside as bad, and {reason}" in outcome.last
+    assert batch.verify().code == 0
+
+
 @pytest.mark.parametrize("size", [1, 5, 100])
 def test_a_model_that_fails_for_everything_fails_the_job_soon(batch: Batch, size: int) -> None:
     batch.ids(2000, files=2)

@@ -44,6 +44,27 @@ def test_error_refuses_what_it_did_not_write(batch: Batch) -> None:
     assert [path.name for path in batch.output.iterdir()] == ["theirs.parquet"]
 
 
+def test_files_of_others_beside_a_finished_result_are_refused_or_removed(batch: Batch) -> None:
+    batch.ids(10)
+    marked(batch, "error")
+    assert batch.run().code == 0
+    theirs = [batch.output / "theirs.parquet", batch.output / "folder" / "theirs.parquet"]
+    theirs[1].parent.mkdir()
+    for path in theirs:
+        path.write_text("x")
+    (batch.output / "_note").touch()
+
+    outcome = batch.run()
+
+    assert outcome.code == 2
+    assert "holds other files beside a finished result, and mode is error: this batch did not write" in outcome.last
+    assert outcome.last.endswith("folder/theirs.parquet, theirs.parquet")
+    assert all(path.exists() for path in theirs)
+    marked(batch, "overwrite")
+    assert batch.run().code == 0
+    assert not any(path.exists() for path in theirs)
+
+
 def test_error_refuses_the_result_of_another_batch(batch: Batch) -> None:
     batch.ids(10)
     marked(batch, "error")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Starts:
     """Starts a process in one of the ways that models do, and notes its number.
 
     :param how: ``forks`` and ``forks while loading`` (the child comes back), ``pool``, ``command``, ``daemon`` (in a
-        session of its own, its parent gone), ``no environment``.
+        session of its own, its parent gone), ``no environment``; ``shared memory`` starts what looks after it.
     :param folder: for the notes. :param slow: a call takes for ever.
     """
 
@@ -50,6 +51,9 @@ class Starts:
         elif how == "daemon":
             note = 'setsid bash -c \'touch "$0/pid $$"; exec sleep 600\' "$0" &'
             subprocess.run(["bash", "-c", note, folder], check=True)
+        elif how == "shared memory":
+            self._shared = SharedMemory(create=True, size=1000)
+            (self._folder / f"shared {self._shared.name.strip('/')}").touch()
         elif how in ("command", "no environment"):
             environment = {"PATH": os.environ["PATH"]} if how == "no environment" else None
             self._note(subprocess.Popen(["sleep", "600"], env=environment).pid)

@@ -29,6 +29,10 @@ from airflow_provider_snowflake_batch.worker.temporary import remove_tree
 MARK = "SNOWFLAKE_BATCH_RUN"
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_SECONDS = 5.0
+# What ends by itself once nobody uses it any more, and removes then what the others have left: shared memory and
+# semaphores. It is not looked for where somebody else holds on to it.
+_CLEANERS = (b"resource_tracker", b"torch_shm_manager")
+_CLEAN_SECONDS = 2.0
 _PAUSE_SECONDS = 0.005
 
 
@@ -65,6 +69,9 @@ class Descendants:
         """Kill all of them, and wait until they are gone."""
         deadline = time.monotonic() + _KILL_SECONDS
         while (left := [pid for pid in _children(os.getpid()) if self._is_ours(pid)]) and time.monotonic() < deadline:
+            left = _but_cleaners(left, deadline)
+            if not left:
+                time.sleep(_PAUSE_SECONDS)
             for pid in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
@@ -109,20 +116,34 @@ def _guard(reading: int, mark: str, folder: Path) -> NoReturn:
 def _kill_marked(mark: str) -> None:
     deadline = time.monotonic() + _KILL_SECONDS
     while time.monotonic() < deadline:
-        found = False
-        for pid in _processes():
+        left = [pid for pid in _processes() if pid != os.getpid() and _is_marked(pid, mark)]
+        for pid in _but_cleaners(left, deadline):
             with contextlib.suppress(OSError):
                 # So that no other process of the same number is killed.
                 handle = os.pidfd_open(pid)
                 try:
-                    if pid != os.getpid() and _is_marked(pid, mark):
-                        found = True
+                    if _is_marked(pid, mark):
                         signal.pidfd_send_signal(handle, signal.SIGKILL)
                 finally:
                     os.close(handle)
-        if not found:
+        if not left:
             return
         time.sleep(_PAUSE_SECONDS)
+
+
+def _but_cleaners(pids: list[int], deadline: float) -> list[int]:
+    """Which of some processes are to be killed now: cleaners only when they have had their time."""
+    if time.monotonic() > deadline - _KILL_SECONDS + _CLEAN_SECONDS:
+        return pids
+    return [pid for pid in pids if not _cleans_up(pid)]
+
+
+def _cleans_up(pid: int) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return any(one in command for one in _CLEANERS)
 
 
 def _is_marked(pid: int, mark: str) -> bool:

@@ -10,7 +10,7 @@ from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.worker.content import code_files
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.model_kinds import find_kind
-from airflow_provider_snowflake_batch.worker.models import tree_libraries
+from airflow_provider_snowflake_batch.worker.models import bytecode, tree_libraries
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
 
 
@@ -50,4 +50,6 @@ def load_model(job: Job) -> LoadedModel:
     :raises Exception: whatever the model's own code raises.
     """
     tree_libraries.install()
-    return find_kind(job.model.KIND).load(job.model, job.input)
+    kind = find_kind(job.model.KIND)
+    bytecode.compare_by_content(kind.folders(job.model))
+    return kind.load(job.model, job.input)

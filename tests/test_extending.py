@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 PAGE = Path(__file__).parent.parent / "docs/extending.md"
+PACKAGE = PAGE.parent.parent / "airflow_provider_snowflake_batch"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -51,19 +53,47 @@ def linear(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
 
 
-def run_worker(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_worker(
+    folder: Path, environment: dict[str, str], package: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """:param package: the folder that holds this package, if it is another one than the one that is tested."""
     command = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker", str(folder / "JOB.json")]
     # The driver sets it in this process (snowflake/connector/options.py); a container has none.
     environment = {name: value for name, value in environment.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env=environment, cwd=package
+    )
+
+
+def assert_scored(folder: Path, done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, done.stderr
+    rows = ds.dataset(folder / "output", format="parquet").to_table().to_pylist()
+    assert [(row["ID"], row["PRICE"]) for row in rows] == [(1, 3.0), (2, 6.0)]
 
 
 def test_a_model_kind(tmp_path: Path, linear: dict[str, str]) -> None:
-    done = run_worker(tmp_path, linear)
+    assert_scored(tmp_path, run_worker(tmp_path, linear))
 
-    assert done.returncode == 0, done.stderr
-    rows = ds.dataset(tmp_path / "output", format="parquet").to_table().to_pylist()
-    assert [(row["ID"], row["PRICE"]) for row in rows] == [(1, 3.0), (2, 6.0)]
+
+def test_a_model_kind_inside_the_package(tmp_path: Path, linear: dict[str, str]) -> None:
+    package = tmp_path / "copy/airflow_provider_snowflake_batch"
+    for room in ("contract", "worker"):
+        shutil.copytree(PACKAGE / room, package / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PACKAGE / "__init__.py", package)
+    code = recipe("A model kind")["python"]
+    imports, _, classes = code.partition("\n\n@dataclass")
+    source, _, kind = classes.partition("\n\nclass LinearKind")
+
+    sources = package / "contract/model_sources.py"
+    table = "\nMODEL_SOURCES:"
+    text = sources.read_text()
+    assert text.count(table) == text.count("PythonModel, ChatModel)") == 1
+    text = text.replace(table, f"\n@dataclass{source}\n\n{table}").replace("ChatModel)", "ChatModel, LinearModel)")
+    sources.write_text(text)
+    imports += "\nfrom airflow_provider_snowflake_batch.contract.model_sources import LinearModel\n"
+    (package / "worker/models/linear.py").write_text(f"{imports}\n\nclass Kind{kind}")
+
+    assert_scored(tmp_path, run_worker(tmp_path, {**os.environ, "PYTHONPATH": ""}, package.parent))
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def test_state_survives_a_restart(server: LocalServer, tmp_path: Path) -> None:
     fill(server, tmp_path)
     before = server.airflow_connection
     assert server.stop() == 0
+    assert server.output().splitlines()[-1].startswith("Stop:"), "a server that ends says nothing more"
     server.start()
     assert server.airflow_connection == before
     check(server)

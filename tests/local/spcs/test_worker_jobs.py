@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.worker.archive import build_archive
 from tests.local.spcs.conftest import Services
+from tests.worker.stage_volume import StageVolume
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +59,7 @@ class WorkerJobs:
     services: Services
     folder: Path
     location: str
+    environment: dict[str, str] = field(default_factory=dict)
 
     def put(self, name: str, below: str) -> None:
         self.services.rows(f"PUT file://{self.folder / name} {self.location}/{below} AUTO_COMPRESS = FALSE")
@@ -101,7 +103,7 @@ class WorkerJobs:
                         "name": "main",
                         "image": image,
                         "command": ["python", f"{OUTPUT}/_batch_worker/{archive}", f"{OUTPUT}/{job_file}"],
-                        "env": {"BATCH_OUTPUT": OUTPUT, "TMPDIR": "/mnt/batch/tmp"},
+                        "env": {"BATCH_OUTPUT": OUTPUT, "TMPDIR": "/mnt/batch/tmp", **self.environment},
                         "volumeMounts": [
                             {"name": "output", "mountPath": OUTPUT},
                             {"name": "tmp", "mountPath": "/mnt/batch/tmp"},
@@ -164,6 +166,18 @@ def test_the_result_is_what_the_model_says_when_it_is_called(
     assert set(direct["CHURN"].tolist()) == {True, False}
     listed = [row["name"] for row in jobs.services.rows(f"LIST {jobs.location}/SCORED/")]
     assert any(name.endswith("/SCORED/_SUCCESS") for name in listed)
+
+
+def test_a_stage_need_not_behave_as_a_disk(jobs: WorkerJobs, tmp_path: Path) -> None:
+    """Neither for the archive, the code and the job file, nor for what two replicas write and read."""
+    volume = StageVolume(tmp_path / "stage volume", [Path(OUTPUT)])
+    jobs.environment = volume.mount()
+    jobs.submit("ON_STAGE", FILES, replicas=2)
+    jobs.services.wait("ON_STAGE", seconds=240)
+
+    assert jobs.results("ON_STAGE")["ID"].to_pylist() == list(range(5000))
+    # What was written went by it.
+    assert any(made.name.endswith("_SUCCESS") for made in (volume.state / "made").iterdir())
 
 
 def test_what_the_image_lacks_is_missed_here_too(jobs: WorkerJobs) -> None:

@@ -7,7 +7,8 @@
 
    STAGE_VOLUME_FOLDERS   the folders, with ':' between them
    STAGE_VOLUME_STATE     a folder elsewhere, with folders "made" and "closed": what the mounts know of each other
-   STAGE_VOLUME_MOUNT     the name of this mount: processes with the same one see their files at once
+   STAGE_VOLUME_MOUNT     the name of this mount: processes with the same one see their files at once, if they are of one
+                          replica (SNOWFLAKE_JOB_INDEX)
    STAGE_VOLUME_SECONDS   how late others see a file
    STAGE_VOLUME_LOSES     "NUMBER PART": closing the first NUMBER files fails whose path has PART in it;
                           STATE/lost counts them */
@@ -34,7 +35,8 @@
 #define REAL(name) static __typeof__(name) *next; if (!next) next = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 #define REFUSE do { errno = ENOTSUP; return -1; } while (0)
 
-static const char *folders, *state, *mount;
+static const char *folders, *state;
+static char mount[200];
 static double seconds;
 
 /* What is being written, by file descriptor. A forked process that closes its copy changes nothing. */
@@ -42,9 +44,10 @@ static struct written { pid_t by; char key[300], path[PATH_MAX]; } files[MOST_FI
 
 __attribute__((constructor)) static void begin(void) {
     state = getenv("STAGE_VOLUME_STATE");
-    mount = getenv("STAGE_VOLUME_MOUNT");
+    const char *name = getenv("STAGE_VOLUME_MOUNT"), *replica = getenv("SNOWFLAKE_JOB_INDEX");
+    if (name) snprintf(mount, sizeof mount, "%s-%s", name, replica ? replica : "0");
     if (getenv("STAGE_VOLUME_SECONDS")) seconds = atof(getenv("STAGE_VOLUME_SECONDS"));
-    if (state && mount) folders = getenv("STAGE_VOLUME_FOLDERS");
+    if (state && name) folders = getenv("STAGE_VOLUME_FOLDERS");
 }
 
 /* The whole path, for the few cases in which it is given relative to a folder. */

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import subprocess
 import sys
@@ -13,8 +15,8 @@ import snowflake.connector
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.local.spcs.container_runtime import is_container_runtime
-from airflow_provider_snowflake_batch.local.spcs.runtime_environment import RUNTIME_PYTHON_VARIABLE
-from tests.local.spcs.conftest import Services
+from airflow_provider_snowflake_batch.local.spcs.runtime_environment import RUNTIME_PYTHON_VARIABLE, RuntimeEnvironment
+from tests.local.spcs.conftest import Services, wait_until
 
 PREFIX = "/snowflake/images/snowflake_images/container_runtime"
 IMAGE = f"{PREFIX}/cpu_x86_64:2.10.0"
@@ -133,29 +135,47 @@ def test_other_images_run_as_the_server_does(services: Services) -> None:
     assert services.logs(name) == sys.prefix
 
 
-def failed_without_start(state: Path, environment: dict[str, str]) -> str:
-    """What the container of a job says that a server with this environment could not start."""
+@contextlib.contextmanager
+def services_of(state: Path, environment: dict[str, str]) -> Iterator[Services]:
+    """A compute pool of a server with this environment."""
     with (
         LocalServer(state, environment=environment) as server,
         snowflake.connector.connect(**server.connection_kwargs) as connection,
     ):
         services = Services(connection, "POOL")
         services.rows("CREATE COMPUTE POOL POOL MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU_X64_S")
-        name = services.python("print('never')", image=IMAGE)
-        services.wait(name, "FAILED", 120)
-        (container,) = services.containers(name)
-        return str(container["message"])
+        yield services
 
 
-def test_a_job_fails_with_one_message_where_the_environment_cannot_be_made(tmp_path: Path) -> None:
+def message(services: Services, name: str) -> str:
+    (container,) = services.containers(name)
+    return str(container["message"])
+
+
+def test_a_job_waits_for_the_environment_and_fails_with_one_message_where_it_cannot_be_made(tmp_path: Path) -> None:
     no_network = {"UV_OFFLINE": "1", "UV_CACHE_DIR": str(tmp_path / "uv"), "PIP_NO_INDEX": "1"}
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), RUNTIME_PYTHON_VARIABLE: ""}
-    message = failed_without_start(tmp_path / "state", no_network | cache)
-    assert message.startswith("Encountered fatal error while starting container: the Python environment of the")
-    assert RUNTIME_PYTHON_VARIABLE in message
-    assert str(tmp_path / "cache") in message
+    variables = {"XDG_CACHE_HOME": str(tmp_path / "cache"), RUNTIME_PYTHON_VARIABLE: ""}
+    folder = tmp_path / "cache" / "airflow-provider-snowflake-batch" / "container-runtime"
+    folder.mkdir(parents=True)
+    lock = RuntimeEnvironment(print, folder).folder.with_suffix(".lock")
+    with services_of(tmp_path / "state", no_network | variables) as services:
+        # As if another server were making it.
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            name, stopped = (services.python("print('never')", image=IMAGE) for _ in range(2))
+            wait_until(lambda: message(services, name).startswith("Making the Python environment"))
+            assert services.status(name) == "PENDING"
+            services.rows(f"CALL {stopped}!SPCS_CANCEL_JOB()")
+            services.wait(stopped, "CANCELLED")
+        services.wait(name, "FAILED", 120)
+        told = message(services, name)
+    assert told.startswith("Encountered fatal error while starting container: the Python environment of the")
+    assert RUNTIME_PYTHON_VARIABLE in told
+    assert str(folder) in told
 
 
 def test_a_named_python_that_is_not_there_fails_the_job(tmp_path: Path) -> None:
-    message = failed_without_start(tmp_path / "state", {RUNTIME_PYTHON_VARIABLE: "/no/python"})
-    assert f"{RUNTIME_PYTHON_VARIABLE} is /no/python, which is no program" in message
+    with services_of(tmp_path / "state", {RUNTIME_PYTHON_VARIABLE: "/no/python"}) as services:
+        name = services.python("print('never')", image=IMAGE)
+        services.wait(name, "FAILED")
+        assert f"{RUNTIME_PYTHON_VARIABLE} is /no/python, which is no program" in message(services, name)

@@ -114,7 +114,8 @@ class RuntimeEnvironment:
                 f"a Python that has what {self._requirements} lists"
             )
         with self._lock:
-            if failure is not None:
+            # A job that waits when the server is stopped goes on waiting with the next one.
+            if failure is not None and not self._stopping:
                 self._failed |= dict.fromkeys(self._waiting, failure)
             self._waiting.clear()
             self._thread = self._installer = None

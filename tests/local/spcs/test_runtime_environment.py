@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -147,3 +148,28 @@ def test_one_that_the_user_names_is_taken_as_it_is(tmp_path: Path, monkeypatch: 
     with pytest.raises(NotMade, match=f"{RUNTIME_PYTHON_VARIABLE} is .*no-python, which is no program"):
         RuntimeEnvironment(print, tmp_path / "cache").python("a job")
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_server_that_is_stopped_ends_the_installer_and_fails_no_job(
+    tmp_path: Path, nothing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+    start = runtime_environment.start_installer
+
+    def slow(command: list[str], output: int, lock: int) -> subprocess.Popen[bytes]:
+        begun.append(start([sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path / "x")], output, lock))
+        return begun[-1]
+
+    monkeypatch.setattr(runtime_environment, "start_installer", slow)
+    made = Made(tmp_path / "cache", nothing)
+    with pytest.raises(BeingMade):
+        made.environment.python("a job")
+    while not begun:
+        time.sleep(0.01)
+    made.environment.stop()
+    assert made.changed.wait(60)
+    assert begun[0].poll() == -9
+    monkeypatch.undo()
+    # The next server has it made.
+    monkeypatch.delenv(RUNTIME_PYTHON_VARIABLE, raising=False)
+    assert Made(tmp_path / "cache", nothing).python().exists()

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_REPOSITORY = "/snowflake/images/snowflake_images/container_runtime"
+REPOSITORY = "/snowflake/images/snowflake_images/container_runtime"
 # Releases that are known to have run jobs. An account that does not answer the question may still have them: a version
 # that has left the lists runs until its end of life.
-FALLBACK_CPU_IMAGE = f"{_REPOSITORY}/cpu_x86_64:2.7.2"
-FALLBACK_GPU_IMAGE = f"{_REPOSITORY}/gpu_x86_64:2.9.0"
+FALLBACK_CPU_IMAGE = f"{REPOSITORY}/cpu_x86_64:2.7.2"
+FALLBACK_GPU_IMAGE = f"{REPOSITORY}/gpu_x86_64:2.9.0"
 
 
 def fallback_image(*, gpu: bool) -> str:

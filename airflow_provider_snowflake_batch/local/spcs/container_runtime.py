@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 
+from airflow_provider_snowflake_batch.jobs.instance_families import has_arm_processors
+from airflow_provider_snowflake_batch.jobs.runtime_images import REPOSITORY
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
@@ -17,7 +19,6 @@ from airflow_provider_snowflake_batch.local.spcs import instance_families, servi
 from airflow_provider_snowflake_batch.local.spcs.compute_pools import ComputePools
 from airflow_provider_snowflake_batch.local.statements import Statement
 
-REPOSITORY = "/snowflake/images/snowflake_images/container_runtime"
 TAG = "2.10.0"
 PYTHON_VERSIONS = ("3.10", "3.11", "3.12")
 _IMAGE = re.compile(r"(?:.*/)?container_runtime/[cg]pu_x86_64(?::(?P<tag>[^/:@]*))?")
@@ -52,7 +53,7 @@ def get_ml_job_runtime(statement: Statement, arguments: Arguments, pools: Comput
     pool = pools.get(service_clauses.pool_name(cursor))
     cursor.end()
     family = instance_families.find(pool.instance_family)
-    if "_ARM_" in family.name:
+    if has_arm_processors(family.name):
         raise _none_available(f"instance family {family.name} of compute pool {pool.name}, whose processors are arm64")
     return _image(str(arguments.get(1) or ""), "gpu_x86_64" if family.gpu else "cpu_x86_64")
 

@@ -39,7 +39,7 @@ class JobLostError(SnowflakeBatchError):
 
 
 class SnowflakeUnreachableError(SnowflakeBatchError):
-    """Snowflake could not be asked about the job any more, which was left alone. Another try goes on with it."""
+    """Snowflake could not be asked about the job any more. The job was left alone, and another try goes on with it."""
 
 
 class JobTimeoutError(SnowflakeBatchError):

@@ -47,7 +47,7 @@ class LoadResult:
 
 
 def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: QualifiedName, mode: LoadMode) -> LoadResult:
-    """``COPY INTO`` a table what a job has written, in one transaction.
+    """Copy what a job has written into a table (``COPY INTO``), in one transaction.
 
     A table that does not exist is created with the columns of all files, their names in upper case, and types that hold
     the values of every file. Columns are matched by name, whatever their case; what the table has no column for is left
@@ -70,7 +70,7 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
         missing = sorted(set(manifest.files) - set(files))
         if missing:
             raise SnowflakeBatchError(f"{directory} lacks {missing[0]}, which its manifest lists. Nothing was loaded.")
-        # A file of an attempt that came late is no data, should there be one.
+        # There may be a file of an attempt that came late. It is not part of the results.
         files = [name for name in files if name in set(manifest.files)]
     _refuse_others(listed, directory)
     columns = _prepare_table(hook, directory, files, table) if files else None

@@ -87,7 +87,7 @@ def _specification(hook: SnowflakeBatchHook, model: QualifiedName, version: Iden
     except Exception as error:
         if is_transient(error):
             raise
-        # The parameter is documented nowhere: without it, the job goes unchecked rather than not at all.
+        # The parameter is not documented. Where Snowflake refuses it, the job is submitted without these checks.
         log.info("What version %s of model %s takes cannot be seen: %s", version, model, error_text(error))
         return None
     texts = [row.get("model_spec") for row in rows if row["name"] == version.value]

@@ -107,7 +107,7 @@ class SnowflakeSessionHook(SnowflakeHook):
                 self.log.debug("Closing the Snowflake session failed", exc_info=True)
 
     def log_in(self) -> None:
-        """Begin the session now, rather than with the first statement, which tells it if that fails."""
+        """Begin the session now, not with the first statement. If that fails, only the first statement tells it."""
         with suppress(Exception), self._cursor():
             pass
 

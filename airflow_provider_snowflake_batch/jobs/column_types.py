@@ -36,7 +36,7 @@ class FileColumn:
 
 @dataclass(frozen=True, slots=True)
 class LoadedColumn:
-    """What of the files goes into a column of a table.
+    """A column of the files, and the column of a table that takes it.
 
     :param target: the table's column.
     :param spellings: what the files call it.
@@ -51,11 +51,11 @@ class LoadedColumn:
 
     @property
     def may_change(self) -> bool:
-        """Whether the column would round or cut some values of the type without a word.
+        """Whether the column would round or cut some values of the type, and Snowflake would not say so.
 
-        Decimal places that a column has are taken for a wish where floating-point numbers go into it, which have none
-        of their own; that it has none may be how its first values were. A moment as text has three digits of a second
-        (TIMESTAMP_OUTPUT_FORMAT).
+        Floating-point numbers may go into a column with decimal places: whoever gave it those wants the rounding. A
+        column without decimal places may only have got its type from its first values. A moment as text has three
+        digits of a second (TIMESTAMP_OUTPUT_FORMAT).
         """
         number, target = _NUMBER.fullmatch(self.kind), _NUMBER.fullmatch(self.type)
         if self.type == "BOOLEAN":
@@ -68,7 +68,7 @@ class LoadedColumn:
 
     @property
     def is_refused(self) -> bool:
-        """Whether every value of the type would be another one in the column: a moment has a date, too."""
+        """Whether the column would change every value of the type: a column of type TIME loses the dates."""
         return self.kind.startswith("TIMESTAMP") and re.fullmatch(r"TIME(?: ?\(\d\))?", self.type) is not None
 
 
@@ -138,7 +138,7 @@ def merge_columns(
 
 
 def common_type(one: str, other: str) -> str | None:
-    """The type that holds what either of two types does, or None if there is none.
+    """The type that holds the values of both types, or None if there is none.
 
     Whole numbers beside floating-point ones become floating-point: exact up to 2⁵³. Whole numbers are reported as
     NUMBER(38, 0) whatever their width, so beside decimals they keep as many digits as fit; one that does not fit is

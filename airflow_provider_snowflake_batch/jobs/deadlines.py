@@ -1,4 +1,4 @@
-"""Until when a job may take."""
+"""The moments by which a job must have started, and must have ended."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def parse_moment(value: datetime | str | None, *, field: str) -> datetime | None
 
     :param value: a datetime with its time zone, ISO 8601 text with one, or nothing (None, or empty text).
     :param field: what is being read, for the error.
-    :raises InvalidJobError: if it is no such moment.
+    :raises InvalidJobError: if it is something else, or lacks its time zone.
     """
     if value is None or value == "":
         return None

@@ -23,7 +23,7 @@ class InvalidJobError(ValueError):
 # driver's gs_errors.js.
 SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390113, 390114, 390115, 390195, 390318, 390400, 252007})
 _CONNECTION_FAULTS = frozenset({250001, 250002, 250003, 250005, 251011, 251012, 253002, 253003})
-# The driver's own numbers; those that are no connection fault, such as a missing file to GET, stay as they are.
+# The driver's own numbers. Those that are not connection faults, such as a missing file for GET, will not go away.
 _DRIVER_NUMBERS = range(250000, 256000)
 _FILE_DOES_NOT_EXIST = 253006
 _DOES_NOT_EXIST = frozenset({2003, 2043})
@@ -36,8 +36,8 @@ _ALREADY_EXISTS = frozenset({2002, 1998})
 # own tries it wraps that error in another of the same class, whose constructor adds the 290000 once more.
 _HTTP_NUMBERS = range(290000, 291000)
 _HTTP_NUMBERS_AGAIN = range(580000, 581000)
-# The driver of the 4.x line aborts a statement whose answer has not come within network_timeout (cursor.py); without
-# these words it was somebody else who cancelled it.
+# The driver of the 4.x line aborts a statement whose answer has not come within network_timeout (cursor.py). If these
+# words are missing, somebody else has cancelled it.
 _CANCELLED = 604
 _BY_CLIENT_TIMEOUT = "cancelled by the client due to a timeout"
 _TRANSIENT_HTTP = frozenset({408, 429, 500, 502, 503, 504})

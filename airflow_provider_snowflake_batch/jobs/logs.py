@@ -1,4 +1,4 @@
-"""Reading a container's log piece by piece, when all that can be had is its end.
+"""Reading a container's log piece by piece, although Snowflake returns only its end.
 
 ``SYSTEM$GET_SERVICE_LOGS`` returns the newest lines, at most 100 KB
 (https://docs.snowflake.com/en/sql-reference/functions/system_get_service_logs). Two such texts of one log are two
@@ -87,7 +87,7 @@ def _find(tail: list[int], now: list[int], count: int) -> int:
     if now[max(count - width, 0) : count] == tail:
         # The whole log is still there, so the count alone tells.
         return count
-    # In a log that repeats itself the first place is the one that loses nothing.
+    # If the log repeats itself, the first match is the one that loses no line.
     first = next((end for end in range(width, len(now) + 1) if now[end - width : end] == tail), None)
     return first if first is not None else _overlap(tail, now)
 
@@ -141,11 +141,11 @@ class Progress:
             found: dict[str, Any] = {name: values.get(name) for name in cls.__slots__}
         except (ValueError, AttributeError, RecursionError):
             return None
-        # Anybody's line may begin so; what is kept of it is counted with and is a key.
+        # Any program may write a line that begins so. Its numbers are added up, and its replica becomes a key.
         whole = all(type(found[name]) is int and found[name] >= 0 for name in ("replica", "rows_done", "rows_total"))
         if not whole or not isinstance(found["phase"], str):
             return None
-        # A rate of no time is no number, and JSON as Python writes it has such.
+        # A rate over no time is NaN or infinity, and Python writes both into JSON.
         return cls(**found | {name: number(found[name]) for name in _RATES})
 
     @classmethod

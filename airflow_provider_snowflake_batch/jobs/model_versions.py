@@ -69,7 +69,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Specification:
-    """What of ``model.yaml`` matters to a job.
+    """The part of ``model.yaml`` that matters to a job.
 
     :param model_type: what packed the model, for example ``sklearn``.
     :param supports_gpu: there is a runtime for GPUs: the model was logged with a CUDA version.
@@ -87,7 +87,7 @@ class Specification:
     def parse(cls, text: str) -> Specification | None:
         """Read the column ``model_spec``, in either form that snowflake-ml-python knows of it.
 
-        :returns: None if it is in neither: a version that other software has made is not for this one to judge.
+        :returns: None if it is in neither form: other software has made this version, and it is not checked.
         """
         try:
             document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

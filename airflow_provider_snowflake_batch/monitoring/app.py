@@ -1,4 +1,4 @@
-"""The endpoints behind the pages: read only, for whom Airflow knows, of the Dags that they may read."""
+"""The endpoints behind the pages. They only read, need a user, and show only the Dags that this user may read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_OFFSET = 10_000
 _LIST_TEXT, _PAGE_TEXT = 300, 20_000
 _LINKS = (SnowsightJobLink(), OutputStageLink())
 
-# The card is an XCom: who may read those may read it. Of which Dags, the endpoints look themselves.
+# The card is an XCom, so whoever may read XComs may read it. The endpoints themselves filter by Dag.
 _MAY_READ = [Depends(requires_access_dag("GET", DagAccessEntity.XCOM))]
 
 router = APIRouter()
@@ -108,7 +108,7 @@ def script(version: str, name: str) -> Response:
     content = scripts().get(name)
     if content is None:
         raise HTTPException(404, "Not found")
-    # During an upgrade, a page of one server may ask another one for its scripts: those are not to be kept.
+    # During an upgrade, a page of one server may ask another one for its scripts: browsers must not keep those.
     kept = "public, max-age=31536000, immutable" if version == bundle_version() else "no-store"
     headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
     return Response(content, media_type="text/javascript", headers=headers)

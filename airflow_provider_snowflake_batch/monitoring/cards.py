@@ -1,4 +1,4 @@
-"""A stored job card as the pages may rely on it, whichever version of this package or whoever else has written it."""
+"""Makes a stored job card safe for the pages, whichever version of this package, or whoever else, has written it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds")
 def readable_card(stored: Any, *, longest: int) -> dict[str, Any]:
     """Every field of a card, None where it is missing or of another type than it should be.
 
-    What is unknown is left out: a card is no way to bring anything else onto the pages.
+    Unknown fields are left out, so that a card cannot bring anything else onto the pages.
 
     :param stored: the value of the XCom.
     :param longest: characters to which a text is cut; the message loses its beginning, since its end tells most.

@@ -1,4 +1,4 @@
-"""What Airflow is told of the pages. Every component of Airflow imports this module, so it loads next to nothing."""
+"""What Airflow learns about the pages. Every component of Airflow imports this module, so it loads next to nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metadata database's part in the pages: which jobs there are. Nothing else here knows Airflow's tables."""
+"""Reads from Airflow's metadata database which jobs there are. No other module here knows Airflow's tables."""
 
 from __future__ import annotations
 

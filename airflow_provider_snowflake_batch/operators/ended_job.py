@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class EndedJob:
-    """The job of one try.
+    """The job of one try, which has ended.
 
     :param context: the task's.
     :param hook: reads what the job has left.

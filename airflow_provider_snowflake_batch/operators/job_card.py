@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class TaskCard:
-    """A context manager: what leaves it as an exception becomes the card's message."""
+    """The job card of one try. A context manager: an exception that leaves it becomes the card's message."""
 
     def __init__(self, context: Context, card: JobCard, query_id: str | None = None) -> None:
         self._ti = context["ti"]

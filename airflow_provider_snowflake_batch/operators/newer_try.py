@@ -31,7 +31,7 @@ def was_replaced(error: BaseException) -> bool:
 
 
 class Question:
-    """Whether the task goes on elsewhere, asked from the moment that this is made, in a thread of its own.
+    """Asks Airflow whether the task goes on elsewhere. It begins to ask when it is made, in a thread of its own.
 
     A signal may come while the interrupted code is itself asking Airflow, and there is one question at a time: the
     answer then comes only after the handler has returned and the interrupted request has ended.

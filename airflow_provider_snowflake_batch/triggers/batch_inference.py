@@ -194,9 +194,10 @@ class BatchJobTrigger(SnowflakeTrigger):
     async def on_kill(self) -> None:
         """Cancel the job when a user has ended the deferred task (Airflow 3.3 and later call this)."""
         if self.cancel_on_kill:
-            await shielded(self._end(), _KILL_SECONDS)
+            await shielded(self._cancel_unless_waited_for(), _KILL_SECONDS)
 
-    async def _end(self) -> None:
+    async def _cancel_unless_waited_for(self) -> None:
+        """Cancel the job, unless the task still waits for it."""
         if await self._task_still_waits():
             self.log.info("The task still waits for job %s: the trigger has only moved. Not cancelling.", self.job_name)
             return

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk.configuration import conf
 
-from airflow_provider_snowflake_batch.exceptions import (
-    JobCancelledError,
-    JobInputError,
-    JobLostError,
-    JobSubmissionError,
-    failing_for_good,
-)
-from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS
-from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
+from airflow_provider_snowflake_batch.exceptions import failing_for_good
+from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS, ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, generate_job_name
 from airflow_provider_snowflake_batch.jobs.kinds import parse_job
@@ -29,29 +22,19 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     OutputSpec,
     plain_value,
 )
-from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, waiting_mark
 from airflow_provider_snowflake_batch.links.job_card import JobCardLink
-from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
+from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
 from airflow_provider_snowflake_batch.operators.arguments import check_arguments, check_waiting
-from airflow_provider_snowflake_batch.operators.base import describe_outlets
-from airflow_provider_snowflake_batch.operators.earlier_job import CancelledBehindUs, EarlierJob, look
-from airflow_provider_snowflake_batch.operators.ended_job import EndedJob, result_so_far
-from airflow_provider_snowflake_batch.operators.job_card import TaskCard
-from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
-from airflow_provider_snowflake_batch.operators.job_waiter import JobWaiter, TimeLimits, give_up, unreachable
 from airflow_provider_snowflake_batch.operators.query_file import QueryFileOperator
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
-    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-    from airflow_provider_snowflake_batch.hooks.results import JobResult
     from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
     from airflow_provider_snowflake_batch.jobs.models import PythonModel
     from airflow_provider_snowflake_batch.jobs.sources import Source
-    from airflow_provider_snowflake_batch.jobs.status import JobInfo
-    from airflow_provider_snowflake_batch.operators.job_canceller import JobCanceller
+    from airflow_provider_snowflake_batch.operators.job_run import JobRun
 
 
 # The arguments that describe the job; each may hold templates.
@@ -213,9 +196,7 @@ class RunBatchOperator(QueryFileOperator):
         self.on_finish = on_finish
         names = ("model", "model_name", "version_name", "function_name", "X", "compute_pool")
         self._given = tuple(name for name in names if getattr(self, name) is not None)
-        self._canceller: JobCanceller | None = None
-        self._card: TaskCard | None = None
-        self._result_of_job: JobResult | None = None
+        self._run: JobRun | None = None
         # Plain dicts from here on: Airflow renders the templates inside them and shows them on the task's page.
         with self._checking():
             check_waiting(
@@ -227,214 +208,47 @@ class RunBatchOperator(QueryFileOperator):
             )
             check_arguments({name: getattr(self, name) for name in _JOB_FIELDS}, file_endings=tuple(self.template_ext))
 
+    @property
+    def connection(self) -> ConnectionSettings:
+        """The connection arguments, with the job's warehouse if the task has none."""
+        settings = super().connection
+        return settings if settings.warehouse else replace(settings, warehouse=JobSpec.of(self.job_spec).warehouse)
+
     def execute(self, context: Context) -> dict[str, Any]:
-        with self._canceller_of_this_part() as canceller:
-            try:
-                return self._begin(context, canceller)
-            except CancelledBehindUs as error:
-                return self._begin_again(context, canceller, error)
+        return self._new_run(context).begin(lambda: self._parse_job(context))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Continue after the trigger has seen the job end, or miss a deadline."""
-        record = JobRecord(
-            job_name=event["job_name"],
-            output_location=event["output_location"],
-            submitted_at=event["submitted_at"],
-            query_id=event["query_id"],
-        )
-        with self._canceller_of_this_part() as canceller:
-            try:
-                with TaskCard.resume(context, record, str(self.compute_pool)) as card:
-                    self._card = card
-                    return self._resume(context, canceller, event, record, card)
-            except CancelledBehindUs as error:
-                return self._begin_again(context, canceller, error)
+        return self._new_run(context).resume(event, lambda: self._parse_job(context))
 
     def on_kill(self) -> None:
         """Cancel the job, unless ``cancel_on_kill`` is off or another try of the task goes on with it.
 
         The job's logs and its history stay in Snowflake.
         """
-        if self._canceller is not None:
-            self._canceller.on_kill()
+        if self._run is not None:
+            self._run.canceller.on_kill()
 
-    @contextmanager
-    def _canceller_of_this_part(self) -> Iterator[JobCanceller]:
-        """What ``on_kill`` asks while the task begins, or goes on after a deferral."""
-        from airflow_provider_snowflake_batch.operators.job_canceller import JobCanceller
+    def _new_run(self, context: Context) -> JobRun:
+        from airflow_provider_snowflake_batch.operators.job_run import JobRun
 
-        self._canceller = canceller = JobCanceller(lambda: self.hook.twin(), enabled=self.cancel_on_kill)
-        try:
-            yield canceller
-        finally:
-            canceller.wait()
-
-    def _begin(self, context: Context, canceller: JobCanceller) -> dict[str, Any]:
-        from airflow_provider_snowflake_batch.operators.named_jobs import find_records
-        from airflow_provider_snowflake_batch.operators.submission import Submission
-
-        with failing_for_good():
-            job = self._parse_job(context)
-        self.warehouse = self.warehouse or JobSpec.of(self.job_spec).warehouse
-        with self.hook as hook, self._discarding_staged_input(hook, lambda: canceller.job):
-            with failing_for_good():
-                job = job.qualify(*hook.namespace)
-            records = find_records(context, hook, job, durable=self.durable, waits=self.wait_for_completion)
-            if records.has_store:
-                canceller.ask_before(context["ti"])
-            submission = Submission(hook, records, canceller)
-            earlier = EarlierJob(hook, records, submission.submit)
-            record = earlier.go_on_or_clear_away(job) or submission.submit(job)
-            canceller.job = record
-            store_links(context, hook, job=record.name, location=job.output.location)
-            JobCardLink().store_for(context)
-            with TaskCard.begin(context, job, record) as card, records.to_be_sent_again():
-                self._card = card
-                if not self.wait_for_completion:
-                    return self._accept(context, hook, record, card)
-                if self.deferrable:
-                    info = look(hook, record)
-                    if info is None or not info.status.is_terminal:
-                        self._defer(context, record)
-                    streamed = False
-                else:
-                    info = self._waiter(context, hook, record, card).until_ended(stream_logs=self.stream_logs)
-                    streamed = self.stream_logs
-                return self._finish(context, hook, info, record, card, streamed=streamed)
-
-    def _begin_again(self, context: Context, canceller: JobCanceller, error: CancelledBehindUs) -> dict[str, Any]:
-        canceller.wait()
-        if canceller.has_cancelled:
-            raise JobCancelledError(str(error)) from None
-        return self._begin(context, canceller)
-
-    def _resume(
-        self, context: Context, canceller: JobCanceller, event: dict[str, Any], record: JobRecord, card: TaskCard
-    ) -> dict[str, Any]:
-        from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
-
-        if event["status"] == "error":
-            raise unreachable(record, event["message"], durable=self.durable)
-        with self.hook as hook, self._discarding_staged_input(hook, lambda: record):
-            match event["status"]:
-                case "refused":
-                    raise JobInputError(event["message"])
-                case "not_submitted":
-                    with JobRecords.of(context, durable=self.durable).to_be_sent_again():
-                        raise JobSubmissionError(event["message"])
-                case "lost":
-                    raise JobLostError(event["message"])
-            info = look(hook, record)
-            # A job may have ended after all while this task waited for a worker slot.
-            if info is None or not info.status.is_terminal:
-                if event["status"] not in {missed.value for missed in Missed}:
-                    self.log.warning("Job %s was seen %s, but has not ended.", record.job_name, event["status"])
-                    self._defer(context, record)
-                canceller.job = record
-                missed = missed_deadline(hook, record.name, Missed(event["status"]))
-                give_up(hook, record, missed, self._time_limits())
-            return self._finish(context, hook, info, record, card, streamed=self.stream_logs)
-
-    def _discarding_staged_input(
-        self, hook: SnowflakeBatchHook, current_job: Callable[[], JobRecord | None]
-    ) -> AbstractContextManager[None]:
-        if self.model is not None:
-            # The next try goes on with the same rows.
-            return nullcontext()
-        from airflow_provider_snowflake_batch.operators.staged_input import discarding_staged_input
-
-        return discarding_staged_input(hook, self.X, current_job)
-
-    def _accept(self, context: Context, hook: SnowflakeBatchHook, record: JobRecord, card: TaskCard) -> dict[str, Any]:
-        """The result of a task that does not wait for the job's end."""
-        info = self._waiter(context, hook, record, card).until_accepted()
-        if info.status.is_terminal:
-            return self._finish(context, hook, info, record, card, streamed=False)
-        self.log.info("Job %s is %s; not waiting for it.", info.name, info.reported_status)
-        card.look(info)
-        JobRecords.of(context, durable=self.durable).mark_done()
-        return self._hand_over(context, result_so_far(context, info, record, card), card)
-
-    def _waiter(self, context: Context, hook: SnowflakeBatchHook, record: JobRecord, card: TaskCard) -> JobWaiter:
-        return JobWaiter(
-            hook,
-            record,
-            card,
-            limits=self._time_limits(),
-            deadlines=self._deadlines(context, record),
-            poll_interval=self.poll_interval,
-            durable=self.durable,
-        )
-
-    def _time_limits(self) -> TimeLimits:
-        return TimeLimits(self.timeout, self.execution_timeout, self.pending_timeout)
-
-    def _deadlines(self, context: Context, record: JobRecord) -> Deadlines:
-        try_started = context["ti"].start_date.timestamp() if self.execution_timeout and self.deferrable else None
-        return self._time_limits().deadlines(record.submitted_at, try_started=try_started)
-
-    def _defer(self, context: Context, record: JobRecord) -> NoReturn:
-        from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger
-
-        mark = waiting_mark(record.job_name, record.output_location, record.submitted_at)
-        context["ti"].xcom_push(key=WAITS_KEY, value=mark)
-        deadlines = self._deadlines(context, record)
-        self.defer(
-            trigger=BatchJobTrigger(
-                job_name=record.job_name,
-                query_id=record.query_id,
-                output_location=record.output_location,
-                submitted_at=record.submitted_at,
-                end_deadline=deadlines.end,
-                start_deadline=deadlines.start,
-                pending_timeout=deadlines.pending,
-                stream_logs=self.stream_logs,
-                cancel_on_kill=self.cancel_on_kill,
-                poll_interval=self.poll_interval,
-                **self.connection.arguments(),
-            ),
-            method_name="execute_complete",
-        )
-
-    def _finish(
-        self,
-        context: Context,
-        hook: SnowflakeBatchHook,
-        info: JobInfo,
-        record: JobRecord,
-        card: TaskCard,
-        *,
-        streamed: bool,
-    ) -> dict[str, Any]:
-        ended = EndedJob(context, hook, JobRecords.of(context, durable=self.durable), record, card)
-        result = ended.collect(info, drop=self.on_finish == "drop", streamed=streamed)
-        if self.model is not None:
-            from airflow_provider_snowflake_batch.operators.staged_input import discard_rows
-
-            discard_rows(hook, record)
-        return self._hand_over(context, result, card)
-
-    def _hand_over(self, context: Context, result: JobResult, card: TaskCard) -> dict[str, Any]:
-        """Tell those that come after the task: its XCom, and the events of its outlets."""
-        self._result_of_job = result
-        values = result.to_dict()
-        told = {name: values[name] for name in ("job_name", "status", "output_location", "rows", "files")}
-        describe_outlets(self, context, {**told, "model": card.card.model, "version": card.card.version})
-        return values
+        self._run = JobRun(self, context)
+        return self._run
 
     def _parse_job(self, context: Context) -> BatchJob:
         """The job that the rendered fields describe, under a name of its own."""
-        for name in self._given:
-            # Text unless the Dag renders native objects, or the value is another task's output.
-            if getattr(self, name) in ("None", None):
-                raise InvalidJobError(name, "it has become None: did the task that it is read from return it?")
-        settings = JobSpec.of(self.job_spec)
-        ti = context["ti"]
-        prefix = settings.job_name_prefix or JOB_NAME_PREFIX
-        return parse_job(
-            name=settings.job_name or generate_job_name(ti.dag_id, ti.task_id, prefix=prefix),
-            **self._job_fields(),
-        )
+        with failing_for_good():
+            for name in self._given:
+                # Text unless the Dag renders native objects, or the value is another task's output.
+                if getattr(self, name) in ("None", None):
+                    raise InvalidJobError(name, "it has become None: did the task that it is read from return it?")
+            settings = JobSpec.of(self.job_spec)
+            ti = context["ti"]
+            prefix = settings.job_name_prefix or JOB_NAME_PREFIX
+            return parse_job(
+                name=settings.job_name or generate_job_name(ti.dag_id, ti.task_id, prefix=prefix),
+                **self._job_fields(),
+            )
 
     def _job_fields(self) -> dict[str, Any]:
         dag = self.get_dag()
@@ -446,13 +260,14 @@ class RunBatchOperator(QueryFileOperator):
         """What the job reads and writes. OpenLineage's listener calls this, and the others, if it is installed."""
         from airflow_provider_snowflake_batch.lineage.tasks import batch_job
 
-        card = self._card.card if self._card is not None else None
+        told = self._run.card if self._run is not None else None
+        card = told.card if told is not None else None
         return batch_job(
             self.hook,
             parse_job(name=card.job_name if card else JOB_NAME_PREFIX, **self._job_fields()),
             card=card,
-            query_id=self._card.query_id if self._card is not None else None,
-            result=self._result_of_job,
+            query_id=told.query_id if told is not None else None,
+            result=self._run.result if self._run is not None else None,
         )
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:

@@ -408,3 +408,17 @@ def test_another_tasks_output_is_no_value_yet() -> None:
 
         scoring = operator(X=choose(), compute_pool=choose())
     assert scoring.upstream_task_ids == {"choose", "choose__1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "job_spec", "expected"),
+    [
+        (None, None, None),
+        (None, {"warehouse": "of_the_job"}, "of_the_job"),
+        ("of_the_task", {"warehouse": "of_the_job"}, "of_the_task"),
+    ],
+)
+def test_the_jobs_warehouse_is_taken_where_the_task_has_none(
+    given: str | None, job_spec: dict[str, Any] | None, expected: str | None
+) -> None:
+    assert operator(job_spec=job_spec, warehouse=given).connection.warehouse == expected

@@ -274,7 +274,7 @@ def test_a_task_killed_while_it_sends_the_statement_leaves_no_job(
     def kill() -> None:
         wait_for(lambda: faults.fired(refused))
         signal.raise_signal(signal.SIGUSR1)
-        wait_for(lambda: task._canceller is not None and task._canceller.has_cancelled)
+        wait_for(lambda: task._run is not None and task._run.canceller.has_cancelled)
         time.sleep(0.5)
         faults.clear()
 

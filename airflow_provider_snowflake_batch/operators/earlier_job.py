@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 # When a deferred task is cleared, its old trigger cancels the job a few seconds later, and has 30 seconds for that
 # ([triggerer] on_kill_timeout): by then the new try may have found the job. The rest is for clocks that differ.
-_CANCELLED_BEHIND_US_SECONDS = 60.0
+_LATE_CANCEL_SECONDS = 60.0
 
 
-class CancelledBehindUs(Exception):
+class CancelledForEarlierTry(Exception):
     """The job that this try went on with was cancelled for the one before."""
 
 
@@ -167,7 +167,7 @@ def look(hook: SnowflakeBatchHook, record: JobRecord) -> JobInfo | None:
         return info
 
 
-def cancelled_behind_us(records: JobRecords, info: JobInfo) -> bool:
+def cancelled_for_earlier_try(records: JobRecords, info: JobInfo) -> bool:
     """Whether a job was cancelled for an earlier try just when this one went on with it.
 
     A clear does that: it ends the old try, whose trigger cancels the job, and starts the next one, neither of which
@@ -179,7 +179,7 @@ def cancelled_behind_us(records: JobRecords, info: JobInfo) -> bool:
     if record.job_name != info.name or info.updated_on is None:
         return False
     ended = datetime.fromisoformat(info.updated_on).timestamp()
-    return ended - record.found_at < _CANCELLED_BEHIND_US_SECONDS
+    return ended - record.found_at < _LATE_CANCEL_SECONDS
 
 
 def _describe(info: JobInfo | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.links.snowsight import SnowsightJobLink
-from airflow_provider_snowflake_batch.operators.earlier_job import CancelledBehindUs, cancelled_behind_us
+from airflow_provider_snowflake_batch.operators.earlier_job import CancelledForEarlierTry, cancelled_for_earlier_try
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -50,7 +50,7 @@ class EndedJob:
         :raises JobFailedError: if it failed, or has no ``_SUCCESS``.
         :raises JobCancelledError: if it was cancelled.
         :raises JobLostError: if it was dropped.
-        :raises CancelledBehindUs: if it was cancelled for an earlier try.
+        :raises CancelledForEarlierTry: if it was cancelled for an earlier try.
         """
         from airflow_provider_snowflake_batch.hooks.results import collect_result
 
@@ -79,9 +79,9 @@ class EndedJob:
     def _failure(self, info: JobInfo, *, streamed: bool) -> Exception:
         from airflow_provider_snowflake_batch.hooks.results import failure_of, read_last_words, tail
 
-        if cancelled_behind_us(self._records, info):
+        if cancelled_for_earlier_try(self._records, info):
             log.info("Job %s was cancelled for the try before this one: starting a new one.", info.name)
-            return CancelledBehindUs(f"Job {info.name} was cancelled for the try before this one.")
+            return CancelledForEarlierTry(f"Job {info.name} was cancelled for the try before this one.")
         containers, logs = read_last_words(self._hook, info.name)
         for label, text in logs.items() if not streamed else ():
             log.error("End of the log of %s:\n%s", label, tail(text))

@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, waitin
 from airflow_provider_snowflake_batch.links.job_card import JobCardLink
 from airflow_provider_snowflake_batch.links.snowsight import store_links
 from airflow_provider_snowflake_batch.operators.base import describe_outlets
-from airflow_provider_snowflake_batch.operators.earlier_job import CancelledBehindUs, EarlierJob, look
+from airflow_provider_snowflake_batch.operators.earlier_job import CancelledForEarlierTry, EarlierJob, look
 from airflow_provider_snowflake_batch.operators.ended_job import EndedJob, result_so_far
 from airflow_provider_snowflake_batch.operators.job_canceller import JobCanceller
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
@@ -73,7 +73,7 @@ class JobRun:
         with self._waiting_for_kill():
             try:
                 return self._begin(parse_job())
-            except CancelledBehindUs as error:
+            except CancelledForEarlierTry as error:
                 return self._begin_again(parse_job, error)
 
     def resume(self, event: dict[str, Any], parse_job: Callable[[], BatchJob]) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class JobRun:
                 with TaskCard.resume(self._context, record, str(self._task.compute_pool)) as card:
                     self.card = card
                     return self._resume(event, record, card)
-            except CancelledBehindUs as error:
+            except CancelledForEarlierTry as error:
                 return self._begin_again(parse_job, error)
 
     @contextmanager
@@ -134,7 +134,7 @@ class JobRun:
                     streamed = self._task.stream_logs
                 return self._finish(hook, info, record, card, streamed=streamed)
 
-    def _begin_again(self, parse_job: Callable[[], BatchJob], error: CancelledBehindUs) -> dict[str, Any]:
+    def _begin_again(self, parse_job: Callable[[], BatchJob], error: CancelledForEarlierTry) -> dict[str, Any]:
         self.canceller.wait()
         if self.canceller.has_cancelled:
             raise JobCancelledError(str(error)) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_snowflake_batch.exceptions import SnowflakeBatchError, SnowflakeUnreachableError
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.sources import StageListing, StagePaths, parse_source
-from airflow_provider_snowflake_batch.operators.earlier_job import CancelledBehindUs
+from airflow_provider_snowflake_batch.operators.earlier_job import CancelledForEarlierTry
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -33,7 +33,7 @@ def discarding_staged_input(
         yield
     except SnowflakeUnreachableError:
         raise
-    except (SnowflakeBatchError, CancelledBehindUs):
+    except (SnowflakeBatchError, CancelledForEarlierTry):
         record = current_job()
         if record is not None and isinstance(parse_source(X), (StagePaths, StageListing)):
             directory = StagePath.parse(record.output_location, field="output_location")

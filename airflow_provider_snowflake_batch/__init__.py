@@ -27,6 +27,7 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
+        "config": _config(),
         "hooks": modules("hooks.batch_inference"),
         "operators": modules("operators.batch_inference", "operators.jobs", "operators.load"),
         "sensors": modules("sensors.batch_inference"),
@@ -39,3 +40,22 @@ def get_provider_info() -> dict[str, Any]:
             ),
         ],
     }
+
+
+def _config() -> dict[str, Any]:
+    """The section of Airflow's configuration: where jobs of the worker run, unless a task says otherwise."""
+
+    def image(kind: str, pools: str) -> dict[str, Any]:
+        return {
+            "description": (
+                f"Image of the worker's jobs on compute pools {pools}, with its tag. Without one, the account is asked "
+                "for its container runtime."
+            ),
+            "version_added": "0.2.0",
+            "type": "string",
+            "example": f"/snowflake/images/snowflake_images/container_runtime/{kind}_x86_64:2.10.0",
+            "default": None,
+        }
+
+    options = {"cpu_image": image("cpu", "without GPUs"), "gpu_image": image("gpu", "with GPUs")}
+    return {"snowflake_batch": {"description": "Jobs of a model that is in no registry.", "options": options}}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import Enum, IntEnum
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.jobs.sources import Table, parse_source
 from airflow_provider_snowflake_batch.jobs.specs import (
     FileEncoding,
@@ -20,6 +23,7 @@ from airflow_provider_snowflake_batch.jobs.specs import (
     InputFormat,
     InputSpec,
     JobSpec,
+    OnError,
     OutputSpec,
     SaveMode,
 )
@@ -69,6 +73,58 @@ def operator(**changes: Any) -> RunBatchOperator:
 def test_what_is_wrong_for_certain_fails_the_parse(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidJobError, match=f"^{message}"):
         operator(**changes)
+
+
+MODEL = {"kind": "python", "target": "my_models.churn:Churn"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": MODEL}, "model: give either model .* or model_name"),
+        ({"model": MODEL, "model_name": None, "version_name": "v1"}, "version_name: only jobs of a registered model"),
+        ({"model": MODEL, "model_name": None, "function_name": "f"}, "function_name: only jobs of a registered model"),
+        (
+            {"model": MODEL, "model_name": None, "inference_engine_options": {"engine": "vllm"}},
+            "inference_engine_options: only jobs of a registered model",
+        ),
+        ({"model": {"target": "churn"}, "model_name": None}, "model.target: expected of the form package.module:Class"),
+        (
+            {"model": MODEL, "model_name": None, "job_spec": {"image_repo": "d.s.r"}},
+            "job_spec.image_repo: only jobs of a registered model .* name the whole image in job_spec.image",
+        ),
+        ({"job_spec": {"on_error": "quarantine"}}, "job_spec.on_error: Snowflake's .* The worker runtime has it"),
+        ({"output_spec": OutputSpec("@d.s.o/x/", columns=["ID"])}, "output_spec.columns: .* The worker runtime has it"),
+    ],
+)
+def test_what_belongs_to_the_other_runtime_fails_the_parse(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidJobError, match=f"^{message}"):
+        operator(**changes)
+
+
+def test_a_model_of_ones_own_is_a_plain_dict_with_templates(tmp_path: Path) -> None:
+    with DAG("dag") as dag:
+        task = operator(
+            model_name=None,
+            model=PythonModel("m:C", code="{{ params.code }}", init={"day": "{{ params.day }}"}),
+            output_spec={"stage_location": "@db.s.out/x/", "columns": ["ID"]},
+            job_spec={"on_error": "{{ params.on_error }}", "env": {"DAY": "{{ params.day }}"}},
+        )
+    dag.fileloc = str(tmp_path / "dag.py")
+    assert task.model == {
+        "kind": "python",
+        "target": "m:C",
+        "code": "{{ params.code }}",
+        "init": {"day": "{{ params.day }}"},
+    }
+    given = {"code": "models", "day": "2026-11-28", "on_error": "quarantine"}
+    task.render_template_fields({"params": given, "dag": dag, "ti": None})
+    job = task._parse_job({"ti": SimpleNamespace(dag_id="dag", task_id="score")})
+    assert job.model.places == ("models",)
+    assert job.model.init == {"day": "2026-11-28"}
+    assert job.settings.on_error is OnError.QUARANTINE
+    assert job.settings.env == {"DAY": "2026-11-28"}
+    assert job.code_folder == str(tmp_path)
 
 
 def test_specs_may_be_objects_or_dicts() -> None:

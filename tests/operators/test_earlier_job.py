@@ -155,3 +155,20 @@ def test_what_is_wrong_with_the_new_job_is_told(second: Any) -> None:
     one = replace(earlier(JobLostError("none"), second, query_id=None), refusal=JobInputError("no such pool"))
     with pytest.raises(JobInputError, match="no such pool"):
         one.go_on_or_clear_away(wanted)
+
+
+WORKER: dict[str, Any] = {"model": {"target": "m:C"}, "model_name": None}
+
+
+def test_what_a_job_of_the_worker_has_finished_is_kept_for_one_of_the_same_name() -> None:
+    begun = job(NAME, **WORKER)
+    one = earlier(JobStatus.FAILED, begun=begun, begun_within=[0, 0])
+    assert one.go_on_or_clear_away(begun) is None
+    assert one.hook.done == [f"delete {NAME}"]
+
+
+def test_after_a_clear_it_is_not() -> None:
+    begun = job(NAME, **WORKER)
+    one = earlier(JobStatus.FAILED, begun=begun, begun_within=[7, 0])
+    assert one.go_on_or_clear_away(begun) is None
+    assert one.hook.done == [f"delete {NAME}", f"remove {LOCATION}"]

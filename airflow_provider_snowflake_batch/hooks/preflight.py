@@ -36,12 +36,14 @@ def check_job(hook: SnowflakeBatchHook, job: BatchJob) -> BatchJob:
 
 
 def prepare(hook: SnowflakeBatchHook, job: SubmittedJob) -> SubmittedJob:
-    """The job as its statement can name it, with what that needs put on a stage.
+    """The job as its statement can name it, with what that needs put on a stage. One that is ready stays as it is.
 
     :raises JobInputError: if Snowflake cannot unload the rows.
     """
     if isinstance(job, WorkerJob):
-        return upload_worker_job(hook, job)
+        if job.placement is None:
+            job = look_up_worker_job(hook, job, _check_compute_pool(hook, job.compute_pool))
+        return job if job.upload is not None else upload_worker_job(hook, job)
     return put_long_list(hook, job)
 
 

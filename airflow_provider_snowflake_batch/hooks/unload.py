@@ -9,10 +9,12 @@ from __future__ import annotations
 import io
 import logging
 import secrets
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.exceptions import JobInputError, JobSubmissionError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.sources import JobOutput, StagePaths, StageQuery
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
 
 log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE = 5.0
 
 
 def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
@@ -63,7 +67,7 @@ def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath:
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
     except Exception as error:
-        if is_transient(error) or isinstance(error, JobInputError):
+        if is_transient(error) or isinstance(error, SnowflakeBatchError):
             raise
         raise JobInputError(f"X: Snowflake cannot unload the rows of {job.source}: {error_text(error)}") from error
 
@@ -94,16 +98,22 @@ def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath:
         log.info("The model gets these columns as text, so that nothing of them is lost: %s", ", ".join(as_text))
     log.info("Unloading the rows of %s", job.source)
 
-    def copy(cursor: SnowflakeCursor) -> tuple[StagePath, list[dict[str, Any]]]:
+    def send(cursor: SnowflakeCursor) -> tuple[StagePath, str]:
         # A directory of its own for a repetition, too: the first statement may have written files.
         directory = job.staged_input.child(secrets.token_hex(4)).directory()
         for statement in _preparation(job):
             cursor.execute(statement)
-        cursor.execute(statements.copy_into_stage(directory, query, selected))
-        names = [column.name.lower() for column in cursor.description]
-        return directory, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        # It may take hours, so it must not hang on one connection.
+        cursor.execute_async(statements.copy_into_stage(directory, query, selected))
+        return directory, str(cursor.sfqid)
 
-    directory, rows = hook.on_session(copy)
+    directory, query_id = hook.on_session(send)
+    try:
+        rows = _wait_for_rows(hook, query_id)
+    except BaseException:
+        with suppress(Exception):
+            hook.rows(statements.cancel_query(query_id))
+        raise
     files = [
         UnloadedFile(str(row["file_name"]).rpartition("/")[2], int(row["row_count"]), int(row["file_size"]))
         for row in rows
@@ -115,6 +125,39 @@ def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath:
         files = [UnloadedFile("empty.parquet", 0, len(content))]
         hook.write_file(directory.child("empty.parquet"), content)
     return _list(hook, job, directory, files, [(column.name, column.type) for column in columns])
+
+
+def _wait_for_rows(hook: SnowflakeBatchHook, query_id: str) -> list[dict[str, Any]]:
+    """The answer of a statement that was sent.
+
+    :raises JobSubmissionError: if Snowflake has known nothing of it for the hook's ``transient_timeout``.
+    """
+    pause, heard_of = 0.1, time.monotonic()
+
+    def look(cursor: SnowflakeCursor) -> tuple[bool, list[dict[str, Any]] | None]:
+        from snowflake.connector.constants import QueryStatus
+
+        status = cursor.connection.get_query_status(query_id)
+        if status is QueryStatus.NO_DATA:
+            return False, None
+        if cursor.connection.is_still_running(status):
+            return True, None
+        # Raises the statement's error if it has failed.
+        cursor.get_results_from_sfqid(query_id)
+        rows = cursor.fetchall()
+        names = [column.name.lower() for column in cursor.description]
+        return True, [dict(zip(names, row, strict=True)) for row in rows]
+
+    while True:
+        known, rows = hook.on_session(look)
+        if rows is not None:
+            return rows
+        if known:
+            heard_of = time.monotonic()
+        elif time.monotonic() - heard_of > hook.transient_timeout:
+            raise JobSubmissionError(f"Snowflake knows nothing of statement {query_id}, which unloads the rows.")
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def _put_paths(hook: SnowflakeBatchHook, job: WorkerJob, source: StagePaths) -> StagePath:

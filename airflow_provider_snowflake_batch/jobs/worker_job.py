@@ -125,7 +125,7 @@ class WorkerJob:
     upload: Upload | None = None
 
     def __post_init__(self) -> None:
-        if self.reads_in_place and isinstance(self.source, StageParquet):
+        if isinstance(self.source, StageParquet):
             refuse_overlap(self.source.location, self.output.location)
         if isinstance(self.source, JobOutput) and self.source.location == self.output_directory:
             raise InvalidJobError("X", f"{self.source.location} is this job's own output.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError
@@ -39,7 +40,7 @@ class Submission:
         :raises JobInputError: if a check finds something wrong; nothing was sent then.
         :raises JobCancelledError: if the task was killed while the statement was sent; the job is cancelled then.
         """
-        from airflow_provider_snowflake_batch.hooks.preflight import check_job
+        from airflow_provider_snowflake_batch.hooks.preflight import check_job, prepare
 
         job = self._records.name(job)
         found = check_job(self._hook, self._records.as_begun(job))
@@ -56,15 +57,22 @@ class Submission:
         )
         # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
         self._canceller.job = record = self._records.begin(record)
-        record = record.sent(self._hook.submit(found))
+        # It may take long, when rows are unloaded: deadlines count from when the statement is sent.
+        ready = prepare(self._hook, found)
+        self._refuse_when_killed(record)
+        record = replace(record, submitted_at=time.time())
+        record = record.sent(self._hook.submit(ready))
         self._save(record)
+        self._refuse_when_killed(record)
+        log.info("Job %s writes to %s", record.job_name, record.output_location)
+        return record
+
+    def _refuse_when_killed(self, record: JobRecord) -> None:
         self._canceller.wait()
         if self._canceller.has_cancelled:
             # The request to cancel it may have come before there was a job.
             self._hook.kill(record.name, record.query_id)
             raise JobCancelledError(f"Job {record.job_name} was cancelled, since the task was killed.")
-        log.info("Job %s writes to %s", record.job_name, record.output_location)
-        return record
 
     def _save(self, record: JobRecord) -> None:
         try:

@@ -288,3 +288,36 @@ def test_results_of_somebody_else_are_in_the_way_but_not_those_of_an_earlier_try
         check_job(hook, job(hook, code))
     made = job(hook, code)
     check_job(hook, made.resuming(made.output_directory))
+
+
+def test_an_unload_that_fails_tells_why(hook: SnowflakeBatchHook, code: str) -> None:
+    made = check_job(hook, job(hook, code, X="SELECT ID, 1 / (ID - 2) AS RATIO FROM WORKER_ROWS"))
+    with pytest.raises(JobInputError, match="(?s)^X: Snowflake cannot unload the rows of SELECT .*: .*[Dd]ivision"):
+        prepare(hook, made)
+    assert not any("_unload" in file for file in names(hook))
+
+
+def test_an_unload_is_cancelled_when_nobody_waits_for_it_any_more(
+    hook: SnowflakeBatchHook, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_snowflake_batch.hooks import unload
+
+    said: list[str] = []
+    rows = SnowflakeBatchHook.rows
+    monkeypatch.setattr(SnowflakeBatchHook, "rows", lambda self, sql, **more: (said.append(sql), rows(self, sql))[1])
+
+    def interrupted(hook: SnowflakeBatchHook, query_id: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(unload, "_wait_for_rows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepared(hook, job(hook, code))
+    assert "SYSTEM$CANCEL_QUERY" in said[-1]
+
+
+def test_what_the_hook_alone_is_given_is_looked_up_first(hook: SnowflakeBatchHook, code: str) -> None:
+    made = prepare(hook, job(hook, code))
+    assert isinstance(made, WorkerJob)
+    assert made.placement is not None
+    assert made.upload is not None
+    assert prepare(hook, made) is made

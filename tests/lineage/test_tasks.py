@@ -181,3 +181,11 @@ def test_a_query_that_cannot_be_parsed_says_so(snowflake_connection: str) -> Non
     assert [each["name"] for each in found["inputs"]] == ["LOCAL.PUBLIC.TRACED"]
     assert found["run"]["extractionError"]["failedTasks"] == 1
     assert found["job"]["sql"]["query"] == "SELECT FROM WHERE"
+
+
+def test_a_model_of_ones_own_is_told_and_is_no_data_set(hook: SnowflakeBatchHook) -> None:
+    task = batch(model={"target": "my_models.churn:Churn"}, model_name=None, version_name=None)
+    before = lineage(task, TaskInstanceState.RUNNING)
+    assert [each["name"] for each in before["inputs"]] == ["LOCAL.PUBLIC.FEATURES"]
+    facet = before["run"]["snowflakeBatchInference"]
+    assert (facet["model"], facet["function"], facet["version"]) == ("my_models.churn:Churn", "predict", None)

@@ -173,6 +173,43 @@ def test_a_later_try_goes_on_in_the_same_directory(hook: SnowflakeBatchHook, dag
     assert staged(hook) == []
 
 
+def test_a_try_that_dies_while_its_rows_are_unloaded_is_made_good_by_the_next(
+    hook: SnowflakeBatchHook, dags: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    with monkeypatch.context() as patched:
+        patched.setattr(SnowflakeBatchHook, "submit", dies)
+        with pytest.raises(ConnectionAbortedError):
+            execute(operator(dags), store)
+    begun = store["snowflake_batch_job"]
+    assert begun["query_id"] is None
+    rows = staged(hook)
+    result, _ = execute(operator(dags), store)
+    assert (result["job_name"], result["output_location"]) == (begun["job_name"], begun["output_location"])
+    assert result["rows"] == 3
+    assert rows
+    assert staged(hook) == []
+
+
+def dies(hook: SnowflakeBatchHook, job: object) -> str:
+    raise ConnectionAbortedError("the worker of Airflow is gone")
+
+
+def test_deadlines_count_from_when_the_statement_is_sent(
+    hook: SnowflakeBatchHook, dags: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sent = Store(), []
+    submit = SnowflakeBatchHook.submit
+
+    def noted(self: SnowflakeBatchHook, job: Any) -> str:
+        sent.append(store["snowflake_batch_job"]["submitted_at"])
+        return submit(self, job)
+
+    monkeypatch.setattr(SnowflakeBatchHook, "submit", noted)
+    execute(operator(dags), store)
+    assert store["snowflake_batch_job"]["submitted_at"] > sent[0], "not when the rows began to be unloaded"
+
+
 def test_after_a_clear_the_rows_are_read_anew(hook: SnowflakeBatchHook, dags: Path) -> None:
     store = Store()
     task = operator(dags, model=PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2, "bad": 3}))

@@ -188,4 +188,4 @@ def test_a_model_of_ones_own_is_told_and_is_no_data_set(hook: SnowflakeBatchHook
     before = lineage(task, TaskInstanceState.RUNNING)
     assert [each["name"] for each in before["inputs"]] == ["LOCAL.PUBLIC.FEATURES"]
     facet = before["run"]["snowflakeBatchInference"]
-    assert (facet["model"], facet["function"], facet["version"]) == ("my_models.churn:Churn", "predict", None)
+    assert (facet["model"], facet["function"], facet.get("version")) == ("my_models.churn:Churn", "predict", None)

@@ -173,6 +173,38 @@ def test_a_later_try_goes_on_in_the_same_directory(hook: SnowflakeBatchHook, dag
     assert staged(hook) == []
 
 
+def test_a_later_try_does_only_what_is_missing_also_with_more_replicas(
+    hook: SnowflakeBatchHook, dags: Path, tmp_path: Path
+) -> None:
+    hook.run(
+        "CREATE OR REPLACE TABLE WORKER_FEATURES AS SELECT SEQ4() AS ID, 1.0 AS A, 'n' AS NOTE "
+        "FROM TABLE(GENERATOR(ROWCOUNT => 300000))"
+    )
+    obstacle = tmp_path / "obstacle"
+    obstacle.write_text("")
+    failing = f"__import__('os').path.exists({str(obstacle)!r}) and self.bad is not None"
+    (dags / "my_models" / "linear.py").write_text(MODEL.replace("self.bad is not None", failing))
+    model = PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2, "bad": 299999})
+    store = Store()
+    with pytest.raises(JobFailedError):
+        execute(operator(dags, model=model, job_spec=JobSpec(num_workers=1)), store)
+    first = store["snowflake_batch_job"]["output_location"]
+    finished = records(hook, first)
+    assert finished
+
+    obstacle.unlink()
+    result, _ = execute(operator(dags, model=model, job_spec=JobSpec(num_workers=1, replicas=2)), store)
+    assert (result["rows"], result["output_location"]) == (300000, first)
+    assert finished < records(hook, first)
+    assert sorted(results(hook, first)["ID"]) == list(range(300000))
+
+
+def records(hook: SnowflakeBatchHook, location: str) -> set[tuple[str, str | None]]:
+    """The records of finished tasks, each with the hash of its content."""
+    files = hook.list_files(location)
+    return {(file.path, file.md5) for file in files if "/_tasks/" in file.path}
+
+
 def test_a_try_that_dies_while_its_rows_are_unloaded_is_made_good_by_the_next(
     hook: SnowflakeBatchHook, dags: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

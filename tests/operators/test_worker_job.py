@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from airflow.sdk import DAG
@@ -23,6 +25,7 @@ from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchO
 pytestmark = pytest.mark.slow
 
 POOL, STAGE = "WORKER_OPERATOR", "WORKER_OPERATOR_RESULTS"
+FILES = "@LOCAL.PUBLIC.WORKER_OPERATOR_FILES"
 MODEL = """
 import importlib.util
 from pathlib import Path
@@ -107,11 +110,11 @@ def execute(task: RunBatchOperator, store: Store | None = None) -> tuple[dict[st
     return task.execute({"ti": instance, "task_state_store": store}), instance
 
 
-def results(hook: SnowflakeBatchHook, location: str) -> pd.DataFrame:
+def results(hook: SnowflakeBatchHook, location: str, by: str = "ID") -> pd.DataFrame:
     paths = [file.path for file in hook.list_files(location)]
     parts = [path for path in paths if path.endswith(".parquet") and "/_" not in path]
     frames = [pq.read_table(io.BytesIO(hook.read_file(f"@{STAGE}/{path}"))).to_pandas() for path in parts]
-    return pd.concat(frames).sort_values("ID", ignore_index=True)
+    return pd.concat(frames).sort_values(by, ignore_index=True)
 
 
 def staged(hook: SnowflakeBatchHook) -> list[str]:
@@ -151,6 +154,69 @@ def test_options_of_the_worker_runtime_reach_the_worker(hook: SnowflakeBatchHook
     assert scored.columns.tolist() == ["ID", "PREDICTION"]
     assert scored["ID"].tolist() == [1, 3]
     assert any("1 row(s) failed" in warning for warning in result["warnings"])
+
+
+def test_the_rows_of_a_group_come_together(hook: SnowflakeBatchHook, dags: Path) -> None:
+    (dags / "sums.py").write_text(
+        "class Sum:\n"
+        "    partitioned = True\n"
+        "    def predict(self, rows):\n"
+        "        return {'TOTAL': [float(rows['A'].sum())]}\n"
+    )
+    hook.run("INSERT INTO WORKER_FEATURES VALUES (4, 5, 'a')")
+    task = operator(dags, model=PythonModel("sums:Sum", code="sums.py"), input_spec={"partition_column": "NOTE"})
+    result, _ = execute(task)
+    totals = results(hook, result["output_location"], by="TOTAL")
+    assert dict(zip(totals["NOTE"].fillna("-"), totals["TOTAL"], strict=True)) == {"": 0.0, "-": 2.0, "a": 6.0}
+
+
+@pytest.mark.parametrize("X", [{"list_stage_files": "@WORKER_OPERATOR_FILES"}, "SELECT * FROM WORKER_FILES"])
+def test_the_files_that_rows_name_reach_the_model(hook: SnowflakeBatchHook, dags: Path, X: Any) -> None:
+    hook.run(
+        [
+            "CREATE OR REPLACE STAGE WORKER_OPERATOR_FILES ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+            "CREATE OR REPLACE TABLE WORKER_FILES (FILE VARCHAR)",
+            f"INSERT INTO WORKER_FILES VALUES ('{FILES}/a.bin'), ('{FILES}/b.bin')",
+        ]
+    )
+    hook.write_file("@WORKER_OPERATOR_FILES/a.bin", b"1234")
+    hook.write_file("@WORKER_OPERATOR_FILES/b.bin", b"")
+    (dags / "sizes.py").write_text(
+        "class Size:\n    def predict(self, rows):\n        return {'SIZE': [len(file) for file in rows['FILE']]}\n"
+    )
+    task = operator(
+        dags,
+        model=PythonModel("sizes:Size", code="sizes.py"),
+        X=X,
+        input_spec={"column_handling": {"FILE": {"input_format": "full_stage_path", "convert_to": "raw_bytes"}}},
+        job_spec={"stages": ["@WORKER_OPERATOR_FILES"]},
+    )
+    result, _ = execute(task)
+    found = results(hook, result["output_location"], by="FILE")
+    assert found["SIZE"].tolist() == [4, 0]
+    assert found["FILE"].str[-5:].tolist() == ["a.bin", "b.bin"]
+
+
+@pytest.mark.parametrize("code", ["@WORKER_OPERATOR_CODE/lib", "@WORKER_OPERATOR_CODE/lib/models.zip"])
+def test_code_and_rows_may_lie_on_stages(hook: SnowflakeBatchHook, dags: Path, code: str) -> None:
+    hook.run("CREATE OR REPLACE STAGE WORKER_OPERATOR_CODE ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')")
+    files = {f"my_models/{name}": (dags / "my_models" / name).read_bytes() for name in ("linear.py", "offset.txt")}
+    files["my_models/__init__.py"] = b"# A stage has no empty files on every cloud."
+    if code.endswith(".zip"):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        files = {"models.zip": packed.getvalue()}
+    for name, content in files.items():
+        hook.write_file(f"@WORKER_OPERATOR_CODE/lib/{name}", content)
+    rows = io.BytesIO()
+    pq.write_table(pa.table({"ID": [1, 2], "A": [1.0, 2.0]}), rows)
+    hook.write_file(f"@{STAGE}/in/a.parquet", rows.getvalue())
+    model = PythonModel("my_models.linear:Linear", code=code, init={"gain": 2})
+    result, _ = execute(operator(dags, model=model, X=f"@{STAGE}/in/"))
+    assert results(hook, result["output_location"])["PREDICTION"].tolist() == [12, 14]
+    assert not [file for file in hook.list_files(f"@{STAGE}/out/_batch_worker/") if "/code-" in file.path]
 
 
 def test_a_later_try_goes_on_in_the_same_directory(hook: SnowflakeBatchHook, dags: Path) -> None:

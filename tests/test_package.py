@@ -141,3 +141,13 @@ def test_no_file_names_a_machine_or_a_package_index() -> None:
             continue
         found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in private.finditer(text)]
     assert not found
+
+
+def test_the_image_has_the_libraries_that_the_worker_is_tested_with() -> None:
+    def pins(path: str) -> set[str]:
+        lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+        return {line for line in lines if line and not line.startswith("#")}
+
+    image = pins("docker/requirements.txt")
+    assert image <= pins("constraints/worker-newest.txt")
+    assert {line.partition("==")[0] for line in image} == {"numpy", "pandas", "pyarrow", "pyyaml"}

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONFIG_SECTION = "snowflake_batch"
+# EXECUTE JOB SERVICE cannot use them
+# (https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-compute-pool).
+_SYSTEM_POOLS = "SYSTEM_COMPUTE_POOL_"
 
 
 def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family: str) -> WorkerJob:
@@ -39,6 +42,11 @@ def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family
     :param instance_family: of its compute pool.
     :raises JobInputError: naming the first thing that would make the job fail.
     """
+    if job.compute_pool.value.startswith(_SYSTEM_POOLS):
+        raise JobInputError(
+            f"compute_pool: {job.compute_pool} is Snowflake's own, for notebooks, model serving and ML jobs only: name "
+            "a pool of yours."
+        )
     pack_code(job.model, job.code_folder)
     try:
         size = container_size(instance_family, job.settings, stages=len(mounts(job)))

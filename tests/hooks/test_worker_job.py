@@ -261,6 +261,7 @@ def test_an_account_that_does_not_tell_its_image_gets_a_known_one(
         ({"X": "SELECT NO_SUCH_COLUMN FROM WORKER_ROWS"}, "X: Snowflake cannot read the input"),
         ({"X": "@NO_SUCH_STAGE/in/"}, "X: The stage of .* does not exist"),
         ({"compute_pool": "NO_SUCH_POOL"}, "compute_pool: NO_SUCH_POOL does not exist"),
+        ({"compute_pool": "SYSTEM_COMPUTE_POOL_CPU"}, "compute_pool: SYSTEM_COMPUTE_POOL_CPU is Snowflake's own"),
         ({"output_spec": {"stage_location": "@NO_SUCH_STAGE/x"}}, "output_spec.stage_location: The stage of"),
         ({"input_spec": {"partition_column": "SHOP"}}, "input_spec.partition_column: the input has no column 'SHOP'"),
         ({"job_spec": {"stages": ["@NO_SUCH_STAGE"]}}, "job_spec.stages: The stage of"),

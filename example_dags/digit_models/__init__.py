@@ -1,1 +1,1 @@
-"""Models for the Dag ``digits_own_model``. The job's container has this folder, and neither Airflow nor the Dag."""
+"""Models that ``digits_own_model.py`` sends along. Where they run there is nothing else of this folder."""

@@ -211,7 +211,7 @@ def test_a_job_named_by_an_earlier_version_is_found(hook: SnowflakeBatchHook, mo
         {"dag_id": "another"},
         {"task_id": "another"},
     ],
-    ids=str,
+    ids=lambda other: next(iter(other)),
 )
 def test_the_job_of_another_task_instance_is_left_alone(hook: SnowflakeBatchHook, other: dict[str, Any]) -> None:
     first = Try()

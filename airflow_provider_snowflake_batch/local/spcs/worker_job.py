@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
@@ -76,7 +75,9 @@ def prepare(
             source = Path(shutil.move(staged, folder / "input"))
             staged = None
         _check_columns(source, checked, function)
-        _link_tree(model.path, folder / "model")
+        # A copy, since dropping the model must not touch the job. No hard links: each one that is made or removed
+        # changes the time of the file for the others, too, and they take that for a change of their model.
+        shutil.copytree(model.path, folder / "model")
         model_source = _model(checked, folder / "model", function, model)
         path = folder / JOB_FILE
         path.write_text(to_json(_job_file(job, checked, source, output, model_source, stages.all())), "utf-8")
@@ -221,15 +222,3 @@ def _input_files(source: Path) -> Iterable[Path]:
         return [source]
     found = (file for file in source.rglob("*") if file.is_file() and file.stat().st_size)
     return sorted(f for f in found if not any(part.startswith(("_", ".")) for part in f.relative_to(source).parts))
-
-
-def _link_tree(source: Path, target: Path) -> None:
-    """The model's files as they are now: dropping the model later does not touch the job."""
-
-    def link(origin: str, destination: str) -> Any:
-        try:
-            os.link(origin, destination)
-        except OSError:
-            shutil.copy2(origin, destination)
-
-    shutil.copytree(source, target, copy_function=link)

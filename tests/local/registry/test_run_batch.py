@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from snowflake.ml.jobs import delete_job, get_job, list_jobs
 from snowflake.ml.model.batch_inference import InferenceSpec, InputSpec, OutputSpec, ResourcesSpec, SaveMode
 from snowflake.ml.utils.stage_file import list_stage_files
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local.registry.conftest import Registered, run_batch
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -37,8 +39,14 @@ def execute(registered: Registered, specification: str, rest: str) -> str:
     return str(registered.session.sql(sql).collect()[0][0])
 
 
-def test_run_batch_gives_what_the_model_gives(registered: Registered) -> None:
+def times_of_change(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_ctime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_run_batch_gives_what_the_model_gives(registered: Registered, local_server: LocalServer) -> None:
     session = registered.session
+    before = times_of_change(local_server.state_dir / "models")
+    assert before
     job = run_batch(
         registered.version, X=session.table("ROWS_IN"), compute_pool=POOL, output_spec=OutputSpec(stage_location=BASE)
     )
@@ -46,6 +54,8 @@ def test_run_batch_gives_what_the_model_gives(registered: Registered) -> None:
     assert job.wait(timeout=120) == "DONE"
     assert job.status == "DONE"
     check(registered, predictions(registered, job.name))
+    # Other jobs of the model, which watch its files, see no change.
+    assert times_of_change(local_server.state_dir / "models") == before
     names = [row["name"] for row in session.sql(f"LIST {BASE}/{job.name}/").collect()]
     assert any(name.endswith("/_SUCCESS") for name in names)
     # The rows that the client staged for the job are gone.

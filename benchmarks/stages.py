@@ -38,17 +38,17 @@ class Clock:
 
 def measure(folder: Path, rows: int, batch_rows: int, passed: list[str]) -> tuple[Clock, str]:
     """Score all row groups, stage by stage."""
-    from airflow_provider_snowflake_batch.worker.executors import limits
+    from airflow_provider_snowflake_batch.worker.processes import limits
 
     limits.limit_threads(1)
     limits.choose_allocator()
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from airflow_provider_snowflake_batch.worker import schemas
-    from airflow_provider_snowflake_batch.worker.convert import InputConverter
-    from airflow_provider_snowflake_batch.worker.outcome import RowByRow
-    from airflow_provider_snowflake_batch.worker.part_file import PartWriter
+    from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter
+    from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+    from airflow_provider_snowflake_batch.worker.scoring.outcome import RowByRow
+    from airflow_provider_snowflake_batch.worker.values import schemas
     from benchmarks.tree_model import Trees, train
     from benchmarks.worker_throughput import write_input
 

@@ -27,15 +27,15 @@ ROOT = Path(__file__).parent.parent
 # Run as a file it would find only this folder.
 sys.path.insert(0, str(ROOT))
 
-from airflow_provider_snowflake_batch.worker.batch_size import BatchSize  # noqa: E402
-from airflow_provider_snowflake_batch.worker.convert import InputConverter  # noqa: E402
 from airflow_provider_snowflake_batch.worker.errors import DataError  # noqa: E402
-from airflow_provider_snowflake_batch.worker.footers import opener  # noqa: E402
-from airflow_provider_snowflake_batch.worker.part_file import PartWriter  # noqa: E402
-from airflow_provider_snowflake_batch.worker.plan import make_plan  # noqa: E402
-from airflow_provider_snowflake_batch.worker.reader import TaskReader  # noqa: E402
-from airflow_provider_snowflake_batch.worker.results import to_table  # noqa: E402
-from airflow_provider_snowflake_batch.worker.schemas import type_name  # noqa: E402
+from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize  # noqa: E402
+from airflow_provider_snowflake_batch.worker.input.footers import opener  # noqa: E402
+from airflow_provider_snowflake_batch.worker.input.plan import make_plan  # noqa: E402
+from airflow_provider_snowflake_batch.worker.input.reader import TaskReader  # noqa: E402
+from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter  # noqa: E402
+from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter  # noqa: E402
+from airflow_provider_snowflake_batch.worker.scoring.results import to_table  # noqa: E402
+from airflow_provider_snowflake_batch.worker.values.schemas import type_name  # noqa: E402
 
 PAGE = ROOT / "docs" / "values.md"
 KEPT = ROOT / "tests" / "worker" / "written_by"

@@ -35,7 +35,7 @@ KNOWS = {
 # The worker as one file, which is uploaded.
 ALSO_KNOWS = {Path("hooks/worker_job.py"): {f"{PACKAGE}.worker.archive"}}
 # Rooms in which files of different folders still import each other in a circle.
-CIRCLES_INSIDE = {"worker"}
+CIRCLES_INSIDE: set[str] = set()
 MOST_LINES = 60
 DRIVER = {"snowflake.connector", "snowflake.snowpark", "snowflake.sqlalchemy"}
 SERVER = {"fakesnow", "duckdb", "starlette", "uvicorn"}

@@ -17,7 +17,7 @@ from types import FrameType
 
 from airflow_provider_snowflake_batch.worker import console
 from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, Refused, Terminated, WorkerError
-from airflow_provider_snowflake_batch.worker.executors.descendants import Descendants
+from airflow_provider_snowflake_batch.worker.processes.descendants import Descendants
 from airflow_provider_snowflake_batch.worker.temporary import JobFolder
 
 USAGE = """\
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     output, errors = console.Console(1), console.Console(2)
     try:
         if len(arguments) == 2 and arguments[0] == "verify":
-            from airflow_provider_snowflake_batch.worker.verify import verify
+            from airflow_provider_snowflake_batch.worker.output.verify import verify
 
             manifest = verify(Path(arguments[1]))
             output.line(f"{len(manifest['files'])} files, {manifest['rows']} rows: as the manifest says")
@@ -95,8 +95,8 @@ def _score(
     path: Path, folder: Path, output: console.Console, errors: console.Console, descendants: Descendants
 ) -> None:
     from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
-    from airflow_provider_snowflake_batch.worker.executors.limits import device_shares
     from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
+    from airflow_provider_snowflake_batch.worker.processes.limits import device_shares
 
     _terminate_in_order()
     job = read_job(path)

@@ -19,12 +19,9 @@ from airflow_provider_snowflake_batch.contract.manifest import Manifest
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import OnError, SaveMode
-from airflow_provider_snowflake_batch.worker import models, schemas
+from airflow_provider_snowflake_batch.worker import models
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import quarantine_schema
-from airflow_provider_snowflake_batch.worker.columns import check_columns, match_column, passed_columns
-from airflow_provider_snowflake_batch.worker.content import Identity, files_digest, files_seen
-from airflow_provider_snowflake_batch.worker.disk import persistently
 from airflow_provider_snowflake_batch.worker.errors import (
     DataError,
     ModelError,
@@ -35,19 +32,30 @@ from airflow_provider_snowflake_batch.worker.errors import (
     WorkerError,
 )
 from airflow_provider_snowflake_batch.worker.executors.base import Executor, Groups
-from airflow_provider_snowflake_batch.worker.heartbeats import Heartbeat
+from airflow_provider_snowflake_batch.worker.executors.share import (
+    FinishedCheck,
+    Others,
+    Share,
+    joined_schema,
+    note,
+    one_bad_row,
+)
+from airflow_provider_snowflake_batch.worker.input.content import Identity, files_digest, files_seen
+from airflow_provider_snowflake_batch.worker.input.partitions import bucket_count
+from airflow_provider_snowflake_batch.worker.input.plan import Plan, Task, fingerprint, make_plan
 from airflow_provider_snowflake_batch.worker.job import Replica
-from airflow_provider_snowflake_batch.worker.kept import in_background, input_digest
-from airflow_provider_snowflake_batch.worker.loaders import column_loaders
 from airflow_provider_snowflake_batch.worker.models.base import Description
-from airflow_provider_snowflake_batch.worker.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.part_file import PartWriter
-from airflow_provider_snowflake_batch.worker.partitions import bucket_count
-from airflow_provider_snowflake_batch.worker.plan import Plan, Task, fingerprint, make_plan
+from airflow_provider_snowflake_batch.worker.models.columns import check_columns, match_column, passed_columns
+from airflow_provider_snowflake_batch.worker.output.disk import persistently
+from airflow_provider_snowflake_batch.worker.output.heartbeats import Heartbeat
+from airflow_provider_snowflake_batch.worker.output.kept import in_background, input_digest
+from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter
+from airflow_provider_snowflake_batch.worker.output.records import arrow_schema, encode_schema
+from airflow_provider_snowflake_batch.worker.output.words import Words
 from airflow_provider_snowflake_batch.worker.progress import Progress
-from airflow_provider_snowflake_batch.worker.records import arrow_schema, encode_schema
-from airflow_provider_snowflake_batch.worker.share import FinishedCheck, Others, Share, joined_schema, note, one_bad_row
-from airflow_provider_snowflake_batch.worker.words import Words
+from airflow_provider_snowflake_batch.worker.stage_files.loaders import column_loaders
+from airflow_provider_snowflake_batch.worker.values import schemas
 
 
 class Run:

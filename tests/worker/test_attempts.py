@@ -13,16 +13,16 @@ import pytest
 from airflow_provider_snowflake_batch.contract.manifest import Manifest
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
-from airflow_provider_snowflake_batch.worker import share
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
-from airflow_provider_snowflake_batch.worker.content import Content, Identity
 from airflow_provider_snowflake_batch.worker.errors import OutputError, Superseded
-from airflow_provider_snowflake_batch.worker.heartbeats import ENDED_SECONDS, Watch
-from airflow_provider_snowflake_batch.worker.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.parts import NotWritten, TaskPart
-from airflow_provider_snowflake_batch.worker.plan import Task
-from airflow_provider_snowflake_batch.worker.schemas import columns
-from airflow_provider_snowflake_batch.worker.words import Words
+from airflow_provider_snowflake_batch.worker.executors import share
+from airflow_provider_snowflake_batch.worker.input.content import Content, Identity
+from airflow_provider_snowflake_batch.worker.input.plan import Task
+from airflow_provider_snowflake_batch.worker.output.heartbeats import ENDED_SECONDS, Watch
+from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output.parts import NotWritten, TaskPart
+from airflow_provider_snowflake_batch.worker.output.words import Words
+from airflow_provider_snowflake_batch.worker.values.schemas import columns
 from tests.worker.batches import Batch
 
 FINGERPRINT = hashlib.sha256(b"batch").hexdigest()
@@ -122,7 +122,7 @@ def test_a_manifest_that_lists_what_was_cleared_does_not_win(tmp_path: Path) -> 
 
 
 def test_a_manifest_cut_off_by_a_dying_attempt_does_not_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_snowflake_batch.worker.output.MANIFEST_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_snowflake_batch.worker.output.output.MANIFEST_SECONDS", 0.0)
     one = attempt(tmp_path)
     records = do(one, 0)
     (tmp_path / "_manifest.json").write_text('{"version": 1, "fi')

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_provider_snowflake_batch.worker.backlog import Backlog
-from airflow_provider_snowflake_batch.worker.plan import Task
+from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.plan import Task
 
 
 def task(index: int, size: int = 1) -> Task:

@@ -188,7 +188,7 @@ def test_a_model_that_raises(batch: Batch) -> None:
     assert "sample_models.py" in lines[1]
     assert "in predict" in lines[1]
     assert "ValueError: the tree has no leaf for 150" in lines[-2]
-    assert "worker/pipeline.py" not in outcome.stderr
+    assert "worker/scoring/pipeline.py" not in outcome.stderr
     assert not batch.succeeded()
     assert outcome.progress[-1]["phase"] == "failed"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker.batch_size import (
+from airflow_provider_snowflake_batch.worker.input.batch_size import (
     LONG_SECONDS,
     MOST_BYTES,
     MOST_ROWS,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker.chat import ChatFiles
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.files import StageFiles
+from airflow_provider_snowflake_batch.worker.stage_files.chat import ChatFiles
+from airflow_provider_snowflake_batch.worker.stage_files.files import StageFiles
 from tests.worker.batches import Batch
 
 IMAGE, VIDEO, AUDIO = b"\x89PNG", b"\0\0\0\x18ftyp", b"RIFF"

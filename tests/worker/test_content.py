@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
-from airflow_provider_snowflake_batch.worker import content, footers, plan, reader, sources
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
-from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
-from airflow_provider_snowflake_batch.worker.content import Identity
-from airflow_provider_snowflake_batch.worker.kept import RecordCheck, input_digest
-from airflow_provider_snowflake_batch.worker.read_ahead import freely
+from airflow_provider_snowflake_batch.worker.input import content, footers, plan, reader, sources
+from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.input.content import Identity
+from airflow_provider_snowflake_batch.worker.input.read_ahead import freely
+from airflow_provider_snowflake_batch.worker.output.kept import RecordCheck, input_digest
 
 ROWS = 200_000
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker import decoded_size, footers, plan, reader
-from airflow_provider_snowflake_batch.worker.batch_size import MOST_BYTES, BatchSize
-from airflow_provider_snowflake_batch.worker.decoded_size import DecodedSize
 from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.input import decoded_size, footers, plan, reader
+from airflow_provider_snowflake_batch.worker.input.batch_size import MOST_BYTES, BatchSize
+from airflow_provider_snowflake_batch.worker.input.decoded_size import DecodedSize
 
 TEXTS = st.sampled_from([None, "", "short", "long" * 500])
 KINDS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {

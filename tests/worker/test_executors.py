@@ -14,17 +14,17 @@ import pytest
 
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
-from airflow_provider_snowflake_batch.worker.assembly import assemble
-from airflow_provider_snowflake_batch.worker.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.errors import WorkerError
 from airflow_provider_snowflake_batch.worker.executors.base import Executor, Groups, Work
-from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
+from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.partitions import Buckets
+from airflow_provider_snowflake_batch.worker.input.plan import Plan, Task
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
-from airflow_provider_snowflake_batch.worker.partitions import Buckets
-from airflow_provider_snowflake_batch.worker.plan import Plan, Task
 from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.run import Run
+from airflow_provider_snowflake_batch.worker.scoring.assembly import assemble
+from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
 from tests.worker.batches import Batch
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.files import StageFiles, encode
+from airflow_provider_snowflake_batch.worker.stage_files.files import StageFiles, encode
 from tests.worker.batches import Batch
 
 

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_snowflake_batch.worker import footers, plan
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.executors import footers as executor
-from airflow_provider_snowflake_batch.worker.executors import limits
-from airflow_provider_snowflake_batch.worker.footers import read_footer
+from airflow_provider_snowflake_batch.worker.input import footer_pool as executor
+from airflow_provider_snowflake_batch.worker.input import footers, plan
+from airflow_provider_snowflake_batch.worker.input.footers import read_footer
+from airflow_provider_snowflake_batch.worker.processes import limits
 
 FILES = 60
 
@@ -111,7 +111,7 @@ def test_helpers_are_gone_when_reading_is_given_up(source: Path) -> None:
 def test_helpers_end_with_a_coordinator_that_is_killed(source: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from airflow_provider_snowflake_batch.worker.executors.footers import Helpers\n"
+        "from airflow_provider_snowflake_batch.worker.input.footer_pool import Helpers\n"
         "pool = Helpers(Path(sys.argv[1]), [], 2)\n"
         "print(*[helper.process.pid for helper in pool.helpers], flush=True)\n"
         "time.sleep(600)\n"

@@ -14,15 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
-from airflow_provider_snowflake_batch.worker.calls import Answer, Caller
-from airflow_provider_snowflake_batch.worker.convert import InputConverter
-from airflow_provider_snowflake_batch.worker.executors.messages import Assignment
+from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.input.plan import Task
+from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel, bind
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.outcome import RowByRow
-from airflow_provider_snowflake_batch.worker.plan import Task
-from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch
+from airflow_provider_snowflake_batch.worker.scoring.calls import Answer, Caller
+from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
+from airflow_provider_snowflake_batch.worker.scoring.outcome import RowByRow
 from tests.worker.batches import Batch
 
 ROWS = 8

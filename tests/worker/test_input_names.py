@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.contract.job_file import DEFAULT_PATTERN
-from airflow_provider_snowflake_batch.worker import plan
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
+from airflow_provider_snowflake_batch.worker.input import plan
 
 
 def parquet() -> bytes:

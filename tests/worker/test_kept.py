@@ -13,17 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
-from airflow_provider_snowflake_batch.worker import kept, share
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
-from airflow_provider_snowflake_batch.worker.content import Identity, files_digest, files_seen
 from airflow_provider_snowflake_batch.worker.errors import OutputError
+from airflow_provider_snowflake_batch.worker.executors import share
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
+from airflow_provider_snowflake_batch.worker.input.content import Identity, files_digest, files_seen
+from airflow_provider_snowflake_batch.worker.input.plan import make_plan
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
-from airflow_provider_snowflake_batch.worker.kept import Checks, Fault
 from airflow_provider_snowflake_batch.worker.models import model_files
-from airflow_provider_snowflake_batch.worker.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.plan import make_plan
+from airflow_provider_snowflake_batch.worker.output.kept import Checks, Fault
+from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory, kept
 from airflow_provider_snowflake_batch.worker.run import Run, _model_digest
 from tests.worker.batches import Batch
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_snowflake_batch.worker.lack_of_memory import out_of_memory
+from airflow_provider_snowflake_batch.worker.scoring.lack_of_memory import out_of_memory
 from tests.worker.batches import Batch
 
 

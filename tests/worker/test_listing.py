@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.listing import files_below, holds, overlap
+from airflow_provider_snowflake_batch.worker.input.listing import files_below, holds, overlap
 
 
 def put(root: Path, *names: str) -> None:

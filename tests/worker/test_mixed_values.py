@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.results import to_table
+from airflow_provider_snowflake_batch.worker.scoring.results import to_table
+from airflow_provider_snowflake_batch.worker.values import schemas
 from tests.worker.batches import Batch
 
 NAN = float("nan")

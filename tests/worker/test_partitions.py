@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snowflake.ml.model import custom_model, model_signature
 
-from airflow_provider_snowflake_batch.worker import partitions, plan
+from airflow_provider_snowflake_batch.worker.input import partitions, plan
 from tests.worker import packed_models
 from tests.worker.batches import Batch
 from tests.worker.test_registry import pack, registry

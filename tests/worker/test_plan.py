@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker import footers, plan
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
+from airflow_provider_snowflake_batch.worker.input import footers, plan
 from tests.worker.batches import Batch
 
 row_groups = st.lists(

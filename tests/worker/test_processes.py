@@ -9,16 +9,16 @@ import pytest
 
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
-from airflow_provider_snowflake_batch.worker.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
-from airflow_provider_snowflake_batch.worker.content import Identity
-from airflow_provider_snowflake_batch.worker.executors import limits
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
+from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.content import Identity
+from airflow_provider_snowflake_batch.worker.input.plan import make_plan
 from airflow_provider_snowflake_batch.worker.job import read_job
-from airflow_provider_snowflake_batch.worker.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.plan import make_plan
+from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
+from airflow_provider_snowflake_batch.worker.processes import limits
 from airflow_provider_snowflake_batch.worker.progress import Progress
 from tests.worker.batches import Batch
 

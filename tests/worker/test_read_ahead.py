@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_snowflake_batch.worker.read_ahead import TRIED_AFTER, Admit, Pace, ReadAhead
+from airflow_provider_snowflake_batch.worker.input.read_ahead import TRIED_AFTER, Admit, Pace, ReadAhead
 
 SLOW = 0.02
 TIMEOUT = 60

@@ -15,8 +15,8 @@ from airflow_provider_snowflake_batch.contract import task_record
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.errors import OutputError
-from airflow_provider_snowflake_batch.worker.records import encode_schema, parse_record
-from airflow_provider_snowflake_batch.worker.verify import verify
+from airflow_provider_snowflake_batch.worker.output.records import encode_schema, parse_record
+from airflow_provider_snowflake_batch.worker.output.verify import verify
 
 PART = PartFile("part-0123456789ab-000001.0a0b0c0d.parquet", 10, 100, "sha256:00")
 RECORD = TaskRecord(

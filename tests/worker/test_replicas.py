@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_snowflake_batch.worker.heartbeats import ENDED, KEPT_BEATS, Heartbeat, Watch
-from airflow_provider_snowflake_batch.worker.words import Words
+from airflow_provider_snowflake_batch.worker.output.heartbeats import ENDED, KEPT_BEATS, Heartbeat, Watch
+from airflow_provider_snowflake_batch.worker.output.words import Words
 from tests.worker.batches import Batch
 
 pytestmark = pytest.mark.slow

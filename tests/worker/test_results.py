@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker import schemas
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.results import ListHabit, to_table
+from airflow_provider_snowflake_batch.worker.scoring.results import ListHabit, to_table
+from airflow_provider_snowflake_batch.worker.values import schemas
 
 
 def signature(*outputs: Feature) -> Signature:

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker import schemas
-from airflow_provider_snowflake_batch.worker.part_file import PartWriter
-from airflow_provider_snowflake_batch.worker.results import to_table
+from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter
+from airflow_provider_snowflake_batch.worker.scoring.results import to_table
+from airflow_provider_snowflake_batch.worker.values import schemas
 
 KEYS = ("a", "b")
 # A kind says what belongs together: a name of SCALARS, a list of a kind, or an object with a kind for each key.

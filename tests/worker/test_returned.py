@@ -15,17 +15,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from airflow_provider_snowflake_batch.worker import schemas
-from airflow_provider_snowflake_batch.worker.batch_size import BatchSize
-from airflow_provider_snowflake_batch.worker.calls import Caller
-from airflow_provider_snowflake_batch.worker.convert import InputConverter
 from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.outcome import RowByRow
-from airflow_provider_snowflake_batch.worker.results import to_table
-from airflow_provider_snowflake_batch.worker.returned import owned
-from airflow_provider_snowflake_batch.worker.row_batch import Origin, RowBatch
+from airflow_provider_snowflake_batch.worker.scoring.calls import Caller
+from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.scoring.outcome import RowByRow
+from airflow_provider_snowflake_batch.worker.scoring.results import to_table
+from airflow_provider_snowflake_batch.worker.scoring.returned import owned
+from airflow_provider_snowflake_batch.worker.values import schemas
 
 ROWS = 4
 DAY = datetime.date(2020, 1, 1)

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
+from airflow_provider_snowflake_batch.worker.input.plan import make_plan
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
 from airflow_provider_snowflake_batch.worker.models import describe_model
-from airflow_provider_snowflake_batch.worker.plan import make_plan
 from airflow_provider_snowflake_batch.worker.run import Run
 from tests.worker.batches import Batch
 

@@ -17,15 +17,15 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker import decimals, schemas
-from airflow_provider_snowflake_batch.worker.common_types import NoCommonType, common_of, converted, plain_layout
-from airflow_provider_snowflake_batch.worker.convert import InputConverter
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.footers import read_footer
-from airflow_provider_snowflake_batch.worker.nested import objects
-from airflow_provider_snowflake_batch.worker.parquet_input import ParquetInput
-from airflow_provider_snowflake_batch.worker.part_file import PartWriter
-from airflow_provider_snowflake_batch.worker.plan import SharedSchema
+from airflow_provider_snowflake_batch.worker.input.footers import read_footer
+from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput
+from airflow_provider_snowflake_batch.worker.input.plan import SharedSchema
+from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter
+from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.values import decimals, schemas
+from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_of, converted, plain_layout
+from airflow_provider_snowflake_batch.worker.values.nested import objects
 
 MORE_THAN_A_FLOAT = 2**53 + 1
 OLD_PYARROW = int(pa.__version__.partition(".")[0]) < 20

@@ -16,10 +16,10 @@ import pyarrow as pa
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
-from airflow_provider_snowflake_batch.worker.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
-from airflow_provider_snowflake_batch.worker.content import Identity
-from airflow_provider_snowflake_batch.worker.plan import Plan
+from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.content import Identity
+from airflow_provider_snowflake_batch.worker.input.plan import Plan
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
 

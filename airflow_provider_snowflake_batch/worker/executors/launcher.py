@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_snowflake_batch.worker.executors import interpreter
+from airflow_provider_snowflake_batch.worker.processes import interpreter
 from airflow_provider_snowflake_batch.worker.temporary import JobFolder
 
 _MODULE = "airflow_provider_snowflake_batch.worker.executors.model_process"

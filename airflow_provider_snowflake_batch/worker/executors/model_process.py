@@ -27,7 +27,8 @@ from queue import SimpleQueue
 from typing import Any, NoReturn
 
 from airflow_provider_snowflake_batch.worker.errors import ModelError, WorkerError
-from airflow_provider_snowflake_batch.worker.executors import limits, messages, parent
+from airflow_provider_snowflake_batch.worker.processes import limits, parent
+from airflow_provider_snowflake_batch.worker.scoring import messages
 
 _REAP_SECONDS = 0.1
 # The batch waits for this.
@@ -97,7 +98,7 @@ class _Process:
         except WorkerError as error:
             self._give_up(error)
         except BaseException as error:
-            from airflow_provider_snowflake_batch.worker.calls import own_traceback
+            from airflow_provider_snowflake_batch.worker.scoring.calls import own_traceback
 
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._give_up(ModelError(f"{text} (while loading the model)", own_traceback(error)))
@@ -166,7 +167,7 @@ class _Process:
 
     def _work(self) -> None:
         """Run the pipeline until told to stop, then end the process."""
-        from airflow_provider_snowflake_batch.worker.assembly import assemble
+        from airflow_provider_snowflake_batch.worker.scoring.assembly import assemble
 
         load = self._load
         tasks: SimpleQueue[messages.Assignment | None] = SimpleQueue()
@@ -221,7 +222,8 @@ class _ConnectionReporter:
 
 def _load_libraries() -> None:
     """Load what the work needs besides the model."""
-    from airflow_provider_snowflake_batch.worker import assembly, models  # noqa: F401
+    from airflow_provider_snowflake_batch.worker import models  # noqa: F401
+    from airflow_provider_snowflake_batch.worker.scoring import assembly  # noqa: F401
 
 
 def _reseed() -> None:

@@ -25,16 +25,18 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
-from airflow_provider_snowflake_batch.worker import errors, schemas
-from airflow_provider_snowflake_batch.worker.backlog import Backlog
+from airflow_provider_snowflake_batch.worker import errors
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
-from airflow_provider_snowflake_batch.worker.content import Identity
-from airflow_provider_snowflake_batch.worker.executors import limits, messages
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
-from airflow_provider_snowflake_batch.worker.plan import Task
+from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.content import Identity
+from airflow_provider_snowflake_batch.worker.input.plan import Task
+from airflow_provider_snowflake_batch.worker.output.records import arrow_schema
+from airflow_provider_snowflake_batch.worker.processes import limits
 from airflow_provider_snowflake_batch.worker.progress import Progress
-from airflow_provider_snowflake_batch.worker.records import arrow_schema
+from airflow_provider_snowflake_batch.worker.scoring import messages
+from airflow_provider_snowflake_batch.worker.values import schemas
 
 MOST_DEATHS = 2
 # A store that does not take a file may take it the next time.

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
-from airflow_provider_snowflake_batch.worker.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.executors.base import Groups, Work
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
+from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.partitions import Buckets
+from airflow_provider_snowflake_batch.worker.input.plan import Plan
 from airflow_provider_snowflake_batch.worker.job import Replica
-from airflow_provider_snowflake_batch.worker.partitions import Buckets
-from airflow_provider_snowflake_batch.worker.plan import Plan
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
 

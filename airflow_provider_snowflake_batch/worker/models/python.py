@@ -19,9 +19,9 @@ from typing import Any, get_args
 
 from airflow_provider_snowflake_batch.contract.job_file import InputFiles
 from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
-from airflow_provider_snowflake_batch.worker.code_archives import unpacked
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, ModelKind, bind
+from airflow_provider_snowflake_batch.worker.models.code_archives import unpacked
 
 
 class Kind(ModelKind[PythonModel]):

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_snowflake_batch.worker.columns import match_column
 from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.models.columns import match_column
 
 
 @dataclass(frozen=True)

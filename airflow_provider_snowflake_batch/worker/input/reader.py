@@ -1,0 +1,278 @@
+"""The rows of a task, in batches of the size the model is called with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.input.batch_size import MOST_ROWS, BatchSize
+from airflow_provider_snowflake_batch.worker.input.content import Content, TaskDigest
+from airflow_provider_snowflake_batch.worker.input.decoded_size import DecodedSize
+from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput, holds_times
+from airflow_provider_snowflake_batch.worker.input.plan import RowRange, Task
+from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch, merge
+from airflow_provider_snowflake_batch.worker.input.sources import Source, sources
+from airflow_provider_snowflake_batch.worker.processes import limits
+from airflow_provider_snowflake_batch.worker.stage_files.file_columns import ROWS_AT_ONCE, FileColumns
+from airflow_provider_snowflake_batch.worker.values.schemas import Misfit, fit
+
+WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
+# What is too large comes in pieces of so many bytes, or of one row.
+PIECE_BYTES = 16 * 1024 * 1024
+MOST_PIECES = 8
+# Columns of some hundred rows lie apart in memory until they are copied together: soon, while the processor's cache
+# still holds them.
+SMALL_ROWS = 1024
+SMALL_PIECES = 16
+# The first rows of what is read tell how wide rows are in memory.
+PROBED_ROWS = 256
+
+
+def rows_at_once(file: ParquetInput, row_group: int, fixed_width: float | None, flat: bool) -> int | None:
+    """The most rows of a row group that may be decoded at a time; None if it can be decoded whole.
+
+    :param fixed_width: bytes of a row in memory if all take as many.
+    :param flat: no column is nested, so there are as many values as rows.
+    :raises DataError: it has a row for which there is no memory.
+    """
+    group = file.metadata.row_group(row_group)
+    stored, rows = group.total_byte_size, group.num_rows
+    if fixed_width is not None:
+        return MOST_ROWS if max(stored, rows * fixed_width) > WHOLE_ROW_GROUP_BYTES else None
+    # No value is longer than all that is stored. There may be very many small files.
+    if flat and rows * stored <= WHOLE_ROW_GROUP_BYTES:
+        return None
+    size = DecodedSize(file.reader, file.source, row_group, WHOLE_ROW_GROUP_BYTES)
+    if max(stored, size.bytes) <= WHOLE_ROW_GROUP_BYTES:
+        return None
+    row, row_bytes = size.largest_row
+    if row_bytes > max(limits.free_memory(), WHOLE_ROW_GROUP_BYTES):
+        first_row = file.first_row(row_group)
+        raise DataError(
+            f"row {first_row + row} of input file {file.path} takes {row_bytes / 2**30:.1f} GiB in memory, more "
+            "than there is, and a row cannot be divided"
+        )
+    return size.rows_within(MOST_ROWS, PIECE_BYTES)
+
+
+class Pieces:
+    """Tables in a row that become one, with small ones copied together."""
+
+    def __init__(self) -> None:
+        self._tables: list[pa.Table] = []
+        self._small: list[pa.Table] = []
+        self.rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        self.rows += table.num_rows
+        if table.num_rows > SMALL_ROWS:
+            self._join_small()
+            self._tables.append(table)
+            return
+        self._small.append(table)
+        if len(self._small) == SMALL_PIECES:
+            self._join_small()
+
+    def _join_small(self) -> None:
+        if len(self._small) > 1:
+            self._tables.append(pa.concat_tables(self._small).combine_chunks())
+        else:
+            self._tables.extend(self._small)
+        self._small = []
+
+    def table(self) -> pa.Table:
+        self._join_small()
+        table = pa.concat_tables(self._tables) if len(self._tables) > 1 else self._tables[0]
+        # Each piece costs something in every later step; many of them cost more than copying them does here.
+        return table.combine_chunks() if len(self._tables) > MOST_PIECES else table
+
+
+class TaskReader:
+    """Reads tasks.
+
+    :param path_of: from a file's path in the plan to its path here.
+    :param schema: the schema that all files are read with.
+    :param batch_size: tells the rows of each batch.
+    :param files: reads the files that columns name, if any do.
+    """
+
+    def __init__(
+        self,
+        path_of: Callable[[str], str],
+        schema: pa.Schema,
+        batch_size: BatchSize,
+        files: FileColumns | None,
+        *,
+        use_threads: bool,
+    ) -> None:
+        self._sources = sources(path_of)
+        self._coming: Iterator[Source] = iter(())
+        self._digest = TaskDigest()
+        self._schema = schema
+        self._batch_size = batch_size
+        self._files = files
+        self._use_threads = use_threads
+        self._source: Source | None = None
+        self._current: ParquetInput | None = None
+        self._fixed_width = _fixed_width(schema)
+        self._times = holds_times(schema)
+        self._decoded_rows = self._decoded_bytes = 0.0
+        self._flat = not any(map(pa.types.is_nested, schema.types))
+        self._judged: tuple[str, int, int | None] = ("", -1, None)
+
+    def batches(self, task: Task) -> Iterator[RowBatch]:
+        """All rows of a task, in order.
+
+        :raises DataError: a file cannot be read, or a row names a file that cannot be had.
+        """
+        size = self._rows(task)
+        self._digest = TaskDigest()
+        names = list(dict.fromkeys(piece.path for piece in task.ranges))
+        if self._current is not None and names[:1] == [self._current.path]:
+            names.pop(0)
+        self._coming = self._sources.results(names)
+        pieces, origins = Pieces(), list[Origin]()
+        for piece in task.ranges:
+            for first_row, table in self._pieces(piece, size):
+                start = 0
+                if self._fixed_width is None and self._files is None:
+                    # Rows may be wider from here on.
+                    fitting = self._batch_size.rows(table.nbytes / max(table.num_rows, 1))
+                    if pieces.rows >= fitting:
+                        yield from self._finished(pieces, origins, self._row_bytes(task))
+                        pieces, origins = Pieces(), []
+                    size = min(size, fitting)
+                while start < table.num_rows:
+                    count = min(size - pieces.rows, table.num_rows - start)
+                    pieces.add(_part(table, start, count))
+                    origins.append(Origin(piece.path, first_row + start, count))
+                    start += count
+                    if pieces.rows == size:
+                        yield from self._finished(pieces, origins, self._row_bytes(task))
+                        pieces, origins = Pieces(), []
+                        size = self._rows(task)
+        if origins:
+            yield from self._finished(pieces, origins, self._row_bytes(task))
+
+    def content(self) -> Content:
+        """What was read for the task whose batches were asked for last, once all of them were taken."""
+        return self._digest.content()
+
+    def _rows(self, task: Task) -> int:
+        """Rows that are put together; where they name files, these say how many make a batch."""
+        size = self._batch_size.rows(self._row_bytes(task))
+        return size if self._files is None else math.ceil(ROWS_AT_ONCE / size) * size
+
+    def _row_bytes(self, task: Task) -> float:
+        return max(task.bytes / max(task.rows, 1), self._width)
+
+    @property
+    def _width(self) -> float:
+        """Bytes of a row in memory, on average: what a file stores once may be there for each row."""
+        if self._fixed_width is not None:
+            return self._fixed_width
+        return self._decoded_bytes / max(self._decoded_rows, 1.0)
+
+    def _decoded(self, table: pa.Table) -> pa.Table:
+        # Of many small tables, the first ones tell enough.
+        if table.num_rows > SMALL_ROWS or self._decoded_rows < PROBED_ROWS:
+            self._decoded_rows += table.num_rows
+            self._decoded_bytes += table.nbytes
+        return table
+
+    def _pieces(self, piece: RowRange, size: int) -> Iterator[tuple[int, pa.Table]]:
+        position = 0
+        first, last = piece.skip, piece.skip + piece.rows
+        try:
+            for table in self._tables(piece, size):
+                start, stop = max(first - position, 0), min(last - position, table.num_rows)
+                if start < stop:
+                    first_row = piece.first_row + position + start - first
+                    yield first_row, in_schema(_part(table, start, stop - start), self._schema, piece.path, first_row)
+                position += table.num_rows
+                if position >= last:
+                    return
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"cannot read input file {piece.path}: {error}") from None
+        if position < last:
+            raise DataError(f"input file {piece.path} has changed: row group {piece.row_group} ends early")
+
+    def _tables(self, piece: RowRange, size: int) -> Iterator[pa.Table]:
+        """The row group in pieces that fit into memory; whole if it does, which is twice as fast."""
+        file = self._file(piece.path)
+        self._load(file, piece.row_group)
+        if self._fixed_width is None and not self._decoded_rows:
+            # Longer than it looks: all of the row group is read, and most of it unpacked, before the first row.
+            probe = next(file.batches(PROBED_ROWS, [piece.row_group], use_threads=False), None)
+            if probe is not None:
+                self._decoded(probe)
+        # Tasks that share a row group follow each other.
+        if self._judged[:2] != (piece.path, piece.row_group):
+            most = rows_at_once(file, piece.row_group, self._fixed_width, self._flat)
+            self._judged = (piece.path, piece.row_group, most)
+        most = self._judged[2]
+        if most is None:
+            yield self._decoded(file.row_group(piece.row_group, use_threads=self._use_threads))
+            return
+        for table in file.batches(min(size, most), [piece.row_group], use_threads=self._use_threads):
+            yield self._decoded(table)
+
+    def _file(self, path: str) -> ParquetInput:
+        if self._current is None or self._current.path != path:
+            self._close()
+            self._source = next(self._coming)
+            self._current = ParquetInput(path, self._source.native, self._schema, self._times)
+        return self._current
+
+    def _load(self, file: ParquetInput, row_group: int) -> None:
+        """Have a row group in memory, as it is stored, and count it as read."""
+        if row_group >= file.metadata.num_row_groups:
+            raise DataError(f"input file {file.path} has changed: it has no row group {row_group}")
+        assert self._source is not None
+        self._digest.add(self._source.load(file.metadata, row_group), self._source.seen)
+
+    def _close(self) -> None:
+        if self._source is not None:
+            self._source.close()
+        self._source = self._current = None
+
+    def _finished(self, pieces: Pieces, origins: list[Origin], width: float) -> Iterator[RowBatch]:
+        table, merged = pieces.table(), merge(origins)
+        if self._files is None:
+            yield RowBatch(table, table, merged, 2 * table.nbytes)
+        else:
+            yield from self._files.batches(table, merged, lambda: self._batch_size.rows(width))
+
+
+def in_schema(table: pa.Table, schema: pa.Schema, path: str, first_row: int) -> pa.Table:
+    """Rows of an input file in the schema that all files have in common.
+
+    :param first_row: number of the first of them within the file.
+    :raises DataError: a value cannot be had in the common type, or a column has gone.
+    """
+    if table.schema.equals(schema):
+        return table
+    missing = sorted(set(schema.names).difference(table.column_names))
+    if missing:
+        raise DataError(f"input file {path} has changed: it has no column {missing[0]!r}")
+    try:
+        return fit(table, schema)
+    except Misfit as error:
+        raise DataError(f"input {error.message} (row {first_row + error.row} of file {path})") from None
+
+
+def _fixed_width(schema: pa.Schema) -> float | None:
+    """Bytes of a row in memory if that is the same for all rows."""
+    if any(pa.types.is_dictionary(kind) for kind in schema.types):
+        return None
+    try:
+        return float(sum(kind.bit_width for kind in schema.types)) / 8
+    except ValueError:
+        return None
+
+
+def _part(table: pa.Table, start: int, count: int) -> pa.Table:
+    return table if count == table.num_rows else table.slice(start, count)

@@ -1,0 +1,174 @@
+"""What pyarrow reads the input files of a task from, opened ahead where opening takes long.
+
+Every byte that pyarrow decodes is read here, once, and hashed on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_provider_snowflake_batch.worker.input import content
+from airflow_provider_snowflake_batch.worker.input.footers import FOOTER_READ_BYTES, read_at
+from airflow_provider_snowflake_batch.worker.input.read_ahead import Admit, ReadAhead
+
+# A file up to this size is read in one go, not once for the footer and once for each row group.
+WHOLE_FILE_BYTES = 1024 * 1024
+BYTES_AHEAD = 32 * 1024 * 1024
+# Hashed while the processor's cache still holds it.
+PIECE_BYTES = 256 * 1024
+
+
+class Source:
+    """An input file in memory, as far as it was read: pyarrow is given bytes that were hashed, and reads none itself.
+
+    :ivar native: what pyarrow reads from.
+    """
+
+    def __init__(self, path: str, admit: Admit) -> None:
+        # Without Python's file objects, which cost more than the reads: there may be hundreds of thousands of files.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._loaded: tuple[tuple[int, int], bytes] | None = None
+        try:
+            status = os.fstat(self._descriptor)
+            self.size, self.seen = status.st_size, content.seen(status)
+            self._window: _Window | None = None
+            if self.size <= WHOLE_FILE_BYTES:
+                admit(self.size)
+                data = read_at(self._descriptor, 0, self.size)
+                # Shorter if it was cut off just now; pyarrow says so.
+                self.size, self._whole = len(data), data
+                self.native = pa.BufferReader(data)
+                self.close()
+            else:
+                self._window = _Window(self._descriptor, self.size)
+                self.native = pa.PythonFile(self._window, mode="r")
+        except BaseException:
+            self.close()
+            raise
+
+    def load(self, metadata: pq.FileMetaData, row_group: int) -> bytes:
+        """Have a row group in memory, in place of the one before.
+
+        :return: the SHA-256 of its bytes.
+        :raises OSError: it cannot be read.
+        """
+        span = content.span(metadata, row_group, self.size)
+        # Row groups of a small file have one span.
+        if self._loaded is None or self._loaded[0] != span:
+            if self._window is None:
+                digest = hashlib.sha256(memoryview(self._whole)[span[0] : span[1]]).digest()
+            else:
+                digest = self._window.fill(*span)
+            self._loaded = span, digest
+        return self._loaded[1]
+
+    def close(self) -> None:
+        """Read no more. What pyarrow still refers to stays."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class _Window(io.RawIOBase):
+    """A file for pyarrow, of which the end and one row group are in memory.
+
+    The memory is that of pyarrow's own allocator, which keeps it for the next row group: having the system clear new
+    pages takes as long as hashing. pyarrow takes slices of it without a copy, which hold it for as long as they need.
+    """
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        super().__init__()
+        self._descriptor, self._size, self._position = descriptor, size, 0
+        self._first, self._last, self._bytes = 0, 0, pa.py_buffer(b"")
+        self._tail_first = max(size - FOOTER_READ_BYTES, 0)
+        self._tail = self._read(self._tail_first, size)
+
+    def fill(self, first: int, last: int) -> bytes:
+        """Have these bytes in memory.
+
+        :return: their SHA-256.
+        :raises OSError: they cannot be read.
+        """
+        # Given back before the next is asked for.
+        self._first = self._last = 0
+        self._bytes = None
+        digest = hashlib.sha256()
+        self._bytes = self._read(first, last, digest.update)
+        self._first, self._last = first, last
+        return digest.digest()
+
+    def _read(self, first: int, last: int, see: Callable[[memoryview], None] | None = None) -> pa.Buffer:
+        buffer = pa.allocate_buffer(last - first)
+        view, done = memoryview(buffer), 0
+        while done < last - first:
+            piece = view[done : done + PIECE_BYTES]
+            count = os.preadv(self._descriptor, [piece], first + done)
+            if not count:
+                raise OSError(f"it ends at byte {first + done}, before a row group does")
+            if see is not None:
+                see(piece[:count])
+            done += count
+        return buffer
+
+    def read(self, size: int = -1) -> pa.Buffer:
+        first = self._position
+        last = self._size if size < 0 else min(first + size, self._size)
+        self._position = last
+        if self._first <= first and last <= self._last:
+            return self._bytes.slice(first - self._first, last - first)
+        if self._tail_first <= first:
+            return self._tail.slice(first - self._tail_first, last - first)
+        # A footer that is longer than most; or something beside the row groups.
+        return self._read(first, last)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+def sources(path_of: Callable[[str], str]) -> ReadAhead[str, Source]:
+    """The files of a plan, opened by name.
+
+    :param path_of: from a file's path in the plan to its path here.
+    """
+    return ReadAhead(lambda name, admit: Source(path_of(name), admit), limit=BYTES_AHEAD)
+
+
+def row_group_digest(path: str, row_groups: list[int]) -> tuple[list[bytes], int]:
+    """The SHA-256 of some row groups of a file as it is now, without anything kept in memory, and what was seen of it.
+
+    :raises OSError: it cannot be read. :raises pa.ArrowException: it is no Parquet file.
+    """
+    with open(path, "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        metadata = pq.read_metadata(path)
+        found = []
+        for row_group in row_groups:
+            if row_group >= metadata.num_row_groups:
+                raise OSError(f"there is no row group {row_group} any more")
+            first, last = content.span(metadata, row_group, status.st_size)
+            digest = hashlib.sha256()
+            while first < last:
+                data = os.pread(file.fileno(), min(content.BLOCK_BYTES, last - first), first)
+                if not data:
+                    raise OSError(f"it ends at byte {first}, before a row group does")
+                digest.update(data)
+                first += len(data)
+            found.append(digest.digest())
+        return found, content.seen(status)

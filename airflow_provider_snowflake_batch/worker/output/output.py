@@ -1,0 +1,381 @@
+"""The job's directory: part files, task records, manifest, ``_SUCCESS`` (``contract/output_layout.py`` has the names).
+
+``<plan>`` is the beginning of a fingerprint over the input files and the model, so that a later attempt of the same
+batch finds its own work and nothing else. ``<attempt>`` is a random token: two attempts that are alive at the same time
+write different files, a record names its files, the manifest names those that count. The first manifest wins; whoever
+comes later sees it before the next record, removes what it wrote itself and ends. Versions before wrote names without
+``<attempt>``, which are read as well.
+
+Every file is written once, from beginning to end; nothing relies on append, rename or on seeing at once what another
+replica wrote, because stage volumes promise none of these
+(https://docs.snowflake.com/en/developer-guide/snowpark-container-services/snowflake-stage-volume).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from airflow_provider_snowflake_batch.contract.manifest import Manifest, StoredManifest, parse_manifest
+from airflow_provider_snowflake_batch.contract.output_layout import (
+    BAD_ROWS_ENDING,
+    FAILURES,
+    MANIFEST,
+    PARQUET_ENDING,
+    PART_PREFIX,
+    QUARANTINE,
+    RECORD_ENDING,
+    RECORDS,
+    REPLICAS,
+    STAGED_INPUT,
+    SUCCESS,
+    TASKS,
+)
+from airflow_provider_snowflake_batch.contract.part_file import PartFile
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
+from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
+from airflow_provider_snowflake_batch.worker.attempt import Attempt
+from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused, Superseded
+from airflow_provider_snowflake_batch.worker.output.disk import flush_folder, write_new
+from airflow_provider_snowflake_batch.worker.output.records import parse_record
+
+# How long another attempt may take to write a manifest; one that is still cut off then is nobody's any more.
+MANIFEST_SECONDS = 5.0
+
+# Files of rows as a worker names them, for any batch.
+_OWN_NAME = re.compile(
+    rf"{PART_PREFIX}[0-9a-f]{{12}}-[^/]*{re.escape(PARQUET_ENDING)}"
+    rf"|{QUARANTINE}/[0-9a-f]{{12}}-[^/]*{re.escape(BAD_ROWS_ENDING)}"
+)
+
+
+class OutputDirectory:
+    """The job's directory, seen by one attempt.
+
+    :param path: the directory; `prepare` makes it when it does not exist.
+    """
+
+    def __init__(self, path: Path, attempt: Attempt) -> None:
+        self.path = path
+        self.attempt = attempt
+        self.tag = attempt.fingerprint[:12]
+
+    @property
+    def fingerprint(self) -> str:
+        return self.attempt.fingerprint
+
+    def part_path(self, task: int) -> Path:
+        """A name for a part that nothing has yet."""
+        return self._new(self.path, f"{PART_PREFIX}{self.tag}-{task:06d}", PARQUET_ENDING)
+
+    def quarantine_path(self, task: int) -> Path:
+        """A name for a file of bad rows that nothing has yet; makes the folder."""
+        folder = self.path / QUARANTINE
+        folder.mkdir(exist_ok=True)
+        return self._new(folder, f"{self.tag}-{task:06d}", BAD_ROWS_ENDING)
+
+    def _new(self, folder: Path, stem: str, ending: str) -> Path:
+        # Within an attempt a task is done again where its process died, or the schema became wider.
+        path, number = folder / f"{stem}.{self.attempt.token}{ending}", 0
+        while path.exists():
+            number += 1
+            path = folder / f"{stem}.{self.attempt.token}.r{number}{ending}"
+        return path
+
+    def stored_manifest(self) -> StoredManifest | None:
+        """The manifest that is there; None if there is none, or it is cut off."""
+        try:
+            return parse_manifest((self.path / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def finished(self) -> StoredManifest | None:
+        """The manifest, if this very batch is finished by its own account.
+
+        Whatever manifest is there now is no other attempt's that came first; one that comes later is.
+        """
+        self.attempt = replace(self.attempt, found=self._manifest_hash())
+        stored = self.stored_manifest()
+        return stored if stored is not None and stored.fingerprint == self.fingerprint else None
+
+    def prepare(self, mode: SaveMode, *, first: bool, again: bool = False) -> None:
+        """Make the directory ready for this batch, after `finished` has looked at it.
+
+        :param first: this replica is the one that clears and finishes.
+        :param again: what this batch has in the directory is to be done anew.
+        :raises Refused: it cannot be made, or mode ERROR and it holds anything but this batch's own records.
+        :raises Superseded: another attempt has finished meanwhile.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            names = sorted(entry.name for entry in self.path.iterdir() if entry.name != STAGED_INPUT)
+        except OSError as error:
+            raise Refused(f"the output directory {self.path} cannot be used: {error.strerror or error}") from None
+        foreign = [name for name in names if not self._is_ours(name)]
+        if foreign and mode is SaveMode.ERROR:
+            shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
+            raise Refused(f"the output directory {self.path} is not empty and mode is error: it holds {shown}")
+        self.check_superseded()
+        # Whichever replica comes first: an old one must not stand beside new files.
+        self._remove(SUCCESS)
+        if first:
+            self._remove(MANIFEST)
+            for name in names if again else foreign:
+                self._remove(name)
+            self._remove_foreign_records(everything=again)
+        (self.path / TASKS).mkdir(exist_ok=True)
+
+    def strangers(self, stored: StoredManifest) -> list[str]:
+        """What a reader of a finished directory would take for its rows, and no worker has written."""
+        listed = {one.name for one in stored.files} | {f"{QUARANTINE}/{one.name}" for one in stored.quarantine}
+        return sorted(name for name in data_files(self.path) - listed if not _OWN_NAME.fullmatch(name))
+
+    def _manifest_hash(self) -> str | None:
+        try:
+            return hashlib.sha256((self.path / MANIFEST).read_bytes()).hexdigest()
+        except OSError:
+            return None
+
+    def _is_ours(self, name: str) -> bool:
+        if name.startswith(f"{PART_PREFIX}{self.tag}-"):
+            return True
+        if name in RECORDS:
+            folder = self.path / name
+            return folder.is_dir() and all(entry.name.startswith(f"{self.tag}-") for entry in folder.iterdir())
+        if name not in (MANIFEST, SUCCESS):
+            return False
+        # A manifest that cannot be read, without _SUCCESS, is one that was cut off while it was written.
+        stored = self.stored_manifest()
+        if stored is None:
+            return not (self.path / SUCCESS).exists()
+        return stored.fingerprint == self.fingerprint
+
+    def _remove_foreign_records(self, *, everything: bool) -> None:
+        for folder in RECORDS:
+            for entry in self.entries(folder):
+                if everything or not entry.name.startswith(f"{self.tag}-"):
+                    entry.unlink(missing_ok=True)
+
+    def entries(self, folder: str) -> list[Path]:
+        """What is in a folder of records, in order."""
+        try:
+            return sorted((self.path / folder).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _remove(self, name: str) -> None:
+        path = self.path / name
+        if path.is_dir() and not path.is_symlink():
+            if name in RECORDS:
+                return
+            for folder, folders, names in os.walk(path, topdown=False):
+                for one in names:
+                    (Path(folder) / one).unlink(missing_ok=True)
+                for one in folders:
+                    below = Path(folder) / one
+                    below.unlink() if below.is_symlink() else below.rmdir()
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+
+    def write_record(self, record: TaskRecord) -> None:
+        """Make a task count as done. Its part must be complete by now.
+
+        :raises Superseded: another attempt has finished the batch.
+        """
+        self.check_superseded()
+        folder = self.path / TASKS
+        write_new(self._new(folder, f"{self.tag}-{record.task:06d}", RECORD_ENDING), record.to_json())
+        # The names of the part and of the record itself.
+        for one in (self.path, folder, *([self.path / QUARANTINE] if record.quarantine is not None else [])):
+            flush_folder(one)
+
+    def read_records(
+        self, known: Mapping[int, TaskRecord] | None = None, without: Iterable[TaskRecord] = ()
+    ) -> dict[int, TaskRecord]:
+        """The finished tasks of this batch; a record cut off in writing does not count, nor one without its part.
+
+        :param known: records read before, which are not read again.
+        :param without: records that have turned out not to count.
+        """
+        found = dict(known or {})
+        refused = list(without)
+        for entry in self.entries(TASKS):
+            tag, _, number = entry.name.partition(".")[0].rpartition("-")
+            if tag != self.tag or not number.isdecimal() or not entry.name.endswith(RECORD_ENDING):
+                continue
+            task = int(number)
+            # Version 0.1 wrote a part anew under ".r1" where its schema was to become wider, and removed the first.
+            if task in found:
+                continue
+            record = self._read_record(entry)
+            if record is not None and record.task == task and record not in refused:
+                found[task] = record
+        return found
+
+    def _read_record(self, path: Path) -> TaskRecord | None:
+        try:
+            record = parse_record(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if record is None or record.fingerprint != self.fingerprint:
+            return None
+        return None if self.difference(record) else record
+
+    def remove_record(self, record: TaskRecord) -> None:
+        """Take a record back that does not count, so that no other replica counts it."""
+        for entry in self.entries(TASKS):
+            if entry.name.startswith(f"{self.tag}-{record.task:06d}.") and self._read_record(entry) == record:
+                entry.unlink(missing_ok=True)
+
+    def difference(self, record: TaskRecord) -> str | None:
+        """What is wrong with the files of a task at first sight, None if nothing is."""
+        return self._difference(record.part, self.path) or self._difference(record.quarantine, self.path / QUARANTINE)
+
+    def _difference(self, file: PartFile | None, folder: Path) -> str | None:
+        if file is None:
+            return None
+        try:
+            size = (folder / file.name).stat().st_size
+        except OSError as error:
+            return f"{file.name} cannot be found: {error.strerror}"
+        return None if size == file.bytes else f"{file.name} has {size} bytes where {file.bytes} were written"
+
+    def _differences(self, parts: Iterable[PartFile], quarantine: Iterable[PartFile]) -> list[str]:
+        found = [self._difference(part, self.path) for part in parts]
+        found += [self._difference(one, self.path / QUARANTINE) for one in quarantine]
+        return [one for one in found if one is not None]
+
+    def check_superseded(self) -> None:
+        """Look whether another attempt came first.
+
+        :raises Superseded: it has written its manifest.
+        """
+        other = self._other_manifest()
+        if other is not None:
+            same = other.fingerprint == self.fingerprint
+            what = "another attempt has finished this batch" if same else "another batch has been finished"
+            raise Superseded(f"{what} in {self.path} meanwhile; its result counts and is left alone")
+
+    def _other_manifest(self) -> StoredManifest | None:
+        """The manifest of an attempt that came first, if there is one.
+
+        One that is cut off does not count, nor one that lists files which are not there: its attempt was overtaken by
+        one that cleared the directory.
+        """
+        if not (self.path / MANIFEST).exists() or self._manifest_hash() == self.attempt.found:
+            return None
+        stored = self.stored_manifest()
+        if stored is None or stored.attempt == self.attempt.token:
+            return None
+        return None if self._differences(stored.files, stored.quarantine) else stored
+
+    def finish(self, manifest: Manifest) -> None:
+        """Write the manifest, then ``_SUCCESS``; parts that the manifest does not list are removed in between.
+
+        :raises OutputError: a listed part is missing or has another size.
+        :raises Superseded: another attempt has written its manifest.
+        """
+        for folder in (self.path, self.path / TASKS, self.path / QUARANTINE):
+            flush_folder(folder)
+        differences = self._differences(manifest.files, manifest.quarantine)
+        if differences:
+            self.check_superseded()
+            raise OutputError(f"{differences[0]}; another attempt may have cleared the directory")
+        deadline = time.monotonic() + MANIFEST_SECONDS
+        while True:
+            self.check_superseded()
+            try:
+                write_new(self.path / MANIFEST, manifest.to_json())
+                break
+            except FileExistsError:
+                # Being written at this moment, or left by an attempt that was cut off in it.
+                if self.stored_manifest() is None and time.monotonic() < deadline:
+                    time.sleep(0.1)
+                else:
+                    self._remove_worthless_manifest()
+        flush_folder(self.path)
+        self.seal(manifest.files, manifest.quarantine)
+
+    def _remove_worthless_manifest(self) -> None:
+        if self._other_manifest() is None:
+            (self.path / MANIFEST).unlink(missing_ok=True)
+
+    def seal(self, parts: Iterable[PartFile], quarantine: Iterable[PartFile]) -> None:
+        """Remove what the manifest does not list, then write ``_SUCCESS``.
+
+        :raises OutputError: a listed part has gone meanwhile.
+        :raises Superseded: the manifest is not this attempt's any more.
+        """
+        parts, quarantine = list(parts), list(quarantine)
+        listed = {file.name for file in [*parts, *quarantine]}
+        self._remove_unlisted(listed)
+        for folder in (FAILURES, REPLICAS):
+            for entry in self.entries(folder):
+                entry.unlink(missing_ok=True)
+        for folder in RECORDS:
+            # Stages have no folders; on a disk, an empty one would be there for nothing.
+            with contextlib.suppress(OSError):
+                (self.path / folder).rmdir()
+        self.check_superseded()
+        differences = self._differences(parts, quarantine)
+        if differences:
+            raise OutputError(f"{differences[0]}; another attempt may have cleared the directory")
+        with contextlib.suppress(FileExistsError):
+            write_new(self.path / SUCCESS, "")
+        flush_folder(self.path)
+
+    def _remove_unlisted(self, listed: set[str]) -> None:
+        unlisted = [one for one in self.path.iterdir() if one.name.endswith(PARQUET_ENDING) and one.name not in listed]
+        unlisted += [one for one in self.entries(QUARANTINE) if one.name not in listed]
+        if unlisted:
+            # Once more just before: what is not in this manifest may be in another one.
+            self.check_superseded()
+        for entry in unlisted:
+            entry.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """If the directory is finished, remove what this attempt wrote and the manifest does not list.
+
+        Its processes must have ended: a reader who takes every file of a finished directory would read these as well.
+        """
+        stored = self.stored_manifest()
+        # One that the first replica has yet to remove knows nothing of this attempt.
+        if stored is None or self._manifest_hash() == self.attempt.found:
+            return
+        listed = {file.name for file in [*stored.files, *stored.quarantine]}
+        mark = f".{self.attempt.token}."
+        with contextlib.suppress(OSError):
+            for entry in [*self.path.iterdir(), *self.entries(QUARANTINE), *self.entries(TASKS)]:
+                if mark in entry.name and entry.name not in listed and not self._counts(entry, listed):
+                    entry.unlink(missing_ok=True)
+
+    def _counts(self, entry: Path, listed: set[str]) -> bool:
+        """Whether a record is of files that are listed."""
+        if entry.parent.name != TASKS:
+            return False
+        record = self._read_record(entry)
+        files = [one for one in (record.part, record.quarantine) if one is not None] if record is not None else []
+        return all(file.name in listed for file in files) and record is not None
+
+
+def data_files(directory: Path) -> set[str]:
+    """What a reader of a directory might take for results or bad rows, wherever it lies, as paths below it.
+
+    A replica that is killed while another one finishes the batch may leave records or a sign of life behind.
+    """
+    found = set()
+    for folder, folders, names in os.walk(directory):
+        place = Path(folder)
+        if place == directory:
+            folders[:] = [name for name in folders if name not in (TASKS, FAILURES, REPLICAS, STAGED_INPUT)]
+        for name in names:
+            if not name.startswith("_") or name.endswith(PARQUET_ENDING):
+                found.add((place / name).relative_to(directory).as_posix())
+    return found

@@ -1,0 +1,72 @@
+"""A pipeline put together from its parts, as a job asks for it: for whoever has a model in memory and tasks to do."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.vocabulary import OnError
+from airflow_provider_snowflake_batch.worker.attempt import Attempt
+from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.input.footers import opener
+from airflow_provider_snowflake_batch.worker.input.partitions import PartitionReader
+from airflow_provider_snowflake_batch.worker.input.reader import TaskReader
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
+from airflow_provider_snowflake_batch.worker.models.columns import match_column, passed_columns
+from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output.parts import TaskPart
+from airflow_provider_snowflake_batch.worker.scoring.calls import Caller
+from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
+from airflow_provider_snowflake_batch.worker.scoring.outcome import GroupByGroup, Outcome, RowByRow
+from airflow_provider_snowflake_batch.worker.scoring.pipeline import Pipeline, Reader, Reporter
+from airflow_provider_snowflake_batch.worker.stage_files.file_columns import FileColumns
+from airflow_provider_snowflake_batch.worker.stage_files.loaders import column_loaders
+
+
+def assemble(
+    job: Job,
+    schema: pa.Schema,
+    attempt: Attempt,
+    model: LoadedModel,
+    tasks: SimpleQueue[Assignment | None],
+    reporter: Reporter,
+    *,
+    use_threads: bool,
+) -> Pipeline:
+    """The pipeline from the job's input through a model to its output.
+
+    :param schema: of the input rows.
+    :param attempt: on whose behalf parts and records are written.
+    :param tasks: what it does, one after the other, until None is taken from it.
+    :param reporter: is told what happens.
+    :param use_threads: whether Parquet may be decoded by several threads.
+    :raises WorkerError: the input does not have what the model needs.
+    """
+    converter = InputConverter(schema.names, model.signature, model.form, model.columns)
+    loaders = column_loaders(job, schema)
+    batch_size = BatchSize(job.max_batch_rows, reads_files=bool(loaders))
+    quarantine = job.on_error is OnError.QUARANTINE
+    files = FileColumns(loaders, quarantine=quarantine) if loaders else None
+    reader: Reader
+    outcome: Outcome
+    if job.input.partition_column is None:
+        outcome = RowByRow(model.signature, passed=passed_columns(job, schema.names))
+        reader = TaskReader(opener(job.input.path), schema, batch_size, files, use_threads=use_threads)
+    else:
+        column = match_column(job.input.partition_column, schema.names, "partition column")
+        reader = PartitionReader(column, files)
+        if model.partitioned:
+            outcome = GroupByGroup(model.signature, column)
+        else:
+            outcome = RowByRow(model.signature, divisible=False)
+    directory = OutputDirectory(job.output.path, attempt)
+    return Pipeline(
+        Caller(model, converter, batch_size, outcome, quarantine=quarantine),
+        reader,
+        lambda one: TaskPart(directory, one.task, one.schema, schema, one.identity),
+        tasks,
+        reporter,
+    )

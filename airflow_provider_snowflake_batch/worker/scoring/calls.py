@@ -1,0 +1,269 @@
+"""Calling the model with a batch: once if that works, otherwise in as many calls as it takes.
+
+A batch for which there is no memory is halved, and those that follow are kept as small. When bad rows are set aside, so
+is any batch that fails, until single rows are left that fail alone: with *b* bad rows among *n* that takes about
+2·b·log2(n) calls. A model that fails for everything must not be called for every row, so as long as no row of the job
+has been scored, ``TRIED_ROWS`` rows are tried alone, spread over the batch; if all of them fail, the job does.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.bad_rows import BadRows, too_many
+from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError, WorkerError
+from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.input.row_batch import RowBatch
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
+from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.scoring.lack_of_memory import out_of_memory, release, text_of
+from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
+from airflow_provider_snowflake_batch.worker.scoring.outcome import Outcome
+from airflow_provider_snowflake_batch.worker.scoring.returned import detached, owned, size_of
+
+TRIED_ROWS = 16
+# Characters of an error; a library may well put a whole array into its message.
+MOST_TEXT = 4000
+
+
+@dataclass
+class Scored:
+    """Rows and what the model returned for them.
+
+    :param bytes: about the memory held by what the model returned.
+    :param combined: input and output columns, where they had to be made already to see whether they can be.
+    """
+
+    rows: RowBatch
+    returned: Any
+    bytes: int
+    combined: tuple[pa.Table, pa.Table] | None = None
+
+
+@dataclass
+class Answer:
+    """What became of a batch: every row of it is in one of the two."""
+
+    scored: list[Scored] = field(default_factory=list)
+    bad: list[BadRows] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """About the memory held by what the model returned."""
+        return sum(one.bytes for one in self.scored)
+
+
+class Caller:
+    """Calls the model; one for a process, used by the thread that predicts.
+
+    :param quarantine: set bad rows aside instead of ending with the first.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        converter: InputConverter,
+        batch_size: BatchSize,
+        outcome: Outcome,
+        *,
+        quarantine: bool,
+    ) -> None:
+        self._model = model
+        self._converter = converter
+        self._batch_size = batch_size
+        self._outcome = outcome
+        self._quarantine = quarantine
+        self._proven = False
+        self._failed_first = 0
+        self._room = 0
+        self._pid = os.getpid()
+
+    def begin(self, assignment: Assignment) -> None:
+        """The batches from now on belong to this task."""
+        self._proven = self._proven or assignment.proven
+        self._room = assignment.quarantine_room
+
+    def convert(self, rows: RowBatch) -> Any:
+        """The model's argument for a batch; the error, where fewer rows or none of the bad ones can do without it.
+
+        :raises DataError: a value cannot be had in the model's type.
+        """
+        try:
+            return self._converter(rows.model_rows, rows.files)
+        except MemoryError as error:
+            return error
+        except DataError as error:
+            if not self._quarantine:
+                raise self._located(rows, error) from None
+            return error if self._outcome.divisible else self._located(rows, error)
+
+    def _located(self, rows: RowBatch, error: DataError) -> DataError:
+        """The error with the first row that alone is enough for it, if there is one."""
+        found, message = rows, error.message
+        while found.table.num_rows > 1:
+            count = found.table.num_rows
+            for part in (found.slice(0, count // 2), found.slice(count // 2, count)):
+                try:
+                    self._converter(part.model_rows, part.files)
+                except DataError as closer:
+                    found, message = part, closer.message
+                    break
+            else:
+                return DataError(f"{error.message} ({rows.where()})")
+        where = found.as_bad("").where() if found.table.num_rows else found.where()
+        return DataError(f"{message} ({where})")
+
+    def __call__(self, rows: RowBatch, argument: Any) -> Answer:
+        """Score a batch.
+
+        :param argument: from `convert`.
+        :raises ModelError: the model raised, and its rows are not set aside.
+        :raises TooManyBadRows: there are more bad rows than may be set aside.
+        """
+        answer = Answer()
+        self._set_aside(answer, rows.bad)
+        count = rows.table.num_rows
+        if count and self._outcome.divisible and self._batch_size.within_limit(count) < count:
+            # It was read before the limit fell.
+            self._score_pieces(answer, rows, count)
+        elif count:
+            self._score(answer, rows, argument)
+        return answer
+
+    def _score(self, answer: Answer, rows: RowBatch, argument: Any) -> None:
+        try:
+            answer.scored.append(self._attempt(rows, argument))
+            self._proven = True
+            return
+        # A model that calls sys.exit() has failed for these rows as well.
+        except BaseException as error:
+            count = rows.table.num_rows
+            no_memory = out_of_memory(error)
+            divisible = count > 1 and self._outcome.divisible
+            if not self._quarantine and not (no_memory and divisible):
+                raise _as_worker_error(error, rows) from None
+            if not divisible:
+                self._count_failure(error, rows)
+                self._set_aside(answer, [rows.as_bad(_text(error))])
+                return
+            if no_memory:
+                self._batch_size.too_large(count)
+            elif not self._proven and count > TRIED_ROWS:
+                self._try_some(rows, error)
+        # Outside the handler: the exception holds the frames, and with them the memory that was too much.
+        argument = None
+        if no_memory:
+            release()
+        self._score_pieces(answer, rows, (count + 1) // 2)
+
+    def _score_pieces(self, answer: Answer, rows: RowBatch, most: int) -> None:
+        start, count = 0, rows.table.num_rows
+        while start < count:
+            # The limit may fall on the way.
+            stop = min(count, start + self._batch_size.within_limit(most))
+            piece = rows.slice(start, stop)
+            self._score(answer, piece, self.convert(piece))
+            start = stop
+
+    def _attempt(self, rows: RowBatch, argument: Any) -> Scored:
+        if isinstance(argument, (DataError, MemoryError)):
+            raise argument
+        begun = time.perf_counter()
+        try:
+            returned, safe = owned(self._model.call(argument))
+        finally:
+            # The model has forked, and this is the child that came back: it has none of the threads that go on here.
+            if os.getpid() != self._pid:
+                os._exit(0)
+        seconds, size = time.perf_counter() - begun, size_of(returned)
+        self._batch_size.called(rows.table.num_rows, seconds, size)
+        if safe and not self._quarantine:
+            return Scored(rows, returned, size)
+        # Whether what was returned can be used decides about the rows, so it cannot be left to the thread that writes.
+        inputs, outputs = self._combine(rows, returned)
+        return Scored(rows, None, size, (inputs, outputs if safe else detached(outputs)))
+
+    def _combine(self, rows: RowBatch, returned: Any) -> tuple[pa.Table, pa.Table]:
+        return self._outcome(rows.table, [(rows.table, returned)])
+
+    def combine(self, scored: Scored) -> tuple[pa.Table, pa.Table]:
+        """Input and output columns of scored rows.
+
+        :raises DataError: what was returned cannot be used.
+        """
+        if scored.combined is not None:
+            return scored.combined
+        try:
+            return self._combine(scored.rows, scored.returned)
+        except DataError as error:
+            raise DataError(f"{error.message} ({scored.rows.where()})") from None
+
+    def _try_some(self, rows: RowBatch, error: BaseException) -> None:
+        """Call the model for some rows, each alone.
+
+        :raises ModelError: it fails for all of them.
+        """
+        last = rows.table.num_rows - 1
+        for number in range(TRIED_ROWS):
+            place = last * number // (TRIED_ROWS - 1)
+            row = rows.slice(place, place + 1)
+            try:
+                self._attempt(row, self.convert(row))
+            except BaseException:
+                continue
+            self._proven = True
+            return
+        raise _broken(error, rows)
+
+    def _count_failure(self, error: BaseException, rows: RowBatch) -> None:
+        if not self._proven:
+            self._failed_first += 1
+            if self._failed_first >= TRIED_ROWS:
+                raise _broken(error, rows) from None
+
+    def _set_aside(self, answer: Answer, bad: Iterable[BadRows]) -> None:
+        for rows in bad:
+            self._room -= len(rows.rows)
+            if self._room < 0:
+                raise too_many(f"{rows.error} ({rows.where()})")
+            answer.bad.append(rows)
+
+
+def _broken(error: BaseException, rows: RowBatch) -> WorkerError:
+    cause = _as_worker_error(error, rows)
+    return type(cause)(
+        f"{cause.message}; no row has been scored, and {TRIED_ROWS} tried alone all failed, so none is set aside",
+        cause.details,
+    )
+
+
+def _as_worker_error(error: BaseException, rows: RowBatch) -> WorkerError:
+    if isinstance(error, DataError):
+        return DataError(f"{error.message} ({rows.where()})")
+    return ModelError(f"{_text(error)} ({rows.where()})", own_traceback(error))
+
+
+def _text(error: BaseException) -> str:
+    text = error.message if isinstance(error, DataError) else text_of(error)
+    if not isinstance(error, DataError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if len(text) > MOST_TEXT:
+        text = f"{text[:MOST_TEXT]}… ({len(text)} characters)"
+    # A lone surrogate is no text that a file could hold.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def own_traceback(error: BaseException) -> str:
+    """The traceback from the model's first frame on: the frames of this package explain nothing to its author."""
+    tb = error.__traceback__
+    package = __name__.rpartition(".")[0]
+    while tb is not None and tb.tb_next is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(package):
+        tb = tb.tb_next
+    return "".join(traceback.format_exception(type(error), error, tb)).rstrip()

@@ -1,0 +1,208 @@
+"""What a model returned becomes Arrow columns: one array for each output, one value for each row.
+
+Accepted: a pandas DataFrame or Series, a numpy array, anything with ``numpy()`` (a tensor), an Arrow table, a dict of
+columns, a list of dicts (one a row), a tuple or list of arrays (one an output), a list of values (one a row).
+Outputs without a name are called as ``snowflake-ml-python`` calls them: ``output_feature_0`` and so on, one for each
+index of the second dimension.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
+from airflow_provider_snowflake_batch.worker.scoring.stored import stored
+from airflow_provider_snowflake_batch.worker.values.python_values import are_plain
+from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy
+
+
+@dataclass
+class ListHabit:
+    """What a model's lists of arrays hold: one array an output, or one a row.
+
+    As many arrays as rows, each as long as there are rows, can be either; other batches of the same model tell.
+
+    :param per_output: None as long as no batch has told.
+    """
+
+    per_output: bool | None = None
+
+
+def to_table(returned: Any, rows: int | None, signature: Signature | None, habit: ListHabit | None = None) -> pa.Table:
+    """The outputs as a table of as many rows as were given.
+
+    :param rows: how many that is; None where the model may return any number.
+    :param habit: what is known of the model from batches before; learns from this one.
+    :raises DataError: the row count differs, the form is unknown, or values do not fit the signature.
+    """
+    habit = ListHabit() if habit is None else habit
+    if signature is not None and habit.per_output is None:
+        habit.per_output = len(signature.outputs) > 1
+    columns = _columns(returned, rows, habit)
+    if not columns:
+        raise DataError("the model returned no column")
+    for name, values in columns.items():
+        if rows is not None and len(values) != rows:
+            raise DataError(f"the model returned {len(values)} rows for {rows} rows given (output {name!r})")
+        if rows is None and len(values) != len(next(iter(columns.values()))):
+            raise DataError(f"the model returned columns of different lengths (output {name!r})")
+    features = _by_name(list(columns), signature)
+    arrays: dict[str, Any] = {}
+    for name, values in columns.items():
+        feature = features.get(name)
+        arrays[feature.name if feature else name] = stored(values, feature, name)
+    return pa.table(arrays)
+
+
+def _by_name(names: Sequence[str], signature: Signature | None) -> dict[str, Feature]:
+    if signature is None:
+        return {}
+    outputs = signature.outputs
+    exact = {one.name: one for one in outputs}
+    found: dict[str, Feature] = {name: exact[name] for name in names if name in exact}
+    for one in outputs:
+        if one.name not in found:
+            same = [name for name in names if name.upper() == one.name.upper() and name not in found]
+            if same:
+                found[same[0]] = one
+    missing = [one.name for one in outputs if one not in found.values()]
+    if missing:
+        unnamed = [name for name in names if name not in found]
+        if len(missing) == len(outputs) == len(names) and all(name.startswith("output_feature_") for name in unnamed):
+            return dict(zip(names, outputs, strict=True))
+        raise DataError(
+            f"the model did not return the output {missing[0]!r} of its signature; it returned {', '.join(names)}"
+        )
+    return found
+
+
+def _columns(returned: Any, rows: int | None, habit: ListHabit) -> dict[str, Any]:
+    if isinstance(returned, pd.DataFrame):
+        if isinstance(returned.columns, pd.RangeIndex):
+            return {f"output_feature_{index}": returned.iloc[:, index] for index in range(returned.shape[1])}
+        return _named((name, returned.iloc[:, index]) for index, name in enumerate(returned.columns))
+    if isinstance(returned, (pd.Index, pd.api.extensions.ExtensionArray)):
+        returned = pd.Series(returned)
+    if isinstance(returned, pd.Series):
+        return {"output_feature_0" if returned.name is None else str(returned.name): returned}
+    if not isinstance(returned, (pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)):
+        returned = _from_stream(returned)
+    if isinstance(returned, (pa.Table, pa.RecordBatch)):
+        return _named(zip(returned.schema.names, returned.columns, strict=True))
+    if isinstance(returned, (pa.Array, pa.ChunkedArray)):
+        return {"output_feature_0": returned}
+    returned = as_numpy(returned)
+    if isinstance(returned, np.ndarray):
+        return _from_numpy(returned)
+    if isinstance(returned, Mapping):
+        return _named((name, _as_column(values)) for name, values in returned.items())
+    if isinstance(returned, (list, tuple)):
+        return _from_sequence(returned, rows, habit)
+    if isinstance(returned, (set, frozenset)):
+        raise DataError("the model returned a set, which keeps no order: which value is which row's is not known")
+    if isinstance(returned, Iterable) and not isinstance(returned, (str, bytes)):
+        return _from_sequence(list(returned), rows, habit)
+    raise DataError(f"the model returned {type(returned).__name__}, which holds no rows")
+
+
+def _named(columns: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    """Columns by their names as text.
+
+    :raises DataError: two have the same.
+    """
+    named: dict[str, Any] = {}
+    twice: dict[str, None] = {}
+    for name, values in columns:
+        if str(name) in named:
+            twice[str(name)] = None
+        named[str(name)] = values
+    if twice:
+        raise DataError(f"the model returned columns of the same name: {', '.join(sorted(twice))}")
+    return named
+
+
+def _from_stream(returned: Any) -> Any:
+    """Frames and columns of other libraries that speak Arrow's C interface, as polars does, as Arrow's own."""
+    if not hasattr(returned, "__arrow_c_stream__"):
+        return returned
+    try:
+        return pa.table(returned)
+    except (pa.ArrowException, TypeError, ValueError):
+        return pa.chunked_array(returned)
+
+
+def _as_column(values: Any) -> Any:
+    values = as_numpy(values)
+    if not isinstance(values, (np.ndarray, pd.Series, pa.Array, pa.ChunkedArray)):
+        values = _from_stream(values)
+    if isinstance(values, (np.ndarray, pd.Series, pa.Array, pa.ChunkedArray, list)):
+        if isinstance(values, np.ndarray) and values.ndim == 0:
+            raise DataError("the model returned a single value where a column was expected")
+        return values
+    if isinstance(values, (pd.Index, pd.api.extensions.ExtensionArray)):
+        return pd.Series(values)
+    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping, set, frozenset)):
+        return list(values)
+    raise DataError(f"the model returned {type(values).__name__} where a column was expected")
+
+
+def _from_numpy(array: np.ndarray[Any, Any]) -> dict[str, Any]:
+    if array.dtype.names:
+        return {name: array[name] for name in array.dtype.names}
+    if array.ndim == 0:
+        raise DataError("the model returned a single value, which holds no rows")
+    if array.ndim == 1:
+        return {"output_feature_0": array}
+    return {f"output_feature_{index}": array[:, index] for index in range(array.shape[1])}
+
+
+def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) -> dict[str, Any]:
+    if are_plain(values):
+        return {"output_feature_0": list(values)}
+    # None among objects is a row for which there is nothing.
+    if all(item is None or isinstance(item, Mapping) for item in values):
+        names = dict.fromkeys(name for item in values if item for name in item)
+        if names:
+            return _named((name, [item.get(name) if item else None for item in values]) for name in names)
+    arrays = [as_numpy(item) for item in values]
+    if _labels_and_objects(arrays, rows):
+        return {f"output_feature_{index}": _as_column(item) for index, item in enumerate(arrays)}
+    if (
+        arrays
+        and all(isinstance(item, np.ndarray) and item.ndim > 0 for item in arrays)
+        and _per_output(values, [len(item) for item in arrays], rows, habit)
+    ):
+        return {f"output_feature_{index}": item for index, item in enumerate(arrays)}
+    return {"output_feature_0": list(values)}
+
+
+def _labels_and_objects(values: Sequence[Any], rows: int | None) -> bool:
+    """Whether these are outputs of which one at least is a list of dicts, as ONNX classifiers return probabilities.
+
+    A row that is an array beside one that is a list of dicts would not be of one type.
+    """
+    arrays = [isinstance(item, np.ndarray) and item.ndim > 0 for item in values]
+    objects = [isinstance(item, list) and {isinstance(one, Mapping) for one in item} == {True} for item in values]
+    if not any(arrays) or not any(objects) or not all(map(operator.or_, arrays, objects)):
+        return False
+    lengths = {len(item) for item in values}
+    return len(lengths) == 1 and (rows is None or rows in lengths)
+
+
+def _per_output(values: Sequence[Any], lengths: Sequence[int], rows: int | None, habit: ListHabit) -> bool:
+    """Whether arrays are one an output, as multi-output estimators return them, and not one a row."""
+    alike = len(set(lengths)) == 1
+    if isinstance(values, tuple) or rows is None:
+        return alike and (isinstance(values, tuple) or len(values) != rows)
+    if len(values) == rows and alike and lengths[0] == rows:
+        return bool(habit.per_output)
+    habit.per_output = alike and len(values) != rows
+    return habit.per_output

@@ -1,0 +1,185 @@
+"""The values of one output become an Arrow array of a type that Parquet and Snowflake hold.
+
+What such files have no type for is kept as what comes next to it: categories and run lengths as their values, extension
+types as what they store, times with a zone in UTC, periods, UUIDs and members of an Enum as text or as their value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.models.signature import Feature
+from airflow_provider_snowflake_batch.worker.values import decimals
+from airflow_provider_snowflake_batch.worker.values.common_types import converted
+from airflow_provider_snowflake_batch.worker.values.python_values import are_plain, from_objects, plain
+from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, known_type
+
+# Lists have 32-bit offsets, as most readers of Parquet expect.
+_MOST_ITEMS = 2**31 - 1
+# What pandas calls its periods in Arrow: numbers, of which nobody else knows the meaning.
+_PERIODS = "pandas.period"
+
+
+def stored(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.ChunkedArray:
+    """One output as Arrow.
+
+    :param feature: what the signature says of it, if there is one.
+    :raises DataError: the values have no common type that can be stored, or do not fit the signature.
+    """
+    kind = feature.arrow_type() if feature else None
+    try:
+        if feature is not None and feature.dtype == "OBJECT":
+            return pa.array([_json(item) for item in _items(values)], type=kind)
+        array = _storable(_array(values))
+        return array if kind is None or array.type == kind else _to_declared(array, kind)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        wanted = f" as {kind}, the type its signature states" if kind is not None else ""
+        raise DataError(f"the model's output {name!r} cannot be stored{wanted}: {error}") from None
+
+
+def _array(values: Any) -> Any:
+    if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        return _array(values.to_pandas()) if _holds_periods(values.type) else values
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return pa.array(known_type(values)) if values.ndim == 1 else _nested(values)
+    if isinstance(values, pd.Series) and values.dtype != object:
+        if isinstance(values.dtype, pd.CategoricalDtype) and isinstance(values.cat.categories.dtype, pd.PeriodDtype):
+            values = values.astype(values.cat.categories.dtype)
+        if isinstance(values.dtype, pd.PeriodDtype):
+            return pa.array([None if pd.isna(item) else str(item) for item in values], pa.string())
+        if isinstance(values.dtype, pd.SparseDtype):
+            values = pd.Series(np.asarray(values.array))
+        # By NumPy, to which NaN is a value and not a missing one.
+        return pa.array(known_type(values.to_numpy()) if isinstance(values.dtype, np.dtype) else values)
+    items = list(_items(values))
+    arrays = None if are_plain(items) else _ragged([as_numpy(item) for item in items])
+    return arrays if arrays is not None else from_objects(items)
+
+
+def _holds_periods(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return isinstance(kind, pa.BaseExtensionType) and kind.extension_name == _PERIODS
+
+
+def _storable(array: Any) -> Any:
+    """The array in a type that Parquet has."""
+    kind = stored_type(array.type)
+    if kind == array.type:
+        return array
+    return converted(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]), kind)
+
+
+def stored_type(kind: pa.DataType) -> pa.DataType:
+    """The type in which values of a type are written.
+
+    :raises TypeError: there is none.
+    """
+    types = pa.types
+    if isinstance(kind, pa.BaseExtensionType):
+        return stored_type(kind.storage_type)
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        return stored_type(kind.value_type)
+    if types.is_string_view(kind):
+        return pa.string()
+    if types.is_binary_view(kind):
+        return pa.binary()
+    if types.is_timestamp(kind):
+        # Parquet has no times in whole seconds.
+        return pa.timestamp("ms" if kind.unit == "s" else kind.unit, None if kind.tz is None else "UTC")
+    if types.is_time32(kind):
+        return pa.time32("ms")
+    if types.is_date(kind):
+        return pa.date32()
+    if types.is_struct(kind):
+        fields = [kind.field(index) for index in range(kind.num_fields)]
+        # Parquet knows nothing of objects without keys.
+        return pa.struct([(one.name, stored_type(one.type)) for one in fields]) if fields else pa.null()
+    if types.is_list(kind) or types.is_list_view(kind):
+        return pa.list_(stored_type(kind.value_type))
+    if types.is_large_list(kind) or types.is_large_list_view(kind):
+        return pa.large_list(stored_type(kind.value_type))
+    if types.is_map(kind):
+        return pa.map_(stored_type(kind.key_type), stored_type(kind.item_type))
+    if types.is_union(kind) or types.is_interval(kind):
+        raise TypeError(f"files have no type for {kind}")
+    return kind
+
+
+def _to_declared(array: Any, kind: pa.DataType) -> Any:
+    if pa.types.is_floating(kind):
+        array = decimals.floats(array, exactly=False) if isinstance(array, pa.Decimal128Array) else array
+        return pc.cast(array, kind, safe=False)
+    if pa.types.is_string(kind) and pa.types.is_nested(array.type):
+        return pa.array([_json(item) for item in array.to_pylist()], type=kind)
+    if pa.types.is_nested(kind):
+        return converted(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]), kind)
+    if pa.types.is_floating(array.type):
+        # Whole numbers and others have no NaN, with which pandas says that there is none.
+        array = pc.if_else(pc.is_nan(array), None, array)
+    if pa.types.is_boolean(kind) and (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        # Arrow takes any other number for true.
+        others = array.filter(pc.invert(pc.or_(pc.equal(array, 0), pc.equal(array, 1))))
+        if len(others):
+            raise ValueError(f"{others[0].as_py()} is neither 0 nor 1")
+    return pc.cast(array, kind)
+
+
+def _nested(values: np.ndarray[Any, Any]) -> pa.Array:
+    """Rows of arrays as a column of lists, without a Python object for each value."""
+    _check_items(values.size)
+    # Unlike ascontiguousarray, this keeps the mask of a masked array.
+    array: pa.Array = pa.array(known_type(values.reshape(-1)))
+    for axis in range(values.ndim - 1, 0, -1):
+        count, length = int(np.prod(values.shape[:axis])), values.shape[axis]
+        array = pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32) * length), array)
+    return array
+
+
+def _ragged(items: Sequence[Any]) -> pa.Array | None:
+    """Arrays of one type and as many dimensions, of any lengths, as a column of lists; None for anything else."""
+    arrays = [item for item in items if item is not None]
+    if not arrays or not all(isinstance(item, np.ndarray) and item.ndim for item in arrays):
+        return None
+    kinds = {(item.dtype, item.ndim, isinstance(item, np.ma.MaskedArray)) for item in arrays}
+    if len(kinds) > 1 or arrays[0].dtype.kind not in "biufMm" or isinstance(arrays[0], np.ma.MaskedArray):
+        return None
+    _check_items(sum(item.size for item in arrays))
+    array: pa.Array = pa.array(known_type(np.concatenate([item.reshape(-1) for item in arrays])))
+    for axis in range(arrays[0].ndim - 1, 0, -1):
+        lengths = np.concatenate([np.full(int(np.prod(item.shape[:axis])), item.shape[axis]) for item in arrays])
+        array = pa.ListArray.from_arrays(_offsets(lengths), array)
+    missing = np.array([item is None for item in items])
+    offsets = _offsets(np.array([0 if item is None else len(item) for item in items]))
+    return pa.ListArray.from_arrays(offsets, array, mask=pa.array(missing) if missing.any() else None)
+
+
+def _offsets(lengths: np.ndarray[Any, Any]) -> pa.Array:
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+
+
+def _check_items(count: int) -> None:
+    if count > _MOST_ITEMS:
+        raise ValueError(f"{count} numbers in lists are more than fit into one batch; lower max_batch_rows")
+
+
+def _items(values: Any) -> Iterable[Any]:
+    if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        return values.to_pylist()  # type: ignore[no-any-return]
+    if isinstance(values, np.ndarray) and values.ndim > 1:
+        return values.tolist()  # type: ignore[no-any-return]
+    return values  # type: ignore[no-any-return]
+
+
+def _json(value: Any) -> str | None:
+    simple = plain(value)
+    if simple is None or isinstance(simple, str):
+        return simple
+    return json.dumps(simple, default=str)

@@ -1,0 +1,3 @@
+"""Types of values, and values brought to them."""
+
+from __future__ import annotations

@@ -1,0 +1,180 @@
+"""Python's values, and those of libraries, as an Arrow array.
+
+Arrow finds the type by itself and is exact in most; where it is not (it drops the time of a datetime beside a date, the
+zone of some times, and nanoseconds), the values are brought to one type first, or refused. Values of several types are
+not left to it (`mixed_values`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.values.mixed_values import mixed
+from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, known_type
+
+_PLAIN = {str, bytes, bool, int, float, type(None)}
+# Types that Arrow brings to one by itself, exactly and in any order.
+_NUMBERS = {int, float}
+_TIMES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
+_OF_DTYPE = {"b": bool, "i": int, "u": int, "f": float, "S": bytes, "U": str}
+
+
+@dataclass
+class _Seen:
+    """What there is among some values that Arrow would not keep apart.
+
+    :param for_text: they become JSON, and no column.
+    """
+
+    for_text: bool = False
+    dates: bool = False
+    naive: bool = False
+    zoned: bool = False
+    nanoseconds: bool = False
+    kinds: set[Any] = field(default_factory=set)
+
+
+def from_objects(items: Sequence[Any]) -> pa.Array | pa.ChunkedArray:
+    """Values as an array of the type that they have in common. NaN is a number; beside other values it is missing.
+
+    :raises pa.ArrowException, ValueError, TypeError, OverflowError: they have none.
+    """
+    seen = _Seen()
+    values = items if are_plain(items) else [_plain(item, seen) for item in items]
+    if seen.zoned and (seen.naive or seen.dates):
+        raise ValueError("there are times with a zone and times without")
+    if seen.nanoseconds:
+        return _nanoseconds(values)
+    if seen.dates and seen.naive:
+        values = [_dates_as_times(value) for value in values]
+    kinds = seen.kinds or set(map(type, values)) - {type(None)}
+    if seen.dates and seen.naive:
+        kinds.discard(datetime.date)
+    if not kinds <= _NUMBERS and len(kinds) > 1:
+        return mixed(values)
+    try:
+        # Not with type=kind: Arrow would cut off fractions without a word.
+        return pa.array(values)
+    except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError):
+        return mixed(values)
+
+
+def are_plain(items: Sequence[Any]) -> bool:
+    """Whether values are Python's own and Arrow is exact in all of them, told without going through them in Python."""
+    return set(map(type, items)) <= _PLAIN
+
+
+def plain(value: Any) -> Any:
+    """A value of Python's own types all the way down."""
+    return _plain(value, _Seen(for_text=True))
+
+
+def _plain(value: Any, seen: _Seen) -> Any:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, seen)
+    if isinstance(value, (str, bytes, bool, int, float)):
+        seen.kinds.add(type(value))
+        return value
+    if isinstance(value, np.generic):
+        return _numpy_scalar(value, seen)
+    if isinstance(value, (datetime.date, datetime.time, datetime.timedelta)):
+        return _time(value, seen)
+    if isinstance(value, pa.Scalar):
+        return _plain(value.as_py(), seen)
+    if isinstance(value, (uuid.UUID, pd.Period)):
+        seen.kinds.add(str)
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name), seen) for one in dataclasses.fields(value)}
+    value = as_numpy(value)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "biuSU" or (value.dtype.kind == "f" and value.dtype.itemsize <= 8):
+            seen.kinds.add(_OF_DTYPE[value.dtype.kind])
+            return value.tolist()
+        return [_plain(item, seen) for item in (value if value.ndim else [value[()]])]
+    if isinstance(value, Mapping):
+        named = {str(name): _plain(item, seen) for name, item in value.items()}
+        if len(named) < len(value):
+            raise ValueError(f"an object has keys that are the same as text: {', '.join(map(repr, value))}")
+        # Files know nothing of objects without keys, so they are missing, whatever keys others have.
+        return named if named or seen.for_text else None
+    if isinstance(value, (list, tuple, set, pd.Series)):
+        return [_plain(item, seen) for item in value]
+    seen.kinds.add(type(value))
+    return value
+
+
+def _numpy_scalar(value: np.generic, seen: _Seen) -> Any:
+    if isinstance(value, np.void) and value.dtype.names:
+        return {name: _plain(value[name], seen) for name in value.dtype.names}
+    if isinstance(value, np.longdouble):
+        return _plain(float(known_type(np.asarray(value).reshape(1))[0]), seen)
+    if not isinstance(value, (np.datetime64, np.timedelta64)):
+        return _plain(value.item(), seen)
+    if np.isnat(value):
+        return None
+    known: Any = known_type(np.asarray(value).reshape(1))[0]
+    item = known.item()
+    if not isinstance(item, int):
+        return _time(item, seen)
+    # Python has no such time; pandas has, in units from seconds to nanoseconds.
+    wide: Any = pd.Timestamp(known) if isinstance(known, np.datetime64) else pd.Timedelta(known)
+    return _time(wide, seen)
+
+
+def _time(value: Any, seen: _Seen) -> Any:
+    seen.kinds.add(next(kind for kind in _TIMES if isinstance(value, kind)))
+    if isinstance(value, datetime.datetime):
+        seen.zoned, seen.naive = seen.zoned or value.tzinfo is not None, seen.naive or value.tzinfo is None
+        if isinstance(value, pd.Timestamp):
+            seen.nanoseconds = seen.nanoseconds or value.nanosecond != 0
+            return value if value.nanosecond else value.to_pydatetime()
+    elif isinstance(value, datetime.date):
+        seen.dates = True
+    elif isinstance(value, datetime.time):
+        if value.tzinfo is not None:
+            raise ValueError(f"files have no type for a time of day with a zone: {value}")
+    elif isinstance(value, pd.Timedelta):
+        seen.nanoseconds = seen.nanoseconds or value.nanoseconds != 0
+        return value if value.nanoseconds else value.to_pytimedelta()
+    return value
+
+
+def _nanoseconds(values: Sequence[Any]) -> pa.Array:
+    """Moments or durations with nanoseconds, which Arrow would cut off."""
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, datetime.timedelta) for value in known):
+        return pa.array(np.array([_unit(pd.Timedelta(value)) for value in values], "m8[ns]"))
+    if not all(isinstance(value, datetime.date) for value in known):
+        raise ValueError("there are nanoseconds inside objects or lists; return them in a column of their own")
+    zone = next((value.tzinfo for value in known if isinstance(value, datetime.datetime)), None)
+    moments = [pd.Timestamp(value) for value in values]
+    in_utc = [moment if moment.tzinfo is None else moment.tz_convert(None) for moment in moments]
+    return pa.array(
+        np.array([_unit(moment) for moment in in_utc], "M8[ns]"),
+        pa.timestamp("ns", None if zone is None else "UTC"),
+    )
+
+
+def _unit(value: Any) -> Any:
+    return value.to_numpy() if value is pd.NaT else value.as_unit("ns").to_numpy()
+
+
+def _dates_as_times(value: Any) -> Any:
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return datetime.datetime(value.year, value.month, value.day)
+    if isinstance(value, dict):
+        return {name: _dates_as_times(item) for name, item in value.items()}
+    return [_dates_as_times(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,124 @@
+"""One schema for all part files, whichever process wrote them.
+
+A model without a signature may return integers for one batch and nulls or floats for the next, and input files may hold
+a column in different types. Types that go together have a common wider type (`common_types`).
+
+**Names.** An output column takes the place of an input column of the same name, without regard to case, as
+``ModelVersion.run`` of ``snowflake-ml-python`` does with a DataFrame. The manifest warns of each such column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.contract.manifest import Column
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_schema, converted, misfit
+
+# How an output without a name is called, the first of them if there are several.
+UNNAMED = "output_feature_0"
+
+
+def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    """The narrowest schema that holds the rows of both.
+
+    :raises DataError: a column has types that do not go together.
+    """
+    if first.equals(second):
+        return first
+    first, second = _without_nothing(first, second), _without_nothing(second, first)
+    try:
+        return common_schema(first, second)
+    except NoCommonType as error:
+        raise DataError(f"the model returned different types for different batches: {error}") from None
+
+
+def _without_nothing(one: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """The schema less the column of a batch with nothing for any row, if another batch has outputs of other names.
+
+    A list of objects, each a row, is nothing but None for such a batch, so that their names could not be told.
+    """
+    place = one.get_field_index(UNNAMED)
+    if place < 0 or not pa.types.is_null(one.field(place).type) or UNNAMED in other.names:
+        return one
+    return one.remove(place) if set(other.names) - set(one.names) else one
+
+
+class Misfit(DataError):
+    """A value cannot be had in the type that its column has for all rows.
+
+    :param row: which row of the table it is, from 0.
+    """
+
+    def __init__(self, column: str, row: int, kind: pa.DataType, reason: str) -> None:
+        super().__init__(f"column {column!r} is {kind} for all rows, and a value cannot be had as that: {reason}")
+        self.row = row
+
+
+def fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows in a schema that holds theirs; a column they lack is null.
+
+    :raises Misfit: a value cannot be had in the other type exactly.
+    """
+    if table.schema.equals(schema):
+        return table
+    columns = []
+    for field in schema:
+        index = table.schema.get_field_index(field.name)
+        if index < 0:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        column = table.column(index)
+        try:
+            columns.append(converted(column, field.type))
+        except (pa.ArrowException, ValueError) as error:
+            row, reason = misfit(column, field.type) or (0, str(error))
+            raise Misfit(field.name, row, field.type, reason) from None
+    return pa.table(columns, schema=schema)
+
+
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """A table without rows. ``Schema.empty_table`` does not know tensors as they are read from a file."""
+    return pa.Table.from_batches([], schema)
+
+
+def kept_inputs(inputs: Sequence[str], outputs: Iterable[str]) -> list[str]:
+    """The input columns that are passed through: those that no output column replaces."""
+    replaced = {name.upper() for name in outputs}
+    return [name for name in inputs if name.upper() not in replaced]
+
+
+def replaced_inputs(inputs: Sequence[str], outputs: Iterable[str]) -> list[str]:
+    """The input columns that an output column takes the place of."""
+    kept = set(kept_inputs(inputs, outputs))
+    return [name for name in inputs if name not in kept]
+
+
+def output_table(inputs: pa.Table, outputs: pa.Table) -> pa.Table:
+    """The rows as they are written: the input columns, then the outputs."""
+    kept = kept_inputs(inputs.column_names, outputs.column_names)
+    columns = [inputs.column(name) for name in kept] + outputs.columns
+    fields = [inputs.schema.field(name) for name in kept] + list(outputs.schema)
+    return pa.table(columns, schema=pa.schema([pa.field(field.name, field.type) for field in fields]))
+
+
+def columns(schema: pa.Schema) -> list[Column]:
+    """The columns as the manifest names them."""
+    return [Column(one.name, type_name(one.type), one.nullable) for one in schema]
+
+
+def type_name(kind: pa.DataType) -> str:
+    """A type as the manifest names it: alike for a schema in memory and one read from a file.
+
+    Parquet calls the items of a list "element", Arrow "item"; the name means nothing.
+    """
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return f"list<{type_name(kind.value_type)}>"
+    if pa.types.is_struct(kind):
+        fields = (kind.field(index) for index in range(kind.num_fields))
+        return f"struct<{', '.join(f'{field.name}: {type_name(field.type)}' for field in fields)}>"
+    if pa.types.is_map(kind):
+        return f"map<{type_name(kind.key_type)}, {type_name(kind.item_type)}>"
+    return str(kind)

@@ -17,7 +17,7 @@ from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.json_text import load_strictly
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.input.listing import holds, overlap
-from airflow_provider_snowflake_batch.worker.models.model_kinds import find_source
+from airflow_provider_snowflake_batch.worker.model_kinds import find_source
 
 
 @dataclass(frozen=True)

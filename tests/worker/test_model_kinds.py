@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_snowflake_batch.contract.job_fields import JobFileError
 from airflow_provider_snowflake_batch.contract.model_sources import MODEL_SOURCES
+from airflow_provider_snowflake_batch.worker import model_kinds
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.models import model_kinds
 from airflow_provider_snowflake_batch.worker.models.base import ModelKind
 
 KIND = """

@@ -9,9 +9,9 @@ from tempfile import gettempdir
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.input.content import code_files
+from airflow_provider_snowflake_batch.worker.model_kinds import find_kind
 from airflow_provider_snowflake_batch.worker.models import bytecode, tree_libraries
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel
-from airflow_provider_snowflake_batch.worker.models.model_kinds import find_kind
 
 
 def prepare_model(job: Job, folder: Path) -> Job:

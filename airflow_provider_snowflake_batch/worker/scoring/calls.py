@@ -263,7 +263,7 @@ def _text(error: BaseException) -> str:
 def own_traceback(error: BaseException) -> str:
     """The traceback from the model's first frame on: the frames of this package explain nothing to its author."""
     tb = error.__traceback__
-    package = __name__.rpartition(".")[0]
+    package = __name__.split(".scoring.")[0]
     while tb is not None and tb.tb_next is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(package):
         tb = tb.tb_next
     return "".join(traceback.format_exception(type(error), error, tb)).rstrip()

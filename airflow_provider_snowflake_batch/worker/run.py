@@ -119,13 +119,13 @@ class Run:
         self._directory = directory
         try:
             work = groups.fill() if groups else plan
-            share = Share(job, replica, work, directory, identity, self._executor, self._progress)
+            unchanged = functools.partial(_check_model, files, model_seen, model)
+            share = Share(job, replica, work, directory, identity, unchanged, self._executor, self._progress)
             self._share(share, directory)
             if replica.index == 0:
                 self._progress.phase("finishing")
                 records = share.wait_for_all()
-                if files_seen(files) != model_seen and files_digest(files) != identity().model:
-                    raise OutputError("the model's files were replaced while it was in use; run again")
+                unchanged()
                 self._finish(work, description, directory, records, identity().model)
         finally:
             if groups:
@@ -311,6 +311,17 @@ def _model_digest(files: Sequence[tuple[str, Path]], seen_before: str) -> str:
     if files_seen(files) != seen_before:
         raise OutputError("the model's files were replaced while it was loaded; run again")
     return digest
+
+
+def _check_model(files: Sequence[tuple[str, Path]], seen_before: str, digest: Future[str]) -> None:
+    """Hold that the model's files are still those that were hashed.
+
+    :param seen_before: what was seen of them before the first process loaded them.
+    :raises OutputError: they are not. An attempt that was stalled for a while, and thought dead, finds out here, before
+        it scores with other weights than its records tell of.
+    """
+    if files_seen(files) != seen_before and files_digest(files) != digest.result():
+        raise OutputError("the model's files were replaced while it was in use; run again")
 
 
 def _identity(model: Future[str], groups: Future[str] | None) -> Identity:

@@ -72,6 +72,7 @@ class OneByOne:
         return Buckets(job.input.path, plan, column, lambda bucket: True)
 
     def run(self, work: Work, backlog: Backlog, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
+        work.model_loaded()
         while backlog.open:
             backlog.look()
             if (task := backlog.take()) is None:

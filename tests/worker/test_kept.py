@@ -22,8 +22,9 @@ from airflow_provider_snowflake_batch.worker.input.content import Identity, file
 from airflow_provider_snowflake_batch.worker.input.plan import make_plan
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
 from airflow_provider_snowflake_batch.worker.models import model_files
+from airflow_provider_snowflake_batch.worker.output import kept
 from airflow_provider_snowflake_batch.worker.output.kept import Checks, Fault
-from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory, kept
+from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
 from airflow_provider_snowflake_batch.worker.run import Run, _model_digest
 from tests.worker.batches import Batch
 
@@ -237,6 +238,44 @@ def test_weights_that_are_replaced_while_they_are_loaded_are_not_believed(tmp_pa
     assert _model_digest(files, files_seen(files)) == files_digest(files)
     with pytest.raises(OutputError, match="replaced while it was loaded; run again"):
         _model_digest(files, "as before they were replaced")
+
+
+LOADING = """
+from pathlib import Path
+
+WEIGHTS = Path(__file__).with_name("w")
+
+class M:
+    def __init__(self):
+        WEIGHTS.write_text("{written}")
+        self.weight = float(WEIGHTS.read_text())
+
+    def predict(self, frame):
+        return frame["X"] * self.weight
+"""
+
+
+@pytest.mark.parametrize("written", ["2", "3"])
+def test_no_task_is_given_to_a_model_that_was_loaded_from_other_files_than_were_hashed(
+    batch: Batch, written: str
+) -> None:
+    batch.ids(1000)
+    code = batch.root / "code"
+    code.mkdir()
+    (code / "loading_model.py").write_text(LOADING.format(written=written))
+    (code / "w").write_text("2")
+    batch.job({"kind": "python", "target": "loading_model:M", "python_path": ["code"]})
+
+    outcome = batch.run()
+
+    if written == "2":
+        # The file has been touched, and holds what it held.
+        assert outcome.code == 0, outcome.stderr
+        return
+    assert outcome.code == 1
+    assert outcome.last == "OutputError: the model's files were replaced while it was in use; run again"
+    # Nothing says that the weights before were used: they may come back.
+    assert list(batch.output.glob("_tasks/*")) == []
 
 
 def test_records_and_manifest_of_the_first_version_are_gone_on_from(batch: Batch) -> None:

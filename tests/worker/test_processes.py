@@ -70,7 +70,7 @@ def test_a_process_that_calls_when_all_is_done_ends_with_the_others(batch: Batch
     pool = ProcessPool(Launcher())
     try:
         quarantine, progress = Quarantine(0), Progress(0, 1)
-        work = Work(job, plan.schema, attempt, lambda: Identity(""), None, quarantine)
+        work = Work(job, plan.schema, attempt, lambda: Identity(""), lambda: None, None, quarantine)
         pool.run(work, Backlog(plan.tasks), progress, records.append)
         (batch.root / "release").touch()
 

@@ -29,6 +29,8 @@ class Work:
 
     :param schema: of the input rows.
     :param identity: tells what the model and, for groups, the input are; asked when the first model is loaded.
+    :param model_loaded: to be called each time that a process has loaded the model, before it gets a task; raises
+        `OutputError` if the model's files may have been others by then than those that `identity` tells of.
     :param known_schema: the schema of parts that an earlier attempt wrote, None if there are none.
     :param quarantine: counts the bad rows of the batch.
     """
@@ -37,6 +39,7 @@ class Work:
     schema: pa.Schema
     attempt: Attempt
     identity: Callable[[], Identity]
+    model_loaded: Callable[[], None]
     known_schema: pa.Schema | None
     quarantine: Quarantine
 

@@ -101,6 +101,7 @@ class ProcessPool:
         self._quarantine = Quarantine(0)
         self._proven = False
         self._identity: Callable[[], Identity] = lambda: Identity("")
+        self._model_loaded: Callable[[], None] = lambda: None
 
     def _start(self, *, spare: bool = False) -> None:
         taken = [one.devices for one in self._workers.values()]
@@ -125,7 +126,7 @@ class ProcessPool:
         self._schema = work.known_schema
         self._quarantine = work.quarantine
         self._proven = work.known_schema is not None
-        self._identity = work.identity
+        self._identity, self._model_loaded = work.identity, work.model_loaded
         self._wanted = limits.process_count(job.num_workers, len(backlog))
         self._limit = messages.Limit(limits.threads_per_process(self._wanted))
         self._shares = limits.device_shares(job.num_workers)
@@ -237,6 +238,7 @@ class ProcessPool:
     def _loaded(self, worker: Worker, message: messages.Loaded) -> None:
         assert self._load is not None
         assert worker.connection is not None
+        self._model_loaded()
         if message.forkable:
             worker.mother = True
         else:

@@ -76,6 +76,7 @@ class Share:
     """What one replica does.
 
     :param identity: tells what the model and, for groups, the input are now.
+    :param model_loaded: see `Work`.
     :ivar others: hears of the other replicas, from the moment that this one begins.
     """
 
@@ -86,10 +87,12 @@ class Share:
         plan: Plan,
         directory: OutputDirectory,
         identity: Callable[[], Identity],
+        model_loaded: Callable[[], None],
         executor: Executor,
         progress: Progress,
     ) -> None:
         self._job, self._replica, self._plan = job, replica, plan
+        self._model_loaded = model_loaded
         self._directory, self._executor, self._progress = directory, executor, progress
         self.identity = identity
         self.others: Others | None = None
@@ -138,7 +141,7 @@ class Share:
 
         known = joined_schema(self._records)
         attempt = self._directory.attempt
-        work = Work(self._job, self._plan.schema, attempt, self.identity, known, self._quarantine)
+        work = Work(self._job, self._plan.schema, attempt, self.identity, self._model_loaded, known, self._quarantine)
         self._executor.run(work, Backlog(left, self._more), self._progress, done)
 
     def stop(self) -> None:

@@ -54,7 +54,8 @@ def test_it_is_made_once_and_found_afterwards(tmp_path: Path, nothing: Path) -> 
     python = first.python()
     made = python.stat(follow_symlinks=False).st_mtime_ns
     code = "import sys; print(sys.prefix); import airflow_provider_snowflake_batch"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    # The environment's own; what a container gets of the server's is tested with containers.
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, env={})
     assert done.stdout.strip() == str(first.environment.folder)
     assert "No module named 'airflow_provider_snowflake_batch'" in done.stderr
     # Nothing is waited for.

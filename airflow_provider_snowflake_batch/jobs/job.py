@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from airflow_provider_snowflake_batch.contract.output_layout import STAGED_INPUT
 from airflow_provider_snowflake_batch.jobs.batch_job import ModelFunction, Submission
@@ -37,24 +37,60 @@ JOB_NAME_PREFIX = "BATCH"
 # Longer names are legal, but the job's name is also a directory and a DNS label in logs and pages.
 MAX_JOB_NAME_LENGTH = 120
 
-
-# Of a JobSpec: what the job runs on. The same rows come out whatever these are.
-_SIZE_FIELDS = (
-    "cpu_requests",
-    "memory_requests",
-    "gpu_requests",
-    "num_workers",
-    "max_batch_rows",
-    "replicas",
-    "image_repo",
-    "force_rebuild",
-)
-# Of a JobSpec, too: what does not reach the job. The warehouse is that of our own statements.
+# Of a JobSpec: what does not reach the job. The warehouse is that of our own statements.
 _FIELDS_OF_THE_TASK = ("job_name_prefix", "warehouse")
 
 
+class ScoringJob:
+    """What jobs that score rows have in common, whatever scores them.
+
+    :cvar SIZE_FIELDS: of a :class:`JobSpec`: what the job runs on. The same rows come out whatever these are.
+    """
+
+    SIZE_FIELDS: ClassVar[tuple[str, ...]]
+
+    name: QualifiedName
+    compute_pool: Identifier
+    output: OutputSpec
+    settings: JobSpec
+
+    def under_name(self, name: QualifiedName) -> Self:
+        """The same job under another name."""
+        return replace(self, name=name)  # type: ignore[type-var]  # each kind is a dataclass
+
+    @property
+    def sizing(self) -> dict[str, Any]:
+        settings = self.settings.to_dict()
+        given = {name: settings[name] for name in self.SIZE_FIELDS if name in settings}
+        return {"compute_pool": str(self.compute_pool), "replicas": 1} | given
+
+    @property
+    def identifying_settings(self) -> dict[str, Any]:
+        """The settings that are part of the job's fingerprint. A field that is not known to be one of size is."""
+        others = (*self.SIZE_FIELDS, *_FIELDS_OF_THE_TASK)
+        return {name: value for name, value in self.settings.to_dict().items() if name not in others}
+
+    @property
+    def has_fixed_name(self) -> bool:
+        return self.settings.job_name is not None
+
+    @property
+    def name_prefix(self) -> str:
+        return self.settings.job_name_prefix or JOB_NAME_PREFIX
+
+    @property
+    def output_directory(self) -> StagePath:
+        """``<stage_location>/<job name>/``: what this job alone writes."""
+        return self.output.location.child(self.name.name).directory()
+
+    @property
+    def staged_input(self) -> StagePath:
+        """Where rows lie that were put on the stage for this job."""
+        return staged_input(self.output_directory)
+
+
 @dataclass(frozen=True)
-class RegistryJob:
+class RegistryJob(ScoringJob):
     """A batch inference job of a registered model (``EXECUTE INFERENCE JOB SERVICE``).
 
     :param name: the job; unquoted parts only.
@@ -68,6 +104,17 @@ class RegistryJob:
     :param engine: inference engine and its arguments.
     :raises InvalidJobError: if the input lies inside the output directory, or the other way round.
     """
+
+    SIZE_FIELDS: ClassVar[tuple[str, ...]] = (
+        "cpu_requests",
+        "memory_requests",
+        "gpu_requests",
+        "num_workers",
+        "max_batch_rows",
+        "replicas",
+        "image_repo",
+        "force_rebuild",
+    )
 
     name: QualifiedName
     model: QualifiedName
@@ -139,10 +186,6 @@ class RegistryJob:
             model=names.name(self.model, "model_name"),
         )
 
-    def under_name(self, name: QualifiedName) -> RegistryJob:
-        """The same job under another name."""
-        return replace(self, name=name)
-
     def as_submitted(self, version: str | None, function: str | None) -> RegistryJob:
         """The same job with the version and function that a submitted one has; None leaves what the job has."""
         job = self
@@ -164,7 +207,7 @@ class RegistryJob:
         """A hash of which rows are scored by what, and into where; see :class:`BatchJob`.
 
         Fields are hashed as plain values rather than as SQL, so that it stays the same when a statement is written
-        differently. A field of :class:`JobSpec` that is not known to be one of size is part of it.
+        differently.
         """
         described = {
             "model": str(self.model),
@@ -172,11 +215,7 @@ class RegistryJob:
             "source": plain_source(self.source),
             "output": self.output.to_dict(),
             "input": self.input.to_dict(),
-            "settings": {
-                name: value
-                for name, value in self.settings.to_dict().items()
-                if name not in _SIZE_FIELDS and name not in _FIELDS_OF_THE_TASK
-            },
+            "settings": self.identifying_settings,
             "engine": self.engine.to_dict(),
         }
         return hash_of(described)
@@ -205,29 +244,6 @@ class RegistryJob:
     @property
     def model_function(self) -> ModelFunction:
         return ModelFunction(self.model, self.version, self.settings.function_name)
-
-    @property
-    def sizing(self) -> dict[str, Any]:
-        settings = self.settings.to_dict()
-        given = {name: settings[name] for name in _SIZE_FIELDS if name in settings}
-        return {"compute_pool": str(self.compute_pool), "replicas": 1} | given
-
-    @property
-    def has_fixed_name(self) -> bool:
-        return self.settings.job_name is not None
-
-    @property
-    def name_prefix(self) -> str:
-        return self.settings.job_name_prefix or JOB_NAME_PREFIX
-
-    @property
-    def output_directory(self) -> StagePath:
-        """``<stage_location>/<job name>/``: what this job alone writes."""
-        return self.output.location.child(self.name.name).directory()
-
-    @property
-    def staged_input(self) -> StagePath:
-        return staged_input(self.output_directory)
 
 
 @dataclass(frozen=True)

@@ -16,20 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE
 from airflow_provider_snowflake_batch.jobs.batch_job import ModelFunction, Submission
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.job import (
-    JOB_NAME_PREFIX,
-    ContainerJob,
-    hash_of,
-    refuse_overlap,
-    staged_input,
-    with_column,
-)
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, ScoringJob, hash_of, refuse_overlap, with_column
 from airflow_provider_snowflake_batch.jobs.models import PythonModel, parse_model
 from airflow_provider_snowflake_batch.jobs.qualify import Namespace
 from airflow_provider_snowflake_batch.jobs.runtimes import refuse_registry_fields
@@ -49,22 +42,6 @@ from airflow_provider_snowflake_batch.jobs.specs import InputSpec, JobSpec, Outp
 from airflow_provider_snowflake_batch.jobs.worker_resources import ContainerSize
 
 WORKER_FOLDER = "_batch_worker"
-
-# Of a JobSpec: what the job runs on. Finished tasks of a job stay good whatever these are.
-_SIZE_FIELDS = (
-    "cpu_requests",
-    "memory_requests",
-    "gpu_requests",
-    "num_workers",
-    "max_batch_rows",
-    "replicas",
-    "image",
-    "secrets",
-    "external_access_integrations",
-    "query_warehouse",
-)
-# Of a JobSpec, too: what does not reach the job.
-_FIELDS_OF_THE_TASK = ("job_name_prefix", "warehouse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +72,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class WorkerJob:
+class WorkerJob(ScoringJob):
     """A batch that this package's worker scores (``EXECUTE JOB SERVICE``).
 
     :param name: the job; unquoted parts only.
@@ -111,6 +88,19 @@ class WorkerJob:
     :param upload: known once the files are on the stage.
     :raises InvalidJobError: if input and output lie inside each other, or two fields do not go together.
     """
+
+    SIZE_FIELDS: ClassVar[tuple[str, ...]] = (
+        "cpu_requests",
+        "memory_requests",
+        "gpu_requests",
+        "num_workers",
+        "max_batch_rows",
+        "replicas",
+        "image",
+        "secrets",
+        "external_access_integrations",
+        "query_warehouse",
+    )
 
     name: QualifiedName
     model: PythonModel
@@ -196,10 +186,6 @@ class WorkerJob:
             settings=settings,
         )
 
-    def under_name(self, name: QualifiedName) -> WorkerJob:
-        """The same job under another name."""
-        return replace(self, name=name)
-
     def as_submitted(self, version: str | None, function: str | None) -> WorkerJob:
         """The same job: what it runs is all in its model."""
         return self
@@ -224,11 +210,7 @@ class WorkerJob:
                 "source": plain_source(self.source),
                 "output": self.output.to_dict(),
                 "input": self.input.to_dict(),
-                "settings": {
-                    name: value
-                    for name, value in self.settings.to_dict().items()
-                    if name not in _SIZE_FIELDS and name not in _FIELDS_OF_THE_TASK
-                },
+                "settings": self.identifying_settings,
             }
         )
 
@@ -258,28 +240,9 @@ class WorkerJob:
         return ModelFunction(self.model.target, None, self.model.function)
 
     @property
-    def sizing(self) -> dict[str, Any]:
-        settings = self.settings.to_dict()
-        given = {name: settings[name] for name in _SIZE_FIELDS if name in settings}
-        return {"compute_pool": str(self.compute_pool), "replicas": 1} | given
-
-    @property
-    def has_fixed_name(self) -> bool:
-        return self.settings.job_name is not None
-
-    @property
-    def name_prefix(self) -> str:
-        return self.settings.job_name_prefix or JOB_NAME_PREFIX
-
-    @property
     def output_directory(self) -> StagePath:
         """``<stage_location>/<job name>/``, or that of an earlier job which this one resumes."""
-        return self.resumed or self.output.location.child(self.name.name).directory()
-
-    @property
-    def staged_input(self) -> StagePath:
-        """Where rows of a query or table are put, in a directory for each attempt."""
-        return staged_input(self.output_directory)
+        return self.resumed or super().output_directory
 
     @property
     def reads_in_place(self) -> bool:

@@ -47,6 +47,8 @@ WORKER = [sys.executable, "-m", "airflow_provider_snowflake_batch.worker"]
 TASK_ROWS = 256
 BAD_EVERY = 3001
 CALL_SECONDS = 0.01
+# A finished batch is only looked at; one that is done again waits for replicas that nobody starts.
+LONGEST_LOOK_SECONDS = 60
 # Longer than a start, so that kills hit every phase; shorter than the rest of a batch.
 LONGEST_PAUSE_SECONDS = 2.0
 VICTIMS = ("everything", "replica", "coordinator", "model process")
@@ -296,7 +298,13 @@ class Batch:
         if self._faults:
             # One that was killed between writing its last part and noticing that it came late could not remove it.
             figures.tidied += len(set(self._output.glob("*.parquet")) - set(listed))
-            if self._start(0).wait():
+            again = self._start(0)
+            try:
+                code = again.wait(LONGEST_LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                again.kill()
+                code = None
+            if code != 0:
                 raise SystemExit(f"a finished batch was not taken for finished: {self._words()}")
             if self._by_manifest() != (listed, aside):
                 raise SystemExit("another run of a finished batch changed its result")

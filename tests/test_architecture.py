@@ -34,8 +34,6 @@ KNOWS = {
 }
 # The worker as one file, which is uploaded.
 ALSO_KNOWS = {Path("hooks/worker_job.py"): {f"{PACKAGE}.worker.archive"}}
-# Rooms in which files of different folders still import each other in a circle.
-CIRCLES_INSIDE: set[str] = set()
 MOST_LINES = 60
 DRIVER = {"snowflake.connector", "snowflake.snowpark", "snowflake.sqlalchemy"}
 SERVER = {"fakesnow", "duckdb", "starlette", "uvicorn"}
@@ -124,20 +122,9 @@ def test_files_of_different_folders_import_each_other_in_no_circle(imported_by: 
         f"{module} imports {target}, which leads back to it"
         for module, targets in imported_by.items()
         for target in targets
-        if module.parent != target.parent
-        and not (room_of(module) == room_of(target) and room_of(module) in CIRCLES_INSIDE)
-        and module in leads_to(target)
+        if module.parent != target.parent and module in leads_to(target)
     ]
     assert not wrong
-
-
-# Each with its reason.
-LONG_FUNCTIONS = {
-    ("local/__main__.py", "main"): "the options of a command line, one after the other",
-    ("local/sql/faults.py", "_engine_error"): "one branch for each kind of error",
-    ("local/sql/translate.py", "fill_in"): "one branch for each kind of node",
-    ("local/sql/translate.py", "one"): "one branch for each kind of node",
-}
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)
@@ -150,7 +137,7 @@ def test_functions_are_short(module: Path) -> None:
             text = node.body[0]
             documented = text.end_lineno - text.lineno + 1 if ast.get_docstring(node) and text.end_lineno else 0
             lines = node.end_lineno - node.lineno + 1 - documented
-            if lines > MOST_LINES and (module.as_posix(), node.name) not in LONG_FUNCTIONS:
+            if lines > MOST_LINES:
                 wrong.append(f"{module}:{node.lineno} {node.name} has {lines} lines")
     assert not wrong
 

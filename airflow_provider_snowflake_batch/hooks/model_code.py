@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from airflow_provider_snowflake_batch.contract.zip_archive import zip_archive
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
 
@@ -18,16 +18,13 @@ MOST_BYTES = 100 * 2**20
 
 _ARCHIVES = (".zip", ".whl")
 _NOT_CODE = frozenset({"__pycache__", "venv", "node_modules"})
-# The earliest date that a zip archive can state.
-_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class CodeArchive:
-    """:param members: the paths in it. :param ending: ``.zip`` or ``.whl``."""
+    """Code as it is uploaded. :param ending: ``.zip`` or ``.whl``."""
 
     content: bytes
-    members: frozenset[str]
     ending: str = ".zip"
 
     @property
@@ -36,33 +33,61 @@ class CodeArchive:
         return f"code-{hashlib.sha256(self.content).hexdigest()[:12]}{self.ending}"
 
 
-def pack_code(model: PythonModel, folder: str | None) -> list[CodeArchive | None]:
-    """An archive for each place of a model's code; None for one on a stage.
+@dataclass(frozen=True)
+class FoundCode:
+    """The code at one place, of which nothing was read yet but an archive's list.
+
+    :param members: the paths that its archive has.
+    :param files: the file for each of them; None for an archive that is there already.
+    :param archive: that archive.
+    """
+
+    members: frozenset[str]
+    files: Mapping[str, Path] | None = None
+    archive: Path | None = None
+
+    def packed(self) -> CodeArchive:
+        if self.archive is not None:
+            return CodeArchive(self.archive.read_bytes(), self.archive.suffix)
+        assert self.files is not None
+        return CodeArchive(zip_archive({name: path.read_bytes() for name, path in self.files.items()}))
+
+
+def find_code(model: PythonModel, folder: str | None) -> list[FoundCode | None]:
+    """The code at each place of a model's code; None for one on a stage.
 
     :param folder: where relative paths begin; None for the current folder.
     :raises JobInputError: if a place does not exist or is too large, or none has the model's module.
     """
     root = model.target.partition(":")[0].partition(".")[0]
-    archives = [_pack(place, Path(folder or "."), root) if place[0] != "@" else None for place in model.places]
-    known = [archive for archive in archives if archive is not None]
-    if known and len(known) == len(archives):
-        _check_module(model, set().union(*(archive.members for archive in known)))
-    return archives
+    found = [_find(place, Path(folder or "."), root) if place[0] != "@" else None for place in model.places]
+    known = [code for code in found if code is not None]
+    if known and len(known) == len(found):
+        _check_module(model, set().union(*(code.members for code in known)))
+    return found
 
 
-def _pack(place: str, folder: Path, root: str) -> CodeArchive:
+def pack_code(model: PythonModel, folder: str | None) -> list[CodeArchive | None]:
+    """An archive for each place of a model's code, as :func:`find_code` finds it.
+
+    :raises JobInputError: as there.
+    """
+    return [code.packed() if code is not None else None for code in find_code(model, folder)]
+
+
+def _find(place: str, folder: Path, root: str) -> FoundCode:
     path = (folder / place).absolute()
     if path.is_dir():
         # `code` may be the package itself, or the folder that it lies in.
         is_package = path.name == root and not (path / root).exists() and not (path / f"{root}.py").exists()
-        return _archive_of(_files(path), path.parent if is_package else path, place)
+        return _found(_files(path), path.parent if is_package else path, place)
     if not path.is_file():
         raise JobInputError(f"model.code: there is no file or folder {path}.")
     if path.suffix in _ARCHIVES:
-        return _read_archive(path, place)
+        return _found_archive(path, place)
     if path.suffix != ".py":
         raise JobInputError(f"model.code: {path} is no folder, Python file, zip archive or wheel.")
-    return _archive_of([path], path.parent, place)
+    return _found([path], path.parent, place)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -84,34 +109,21 @@ def _is_code(name: str) -> bool:
     return not name.startswith(".") and name not in _NOT_CODE
 
 
-def _archive_of(files: Iterable[Path], root: Path, place: str) -> CodeArchive:
-    members: dict[str, bytes] = {}
+def _found(files: Iterable[Path], root: Path, place: str) -> FoundCode:
+    members: dict[str, Path] = {}
     size = 0
     for path in files:
         size += path.stat().st_size
         _check_size(size, place)
-        members[path.relative_to(root).as_posix()] = path.read_bytes()
-    return CodeArchive(_zip(members), frozenset(members))
+        members[path.relative_to(root).as_posix()] = path
+    return FoundCode(frozenset(members), files=members)
 
 
-def _zip(members: Mapping[str, bytes]) -> bytes:
-    """Equal files give equal bytes on every machine: in order, with one date, not compressed."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(members):
-            info = zipfile.ZipInfo(name, _DATE)
-            # The permissions rw-r--r--, made on Unix, whatever system this is.
-            info.create_system, info.external_attr = 3, 0o644 << 16
-            archive.writestr(info, members[name])
-    return file.getvalue()
-
-
-def _read_archive(path: Path, place: str) -> CodeArchive:
+def _found_archive(path: Path, place: str) -> FoundCode:
     _check_size(path.stat().st_size, place)
-    content = path.read_bytes()
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return CodeArchive(content, frozenset(archive.namelist()), path.suffix)
+        with zipfile.ZipFile(path) as archive:
+            return FoundCode(frozenset(archive.namelist()), archive=path)
     except zipfile.BadZipFile as error:
         raise JobInputError(f"model.code: {path} is no zip archive: {error}.") from None
 

@@ -12,7 +12,7 @@ from airflow.sdk.configuration import conf
 from airflow_provider_snowflake_batch.contract.job_file import to_json
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
-from airflow_provider_snowflake_batch.hooks.model_code import pack_code
+from airflow_provider_snowflake_batch.hooks.model_code import find_code, pack_code
 from airflow_provider_snowflake_batch.hooks.unload import check_unload, put_rows
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
@@ -47,7 +47,7 @@ def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family
             f"compute_pool: {job.compute_pool} is Snowflake's own, for notebooks, model serving and ML jobs only: name "
             "a pool of yours."
         )
-    pack_code(job.model, job.code_folder)
+    find_code(job.model, job.code_folder)
     try:
         size = container_size(instance_family, job.settings, stages=len(mounts(job)))
     except InvalidJobError as error:

@@ -1,6 +1,6 @@
 """Tokens of a Snowflake statement, and a cursor over them for the statements this server answers itself.
 
-sqlglot's own tokenizer takes the ``/*`` of a stage path such as ``@stage/*.csv`` and the ``//`` of ``file:///tmp/x``
+sqlglot's own tokenizer takes the ``/*`` of a stage path such as ``@stage/*.csv`` and the ``//`` of a file's URL
 for comments, and the word EXECUTE for the beginning of one long text, so it cannot read these statements. The tests
 hold what both can read against it.
 """

@@ -9,22 +9,19 @@ machine: the digest in the file's name tells two versions apart, and one that is
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import airflow_provider_snowflake_batch
+from airflow_provider_snowflake_batch.contract.zip_archive import zip_archive
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 ENDING = ".pyz"
 _PACKAGE = airflow_provider_snowflake_batch.__name__
-# The earliest date that a zip archive can state.
-_DATE = (1980, 1, 1, 0, 0, 0)
 _MAIN = f"""\
 import sys
 
@@ -73,14 +70,7 @@ def build_archive() -> WorkerArchive:
     members = {"__main__.py": _MAIN.encode(), f"{_PACKAGE}/__init__.py": (package / "__init__.py").read_bytes()}
     for room in ("contract", "worker"):
         _add_sources(members, package / room, f"{_PACKAGE}/{room}")
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(members):
-            info = zipfile.ZipInfo(name, _DATE)
-            # The permissions rw-r--r--, made on Unix, whatever system this is.
-            info.create_system, info.external_attr = 3, 0o644 << 16
-            archive.writestr(info, members[name])
-    return WorkerArchive(file.getvalue())
+    return WorkerArchive(zip_archive(members))
 
 
 def _add_sources(members: dict[str, bytes], folder: Traversable, name: str) -> None:

@@ -36,8 +36,8 @@ test-slow: $(VENV)/.installed-dev $(RUNTIME)/.installed
 	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY))
 
 # The worker's jobs with input and output in folders that behave as mounted stages do, which are no disks.
-ON_STAGES := $(addprefix tests/worker/test_,attempts.py batch.py kept.py kill_resume.py partitions.py quarantine.py \
-	recovery.py replicas.py save_modes.py)
+ON_STAGES := $(addprefix tests/worker/,output/test_attempts.py output/test_kept_tasks.py output/test_save_modes.py \
+	executors/test_replicas.py input/test_partitions.py test_batch.py test_kill_resume.py test_quarantine.py test_recovery.py)
 
 .PHONY: test-stage-volume
 test-stage-volume: export WORKER_ON_STAGE_VOLUME = 1
@@ -63,7 +63,7 @@ WORKERS := worker-oldest worker-newest
 PYTHON_worker-oldest := 3.10
 PYTHON_worker-newest := 3.13
 # These pack models with snowflake-ml-python, which needs the driver.
-WITH_REGISTRY := $(addprefix tests/worker/test_,registry.py chat_engine.py partitions.py)
+WITH_REGISTRY := $(addprefix tests/worker/,models/test_registry.py models/test_chat.py input/test_partitions.py)
 
 test-others: $(OTHERS:%=test-%) test-cli $(WORKERS:%=test-%) ## Run tests with other versions of Python and of the libraries
 

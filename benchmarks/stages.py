@@ -45,9 +45,9 @@ def measure(folder: Path, rows: int, batch_rows: int, passed: list[str]) -> tupl
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter
-    from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
-    from airflow_provider_snowflake_batch.worker.scoring.outcome import RowByRow
+    from airflow_provider_snowflake_batch.worker.output.part_writer import PartWriter
+    from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
+    from airflow_provider_snowflake_batch.worker.scoring.output_rows import RowByRow
     from airflow_provider_snowflake_batch.worker.values import schemas
     from benchmarks.tree_model import Trees, train
     from benchmarks.worker_throughput import write_input

@@ -32,8 +32,8 @@ from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize  
 from airflow_provider_snowflake_batch.worker.input.footers import opener  # noqa: E402
 from airflow_provider_snowflake_batch.worker.input.plan import make_plan  # noqa: E402
 from airflow_provider_snowflake_batch.worker.input.reader import TaskReader  # noqa: E402
-from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter  # noqa: E402
-from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter  # noqa: E402
+from airflow_provider_snowflake_batch.worker.output.part_writer import PartWriter  # noqa: E402
+from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter  # noqa: E402
 from airflow_provider_snowflake_batch.worker.scoring.results import to_table  # noqa: E402
 from airflow_provider_snowflake_batch.worker.values.schemas import type_name  # noqa: E402
 

@@ -38,5 +38,15 @@ def log_model(server: LocalServer, model: Any, name: str, version: str, inputs: 
         )
 
 
+def predict_digits_directly() -> tuple[list[int], list[int]]:
+    """What the example's model says about the example's scans, without Snowflake; and the truth."""
+    from sklearn.datasets import load_digits
+    from sklearn.ensemble import RandomForestClassifier
+
+    pixels, digits = load_digits(return_X_y=True)
+    model = RandomForestClassifier(n_estimators=100, random_state=0).fit(pixels[:897], digits[:897])
+    return model.predict(pixels[897:]).tolist(), digits[897:].tolist()
+
+
 if __name__ == "__main__":
     log_linear_model(LocalServer(Path(sys.argv[1])), *sys.argv[2:])

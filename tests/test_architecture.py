@@ -214,12 +214,49 @@ def may_import(imported: str, folder: str, allowed: set[str]) -> bool:
     return imported not in LOCAL_ENTRANCES or not folder
 
 
-def test_folders_of_the_local_snowflake_know_each_other_one_way() -> None:
+@pytest.mark.parametrize("room", ["local", "worker"])
+def test_folders_of_a_room_know_each_other_one_way(room: str) -> None:
+    knows = {"local": LOCAL_KNOWS, "worker": WORKER_KNOWS}[room]
     reached: set[str] = set()
-    while left := {folder for folder in LOCAL_KNOWS if folder not in reached}:
-        free = {folder for folder in left if LOCAL_KNOWS[folder] <= reached}
+    while left := {folder for folder in knows if folder not in reached}:
+        free = {folder for folder in left if knows[folder] <= reached}
         assert free, f"a circle among {sorted(left)}"
         reached |= free
+
+
+# The folders inside worker/: each, and the folders that it may import. All may import what lies beside them.
+WORKER_KNOWS = {
+    "values": set(),
+    "processes": set(),
+    "input": {"values", "processes"},
+    "models": {"input"},
+    "stage_files": {"input", "models"},
+    "output": {"input", "values"},
+    "scoring": {"input", "models", "output", "stage_files", "values"},
+    "executors": {"input", "models", "output", "processes", "scoring", "values"},
+}
+WORKER_ENTRANCES = {"__main__", "run"}
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if room_of(module) == "worker"], ids=str)
+def test_imports_inside_the_worker_follow_the_arrows(module: Path) -> None:
+    folder = module.parts[1] if len(module.parts) > 2 else ""
+    assert not folder or folder in WORKER_KNOWS, f"{module} lies in no folder of WORKER_KNOWS"
+    if not folder:
+        return
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for line, name in imports(module)
+        if within(name, {f"{PACKAGE}.worker"})
+        and (target := name.split(".")[2]) != folder
+        and target not in (WORKER_KNOWS[folder] if target in WORKER_KNOWS else worker_modules() - WORKER_ENTRANCES)
+    ]
+    assert not wrong
+
+
+def worker_modules() -> set[str]:
+    """Those beside the folders."""
+    return {module.stem for module in modules() if module.parent == Path("worker")}
 
 
 # What prepares a job for submission. All else knows jobs/batch_job.py only.
@@ -320,3 +357,26 @@ def test_provider_info_loads_no_airflow(tmp_path: Path) -> None:
     # The packages of the snowflake namespace have .pth files, which name it in every process.
     heavy = (HEAVY | DRIVER) - {"snowflake"}
     assert sorted(name for name in loaded if within(name, {"airflow", "yaml", *heavy})) == []
+
+
+TESTS = Path(__file__).parent
+# Folders of tests that are of no one room: whole systems, and what the source document writes.
+OF_NO_ROOM = {"document", "example_dags", "stack"}
+
+
+def files_of_tests() -> list[Path]:
+    return sorted(path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", files_of_tests(), ids=str)
+def test_tests_are_found_by_the_path_of_what_they_test(path: Path) -> None:
+    folder = path.parent
+    assert path.parts[0] in OF_NO_ROOM or (ROOT / folder).is_dir() or folder.name == "clients"
+
+
+@pytest.mark.parametrize("path", files_of_tests(), ids=str)
+def test_no_test_file_imports_another(path: Path) -> None:
+    tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = [f"{node.module}.{alias.name}" for node in froms for alias in node.names]
+    assert not [name for name in names if name.startswith("tests.") and ".test_" in name]

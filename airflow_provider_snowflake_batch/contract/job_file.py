@@ -28,7 +28,7 @@ INPUT_FORMAT = "full_stage_path"
 
 
 @dataclass(frozen=True)
-class InputFiles:
+class JobInput:
     """The rows: Parquet files below a directory, or a single one.
 
     :param pattern: regular expression for the whole path below ``path``, with ``/`` as separator.
@@ -44,7 +44,7 @@ class InputFiles:
 
 
 @dataclass(frozen=True)
-class OutputDirectory:
+class JobOutput:
     """The job's own directory.
 
     :param columns: the input columns that are written beside the predictions; None for all.
@@ -67,8 +67,8 @@ class Job:
     """
 
     name: str
-    input: InputFiles
-    output: OutputDirectory
+    input: JobInput
+    output: JobOutput
     model: ModelSource
     num_workers: int | None = None
     max_batch_rows: int | None = None
@@ -156,13 +156,13 @@ def parse(
     return job
 
 
-def _input(fields: Fields) -> InputFiles:
+def _input(fields: Fields) -> JobInput:
     pattern = fields.get("pattern", str, DEFAULT_PATTERN)
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise JobFileError(f"input.pattern {pattern[:200]!r} is not a regular expression: {error}") from None
-    result = InputFiles(
+    result = JobInput(
         path=fields.path("path"),
         pattern=pattern,
         params=fields.get("params", dict, {}),
@@ -201,7 +201,7 @@ def _on_error(fields: Fields) -> tuple[OnError, int]:
     return on_error, most or MOST_QUARANTINED
 
 
-def _output(fields: Fields) -> OutputDirectory:
+def _output(fields: Fields) -> JobOutput:
     mode = fields.get("mode", str, SaveMode.ERROR.value)
     try:
         save_mode = SaveMode(mode.lower())
@@ -212,9 +212,7 @@ def _output(fields: Fields) -> OutputDirectory:
         raise JobFileError("output.columns must be a list of input columns")
     for name in columns or ():
         check_text(name, "output.columns")
-    result = OutputDirectory(
-        path=fields.path("path"), mode=save_mode, columns=None if columns is None else tuple(columns)
-    )
+    result = JobOutput(path=fields.path("path"), mode=save_mode, columns=None if columns is None else tuple(columns))
     fields.done()
     return result
 

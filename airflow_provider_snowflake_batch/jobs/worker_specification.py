@@ -140,7 +140,7 @@ def job_file(job: WorkerJob) -> job_files.Job:
     }
     return job_files.Job(
         name=str(job.name),
-        input=job_files.InputFiles(
+        input=job_files.JobInput(
             Path(_in_output(job, rows) if rows is not None else f"${{{_INPUT}}}"),
             params=given.to_dict().get("params", {}),
             column_handling={
@@ -148,9 +148,7 @@ def job_file(job: WorkerJob) -> job_files.Job:
             },
             partition_column=given.partition_column,
         ),
-        output=job_files.OutputDirectory(
-            Path(_in_output(job, job.output_directory)), job.output.mode, job.output.columns
-        ),
+        output=job_files.JobOutput(Path(_in_output(job, job.output_directory)), job.output.mode, job.output.columns),
         model=model_sources.PythonModel(
             job.model.target,
             job.model.function,

@@ -48,11 +48,11 @@ from airflow_provider_snowflake_batch.worker.models.base import Description
 from airflow_provider_snowflake_batch.worker.models.columns import check_columns, match_column, passed_columns
 from airflow_provider_snowflake_batch.worker.output.disk import persistently
 from airflow_provider_snowflake_batch.worker.output.heartbeats import Heartbeat
-from airflow_provider_snowflake_batch.worker.output.kept import in_background, input_digest
-from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter
+from airflow_provider_snowflake_batch.worker.output.kept_tasks import in_background, input_digest
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output.part_writer import PartWriter
 from airflow_provider_snowflake_batch.worker.output.records import arrow_schema, encode_schema
-from airflow_provider_snowflake_batch.worker.output.words import Words
+from airflow_provider_snowflake_batch.worker.output.replica_notes import ReplicaNotes
 from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.stage_files.loaders import column_loaders
 from airflow_provider_snowflake_batch.worker.values import schemas
@@ -167,10 +167,10 @@ class Run:
         return False
 
     def _share(self, share: Share, directory: OutputDirectory) -> None:
-        replica, words = self._replica, Words(directory.path, directory.tag)
-        words.clear_failure(replica.index)
-        share.others = Others(words, time.monotonic())
-        heartbeat = Heartbeat(words.heartbeat_path(replica.index)) if replica.index else None
+        replica, notes = self._replica, ReplicaNotes(directory.path, directory.tag)
+        notes.clear_failure(replica.index)
+        share.others = Others(notes, time.monotonic())
+        heartbeat = Heartbeat(notes.heartbeat_path(replica.index)) if replica.index else None
         try:
             share.do()
         except Superseded:
@@ -178,7 +178,7 @@ class Run:
         except Exception as error:
             if replica.index:
                 with contextlib.suppress(OSError):
-                    words.write_failure(replica.index, str(error) or type(error).__name__)
+                    notes.write_failure(replica.index, str(error) or type(error).__name__)
             raise
         finally:
             share.stop()

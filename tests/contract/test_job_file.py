@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from airflow_provider_snowflake_batch.contract.job_fields import JobFileError
 from airflow_provider_snowflake_batch.contract.job_file import (
     MOST_QUARANTINED,
-    InputFiles,
     Job,
-    OutputDirectory,
+    JobInput,
+    JobOutput,
     parse,
     to_document,
     to_json,
@@ -57,14 +57,14 @@ def jobs(draw: st.DrawFn) -> Job:
     )
     return Job(
         name=draw(texts),
-        input=InputFiles(
+        input=JobInput(
             draw(paths),
             draw(st.sampled_from([r".*\.parquet$", "a|b"])),
             draw(st.dictionaries(texts, values, max_size=2)),
             draw(st.dictionaries(texts, st.sampled_from(FileEncoding), max_size=2)),
             partition,
         ),
-        output=OutputDirectory(draw(paths), draw(st.sampled_from(SaveMode)), columns),
+        output=JobOutput(draw(paths), draw(st.sampled_from(SaveMode)), columns),
         model=draw(models),
         num_workers=draw(counts),
         max_batch_rows=draw(counts),
@@ -80,7 +80,7 @@ def test_what_is_written_is_read(job: Job) -> None:
 
 
 def test_what_is_at_its_default_is_left_out() -> None:
-    job = Job("J", InputFiles(Path("in")), OutputDirectory(Path("out"), SaveMode.ERROR), RegistryModel(Path("m"), "f"))
+    job = Job("J", JobInput(Path("in")), JobOutput(Path("out"), SaveMode.ERROR), RegistryModel(Path("m"), "f"))
 
     assert to_document(job) == {
         "version": 1,
@@ -92,7 +92,7 @@ def test_what_is_at_its_default_is_left_out() -> None:
 
 
 def test_relative_paths_begin_at_the_files_folder() -> None:
-    job = Job("J", InputFiles(Path("in")), OutputDirectory(Path("/out"), SaveMode.ERROR), PythonModel("a:B", "f"))
+    job = Job("J", JobInput(Path("in")), JobOutput(Path("/out"), SaveMode.ERROR), PythonModel("a:B", "f"))
 
     read = parse(to_document(job), FOLDER)
 

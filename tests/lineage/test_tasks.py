@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
 from tests.models import log_linear_model
-from tests.operators.test_run_batch import TaskInstance
+from tests.operators.task_instances import TaskInstance
 
 pytestmark = pytest.mark.slow
 

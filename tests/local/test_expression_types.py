@@ -11,7 +11,7 @@ import snowflake.connector
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.constants import FIELD_NAME_TO_ID
 
-from tests.local.test_sql import error, execute
+from tests.local.statement_calls import error, execute
 
 ZONED = "'2024-07-01 23:00:00 -0500'::TIMESTAMP_TZ"
 REFUSED = "not supported by the local Snowflake"

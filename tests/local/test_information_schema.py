@@ -5,7 +5,7 @@ from __future__ import annotations
 import snowflake.connector
 from snowflake.connector import SnowflakeConnection
 
-from tests.local.test_sql import error, execute
+from tests.local.statement_calls import error, execute
 
 
 def _make(connection: SnowflakeConnection) -> None:

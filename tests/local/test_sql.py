@@ -13,6 +13,8 @@ import snowflake.connector
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import ProgrammingError
 
+from tests.local.statement_calls import error, execute
+
 COLUMNS = {
     "A": ("INT", -1, "FIXED"),
     "B": ("VARCHAR(10)", "it's \\ é", "TEXT"),
@@ -30,18 +32,6 @@ COLUMNS = {
     "N": ("DATE", datetime.date(1969, 12, 31), "DATE"),
     "O": ("BOOLEAN", True, "BOOLEAN"),
 }
-
-
-def execute(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> list[Any]:
-    cursor = connection.cursor().execute(sql, parameters)
-    assert cursor is not None
-    return cursor.fetchall()
-
-
-def error(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> tuple[int, str, str]:
-    with pytest.raises(snowflake.connector.errors.DatabaseError) as caught:
-        connection.cursor().execute(sql, parameters)
-    return caught.value.errno, caught.value.sqlstate, caught.value.msg
 
 
 @pytest.mark.parametrize("paramstyle", ["pyformat", "qmark"])

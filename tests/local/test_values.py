@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from snowflake.connector import SnowflakeConnection
 
-from tests.local.test_sql import error, execute
+from tests.local.statement_calls import error, execute
 
 OBJECT = """PARSE_JSON('{"x": "y", "n": 1.4, "i": 12345678901234567, "b": true, "d": "2024-01-02", "none": null}')"""
 MOMENT = "'2024-02-03 14:05:06.5'::TIMESTAMP_NTZ"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from snowflake.connector import SnowflakeConnection
 
-from tests.local.test_sql import error, execute
+from tests.local.statement_calls import error, execute
 
 
 @pytest.mark.parametrize("kind", ["TABLE", "TEMPORARY TABLE"])

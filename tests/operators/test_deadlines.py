@@ -22,8 +22,7 @@ from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchO
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 from tests.local_faults import LocalFaults, faults_of
 from tests.models import log_linear_model
-from tests.operators.test_durability import Store
-from tests.operators.test_run_batch import TaskInstance
+from tests.operators.task_instances import Store, TaskInstance, fired_by
 
 pytestmark = pytest.mark.slow
 
@@ -77,10 +76,6 @@ def run_task(**changes: Any) -> dict[str, Any]:
         return task.execute(context)
     except TaskDeferred as deferred:
         return task.execute_complete(context, asyncio.run(fired_by(deferred.trigger)))
-
-
-async def fired_by(trigger: Any) -> dict[str, Any]:
-    return next(iter([event.payload async for event in trigger.run()]))
 
 
 MODES = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "in a slot"])

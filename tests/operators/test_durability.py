@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partialmethod
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from pydantic import JsonValue, TypeAdapter
 
 from airflow_provider_snowflake_batch.exceptions import (
     JobCancelledError,
     JobInputError,
-    JobNotFoundError,
     JobPendingError,
     JobSubmissionError,
     JobTimeoutError,
     PoolCapacityError,
 )
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
@@ -32,37 +27,11 @@ from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.models import log_linear_model
-from tests.operators.test_run_batch import TaskInstance
+from tests.operators.task_instances import Crash, Store, TaskInstance, names, until_it_exists, wait
 
 pytestmark = pytest.mark.slow
 
 POOL = "DURABILITY_TESTS"
-
-
-class Store:
-    """Airflow's task state store as a task sees it, with its values as JSON."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.values[key]) if key in self.values else default
-
-    def set(self, key: str, value: Any) -> None:
-        # Airflow refuses what is not JSON already, a tuple, for instance.
-        self.values[key] = json.dumps(TypeAdapter(JsonValue).validate_python(value))
-
-    def delete(self, key: str) -> None:
-        self.values.pop(key, None)
-
-    @property
-    def record(self) -> dict[str, Any]:
-        (value,) = self.values.values()
-        return json.loads(value)
-
-    def change(self, **changes: Any) -> None:
-        (key,) = self.values
-        self.set(key, self.record | changes)
 
 
 @pytest.fixture(scope="module")
@@ -102,25 +71,6 @@ def attempt(store: Store | None, *, max_tries: int = 3, **changes: Any) -> str |
         return RunBatchOperator(**(given | changes)).execute(context)
     except TaskDeferred as deferred:
         return deferred.trigger.job_name
-
-
-def until_it_exists(hook: SnowflakeBatchHook, name: str) -> None:
-    """Submission is asynchronous: a task may defer before Snowflake has made the job."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with suppress(JobNotFoundError):
-            hook.status(name)
-            return
-        time.sleep(0.05)
-
-
-def wait(hook: SnowflakeBatchHook, name: str) -> JobStatus:
-    until_it_exists(hook, name)
-    return hook.wait(name, deadlines=Deadlines.within(60)).status
-
-
-def names(hook: SnowflakeBatchHook) -> set[str]:
-    return {info.name for info in hook.list_jobs()}
 
 
 def test_a_retry_goes_on_with_the_job_that_runs(hook: SnowflakeBatchHook) -> None:
@@ -354,10 +304,6 @@ def test_a_job_that_finds_no_room_tells_what_it_waits_for(hook: SnowflakeBatchHo
     assert "Unschedulable due to insufficient" in message
     assert "compute pool CROWDED is" in message
     assert wait(hook, message.split()[1]) is JobStatus.CANCELLED
-
-
-class Crash(BaseException):
-    """Ends a try as abruptly as a test can."""
 
 
 @pytest.mark.parametrize("dropped", [False, True], ids=["before the drop", "after the drop"])

@@ -8,8 +8,8 @@ from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.operators import job_card
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
-from tests.operators.test_run_batch import TaskInstance
-from tests.triggers.test_job_card import info
+from tests.job_infos import info
+from tests.operators.task_instances import TaskInstance
 
 
 @pytest.fixture

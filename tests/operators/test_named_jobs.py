@@ -20,8 +20,7 @@ from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.models import log_linear_model
-from tests.operators.test_durability import Crash, names, until_it_exists, wait
-from tests.operators.test_run_batch import TaskInstance
+from tests.operators.task_instances import Crash, TaskInstance, names, until_it_exists, wait
 
 pytestmark = pytest.mark.slow
 

@@ -29,9 +29,7 @@ from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchO
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from tests.local_faults import LocalFaults, faults_of
 from tests.models import log_linear_model
-from tests.operators.test_deadlines import fired_by
-from tests.operators.test_durability import Store, names, until_it_exists, wait
-from tests.operators.test_run_batch import TaskInstance
+from tests.operators.task_instances import Store, TaskInstance, fired_by, names, until_it_exists, wait
 
 pytestmark = pytest.mark.slow
 

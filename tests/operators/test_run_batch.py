@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -22,26 +21,12 @@ from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.local_faults import faults_of
 from tests.models import log_linear_model
+from tests.operators.task_instances import TaskInstance
 
 pytestmark = pytest.mark.slow
 
 POOL = "OPERATOR_TESTS"
 HANDLING = {"input_format": "full_stage_path", "convert_to": "raw_bytes"}
-
-
-@dataclass
-class TaskInstance:
-    """What the operator uses of the task instance that Airflow hands it."""
-
-    dag_id: str = "dag"
-    task_id: str = "score"
-    try_number: int = 1
-    max_tries: int = 0
-    log_url: str = "http://airflow/dags/dag/runs/run/tasks/score?try_number=1"
-    xcoms: dict[str, Any] = field(default_factory=dict)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = value
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.status import JobInfo
 from tests.airflow_stack import AirflowStack
-from tests.stack.test_run_batch_on_airflow import predict_digits_directly
+from tests.models import predict_digits_directly
 
 pytestmark = pytest.mark.slow
 

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from tests.airflow_stack import AirflowStack
+from tests.models import predict_digits_directly
 
 pytestmark = pytest.mark.slow
 
@@ -98,16 +99,6 @@ def test_mapped_tasks_wait_together_for_jobs_of_their_own(airflow: AirflowStack,
     assert len({result["job_name"] for result in results}) == 3
     assert [result["rows"] for result in results] == [1, 2, 3]
     assert all(hook.is_complete(result["output_location"]) for result in results)
-
-
-def predict_digits_directly() -> tuple[list[int], list[int]]:
-    """What the example's model says about the example's scans, without Snowflake; and the truth."""
-    from sklearn.datasets import load_digits
-    from sklearn.ensemble import RandomForestClassifier
-
-    pixels, digits = load_digits(return_X_y=True)
-    model = RandomForestClassifier(n_estimators=100, random_state=0).fit(pixels[:897], digits[:897])
-    return model.predict(pixels[897:]).tolist(), digits[897:].tolist()
 
 
 def wait_for_status(hook: SnowflakeBatchHook, job: str, status: str) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.logs import Progress
-from airflow_provider_snowflake_batch.jobs.status import JobInfo
 from airflow_provider_snowflake_batch.triggers import job_card
 from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
+from tests.job_infos import info
 
 CARD = JobCard("D.S.J", "SUBMITTED", "P", 1, "@D.S.R/J/", 10.0, 1).to_dict()
 
@@ -44,10 +44,6 @@ class XComs:
 def xcoms(monkeypatch: pytest.MonkeyPatch) -> XComs:
     monkeypatch.setattr(job_card, "CARD_SECONDS", 0)
     return XComs(dict(CARD))
-
-
-def info(status: str) -> JobInfo:
-    return JobInfo.from_row({"database_name": "D", "schema_name": "S", "name": "J", "status": status})
 
 
 def run(awaitable: Awaitable[Any]) -> Any:

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.worker.input.batch_size import MOST_ROWS
+from airflow_provider_snowflake_batch.worker.input.file_columns import FILE_BATCH_BYTES
 from airflow_provider_snowflake_batch.worker.input.plan import TASK_ROWS
 from airflow_provider_snowflake_batch.worker.input.read_ahead import BYTES_AHEAD
 from airflow_provider_snowflake_batch.worker.scoring.pipeline import QUEUE_LENGTH, READ_AHEAD_BYTES, WRITE_BEHIND_BYTES
-from airflow_provider_snowflake_batch.worker.stage_files.file_columns import FILE_BATCH_BYTES
 from tests.worker.batches import WORKER, Batch
 
 MEASURE = """

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.worker.batches import Batch, Outcome
-from tests.worker.test_recovery import kill_until_done, tasks_called
+from tests.worker.kills import kill_until_done, tasks_called
 
 QUARANTINE = {"on_error": "quarantine", "num_workers": 1}
 

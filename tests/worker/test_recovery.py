@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
-from pathlib import Path
 
 import psutil
 import pyarrow as pa
@@ -15,34 +13,12 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.worker.batches import Batch
+from tests.worker.kills import family, kill_until_done, tasks_called
 
 pytestmark = pytest.mark.slow
 
 ROWS = 1_200_000
 ROW_GROUP = 50_000
-
-
-def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    try:
-        parent = psutil.Process(process.pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def kill_someone(process: subprocess.Popen[str], choice: random.Random) -> None:
-    """Kill the coordinator, one of its processes, or all of them, as an out-of-memory killer or a lost node would."""
-    processes = family(process)
-    victims = processes if choice.random() < 0.3 else [choice.choice(processes)] if processes else []
-    for victim in victims:
-        try:
-            victim.kill()
-        except psutil.NoSuchProcess:
-            continue
-
-
-def tasks_called(marks: Path) -> list[int]:
-    return [int(line.split()[1]) for line in marks.read_text().splitlines()] if marks.exists() else []
 
 
 @pytest.mark.parametrize(
@@ -61,30 +37,6 @@ def test_kill_at_any_moment_then_run_again(batch: Batch, seed: int, least: int) 
     result = batch.result()
     assert result["ID"].equals(pa.chunked_array([pa.array(range(ROWS), pa.int64())]))
     assert result["Y"].equals(pc.multiply(result["X"], 2.0))
-
-
-def kill_until_done(batch: Batch, choice: random.Random, kills: int, marks: Path, task_rows: int) -> None:
-    """Kill and start again until the batch is done; hold that what had a record is not computed again."""
-    done = 0
-    while not batch.succeeded():
-        recorded = {path.name for path in (batch.output / "_tasks").glob("*.json")} if batch.output.exists() else set()
-        before = len(tasks_called(marks))
-        process = batch.start(group=True)
-        # Towards the end an attempt is let through, or the last task would never be done.
-        while process.poll() is None and done < kills:
-            time.sleep(choice.uniform(0.0, 1.0))
-            if process.poll() is None:
-                kill_someone(process, choice)
-                done += 1
-        _, stderr = process.communicate(timeout=120)
-        assert process.returncode in (0, -signal.SIGKILL, 1), stderr
-        if process.returncode == 1:
-            assert stderr.splitlines()[-1].startswith("ModelProcessDied"), stderr
-        # What had a record was not computed again: its first row was not seen in this attempt.
-        finished = {int(name.partition(".")[0].rpartition("-")[2]) for name in recorded}
-        called = {first // task_rows for first in tasks_called(marks)[before:]}
-        assert not finished & called
-    assert done >= kills // 2
 
 
 def test_nobody_survives_the_coordinator(batch: Batch) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE, InputFiles, OutputDirectory, to_json
+from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE, JobInput, JobOutput, to_json
 from airflow_provider_snowflake_batch.contract.job_file import Job as JobFile
 from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, ModelSource, RegistryModel
 from airflow_provider_snowflake_batch.contract.output_layout import CLIENT_FOLDERS
@@ -99,13 +99,13 @@ def _job_file(
     handling = {name: FileEncoding(column["convert_to"]) for name, column in checked.column_handling.items()}
     return JobFile(
         job.full_name,
-        InputFiles(
+        JobInput(
             source,
             params=checked.params,
             column_handling=handling,
             partition_column=checked.partition_column,
         ),
-        OutputDirectory(output, SaveMode(checked.mode)),
+        JobOutput(output, SaveMode(checked.mode)),
         model,
         num_workers=checked.num_workers,
         max_batch_rows=checked.max_batch_rows,

@@ -98,7 +98,7 @@ class _Process:
         except WorkerError as error:
             self._give_up(error)
         except BaseException as error:
-            from airflow_provider_snowflake_batch.worker.scoring.calls import own_traceback
+            from airflow_provider_snowflake_batch.worker.scoring.model_calls import own_traceback
 
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._give_up(ModelError(f"{text} (while loading the model)", own_traceback(error)))

@@ -29,10 +29,10 @@ from airflow_provider_snowflake_batch.worker.input.content import Identity, seen
 from airflow_provider_snowflake_batch.worker.input.plan import Plan, Task
 from airflow_provider_snowflake_batch.worker.job import Replica
 from airflow_provider_snowflake_batch.worker.output.heartbeats import Watch
-from airflow_provider_snowflake_batch.worker.output.kept import Checks, Fault, RecordCheck, input_digest, seen_now
-from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output.kept_tasks import Checks, Fault, RecordCheck, input_digest, seen_now
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.output.records import arrow_schema
-from airflow_provider_snowflake_batch.worker.output.words import Words
+from airflow_provider_snowflake_batch.worker.output.replica_notes import ReplicaNotes
 from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.values import schemas
 
@@ -47,10 +47,10 @@ class Others:
     :param now: when this one began, by `time.monotonic`.
     """
 
-    def __init__(self, words: Words, now: float) -> None:
-        self._words = words
-        self._before = words.read_failures()
-        self._watch = Watch(words.read_heartbeats(), now)
+    def __init__(self, notes: ReplicaNotes, now: float) -> None:
+        self._notes = notes
+        self._before = notes.read_failures()
+        self._watch = Watch(notes.read_heartbeats(), now)
 
     def check(self, missing: Sequence[int]) -> None:
         """Look after replicas whose tasks are missing.
@@ -58,14 +58,14 @@ class Others:
         :raises OutputError: one has failed, or is given up.
         """
         now = time.monotonic()
-        silent = self._watch.silent(missing, self._words.read_heartbeats(), now)
-        for replica, failure in self._words.read_failures().items():
+        silent = self._watch.silent(missing, self._notes.read_heartbeats(), now)
+        for replica, failure in self._notes.read_failures().items():
             if self._before.get(replica) != failure:
                 raise OutputError(f"another replica failed: {failure[1]}")
             waited = now - self._watch.begun
             if replica in missing and not self._watch.heard_of(replica) and waited > FAILED_BEFORE_SECONDS:
                 # Passed on once: the next attempt does not hear it again.
-                self._words.clear_failure(replica)
+                self._notes.clear_failure(replica)
                 raise OutputError(f"another replica, {replica}, failed before this one began: {failure[1]}")
         if silent:
             words = ", ".join(f"replica {replica} for {seconds:.0f} s" for replica, seconds in silent.items())

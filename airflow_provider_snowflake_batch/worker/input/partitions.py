@@ -29,11 +29,11 @@ from airflow_provider_snowflake_batch.worker.input.categories import (
     in_categories,
     read_categories,
 )
+from airflow_provider_snowflake_batch.worker.input.file_columns import FileColumns
 from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput
 from airflow_provider_snowflake_batch.worker.input.plan import Plan, RowRange, Task, file_path
 from airflow_provider_snowflake_batch.worker.input.reader import PROBED_ROWS, in_schema
 from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch
-from airflow_provider_snowflake_batch.worker.stage_files.file_columns import FileColumns
 from airflow_provider_snowflake_batch.worker.values.schemas import fit
 
 BUCKET_BYTES = 64 * 1024 * 1024

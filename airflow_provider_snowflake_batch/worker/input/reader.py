@@ -11,12 +11,12 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input.batch_size import MOST_ROWS, BatchSize
 from airflow_provider_snowflake_batch.worker.input.content import Content, TaskDigest
 from airflow_provider_snowflake_batch.worker.input.decoded_size import DecodedSize
+from airflow_provider_snowflake_batch.worker.input.file_columns import ROWS_AT_ONCE, FileColumns
 from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput, holds_times
 from airflow_provider_snowflake_batch.worker.input.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch, merge
 from airflow_provider_snowflake_batch.worker.input.sources import Source, sources
 from airflow_provider_snowflake_batch.worker.processes import limits
-from airflow_provider_snowflake_batch.worker.stage_files.file_columns import ROWS_AT_ONCE, FileColumns
 from airflow_provider_snowflake_batch.worker.values.schemas import Misfit, fit
 
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from airflow_provider_snowflake_batch.contract.job_file import InputFiles
+from airflow_provider_snowflake_batch.contract.job_file import JobInput
 from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.worker.models.signature import Signature
 
@@ -67,14 +67,14 @@ class ModelKind(ABC, Generic[Source]):
         return model
 
     @abstractmethod
-    def describe(self, model: Source, input_files: InputFiles) -> Description:
+    def describe(self, model: Source, input_files: JobInput) -> Description:
         """What is known of a model without loading it. Called once, by the process that plans the batch.
 
         :raises Refused: the model does not exist, has no such function, or does not take the job's parameters.
         """
 
     @abstractmethod
-    def load(self, model: Source, input_files: InputFiles) -> LoadedModel:
+    def load(self, model: Source, input_files: JobInput) -> LoadedModel:
         """Load a model into this process.
 
         :raises Refused: as `describe`.

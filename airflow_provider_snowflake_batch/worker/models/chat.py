@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from airflow_provider_snowflake_batch.contract.job_file import InputFiles
+from airflow_provider_snowflake_batch.contract.job_file import JobInput
 from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, RegistryModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models import registry
@@ -42,17 +42,17 @@ _MEDIA = {"image_url": "url", "video_url": "url", "input_audio": "data"}
 class Kind(ModelKind[ChatModel]):
     source = ChatModel
 
-    def describe(self, model: ChatModel, input_files: InputFiles) -> Description:
+    def describe(self, model: ChatModel, input_files: JobInput) -> Description:
         return describe(model, input_files)
 
-    def load(self, model: ChatModel, input_files: InputFiles) -> LoadedModel:
+    def load(self, model: ChatModel, input_files: JobInput) -> LoadedModel:
         return load(model, input_files)
 
     def folders(self, model: ChatModel) -> Sequence[Path]:
         return [registry.packed_directory(model.path)]
 
 
-def describe(model: ChatModel, input_files: InputFiles) -> Description:
+def describe(model: ChatModel, input_files: JobInput) -> Description:
     """What the packed directory states about the chat function.
 
     :raises Refused: its signature is not that of a chat, or the parameters do not fit it.
@@ -64,7 +64,7 @@ def describe(model: ChatModel, input_files: InputFiles) -> Description:
     return replace(description, identity=f"chat-engine-1:{description.identity}", signature=signature)
 
 
-def load(model: ChatModel, input_files: InputFiles) -> LoadedModel:
+def load(model: ChatModel, input_files: JobInput) -> LoadedModel:
     """The engine, ready to answer; the model's weights are left alone.
 
     :raises Refused: as `describe`.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from airflow_provider_snowflake_batch.contract.job_file import InputFiles
+from airflow_provider_snowflake_batch.contract.job_file import JobInput
 from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, ModelKind, bind
@@ -30,10 +30,10 @@ class Kind(ModelKind[PythonModel]):
     def prepare(self, model: PythonModel, folder: Path) -> PythonModel:
         return unpacked(model, folder)
 
-    def describe(self, model: PythonModel, input_files: InputFiles) -> Description:
+    def describe(self, model: PythonModel, input_files: JobInput) -> Description:
         return describe(model)
 
-    def load(self, model: PythonModel, input_files: InputFiles) -> LoadedModel:
+    def load(self, model: PythonModel, input_files: JobInput) -> LoadedModel:
         return load(model, input_files)
 
 
@@ -52,7 +52,7 @@ def describe(model: PythonModel) -> Description:
     return Description(identity=f"python:{digest.hexdigest()}")
 
 
-def load(model: PythonModel, input_files: InputFiles) -> LoadedModel:
+def load(model: PythonModel, input_files: JobInput) -> LoadedModel:
     """Import the module and make the class.
 
     :raises Refused: there is no such class or function, or the function does not take the job's params.

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from airflow_provider_snowflake_batch.contract.job_file import InputFiles
+from airflow_provider_snowflake_batch.contract.job_file import JobInput
 from airflow_provider_snowflake_batch.contract.model_sources import RegistryModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models import hugging_face
@@ -63,7 +63,7 @@ def _function(metadata: Mapping[str, Any], name: str) -> str:
     raise Refused(f"the model has no function {name!r}; it has {', '.join(sorted(functions))}")
 
 
-def _signature(model: RegistryModel, input_files: InputFiles) -> tuple[Path, str, Signature, bool]:
+def _signature(model: RegistryModel, input_files: JobInput) -> tuple[Path, str, Signature, bool]:
     directory = packed_directory(model.path)
     metadata = _metadata(directory)
     function = _function(metadata, model.function)
@@ -77,17 +77,17 @@ def _signature(model: RegistryModel, input_files: InputFiles) -> tuple[Path, str
 class Kind(ModelKind[RegistryModel]):
     source = RegistryModel
 
-    def describe(self, model: RegistryModel, input_files: InputFiles) -> Description:
+    def describe(self, model: RegistryModel, input_files: JobInput) -> Description:
         return describe(model, input_files)
 
-    def load(self, model: RegistryModel, input_files: InputFiles) -> LoadedModel:
+    def load(self, model: RegistryModel, input_files: JobInput) -> LoadedModel:
         return load(model, input_files)
 
     def folders(self, model: RegistryModel) -> Sequence[Path]:
         return [packed_directory(model.path)]
 
 
-def describe(model: RegistryModel, input_files: InputFiles) -> Description:
+def describe(model: RegistryModel, input_files: JobInput) -> Description:
     """What the packed directory states.
 
     :raises Refused: it is no packed model, has no such function, or the parameters do not fit its signature.
@@ -97,7 +97,7 @@ def describe(model: RegistryModel, input_files: InputFiles) -> Description:
     return Description(f"registry:{function}:{_content_hash(directory)}", signature, partitioned)
 
 
-def _resolve(directory: Path, signature: Signature, input_files: InputFiles) -> dict[str, Any]:
+def _resolve(directory: Path, signature: Signature, input_files: JobInput) -> dict[str, Any]:
     if hugging_face.is_pipeline(_metadata(directory)):
         return hugging_face.check_params(signature, input_files.params)
     return resolve_params(signature.params, input_files.params)
@@ -114,7 +114,7 @@ def _content_hash(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def load(model: RegistryModel, input_files: InputFiles) -> LoadedModel:
+def load(model: RegistryModel, input_files: JobInput) -> LoadedModel:
     """Load the model with its own packager, as Snowflake's generated inference functions do.
 
     :raises Refused: as `describe`.

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.contract.manifest import parse_manifest
 from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, QUARANTINE, SUCCESS
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.errors import OutputError
-from airflow_provider_snowflake_batch.worker.output.output import data_files
+from airflow_provider_snowflake_batch.worker.output.output_directory import data_files
 from airflow_provider_snowflake_batch.worker.values.schemas import type_name
 
 _BLOCK_BYTES = 1024 * 1024

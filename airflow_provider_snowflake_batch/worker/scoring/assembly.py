@@ -10,19 +10,19 @@ from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.vocabulary import OnError
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
+from airflow_provider_snowflake_batch.worker.input.file_columns import FileColumns
 from airflow_provider_snowflake_batch.worker.input.footers import opener
 from airflow_provider_snowflake_batch.worker.input.partitions import PartitionReader
 from airflow_provider_snowflake_batch.worker.input.reader import TaskReader
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from airflow_provider_snowflake_batch.worker.models.columns import match_column, passed_columns
-from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.output.parts import TaskPart
-from airflow_provider_snowflake_batch.worker.scoring.calls import Caller
-from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output.task_part import TaskPart
+from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
 from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
-from airflow_provider_snowflake_batch.worker.scoring.outcome import GroupByGroup, Outcome, RowByRow
+from airflow_provider_snowflake_batch.worker.scoring.model_calls import ModelCaller
+from airflow_provider_snowflake_batch.worker.scoring.output_rows import GroupByGroup, OutputRows, RowByRow
 from airflow_provider_snowflake_batch.worker.scoring.pipeline import Pipeline, Reader, Reporter
-from airflow_provider_snowflake_batch.worker.stage_files.file_columns import FileColumns
 from airflow_provider_snowflake_batch.worker.stage_files.loaders import column_loaders
 
 
@@ -51,20 +51,20 @@ def assemble(
     quarantine = job.on_error is OnError.QUARANTINE
     files = FileColumns(loaders, quarantine=quarantine) if loaders else None
     reader: Reader
-    outcome: Outcome
+    output_rows: OutputRows
     if job.input.partition_column is None:
-        outcome = RowByRow(model.signature, passed=passed_columns(job, schema.names))
+        output_rows = RowByRow(model.signature, passed=passed_columns(job, schema.names))
         reader = TaskReader(opener(job.input.path), schema, batch_size, files, use_threads=use_threads)
     else:
         column = match_column(job.input.partition_column, schema.names, "partition column")
         reader = PartitionReader(column, files)
         if model.partitioned:
-            outcome = GroupByGroup(model.signature, column)
+            output_rows = GroupByGroup(model.signature, column)
         else:
-            outcome = RowByRow(model.signature, divisible=False)
+            output_rows = RowByRow(model.signature, divisible=False)
     directory = OutputDirectory(job.output.path, attempt)
     return Pipeline(
-        Caller(model, converter, batch_size, outcome, quarantine=quarantine),
+        ModelCaller(model, converter, batch_size, output_rows, quarantine=quarantine),
         reader,
         lambda one: TaskPart(directory, one.task, one.schema, schema, one.identity),
         tasks,

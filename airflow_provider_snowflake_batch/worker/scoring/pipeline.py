@@ -22,9 +22,9 @@ from airflow_provider_snowflake_batch.worker.errors import DataError, WorkerErro
 from airflow_provider_snowflake_batch.worker.input.content import Content
 from airflow_provider_snowflake_batch.worker.input.plan import Task
 from airflow_provider_snowflake_batch.worker.input.row_batch import RowBatch
-from airflow_provider_snowflake_batch.worker.output.parts import NotWritten, SchemaWidened, TaskPart
-from airflow_provider_snowflake_batch.worker.scoring.calls import Answer, Caller
+from airflow_provider_snowflake_batch.worker.output.task_part import NotWritten, SchemaWidened, TaskPart
 from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
+from airflow_provider_snowflake_batch.worker.scoring.model_calls import Answer, ModelCaller
 
 READ_AHEAD_BYTES = 64 * 1024 * 1024
 WRITE_BEHIND_BYTES = 64 * 1024 * 1024
@@ -132,7 +132,7 @@ class Pipeline:
 
     def __init__(
         self,
-        caller: Caller,
+        caller: ModelCaller,
         reader: Reader,
         make_part: Callable[[Assignment], TaskPart],
         tasks: SimpleQueue[Assignment | None],

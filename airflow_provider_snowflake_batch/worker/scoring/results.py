@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.scoring.stored import stored
+from airflow_provider_snowflake_batch.worker.scoring.storable_arrays import storable_array
 from airflow_provider_snowflake_batch.worker.values.python_values import are_plain
 from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy
 
@@ -58,7 +58,7 @@ def to_table(returned: Any, rows: int | None, signature: Signature | None, habit
     arrays: dict[str, Any] = {}
     for name, values in columns.items():
         feature = features.get(name)
-        arrays[feature.name if feature else name] = stored(values, feature, name)
+        arrays[feature.name if feature else name] = storable_array(values, feature, name)
     return pa.table(arrays)
 
 

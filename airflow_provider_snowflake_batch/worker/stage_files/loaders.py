@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding
-from airflow_provider_snowflake_batch.worker.input.read_ahead import Admit
+from airflow_provider_snowflake_batch.worker.input.file_columns import Loader
 from airflow_provider_snowflake_batch.worker.models.columns import handled_columns, holds_text
-from airflow_provider_snowflake_batch.worker.stage_files.chat import CHAT_COLUMN, ChatFiles
+from airflow_provider_snowflake_batch.worker.stage_files.chat_messages import CHAT_COLUMN, ChatFiles
 from airflow_provider_snowflake_batch.worker.stage_files.files import StageFiles
-
-Content = bytes | str | None
-
-
-@dataclass(frozen=True)
-class Loader:
-    """What becomes of a column.
-
-    :param load: from the value in the input to what the model gets; raises `DataError` if a file cannot be had.
-    :param kind: the Arrow type of what it gets; with 64-bit offsets, because a batch may hold more than 2 GiB.
-    """
-
-    load: Callable[[str | None, Admit], Content]
-    kind: pa.DataType
 
 
 def column_loaders(job: Job, schema: pa.Schema) -> Mapping[str, Loader]:

@@ -22,8 +22,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_snowflake_batch.worker.scoring.own_memory import own_copy
 from airflow_provider_snowflake_batch.worker.values.common_types import entries, is_list
+from airflow_provider_snowflake_batch.worker.values.own_memory import own_copy
 
 
 def objects(array: pa.Array) -> np.ndarray:

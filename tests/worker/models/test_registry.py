@@ -15,22 +15,14 @@ import yaml
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from snowflake.ml.model import custom_model, model_signature
-from snowflake.ml.model._packager.model_packager import ModelPackager
 
 from tests.worker import packed_models
 from tests.worker.batches import Batch
+from tests.worker.registry_models import pack, registry
 
 pytestmark = pytest.mark.slow
 
 DataType = model_signature.DataType
-
-
-def pack(directory: Path, model: Any, **options: Any) -> None:
-    """Pack a model as ``Registry.log_model`` does before it uploads: its composer puts it into ``model``."""
-    (directory / "model").mkdir(parents=True)
-    ModelPackager(str(directory / "model")).save(
-        name="m", model=model, options={}, ext_modules=[packed_models], **options
-    )
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +70,6 @@ def scaler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("scaler")
     pack(directory, packed_models.Scaler(custom_model.ModelContext()), signatures={"predict": SCALER})
     return directory
-
-
-def registry(path: Path, function: str = "predict") -> dict[str, Any]:
-    return {"kind": "registry", "path": str(path), "function": function}
 
 
 def test_predictions_are_the_models_own(batch: Batch, digits: tuple[Path, Any, pd.DataFrame]) -> None:

@@ -19,8 +19,8 @@ from airflow_provider_snowflake_batch.worker.errors import DataError, Superseded
 from airflow_provider_snowflake_batch.worker.input.content import Content, Identity
 from airflow_provider_snowflake_batch.worker.input.plan import Task
 from airflow_provider_snowflake_batch.worker.output.disk import may_pass
-from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output.part_writer import PartWriter
 from airflow_provider_snowflake_batch.worker.output.records import encode_schema
 from airflow_provider_snowflake_batch.worker.values import schemas
 

@@ -22,11 +22,11 @@ from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError
 from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.input.row_batch import RowBatch
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
-from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
 from airflow_provider_snowflake_batch.worker.scoring.lack_of_memory import out_of_memory, release, text_of
 from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
-from airflow_provider_snowflake_batch.worker.scoring.outcome import Outcome
-from airflow_provider_snowflake_batch.worker.scoring.returned import detached, owned, size_of
+from airflow_provider_snowflake_batch.worker.scoring.output_rows import OutputRows
+from airflow_provider_snowflake_batch.worker.scoring.returned_copies import detached, owned, size_of
 
 TRIED_ROWS = 16
 # Characters of an error; a library may well put a whole array into its message.
@@ -60,7 +60,7 @@ class Answer:
         return sum(one.bytes for one in self.scored)
 
 
-class Caller:
+class ModelCaller:
     """Calls the model; one for a process, used by the thread that predicts.
 
     :param quarantine: set bad rows aside instead of ending with the first.
@@ -71,14 +71,14 @@ class Caller:
         model: LoadedModel,
         converter: InputConverter,
         batch_size: BatchSize,
-        outcome: Outcome,
+        output_rows: OutputRows,
         *,
         quarantine: bool,
     ) -> None:
         self._model = model
         self._converter = converter
         self._batch_size = batch_size
-        self._outcome = outcome
+        self._output_rows = output_rows
         self._quarantine = quarantine
         self._proven = False
         self._failed_first = 0
@@ -102,7 +102,7 @@ class Caller:
         except DataError as error:
             if not self._quarantine:
                 raise self._located(rows, error) from None
-            return error if self._outcome.divisible else self._located(rows, error)
+            return error if self._output_rows.divisible else self._located(rows, error)
 
     def _located(self, rows: RowBatch, error: DataError) -> DataError:
         """The error with the first row that alone is enough for it, if there is one."""
@@ -130,7 +130,7 @@ class Caller:
         answer = Answer()
         self._set_aside(answer, rows.bad)
         count = rows.table.num_rows
-        if count and self._outcome.divisible and self._batch_size.within_limit(count) < count:
+        if count and self._output_rows.divisible and self._batch_size.within_limit(count) < count:
             # It was read before the limit fell.
             self._score_pieces(answer, rows, count)
         elif count:
@@ -146,7 +146,7 @@ class Caller:
         except BaseException as error:
             count = rows.table.num_rows
             no_memory = out_of_memory(error)
-            divisible = count > 1 and self._outcome.divisible
+            divisible = count > 1 and self._output_rows.divisible
             if not self._quarantine and not (no_memory and divisible):
                 raise _as_worker_error(error, rows) from None
             if not divisible:
@@ -191,7 +191,7 @@ class Caller:
         return Scored(rows, None, size, (inputs, outputs if safe else detached(outputs)))
 
     def _combine(self, rows: RowBatch, returned: Any) -> tuple[pa.Table, pa.Table]:
-        return self._outcome(rows.table, [(rows.table, returned)])
+        return self._output_rows(rows.table, [(rows.table, returned)])
 
     def combine(self, scored: Scored) -> tuple[pa.Table, pa.Table]:
         """Input and output columns of scored rows.

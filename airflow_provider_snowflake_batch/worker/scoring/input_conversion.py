@@ -24,9 +24,9 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.base import DataForm
 from airflow_provider_snowflake_batch.worker.models.columns import holds_text, match_column
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.scoring.own_memory import own_array, own_table, own_values
 from airflow_provider_snowflake_batch.worker.values import decimals
 from airflow_provider_snowflake_batch.worker.values.nested import objects
+from airflow_provider_snowflake_batch.worker.values.own_memory import own_array, own_table, own_values
 
 _NULLABLE: dict[pa.DataType, Any] = {
     pa.int8(): pd.Int8Dtype(),

@@ -20,7 +20,7 @@ from snowflake.ml.model import custom_model, model_signature
 from airflow_provider_snowflake_batch.worker.input import partitions, plan
 from tests.worker import packed_models
 from tests.worker.batches import Batch
-from tests.worker.test_registry import pack, registry
+from tests.worker.registry_models import pack, registry
 
 
 def stores(count: int, seed: int = 0) -> pd.DataFrame:

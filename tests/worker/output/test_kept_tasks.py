@@ -22,9 +22,9 @@ from airflow_provider_snowflake_batch.worker.input.content import Identity, file
 from airflow_provider_snowflake_batch.worker.input.plan import make_plan
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
 from airflow_provider_snowflake_batch.worker.models import model_files
-from airflow_provider_snowflake_batch.worker.output import kept
-from airflow_provider_snowflake_batch.worker.output.kept import Checks, Fault
-from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output import kept_tasks
+from airflow_provider_snowflake_batch.worker.output.kept_tasks import Checks, Fault
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.run import Run, _model_digest
 from tests.worker.batches import Batch
 
@@ -312,9 +312,9 @@ def test_the_first_new_row_does_not_wait_for_what_is_kept(batch: Batch, monkeypa
     interrupted(batch, without=1)
     known = set(records(batch))
     done_meanwhile: list[bool] = []
-    check = kept.RecordCheck.__call__
+    check = kept_tasks.RecordCheck.__call__
 
-    def patient(self: kept.RecordCheck, record: TaskRecord) -> Fault | None:
+    def patient(self: kept_tasks.RecordCheck, record: TaskRecord) -> Fault | None:
         """As if reading took as long as the new task does, of whatever size the finished parts are."""
         done_meanwhile.append(new_record.wait(60))
         return check(self, record)
@@ -326,7 +326,7 @@ def test_the_first_new_row_does_not_wait_for_what_is_kept(batch: Batch, monkeypa
             pass
         new_record.set()
 
-    monkeypatch.setattr(kept.RecordCheck, "__call__", patient)
+    monkeypatch.setattr(kept_tasks.RecordCheck, "__call__", patient)
     threading.Thread(target=watch, daemon=True).start()
     run(batch)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
 from airflow_provider_snowflake_batch.worker.models.columns import match_column
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
 
 # What a column of texts is depends on the version of pandas.
 TEXT = str(pd.Series(["x"]).dtype)

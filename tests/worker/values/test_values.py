@@ -21,8 +21,8 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input.footers import read_footer
 from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput
 from airflow_provider_snowflake_batch.worker.input.plan import SharedSchema
-from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter
-from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.output.part_writer import PartWriter
+from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
 from airflow_provider_snowflake_batch.worker.values import decimals, schemas
 from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_of, converted, plain_layout
 from airflow_provider_snowflake_batch.worker.values.nested import objects

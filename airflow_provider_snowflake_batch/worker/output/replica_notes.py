@@ -10,8 +10,8 @@ from airflow_provider_snowflake_batch.contract.output_layout import FAILURES, RE
 from airflow_provider_snowflake_batch.worker.output.disk import write_new
 
 
-class Words:
-    """The words of a batch's replicas.
+class ReplicaNotes:
+    """The notes of a batch's replicas.
 
     :param path: the job's directory. :param tag: the beginning of the batch's fingerprint.
     """
@@ -33,7 +33,7 @@ class Words:
         self._failure(replica).unlink(missing_ok=True)
 
     def read_failures(self) -> dict[int, tuple[int, str]]:
-        """Words left by replicas: replica to time of writing, as the file system has it, and message."""
+        """Failures that replicas left word of: replica to time of writing, as the file system has it, and message."""
         found = {}
         for replica, entry in self._entries(FAILURES, RECORD_ENDING).items():
             with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):

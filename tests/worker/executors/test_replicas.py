@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_snowflake_batch.worker.output.heartbeats import ENDED, KEPT_BEATS, Heartbeat, Watch
-from airflow_provider_snowflake_batch.worker.output.words import Words
+from airflow_provider_snowflake_batch.worker.output.replica_notes import ReplicaNotes
 from tests.worker.batches import Batch
 
 pytestmark = pytest.mark.slow
@@ -65,20 +65,20 @@ def test_a_replica_that_is_killed_is_noticed(batch: Batch) -> None:
     """The real wait is minutes, so only the clock is a stand-in; the signs of life are those of real processes."""
     batch.ids(200_000, files=2)
     batch.job("Linear", init={"seconds": 60.0})
-    words: Words | None = None
+    notes: ReplicaNotes | None = None
     process = batch.start(replica=(1, 2))
     deadline = time.monotonic() + 60
-    while words is None and time.monotonic() < deadline:
+    while notes is None and time.monotonic() < deadline:
         time.sleep(0.05)
         for sign in filter(Path.read_text, batch.output.glob("_replicas/*")):
-            words = Words(batch.output, sign.name.partition("-")[0])
-    assert words is not None
+            notes = ReplicaNotes(batch.output, sign.name.partition("-")[0])
+    assert notes is not None
     watch = Watch({}, 0.0)
 
-    assert watch.silent([1, 2], words.read_heartbeats(), 100.0) == {}
+    assert watch.silent([1, 2], notes.read_heartbeats(), 100.0) == {}
     process.kill()
     process.wait()
-    left = words.read_heartbeats()
+    left = notes.read_heartbeats()
     assert list(left) == [1]
     assert watch.silent([1, 2], left, 400.0) == {}
     assert watch.silent([1, 2], left, 401.0) == {1: 301.0}
@@ -88,29 +88,29 @@ def test_a_replica_that_is_killed_is_noticed(batch: Batch) -> None:
 
 
 def test_signs_of_life_change_until_they_are_stopped(tmp_path: Path) -> None:
-    words = Words(tmp_path, "tag")
-    heartbeat = Heartbeat(words.heartbeat_path(3), seconds=0.01)
+    notes = ReplicaNotes(tmp_path, "tag")
+    heartbeat = Heartbeat(notes.heartbeat_path(3), seconds=0.01)
     seen: set[str] = set()
     deadline = time.monotonic() + 10
     while len(seen) < 5 and time.monotonic() < deadline:
-        seen.update(words.read_heartbeats().values())
+        seen.update(notes.read_heartbeats().values())
     heartbeat.stop()
-    last = words.read_heartbeats()
+    last = notes.read_heartbeats()
     time.sleep(0.1)
 
     assert len(seen) >= 5
-    assert words.read_heartbeats() == last
+    assert notes.read_heartbeats() == last
     assert last[3].endswith(ENDED)
     assert len(list((tmp_path / "_replicas").iterdir())) == 1
 
 
 def test_signs_of_life_are_seen_by_who_sees_new_files_late(tmp_path: Path) -> None:
     """Each is there for minutes, under a name of its own."""
-    words = Words(tmp_path, "tag")
+    notes = ReplicaNotes(tmp_path, "tag")
     (tmp_path / "_replicas").mkdir()
     left_behind = tmp_path / "_replicas" / "tag-1.0123abcd-00000007"
     left_behind.write_text("")
-    heartbeat = Heartbeat(words.heartbeat_path(1), seconds=0.01)
+    heartbeat = Heartbeat(notes.heartbeat_path(1), seconds=0.01)
     deadline = time.monotonic() + 10
     names: set[str] = set()
     while len(names) < 100 and time.monotonic() < deadline:

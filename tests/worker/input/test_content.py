@@ -17,7 +17,7 @@ from airflow_provider_snowflake_batch.worker.input import content, footers, plan
 from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.input.content import Identity
 from airflow_provider_snowflake_batch.worker.input.read_ahead import freely
-from airflow_provider_snowflake_batch.worker.output.kept import RecordCheck, input_digest
+from airflow_provider_snowflake_batch.worker.output.kept_tasks import RecordCheck, input_digest
 
 ROWS = 200_000
 

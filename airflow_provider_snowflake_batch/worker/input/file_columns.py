@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input.read_ahead import Admit, ReadAhead
 from airflow_provider_snowflake_batch.worker.input.row_batch import FileBytes, Origin, RowBatch, cut, without
-from airflow_provider_snowflake_batch.worker.stage_files.loaders import Content, Loader
 
 # A batch of file contents is cut short at this size, whatever the number of rows asked for.
 FILE_BATCH_BYTES = 64 * 1024 * 1024
 # Rows whose files are read without a pause.
 ROWS_AT_ONCE = 1024
 
+Content = bytes | str | None
 Row = tuple[str | None, ...]
 RowContents = list[Content | DataError]
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What becomes of a column.
+
+    :param load: from the value in the input to what the model gets; raises `DataError` if a file cannot be had.
+    :param kind: the Arrow type of what it gets; with 64-bit offsets, because a batch may hold more than 2 GiB.
+    """
+
+    load: Callable[[str | None, Admit], Content]
+    kind: pa.DataType
 
 
 class FileColumns:

@@ -19,10 +19,10 @@ from airflow_provider_snowflake_batch.worker.input.plan import Task
 from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel, bind
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.scoring.calls import Answer, Caller
-from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
+from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
 from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
-from airflow_provider_snowflake_batch.worker.scoring.outcome import RowByRow
+from airflow_provider_snowflake_batch.worker.scoring.model_calls import Answer, ModelCaller
+from airflow_provider_snowflake_batch.worker.scoring.output_rows import RowByRow
 from tests.worker.batches import Batch
 
 ROWS = 8
@@ -199,10 +199,10 @@ def _renames(frame: pd.DataFrame) -> None:
 WAYS = [_multiplies, _sets_places, _writes_to_the_array, _sorts, _drops_and_inserts, _renames]
 
 
-def _answers(model: Callable[[Any], Any], form: Any, *, quarantine: bool) -> tuple[Caller, list[Answer]]:
+def _answers(model: Callable[[Any], Any], form: Any, *, quarantine: bool) -> tuple[ModelCaller, list[Answer]]:
     """Two batches that lie in one memory, as those of a row group do."""
     read = pa.table({"ID": np.arange(2 * ROWS), "X": np.arange(2.0 * ROWS), "L": [[float(x)] for x in range(2 * ROWS)]})
-    caller = Caller(
+    caller = ModelCaller(
         LoadedModel(model, form=form),
         InputConverter(read.column_names, None, form),
         BatchSize(ROWS),

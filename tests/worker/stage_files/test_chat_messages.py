@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.stage_files.chat import ChatFiles
+from airflow_provider_snowflake_batch.worker.stage_files.chat_messages import ChatFiles
 from airflow_provider_snowflake_batch.worker.stage_files.files import StageFiles
 from tests.worker.batches import Batch
 

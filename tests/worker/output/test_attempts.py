@@ -19,9 +19,9 @@ from airflow_provider_snowflake_batch.worker.executors import share
 from airflow_provider_snowflake_batch.worker.input.content import Content, Identity
 from airflow_provider_snowflake_batch.worker.input.plan import Task
 from airflow_provider_snowflake_batch.worker.output.heartbeats import ENDED_SECONDS, Watch
-from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
-from airflow_provider_snowflake_batch.worker.output.parts import NotWritten, TaskPart
-from airflow_provider_snowflake_batch.worker.output.words import Words
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output.replica_notes import ReplicaNotes
+from airflow_provider_snowflake_batch.worker.output.task_part import NotWritten, TaskPart
 from airflow_provider_snowflake_batch.worker.values.schemas import columns
 from tests.worker.batches import Batch
 
@@ -122,7 +122,7 @@ def test_a_manifest_that_lists_what_was_cleared_does_not_win(tmp_path: Path) -> 
 
 
 def test_a_manifest_cut_off_by_a_dying_attempt_does_not_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_snowflake_batch.worker.output.output.MANIFEST_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_snowflake_batch.worker.output.output_directory.MANIFEST_SECONDS", 0.0)
     one = attempt(tmp_path)
     records = do(one, 0)
     (tmp_path / "_manifest.json").write_text('{"version": 1, "fi')
@@ -197,17 +197,17 @@ def test_parts_and_records_are_flushed_before_they_count(tmp_path: Path, monkeyp
 
 
 def test_the_word_of_a_replica_that_failed_before_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = Words(tmp_path, "tag")
-    words.write_failure(1, "no model")
-    others = share.Others(words, time.monotonic())
+    notes = ReplicaNotes(tmp_path, "tag")
+    notes.write_failure(1, "no model")
+    others = share.Others(notes, time.monotonic())
     others.check([1])
 
     monkeypatch.setattr(share, "FAILED_BEFORE_SECONDS", -1.0)
     with pytest.raises(OutputError, match="replica, 1, failed before this one began: no model"):
         others.check([1])
-    share.Others(words, time.monotonic()).check([1])
+    share.Others(notes, time.monotonic()).check([1])
     # One that fails from now on is heard at once.
-    words.write_failure(1, "again")
+    notes.write_failure(1, "again")
     with pytest.raises(OutputError, match="another replica failed: again"):
         others.check([1])
 
@@ -225,7 +225,7 @@ def test_a_word_that_is_none_is_not_heard(tmp_path: Path) -> None:
     for number, text in enumerate(("[]", "null", "[" * 100_000, '{"message"', '{"message": 3}')):
         (tmp_path / "_failures" / f"tag-{number}.json").write_text(text)
 
-    assert {replica: word for replica, (_, word) in Words(tmp_path, "tag").read_failures().items()} == {4: "3"}
+    assert {replica: word for replica, (_, word) in ReplicaNotes(tmp_path, "tag").read_failures().items()} == {4: "3"}
 
 
 @pytest.mark.slow

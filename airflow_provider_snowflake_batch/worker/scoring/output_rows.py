@@ -15,7 +15,7 @@ from airflow_provider_snowflake_batch.worker.values import schemas
 Call = tuple[pa.Table, Any]
 
 
-class Outcome(Protocol):
+class OutputRows(Protocol):
     """Makes the input columns and the output columns of the written rows.
 
     ``divisible`` says whether a batch may be given to the model in several calls.

@@ -17,7 +17,7 @@ from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.content import Identity
 from airflow_provider_snowflake_batch.worker.input.plan import make_plan
 from airflow_provider_snowflake_batch.worker.job import read_job
-from airflow_provider_snowflake_batch.worker.output.output import OutputDirectory
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.processes import limits
 from airflow_provider_snowflake_batch.worker.progress import Progress
 from tests.worker.batches import Batch

@@ -28,7 +28,7 @@ _MOST_ITEMS = 2**31 - 1
 _PERIODS = "pandas.period"
 
 
-def stored(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.ChunkedArray:
+def storable_array(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.ChunkedArray:
     """One output as Arrow.
 
     :param feature: what the signature says of it, if there is one.
@@ -71,22 +71,22 @@ def _holds_periods(kind: pa.DataType) -> bool:
 
 def _storable(array: Any) -> Any:
     """The array in a type that Parquet has."""
-    kind = stored_type(array.type)
+    kind = storable_type(array.type)
     if kind == array.type:
         return array
     return converted(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]), kind)
 
 
-def stored_type(kind: pa.DataType) -> pa.DataType:
+def storable_type(kind: pa.DataType) -> pa.DataType:
     """The type in which values of a type are written.
 
     :raises TypeError: there is none.
     """
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
-        return stored_type(kind.storage_type)
+        return storable_type(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return stored_type(kind.value_type)
+        return storable_type(kind.value_type)
     if types.is_string_view(kind):
         return pa.string()
     if types.is_binary_view(kind):
@@ -101,13 +101,13 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
     if types.is_struct(kind):
         fields = [kind.field(index) for index in range(kind.num_fields)]
         # Parquet knows nothing of objects without keys.
-        return pa.struct([(one.name, stored_type(one.type)) for one in fields]) if fields else pa.null()
+        return pa.struct([(one.name, storable_type(one.type)) for one in fields]) if fields else pa.null()
     if types.is_list(kind) or types.is_list_view(kind):
-        return pa.list_(stored_type(kind.value_type))
+        return pa.list_(storable_type(kind.value_type))
     if types.is_large_list(kind) or types.is_large_list_view(kind):
-        return pa.large_list(stored_type(kind.value_type))
+        return pa.large_list(storable_type(kind.value_type))
     if types.is_map(kind):
-        return pa.map_(stored_type(kind.key_type), stored_type(kind.item_type))
+        return pa.map_(storable_type(kind.key_type), storable_type(kind.item_type))
     if types.is_union(kind) or types.is_interval(kind):
         raise TypeError(f"files have no type for {kind}")
     return kind

@@ -20,11 +20,11 @@ from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.scoring.calls import Caller
-from airflow_provider_snowflake_batch.worker.scoring.convert import InputConverter
-from airflow_provider_snowflake_batch.worker.scoring.outcome import RowByRow
+from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
+from airflow_provider_snowflake_batch.worker.scoring.model_calls import ModelCaller
+from airflow_provider_snowflake_batch.worker.scoring.output_rows import RowByRow
 from airflow_provider_snowflake_batch.worker.scoring.results import to_table
-from airflow_provider_snowflake_batch.worker.scoring.returned import owned
+from airflow_provider_snowflake_batch.worker.scoring.returned_copies import owned
 from airflow_provider_snowflake_batch.worker.values import schemas
 
 ROWS = 4
@@ -120,7 +120,7 @@ def _objects(rows: np.ndarray) -> np.ndarray:
 
 def call(model: Callable[[Any], Any], *, quarantine: bool = False) -> pa.Table:
     """What is stored of a call after which the model is called again."""
-    caller = Caller(
+    caller = ModelCaller(
         LoadedModel(model),
         InputConverter(["x"], None, "pandas"),
         BatchSize(ROWS),

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.worker.output.part_file import PartWriter
+from airflow_provider_snowflake_batch.worker.output.part_writer import PartWriter
 from airflow_provider_snowflake_batch.worker.scoring.results import to_table
 from airflow_provider_snowflake_batch.worker.values import schemas
 

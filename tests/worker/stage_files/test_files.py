@@ -153,7 +153,7 @@ def test_hundreds_of_slow_openings_are_under_way(
     paths = [f"@DB.SCHEMA.IMAGES/{number}.txt" for number in range(count)]
     for number, content in enumerate(contents):
         (stage / f"{number}.txt").write_bytes(content)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "slow_opens"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent / "slow_opens"))
     monkeypatch.setenv("SLOW_OPENS_STAGE", str(stage))
     monkeypatch.setenv("SLOW_OPENS_COUNTS", str(counts))
     if convert_to is None:

@@ -57,6 +57,9 @@ from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.stage_files.loaders import column_loaders
 from airflow_provider_snowflake_batch.worker.values import schemas
 
+# How long what was seen of input and model counts as seen now.
+LOOK_SECONDS = 1.0
+
 
 class Run:
     """A batch as one replica does it.
@@ -126,7 +129,8 @@ class Run:
                 self._progress.phase("finishing")
                 records = share.wait_for_all()
                 unchanged()
-                self._finish(work, description, directory, records, identity().model)
+                again = _look_again(share.check_unchanged, unchanged)
+                self._finish(work, description, directory, records, identity().model, again)
         finally:
             if groups:
                 groups.close()
@@ -206,6 +210,7 @@ class Run:
         directory: OutputDirectory,
         records: Mapping[int, TaskRecord],
         model: str,
+        unchanged: Callable[[], None],
     ) -> None:
         bad_rows = sum(record.quarantined_rows for record in records.values())
         if bad_rows and bad_rows == plan.rows:
@@ -235,7 +240,8 @@ class Run:
                 quarantine=[one.quarantine for _, one in sorted(records.items()) if one.quarantine is not None],
                 attempt=directory.attempt.token,
                 model=model,
-            )
+            ),
+            unchanged,
         )
 
     def _empty_schema(self, plan: Plan, description: Description) -> pa.Schema:
@@ -322,6 +328,21 @@ def _check_model(files: Sequence[tuple[str, Path]], seen_before: str, digest: Fu
     """
     if files_seen(files) != seen_before and files_digest(files) != digest.result():
         raise OutputError("the model's files were replaced while it was in use; run again")
+
+
+def _look_again(*looks: Callable[[], None]) -> Callable[[], None]:
+    """What repeats looks that were made just now, unless that was a moment ago.
+
+    A look at hundreds of thousands of files takes a while. An attempt that was stalled since has been for longer.
+    """
+    looked = time.monotonic()
+
+    def again() -> None:
+        if time.monotonic() - looked > LOOK_SECONDS:
+            for look in looks:
+                look()
+
+    return again
 
 
 def _identity(model: Future[str], groups: Future[str] | None) -> Identity:

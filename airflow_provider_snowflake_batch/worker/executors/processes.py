@@ -32,6 +32,7 @@ from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.content import Identity
 from airflow_provider_snowflake_batch.worker.input.plan import Task
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.output.records import arrow_schema
 from airflow_provider_snowflake_batch.worker.processes import limits
 from airflow_provider_snowflake_batch.worker.progress import Progress
@@ -147,7 +148,7 @@ class ProcessPool:
                 # One that is needed no more may have been ended since.
                 elif worker := next((one for one in self._workers.values() if one.connection is ready), None):
                     self._receive(worker, progress, done)
-            self._bury(progress)
+            self._bury(work, progress, done)
             progress.quarantined_rows = self._quarantine.rows
             progress.workers = sum(worker.working for worker in self._workers.values())
             progress.tick()
@@ -191,12 +192,7 @@ class ProcessPool:
             worker.connection = None
             return
         if isinstance(message, messages.Finished):
-            record = message.record
-            progress.task(worker.number, worker.assigned.popleft().rows)
-            self._join_schema(arrow_schema(record))
-            self._quarantine.task(worker.number, record.quarantined_rows)
-            self._unexplained_deaths = 0
-            done(record)
+            self._finished(worker, message.record, progress, done)
             self._assign(worker)
         elif isinstance(message, messages.Rows):
             progress.rows(worker.number, message.count)
@@ -220,6 +216,15 @@ class ProcessPool:
                 self._workers[message.worker].exit_status = message.status
         elif isinstance(message, messages.Failed):
             raise errors.BY_NAME[message.kind](message.message, message.details)
+
+    def _finished(
+        self, worker: Worker, record: TaskRecord, progress: Progress, done: Callable[[TaskRecord], None]
+    ) -> None:
+        progress.task(worker.number, worker.assigned.popleft().rows)
+        self._join_schema(arrow_schema(record))
+        self._quarantine.task(worker.number, record.quarantined_rows)
+        self._unexplained_deaths = 0
+        done(record)
 
     def _again(self, worker: Worker, task: Task, progress: Progress) -> None:
         """A process has given a task up, which is to be done once more."""
@@ -296,7 +301,7 @@ class ProcessPool:
                 worker, messages.Assignment(task, self._identity(), self._schema, self._proven, self._quarantine.room)
             )
 
-    def _bury(self, progress: Progress) -> None:
+    def _bury(self, work: Work, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
         """Look for processes that ended, give their tasks back, start others in their place."""
         for worker in list(self._workers.values()):
             if worker.popen is not None:
@@ -308,6 +313,9 @@ class ProcessPool:
                 continue
             progress.forget(worker.number)
             self._quarantine.forget(worker.number)
+            # It may have ended between writing a record and saying so.
+            while worker.assigned and (record := recorded(work, worker.assigned[0])) is not None:
+                self._finished(worker, record, progress, done)
             self._died(worker)
         started = [*(one.popen for one in self._workers.values()), *self._leaving]
         self._launcher.reap({popen.pid for popen in started if popen is not None})
@@ -408,6 +416,11 @@ class ProcessPool:
         if worker.connection is not None:
             worker.connection.close()
             worker.connection = None
+
+
+def recorded(work: Work, task: Task) -> TaskRecord | None:
+    """What a process of this attempt has recorded of a task."""
+    return OutputDirectory(work.job.output.path, work.attempt).own_record(task.index)
 
 
 def _tell(worker: Worker, message: Any) -> None:

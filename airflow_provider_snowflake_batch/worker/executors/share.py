@@ -192,7 +192,7 @@ class Share:
                 self._count_bad_rows()
             missing = sorted({self._executor.owner(index) for index in self._tasks if index not in self._records})
             if not missing:
-                self._check_unchanged()
+                self.check_unchanged()
                 return self._records
             self._directory.check_superseded()
             assert self.others is not None
@@ -211,7 +211,7 @@ class Share:
             return None
         return self._check.content(record)
 
-    def _check_unchanged(self) -> None:
+    def check_unchanged(self) -> None:
         """Hold that no input file was replaced since this attempt began: the result is of the input as it is now.
 
         An attempt that was stalled for a while, and thought dead, finds out here.

@@ -18,7 +18,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,6 +219,12 @@ class OutputDirectory:
                 found[task] = record
         return found
 
+    def own_record(self, task: int) -> TaskRecord | None:
+        """The record that this attempt has written of a task, if there is one that counts."""
+        mark = f"{self.tag}-{task:06d}.{self.attempt.token}."
+        records = (self._read_record(entry) for entry in self.entries(TASKS) if entry.name.startswith(mark))
+        return next((record for record in records if record is not None), None)
+
     def _read_record(self, path: Path) -> TaskRecord | None:
         try:
             record = parse_record(path.read_text(encoding="utf-8"))
@@ -276,9 +282,11 @@ class OutputDirectory:
             return None
         return None if self._differences(stored.files, stored.quarantine) else stored
 
-    def finish(self, manifest: Manifest) -> None:
+    def finish(self, manifest: Manifest, unchanged: Callable[[], None]) -> None:
         """Write the manifest, then ``_SUCCESS``; parts that the manifest does not list are removed in between.
 
+        :param unchanged: called last of all; raises `OutputError` if the manifest is of an input or model that were
+            replaced, and is withdrawn then.
         :raises OutputError: a listed part is missing or has another size.
         :raises Superseded: another attempt has written its manifest.
         """
@@ -301,15 +309,21 @@ class OutputDirectory:
                 else:
                     self._remove_worthless_manifest()
         flush_folder(self.path)
-        self.seal(manifest.files, manifest.quarantine)
+        self.seal(manifest.files, manifest.quarantine, unchanged)
 
     def _remove_worthless_manifest(self) -> None:
         if self._other_manifest() is None:
             (self.path / MANIFEST).unlink(missing_ok=True)
 
-    def seal(self, parts: Iterable[PartFile], quarantine: Iterable[PartFile]) -> None:
+    def seal(
+        self,
+        parts: Iterable[PartFile],
+        quarantine: Iterable[PartFile],
+        unchanged: Callable[[], None] = lambda: None,
+    ) -> None:
         """Remove what the manifest does not list, then write ``_SUCCESS``.
 
+        :param unchanged: as for `finish`.
         :raises OutputError: a listed part has gone meanwhile.
         :raises Superseded: the manifest is not this attempt's any more.
         """
@@ -327,6 +341,11 @@ class OutputDirectory:
         differences = self._differences(parts, quarantine)
         if differences:
             raise OutputError(f"{differences[0]}; another attempt may have cleared the directory")
+        try:
+            unchanged()
+        except OutputError:
+            self._remove(MANIFEST)
+            raise
         with contextlib.suppress(FileExistsError):
             write_new(self.path / SUCCESS, "")
         flush_folder(self.path)

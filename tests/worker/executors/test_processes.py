@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
-from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
+from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool, Worker
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.content import Identity
 from airflow_provider_snowflake_batch.worker.input.plan import make_plan
@@ -80,6 +81,44 @@ def test_a_process_that_calls_when_all_is_done_ends_with_the_others(batch: Batch
         pool.kill()
 
     assert len(records) == len(plan.tasks) > 3
+
+
+def test_a_task_is_not_done_again_whose_process_died_before_it_could_say_so(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch.ids(200_000, row_group_size=50_000)
+    marks = batch.root / "marks"
+    job = read_job(batch.job("Linear", init={"marks": str(marks)}, inference={"num_workers": 1}))
+    plan = make_plan(job.input.path, job.input.pattern)
+    attempt, records, unheard = Attempt("f"), list[TaskRecord](), list[TaskRecord]()
+    OutputDirectory(job.output.path, attempt).prepare(job.output.mode, first=True)
+    receive = ProcessPool._finished
+
+    def die(pool: ProcessPool, worker: Worker, record: TaskRecord, *others: Any) -> None:
+        if unheard:
+            return receive(pool, worker, record, *others)
+        unheard.append(record)
+        assert worker.popen is not None
+        assert worker.connection is not None
+        worker.popen.kill()
+        worker.popen.wait()
+        worker.connection.close()
+        worker.connection = None
+        return None
+
+    monkeypatch.setattr(ProcessPool, "_finished", die)
+    pool = ProcessPool(Launcher())
+    try:
+        quarantine, progress = Quarantine(0), Progress(0, 1)
+        work = Work(job, plan.schema, attempt, lambda: Identity(""), lambda: None, None, quarantine)
+        pool.run(work, Backlog(plan.tasks), progress, records.append)
+    finally:
+        pool.kill()
+
+    assert sorted(record.task for record in records) == [task.index for task in plan.tasks]
+    (first,) = unheard
+    first_rows = [int(line.split()[1]) for line in marks.read_text().splitlines()]
+    assert first_rows.count(first.task * 50_000) == 1
 
 
 @pytest.mark.skipif(limits.cores() < 2, reason="with one core, no process is started before it is needed")

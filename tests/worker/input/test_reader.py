@@ -15,9 +15,8 @@ from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input import footers, plan, reader, sources
 from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
-from airflow_provider_snowflake_batch.worker.input.file_columns import FileColumns
+from airflow_provider_snowflake_batch.worker.input.file_columns import FileColumns, Loader
 from airflow_provider_snowflake_batch.worker.stage_files.files import StageFiles
-from airflow_provider_snowflake_batch.worker.input.file_columns import Loader
 
 
 def write_files(root: Path, sizes: list[int], row_group_size: int) -> None:

@@ -47,6 +47,10 @@ def do(directory: OutputDirectory, *tasks: int) -> list[TaskRecord]:
     return [part(directory, task).close(Content("sha256:1", "2")) for task in tasks]
 
 
+def unchanged() -> None:
+    """Neither input nor model was replaced meanwhile."""
+
+
 def manifest(directory: OutputDirectory, records: list[TaskRecord]) -> Manifest:
     files = [record.part for record in records if record.part is not None]
     schema = columns(pa.schema([*INPUT.schema, *OUTPUT.schema]))
@@ -79,14 +83,14 @@ def test_the_first_manifest_wins_and_the_late_one_leaves_nothing(tmp_path: Path)
     begun = part(late, 2)
     winner = manifest(one, do(one, 0, 1))
     late_records = do(late, 0, 1)
-    one.finish(winner)
+    one.finish(winner, unchanged)
     before = {entry: entry.read_bytes() for entry in tmp_path.iterdir() if entry.is_file()}
     assert names(tmp_path) == {file.name for file in winner.files}
 
     with pytest.raises(Superseded, match="another attempt has finished this batch"):
         begun.close(None)
     with pytest.raises(Superseded):
-        late.finish(manifest(late, late_records))
+        late.finish(manifest(late, late_records), unchanged)
     late.tidy()
 
     assert {entry: entry.read_bytes() for entry in tmp_path.iterdir() if entry.is_file()} == before
@@ -99,12 +103,12 @@ def test_of_two_that_finish_at_once_one_does(tmp_path: Path, monkeypatch: pytest
     # Both have looked, and seen no manifest.
     looked = OutputDirectory.check_superseded
     monkeypatch.setattr(OutputDirectory, "check_superseded", lambda self: None)
-    one.finish(manifest(one, records[0]))
+    one.finish(manifest(one, records[0]), unchanged)
     (tmp_path / str(records[1][0].part.name)).touch()  # type: ignore[union-attr]
     monkeypatch.setattr(OutputDirectory, "check_superseded", looked)
 
     with pytest.raises((Superseded, OutputError)):
-        late.finish(manifest(late, records[1]))
+        late.finish(manifest(late, records[1]), unchanged)
     assert json.loads((tmp_path / "_manifest.json").read_text())["attempt"] == one.attempt.token
 
 
@@ -116,7 +120,7 @@ def test_a_manifest_that_lists_what_was_cleared_does_not_win(tmp_path: Path) -> 
     (tmp_path / "_manifest.json").write_text(old.to_json())
     (tmp_path / "_SUCCESS").touch()
 
-    other.finish(manifest(other, do(other, 0)))
+    other.finish(manifest(other, do(other, 0)), unchanged)
 
     assert json.loads((tmp_path / "_manifest.json").read_text())["attempt"] == other.attempt.token
 
@@ -127,7 +131,7 @@ def test_a_manifest_cut_off_by_a_dying_attempt_does_not_win(tmp_path: Path, monk
     records = do(one, 0)
     (tmp_path / "_manifest.json").write_text('{"version": 1, "fi')
 
-    one.finish(manifest(one, records))
+    one.finish(manifest(one, records), unchanged)
 
     assert json.loads((tmp_path / "_manifest.json").read_text())["rows"] == 2
     assert (tmp_path / "_SUCCESS").exists()
@@ -135,7 +139,7 @@ def test_a_manifest_cut_off_by_a_dying_attempt_does_not_win(tmp_path: Path, monk
 
 def test_another_replica_does_not_take_the_result_that_is_replaced_for_a_later_one(tmp_path: Path) -> None:
     old = attempt(tmp_path, hashlib.sha256(b"old").hexdigest())
-    old.finish(manifest(old, do(old, 0)))
+    old.finish(manifest(old, do(old, 0)), unchanged)
     second = OutputDirectory(tmp_path, Attempt(FINGERPRINT))
     second.finished()
     second.prepare(SaveMode.OVERWRITE, first=False)
@@ -157,7 +161,7 @@ def test_an_attempt_that_was_stalled_before_it_prepared_leaves_the_result_alone(
     late = OutputDirectory(tmp_path, Attempt(FINGERPRINT))
     assert late.finished() is None
     one = attempt(tmp_path)
-    one.finish(manifest(one, do(one, 0)))
+    one.finish(manifest(one, do(one, 0)), unchanged)
 
     with pytest.raises(Superseded):
         late.prepare(SaveMode.ERROR, first=first)
@@ -170,7 +174,7 @@ def test_a_file_system_that_cannot_flush_is_left_in_peace(tmp_path: Path, monkey
 
     monkeypatch.setattr("os.fsync", refuse)
     one = attempt(tmp_path)
-    one.finish(manifest(one, do(one, 0)))
+    one.finish(manifest(one, do(one, 0)), unchanged)
     assert (tmp_path / "_SUCCESS").exists()
 
     def fail(descriptor: int) -> None:
@@ -192,7 +196,7 @@ def test_parts_and_records_are_flushed_before_they_count(tmp_path: Path, monkeyp
     (recorded,) = (entry.name for entry in (tmp_path / "_tasks").iterdir())
     assert flushed == [record.part.name, recorded, tmp_path.name, "_tasks"]
 
-    one.finish(manifest(one, [record]))
+    one.finish(manifest(one, [record]), unchanged)
     assert flushed[-4:] == ["_manifest.json", tmp_path.name, "_SUCCESS", tmp_path.name]
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
+from airflow_provider_snowflake_batch.worker import run as worker_run
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.executors import share
@@ -378,3 +379,32 @@ def test_a_whole_project_may_be_the_code(batch: Batch) -> None:
 
     assert (first.code, second.code) == (0, 0), first.stderr + second.stderr
     assert batch.manifest() == manifest
+
+
+@pytest.mark.parametrize("what", ["input", "model"])
+def test_an_attempt_that_stalls_over_its_manifest_takes_it_back_if_something_was_replaced(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    for file in (0, 1):
+        write(batch, file, 0.0)
+    weigh(batch, 2)
+    job = read_job(batch.job({"kind": "python", "target": "m:Weighted", "python_path": ["code"]}))
+    monkeypatch.setattr(worker_run, "LOOK_SECONDS", -1.0)
+    remove = OutputDirectory._remove_unlisted
+
+    def stall(directory: OutputDirectory, listed: set[str]) -> None:
+        assert directory.stored_manifest() is not None
+        write(batch, 1, 0.5) if what == "input" else weigh(batch, 3)
+        remove(directory, listed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OutputDirectory, "_remove_unlisted", stall)
+        with pytest.raises(OutputError, match="(input was|files were) replaced while"):
+            Run(job, Replica(), ReplicaExecutor(Replica(), Launcher()))()
+
+    assert not batch.succeeded()
+    assert not (batch.output / "_manifest.json").exists()
+    assert batch.run().code == 0
+    result = batch.result()
+    x = np.arange(ROWS) + (np.arange(ROWS) >= ROWS // 2) * (0.5 if what == "input" else 0.0)
+    assert (result["Y"].to_numpy() == x * (2 if what == "input" else 3)).all()

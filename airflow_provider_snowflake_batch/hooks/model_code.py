@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airflow_provider_snowflake_batch.contract.zip_archive import zip_archive
 from airflow_provider_snowflake_batch.exceptions import JobInputError
-from airflow_provider_snowflake_batch.jobs.models import PythonModel
+from airflow_provider_snowflake_batch.jobs.models import ModelSpec
 
 MOST_BYTES = 100 * 2**20
 """The largest code that is uploaded. Weights and the like belong on a stage."""
@@ -53,21 +53,21 @@ class FoundCode:
         return CodeArchive(zip_archive({name: path.read_bytes() for name, path in self.files.items()}))
 
 
-def find_code(model: PythonModel, folder: str | None) -> list[FoundCode | None]:
+def find_code(model: ModelSpec, folder: str | None) -> list[FoundCode | None]:
     """The code at each place of a model's code; None for one on a stage.
 
     :param folder: where relative paths begin; None for the current folder.
     :raises JobInputError: if a place does not exist or is too large, or none has the model's module.
     """
-    root = model.target.partition(":")[0].partition(".")[0]
-    found = [_find(place, Path(folder or "."), root) if place[0] != "@" else None for place in model.places]
+    root = model.module.partition(".")[0] if model.module else ""
+    found = [_find(place, Path(folder or "."), root) if place[0] != "@" else None for place in model.code_places]
     known = [code for code in found if code is not None]
-    if known and len(known) == len(found):
-        _check_module(model, set().union(*(code.members for code in known)))
+    if model.module and known and len(known) == len(found):
+        _check_module(model, model.module, set().union(*(code.members for code in known)))
     return found
 
 
-def pack_code(model: PythonModel, folder: str | None) -> list[CodeArchive | None]:
+def pack_code(model: ModelSpec, folder: str | None) -> list[CodeArchive | None]:
     """An archive for each place of a model's code, as :func:`find_code` finds it.
 
     :raises JobInputError: as there.
@@ -136,8 +136,7 @@ def _check_size(size: int, place: str) -> None:
         )
 
 
-def _check_module(model: PythonModel, members: set[str]) -> None:
-    module = model.target.partition(":")[0]
+def _check_module(model: ModelSpec, module: str, members: set[str]) -> None:
     path = module.replace(".", "/")
     compiled = any(name.startswith(f"{path}.") and name.endswith((".so", ".pyd")) for name in members)
     if f"{path}.py" in members or f"{path}/__init__.py" in members or compiled:
@@ -145,6 +144,6 @@ def _check_module(model: PythonModel, members: set[str]) -> None:
     sources = sorted(name for name in members if name.endswith(".py"))
     shown = ", ".join(sources[:12]) + (" …" if len(sources) > 12 else "") if sources else "no Python file"
     raise JobInputError(
-        f"model.code: there is no module {module} in {', '.join(model.places)}, which has {shown}. Give the package's "
-        "folder or the one that it lies in; leave code out for a module that the image has."
+        f"model.code: there is no module {module} in {', '.join(model.code_places)}, which has {shown}. Give the "
+        "package's folder or the one that it lies in; leave code out for a module that the image has."
     )

@@ -121,7 +121,13 @@ def _check_stages(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
     """Only internal stages can be mounted
     (https://docs.snowflake.com/en/developer-guide/snowpark-container-services/snowflake-stage-volume, limitations).
     """
-    fields = {"output": "output_spec.stage_location", "input": "X", "stage": "job_spec.stages", "code": "model.code"}
+    fields = {
+        "output": "output_spec.stage_location",
+        "input": "X",
+        "stage": "job_spec.stages",
+        "code": "model.code",
+        "model": "model.path",
+    }
     for mount in mounts(job):
         _check_internal(hook, mount.location, fields[mount.volume.partition("-")[0]])
 

@@ -6,6 +6,7 @@ reads and writes is below the job's output location:
 ============================================================ =========================================================
 ``_batch_worker/batch-worker-<version>-<digest>.pyz``        the worker
 ``_batch_worker/code-<digest>.zip``                          the model's code
+``_batch_worker/model-<digest>.<ending>``                    the model's own file, or its folder
 ``_batch_worker/<job>/JOB.json``                             what the worker is to do
 ``_snowflake_temporary/<directory>/<attempt>/``              the rows of a query or table
 ``<directory>/``                                             the results
@@ -23,7 +24,7 @@ from airflow_provider_snowflake_batch.jobs.batch_job import ModelFunction, Submi
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, ScoringJob, hash_of, refuse_overlap, with_column
-from airflow_provider_snowflake_batch.jobs.models import PythonModel, parse_model
+from airflow_provider_snowflake_batch.jobs.models import ModelSpec, parse_model
 from airflow_provider_snowflake_batch.jobs.qualify import Namespace
 from airflow_provider_snowflake_batch.jobs.runtimes import refuse_registry_fields
 from airflow_provider_snowflake_batch.jobs.sources import (
@@ -63,12 +64,14 @@ class Upload:
     :param archive: name of the worker's archive, in the worker's folder.
     :param python_path: names of the code's archives there, in the order of the model's places; None for a place on a
         stage.
+    :param model: name there of the model's own file, or of its folder's archive; None if it lies on a stage.
     :param rows: where the rows of a query or table were put; None where the job reads its input in place.
     """
 
     archive: str
     python_path: tuple[str | None, ...] = ()
     rows: StagePath | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class WorkerJob(ScoringJob):
     )
 
     name: QualifiedName
-    model: PythonModel
+    model: ModelSpec
     source: Source
     compute_pool: Identifier
     output: OutputSpec
@@ -171,18 +174,12 @@ class WorkerJob(ScoringJob):
             field = "job_spec.stages"
             full = [names.location(StagePath.parse(stage, field=field), field) for stage in settings.stages]
             settings = replace(settings, stages=tuple(map(str, full)))
-        model = self.model
-        if places := [place for place in model.places if place.startswith("@")]:
-            full_places = {
-                place: str(names.location(StagePath.parse(place, field="model.code"), "model.code")) for place in places
-            }
-            model = replace(model, code=tuple(full_places.get(place, place) for place in model.places))
         return replace(
             self,
             source=names.source(self.source),
             output=names.output(self.output),
             name=names.name(self.name, "job_spec.job_name"),
-            model=model,
+            model=_qualified(self.model, names),
             settings=settings,
         )
 
@@ -237,7 +234,7 @@ class WorkerJob(ScoringJob):
 
     @property
     def model_function(self) -> ModelFunction:
-        return ModelFunction(self.model.target, None, self.model.function)
+        return ModelFunction(str(self.model), None, self.model.function)
 
     @property
     def output_directory(self) -> StagePath:
@@ -263,3 +260,15 @@ class WorkerJob(ScoringJob):
     @property
     def job_file(self) -> StagePath:
         return self.worker_folder.child(self.name.name).directory().child(JOB_FILE)
+
+
+def _qualified(model: ModelSpec, names: Namespace) -> ModelSpec:
+    """The model with database and schema in its places on stages."""
+
+    def full(place: str, field: str) -> str:
+        return str(names.location(StagePath.parse(place, field=field), field)) if place.startswith("@") else place
+
+    code = [full(place, "model.code") for place in model.code_places]
+    file = full(model.file, "model.path") if model.file else None
+    same = code == list(model.code_places) and file == model.file
+    return model if same else model.at(code, file)

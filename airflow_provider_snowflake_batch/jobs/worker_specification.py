@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_snowflake_batch.contract import job_file as job_files
-from airflow_provider_snowflake_batch.contract import model_sources
 from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError
 from airflow_provider_snowflake_batch.jobs.container_settings import DEFAULT_SECRET_KEY
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.models import ModelSpec
 from airflow_provider_snowflake_batch.jobs.sources import StageListing, StagePaths
 from airflow_provider_snowflake_batch.jobs.worker_job import WORKER_FOLDER, WorkerJob
 
@@ -24,11 +24,13 @@ CONTAINER = "main"
 _ROOT = "/mnt/batch"
 _OUTPUT = "BATCH_OUTPUT"
 _INPUT = "BATCH_INPUT"
+_MODEL = "BATCH_MODEL"
 _TEMPORARY = f"{_ROOT}/tmp"
 # A mounted stage is served by a container beside ours, whose defaults (0.5 CPU, 1 GiB) make heavy reading and writing
 # slow or fail (…/snowflake-stage-volume, stageConfig.resources). Its memory is asked for as by default.
 _STAGE_RESOURCES = {"requests": {"cpu": 0, "memory": "512Mi"}, "limits": {"cpu": 2, "memory": "2Gi"}}
 _ARCHIVES = (".zip", ".whl")
+_CODE_FILES = (*_ARCHIVES, ".py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,12 @@ def mounts(job: WorkerJob) -> list[Mount]:
         found.append(Mount("input", job.source.location, f"{_ROOT}/input", _INPUT))  # type: ignore[union-attr]
     for number, stage in enumerate(file_stages(job)):
         found.append(Mount(f"stage-{number}", StagePath(stage), f"{_ROOT}/stages/{number}", f"BATCH_STAGE_{number}"))
-    for number, place in enumerate(job.model.places):
+    for number, place in enumerate(job.model.code_places):
         if place.startswith("@"):
-            folder = _folder_and_file(place)[0]
+            folder = _folder_and_file(place, "model.code", _CODE_FILES)[0]
             found.append(Mount(f"code-{number}", folder, f"{_ROOT}/code/{number}", f"BATCH_CODE_{number}"))
+    if job.model.file and job.model.file.startswith("@"):
+        found.append(Mount("model", _model_place(job.model.file, job.model)[0], f"{_ROOT}/model", _MODEL))
     return found
 
 
@@ -149,12 +153,7 @@ def job_file(job: WorkerJob) -> job_files.Job:
             partition_column=given.partition_column,
         ),
         output=job_files.JobOutput(Path(_in_output(job, job.output_directory)), job.output.mode, job.output.columns),
-        model=model_sources.PythonModel(
-            job.model.target,
-            job.model.function,
-            job.model.to_dict().get("init", {}),
-            tuple(map(Path, _python_path(job))),
-        ),
+        model=job.model.source(tuple(map(Path, _python_path(job))), _model_file(job)),
         num_workers=settings.num_workers,
         max_batch_rows=settings.max_batch_rows,
         on_error=settings.on_error or OnError.FAIL,
@@ -166,9 +165,9 @@ def job_file(job: WorkerJob) -> job_files.Job:
 def _python_path(job: WorkerJob) -> list[str]:
     assert job.upload is not None
     paths = []
-    for number, place in enumerate(job.model.places):
+    for number, place in enumerate(job.model.code_places):
         if place.startswith("@"):
-            file = _folder_and_file(place)[1]
+            file = _folder_and_file(place, "model.code", _CODE_FILES)[1]
             root = f"${{BATCH_CODE_{number}}}"
             paths.append(f"{root}/{file}" if file.endswith(_ARCHIVES) else root)
         else:
@@ -176,10 +175,28 @@ def _python_path(job: WorkerJob) -> list[str]:
     return paths
 
 
-def _folder_and_file(place: str) -> tuple[StagePath, str]:
-    """A stage location of code: a folder is mounted whole, of a file the folder that it lies in."""
-    location = StagePath.parse(place, field="model.code")
-    if location.path.endswith((*_ARCHIVES, ".py")):
+def _model_file(job: WorkerJob) -> Path | None:
+    """The model's own file or folder, as the container sees it."""
+    assert job.upload is not None
+    if job.upload.model is not None:
+        return Path(f"${{{_OUTPUT}}}/{WORKER_FOLDER}/{job.upload.model}")
+    if job.model.file is None:
+        return None
+    file = _model_place(job.model.file, job.model)[1]
+    return Path(f"${{{_MODEL}}}/{file}" if file else f"${{{_MODEL}}}")
+
+
+def _model_place(place: str, model: ModelSpec) -> tuple[StagePath, str]:
+    return _folder_and_file(place, "model.path", (".zip",) if model.file_is_folder else ("",))
+
+
+def _folder_and_file(place: str, field: str, endings: tuple[str, ...]) -> tuple[StagePath, str]:
+    """A stage location of code or of a model: a folder is mounted whole, of a file the folder that it lies in.
+
+    :param endings: of files.
+    """
+    location = StagePath.parse(place, field=field)
+    if location.path.endswith(endings):
         folder, _, file = location.path.rpartition("/")
         return StagePath(location.stage, folder), file
     return location, ""

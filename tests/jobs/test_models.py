@@ -28,7 +28,7 @@ def test_a_dict_says_the_same_and_comes_back() -> None:
 def test_what_is_not_given_is_left_out() -> None:
     assert PythonModel("m:C").to_dict() == {"kind": "python", "target": "m:C"}
     assert parse_model({"target": "m:C"}) == PythonModel("m:C")
-    assert PythonModel("m:C", code=["a.zip", "@db.s.st/b"]).places == ("a.zip", "@db.s.st/b")
+    assert PythonModel("m:C", code=["a.zip", "@db.s.st/b"]).code_places == ("a.zip", "@db.s.st/b")
 
 
 def test_templates_are_left_for_later() -> None:

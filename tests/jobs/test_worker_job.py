@@ -112,7 +112,7 @@ def test_every_name_is_filled_in() -> None:
         job_spec={"stages": ["@images"]},
         input_spec={"column_handling": {"image": HANDLED}},
     )
-    assert made.model.places == ("@DB.S.CODE/m", "other.zip")
+    assert made.model.code_places == ("@DB.S.CODE/m", "other.zip")
     assert made.settings.stages == ("@DB.S.IMAGES",)
     with pytest.raises(InvalidJobError, match="has no database or schema"):
         WorkerJob.parse(**GIVEN).qualify(None, None)

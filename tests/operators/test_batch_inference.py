@@ -120,7 +120,7 @@ def test_a_model_of_ones_own_is_a_plain_dict_with_templates(tmp_path: Path) -> N
     given = {"code": "models", "day": "2026-11-28", "on_error": "quarantine"}
     task.render_template_fields({"params": given, "dag": dag, "ti": None})
     job = task._parse_job({"ti": SimpleNamespace(dag_id="dag", task_id="score")})
-    assert job.model.places == ("models",)
+    assert job.model.code_places == ("models",)
     assert job.model.init == {"day": "2026-11-28"}
     assert job.settings.on_error is OnError.QUARANTINE
     assert job.settings.env == {"DAY": "2026-11-28"}

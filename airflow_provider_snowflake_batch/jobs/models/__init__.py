@@ -1,0 +1,36 @@
+"""The models that the worker runs by itself, without an image of Snowflake's for each, in the words of its job file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.models.base import ModelSpec as ModelSpec
+from airflow_provider_snowflake_batch.jobs.models.python import PythonModel as PythonModel
+from airflow_provider_snowflake_batch.jobs.specs import plain_value
+
+__all__ = ["ModelSpec", "PythonModel", "parse_model"]
+
+_KINDS: dict[str, type[ModelSpec]] = {kind.kind: kind for kind in (PythonModel,)}
+
+
+def parse_model(value: Any) -> ModelSpec:
+    """The model from itself, or from a dict of its fields and its ``kind`` (``python`` if left out).
+
+    :raises InvalidJobError: if it is neither, or a field is unknown, missing or malformed.
+    """
+    if isinstance(value, ModelSpec):
+        return value
+    known = ", ".join(repr(kind) for kind in _KINDS)
+    if not isinstance(value, Mapping):
+        raise InvalidJobError(
+            "model",
+            f"expected PythonModel(…) or a dict of its fields with its kind, got {type(value).__name__}. A model of "
+            "the Model Registry is named by model_name.",
+        )
+    fields = dict(value)
+    kind = plain_value(fields.pop("kind", PythonModel.kind))
+    if kind not in _KINDS:
+        raise InvalidJobError("model", f"kind {kind!r} is not one of {known}.")
+    return _KINDS[kind].of(fields)

@@ -121,3 +121,40 @@ def test_a_model_kind_checks_its_part_of_the_job_file(
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert not (tmp_path / "output").exists()
+
+
+def apply_diff(path: Path, diff: str) -> None:
+    """Make the changes of a diff without line numbers."""
+    text = path.read_text()
+    for hunk in diff.rstrip("\n").split("\n@@\n"):
+        lines = hunk.split("\n")
+        before = "\n".join(line[1:] for line in lines if not line.startswith("+"))
+        after = "\n".join(line[1:] for line in lines if not line.startswith("-"))
+        assert text.count(before) == 1, f"{path.name} has {text.count(before)} places like this:\n{before}"
+        text = text.replace(before, after)
+    path.write_text(text)
+
+
+def test_an_option_of_the_operator(tmp_path: Path) -> None:
+    text = PAGE.read_text(encoding="utf-8").partition("\n## An option of the operator\n")[2].partition("\n## ")[0]
+    blocks = _BLOCK.findall(text)
+    files = re.findall(r"`(jobs/\w+\.py)`:\n", text)
+    shutil.copytree(PACKAGE, tmp_path / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    changes = [code for language, code in blocks if language == "diff"]
+    for file, change in zip(files, changes, strict=True):
+        apply_diff(tmp_path / PACKAGE.name / file, change)
+    (code,) = (code for language, code in blocks if language == "python")
+    (tmp_path / "test_comment.py").write_text(code)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_comment.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout

@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.local.spcs import (
     show_services,
 )
 from airflow_provider_snowflake_batch.local.sql import (
+    grant_statements,
     information_schema,
     namespaces,
     session_functions,
@@ -48,6 +49,7 @@ MODULES = (
     service_methods,
     show_services,
     # sessions, databases, tables
+    grant_statements,
     information_schema,
     namespaces,
     session_functions,

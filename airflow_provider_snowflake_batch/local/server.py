@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 import threading
@@ -14,6 +15,7 @@ from airflow_provider_snowflake_batch.local.faults.control import FaultControl
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.faults.requests import RequestFaults
 from airflow_provider_snowflake_batch.local.functions import Functions
+from airflow_provider_snowflake_batch.local.grants import LONG_AGO, Grants, Securable
 from airflow_provider_snowflake_batch.local.protocol.app import Endpoints
 from airflow_provider_snowflake_batch.local.protocol.login import Logins
 from airflow_provider_snowflake_batch.local.protocol.queries import Queries
@@ -55,6 +57,8 @@ class LocalSnowflake:
         self.queries = queries = Queries(statements, engine, state.path)
         self.spcs = spcs = SpcsControlPlane(state, account.name, faults)
         registry = ModelRegistry(state, engine.databases)
+        self.grants = Grants(state)
+        self._list_securables(stages, registry)
 
         # What one room tells another that knows nothing of it.
         engine.read_stages = reads.rewrite
@@ -65,7 +69,7 @@ class LocalSnowflake:
 
         # What the functions that answer statements may ask for.
         parts = Parts([
-            account, state, sessions, objects, faults, functions, queries,
+            account, state, sessions, objects, self.grants, faults, functions, queries,
             engine, engine.databases, engine.tables, engine.catalog,
             stages, stages.formats, stages.loads, reads, self.http_files, other_files,
             spcs, spcs.store, spcs.pools, registry, JobRooms(engine, objects, stages, registry, spcs),
@@ -84,6 +88,45 @@ class LocalSnowflake:
         if not self.engine.databases.names():
             self.engine.databases.create(self.account.database)
         self.objects.create("WAREHOUSE", self.account.warehouse, self.account.role, {}, if_not_exists=True)
+
+    def _list_securables(self, stages: Stages, registry: ModelRegistry) -> None:
+        """Tell the record of grants what there is."""
+        engine, store = self.engine, self.spcs.store
+        owner = self.account.role
+
+        def of_account(kind: str) -> list[Securable]:
+            return [Securable((one.name,), one.owner, one.created) for one in self.objects.all(kind)]
+
+        def schemas() -> list[Securable]:
+            return [
+                Securable((database, schema), owner, engine.catalog.created("SCHEMA", database, schema) or LONG_AGO)
+                for database in engine.databases.names()
+                for schema in engine.databases.schemas(database)
+            ]
+
+        self.grants.securables.update(
+            ACCOUNT=lambda: [Securable((self.account.name.upper(),), "ACCOUNTADMIN")],
+            COMPUTE_POOL=lambda: [Securable((one.name,), one.owner, _moment(one.created_on)) for one in store.pools()],
+            DATABASE=lambda: [
+                Securable((name,), owner, engine.catalog.created("DATABASE", name) or LONG_AGO)
+                for name in engine.databases.names()
+            ],
+            IMAGE_REPOSITORY=lambda: [
+                Securable(tuple(name.split(".")), one["owner"], _moment(one["created_on"]))
+                for name, one in store.image_repositories().items()
+            ],
+            MODULE=lambda: [
+                Securable((one.database, one.schema, one.name), one.owner, _moment(one.created_on))
+                for one in registry.all()
+            ],
+            ROLE=lambda: of_account("ROLE"),
+            SCHEMA=schemas,
+            STAGE=lambda: [
+                Securable((one.database, one.schema, one.short_name), one.owner, one.created)
+                for one in stages.list(temporary=False)
+            ],
+            WAREHOUSE=lambda: of_account("WAREHOUSE"),
+        )
 
     def start(self, port: int) -> None:
         """Find running jobs again and begin to close idle sessions.
@@ -105,6 +148,7 @@ class LocalSnowflake:
         self.sessions.close_all()
         self.engine.close()
         self.objects.close()
+        self.grants.close()
         self.state.close()
 
     def airflow_connection(self) -> dict[str, object]:
@@ -128,3 +172,7 @@ class LocalSnowflake:
     def write_connection(self) -> Path:
         self.state.write_private(self.state.connection_file, json.dumps(self.airflow_connection(), indent=2) + "\n")
         return self.state.connection_file
+
+
+def _moment(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)

@@ -34,16 +34,6 @@ def test_a_wrong_password_is_refused_as_snowflake_does(connect: Any) -> None:
     assert caught.value.errno == 390100
 
 
-def test_a_grant_is_not_kept_and_says_so(connect: Any) -> None:
-    with connect() as connection, connection.cursor() as cursor:
-        (message,) = cursor.execute("GRANT USAGE ON DATABASE LOCAL TO ROLE PUBLIC").fetchone()
-        assert "no grant is kept" in message
-        for shown in ("ON DATABASE LOCAL", "TO ROLE PUBLIC"):
-            with pytest.raises(ProgrammingError, match="not supported by the local Snowflake"):
-                cursor.execute(f"SHOW GRANTS {shown}")
-        assert cursor.execute("SHOW GRANTS").fetchall()
-
-
 def test_an_unknown_role_is_refused(connect: Any) -> None:
     with pytest.raises(DatabaseError, match="NOPE"):
         connect(role="NOPE")

@@ -1,10 +1,10 @@
-"""CREATE, ALTER and DROP of databases, schemas, warehouses and roles; GRANT."""
+"""CREATE, ALTER and DROP of databases, schemas, warehouses and roles."""
 
 from __future__ import annotations
 
 from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
 from airflow_provider_snowflake_batch.local.clauses import properties
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, cannot_be_performed, not_supported
+from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
@@ -168,18 +168,3 @@ def _drop(objects: AccountObjects, cursor: Cursor, kind: str) -> Result:
     if objects.drop(kind, name, if_exists=if_exists):
         return Result.message(f"{name} successfully dropped.")
     return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
-
-
-@statement("GRANT")
-def grant(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
-    """Accepted: every role of this server has every privilege, so what is granted is so already."""
-    while not cursor.accept("TO"):
-        cursor.next()
-    cursor.accept("DATABASE")
-    if cursor.accept("ROLE"):
-        name = cursor.name()[-1]
-        if len(cursor.tokens) and name not in objects.roles() and "DATABASE ROLE" not in cursor.sql.upper():
-            raise SnowflakeError(
-                f"SQL compilation error:\nRole '{name}' does not exist or not authorized.", errno=2003, sqlstate="02000"
-            )
-    return Result.message("Statement executed successfully. Every role has every privilege here: no grant is kept.")

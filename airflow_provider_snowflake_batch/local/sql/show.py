@@ -1,4 +1,4 @@
-"""SHOW of databases, schemas, tables, views, columns, warehouses, roles, users and grants; DESCRIBE of tables."""
+"""SHOW of databases, schemas, tables, views, columns, warehouses, roles and users; DESCRIBE of tables."""
 
 from __future__ import annotations
 
@@ -271,25 +271,6 @@ def show_roles(
         ],
         rows,
     )  # fmt: skip
-
-
-@statement("SHOW GRANTS")
-def show_grants(statement: Statement, cursor: Cursor, objects: AccountObjects) -> Result:
-    """Every user has every role: ``SHOW GRANTS``, ``… TO USER u``, ``… OF ROLE r`` say so.
-
-    :raises SnowflakeError: "not supported" for other forms: an empty list would say that nothing is granted.
-    """
-    user = statement.session.user
-    roles = objects.all("ROLE")
-    if cursor.accept("TO", "USER"):
-        user = cursor.name()[0]
-    elif cursor.accept("OF", "ROLE"):
-        name = cursor.name()[0]
-        roles = [role for role in roles if role.name == name]
-    elif not cursor.done:
-        raise not_supported("SHOW GRANTS of objects and to roles (every role has every privilege here)")
-    rows = [(role.created, role.name, "USER", user, role.owner) for role in roles]
-    return shown([moment("created_on"), "role", "granted_to", "grantee_name", "granted_by"], rows)
 
 
 @statement("SHOW USERS")

@@ -36,6 +36,7 @@ class Manifest:
     :param quarantine: the files of rows set aside as bad; ``rows`` does not count these.
     :param attempt: token of the attempt that finished the batch.
     :param model: hash of all files that the model can read.
+    :param rows_reused: input rows that this batch's last job has not scored, since an earlier one had; None if unknown.
     """
 
     job_name: str
@@ -49,6 +50,7 @@ class Manifest:
     quarantine: Sequence[PartFile] = ()
     attempt: str | None = None
     model: str | None = None
+    rows_reused: int | None = None
 
     def to_json(self) -> str:
         """The manifest's text."""
@@ -67,6 +69,7 @@ class Manifest:
                 "warnings": list(self.warnings),
                 "attempt": self.attempt,
                 "model": self.model,
+                "rows_reused": self.rows_reused,
             },
             indent=1,
         )
@@ -96,12 +99,16 @@ class ResultManifest:
     :param rows: rows of the results.
     :param files: the names of their files, beside which nothing is data; None if the manifest does not list them.
     :param quarantined_rows: rows that failed and were put aside. :param warnings: sentences worth reading.
+    :param rows_reused: input rows whose results are an earlier job's; 0 also where the manifest does not tell.
+    :param job_name: the job that has written it, if it tells.
     """
 
     rows: int
     files: tuple[str, ...] | None
     quarantined_rows: int = 0
     warnings: tuple[str, ...] = ()
+    rows_reused: int = 0
+    job_name: str | None = None
 
 
 def parse_manifest(text: str) -> StoredManifest:
@@ -148,7 +155,9 @@ def parse_result_manifest(text: str | bytes) -> ResultManifest:
     rows, bad_rows = _rows(value.get("rows")), _rows(value.get("quarantined_rows") or 0)
     if not isinstance(warnings, list):
         raise ValueError("its warnings are no list")
-    return ResultManifest(rows, names, bad_rows, tuple(map(str, warnings)))
+    reused, job = _rows(value.get("rows_reused") or 0), value.get("job_name")
+    job_name = job if isinstance(job, str) else None
+    return ResultManifest(rows, names, bad_rows, tuple(map(str, warnings)), reused, job_name)
 
 
 def _rows(number: Any) -> int:

@@ -31,6 +31,7 @@ class TaskRecord:
     :param model: hash of all files that the model can read.
     :param input: hash of what was read of the input (`content.Content.digest` of the worker).
     :param seen: `content.Content.seen`.
+    :param job: the name of the job that did it.
     """
 
     task: int
@@ -45,6 +46,7 @@ class TaskRecord:
     model: str | None = None
     input: str | None = None
     seen: str | None = None
+    job: str | None = None
 
     @property
     def quarantined_rows(self) -> int:
@@ -69,7 +71,7 @@ def parse_record(text: str) -> TaskRecord | None:
             return None
         known["warnings"] = tuple(known["warnings"])
         record = TaskRecord(**known)
-        texts = (record.schema, record.attempt, record.model, record.input, record.seen)
+        texts = (record.schema, record.attempt, record.model, record.input, record.seen, record.job)
         sound = (
             is_count(record.task)
             and is_count(record.input_rows)

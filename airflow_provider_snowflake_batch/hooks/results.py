@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_snowflake_batch.contract.manifest import parse_result_manifest
+from airflow_provider_snowflake_batch.contract.manifest import ResultManifest, parse_result_manifest
 from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS, is_data_file
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
@@ -44,6 +44,7 @@ class JobResult:
     :param warnings: sentences worth reading.
     :param model: ``database.schema.model``.
     :param version: the version that has run; None if that is not known.
+    :param rows_reused: input rows whose results were kept from earlier tries; None where the runtime does not tell.
     """
 
     job_name: str
@@ -56,6 +57,7 @@ class JobResult:
     warnings: list[str] = field(default_factory=list)
     model: str | None = None
     version: str | None = None
+    rows_reused: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
@@ -100,11 +102,20 @@ def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: Stage
         result.warnings.append(f"{MANIFEST} of the results cannot be read: {error}. It tells no number of rows.")
         return
     result.rows = manifest.rows
+    result.rows_reused = _rows_reused(manifest, result.job_name)
     if manifest.files is not None:
         result.files = len(manifest.files)
     result.warnings += manifest.warnings
     if manifest.quarantined_rows:
         result.warnings.append(f"{manifest.quarantined_rows} row(s) failed and were put aside.")
+
+
+def _rows_reused(manifest: ResultManifest, job_name: str) -> int:
+    # A job that finds everything done leaves the manifest of the one that did it.
+    writer = manifest.job_name
+    if writer is not None and writer.rpartition(".")[2] != job_name.rpartition(".")[2]:
+        return manifest.rows + manifest.quarantined_rows
+    return manifest.rows_reused
 
 
 def done_and_dropped(

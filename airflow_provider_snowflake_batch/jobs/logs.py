@@ -122,6 +122,8 @@ class Progress:
     :param rows_total: rows of this replica's share.
     :param rows_per_second: or None while it cannot be told.
     :param eta_seconds: or None while it cannot be told.
+    :param rows_reused: rows of this replica's share that an earlier try's job has scored; None if the worker does not
+        tell, as older ones do not.
     """
 
     replica: int
@@ -130,6 +132,7 @@ class Progress:
     rows_total: int
     rows_per_second: float | None = None
     eta_seconds: float | None = None
+    rows_reused: int | None = None
 
     @classmethod
     def parse(cls, line: str) -> Progress | None:
@@ -142,9 +145,11 @@ class Progress:
         except (ValueError, AttributeError, RecursionError):
             return None
         # Any program may write a line that begins so. Its numbers are added up, and its replica becomes a key.
-        whole = all(type(found[name]) is int and found[name] >= 0 for name in ("replica", "rows_done", "rows_total"))
+        whole = all(_is_count(found[name]) for name in ("replica", "rows_done", "rows_total"))
         if not whole or not isinstance(found["phase"], str):
             return None
+        if not _is_count(found["rows_reused"]):
+            found["rows_reused"] = None
         # A rate over no time is NaN or infinity, and Python writes both into JSON.
         return cls(**found | {name: number(found[name]) for name in _RATES})
 
@@ -155,6 +160,7 @@ class Progress:
         if not known:
             return None
         phases = {part.phase for part in known}
+        reused = [part.rows_reused for part in known if part.rows_reused is not None]
         return cls(
             replica=known[0].replica,
             phase=phases.pop() if len(phases) == 1 else "running",
@@ -162,6 +168,7 @@ class Progress:
             rows_total=sum(part.rows_total or 0 for part in known),
             rows_per_second=sum(part.rows_per_second or 0 for part in known) or None,
             eta_seconds=max(part.eta_seconds or 0 for part in known) or None,
+            rows_reused=sum(reused) if reused else None,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -171,15 +178,21 @@ class Progress:
         return values
 
     def sentence(self) -> str:
-        """For people: ``1,200 of 9,000 rows (13 %), 400 rows/s, about 20 s left``."""
+        """For people: ``1,200 of 9,000 rows (13 %), 800 kept from earlier tries, 400 rows/s, about 20 s left``."""
         if not self.rows_total:
             return self.phase
         parts = [f"{self.rows_done:,} of {self.rows_total:,} rows ({100 * self.rows_done // self.rows_total} %)"]
+        if self.rows_reused:
+            parts.append(f"{self.rows_reused:,} kept from earlier tries")
         if self.rows_per_second:
             parts.append(f"{self.rows_per_second:,.0f} rows/s")
         if self.eta_seconds:
             parts.append(f"about {_duration(self.eta_seconds)} left")
         return ", ".join(parts)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function")
 NUMBERS = ("replicas", "submitted_at", "attempt", "started_at", "ended_at", "updated_at")
-PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds")
+PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds", "rows_reused")
 
 
 def readable_card(stored: Any, *, longest: int) -> dict[str, Any]:

@@ -71,6 +71,8 @@ class EndedJob:
             "Job %s is done: %s%s file(s), %.1f s, %s",
             info.name, rows, result.files, result.seconds, result.output_location,
         )  # fmt: skip
+        if result.rows_reused:
+            log.info("%s rows kept from earlier tries", result.rows_reused)
         for warning in result.warnings:
             log.warning(warning)
         self._card.done(result)

@@ -103,6 +103,8 @@ class TaskCard:
         if result.rows is not None:
             known = self.card.progress or {}
             progress = {**known, "phase": "done", "rows_done": result.rows, "rows_total": result.rows}
+            if result.rows_reused is not None:
+                progress["rows_reused"] = result.rows_reused
             self.card = replace(self.card, progress={**progress, "eta_seconds": None})
         self._update()
 

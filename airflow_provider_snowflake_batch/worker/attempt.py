@@ -16,8 +16,10 @@ class Attempt:
     :param token: is in the name of every file that this attempt writes, so that no other one can replace it.
     :param found: hash of the manifest that was there when this attempt began and that its batch will replace; another
         manifest is that of an attempt which came first.
+    :param job: name of the job that it is part of.
     """
 
     fingerprint: str
     token: str = field(default_factory=lambda: secrets.token_hex(TOKEN_BYTES))
     found: str | None = None
+    job: str | None = None

@@ -5,8 +5,9 @@
     SNOWFLAKE_BATCH_PROGRESS {"phase": "running", "replica": 0, "replicas": 1, "rows_done": 120000, …}
 
 ``phase`` is ``planning``, ``loading``, ``running``, ``finishing``, ``done`` or ``failed``. ``rows_*`` and ``tasks_*``
-count this replica's share; ``rows_done`` includes ``quarantined_rows``, those set aside as bad; ``rows_per_second``
-counts from the first row predicted in this attempt; ``eta_seconds`` is null until it can be told.
+count this replica's share; ``rows_done`` includes ``quarantined_rows``, those set aside as bad, and ``rows_reused``,
+those that an earlier attempt did; ``rows_per_second`` counts from the first row predicted in this attempt;
+``eta_seconds`` is null until it can be told.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Progress:
         self._completed: float | None = None
         self._written = 0.0
         self._phase = "planning"
-        self._skipped_rows = 0
+        self.rows_reused = 0
         self._rows_in_tasks = 0
         self._rows_at_hand: dict[int, int] = {}
         self.rows_total = 0
@@ -58,14 +59,14 @@ class Progress:
     def plan(self, rows: int, tasks: int, rows_done: int, tasks_done: int) -> None:
         """This replica's share, and what of it an earlier attempt did."""
         self.rows_total, self.tasks_total = rows, tasks
-        self._rows_in_tasks = self._skipped_rows = rows_done
+        self._rows_in_tasks = self.rows_reused = rows_done
         self.tasks_done = tasks_done
 
     def again(self, rows: int) -> None:
         """A task that an earlier attempt did has to be done again."""
         self.tasks_done -= 1
         self._rows_in_tasks -= rows
-        self._skipped_rows -= rows
+        self.rows_reused -= rows
 
     def phase(self, name: str) -> None:
         """Enter a phase, and say so at once."""
@@ -103,7 +104,7 @@ class Progress:
         now = self._now()
         self._written = time.monotonic()
         rate = eta = None
-        new_rows = self.rows_done - self._skipped_rows
+        new_rows = self.rows_done - self.rows_reused
         if self._running_since is not None and new_rows and now > self._running_since:
             rate = new_rows / (now - self._running_since)
             eta = round(max(self.rows_total - self.rows_done, 0) / rate, 1)
@@ -114,6 +115,7 @@ class Progress:
             "rows_done": self.rows_done,
             "rows_total": self.rows_total,
             "quarantined_rows": self.quarantined_rows,
+            "rows_reused": self.rows_reused,
             "rows_per_second": None if rate is None else round(rate, 1),
             "eta_seconds": eta,
             "tasks_done": self.tasks_done,

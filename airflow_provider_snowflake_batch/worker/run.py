@@ -115,9 +115,10 @@ class Run:
                 quarantine_schema(plan.schema)
         groups, groups_digest = self._groups(plan)
         identity = functools.partial(_identity, model, groups_digest)
-        directory = OutputDirectory(job.output.path, Attempt(self._fingerprint(plan, description)))
+        directory = OutputDirectory(job.output.path, Attempt(self._fingerprint(plan, description), job=job.name))
         if self._finished(plan, directory, identity):
-            self._progress.plan(plan.rows, len(plan.tasks), plan.rows, len(plan.tasks))
+            own = [task.rows for task in plan.tasks if self._executor.owner(task.index) == replica.index]
+            self._progress.plan(sum(own), len(own), sum(own), len(own))
             return
         self._directory = directory
         try:
@@ -130,7 +131,7 @@ class Run:
                 records = share.wait_for_all()
                 unchanged()
                 again = _look_again(share.check_unchanged, unchanged)
-                self._finish(work, description, directory, records, identity().model, again)
+                self._finish(work, description, directory, records, identity().model, share.rows_reused(), again)
         finally:
             if groups:
                 groups.close()
@@ -210,6 +211,7 @@ class Run:
         directory: OutputDirectory,
         records: Mapping[int, TaskRecord],
         model: str,
+        rows_reused: int,
         unchanged: Callable[[], None],
     ) -> None:
         bad_rows = sum(record.quarantined_rows for record in records.values())
@@ -240,6 +242,7 @@ class Run:
                 quarantine=[one.quarantine for _, one in sorted(records.items()) if one.quarantine is not None],
                 attempt=directory.attempt.token,
                 model=model,
+                rows_reused=rows_reused,
             ),
             unchanged,
         )

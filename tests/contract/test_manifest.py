@@ -82,6 +82,7 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
         quarantine=[aside],
         attempt="0a",
         model="sha256:2",
+        rows_reused=1,
     )
 
     stored = parse_manifest(written.to_json())
@@ -89,7 +90,7 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
     assert (stored.rows, stored.files, stored.quarantine) == (3, (file,), (aside,))
     assert (stored.quarantined_rows, stored.schema) == (2, {"ID": "int64"})
     assert (stored.fingerprint, stored.attempt, stored.document["seconds"]) == ("f", "0a", 1.235)
-    assert parse_result_manifest(written.to_json()) == ResultManifest(3, ("part-1.parquet",), 2, ("w",))
+    assert parse_result_manifest(written.to_json()) == ResultManifest(3, ("part-1.parquet",), 2, ("w",), 1, "J")
 
 
 def test_a_manifest_of_version_0_1_is_read() -> None:

@@ -24,10 +24,11 @@ def moment(seconds: float) -> datetime:
 def test_a_job_from_submission_to_its_end() -> None:
     pending = CARD.seen(info("PENDING"), 11)
     assert (pending.status, pending.started_at, pending.ended_at) == ("PENDING", None, None)
-    running = pending.seen(info("RUNNING"), 12, Progress(0, "running", 5, 20, 1.0, 15.0))
+    running = pending.seen(info("RUNNING"), 12, Progress(0, "running", 5, 20, 1.0, 15.0, 2))
     assert (running.status, running.started_at, running.ended_at) == ("RUNNING", 12, None)
     assert running.progress == {
-        "phase": "running", "rows_done": 5, "rows_total": 20, "rows_per_second": 1.0, "eta_seconds": 15.0
+        "phase": "running", "rows_done": 5, "rows_total": 20, "rows_per_second": 1.0, "eta_seconds": 15.0,
+        "rows_reused": 2,
     }  # fmt: skip
     ended = running.seen(info("FAILED"), 20, message="no").seen(info("FAILED"), 30)
     assert (ended.started_at, ended.ended_at, ended.updated_at) == (12, 20, 30)

@@ -81,6 +81,23 @@ def test_progress_in_words() -> None:
     assert Progress(0, "running", 1, 10, 1, 7200).sentence().endswith("about 2.0 h left")
 
 
+def test_rows_kept_from_earlier_tries_are_those_of_all_replicas() -> None:
+    values = json.loads(RECORD.removeprefix(PROGRESS_PREFIX))
+    lines = [{**values, "rows_reused": 1000}, {**values, "replica": 0, "rows_reused": 8}, {**values, "replica": 2}]
+    parts = [progress for each in lines if (progress := Progress.parse(PROGRESS_PREFIX + json.dumps(each)))]
+    assert [part.rows_reused for part in parts] == [1000, 8, None], "an older worker does not tell"
+    total = Progress.total(parts)
+    assert total is not None
+    assert total.to_dict()["rows_reused"] == 1008
+    assert total.sentence().startswith("3,600 of 27,000 rows (13 %), 1,008 kept from earlier tries, ")
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 2.5, "many", [1]])
+def test_a_number_of_kept_rows_that_is_none_is_left_out(value: object) -> None:
+    values = json.loads(RECORD.removeprefix(PROGRESS_PREFIX)) | {"rows_reused": value}
+    assert Progress.parse(PROGRESS_PREFIX + json.dumps(values)) == Progress.parse(RECORD)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -11,7 +11,8 @@ from tests.monitoring.rows import card
 
 
 def test_every_field_of_a_card_is_shown() -> None:
-    stored = card(progress={"phase": "p", "rows_done": 1, "rows_total": 2, "rows_per_second": 3.5, "eta_seconds": 4})
+    figures = {"rows_done": 1, "rows_total": 2, "rows_per_second": 3.5, "eta_seconds": 4, "rows_reused": 0}
+    stored = card(progress={"phase": "p", **figures})
     assert readable_card(stored, longest=100) == stored == JobCard.from_dict(stored).to_dict()
 
 

@@ -84,7 +84,14 @@ def test_there_is_nothing_else(client: Client, name: str) -> None:
 def test_a_job_is_told_with_its_task(client: Client, new_run: Run) -> None:
     run = new_run("scores")
     set_state("scores", run, "deferred")
-    progress = {"phase": "predict", "rows_done": 5, "rows_total": 10, "rows_per_second": 2.5, "eta_seconds": 2.0}
+    progress = {
+        "phase": "predict",
+        "rows_done": 5,
+        "rows_total": 10,
+        "rows_per_second": 2.5,
+        "eta_seconds": 2.0,
+        "rows_reused": 0,
+    }
     stored = card(progress=progress, version="V1", started_at=1.5, updated_at=2.5)
     push("scores", run, stored)
     push("scores", run, {"password": "hunter2"}, key="return_value")

@@ -157,6 +157,7 @@ def test_a_batch_from_table_to_result(hook: SnowflakeBatchHook, caplog: pytest.L
         "warnings": [],
         "model": "LOCAL.PUBLIC.LINEAR",
         "version": "V1",
+        "rows_reused": 0,
     }
     assert result["files"] >= 1
     assert 0 < result["seconds"] < 120

@@ -97,6 +97,20 @@ def test_a_manifest_of_no_rows() -> None:
 
 
 @pytest.mark.parametrize(
+    ("manifest", "reused"),
+    [
+        (b'{"rows": 9, "job_name": "D.S.J"}', 0),
+        (b'{"rows": 9, "job_name": "D.S.J", "rows_reused": 4}', 4),
+        # It has found everything done by an earlier job, and has left that one's manifest.
+        (b'{"rows": 9, "job_name": "D.S.EARLIER", "rows_reused": 4, "quarantined_rows": 1}', 10),
+    ],
+)
+def test_rows_kept_from_earlier_tries(manifest: bytes, reused: int) -> None:
+    result = collect_result(Hook(manifest), JobResult("D.S.J", "DONE", "@D.S.R/J/"), RESULTS)  # type: ignore[arg-type]
+    assert result.rows_reused == reused
+
+
+@pytest.mark.parametrize(
     ("begun", "ended", "seconds"),
     [
         ("2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00", 0.0),

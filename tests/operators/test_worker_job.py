@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -125,7 +126,7 @@ def test_a_class_of_the_dags_author_scores_a_table(hook: SnowflakeBatchHook, dag
     task = operator(dags, input_spec={"params": {"shift": 0.5}})
     result, instance = execute(task)
     assert (result["status"], result["rows"], result["model"]) == ("DONE", 3, "my_models.linear:Linear")
-    assert result["version"] is None
+    assert (result["version"], result["rows_reused"]) == (None, 0)
     scored = results(hook, result["output_location"])
     assert scored["PREDICTION"].tolist() == [12.5, 14.5, 10.5]
     assert scored["ID"].tolist() == [1, 2, 3]
@@ -248,19 +249,25 @@ def test_a_later_try_does_only_what_is_missing_also_with_more_replicas(
     )
     obstacle = tmp_path / "obstacle"
     obstacle.write_text("")
-    failing = f"__import__('os').path.exists({str(obstacle)!r}) and self.bad is not None"
-    (dags / "my_models" / "linear.py").write_text(MODEL.replace("self.bad is not None", failing))
+    # The container with all its processes, as when its node is lost.
+    killed = f"if os.path.exists({str(obstacle)!r}) and (rows['ID'] == self.bad).any():"
+    code = MODEL.replace('if self.bad is not None and (rows["ID"] == self.bad).any():', killed)
+    code = code.replace('raise ValueError(f"row {self.bad} is not for this model")', "os.killpg(0, 9)")
+    (dags / "my_models" / "linear.py").write_text(f"import os\n{code}")
     model = PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2, "bad": 299999})
     store = Store()
     with pytest.raises(JobFailedError):
         execute(operator(dags, model=model, job_spec=JobSpec(num_workers=1)), store)
     first = store["snowflake_batch_job"]["output_location"]
     finished = records(hook, first)
-    assert finished
+    kept = sum(json.loads(hook.read_file(f"@{STAGE}/{path}"))["input_rows"] for path, _ in finished)
+    assert 0 < kept < 300000
 
     obstacle.unlink()
-    result, _ = execute(operator(dags, model=model, job_spec=JobSpec(num_workers=1, replicas=2)), store)
-    assert (result["rows"], result["output_location"]) == (300000, first)
+    result, instance = execute(operator(dags, model=model, job_spec=JobSpec(num_workers=1, replicas=2)), store)
+    assert (result["rows"], result["output_location"], result["rows_reused"]) == (300000, first, kept)
+    assert json.loads(hook.read_file(f"{first}_manifest.json"))["rows_reused"] == kept
+    assert instance.xcoms[JOB_CARD_KEY]["progress"]["rows_reused"] == kept
     assert finished < records(hook, first)
     assert sorted(results(hook, first)["ID"]) == list(range(300000))
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 JOB_CARD = "snowflake_batch_job"
 RESULT_KEYS = {
     "job_name", "status", "output_location", "rows", "files", "seconds", "attempt", "warnings", "model", "version",
+    "rows_reused",
 }  # fmt: skip
 
 

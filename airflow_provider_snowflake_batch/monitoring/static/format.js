@@ -49,10 +49,11 @@ export function percentDone(progress) {
 }
 
 export function formatRows(progress, locale = "en") {
-  const { rows_done: done, rows_total: total } = progress ?? {};
+  const { rows_done: done, rows_total: total, rows_reused: reused } = progress ?? {};
   if (!isNumber(done)) return null;
-  if (!isNumber(total) || total === done) return `${formatNumber(done, locale)} rows`;
-  return `${formatNumber(done, locale)} of ${formatNumber(total, locale)} rows`;
+  const kept = isNumber(reused) && reused > 0 ? `, ${formatNumber(reused, locale)} kept from earlier tries` : "";
+  if (!isNumber(total) || total === done) return `${formatNumber(done, locale)} rows${kept}`;
+  return `${formatNumber(done, locale)} of ${formatNumber(total, locale)} rows${kept}`;
 }
 
 // Seconds that the job has taken, up to now if it may still run; null if that is unknown.

@@ -121,6 +121,14 @@ class Share:
                 found[index] = record
         return found
 
+    def rows_reused(self) -> int:
+        """Input rows of the records that were here when this replica began and that count.
+
+        Another replica may have begun earlier: what it has done in this very job is not reused.
+        """
+        earlier = ((index, one) for index, one in self._records.items() if index in self._kept)
+        return sum(one.input_rows for index, one in earlier if self._mine(index) or one.job != self._job.name)
+
     def do(self) -> None:
         """Do the tasks that are left, and those whose records turn out not to count.
 

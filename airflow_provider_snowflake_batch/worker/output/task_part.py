@@ -178,6 +178,7 @@ class TaskPart:
             model=self._identity.model,
             input=self._identity.input if content is None else content.digest,
             seen=None if content is None else content.seen,
+            job=self._directory.attempt.job,
         )
 
     def abandon(self) -> None:

@@ -32,6 +32,9 @@ def get_provider_info() -> dict[str, Any]:
         "operators": modules("operators.batch_inference", "operators.jobs", "operators.load"),
         "sensors": modules("sensors.batch_inference"),
         "triggers": modules("triggers.batch_inference", "triggers.success"),
+        "task-decorators": [
+            {"name": "snowflake_batch", "class-name": f"{package}.decorators.snowflake_batch.snowflake_batch_task"}
+        ],
         "extra-links": [
             f"{package}.links.job_card.JobCardLink",
             *(

@@ -1,8 +1,8 @@
-"""Score with a Python class of your own: no model registry, no image to build.
+"""Score with a Python class and a function of your own: no model registry, no image to build.
 
 The class lies in the folder ``digit_models`` beside this file, with what it has learnt. A job in Snowflake's container
-runtime imports it and scores the scans that it has not learnt from; rows that it cannot score are set aside. Then a
-task reads the results.
+runtime imports it and scores the scans that it has not learnt from; rows that it cannot score are set aside. The
+function stands in the Dag itself: another job calls it with the same rows. Then a task reads the results.
 
 On an account, the connection's role needs what docs/worker-runtime.md lists. On the local Snowflake, the first job
 waits until the packages of the container runtime are installed into an environment of their own.
@@ -10,7 +10,7 @@ waits until the packages of the container runtime are installed into an environm
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
 
@@ -18,11 +18,14 @@ from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OnError, OutputSpec
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 TRAINING_ROWS = 897
 
 with DAG(
     "digits_own_model",
-    description="Score handwritten digits with a Python class of one's own",
+    description="Score handwritten digits with a Python class and a function of one's own",
     doc_md=__doc__,
     schedule=None,
     tags=["snowflake", "batch-inference"],
@@ -62,20 +65,36 @@ with DAG(
         deferrable=True,
     )
 
+    @task.snowflake_batch(
+        X="SELECT * FROM DIGITS_FOR_OWN_MODEL",
+        compute_pool="{{ params.compute_pool }}",
+        output_spec=OutputSpec("@DIGITS_RESULTS/ink/", columns=["SCAN"]),
+        retries=2,
+        deferrable=True,
+    )
+    def weigh(rows: pd.DataFrame, dark: int = 8) -> dict[str, Any]:
+        """Count the dark pixels of each scan. This runs in the job's container, by itself."""
+        import numpy as np
+
+        pixels = rows.filter(like="PIXEL").to_numpy(dtype=float)
+        return {"INK": np.count_nonzero(pixels >= dark, axis=1)}
+
     @task
-    def evaluate(location: str) -> dict[str, Any]:
-        """Read the job's Parquet files and compare the predictions with the truth."""
+    def evaluate(location: str, ink_location: str) -> dict[str, Any]:
+        """Read the jobs' Parquet files and compare the predictions with the truth."""
         from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
         with SnowflakeBatchHook("snowflake_default").get_snowpark_session() as session:
-            results = session.read.option("pattern", r".*\.parquet").parquet(location).to_pandas()
-        results.columns = [column.strip('"').upper() for column in results.columns]
+            files = [session.read.option("pattern", r".*\.parquet").parquet(at) for at in (location, ink_location)]
+            results, ink = (file.to_pandas().rename(columns=lambda name: name.strip('"').upper()) for file in files)
         results = results.astype({"SCAN": int, "DIGIT": int, "PREDICTION": int}).sort_values("SCAN")
         return {
             "rows": len(results),
             "accuracy": float((results["DIGIT"] == results["PREDICTION"]).mean()),
             "predictions": results["PREDICTION"].tolist(),
+            "ink": ink.astype({"SCAN": int, "INK": int}).sort_values("SCAN")["INK"].tolist(),
         }
 
-    prepare() >> score
-    evaluate(score.output["output_location"])
+    ink = weigh(dark=10)
+    prepare() >> [score, ink]
+    evaluate(score.output["output_location"], ink["output_location"])

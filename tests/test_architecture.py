@@ -15,7 +15,7 @@ PACKAGE = "airflow_provider_snowflake_batch"
 ROOT = Path(__file__).parent.parent / PACKAGE
 
 # What runs a job from a Dag. Beneath it lies what all of it may import.
-FACES = {"operators", "triggers", "sensors", "links"}
+FACES = {"operators", "decorators", "triggers", "sensors", "links"}
 BENEATH_FACES = {"hooks", "exceptions", "jobs", "contract"}
 KNOWS = {
     "__init__": set(),
@@ -27,6 +27,7 @@ KNOWS = {
     "lineage": {"lineage", *BENEATH_FACES},
     "triggers": {"triggers", *BENEATH_FACES},
     "operators": {"operators", "triggers", "links", "lineage", *BENEATH_FACES},
+    "decorators": {"decorators", "operators", *BENEATH_FACES},
     "sensors": {"sensors", "operators", "triggers", "links", *BENEATH_FACES},
     "worker": {"worker", "contract"},
     "local": {"local", "jobs", "contract"},

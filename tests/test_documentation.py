@@ -27,10 +27,12 @@ def blocks(language: str) -> list[object]:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_runs_as_a_dag_file_would(code: str) -> None:
+def test_python_runs_as_a_dag_file_would(code: str, tmp_path: Path) -> None:
     names = {"__name__": "documentation"}
+    file = tmp_path / "dag.py"
+    file.write_text(code, encoding="utf-8")
     try:
-        exec(compile(code, "<documentation>", "exec", dont_inherit=True), names)
+        exec(compile(code, file, "exec", dont_inherit=True), names)
     except ImportError as missing:
         if missing.name != "airflow.sdk" or not version("apache-airflow-core").startswith("3.2."):
             raise

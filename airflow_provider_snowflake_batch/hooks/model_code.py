@@ -38,19 +38,20 @@ class FoundCode:
     """The code at one place, of which nothing was read yet but an archive's list.
 
     :param members: the paths that its archive has.
-    :param files: the file for each of them; None for an archive that is there already.
+    :param files: the file for each of them, or its content; None for an archive that is there already.
     :param archive: that archive.
     """
 
     members: frozenset[str]
-    files: Mapping[str, Path] | None = None
+    files: Mapping[str, Path | bytes] | None = None
     archive: Path | None = None
 
     def packed(self) -> CodeArchive:
         if self.archive is not None:
             return CodeArchive(self.archive.read_bytes(), self.archive.suffix)
         assert self.files is not None
-        return CodeArchive(zip_archive({name: path.read_bytes() for name, path in self.files.items()}))
+        content = {name: one if isinstance(one, bytes) else one.read_bytes() for name, one in self.files.items()}
+        return CodeArchive(zip_archive(content))
 
 
 def find_code(model: ModelSpec, folder: str | None) -> list[FoundCode | None]:
@@ -60,7 +61,7 @@ def find_code(model: ModelSpec, folder: str | None) -> list[FoundCode | None]:
     :raises JobInputError: if a place does not exist or is too large, or none has the model's module.
     """
     root = model.module.partition(".")[0] if model.module else ""
-    found = [_find(place, Path(folder or "."), root) if place[0] != "@" else None for place in model.code_places]
+    found = [_find(model, place, Path(folder or "."), root) if place[0] != "@" else None for place in model.code_places]
     known = [code for code in found if code is not None]
     if model.module and known and len(known) == len(found):
         _check_module(model, model.module, set().union(*(code.members for code in known)))
@@ -75,7 +76,9 @@ def pack_code(model: ModelSpec, folder: str | None) -> list[CodeArchive | None]:
     return [code.packed() if code is not None else None for code in find_code(model, folder)]
 
 
-def _find(place: str, folder: Path, root: str) -> FoundCode:
+def _find(model: ModelSpec, place: str, folder: Path, root: str) -> FoundCode:
+    if place in model.own_code:
+        return FoundCode(frozenset({place}), files={place: model.own_code[place].encode()})
     path = (folder / place).absolute()
     if path.is_dir():
         # `code` may be the package itself, or the folder that it lies in.
@@ -110,7 +113,7 @@ def _is_code(name: str) -> bool:
 
 
 def _found(files: Iterable[Path], root: Path, place: str) -> FoundCode:
-    members: dict[str, Path] = {}
+    members: dict[str, Path | bytes] = {}
     size = 0
     for path in files:
         size += path.stat().st_size

@@ -1,4 +1,4 @@
-"""The example of a model that is a Python class beside the Dag."""
+"""The example of a model that is a Python class beside the Dag, and of one that is a function in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_dag_file_parses() -> None:
     spec = importlib.util.spec_from_file_location("digits_own_model", DAG_FILE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert set(module.dag.task_ids) == {"prepare", "score", "evaluate"}
+    assert set(module.dag.task_ids) == {"prepare", "score", "weigh", "evaluate"}
     assert module.dag.get_task("score").model["target"] == "digit_models.centroids:NearestCentroid"
     assert module.dag.get_task("score").deferrable
 
@@ -41,6 +41,8 @@ def test_the_digits_are_those_that_the_class_itself_says(local_server: LocalServ
     assert results["score"]["rows"] == results["evaluate"]["rows"] == len(expected) == 900
     assert results["evaluate"]["predictions"] == expected.tolist()
     assert results["evaluate"]["accuracy"] == (expected == digits.target[897:]).mean()
+    assert results["evaluate"]["ink"] == (pixels >= 10).sum(axis=1).tolist()
+    assert (results["weigh"]["rows"], results["weigh"]["model"]) == (900, "task_function:weigh")
     assert results["score"]["model"] == "digit_models.centroids:NearestCentroid"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.models import PythonModel, parse_model
+from airflow_provider_snowflake_batch.jobs.models import FunctionModel, PythonModel, parse_model
 from airflow_provider_snowflake_batch.jobs.specs import plain_value
 
 
@@ -56,3 +56,16 @@ def test_templates_are_left_for_later() -> None:
 def test_what_is_no_model_is_refused_by_its_field(value: Any, message: str) -> None:
     with pytest.raises(InvalidJobError, match=f"^{message}"):
         parse_model(value)
+
+
+def test_a_function_is_a_module_of_its_own() -> None:
+    model = FunctionModel("score", "def score(rows):\n    return f'{{rows}}'\n")
+    plain = {"kind": "function", "name": "score", "text": model.text}
+    assert plain_value(model) == plain
+    assert parse_model(plain) == model == pickle.loads(pickle.dumps(model))
+    assert hash(parse_model(plain)) == hash(model)
+    assert model.own_code == {"task_function.py": f"from __future__ import annotations\n\n\n{model.text}"}
+    assert (str(model), model.code_places) == ("task_function:score", ("task_function.py",))
+    for wrong in ({"name": "a b"}, {"text": " "}):
+        with pytest.raises(InvalidJobError, match="^model.(name|text): expected"):
+            parse_model(plain | wrong)

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -218,6 +218,35 @@ def test_code_and_rows_may_lie_on_stages(hook: SnowflakeBatchHook, dags: Path, c
     result, _ = execute(operator(dags, model=model, X=f"@{STAGE}/in/"))
     assert results(hook, result["output_location"])["PREDICTION"].tolist() == [12, 14]
     assert not [file for file in hook.list_files(f"@{STAGE}/out/_batch_worker/") if "/code-" in file.path]
+
+
+def test_a_function_of_the_dag_scores_a_table(hook: SnowflakeBatchHook) -> None:
+    with DAG("dag"):
+
+        @task.snowflake_batch(
+            X="SELECT ID, A FROM WORKER_FEATURES",
+            compute_pool=POOL,
+            output_spec=OutputSpec(f"@{STAGE}/out/"),
+            job_spec=JobSpec(on_error=OnError.QUARANTINE),
+            poll_interval=1,
+        )
+        def score(rows, shift, bad=None):
+            import importlib.util
+
+            assert importlib.util.find_spec("airflow") is None
+            if (rows["ID"] == bad).any():
+                raise ValueError(f"{{bad}}: row {bad} is not for this function")
+            return {"PREDICTION": rows["A"] + shift}
+
+        made = score(0.5, bad=2)
+    result, instance = execute(made.operator)
+    scored = results(hook, result["output_location"])
+    assert scored["ID"].tolist() == [1, 3]
+    assert scored["PREDICTION"].tolist() == [1.5, 0.5]
+    assert instance.xcoms[JOB_CARD_KEY]["model"] == "task_function:score"
+    rejected = next(file.path for file in hook.list_files(result["output_location"]) if "/_quarantine/" in file.path)
+    row = pq.read_table(io.BytesIO(hook.read_file(f"@{STAGE}/{rejected}"))).to_pylist()[0]
+    assert row["QUARANTINE_ERROR"] == "ValueError: {bad}: row 2 is not for this function"
 
 
 def test_a_later_try_goes_on_in_the_same_directory(hook: SnowflakeBatchHook, dags: Path) -> None:

@@ -36,6 +36,11 @@ class ModelSpec(Spec, ABC):
         return (self.code,) if isinstance(self.code, str) else self.code or ()
 
     @property
+    def own_code(self) -> Mapping[str, str]:
+        """Code that is no file anywhere: the text of each place that is such."""
+        return {}
+
+    @property
     def module(self) -> str | None:
         """The module that the code must have, where the model names one."""
         return None

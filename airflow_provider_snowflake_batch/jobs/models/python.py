@@ -26,12 +26,13 @@ class PythonModel(ModelSpec):
     The method takes the rows as a pandas DataFrame and ``input_spec``'s ``params`` as keyword arguments; what else the
     class can say about itself is told in docs/worker.md.
 
-    :param target: ``package.module:Class``.
+    :param target: ``package.module:Class``, or ``package.module:function`` of a function that is called as the method
+        would be.
     :param code: where the module is: a folder, a Python file, a zip archive or a wheel beside the Dag's file (relative
         to its folder), ``@database.schema.stage/path`` of one that lies on a stage, or a list of these. Default: the
         image has it.
     :param init: keyword arguments of the class; JSON values, no secrets.
-    :param function: the method.
+    :param function: the class's method.
     :raises InvalidJobError: if a value is malformed.
     """
 

@@ -1,7 +1,8 @@
-"""Any Python class: ``module:Class``, constructed once, its function called with a batch of rows.
+"""Any Python class or function: ``module:Class``, made once, its method called with a batch of rows.
 
-The class is made with ``init`` as keyword arguments. Its function takes the rows as first argument, a pandas DataFrame
+The class is made with ``init`` as keyword arguments. Its method takes the rows as first argument, a pandas DataFrame
 unless the class sets ``input_format = "arrow"`` (then a ``pyarrow.Table``), and the job's params as keyword arguments.
+A function is called as such a method is; what a class says by its attributes, it may say by its own.
 The rows have all input columns, or those that the class lists in ``input_columns``, in that order and so named.
 With ``input.partition_column``, a class that sets ``partitioned = True`` may return any number of rows for a group.
 """
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from airflow_provider_snowflake_batch.contract.job_file import JobInput
+from airflow_provider_snowflake_batch.contract.job_file import DEFAULT_FUNCTION, JobInput
 from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, ModelKind, bind
@@ -71,10 +72,7 @@ def load(model: PythonModel, input_files: JobInput) -> LoadedModel:
         if not hasattr(found, name):
             raise Refused(f"model.target: module {module_name!r} has no {qualified_name!r}")
         found = getattr(found, name)
-    instance = found(**model.init)
-    function = getattr(instance, model.function, None)
-    if not callable(function):
-        raise Refused(f"{model.target} has no function {model.function!r}")
+    instance, function = _function_of(found, model) if inspect.isfunction(found) else _method_of(found, model)
     _check_params(function, model, input_files.params)
     form: Any = getattr(instance, "input_format", "pandas")
     if form not in get_args(DataForm):
@@ -89,6 +87,22 @@ def load(model: PythonModel, input_files: JobInput) -> LoadedModel:
     )
 
 
+def _method_of(found: Any, model: PythonModel) -> tuple[Any, Callable[..., Any]]:
+    instance = found(**model.init)
+    method = getattr(instance, model.function, None)
+    if not callable(method):
+        raise Refused(f"{model.target} has no function {model.function!r}")
+    return instance, method
+
+
+def _function_of(found: Callable[..., Any], model: PythonModel) -> tuple[Any, Callable[..., Any]]:
+    if model.function not in (DEFAULT_FUNCTION, "__call__"):
+        raise Refused(f"{model.target} is a function, which has no function {model.function!r}")
+    if model.init:
+        raise Refused(f"{model.target} is a function, which is not made with init: give its arguments as params")
+    return found, found
+
+
 def _check_params(function: Callable[..., Any], model: PythonModel, params: Mapping[str, Any]) -> None:
     try:
         parameters = list(inspect.signature(function).parameters.values())[1:]
@@ -98,11 +112,12 @@ def _check_params(function: Callable[..., Any], model: PythonModel, params: Mapp
     known = {item.name for item in parameters if item.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)}
     if any(item.kind is kinds.VAR_KEYWORD for item in parameters):
         return
+    called = model.target if inspect.isfunction(function) else f"{model.target}.{model.function}"
     unknown = sorted(set(params) - known)
     if unknown:
         hint = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
-        raise Refused(f"{model.target}.{model.function} has no parameter {unknown[0]!r}; {hint}")
+        raise Refused(f"{called} has no parameter {unknown[0]!r}; {hint}")
     needed = [item.name for item in parameters if item.name in known and item.default is kinds.empty]
     missing = [name for name in needed if name not in params]
     if missing:
-        raise Refused(f"{model.target}.{model.function} needs the parameter {missing[0]!r}")
+        raise Refused(f"{called} needs the parameter {missing[0]!r}")

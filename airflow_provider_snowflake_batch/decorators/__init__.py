@@ -1,0 +1,1 @@
+"""Decorators that make a task of a function in a Dag."""

@@ -438,6 +438,14 @@ class WideThenFractions:
         return {"Y": [2**53 + int(x) if x < 4 else 0.5 for x in frame["ID"]]}
 
 
+class NanThenTexts:
+    """NaN for each row whose ID is below 30, text for those after; and NaN for all."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        nan = float("nan")
+        return {"TEXT": [nan if one < 30 else "x" for one in frame["ID"]], "NUMBER": [nan] * len(frame)}
+
+
 class Slowed:
     """Waits in its first call until a file is there, and says so by another; not if there is one named ``skip``."""
 

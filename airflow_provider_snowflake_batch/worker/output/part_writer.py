@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.worker.output.disk import flush
-from airflow_provider_snowflake_batch.worker.values.schemas import no_rows
+from airflow_provider_snowflake_batch.worker.values.schemas import no_rows, unmarked
 
 ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 64 * 1024 * 1024
@@ -122,7 +122,7 @@ class PartWriter:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path = path
         self._file = ChecksumFile(path)
-        self._schema = schema
+        self._schema = unmarked(schema)
         self._pending: list[pa.Table] = []
         self._pending_rows = self._pending_bytes = 0
         self.rows = 0

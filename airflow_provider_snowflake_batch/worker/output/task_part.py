@@ -113,6 +113,7 @@ class TaskPart:
         elif not schema.equals(self._schema):
             raise SchemaWidened(schema)
         else:
+            self._schema = schema
             fitted = _fitted(table, schema, row_name)
             with self._named():
                 self._writer.write(fitted)

@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.base import DataForm
 from airflow_provider_snowflake_batch.worker.models.columns import holds_text, match_column
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.values import decimals
+from airflow_provider_snowflake_batch.worker.values.declared_types import GIVEN, declared
 from airflow_provider_snowflake_batch.worker.values.nested import objects
 from airflow_provider_snowflake_batch.worker.values.own_memory import own_array, own_table, own_values
+from airflow_provider_snowflake_batch.worker.values.python_values import from_objects
 
 _NULLABLE: dict[pa.DataType, Any] = {
     pa.int8(): pd.Int8Dtype(),
@@ -245,26 +246,25 @@ def _without_decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _typed(column: pa.ChunkedArray, feature: Feature, name: str) -> pa.ChunkedArray:
     """The column in the Arrow type of the signature."""
     kind = feature.arrow_type()
-    column = _storage(column)
     if column.type == kind:
         return column
-    if not feature.scalar and holds_text(column.type):
-        # Snowflake unloads ARRAY, OBJECT and VARIANT as JSON text.
-        try:
-            values = [None if text is None else json.loads(text) for text in column.to_pylist()]
-            return pa.chunked_array([pa.array(values, type=kind)])
-        except (ValueError, TypeError, pa.ArrowException) as error:
-            raise DataError(f"input column {name!r} is not JSON of the signature's type {kind}: {error}") from None
     try:
-        if pa.types.is_decimal(column.type) and pa.types.is_floating(kind):
-            # The signature's type says that the nearest such number is meant.
-            numbers = [decimals.floats(chunk, exactly=False) for chunk in column.chunks]
-            return pc.cast(pa.chunked_array(numbers, pa.float64()), kind)
-        if pa.types.is_floating(kind) and not pa.types.is_string(column.type):
-            return pc.cast(column, kind, safe=False)
-        return pc.cast(column, kind)
-    except pa.ArrowException as error:
+        if not feature.scalar and holds_text(column.type):
+            column = _parsed(column, name, kind)
+        return declared(column, kind, GIVEN)
+    except (pa.ArrowException, ValueError) as error:
         raise DataError(f"input column {name!r} ({column.type}) cannot be read as {feature.dtype}: {error}") from None
+
+
+def _parsed(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.ChunkedArray:
+    """Snowflake unloads ARRAY, OBJECT and VARIANT as JSON text."""
+    try:
+        values = [None if text is None else json.loads(text) for text in column.to_pylist()]
+        # Not with the type: Arrow would cut off fractions without a word.
+        found = from_objects(values)
+        return found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found])
+    except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
+        raise DataError(f"input column {name!r} is not JSON of the signature's type {kind}: {error}") from None
 
 
 def _series(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:

@@ -203,7 +203,7 @@ class ModelCaller:
         try:
             return self._combine(scored.rows, scored.returned)
         except DataError as error:
-            raise DataError(f"{error.message} ({scored.rows.where()})") from None
+            raise _placed(error, scored.rows) from None
 
     def _try_some(self, rows: RowBatch, error: BaseException) -> None:
         """Call the model for some rows, each alone.
@@ -246,8 +246,14 @@ def _broken(error: BaseException, rows: RowBatch) -> WorkerError:
 
 def _as_worker_error(error: BaseException, rows: RowBatch) -> WorkerError:
     if isinstance(error, DataError):
-        return DataError(f"{error.message} ({rows.where()})")
+        return _placed(error, rows)
     return ModelError(f"{_text(error)} ({rows.where()})", own_traceback(error))
+
+
+def _placed(error: DataError, rows: RowBatch) -> DataError:
+    """The error with the row that it is of, or the rows where that is not known."""
+    count, row = rows.table.num_rows, getattr(error, "row", None)
+    return DataError(f"{error.message} ({rows.where() if row is None else rows.names(count)(row)})")
 
 
 def _text(error: BaseException) -> str:

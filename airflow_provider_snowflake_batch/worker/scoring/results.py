@@ -1,7 +1,8 @@
 """What a model returned becomes Arrow columns: one array for each output, one value for each row.
 
 Accepted: a pandas DataFrame or Series, a numpy array, anything with ``numpy()`` (a tensor), an Arrow table, a dict of
-columns, a list of dicts (one a row), a tuple or list of arrays (one an output), a list of values (one a row).
+columns, a list of dicts (one a row), a tuple or list of arrays (one an output), a tuple of lists (one an output), a
+list of values (one a row), and frames or Arrow batches one below the other, in a list or from a generator.
 Outputs without a name are called as ``snowflake-ml-python`` calls them: ``output_feature_0`` and so on, one for each
 index of the second dimension.
 """
@@ -9,8 +10,9 @@ index of the second dimension.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.scoring.storable_arrays import storable_array
+from airflow_provider_snowflake_batch.worker.scoring.storable_arrays import OutputMisfit, storable_array
+from airflow_provider_snowflake_batch.worker.values import schemas
 from airflow_provider_snowflake_batch.worker.values.python_values import are_plain
 from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy
 
@@ -46,6 +49,10 @@ def to_table(returned: Any, rows: int | None, signature: Signature | None, habit
     habit = ListHabit() if habit is None else habit
     if signature is not None and habit.per_output is None:
         habit.per_output = len(signature.outputs) > 1
+    if isinstance(returned, Iterator):
+        returned = list(returned)
+    if isinstance(returned, (list, tuple)) and returned and (first := _as_frame(returned[0])) is not None:
+        return _one_below_the_other([first, *map(_as_frame, returned[1:])], rows, signature, habit)
     columns = _columns(returned, rows, habit)
     if not columns:
         raise DataError("the model returned no column")
@@ -58,8 +65,50 @@ def to_table(returned: Any, rows: int | None, signature: Signature | None, habit
     arrays: dict[str, Any] = {}
     for name, values in columns.items():
         feature = features.get(name)
-        arrays[feature.name if feature else name] = storable_array(values, feature, name)
-    return pa.table(arrays)
+        arrays[feature.name if feature else name] = _storable(values, feature, name, one_a_row=rows is not None)
+    table = pa.table(arrays)
+    return table if signature is not None else schemas.marked(table)
+
+
+def _storable(values: Any, feature: Feature | None, name: str, *, one_a_row: bool) -> Any:
+    try:
+        return storable_array(values, feature, name)
+    except OutputMisfit as error:
+        # Which row of the input is meant is known only if each has one of the output.
+        raise error if one_a_row else DataError(error.message) from None
+
+
+def _as_frame(returned: Any) -> Any:
+    """A frame of whatever library, whose rows may be some of a batch; None for anything else."""
+    if not isinstance(returned, (pd.DataFrame, pa.Table, pa.RecordBatch)):
+        if isinstance(returned, (pd.Series, pa.Array, pa.ChunkedArray)):
+            return None
+        returned = _from_stream(returned)
+    return returned if isinstance(returned, (pd.DataFrame, pa.Table, pa.RecordBatch)) else None
+
+
+def _one_below_the_other(
+    frames: Sequence[Any], rows: int | None, signature: Signature | None, habit: ListHabit
+) -> pa.Table:
+    """The rows of a batch that a model returns in pieces, as Arrow's record batches come."""
+    tables = []
+    for frame in frames:
+        if frame is None:
+            raise DataError("the model returned a list of frames and other things; return one frame")
+        tables.append(to_table(frame, None, signature, habit))
+        if tables[-1].column_names != tables[0].column_names:
+            raise DataError(
+                f"the model returned frames of different columns: {', '.join(tables[0].column_names)} and "
+                f"{', '.join(tables[-1].column_names)}"
+            )
+    schema = reduce(schemas.join, (table.schema for table in tables))
+    whole = pa.concat_tables([schemas.fit(table, schema) for table in tables])
+    if rows is not None and whole.num_rows != rows:
+        raise DataError(
+            f"the model returned {whole.num_rows} rows for {rows} rows given, in {len(frames)} frames one below the "
+            "other; return outputs that belong side by side as columns of one"
+        )
+    return whole
 
 
 def _by_name(names: Sequence[str], signature: Signature | None) -> dict[str, Feature]:
@@ -172,16 +221,37 @@ def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) ->
         names = dict.fromkeys(name for item in values if item for name in item)
         if names:
             return _named((name, [item.get(name) if item else None for item in values]) for name in names)
-    arrays = [as_numpy(item) for item in values]
-    if _labels_and_objects(arrays, rows):
-        return {f"output_feature_{index}": _as_column(item) for index, item in enumerate(arrays)}
-    if (
-        arrays
-        and all(isinstance(item, np.ndarray) and item.ndim > 0 for item in arrays)
-        and _per_output(values, [len(item) for item in arrays], rows, habit)
-    ):
-        return {f"output_feature_{index}": item for index, item in enumerate(arrays)}
-    return {"output_feature_0": list(values)}
+    columns = [_as_array(item) for item in values]
+    if _labels_and_objects(columns, rows):
+        return {f"output_feature_{index}": _as_column(item) for index, item in enumerate(columns)}
+    if _are_outputs(values, columns, rows, habit):
+        return {f"output_feature_{index}": item for index, item in enumerate(columns)}
+    return {"output_feature_0": [_as_row(item) for item in values]}
+
+
+def _as_array(item: Any) -> Any:
+    item = as_numpy(item)
+    return pd.Series(item) if isinstance(item, (pd.Index, pd.api.extensions.ExtensionArray)) else item
+
+
+def _is_array(item: Any) -> bool:
+    if isinstance(item, np.ndarray):
+        return item.ndim > 0
+    return isinstance(item, (pd.Series, pa.Array, pa.ChunkedArray))
+
+
+def _as_row(item: Any) -> Any:
+    return item.to_pylist() if isinstance(item, (pa.Array, pa.ChunkedArray)) else item
+
+
+def _are_outputs(values: Sequence[Any], columns: Sequence[Any], rows: int | None, habit: ListHabit) -> bool:
+    """Whether these are the outputs, and not the rows."""
+    if columns and all(map(_is_array, columns)):
+        return _per_output(values, [len(item) for item in columns], rows, habit)
+    # Columns as lists, ``return labels, scores``: a row that is a list is as long only by chance.
+    if not columns or not isinstance(values, tuple) or rows is None or habit.per_output is False:
+        return False
+    return all((_is_array(item) or isinstance(item, list)) and len(item) == rows for item in columns)
 
 
 def _labels_and_objects(values: Sequence[Any], rows: int | None) -> bool:
@@ -189,7 +259,7 @@ def _labels_and_objects(values: Sequence[Any], rows: int | None) -> bool:
 
     A row that is an array beside one that is a list of dicts would not be of one type.
     """
-    arrays = [isinstance(item, np.ndarray) and item.ndim > 0 for item in values]
+    arrays = [_is_array(item) for item in values]
     objects = [isinstance(item, list) and {isinstance(one, Mapping) for one in item} == {True} for item in values]
     if not any(arrays) or not any(objects) or not all(map(operator.or_, arrays, objects)):
         return False

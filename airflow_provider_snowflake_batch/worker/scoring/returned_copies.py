@@ -11,6 +11,7 @@ has to be done anyway, and Python's objects cannot be gone through while the mod
 
 from __future__ import annotations
 
+import copy
 import datetime
 import decimal
 import uuid
@@ -43,7 +44,8 @@ def owned(returned: Any) -> tuple[Any, bool]:
     :return: the values, and whether they are safe. If not, they are to be stored before the model is called again.
     """
     if isinstance(returned, Iterator):
-        returned = list(returned)
+        # What it gave first may be the memory for what it gives next.
+        returned = [_kept(item) for item in returned]
     if isinstance(returned, np.ndarray):
         if returned.dtype.hasobject:
             plain = returned.dtype == object and _all_fixed(returned.ravel())
@@ -63,6 +65,21 @@ def owned(returned: Any) -> tuple[Any, bool]:
     if type(returned) in (list, tuple):
         return type(returned)(returned), _all_fixed(returned)
     return returned, False
+
+
+def _kept(item: Any) -> Any:
+    if isinstance(item, _FIXED):
+        return item
+    values, safe = owned(item)
+    if safe:
+        return values
+    if isinstance(values, (pa.Table, pa.RecordBatch)):
+        return detached(values if isinstance(values, pa.Table) else pa.Table.from_batches([values]))
+    try:
+        return copy.deepcopy(values)
+    except Exception:
+        # Not everything can be copied: what cannot is taken as it is.
+        return values
 
 
 def _copies(column: pd.Series[Any]) -> bool:

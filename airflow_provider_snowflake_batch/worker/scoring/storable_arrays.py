@@ -6,19 +6,21 @@ types as what they store, times with a zone in UTC, periods, UUIDs and members o
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature
-from airflow_provider_snowflake_batch.worker.values import decimals
-from airflow_provider_snowflake_batch.worker.values.common_types import converted
+from airflow_provider_snowflake_batch.worker.values.common_types import converted, misfit
+from airflow_provider_snowflake_batch.worker.values.declared_types import RETURNED, declared
 from airflow_provider_snowflake_batch.worker.values.python_values import are_plain, from_objects, plain
 from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, known_type
 
@@ -26,6 +28,17 @@ from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, kno
 _MOST_ITEMS = 2**31 - 1
 # What pandas calls its periods in Arrow: numbers, of which nobody else knows the meaning.
 _PERIODS = "pandas.period"
+
+
+class OutputMisfit(DataError):
+    """A value is not of the type that the signature states.
+
+    :param row: which row of the output it is, from 0; None where that is not known.
+    """
+
+    def __init__(self, message: str, row: int | None) -> None:
+        super().__init__(message)
+        self.row = row
 
 
 def storable_array(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.ChunkedArray:
@@ -39,10 +52,9 @@ def storable_array(values: Any, feature: Feature | None, name: str) -> pa.Array 
         if feature is not None and feature.dtype == "OBJECT":
             return pa.array([_json(item) for item in _items(values)], type=kind)
         array = _storable(_array(values))
-        return array if kind is None or array.type == kind else _to_declared(array, kind)
+        return array if kind is None or array.type == kind else _to_declared(array, kind, name)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        wanted = f" as {kind}, the type its signature states" if kind is not None else ""
-        raise DataError(f"the model's output {name!r} cannot be stored{wanted}: {error}") from None
+        raise DataError(_message(name, kind, error)) from None
 
 
 def _array(values: Any) -> Any:
@@ -84,7 +96,8 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
     """
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
-        return storable_type(kind.storage_type)
+        # UUIDs are text, as those of Python are; Snowflake would read bytes.
+        return pa.string() if isinstance(kind, pa.UuidType) else storable_type(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return storable_type(kind.value_type)
     if types.is_string_view(kind):
@@ -113,23 +126,20 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _to_declared(array: Any, kind: pa.DataType) -> Any:
-    if pa.types.is_floating(kind):
-        array = decimals.floats(array, exactly=False) if isinstance(array, pa.Decimal128Array) else array
-        return pc.cast(array, kind, safe=False)
+def _to_declared(array: Any, kind: pa.DataType, name: str) -> pa.ChunkedArray:
     if pa.types.is_string(kind) and pa.types.is_nested(array.type):
-        return pa.array([_json(item) for item in array.to_pylist()], type=kind)
-    if pa.types.is_nested(kind):
-        return converted(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]), kind)
-    if pa.types.is_floating(array.type):
-        # Whole numbers and others have no NaN, with which pandas says that there is none.
-        array = pc.if_else(pc.is_nan(array), None, array)
-    if pa.types.is_boolean(kind) and (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
-        # Arrow takes any other number for true.
-        others = array.filter(pc.invert(pc.or_(pc.equal(array, 0), pc.equal(array, 1))))
-        if len(others):
-            raise ValueError(f"{others[0].as_py()} is neither 0 nor 1")
-    return pc.cast(array, kind)
+        array = pa.array([_json(item) for item in array.to_pylist()], type=kind)
+    column = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    try:
+        return declared(column, kind, RETURNED)
+    except (pa.ArrowException, ValueError) as error:
+        row, reason = misfit(column, partial(declared, kind=kind, reading=RETURNED)) or (None, str(error))
+        raise OutputMisfit(_message(name, kind, reason), row) from None
+
+
+def _message(name: str, kind: pa.DataType | None, reason: object) -> str:
+    wanted = f" as {kind}, the type its signature states" if kind is not None else ""
+    return f"the model's output {name!r} cannot be stored{wanted}: {reason}"
 
 
 def _nested(values: np.ndarray[Any, Any]) -> pa.Array:
@@ -180,6 +190,22 @@ def _items(values: Any) -> Iterable[Any]:
 
 def _json(value: Any) -> str | None:
     simple = plain(value)
-    if simple is None or isinstance(simple, str):
-        return simple
-    return json.dumps(simple, default=str)
+    return simple if simple is None or isinstance(simple, str) else json.dumps(simple, default=_in_json)
+
+
+def _in_json(value: Any) -> Any:
+    """What JSON has no type for: moments as text, decimals as the numbers that they are.
+
+    :raises ValueError: a decimal has more digits than readers of JSON keep.
+    :raises TypeError: JSON has nothing for it.
+    """
+    if isinstance(value, (datetime.date, datetime.time, datetime.timedelta)):
+        return str(value)
+    if isinstance(value, decimal.Decimal):
+        number = int(value) if value == value.to_integral_value() else float(value)
+        if decimal.Decimal(repr(number)) != value:
+            raise ValueError(f"{value} has more digits than a number in JSON keeps; return it as text")
+        return number
+    if isinstance(value, bytes):
+        raise TypeError("JSON has no bytes; return them as Base64 text, or in an output of their own")
+    raise TypeError(f"JSON has nothing for {type(value).__name__}")

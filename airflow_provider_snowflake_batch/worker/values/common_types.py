@@ -6,8 +6,9 @@ the same. Whole numbers and fractions meet in 64-bit floating point, and a value
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,7 +60,8 @@ def common_type(first: pa.DataType, second: pa.DataType) -> pa.DataType:
     if types.is_null(second):
         return first
     if isinstance(first, pa.BaseExtensionType) or isinstance(second, pa.BaseExtensionType):
-        return common_type(_storage(first), _storage(second))
+        one, other = (_text_or_storage(*pair) for pair in ((first, second), (second, first)))
+        return common_type(one, other)
     if types.is_dictionary(first) and types.is_dictionary(second):
         index = first.index_type if first.index_type == second.index_type else _wide_index(first, second)
         values = common_type(first.value_type, second.value_type)
@@ -73,7 +75,10 @@ def common_type(first: pa.DataType, second: pa.DataType) -> pa.DataType:
     return found
 
 
-def _storage(kind: pa.DataType) -> pa.DataType:
+def _text_or_storage(kind: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """What an extension type becomes beside another: a UUID is text beside text, and bytes beside bytes."""
+    if isinstance(kind, pa.UuidType) and _is_text(_values(other)):
+        return pa.string()
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
@@ -250,7 +255,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if types.is_run_end_encoded(array.type):
         return _converted(pc.run_end_decode(array), kind)
     if isinstance(array.type, pa.BaseExtensionType):
-        return _converted(array.storage, kind)
+        return _converted(_uuid_texts(array) if _is_uuid_as_text(array.type, kind) else array.storage, kind)
     if types.is_dictionary(array.type):
         if types.is_dictionary(kind):
             values = _converted(array.dictionary, kind.value_type)
@@ -258,6 +263,11 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return _converted(array.dictionary_decode(), kind)
     if types.is_decimal(array.type) and types.is_floating(kind):
         return floats(array, exactly=True).cast(kind)
+    if types.is_floating(array.type) and not (types.is_floating(kind) or types.is_integer(kind)):
+        # NaN beside what has no NaN is missing; nothing else comes here.
+        if not pc.all(pc.is_nan(array)).as_py():
+            raise ValueError(f"there are numbers beside {kind}")
+        return pa.nulls(len(array), kind)
     if types.is_integer(array.type) and types.is_decimal(kind):
         # Arrow asks for room for every value of the type, whatever the values are.
         return array.cast(pa.decimal256(INTEGER_DIGITS + kind.scale, kind.scale)).cast(kind)
@@ -265,19 +275,51 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
         # From day to nanosecond at once, Arrow does not notice that there is no such moment.
         return array.cast(pa.timestamp("ms")).cast(kind)
     if types.is_nested(array.type):
-        return _nested(array, kind)
+        return bring_nested(array, kind, _converted)
     return array.cast(kind)
 
 
-def _nested(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Each level by itself: Arrow's own cast loses the length of lists of nulls, and does not know all pairs."""
+def _is_uuid_as_text(source: pa.DataType, kind: pa.DataType) -> bool:
+    return isinstance(source, pa.UuidType) and _is_text(_values(kind))
+
+
+def _uuid_texts(array: pa.Array) -> pa.Array:
+    digits = (None if value is None else value.hex() for value in array.storage.to_pylist())
+    return pa.array(
+        [one and "-".join((one[:8], one[8:12], one[12:16], one[16:20], one[20:])) for one in digits], pa.string()
+    )
+
+
+def without_layout(array: pa.Array) -> pa.Array:
+    """The plain values of an array whose type says more: of categories, run lengths and extension types."""
+    if isinstance(array.type, pa.UuidType):
+        return _uuid_texts(array)
+    if isinstance(array.type, pa.BaseExtensionType):
+        return without_layout(array.storage)
+    if pa.types.is_dictionary(array.type):
+        return without_layout(array.dictionary_decode())
+    if pa.types.is_run_end_encoded(array.type):
+        return without_layout(pc.run_end_decode(array))
+    return array
+
+
+def bring_nested(array: pa.Array, kind: pa.DataType, convert: Callable[[pa.Array, pa.DataType], pa.Array]) -> pa.Array:
+    """Lists, objects or maps in another type of lists, objects or maps.
+
+    Each level by itself: Arrow's own cast loses the length of lists of nulls, and does not know all pairs.
+
+    :param convert: brings what is inside to its type.
+    :raises ValueError: objects have fields of the same name, so that it is not known which is which.
+    """
     types = pa.types
     missing = array.is_null() if array.null_count else None
     if types.is_struct(array.type):
         fields, children = list(array.type), array.flatten()
+        if len({field.name for field in fields}) < len(fields):
+            raise ValueError("an object has fields of the same name")
         at_hand = {field.name: child for field, child in zip(fields, children, strict=True)}
         arrays = [
-            _converted(at_hand[one.name], one.type) if one.name in at_hand else pa.nulls(len(array), one.type)
+            convert(at_hand[one.name], one.type) if one.name in at_hand else pa.nulls(len(array), one.type)
             for one in kind
         ]
         return pa.StructArray.from_arrays(arrays, fields=list(kind), mask=missing)
@@ -286,11 +328,11 @@ def _nested(array: pa.Array, kind: pa.DataType) -> pa.Array:
     offsets = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)])
     items = listed.flatten()
     if types.is_large_list(kind):
-        return pa.LargeListArray.from_arrays(offsets, _converted(items, kind.value_type), type=kind, mask=missing)
+        return pa.LargeListArray.from_arrays(offsets, convert(items, kind.value_type), type=kind, mask=missing)
     offsets = offsets.cast(pa.int32())
     if types.is_list(kind):
-        return pa.ListArray.from_arrays(offsets, _converted(items, kind.value_type), type=kind, mask=missing)
-    pairs = _nested(items, pa.struct([kind.key_field, kind.item_field]))
+        return pa.ListArray.from_arrays(offsets, convert(items, kind.value_type), type=kind, mask=missing)
+    pairs = bring_nested(items, pa.struct([kind.key_field, kind.item_field]), convert)
     valid = None if missing is None else pc.invert(missing).buffers()[1]
     return pa.Array.from_buffers(kind, len(array), [valid, offsets.buffers()[1]], children=[pairs])
 
@@ -302,26 +344,29 @@ def entries(maps: pa.Array) -> pa.Array:
     return pa.ListArray.from_buffers(pa.list_(pairs.type), len(maps), buffers, offset=maps.offset, children=[pairs])
 
 
-def misfit(column: pa.ChunkedArray, kind: pa.DataType) -> tuple[int, str] | None:
-    """The first value that cannot be had in a type, and why; None if all can."""
+def misfit(column: pa.ChunkedArray, convert: Callable[[pa.ChunkedArray], Any]) -> tuple[int, str] | None:
+    """The first value that cannot be converted, and why; None if all can.
+
+    :param convert: `converted` or the like.
+    """
     first = 0
-    reason = _reason(column, kind)
+    reason = _reason(column, convert)
     if reason is None:
         return None
     while len(column) > 1:
         half = len(column) // 2
-        lower = _reason(column[:half], kind)
+        lower = _reason(column[:half], convert)
         if lower is None:
             first, column = first + half, column[half:]
-            reason = _reason(column, kind) or reason
+            reason = _reason(column, convert) or reason
         else:
             column, reason = column[:half], lower
     return first, reason
 
 
-def _reason(column: pa.ChunkedArray, kind: pa.DataType) -> str | None:
+def _reason(column: pa.ChunkedArray, convert: Callable[[pa.ChunkedArray], Any]) -> str | None:
     try:
-        converted(column, kind)
+        convert(column)
     except (pa.ArrowException, ValueError) as error:
         return str(error)
     return None

@@ -10,8 +10,10 @@ a column in different types. Types that go together have a common wider type (`c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_provider_snowflake_batch.contract.manifest import Column
 from airflow_provider_snowflake_batch.worker.errors import DataError
@@ -19,6 +21,8 @@ from airflow_provider_snowflake_batch.worker.values.common_types import NoCommon
 
 # How an output without a name is called, the first of them if there are several.
 UNNAMED = "output_feature_0"
+# Of a column with nothing but NaN and NULL: whether it is of numbers, other batches tell.
+_ONLY_NAN = {b"snowflake_batch": b"only NaN"}
 
 
 def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
@@ -26,13 +30,60 @@ def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
 
     :raises DataError: a column has types that do not go together.
     """
-    if first.equals(second):
+    if first.equals(second, check_metadata=True):
         return first
     first, second = _without_nothing(first, second), _without_nothing(second, first)
     try:
-        return common_schema(first, second)
+        joint = common_schema(_without_nan(first, second), _without_nan(second, first))
     except NoCommonType as error:
         raise DataError(f"the model returned different types for different batches: {error}") from None
+    told = {name: {_only_nan(first, name), _only_nan(second, name)} for name in joint.names}
+    return _mark(joint, [name for name, only_nan in told.items() if True in only_nan and False not in only_nan])
+
+
+def marked(table: pa.Table) -> pa.Table:
+    """What a model returned, with marks at columns that hold nothing but NaN and NULL."""
+    found = [name for name, column in zip(table.column_names, table.columns, strict=True) if _is_only_nan(column)]
+    return pa.table(table.columns, schema=_mark(table.schema, found)) if found else table
+
+
+def unmarked(schema: pa.Schema) -> pa.Schema:
+    """The schema as files have it."""
+    return _mark(schema, [])
+
+
+def _is_only_nan(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_floating(column.type) or column.null_count == len(column):
+        return False
+    first = column[0].as_py()
+    # Most columns are told by their first value.
+    return bool((first is None or first != first) and pc.all(pc.is_nan(column)).as_py())
+
+
+def _mark(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    marks = set(names)
+    return pa.schema(
+        [pa.field(one.name, one.type, metadata=_ONLY_NAN if one.name in marks else None) for one in schema]
+    )
+
+
+def _only_nan(schema: pa.Schema, name: str) -> bool | None:
+    """Whether a column holds nothing but NaN; None if it has no value at all."""
+    place = schema.get_field_index(name)
+    if place < 0 or pa.types.is_null(schema.field(place).type):
+        return None
+    return bool((schema.field(place).metadata or {}).items() >= _ONLY_NAN.items())
+
+
+def _without_nan(one: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """The schema with nothing in place of columns of NaN that are no numbers, or decimals, in another batch."""
+    fields = []
+    for field in one:
+        place = other.get_field_index(field.name)
+        kind = field.type if place < 0 else other.field(place).type
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
+        fields.append(field if number or not _only_nan(one, field.name) else field.with_type(pa.null()))
+    return pa.schema(fields)
 
 
 def _without_nothing(one: pa.Schema, other: pa.Schema) -> pa.Schema:
@@ -74,7 +125,7 @@ def fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
         try:
             columns.append(converted(column, field.type))
         except (pa.ArrowException, ValueError) as error:
-            row, reason = misfit(column, field.type) or (0, str(error))
+            row, reason = misfit(column, partial(converted, kind=field.type)) or (0, str(error))
             raise Misfit(field.name, row, field.type, reason) from None
     return pa.table(columns, schema=schema)
 
@@ -100,8 +151,8 @@ def output_table(inputs: pa.Table, outputs: pa.Table) -> pa.Table:
     """The rows as they are written: the input columns, then the outputs."""
     kept = kept_inputs(inputs.column_names, outputs.column_names)
     columns = [inputs.column(name) for name in kept] + outputs.columns
-    fields = [inputs.schema.field(name) for name in kept] + list(outputs.schema)
-    return pa.table(columns, schema=pa.schema([pa.field(field.name, field.type) for field in fields]))
+    fields = [pa.field(name, inputs.schema.field(name).type) for name in kept]
+    return pa.table(columns, schema=pa.schema([*fields, *outputs.schema]))
 
 
 def columns(schema: pa.Schema) -> list[Column]:

@@ -74,6 +74,7 @@ class Mood(enum.Enum):
 
 MASKED: Any = np.ma.masked_array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
 UUID = uuid.UUID(int=7)
+UUIDS = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUID.bytes, None], pa.binary(16)))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,20 @@ UUID = uuid.UUID(int=7)
         (pd.DataFrame({"a": pd.Categorical(["x", "y"])}), {"a": ["x", "y"]}),
         (pd.DataFrame({"a": [np.array([[1, 2]]), np.array([[3]])]}), {"a": [[[1, 2]], [[3]]]}),
         (pa.table({"a": [1, 2]}), {"a": [1, 2]}),
+        ([pa.record_batch({"a": [1]}), pa.record_batch({"a": [0.5]})], {"a": [1.0, 0.5]}),
+        ((pa.table({"a": [x]}) for x in "xy"), {"a": ["x", "y"]}),
+        ([pa.record_batch({"a": [1, 2]})], {"a": [1, 2]}),
+        ([pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [None]})], {"a": [1, None]}),
+        ([Arrow(pa.table({"a": [1]})), pa.table({"a": [2]})], {"a": [1, 2]}),
+        (pa.table({"a": [1, 2]}).to_reader(), {"a": [1, 2]}),
+        ((pd.Series([1, 2]), pa.array(["x", "y"])), {"output_feature_0": [1, 2], "output_feature_1": ["x", "y"]}),
+        (([1, 2], ["x", "y"]), {"output_feature_0": [1, 2], "output_feature_1": ["x", "y"]}),
+        (([1, 2], np.array([0.5, 1.5])), {"output_feature_0": [1, 2], "output_feature_1": [0.5, 1.5]}),
+        (([1], [2]), {"output_feature_0": [[1], [2]]}),
+        ([pa.array([1]), pa.array([2, 3])], {"output_feature_0": [[1], [2, 3]]}),
+        (pa.table({"a": UUIDS}), {"a": [str(UUID), None]}),
+        ({"a": pa.ListArray.from_arrays([0, 1, 2], UUIDS)}, {"a": [[str(UUID)], [None]]}),
+        (pd.Series([UUID, None]), {"output_feature_0": [str(UUID), None]}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -145,6 +160,10 @@ def test_forms(returned: Any, expected: dict[str, list[Any]]) -> None:
         ({"a": 5}, "returned int where a column was expected"),
         ([1, "x"], "output 'output_feature_0' cannot be stored"),
         ([object(), object()], "output 'output_feature_0' cannot be stored"),
+        ((), "returned 0 rows for 2 rows given"),
+        ([pa.table({"a": [1, 2]})] * 2, "returned 4 rows for 2 rows given, in 2 frames one below the other"),
+        ([pa.table({"a": [1]}), pa.table({"b": [1]})], "returned frames of different columns: a and b"),
+        ([pa.table({"a": [1]}), 5], "returned a list of frames and other things"),
     ],
 )
 def test_what_is_no_result_is_named(returned: Any, message: str) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -108,8 +108,26 @@ FORMS: dict[str, Callable[[np.ndarray], Any]] = {
     "views of bytes": lambda memory: [memoryview(memory.view(np.uint8))[8 * row : 8 * row + 8] for row in range(ROWS)],
     "generator": lambda memory: (float(value) for value in memory),
     "generator of rows": lambda memory: (row for row in memory.reshape(-1, 1)),
+    "Arrow batches": lambda memory: [pa.record_batch({"y": pa.array(part)}) for part in (memory[:1], memory[1:])],
+    "generator of Arrow batches": lambda memory: (pa.record_batch({"y": pa.array([row])}) for row in memory),
+    "generator over one buffer": lambda memory: _one_after_the_other(memory),
+    "generator of one dict": lambda memory: _in_one_dict(memory),
     "Arrow scalars": lambda memory: list(pa.array(memory)),
 }  # fmt: skip
+
+
+def _one_after_the_other(memory: np.ndarray) -> Iterator[pa.RecordBatch]:
+    buffer = np.empty(1)
+    for value in memory:
+        buffer[0] = value
+        yield pa.record_batch({"y": pa.Array.from_buffers(pa.float64(), 1, [None, pa.py_buffer(buffer)])})
+
+
+def _in_one_dict(memory: np.ndarray) -> Iterator[dict[str, Any]]:
+    row: dict[str, list[float]] = {"y": [0.0]}
+    for value in memory:
+        row["y"][0] = float(value)
+        yield row
 
 
 def _objects(rows: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
@@ -62,6 +63,39 @@ def test_nan_beside_what_has_no_nan_is_missing_in_any_order() -> None:
         for batch in itertools.permutations(values):
             found = to_table(list(batch), 2, None).column(0).to_pylist()
             assert found == [None if value is NAN else value for value in batch]
+
+
+@pytest.mark.parametrize("form", [list, np.array, pd.Series], ids=lambda form: form.__name__)
+def test_nan_alone_in_a_batch_is_as_the_other_batches_are(form: Any) -> None:
+    nothing = form([NAN])
+    for others, expected in (
+        ([["x"]], [None, "x"]),
+        ([[True], nothing], [None, True, None]),
+        ([[Decimal("1.5")]], [None, Decimal("1.5")]),
+        ([[MOMENT], [None]], [None, MOMENT, None]),
+        ([[{"a": 1}]], [None, {"a": 1}]),
+        ([[1], nothing, [None]], [NAN, 1.0, NAN, None]),
+        ([[0.5], ["x"]], None),
+        ([nothing], [NAN, NAN]),
+    ):
+        for batches in itertools.permutations([nothing, *others]):
+            found = stored(*batches)
+            assert (found is None) == (expected is None)
+            if found is not None and expected is not None:
+                assert sorted(found[1]) == sorted(map(repr, expected))
+
+
+def test_files_do_not_say_that_a_column_has_nan_alone(batch: Batch) -> None:
+    batch.rows({"ID": list(range(40))})
+    batch.job("NanThenTexts", inference={"num_workers": 1, "max_batch_rows": 7})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result()["TEXT"].to_pylist() == [None] * 30 + ["x"] * 10
+    assert str(batch.result()["NUMBER"].to_pylist()) == str([NAN] * 40)
+    (part,) = batch.output.glob("*.parquet")
+    assert not pq.read_schema(part).field("NUMBER").metadata
 
 
 @pytest.mark.parametrize("batch", [[MOMENT, 1], [0.5, True], [["x"], [1]], [[0.5], [True]], [[MOMENT], [1]]])

@@ -105,7 +105,7 @@ def test_a_model_kind_inside_the_package(tmp_path: Path, linear: dict[str, str])
         (
             "kind",
             "quadratic",
-            "JOB.json: model.kind 'quadratic' is not supported; supported: registry, python, chat, linear",
+            "JOB.json: model.kind 'quadratic' is not supported; supported: registry, python, chat",
         ),
     ],
 )

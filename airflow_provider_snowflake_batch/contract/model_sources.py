@@ -1,4 +1,7 @@
-"""The kinds of models that a job file can name: what each states of its model, read and written."""
+"""The kinds of models that a job file can name: what each states of its model, read and written.
+
+Those that are a file of a library's own are in ``file_sources``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from airflow_provider_snowflake_batch.contract.file_sources import FILE_SOURCES
 from airflow_provider_snowflake_batch.contract.job_fields import Fields, JobFileError
 
 
@@ -117,7 +121,8 @@ class ChatModel:
 
 
 MODEL_SOURCES: Mapping[str, type[ModelSource]] = {
-    source.KIND: source for source in (RegistryModel, PythonModel, ChatModel)
+    **{source.KIND: source for source in (RegistryModel, PythonModel, ChatModel)},
+    **FILE_SOURCES,
 }
 """The kinds that this package brings, by the word that stands for each."""
 

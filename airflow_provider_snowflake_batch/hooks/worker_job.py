@@ -13,9 +13,11 @@ from airflow_provider_snowflake_batch.contract.job_file import to_json
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.hooks.model_code import find_code, pack_code
+from airflow_provider_snowflake_batch.hooks.model_files import find_model_file
 from airflow_provider_snowflake_batch.hooks.unload import check_unload, put_rows
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
+from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.instance_families import has_gpus
 from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told
 from airflow_provider_snowflake_batch.jobs.sources import StagePaths
@@ -26,7 +28,7 @@ from airflow_provider_snowflake_batch.worker.archive import WorkerArchive, build
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-    from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, StagePath
+    from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +50,13 @@ def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family
             "a pool of yours."
         )
     find_code(job.model, job.code_folder)
+    find_model_file(job.model, job.code_folder)
     try:
         size = container_size(instance_family, job.settings, stages=len(mounts(job)))
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
     _check_stages(hook, job)
+    _check_model(hook, job)
     job = replace(job, source=look_up_source(hook, job))
     if job.unloads:
         check_unload(hook, job)
@@ -68,16 +72,18 @@ def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob) -> WorkerJob:
     """
     archive = _worker_archive()
     code = pack_code(job.model, job.code_folder)
+    found = find_model_file(job.model, job.code_folder)
+    model = found.packed() if found is not None else None
     rows = put_rows(hook, job) if job.unloads or isinstance(job.source, StagePaths) else None
     present = {file.path for file in hook.list_files(job.worker_folder)}
-    files = {archive.name: archive.content} | {one.name: one.content for one in code if one is not None}
+    files = {archive.name: archive.content} | {one.name: one.content for one in (*code, model) if one is not None}
     for name, content in files.items():
         # Named after its content: what is there is the same.
         if (location := job.worker_folder.child(name)).path not in present:
             log.info("Uploading %s (%d KiB)", location, len(content) // 1024)
             hook.write_file(location, content)
     names = tuple(one.name if one is not None else None for one in code)
-    job = replace(job, upload=Upload(archive.name, names, rows))
+    job = replace(job, upload=Upload(archive.name, names, rows, model.name if model is not None else None))
     hook.write_file(job.job_file, to_json(job_file(job)).encode())
     return job
 
@@ -130,6 +136,16 @@ def _check_stages(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
     }
     for mount in mounts(job):
         _check_internal(hook, mount.location, fields[mount.volume.partition("-")[0]])
+
+
+def _check_model(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
+    """A model's own file or folder on a stage has to be there."""
+    if not job.model.file or not job.model.file.startswith("@"):
+        return
+    place = StagePath.parse(job.model.file, field="model.path")
+    path = place.path.rstrip("/")
+    if not any(file.path == path or file.path.startswith(f"{path}/") for file in hook.list_files(place)):
+        raise JobInputError(f"model.path: There is no {place}.")
 
 
 def _check_internal(hook: SnowflakeBatchHook, location: StagePath, field: str) -> None:

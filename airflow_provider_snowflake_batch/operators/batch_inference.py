@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
-    from airflow_provider_snowflake_batch.jobs.models import PythonModel
+    from airflow_provider_snowflake_batch.jobs.models import ModelSpec
     from airflow_provider_snowflake_batch.jobs.sources import Source
     from airflow_provider_snowflake_batch.operators.job_run import JobRun
 
@@ -91,8 +91,9 @@ class RunBatchOperator(QueryFileOperator):
     :param model_name: the model in the registry, ``[database.][schema.]model``. Exactly one of this and ``model``.
     :param version_name: its version or alias; default: the model's default version.
     :param function_name: the model's method, in the model's own spelling; needed if it has several.
-    :param model: a model that is in no registry, run by this package's worker: a ``PythonModel`` or a dict of its
-        fields. ``version_name``, ``function_name`` and ``inference_engine_options`` are for ``model_name`` only.
+    :param model: a model that this package's worker runs: a ``PythonModel``, another class of ``jobs.models``, or a
+        dict of its fields. ``version_name``, ``function_name`` and ``inference_engine_options`` are for ``model_name``
+        only.
     :param X: the input rows: a query, a table's name, a stage location of Parquet files (``@…``), a list of full stage
         paths (``@db.schema.stage/dir/file``), a dict as below, or another task's output that is one of these, such as
         the result of another ``RunBatchOperator``, whose rows are then the input.
@@ -155,7 +156,7 @@ class RunBatchOperator(QueryFileOperator):
         self,
         *,
         model_name: str | None = None,
-        model: PythonModel | Mapping[str, Any] | None = None,
+        model: ModelSpec | Mapping[str, Any] | None = None,
         X: str | Source | Mapping[str, Any] | Sequence[str],
         compute_pool: str,
         output_spec: OutputSpec | Mapping[str, Any],

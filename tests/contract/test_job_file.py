@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_snowflake_batch.contract.file_sources import LightGBMModel, SklearnModel, XGBoostModel
 from airflow_provider_snowflake_batch.contract.job_fields import JobFileError
 from airflow_provider_snowflake_batch.contract.job_file import (
     MOST_QUARANTINED,
@@ -44,6 +45,15 @@ models = (
         st.dictionaries(texts, values, max_size=2),
         st.lists(paths, max_size=2).map(tuple),
     )
+    | st.builds(
+        lambda kind, *fields: kind(*fields),
+        st.sampled_from([XGBoostModel, LightGBMModel]),
+        paths,
+        texts,
+        st.lists(paths, max_size=2).map(tuple),
+        st.lists(texts, max_size=2).map(tuple),
+    )
+    | st.builds(SklearnModel, paths, texts, trusted=st.lists(texts, max_size=2).map(tuple))
 )
 
 

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.models import FunctionModel, PythonModel, parse_model
+from airflow_provider_snowflake_batch.jobs.models import (
+    FunctionModel,
+    LightGBMModel,
+    PythonModel,
+    SklearnModel,
+    XGBoostModel,
+    parse_model,
+)
+from airflow_provider_snowflake_batch.jobs.models.files import FileModel
 from airflow_provider_snowflake_batch.jobs.specs import plain_value
 
 
@@ -36,10 +44,34 @@ def test_templates_are_left_for_later() -> None:
 
 
 @pytest.mark.parametrize(
+    "model",
+    [
+        XGBoostModel("models/churn.json"),
+        LightGBMModel("@models/churn.txt", function="predict_proba", columns=["A", "B"]),
+        SklearnModel("churn.skops", function="transform", code="@code/wheels", trusted=["my.Type"]),
+    ],
+)
+def test_a_models_file_as_a_dict(model: FileModel) -> None:
+    plain = plain_value(model)
+    assert plain["kind"] == model.kind
+    assert parse_model(plain) == model
+    assert hash(parse_model(plain)) == hash(model)
+    assert pickle.loads(pickle.dumps(model)) == model
+    assert str(model) == model.path
+    place = f"@db.s.st/{model.path.lstrip('@')}"
+    assert model.at([], place).file == place
+
+
+def test_fields_of_a_models_file_may_be_templates() -> None:
+    model = XGBoostModel("{{ params.path }}", function="{{ params.function }}")
+    assert model.to_dict() == {"kind": "xgboost", "path": "{{ params.path }}", "function": "{{ params.function }}"}
+
+
+@pytest.mark.parametrize(
     ("value", "message"),
     [
         ("churn", "model: expected PythonModel"),
-        ({"kind": "onnx", "target": "m:C"}, "model: kind 'onnx' is not one of 'python'"),
+        ({"kind": "pmml", "target": "m:C"}, "model: kind 'pmml' is not one of 'python'"),
         ({"kind": "python"}, "model: the field target is missing"),
         ({"target": "m:C", "path": "x"}, "model: unknown field 'path'; the fields are target, code, init, function"),
         ({"target": "churn.Churn"}, "model.target: expected of the form package.module:Class"),
@@ -48,6 +80,12 @@ def test_templates_are_left_for_later() -> None:
         ({"target": "m:C", "code": []}, "model.code: expected a path or a list of paths"),
         ({"target": "m:C", "code": ["a", 1]}, "model.code: expected a path, got 1"),
         ({"target": "m:C", "code": "@~/x"}, "model.code: .* user or table stage"),
+        ({"kind": "xgboost"}, "model: the field path is missing"),
+        ({"kind": "xgboost", "path": "churn.model"}, "model.path: expected a file .json or .ubj, got 'churn.model'"),
+        ({"kind": "xgboost", "path": "@~/a.json"}, "model.path: .* user or table stage"),
+        ({"kind": "lightgbm", "path": "a.txt", "function": "transform"}, "model.function: LightGBMModel has predict, "),
+        ({"kind": "sklearn", "path": "a.pkl", "columns": "A"}, "model.columns: expected a list of input columns"),
+        ({"kind": "sklearn", "path": "a.skops", "trusted": [1]}, "model.trusted: expected a list of types"),
         ({"target": "m:C", "init": [1]}, "model.init: expected a dict"),
         ({"target": "m:C", "init": {"a": float("nan")}}, "model.init: every value must be JSON"),
         ({"target": "m:C", "init": {"a": object()}}, "model.init: every value must be JSON"),

@@ -114,6 +114,8 @@ def test_every_name_is_filled_in() -> None:
     )
     assert made.model.code_places == ("@DB.S.CODE/m", "other.zip")
     assert made.settings.stages == ("@DB.S.IMAGES",)
+    made = job(model={"kind": "xgboost", "path": "@models/a.json", "code": "lib"})
+    assert (made.model.file, made.model.code_places) == ("@DB.S.MODELS/a.json", ("lib",))
     with pytest.raises(InvalidJobError, match="has no database or schema"):
         WorkerJob.parse(**GIVEN).qualify(None, None)
 
@@ -242,6 +244,24 @@ def test_input_files_and_code_on_stages_are_mounted_where_they_lie() -> None:
     assert document["stages"] == {"DB.S.IMAGES": "${BATCH_STAGE_0}", "OTHER.S.SOUNDS": "${BATCH_STAGE_1}"}
     variables = spec["containers"][0]["env"]
     assert {mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]} > set(variables.values())
+
+
+@pytest.mark.parametrize("path", ["@models/daily/a.json", "@models/a.json", "a.json"])
+def test_a_models_file_is_read_where_it_lies_or_was_put(path: str) -> None:
+    made = ready(job(model={"kind": "xgboost", "path": path, "columns": ["A"]}))
+    uploaded = None if path.startswith("@") else "model-12.json"
+    made = replace(made, upload=Upload("w.pyz", rows=made.upload.rows, model=uploaded))
+    spec = specification(made)["spec"]
+    stages = {volume["name"]: volume["stageConfig"]["name"] for volume in spec["volumes"] if "stageConfig" in volume}
+    assert stages.get("model") == (None if uploaded else f"@DB.S.MODELS{path[7:-7]}")
+    model = to_document(job_file(made))["model"]
+    assert model == {
+        "kind": "xgboost",
+        "function": "predict",
+        "path": f"${{BATCH_OUTPUT}}/_batch_worker/{uploaded}" if uploaded else "${BATCH_MODEL}/a.json",
+        "columns": ["A"],
+    }
+    assert made.model_function.model == str(made.model)
 
 
 def test_a_list_of_files_mounts_their_stages() -> None:

@@ -7,13 +7,26 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models.base import ModelSpec as ModelSpec
+from airflow_provider_snowflake_batch.jobs.models.files import LightGBMModel as LightGBMModel
+from airflow_provider_snowflake_batch.jobs.models.files import SklearnModel as SklearnModel
+from airflow_provider_snowflake_batch.jobs.models.files import XGBoostModel as XGBoostModel
 from airflow_provider_snowflake_batch.jobs.models.function import FunctionModel as FunctionModel
 from airflow_provider_snowflake_batch.jobs.models.python import PythonModel as PythonModel
 from airflow_provider_snowflake_batch.jobs.specs import plain_value
 
-__all__ = ["FunctionModel", "ModelSpec", "PythonModel", "parse_model"]
+__all__ = [
+    "FunctionModel",
+    "LightGBMModel",
+    "ModelSpec",
+    "PythonModel",
+    "SklearnModel",
+    "XGBoostModel",
+    "parse_model",
+]
 
-_KINDS: dict[str, type[ModelSpec]] = {kind.kind: kind for kind in (PythonModel, FunctionModel)}
+_KINDS: dict[str, type[ModelSpec]] = {
+    kind.kind: kind for kind in (PythonModel, FunctionModel, SklearnModel, XGBoostModel, LightGBMModel)
+}
 
 
 def parse_model(value: Any) -> ModelSpec:

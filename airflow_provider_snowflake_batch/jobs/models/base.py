@@ -117,3 +117,13 @@ def check_matches(field: str, value: Any, pattern: re.Pattern[str], wanted: str)
         return
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise InvalidJobError(field, f"expected {wanted}, got {value!r}.")
+
+
+def check_function(value: Any, known: Sequence[str], kind: str) -> None:
+    """Hold that a function is one of those that a kind of model has, unless it is a template.
+
+    :param kind: what the models are called, for the error.
+    :raises InvalidJobError: it is none of them.
+    """
+    if not is_template(value) and value not in known:
+        raise InvalidJobError("model.function", f"{kind} has {', '.join(known)}, not {value!r}.")

@@ -15,6 +15,9 @@ from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.worker.models.signature import Signature
 
 DataForm = Literal["pandas", "arrow"]
+#: Takes the input's columns, and returns which of them the model gets: the name that it gets, and the column.
+#: Raises Refused where they do not fit.
+ColumnChoice = Callable[[Sequence[str]], Mapping[str, str]]
 Source = TypeVar("Source", bound=ModelSource)
 
 
@@ -39,12 +42,13 @@ class LoadedModel:
     :param call: takes the rows and returns the predictions, in any of the forms that `results` understands.
     :param form: in which form the rows are given.
     :param partitioned: it takes a whole group and returns any number of rows for it.
-    :param columns: the input columns that are given, in this order; None for those of the signature, else for all.
+    :param columns: the input columns that are given, in this order and so named, or what chooses them of those that
+        there are; None for those of the signature, else for all.
     """
 
     call: Callable[[Any], Any]
     form: DataForm = "pandas"
-    columns: Sequence[str] | None = None
+    columns: Sequence[str] | ColumnChoice | None = None
     signature: Signature | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     partitioned: bool = False

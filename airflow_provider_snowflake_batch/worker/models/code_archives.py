@@ -1,4 +1,4 @@
-"""A model's code as a zip file or wheel: copied from where it lies, and unpacked in local temporary space.
+"""A model's code, or its folder, as a zip file or wheel: copied from where it lies, and unpacked in temporary space.
 
 Nothing is imported from a mounted stage, where each of the many small, scattered reads of an import asks a server, and
 a ``__pycache__`` from another day is taken for the module. The archive is read once, from its beginning to its end.
@@ -7,15 +7,18 @@ What is in it is the model's code as if it lay in a folder: by that the worker t
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import stat
+import sys
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Protocol, TypeVar
 
-from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.input.content import BLOCK_BYTES
 
@@ -26,7 +29,17 @@ _WHEEL_LIBRARY = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
 _WHEEL_DATA = re.compile(r"[^/]+\.data/")
 
 
-def unpacked(model: PythonModel, folder: Path) -> PythonModel:
+class HasCode(Protocol):
+    """What of a model is needed here; it is a dataclass."""
+
+    @property
+    def python_path(self) -> tuple[Path, ...]: ...
+
+
+Model = TypeVar("Model", bound=HasCode)
+
+
+def unpacked(model: Model, folder: Path) -> Model:
     """The model with folders in the place of archives in ``python_path``.
 
     :param folder: for temporary files; whoever owns it removes it.
@@ -36,22 +49,40 @@ def unpacked(model: PythonModel, folder: Path) -> PythonModel:
     for number, place in enumerate(model.python_path):
         if place.is_file():
             target = folder / f"code-{number}"
-            target.mkdir()
-            _unpack(place, target)
+            unpack(place, target, "model.python_path")
             place = target
         places.append(place)
-    return replace(model, python_path=tuple(places))
+    return replace(model, python_path=tuple(places))  # type: ignore[type-var]
 
 
-def _unpack(archive: Path, folder: Path) -> None:
+def import_from(python_path: Sequence[Path]) -> None:
+    """Have this process look into folders for modules, before all others.
+
+    :raises Refused: one does not exist.
+    """
+    for folder in reversed(python_path):
+        if not folder.is_dir():
+            raise Refused(f"model.python_path: {folder} does not exist")
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+
+
+def unpack(archive: Path, folder: Path, field: str) -> None:
+    """Unpack an archive in local temporary space.
+
+    :param folder: where; it is made.
+    :param field: of the job file, for errors.
+    :raises Refused: it is no zip archive, is damaged, or does not fit in there.
+    """
+    folder.mkdir()
     local = folder.with_name(f"{folder.name}.zip")
     try:
         with open(archive, "rb", buffering=0) as source, open(local, "wb") as copy:
             shutil.copyfileobj(source, copy, BLOCK_BYTES)
         if not zipfile.is_zipfile(local):
-            raise Refused(f"model.python_path: {archive} is neither a directory nor a whole zip file or wheel")
+            raise Refused(f"{field}: {archive} is neither a directory nor a whole zip file or wheel")
         with zipfile.ZipFile(local) as opened:
-            for member, name in _members(opened, archive):
+            for member, name in _members(opened, archive, field):
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(member) as source, open(target, "xb") as copy:
@@ -60,15 +91,15 @@ def _unpack(archive: Path, folder: Path) -> None:
     except OSError as error:
         where = f" ({error.filename})" if error.filename not in (None, str(archive)) else ""
         reason = error.strerror or error
-        raise Refused(f"model.python_path: {archive} cannot be unpacked into {folder}: {reason}{where}") from None
+        raise Refused(f"{field}: {archive} cannot be unpacked into {folder}: {reason}{where}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise Refused(f"model.python_path: {archive} is a damaged zip file: {error}") from None
+        raise Refused(f"{field}: {archive} is a damaged zip file: {error}") from None
     except (NotImplementedError, RuntimeError) as error:
         # A way of compression that this Python lacks, or a password.
-        raise Refused(f"model.python_path: {archive} cannot be unpacked: {error}") from None
+        raise Refused(f"{field}: {archive} cannot be unpacked: {error}") from None
 
 
-def _members(opened: zipfile.ZipFile, archive: Path) -> list[tuple[zipfile.ZipInfo, str]]:
+def _members(opened: zipfile.ZipFile, archive: Path, field: str) -> list[tuple[zipfile.ZipInfo, str]]:
     """The files of an archive, each with its name below the folder."""
     is_wheel = any(_WHEEL_MARK.fullmatch(name) for name in opened.namelist())
     found = []
@@ -77,12 +108,12 @@ def _members(opened: zipfile.ZipFile, archive: Path) -> list[tuple[zipfile.ZipIn
         if member.is_dir() or "__pycache__" in PurePosixPath(name).parts:
             continue
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise Refused(f"model.python_path: {archive} holds a link, {name!r}; pack what it leads to")
+            raise Refused(f"{field}: {archive} holds a link, {name!r}; pack what it leads to")
         if is_wheel and _WHEEL_DATA.match(name):
             if (match := _WHEEL_LIBRARY.match(name)) is None:
                 continue
             name = name[match.end() :]
         if name.startswith("/") or ".." in PurePosixPath(name).parts:
-            raise Refused(f"model.python_path: {archive} holds a file outside of itself, {member.filename!r}")
+            raise Refused(f"{field}: {archive} holds a file outside of itself, {member.filename!r}")
         found.append((member, name))
     return found

@@ -13,7 +13,6 @@ import hashlib
 import importlib
 import inspect
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +21,7 @@ from airflow_provider_snowflake_batch.contract.job_file import DEFAULT_FUNCTION,
 from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, ModelKind, bind
-from airflow_provider_snowflake_batch.worker.models.code_archives import unpacked
+from airflow_provider_snowflake_batch.worker.models.code_archives import import_from, unpacked
 
 
 class Kind(ModelKind[PythonModel]):
@@ -58,9 +57,7 @@ def load(model: PythonModel, input_files: JobInput) -> LoadedModel:
 
     :raises Refused: there is no such class or function, or the function does not take the job's params.
     """
-    for folder in reversed(model.python_path):
-        sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
+    import_from(model.python_path)
     module_name, _, qualified_name = model.target.partition(":")
     try:
         found: Any = importlib.import_module(module_name)
@@ -73,7 +70,8 @@ def load(model: PythonModel, input_files: JobInput) -> LoadedModel:
             raise Refused(f"model.target: module {module_name!r} has no {qualified_name!r}")
         found = getattr(found, name)
     instance, function = _function_of(found, model) if inspect.isfunction(found) else _method_of(found, model)
-    _check_params(function, model, input_files.params)
+    called = model.target if inspect.isfunction(found) else f"{model.target}.{model.function}"
+    check_params(function, called, input_files.params)
     form: Any = getattr(instance, "input_format", "pandas")
     if form not in get_args(DataForm):
         raise Refused(f"{model.target}.input_format is {form!r}; supported: {', '.join(get_args(DataForm))}")
@@ -103,7 +101,12 @@ def _function_of(found: Callable[..., Any], model: PythonModel) -> tuple[Any, Ca
     return found, found
 
 
-def _check_params(function: Callable[..., Any], model: PythonModel, params: Mapping[str, Any]) -> None:
+def check_params(function: Callable[..., Any], name: str, params: Mapping[str, Any]) -> None:
+    """Hold that a function takes the job's params beside the rows.
+
+    :param name: the function's, for errors.
+    :raises Refused: it does not know one, or needs another.
+    """
     try:
         parameters = list(inspect.signature(function).parameters.values())[1:]
     except (TypeError, ValueError):
@@ -112,12 +115,11 @@ def _check_params(function: Callable[..., Any], model: PythonModel, params: Mapp
     known = {item.name for item in parameters if item.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)}
     if any(item.kind is kinds.VAR_KEYWORD for item in parameters):
         return
-    called = model.target if inspect.isfunction(function) else f"{model.target}.{model.function}"
     unknown = sorted(set(params) - known)
     if unknown:
         hint = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
-        raise Refused(f"{called} has no parameter {unknown[0]!r}; {hint}")
+        raise Refused(f"{name} has no parameter {unknown[0]!r}; {hint}")
     needed = [item.name for item in parameters if item.name in known and item.default is kinds.empty]
-    missing = [name for name in needed if name not in params]
+    missing = [one for one in needed if one not in params]
     if missing:
-        raise Refused(f"{called} needs the parameter {missing[0]!r}")
+        raise Refused(f"{name} needs the parameter {missing[0]!r}")

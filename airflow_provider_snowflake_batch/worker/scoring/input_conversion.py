@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
-from airflow_provider_snowflake_batch.worker.models.base import DataForm
+from airflow_provider_snowflake_batch.worker.models.base import ColumnChoice, DataForm
 from airflow_provider_snowflake_batch.worker.models.columns import holds_text, match_column
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.values import decimals
@@ -50,7 +50,7 @@ class InputConverter:
 
     :param columns: the input's columns.
     :param signature: what the model takes, or None for columns as they are.
-    :param wanted: without a signature, the columns that the model takes; None for all.
+    :param wanted: without a signature, the columns that the model takes, or what chooses them; None for all.
     :raises Refused: a column that the model takes is missing or ambiguous.
     """
 
@@ -59,11 +59,13 @@ class InputConverter:
         columns: Sequence[str],
         signature: Signature | None,
         form: DataForm,
-        wanted: Sequence[str] | None = None,
+        wanted: Sequence[str] | ColumnChoice | None = None,
     ) -> None:
         self._form = form
         self._wanted: dict[str, str] | None = None
-        if wanted is not None:
+        if callable(wanted):
+            self._wanted = dict(wanted(columns))
+        elif wanted is not None:
             self._wanted = {name: match_column(name, columns, "model input") for name in wanted}
         self._features: list[tuple[str, Feature]] | None = None
         self._block_type: pa.DataType | None = None

@@ -1,0 +1,146 @@
+"""Models that are a file of a library's own format, beside the Dag or on a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+from airflow_provider_snowflake_batch.contract import file_sources
+from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.models.base import ModelSpec, check_code, check_function, check_place
+from airflow_provider_snowflake_batch.jobs.specs import is_template
+
+
+@dataclass(frozen=True)
+class FileModel(ModelSpec):
+    """Base of these kinds.
+
+    :cvar endings: those that the file's name may have; empty for any.
+    :cvar functions: those that there are.
+    """
+
+    endings: ClassVar[tuple[str, ...]] = ()
+    functions: ClassVar[tuple[str, ...]] = ()
+    _source: ClassVar[type[file_sources.FileModel]]
+
+    path: str
+    function: str = "predict"
+    columns: tuple[str, ...] | None = None
+    code: str | tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_place("model.path", self.path)
+        if self.endings and not is_template(self.path) and not self.path.endswith(self.endings):
+            raise InvalidJobError("model.path", f"expected a file {self._endings_in_words()}, got {self.path!r}.")
+        check_function(self.function, self.functions, type(self).__name__)
+        check_code(self)
+        _texts(self, "columns", "a list of input columns")
+
+    def _endings_in_words(self) -> str:
+        return " or ".join(self.endings)
+
+    @property
+    def file(self) -> str:
+        return self.path
+
+    def at(self, code: Sequence[str], file: str | None) -> Self:
+        return replace(super().at(code, file), path=file or self.path)
+
+    def source(self, python_path: tuple[Path, ...], file: Path | None) -> ModelSource:
+        assert file is not None
+        return self._source(file, self.function, python_path, tuple(self.columns or ()))
+
+    def __str__(self) -> str:
+        return self.path
+
+    __hash__ = ModelSpec.__hash__
+
+
+@dataclass(frozen=True)
+class XGBoostModel(FileModel):
+    """A model as ``save_model`` of XGBoost writes it: JSON (``.json``) or UBJSON (``.ubj``).
+
+    :param path: of the file: beside the Dag's file (relative to its folder), or ``@database.schema.stage/path``.
+    :param function: ``predict`` (a class for classifiers, else the value), ``predict_proba`` or ``predict_raw`` (before
+        the objective's transformation).
+    :param columns: the input columns that the model gets, in the order that it was trained with. Default: those that
+        the model names; all, for a model that was trained without names.
+    :param code: where modules are that the model needs: as of ``PythonModel``.
+    :raises InvalidJobError: if a value is malformed.
+    """
+
+    kind: ClassVar[str] = "xgboost"
+    endings: ClassVar[tuple[str, ...]] = (".json", ".ubj")
+    functions: ClassVar[tuple[str, ...]] = ("predict", "predict_proba", "predict_raw")
+    _source = file_sources.XGBoostModel
+
+    __hash__ = ModelSpec.__hash__
+
+
+@dataclass(frozen=True)
+class LightGBMModel(FileModel):
+    """A model as ``Booster.save_model`` of LightGBM writes it: a text file (``.txt``).
+
+    :param path: as of ``XGBoostModel``, as are ``function``, ``columns`` and ``code``.
+    :raises InvalidJobError: if a value is malformed.
+    """
+
+    kind: ClassVar[str] = "lightgbm"
+    endings: ClassVar[tuple[str, ...]] = (".txt",)
+    functions: ClassVar[tuple[str, ...]] = ("predict", "predict_proba", "predict_raw")
+    _source = file_sources.LightGBMModel
+
+    __hash__ = ModelSpec.__hash__
+
+
+@dataclass(frozen=True)
+class SklearnModel(FileModel):
+    """An estimator or pipeline with scikit-learn's methods, as skops (``.skops``), joblib or pickle wrote it.
+
+    To read a file of joblib or pickle is to run what is in it: take only those that you have written yourself. skops
+    runs nothing but types that it knows, and those in ``trusted``.
+
+    :param path: as of ``XGBoostModel``, as are ``columns`` and ``code``.
+    :param function: the method, such as ``predict``, ``predict_proba``, ``decision_function`` or ``transform``.
+    :param trusted: types that a skops file may hold besides, as ``skops.io.get_untrusted_types`` names them.
+    :raises InvalidJobError: if a value is malformed.
+    """
+
+    kind: ClassVar[str] = "sklearn"
+    endings: ClassVar[tuple[str, ...]] = (".skops", ".joblib", ".pkl", ".pickle")
+    functions: ClassVar[tuple[str, ...]] = (
+        "predict",
+        "predict_proba",
+        "predict_log_proba",
+        "decision_function",
+        "score_samples",
+        "transform",
+        "apply",
+    )
+
+    trusted: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _texts(self, "trusted", "a list of types")
+
+    def source(self, python_path: tuple[Path, ...], file: Path | None) -> ModelSource:
+        assert file is not None
+        columns, trusted = tuple(self.columns or ()), tuple(self.trusted or ())
+        return file_sources.SklearnModel(file, self.function, python_path, columns, trusted)
+
+    __hash__ = ModelSpec.__hash__
+
+
+def _texts(spec: FileModel, name: str, what: str) -> None:
+    value = getattr(spec, name)
+    if value is None or is_template(value):
+        return
+    if isinstance(value, str) or not isinstance(value, (list, tuple)) or not value:
+        raise InvalidJobError(f"model.{name}", f"expected {what}, got {value!r}.")
+    if not all(isinstance(one, str) and one for one in value):
+        raise InvalidJobError(f"model.{name}", f"expected {what}, got {value!r}.")
+    object.__setattr__(spec, name, tuple(value))

@@ -1,0 +1,45 @@
+"""A model's own file beside the Dag: what is uploaded, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.hooks import model_files
+from airflow_provider_snowflake_batch.hooks.model_files import find_model_file
+from airflow_provider_snowflake_batch.jobs.models import PythonModel, XGBoostModel
+
+
+def test_a_file_is_named_after_its_content(tmp_path: Path) -> None:
+    names = []
+    for content in (b"one", b"two", b"one"):
+        (tmp_path / "churn.json").write_bytes(content)
+        found = find_model_file(XGBoostModel("churn.json"), str(tmp_path))
+        assert found is not None
+        assert found.packed().content == content
+        names.append(found.packed().name)
+    assert names[0] == names[2] != names[1]
+    assert names[0].startswith("model-")
+    assert names[0].endswith(".json")
+
+
+def test_what_is_on_a_stage_is_not_looked_for(tmp_path: Path) -> None:
+    assert find_model_file(XGBoostModel("@db.s.st/churn.json"), str(tmp_path)) is None
+    assert find_model_file(PythonModel("m:C"), str(tmp_path)) is None
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "empty.json").touch()
+    (tmp_path / "large.json").write_bytes(b"12345")
+    monkeypatch.setattr(model_files, "MOST_BYTES", 4)
+    for name, message in {
+        "none.json": "there is no file or folder .*/none.json",
+        "folder.json": "is a folder, the model is one file",
+        "empty.json": "is empty",
+        "large.json": "large.json has more than 0 MiB. Put it on a stage",
+    }.items():
+        with pytest.raises(JobInputError, match=rf"^model\.path: .*{message}"):
+            find_model_file(XGBoostModel(name), str(tmp_path))

@@ -1,0 +1,118 @@
+"""The operator with models in a library's own file: from beside the Dag or from a stage, in the container runtime."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.models import LightGBMModel, ModelSpec, XGBoostModel
+from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+
+pytestmark = pytest.mark.slow
+
+POOL, STAGE = "MODEL_FILES", "MODEL_FILES_RESULTS"
+
+
+@pytest.fixture(scope="module")
+def flowers() -> pd.DataFrame:
+    from sklearn.datasets import load_iris
+
+    frame = load_iris(as_frame=True).frame
+    return frame.rename(columns=lambda name: name.removesuffix(" (cm)").replace(" ", "_").upper())
+
+
+@pytest.fixture
+def hook(snowflake_connection: str, flowers: pd.DataFrame) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(
+            [
+                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 2 INSTANCE_FAMILY = CPU_X64_S",
+                f"CREATE OR REPLACE STAGE {STAGE} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+                "CREATE OR REPLACE STAGE MODEL_FILES ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+            ]
+        )
+        with opened.get_snowpark_session() as session:
+            rows = flowers.assign(ID=range(len(flowers)))
+            session.create_dataframe(rows).write.mode("overwrite").save_as_table("MODEL_FILES_FLOWERS")
+        yield opened
+
+
+def operator(folder: Path, model: ModelSpec, **changes: Any) -> RunBatchOperator:
+    dag = DAG("dag")
+    dag.fileloc = str(folder / "dag.py")
+    given: dict[str, Any] = {
+        "task_id": "score",
+        "model": model,
+        "X": "MODEL_FILES_FLOWERS",
+        "compute_pool": POOL,
+        "output_spec": {"stage_location": f"@{STAGE}/out/", "columns": ["ID"]},
+        "poll_interval": 1,
+    }
+    return RunBatchOperator(dag=dag, **(given | changes))
+
+
+class TaskInstance(SimpleNamespace):
+    """What the operator uses of the task instance that Airflow hands it."""
+
+    def __init__(self) -> None:
+        super().__init__(dag_id="dag", task_id="score", try_number=1, max_tries=0, log_url="http://airflow/")
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        pass
+
+
+def execute(task: RunBatchOperator) -> dict[str, Any]:
+    result: dict[str, Any] = task.execute({"ti": TaskInstance(), "task_state_store": None})
+    return result
+
+
+def results(hook: SnowflakeBatchHook, location: str) -> pd.DataFrame:
+    paths = [file.path for file in hook.list_files(location)]
+    parts = [path for path in paths if path.endswith(".parquet") and "/_" not in path]
+    frames = [pq.read_table(io.BytesIO(hook.read_file(f"@{STAGE}/{path}"))).to_pandas() for path in parts]
+    return pd.concat(frames).sort_values("ID", ignore_index=True)
+
+
+def test_a_file_beside_the_dag(hook: SnowflakeBatchHook, flowers: pd.DataFrame, tmp_path: Path) -> None:
+    import xgboost
+
+    features, target = flowers.drop(columns="TARGET"), flowers["TARGET"]
+    model = xgboost.XGBClassifier(n_estimators=5, max_depth=3).fit(features, target)
+    model.save_model(tmp_path / "flowers.json")
+    result = execute(operator(tmp_path, XGBoostModel("flowers.json", function="predict_proba")))
+    assert (result["status"], result["rows"], result["model"]) == ("DONE", 150, "flowers.json")
+    found = results(hook, result["output_location"])
+    assert (found.drop(columns="ID").to_numpy() == model.predict_proba(features)).all()
+    (uploaded,) = hook.list_files(f"@{STAGE}/out/_batch_worker/model-")
+    assert uploaded.path.endswith(".json")
+
+
+def test_a_file_on_a_stage(hook: SnowflakeBatchHook, flowers: pd.DataFrame, tmp_path: Path) -> None:
+    import lightgbm
+
+    features, target = flowers.drop(columns="TARGET"), flowers["TARGET"]
+    model = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(features, target)
+    place = "@MODEL_FILES/flowers/model.txt"
+    with pytest.raises(JobInputError, match=r"model\.path: There is no @LOCAL\.PUBLIC\.MODEL_FILES/flowers/model\.txt"):
+        execute(operator(tmp_path, LightGBMModel(place)))
+    hook.write_file(place, model.booster_.model_to_string().encode())
+    result = execute(operator(tmp_path, LightGBMModel(place)))
+    assert results(hook, result["output_location"])["PREDICTION"].tolist() == model.predict(features).tolist()
+    with pytest.raises(JobFailedError, match="model column 'PETAL_WIDTH' is not among the input columns: ID, PETAL_LE"):
+        execute(
+            operator(
+                tmp_path,
+                LightGBMModel(place),
+                X="SELECT ID, PETAL_LENGTH, SEPAL_LENGTH, SEPAL_WIDTH FROM MODEL_FILES_FLOWERS",
+            )
+        )

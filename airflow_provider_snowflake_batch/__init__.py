@@ -28,6 +28,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "config": _config(),
+        "cli": [f"{package}.cli.definition.get_commands"],
         "hooks": modules("hooks.batch_inference"),
         "operators": modules("operators.batch_inference", "operators.jobs", "operators.load"),
         "sensors": modules("sensors.batch_inference"),

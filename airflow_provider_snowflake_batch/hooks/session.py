@@ -32,13 +32,22 @@ class SnowflakeSessionHook(SnowflakeHook):
     """Keeps one session open for all statements, and logs in anew when the session has expired.
 
     See :class:`~airflow_provider_snowflake_batch.hooks.batch_inference.SnowflakeBatchHook` for its parameters.
+
+    :param driver_timeouts: seconds for ``login_timeout`` and ``network_timeout`` of the driver where the connection has
+        none.
     """
 
     def __init__(
-        self, snowflake_conn_id: str = "snowflake_default", *, transient_timeout: float = 300, **kwargs: Any
+        self,
+        snowflake_conn_id: str = "snowflake_default",
+        *,
+        transient_timeout: float = 300,
+        driver_timeouts: Mapping[str, int] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(snowflake_conn_id=snowflake_conn_id, **kwargs)
         self.transient_timeout = transient_timeout
+        self._driver_timeouts = dict(driver_timeouts or {})
         self._connection: SnowflakeConnection | None = None
         self._lock = threading.RLock()
         self._parameters: dict[str, Any] | None = None
@@ -54,7 +63,7 @@ class SnowflakeSessionHook(SnowflakeHook):
     def _read_parameters(self) -> dict[str, Any]:
         # The stock hook keeps what it has read before.
         self.__dict__.pop("_get_static_conn_params", None)
-        parameters: dict[str, Any] = dict(super()._get_static_conn_params)
+        parameters: dict[str, Any] = self._driver_timeouts | dict(super()._get_static_conn_params)
         extra = self.get_connection(self.get_conn_id()).extra_dejson
         for name in _FORWARDED_EXTRAS:
             if extra.get(name) not in (None, ""):
@@ -237,6 +246,13 @@ class SnowflakeSessionHook(SnowflakeHook):
             return Identifier.parse(value, field=field).value if value else None
 
         return stored("database"), stored("schema")
+
+    def expected(self, name: str) -> str | None:
+        """What the connection, or the hook's arguments, ask for: ``user``, ``role``, ``warehouse``, ``database`` or
+        ``schema``, as it is written there. It does not log in.
+        """
+        value = self._get_static_conn_params.get(name)
+        return str(value) if value else None
 
     def qualify_name(
         self, name: str | QualifiedName, *, field: str = "job_name", allow_quoted: bool = False

@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.jobs.instance_families import has_gpus
 from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told
 from airflow_provider_snowflake_batch.jobs.sources import StagePaths
 from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
-from airflow_provider_snowflake_batch.jobs.worker_resources import container_size
+from airflow_provider_snowflake_batch.jobs.worker_resources import SYSTEM_POOLS, container_size
 from airflow_provider_snowflake_batch.jobs.worker_specification import job_file, mounts
 from airflow_provider_snowflake_batch.worker.archive import WorkerArchive, build_archive
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONFIG_SECTION = "snowflake_batch"
-# EXECUTE JOB SERVICE cannot use them
-# (https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-compute-pool).
-_SYSTEM_POOLS = "SYSTEM_COMPUTE_POOL_"
 
 
 def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family: str) -> WorkerJob:
@@ -44,7 +41,7 @@ def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family
     :param instance_family: of its compute pool.
     :raises JobInputError: naming the first thing that would make the job fail.
     """
-    if job.compute_pool.value.startswith(_SYSTEM_POOLS):
+    if job.compute_pool.value.startswith(SYSTEM_POOLS):
         raise JobInputError(
             f"compute_pool: {job.compute_pool} is Snowflake's own, for notebooks, model serving and ML jobs only: name "
             "a pool of yours."

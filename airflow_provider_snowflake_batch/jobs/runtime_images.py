@@ -8,6 +8,7 @@ tells its image by ``SYSTEM$GET_ML_JOB_RUNTIME`` is not documented: snowflake-ml
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ REPOSITORY = "/snowflake/images/snowflake_images/container_runtime"
 # that has left the lists runs until its end of life.
 FALLBACK_CPU_IMAGE = f"{REPOSITORY}/cpu_x86_64:2.7.2"
 FALLBACK_GPU_IMAGE = f"{REPOSITORY}/gpu_x86_64:2.9.0"
+_RELEASE = re.compile(r"\d+\.\d+\.\d+(-[\w.]+)?")
 
 
 def fallback_image(*, gpu: bool) -> str:
@@ -38,3 +40,20 @@ def image_told(rows: Sequence[Sequence[Any]]) -> str | None:
         return None
     name, _, tag = cell.strip().rpartition(":")
     return cell.strip() if "/" in name and tag and "/" not in tag else None
+
+
+def problem_with_image(image: str) -> str | None:
+    """What keeps a reference to an image from naming one, or None.
+
+    :param image: ``/database/schema/repository/name:tag``, with or without the registry's host before it, or with a
+        digest (``@sha256:…``) for the tag.
+    """
+    name, _, digest = image.partition("@")
+    path, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "")
+    if path.count("/") < 3:
+        return "an image is written /database/schema/repository/name:tag"
+    if not tag and not digest:
+        return "it has no tag"
+    if "/container_runtime/" in path and not digest and not _RELEASE.fullmatch(tag):
+        return "a tag of the container runtime has three numbers, such as 2.10.0"
+    return None

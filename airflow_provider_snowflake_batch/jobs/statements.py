@@ -1,4 +1,5 @@
-"""The text of every statement that is sent to Snowflake; nothing else builds SQL.
+"""The text of every statement that is sent to Snowflake about jobs, models, stages and tables. With
+:mod:`~airflow_provider_snowflake_batch.jobs.account_statements`, nothing else builds SQL.
 
 Identifiers are validated or quoted, literals escaped, specifications serialised by a library. Syntax:
 https://docs.snowflake.com/en/sql-reference/sql/execute-inference-job-service and …/execute-job-service

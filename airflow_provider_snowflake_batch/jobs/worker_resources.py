@@ -13,6 +13,9 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.instance_families import FAMILIES, has_arm_processors, has_gpus
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 
+# EXECUTE JOB SERVICE cannot use them
+# (https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-compute-pool).
+SYSTEM_POOLS = "SYSTEM_COMPUTE_POOL_"
 _MIB = 2**20
 _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 # Of each stage that is mounted (…/snowflake-stage-volume, limitations).

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told
+from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told, problem_with_image
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,21 @@ def test_the_fallback_has_a_tag_of_three_numbers() -> None:
         path, _, tag = fallback_image(gpu=gpu).rpartition(":")
         assert path.endswith("gpu_x86_64" if gpu else "cpu_x86_64")
         assert len(tag.split(".")) == 3
+
+
+@pytest.mark.parametrize(
+    ("image", "problem"),
+    [
+        ("/db/schema/repo/worker:1", None),
+        ("host.example:5000/db/schema/repo/worker:1", None),
+        ("/db/schema/repo/worker@sha256:00ff", None),
+        (fallback_image(gpu=True), None),
+        ("worker:1", "is written /database/schema/repository/name:tag"),
+        ("/db/schema/repo/worker", "no tag"),
+        ("host.example:5000/db/schema/repo/worker", "no tag"),
+        ("/snowflake/images/snowflake_images/container_runtime/cpu_x86_64:2.10", "three numbers"),
+    ],
+)
+def test_what_keeps_a_text_from_being_an_image(image: str, problem: str | None) -> None:
+    found = problem_with_image(image)
+    assert found is None if problem is None else found is not None and problem in found

@@ -1,0 +1,1 @@
+"""``airflow snowflake-batch …``: what of this package is used from a terminal."""

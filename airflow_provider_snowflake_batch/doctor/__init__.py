@@ -1,0 +1,1 @@
+"""What is missing before a job can run: an account and an Airflow looked at, and judged."""

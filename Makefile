@@ -25,7 +25,7 @@ MAIN_WAY := tests/example_dags tests/operators/test_run_batch.py tests/stack/tes
 
 # What jobs in Snowflake's container runtime run in, on the local Snowflake: the packages that it lists and no others.
 RUNTIME := $(VENV)-container-runtime
-test test-slow: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(RUNTIME)/bin/python)
+test test-slow test-crash-matrix: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(RUNTIME)/bin/python)
 
 test: test-fast $(RUNTIME)/.installed ## Run the unit tests, and example Dags on a real Airflow
 	$(BIN)/python -m pytest -m slow $(MAIN_WAY)
@@ -43,6 +43,12 @@ ON_STAGES := $(addprefix tests/worker/,output/test_attempts.py output/test_kept_
 test-stage-volume: export WORKER_ON_STAGE_VOLUME = 1
 test-stage-volume: $(VENV)/.installed-dev ## Run the worker's jobs on folders that behave as mounted stages do
 	$(BIN)/python -m pytest $(XDIST) $(ON_STAGES)
+
+# test-slow runs a part of it.
+.PHONY: test-crash-matrix
+test-crash-matrix: export CRASH_MATRIX = whole
+test-crash-matrix: $(VENV)/.installed-dev $(RUNTIME)/.installed ## Kill each component at each point, under jobs of both runtimes
+	$(BIN)/python -m pytest $(addprefix tests/stack/,test_crash_matrix.py test_killed_jobs.py)
 
 test-fast: $(VENV)/.installed-dev ## Run the unit tests
 	$(BIN)/python -m pytest -m "not slow" $(XDIST)

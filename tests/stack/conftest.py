@@ -15,7 +15,7 @@ from tests.models import log_model
 
 # Airflow's own waits for what has died, shortened; and room for a whole test's runs at once.
 IMPATIENT = {
-    "AIRFLOW__CORE__PARALLELISM": "16",
+    "AIRFLOW__CORE__PARALLELISM": "24",
     "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "50",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "3",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
@@ -43,7 +43,7 @@ def airflow(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory)
         patch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", local_server.airflow_connection_json)
         SnowflakeBatchHook().run(
             [
-                "CREATE COMPUTE POOL STACK_POOL MIN_NODES = 1 MAX_NODES = 16 INSTANCE_FAMILY = CPU_X64_S",
+                "CREATE COMPUTE POOL STACK_POOL MIN_NODES = 1 MAX_NODES = 24 INSTANCE_FAMILY = CPU_X64_S",
                 "CREATE STAGE STACK_RESULTS ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
             ]
         )

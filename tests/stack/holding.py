@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -21,12 +21,15 @@ from tests.local_faults import LocalFaults, faults_of
 
 JOB_CARD = "snowflake_batch_job"
 BEFORE_SUBMIT = "before submit"
+UNLOADING = "unloading"
 NOT_SENT = "recorded, not submitted"
 JUST_AFTER_SUBMIT = "just after submit"
 WAITING = "waiting"
 AFTER_DONE = "after DONE"
 COLLECTING = "collecting"
 POINTS = (BEFORE_SUBMIT, NOT_SENT, JUST_AFTER_SUBMIT, WAITING, AFTER_DONE, COLLECTING)
+OWN_POINTS = (UNLOADING, *POINTS)
+"""Of a job with a model of one's own: "recorded, not submitted" is when all that it needs has been uploaded."""
 # How the faults below tell the looks of a task or trigger from those of a test, which lists by LIKE.
 _LOOKS = "DESCRIBE SERVICE|STARTS WITH"
 _FOR_LONG = 600.0
@@ -41,11 +44,13 @@ class Run:
     :param mode: ``deferred`` or ``in_slot``.
     :param point: where it is held.
     :param seconds: how long its job takes; where the task waits, long enough for a test to strike.
+    :param own: whether its model is one's own, in no registry.
     """
 
     mode: str
     point: str
     seconds: float = 0
+    own: bool = False
     prefix: str = field(default_factory=lambda: f"CRASH_{secrets.token_hex(4).upper()}")
     id: str = ""
 
@@ -53,7 +58,7 @@ class Run:
         self.seconds = self.seconds or (30 if self.point == WAITING else 1)
 
     def __str__(self) -> str:
-        return f"{self.mode}, {self.point}"
+        return f"{'own model' if self.own else 'registry'}, {self.mode}, {self.point}"
 
     @property
     def waiting_state(self) -> str:
@@ -71,18 +76,21 @@ class Holding:
 
     def hold(self, runs: Iterable[Run]) -> None:
         """Start the runs and return when each stands at its point."""
-        at: dict[str, list[Run]] = {point: [] for point in POINTS}
+        at: dict[str, list[Run]] = {point: [] for point in OWN_POINTS}
         for run in runs:
             at[run.point].append(run)
         struck: list[tuple[Run, int]] = []
         for run in at[BEFORE_SUBMIT]:
             struck.append((run, self.faults.add("delay", seconds=_FOR_LONG, statement=f"LIST.*{run.prefix}")))
+        for run in at[UNLOADING]:
+            # The rows are in files by then, and nobody has listed them.
+            struck.append((run, self.faults.add("delay", seconds=_FOR_LONG, statement=f"(?s)COPY INTO.*{run.prefix}")))
         for run in at[NOT_SENT]:
-            struck.append((run, self.faults.add("http-error", status=503, statement=_submission(run))))
+            struck.append((run, self.hold_submission(run)))
         for run in at[JUST_AFTER_SUBMIT]:
-            struck.append((run, self.faults.add("delay", seconds=_FOR_LONG, statement=_submission(run))))
+            struck.append((run, self.hold_submission(run)))
         pending = {run.prefix: self.faults.add("pending", job=run.prefix) for run in (*at[AFTER_DONE], *at[COLLECTING])}
-        short = [run for point in POINTS if point != WAITING for run in at[point]]
+        short = [run for point in OWN_POINTS if point != WAITING for run in at[point]]
         for run in short:
             self.start(run)
         for run in at[COLLECTING]:
@@ -106,9 +114,19 @@ class Holding:
             for run in at[AFTER_DONE]:
                 self.wait(lambda run=run: set(self.jobs(run).values()) == {"DONE"}, f"{run}: the job is not DONE")
 
-    def start(self, run: Run, dag: str = "crash") -> None:
+    def hold_submission(self, run: Run) -> int:
+        """Hold a run where it sends its job's statement: before, or after, as its point says; the fault's id."""
+        if run.point == NOT_SENT:
+            return self.faults.add("http-error", status=503, statement=_submission(run))
+        return self.faults.add("delay", seconds=_FOR_LONG, statement=_submission(run))
+
+    def start(self, run: Run, dag: str | None = None, conf: Mapping[str, Any] | None = None) -> None:
+        """Start a run of ``<dag>_<mode>``. :param conf: what the Dag asks for beside the prefix and the seconds."""
         self._started.append(run)
-        run.id = self.airflow.trigger(f"{dag}_{run.mode}", {"prefix": run.prefix, "seconds": run.seconds})
+        dag = dag or ("crash_own" if run.own else "crash")
+        run.id = self.airflow.trigger(
+            f"{dag}_{run.mode}", {"prefix": run.prefix, "seconds": run.seconds, **(conf or {})}
+        )
 
     def release(self) -> None:
         """Let everything go on."""
@@ -133,6 +151,15 @@ class Holding:
         """Every job that was ever submitted for a run: name → status."""
         return {job.name: job.reported_status for job in self.hook.list_jobs(like=f"{run.prefix}%")}
 
+    def unloaded(self, run: Run) -> list[str]:
+        """The rows that were put on the stage for a run's job and are still there."""
+        files = self.hook.list_files("@STACK_RESULTS/") if run.own else []
+        return [file.path for file in files if f"/_snowflake_temporary/{run.prefix}" in file.path]
+
+    def unloaded_lists(self, run: Run) -> list[str]:
+        """The lists of these rows: one for each time that they were put there."""
+        return [path for path in self.unloaded(run) if path.endswith("/_unload.json")]
+
     def wait_until_seen(self, run: Run, status: str, *, even_if_killed: bool = False) -> None:
         """Wait until the task, or its trigger, has seen the job's status and waits for another."""
         if not even_if_killed:
@@ -148,15 +175,15 @@ class Holding:
             state = self.airflow.wait_for_run(run.id)
             jobs = self.jobs(run)
             result = self.airflow.xcom(run.id, "score") or {}
-            seen = (state, list(jobs.values()), result.get("job_name"), result.get("rows"))
-            if seen != ("success", ["DONE"], next(iter(jobs), None), 1):
+            seen = (state, list(jobs.values()), result.get("job_name"), result.get("rows"), self.unloaded(run))
+            if seen != ("success", ["DONE"], next(iter(jobs), None), 1, []):
                 tries = self.airflow.try_number(run.id, "score")
                 logs = "\n".join(self.airflow.task_log(run.id, "score", number) for number in range(1, tries + 1))
                 wrong.append(f"{run}: {seen}, jobs {jobs}\n{logs}")
         assert not wrong, "\n\n".join(wrong)
 
     @staticmethod
-    def wait(look: Callable[[], _T], otherwise: str, timeout: float = 90) -> _T:
+    def wait(look: Callable[[], _T], otherwise: str, timeout: float = 180) -> _T:
         deadline = time.monotonic() + timeout
         while not (seen := look()):
             assert time.monotonic() < deadline, f"{otherwise} within {timeout:g} s"
@@ -165,7 +192,7 @@ class Holding:
 
 
 def _submission(run: Run) -> str:
-    return f"(?s)EXECUTE INFERENCE.*{run.prefix}"
+    return f"(?s)EXECUTE (INFERENCE )?JOB SERVICE.*{run.prefix}"
 
 
 @contextmanager

@@ -6,9 +6,15 @@ cells that would mean nothing:
 - A killed task process needs a task process: a deferred task that waits, or whose job is DONE unseen, has none.
 - A killed triggerer takes part only where a trigger waits, or ought to: a deferred task that is being submitted finds
   no triggerer when it defers, and one whose job is DONE unseen is seen by the next triggerer.
+
+Runs whose model is in the registry stand everywhere. Of those with a model of one's own, which unload rows and upload
+files first, the tests hold the ones that differ; ``make test-crash-matrix`` holds them everywhere as well.
 """
 
 from __future__ import annotations
+
+import os
+from collections.abc import Iterable
 
 import pytest
 
@@ -21,7 +27,9 @@ from tests.stack.holding import (
     COLLECTING,
     JUST_AFTER_SUBMIT,
     NOT_SENT,
+    OWN_POINTS,
     POINTS,
+    UNLOADING,
     WAITING,
     Run,
     assert_nothing_left,
@@ -36,10 +44,32 @@ TASK_PROCESS = [
     *(("in_slot", point) for point in POINTS),
 ]
 TRIGGERER = [("deferred", JUST_AFTER_SUBMIT, 20), ("deferred", WAITING), ("deferred", AFTER_DONE)]
+LIVE_ON = [("deferred", JUST_AFTER_SUBMIT, 60), ("in_slot", JUST_AFTER_SUBMIT, 60), ("in_slot", WAITING, 60)]
+OWN_EVERYWHERE = [(mode, point) for mode in ("deferred", "in_slot") for point in OWN_POINTS]
+OWN_TASK_PROCESS = [("deferred", UNLOADING), *TASK_PROCESS, ("in_slot", UNLOADING)]
+
+Cell = tuple[str, str] | tuple[str, str, int]
 
 
-def test_a_killed_worker(airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer) -> None:
-    runs = [Run(*cell) for cell in TASK_PROCESS]
+def matrix(registry: Iterable[Cell], own: Iterable[Cell], differing: Iterable[Cell]) -> pytest.MarkDecorator:
+    """The runs of a test.
+
+    :param registry: where runs with a registered model stand. :param own: where those with a model of one's own do.
+    :param differing: which of the latter are held beside the former; the others are a test of their own, on demand.
+    """
+    first = [*(Run(*cell) for cell in registry), *(Run(*cell, own=True) for cell in differing)]
+    sets = {"both": first}
+    if os.environ.get("CRASH_MATRIX") == "whole":
+        sets["own model"] = [Run(*cell, own=True) for cell in own]
+    return pytest.mark.parametrize("runs", sets.values(), ids=sets.keys())
+
+
+@matrix(
+    TASK_PROCESS, OWN_TASK_PROCESS, [("deferred", UNLOADING), ("in_slot", NOT_SENT), ("deferred", JUST_AFTER_SUBMIT)]
+)
+def test_a_killed_worker(
+    airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer, runs: list[Run]
+) -> None:
     supervised = Run("in_slot", WAITING)
     with holding(airflow, hook, local_server) as held:
         held.hold([*runs, supervised])
@@ -76,10 +106,10 @@ def test_a_worker_killed_after_it_has_done_all(
     assert_nothing_left(airflow, local_server)
 
 
+@matrix(EVERYWHERE, OWN_EVERYWHERE, [("in_slot", UNLOADING), ("deferred", NOT_SENT), ("deferred", WAITING)])
 def test_a_killed_scheduler_with_all_its_tasks(
-    airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer
+    airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer, runs: list[Run]
 ) -> None:
-    runs = [Run(*cell) for cell in EVERYWHERE]
     with holding(airflow, hook, local_server) as held:
         held.hold(runs)
         airflow.kill("scheduler")
@@ -89,11 +119,11 @@ def test_a_killed_scheduler_with_all_its_tasks(
     assert_nothing_left(airflow, local_server)
 
 
+@matrix(LIVE_ON, [*LIVE_ON, ("deferred", UNLOADING, 60), ("in_slot", UNLOADING, 60)], [("deferred", UNLOADING, 60)])
 def test_a_killed_scheduler_whose_tasks_live_on(
-    airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer
+    airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer, runs: list[Run]
 ) -> None:
     """The next scheduler starts new tries; the old ones are told to end, and must not take the job with them."""
-    runs = [Run("deferred", JUST_AFTER_SUBMIT, 60), Run("in_slot", JUST_AFTER_SUBMIT, 60), Run("in_slot", WAITING, 60)]
     with holding(airflow, hook, local_server) as held:
         held.hold(runs)
         airflow.kill("scheduler", alone=True)
@@ -105,8 +135,10 @@ def test_a_killed_scheduler_whose_tasks_live_on(
     assert_nothing_left(airflow, local_server)
 
 
-def test_a_killed_triggerer(airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer) -> None:
-    runs = [Run(*cell) for cell in TRIGGERER]
+@matrix(TRIGGERER, TRIGGERER, [("deferred", WAITING)])
+def test_a_killed_triggerer(
+    airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer, runs: list[Run]
+) -> None:
     with holding(airflow, hook, local_server) as held:
         held.hold(runs)
         airflow.kill("triggerer")
@@ -118,8 +150,10 @@ def test_a_killed_triggerer(airflow: AirflowStack, hook: SnowflakeBatchHook, loc
     assert_nothing_left(airflow, local_server)
 
 
-def test_a_killed_snowflake(airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer) -> None:
-    runs = [Run(*cell) for cell in EVERYWHERE]
+@matrix(EVERYWHERE, OWN_EVERYWHERE, [("deferred", UNLOADING), ("in_slot", JUST_AFTER_SUBMIT)])
+def test_a_killed_snowflake(
+    airflow: AirflowStack, hook: SnowflakeBatchHook, local_server: LocalServer, runs: list[Run]
+) -> None:
     with holding(airflow, hook, local_server) as held:
         held.hold(runs)
         # Its faults die with it.

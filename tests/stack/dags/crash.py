@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 
 BATCH: dict[str, Any] = {
@@ -22,11 +23,29 @@ BATCH: dict[str, Any] = {
     "poll_interval": 2,
     "retry_delay": timedelta(seconds=1),
 }
+OWN: dict[str, Any] = {name: value for name, value in BATCH.items() if name != "model_name"} | {
+    "model": PythonModel("own_models.waiting:Patience", code="own_models"),
+}
+WITNESSED: dict[str, Any] = OWN | {
+    "model": PythonModel(
+        "own_models.waiting:Witness",
+        code="own_models",
+        init={name: f"{{{{ dag_run.conf[{name!r}] }}}}" for name in ("notes", "rows_per_second", "waits_with")},
+    ),
+    "X": "SELECT SEQ4() AS ID FROM TABLE(GENERATOR(ROWCOUNT => {{ dag_run.conf['rows'] }}))",
+    "job_spec": BATCH["job_spec"] | {"replicas": 2, "max_batch_rows": 8192},
+}
 MODES = {"deferred": True, "in_slot": False}
 
 for mode, deferrable in MODES.items():
     with DAG(f"crash_{mode}", schedule=None, max_active_runs=50):
         RunBatchOperator(**BATCH, retries=3, deferrable=deferrable)
+
+    with DAG(f"crash_own_{mode}", schedule=None, max_active_runs=50):
+        RunBatchOperator(**OWN, retries=3, deferrable=deferrable)
+
+    with DAG(f"killed_{mode}", schedule=None, max_active_runs=50):
+        RunBatchOperator(**WITNESSED, retries=20, deferrable=deferrable)
 
     with DAG(f"overdue_{mode}", schedule=None, max_active_runs=50, dagrun_timeout=timedelta(seconds=45)):
         RunBatchOperator(**BATCH, deferrable=deferrable)

@@ -34,6 +34,7 @@ class JobInput:
     :param pattern: regular expression for the whole path below ``path``, with ``/`` as separator.
     :param params: keyword arguments of the model's function.
     :param column_handling: columns of full stage paths, and the form in which the model wants the files' content.
+    :param types: columns and the SQL types that they had before they became these files, for the manifest.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class JobInput:
     params: Mapping[str, Any] = field(default_factory=dict)
     column_handling: Mapping[str, FileEncoding] = field(default_factory=dict)
     partition_column: str | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def to_document(job: Job) -> dict[str, Any]:
                 for column, encoding in source.column_handling.items()
             },
             partition_column=source.partition_column,
+            types=dict(source.types),
         ),
         "output": {"path": str(output.path), "mode": output.mode.value}
         | ({} if output.columns is None else {"columns": list(output.columns)}),
@@ -168,9 +171,16 @@ def _input(fields: Fields) -> JobInput:
         params=fields.get("params", dict, {}),
         column_handling=_column_handling(fields.fields("column_handling")),
         partition_column=fields.get("partition_column", str),
+        types=_types(fields.get("types", dict, {})),
     )
     fields.done()
     return result
+
+
+def _types(types: dict[str, Any]) -> dict[str, str]:
+    if not all(isinstance(kind, str) and kind for kind in types.values()):
+        raise JobFileError("input.types must be an object of columns and their types")
+    return types
 
 
 def _column_handling(columns: Fields) -> dict[str, FileEncoding]:

@@ -7,7 +7,7 @@ with a directory, or verifies it, reads all of it, and only in the version that 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ class Manifest:
     :param attempt: token of the attempt that finished the batch.
     :param model: hash of all files that the model can read.
     :param rows_reused: input rows that this batch's last job has not scored, since an earlier one had; None if unknown.
+    :param original_types: input columns that are written as they came, and the SQL types that they had before their
+        rows became Parquet files.
     """
 
     job_name: str
@@ -51,9 +53,11 @@ class Manifest:
     attempt: str | None = None
     model: str | None = None
     rows_reused: int | None = None
+    original_types: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The manifest's text."""
+        types = {"original_types": dict(self.original_types)} if self.original_types else {}
         return json.dumps(
             {
                 "version": VERSION,
@@ -70,6 +74,7 @@ class Manifest:
                 "attempt": self.attempt,
                 "model": self.model,
                 "rows_reused": self.rows_reused,
+                **types,
             },
             indent=1,
         )
@@ -101,6 +106,7 @@ class ResultManifest:
     :param quarantined_rows: rows that failed and were put aside. :param warnings: sentences worth reading.
     :param rows_reused: input rows whose results are an earlier job's; 0 also where the manifest does not tell.
     :param job_name: the job that has written it, if it tells.
+    :param original_types: columns and the SQL types that they had, of which their Parquet types do not tell.
     """
 
     rows: int
@@ -109,6 +115,7 @@ class ResultManifest:
     warnings: tuple[str, ...] = ()
     rows_reused: int = 0
     job_name: str | None = None
+    original_types: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_manifest(text: str) -> StoredManifest:
@@ -157,7 +164,10 @@ def parse_result_manifest(text: str | bytes) -> ResultManifest:
         raise ValueError("its warnings are no list")
     reused, job = _rows(value.get("rows_reused") or 0), value.get("job_name")
     job_name = job if isinstance(job, str) else None
-    return ResultManifest(rows, names, bad_rows, tuple(map(str, warnings)), reused, job_name)
+    types = value.get("original_types") or {}
+    if not isinstance(types, dict) or not all(isinstance(kind, str) for kind in types.values()):
+        raise ValueError("its original types are no object of columns and types")
+    return ResultManifest(rows, names, bad_rows, tuple(map(str, warnings)), reused, job_name, types)
 
 
 def _rows(number: Any) -> int:

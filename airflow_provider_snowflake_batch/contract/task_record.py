@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from airflow_provider_snowflake_batch.contract.json_text import is_count, load
 from airflow_provider_snowflake_batch.contract.part_file import PartFile, parse_part_file
@@ -32,6 +33,8 @@ class TaskRecord:
     :param input: hash of what was read of the input (`content.Content.digest` of the worker).
     :param seen: `content.Content.seen`.
     :param job: the name of the job that did it.
+    :param passed: input columns of the part whose values are as they came; None if no row came out of it, and in
+        records that do not tell.
     """
 
     task: int
@@ -47,6 +50,7 @@ class TaskRecord:
     input: str | None = None
     seen: str | None = None
     job: str | None = None
+    passed: tuple[str, ...] | None = None
 
     @property
     def quarantined_rows(self) -> int:
@@ -70,6 +74,7 @@ def parse_record(text: str) -> TaskRecord | None:
         if not isinstance(known["warnings"], list):
             return None
         known["warnings"] = tuple(known["warnings"])
+        known["passed"] = _texts(known.get("passed"))
         record = TaskRecord(**known)
         texts = (record.schema, record.attempt, record.model, record.input, record.seen, record.job)
         sound = (
@@ -84,3 +89,10 @@ def parse_record(text: str) -> TaskRecord | None:
     except _BROKEN:
         return None
     return record if sound else None
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    """A list of texts; None for anything else, of which nothing is known."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return None
+    return tuple(value)

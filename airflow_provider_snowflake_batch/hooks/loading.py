@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,11 @@ from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.hooks.inputs import some
 from airflow_provider_snowflake_batch.hooks.results import data_files
 from airflow_provider_snowflake_batch.jobs import statements
-from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn, match_columns
+from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn, match_columns, with_original_types
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, lacks_privilege
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.input_files import InputFiles, visible_parquet
+from airflow_provider_snowflake_batch.jobs.text_forms import form_of, is_text
 
 if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
@@ -73,7 +74,8 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
         # There may be a file of an attempt that came late. It is not part of the results.
         files = [name for name in files if name in set(manifest.files)]
     _refuse_others(listed, directory)
-    columns = _prepare_table(hook, directory, files, table) if files else None
+    originals = {} if manifest is None else manifest.original_types
+    columns = _prepare_table(hook, directory, files, table, originals) if files else None
 
     def load(cursor: SnowflakeCursor) -> LoadResult:
         again = mode is LoadMode.OVERWRITE
@@ -128,10 +130,15 @@ def _manifest(hook: SnowflakeBatchHook, directory: StagePath) -> ResultManifest 
 
 
 def _prepare_table(
-    hook: SnowflakeBatchHook, directory: StagePath, files: Sequence[str], table: QualifiedName
+    hook: SnowflakeBatchHook,
+    directory: StagePath,
+    files: Sequence[str],
+    table: QualifiedName,
+    originals: Mapping[str, str],
 ) -> list[LoadedColumn] | None:
     """What goes into which column of the table, which is created if it does not exist.
 
+    :param originals: columns and the types that they had before their values became what is in the files.
     :returns: None if this role may not find that out, so that Snowflake has to match the columns itself.
     """
     existing = _columns_of(hook, table)
@@ -141,8 +148,9 @@ def _prepare_table(
         found = columns_of_files(
             hook, directory, files, file_format, field="stage_location", preparation=preparation, key=str.upper
         )
+        found = with_original_types(found, originals)
         if existing is None:
-            columns = [(Identifier(column.name.upper()), column.kind) for column in found]
+            columns = [(Identifier(column.name.upper()), column.created_kind) for column in found]
             hook.rows(statements.create_table(table, columns))
             hook.log.info("Created table %s with %d columns", table, len(columns))
             existing = {name.value: kind for name, kind in columns}
@@ -153,11 +161,24 @@ def _prepare_table(
     except Exception as error:
         if existing is None or not lacks_privilege(error):
             raise
+        _refuse_texts(existing, originals, error)
         hook.log.warning("Snowflake matches the columns by their names, since this role lacks: %s", error_text(error))
         return None
     if left_out:
         hook.log.warning("%s has no column for %s: left out", table, some(left_out))
     return loaded
+
+
+def _refuse_texts(existing: Mapping[str, str], originals: Mapping[str, str], lacking: Exception) -> None:
+    """:raises JobInputError: if Snowflake, matching the columns by itself, would not turn texts into what they were."""
+    texts = {name.upper(): kind for name, kind in originals.items() if form_of(kind) is not None}
+    for column, kind in existing.items():
+        if column.upper() in texts and not is_text(kind):
+            raise JobInputError(
+                f"table: the results hold column {column} as text, which was {texts[column.upper()]}, and to make it "
+                f"that again, this role lacks: {error_text(lacking)}. Nothing was loaded. See CREATE FILE FORMAT on "
+                "the table's schema."
+            ) from lacking
 
 
 def _refuse_changes(

@@ -21,6 +21,7 @@ from airflow_provider_snowflake_batch.jobs.sources import JobOutput, StagePaths,
 from airflow_provider_snowflake_batch.jobs.unload import (
     UNLOAD_FILE,
     RowColumn,
+    StagedRows,
     Unload,
     UnloadedFile,
     unloaded_columns,
@@ -51,11 +52,10 @@ def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
     log.debug("Unloading %s", columns)
 
 
-def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath:
+def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
     """Put the rows of a job on its output stage, unless an earlier try has.
 
     :param job: fully qualified, its source looked up.
-    :returns: the directory that they lie in.
     :raises JobInputError: if Snowflake cannot unload them.
     """
     if job.resumed is not None and (found := _earlier_rows(hook, job)) is not None:
@@ -72,8 +72,8 @@ def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath:
         raise JobInputError(f"X: Snowflake cannot unload the rows of {job.source}: {error_text(error)}") from error
 
 
-def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath | None:
-    """The directory of rows that an earlier try has put there whole."""
+def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows | None:
+    """The rows that an earlier try has put there whole."""
     files = {file.path: file for file in hook.list_files(job.staged_input)}
     for path in sorted(files):
         directory, _, name = path.rpartition("/")
@@ -86,11 +86,11 @@ def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath | None:
         there = [files.get(location.child(file.name).path) for file in listed.files]
         if all(file is not None for file in there):
             log.info("The rows are on the stage from an earlier try: %d rows in %s", listed.rows, location)
-            return location
+            return StagedRows(location, listed.columns)
     return None
 
 
-def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagePath:
+def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
     columns = _columns(hook, job)
     selected = unloaded_columns(columns)
     query = statements.select_source(job.source)
@@ -160,7 +160,7 @@ def _wait_for_rows(hook: SnowflakeBatchHook, query_id: str) -> list[dict[str, An
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def _put_paths(hook: SnowflakeBatchHook, job: WorkerJob, source: StagePaths) -> StagePath:
+def _put_paths(hook: SnowflakeBatchHook, job: WorkerJob, source: StagePaths) -> StagedRows:
     import pyarrow as pa
 
     assert source.column_name is not None
@@ -177,11 +177,11 @@ def _list(
     directory: StagePath,
     files: Sequence[UnloadedFile],
     columns: Sequence[tuple[str, str]],
-) -> StagePath:
+) -> StagedRows:
     listed = Unload(job.fingerprint(), tuple(files), tuple(columns))
     hook.write_file(directory.child(UNLOAD_FILE), listed.to_json().encode())
     log.info("%d rows in %d file(s) are in %s", listed.rows, len(files), directory)
-    return directory
+    return StagedRows(directory, listed.columns)
 
 
 def _check_files(found: Sequence[StageFile], told: Sequence[UnloadedFile], directory: StagePath) -> None:

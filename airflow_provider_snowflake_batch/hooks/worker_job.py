@@ -80,7 +80,10 @@ def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob) -> WorkerJob:
             log.info("Uploading %s (%d KiB)", location, len(content) // 1024)
             hook.write_file(location, content)
     names = tuple(one.name if one is not None else None for one in code)
-    job = replace(job, upload=Upload(archive.name, names, rows, model.name if model is not None else None))
+    upload = Upload(archive.name, names, model=model.name if model is not None else None)
+    if rows is not None:
+        upload = replace(upload, rows=rows.directory, types=rows.columns)
+    job = replace(job, upload=upload)
     hook.write_file(job.job_file, to_json(job_file(job)).encode())
     return job
 

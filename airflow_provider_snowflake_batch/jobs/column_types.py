@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.text_forms import created_type, digits, form_of, is_text, takes
 
 _DIGITS = 38
 _NUMBER = re.compile(r"(?:NUMBER|DECIMAL|NUMERIC|FIXED) ?\( ?(\d+) ?, ?(\d+) ?\)")
@@ -26,12 +27,19 @@ class FileColumn:
     :param kind: its type.
     :param file: one of the files.
     :param spellings: every spelling, where names that differ in case only count as one.
+    :param original: the SQL type that its values had before they became what is in the files; empty if not known.
     """
 
     name: str
     kind: str
     file: str
     spellings: tuple[str, ...] = ()
+    original: str = ""
+
+    @property
+    def created_kind(self) -> str:
+        """The type of a table's column that is made for it."""
+        return created_type(self.original) or self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +50,14 @@ class LoadedColumn:
     :param spellings: what the files call it.
     :param kind: the values' type.
     :param type: the column's.
+    :param original: the type that texts of the files are turned into again; empty if they are taken as they are.
     """
 
     target: str
     spellings: tuple[str, ...]
     kind: str
     type: str = ""
+    original: str = ""
 
     @property
     def may_change(self) -> bool:
@@ -64,6 +74,9 @@ class LoadedColumn:
             if number is not None:
                 return int(number[2]) > int(target[2])
             return int(target[2]) == 0 and (self.kind in _FLOATS or self.kind == "TEXT")
+        have, kept = digits(self.kind), digits(self.type)
+        if have is not None and kept is not None:
+            return kept < have
         return self.kind.startswith("TIMESTAMP") and _CUTS_TIMES.fullmatch(self.type) is not None
 
     @property
@@ -91,7 +104,7 @@ def match_columns(found: Iterable[FileColumn], table: Mapping[str, str]) -> tupl
             if len(targets) != 1:
                 raise InvalidJobError("table", f"the files' column {column.name} may be any of {', '.join(targets)}.")
         if targets:
-            into = LoadedColumn(targets[0], column.spellings, column.kind, table[targets[0]])
+            into = _loaded(column, targets[0], table[targets[0]])
             if into.is_refused:
                 raise InvalidJobError(
                     "table", f"its column {into.target} is {into.type}, which no value of the type {into.kind} fits."
@@ -106,6 +119,34 @@ def match_columns(found: Iterable[FileColumn], table: Mapping[str, str]) -> tupl
             f"{', '.join(name for names in by_name.values() for name in names)}.",
         )
     return loaded, left_out
+
+
+def _loaded(column: FileColumn, target: str, kind: str) -> LoadedColumn:
+    if form_of(column.original) is None or is_text(kind):
+        return LoadedColumn(target, column.spellings, column.kind, kind)
+    if not takes(kind, column.original):
+        raise InvalidJobError(
+            "table",
+            f"its column {target} is {kind}, and the values of the results were {column.original}, which are text in "
+            f"the files: give the column the type {column.created_kind}, or VARCHAR for that text.",
+        )
+    return LoadedColumn(target, column.spellings, column.original, kind, column.original)
+
+
+def with_original_types(found: Iterable[FileColumn], originals: Mapping[str, str]) -> list[FileColumn]:
+    """The columns with the types that a manifest remembers, where the files hold what those become.
+
+    :param originals: by the files' spelling; a type that this version does not know counts for nothing.
+    """
+
+    def original(column: FileColumn) -> str:
+        told = {originals.get(name, "") for name in column.spellings or (column.name,)}
+        kind = told.pop() if len(told) == 1 else ""
+        if form_of(kind) is not None:
+            return kind if column.kind == "TEXT" else ""
+        return kind if created_type(kind) and _NUMBER.fullmatch(column.kind) else ""
+
+    return [replace(column, original=original(column)) for column in found]
 
 
 def merge_columns(

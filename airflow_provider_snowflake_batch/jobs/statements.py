@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.jobs.sources import (
     StageQuery,
     Table,
 )
+from airflow_provider_snowflake_batch.jobs.text_forms import form_of
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.job import ContainerJob, RegistryJob
@@ -348,8 +349,10 @@ def _is_changed(column: LoadedColumn) -> str:
 
 def _loaded(column: LoadedColumn) -> str:
     # A file has one of the spellings, if any.
-    values = [_read(name, column.kind) for name in column.spellings]
-    return values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
+    form = form_of(column.original)
+    values = [_read(name, column.kind if form is None else "VARCHAR") for name in column.spellings]
+    value = values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
+    return value if form is None else form.read.format(value)
 
 
 def select_source(source: Source) -> str:

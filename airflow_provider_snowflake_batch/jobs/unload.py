@@ -1,11 +1,4 @@
-"""Rows of a query as Parquet files of a stage: which form each type gets, so that no value becomes another.
-
-What ``COPY INTO <location>`` makes of types:
-https://docs.snowflake.com/en/user-guide/data-unload-considerations (TIMESTAMP_NTZ loses what is below a millisecond;
-TIMESTAMP_LTZ, TIMESTAMP_TZ, ARRAY, OBJECT and MAP are refused) and
-…/sql-reference/data-types-vector (VECTOR is refused). What is cast here becomes text: times as ISO 8601 with nine
-digits, semi-structured values as JSON.
-"""
+"""Rows of a query as Parquet files of a stage: which form each type gets, so that no value becomes another."""
 
 from __future__ import annotations
 
@@ -15,27 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, StagePath
+from airflow_provider_snowflake_batch.jobs.text_forms import FORMS
 
 UNLOAD_FILE = "_unload.json"
 _VERSION = 1
 
 _AS_IT_IS = frozenset({"FIXED", "REAL", "TEXT", "DATE", "BOOLEAN", "BINARY"})
-_TIME = "HH24:MI:SS.FF9"
-_TIMESTAMP = f"YYYY-MM-DD {_TIME}"
-# By the driver's name of the type, an expression of the column.
-_AS_TEXT = {
-    "TIME": f"TO_VARCHAR(TIMESTAMP_NTZ_FROM_PARTS('1970-01-01'::DATE, {{}}), '{_TIME}')",
-    "TIMESTAMP_NTZ": f"TO_VARCHAR({{}}, '{_TIMESTAMP}')",
-    # A moment, which has no zone of its own.
-    "TIMESTAMP_LTZ": f"TO_VARCHAR(CONVERT_TIMEZONE('UTC', {{}})::TIMESTAMP_NTZ, '{_TIMESTAMP}') || 'Z'",
-    "TIMESTAMP_TZ": f"TO_VARCHAR({{}}, '{_TIMESTAMP} TZHTZM')",
-    "VARIANT": "TO_JSON({})",
-    "OBJECT": "TO_JSON({}::VARIANT)",
-    "ARRAY": "TO_JSON({}::VARIANT)",
-    "MAP": "TO_JSON({}::VARIANT)",
-    "VECTOR": "TO_JSON(TO_ARRAY({})::VARIANT)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +34,7 @@ class RowColumn:
     @property
     def becomes_text(self) -> bool:
         """Whether the files hold the column as text, although it is none."""
-        return self.kind in _AS_TEXT
+        return self.kind in FORMS
 
     @property
     def type(self) -> str:
@@ -74,13 +53,25 @@ class RowColumn:
         name = Identifier(self.name).quoted()
         if self.kind in _AS_IT_IS:
             return name
-        if self.kind not in _AS_TEXT:
+        form = FORMS.get(self.kind)
+        if form is None:
             raise InvalidJobError(
                 "X",
                 f"the column {self.name} has the type {self.kind}, which Parquet files cannot hold unchanged: select a "
                 "text or a number of it, for example ST_ASWKT(…) of a GEOGRAPHY.",
             )
-        return f"{_AS_TEXT[self.kind].format(name)} AS {name}"
+        return f"{form.written.format(name)} AS {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRows:
+    """The rows of a job on its stage.
+
+    :param directory: where their files lie. :param columns: their names, and the SQL types that they had.
+    """
+
+    directory: StagePath
+    columns: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

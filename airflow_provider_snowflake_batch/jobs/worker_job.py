@@ -66,12 +66,14 @@ class Upload:
         stage.
     :param model: name there of the model's own file, or of its folder's archive; None if it lies on a stage.
     :param rows: where the rows of a query or table were put; None where the job reads its input in place.
+    :param types: their columns, and the SQL types that these had.
     """
 
     archive: str
     python_path: tuple[str | None, ...] = ()
     rows: StagePath | None = None
     model: str | None = None
+    types: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,7 @@ def job_file(job: WorkerJob) -> job_files.Job:
                 column: FileEncoding(options["convert_to"]) for column, options in (given.column_handling or {}).items()
             },
             partition_column=given.partition_column,
+            types=dict(job.upload.types),
         ),
         output=job_files.JobOutput(Path(_in_output(job, job.output_directory)), job.output.mode, job.output.columns),
         model=job.model.source(tuple(map(Path, _python_path(job))), _model_file(job)),

@@ -243,9 +243,19 @@ class Run:
                 attempt=directory.attempt.token,
                 model=model,
                 rows_reused=rows_reused,
+                original_types=self._original_types(description, schema, records.values()),
             ),
             unchanged,
         )
+
+    def _original_types(
+        self, description: Description, schema: pa.Schema, records: Iterable[TaskRecord]
+    ) -> dict[str, str]:
+        """The SQL types that columns of the results had before, as far as these are input columns as they came."""
+        written = [record.passed for record in records if record.schema is not None]
+        outputs = [one.name for one in description.signature.outputs] if description.signature else []
+        passed = set(schemas.kept_inputs(schema.names, outputs)).intersection(*(one or () for one in written))
+        return {name: kind for name, kind in self._job.input.types.items() if name in passed}
 
     def _empty_schema(self, plan: Plan, description: Description) -> pa.Schema:
         inputs = pa.schema([])

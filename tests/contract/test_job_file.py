@@ -73,6 +73,7 @@ def jobs(draw: st.DrawFn) -> Job:
             draw(st.dictionaries(texts, values, max_size=2)),
             draw(st.dictionaries(texts, st.sampled_from(FileEncoding), max_size=2)),
             partition,
+            draw(st.dictionaries(texts, texts, max_size=2)),
         ),
         output=JobOutput(draw(paths), draw(st.sampled_from(SaveMode)), columns),
         model=draw(models),
@@ -116,6 +117,12 @@ def test_every_field_that_version_0_1_wrote_is_read() -> None:
 
     assert job.output.path == folder / "results"
     assert isinstance(job.model, PythonModel)
+
+
+@pytest.mark.parametrize("types", [{"A": 1}, {"A": ""}, ["A"]])
+def test_types_that_are_none_are_refused(types: Any) -> None:
+    with pytest.raises(JobFileError, match=r"input\.types must be an object"):
+        parse({"version": 1, "job_name": "J", "input": {"path": "in", "types": types}}, FOLDER)
 
 
 @pytest.mark.parametrize("version", [0, 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ def test_a_manifest_of_any_version_is_read() -> None:
         {"rows": float("nan"), "files": []},
         {"rows": 1, "files": [3]},
         {"rows": 1, "files": [], "warnings": "w"},
+        {"rows": 1, "files": [], "original_types": ["DATE"]},
+        {"rows": 1, "files": [], "original_types": {"A": 1}},
         b"\xff",
     ],
     ids=lambda value: str(value)[:20],
@@ -97,3 +100,11 @@ def test_a_manifest_of_version_0_1_is_read() -> None:
     text = (Path(__file__).parents[1] / "stored/0.1/finished/results/_manifest.json").read_text()
 
     assert parse_manifest(text).rows == parse_result_manifest(text).rows == 10
+
+
+def test_a_manifest_tells_the_types_that_columns_had_where_there_are_any() -> None:
+    plain = Manifest("J", "f", "i", 0, [], [], 1.0)
+    assert "original_types" not in json.loads(plain.to_json())
+    with_types = replace(plain, original_types={"AT": "TIMESTAMP_TZ(9)"})
+    assert parse_result_manifest(with_types.to_json()).original_types == {"AT": "TIMESTAMP_TZ(9)"}
+    assert parse_manifest(with_types.to_json()).rows == 0

@@ -20,6 +20,7 @@ RECORD = TaskRecord(
     warnings=("w",),
     quarantine=PartFile("1.pq", 2, 9, "sha256:01"),
     attempt="0a",
+    passed=("ID",),
 )
 
 
@@ -37,7 +38,7 @@ def test_records_of_version_0_1_are_read(state: str) -> None:
     record = parse_record(path.read_text())
 
     assert record is not None
-    assert (record.attempt, record.model) == (None, None)
+    assert (record.attempt, record.model, record.passed) == (None, None, None)
 
 
 @pytest.mark.parametrize("field", ["input_rows", "seconds", "fingerprint", "warnings", "part"])

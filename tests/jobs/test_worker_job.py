@@ -217,6 +217,13 @@ def test_the_whole_job_file() -> None:
     }
 
 
+def test_the_worker_is_told_the_types_that_unloaded_columns_had() -> None:
+    made = ready(job())
+    assert made.upload is not None
+    made = replace(made, upload=replace(made.upload, types=(("ID", "NUMBER(38,0)"), ("AT", "TIMESTAMP_TZ(9)"))))
+    assert to_document(job_file(made))["input"]["types"] == {"ID": "NUMBER(38,0)", "AT": "TIMESTAMP_TZ(9)"}
+
+
 def test_input_files_and_code_on_stages_are_mounted_where_they_lie() -> None:
     made = job(
         X="@features/daily",

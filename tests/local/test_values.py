@@ -176,3 +176,25 @@ def test_views_keep_the_meaning(connection: SnowflakeConnection, schema: str) ->
     execute(connection, "CREATE VIEW W AS SELECT V:x AS X, TS::VARCHAR AS S, V FROM T WHERE V:x = 'y'")
     assert execute(connection, "SELECT X, S, V:b FROM W WHERE X = 'y'") == [('"y"', "2024-02-03 14:05:06.500", "true")]
     assert json.loads(execute(connection, "SELECT V FROM W")[0][0])["n"] == 1.4
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        (
+            "TO_TIMESTAMP_NTZ('9999-12-31 23:59:59.999999999', '{0}')",
+            datetime.datetime(9999, 12, 31, 23, 59, 59, 999999),
+        ),
+        ("TO_TIMESTAMP_NTZ('0001-01-01 00:00:00.5', '{0}')", datetime.datetime(1, 1, 1, 0, 0, 0, 500000)),
+        ("TO_TIMESTAMP_TZ('2026-01-01 00:00:00.123456789 +0100', '{0} TZHTZM')::TIMESTAMP_NTZ", None),
+        ("TO_TIME('23:59:59.999999999', 'HH24:MI:SS.FF9')", datetime.time(23, 59, 59, 999999)),
+    ],
+)
+def test_nine_digits_of_a_second_are_read_in_every_year_and_cut(
+    connection: SnowflakeConnection, schema: str, expression: str, value: Any
+) -> None:
+    read = expression.format("YYYY-MM-DD HH24:MI:SS.FF9")
+    if value is None:
+        assert execute(connection, f"SELECT DATE_PART(MICROSECOND, ({read}))") == [(123456,)]
+    else:
+        assert execute(connection, f"SELECT {read}") == [(value,)]

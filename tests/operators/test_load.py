@@ -195,6 +195,85 @@ def test_a_table_that_would_change_values_is_left_as_it_was(
     assert len(output.rows("SELECT * FROM SCORES")) == len(kept)
 
 
+TEXTS: dict[str, tuple[str, list[str | None]]] = {
+    "ntz": ("TIMESTAMP_NTZ(9)", ["2026-01-02 03:04:05.123456000", "9999-12-31 23:59:59.999999000", None]),
+    "ltz": ("TIMESTAMP_LTZ(9)", ["2026-01-02 01:04:05.123456000Z", None, "0001-01-01 00:00:00.000000000Z"]),
+    "tz": ("TIMESTAMP_TZ(9)", ["2026-01-02 03:04:05.123456000 +0200", "2026-01-02 03:04:05.000000000 -1130", None]),
+    "tm": ("TIME(9)", ["23:59:59.999999000", "00:00:00.000000000", None]),
+    "v": ("VARIANT", ['{"a":[1,null,""]}', "null", None]),
+    "o": ("OBJECT", ["{}", '{"k":1}', None]),
+    "a": ("ARRAY", ["[]", '[1,"b"]', None]),
+    "mp": ("MAP", ['{"k":1}', "{}", None]),
+    "vec": ("VECTOR", ["[0.5,1.5]", "[1.0]", None]),
+}
+
+
+@pytest.fixture
+def typed(output: SnowflakeBatchHook) -> SnowflakeBatchHook:
+    """Results of rows that were unloaded, as the worker leaves them."""
+    put(output, "part.parquet", pa.table({"id": [1, 2, 3]} | {name: texts for name, (_, texts) in TEXTS.items()}))
+    types = {name: kind for name, (kind, _) in TEXTS.items()} | {"id": "NUMBER(9,0)", "newer": "SOMETHING_NEW(3)"}
+    manifest = {"rows": 3, "files": [{"name": "part.parquet"}], "original_types": types}
+    output.write_file(f"{LOCATION}/_manifest.json", json.dumps(manifest).encode())
+    return output
+
+
+def types_of(hook: SnowflakeBatchHook) -> dict[str, str]:
+    return {row["name"]: row["type"] for row in hook.rows("DESCRIBE TABLE SCORES")}
+
+
+def column(hook: SnowflakeBatchHook, name: str) -> list[Any]:
+    return [row["value"] for row in hook.rows(f"SELECT {name} AS VALUE FROM SCORES ORDER BY ID")]
+
+
+def test_texts_become_what_they_were(typed: SnowflakeBatchHook) -> None:
+    load()
+    as_created = {"MP": "OBJECT", "VEC": "ARRAY"}
+    expected = {name.upper(): as_created.get(name.upper(), kind) for name, (kind, _) in TEXTS.items()}
+    assert types_of(typed) == {"ID": "NUMBER(9,0)"} | expected
+    assert column(typed, "NTZ") == [
+        datetime(2026, 1, 2, 3, 4, 5, 123456), datetime(9999, 12, 31, 23, 59, 59, 999999), None
+    ]  # fmt: skip
+    assert column(typed, "LTZ = '2026-01-02 01:04:05.123456 +0000'::TIMESTAMP_TZ") == [True, None, False]
+    assert column(typed, "TZ = '2026-01-02 14:34:05 +0000'::TIMESTAMP_TZ") == [False, True, None]
+    assert column(typed, "TM::VARCHAR") == ["23:59:59.999999", "00:00:00", None]
+    assert column(typed, "TYPEOF(V)") == ["OBJECT", "NULL_VALUE", None]
+    assert column(typed, "V:a[2]::VARCHAR") == ["", None, None]
+    assert column(typed, "A[1]::VARCHAR") == [None, "b", None]
+    assert column(typed, "VEC[0]::FLOAT") == [0.5, 1.0, None]
+
+
+def test_a_column_of_text_gets_the_texts(typed: SnowflakeBatchHook) -> None:
+    typed.run("CREATE TABLE SCORES (ID INT, TZ VARCHAR, V VARCHAR, MP VARIANT)")
+    load()
+    assert (column(typed, "TZ"), column(typed, "V")) == (TEXTS["tz"][1], TEXTS["v"][1])
+    assert column(typed, "MP:k::INT") == [1, None, None]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("TZ TIMESTAMP_NTZ", r"its column TZ is TIMESTAMP_NTZ\(9\), and the values of the results were TIMESTAMP_TZ"),
+        ("V NUMBER(9,0)", "its column V is .*give the column the type VARIANT, or VARCHAR for that text"),
+        ("NTZ DATE", r"its column NTZ is DATE and would change 2 value\(s\)"),
+    ],
+)
+def test_a_column_that_would_make_something_else_of_texts_is_refused(
+    typed: SnowflakeBatchHook, column: str, message: str
+) -> None:
+    typed.run(f"CREATE TABLE SCORES (ID INT, {column})")
+    with pytest.raises(JobInputError, match=f"table: {message}"):
+        load()
+    assert typed.rows("SELECT * FROM SCORES") == []
+
+
+def test_a_text_that_is_no_value_of_its_type_loads_nothing(typed: SnowflakeBatchHook) -> None:
+    put(typed, "part.parquet", pa.table({"id": [1, 2, 3], "tz": ["2026-01-02 03:04:05.0 +0000", "yesterday", None]}))
+    with pytest.raises(ProgrammingError, match="yesterday"):
+        load()
+    assert typed.rows("SELECT * FROM SCORES") == []
+
+
 def test_columns_of_a_table_are_found_by_name_in_any_case(
     output: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,6 +309,23 @@ def test_without_the_privilege_to_look_snowflake_matches_the_columns(
     monkeypatch.setattr(loading, "columns_of_files", refuse)
     load()
     assert scores(hook) == ROWS
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("TIMESTAMP_TZ", True), ("VARCHAR", False)])
+def test_without_that_privilege_texts_stay_texts_or_are_refused(
+    typed: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch, kind: str, refused: bool
+) -> None:
+    typed.run(f"CREATE TABLE SCORES (ID INT, TZ {kind})")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ProgrammingError("Insufficient privileges to operate on schema 'PUBLIC'", errno=3001)
+
+    monkeypatch.setattr(loading, "columns_of_files", refuse)
+    if refused:
+        with pytest.raises(JobInputError, match=r"table: the results hold column TZ as text, which was TIMESTAMP_TZ"):
+            load()
+    else:
+        assert load()["rows"] == 3
 
 
 @pytest.mark.parametrize("name", ["data", "1.PARQUET", "day=1/part.parquet"])

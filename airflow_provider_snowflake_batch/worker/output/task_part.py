@@ -75,6 +75,7 @@ class TaskPart:
         self._input_rows = 0
         self._begun = time.monotonic()
         self._warnings: dict[str, None] = {}
+        self._passed: list[str] | None = None
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
@@ -100,6 +101,8 @@ class TaskPart:
         """
         for name in schemas.replaced_inputs(inputs.column_names, outputs.column_names):
             self._warnings[f"input column {name!r} is replaced by the model's output of that name"] = None
+        kept = schemas.kept_inputs(inputs.column_names, outputs.column_names)
+        self._passed = kept if self._passed is None else [name for name in self._passed if name in kept]
         self._input_rows += input_rows
         table = schemas.output_table(inputs, outputs)
         schema = table.schema if self._schema is None else schemas.join(self._schema, table.schema)
@@ -180,6 +183,7 @@ class TaskPart:
             input=self._identity.input if content is None else content.digest,
             seen=None if content is None else content.seen,
             job=self._directory.attempt.job,
+            passed=None if self._passed is None else tuple(self._passed),
         )
 
     def abandon(self) -> None:

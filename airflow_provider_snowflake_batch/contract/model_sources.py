@@ -43,22 +43,28 @@ class ModelSource(Protocol):
 
 @dataclass(frozen=True)
 class RegistryModel:
-    """A directory as ``snowflake-ml-python`` packs it: the one that holds ``model.yaml``."""
+    """A directory as ``snowflake-ml-python`` packs it: the one that holds ``model.yaml``, or a zip file of one.
+
+    :param python_path: folders, zip files and wheels with modules that the model needs besides its own.
+    """
 
     KIND: ClassVar[str] = "registry"
 
     path: Path
     function: str
+    python_path: tuple[Path, ...] = ()
 
     @classmethod
     def read(cls, fields: Fields, function: str) -> RegistryModel:
-        return cls(fields.path("path"), function)
+        paths = fields.paths("python_path", "directories, zip files and wheels")
+        return cls(fields.path("path"), function, paths)
 
     def fields(self) -> dict[str, Any]:
-        return {"path": str(self.path)}
+        code = {"python_path": [str(path) for path in self.python_path]} if self.python_path else {}
+        return {"path": str(self.path)} | code
 
     def places(self) -> dict[str, tuple[Path, ...]]:
-        return {"path": (self.path,)}
+        return {"path": (self.path,), "python_path": self.python_path}
 
 
 @dataclass(frozen=True)

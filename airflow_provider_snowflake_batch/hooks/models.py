@@ -7,6 +7,7 @@ of its ``ModelVersion``), with what ``SHOW`` statements tell; none of them needs
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +56,15 @@ def look_up_model(hook: SnowflakeBatchHook, job: RegistryJob) -> RegistryJob:
     if version is None:
         return job
     job = replace(job, version=version)
-    specification = _specification(hook, job.model, version)
+    specification = specification_of(hook, job.model, version)
     if specification is None:
         return job
     try:
-        method = specification.method(job.settings.function_name)
+        specification.method(job.settings.function_name)
         _check_gpu(job, specification)
+        whose = f"version {version} of {job.model}"
+        method = check_function_and_params(specification, job.settings.function_name, job.input.params or {}, whose)
         if method is not None:
-            _check_params(job, specification, method)
             _check_partitions(hook, job, specification, method)
             job = replace(job, settings=replace(job.settings, function_name=method.name))
     except InvalidJobError as error:
@@ -80,7 +82,8 @@ def existing_rows(hook: SnowflakeBatchHook, sql: str) -> list[dict[str, Any]] | 
         raise
 
 
-def _specification(hook: SnowflakeBatchHook, model: QualifiedName, version: Identifier) -> Specification | None:
+def specification_of(hook: SnowflakeBatchHook, model: QualifiedName, version: Identifier) -> Specification | None:
+    """What a version says about the jobs that it can do; None where Snowflake does not tell."""
     sql = statements.show_model_versions(model, like=version.value)
     try:
         rows = hook.rows(sql, parameters=_WITH_DETAILS)
@@ -103,8 +106,18 @@ def _check_gpu(job: RegistryJob, specification: Specification) -> None:
         )
 
 
-def _check_params(job: RegistryJob, specification: Specification, method: Method) -> None:
-    given = job.input.params or {}
+def check_function_and_params(
+    specification: Specification, function: str | None, given: Mapping[str, Any], whose: str
+) -> Method | None:
+    """Hold that a version has a function, which takes the job's params.
+
+    :param whose: the version, for errors.
+    :returns: the function; None where the version states none.
+    :raises InvalidJobError: it has not, or does not.
+    """
+    method = specification.method(function)
+    if method is None:
+        return None
     try:
         resolve_params(method.params, given, texts_or_flags=specification.is_hugging_face)
         if specification.is_hugging_face:
@@ -113,9 +126,8 @@ def _check_params(job: RegistryJob, specification: Specification, method: Method
         hint = ""
         if any(isinstance(value, str) for value in given.values()) and " must be " in str(error):
             hint = " A template makes text of a number, unless the Dag has render_template_as_native_obj=True."
-        raise InvalidJobError(
-            "input_spec.params", f"{error} (function {method.name!r}, version {job.version} of {job.model}).{hint}"
-        ) from None
+        raise InvalidJobError("input_spec.params", f"{error} (function {method.name!r}, {whose}).{hint}") from None
+    return method
 
 
 def _check_partitions(hook: SnowflakeBatchHook, job: RegistryJob, specification: Specification, method: Method) -> None:

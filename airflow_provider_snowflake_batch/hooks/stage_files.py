@@ -133,7 +133,14 @@ class SnowflakeStageHook(SnowflakeSessionHook):
         with tempfile.TemporaryDirectory(prefix="snowflake-batch-") as folder:
             local = Path(folder) / name
             local.write_bytes(content)
-            self._stage_rows(statements.put_stage_file(str(local), StagePath(qualified.stage, directory)), qualified)
+            self.put_file(StagePath(qualified.stage, directory), local)
+
+    def put_file(self, directory: StagePath, local: Path) -> None:
+        """Put a file of this machine on a stage under its own name, over whatever is there.
+
+        :param directory: qualified.
+        """
+        self._stage_rows(statements.put_stage_file(str(local), directory), directory)
 
     def _file_location(self, location: str | StagePath) -> StagePath:
         qualified = self.qualify_location(location)

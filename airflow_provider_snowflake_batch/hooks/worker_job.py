@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
@@ -14,11 +16,17 @@ from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.hooks.model_code import find_code, pack_code
 from airflow_provider_snowflake_batch.hooks.model_files import find_model_file
+from airflow_provider_snowflake_batch.hooks.registered_models import (
+    check_registered,
+    fetch_registered,
+    find_registered,
+)
 from airflow_provider_snowflake_batch.hooks.unload import check_unload, put_rows
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.instance_families import has_gpus
+from airflow_provider_snowflake_batch.jobs.models import RegistryModel
 from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told
 from airflow_provider_snowflake_batch.jobs.sources import StagePaths
 from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
@@ -54,6 +62,8 @@ def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family
         raise JobInputError(str(error)) from None
     _check_stages(hook, job)
     _check_model(hook, job)
+    if isinstance(job.model, RegistryModel):
+        check_registered(hook, job.model, job.input.params or {})
     job = replace(job, source=look_up_source(hook, job))
     if job.unloads:
         check_unload(hook, job)
@@ -79,13 +89,29 @@ def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob) -> WorkerJob:
         if (location := job.worker_folder.child(name)).path not in present:
             log.info("Uploading %s (%d KiB)", location, len(content) // 1024)
             hook.write_file(location, content)
+    model_name = model.name if model is not None else None
+    if isinstance(job.model, RegistryModel):
+        model_name = _copy_registered(hook, job.model, job.worker_folder, present)
     names = tuple(one.name if one is not None else None for one in code)
-    upload = Upload(archive.name, names, model=model.name if model is not None else None)
+    upload = Upload(archive.name, names, model=model_name)
     if rows is not None:
         upload = replace(upload, rows=rows.directory, types=rows.columns)
     job = replace(job, upload=upload)
     hook.write_file(job.job_file, to_json(job_file(job)).encode())
     return job
+
+
+def _copy_registered(hook: SnowflakeBatchHook, model: RegistryModel, folder: StagePath, present: set[str]) -> str:
+    """Have a registered model's files on the job's stage.
+
+    :returns: the archive's name.
+    """
+    found = find_registered(hook, model)
+    if folder.child(found.name).path not in present:
+        log.info("Copying the %d files of %s to %s", len(found.files), model, folder.child(found.name))
+        with tempfile.TemporaryDirectory(prefix="snowflake-batch-") as temporary:
+            hook.put_file(folder, fetch_registered(hook, found, Path(temporary)))
+    return found.name
 
 
 @cache

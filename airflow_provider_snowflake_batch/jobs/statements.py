@@ -215,6 +215,21 @@ def show_model_versions(model: QualifiedName, *, like: str | None = None) -> str
     return f"SHOW VERSIONS{chosen} IN MODEL {model.sql()}"
 
 
+def model_version_url(model: QualifiedName, version: Identifier) -> str:
+    """Where the files of a version are, for `list_url` and `get_url`."""
+    return f"snow://model/{model.sql()}/versions/{version.sql()}/"
+
+
+def list_url(url: str) -> str:
+    """``LIST`` of files that are on no stage."""
+    return f"LIST {literal(url)}"
+
+
+def get_url(url: str, local_directory: str) -> str:
+    """``GET`` of a file that is on no stage into a directory of this machine."""
+    return f"GET {literal(url)} {literal('file://' + local_directory.rstrip('/') + '/')}"
+
+
 def show_model_functions(model: QualifiedName, version: Identifier) -> str:
     return f"SHOW FUNCTIONS IN MODEL {model.sql()} VERSION {version.sql()}"
 

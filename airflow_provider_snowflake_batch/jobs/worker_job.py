@@ -24,7 +24,7 @@ from airflow_provider_snowflake_batch.jobs.batch_job import ModelFunction, Submi
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, ScoringJob, hash_of, refuse_overlap, with_column
-from airflow_provider_snowflake_batch.jobs.models import ModelSpec, parse_model
+from airflow_provider_snowflake_batch.jobs.models import ModelSpec, RegistryModel, parse_model
 from airflow_provider_snowflake_batch.jobs.qualify import Namespace
 from airflow_provider_snowflake_batch.jobs.runtimes import refuse_registry_fields
 from airflow_provider_snowflake_batch.jobs.sources import (
@@ -272,5 +272,9 @@ def _qualified(model: ModelSpec, names: Namespace) -> ModelSpec:
 
     code = [full(place, "model.code") for place in model.code_places]
     file = full(model.file, "model.path") if model.file else None
-    same = code == list(model.code_places) and file == model.file
-    return model if same else model.at(code, file)
+    if code != list(model.code_places) or file != model.file:
+        model = model.at(code, file)
+    if isinstance(model, RegistryModel):
+        name = names.name(QualifiedName.parse(model.name, field="model.name"), "model.name")
+        model = replace(model, name=str(name))
+    return model

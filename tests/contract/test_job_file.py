@@ -36,7 +36,7 @@ values = st.recursive(
     max_leaves=5,
 )
 models = (
-    st.builds(RegistryModel, paths, texts)
+    st.builds(RegistryModel, paths, texts, st.lists(paths, max_size=2).map(tuple))
     | st.builds(ChatModel, paths, texts, texts, st.lists(texts, max_size=2).map(tuple))
     | st.builds(
         PythonModel,

@@ -10,6 +10,7 @@ from airflow_provider_snowflake_batch.jobs.models import (
     FunctionModel,
     LightGBMModel,
     PythonModel,
+    RegistryModel,
     SklearnModel,
     XGBoostModel,
     parse_model,
@@ -62,6 +63,15 @@ def test_a_models_file_as_a_dict(model: FileModel) -> None:
     assert model.at([], place).file == place
 
 
+def test_a_registered_model_as_a_dict() -> None:
+    model = RegistryModel("db.s.churn", version="v1", function="predict_proba")
+    plain = {"kind": "registry", "name": "db.s.churn", "version": "v1", "function": "predict_proba"}
+    assert plain_value(model) == plain
+    assert parse_model(plain) == model
+    assert str(model) == "db.s.churn"
+    assert RegistryModel("{{ params.name }}", version="{{ params.version }}").file is None
+
+
 def test_fields_of_a_models_file_may_be_templates() -> None:
     model = XGBoostModel("{{ params.path }}", function="{{ params.function }}")
     assert model.to_dict() == {"kind": "xgboost", "path": "{{ params.path }}", "function": "{{ params.function }}"}
@@ -86,6 +96,9 @@ def test_fields_of_a_models_file_may_be_templates() -> None:
         ({"kind": "lightgbm", "path": "a.txt", "function": "transform"}, "model.function: LightGBMModel has predict, "),
         ({"kind": "sklearn", "path": "a.pkl", "columns": "A"}, "model.columns: expected a list of input columns"),
         ({"kind": "sklearn", "path": "a.skops", "trusted": [1]}, "model.trusted: expected a list of types"),
+        ({"kind": "registry", "name": "a b"}, "model.name: "),
+        ({"kind": "registry", "name": "m", "version": "1 2"}, "model.version: "),
+        ({"kind": "registry", "name": "m", "function": "a.b"}, "model.function: expected the name of a method"),
         ({"target": "m:C", "init": [1]}, "model.init: expected a dict"),
         ({"target": "m:C", "init": {"a": float("nan")}}, "model.init: every value must be JSON"),
         ({"target": "m:C", "init": {"a": object()}}, "model.init: every value must be JSON"),

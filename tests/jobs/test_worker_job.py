@@ -116,6 +116,7 @@ def test_every_name_is_filled_in() -> None:
     assert made.settings.stages == ("@DB.S.IMAGES",)
     made = job(model={"kind": "xgboost", "path": "@models/a.json", "code": "lib"})
     assert (made.model.file, made.model.code_places) == ("@DB.S.MODELS/a.json", ("lib",))
+    assert str(job(model={"kind": "registry", "name": "churn"}).model) == "DB.S.CHURN"
     with pytest.raises(InvalidJobError, match="has no database or schema"):
         WorkerJob.parse(**GIVEN).qualify(None, None)
 

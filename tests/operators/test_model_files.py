@@ -1,4 +1,4 @@
-"""The operator with models in a library's own file: from beside the Dag or from a stage, in the container runtime."""
+"""The operator with models that are files: a library's own, beside the Dag or on a stage, and those of the registry."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from airflow.sdk import DAG
 
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-from airflow_provider_snowflake_batch.jobs.models import LightGBMModel, ModelSpec, XGBoostModel
+from airflow_provider_snowflake_batch.jobs.models import LightGBMModel, ModelSpec, RegistryModel, XGBoostModel
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.models import log_linear_model
 
 pytestmark = pytest.mark.slow
 
+# The local Snowflake runs images of one's own with the server's Python, which has more libraries.
+OWN_IMAGE = {"image": "/LOCAL/PUBLIC/IMAGES/worker:1"}
 POOL, STAGE = "MODEL_FILES", "MODEL_FILES_RESULTS"
 
 
@@ -116,3 +120,28 @@ def test_a_file_on_a_stage(hook: SnowflakeBatchHook, flowers: pd.DataFrame, tmp_
                 X="SELECT ID, PETAL_LENGTH, SEPAL_LENGTH, SEPAL_WIDTH FROM MODEL_FILES_FLOWERS",
             )
         )
+
+
+def test_a_registered_model(hook: SnowflakeBatchHook, local_server: LocalServer, tmp_path: Path) -> None:
+    log_linear_model(local_server, "LINEAR_OF_WORKER", "V1")
+    hook.run("CREATE OR REPLACE TABLE MODEL_FILES_LINES (ID INT, B FLOAT, A FLOAT)")
+    hook.run("INSERT INTO MODEL_FILES_LINES VALUES (1, 1, 10), (2, 2, 20), (3, 3, NULL)")
+    changes: dict[str, Any] = {
+        "X": "MODEL_FILES_LINES",
+        "job_spec": {**OWN_IMAGE, "on_error": "quarantine"},
+    }
+    for model, message in {
+        RegistryModel("NO_SUCH_MODEL"): r"model\.name: LOCAL\.PUBLIC\.NO_SUCH_MODEL does not exist",
+        RegistryModel("LINEAR_OF_WORKER", version="V9"): r"model\.version: .* has no version or alias V9; it has ",
+        RegistryModel("LINEAR_OF_WORKER", function="score"): r"model\.function: the model has no function 'score'",
+    }.items():
+        with pytest.raises(JobInputError, match=f"^{message}"):
+            execute(operator(tmp_path, model, **changes))
+    result = execute(operator(tmp_path, RegistryModel("LINEAR_OF_WORKER"), **changes))
+    assert (result["status"], result["model"]) == ("DONE", "LOCAL.PUBLIC.LINEAR_OF_WORKER")
+    assert results(hook, result["output_location"])["PREDICTION"].round(9).tolist() == [23, 46]
+    place = f"@{STAGE}/out/_batch_worker/model-"
+    (before,) = hook.list_files(place)
+    hook.write_file(f"@{STAGE}/{before.path}", b"left as it is")
+    with pytest.raises(JobFailedError, match="is neither a directory nor a whole zip file"):
+        execute(operator(tmp_path, RegistryModel("LINEAR_OF_WORKER", version="FIRST"), **changes))

@@ -12,6 +12,7 @@ from airflow_provider_snowflake_batch.jobs.models.files import SklearnModel as S
 from airflow_provider_snowflake_batch.jobs.models.files import XGBoostModel as XGBoostModel
 from airflow_provider_snowflake_batch.jobs.models.function import FunctionModel as FunctionModel
 from airflow_provider_snowflake_batch.jobs.models.python import PythonModel as PythonModel
+from airflow_provider_snowflake_batch.jobs.models.registry import RegistryModel as RegistryModel
 from airflow_provider_snowflake_batch.jobs.specs import plain_value
 
 __all__ = [
@@ -19,13 +20,14 @@ __all__ = [
     "LightGBMModel",
     "ModelSpec",
     "PythonModel",
+    "RegistryModel",
     "SklearnModel",
     "XGBoostModel",
     "parse_model",
 ]
 
 _KINDS: dict[str, type[ModelSpec]] = {
-    kind.kind: kind for kind in (PythonModel, FunctionModel, SklearnModel, XGBoostModel, LightGBMModel)
+    kind.kind: kind for kind in (PythonModel, FunctionModel, RegistryModel, SklearnModel, XGBoostModel, LightGBMModel)
 }
 
 

@@ -13,6 +13,7 @@ import sys
 import types
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from airflow_provider_snowflake_batch.contract.model_sources import RegistryMode
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models import hugging_face
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, ModelKind, bind
+from airflow_provider_snowflake_batch.worker.models.code_archives import import_from, unpack, unpacked
 from airflow_provider_snowflake_batch.worker.models.signature import Signature, parse_signature, resolve_params
 
 METADATA_FILE = "model.yaml"
@@ -77,6 +79,13 @@ def _signature(model: RegistryModel, input_files: JobInput) -> tuple[Path, str, 
 class Kind(ModelKind[RegistryModel]):
     source = RegistryModel
 
+    def prepare(self, model: RegistryModel, folder: Path) -> RegistryModel:
+        model = unpacked(model, folder)
+        if model.path.is_file():
+            unpack(model.path, folder / "model", "model.path")
+            model = replace(model, path=folder / "model")
+        return model
+
     def describe(self, model: RegistryModel, input_files: JobInput) -> Description:
         return describe(model, input_files)
 
@@ -84,7 +93,7 @@ class Kind(ModelKind[RegistryModel]):
         return load(model, input_files)
 
     def folders(self, model: RegistryModel) -> Sequence[Path]:
-        return [packed_directory(model.path)]
+        return [packed_directory(model.path), *model.python_path]
 
 
 def describe(model: RegistryModel, input_files: JobInput) -> Description:
@@ -121,6 +130,7 @@ def load(model: RegistryModel, input_files: JobInput) -> LoadedModel:
     """
     directory, function, signature, partitioned = _signature(model, input_files)
     params = _resolve(directory, signature, input_files)
+    import_from(model.python_path)
     _import_light()
     packager_module = importlib.import_module("snowflake.ml.model._packager.model_packager")
     packager = packager_module.ModelPackager(str(directory))
@@ -144,7 +154,10 @@ def _import_light() -> None:
     name = "snowflake.ml.model"
     if name in sys.modules:
         return
-    spec = importlib.util.find_spec(name)
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        spec = None
     if spec is None or spec.loader is None:
         raise Refused("snowflake-ml-python is not installed here, so a registry model cannot be loaded")
     module = _LazyPackage(name)

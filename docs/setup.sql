@@ -25,7 +25,7 @@ CREATE SCHEMA IF NOT EXISTS ML.BATCH;
 GRANT USAGE ON DATABASE ML TO ROLE AIRFLOW_BATCH;
 GRANT USAGE ON SCHEMA ML.BATCH TO ROLE AIRFLOW_BATCH;
 GRANT CREATE SERVICE ON SCHEMA ML.BATCH TO ROLE AIRFLOW_BATCH;
--- For stage Parquet and other jobs' results as input; for loading results into a new table.
+-- For stage Parquet and other jobs' results as input; for loading results, into a new table, too.
 GRANT CREATE FILE FORMAT, CREATE TABLE ON SCHEMA ML.BATCH TO ROLE AIRFLOW_BATCH;
 
 -- Where results, and what the worker starts from, lie: an internal stage, encrypted by the server.

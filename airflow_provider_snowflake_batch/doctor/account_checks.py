@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from airflow_provider_snowflake_batch.doctor.facts import REGISTRY, WORKER, AccountFacts, Asked, Refused, Unseen
+from airflow_provider_snowflake_batch.doctor.facts import AccountFacts, Asked, Refused, Unseen
 from airflow_provider_snowflake_batch.doctor.findings import Finding, ok, unknown, wrong
 from airflow_provider_snowflake_batch.doctor.object_checks import (
     check_image,
@@ -13,12 +13,11 @@ from airflow_provider_snowflake_batch.doctor.object_checks import (
     check_stage,
     grant,
 )
+from airflow_provider_snowflake_batch.doctor.parameter_checks import check_parameters
 from airflow_provider_snowflake_batch.doctor.privileges import missing, needs
 from airflow_provider_snowflake_batch.jobs import account_statements as sql
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 
-# The statement of a registered model waits until its image is built.
-_SHORTEST_STATEMENT_SECONDS = 1800
 _ROLE_REFUSED = 390189
 
 
@@ -45,7 +44,7 @@ def check_account(asked: Asked, facts: AccountFacts) -> list[Finding]:
         *_check_session(facts),
         *_check_warehouse(facts),
         *_check_namespace(facts),
-        *_check_parameters(asked, facts),
+        *check_parameters(asked, facts),
         *check_pool(asked, facts),
         *check_stage(asked, facts),
         *check_image(asked, facts),
@@ -117,55 +116,6 @@ def _check_namespace(facts: AccountFacts) -> Iterator[Finding]:
         yield wrong("schema", "the connection names no database and schema: jobs live in one, so set both")
 
 
-def _check_parameters(asked: Asked, facts: AccountFacts) -> Iterator[Finding]:
-    user, found = Identifier(facts.session.user), facts.parameters
-    wrongs: list[Finding] = []
-    timeout = found.get("STATEMENT_TIMEOUT_IN_SECONDS", "")
-    if timeout.isdigit() and 0 < int(timeout) < _SHORTEST_STATEMENT_SECONDS:
-        what = "the image of a model is built" if asked.runtime == REGISTRY else "rows are unloaded"
-        wrongs.append(
-            unknown(
-                "parameters",
-                f"STATEMENT_TIMEOUT_IN_SECONDS is {timeout}: the statement in which {what} may take longer",
-                sql.set_for_user(user, "STATEMENT_TIMEOUT_IN_SECONDS", "172800"),
-            )
-        )
-    rows = found.get("ROWS_PER_RESULTSET", "")
-    if rows.isdigit() and int(rows) > 0:
-        wrongs.append(
-            wrong(
-                "parameters",
-                f"ROWS_PER_RESULTSET is {rows}: longer lists of files would be cut short",
-                sql.set_for_user(user, "ROWS_PER_RESULTSET", "0"),
-            )
-        )
-    if found.get("QUOTED_IDENTIFIERS_IGNORE_CASE", "").lower() == "true":
-        wrongs.append(
-            unknown(
-                "parameters",
-                "QUOTED_IDENTIFIERS_IGNORE_CASE is true: columns that differ in case only may be taken for one",
-                sql.set_for_user(user, "QUOTED_IDENTIFIERS_IGNORE_CASE", "FALSE"),
-            )
-        )
-    if asked.runtime == WORKER:
-        wrongs += _check_unload(facts)
-    yield from wrongs or [ok("parameters", "nothing that stands in a job's way")]
-
-
-def _check_unload(facts: AccountFacts) -> Iterator[Finding]:
-    """https://docs.snowflake.com/en/sql-reference/parameters#prevent-unload-to-internal-stages"""
-    name = "PREVENT_UNLOAD_TO_INTERNAL_STAGES"
-    value = facts.parameters.get(name)
-    if value is None:
-        yield unknown("parameters", f"{name} cannot be seen: where it is set, queries cannot be input")
-    elif value.lower() == "true":
-        yield wrong(
-            "parameters",
-            f"{name} is true: queries and tables cannot be input, only files on stages",
-            sql.set_for_account(name, "FALSE"),
-        )
-
-
 def _check_privileges(asked: Asked, facts: AccountFacts) -> Iterator[Finding]:
     session = facts.session
     if session.role is None:
@@ -180,10 +130,10 @@ def _check_privileges(asked: Asked, facts: AccountFacts) -> Iterator[Finding]:
         if seen is None
     }
     absent |= {"WAREHOUSE"} if session.warehouse is None else set()
-    wanted = [need for need in needs(asked, session) if need.kind not in absent]
+    wanted = [need for need in needs(asked, session, facts.pinned_image) if need.kind not in absent]
     lacking = missing(wanted, facts.privileges)
     for need in lacking:
-        yield wrong(
+        yield (unknown if need.optional else wrong)(
             "privileges",
             f"{session.role} lacks {need.privilege} on {need.kind.lower()} {need.name} ({need.why}; "
             f"https://docs.snowflake.com/en/{need.source})",

@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.doctor.facts import (
     Unseen,
     Warehouse,
 )
+from airflow_provider_snowflake_batch.doctor.parameter_checks import OF_ACCOUNT, OF_SESSION
 from airflow_provider_snowflake_batch.doctor.privileges import inherited, privilege
 from airflow_provider_snowflake_batch.jobs import account_statements, statements
 from airflow_provider_snowflake_batch.jobs.errors import does_not_exist, error_number, error_text
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
 _T = TypeVar("_T")
-_PARAMETERS = ("STATEMENT_TIMEOUT_IN_SECONDS", "ROWS_PER_RESULTSET", "QUOTED_IDENTIFIERS_IGNORE_CASE")
-_ACCOUNT_PARAMETERS = ("PREVENT_UNLOAD_TO_INTERNAL_STAGES",)
 # Roles may be granted to each other by the hundreds; each costs a statement.
 _MOST_ROLES = 200
 
@@ -89,8 +88,8 @@ def _warehouse(hook: SnowflakeBatchHook, name: str | None) -> Warehouse | None:
 
 
 def _parameters(hook: SnowflakeBatchHook) -> Iterator[tuple[str, str]]:
-    for name in (*_PARAMETERS, *_ACCOUNT_PARAMETERS):
-        sql = account_statements.show_parameter(name, of_account=name in _ACCOUNT_PARAMETERS)
+    for name in (*OF_SESSION, *OF_ACCOUNT):
+        sql = account_statements.show_parameter(name, of_account=name in OF_ACCOUNT)
         rows = _seen(lambda sql=sql: hook.rows(sql))  # type: ignore[misc]
         for row in rows if isinstance(rows, list) else ():
             if row["key"] == name:

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.doctor.facts import REGISTRY, WORKER, Asked, Privilege, Session
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
+from airflow_provider_snowflake_batch.jobs.runtime_images import repository
 from airflow_provider_snowflake_batch.jobs.worker_resources import SYSTEM_POOLS
 
 _JOBS = "sql-reference/sql/execute-job-service"
@@ -27,6 +28,7 @@ class Need:
     :param kind: of the object: ``COMPUTE POOL``.
     :param why: what cannot be done without it.
     :param source: the page below https://docs.snowflake.com/en/ that says so.
+    :param optional: only some jobs need it.
     """
 
     privilege: str
@@ -34,6 +36,7 @@ class Need:
     name: QualifiedName
     why: str
     source: str
+    optional: bool = False
 
     def is_met_by(self, held: Privilege) -> bool:
         if (held.kind, held.name) != (self.kind, parts(self.name)):
@@ -47,8 +50,11 @@ def parts(name: QualifiedName) -> tuple[str, ...]:
     return tuple(part for part in (name.database, name.schema, name.name) if part is not None)
 
 
-def needs(asked: Asked, session: Session) -> list[Need]:
-    """The privileges for what was asked about, and for the session's own warehouse and schema."""
+def needs(asked: Asked, session: Session, image: str | None = None) -> list[Need]:
+    """The privileges for what was asked about, and for the session's own warehouse and schema.
+
+    :param image: that the worker is to run in, if it is none that the account tells.
+    """
     statement = _INFERENCE if asked.runtime == REGISTRY else _JOBS
     found = []
     if session.warehouse is not None:
@@ -70,6 +76,10 @@ def needs(asked: Asked, session: Session) -> list[Need]:
     if session.database is not None and session.schema is not None:
         home = QualifiedName(session.schema, session.database)
         found.append(Need("CREATE SERVICE", "SCHEMA", home, "jobs live in it", statement))
+        why = "for stage Parquet as input, other jobs' results as input, and comparing types before loading"
+        found.append(
+            Need("CREATE FILE FORMAT", "SCHEMA", home, why, "sql-reference/sql/create-file-format", optional=True)
+        )
     # Everybody may use Snowflake's own pools.
     if asked.compute_pool is not None and not asked.compute_pool.value.startswith(SYSTEM_POOLS):
         found.append(
@@ -81,6 +91,8 @@ def needs(asked: Asked, session: Session) -> list[Need]:
         found.append(Need("WRITE", "STAGE", stage, "the job writes its results there", statement))
     if asked.model is not None and asked.runtime != WORKER:
         found.append(Need("USAGE", "MODEL", asked.model, "the job runs it", _INFERENCE))
+    if image is not None and (own := repository(image)) is not None:
+        found.append(Need("READ", "IMAGE REPOSITORY", own, "the image is pulled from it", _JOBS))
     return list(dict.fromkeys(found))
 
 

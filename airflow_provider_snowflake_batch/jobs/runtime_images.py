@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
+
 REPOSITORY = "/snowflake/images/snowflake_images/container_runtime"
 # Releases that are known to have run jobs. An account that does not answer the question may still have them: a version
 # that has left the lists runs until its end of life.
@@ -57,3 +59,14 @@ def problem_with_image(image: str) -> str | None:
     if "/container_runtime/" in path and not digest and not _RELEASE.fullmatch(tag):
         return "a tag of the container runtime has three numbers, such as 2.10.0"
     return None
+
+
+def repository(image: str) -> QualifiedName | None:
+    """The image repository of an account that an image lies in; None for Snowflake's own images.
+
+    :param image: as :func:`problem_with_image` accepts it. Paths of images are in lower case, whatever the names are.
+    """
+    if problem_with_image(image) is not None:
+        return None
+    database, schema, name = image.partition("@")[0].split("/")[1:4]
+    return None if database == "snowflake" else QualifiedName(name.upper(), schema.upper(), database.upper())

@@ -39,6 +39,7 @@ PRIVILEGES = frozenset(
         ("MONITOR", "DATABASE", "ML"),
         ("USAGE", "SCHEMA", "ML.S"),
         ("CREATE SERVICE", "SCHEMA", "ML.S"),
+        ("CREATE FILE FORMAT", "SCHEMA", "ML.S"),
         ("USAGE", "COMPUTE POOL", "POOL"),
         ("READ", "STAGE", "ML.S.RESULTS"),
         ("WRITE", "STAGE", "ML.S.RESULTS"),
@@ -141,6 +142,21 @@ def test_nothing_is_wrong_where_everything_is_there(asked: Asked) -> None:
             ("ALTER ACCOUNT SET PREVENT_UNLOAD_TO_INTERNAL_STAGES = FALSE;",),
         ),
         (
+            {"parameters": FACTS.parameters | {"ALLOWED_SPCS_WORKLOAD_TYPES": "NOTEBOOK, ML_JOB"}},  # type: ignore[operator]
+            "parameters",
+            "no workloads of type USER",
+            ("ALTER ACCOUNT SET ALLOWED_SPCS_WORKLOAD_TYPES = 'ML_JOB,NOTEBOOK,USER';",),
+        ),
+        (
+            {
+                "parameters": FACTS.parameters  # type: ignore[operator]
+                | {"ALLOWED_SPCS_WORKLOAD_TYPES": "ALL", "DISALLOWED_SPCS_WORKLOAD_TYPES": "USER,STREAMLIT"}
+            },
+            "parameters",
+            "no workloads of type USER",
+            ("ALTER ACCOUNT SET DISALLOWED_SPCS_WORKLOAD_TYPES = 'STREAMLIT';",),
+        ),
+        (
             {"pool": None},
             "compute pool",
             "POOL does not exist",
@@ -235,6 +251,12 @@ def test_what_is_wrong_is_told_with_what_mends_it(
             "encrypted by clients",
             ("CREATE STAGE ML.S.RESULTS_SSE ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE') DIRECTORY = (ENABLE = TRUE);",),
         ),
+        (
+            {"privileges": without("CREATE FILE FORMAT")},
+            "privileges",
+            "lacks CREATE FILE FORMAT on schema ML.S .for stage Parquet",
+            ("GRANT CREATE FILE FORMAT ON SCHEMA ML.S TO ROLE BATCH;",),
+        ),
         ({"privileges": UNSEEN}, "privileges", "grants of BATCH cannot be seen", ()),
         (
             {"image": UNSEEN},
@@ -292,15 +314,27 @@ def test_snowflakes_own_pools_are_for_registered_models_only() -> None:
     assert "takes no job of a model of your own" in pool.text
 
 
-def test_an_image_that_is_pinned_is_not_asked_for() -> None:
-    pinned = "/db/s/repo/worker:1"
-    (image,) = [
-        one
-        for one in check_account(WORKER, replace(FACTS, image=None, pinned_image=pinned))
-        if one.check == "runtime image"
-    ]
+@pytest.mark.parametrize(
+    ("pinned", "lacking"),
+    [
+        ("/db/s/repo/worker:1", ("GRANT READ ON IMAGE REPOSITORY DB.S.REPO TO ROLE BATCH;",)),
+        (fallback_image(gpu=False), ()),
+    ],
+)
+def test_an_image_that_is_pinned_is_not_asked_for(pinned: str, lacking: tuple[str, ...]) -> None:
+    findings = check_account(WORKER, replace(FACTS, image=None, pinned_image=pinned))
+    (image,) = [one for one in findings if one.check == "runtime image"]
     assert image.verdict is Verdict.OK
     assert pinned in image.text
+    assert tuple(line for one in bad(findings) for line in one.fix) == lacking
+
+
+def test_as_what_a_registered_models_job_counts_is_open() -> None:
+    parameters = {"ALLOWED_SPCS_WORKLOAD_TYPES": "USER"}
+    assert bad(check_account(WORKER, replace(FACTS, parameters=FACTS.parameters | parameters))) == []  # type: ignore[operator]
+    (found,) = bad(check_account(REGISTRY, replace(FACTS, parameters=parameters)))
+    assert (found.check, found.verdict) == ("parameters", Verdict.UNKNOWN)
+    assert "MODEL_SERVING" in found.text
 
 
 @pytest.mark.parametrize(

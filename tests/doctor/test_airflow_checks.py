@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
 
 import pytest
+from airflow.jobs.job import Job
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session as OrmSession
+from sqlalchemy.pool import StaticPool
 
 from airflow_provider_snowflake_batch.doctor import look_at_airflow as looking
 from airflow_provider_snowflake_batch.doctor.airflow_checks import check_airflow
@@ -72,6 +79,29 @@ def test_this_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts.unmet == {}
     # There is no database here.
     assert isinstance(facts.triggerers, Unseen)
+
+
+def test_triggerers_count_that_send_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    Job.__table__.create(engine)  # type: ignore[attr-defined]
+    now = datetime.now(UTC)
+
+    @contextmanager
+    def create_session() -> Iterator[OrmSession]:
+        with OrmSession(engine) as session:
+            yield session
+
+    with OrmSession(engine) as session:
+        for kind, state, age in (
+            ("TriggererJob", "running", 0),
+            ("TriggererJob", "running", 3600),
+            ("TriggererJob", "success", 0),
+            ("SchedulerJob", "running", 0),
+        ):
+            session.add(Job(job_type=kind, state=state, latest_heartbeat=now - timedelta(seconds=age)))
+        session.commit()
+    monkeypatch.setattr("airflow.utils.session.create_session", create_session)
+    assert looking.look_at_airflow("c").triggerers == 1
 
 
 def test_a_requirement_that_somebody_has_changed_since(monkeypatch: pytest.MonkeyPatch) -> None:

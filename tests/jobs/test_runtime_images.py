@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told, problem_with_image
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
+from airflow_provider_snowflake_batch.jobs.runtime_images import (
+    fallback_image,
+    image_told,
+    problem_with_image,
+    repository,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +54,16 @@ def test_the_fallback_has_a_tag_of_three_numbers() -> None:
 def test_what_keeps_a_text_from_being_an_image(image: str, problem: str | None) -> None:
     found = problem_with_image(image)
     assert found is None if problem is None else found is not None and problem in found
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        ("/db/schema/repo/worker:1", QualifiedName("REPO", "SCHEMA", "DB")),
+        ("org-acc.registry.snowflakecomputing.com/db/schema/repo/a/b@sha256:00", QualifiedName("REPO", "SCHEMA", "DB")),
+        (fallback_image(gpu=False), None),
+        ("worker:1", None),
+    ],
+)
+def test_the_repository_of_an_image_of_ones_own(image: str, found: QualifiedName | None) -> None:
+    assert repository(image) == found

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, STAGED_INPUT
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -56,7 +58,7 @@ CHECKLIST = (
     Step(
         "a retry does only what is missing",
         "cancel a job of many tasks half-way, let the task retry: its log says how many tasks are reused",
-        "keep both logs and `_manifest.json`",
+        f"keep both logs and `{MANIFEST}`",
     ),
     Step(
         "secrets reach the container, and external access opens the network",
@@ -90,7 +92,7 @@ CHECKLIST = (
         "name a `file_format` of your own",
     ),
     Step(
-        "a long list of paths is removed from `_snowflake_temporary/`, also when the job fails",
+        f"a long list of paths is removed from `{STAGED_INPUT}/`, also when the job fails",
         "`LIST` of the output stage after a job over a list of 2,000 paths",
         "remove it yourself",
     ),

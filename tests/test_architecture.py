@@ -32,7 +32,7 @@ KNOWS = {
     "worker": {"worker", "contract"},
     "local": {"local", "jobs", "contract"},
     "monitoring": {"monitoring", "links", "jobs"},
-    "doctor": {"doctor", "hooks", "jobs"},
+    "doctor": {"doctor", "hooks", "jobs", "contract"},
     "cli": {"cli", "doctor", "hooks", "exceptions", "jobs"},
 }
 # The worker as one file, which is uploaded.

@@ -438,6 +438,17 @@ class WideThenFractions:
         return {"Y": [2**53 + int(x) if x < 4 else 0.5 for x in frame["ID"]]}
 
 
+class SameInArrow:
+    """Each column once more, in two record batches."""
+
+    input_format = "arrow"
+
+    def predict(self, table: pa.Table) -> Any:
+        half = len(table) // 2
+        again = table.rename_columns([f"{name}_AGAIN" for name in table.column_names])
+        return [again[:half], again[half:]]
+
+
 class NanThenTexts:
     """NaN for each row whose ID is below 30, text for those after; and NaN for all."""
 

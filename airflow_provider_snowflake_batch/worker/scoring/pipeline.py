@@ -45,17 +45,24 @@ class ByteQueue(Generic[Item]):
         self._limit, self._length = limit, length
         self._items: deque[tuple[Item, int]] = deque()
         self._bytes = 0
+        self._closed = False
         self._changed = threading.Condition()
 
     def put(self, item: Item, size: int = 0) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not self._items or self._fits(size))
+            self._changed.wait_for(lambda: self._closed or not self._items or self._fits(size))
             self._items.append((item, size))
             self._bytes += size
             self._changed.notify_all()
 
     def _fits(self, size: int) -> bool:
         return self._bytes + size <= self._limit and len(self._items) < self._length
+
+    def close(self) -> None:
+        """Nobody takes anything any more, so nobody is to wait for room."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def get(self) -> Item:
         with self._changed:
@@ -156,15 +163,17 @@ class Pipeline:
     def run(self) -> None:
         """Work until there is no more; failures go to the reporter."""
         threads = [
-            threading.Thread(target=self._guarded, args=(self._read, self._ahead), name="read", daemon=True),
-            threading.Thread(target=self._guarded, args=(self._write, None), name="write", daemon=True),
+            threading.Thread(target=self._guarded, args=(self._read, None, self._ahead), name="read", daemon=True),
+            threading.Thread(target=self._guarded, args=(self._write, self._behind, None), name="write", daemon=True),
         ]
         for thread in threads:
             thread.start()
-        self._guarded(self._predict, self._behind)
+        self._guarded(self._predict, self._ahead, self._behind)
         threads[1].join()
 
-    def _guarded(self, work: Callable[[], None], next_queue: ByteQueue[Any] | None) -> None:
+    def _guarded(
+        self, work: Callable[[], None], own_queue: ByteQueue[Any] | None, next_queue: ByteQueue[Any] | None
+    ) -> None:
         try:
             work()
         except WorkerError as error:
@@ -172,6 +181,8 @@ class Pipeline:
         except BaseException as error:
             self._fail(DataError(f"{type(error).__name__}: {error}", traceback.format_exc()))
         finally:
+            if own_queue is not None:
+                own_queue.close()
             if next_queue is not None:
                 next_queue.put(Stopped())
 

@@ -26,6 +26,8 @@ from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, kno
 
 # Lists have 32-bit offsets, as most readers of Parquet expect.
 _MOST_ITEMS = 2**31 - 1
+# Readers of Parquet that know no floating-point numbers of 16 bits, such as Snowflake, take them for bytes.
+_NEXT_TO = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary(), pa.float16(): pa.float32()}
 # What pandas calls its periods in Arrow: numbers, of which nobody else knows the meaning.
 _PERIODS = "pandas.period"
 
@@ -100,10 +102,8 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
         return pa.string() if isinstance(kind, pa.UuidType) else storable_type(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return storable_type(kind.value_type)
-    if types.is_string_view(kind):
-        return pa.string()
-    if types.is_binary_view(kind):
-        return pa.binary()
+    if kind in _NEXT_TO:
+        return _NEXT_TO[kind]
     if types.is_timestamp(kind):
         # Parquet has no times in whole seconds.
         return pa.timestamp("ms" if kind.unit == "s" else kind.unit, None if kind.tz is None else "UTC")

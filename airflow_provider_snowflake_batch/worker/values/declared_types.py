@@ -10,7 +10,6 @@ exactly; what it is *given* may be rounded, as models that compute in 32 bits ex
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ from airflow_provider_snowflake_batch.worker.values import decimals
 from airflow_provider_snowflake_batch.worker.values.common_types import bring_nested, is_list, without_layout
 
 _NUMBER, _FLAG, _TEXT, _BYTES, _MOMENT, _ZONED = "a number", "a flag", "text", "bytes", "a time", "a time with a zone"
-_DECIMAL_TEXT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)|nan", re.IGNORECASE)
+_DECIMAL_TEXT = r"^(?:[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?inf|[+-]?infinity|nan)$"
 
 
 @dataclass(frozen=True)
@@ -117,6 +116,8 @@ def _floats(array: pa.Array, kind: pa.DataType, reading: Reading) -> pa.Array:
         if not reading.nearest:
             _check_digits(array, found)
         return found
+    if types.is_floating(array.type) and array.type.bit_width <= kind.bit_width:
+        return found
     infinite = pc.is_inf(found)
     if pc.any(infinite).as_py():
         finite = pc.is_finite(array) if types.is_floating(array.type) else pc.invert(_says_infinity(array))
@@ -139,9 +140,9 @@ def _says_infinity(texts: pa.Array) -> pa.Array:
 
 def _check_numbers(texts: pa.Array) -> None:
     """:raises ValueError: a text is no decimal number; to Arrow hexadecimal ones are numbers as well."""
-    for text in texts.to_pylist():
-        if text is not None and not _DECIMAL_TEXT.fullmatch(text):
-            raise ValueError(f"{text!r} is not a number")
+    others = texts.filter(pc.invert(pc.match_substring_regex(texts, _DECIMAL_TEXT, ignore_case=True)))
+    if len(others):
+        raise ValueError(f"{others[0].as_py()!r} is not a number")
 
 
 def _kind(kind: pa.DataType) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
 import enum
 import uuid
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,10 @@ def _plain(value: Any, seen: _Seen) -> Any:
         return _time(value, seen)
     if isinstance(value, pa.Scalar):
         return _plain(value.as_py(), seen)
+    if isinstance(value, decimal.Decimal) and not value.is_finite():
+        if value.is_infinite():
+            raise ValueError("decimals have no infinity; return floating-point numbers")
+        return None
     if isinstance(value, (uuid.UUID, pd.Period)):
         seen.kinds.add(str)
         return str(value)
@@ -110,8 +115,10 @@ def _plain(value: Any, seen: _Seen) -> Any:
             raise ValueError(f"an object has keys that are the same as text: {', '.join(map(repr, value))}")
         # Files know nothing of objects without keys, so they are missing, whatever keys others have.
         return named if named or seen.for_text else None
-    if isinstance(value, (list, tuple, set, pd.Series)):
+    if isinstance(value, (list, tuple, pd.Series)):
         return [_plain(item, seen) for item in value]
+    if isinstance(value, (set, frozenset)):
+        raise ValueError("a set keeps no order; return a list")
     seen.kinds.add(type(value))
     return value
 

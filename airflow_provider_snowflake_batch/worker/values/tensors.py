@@ -64,7 +64,7 @@ def known_type(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def _known_unit(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     kind, unit = values.dtype.kind, np.datetime_data(values.dtype)
-    if unit in ((one, 1) for one in _TIME_UNITS):
+    if unit in ((one, 1) for one in _TIME_UNITS) and (kind, unit[0]) != ("m", "D"):
         return values
     if kind == "m" and unit[0] in ("Y", "M"):
         raise ValueError("months and years are no durations: they are not all equally long")

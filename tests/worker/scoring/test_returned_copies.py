@@ -277,6 +277,9 @@ MOMENT = datetime.datetime(2020, 1, 1, 5)
         ([ZONED], pa.timestamp("ns", "UTC"), [ZONED.tz_convert("UTC")]),
         ([LATE.to_datetime64()], pa.timestamp("ns"), [LATE]),
         ([SHORT, datetime.timedelta(1)], pa.duration("ns"), [SHORT, pd.Timedelta(1, "D")]),
+        (np.array([5, "NaT"], "m8[D]"), pa.duration("s"), [datetime.timedelta(5), None]),
+        ([{"y": [Decimal("NaN"), Decimal(1)]}], pa.list_(pa.decimal128(1, 0)), [[None, Decimal(1)]]),
+        (np.array([1.5, NAN], np.float16)[:1], pa.float32(), [1.5]),
         ([np.timedelta64(5, "h")], pa.duration("us"), [datetime.timedelta(hours=5)]),
         ([DAY, MOMENT], pa.timestamp("us"), [datetime.datetime(2020, 1, 1), MOMENT]),
         ([{"y": [DAY]}, {"y": [MOMENT]}], pa.list_(pa.timestamp("us")), [[datetime.datetime(2020, 1, 1)], [MOMENT]]),
@@ -332,6 +335,8 @@ def test_numbers_that_other_libraries_add_to_numpy() -> None:
         ([np.datetime64(1, "ps")], "times that files have no type for"),
         (np.array([2**61], "M8[h]"), "cannot be stored"),
         (np.array([1], "m8[M]"), "months and years are no durations"),
+        ([Decimal("Infinity")], "decimals have no infinity"),
+        ([{1, 2}], "a set keeps no order"),
         ([{"y": {1: "a", "1": "b"}}], "keys that are the same as text"),
     ],
 )

@@ -24,11 +24,11 @@ from airflow_provider_snowflake_batch.worker.input.plan import SharedSchema
 from airflow_provider_snowflake_batch.worker.output.part_writer import PartWriter
 from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
 from airflow_provider_snowflake_batch.worker.values import decimals, schemas
-from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_of, converted, plain_layout
+from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_of, converted
 from airflow_provider_snowflake_batch.worker.values.nested import objects
+from tests.worker.arrow_values import KINDS, OLD_PYARROW, SCALARS, array, values
 
 MORE_THAN_A_FLOAT = 2**53 + 1
-OLD_PYARROW = int(pa.__version__.partition(".")[0]) < 20
 
 
 def given_to_model(column: pa.Array | pa.ChunkedArray) -> pd.Series:
@@ -52,63 +52,6 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, (float, np.floating)):
         return (math.isnan(one) and math.isnan(other)) or (one == other and np.signbit(one) == np.signbit(other))
     return bool((pd.isna(one) and pd.isna(other)) or one == other)
-
-
-DAYS = st.dates()
-MOMENTS = st.datetimes()
-SCALARS: dict[pa.DataType, st.SearchStrategy[Any]] = {
-    pa.bool_(): st.booleans(),
-    pa.int8(): st.integers(-(2**7), 2**7 - 1),
-    pa.int64(): st.integers(-(2**63), 2**63 - 1),
-    pa.uint64(): st.integers(0, 2**64 - 1),
-    pa.float32(): st.floats(width=32),
-    pa.float64(): st.floats(),
-    pa.decimal128(38, 0): st.integers(-(10**38) + 1, 10**38 - 1).map(Decimal),
-    pa.decimal128(15, 4): st.integers(-(10**15) + 1, 10**15 - 1).map(lambda digits: Decimal(digits).scaleb(-4)),
-    pa.string(): st.text(st.characters(exclude_categories=["Cs"]), max_size=4),
-    pa.large_string(): st.text("ab", max_size=4),
-    pa.binary(): st.binary(max_size=4),
-    pa.binary(2): st.binary(min_size=2, max_size=2),
-    pa.date32(): DAYS,
-    pa.timestamp("ms"): MOMENTS.map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)),
-    pa.timestamp("us"): MOMENTS,
-    pa.timestamp("ns"): st.integers(-(2**63) + 1, 2**63 - 1),
-    pa.timestamp("us", "UTC"): MOMENTS.map(lambda moment: moment.replace(tzinfo=datetime.timezone.utc)),
-    pa.time64("us"): st.times(),
-    pa.time64("ns"): st.integers(0, 86_400 * 10**9 - 1),
-    pa.duration("us"): st.timedeltas(datetime.timedelta(-9999), datetime.timedelta(9999)),
-    pa.duration("ns"): st.integers(-(2**62), 2**62),
-    pa.dictionary(pa.int32(), pa.string()): st.sampled_from(["a", "b", ""]),
-    pa.uuid(): st.uuids().map(lambda value: value.bytes),
-}
-KINDS = st.recursive(
-    st.sampled_from(list(SCALARS)),
-    lambda inner: st.one_of(
-        inner.map(pa.list_),
-        inner.map(pa.large_list),
-        inner.map(lambda kind: pa.list_(kind, 2)),
-        inner.map(lambda kind: pa.struct([("a", kind), ("b", pa.int64())])),
-        inner.map(lambda kind: pa.map_(pa.string(), kind)),
-    ),
-    max_leaves=2,
-).map(plain_layout)
-
-
-def values(kind: pa.DataType) -> st.SearchStrategy[Any]:
-    if kind in SCALARS:
-        return st.none() | SCALARS[kind]
-    if pa.types.is_struct(kind):
-        return st.none() | st.fixed_dictionaries({one.name: values(one.type) for one in kind})
-    if pa.types.is_map(kind):
-        return st.none() | st.lists(st.tuples(st.text("ab", max_size=2), values(kind.item_type)), max_size=2)
-    sizes = (2, 2) if pa.types.is_fixed_size_list(kind) else (0, 3)
-    return st.none() | st.lists(values(kind.value_type), min_size=sizes[0], max_size=sizes[1])
-
-
-def array(items: list[Any], kind: pa.DataType) -> pa.Array:
-    if isinstance(kind, pa.UuidType):
-        return pa.ExtensionArray.from_storage(kind, pa.array(items, kind.storage_type))
-    return pa.array(items, kind)
 
 
 @st.composite

@@ -51,6 +51,23 @@ def test_a_model_sees_the_same_in_every_mode(make_batch: Callable[[str], Batch],
     assert pa.types.is_dictionary(passed.schema.field("CATEGORY").type)
 
 
+def test_values_of_several_processes_are_as_they_were(batch: Batch) -> None:
+    count = 90_000
+    once = ROWS.drop_columns(["ID", "FLOAT"])
+    rows = pa.concat_tables([once] * (count // 3)).combine_chunks().append_column("ID", pa.array(range(count)))
+    batch.rows(rows[: count // 2], rows[count // 2 :])
+    batch.job("SameInArrow", inference={"num_workers": 2})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert len(list(batch.output.glob("*.parquet"))) > 1
+    found = batch.result()
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        for again in (name, f"{name}_AGAIN"):
+            assert pa.concat_arrays(found[again].cast(column.type).chunks).equals(column.combine_chunks()), again
+
+
 def test_a_time_that_python_lacks_is_named_or_set_aside(batch: Batch) -> None:
     batch.rows(pa.table({"ID": [0, 1, 2], "T": pa.array([0, 36_000_123_456_789, 0], pa.time64("ns"))}))
     batch.job("Seen")

@@ -108,7 +108,7 @@ docs: $(VENV)/.installed-docs ## Build the documentation into docs/_build/html; 
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-bench: $(VENV)/.installed-bench ## Measure what parsing, inference, waiting and the local Snowflake cost
+bench: $(VENV)/.installed-bench $(RUNTIME)/.installed ## Measure what parsing, inference, waiting and the local Snowflake cost
 	$(BIN)/python -m benchmarks
 
 bench-peers: $(VENV)/.installed-bench $(VENV)-peers/.installed ## Measure Daft, Ray Data, Spark and pandas beside the worker

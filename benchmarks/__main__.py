@@ -24,6 +24,7 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "device_bound": (["--batches", "200", "--repeats", "3"], []),
     "peak_memory": (["--small-gb", "1", "--large-gb", "5"], []),
     "small_files": (["--files", "40000"], []),
+    "replicas": (["--quick"], []),
     "kill_resume": (["--kills", "60"], []),
     "local_snowflake": (["--statements", "2000"], []),
     "container_start": ([], []),

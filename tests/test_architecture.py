@@ -245,9 +245,10 @@ WORKER_KNOWS = {
     "stage_files": {"input", "models"},
     "output": {"input", "values"},
     "scoring": {"input", "models", "output", "stage_files", "values"},
-    "executors": {"input", "models", "output", "processes", "scoring", "values"},
+    "cluster": {"processes"},
+    "executors": {"cluster", "input", "models", "output", "processes", "scoring", "values"},
 }
-WORKER_ENTRANCES = {"__main__", "run"}
+WORKER_ENTRANCES = {"__main__", "ray_replicas", "run"}
 
 
 @pytest.mark.parametrize("module", [module for module in modules() if room_of(module) == "worker"], ids=str)

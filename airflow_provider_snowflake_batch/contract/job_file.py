@@ -17,7 +17,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.contract import VERSION
 from airflow_provider_snowflake_batch.contract.job_fields import Fields, JobFileError, Places, check_text
 from airflow_provider_snowflake_batch.contract.model_sources import ModelSource, built_in_source
-from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, SaveMode
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, SaveMode, Sharing
 
 JOB_FILE = "JOB.json"
 DEFAULT_PATTERN = r".*\.parquet$"
@@ -66,6 +66,8 @@ class Job:
     :param on_error: end with the first bad row, or set bad rows aside.
     :param max_quarantined: bad rows of the whole batch; one more ends it.
     :param stages: fully qualified stage name to the folder where that stage is mounted.
+    :param executor: how several replicas share the work; None for Ray where that is installed, else a fixed share each.
+    :param min_replicas: replicas that have to take part, or None for however many come. With Ray only.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Job:
     on_error: OnError = OnError.FAIL
     max_quarantined: int = MOST_QUARANTINED
     stages: Mapping[str, Path] = field(default_factory=dict)
+    executor: Sharing | None = None
+    min_replicas: int | None = None
 
 
 def to_json(job: Job) -> str:
@@ -111,6 +115,8 @@ def to_document(job: Job) -> dict[str, Any]:
                 max_batch_rows=job.max_batch_rows,
                 on_error=job.on_error.value if quarantine else None,
                 max_quarantined=job.max_quarantined if quarantine else None,
+                executor=job.executor.value if job.executor is not None else None,
+                min_replicas=job.min_replicas,
             ),
             stages={name: str(mount) for name, mount in job.stages.items()},
         ),
@@ -151,11 +157,17 @@ def parse(
         on_error=on_error,
         max_quarantined=max_quarantined,
         stages=stages,
+        executor=_executor(inference),
+        min_replicas=inference.count("min_replicas"),
     )
     inference.done()
     top.done()
     if job.output.columns is not None and job.input.partition_column is not None:
         raise JobFileError("output.columns and input.partition_column do not go together")
+    if job.executor is Sharing.RAY and job.input.partition_column is not None:
+        raise JobFileError("inference.executor 'ray' and input.partition_column do not go together: leave one out")
+    if job.min_replicas is not None and job.executor is Sharing.STATIC:
+        raise JobFileError("inference.min_replicas and inference.executor 'static' do not go together: leave one out")
     return job
 
 
@@ -209,6 +221,16 @@ def _on_error(fields: Fields) -> tuple[OnError, int]:
     if most is not None and on_error is OnError.FAIL:
         raise JobFileError(f"{fields.at('max_quarantined')} needs {fields.at('on_error')} to be quarantine")
     return on_error, most or MOST_QUARANTINED
+
+
+def _executor(fields: Fields) -> Sharing | None:
+    value = fields.get("executor", str)
+    if value is None:
+        return None
+    try:
+        return Sharing(value.lower())
+    except ValueError:
+        raise JobFileError(f"{fields.at('executor')} {value!r} is not one of ray, static") from None
 
 
 def _output(fields: Fields) -> JobOutput:

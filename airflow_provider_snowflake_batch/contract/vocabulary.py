@@ -25,3 +25,12 @@ class OnError(str, Enum):
 
     FAIL = "fail"
     QUARANTINE = "quarantine"
+
+
+class Sharing(str, Enum):
+    """How several replicas share a batch."""
+
+    RAY = "ray"
+    """Whoever has room pulls the next task, over a Ray cluster of the replicas."""
+    STATIC = "static"
+    """Replica *i* of *n* does every *n*-th task."""

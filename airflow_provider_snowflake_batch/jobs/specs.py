@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding as FileEncoding
 from airflow_provider_snowflake_batch.contract.vocabulary import OnError as OnError
 from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode as SaveMode
+from airflow_provider_snowflake_batch.contract.vocabulary import Sharing as Sharing
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 
@@ -202,6 +203,9 @@ class JobSpec(Spec):
     :param on_error: what happens to a row that the model cannot score: ``OnError.FAIL`` (the default) ends the job,
         ``OnError.QUARANTINE`` sets the row aside. This and the following with ``model`` only.
     :param max_quarantined: most rows that are set aside before the job fails after all.
+    :param executor: how replicas share the work, ``Sharing.RAY`` or ``Sharing.STATIC``; default: Ray where the image
+        has it, see docs/replicas.md.
+    :param min_replicas: replicas that have to take part, or the job fails; default: it goes on with those that come.
     :param image: the container's image, with its tag; default: Snowflake's container runtime, see
         docs/worker-runtime.md.
     :param env: environment variables of the container. They stand in the job's statement: no secrets.
@@ -231,6 +235,8 @@ class JobSpec(Spec):
     force_rebuild: bool = False
     on_error: OnError | None = None
     max_quarantined: int | None = None
+    executor: Sharing | None = None
+    min_replicas: int | None = None
     image: str | None = None
     env: Mapping[str, str] | None = None
     secrets: Mapping[str, Any] | None = None
@@ -239,7 +245,7 @@ class JobSpec(Spec):
     stages: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("num_workers", "max_batch_rows", "replicas", "max_quarantined"):
+        for name in ("num_workers", "max_batch_rows", "replicas", "max_quarantined", "min_replicas"):
             _positive_integer(self, name)
         _quantity(self, "cpu_requests", _CPU, "a number of virtual CPUs such as '2' or '0.5'")
         _quantity(self, "memory_requests", _MEMORY, "an amount with its unit such as '8GiB' or '512MiB'")
@@ -261,9 +267,21 @@ class JobSpec(Spec):
             _enum(self, "on_error", OnError)
         if self.max_quarantined is not None and self.on_error in (None, OnError.FAIL):
             raise InvalidJobError("job_spec.max_quarantined", "needs on_error to be 'quarantine'.")
+        if self.executor is not None:
+            _enum(self, "executor", Sharing)
+        self._check_replicas()
         _text(self, "image")
         if any(getattr(self, name) is not None for name in _CONTAINER_FIELDS):
             self._check_container()
+
+    def _check_replicas(self) -> None:
+        least, most = self.min_replicas, self.replicas
+        if least is None:
+            return
+        if self.executor is Sharing.STATIC:
+            raise InvalidJobError("job_spec.min_replicas", "needs executor to be 'ray'.")
+        if isinstance(least, int) and (most is None or isinstance(most, int)) and least > (most or 1):
+            raise InvalidJobError("job_spec.min_replicas", f"{least} is more than replicas, which is {most or 1}.")
 
     def _check_container(self) -> None:
         # Most Dags say nothing of this; what their parsing loads is few modules.

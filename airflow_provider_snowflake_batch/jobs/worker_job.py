@@ -101,6 +101,8 @@ class WorkerJob(ScoringJob):
         "num_workers",
         "max_batch_rows",
         "replicas",
+        "executor",
+        "min_replicas",
         "image",
         "secrets",
         "external_access_integrations",

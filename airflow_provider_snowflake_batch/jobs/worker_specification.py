@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract import cluster
 from airflow_provider_snowflake_batch.contract import job_file as job_files
 from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE
-from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, Sharing
 from airflow_provider_snowflake_batch.jobs.container_settings import DEFAULT_SECRET_KEY
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.models import ModelSpec
 from airflow_provider_snowflake_batch.jobs.sources import StageListing, StagePaths
+from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 from airflow_provider_snowflake_batch.jobs.worker_job import WORKER_FOLDER, WorkerJob
 
 CONTAINER = "main"
@@ -85,6 +88,7 @@ def specification(job: WorkerJob) -> dict[str, Any]:
     stages = mounts(job)
     size = job.placement.size
     root = stages[0].path
+    endpoints = _endpoints(job)
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": job.placement.image,
@@ -122,11 +126,34 @@ def specification(job: WorkerJob) -> dict[str, Any]:
         "spec": {
             "containers": [container],
             "volumes": volumes,
+            **({"endpoints": endpoints} if endpoints else {}),
             # …/monitoring-services: what the containers write, and what they use, is in the account's event table.
             "logExporters": {"eventTableConfig": {"logLevel": "INFO"}},
             "platformMonitor": {"metricConfig": {"groups": ["system", "status", "network", "storage"]}},
         }
     }
+
+
+def _endpoints(job: WorkerJob) -> list[dict[str, Any]]:
+    """What replicas reach each other by: only declared ports are open between containers.
+
+    A range of ports can be reached by the address of a container only, which is how replicas call each other:
+    https://docs.snowflake.com/en/developer-guide/snowpark-container-services/service-network-communications
+    """
+    if (job.settings.replicas or 1) == 1 or job.settings.executor is Sharing.STATIC:
+        return []
+    ports = _ports(job.settings)
+    return [{"name": "replicas", "portRange": cluster.format_ports(ports), "protocol": "TCP"}]
+
+
+def _ports(settings: JobSpec) -> range:
+    stated = (settings.env or {}).get(cluster.PORTS_VARIABLE)
+    if stated is None:
+        return cluster.DEFAULT_PORTS
+    try:
+        return cluster.parse_ports(stated)
+    except ValueError as error:
+        raise InvalidJobError(f"job_spec.env[{cluster.PORTS_VARIABLE!r}]", f"{error}.") from None
 
 
 def job_file(job: WorkerJob) -> job_files.Job:
@@ -159,6 +186,8 @@ def job_file(job: WorkerJob) -> job_files.Job:
         max_batch_rows=settings.max_batch_rows,
         on_error=settings.on_error or OnError.FAIL,
         max_quarantined=settings.max_quarantined or job_files.MOST_QUARANTINED,
+        executor=settings.executor,
+        min_replicas=settings.min_replicas,
         stages=stages,
     )
 

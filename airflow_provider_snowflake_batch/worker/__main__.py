@@ -82,7 +82,7 @@ def _run(path: Path, output: console.Console, errors: console.Console) -> int:
     # It forks, so nothing else has begun yet.
     descendants = Descendants(folder.path)
     try:
-        _score(path, folder.path, output, errors, descendants)
+        _score(path, folder, output, errors, descendants)
     finally:
         descendants.kill()
         output.close()
@@ -92,15 +92,29 @@ def _run(path: Path, output: console.Console, errors: console.Console) -> int:
 
 
 def _score(
-    path: Path, folder: Path, output: console.Console, errors: console.Console, descendants: Descendants
+    path: Path, folder: JobFolder, output: console.Console, errors: console.Console, descendants: Descendants
 ) -> None:
-    from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+    from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
+    from airflow_provider_snowflake_batch.worker.cluster.meeting import Meeting
+    from airflow_provider_snowflake_batch.worker.cluster.ray_node import is_installed
+    from airflow_provider_snowflake_batch.worker.executors.choice import choose
     from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
-    from airflow_provider_snowflake_batch.worker.processes.limits import device_shares
 
     _terminate_in_order()
     job = read_job(path)
     replica = replica_from_environment()
+    meeting = Meeting(path.resolve().parent)
+    sharing, remark = choose(job, replica.count, ray=is_installed(), meeting=meeting.possible)
+    if remark is not None:
+        errors.line(remark)
+    if sharing is Sharing.RAY:
+        from airflow_provider_snowflake_batch.worker import ray_replicas
+
+        ray_replicas.run(path, job, replica, folder, output, errors, descendants)
+        return
+    from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+    from airflow_provider_snowflake_batch.worker.processes.limits import device_shares
+
     launcher = Launcher((output.pipe(), errors.pipe()), descendants.reap)
     try:
         # The process that will load the model starts while this one loads its own libraries and plans.
@@ -110,7 +124,7 @@ def _score(
         from airflow_provider_snowflake_batch.worker.progress import Progress
         from airflow_provider_snowflake_batch.worker.run import Run
 
-        job = prepare_model(job, folder)
+        job = prepare_model(job, folder.path)
         progress = Progress(replica.index, replica.count, output.line_if_taken)
         Run(job, replica, ReplicaExecutor(replica, launcher), progress)()
     finally:

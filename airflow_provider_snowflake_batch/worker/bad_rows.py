@@ -68,17 +68,24 @@ class Quarantine:
     """Counts the rows of a batch that are set aside.
 
     :param most: how many there may be. :param recorded: how many finished tasks have recorded.
+    :ivar elsewhere: how many others have set aside, where each counts its own.
     """
 
     def __init__(self, most: int, recorded: int = 0) -> None:
         self._most = most
         self._recorded = recorded
         self._at_hand: dict[int, int] = {}
+        self.elsewhere = 0
 
     @property
     def rows(self) -> int:
         """Rows set aside, those of unfinished tasks included."""
-        return self._recorded + sum(self._at_hand.values())
+        return self.elsewhere + self._recorded + self.rows_at_hand
+
+    @property
+    def rows_at_hand(self) -> int:
+        """Rows of unfinished tasks that are set aside."""
+        return sum(list(self._at_hand.values()))
 
     @property
     def room(self) -> int:
@@ -94,6 +101,10 @@ class Quarantine:
         self._at_hand[worker] = self._at_hand.get(worker, 0) + count
         if self.room < 0:
             raise too_many(latest)
+
+    def at_hand(self, worker: int, count: int) -> None:
+        """So many rows are set aside of what a process, or those of a replica, have not done."""
+        self._at_hand[worker] = count
 
     def task(self, worker: int, count: int) -> None:
         """A process finished a task with so many bad rows. It may be some rows into the next task by now."""

@@ -82,6 +82,10 @@ class ModelProcessDied(WorkerError):
     """A model process ended without a word: a crash of native code, or killed for memory."""
 
 
+class ClusterError(WorkerError):
+    """The replicas do not find each other, or cannot work together."""
+
+
 class Terminated(WorkerError):
     """The batch was asked to stop (SIGTERM)."""
 
@@ -90,5 +94,16 @@ class Terminated(WorkerError):
 
 BY_NAME: dict[str, type[WorkerError]] = {
     kind.__name__: kind
-    for kind in (Refused, ModelError, DataError, TooManyBadRows, OutputError, Superseded, ModelProcessDied, Terminated)
+    for kind in (
+        WorkerError,
+        Refused,
+        ModelError,
+        DataError,
+        TooManyBadRows,
+        OutputError,
+        Superseded,
+        ModelProcessDied,
+        ClusterError,
+        Terminated,
+    )
 }

@@ -79,6 +79,10 @@ class Progress:
         """A process predicted rows of a task that is not done yet."""
         self._rows_at_hand[worker] = self._rows_at_hand.get(worker, 0) + count
 
+    def at_hand(self, worker: int, rows: int) -> None:
+        """So many rows are predicted of what a process, or those of a replica, have not done."""
+        self._rows_at_hand[worker] = rows
+
     def task(self, worker: int, rows: int) -> None:
         """A process finished a task."""
         self.tasks_done += 1
@@ -93,7 +97,12 @@ class Progress:
     @property
     def rows_done(self) -> int:
         """Rows predicted, those of unfinished tasks included."""
-        return min(self._rows_in_tasks + sum(self._rows_at_hand.values()), self.rows_total)
+        return min(self._rows_in_tasks + self.rows_at_hand, self.rows_total)
+
+    @property
+    def rows_at_hand(self) -> int:
+        """Rows predicted of unfinished tasks."""
+        return sum(list(self._rows_at_hand.values()))
 
     def tick(self) -> None:
         """Write a line if the last one is old enough."""

@@ -6,10 +6,9 @@ import contextlib
 import functools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,10 +39,11 @@ from airflow_provider_snowflake_batch.worker.executors.share import (
     note,
     one_bad_row,
 )
-from airflow_provider_snowflake_batch.worker.input.content import Identity, files_digest, files_seen
+from airflow_provider_snowflake_batch.worker.input.content import Identity
 from airflow_provider_snowflake_batch.worker.input.partitions import bucket_count
 from airflow_provider_snowflake_batch.worker.input.plan import Plan, Task, fingerprint, make_plan
 from airflow_provider_snowflake_batch.worker.job import Replica
+from airflow_provider_snowflake_batch.worker.model_files import ModelFiles, unreadable
 from airflow_provider_snowflake_batch.worker.models.base import Description
 from airflow_provider_snowflake_batch.worker.models.columns import check_columns, match_column, passed_columns
 from airflow_provider_snowflake_batch.worker.output.disk import persistently
@@ -103,9 +103,7 @@ class Run:
     def _do(self) -> None:
         job, replica = self._job, self._replica
         description = models.describe_model(job)
-        files = models.model_files(job)
-        model_seen = files_seen(files)
-        model = in_background(lambda: _model_digest(files, model_seen))
+        files = ModelFiles(job)
         self._progress.phase("planning")
         pattern, reads_files = job.input.pattern, lambda schema: bool(column_loaders(job, schema))
         plan = make_plan(job.input.path, pattern, reads_files, self._progress.tick, job.output.path)
@@ -114,7 +112,7 @@ class Run:
             if job.on_error is OnError.QUARANTINE:
                 quarantine_schema(plan.schema)
         groups, groups_digest = self._groups(plan)
-        identity = functools.partial(_identity, model, groups_digest)
+        identity = functools.partial(_identity, files, groups_digest)
         directory = OutputDirectory(job.output.path, Attempt(self._fingerprint(plan, description), job=job.name))
         if self._finished(plan, directory, identity):
             own = [task.rows for task in plan.tasks if self._executor.owner(task.index) == replica.index]
@@ -123,7 +121,7 @@ class Run:
         self._directory = directory
         try:
             work = groups.fill() if groups else plan
-            unchanged = functools.partial(_check_model, files, model_seen, model)
+            unchanged = files.check_unchanged
             share = Share(job, replica, work, directory, identity, unchanged, self._executor, self._progress)
             self._share(share, directory)
             if replica.index == 0:
@@ -321,28 +319,6 @@ def _written(
     return persistently(write)
 
 
-def _model_digest(files: Sequence[tuple[str, Path]], seen_before: str) -> str:
-    """Hash of the model's files, which a process is loading meanwhile.
-
-    :raises OutputError: they were replaced at this moment, so that nobody knows which ones it has.
-    """
-    digest = files_digest(files)
-    if files_seen(files) != seen_before:
-        raise OutputError("the model's files were replaced while it was loaded; run again")
-    return digest
-
-
-def _check_model(files: Sequence[tuple[str, Path]], seen_before: str, digest: Future[str]) -> None:
-    """Hold that the model's files are still those that were hashed.
-
-    :param seen_before: what was seen of them before the first process loaded them.
-    :raises OutputError: they are not. An attempt that was stalled for a while, and thought dead, finds out here, before
-        it scores with other weights than its records tell of.
-    """
-    if files_seen(files) != seen_before and files_digest(files) != digest.result():
-        raise OutputError("the model's files were replaced while it was in use; run again")
-
-
 def _look_again(*looks: Callable[[], None]) -> Callable[[], None]:
     """What repeats looks that were made just now, unless that was a moment ago.
 
@@ -358,13 +334,12 @@ def _look_again(*looks: Callable[[], None]) -> Callable[[], None]:
     return again
 
 
-def _identity(model: Future[str], groups: Future[str] | None) -> Identity:
+def _identity(model: ModelFiles, groups: Future[str] | None) -> Identity:
     """What the model and, for groups, the input are now; waits until that is known.
 
     :raises WorkerError: a file of either cannot be read.
     """
     try:
-        return Identity(model.result(), None if groups is None else groups.result())
+        return Identity(model.digest(), None if groups is None else groups.result())
     except OSError as error:
-        where = error.filename or "a file of the model or the input"
-        raise DataError(f"{where} cannot be read: {error.strerror or error}") from None
+        raise DataError(unreadable(error)) from None

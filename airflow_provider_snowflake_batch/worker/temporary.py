@@ -30,6 +30,7 @@ class JobFolder:
 
     def __init__(self, parent: Path | None = None) -> None:
         parent = Path(tempfile.gettempdir()) if parent is None else parent
+        self._short: JobFolder | None = None
         _remove_abandoned(parent)
         # Only this user can look into it. It gets its name when it is locked, so that nobody takes it for abandoned.
         unnamed = Path(tempfile.mkdtemp(prefix=_UNNAMED, dir=parent))
@@ -45,8 +46,20 @@ class JobFolder:
         """Have this process and those that it starts make their temporary files there."""
         os.environ["TMPDIR"] = tempfile.tempdir = str(self.path)
 
+    def short(self, most: int) -> Path:
+        """A folder whose path has no more than some characters, in case paths of sockets begin with it.
+
+        It is this one, or another one that is removed with it.
+        """
+        if len(str(self.path)) <= most:
+            return self.path
+        self._short = self._short or JobFolder(Path("/tmp"))
+        return self._short.path
+
     def remove(self) -> None:
         """Remove the folder with everything in it."""
+        if self._short is not None:
+            self._short.remove()
         if self._lock is not None:
             remove_tree(self.path)
             os.close(self._lock)

@@ -23,7 +23,7 @@ from airflow_provider_snowflake_batch.contract.job_file import (
 )
 from airflow_provider_snowflake_batch.contract.json_text import load_strictly
 from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, PythonModel, RegistryModel
-from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, SaveMode
+from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, SaveMode, Sharing
 
 FOLDER = Path("/jobs")
 
@@ -82,7 +82,13 @@ def jobs(draw: st.DrawFn) -> Job:
         on_error=on_error,
         max_quarantined=most,
         stages=draw(st.dictionaries(texts.map(lambda text: f"D.{text}"), paths, max_size=2)),
+        **draw(st.sampled_from(_sharings(partition is None))),
     )
+
+
+def _sharings(rows: bool) -> list[dict[str, Any]]:
+    """How replicas may share the work. Groups of rows they share by number only."""
+    return [{}, {"executor": Sharing.STATIC}] + ([{"executor": Sharing.RAY, "min_replicas": 3}] if rows else [])
 
 
 @given(job=jobs())

@@ -125,6 +125,8 @@ OF_THE_WORK = {"job_name": "fixed", "function_name": "explain"}
 OF_THE_WORKER_RUNTIME = {
     "on_error",
     "max_quarantined",
+    "executor",
+    "min_replicas",
     "image",
     "env",
     "secrets",

@@ -48,6 +48,8 @@ SIZES = {
     "gpu_requests": "1",
     "num_workers": 2,
     "max_batch_rows": 10,
+    "executor": "static",
+    "min_replicas": 1,
     "image": "/db/s/repo/image:1",
     "secrets": {"TOKEN": "db.s.token"},
     "external_access_integrations": ["hub"],
@@ -223,6 +225,24 @@ def test_the_worker_is_told_the_types_that_unloaded_columns_had() -> None:
     assert made.upload is not None
     made = replace(made, upload=replace(made.upload, types=(("ID", "NUMBER(38,0)"), ("AT", "TIMESTAMP_TZ(9)"))))
     assert to_document(job_file(made))["input"]["types"] == {"ID": "NUMBER(38,0)", "AT": "TIMESTAMP_TZ(9)"}
+
+
+def test_replicas_declare_the_ports_on_which_they_reach_each_other() -> None:
+    def endpoints(**spec: Any) -> Any:
+        return specification(ready(job(job_spec=spec)))["spec"].get("endpoints")
+
+    declared = {"name": "replicas", "portRange": "12001-12040", "protocol": "TCP"}
+    assert endpoints(replicas=4) == endpoints(replicas=4, executor="ray") == [declared]
+    assert endpoints() is endpoints(replicas=1) is endpoints(replicas=4, executor="static") is None
+    own = {"WORKER_PORTS": "20000-20099"}
+    assert endpoints(replicas=4, env=own) == [declared | {"portRange": "20000-20099"}]
+    with pytest.raises(InvalidJobError, match=r"^job_spec.env\['WORKER_PORTS'\]: .* leaves the ports 1024-32767"):
+        endpoints(replicas=4, env={"WORKER_PORTS": "32000-33000"})
+
+
+def test_the_job_file_says_how_replicas_share_the_work() -> None:
+    made = job(job_spec={"replicas": 4, "executor": "RAY", "min_replicas": 2})
+    assert to_document(job_file(ready(made)))["inference"] == {"executor": "ray", "min_replicas": 2}
 
 
 def test_input_files_and_code_on_stages_are_mounted_where_they_lie() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,9 +104,19 @@ class Batch:
         path.write_text(json.dumps(document))
         return path
 
-    def start(self, *, replica: tuple[int, int] | None = None, group: bool = False) -> subprocess.Popen[str]:
-        """Start the worker on the job file."""
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    def start(
+        self,
+        *,
+        replica: tuple[int, int] | None = None,
+        group: bool = False,
+        worker: Sequence[str] = WORKER,
+        variables: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start the worker on the job file.
+
+        :param worker: its command. :param variables: of its environment.
+        """
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})}
         if replica is not None:
             environment["SNOWFLAKE_JOB_INDEX"], environment["SNOWFLAKE_JOBS_COUNT"] = map(str, replica)
         if self.volume is not None:
@@ -114,7 +125,7 @@ class Batch:
                 self.let_files_arrive()
             environment |= self.volume.mount()
         process = subprocess.Popen(
-            [*WORKER, str(self.root / "JOB.json")],
+            [*worker, str(self.root / "JOB.json")],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, status
@@ -330,6 +331,9 @@ class JobRunner:
             "SNOWFLAKE_SERVICE_NAME": job.name,
             "SNOWFLAKE_JOB_INDEX": str(container.instance),
             "SNOWFLAKE_JOBS_COUNT": str(job.replicas),
+            # Instead of a network of its own: an address of this machine for each replica of a job. The first is not
+            # taken for a node's own by everybody.
+            ADDRESS_VARIABLE: f"127.0.0.{2 + container.instance % 250}",
         }
 
     def _end_containers(self, job: Job) -> None:

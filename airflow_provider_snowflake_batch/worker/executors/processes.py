@@ -142,7 +142,8 @@ class ProcessPool:
             if backlog.look():
                 for waiting in self._workers.values():
                     self._assign(waiting)
-            for ready in wait([self._launcher.server, *self._connections()], WAIT_SECONDS):
+            woken_by = [] if backlog.signal is None else [backlog.signal]
+            for ready in wait([self._launcher.server, *self._connections(), *woken_by], WAIT_SECONDS):
                 if ready is self._launcher.server:
                     self._accept()
                 # One that is needed no more may have been ended since.
@@ -290,11 +291,24 @@ class ProcessPool:
             worker.connection.close()
         del self._workers[worker.number]
 
+    @property
+    def _at_hand(self) -> int:
+        """Tasks that a process may have. Near the end, some in advance would keep one busy while others have none."""
+        return TASKS_AT_HAND if len(self._backlog) >= self._wanted else 1
+
+    def room(self) -> int:
+        """How many more tasks the processes could take at this moment. May be asked by another thread."""
+        at_hand = self._at_hand
+        working = [one for one in list(self._workers.values()) if one.working and one.connection is not None]
+        return sum(max(at_hand - len(one.assigned), 0) for one in working)
+
+    def widen(self, schema: pa.Schema | None) -> None:
+        """What is written from now on is no narrower than a schema that parts written elsewhere have."""
+        self._join_schema(schema)
+
     def _assign(self, worker: Worker) -> None:
         while worker.working and worker.connection is not None:
-            # Near the end, tasks in advance would keep one process busy while others have none.
-            at_hand = TASKS_AT_HAND if len(self._backlog) >= self._wanted else 1
-            if len(worker.assigned) >= at_hand or (task := self._backlog.take()) is None:
+            if len(worker.assigned) >= self._at_hand or (task := self._backlog.take()) is None:
                 return
             worker.assigned.append(task)
             _tell(

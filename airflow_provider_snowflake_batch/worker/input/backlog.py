@@ -13,7 +13,10 @@ class Backlog:
 
     :param tasks: what is known to be left.
     :param more: asked again and again for tasks that turn out to be left; None when no more will come.
+    :ivar signal: a file descriptor that can be read when it is worth a look; None if there is none.
     """
+
+    signal: int | None = None
 
     def __init__(self, tasks: Iterable[Task], more: Callable[[], Sequence[Task] | None] = lambda: None) -> None:
         self._tasks = deque(sorted(tasks, key=lambda task: (-task.bytes, task.index)))

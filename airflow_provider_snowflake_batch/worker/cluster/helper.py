@@ -1,0 +1,189 @@
+"""What the other replicas do: they find replica 0, lend it their machine as a Ray node, and end as it says.
+
+They plan nothing. The host that replica 0 starts on the node reads the job file by itself, and starts model processes
+that print where this replica prints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from airflow_provider_snowflake_batch.worker.cluster import lines
+from airflow_provider_snowflake_batch.worker.cluster.lines import BROKEN, Line
+from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Note, Patience, now
+from airflow_provider_snowflake_batch.worker.cluster.place import Place
+from airflow_provider_snowflake_batch.worker.cluster.ray_node import (
+    RayNode,
+    ray_settings,
+    start_command,
+    write_token,
+)
+from airflow_provider_snowflake_batch.worker.errors import BY_NAME, ClusterError, WorkerError
+from airflow_provider_snowflake_batch.worker.processes.limits import THREAD_VARIABLES
+
+NODE_VARIABLE = "SNOWFLAKE_BATCH_NODE"
+_LOOK_SECONDS = 1.0
+_STREAMS = ("out", "err")
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What a host finds out about the replica on whose node it is.
+
+    :param job_file: its path. :param out: a named pipe for standard output. :param err: one for standard error.
+    :param threads: which of `limits.THREAD_VARIABLES` were stated: Ray states some by itself.
+    """
+
+    job_file: str
+    out: str
+    err: str
+    threads: tuple[str, ...]
+
+    @staticmethod
+    def here() -> NodeFacts:
+        """Those of this process's node."""
+        found = json.loads(Path(os.environ[NODE_VARIABLE]).read_text(encoding="utf-8"))
+        return NodeFacts(**found)
+
+
+def find(
+    meeting: Meeting,
+    patience: Patience,
+    call: Callable[[Note], Line],
+    clock: Callable[[], float] = now,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[Note, Line] | End:
+    """Find replica 0, which may come much later.
+
+    :return: its note and a line to it; or how its run ended, if that is over and no other one has begun.
+    :raises ClusterError: it has not come in time.
+    """
+    begun = clock()
+    while True:
+        notes, ends = meeting.look()
+        for note in notes:
+            try:
+                return note, call(note)
+            except BROKEN:
+                # It is not there yet as others see it, or was killed before it could remove its note.
+                continue
+        waited = clock() - begun
+        if ends and waited > patience.ended:
+            return ends[-1]
+        if waited > patience.meeting:
+            unheard = f" A note says that it listens at {notes[-1].address}, but nobody answers there." if notes else ""
+            raise ClusterError(f"replica 0 has not come within {patience.meeting:.0f} s.{unheard}")
+        sleep(_LOOK_SECONDS)
+
+
+class Helper:
+    """A replica other than the first.
+
+    :param job_file: the path of the job file. :param folder: for files of this run; whoever owns it removes it.
+    :param streams: the descriptors that model processes write to.
+    :param note: takes a remark for whoever reads the log.
+    """
+
+    def __init__(
+        self,
+        job_file: Path,
+        replica: int,
+        place: Place,
+        folder: Path,
+        streams: tuple[int, int],
+        versions: Mapping[str, str],
+        patience: Patience,
+        note: Callable[[str], None],
+    ) -> None:
+        self._note = note
+        self._job_file, self._replica, self._place = job_file.resolve(), replica, place
+        self._folder, self._streams, self._versions, self._patience = folder, streams, versions, patience
+
+    def __call__(self) -> None:
+        """Help until replica 0 has ended.
+
+        :raises WorkerError: it has failed, in the words and with the exit code of its failure, or is gone.
+        """
+
+        def call(note: Note) -> Line:
+            return lines.call(note.address, note.port, note.key, self._patience.silence)
+
+        found = find(Meeting(self._job_file.parent), self._patience, call)
+        if isinstance(found, End):
+            _end_as(found)
+            return
+        note, line = found
+        stopped = threading.Event()
+        try:
+            line.send(replica=self._replica, **self._versions)
+            lines.keep_alive(line, stopped)
+            _end_as(self._help(note, line))
+        finally:
+            stopped.set()
+            line.close()
+
+    def _help(self, note: Note, line: Line) -> End:
+        node: RayNode | None = None
+        up, word_of_cluster = False, ""
+        with self._output() as pipes:
+            while True:
+                try:
+                    word = line.receive()
+                except BROKEN as error:
+                    raise ClusterError(
+                        f"replica 0 is gone ({str(error) or 'it hung up'}); what is recorded stays, and another "
+                        "attempt goes on from it"
+                    ) from None
+                if "end" in word:
+                    return End(str(word["end"]), str(word.get("message", "")))
+                if "cluster" in word and node is None:
+                    word_of_cluster = str(word["cluster"])
+                    node = self._start_node(note, word_of_cluster, pipes)
+                if node is not None and not up and node.is_up():
+                    up = True
+                    self._note(f"this replica's Ray node has joined {word_of_cluster}")
+
+    def _start_node(self, note: Note, cluster: str, pipes: tuple[Path, Path]) -> RayNode:
+        stated = tuple(name for name in THREAD_VARIABLES if name in os.environ)
+        facts = NodeFacts(str(self._job_file), str(pipes[0]), str(pipes[1]), stated)
+        path = self._folder / "node.json"
+        path.write_text(json.dumps(asdict(facts)), encoding="utf-8")
+        token = write_token(self._folder, note.ray_token)
+        settings = ray_settings(self._place, token) | {NODE_VARIABLE: str(path)}
+        return RayNode(start_command(self._place, self._replica, cluster=cluster), settings, self._note)
+
+    @contextmanager
+    def _output(self) -> Iterator[tuple[Path, Path]]:
+        """Named pipes, whatever is written to which goes where this replica's model processes write."""
+        paths = tuple(self._folder / name for name in _STREAMS)
+        for path, target in zip(paths, self._streams, strict=True):
+            os.mkfifo(path, 0o600)
+            # Open for writing as well: it never ends, whoever writes to it comes and goes.
+            source = os.open(path, os.O_RDWR)
+            threading.Thread(target=_copy, args=(source, target), name="node-output", daemon=True).start()
+        yield paths[0], paths[1]
+
+
+def _copy(source: int, target: int) -> None:
+    while data := os.read(source, 65_536):
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(target, view) :]
+        except OSError:
+            # Nobody reads it any more; the rows are not lost for that.
+            continue
+
+
+def _end_as(end: End) -> None:
+    """:raises WorkerError: replica 0 has failed."""
+    if end.kind:
+        kind = BY_NAME.get(end.kind, WorkerError)
+        raise kind(f"replica 0 has ended: {end.message}")

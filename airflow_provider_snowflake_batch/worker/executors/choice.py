@@ -1,0 +1,34 @@
+"""How the replicas of a job share its work. Every replica comes to the same answer by itself."""
+
+from __future__ import annotations
+
+from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
+from airflow_provider_snowflake_batch.worker.errors import Refused
+
+MEETING_PLACE = "replicas meet in the folder of the job file, which cannot be written to"
+
+
+def choose(job: Job, count: int, *, ray: bool, meeting: bool) -> tuple[Sharing, str | None]:
+    """How the replicas of a job share its work, and a remark on it for the log.
+
+    :param count: of replicas. :param ray: Ray is installed. :param meeting: the replicas can meet.
+    :raises Refused: the job file asks for what cannot be had.
+    """
+    if count == 1:
+        return Sharing.STATIC, None
+    why = None
+    if job.executor is Sharing.STATIC:
+        return Sharing.STATIC, None
+    if job.input.partition_column is not None:
+        why = "rows are brought together in groups"
+    elif not ray:
+        why = "Ray is not installed"
+    elif not meeting:
+        why = MEETING_PLACE
+    if why is None:
+        return Sharing.RAY, None
+    if job.executor is Sharing.RAY or job.min_replicas is not None:
+        field = "executor 'ray'" if job.executor is Sharing.RAY else "min_replicas"
+        raise Refused(f"inference.{field} cannot be had: {why}")
+    return Sharing.STATIC, f"{why}: each of the {count} replicas does a fixed share of the tasks"

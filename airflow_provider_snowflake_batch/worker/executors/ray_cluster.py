@@ -1,0 +1,192 @@
+"""The Ray cluster as replica 0 sees it: its head, nodes that come and go, an actor on each.
+
+Ray is loaded here, when the cluster is used, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
+from airflow_provider_snowflake_batch.worker.cluster.ray_node import (
+    RayNode,
+    cluster_address,
+    ray_settings,
+    resource,
+    start_command,
+    write_token,
+)
+from airflow_provider_snowflake_batch.worker.errors import ClusterError
+from airflow_provider_snowflake_batch.worker.executors.host import Order, Report
+from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost
+from airflow_provider_snowflake_batch.worker.executors.ray_host import RayHost, Setup
+
+_LOOK_SECONDS = 1.0
+# An answer takes half a second, and on a machine that swaps much more.
+_ANSWER_SECONDS = 60.0
+# Ray needs 12 s and more to be sure that a node is dead; until then it may be the network.
+_UNAVAILABLE_SECONDS = 20.0
+_RETRY_SECONDS = 0.5
+
+
+def ray_version() -> str:
+    """The version of Ray that is installed. It is not loaded for that."""
+    return metadata.version("ray")
+
+
+class RayCluster:
+    """The head is being started from now on.
+
+    :param folder: for the cluster's files; short, since paths of sockets are.
+    :param note: takes a remark for whoever reads the log.
+    """
+
+    def __init__(self, leader: Leader, folder: Path, note: Callable[[str], None]) -> None:
+        self._leader = leader
+        self._settings = ray_settings(leader.place, write_token(folder, leader.note.ray_token))
+        self._node = RayNode(start_command(leader.place, 0, head=folder / "r"), self._settings, note)
+        self._ray: Any = None
+        self._seen: set[str] = set()
+        self._looked = 0.0
+        self._actors: list[Any] = []
+
+    @property
+    def children(self) -> set[int]:
+        """Processes that are waited for here."""
+        return {self._node.pid}
+
+    def newcomers(self) -> Iterator[tuple[int, str]]:
+        """Nodes that have come since, as replica and node.
+
+        :raises ClusterError: the cluster could not be started.
+        """
+        if self._ray is None:
+            if not self._node.is_up():
+                return
+            self._connect()
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        for node in self._ray.nodes():
+            replica = replica_of(node)
+            if node["Alive"] and replica and node["NodeID"] not in self._seen:
+                self._seen.add(node["NodeID"])
+                yield replica, node["NodeID"]
+
+    def _connect(self) -> None:
+        with _as_before(self._settings):
+            import ray
+
+            try:
+                ray.init(
+                    address=cluster_address(self._leader.place),
+                    namespace=self._leader.note.run,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _node_ip_address=self._leader.place.address,
+                )
+            except (RuntimeError, ConnectionError, OSError) as error:
+                raise ClusterError(f"the Ray cluster cannot be used: {error}") from None
+        self._ray = ray
+        self._leader.cluster_is_up(cluster_address(self._leader.place))
+
+    def host(self, replica: int, node: str, setup: Setup) -> Callable[[Order], Report]:
+        """Start a host on a node.
+
+        :return: does one exchange with it; raises `HostLost`.
+        """
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        actor = (
+            self._ray.remote(RayHost)
+            .options(
+                num_cpus=0,
+                max_restarts=0,
+                max_task_retries=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+            )
+            .remote()
+        )
+        self._actors.append(actor)
+        actor.begin.remote(setup)
+
+        def ask(order: Order) -> Report:
+            return self._ask(replica, actor, order)
+
+        return ask
+
+    def _ask(self, replica: int, actor: Any, order: Order) -> Report:
+        from ray import exceptions
+
+        failing: float | None = None
+        while True:
+            try:
+                report: Report = self._ray.get(actor.exchange.remote(order), timeout=_ANSWER_SECONDS)
+                return report
+            except exceptions.ActorUnavailableError:
+                # The same order again is no harm: it is numbered.
+                failing = failing or time.monotonic()
+                if time.monotonic() - failing > _UNAVAILABLE_SECONDS:
+                    raise HostLost(f"its node has not answered for {_UNAVAILABLE_SECONDS:.0f} s") from None
+                if replica not in self._leader.here:
+                    raise HostLost("its node is gone") from None
+                time.sleep(_RETRY_SECONDS)
+            except exceptions.GetTimeoutError:
+                raise HostLost(f"it has not answered for {_ANSWER_SECONDS:.0f} s") from None
+            except exceptions.RayActorError as error:
+                raise HostLost(first_line(str(error))) from None
+
+    def stop(self) -> None:
+        """Have all hosts end after the batches at hand."""
+        for actor in self._actors:
+            actor.stop.remote()
+
+    def close(self) -> None:
+        """Leave the cluster; its head ends with this process."""
+        if self._ray is not None:
+            ray, self._ray = self._ray, None
+            for actor in self._actors:
+                ray.kill(actor)
+            ray.shutdown()
+
+
+def replica_of(node: Mapping[str, Any]) -> int:
+    """Whose a node is, as Ray lists it; 0 if nobody's."""
+    prefix = resource(0)[:-1]
+    for name in node.get("Resources", {}):
+        if name.startswith(prefix) and name.removeprefix(prefix).isdecimal():
+            return int(name.removeprefix(prefix))
+    return 0
+
+
+def first_line(text: str) -> str:
+    """The first line of a text that says something."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "it has ended")
+
+
+@contextmanager
+def _as_before(settings: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for Ray alone, and the handlers of signals, which it replaces, as they were."""
+    before = {name: os.environ.get(name) for name in (*settings, "RAY_AUTH_TOKEN", "RAY_ADDRESS")}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for name in ("RAY_AUTH_TOKEN", "RAY_ADDRESS"):
+        os.environ.pop(name, None)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

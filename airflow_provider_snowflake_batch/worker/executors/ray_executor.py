@@ -1,0 +1,119 @@
+"""The executor of replica 0 where the replicas are a Ray cluster: whoever has room gets the next task.
+
+Its own model processes begin at once; the cluster is started meanwhile, if there is more to do than they can have at
+the same time, and every node that comes gets a host. So nothing waits for a replica that comes late, or never.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
+from airflow_provider_snowflake_batch.worker.attempt import TOKEN_BYTES
+from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
+from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.executors.base import Groups, Work
+from airflow_provider_snowflake_batch.worker.executors.host import Host
+from airflow_provider_snowflake_batch.worker.executors.hosts import Hosts
+from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.executors.processes import STOP_SECONDS
+from airflow_provider_snowflake_batch.worker.executors.ray_cluster import RayCluster
+from airflow_provider_snowflake_batch.worker.executors.ray_host import Setup
+from airflow_provider_snowflake_batch.worker.executors.share import note
+from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.plan import Plan
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
+from airflow_provider_snowflake_batch.worker.processes import limits
+from airflow_provider_snowflake_batch.worker.progress import Progress
+
+# Those that are asked now and then have heard it by then.
+FINISH_SECONDS = 2.0
+
+
+class RayExecutor:
+    """Shares a batch among replicas that come to the leader.
+
+    :param launcher: starts the model processes of this machine; the executor closes it.
+    :param least: replicas that have to take part, None for however many come.
+    :param folder: for files of the cluster.
+    """
+
+    def __init__(self, leader: Leader, launcher: Launcher, least: int | None, folder: Path) -> None:
+        self._leader, self._launcher, self._least, self._folder = leader, launcher, least, folder
+        self._cluster: RayCluster | None = None
+        self._host: Host | None = None
+        self._hosts: Hosts | None = None
+        self._tokens: set[str] = set()
+        self._all_there = False
+
+    @property
+    def children(self) -> set[int]:
+        """Processes that are waited for here."""
+        return self._cluster.children if self._cluster is not None else set()
+
+    def owner(self, task: int) -> int:
+        return 0
+
+    def group(self, job: Job, plan: Plan, column: str) -> Groups:
+        raise Refused("groups of rows are not brought together over Ray: inference.executor must be static")
+
+    def run(self, work: Work, backlog: Backlog, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
+        directory = OutputDirectory(work.job.output.path, work.attempt)
+        hosts = self._hosts = Hosts(work, backlog, progress, done, functools.partial(self._recorded, directory), note)
+        tasks = len(backlog)
+        progress.phase("loading")
+        self._host = Host(work, self._launcher, tasks)
+        hosts.join(0, self._host.exchange)
+        if tasks > limits.process_count(work.job.num_workers, tasks):
+            self._cluster = RayCluster(self._leader, self._folder, note)
+        loaded = False
+        while hosts.open:
+            hosts.step()
+            if not loaded and progress.workers:
+                loaded = True
+                progress.phase("running")
+            if self._cluster is not None:
+                self._let_in(self._cluster, hosts, work)
+        hosts.finish(FINISH_SECONDS)
+
+    def _let_in(self, cluster: RayCluster, hosts: Hosts, work: Work) -> None:
+        for replica, node in cluster.newcomers():
+            # A name of its own for all that it writes: a host that is thought lost may still write.
+            token = secrets.token_hex(TOKEN_BYTES)
+            self._tokens.add(token)
+            setup = Setup(
+                work.schema,
+                work.attempt.fingerprint,
+                work.attempt.found,
+                token,
+                hosts.schema,
+                hosts.tasks_left,
+            )
+            note(f"replica {replica} takes part")
+            hosts.join(replica, cluster.host(replica, node, setup))
+        if not self._all_there:
+            self._all_there = self._leader.missing(self._least, note)
+
+    def stop(self) -> None:
+        if self._host is not None:
+            self._host.stop()
+        if self._cluster is not None:
+            self._cluster.stop()
+        if self._hosts is not None:
+            self._hosts.end(STOP_SECONDS)
+
+    def kill(self) -> None:
+        if self._cluster is not None:
+            self._cluster.close()
+        if self._host is not None:
+            self._host.kill()
+        self._launcher.close()
+
+    def _recorded(self, directory: OutputDirectory, tasks: Collection[int]) -> Mapping[int, TaskRecord]:
+        """The records of some tasks that hosts have written."""
+        found = directory.read_records() if tasks else {}
+        return {index: one for index, one in found.items() if index in tasks and one.attempt in self._tokens}

@@ -1,0 +1,103 @@
+"""The actor that replica 0 starts on the Ray node of each other replica: a host, driven from there.
+
+An actor for each node rather than for each model process: the processes of a machine share what they have loaded, and
+one that dies, by a fault in native code or for lack of memory, takes no other along, and is explained by its exit.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.attempt import Attempt
+from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
+from airflow_provider_snowflake_batch.worker.cluster.helper import NodeFacts
+from airflow_provider_snowflake_batch.worker.errors import DataError, WorkerError
+from airflow_provider_snowflake_batch.worker.executors.base import Work
+from airflow_provider_snowflake_batch.worker.executors.host import Failure, Host, Order, Report
+from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.input.content import Identity
+from airflow_provider_snowflake_batch.worker.job import read_job
+from airflow_provider_snowflake_batch.worker.model_files import ModelFiles, unreadable
+from airflow_provider_snowflake_batch.worker.models import prepare_model
+from airflow_provider_snowflake_batch.worker.processes.limits import THREAD_VARIABLES
+from airflow_provider_snowflake_batch.worker.temporary import JobFolder
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a host on another machine has to know of the batch; the rest is in the job file that it reads there.
+
+    :param schema: of the input rows. :param fingerprint: of the batch. :param found: see `Attempt`.
+    :param token: the attempt that it is to write as.
+    :param known_schema: of parts that are there already. :param share: how many tasks may come.
+    """
+
+    schema: pa.Schema
+    fingerprint: str
+    found: str | None
+    token: str
+    known_schema: pa.Schema | None
+    share: int
+
+
+class RayHost:
+    """What Ray makes an actor of."""
+
+    def __init__(self) -> None:
+        self._host: Host | None = None
+        self._failure: Failure | None = None
+
+    def begin(self, setup: Setup) -> None:
+        """Start model processes. What goes wrong is told by the next report."""
+        try:
+            self._host = _host(setup)
+        except WorkerError as error:
+            self._failure = Failure(type(error).__name__, error.message, error.details)
+
+    def exchange(self, order: Order) -> Report:
+        """See `Host.exchange`."""
+        if self._host is None:
+            return Report(failure=self._failure, ended=True)
+        return self._host.exchange(order)
+
+    def stop(self) -> None:
+        """See `Host.stop`."""
+        if self._host is not None:
+            self._host.stop()
+
+
+def _host(setup: Setup) -> Host:
+    facts = NodeFacts.here()
+    for name in set(THREAD_VARIABLES) - set(facts.threads):
+        os.environ.pop(name, None)
+    streams = os.open(facts.out, os.O_WRONLY), os.open(facts.err, os.O_WRONLY)
+    sys.stderr = os.fdopen(os.dup(streams[1]), "w", buffering=1)
+    folder = JobFolder()
+    job = prepare_model(read_job(Path(facts.job_file)), folder.path)
+    files = ModelFiles(job)
+    work = Work(
+        job,
+        setup.schema,
+        Attempt(setup.fingerprint, setup.token, setup.found, job.name),
+        _identity(files),
+        files.check_unchanged,
+        setup.known_schema,
+        Quarantine(job.max_quarantined),
+    )
+    return Host(work, Launcher(streams), setup.share)
+
+
+def _identity(files: ModelFiles) -> Callable[[], Identity]:
+    def identity() -> Identity:
+        try:
+            return Identity(files.digest())
+        except OSError as error:
+            raise DataError(unreadable(error)) from None
+
+    return identity

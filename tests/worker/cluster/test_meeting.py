@@ -1,0 +1,220 @@
+"""Replicas find each other in any order, and each hears how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_snowflake_batch.worker.cluster import lines
+from airflow_provider_snowflake_batch.worker.cluster.helper import find
+from airflow_provider_snowflake_batch.worker.cluster.leader import Leader, unlike
+from airflow_provider_snowflake_batch.worker.cluster.lines import BROKEN, Line
+from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Note, Patience
+from airflow_provider_snowflake_batch.worker.cluster.place import Place, _free_ports
+from airflow_provider_snowflake_batch.worker.errors import ClusterError
+
+VERSIONS = {"Python": "3.11.7", "Ray": "2.55.1"}
+
+
+class Clock:
+    """A clock that goes on when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.then: dict[float, Callable[[], object]] = {}
+
+    def __call__(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        for moment in [one for one in self.then if one <= self.time]:
+            self.then.pop(moment)()
+
+
+@pytest.fixture
+def meeting(tmp_path: Path) -> Meeting:
+    return Meeting(tmp_path)
+
+
+def answered(note: Note) -> Any:
+    return note.run
+
+
+def refused(note: Note) -> Line:
+    raise ConnectionRefusedError
+
+
+def search(meeting: Meeting, call: Callable[[Note], Any], clock: Clock) -> Any:
+    return find(meeting, Patience(), call, clock, clock.sleep)
+
+
+def test_the_first_replica_may_come_much_later(meeting: Meeting) -> None:
+    clock = Clock()
+    made: list[Note] = []
+    clock.then[500.0] = lambda: made.append(meeting.call("10.0.0.1", 12001))
+
+    assert search(meeting, answered, clock) == (made[0], made[0].run)
+    assert 500 <= clock.time <= 502
+
+
+def test_a_note_of_a_run_that_was_killed_is_not_waited_for(meeting: Meeting) -> None:
+    clock = Clock()
+    dead = meeting.call("10.0.0.1", 12001)
+    live: list[Note] = []
+    clock.then[20.0] = lambda: live.append(meeting.call("10.0.0.2", 12001))
+
+    def call(note: Note) -> Any:
+        return refused(note) if note.run == dead.run else note.run
+
+    assert search(meeting, call, clock) == (live[0], live[0].run)
+    # It has been removed by the one that lives.
+    assert meeting.look() == (live, [])
+
+
+def test_one_that_never_comes_is_named(meeting: Meeting) -> None:
+    with pytest.raises(ClusterError, match=r"^replica 0 has not come within 720 s\.$"):
+        search(meeting, answered, Clock())
+    meeting.call("10.0.0.9", 12001)
+    with pytest.raises(ClusterError, match=r"listens at 10\.0\.0\.9, but nobody answers there"):
+        search(meeting, refused, Clock())
+
+
+def test_who_comes_when_all_is_over_hears_how_it_ended(meeting: Meeting) -> None:
+    """But not at once: it may be the word of an attempt before this one."""
+    clock = Clock()
+    meeting.close(meeting.call("10.0.0.1", 12001), End("ModelError", "no leaf"))
+
+    assert search(meeting, answered, clock) == End("ModelError", "no leaf")
+    assert 30 <= clock.time <= 33
+
+
+def test_the_secret_is_in_one_file_for_this_user_and_in_no_text(meeting: Meeting, tmp_path: Path) -> None:
+    note = meeting.call("10.0.0.1", 12001)
+    path = tmp_path / f"_replicas-{note.run}.json"
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len({note.secret, note.ray_token, note.key.decode()}) == 3
+    assert note.secret not in repr(note)
+    assert meeting.look() == ([note], [])
+    meeting.close(note, End())
+    assert note.secret not in "".join(one.read_text() for one in tmp_path.iterdir())
+
+
+def test_what_is_no_note_is_not_read(meeting: Meeting, tmp_path: Path) -> None:
+    for number, text in enumerate(["", "{", "[]", "{}", json.dumps({"address": "x"})]):
+        (tmp_path / f"_replicas-{number}.json").write_text(text)
+    assert meeting.look() == ([], [])
+
+
+@pytest.fixture
+def leader(meeting: Meeting) -> Iterator[Leader]:
+    leader = Leader(Place("127.0.0.2", _free_ports()), meeting, 3, VERSIONS, Patience(silence=5.0))
+    yield leader
+    leader.end(End())
+
+
+def call(leader: Leader, replica: int, **changes: str) -> Line:
+    line = lines.call(leader.note.address, leader.note.port, leader.note.key, 5.0)
+    line.send(replica=replica, **(VERSIONS | changes))
+    return line
+
+
+def word(line: Line, name: str) -> Any:
+    while name not in (heard := line.receive()):
+        pass
+    return heard[name]
+
+
+def test_all_are_told_where_the_cluster_is_and_how_it_ended(leader: Leader) -> None:
+    early = call(leader, 2)
+    until(lambda: leader.here == {0, 2})
+    leader.cluster_is_up("127.0.0.2:12002")
+    late = call(leader, 1)
+    assert word(early, "cluster") == word(late, "cluster") == "127.0.0.2:12002"
+
+    ending = threading.Thread(target=leader.end, args=(End("ModelError", "no leaf"),))
+    ending.start()
+    assert word(early, "end") == word(late, "end") == "ModelError"
+    early.close()
+    late.close()
+    ending.join(10)
+    assert not ending.is_alive()
+
+
+def test_who_hangs_up_is_not_there_any_more_and_may_call_again(leader: Leader) -> None:
+    line = call(leader, 1)
+    until(lambda: leader.here == {0, 1})
+    line.close()
+    until(lambda: leader.here == {0})
+    again = call(leader, 1)
+    until(lambda: leader.here == {0, 1})
+    again.close()
+
+
+def test_a_stranger_hears_nothing(leader: Leader) -> None:
+    with pytest.raises(BROKEN):
+        lines.call(leader.note.address, leader.note.port, b"guessed", 5.0)
+    assert leader.here == {0}
+
+
+@pytest.mark.parametrize(
+    ("replica", "changes", "message"),
+    [
+        (7, {}, "there is no replica 7 of 3"),
+        (1, {"Ray": "2.53.0"}, "replica 1 has Ray 2.53.0, replica 0 has 2.55.1: all replicas need the same image"),
+    ],
+)
+def test_who_does_not_fit_is_told_why(leader: Leader, replica: int, changes: dict[str, str], message: str) -> None:
+    line = call(leader, replica, **changes)
+    heard = line.receive()
+    assert heard == {"end": "ClusterError", "message": message}
+    assert leader.here == {0}
+    line.close()
+
+
+def test_versions_are_compared_to_the_patch() -> None:
+    assert unlike(1, VERSIONS, VERSIONS | {"replica": 1}) is None
+    assert "Python 3.11.8" in str(unlike(1, VERSIONS, VERSIONS | {"Python": "3.11.8"}))
+
+
+def test_who_is_missing_is_looked_at_when_all_had_their_time(meeting: Meeting) -> None:
+    notes: list[str] = []
+    leader = Leader(Place("127.0.0.2", _free_ports()), meeting, 4, VERSIONS, Patience(meeting=0.0))
+    try:
+        assert leader.missing(None, notes.append)
+        assert notes == ["not come within 0 s: replicas 1, 2, 3 of 4; the others go on without"]
+        with pytest.raises(ClusterError, match=r"replicas 1, 2, 3 of 4\. inference.min_replicas is 2: is the compute"):
+            leader.missing(2, notes.append)
+    finally:
+        leader.end(End())
+    patient = Leader(Place("127.0.0.2", _free_ports()), meeting, 4, VERSIONS, Patience())
+    assert not patient.missing(4, notes.append)
+    patient.end(End())
+
+
+def test_a_place_that_is_taken_is_told(leader: Leader, meeting: Meeting) -> None:
+    with pytest.raises(ClusterError, match=r"^replica 0 cannot wait for the others at 127\.0\.0\.2: "):
+        Leader(leader.place, meeting, 3, VERSIONS, Patience())
+
+
+def until(there: Callable[[], bool]) -> None:
+    reached = threading.Event()
+    for _ in range(1000):
+        if there():
+            return
+        reached.wait(0.01)
+    raise AssertionError("it has not come to that")
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_meeting_place(tmp_path: Path) -> None:
+    assert Meeting(tmp_path).possible
+    if os.getuid():
+        tmp_path.chmod(0o500)
+    assert not Meeting(tmp_path / "gone").possible

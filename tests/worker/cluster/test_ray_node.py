@@ -1,0 +1,127 @@
+"""How Ray's nodes are started: nothing listens on a port that is not declared, and no secret is in a command."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_snowflake_batch.contract.cluster import (
+    ADDRESS_VARIABLE,
+    DEFAULT_PORTS,
+    PORT_COUNT,
+    PORTS_VARIABLE,
+    format_ports,
+    parse_ports,
+)
+from airflow_provider_snowflake_batch.worker.cluster.place import Place, place_from_environment
+from airflow_provider_snowflake_batch.worker.cluster.ray_node import (
+    RayNode,
+    RayPorts,
+    cluster_address,
+    ray_settings,
+    start_command,
+    write_token,
+)
+from airflow_provider_snowflake_batch.worker.errors import ClusterError, Refused
+
+PLACE = Place("10.0.0.1", DEFAULT_PORTS)
+
+
+@pytest.mark.parametrize("head", [Path("/tmp/r"), None])
+def test_every_port_is_one_that_is_declared_and_has_one_use(head: Path | None, tmp_path: Path) -> None:
+    command = start_command(PLACE, 0 if head else 3, head=head, cluster=None if head else cluster_address(PLACE))
+    settings = ray_settings(PLACE, tmp_path)
+    stated = [int(port) for one in command for port in re.findall(r"-port=(\d+)$", one)]
+    stated += [int(value) for name, value in settings.items() if name.endswith("_PORT")]
+
+    assert len(stated) == len(set(stated)) >= 9
+    # The first one is for the lines between replicas.
+    assert set(stated) <= set(DEFAULT_PORTS[1:])
+    workers = RayPorts.of(DEFAULT_PORTS).workers
+    assert not set(workers[1:-1]) & set(stated)
+    assert len(workers) >= 20
+
+
+def test_the_token_is_in_a_file_alone(tmp_path: Path) -> None:
+    path = write_token(tmp_path, "s3cret")
+    settings = ray_settings(PLACE, path)
+
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("s3cret", 0o600)
+    assert settings["RAY_AUTH_MODE"] == "token"
+    assert "s3cret" not in f"{start_command(PLACE, 0, head=tmp_path)} {settings}"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "is not a range"),
+        ("12001", "is not a range"),
+        ("12001-12005", "has 5 ports, and replicas need 40"),
+        ("32750-32800", "leaves the ports 1024-32767"),
+        ("80-200", "leaves the ports"),
+        ("5-1", "has 0 ports"),
+        ("١٢٠٠١-١٢٠٩٩", "is not a range"),
+    ],
+)
+def test_ports_that_cannot_be_declared_are_refused(text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        parse_ports(text)
+
+
+def test_ports_are_read_as_they_are_written() -> None:
+    assert parse_ports(format_ports(DEFAULT_PORTS)) == DEFAULT_PORTS
+    assert len(DEFAULT_PORTS) == PORT_COUNT
+
+
+def test_a_container_has_the_ports_that_are_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ADDRESS_VARIABLE, "10.1.2.3")
+    assert place_from_environment() == Place("10.1.2.3", DEFAULT_PORTS)
+    monkeypatch.setenv(PORTS_VARIABLE, "20000-20050")
+    assert place_from_environment() == Place("10.1.2.3", range(20000, 20051))
+    monkeypatch.setenv(PORTS_VARIABLE, "many")
+    with pytest.raises(Refused, match=r"^WORKER_PORTS: 'many' is not a range of ports such as 12001-12040$"):
+        place_from_environment()
+
+
+def test_replicas_on_one_machine_have_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ADDRESS_VARIABLE, "127.0.0.3")
+    places = [place_from_environment() for _ in range(20)]
+    assert len({place.ports for place in places}) > 1
+    assert all(len(place.ports) == PORT_COUNT and place.ports[-1] < 32768 for place in places)
+
+
+def unreachable(*_: object) -> None:
+    raise OSError("no network")
+
+
+def test_an_address_is_found_where_none_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
+    monkeypatch.setattr(socket, "gethostbyname", lambda name: "10.4.5.6")
+    assert place_from_environment().address == "10.4.5.6"
+    # As a host's own name is in many a file of hosts.
+    monkeypatch.setattr(socket, "gethostbyname", lambda name: "127.0.1.1")
+    monkeypatch.setattr(socket, "socket", unreachable)
+    with pytest.raises(Refused, match="set the environment variable WORKER_ADDRESS"):
+        place_from_environment()
+
+
+def start(node: RayNode) -> None:
+    while not node.is_up():
+        time.sleep(0.01)
+
+
+def test_a_node_that_does_not_start_is_tried_again_and_then_explained(tmp_path: Path) -> None:
+    tries = tmp_path / "tries"
+    code = f"open({str(tries)!r}, 'a').write('x'); print('no room'); raise SystemExit(3)"
+    notes: list[str] = []
+    node = RayNode([sys.executable, "-c", code], {}, notes.append)
+
+    with pytest.raises(ClusterError, match=r"^Ray could not be started \(exit code 3\): .*no room"):
+        start(node)
+    assert tries.read_text() == "xxx"
+    assert len(notes) == 2

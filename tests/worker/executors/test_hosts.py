@@ -1,0 +1,253 @@
+"""Tasks are pulled by hosts as they have room. Hosts are stand-ins that answer as they are told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+
+import pyarrow as pa
+import pytest
+
+from airflow_provider_snowflake_batch.contract.job_file import Job, JobInput, JobOutput
+from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
+from airflow_provider_snowflake_batch.contract.part_file import PartFile
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
+from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
+from airflow_provider_snowflake_batch.worker.attempt import Attempt
+from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
+from airflow_provider_snowflake_batch.worker.errors import ModelError, ModelProcessDied, OutputError, TooManyBadRows
+from airflow_provider_snowflake_batch.worker.executors.base import Work
+from airflow_provider_snowflake_batch.worker.executors.host import Failure, Order, Report
+from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost, Hosts
+from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.content import Identity
+from airflow_provider_snowflake_batch.worker.input.plan import RowRange, Task
+from airflow_provider_snowflake_batch.worker.progress import Progress
+
+SECONDS = 10.0
+JOB = Job("J", JobInput(Path("in")), JobOutput(Path("out"), SaveMode.ERROR), PythonModel("a:B", "f"))
+
+
+class StandIn:
+    """A host that says what a test has it say."""
+
+    def __init__(self) -> None:
+        self.orders: SimpleQueue[Order] = SimpleQueue()
+        self.answers: SimpleQueue[Report | Exception] = SimpleQueue()
+        self.has: list[int] = []
+
+    def ask(self, order: Order) -> Report:
+        self.orders.put(order)
+        answer = self.answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def told(self) -> Order:
+        order = self.orders.get(timeout=SECONDS)
+        self.has += [task.index for task in order.tasks]
+        return order
+
+
+class Bench:
+    """A batch of some tasks of ten rows."""
+
+    def __init__(self, tasks: int, most_bad_rows: int = 5) -> None:
+        self.quarantine = Quarantine(most_bad_rows)
+        self.progress = Progress()
+        self.progress.plan(10 * tasks, tasks, 0, 0)
+        self.done: list[int] = []
+        self.notes: list[str] = []
+        self.on_stage: dict[int, TaskRecord] = {}
+        work = Work(
+            replace(JOB, max_quarantined=most_bad_rows),
+            pa.schema([]),
+            Attempt("f"),
+            lambda: Identity("model"),
+            lambda: None,
+            None,
+            self.quarantine,
+        )
+        self.backlog = Backlog([task(index) for index in range(tasks)])
+        self.hosts = Hosts(
+            work, self.backlog, self.progress, lambda one: self.done.append(one.task), self._recorded, self.notes.append
+        )
+
+    def _recorded(self, tasks: Collection[int]) -> Mapping[int, TaskRecord]:
+        return {index: one for index, one in self.on_stage.items() if index in tasks}
+
+    def join(self, replica: int) -> StandIn:
+        host = StandIn()
+        self.hosts.join(replica, host.ask)
+        host.told()
+        return host
+
+    def say(self, host: StandIn, answer: Report | Exception) -> Order:
+        """A host answers, and is told something."""
+        self.hear(host, answer)
+        return host.told()
+
+    def hear(self, host: StandIn, answer: Report | Exception) -> None:
+        host.answers.put(answer)
+        self.hosts.step(SECONDS)
+
+
+def task(index: int) -> Task:
+    return Task(index, (RowRange("a.parquet", 0, 10 * index, 10 * index, 10),), 10, 100 - index)
+
+
+def record(index: int, *, model: str = "model", bad: int = 0) -> TaskRecord:
+    aside = PartFile(f"q{index}", bad, 1, "0") if bad else None
+    return TaskRecord(index, "f", None, 10, 0.1, None, quarantine=aside, attempt="t", model=model)
+
+
+def test_who_has_room_gets_the_next_ones() -> None:
+    bench = Bench(10)
+    slow, fast = bench.join(0), bench.join(1)
+
+    assert [one.index for one in bench.say(slow, Report(room=1)).tasks] == [0]
+    assert [one.index for one in bench.say(fast, Report(room=2)).tasks] == [1, 2]
+    for first in (1, 3, 5, 7):
+        done = (record(first), record(first + 1))
+        bench.say(fast, Report(done, room=2))
+    last = bench.say(fast, Report((record(9),), room=2))
+
+    assert (last.tasks, last.complete) == ((), False)
+    assert (slow.has, fast.has) == ([0], list(range(1, 10)))
+    assert bench.hosts.open
+    bench.say(slow, Report((record(0),)))
+    assert not bench.hosts.open
+    assert sorted(bench.done) == list(range(10))
+    assert (bench.progress.tasks_done, bench.progress.rows_done) == (10, 100)
+
+
+def test_nothing_is_given_before_there_is_room() -> None:
+    bench = Bench(4)
+    loading = bench.join(1)
+    assert bench.say(loading, Report()).tasks == ()
+    assert len(bench.backlog) == 4
+
+
+def test_one_that_comes_late_helps() -> None:
+    bench = Bench(4)
+    bench.say(bench.join(0), Report(room=1))
+    late = bench.join(3)
+    assert [one.index for one in bench.say(late, Report(room=2)).tasks] == [1, 2]
+    assert bench.hosts.replicas == {0, 3}
+
+
+def test_the_unfinished_tasks_of_a_lost_host_are_done_by_others() -> None:
+    bench = Bench(4)
+    first, lost = bench.join(0), bench.join(1)
+    bench.say(lost, Report(room=3))
+    # It had recorded one when it was lost, and nobody heard of it.
+    bench.on_stage[1] = record(1)
+    bench.hear(lost, HostLost("its node is gone"))
+
+    assert bench.done == [1]
+    assert [one.index for one in bench.say(first, Report(room=4)).tasks] == [0, 2, 3]
+    assert bench.notes == ["replica 1 is lost: its node is gone; 2 of its tasks are done again by others"]
+    assert bench.hosts.replicas == {0}
+    bench.say(first, Report((record(0), record(2), record(3))))
+    assert sorted(bench.done) == [0, 1, 2, 3]
+
+
+def test_a_lost_replica_may_come_again() -> None:
+    bench = Bench(2)
+    lost = bench.join(1)
+    bench.say(lost, Report(room=2, rows_at_hand=7))
+    assert bench.progress.rows_done == 7
+    bench.hear(lost, HostLost("gone"))
+    assert bench.progress.rows_done == 0
+    assert [one.index for one in bench.say(bench.join(1), Report(room=2)).tasks] == [0, 1]
+
+
+def test_a_task_that_takes_its_replica_along_again_and_again_is_named() -> None:
+    bench = Bench(1)
+    for replica in (1, 2):
+        host = bench.join(replica)
+        bench.say(host, Report(room=1))
+        bench.hear(host, HostLost("gone"))
+    host = bench.join(3)
+    bench.say(host, Report(room=1))
+    with pytest.raises(ModelProcessDied, match=r"lost each of the 3 times it worked on rows 0–9 of file a\.parquet"):
+        bench.hear(host, HostLost("gone"))
+
+
+def test_what_a_record_says_twice_counts_once() -> None:
+    bench = Bench(2)
+    host = bench.join(1)
+    bench.say(host, Report(room=2))
+    bench.say(host, Report((record(0), record(0))))
+    assert bench.done == [0]
+
+
+def test_the_failure_of_a_host_ends_the_batch() -> None:
+    bench = Bench(2)
+    with pytest.raises(ModelError, match="^no leaf$") as caught:
+        bench.hear(bench.join(1), Report(failure=Failure("ModelError", "no leaf", "Traceback …"), ended=True))
+    assert caught.value.details == "Traceback …"
+
+
+def test_a_host_with_another_model_ends_the_batch() -> None:
+    bench = Bench(2)
+    host = bench.join(1)
+    bench.say(host, Report(room=1))
+    with pytest.raises(OutputError, match="^replica 1 has other files of the model than replica 0"):
+        bench.hear(host, Report((record(0, model="other"),)))
+
+
+def test_bad_rows_are_counted_over_all_hosts() -> None:
+    bench = Bench(4, most_bad_rows=5)
+    one, other = bench.join(0), bench.join(1)
+    bench.say(one, Report(room=1))
+    bench.say(other, Report(room=1))
+    bench.say(one, Report((record(0, bad=2),), room=1))
+    # What others have set aside; a host knows its own.
+    assert bench.say(other, Report(bad_rows_at_hand=3)).bad_rows_elsewhere == 2
+    assert bench.progress.quarantined_rows == 5
+    with pytest.raises(TooManyBadRows):
+        bench.hear(one, Report(bad_rows_at_hand=1))
+
+
+def test_all_are_told_when_nothing_more_will_come() -> None:
+    bench = Bench(1)
+    one, idle = bench.join(0), bench.join(1)
+    bench.say(one, Report(room=1))
+    assert not bench.say(idle, Report(room=1)).complete
+    assert bench.say(one, Report((record(0),))).complete
+
+    finishing = threading.Thread(target=bench.hosts.finish, args=(SECONDS,))
+    finishing.start()
+    idle.answers.put(Report(room=1))
+    assert idle.told().complete
+    finishing.join(SECONDS)
+    assert not finishing.is_alive()
+
+    ending = threading.Thread(target=bench.hosts.end, args=(SECONDS,))
+    ending.start()
+    for host in (one, idle):
+        host.answers.put(Report(ended=True))
+    ending.join(SECONDS)
+    assert not ending.is_alive()
+
+
+def test_the_schema_of_all_parts_is_passed_on() -> None:
+    from airflow_provider_snowflake_batch.worker.output.records import encode_schema
+
+    bench = Bench(2)
+    one, other = bench.join(0), bench.join(1)
+    bench.say(one, Report(room=1))
+    schema = pa.schema([("Y", pa.float64())])
+    done = replace(record(0), schema=encode_schema(schema), part=PartFile("p", 10, 1, "0"))
+    bench.say(one, Report((done,)))
+    assert bench.say(other, Report(room=1)).schema == schema
+
+
+def test_unforeseen_errors_of_a_conversation_are_not_swallowed() -> None:
+    bench = Bench(1)
+    with pytest.raises(ZeroDivisionError):
+        bench.hear(bench.join(1), ZeroDivisionError())

@@ -1,0 +1,207 @@
+"""Replicas as Ray nodes on loopback addresses of this machine, in an environment that has Ray."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
+from tests.worker.batches import HERE, ON_STAGES, Batch, Outcome
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(ON_STAGES, reason="replicas meet beside the job file, on a disk")]
+SECONDS = 120
+TASKS, TASK_ROWS = 20, 65_536
+ROWS = TASKS * TASK_ROWS
+ROOT = Path(__file__).parents[3]
+HAS_RAY = "import importlib.util, sys; sys.exit(importlib.util.find_spec('ray') is None)"
+
+
+@pytest.fixture(scope="module")
+def python() -> str:
+    """A Python that has Ray: this one, or that of the container runtime (see the Makefile)."""
+    for one in filter(None, (sys.executable, os.environ.get("LOCAL_SNOWFLAKE_RUNTIME_PYTHON"))):
+        if subprocess.run([one, "-c", HAS_RAY], check=False).returncode == 0:
+            return one
+    pytest.skip("no Python with Ray; LOCAL_SNOWFLAKE_RUNTIME_PYTHON names one")
+
+
+class Replicas:
+    """The replicas of a batch as processes, each with a loopback address of its own."""
+
+    def __init__(self, batch: Batch, python: str, count: int = 3) -> None:
+        self.batch, self.count = batch, count
+        self._worker = [python, "-m", "airflow_provider_snowflake_batch.worker"]
+        self.processes: dict[int, subprocess.Popen[str]] = {}
+
+    def job(self, *, wait_for: int, stuck: int | None = None, **inference: object) -> None:
+        here = self.batch.root / "here"
+        here.mkdir(exist_ok=True)
+        # In a folder of its own: whatever changes in the model's folder ends the batch.
+        code = self.batch.root / "code"
+        code.mkdir(exist_ok=True)
+        shutil.copy(HERE / "replica_models.py", code)
+        init = {"folder": str(here), "replicas": wait_for, "stuck": stuck}
+        model = {"kind": "python", "target": "replica_models:Together", "python_path": [str(code)], "init": init}
+        self.batch.job(model, inference={"num_workers": 1, "max_batch_rows": TASK_ROWS, **inference})
+
+    def start(self, replica: int, **variables: str) -> None:
+        self.processes[replica] = self.batch.start(
+            replica=(replica, self.count),
+            worker=self._worker,
+            variables={"PYTHONPATH": str(ROOT), ADDRESS_VARIABLE: f"127.0.0.{replica + 2}", **variables},
+        )
+
+    def outcome(self, replica: int) -> Outcome:
+        stdout, stderr = self.processes[replica].communicate(timeout=SECONDS)
+        return Outcome(self.processes[replica].returncode, stdout, stderr)
+
+    def alone(self) -> Outcome:
+        """One replica that does all."""
+        process = self.batch.start(worker=self._worker, variables={"PYTHONPATH": str(ROOT)})
+        stdout, stderr = process.communicate(timeout=SECONDS)
+        return Outcome(process.returncode, stdout, stderr)
+
+    def calls(self) -> list[tuple[int, int]]:
+        """The model's calls, as replica and first row."""
+        lines = [line for path in self.batch.root.glob("calls-*") for line in path.read_text().splitlines()]
+        return [(int(replica), int(row)) for replica, row in map(str.split, lines)]
+
+    def tasks_called(self) -> Counter[int]:
+        """How often the model was called for rows of each task."""
+        return Counter(row // TASK_ROWS for _, row in self.calls())
+
+    def tasks_recorded(self) -> set[int]:
+        names = [path.name for path in (self.batch.output / "_tasks").glob("*.json")]
+        return {int(name.partition(".")[0].rpartition("-")[2]) for name in names}
+
+
+@pytest.fixture
+def replicas(batch: Batch, python: str) -> Iterator[Replicas]:
+    batch.ids(ROWS, row_group_size=TASK_ROWS)
+    yield Replicas(batch, python)
+    # No process of Ray is left: each inherits the environment, which names the replica's address.
+    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(batch.root).encode() in _read(path)]
+    assert not left
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def parts(batch: Batch) -> dict[str, list[int]]:
+    """The rows of each part, under the part's name without the attempt that wrote it."""
+    found = {}
+    for one in batch.manifest()["files"]:
+        name = re.sub(r"\.[0-9a-f]{8}", "", one["name"])
+        found[name] = pq.read_table(batch.output / one["name"])["ID"].to_pylist()
+    return found
+
+
+def test_three_replicas_write_what_one_writes(replicas: Replicas) -> None:
+    batch = replicas.batch
+    replicas.job(wait_for=3)
+    # In any order.
+    for replica in (2, 0, 1):
+        replicas.start(replica)
+    outcomes = [replicas.outcome(replica) for replica in range(3)]
+
+    assert [one.code for one in outcomes] == [0, 0, 0], [one.stderr for one in outcomes]
+    assert batch.succeeded()
+    assert batch.verify().code == 0
+    assert {replica for replica, _ in replicas.calls()} == {0, 1, 2}
+    rows = [row for _, row in replicas.calls()]
+    assert len(rows) == len(set(rows))
+    assert outcomes[0].progress[-1]["rows_done"] == ROWS
+    together, manifest = parts(batch), batch.manifest()
+    assert not [path for path in batch.root.glob("_replicas-*") if "ended" not in path.name]
+
+    for path in [*batch.output.glob("*"), *(batch.output / "_tasks").glob("*")]:
+        if path.is_file():
+            path.unlink()
+    assert replicas.alone().code == 0
+    assert parts(batch) == together
+    alone = batch.manifest()
+    same = ("rows", "schema", "fingerprint", "input_fingerprint", "model")
+    assert {name: manifest[name] for name in same} == {name: alone[name] for name in same}
+    assert [one["checksum"] for one in manifest["files"]] == [one["checksum"] for one in alone["files"]]
+
+
+def test_a_replica_that_is_killed_costs_its_unfinished_tasks(replicas: Replicas) -> None:
+    batch = replicas.batch
+    replicas.job(wait_for=3, stuck=2)
+    for replica in range(3):
+        replicas.start(replica)
+    until((batch.root / "stuck").exists, "the call that does not return")
+    recorded, calls = replicas.tasks_recorded(), replicas.tasks_called()
+    replicas.processes[2].kill()
+    outcomes = [replicas.outcome(replica) for replica in range(2)]
+
+    assert [one.code for one in outcomes] == [0, 0], [one.stderr for one in outcomes]
+    assert batch.succeeded()
+    assert batch.verify().code == 0
+    assert batch.result()["ID"].to_pylist() == list(range(ROWS))
+    assert "replica 2 is lost" in outcomes[0].stderr
+    # What it had recorded is not done again. At hand it had one task that was being written, and the one it was at.
+    again = replicas.tasks_called() - calls
+    assert all(replicas.tasks_called()[task] == calls[task] for task in recorded)
+    assert all(number == 1 for number in again.values())
+    assert len([task for task in again if task in calls]) <= 2
+
+
+def test_without_the_first_replica_the_next_attempt_goes_on(replicas: Replicas) -> None:
+    """One replica never comes at all, and nobody waits for it."""
+    batch = replicas.batch
+    replicas.job(wait_for=2, stuck=0)
+    for replica in (0, 1):
+        replicas.start(replica)
+    until((batch.root / "stuck").exists, "the call that does not return")
+    until(lambda: len(replicas.tasks_recorded()) >= 5, "five tasks")
+    replicas.processes[0].kill()
+    killed = time.monotonic()
+    helper = replicas.outcome(1)
+
+    assert helper.code == 1
+    assert "replica 0 is gone" in helper.last
+    assert time.monotonic() - killed < 60
+    assert not batch.succeeded()
+    done, before = replicas.tasks_recorded(), replicas.tasks_called()
+
+    (batch.root / "free").touch()
+    assert replicas.alone().code == 0
+    assert batch.succeeded()
+    assert batch.result()["ID"].to_pylist() == list(range(ROWS))
+    assert set(replicas.tasks_called() - before) == set(range(TASKS)) - done
+
+
+def test_who_is_missing_is_named(replicas: Replicas) -> None:
+    replicas.job(wait_for=2, min_replicas=2)
+    replicas.start(0, WORKER_MEETING_SECONDS="3")
+    outcome = replicas.outcome(0)
+
+    assert outcome.code == 1
+    assert "not come within 3 s: replicas 1, 2 of 3. inference.min_replicas is 2" in outcome.last
+
+    replicas.start(1, WORKER_MEETING_SECONDS="3")
+    late = replicas.outcome(1)
+    assert late.code == 1
+    assert "replica 0 has not come within 3 s" in late.last
+
+
+def until(there: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not there():
+        assert time.monotonic() < deadline, f"not seen: {what}"
+        time.sleep(0.05)

@@ -241,7 +241,7 @@ WORKER_KNOWS = {
     "values": set(),
     "processes": set(),
     "input": {"values", "processes"},
-    "models": {"input"},
+    "models": {"input", "values"},
     "stage_files": {"input", "models"},
     "output": {"input", "values"},
     "scoring": {"input", "models", "output", "stage_files", "values"},

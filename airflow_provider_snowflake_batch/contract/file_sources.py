@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from airflow_provider_snowflake_batch.contract.job_fields import Fields
+from airflow_provider_snowflake_batch.contract.job_fields import Fields, JobFileError, check_text
 
 _FileModel = TypeVar("_FileModel", bound="FileModel")
 
@@ -81,6 +81,47 @@ class SklearnModel(FileModel):
         return super().fields() | ({"trusted": list(self.trusted)} if self.trusted else {})
 
 
+@dataclass(frozen=True)
+class OnnxModel(FileModel):
+    """A model in ONNX's own file, or a folder that holds one such file and its data; also as a zip file.
+
+    :param inputs: for inputs of the model, the input columns that each is made of.
+    :param outputs: which outputs are wanted, and under which name each, or under which names its values; all of them
+        under their own names if it is empty.
+    """
+
+    KIND: ClassVar[str] = "onnx"
+
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    outputs: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, fields: Fields, function: str) -> OnnxModel:
+        plain = super().read(fields, function)
+        inputs: dict[str, tuple[str, ...]] = {}
+        for name, value in fields.get("inputs", dict, {}).items():
+            inputs[name] = _names(value, f"{fields.at('inputs')}.{name}")
+        outputs: dict[str, str | tuple[str, ...]] = {}
+        for name, value in fields.get("outputs", dict, {}).items():
+            where = f"{fields.at('outputs')}.{name}"
+            outputs[name] = _names([value], where)[0] if isinstance(value, str) else _names(value, where)
+        return cls(plain.path, plain.function, plain.python_path, plain.columns, inputs, outputs)
+
+    def fields(self) -> dict[str, Any]:
+        inputs = {name: list(columns) for name, columns in self.inputs.items()}
+        outputs = {name: named if isinstance(named, str) else list(named) for name, named in self.outputs.items()}
+        given = {"inputs": inputs, "outputs": outputs}
+        return super().fields() | {name: value for name, value in given.items() if value}
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
+        raise JobFileError(f"{where} must be a list of names of columns")
+    for one in value:
+        check_text(one, where)
+    return tuple(value)
+
+
 FILE_SOURCES: Mapping[str, type[FileModel]] = {
-    source.KIND: source for source in (SklearnModel, XGBoostModel, LightGBMModel)
+    source.KIND: source for source in (SklearnModel, XGBoostModel, LightGBMModel, OnnxModel)
 }

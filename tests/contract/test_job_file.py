@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.contract.file_sources import LightGBMModel, SklearnModel, XGBoostModel
+from airflow_provider_snowflake_batch.contract.file_sources import LightGBMModel, OnnxModel, SklearnModel, XGBoostModel
 from airflow_provider_snowflake_batch.contract.job_fields import JobFileError
 from airflow_provider_snowflake_batch.contract.job_file import (
     MOST_QUARANTINED,
@@ -35,6 +35,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
+named = st.lists(texts, min_size=1, max_size=2).map(tuple)
 models = (
     st.builds(RegistryModel, paths, texts, st.lists(paths, max_size=2).map(tuple))
     | st.builds(ChatModel, paths, texts, texts, st.lists(texts, max_size=2).map(tuple))
@@ -52,6 +53,13 @@ models = (
         texts,
         st.lists(paths, max_size=2).map(tuple),
         st.lists(texts, max_size=2).map(tuple),
+    )
+    | st.builds(
+        OnnxModel,
+        paths,
+        texts,
+        inputs=st.dictionaries(texts, named, max_size=2),
+        outputs=st.dictionaries(texts, texts | named, max_size=2),
     )
     | st.builds(SklearnModel, paths, texts, trusted=st.lists(texts, max_size=2).map(tuple))
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks import model_files
 from airflow_provider_snowflake_batch.hooks.model_files import find_model_file
-from airflow_provider_snowflake_batch.jobs.models import PythonModel, XGBoostModel
+from airflow_provider_snowflake_batch.jobs.models import OnnxModel, PythonModel, XGBoostModel
 
 
 def test_a_file_is_named_after_its_content(tmp_path: Path) -> None:
@@ -28,6 +30,24 @@ def test_a_file_is_named_after_its_content(tmp_path: Path) -> None:
 def test_what_is_on_a_stage_is_not_looked_for(tmp_path: Path) -> None:
     assert find_model_file(XGBoostModel("@db.s.st/churn.json"), str(tmp_path)) is None
     assert find_model_file(PythonModel("m:C"), str(tmp_path)) is None
+
+
+def test_a_folder_is_one_archive(tmp_path: Path) -> None:
+    (tmp_path / "churn" / "data").mkdir(parents=True)
+    (tmp_path / "churn" / "m.onnx").write_bytes(b"graph")
+    (tmp_path / "churn" / "data" / "weights").write_bytes(b"weights")
+    (tmp_path / "churn" / "again").symlink_to(tmp_path / "churn")
+    found = find_model_file(OnnxModel("churn"), str(tmp_path))
+    assert found is not None
+    packed = found.packed()
+    assert packed.name.endswith(".zip")
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+        assert set(archive.namelist()) == {"m.onnx", "data/weights"}
+    (tmp_path / "churn.bin").write_bytes(b"1")
+    (tmp_path / "nothing").mkdir()
+    for name, message in {"churn.bin": "is neither a folder nor a zip archive", "nothing": "is empty"}.items():
+        with pytest.raises(JobInputError, match=rf"^model\.path: .*{message}"):
+            find_model_file(OnnxModel(name), str(tmp_path))
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models import (
     FunctionModel,
     LightGBMModel,
+    OnnxModel,
     PythonModel,
     RegistryModel,
     SklearnModel,
@@ -49,6 +50,7 @@ def test_templates_are_left_for_later() -> None:
     [
         XGBoostModel("models/churn.json"),
         LightGBMModel("@models/churn.txt", function="predict_proba", columns=["A", "B"]),
+        OnnxModel("churn.onnx", inputs={"x": ["A", "B"]}, outputs={"p": ["LOW", "HIGH"], "label": "KIND"}),
         SklearnModel("churn.skops", function="transform", code="@code/wheels", trusted=["my.Type"]),
     ],
 )
@@ -96,6 +98,10 @@ def test_fields_of_a_models_file_may_be_templates() -> None:
         ({"kind": "lightgbm", "path": "a.txt", "function": "transform"}, "model.function: LightGBMModel has predict, "),
         ({"kind": "sklearn", "path": "a.pkl", "columns": "A"}, "model.columns: expected a list of input columns"),
         ({"kind": "sklearn", "path": "a.skops", "trusted": [1]}, "model.trusted: expected a list of types"),
+        ({"kind": "onnx", "path": "a", "inputs": ["A"]}, "model.inputs: expected a dict from inputs of the model to"),
+        ({"kind": "onnx", "path": "a", "inputs": {"x": "A"}}, "model.inputs: expected .* got 'x': 'A'"),
+        ({"kind": "onnx", "path": "a", "outputs": {"y": [1]}}, "model.outputs: expected .* got 'y': "),
+        ({"kind": "onnx", "path": "a", "inputs": {"x": ["A"]}, "columns": ["A"]}, "model.columns: give either"),
         ({"kind": "registry", "name": "a b"}, "model.name: "),
         ({"kind": "registry", "name": "m", "version": "1 2"}, "model.version: "),
         ({"kind": "registry", "name": "m", "function": "a.b"}, "model.function: expected the name of a method"),

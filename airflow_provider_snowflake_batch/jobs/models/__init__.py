@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models.base import ModelSpec as ModelSpec
 from airflow_provider_snowflake_batch.jobs.models.files import LightGBMModel as LightGBMModel
+from airflow_provider_snowflake_batch.jobs.models.files import OnnxModel as OnnxModel
 from airflow_provider_snowflake_batch.jobs.models.files import SklearnModel as SklearnModel
 from airflow_provider_snowflake_batch.jobs.models.files import XGBoostModel as XGBoostModel
 from airflow_provider_snowflake_batch.jobs.models.function import FunctionModel as FunctionModel
@@ -19,6 +20,7 @@ __all__ = [
     "FunctionModel",
     "LightGBMModel",
     "ModelSpec",
+    "OnnxModel",
     "PythonModel",
     "RegistryModel",
     "SklearnModel",
@@ -27,7 +29,8 @@ __all__ = [
 ]
 
 _KINDS: dict[str, type[ModelSpec]] = {
-    kind.kind: kind for kind in (PythonModel, FunctionModel, RegistryModel, SklearnModel, XGBoostModel, LightGBMModel)
+    kind.kind: kind
+    for kind in (PythonModel, FunctionModel, RegistryModel, SklearnModel, XGBoostModel, LightGBMModel, OnnxModel)
 }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 from airflow_provider_snowflake_batch.contract import file_sources
 from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
@@ -133,6 +134,65 @@ class SklearnModel(FileModel):
         return file_sources.SklearnModel(file, self.function, python_path, columns, trusted)
 
     __hash__ = ModelSpec.__hash__
+
+
+@dataclass(frozen=True)
+class OnnxModel(FileModel):
+    """A model in ONNX's own file (``.onnx``), or a folder or zip archive with one such file and its external data.
+
+    Columns become the types that the model's inputs have: a fraction the nearest number, a whole number itself or an
+    error. Snowflake's container runtime lacks onnxruntime: give its wheel as ``code``, or take an image that has it.
+
+    :param path: as of ``XGBoostModel``, as is ``code``.
+    :param inputs: for inputs of the model, the input columns that each is made of, in order. Default: an input is the
+        column of its name; the only input is all columns.
+    :param columns: the same for a model with one input.
+    :param outputs: which outputs are wanted: for each, the name of its column, or a list of names for its values.
+        Default: all, under their own names.
+    :raises InvalidJobError: if a value is malformed.
+    """
+
+    kind: ClassVar[str] = "onnx"
+    functions: ClassVar[tuple[str, ...]] = ("predict",)
+
+    inputs: Mapping[str, tuple[str, ...]] | None = None
+    outputs: Mapping[str, str | tuple[str, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _mapping(self, "inputs", "a dict from inputs of the model to lists of columns", texts=False)
+        _mapping(self, "outputs", "a dict from outputs of the model to a name or a list of names", texts=True)
+        if self.inputs is not None and self.columns is not None:
+            raise InvalidJobError("model.columns", "give either columns or inputs.")
+
+    @property
+    def file_is_folder(self) -> bool:
+        return not self.path.endswith(".onnx")
+
+    def source(self, python_path: tuple[Path, ...], file: Path | None) -> ModelSource:
+        assert file is not None
+        inputs, outputs = dict(self.inputs or {}), dict(self.outputs or {})
+        return file_sources.OnnxModel(file, self.function, python_path, tuple(self.columns or ()), inputs, outputs)
+
+    __hash__ = ModelSpec.__hash__
+
+
+def _mapping(spec: FileModel, name: str, what: str, *, texts: bool) -> None:
+    """Hold that a field maps names to lists of names, or also to names."""
+    value = getattr(spec, name)
+    if value is None or is_template(value):
+        return
+    if not isinstance(value, Mapping) or not value:
+        raise InvalidJobError(f"model.{name}", f"expected {what}, got {value!r}.")
+    found: dict[str, Any] = {}
+    for key, names in value.items():
+        members = [names] if texts and isinstance(names, str) else names
+        if not isinstance(key, str) or not isinstance(members, (list, tuple)) or not members:
+            raise InvalidJobError(f"model.{name}", f"expected {what}, got {key!r}: {names!r}.")
+        if not all(isinstance(one, str) and one for one in members):
+            raise InvalidJobError(f"model.{name}", f"expected {what}, got {key!r}: {names!r}.")
+        found[key] = names if isinstance(names, str) else tuple(names)
+    object.__setattr__(spec, name, MappingProxyType(found))
 
 
 def _texts(spec: FileModel, name: str, what: str) -> None:

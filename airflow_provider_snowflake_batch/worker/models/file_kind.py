@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.contract.job_file import JobInput
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.input.content import BLOCK_BYTES, file_digest
 from airflow_provider_snowflake_batch.worker.models.base import ColumnChoice, Description, ModelKind
-from airflow_provider_snowflake_batch.worker.models.code_archives import unpacked
+from airflow_provider_snowflake_batch.worker.models.code_archives import unpack, unpacked
 from airflow_provider_snowflake_batch.worker.models.columns import match_column
 
 Source = TypeVar("Source", bound=FileModel)
@@ -38,7 +38,7 @@ class FileKind(ModelKind[Source]):
     has_params: ClassVar[bool] = False
 
     def prepare(self, model: Source, folder: Path) -> Source:
-        return replace(unpacked(model, folder), path=_copied(model.path, folder / "model"))
+        return replace(unpacked(model, folder), path=copied(model.path, folder / "model"))
 
     def describe(self, model: Source, input_files: JobInput) -> Description:
         if model.function not in self.functions:
@@ -47,7 +47,9 @@ class FileKind(ModelKind[Source]):
             raise Refused(f"functions of {self.library} models take no params, got {', '.join(input_files.params)}")
         stated = {name: value for name, value in model.fields().items() if name not in ("path", "python_path")}
         digest = hashlib.sha256(json.dumps([model.function, stated], sort_keys=True).encode())
-        digest.update(file_digest(model.path))
+        files = sorted(one for one in model.path.parent.rglob("*") if one.is_file())
+        for path in files:
+            digest.update(file_digest(path))
         return Description(f"{model.KIND}:{digest.hexdigest()}")
 
     def folders(self, model: Source) -> Sequence[Path]:
@@ -55,8 +57,12 @@ class FileKind(ModelKind[Source]):
         return [model.path.parent, *model.python_path]
 
 
-def _copied(path: Path, folder: Path) -> Path:
-    """A copy in local temporary space: libraries read files here and there, which a mounted stage is not made for."""
+def copied(path: Path, folder: Path) -> Path:
+    """A copy of a file in local temporary space: libraries read here and there, which a mounted stage is not made for.
+
+    :param folder: it is made.
+    :raises Refused: there is no such file, or it does not fit in there.
+    """
     folder.mkdir()
     target = folder / path.name
     try:
@@ -67,6 +73,24 @@ def _copied(path: Path, folder: Path) -> Path:
     except OSError as error:
         raise Refused(f"model.path: {path} cannot be copied to {folder}: {error.strerror or error}") from None
     return target
+
+
+def copied_folder(path: Path, folder: Path) -> Path:
+    """A copy of a folder, or of what a zip file of one holds, in local temporary space.
+
+    :param folder: it is made, and is the copy.
+    :raises Refused: it does not exist, is something else, or does not fit in there.
+    """
+    if path.is_dir():
+        try:
+            shutil.copytree(path, folder, copy_function=shutil.copyfile)
+        except (OSError, shutil.Error) as error:
+            raise Refused(f"model.path: {path} cannot be copied to {folder}: {error}") from None
+    elif path.exists():
+        unpack(path, folder, "model.path")
+    else:
+        raise Refused(f"model.path: {path} does not exist")
+    return folder
 
 
 def import_library(module: str, package: str, extra: str = "") -> Any:

@@ -33,8 +33,8 @@ def get_commands() -> list[CLICommand]:
             Arg(("--model-version",), help="Version or alias of that model; left out, its default"),
             Arg(
                 ("--runtime",),
-                help="What scores: a model of the Model Registry (registry), or one of your own (worker); left out, "
-                "the registry if --model is given",
+                help="What scores: Snowflake's own runtime, with model_name (registry), or this package's worker, with "
+                "model (worker); left out, the first if --model is given",
                 choices=("registry", "worker"),
             ),
             Arg(("--write",), help="Also write a small file to the stage, read it, and remove it", action="store_true"),

@@ -16,7 +16,8 @@ RUNTIMES = (REGISTRY, WORKER)
 class Asked:
     """What somebody wants to run.
 
-    :param runtime: ``registry`` for a model of the Model Registry, ``worker`` for one of the Dag's author.
+    :param runtime: ``registry`` for Snowflake's own, which scores models of the Model Registry; ``worker`` for this
+        package's, which scores any.
     :param version: of the model; None for its default.
     :param write: whether a small file may be written to the stage, and removed.
     """
@@ -135,10 +136,13 @@ class Privilege:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """:param functions: of the chosen version; None if that could not be seen."""
+    """:param functions: of the chosen version; None if that could not be seen.
+    :param files_refused: why its files cannot be listed, which the worker's jobs copy; None if they can, or need not.
+    """
 
     versions: tuple[ListedVersion, ...]
     functions: tuple[str, ...] | None = None
+    files_refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,11 @@ CHECKLIST = (
         f"keep both logs and `{MANIFEST}`",
     ),
     Step(
+        "`READ` on a registered model lets its files be listed, with their MD5, and fetched",
+        "a job of a `RegistryModel` over ten rows, twice: the second time nothing is uploaded",
+        "grant `OWNERSHIP`, or use the model with `model_name`",
+    ),
+    Step(
         "secrets reach the container, and external access opens the network",
         "a model that reads an environment variable of `job_spec.secrets` and fetches a page",
         "look at USAGE on the integration and READ on the secret",

@@ -60,7 +60,7 @@ def look_at_account(hook: SnowflakeBatchHook, asked: Asked, images: Mapping[str,
         parameters=dict(_parameters(hook)),
         pool=pool,
         stage=_seen(lambda: _stage(hook, asked.stage, write=asked.write)) if asked.stage is not None else None,
-        model=_seen(lambda: _model(hook, asked.model, asked.version)) if asked.model is not None else None,
+        model=_seen(lambda: _model(hook, asked)) if asked.model is not None else None,
         privileges=privileges,
         roles=roles,
         image=image,
@@ -148,19 +148,28 @@ def _probe(hook: SnowflakeBatchHook, location: StagePath, *, write: bool) -> Ite
                 return
 
 
-def _model(hook: SnowflakeBatchHook, name: QualifiedName | None, wanted: Identifier | None) -> Model | None:
-    if name is None:
+def _model(hook: SnowflakeBatchHook, asked: Asked) -> Model | None:
+    if asked.model is None:
         return None
-    name = hook.qualify_name(name, field="--model", allow_quoted=True)
+    name = hook.qualify_name(asked.model, field="--model", allow_quoted=True)
     listed = tuple(ListedVersion.from_row(row) for row in hook.rows(statements.show_model_versions(name)))
     try:
-        version = choose_version(listed, wanted)
+        version = choose_version(listed, asked.version)
     except LookupError:
         version = None
     if version is None:
         return Model(listed)
     rows = _seen(lambda: hook.rows(statements.show_model_functions(name, version)))
-    return Model(listed, tuple(str(row["name"]) for row in rows) if isinstance(rows, list) else None)
+    functions = tuple(str(row["name"]) for row in rows) if isinstance(rows, list) else None
+    return Model(listed, functions, _files_refused(hook, name, version) if asked.runtime == WORKER else None)
+
+
+def _files_refused(hook: SnowflakeBatchHook, name: QualifiedName, version: Identifier) -> str | None:
+    try:
+        rows = hook.rows(statements.list_url(statements.model_version_url(name, version)))
+    except Exception as error:
+        return error_text(error)
+    return None if rows else "none are shown"
 
 
 def _image(

@@ -147,5 +147,9 @@ def check_model(asked: Asked, facts: AccountFacts) -> Iterator[Finding]:
         known = ", ".join(one.name for one in model.versions)
         yield wrong("model", f"{name} has no version or alias {asked.version}; it has {known}")
         return
+    if model.files_refused is not None:
+        text = f"the worker copies the files of {name}, version {version}, but cannot list them: {model.files_refused}"
+        yield wrong("model", text, *grant(facts, "READ", "MODEL", name))
+        return
     functions = ", ".join(model.functions) if model.functions else "not seen"
     yield ok("model", f"{name}, version {version}; functions: {functions}")

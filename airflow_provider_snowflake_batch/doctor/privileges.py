@@ -91,6 +91,10 @@ def needs(asked: Asked, session: Session, image: str | None = None) -> list[Need
         found.append(Need("WRITE", "STAGE", stage, "the job writes its results there", statement))
     if asked.model is not None and asked.runtime != WORKER:
         found.append(Need("USAGE", "MODEL", asked.model, "the job runs it", _INFERENCE))
+    elif asked.model is not None:
+        # Whether it is this privilege, no page says plainly.
+        page = "developer-guide/snowflake-ml/model-registry/overview"
+        found.append(Need("READ", "MODEL", asked.model, "its files are copied", page, optional=True))
     if image is not None and (own := repository(image)) is not None:
         found.append(Need("READ", "IMAGE REPOSITORY", own, "the image is pulled from it", _JOBS))
     return list(dict.fromkeys(found))

@@ -46,6 +46,7 @@ PRIVILEGES = frozenset(
         ("OWNERSHIP", "MODEL", "ML.S.CHURN"),
     )
 )
+FOUND = Model((ListedVersion("V1", is_default=True), ListedVersion("V2")), ("PREDICT",))
 FACTS = AccountFacts(
     expected=EXPECTED,
     session=SESSION,
@@ -53,7 +54,7 @@ FACTS = AccountFacts(
     parameters={"PREVENT_UNLOAD_TO_INTERNAL_STAGES": "false", "STATEMENT_TIMEOUT_IN_SECONDS": "172800"},
     pool=POOL,
     stage=Stage("INTERNAL NO CSE"),
-    model=Model((ListedVersion("V1", is_default=True), ListedVersion("V2")), ("PREDICT",)),
+    model=FOUND,
     privileges=PRIVILEGES,
     roles=("BATCH", "LOWER"),
     image="host/snowflake/images/snowflake_images/container_runtime/cpu_x86_64:2.10.0",
@@ -70,7 +71,7 @@ def bad(findings: list[Finding]) -> list[Finding]:
     return [one for one in findings if one.verdict is not Verdict.OK]
 
 
-@pytest.mark.parametrize("asked", [WORKER, REGISTRY], ids=["worker", "registry"])
+@pytest.mark.parametrize("asked", [WORKER, REGISTRY, replace(REGISTRY, runtime="worker")], ids=["w", "r", "copied"])
 def test_nothing_is_wrong_where_everything_is_there(asked: Asked) -> None:
     findings = check_account(asked, FACTS)
     assert bad(findings) == []
@@ -291,6 +292,13 @@ def test_what_cannot_be_seen_or_may_not_matter_is_open(
         (replace(REGISTRY, version=Identifier("V2")), {}, Verdict.OK, "version V2; functions: PREDICT", ()),
         (replace(REGISTRY, model=None), {}, Verdict.UNKNOWN, "--model", ()),
         (REGISTRY, {"model": UNSEEN}, Verdict.UNKNOWN, "Insufficient", ()),
+        (
+            replace(REGISTRY, runtime="worker"),
+            {"model": replace(FOUND, files_refused="none are shown")},
+            Verdict.WRONG,
+            "copies the files of ML.S.CHURN, version V1, but cannot list them: none are shown",
+            ("GRANT READ ON MODEL ML.S.CHURN TO ROLE BATCH;",),
+        ),
     ],
 )
 def test_the_model(asked: Asked, changes: dict[str, Any], verdict: Verdict, text: str, fix: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.doctor.look import look_at_account
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.models import log_linear_model
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "setup.sql"
 ROLE, SCHEMA, STAGE, POOL = "DOCTOR_BATCH", "DOCTOR_ML.BATCH", "DOCTOR_ML.BATCH.RESULTS", "DOCTOR_POOL"
@@ -57,8 +58,23 @@ def set_connection(server: LocalServer, monkeypatch: pytest.MonkeyPatch, **chang
     monkeypatch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", json.dumps(connection))
 
 
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Patterns of statements that this role may not send."""
+    patterns: list[str] = []
+    send = SnowflakeBatchHook.rows
+
+    def rows(hook: SnowflakeBatchHook, sql: str, **options: Any) -> list[dict[str, Any]]:
+        if any(re.match(pattern, sql) for pattern in patterns):
+            raise ProgrammingError("SQL access control error:\nInsufficient privileges", errno=3001)
+        return send(hook, sql, **options)
+
+    monkeypatch.setattr(SnowflakeBatchHook, "rows", rows)
+    return patterns
+
+
 def findings(asked: Asked = WORKER, **images: str) -> list[Finding]:
-    with SnowflakeBatchHook("snowflake_default", transient_timeout=5) as hook:
+    with SnowflakeBatchHook("snowflake_default", transient_timeout=1) as hook:
         seen = look_at_account(hook, asked, images)
     return check_login(seen) if isinstance(seen, Refused) else check_account(asked, seen)
 
@@ -172,6 +188,29 @@ def test_a_stage_that_clients_encrypt(administrator: SnowflakeConnection, conn_i
     assert "encrypted by clients" in said
 
 
+@pytest.mark.parametrize("runtime", ["registry", "worker"])
+def test_a_registered_model(
+    administrator: SnowflakeConnection, local_server: LocalServer, conn_id: str, refused: list[str], runtime: str
+) -> None:
+    model = QualifiedName("LINEAR_OF_DOCTOR", "PUBLIC", "LOCAL")
+    if not administrator.cursor().execute(f"SHOW MODELS LIKE '{model.name}' IN SCHEMA LOCAL.PUBLIC").fetchall():  # type: ignore[union-attr]
+        log_linear_model(local_server, model.name, "V1")
+    needed = (f"GRANT USAGE ON DATABASE LOCAL TO ROLE {ROLE};", f"GRANT USAGE ON SCHEMA LOCAL.PUBLIC TO ROLE {ROLE};")
+    needed += (f"GRANT {'USAGE' if runtime == 'registry' else 'READ'} ON MODEL {model} TO ROLE {ROLE};",)
+    asked = replace(WORKER, runtime=runtime, model=model)
+    try:
+        assert tuple(line for _, _, fix in not_well(asked) for line in fix) == needed
+        list(administrator.execute_string("\n".join(needed)))
+        found = findings(asked)
+        assert [one for one in found if one.verdict is not Verdict.OK] == []
+        (told,) = [one.text for one in found if one.check == "model"]
+        assert told == f"{model}, version V1; functions: PREDICT"
+        refused.append("LIST 'snow://")
+        assert [check for check, _, _ in not_well(asked)] == ([] if runtime == "registry" else ["model"])
+    finally:
+        list(administrator.execute_string("\n".join(needed).replace("GRANT", "REVOKE").replace(" TO ", " FROM ")))
+
+
 @pytest.mark.parametrize(
     ("connection", "check", "text"),
     [
@@ -199,21 +238,6 @@ def test_what_a_connection_names_in_vain(
 def test_a_pinned_image_is_told_and_not_asked_for(conn_id: str) -> None:
     (image,) = [one for one in findings(cpu_image="/db/s/repo/worker:1") if one.check == "runtime image"]
     assert image.text == "/db/s/repo/worker:1, from [snowflake_batch] cpu_image"
-
-
-@pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Patterns of statements that this role may not send."""
-    patterns: list[str] = []
-    send = SnowflakeBatchHook.rows
-
-    def rows(hook: SnowflakeBatchHook, sql: str, **options: Any) -> list[dict[str, Any]]:
-        if any(re.match(pattern, sql) for pattern in patterns):
-            raise ProgrammingError("SQL access control error:\nInsufficient privileges", errno=3001)
-        return send(hook, sql, **options)
-
-    monkeypatch.setattr(SnowflakeBatchHook, "rows", rows)
-    return patterns
 
 
 def test_what_may_not_be_seen_is_open(conn_id: str, refused: list[str]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from airflow_provider_snowflake_batch.doctor.facts import Asked, Privilege, Session
@@ -76,3 +78,13 @@ def test_what_meets_a_need(held: set[Privilege], lacking: list[str]) -> None:
     """An owner may do all with an object; on databases and schemas, whoever may do anything may use them."""
     wanted = [need for need in needs(Asked("c", "worker"), SESSION) if need.kind != "WAREHOUSE" and not need.optional]
     assert [need.kind for need in missing(wanted, held)] == lacking
+
+
+@pytest.mark.parametrize("runtime", ["registry", "worker"])
+def test_the_page_names_every_privilege_with_its_source(runtime: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "first-run.md").read_text(encoding="utf-8")
+    stage = StagePath.parse("@ML.S.RESULTS/", field="stage")
+    asked = Asked("c", runtime, Identifier("P"), stage, QualifiedName("M", "S", "ML"))
+    for need in needs(asked, SESSION, "/db/s/repo/worker:1" if runtime == "worker" else None):
+        assert f"`{need.privilege}`" in page
+        assert need.source.removeprefix("sql-reference/sql/") in page, need

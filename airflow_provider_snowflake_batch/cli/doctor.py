@@ -98,7 +98,7 @@ def show_findings(findings: Sequence[Finding], output: str) -> None:
     )
     fixes = [(one, line) for one in findings for line in one.fix]
     if fixes:
-        console.print("What mends it, with a role that may:\n")
+        console.print("What mends it; SQL with a role that may:\n")
     for number, (finding, line) in enumerate(fixes):
         if not number or fixes[number - 1][0] is not finding:
             console.print(f"-- {finding.check}: {finding.text}", soft_wrap=True)

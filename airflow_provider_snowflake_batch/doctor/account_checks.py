@@ -31,6 +31,14 @@ def stored(name: str | None) -> str | None:
 def check_login(refused: Refused) -> list[Finding]:
     """The one finding of a login that failed."""
     expected = refused.expected
+    if refused.unreachable:
+        return [
+            wrong(
+                "login",
+                f"Snowflake cannot be reached: {refused.why} Is {expected.account} the account, written "
+                "<organization>-<account>, and does the network let this machine there?",
+            )
+        ]
     fix = []
     if refused.number == _ROLE_REFUSED and expected.role and expected.user:
         fix.append(sql.grant_role(Identifier(stored(expected.role) or ""), Identifier(expected.user.upper())))

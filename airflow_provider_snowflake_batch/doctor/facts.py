@@ -59,6 +59,7 @@ class Expected:
     warehouse: str | None = None
     database: str | None = None
     schema: str | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,13 @@ class Refused:
     """A login that failed.
 
     :param number: Snowflake's, if it gave one.
+    :param unreachable: another try might do: the network failed, or there is no such account.
     """
 
     expected: Expected
     why: str
     number: int | None = None
+    unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

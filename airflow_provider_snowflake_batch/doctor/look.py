@@ -23,7 +23,7 @@ from airflow_provider_snowflake_batch.doctor.facts import (
 from airflow_provider_snowflake_batch.doctor.parameter_checks import OF_ACCOUNT, OF_SESSION
 from airflow_provider_snowflake_batch.doctor.privileges import inherited, privilege
 from airflow_provider_snowflake_batch.jobs import account_statements, statements
-from airflow_provider_snowflake_batch.jobs.errors import does_not_exist, error_number, error_text
+from airflow_provider_snowflake_batch.jobs.errors import does_not_exist, error_number, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.instance_families import has_gpus
 from airflow_provider_snowflake_batch.jobs.model_versions import ListedVersion, choose_version
@@ -43,11 +43,12 @@ def look_at_account(hook: SnowflakeBatchHook, asked: Asked, images: Mapping[str,
 
     :param images: ``cpu_image`` and ``gpu_image`` of Airflow's configuration, where they are set.
     """
-    expected = Expected(**{name: hook.expected(name) for name in ("user", "role", "warehouse", "database", "schema")})
+    names = ("user", "role", "warehouse", "database", "schema", "account")
+    expected = Expected(**{name: hook.expected(name) for name in names})
     try:
         (row,) = hook.rows(account_statements.current_session())
     except Exception as error:
-        return Refused(expected, error_text(error), error_number(error))
+        return Refused(expected, error_text(error), error_number(error), is_transient(error))
     session = Session(**{name: row[name] for name in account_statements.SESSION_FUNCTIONS})
     asked = asked.qualify(session)
     pool = _seen(lambda: _pool(hook, asked.compute_pool)) if asked.compute_pool is not None else None

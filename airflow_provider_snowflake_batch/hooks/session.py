@@ -248,8 +248,8 @@ class SnowflakeSessionHook(SnowflakeHook):
         return stored("database"), stored("schema")
 
     def expected(self, name: str) -> str | None:
-        """What the connection, or the hook's arguments, ask for: ``user``, ``role``, ``warehouse``, ``database`` or
-        ``schema``, as it is written there. It does not log in.
+        """What the connection, or the hook's arguments, ask for: ``account``, ``user``, ``role``, ``warehouse``,
+        ``database`` or ``schema``, as it is written there. It does not log in.
         """
         value = self._get_static_conn_params.get(name)
         return str(value) if value else None

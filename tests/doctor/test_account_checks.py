@@ -352,3 +352,9 @@ def test_as_what_a_registered_models_job_counts_is_open() -> None:
 def test_a_refused_login_is_the_one_thing_that_is_wrong(number: int | None, fix: tuple[str, ...]) -> None:
     (only,) = check_login(Refused(EXPECTED, "Role 'BATCH' does not exist or not authorized.", number))
     assert (only.check, only.verdict, only.fix) == ("login", Verdict.WRONG, fix)
+
+
+def test_a_snowflake_that_cannot_be_reached_is_no_refusal() -> None:
+    (only,) = check_login(Refused(replace(EXPECTED, account="o-a"), "Could not connect.", 250001, unreachable=True))
+    assert only.verdict is Verdict.WRONG
+    assert only.text.startswith("Snowflake cannot be reached: Could not connect. Is o-a the account")

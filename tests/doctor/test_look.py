@@ -38,7 +38,9 @@ def administrator(local_server: LocalServer) -> Iterator[SnowflakeConnection]:
         # Its last statement shows what the role has.
         assert len(answers[-1]) >= 9
         yield connection
-        connection.execute_string(f"DROP DATABASE DOCTOR_ML; DROP COMPUTE POOL {POOL}; DROP ROLE {ROLE}")
+        connection.execute_string(
+            f"DROP DATABASE DOCTOR_ML; DROP COMPUTE POOL {POOL}; DROP WAREHOUSE DOCTOR_WH; DROP ROLE {ROLE}"
+        )
 
 
 @pytest.fixture
@@ -233,6 +235,13 @@ def test_what_a_connection_names_in_vain(
     found, said, _ = not_well(replace(WORKER, stage=None))[0]
     assert found == check
     assert text in said
+
+
+def test_a_snowflake_that_is_not_there(local_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(local_server, monkeypatch, port=9, login_timeout=1)
+    ((check, said, _),) = not_well()
+    assert check == "login"
+    assert said.startswith("Snowflake cannot be reached: ")
 
 
 def test_a_pinned_image_is_told_and_not_asked_for(conn_id: str) -> None:

@@ -77,3 +77,17 @@ def test_a_connection_that_has_changed_is_read_again(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(SnowflakeSessionHook, "get_connection", lambda *_: 1 / 0)
     hook._read_connection_again()
     assert hook._get_static_conn_params["password"] == "new"
+
+
+def test_what_a_connection_asks_for_is_told_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection(monkeypatch, extra={"account": "a", "role": "r", "database": '"Db"'})
+    hook = SnowflakeSessionHook("session", warehouse="other")
+    asked = [hook.expected(name) for name in ("account", "user", "role", "database", "warehouse", "schema")]
+    assert asked == ["a", "me", "r", '"Db"', "other", None]
+
+
+def test_timeouts_of_the_connection_come_before_the_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection(monkeypatch, extra={"account": "a", "login_timeout": "7"})
+    hook = SnowflakeSessionHook("session", driver_timeouts={"login_timeout": 20, "network_timeout": 60})
+    parameters = hook._get_static_conn_params
+    assert (parameters["login_timeout"], parameters["network_timeout"]) == (7, 60)

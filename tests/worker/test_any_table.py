@@ -177,7 +177,7 @@ def run(batch: Batch, mode: str, form: str) -> None:
     score(job, LoadedModel(FORMS[form], takes))
 
 
-@settings(max_examples=int(__import__("os").environ.get("N", "100")))
+@settings(max_examples=100)
 @given(
     column=columns(),
     writer=st.sampled_from(sorted(WRITERS)),

@@ -65,7 +65,8 @@ def declared(column: pa.ChunkedArray, kind: pa.DataType, reading: Reading) -> pa
 
 
 def _declared(array: pa.Array, kind: pa.DataType, reading: Reading) -> pa.Array:
-    array = without_layout(array)
+    # A UUID is text, unless bytes are meant.
+    array = array.storage if isinstance(array.type, pa.UuidType) and _kind(kind) == _BYTES else without_layout(array)
     if array.type == kind:
         return array
     if array.null_count == len(array):
@@ -88,7 +89,7 @@ def _declared(array: pa.Array, kind: pa.DataType, reading: Reading) -> pa.Array:
             raise ValueError(f"{others[0].as_py()} is neither 0 nor 1")
     if source == _TEXT and target == _NUMBER:
         _check_numbers(array)
-    if pa.types.is_date(array.type):
+    if pa.types.is_date(array.type) and target == _MOMENT:
         # From day to nanosecond at once, Arrow does not notice that there is no such moment.
         array = array.cast(pa.timestamp("ms"))
     return array.cast(kind)

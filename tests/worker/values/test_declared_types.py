@@ -16,9 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from airflow_provider_snowflake_batch.worker.models.signature import ARROW_TYPES, Feature, Signature
 from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
 from airflow_provider_snowflake_batch.worker.scoring.results import to_table
+from tests.worker.batches import Batch
+from tests.worker.in_process import score
 
 NAN = float("nan")
 MOMENT = datetime.datetime(2020, 1, 1, 5)
@@ -195,6 +198,8 @@ def test_a_column_of_another_kind_is_not_given(dtype: str, column: pa.Array, mes
         ("STRING", pa.array([7]), ["7"]),
         ("STRING", pa.array(["a"]).dictionary_encode(), ["a"]),
         ("STRING", UUIDS, [str(uuid.UUID(int=7))]),
+        ("STRING", pa.array([DAY]), ["2020-01-01"]),
+        ("BYTES", UUIDS, [uuid.UUID(int=7).bytes]),
         ("BOOL", pa.array([1, 0]), [True, False]),
         ("TIMESTAMP_NTZ", pa.array([DAY]), [pd.Timestamp(DAY)]),
         ("TIMESTAMP_NTZ", pa.array([ZONED], pa.timestamp("us", "Europe/Berlin")), [pd.Timestamp(MOMENT)]),
@@ -226,3 +231,25 @@ def test_whatever_is_returned_is_read_back_or_refused(value: Any) -> None:
         else:
             assert found == value or (found != found and value != value)
             assert isinstance(value, bool) == isinstance(found, bool) or dtype == "BOOL"
+
+
+def test_a_row_that_does_not_fit_is_named_or_set_aside(batch: Batch) -> None:
+    batch.rows({"ID": list(range(10)), "X": [0.5] * 7 + [1e300] + [0.5] * 2})
+    signature = Signature((Feature("X", "DOUBLE"),), (Feature("Y", "FLOAT"),))
+    model = LoadedModel(lambda frame: {"Y": frame["X"]}, signature=signature)
+
+    with pytest.raises(
+        DataError, match=r"output 'Y' .*1e\+300 is too large for float \(row 7 of file data_000.parquet\)"
+    ):
+        score(batch.job(inference={"max_batch_rows": 4}), model)
+
+    score(batch.job(inference={"max_batch_rows": 4, "on_error": "quarantine"}), model)
+    assert batch.result()["ID"].to_pylist() == [0, 1, 2, 3, 4, 5, 6, 8, 9]
+
+
+def test_a_column_that_does_not_fit_is_named_with_its_row(batch: Batch) -> None:
+    batch.rows({"ID": list(range(10)), "X": [0.5] * 7 + [1e300] + [0.5] * 2})
+    model = LoadedModel(lambda frame: {"Y": frame["X"]}, signature=Signature((Feature("X", "FLOAT"),), ()))
+
+    with pytest.raises(DataError, match=r"input column 'X' .*too large for float \(row 7 of file data_000.parquet\)"):
+        score(batch.job(), model)

@@ -78,6 +78,11 @@ class ParquetInput:
         :raises pa.ArrowException: they cannot be read.
         :raises DataError: a time has nanoseconds that would be lost.
         """
+        if len(row_groups) > 1 and any(map(_holds_categories, self.reader.schema_arrow.types)):
+            # Each row group has its own categories, and Arrow puts those inside of lists and objects not together.
+            for number in row_groups:
+                yield from self.batches(rows, [number], use_threads=use_threads)
+            return
         pieces = self.reader.iter_batches(rows, row_groups=row_groups, use_threads=use_threads)
         if not self._int96:
             yield from (pa.Table.from_batches([piece]) for piece in pieces)
@@ -147,6 +152,10 @@ def _leaf_count(kind: pa.DataType) -> int:
 
 def _holds_times(kind: pa.DataType) -> bool:
     return any(map(_holds_times, _inner(kind))) or pa.types.is_timestamp(kind)
+
+
+def _holds_categories(kind: pa.DataType) -> bool:
+    return any(pa.types.is_dictionary(one) or _holds_categories(one) for one in _inner(kind))
 
 
 def _cut_off(column: pa.ChunkedArray, again: pa.ChunkedArray) -> int | None:

@@ -254,6 +254,16 @@ def test_int96_with_nanoseconds_names_the_row(tmp_path: Path, column: pa.Array) 
         list(file.batches(3, [0, 1], use_threads=False))
 
 
+def test_categories_inside_of_lists_are_read_across_row_groups(tmp_path: Path) -> None:
+    lists = pa.array([["a", None], None, ["b"], ["c", "a"]], pa.list_(pa.dictionary(pa.int8(), pa.string())))
+    pq.write_table(pa.table({"c": lists}), tmp_path / "a", row_group_size=2)
+    file = ParquetInput("a", pa.OSFile(str(tmp_path / "a")), read_footer("a", str(tmp_path / "a")).schema)
+
+    read = [one.column("c").to_pylist() for one in file.batches(10, [0, 1], use_threads=False)]
+
+    assert [value for values in read for value in values] == lists.to_pylist()
+
+
 def test_what_extension_types_store_reaches_the_model() -> None:
     tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(np.arange(8.0).reshape(2, 2, 2))
     identity = uuid.UUID(int=7)

@@ -40,11 +40,12 @@ class Reading:
 _BOTH = {_FLAG: frozenset({_NUMBER}), _TEXT: frozenset({_BYTES}), _BYTES: frozenset({_TEXT})}
 #: What a model returns.
 RETURNED = Reading(_BOTH, nearest=False, more_keys=False)
-#: What a model is given: tables hold numbers and times as text, and texts of numbers; moments are in UTC.
+#: What a model is given, as Snowflake converts it: flags are 1 and 0, and tables hold numbers and times as text.
+#: Moments are in UTC.
 GIVEN = Reading(
     {
         **_BOTH,
-        _NUMBER: frozenset({_TEXT}),
+        _NUMBER: frozenset({_TEXT, _FLAG}),
         _FLAG: frozenset({_NUMBER, _TEXT}),
         _TEXT: frozenset({_BYTES, _NUMBER, _FLAG, _MOMENT, _ZONED}),
         _MOMENT: frozenset({_TEXT, _ZONED}),
@@ -110,10 +111,10 @@ def _floats(array: pa.Array, kind: pa.DataType, reading: Reading) -> pa.Array:
     types = pa.types
     if types.is_decimal(array.type):
         array = decimals.floats(array, exactly=False)
-    if not (types.is_floating(array.type) or types.is_integer(array.type)):
+    if _kind(array.type) == _TEXT:
         _check_numbers(array)
     found = pc.cast(array, kind, safe=False)
-    if types.is_integer(array.type):
+    if types.is_integer(array.type) or types.is_boolean(array.type):
         if not reading.nearest:
             _check_digits(array, found)
         return found

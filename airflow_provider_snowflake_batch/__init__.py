@@ -30,7 +30,7 @@ def get_provider_info() -> dict[str, Any]:
         "config": _config(),
         "cli": [f"{package}.cli.definition.get_commands"],
         "hooks": modules("hooks.batch_inference"),
-        "operators": modules("operators.batch_inference", "operators.jobs", "operators.load"),
+        "operators": modules("operators.batch_inference", "operators.jobs", "operators.load", "operators.verify"),
         "sensors": modules("sensors.batch_inference"),
         "triggers": modules("triggers.batch_inference", "triggers.success"),
         "task-decorators": [

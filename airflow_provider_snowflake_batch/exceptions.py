@@ -38,6 +38,10 @@ class JobLostError(SnowflakeBatchError):
     """The job was dropped, or never came to be, while we waited for it."""
 
 
+class ResultsError(SnowflakeBatchError):
+    """A job's results are not what they should be: not complete, files missing, changed or too many, or other rows."""
+
+
 class SnowflakeUnreachableError(SnowflakeBatchError):
     """Snowflake could not be asked about the job any more. The job was left alone, and another try goes on with it."""
 

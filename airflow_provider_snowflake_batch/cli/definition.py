@@ -47,10 +47,29 @@ def get_commands() -> list[CLICommand]:
             ARG_VERBOSE,
         ),
     )
+    verify = ActionCommand(
+        name="verify",
+        help="Say whether a job's results on a stage are all there",
+        description=(
+            "Compares a finished output directory with its manifest; without one, counts the rows of its files on the "
+            "connection's warehouse. Exits with 1 if anything is wrong."
+        ),
+        func=lazy_load_command(f"{_COMMANDS}.verify.verify"),
+        args=(
+            Arg(("location",), help="The output directory: @database.schema.stage/path/job/"),
+            Arg(("--conn-id",), help="The Airflow connection", default="snowflake_default"),
+            Arg(("--contents",), help="Also fetch every file and compare its checksum", action="store_true"),
+            Arg(("--expected-rows",), help="How many rows there must be", type=int),
+            Arg(("--min-rows",), help="How many rows there must be at least", type=int),
+            Arg(("--require-manifest",), help="Without a manifest, nothing is in order", action="store_true"),
+            ARG_OUTPUT,
+            ARG_VERBOSE,
+        ),
+    )
     return [
         GroupCommand(
             name="snowflake-batch",
             help="Batch inference jobs on Snowflake",
-            subcommands=(doctor,),
+            subcommands=(doctor, verify),
         )
     ]

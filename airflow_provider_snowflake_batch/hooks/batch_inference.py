@@ -26,7 +26,7 @@ from airflow_provider_snowflake_batch.jobs.errors import (
     is_interrupted,
     is_transient,
 )
-from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
 from airflow_provider_snowflake_batch.jobs.waiting import Waiting
@@ -34,6 +34,7 @@ from airflow_provider_snowflake_batch.jobs.waiting import Waiting
 if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
 
+    from airflow_provider_snowflake_batch.hooks.verification import Verification
     from airflow_provider_snowflake_batch.jobs.batch_job import SubmittedJob
 
 
@@ -339,3 +340,43 @@ class SnowflakeBatchHook(SnowflakeStageHook):
             except JobNotFoundError:
                 how = "Its statement succeeded, so it" if query_id is not None else "If there was one, it"
                 raise JobLostError(f"{error} {how} was dropped.") from None
+
+    def verify_results(
+        self,
+        directory: str | StagePath,
+        *,
+        contents: bool = False,
+        expected_rows: int | None = None,
+        min_rows: int | None = None,
+        require_manifest: bool = False,
+    ) -> Verification:
+        """Hold that a finished job's results are all there: by its manifest, or, without one, that they can be read.
+
+        :param directory: the job's output directory, ``@database.schema.stage/…/<job name>/``.
+        :param contents: also fetch every file, one after the other, and compare checksum, rows and columns. Without it,
+            of results with a manifest only that is fetched; of others, a warehouse counts the rows.
+        :param expected_rows: how many rows there must be.
+        :param min_rows: how many rows there must be at least.
+        :param require_manifest: without a manifest, nothing is in order.
+        :raises ResultsError: with everything that is wrong.
+        """
+        from airflow_provider_snowflake_batch.hooks.verification import verify_results
+
+        return verify_results(
+            self,
+            self.qualify_location(directory).directory(),
+            contents=contents,
+            expected_rows=expected_rows,
+            min_rows=min_rows,
+            require_manifest=require_manifest,
+        )
+
+    def count_rows(self, directory: str | StagePath) -> int:
+        """How many rows a finished job's results have: by its manifest, or, without one, counted by a warehouse.
+
+        :param directory: the job's output directory.
+        :raises ResultsError: if it is not complete, or its files cannot be read.
+        """
+        from airflow_provider_snowflake_batch.hooks.verification import count_rows
+
+        return count_rows(self, self.qualify_location(directory).directory())

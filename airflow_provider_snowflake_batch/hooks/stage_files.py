@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -112,6 +114,15 @@ class SnowflakeStageHook(SnowflakeSessionHook):
 
         :raises FileNotFoundError: if there is no such file.
         """
+        with self.fetched(location) as file:
+            return file.read_bytes()
+
+    @contextmanager
+    def fetched(self, location: str | StagePath) -> Iterator[Path]:
+        """One file on a stage, as a file of this machine until the block ends.
+
+        :raises FileNotFoundError: if there is no such file.
+        """
         qualified = self._file_location(location)
         with tempfile.TemporaryDirectory(prefix="snowflake-batch-") as folder:
             try:
@@ -124,7 +135,7 @@ class SnowflakeStageHook(SnowflakeSessionHook):
             file = Path(folder) / qualified.path.rpartition("/")[2]
             if not file.is_file():
                 raise FileNotFoundError(f"{qualified} does not exist.")
-            return file.read_bytes()
+            yield file
 
     def write_file(self, location: str | StagePath, content: bytes) -> None:
         """Put one small file on a stage, over whatever is there."""

@@ -350,6 +350,12 @@ def count_changed(
     return f"SELECT {counts} FROM {_stage(location)} ({within})"
 
 
+def count_file_rows(location: StagePath, pattern: str, file_format: QualifiedName) -> str:
+    """How many rows some files have together: one row, one number."""
+    within = f"FILE_FORMAT => {literal(file_format.sql())}, PATTERN => {literal(pattern)}"
+    return f"SELECT COUNT(*) AS ROW_COUNT FROM {_stage(location)} ({within})"
+
+
 def _is_changed(column: LoadedColumn) -> str:
     value = _loaded(column)
     if column.type == "BOOLEAN":

@@ -38,6 +38,7 @@ from airflow_provider_snowflake_batch.contract.output_layout import (
     TASKS,
 )
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
+from airflow_provider_snowflake_batch.contract.result_faults import NO_RESULTS, may_be_results
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
@@ -385,16 +386,12 @@ class OutputDirectory:
 
 
 def data_files(directory: Path) -> set[str]:
-    """What a reader of a directory might take for results or bad rows, wherever it lies, as paths below it.
-
-    A replica that is killed while another one finishes the batch may leave records or a sign of life behind.
-    """
-    found = set()
+    """What a reader of a directory might take for results or bad rows, wherever it lies, as paths below it."""
+    found: set[str] = set()
     for folder, folders, names in os.walk(directory):
         place = Path(folder)
         if place == directory:
-            folders[:] = [name for name in folders if name not in (TASKS, FAILURES, REPLICAS, STAGED_INPUT)]
-        for name in names:
-            if not name.startswith("_") or name.endswith(PARQUET_ENDING):
-                found.add((place / name).relative_to(directory).as_posix())
+            folders[:] = [name for name in folders if name not in NO_RESULTS]
+        paths = ((place / name).relative_to(directory).as_posix() for name in names)
+        found.update(path for path in paths if may_be_results(path))
     return found

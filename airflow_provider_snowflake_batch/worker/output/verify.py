@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.contract.manifest import parse_manifest
-from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, QUARANTINE, SUCCESS
+from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
+from airflow_provider_snowflake_batch.contract.result_faults import listed_files, manifest_faults
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.output.output_directory import data_files
 from airflow_provider_snowflake_batch.worker.values.schemas import type_name
@@ -35,31 +36,21 @@ def verify(directory: Path) -> dict[str, Any]:
         raise OutputError(f"cannot read {directory / MANIFEST}: {error.strerror or error}") from None
     except ValueError as error:
         raise OutputError(f"{directory / MANIFEST} is not a manifest that can be read: {error}") from None
-    files, aside = manifest.files, manifest.quarantine
-    names = [one.name for one in files] + [f"{QUARANTINE}/{one.name}" for one in aside]
-    problems = [f"{name} is in the manifest twice" for name in sorted({one for one in names if names.count(one) > 1})]
-    problems += [f"{name} is not in the manifest" for name in sorted(data_files(directory) - set(names))]
+    problems = manifest_faults(manifest, data_files(directory))
     with ThreadPoolExecutor(_THREADS) as pool:
-        checks: list[tuple[Path, PartFile, dict[str, str] | None]] = [
-            (directory, one, manifest.schema) for one in files
+        checks = [
+            (directory / path, file, manifest.schema if path == file.name else None)
+            for path, file in listed_files(manifest)
         ]
-        checks += [(directory / QUARANTINE, one, None) for one in aside]
         for problem in pool.map(lambda check: _check(*check), checks):
             if problem is not None:
                 problems.append(problem)
-    counted = sum(one.rows for one in files)
-    if counted != manifest.rows:
-        problems.append(f"the manifest states {manifest.rows} rows, its files {counted}")
-    counted = sum(one.rows for one in aside)
-    if counted != manifest.quarantined_rows:
-        problems.append(f"the manifest states {manifest.quarantined_rows} bad rows, its files {counted}")
     if problems:
         raise OutputError(f"{directory} differs from its manifest: " + "; ".join(problems))
     return manifest.document
 
 
-def _check(directory: Path, entry: PartFile, schema: dict[str, str] | None) -> str | None:
-    path = directory / entry.name
+def _check(path: Path, entry: PartFile, schema: dict[str, str] | None) -> str | None:
     digest = hashlib.sha256()
     size = 0
     try:

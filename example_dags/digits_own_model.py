@@ -17,6 +17,7 @@ from airflow.sdk import DAG, Param, task
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OnError, OutputSpec
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from airflow_provider_snowflake_batch.operators.verify import VerifyBatchResultsOperator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,5 +97,9 @@ with DAG(
         }
 
     ink = weigh(dark=10)
+    # Nothing reads the results unless all of them are there.
+    verify = VerifyBatchResultsOperator(
+        task_id="verify", stage_location=score.output["output_location"], expected_rows=score.output["rows"], min_rows=1
+    )
     prepare() >> [score, ink]
-    evaluate(score.output["output_location"], ink["output_location"])
+    verify >> evaluate(score.output["output_location"], ink["output_location"])

@@ -22,7 +22,7 @@ def test_the_dag_file_parses() -> None:
     spec = importlib.util.spec_from_file_location("digits_own_model", DAG_FILE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert set(module.dag.task_ids) == {"prepare", "score", "weigh", "evaluate"}
+    assert set(module.dag.task_ids) == {"prepare", "score", "weigh", "verify", "evaluate"}
     assert module.dag.get_task("score").model["target"] == "digit_models.centroids:NearestCentroid"
     assert module.dag.get_task("score").deferrable
 
@@ -39,6 +39,8 @@ def test_the_digits_are_those_that_the_class_itself_says(local_server: LocalServ
     spec.loader.exec_module(module)
     expected = module.NearestCentroid().predict(pixels)["PREDICTION"]
     assert results["score"]["rows"] == results["evaluate"]["rows"] == len(expected) == 900
+    assert results["verify"]["output_location"] == results["score"]["output_location"]
+    assert (results["verify"]["rows"], results["verify"]["has_manifest"]) == (900, True)
     assert results["evaluate"]["predictions"] == expected.tolist()
     assert results["evaluate"]["accuracy"] == (expected == digits.target[897:]).mean()
     assert results["evaluate"]["ink"] == (pixels >= 10).sum(axis=1).tolist()

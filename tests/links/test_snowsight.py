@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.jobs import CancelBatchJobOperator, DeleteBatchJobOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
+from airflow_provider_snowflake_batch.operators.verify import VerifyBatchResultsOperator
 from airflow_provider_snowflake_batch.sensors.batch_inference import BatchSuccessSensor
 from tests import account_name
 
@@ -88,7 +89,13 @@ def test_airflow_knows_every_link() -> None:
     registered = {locate(path) for path in airflow_provider_snowflake_batch.get_provider_info()["extra-links"]}
     used = {
         type(link)
-        for operator in (RunBatchOperator, LoadBatchResultsOperator, CancelBatchJobOperator, BatchSuccessSensor)
+        for operator in (
+            RunBatchOperator,
+            LoadBatchResultsOperator,
+            VerifyBatchResultsOperator,
+            CancelBatchJobOperator,
+            BatchSuccessSensor,
+        )
         for link in operator.operator_extra_links
     }
     assert registered == used

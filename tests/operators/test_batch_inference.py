@@ -30,6 +30,7 @@ from airflow_provider_snowflake_batch.jobs.specs import (
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.jobs import CancelBatchJobOperator, DeleteBatchJobOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
+from airflow_provider_snowflake_batch.operators.verify import VerifyBatchResultsOperator
 from airflow_provider_snowflake_batch.sensors.batch_inference import BatchSuccessSensor
 
 
@@ -428,6 +429,8 @@ def test_it_maps_over_inputs() -> None:
         (RunBatchOperator, {"model_name": "a b"}, {"X": "t"}, "model_name: 'a b'"),
         (RunBatchOperator, {"timeout": -1}, {"X": "t"}, "timeout: expected a number"),
         (LoadBatchResultsOperator, {"table": "t"}, {"stage_location": "nowhere"}, "stage_location: 'nowhere'"),
+        (VerifyBatchResultsOperator, {}, {"stage_location": "nowhere"}, "stage_location: 'nowhere'"),
+        (VerifyBatchResultsOperator, {"stage_location": "@s/x"}, {"min_rows": "few"}, "min_rows: 'few' is no number"),
         (CancelBatchJobOperator, {}, {"job_name": "a b"}, "job_name: 'a b'"),
         (
             DeleteBatchJobOperator,

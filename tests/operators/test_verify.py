@@ -265,7 +265,11 @@ def test_another_tasks_output_says_where_and_how_many() -> None:
         )
     assert task.upstream_task_ids == {"score"}
     with DAG("d", schedule=None):
-        assert VerifyBatchResultsOperator.partial(task_id="t").expand(stage_location=["@a/b", "@a/c"])
+        scores = VerifyBatchResultsOperator.partial(task_id="scores").expand(stage_location=["@a/b", "@a/c"])
+        each = VerifyBatchResultsOperator.partial(task_id="t").expand(
+            stage_location=scores.output.map(lambda result: result["output_location"])
+        )
+    assert each.upstream_task_ids == {"scores"}
 
 
 def command(connection: str, **changes: Any) -> None:

@@ -39,3 +39,5 @@ def test_rows_come_from_other_tasks(airflow: AirflowStack, hook: SnowflakeBatchH
         "loaded": 2,
         "mapped": [1, 2],
     }
+    assert airflow.xcom(run, "verify")["output_location"] == airflow.xcom(run, "first")["output_location"]
+    assert [airflow.xcom(run, f"verify_each[{index}]")["rows"] for index in (0, 1)] == [1, 2]

@@ -9,6 +9,7 @@ from airflow.sdk import DAG, task
 from airflow_provider_snowflake_batch.jobs.specs import FileEncoding, InputFormat, SaveMode
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
+from airflow_provider_snowflake_batch.operators.verify import VerifyBatchResultsOperator
 
 IMAGES = "@LOCAL.PUBLIC.STACK_IMAGES/in"
 BATCH: dict[str, Any] = {
@@ -71,6 +72,12 @@ with DAG("inputs_from_tasks", schedule=None):
     )
     load = LoadBatchResultsOperator(
         task_id="load", stage_location=first.output["output_location"], table="STACK_WAITED", mode=SaveMode.OVERWRITE
+    )
+    VerifyBatchResultsOperator(
+        task_id="verify", stage_location=first.output["output_location"], expected_rows=first.output["rows"]
+    )
+    VerifyBatchResultsOperator.partial(task_id="verify_each", contents=True, require_manifest=True).expand(
+        stage_location=mapped.output.map(lambda result: result["output_location"])
     )
     tell(
         first.output["output_location"],

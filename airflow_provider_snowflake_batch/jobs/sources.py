@@ -189,8 +189,11 @@ _FORMS: dict[str, tuple[str, ...]] = {
     "stage_location": ("pattern", "select", "filter", "file_format"),
     "paths": ("column_name",),
     "list_stage_files": ("pattern", "column_name"),
-    # The task result of RunBatchOperator.
-    "output_location": ("job_name", "status", "rows", "files", "seconds", "attempt", "warnings", "model", "version"),
+    # The task result of RunBatchOperator, or of VerifyBatchResultsOperator.
+    "output_location": (
+        *("job_name", "status", "rows", "files", "seconds", "attempt", "warnings", "model", "version", "rows_reused"),
+        *("quarantined_rows", "bytes", "has_manifest", "contents"),
+    ),
 }
 
 

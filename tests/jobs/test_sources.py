@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_snowflake_batch.hooks.results import JobResult
+from airflow_provider_snowflake_batch.hooks.verification import Verification
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.sources import (
@@ -165,3 +169,9 @@ def test_the_results_of_a_job_are_its_data_files(prefix: str) -> None:
         assert re.fullmatch(pattern, prefix + name)
     for name in ("_SUCCESS", "_manifest.json", "_part.parquet", "_quarantine/part-0.parquet", "part-0.parquet.tmp"):
         assert not re.fullmatch(pattern, prefix + name)
+
+
+@pytest.mark.parametrize("result", [JobResult, Verification])
+def test_the_whole_result_of_a_task_is_an_input(result: type[Any]) -> None:
+    whole = {one.name: 1 for one in fields(result)} | {"output_location": "@db.s.st/out/J/"}
+    assert parse_source(whole) == JobOutput(StagePath.parse("@db.s.st/out/J/", field="x"))

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
+from airflow_provider_snowflake_batch.contract.manifest import parse_result_manifest
+from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.jobs import statements
@@ -70,7 +71,8 @@ def look_up_source(hook: SnowflakeBatchHook, job: AnyJob) -> Source:
                     f"X: {location} has no {SUCCESS}: the job that writes there has failed, or is still at work. "
                     "Let a task wait for it first, for example a BatchSuccessSensor."
                 )
-            return _query_of_files(hook, job, source.files)
+            found = _query_of_files(hook, job, source.files)
+            return found if isinstance(job, RegistryJob) else replace(found, originals=_original_types(hook, location))
         case StageListing(location, pattern, column_name):
             files = [file for file in hook.list_files(location, pattern=pattern) if not file.path.endswith("/")]
             if not files:
@@ -148,6 +150,14 @@ def _query_of_files(hook: SnowflakeBatchHook, job: AnyJob, source: StageParquet)
 
     _check_columns_exist(job.input, _ask(lambda: hook.on_session(describe), str(source)))
     return found
+
+
+def _original_types(hook: SnowflakeBatchHook, directory: StagePath) -> tuple[tuple[str, str], ...]:
+    """The types that columns of a job's results had, where its manifest tells them."""
+    try:
+        return tuple(parse_result_manifest(hook.read_file(directory.child(MANIFEST))).original_types.items())
+    except (FileNotFoundError, ValueError):
+        return ()
 
 
 def _list(hook: SnowflakeBatchHook, source: StageParquet) -> list[str]:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobSubmissionError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
-from airflow_provider_snowflake_batch.jobs.sources import JobOutput, StagePaths, StageQuery
+from airflow_provider_snowflake_batch.jobs.sources import JobOutput, Source, StagePaths, StageQuery
+from airflow_provider_snowflake_batch.jobs.text_forms import form_of
 from airflow_provider_snowflake_batch.jobs.unload import (
     UNLOAD_FILE,
     RowColumn,
@@ -124,7 +125,18 @@ def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
         content = _empty_file(columns)
         files = [UnloadedFile("empty.parquet", 0, len(content))]
         hook.write_file(directory.child("empty.parquet"), content)
-    return _list(hook, job, directory, files, [(column.name, column.type) for column in columns])
+    return _list(hook, job, directory, files, _original_types(job.source, columns))
+
+
+def _original_types(source: Source, columns: Sequence[RowColumn]) -> list[tuple[str, str]]:
+    """The SQL type of each column: of a text that an earlier job's unload has made, what that was made of."""
+    originals = dict(source.originals) if isinstance(source, StageQuery) else {}
+
+    def original(column: RowColumn) -> str:
+        told = originals.get(column.name, "")
+        return told if column.kind == "TEXT" and form_of(told) is not None else column.type
+
+    return [(column.name, original(column)) for column in columns]
 
 
 def _wait_for_rows(hook: SnowflakeBatchHook, query_id: str) -> list[dict[str, Any]]:

@@ -168,12 +168,14 @@ class StageQuery:
     :param columns: name and Snowflake type of each of the files' columns.
     :param file_format: the named file format.
     :param temporary: whether the format has to be created before the query can be sent.
+    :param originals: columns whose values are text in the files, or may be, and the SQL types that they had before.
     """
 
     files: StageParquet
     columns: tuple[tuple[str, str], ...]
     file_format: QualifiedName
     temporary: bool
+    originals: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return str(self.files)

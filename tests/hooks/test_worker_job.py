@@ -141,6 +141,26 @@ def test_rows_are_unloaded_with_their_types(hook: SnowflakeBatchHook, code: str)
     assert unload.rows == 2
 
 
+def test_types_are_known_through_a_chain_of_jobs(hook: SnowflakeBatchHook, code: str) -> None:
+    content = io.BytesIO()
+    pq.write_table(pa.table({"ID": [1], "At": ["2026-01-02 03:04:05.0 +0200"], "N": [2], "S": ["x"]}), content)
+    manifest = {
+        "rows": 1,
+        "original_types": {"At": "TIMESTAMP_TZ(9)", "N": "VARIANT", "S": "NEWER(1)", "GONE": "TIME(9)"},
+    }
+    for name, file in {"a.parquet": content.getvalue(), "_manifest.json": json.dumps(manifest).encode()}.items():
+        hook.write_file(f"{STAGE}/first/JOB/{name}", file)
+    hook.write_file(f"{STAGE}/first/JOB/_SUCCESS", b"")
+    first = {"output_location": f"{STAGE}/first/JOB"}
+
+    _, unload = unloaded(hook, job(hook, code, X=first))
+    assert dict(unload.columns) == {"ID": "NUMBER(38,0)", "At": "TIMESTAMP_TZ(9)", "N": "NUMBER(38,0)", "S": "VARCHAR"}
+
+    hook.write_file(f"{STAGE}/first/JOB/_manifest.json", b"none")
+    _, unload = unloaded(hook, job(hook, code, name="OTHER", X=first))
+    assert dict(unload.columns)["At"] == "VARCHAR"
+
+
 def test_a_column_that_cannot_be_unloaded_is_refused_before_anything_is_written(
     hook: SnowflakeBatchHook, code: str
 ) -> None:

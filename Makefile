@@ -71,7 +71,7 @@ PYTHON_worker-newest := 3.13
 # These pack models with snowflake-ml-python, which needs the driver.
 WITH_REGISTRY := $(addprefix tests/worker/,models/test_registry.py models/test_chat.py input/test_partitions.py)
 
-test-others: $(OTHERS:%=test-%) test-cli $(WORKERS:%=test-%) ## Run tests with other versions of Python and of the libraries
+test-others: $(OTHERS:%=test-%) test-cli test-mlflow $(WORKERS:%=test-%) ## Run tests with other versions of Python and of the libraries
 
 .PHONY: $(OTHERS:%=test-%)
 test-connector-5: export LOCAL_SNOWFLAKE_PYTHON = $(abspath $(BIN)/python)
@@ -84,6 +84,13 @@ $(OTHERS:%=test-%): test-%: $(VENV)-%/.installed
 test-cli: export SNOW_COMMAND = $(abspath $(VENV)-cli/bin/snow)
 test-cli: $(VENV)/.installed-dev $(VENV)-cli/.installed
 	$(BIN)/python -m pytest tests/local/clients/test_features.py -k "cli."
+
+# MLflow holds back versions of packages that Airflow brings, so it has an environment of its own.
+.PHONY: test-mlflow
+test-mlflow: export WORKER_ARCHIVE = $(abspath $(VENV)-mlflow/worker.pyz)
+test-mlflow: $(VENV)-mlflow/.installed
+	$(VENV)-mlflow/bin/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
+	$(VENV)-mlflow/bin/python -m pytest tests/worker/models/test_mlflow.py
 
 .PHONY: $(WORKERS:%=test-%)
 $(WORKERS:%=test-%): test-%:
@@ -146,7 +153,7 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 	@touch $@
 
 # What is listed and nothing else, this package neither.
-PLAIN := $(VENV)-cli $(VENV)-peers $(WORKERS:%=$(VENV)-%)
+PLAIN := $(VENV)-cli $(VENV)-mlflow $(VENV)-peers $(WORKERS:%=$(VENV)-%)
 $(PLAIN:%=%/.installed): $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
 	@echo "Installing constraints/$*.txt into $(VENV)-$*"
 	@$(BIN)/uv venv --quiet --clear --python $$($(PYTHON) scripts/find_python.py $(PYTHON_$*)) $(VENV)-$*

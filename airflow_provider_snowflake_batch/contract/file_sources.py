@@ -114,6 +114,13 @@ class OnnxModel(FileModel):
         return super().fields() | {name: value for name, value in given.items() if value}
 
 
+@dataclass(frozen=True)
+class MLflowModel(FileModel):
+    """A model as MLflow saves it: the folder that holds ``MLmodel``, or a zip file of it."""
+
+    KIND: ClassVar[str] = "mlflow"
+
+
 def _names(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
         raise JobFileError(f"{where} must be a list of names of columns")
@@ -123,5 +130,5 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
 
 
 FILE_SOURCES: Mapping[str, type[FileModel]] = {
-    source.KIND: source for source in (SklearnModel, XGBoostModel, LightGBMModel, OnnxModel)
+    source.KIND: source for source in (SklearnModel, XGBoostModel, LightGBMModel, OnnxModel, MLflowModel)
 }

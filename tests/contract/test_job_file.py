@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.contract.file_sources import LightGBMModel, OnnxModel, SklearnModel, XGBoostModel
+from airflow_provider_snowflake_batch.contract.file_sources import (
+    LightGBMModel,
+    MLflowModel,
+    OnnxModel,
+    SklearnModel,
+    XGBoostModel,
+)
 from airflow_provider_snowflake_batch.contract.job_fields import JobFileError
 from airflow_provider_snowflake_batch.contract.job_file import (
     MOST_QUARANTINED,
@@ -48,7 +54,7 @@ models = (
     )
     | st.builds(
         lambda kind, *fields: kind(*fields),
-        st.sampled_from([XGBoostModel, LightGBMModel]),
+        st.sampled_from([XGBoostModel, LightGBMModel, MLflowModel]),
         paths,
         texts,
         st.lists(paths, max_size=2).map(tuple),

@@ -9,6 +9,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models import (
     FunctionModel,
     LightGBMModel,
+    MLflowModel,
     OnnxModel,
     PythonModel,
     RegistryModel,
@@ -51,6 +52,7 @@ def test_templates_are_left_for_later() -> None:
         XGBoostModel("models/churn.json"),
         LightGBMModel("@models/churn.txt", function="predict_proba", columns=["A", "B"]),
         OnnxModel("churn.onnx", inputs={"x": ["A", "B"]}, outputs={"p": ["LOW", "HIGH"], "label": "KIND"}),
+        MLflowModel("@models/churn/7"),
         SklearnModel("churn.skops", function="transform", code="@code/wheels", trusted=["my.Type"]),
     ],
 )
@@ -102,6 +104,7 @@ def test_fields_of_a_models_file_may_be_templates() -> None:
         ({"kind": "onnx", "path": "a", "inputs": {"x": "A"}}, "model.inputs: expected .* got 'x': 'A'"),
         ({"kind": "onnx", "path": "a", "outputs": {"y": [1]}}, "model.outputs: expected .* got 'y': "),
         ({"kind": "onnx", "path": "a", "inputs": {"x": ["A"]}, "columns": ["A"]}, "model.columns: give either"),
+        ({"kind": "mlflow", "path": "a", "function": "score"}, "model.function: MLflowModel has predict, not 'score'"),
         ({"kind": "registry", "name": "a b"}, "model.name: "),
         ({"kind": "registry", "name": "m", "version": "1 2"}, "model.version: "),
         ({"kind": "registry", "name": "m", "function": "a.b"}, "model.function: expected the name of a method"),

@@ -292,6 +292,21 @@ def test_a_models_file_is_read_where_it_lies_or_was_put(path: str) -> None:
     assert made.model_function.model == str(made.model)
 
 
+@pytest.mark.parametrize(
+    ("path", "mounted", "read"),
+    [
+        ("@models/churn/7/", "@DB.S.MODELS/churn/7", "${BATCH_MODEL}"),
+        ("@models/churn/7.zip", "@DB.S.MODELS/churn", "${BATCH_MODEL}/7.zip"),
+    ],
+)
+def test_a_models_folder_is_mounted_whole_and_an_archive_where_it_lies(path: str, mounted: str, read: str) -> None:
+    made = ready(job(model={"kind": "mlflow", "path": path}))
+    spec = specification(made)["spec"]
+    stages = {volume["name"]: volume["stageConfig"]["name"] for volume in spec["volumes"] if "stageConfig" in volume}
+    assert stages["model"] == mounted
+    assert to_document(job_file(made))["model"] == {"kind": "mlflow", "function": "predict", "path": read}
+
+
 def test_a_list_of_files_mounts_their_stages() -> None:
     made = ready(job(X=["@b/1", "@a/2", "@a/3"], input_spec={"column_handling": {"image": HANDLED}}))
     assert to_document(job_file(made))["stages"] == {"DB.S.A": "${BATCH_STAGE_0}", "DB.S.B": "${BATCH_STAGE_1}"}

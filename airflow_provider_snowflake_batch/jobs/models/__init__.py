@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models.base import ModelSpec as ModelSpec
 from airflow_provider_snowflake_batch.jobs.models.files import LightGBMModel as LightGBMModel
+from airflow_provider_snowflake_batch.jobs.models.files import MLflowModel as MLflowModel
 from airflow_provider_snowflake_batch.jobs.models.files import OnnxModel as OnnxModel
 from airflow_provider_snowflake_batch.jobs.models.files import SklearnModel as SklearnModel
 from airflow_provider_snowflake_batch.jobs.models.files import XGBoostModel as XGBoostModel
@@ -19,6 +20,7 @@ from airflow_provider_snowflake_batch.jobs.specs import plain_value
 __all__ = [
     "FunctionModel",
     "LightGBMModel",
+    "MLflowModel",
     "ModelSpec",
     "OnnxModel",
     "PythonModel",
@@ -30,7 +32,16 @@ __all__ = [
 
 _KINDS: dict[str, type[ModelSpec]] = {
     kind.kind: kind
-    for kind in (PythonModel, FunctionModel, RegistryModel, SklearnModel, XGBoostModel, LightGBMModel, OnnxModel)
+    for kind in (
+        PythonModel,
+        FunctionModel,
+        RegistryModel,
+        SklearnModel,
+        XGBoostModel,
+        LightGBMModel,
+        OnnxModel,
+        MLflowModel,
+    )
 }
 
 

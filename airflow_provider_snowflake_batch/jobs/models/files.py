@@ -177,6 +177,30 @@ class OnnxModel(FileModel):
     __hash__ = ModelSpec.__hash__
 
 
+@dataclass(frozen=True)
+class MLflowModel(FileModel):
+    """A model as MLflow saves it (``mlflow.<library>.save_model``): a folder with ``MLmodel``, or a zip archive of it.
+
+    It is called as MLflow's ``pyfunc``: with the inputs of its signature, in their types, and ``input_spec``'s
+    ``params``, which the signature has to have. To read a model may run what is in it, as pickles do.
+    Snowflake's container runtime lacks mlflow: take an image that has it.
+
+    :param path: of the folder or archive: else as of ``XGBoostModel``, as is ``code``.
+    :param columns: the input columns that the model gets, for models whose signature does not name its inputs.
+    :raises InvalidJobError: if a value is malformed.
+    """
+
+    kind: ClassVar[str] = "mlflow"
+    functions: ClassVar[tuple[str, ...]] = ("predict",)
+    _source = file_sources.MLflowModel
+
+    @property
+    def file_is_folder(self) -> bool:
+        return True
+
+    __hash__ = ModelSpec.__hash__
+
+
 def _mapping(spec: FileModel, name: str, what: str, *, texts: bool) -> None:
     """Hold that a field maps names to lists of names, or also to names."""
     value = getattr(spec, name)

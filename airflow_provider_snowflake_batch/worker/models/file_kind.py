@@ -47,14 +47,17 @@ class FileKind(ModelKind[Source]):
             raise Refused(f"functions of {self.library} models take no params, got {', '.join(input_files.params)}")
         stated = {name: value for name, value in model.fields().items() if name not in ("path", "python_path")}
         digest = hashlib.sha256(json.dumps([model.function, stated], sort_keys=True).encode())
-        files = sorted(one for one in model.path.parent.rglob("*") if one.is_file())
+        files = sorted(one for one in self.own_folder(model).rglob("*") if one.is_file())
         for path in files:
             digest.update(file_digest(path))
         return Description(f"{model.KIND}:{digest.hexdigest()}")
 
+    def own_folder(self, model: Source) -> Path:
+        """The folder that holds what was copied, and nothing else."""
+        return model.path.parent
+
     def folders(self, model: Source) -> Sequence[Path]:
-        # What the kind has copied is alone in its folder.
-        return [model.path.parent, *model.python_path]
+        return [self.own_folder(model), *model.python_path]
 
 
 def copied(path: Path, folder: Path) -> Path:

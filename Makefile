@@ -69,7 +69,7 @@ WORKERS := worker-oldest worker-newest
 PYTHON_worker-oldest := 3.10
 PYTHON_worker-newest := 3.13
 # These pack models with snowflake-ml-python, which needs the driver.
-WITH_REGISTRY := $(addprefix tests/worker/,models/test_registry.py models/test_chat.py input/test_partitions.py)
+WITH_REGISTRY := $(addprefix tests/worker/,models/test_registry.py models/test_chat_stand_in.py input/test_partitions.py)
 
 test-others: $(OTHERS:%=test-%) test-cli test-mlflow $(WORKERS:%=test-%) ## Run tests with other versions of Python and of the libraries
 

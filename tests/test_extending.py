@@ -87,8 +87,8 @@ def test_a_model_kind_inside_the_package(tmp_path: Path, linear: dict[str, str])
     sources = package / "contract/model_sources.py"
     table = "\nMODEL_SOURCES:"
     text = sources.read_text()
-    assert text.count(table) == text.count("PythonModel, ChatModel)") == 1
-    text = text.replace(table, f"\n@dataclass{source}\n\n{table}").replace("ChatModel)", "ChatModel, LinearModel)")
+    assert text.count(table) == text.count("PythonModel, ChatStandIn)") == 1
+    text = text.replace(table, f"\n@dataclass{source}\n\n{table}").replace("ChatStandIn)", "ChatStandIn, LinearModel)")
     sources.write_text(text)
     imports += "\nfrom airflow_provider_snowflake_batch.contract.model_sources import LinearModel\n"
     (package / "worker/models/linear.py").write_text(f"{imports}\n\nclass Kind{kind}")
@@ -105,7 +105,7 @@ def test_a_model_kind_inside_the_package(tmp_path: Path, linear: dict[str, str])
         (
             "kind",
             "quadratic",
-            "JOB.json: model.kind 'quadratic' is not supported; supported: registry, python, chat",
+            "JOB.json: model.kind 'quadratic' is not supported; supported: registry, python, chat_stand_in",
         ),
     ],
 )

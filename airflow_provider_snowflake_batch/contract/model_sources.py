@@ -98,14 +98,14 @@ class PythonModel:
 
 
 @dataclass(frozen=True)
-class ChatModel:
-    """A packed model that the local chat engine stands in for.
+class ChatStandIn:
+    """A packed chat model that a test double of vLLM stands in for, which runs no language model.
 
     :param name: the model's name, for the answers.
     :param engine_arguments: what vLLM would be started with.
     """
 
-    KIND: ClassVar[str] = "chat"
+    KIND: ClassVar[str] = "chat_stand_in"
 
     path: Path
     function: str
@@ -113,7 +113,7 @@ class ChatModel:
     engine_arguments: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, fields: Fields, function: str) -> ChatModel:
+    def read(cls, fields: Fields, function: str) -> ChatStandIn:
         arguments = fields.texts("engine_arguments", "strings")
         path = fields.path("path")
         return cls(path, function, fields.get("name", str, path.name), tuple(arguments))
@@ -127,7 +127,7 @@ class ChatModel:
 
 
 MODEL_SOURCES: Mapping[str, type[ModelSource]] = {
-    **{source.KIND: source for source in (RegistryModel, PythonModel, ChatModel)},
+    **{source.KIND: source for source in (RegistryModel, PythonModel, ChatStandIn)},
     **FILE_SOURCES,
 }
 """The kinds that this package brings, by the word that stands for each."""

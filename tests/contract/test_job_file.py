@@ -28,7 +28,7 @@ from airflow_provider_snowflake_batch.contract.job_file import (
     to_json,
 )
 from airflow_provider_snowflake_batch.contract.json_text import load_strictly
-from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, PythonModel, RegistryModel
+from airflow_provider_snowflake_batch.contract.model_sources import ChatStandIn, PythonModel, RegistryModel
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, SaveMode, Sharing
 
 FOLDER = Path("/jobs")
@@ -44,7 +44,7 @@ values = st.recursive(
 named = st.lists(texts, min_size=1, max_size=2).map(tuple)
 models = (
     st.builds(RegistryModel, paths, texts, st.lists(paths, max_size=2).map(tuple))
-    | st.builds(ChatModel, paths, texts, texts, st.lists(texts, max_size=2).map(tuple))
+    | st.builds(ChatStandIn, paths, texts, texts, st.lists(texts, max_size=2).map(tuple))
     | st.builds(
         PythonModel,
         st.just("package.module:Class"),

@@ -312,7 +312,7 @@ def _check_answer(frame: pd.DataFrame, words: str) -> None:
     (choices,) = frame["choices"]
     (choice,) = _plain(choices)
     content = choice["message"]["content"]
-    assert content.startswith("[local chat engine, no language model] system: You are an expert on cats and kitchens. ")
+    assert content.startswith("[chat stand-in, no language model] system: You are an expert on cats and kitchens. ")
     assert words in content
     assert set(frame["object"]) == {"chat.completion"}
 

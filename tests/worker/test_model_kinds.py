@@ -82,7 +82,7 @@ def test_a_package_brings_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     assert model_kinds.find_source("brought").KIND == "brought"
     assert type(model_kinds.find_kind("brought")).__name__ == "Brought"
-    with pytest.raises(JobFileError, match="'other' is not supported; supported: registry, python, chat, .*brought"):
+    with pytest.raises(JobFileError, match="'other' is not supported; supported: registry, python, .*brought"):
         model_kinds.find_source("other")
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE, JobInput, JobOutput, to_json
 from airflow_provider_snowflake_batch.contract.job_file import Job as JobFile
-from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, ModelSource, RegistryModel
+from airflow_provider_snowflake_batch.contract.model_sources import ChatStandIn, ModelSource, RegistryModel
 from airflow_provider_snowflake_batch.contract.output_layout import CLIENT_FOLDERS
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, SaveMode
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification
@@ -117,8 +117,8 @@ def _job_file(
 def _model(checked: InferenceSpecification, path: Path, function: ModelFunction, model: ModelVersion) -> ModelSource:
     if checked.engine is None:
         return RegistryModel(path, function.target)
-    # There is no vLLM here; the worker's own engine says so in the job's log and in every answer.
-    return ChatModel(path, function.target, model.full_name, checked.engine_arguments)
+    # There is no vLLM here; what stands in for it says so in the job's log and in every answer.
+    return ChatStandIn(path, function.target, model.full_name, checked.engine_arguments)
 
 
 def discard(spcs: SpcsControlPlane, job: Job) -> None:

@@ -22,7 +22,7 @@ import yaml
 from airflow_provider_snowflake_batch.contract.job_file import JobInput
 from airflow_provider_snowflake_batch.contract.model_sources import RegistryModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.models import hugging_face
+from airflow_provider_snowflake_batch.worker.models import packed_pipelines
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, ModelKind, bind
 from airflow_provider_snowflake_batch.worker.models.code_archives import import_from, unpack, unpacked
 from airflow_provider_snowflake_batch.worker.models.signature import Signature, parse_signature, resolve_params
@@ -107,8 +107,8 @@ def describe(model: RegistryModel, input_files: JobInput) -> Description:
 
 
 def _resolve(directory: Path, signature: Signature, input_files: JobInput) -> dict[str, Any]:
-    if hugging_face.is_pipeline(_metadata(directory)):
-        return hugging_face.check_params(signature, input_files.params)
+    if packed_pipelines.is_pipeline(_metadata(directory)):
+        return packed_pipelines.check_params(signature, input_files.params)
     return resolve_params(signature.params, input_files.params)
 
 
@@ -138,8 +138,8 @@ def load(model: RegistryModel, input_files: JobInput) -> LoadedModel:
     warnings.filterwarnings("ignore", message="Found dependencies specified as pip requirements")
     packager.load(as_custom_model=True)
     passed = params
-    if hugging_face.is_pipeline(metadata := _metadata(directory)):
-        passed = hugging_face.arguments(metadata, signature, input_files.params)
+    if packed_pipelines.is_pipeline(metadata := _metadata(directory)):
+        passed = packed_pipelines.arguments(metadata, signature, input_files.params)
     call = bind(getattr(packager.model, function), passed)
     return LoadedModel(call, signature=signature, params=params, partitioned=partitioned)
 

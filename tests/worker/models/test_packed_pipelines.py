@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.models.hugging_face import arguments, is_pipeline
+from airflow_provider_snowflake_batch.worker.models.packed_pipelines import arguments, is_pipeline
 from airflow_provider_snowflake_batch.worker.models.signature import Signature, parse_signature
 from tests.worker.batches import Batch
 

@@ -1,4 +1,4 @@
-"""The local chat engine: what it answers, and that it says what it is."""
+"""The stand-in for vLLM: what it answers, and that it says what it is."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snowflake.ml.model import openai_signatures
 
-from airflow_provider_snowflake_batch.worker.models.chat import complete
+from airflow_provider_snowflake_batch.worker.models.chat_stand_in import complete
 from tests.worker.batches import Batch
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 IMAGE = b"\xff\xd8\xff\xe0 a picture"
-PREAMBLE = "[local chat engine, no language model] "
+PREAMBLE = "[chat stand-in, no language model] "
 
 
 def user(*parts: Any) -> str:
@@ -49,7 +49,7 @@ def packed(folder: Path, signature: str = "OPENAI_CHAT_WITH_PARAMS_SIGNATURE") -
 
 def job(batch: Batch, signature: str = "OPENAI_CHAT_WITH_PARAMS_SIGNATURE", **changes: Any) -> None:
     folder = packed(batch.root / "model", signature)
-    model = {"kind": "chat", "path": str(folder), "function": "__call__", "name": "DB.SCHEMA.CATS"}
+    model = {"kind": "chat_stand_in", "path": str(folder), "function": "__call__", "name": "DB.SCHEMA.CATS"}
     batch.job({**model, **changes.pop("model", {})}, **changes)
 
 
@@ -75,9 +75,9 @@ def test_chats_with_files_come_out_as_completions(batch: Batch) -> None:
     )
     assert [choice["index"] for choice in rows[1]["choices"]] == [0, 1]
     assert rows[1]["choices"][1]["finish_reason"] == "stop"
-    assert rows[1]["model"] == "DB.SCHEMA.CATS (local chat engine)"
+    assert rows[1]["model"] == "DB.SCHEMA.CATS (chat stand-in)"
     assert rows[1]["object"] == "chat.completion"
-    assert rows[1]["usage"] == {"completion_tokens": 22, "prompt_tokens": 5, "total_tokens": 27}
+    assert rows[1]["usage"] == {"completion_tokens": 20, "prompt_tokens": 5, "total_tokens": 25}
     # The output keeps the path, not the file.
     assert rows[0]["MESSAGES"] == chats[0]
 
@@ -106,7 +106,7 @@ def test_limits_of_an_answer() -> None:
 
     assert answer() == (f"{PREAMBLE}system: Be brief. user: one two three", "stop")
     assert answer(stop=["two"]) == (f"{PREAMBLE}system: Be brief. user: one ", "stop")
-    assert answer(max_completion_tokens=8) == (f"{PREAMBLE}system: Be", "length")
+    assert answer(max_completion_tokens=7) == (f"{PREAMBLE}system: Be", "length")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_model_that_takes_no_chats(batch: Batch) -> None:
     folder.mkdir()
     one = {"inputs": [{"name": "X", "type": "DOUBLE"}], "outputs": [{"name": "Y", "type": "DOUBLE"}]}
     (folder / "model.yaml").write_text(yaml.safe_dump({"signatures": {"predict": one}}))
-    batch.job({"kind": "chat", "path": str(folder), "function": "predict"})
+    batch.job({"kind": "chat_stand_in", "path": str(folder), "function": "predict"})
 
     outcome = batch.run()
 

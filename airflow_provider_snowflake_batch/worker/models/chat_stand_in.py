@@ -1,4 +1,4 @@
-"""The local chat engine: it stands where vLLM stands in an account, and runs no language model.
+"""A test double of vLLM: it stands on the local Snowflake where vLLM stands in an account, and runs no language model.
 
 It takes and gives what vLLM does behind Snowflake's batch inference: a column ``messages`` of OpenAI-style chats, and
 the columns of a chat completion (https://platform.openai.com/docs/api-reference/chat/object). Its answer says what it
@@ -22,15 +22,14 @@ from typing import Any
 import pandas as pd
 
 from airflow_provider_snowflake_batch.contract.job_file import JobInput
-from airflow_provider_snowflake_batch.contract.model_sources import ChatModel, RegistryModel
+from airflow_provider_snowflake_batch.contract.model_sources import ChatStandIn, RegistryModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models import registry
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, ModelKind
+from airflow_provider_snowflake_batch.worker.models.chats import COLUMN, OUTPUTS, Answer, completion, messages_of
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature, resolve_params
 
-NAME = "local chat engine"
-COLUMN = "messages"
-OUTPUTS = {"id", "object", "created", "model", "choices", "usage"}
+NAME = "chat stand-in"
 NOTICE = (
     f"{NAME}: it stands in for vLLM, which the local Snowflake does not run. No language model answers: "
     "each answer describes the messages and files it was given.\n"
@@ -39,20 +38,20 @@ _DEFAULT_TOKENS = 250
 _MEDIA = {"image_url": "url", "video_url": "url", "input_audio": "data"}
 
 
-class Kind(ModelKind[ChatModel]):
-    source = ChatModel
+class Kind(ModelKind[ChatStandIn]):
+    source = ChatStandIn
 
-    def describe(self, model: ChatModel, input_files: JobInput) -> Description:
+    def describe(self, model: ChatStandIn, input_files: JobInput) -> Description:
         return describe(model, input_files)
 
-    def load(self, model: ChatModel, input_files: JobInput) -> LoadedModel:
+    def load(self, model: ChatStandIn, input_files: JobInput) -> LoadedModel:
         return load(model, input_files)
 
-    def folders(self, model: ChatModel) -> Sequence[Path]:
+    def folders(self, model: ChatStandIn) -> Sequence[Path]:
         return [registry.packed_directory(model.path)]
 
 
-def describe(model: ChatModel, input_files: JobInput) -> Description:
+def describe(model: ChatStandIn, input_files: JobInput) -> Description:
     """What the packed directory states about the chat function.
 
     :raises Refused: its signature is not that of a chat, or the parameters do not fit it.
@@ -64,7 +63,7 @@ def describe(model: ChatModel, input_files: JobInput) -> Description:
     return replace(description, identity=f"chat-engine-1:{description.identity}", signature=signature)
 
 
-def load(model: ChatModel, input_files: JobInput) -> LoadedModel:
+def load(model: ChatStandIn, input_files: JobInput) -> LoadedModel:
     """The engine, ready to answer; the model's weights are left alone.
 
     :raises Refused: as `describe`.
@@ -105,42 +104,15 @@ def complete(text: str | None, model_name: str, params: Mapping[str, Any]) -> di
     :param params: of those of vLLM, ``max_completion_tokens`` (counted in words), ``stop`` and ``n`` have an effect.
     :raises ValueError: the text is no chat, or a file in it cannot be read.
     """
-    messages = _messages(text)
+    messages = messages_of(text)
     said = [_in_words(message) for message in messages]
     words = " ".join(said).split()
     content, reason = _cut(" ".join([f"[{NAME}, no language model]", *said]), params)
     tokens = len(content.split())
     count = max(int(params.get("n") or 1), 1)
-    message = {"content": content, "name": None, "role": "assistant"}
-    choices = [
-        {"index": index, "message": message, "logprobs": None, "finish_reason": reason} for index in range(count)
-    ]
-    return {
-        "id": f"chatcmpl-{hashlib.sha256(str(text).encode()).hexdigest()[:24]}",
-        "object": "chat.completion",
-        # A time would make each run's answer another.
-        "created": 0.0,
-        "model": f"{model_name} ({NAME})",
-        "choices": choices,
-        "usage": {
-            "completion_tokens": tokens * count,
-            "prompt_tokens": len(words),
-            "total_tokens": tokens * count + len(words),
-        },
-    }
-
-
-def _messages(text: Any) -> list[Mapping[str, Any]]:
-    try:
-        messages = json.loads(text) if isinstance(text, str) else None
-    except ValueError as error:
-        raise ValueError(f"{COLUMN} is not JSON: {error}") from None
-    if not isinstance(messages, list) or not messages:
-        raise ValueError(f"{COLUMN} must be a JSON list of messages with role and content")
-    for message in messages:
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str) or "content" not in message:
-            raise ValueError(f"{COLUMN}: a message without role or content: {json.dumps(message)[:100]}")
-    return messages
+    answers = [Answer(content, reason, tokens)] * count
+    # A time would make each run's answer another.
+    return completion(str(text), f"{model_name} ({NAME})", answers, len(words), created=0.0)
 
 
 def _in_words(message: Mapping[str, Any]) -> str:

@@ -92,6 +92,17 @@ test-mlflow: $(VENV)-mlflow/.installed
 	$(VENV)-mlflow/bin/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
 	$(VENV)-mlflow/bin/python -m pytest tests/worker/models/test_mlflow.py
 
+# Models of Hugging Face, with the real libraries. Outside of test-all: torch from PyPI brings CUDA, more than 5 GB.
+WITH_TRANSFORMERS := $(addprefix tests/worker/models/test_,huggingface.py chat.py length_windows.py chats.py media.py)
+
+.PHONY: test-transformers
+test-transformers: export WORKER_ARCHIVE = $(abspath $(VENV)-transformers/worker.pyz)
+test-transformers: $(VENV)/.installed-dev $(VENV)-transformers/.installed ## Run models of Hugging Face with torch (5 GB)
+	$(BIN)/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
+	$(VENV)-transformers/bin/python -m pytest $(WITH_TRANSFORMERS)
+	LOCAL_SNOWFLAKE_RUNTIME_PYTHON=$(abspath $(VENV)-transformers/bin/python) \
+		$(BIN)/python -m pytest tests/operators/test_transformer_models.py
+
 .PHONY: $(WORKERS:%=test-%)
 $(WORKERS:%=test-%): test-%:
 	@if $(PYTHON) scripts/find_python.py $(PYTHON_$*); then $(MAKE) $(VENV)-$*/.tested; else echo "test-$* is left out"; fi
@@ -153,7 +164,7 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 	@touch $@
 
 # What is listed and nothing else, this package neither.
-PLAIN := $(VENV)-cli $(VENV)-mlflow $(VENV)-peers $(WORKERS:%=$(VENV)-%)
+PLAIN := $(VENV)-cli $(VENV)-mlflow $(VENV)-peers $(VENV)-transformers $(WORKERS:%=$(VENV)-%)
 $(PLAIN:%=%/.installed): $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
 	@echo "Installing constraints/$*.txt into $(VENV)-$*"
 	@$(BIN)/uv venv --quiet --clear --python $$($(PYTHON) scripts/find_python.py $(PYTHON_$*)) $(VENV)-$*

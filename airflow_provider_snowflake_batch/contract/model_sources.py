@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from airflow_provider_snowflake_batch.contract.file_sources import FILE_SOURCES
 from airflow_provider_snowflake_batch.contract.job_fields import Fields, JobFileError
+from airflow_provider_snowflake_batch.contract.transformer_sources import TRANSFORMER_SOURCES
 
 
 class ModelSource(Protocol):
@@ -129,6 +130,7 @@ class ChatStandIn:
 MODEL_SOURCES: Mapping[str, type[ModelSource]] = {
     **{source.KIND: source for source in (RegistryModel, PythonModel, ChatStandIn)},
     **FILE_SOURCES,
+    **TRANSFORMER_SOURCES,
 }
 """The kinds that this package brings, by the word that stands for each."""
 

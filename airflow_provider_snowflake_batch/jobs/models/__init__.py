@@ -15,10 +15,14 @@ from airflow_provider_snowflake_batch.jobs.models.files import XGBoostModel as X
 from airflow_provider_snowflake_batch.jobs.models.function import FunctionModel as FunctionModel
 from airflow_provider_snowflake_batch.jobs.models.python import PythonModel as PythonModel
 from airflow_provider_snowflake_batch.jobs.models.registry import RegistryModel as RegistryModel
+from airflow_provider_snowflake_batch.jobs.models.transformers import ChatModel as ChatModel
+from airflow_provider_snowflake_batch.jobs.models.transformers import HuggingFaceModel as HuggingFaceModel
 from airflow_provider_snowflake_batch.jobs.specs import plain_value
 
 __all__ = [
+    "ChatModel",
     "FunctionModel",
+    "HuggingFaceModel",
     "LightGBMModel",
     "MLflowModel",
     "ModelSpec",
@@ -41,6 +45,8 @@ _KINDS: dict[str, type[ModelSpec]] = {
         LightGBMModel,
         OnnxModel,
         MLflowModel,
+        HuggingFaceModel,
+        ChatModel,
     )
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.cluster import PORTS_VARIABLE, parse_ports
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 
@@ -49,6 +50,11 @@ def environment(field: str, value: Any) -> Mapping[str, str]:
         _check_variable(field, name)
         if not isinstance(content, (str, int, float)) or "\0" in str(content):
             raise InvalidJobError(f"{field}[{name!r}]", f"expected a text, got {content!r}.")
+        if name == PORTS_VARIABLE:
+            try:
+                parse_ports(str(content))
+            except ValueError as error:
+                raise InvalidJobError(f"{field}[{name!r}]", f"{error}.") from None
     return MappingProxyType({name: str(content) for name, content in value.items()})
 
 

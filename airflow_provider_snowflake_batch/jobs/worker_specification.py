@@ -16,11 +16,9 @@ from airflow_provider_snowflake_batch.contract import job_file as job_files
 from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, Sharing
 from airflow_provider_snowflake_batch.jobs.container_settings import DEFAULT_SECRET_KEY
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.models import ModelSpec
 from airflow_provider_snowflake_batch.jobs.sources import StageListing, StagePaths
-from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 from airflow_provider_snowflake_batch.jobs.worker_job import WORKER_FOLDER, WorkerJob
 
 CONTAINER = "main"
@@ -142,18 +140,9 @@ def _endpoints(job: WorkerJob) -> list[dict[str, Any]]:
     """
     if (job.settings.replicas or 1) == 1 or job.settings.executor is Sharing.STATIC:
         return []
-    ports = _ports(job.settings)
+    stated = (job.settings.env or {}).get(cluster.PORTS_VARIABLE)
+    ports = cluster.parse_ports(stated) if stated is not None else cluster.DEFAULT_PORTS
     return [{"name": "replicas", "portRange": cluster.format_ports(ports), "protocol": "TCP"}]
-
-
-def _ports(settings: JobSpec) -> range:
-    stated = (settings.env or {}).get(cluster.PORTS_VARIABLE)
-    if stated is None:
-        return cluster.DEFAULT_PORTS
-    try:
-        return cluster.parse_ports(stated)
-    except ValueError as error:
-        raise InvalidJobError(f"job_spec.env[{cluster.PORTS_VARIABLE!r}]", f"{error}.") from None
 
 
 def job_file(job: WorkerJob) -> job_files.Job:

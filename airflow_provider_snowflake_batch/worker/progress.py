@@ -8,6 +8,7 @@
 count this replica's share; ``rows_done`` includes ``quarantined_rows``, those set aside as bad, and ``rows_reused``,
 those that an earlier attempt did; ``rows_per_second`` counts from the first row predicted in this attempt;
 ``eta_seconds`` is null until it can be told.
+Where replicas share the work over Ray, replica 0 writes the lines of all; ``rows_by_replica`` tells what each has done.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 
@@ -43,6 +45,7 @@ class Progress:
         self.tasks_done = self.tasks_total = 0
         self.workers = 0
         self.quarantined_rows = 0
+        self.rows_by_replica: dict[int, int] = {}
 
     @property
     def seconds(self) -> float:
@@ -117,7 +120,7 @@ class Progress:
         if self._running_since is not None and new_rows and now > self._running_since:
             rate = new_rows / (now - self._running_since)
             eta = round(max(self.rows_total - self.rows_done, 0) / rate, 1)
-        value = {
+        value: dict[str, Any] = {
             "phase": self._phase,
             "replica": self._replica,
             "replicas": self._replicas,
@@ -132,4 +135,6 @@ class Progress:
             "workers": self.workers,
             "seconds": round(self.seconds, 3),
         }
+        if self.rows_by_replica:
+            value["rows_by_replica"] = self.rows_by_replica
         self._write_line(PROGRESS_PREFIX + json.dumps(value))

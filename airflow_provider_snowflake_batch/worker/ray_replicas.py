@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
 from airflow_provider_snowflake_batch.worker.cluster.helper import Helper
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
 from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Patience
@@ -45,8 +46,9 @@ def run(
     place, patience = place_from_environment(), Patience.from_environment()
     versions = {"Python": sys.version.split()[0], "Ray": ray_version()}
     streams = (output.pipe(), errors.pipe())
+    needed = job.executor is Sharing.RAY or job.min_replicas is not None
     if replica.index:
-        Helper(path, replica.index, place, folder.path, streams, versions, patience, errors.line)()
+        Helper(path, replica.index, place, folder.path, streams, versions, patience, errors.line, needed=needed)()
         return
     leader = Leader(place, Meeting(path.resolve().parent), replica.count, versions, patience)
     end = End("ClusterError", "it has not said why")
@@ -81,7 +83,7 @@ def _lead(
     try:
         launcher.start_early(next(iter(device_shares(job.num_workers)), None))
         job = prepare_model(job, folder.path)
-        executor = RayExecutor(leader, launcher, job.min_replicas, folder.short(_LONGEST_FOLDER))
+        executor = RayExecutor(leader, launcher, job, folder.short(_LONGEST_FOLDER))
         progress = Progress(replica.index, replica.count, output.line_if_taken)
         Run(job, replica, executor, progress)()
     finally:

@@ -44,6 +44,7 @@ def test_every_field_comes_back_as_plain_values() -> None:
         ({"env": {"BATCH_OUTPUT": "/x"}}, "job_spec.env: BATCH_OUTPUT is set by"),
         ({"env": {"SNOWFLAKE_JOB_INDEX": "1"}}, "job_spec.env: SNOWFLAKE_JOB_INDEX is set by"),
         ({"env": {"A": {"b": 1}}}, r"job_spec.env\['A'\]: expected a text"),
+        ({"env": {"WORKER_PORTS": "32000-33000"}}, r"job_spec.env\['WORKER_PORTS'\]: .* leaves the ports 1024-32767"),
         ({"secrets": {"A": {"name": "x"}}}, r"job_spec.secrets\['A'\]: expected the secret's name"),
         ({"secrets": {"A": "not a name"}}, r"job_spec.secrets\['A'\]: 'not a name' is not a valid name"),
         ({"secrets": {"A": {"secret": "s", "key": "token"}}}, r"job_spec.secrets\['A'\]: key 'token' is not one of"),

@@ -236,8 +236,6 @@ def test_replicas_declare_the_ports_on_which_they_reach_each_other() -> None:
     assert endpoints() is endpoints(replicas=1) is endpoints(replicas=4, executor="static") is None
     own = {"WORKER_PORTS": "20000-20099"}
     assert endpoints(replicas=4, env=own) == [declared | {"portRange": "20000-20099"}]
-    with pytest.raises(InvalidJobError, match=r"^job_spec.env\['WORKER_PORTS'\]: .* leaves the ports 1024-32767"):
-        endpoints(replicas=4, env={"WORKER_PORTS": "32000-33000"})
 
 
 def test_the_job_file_says_how_replicas_share_the_work() -> None:

@@ -15,7 +15,7 @@ class Together:
     """Scores the first row when all replicas are about to, so that each of them takes part however slow it starts.
 
     :param folder: where replicas are seen by files of their numbers. :param replicas: how many to wait for.
-    :param stuck: the replica that never returns from its second call, unless there is a file ``free``.
+    :param stuck: the replica that does not return from its second call before there is a file ``free``.
     """
 
     def __init__(self, folder: str, replicas: int, stuck: int | None = None) -> None:
@@ -31,7 +31,9 @@ class Together:
         with (self._folder.parent / f"calls-{os.getpid()}").open("a") as calls:
             calls.write(f"{self._me} {rows['ID'].iloc[0]}\n")
         self._calls += 1
-        if self._me == self._stuck and self._calls > 1 and not (self._folder.parent / "free").exists():
+        print(f"called on replica {self._me}", flush=True)
+        if self._me == self._stuck and self._calls > 1:
             (self._folder.parent / "stuck").touch()
-            time.sleep(10 * _LONGEST_WAIT)
+            while not (self._folder.parent / "free").exists():
+                time.sleep(0.05)
         return pd.DataFrame({"Y": rows["X"].to_numpy() * 2.0})

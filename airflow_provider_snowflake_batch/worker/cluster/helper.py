@@ -53,6 +53,10 @@ class NodeFacts:
         return NodeFacts(**found)
 
 
+class Unreachable(ClusterError):
+    """Replica 0 has left its note, but cannot be reached."""
+
+
 def find(
     meeting: Meeting,
     patience: Patience,
@@ -63,7 +67,7 @@ def find(
     """Find replica 0, which may come much later.
 
     :return: its note and a line to it; or how its run ended, if that is over and no other one has begun.
-    :raises ClusterError: it has not come in time.
+    :raises ClusterError: it has not come in time; `Unreachable` if it has, as its note says.
     """
     begun = clock()
     while True:
@@ -78,8 +82,10 @@ def find(
         if ends and waited > patience.ended:
             return ends[-1]
         if waited > patience.meeting:
-            unheard = f" A note says that it listens at {notes[-1].address}, but nobody answers there." if notes else ""
-            raise ClusterError(f"replica 0 has not come within {patience.meeting:.0f} s.{unheard}")
+            if notes:
+                at = f"{notes[-1].address}:{notes[-1].port}"
+                raise Unreachable(f"replica 0 says that it listens at {at}, but nobody answers there")
+            raise ClusterError(f"replica 0 has not come within {patience.meeting:.0f} s")
         sleep(_LOOK_SECONDS)
 
 
@@ -89,6 +95,7 @@ class Helper:
     :param job_file: the path of the job file. :param folder: for files of this run; whoever owns it removes it.
     :param streams: the descriptors that model processes write to.
     :param note: takes a remark for whoever reads the log.
+    :param needed: whether the job fails without it; otherwise it ends well where it cannot help.
     """
 
     def __init__(
@@ -101,8 +108,10 @@ class Helper:
         versions: Mapping[str, str],
         patience: Patience,
         note: Callable[[str], None],
+        *,
+        needed: bool,
     ) -> None:
-        self._note = note
+        self._note, self._needed = note, needed
         self._job_file, self._replica, self._place = job_file.resolve(), replica, place
         self._folder, self._streams, self._versions, self._patience = folder, streams, versions, patience
 
@@ -115,7 +124,13 @@ class Helper:
         def call(note: Note) -> Line:
             return lines.call(note.address, note.port, note.key, self._patience.silence)
 
-        found = find(Meeting(self._job_file.parent), self._patience, call)
+        try:
+            found = find(Meeting(self._job_file.parent), self._patience, call)
+        except Unreachable as error:
+            if self._needed:
+                raise
+            self._note(f"{error}; it goes on without this replica")
+            return
         if isinstance(found, End):
             _end_as(found)
             return
@@ -131,7 +146,7 @@ class Helper:
 
     def _help(self, note: Note, line: Line) -> End:
         node: RayNode | None = None
-        up, word_of_cluster = False, ""
+        up = False
         with self._output() as pipes:
             while True:
                 try:
@@ -144,11 +159,21 @@ class Helper:
                 if "end" in word:
                     return End(str(word["end"]), str(word.get("message", "")))
                 if "cluster" in word and node is None:
-                    word_of_cluster = str(word["cluster"])
-                    node = self._start_node(note, word_of_cluster, pipes)
-                if node is not None and not up and node.is_up():
-                    up = True
-                    self._note(f"this replica's Ray node has joined {word_of_cluster}")
+                    node = self._start_node(note, str(word["cluster"]), pipes)
+                if node is not None and not up:
+                    up = self._look_at(node)
+
+    def _look_at(self, node: RayNode) -> bool:
+        """Whether no more has to be looked after a node: it has started, or will not."""
+        try:
+            if not node.is_up():
+                return False
+            self._note("this replica's Ray node has joined the cluster")
+        except ClusterError as error:
+            if self._needed:
+                raise
+            self._note(f"{error}; the others go on without this replica")
+        return True
 
     def _start_node(self, note: Note, cluster: str, pipes: tuple[Path, Path]) -> RayNode:
         stated = tuple(name for name in THREAD_VARIABLES if name in os.environ)

@@ -120,12 +120,12 @@ class Patience:
 
     :param meeting: until a replica is there. A node that a pool has to start takes minutes.
     :param ended: until the word of a run that ended before counts: the next one may be on its way.
-    :param silence: without a sign of life on a line.
+    :param silence: without a sign of life on a line. A process that ends is noticed at once.
     """
 
     meeting: float = 720.0
     ended: float = 30.0
-    silence: float = 20.0
+    silence: float = 60.0
 
     @staticmethod
     def from_environment() -> Patience:

@@ -41,6 +41,7 @@ class _Member:
     :param ask: does one exchange with it; raises `HostLost`.
     :param at_hand: its tasks that are not done.
     :param bad_rows: rows that it has set aside, of tasks that are done.
+    :param begun: when it got its first task. :param done: how many it has done.
     """
 
     key: int
@@ -53,6 +54,8 @@ class _Member:
     bad_rows_at_hand: int = 0
     workers: int = 0
     told_complete: bool = False
+    begun: float | None = None
+    done: int = 0
 
 
 class Hosts:
@@ -60,6 +63,7 @@ class Hosts:
 
     :param recorded: the records on the stage of some tasks, as far as there are any.
     :param note: takes a remark for whoever reads the log.
+    :param clock: in seconds.
     """
 
     def __init__(
@@ -70,7 +74,9 @@ class Hosts:
         done: Callable[[TaskRecord], None],
         recorded: Callable[[Collection[int]], Mapping[int, TaskRecord]],
         note: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._work, self._backlog, self._progress = work, backlog, progress
         self._done, self._recorded, self._note = done, recorded, note
         self._schema = work.known_schema
@@ -78,6 +84,7 @@ class Hosts:
         self._reports: SimpleQueue[tuple[_Member, Report | Exception]] = SimpleQueue()
         self._losses: dict[int, int] = {}
         self._joined = 0
+        self._rows: dict[int, int] = {}
 
     @property
     def open(self) -> bool:
@@ -155,8 +162,10 @@ class Hosts:
                 f"replica {member.replica} has other files of the model than replica 0: all have to read the same ones"
             )
         self._progress.task(member.key, task.rows)
+        self._rows[member.replica] = self._rows.get(member.replica, 0) + task.rows
         self._work.quarantine.task(member.key, record.quarantined_rows)
         member.bad_rows += record.quarantined_rows
+        member.done += 1
         schema = arrow_schema(record)
         if schema is not None:
             self._schema = schema if self._schema is None else schemas.join(self._schema, schema)
@@ -168,6 +177,7 @@ class Hosts:
         while len(tasks) < room and (task := self._backlog.take()) is not None:
             tasks.append(task)
             member.at_hand[task.index] = task
+            member.begun = member.begun or self._clock()
         member.number += 1
         member.told_complete = not self.open
         own = member.bad_rows + member.bad_rows_at_hand
@@ -175,12 +185,26 @@ class Hosts:
             Order(
                 member.number,
                 tuple(tasks),
-                -(-len(self._backlog) // len(self._members)),
+                self._share(member),
                 member.told_complete,
                 self._schema,
                 self._work.quarantine.rows - own,
             )
         )
+
+    def _share(self, member: _Member) -> int:
+        """How many of the tasks that are left are likely to come to a host, as fast as each has been.
+
+        So a slow one stops taking tasks in advance while there are still many.
+        """
+        now = self._clock()
+        speeds = {one.key: one.done / max(now - one.begun, 0.001) for one in self._members.values() if one.begun}
+        known = [speed for speed in speeds.values() if speed]
+        if not known:
+            return len(self._backlog) // len(self._members)
+        usual = sum(known) / len(known)
+        speed = speeds.get(member.key) or usual
+        return int(len(self._backlog) * speed / sum(speeds.get(one) or usual for one in self._members))
 
     def _lose(self, member: _Member, error: Exception) -> None:
         """Go on without a host."""
@@ -209,6 +233,7 @@ class Hosts:
             raise too_many("rows of several replicas, see the files of bad rows")
         self._progress.quarantined_rows = quarantine.rows
         self._progress.workers = sum(member.workers for member in self._members.values())
+        self._progress.rows_by_replica = self._rows
         self._progress.tick()
 
     @property

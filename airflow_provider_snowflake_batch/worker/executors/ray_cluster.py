@@ -35,6 +35,10 @@ _ANSWER_SECONDS = 60.0
 # Ray needs 12 s and more to be sure that a node is dead; until then it may be the network.
 _UNAVAILABLE_SECONDS = 20.0
 _RETRY_SECONDS = 0.5
+# An actor has to load libraries, and the model's code to be read from a stage and unpacked.
+_BEGIN_SECONDS = 600.0
+# A host may be killed for lack of memory, and its node live on.
+_MOST_STARTS = 3
 
 
 def ray_version() -> str:
@@ -54,7 +58,8 @@ class RayCluster:
         self._settings = ray_settings(leader.place, write_token(folder, leader.note.ray_token))
         self._node = RayNode(start_command(leader.place, 0, head=folder / "r"), self._settings, note)
         self._ray: Any = None
-        self._seen: set[str] = set()
+        self._starts: dict[str, int] = {}
+        self._lost: set[str] = set()
         self._looked = 0.0
         self._actors: list[Any] = []
 
@@ -64,7 +69,7 @@ class RayCluster:
         return {self._node.pid}
 
     def newcomers(self) -> Iterator[tuple[int, str]]:
-        """Nodes that have come since, as replica and node.
+        """Nodes that have come since, or have lost their host and are there, as replica and node.
 
         :raises ClusterError: the cluster could not be started.
         """
@@ -77,9 +82,13 @@ class RayCluster:
         self._looked = time.monotonic()
         for node in self._ray.nodes():
             replica = replica_of(node)
-            if node["Alive"] and replica and node["NodeID"] not in self._seen:
-                self._seen.add(node["NodeID"])
-                yield replica, node["NodeID"]
+            name = node["NodeID"]
+            starts = self._starts.get(name, 0)
+            again = name in self._lost and starts < _MOST_STARTS and replica in self._leader.here
+            if node["Alive"] and replica and (not starts or again):
+                self._starts[name] = starts + 1
+                self._lost.discard(name)
+                yield replica, name
 
     def _connect(self) -> None:
         with _as_before(self._settings):
@@ -116,21 +125,31 @@ class RayCluster:
             .remote()
         )
         self._actors.append(actor)
-        actor.begin.remote(setup)
+        begun = actor.begin.remote(setup)
 
         def ask(order: Order) -> Report:
-            return self._ask(replica, actor, order)
+            try:
+                if order.number == 1:
+                    self._answer(replica, lambda: begun, _BEGIN_SECONDS)
+                report: Report = self._answer(replica, lambda: actor.exchange.remote(order), _ANSWER_SECONDS)
+                return report
+            except HostLost:
+                self._lost.add(node)
+                raise
 
         return ask
 
-    def _ask(self, replica: int, actor: Any, order: Order) -> Report:
+    def _answer(self, replica: int, call: Callable[[], Any], seconds: float) -> Any:
+        """What a call of an actor answers within some seconds. It is called again where its node cannot be reached.
+
+        :raises HostLost: it does not answer.
+        """
         from ray import exceptions
 
         failing: float | None = None
         while True:
             try:
-                report: Report = self._ray.get(actor.exchange.remote(order), timeout=_ANSWER_SECONDS)
-                return report
+                return self._ray.get(call(), timeout=seconds)
             except exceptions.ActorUnavailableError:
                 # The same order again is no harm: it is numbered.
                 failing = failing or time.monotonic()
@@ -140,8 +159,8 @@ class RayCluster:
                     raise HostLost("its node is gone") from None
                 time.sleep(_RETRY_SECONDS)
             except exceptions.GetTimeoutError:
-                raise HostLost(f"it has not answered for {_ANSWER_SECONDS:.0f} s") from None
-            except exceptions.RayActorError as error:
+                raise HostLost(f"it has not answered for {seconds:.0f} s") from None
+            except exceptions.RayError as error:
                 raise HostLost(first_line(str(error))) from None
 
     def stop(self) -> None:

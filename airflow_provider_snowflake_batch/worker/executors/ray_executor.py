@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
+from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
 from airflow_provider_snowflake_batch.worker.attempt import TOKEN_BYTES
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
-from airflow_provider_snowflake_batch.worker.errors import Refused
+from airflow_provider_snowflake_batch.worker.errors import ClusterError, Refused
 from airflow_provider_snowflake_batch.worker.executors.base import Groups, Work
 from airflow_provider_snowflake_batch.worker.executors.host import Host
 from airflow_provider_snowflake_batch.worker.executors.hosts import Hosts
@@ -38,17 +39,19 @@ class RayExecutor:
     """Shares a batch among replicas that come to the leader.
 
     :param launcher: starts the model processes of this machine; the executor closes it.
-    :param least: replicas that have to take part, None for however many come.
+    :param job: says whether there has to be a cluster, and how many replicas have to take part.
     :param folder: for files of the cluster.
     """
 
-    def __init__(self, leader: Leader, launcher: Launcher, least: int | None, folder: Path) -> None:
-        self._leader, self._launcher, self._least, self._folder = leader, launcher, least, folder
+    def __init__(self, leader: Leader, launcher: Launcher, job: Job, folder: Path) -> None:
+        self._leader, self._launcher, self._folder = leader, launcher, folder
+        self._least = job.min_replicas
+        self._needed = job.executor is Sharing.RAY or job.min_replicas is not None
         self._cluster: RayCluster | None = None
         self._host: Host | None = None
         self._hosts: Hosts | None = None
         self._tokens: set[str] = set()
-        self._all_there = False
+        self._all_there = self._without = False
 
     @property
     def children(self) -> set[int]:
@@ -81,7 +84,7 @@ class RayExecutor:
         hosts.finish(FINISH_SECONDS)
 
     def _let_in(self, cluster: RayCluster, hosts: Hosts, work: Work) -> None:
-        for replica, node in cluster.newcomers():
+        for replica, node in self._newcomers(cluster):
             # A name of its own for all that it writes: a host that is thought lost may still write.
             token = secrets.token_hex(TOKEN_BYTES)
             self._tokens.add(token)
@@ -97,6 +100,16 @@ class RayExecutor:
             hosts.join(replica, cluster.host(replica, node, setup))
         if not self._all_there:
             self._all_there = self._leader.missing(self._least, note)
+
+    def _newcomers(self, cluster: RayCluster) -> Iterator[tuple[int, str]]:
+        if not self._without:
+            try:
+                yield from cluster.newcomers()
+            except ClusterError as error:
+                if self._needed:
+                    raise
+                self._without = True
+                note(f"{error}; replica 0 goes on without the others")
 
     def stop(self) -> None:
         if self._host is not None:

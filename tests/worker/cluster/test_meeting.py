@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_snowflake_batch.worker.cluster import lines
-from airflow_provider_snowflake_batch.worker.cluster.helper import find
+from airflow_provider_snowflake_batch.worker.cluster.helper import Helper, Unreachable, find
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader, unlike
 from airflow_provider_snowflake_batch.worker.cluster.lines import BROKEN, Line
 from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Note, Patience
@@ -79,11 +79,30 @@ def test_a_note_of_a_run_that_was_killed_is_not_waited_for(meeting: Meeting) -> 
 
 
 def test_one_that_never_comes_is_named(meeting: Meeting) -> None:
-    with pytest.raises(ClusterError, match=r"^replica 0 has not come within 720 s\.$"):
+    with pytest.raises(ClusterError, match=r"^replica 0 has not come within 720 s$"):
         search(meeting, answered, Clock())
     meeting.call("10.0.0.9", 12001)
-    with pytest.raises(ClusterError, match=r"listens at 10\.0\.0\.9, but nobody answers there"):
+    with pytest.raises(Unreachable, match=r"listens at 10\.0\.0\.9:12001, but nobody answers there"):
         search(meeting, refused, Clock())
+
+
+def helper(folder: Path, notes: list[str], *, needed: bool) -> Helper:
+    place, patience = Place("127.0.0.3", _free_ports()), Patience(meeting=0.0)
+    return Helper(folder / "JOB.json", 1, place, folder, (1, 2), VERSIONS, patience, notes.append, needed=needed)
+
+
+def test_a_replica_that_cannot_reach_the_first_fails_the_job_only_if_it_is_needed(
+    meeting: Meeting, tmp_path: Path
+) -> None:
+    """Where no port is open between containers, replica 0 does all."""
+    meeting.call("127.0.0.2", 1)
+    notes: list[str] = []
+    with pytest.raises(Unreachable):
+        helper(tmp_path, notes, needed=True)()
+    helper(tmp_path, notes, needed=False)()
+    assert notes == [
+        "replica 0 says that it listens at 127.0.0.2:1, but nobody answers there; it goes on without this replica"
+    ]
 
 
 def test_who_comes_when_all_is_over_hears_how_it_ended(meeting: Meeting) -> None:

@@ -56,6 +56,7 @@ class Bench:
     """A batch of some tasks of ten rows."""
 
     def __init__(self, tasks: int, most_bad_rows: int = 5) -> None:
+        self.time = 1000.0
         self.quarantine = Quarantine(most_bad_rows)
         self.progress = Progress()
         self.progress.plan(10 * tasks, tasks, 0, 0)
@@ -73,7 +74,13 @@ class Bench:
         )
         self.backlog = Backlog([task(index) for index in range(tasks)])
         self.hosts = Hosts(
-            work, self.backlog, self.progress, lambda one: self.done.append(one.task), self._recorded, self.notes.append
+            work,
+            self.backlog,
+            self.progress,
+            lambda one: self.done.append(one.task),
+            self._recorded,
+            self.notes.append,
+            lambda: self.time,
         )
 
     def _recorded(self, tasks: Collection[int]) -> Mapping[int, TaskRecord]:
@@ -122,6 +129,24 @@ def test_who_has_room_gets_the_next_ones() -> None:
     assert not bench.hosts.open
     assert sorted(bench.done) == list(range(10))
     assert (bench.progress.tasks_done, bench.progress.rows_done) == (10, 100)
+    assert bench.progress.rows_by_replica == {0: 10, 1: 90}
+
+
+def test_what_is_left_is_likely_to_come_to_the_fast_ones() -> None:
+    bench = Bench(30)
+    slow, fast = bench.join(0), bench.join(1)
+    assert bench.say(slow, Report(room=1)).share == 29 // 2
+    bench.say(fast, Report(room=1))
+    for index in range(1, 8):
+        bench.time += 1
+        bench.say(fast, Report((record(index),), room=1))
+    bench.time += 1
+    order = bench.say(slow, Report((record(0),), room=1))
+
+    # One in 8 s, and seven.
+    assert len(bench.backlog) == 20
+    assert order.share == 20 * 1 // 8
+    assert bench.say(fast, Report()).share == 20 * 7 // 8
 
 
 def test_nothing_is_given_before_there_is_room() -> None:

@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
 from tests.worker.batches import HERE, ON_STAGES, Batch, Outcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(ON_STAGES, reason="replicas meet beside the job file, on a disk")]
-SECONDS = 120
+SECONDS = 240
 TASKS, TASK_ROWS = 20, 65_536
 ROWS = TASKS * TASK_ROWS
 ROOT = Path(__file__).parents[3]
@@ -125,6 +125,10 @@ def test_three_replicas_write_what_one_writes(replicas: Replicas) -> None:
     rows = [row for _, row in replicas.calls()]
     assert len(rows) == len(set(rows))
     assert outcomes[0].progress[-1]["rows_done"] == ROWS
+    # What a model prints is in the log of the replica where it was called.
+    for replica, outcome in enumerate(outcomes):
+        said = {line for line in outcome.stdout.splitlines() if line.startswith("called on")}
+        assert said == {f"called on replica {replica}"}
     together, manifest = parts(batch), batch.manifest()
     assert not [path for path in batch.root.glob("_replicas-*") if "ended" not in path.name]
 
@@ -198,6 +202,31 @@ def test_who_is_missing_is_named(replicas: Replicas) -> None:
     late = replicas.outcome(1)
     assert late.code == 1
     assert "replica 0 has not come within 3 s" in late.last
+
+
+def test_a_small_batch_is_done_before_there_is_a_cluster(replicas: Replicas) -> None:
+    replicas.batch.ids(1000)
+    replicas.job(wait_for=1)
+    for replica in (1, 0):
+        replicas.start(replica)
+    outcomes = [replicas.outcome(replica) for replica in (0, 1)]
+
+    assert [one.code for one in outcomes] == [0, 0], [one.stderr for one in outcomes]
+    assert replicas.batch.result()["ID"].to_pylist() == list(range(1000))
+
+
+def test_all_replicas_end_as_the_first_one_does(replicas: Replicas) -> None:
+    replicas.batch.ids(1000)
+    replicas.job(wait_for=1, stuck=0, max_batch_rows=500)
+    for replica in range(3):
+        replicas.start(replica)
+    until((replicas.batch.root / "stuck").exists, "the call that does not return")
+    replicas.processes[0].terminate()
+    (replicas.batch.root / "free").touch()
+    outcomes = [replicas.outcome(replica) for replica in range(3)]
+
+    assert [one.code for one in outcomes] == [143] * 3
+    assert "replica 0 has ended: stopped by SIGTERM" in outcomes[1].last
 
 
 def until(there: Callable[[], bool], what: str) -> None:

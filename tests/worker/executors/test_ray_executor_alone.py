@@ -1,0 +1,84 @@
+"""What replica 0 does where no cluster comes about. Nothing here needs Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
+from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Patience
+from airflow_provider_snowflake_batch.worker.cluster.place import Place, _free_ports
+from airflow_provider_snowflake_batch.worker.errors import ClusterError
+from airflow_provider_snowflake_batch.worker.executors import ray_executor
+from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.executors.ray_executor import RayExecutor
+from airflow_provider_snowflake_batch.worker.job import Replica, read_job
+from airflow_provider_snowflake_batch.worker.run import Run
+from tests.worker.batches import Batch
+
+TASK_ROWS = 65_536
+
+
+class NoCluster:
+    """A cluster whose head cannot be started."""
+
+    children: frozenset[int] = frozenset()
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def newcomers(self) -> Iterator[tuple[int, str]]:
+        raise ClusterError("Ray could not be started (exit code 1): no room")
+
+    def stop(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def leader(tmp_path: Path) -> Iterator[Leader]:
+    leader = Leader(Place("127.0.0.2", _free_ports()), Meeting(tmp_path), 2, {}, Patience())
+    yield leader
+    leader.end(End())
+
+
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executor, "RayCluster", NoCluster)
+
+
+def lead(path: Path, leader: Leader) -> None:
+    job = read_job(path)
+    Run(job, Replica(0, 2), RayExecutor(leader, Launcher(), job, path.parent))()
+
+
+def test_it_does_all_tasks_by_itself(batch: Batch, leader: Leader, capsys: pytest.CaptureFixture[str]) -> None:
+    batch.ids(3 * TASK_ROWS, row_group_size=TASK_ROWS)
+    lead(batch.job(inference={"num_workers": 1}), leader)
+
+    assert batch.result()["Y"].to_pylist() == [one * 6.0 for one in range(3 * TASK_ROWS)]
+    assert batch.verify().code == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["Ray could not be started (exit code 1): no room; replica 0 goes on without the others"]
+
+
+@pytest.mark.parametrize("asked", [{"executor": "ray"}, {"min_replicas": 2}])
+def test_it_fails_where_a_cluster_was_asked_for(batch: Batch, leader: Leader, asked: dict[str, object]) -> None:
+    batch.ids(3 * TASK_ROWS, row_group_size=TASK_ROWS)
+    path = batch.job(init={"seconds": 0.2}, inference={"num_workers": 1, **asked})
+    with pytest.raises(ClusterError, match="no room"):
+        lead(path, leader)
+    assert not batch.succeeded()
+
+
+def test_it_asks_for_no_cluster_where_its_own_processes_can_have_all_tasks(
+    batch: Batch, leader: Leader, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch.ids(1000)
+    lead(batch.job(inference={"num_workers": 1, "executor": "ray"}), leader)
+    assert batch.result()["ID"].to_pylist() == list(range(1000))
+    assert capsys.readouterr().err == ""

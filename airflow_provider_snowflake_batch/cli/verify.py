@@ -6,15 +6,15 @@ import os
 from argparse import Namespace
 
 from airflow.cli.simple_table import AirflowConsole
-from airflow.sdk.exceptions import AirflowException
 from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 
-# Whoever waits at a terminal is told of a lost network sooner than a task is. Seconds.
+# Whoever waits at a terminal is told of a lost network or a misspelt account sooner than a task is. Seconds.
 _TRANSIENT_TIMEOUT = 20
+_DRIVER_TIMEOUTS = {"login_timeout": 20}
 
 
 @suppress_logs_and_warning
@@ -35,7 +35,9 @@ def verify(args: Namespace) -> None:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
     try:
-        with SnowflakeBatchHook(args.conn_id, transient_timeout=_TRANSIENT_TIMEOUT) as hook:
+        with SnowflakeBatchHook(
+            args.conn_id, transient_timeout=_TRANSIENT_TIMEOUT, driver_timeouts=_DRIVER_TIMEOUTS
+        ) as hook:
             found = hook.verify_results(
                 location,
                 contents=args.contents,
@@ -43,6 +45,7 @@ def verify(args: Namespace) -> None:
                 min_rows=args.min_rows,
                 require_manifest=args.require_manifest,
             )
-    except (AirflowException, InvalidJobError) as error:
-        raise SystemExit(str(error)) from None
+    except Exception as error:
+        # A login that fails is the driver's own error.
+        raise SystemExit(f"airflow snowflake-batch verify: {error_text(error)}") from None
     AirflowConsole(markup=False, highlight=False).print_as([found.to_dict()], args.output)

@@ -98,7 +98,9 @@ def _sizes(hook: SnowflakeBatchHook, directory: StagePath) -> dict[str, int]:
 
     :raises ResultsError: if it is not finished.
     """
-    sizes = {file.path.removeprefix(directory.path): file.size for file in hook.list_files(directory)}
+    files = hook.list_files(directory)
+    # External stages may list folders, too.
+    sizes = {file.path.removeprefix(directory.path): file.size for file in files if not file.path.endswith("/")}
     if SUCCESS not in sizes:
         raise ResultsError(f"{directory} has no {SUCCESS}: its files are not complete.")
     return sizes

@@ -113,9 +113,18 @@ def discard_long_list(hook: SnowflakeBatchHook, name: QualifiedName, output_dire
                 return
         except JobNotFoundError:
             pass
+    except Exception as error:
+        log.warning("The staged input of %s could not be removed: %s", output_directory, error_text(error))
+        return
+    discard_staged_input(hook, output_directory)
+
+
+def discard_staged_input(hook: SnowflakeBatchHook, output_directory: StagePath) -> None:
+    """Remove the rows that were put on the stage for the job that writes into a directory."""
+    try:
         hook.remove_files(staged_input(output_directory))
     except Exception as error:
-        # The job's own fate is what counts; a small file in a reserved folder does no harm.
+        # The job's own fate is what counts; files in a reserved folder do no harm.
         log.warning("The staged input of %s could not be removed: %s", output_directory, error_text(error))
 
 

@@ -47,11 +47,17 @@ class FoundCode:
     archive: Path | None = None
 
     def packed(self) -> CodeArchive:
-        if self.archive is not None:
-            return CodeArchive(self.archive.read_bytes(), self.archive.suffix)
-        assert self.files is not None
-        content = {name: one if isinstance(one, bytes) else one.read_bytes() for name, one in self.files.items()}
-        return CodeArchive(zip_archive(content))
+        """:raises JobInputError: if a file cannot be read, or its name is no text."""
+        try:
+            if self.archive is not None:
+                return CodeArchive(self.archive.read_bytes(), self.archive.suffix)
+            assert self.files is not None
+            content = {name: one if isinstance(one, bytes) else one.read_bytes() for name, one in self.files.items()}
+            return CodeArchive(zip_archive(content))
+        except OSError as error:
+            raise _unreadable(error) from None
+        except UnicodeEncodeError as error:
+            raise JobInputError(f"model.code: the name of the file {error.object!r} is no text: rename it.") from None
 
 
 def find_code(model: ModelSpec, folder: str | None) -> list[FoundCode | None]:
@@ -60,11 +66,13 @@ def find_code(model: ModelSpec, folder: str | None) -> list[FoundCode | None]:
     :param folder: where relative paths begin; None for the current folder.
     :raises JobInputError: if a place does not exist or is too large, or none has the model's module.
     """
-    root = model.module.partition(".")[0] if model.module else ""
-    found = [_find(model, place, Path(folder or "."), root) if place[0] != "@" else None for place in model.code_places]
+    module = model.module or ""
+    found = [
+        _find(model, place, Path(folder or "."), module) if place[0] != "@" else None for place in model.code_places
+    ]
     known = [code for code in found if code is not None]
-    if model.module and known and len(known) == len(found):
-        _check_module(model, model.module, set().union(*(code.members for code in known)))
+    if module and known and len(known) == len(found):
+        _check_module(model, module, set().union(*(code.members for code in known)))
     return found
 
 
@@ -76,14 +84,15 @@ def pack_code(model: ModelSpec, folder: str | None) -> list[CodeArchive | None]:
     return [code.packed() if code is not None else None for code in find_code(model, folder)]
 
 
-def _find(model: ModelSpec, place: str, folder: Path, root: str) -> FoundCode:
+def _find(model: ModelSpec, place: str, folder: Path, module: str) -> FoundCode:
     if place in model.own_code:
         return FoundCode(frozenset({place}), files={place: model.own_code[place].encode()})
     path = (folder / place).absolute()
     if path.is_dir():
-        # `code` may be the package itself, or the folder that it lies in.
-        is_package = path.name == root and not (path / root).exists() and not (path / f"{root}.py").exists()
-        return _found(_files(path), path.parent if is_package else path, place)
+        files = list(_files(path))
+        # `code` may be the package itself, or the folder that it lies in; a package may hold a module of its own name.
+        is_package = path.name == module.partition(".")[0] and not _has_module(_members(files, path), module)
+        return _found(files, path.parent if is_package else path, place)
     if not path.is_file():
         raise JobInputError(f"model.code: there is no file or folder {path}.")
     if path.suffix in _ARCHIVES:
@@ -93,19 +102,35 @@ def _find(model: ModelSpec, place: str, folder: Path, root: str) -> FoundCode:
     return _found([path], path.parent, place)
 
 
+def _members(files: Iterable[Path], root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in files}
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    """Every file of a folder, links followed, each folder once. Names that begin with a dot are no code."""
-    seen: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    """Every file of a folder, links followed, but for those that lead back up. Names that begin with a dot are no code.
+
+    :raises JobInputError: if a folder cannot be read.
+    """
+    above: dict[Path, frozenset[str]] = {}
+    for parent, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_unreadable):
+        way = above.get(Path(parent).parent, frozenset())
         real = os.path.realpath(parent)
-        if real in seen:
+        if real in way:
             folders.clear()
             continue
-        seen.add(real)
+        above[Path(parent)] = way | {real}
         folders[:] = sorted(name for name in folders if _is_code(name))
         for name in sorted(names):
             if _is_code(name) and not name.endswith(".pyc") and (path := Path(parent, name)).is_file():
                 yield path
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise _unreadable(error) from None
+
+
+def _unreadable(error: OSError) -> JobInputError:
+    return JobInputError(f"model.code: {error.filename} cannot be read: {error.strerror or error}.")
 
 
 def _is_code(name: str) -> bool:
@@ -139,10 +164,14 @@ def _check_size(size: int, place: str) -> None:
         )
 
 
-def _check_module(model: ModelSpec, module: str, members: set[str]) -> None:
+def _has_module(members: set[str], module: str) -> bool:
     path = module.replace(".", "/")
     compiled = any(name.startswith(f"{path}.") and name.endswith((".so", ".pyd")) for name in members)
-    if f"{path}.py" in members or f"{path}/__init__.py" in members or compiled:
+    return f"{path}.py" in members or f"{path}/__init__.py" in members or compiled
+
+
+def _check_module(model: ModelSpec, module: str, members: set[str]) -> None:
+    if _has_module(members, module):
         return
     sources = sorted(name for name in members if name.endswith(".py"))
     shown = ", ".join(sources[:12]) + (" …" if len(sources) > 12 else "") if sources else "no Python file"

@@ -44,13 +44,20 @@ _LONGEST_PAUSE = 5.0
 def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
     """Hold that the rows can be put into files without a value becoming another. No row is read for it.
 
-    :raises JobInputError: naming the first column of which that is not known.
+    :raises JobInputError: naming the first column of which that is not known, or if Snowflake cannot compile what is to
+        be unloaded.
     """
+    query = statements.select_source(job.source)
     try:
-        columns = unloaded_columns(_columns(hook, job))
+        selected = unloaded_columns(_columns(hook, job, query))
+        # Each column is named once more, which compiles less often than the query alone.
+        _columns(hook, job, statements.select_unloaded(query, selected))
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
-    log.debug("Unloading %s", columns)
+    except Exception as error:
+        if is_transient(error) or isinstance(error, SnowflakeBatchError):
+            raise
+        raise _cannot_unload(job, error) from error
 
 
 def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
@@ -70,7 +77,11 @@ def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
     except Exception as error:
         if is_transient(error) or isinstance(error, SnowflakeBatchError):
             raise
-        raise JobInputError(f"X: Snowflake cannot unload the rows of {job.source}: {error_text(error)}") from error
+        raise _cannot_unload(job, error) from error
+
+
+def _cannot_unload(job: WorkerJob, error: Exception) -> JobInputError:
+    return JobInputError(f"X: Snowflake cannot unload the rows of {job.source}: {error_text(error)}")
 
 
 def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows | None:
@@ -92,9 +103,9 @@ def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows | None
 
 
 def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
-    columns = _columns(hook, job)
-    selected = unloaded_columns(columns)
     query = statements.select_source(job.source)
+    columns = _columns(hook, job, query)
+    selected = unloaded_columns(columns)
     if as_text := [f"{column.name} ({column.type})" for column in columns if column.becomes_text]:
         log.info("The model gets these columns as text, so that nothing of them is lost: %s", ", ".join(as_text))
     log.info("Unloading the rows of %s", job.source)
@@ -206,9 +217,7 @@ def _check_files(found: Sequence[StageFile], told: Sequence[UnloadedFile], direc
         )
 
 
-def _columns(hook: SnowflakeBatchHook, job: WorkerJob) -> list[RowColumn]:
-    query = statements.select_source(job.source)
-
+def _columns(hook: SnowflakeBatchHook, job: WorkerJob, query: str) -> list[RowColumn]:
     def describe(cursor: SnowflakeCursor) -> list[RowColumn]:
         from snowflake.connector.constants import FIELD_ID_TO_NAME
 

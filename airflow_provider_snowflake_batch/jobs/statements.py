@@ -321,6 +321,11 @@ def copy_into_table(
     )
 
 
+def select_unloaded(query: str, columns: Sequence[str]) -> str:
+    """What of a query's rows is unloaded. :param columns: as they stand after SELECT."""
+    return f"SELECT {', '.join(columns)} FROM (\n{query}\n)"
+
+
 def copy_into_stage(directory: StagePath, query: str, columns: Sequence[str]) -> str:
     """``COPY INTO`` a directory of a stage: a query's rows as Parquet files; a row for each file, with its rows.
 
@@ -330,7 +335,7 @@ def copy_into_stage(directory: StagePath, query: str, columns: Sequence[str]) ->
     :param columns: what of the query is written, as it stands after SELECT.
     """
     return (
-        f"COPY INTO {_stage(directory)} FROM (SELECT {', '.join(columns)} FROM (\n{query}\n)) "
+        f"COPY INTO {_stage(directory)} FROM ({select_unloaded(query, columns)}) "
         "FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE INCLUDE_QUERY_ID = TRUE DETAILED_OUTPUT = TRUE "
         f"MAX_FILE_SIZE = {UNLOADED_FILE_BYTES}"
     )

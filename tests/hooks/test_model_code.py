@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -52,6 +53,17 @@ def test_a_folder_called_as_the_package_in_it_is_no_package(tmp_path: Path) -> N
     assert members(packed(tmp_path, "my_models")) == {"my_models/churn.py", "other.py"}
 
 
+@pytest.mark.parametrize("code", ["churn", ".", "churn/"])
+def test_a_package_may_hold_a_module_of_its_own_name(tmp_path: Path, code: str) -> None:
+    write(tmp_path, "churn/__init__.py", "churn/churn.py")
+    assert members(packed(tmp_path, code, "churn.churn:Churn")) == {"churn/__init__.py", "churn/churn.py"}
+
+
+def test_a_file_called_as_its_folder_is_a_module_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, "churn/churn.py", "churn/util.py")
+    assert members(packed(tmp_path, "churn", "churn:Churn")) == {"churn.py", "util.py"}
+
+
 def test_one_file(tmp_path: Path) -> None:
     write(tmp_path, "churn.py", "beside.py")
     assert members(packed(tmp_path, "churn.py", "churn:Churn")) == {"churn.py"}
@@ -77,6 +89,42 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "m" / "shared").symlink_to(tmp_path / "shared")
     (tmp_path / "shared" / "back").symlink_to(tmp_path / "m")
     assert members(packed(tmp_path, "m", "m.churn:Churn")) == {"m/churn.py", "m/shared/util.py"}
+
+
+def test_a_folder_is_there_under_its_name_and_under_each_link_to_it(tmp_path: Path) -> None:
+    write(tmp_path, "m/churn.py", "m/v2/weights.py")
+    (tmp_path / "m" / "current").symlink_to(tmp_path / "m" / "v2")
+    (tmp_path / "m" / "broken").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "m" / "itself").symlink_to(tmp_path / "m" / "itself")
+    assert members(packed(tmp_path, "m", "m.churn:Churn")) == {"m/churn.py", "m/v2/weights.py", "m/current/weights.py"}
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "m/churn.py", "m/lib/weights.py")
+
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", denied)
+        with pytest.raises(JobInputError, match=r"^model.code: /.*/m/.* cannot be read: Permission denied"):
+            packed(tmp_path, "m", "m.churn:Churn")
+
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        return denied(Path(path)) if str(path).endswith("lib") else scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(JobInputError, match=r"^model.code: /.*/m/lib cannot be read: Permission denied"):
+        packed(tmp_path, "m", "m.churn:Churn")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "m/churn.py")
+    Path(os.fsdecode(bytes(tmp_path / "m") + b"/\xff.bin")).write_bytes(b"")
+    with pytest.raises(JobInputError, match=r"^model.code: the name of the file 'm/\\udcff.bin' is no text"):
+        packed(tmp_path, "m", "m.churn:Churn")
 
 
 def test_equal_files_give_equal_archives_wherever_they_lie(tmp_path: Path) -> None:

@@ -279,6 +279,7 @@ def test_an_account_that_does_not_tell_its_image_gets_a_known_one(
             "job_spec.gpu_requests: the pool's instance family CPU_X64_S has no GPUs",
         ),
         ({"X": "SELECT NO_SUCH_COLUMN FROM WORKER_ROWS"}, "X: Snowflake cannot read the input"),
+        ({"X": 'SELECT ID AS "id", ID FROM WORKER_ROWS'}, "X: Snowflake cannot unload the rows of SELECT ID AS"),
         ({"X": "@NO_SUCH_STAGE/in/"}, "X: The stage of .* does not exist"),
         ({"compute_pool": "NO_SUCH_POOL"}, "compute_pool: NO_SUCH_POOL does not exist"),
         ({"compute_pool": "SYSTEM_COMPUTE_POOL_CPU"}, "compute_pool: SYSTEM_COMPUTE_POOL_CPU is Snowflake's own"),

@@ -356,6 +356,21 @@ def test_after_a_clear_the_rows_are_read_anew(hook: SnowflakeBatchHook, dags: Pa
     result, _ = execute(task, store)
     assert result["output_location"] != first["output_location"]
     assert results(hook, result["output_location"])["ID"].tolist() == [1, 2, 3, 4]
+    assert staged(hook) == [], "nobody reads the rows of before any more"
+
+
+def test_a_task_that_now_asks_for_other_rows_leaves_none_of_the_earlier_ones(
+    hook: SnowflakeBatchHook, dags: Path
+) -> None:
+    store = Store()
+    failing = PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2, "bad": 3})
+    with pytest.raises(JobFailedError):
+        execute(operator(dags, model=failing), store)
+    first = store["snowflake_batch_job"]
+    result, _ = execute(operator(dags, model=failing, X="SELECT * FROM WORKER_FEATURES WHERE ID < 3"), store)
+    assert result["output_location"] != first["output_location"]
+    assert results(hook, result["output_location"])["ID"].tolist() == [1, 2]
+    assert staged(hook) == []
 
 
 def test_code_that_is_not_there_is_an_error_before_anything_is_submitted(hook: SnowflakeBatchHook, dags: Path) -> None:

@@ -5,6 +5,7 @@ The local Snowflake's faults do the holding: nothing in Airflow or in this packa
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,8 @@ from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack
 from tests.local_faults import LocalFaults, faults_of
 
+WHOLE_MATRIX = os.environ.get("CRASH_MATRIX") == "whole"
+"""Whether everything is killed everywhere: see the Makefile's test-crash-matrix."""
 JOB_CARD = "snowflake_batch_job"
 BEFORE_SUBMIT = "before submit"
 UNLOADING = "unloading"

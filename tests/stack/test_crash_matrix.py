@@ -13,7 +13,6 @@ files first, the tests hold the ones that differ; ``make test-crash-matrix`` hol
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 import pytest
@@ -31,12 +30,13 @@ from tests.stack.holding import (
     POINTS,
     UNLOADING,
     WAITING,
+    WHOLE_MATRIX,
     Run,
     assert_nothing_left,
     holding,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if WHOLE_MATRIX else 300)]
 
 EVERYWHERE = [(mode, point) for mode in ("deferred", "in_slot") for point in POINTS]
 TASK_PROCESS = [
@@ -59,7 +59,7 @@ def matrix(registry: Iterable[Cell], own: Iterable[Cell], differing: Iterable[Ce
     """
     first = [*(Run(*cell) for cell in registry), *(Run(*cell, own=True) for cell in differing)]
     sets = {"both": first}
-    if os.environ.get("CRASH_MATRIX") == "whole":
+    if WHOLE_MATRIX:
         sets["own model"] = [Run(*cell, own=True) for cell in own]
     return pytest.mark.parametrize("runs", sets.values(), ids=sets.keys())
 

@@ -30,7 +30,7 @@ WITNESSED: dict[str, Any] = OWN | {
     "model": PythonModel(
         "own_models.waiting:Witness",
         code="own_models",
-        init={name: f"{{{{ dag_run.conf[{name!r}] }}}}" for name in ("notes", "rows_per_second", "waits_with")},
+        init={name: f"{{{{ dag_run.conf[{name!r}] }}}}" for name in ("notes", "rows_per_second", "waits_from")},
     ),
     "X": "SELECT SEQ4() AS ID FROM TABLE(GENERATOR(ROWCOUNT => {{ dag_run.conf['rows'] }}))",
     "job_spec": BATCH["job_spec"] | {"replicas": 2, "max_batch_rows": 8192},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import tempfile
 from dataclasses import replace
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 
 log = logging.getLogger(__name__)
+
+# Of the digest in the name of a job file.
+_DIGITS = 12
 
 CONFIG_SECTION = "snowflake_batch"
 
@@ -96,8 +100,10 @@ def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob) -> WorkerJob:
     upload = Upload(archive.name, names, model=model_name)
     if rows is not None:
         upload = replace(upload, rows=rows.directory, types=rows.columns)
+    content = to_json(job_file(replace(job, upload=upload))).encode()
+    upload = replace(upload, job_file=f"JOB-{hashlib.sha256(content).hexdigest()[:_DIGITS]}.json")
     job = replace(job, upload=upload)
-    hook.write_file(job.job_file, to_json(job_file(job)).encode())
+    hook.write_file(job.job_file, content)
     return job
 
 

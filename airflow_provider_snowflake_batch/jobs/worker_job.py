@@ -7,7 +7,7 @@ reads and writes is below the job's output location:
 ``_batch_worker/batch-worker-<version>-<digest>.pyz``        the worker
 ``_batch_worker/code-<digest>.zip``                          the model's code
 ``_batch_worker/model-<digest>.<ending>``                    the model's own file, or its folder
-``_batch_worker/<job>/JOB.json``                             what the worker is to do
+``_batch_worker/<job>/JOB-<digest>.json``                    what the worker is to do
 ``_snowflake_temporary/<directory>/<attempt>/``              the rows of a query or table
 ``<directory>/``                                             the results
 ============================================================ =========================================================
@@ -67,6 +67,8 @@ class Upload:
     :param model: name there of the model's own file, or of its folder's archive; None if it lies on a stage.
     :param rows: where the rows of a query or table were put; None where the job reads its input in place.
     :param types: their columns, and the SQL types that these had.
+    :param job_file: name of what the worker is to do, in the job's folder. A try that Airflow has given up may still
+        upload its own: what a running job's containers read must not become another.
     """
 
     archive: str
@@ -74,6 +76,7 @@ class Upload:
     rows: StagePath | None = None
     model: str | None = None
     types: tuple[tuple[str, str], ...] = ()
+    job_file: str = JOB_FILE
 
 
 @dataclass(frozen=True)
@@ -263,7 +266,8 @@ class WorkerJob(ScoringJob):
 
     @property
     def job_file(self) -> StagePath:
-        return self.worker_folder.child(self.name.name).directory().child(JOB_FILE)
+        name = self.upload.job_file if self.upload is not None else JOB_FILE
+        return self.worker_folder.child(self.name.name).directory().child(name)
 
 
 def _qualified(model: ModelSpec, names: Namespace) -> ModelSpec:

@@ -13,7 +13,6 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.contract import cluster
 from airflow_provider_snowflake_batch.contract import job_file as job_files
-from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE
 from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding, OnError, Sharing
 from airflow_provider_snowflake_batch.jobs.container_settings import DEFAULT_SECRET_KEY
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
@@ -94,7 +93,7 @@ def specification(job: WorkerJob) -> dict[str, Any]:
         "command": [
             "python",
             f"{root}/{WORKER_FOLDER}/{job.upload.archive}",
-            f"{root}/{WORKER_FOLDER}/{job.name.name}/{JOB_FILE}",
+            f"{root}/{WORKER_FOLDER}/{job.name.name}/{job.upload.job_file}",
         ],
         "env": {mount.variable: mount.path for mount in stages} | {"TMPDIR": _TEMPORARY} | dict(job.settings.env or {}),
         "volumeMounts": [

@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
 from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image
 from airflow_provider_snowflake_batch.jobs.unload import Unload
 from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
+from airflow_provider_snowflake_batch.jobs.worker_specification import specification
 
 POOL, STAGE = "WORKER_JOBS", "@WORKER_RESULTS"
 WITH_EVERY_TYPE = (
@@ -95,13 +96,26 @@ def test_everything_that_the_container_starts_from_is_on_the_stage(hook: Snowfla
     assert made.placement is not None
     assert "/container_runtime/cpu_x86_64:" in made.placement.image
     assert made.placement.size.cpu == 3
-    document = json.loads(hook.read_file(f"{STAGE}/out/_batch_worker/WORKER_JOB/JOB.json"))
+    document = json.loads(hook.read_file(made.job_file))
     (archive,) = document["model"]["python_path"]
     files = names(hook)
     assert archive.replace("${BATCH_OUTPUT}", "out") in files
     assert made.upload is not None
     assert f"out/_batch_worker/{made.upload.archive}" in files
     assert any(file.startswith(document["input"]["path"].replace("${BATCH_OUTPUT}", "out")) for file in files)
+
+
+def test_a_try_that_was_given_up_changes_nothing_of_what_a_job_reads(hook: SnowflakeBatchHook, code: str) -> None:
+    """Airflow may start the next try while the last one, of which it has not heard for long, still unloads rows."""
+    running = prepared(hook, job(hook, code))
+    (container,) = specification(running)["spec"]["containers"]
+    told = hook.read_file(running.job_file)
+    late = prepared(hook, job(hook, code))
+    assert late.upload is not None
+    assert running.upload is not None
+    assert late.upload.rows != running.upload.rows
+    assert hook.read_file(running.job_file) == told
+    assert container["command"][-1].removeprefix("/mnt/batch/output/") in str(running.job_file)
 
 
 def test_what_is_on_the_stage_is_not_sent_again(hook: SnowflakeBatchHook, code: str) -> None:
@@ -184,7 +198,7 @@ def test_a_list_of_files_is_rows_of_their_paths(hook: SnowflakeBatchHook, code: 
     table, _ = unloaded(hook, made)
     paths = ["@LOCAL.PUBLIC.WORKER_IMAGES/a.png", "@LOCAL.PUBLIC.WORKER_IMAGES/b.png"]
     assert table.to_pydict() == {"IMAGE": paths}
-    document = json.loads(hook.read_file(f"{STAGE}/out/_batch_worker/WORKER_JOB/JOB.json"))
+    document = json.loads(hook.read_file(prepared(hook, made).job_file))
     assert document["stages"] == {"LOCAL.PUBLIC.WORKER_IMAGES": "${BATCH_STAGE_0}"}
 
 

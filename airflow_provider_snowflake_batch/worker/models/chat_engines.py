@@ -42,8 +42,10 @@ class VllmEngine(Engine):
     def __init__(self, model: ChatModel, sampling: Sampling) -> None:
         vllm = importlib.import_module("vllm")
         self._llm = vllm.LLM(model=str(model.path), **model.engine_arguments)
+        # It draws one answer only where nothing is drawn.
+        self._copies = 1 if sampling.temperature > 0 else sampling.n
         self._sampling = vllm.SamplingParams(
-            n=sampling.n,
+            n=sampling.n // self._copies,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             # It takes -1 for "all", newer versions 0 as well.
@@ -59,7 +61,8 @@ class VllmEngine(Engine):
         found = self._llm.chat(list(chats), sampling_params=self._sampling, use_tqdm=False)
         return [
             (
-                [Answer(one.text, one.finish_reason or "stop", len(one.token_ids)) for one in answered.outputs],
+                [Answer(one.text, one.finish_reason or "stop", len(one.token_ids)) for one in answered.outputs]
+                * self._copies,
                 len(answered.prompt_token_ids),
             )
             for answered in found

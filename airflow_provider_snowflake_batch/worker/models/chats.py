@@ -83,7 +83,7 @@ class Sampling:
 _RANGES: Mapping[str, tuple[str, float, float, bool]] = {
     "n": ("n", 1, 128, True),
     "temperature": ("temperature", 0, 2, False),
-    "top_p": ("top_p", 0, 1, False),
+    "top_p": ("top_p", 0.000001, 1, False),
     "top_k": ("top_k", 0, 10**6, True),
     "max_completion_tokens": ("max_tokens", 1, 10**6, True),
     "stop": ("stop", 0, 0, False),

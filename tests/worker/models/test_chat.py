@@ -70,6 +70,10 @@ def test_vllm_gets_the_chats_and_openais_params(vllm: list[Any], tmp_path: Path)
     assert rows[0]["model"] == "CATS"
     assert rows[0]["id"] != rows[1]["id"]
 
+    # It refuses several answers where nothing is drawn: they are the same.
+    (row,) = answered(model, [chat("a")], n=2, temperature=0)
+    assert (vllm[-1][1]["n"], contents(row)) == (1, [("yes", "length")] * 2)
+
 
 def test_without_vllm_it_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="vllm must be installed where the worker runs .* 'transformers'"):

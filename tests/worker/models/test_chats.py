@@ -24,6 +24,7 @@ def test_params_have_openais_names() -> None:
         ({"n": 0}, "the parameter n is a whole number from 1 to 128, not 0"),
         ({"n": 1.5}, "the parameter n is a whole number"),
         ({"temperature": "hot"}, "the parameter temperature is a number from 0 to 2, not 'hot'"),
+        ({"top_p": 0}, "the parameter top_p is a number from 1e-06 to 1, not 0"),
         ({"temperature": True}, "the parameter temperature is a number"),
         ({"temperature": float("nan")}, "the parameter temperature is a number"),
         ({"stop": [1]}, "the parameter stop is a text or a list of texts"),

@@ -88,9 +88,11 @@ test-cli: $(VENV)/.installed-dev $(VENV)-cli/.installed
 # MLflow holds back versions of packages that Airflow brings, so it has an environment of its own.
 .PHONY: test-mlflow
 test-mlflow: export WORKER_ARCHIVE = $(abspath $(VENV)-mlflow/worker.pyz)
-test-mlflow: $(VENV)-mlflow/.installed
+test-mlflow: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(VENV)-mlflow/bin/python)
+test-mlflow: $(VENV)/.installed-dev $(VENV)-mlflow/.installed
 	$(VENV)-mlflow/bin/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
-	$(VENV)-mlflow/bin/python -m pytest tests/worker/models/test_mlflow.py
+	$(VENV)-mlflow/bin/python -m pytest tests/worker/models/test_mlflow.py tests/worker/models/test_file_kinds.py -k "mlflow or skops"
+	$(BIN)/python -m pytest tests/operators/test_model_files.py -k mlflow
 
 # Models of Hugging Face, with the real libraries. Outside of test-all: torch from PyPI brings CUDA, more than 5 GB.
 WITH_TRANSFORMERS := $(addprefix tests/worker/models/test_,huggingface.py chat.py length_windows.py chats.py media.py)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +17,13 @@ from airflow.sdk import DAG
 
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-from airflow_provider_snowflake_batch.jobs.models import LightGBMModel, ModelSpec, RegistryModel, XGBoostModel
+from airflow_provider_snowflake_batch.jobs.models import (
+    LightGBMModel,
+    MLflowModel,
+    ModelSpec,
+    RegistryModel,
+    XGBoostModel,
+)
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.models import log_linear_model
@@ -145,3 +153,31 @@ def test_a_registered_model(hook: SnowflakeBatchHook, local_server: LocalServer,
     hook.write_file(f"@{STAGE}/{before.path}", b"left as it is")
     with pytest.raises(JobFailedError, match="is neither a directory nor a whole zip file"):
         execute(operator(tmp_path, RegistryModel("LINEAR_OF_WORKER", version="FIRST"), **changes))
+
+
+SAVE = """
+import sys, mlflow, mlflow.sklearn, pandas
+from sklearn.linear_model import LogisticRegression
+rows = pandas.read_parquet(sys.argv[1])
+features, target = rows.drop(columns="TARGET"), rows["TARGET"]
+model = LogisticRegression(max_iter=500).fit(features, target)
+signature = mlflow.models.infer_signature(features, model.predict(features))
+mlflow.sklearn.save_model(model, sys.argv[2], signature=signature, pip_requirements=[])
+pandas.DataFrame({"P": model.predict(features)}).to_parquet(sys.argv[3])
+"""
+
+
+def test_a_folder_of_mlflow(hook: SnowflakeBatchHook, flowers: pd.DataFrame, tmp_path: Path) -> None:
+    python = os.environ.get("LOCAL_SNOWFLAKE_RUNTIME_PYTHON", "")
+    if (
+        not python
+        or subprocess.run([python, "-c", "import mlflow.sklearn"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("the Python of container jobs has no MLflow: make test-mlflow")
+    flowers.to_parquet(tmp_path / "rows.parquet")
+    places = [str(tmp_path / name) for name in ("rows.parquet", "flowers", "predictions.parquet")]
+    subprocess.run([python, "-c", SAVE, *places], check=True, cwd=tmp_path)
+    result = execute(operator(tmp_path, MLflowModel("flowers")))
+    assert (result["status"], result["rows"]) == ("DONE", 150)
+    wanted = pd.read_parquet(places[2])["P"].tolist()
+    assert results(hook, result["output_location"])["PREDICTION"].tolist() == wanted

@@ -291,12 +291,28 @@ def test_a_file_that_needs_a_module_says_which(tmp_path: Path, load: Load) -> No
         load(SklearnModel(path, "predict"))
 
 
+def test_a_file_of_skops_holds_types_that_are_trusted(tmp_path: Path, load: Load) -> None:
+    skops = pytest.importorskip("skops.io")
+    from sklearn.tree import DecisionTreeClassifier
+
+    rows, kind = flowers()
+    model, path = DecisionTreeClassifier(max_depth=3).fit(rows, kind), tmp_path / "model.skops"
+    skops.dump(model, path)
+    unknown = tuple(skops.get_untrusted_types(file=path))
+    if unknown:
+        with pytest.raises(Refused, match=r"model\.skops holds types that are not in model\.trusted: sklearn\.tree"):
+            load(SklearnModel(path, "predict"))
+    found = score(load(SklearnModel(path, "predict", trusted=unknown)), as_input(rows))
+    assert_same(found, {"PREDICTION": model.predict(rows)})
+
+
 def test_skops_is_asked_for_by_its_name(tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     path = tmp_path / "model.skops"
     path.write_bytes(b"")
-    monkeypatch.setitem(sys.modules, "skops", None)
+    for name in ("skops", "skops.io"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(Refused, match="the package skops is not installed here, .* container runtime does not bring"):
         load(SklearnModel(path, "predict"))
 

@@ -78,7 +78,8 @@ def described(folder: Path, *inputs: dict[str, Any], params: tuple[str, ...] = (
 def test_a_wrong_job_is_refused_without_the_library(
     prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "mlflow", None)
+    for name in ("mlflow", "mlflow.pyfunc"):
+        monkeypatch.setitem(sys.modules, name, None)
     column = {"name": "A", "type": "double", "required": True}
     model = described(tmp_path / "model", column, params=("low", "high"))
     assert prepare(model, low=1).path.name == "model"

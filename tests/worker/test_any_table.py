@@ -199,6 +199,9 @@ def test_what_was_written_is_read_back_or_refused_by_name(column: pa.Array, writ
         except Exception:
             # The writer refuses such values itself.
             reject()
+        if form == "Python's values" and "time64[ns]" in str(column.type):
+            # Python has no such times of day, and pyarrow cuts them off.
+            reject()
         pairs = form in FRAMES or form == "Python's values"
         if pairs and "map" in str(column.type) and "binary" in str(column.type):
             # Python has them as lists, in which text beside bytes is bytes.

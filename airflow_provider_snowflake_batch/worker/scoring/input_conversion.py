@@ -25,7 +25,7 @@ from airflow_provider_snowflake_batch.worker.models.columns import holds_text, m
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.values import decimals
 from airflow_provider_snowflake_batch.worker.values.declared_types import GIVEN, declared
-from airflow_provider_snowflake_batch.worker.values.nested import objects
+from airflow_provider_snowflake_batch.worker.values.nested import exact_list, objects
 from airflow_provider_snowflake_batch.worker.values.own_memory import own_array, own_table, own_values
 from airflow_provider_snowflake_batch.worker.values.python_values import from_objects
 
@@ -283,6 +283,13 @@ def _series(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
     return pd.Series(own_values(array) if _is_view(array) else array.to_numpy(), copy=False)
 
 
+def _python(column: pa.ChunkedArray, name: str) -> list[Any]:
+    try:
+        return exact_list(column)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise DataError(f"input column {name!r} ({column.type}) cannot be given to the model: {error}") from None
+
+
 def _objects(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
     """Lists and objects as Python's own, as Snowflake hands ARRAY and OBJECT to a Python function."""
     column = _storage(column)
@@ -294,9 +301,9 @@ def _objects(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
         except ValueError as error:
             raise DataError(f"input column {name!r} is not JSON: {error}") from None
     elif feature.dtype == "OBJECT":
-        values = column.to_pylist()
+        values = _python(column, name)
     else:
-        values = _typed(column, feature, name).to_pylist()
+        values = _python(_typed(column, feature, name), name)
     series = np.empty(len(values), dtype=object)
     series[:] = values
     return pd.Series(series, dtype=object)

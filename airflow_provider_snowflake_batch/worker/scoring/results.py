@@ -23,6 +23,7 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.scoring.storable_arrays import OutputMisfit, storable_array
 from airflow_provider_snowflake_batch.worker.values import schemas
+from airflow_provider_snowflake_batch.worker.values.nested import exact_list
 from airflow_provider_snowflake_batch.worker.values.python_values import are_plain
 from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy
 
@@ -216,6 +217,8 @@ def _from_numpy(array: np.ndarray[Any, Any]) -> dict[str, Any]:
 def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) -> dict[str, Any]:
     if are_plain(values):
         return {"output_feature_0": list(values)}
+    if any(issubclass(kind, pa.Scalar) for kind in set(map(type, values))):
+        values = [_from_scalar(item) for item in values]
     # None among objects is a row for which there is nothing.
     if all(item is None or isinstance(item, Mapping) for item in values):
         names = dict.fromkeys(name for item in values if item for name in item)
@@ -227,6 +230,20 @@ def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) ->
     if _are_outputs(values, columns, rows, habit):
         return {f"output_feature_{index}": item for index, item in enumerate(columns)}
     return {"output_feature_0": [_as_row(item) for item in values]}
+
+
+def _from_scalar(item: Any) -> Any:
+    """Arrow's single values: its maps are lists of pairs, and its NULL has neither keys nor a length."""
+    if not isinstance(item, pa.Scalar):
+        return item
+    if not item.is_valid:
+        return None
+    if not isinstance(item, pa.MapScalar):
+        return item
+    try:
+        return exact_list(pa.array([item], item.type))[0]
+    except pa.ArrowException as error:
+        raise DataError(f"the model's output 'output_feature_0' cannot be stored: {error}") from None
 
 
 def _as_array(item: Any) -> Any:
@@ -241,7 +258,7 @@ def _is_array(item: Any) -> bool:
 
 
 def _as_row(item: Any) -> Any:
-    return item.to_pylist() if isinstance(item, (pa.Array, pa.ChunkedArray)) else item
+    return exact_list(item) if isinstance(item, (pa.Array, pa.ChunkedArray)) else item
 
 
 def _are_outputs(values: Sequence[Any], columns: Sequence[Any], rows: int | None, habit: ListHabit) -> bool:

@@ -21,6 +21,7 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature
 from airflow_provider_snowflake_batch.worker.values.common_types import converted, misfit
 from airflow_provider_snowflake_batch.worker.values.declared_types import RETURNED, declared
+from airflow_provider_snowflake_batch.worker.values.nested import exact_list
 from airflow_provider_snowflake_batch.worker.values.python_values import are_plain, from_objects, plain
 from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, known_type
 
@@ -128,7 +129,7 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
 
 def _to_declared(array: Any, kind: pa.DataType, name: str) -> pa.ChunkedArray:
     if pa.types.is_string(kind) and pa.types.is_nested(array.type):
-        array = pa.array([_json(item) for item in array.to_pylist()], type=kind)
+        array = pa.array([_json(item) for item in exact_list(array)], type=kind)
     column = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     try:
         return declared(column, kind, RETURNED)
@@ -182,7 +183,7 @@ def _check_items(count: int) -> None:
 
 def _items(values: Any) -> Iterable[Any]:
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        return values.to_pylist()  # type: ignore[no-any-return]
+        return exact_list(values)
     if isinstance(values, np.ndarray) and values.ndim > 1:
         return values.tolist()  # type: ignore[no-any-return]
     return values  # type: ignore[no-any-return]

@@ -90,7 +90,34 @@ def _values(array: pa.Array) -> list[Any]:
         return _with_nulls(array, [[(one["key"], one["value"]) for one in row] for row in _map_items(array)])
     if is_list(kind):
         return _with_nulls(array, _lists(array))
+    return exact_list(array)
+
+
+def exact_list(array: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """An array's ``to_pylist``, which cuts off the nanoseconds of a time of day without a word.
+
+    :raises pa.ArrowInvalid: there are such, which Python's times do not have.
+    """
+    for chunk in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
+        _check_times_of_day(chunk)
     return array.to_pylist()  # type: ignore[no-any-return]
+
+
+def _check_times_of_day(array: pa.Array) -> None:
+    types, kind = pa.types, array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        _check_times_of_day(array.storage)
+    elif types.is_dictionary(kind):
+        _check_times_of_day(array.dictionary)
+    elif types.is_time64(kind) and kind.unit == "ns":
+        array.cast(pa.time64("us"))
+    elif types.is_map(kind):
+        _check_times_of_day(entries(array))
+    elif types.is_struct(kind):
+        for child in array.flatten():
+            _check_times_of_day(child)
+    elif is_list(kind):
+        _check_times_of_day(array.flatten())
 
 
 def _with_nulls(array: pa.Array, values: list[Any]) -> list[Any]:

@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.values.mixed_values import mixed
+from airflow_provider_snowflake_batch.worker.values.nested import exact_list
 from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, known_type
 
 _PLAIN = {str, bytes, bool, int, float, type(None)}
@@ -93,7 +94,8 @@ def _plain(value: Any, seen: _Seen) -> Any:
     if isinstance(value, (datetime.date, datetime.time, datetime.timedelta)):
         return _time(value, seen)
     if isinstance(value, pa.Scalar):
-        return _plain(value.as_py(), seen)
+        exact = value.is_valid and "time64[ns]" in str(value.type)
+        return _plain(exact_list(pa.array([value], value.type))[0] if exact else value.as_py(), seen)
     if isinstance(value, decimal.Decimal) and not value.is_finite():
         if value.is_infinite():
             raise ValueError("decimals have no infinity; return floating-point numbers")

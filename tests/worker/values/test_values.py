@@ -21,8 +21,10 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input.footers import read_footer
 from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput
 from airflow_provider_snowflake_batch.worker.input.plan import SharedSchema
+from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.output.part_writer import PartWriter
 from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
+from airflow_provider_snowflake_batch.worker.scoring.results import to_table
 from airflow_provider_snowflake_batch.worker.values import decimals, schemas
 from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_of, converted
 from airflow_provider_snowflake_batch.worker.values.nested import objects
@@ -252,6 +254,31 @@ def test_int96_with_nanoseconds_names_the_row(tmp_path: Path, column: pa.Array) 
         file.row_group(1, use_threads=False)
     with pytest.raises(DataError, match=r"\(row 3 of file a\)"):
         list(file.batches(3, [0, 1], use_threads=False))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.list_(pa.time64("ns")),
+        pa.list_(pa.time64("ns"), 1),
+        pa.struct([("t", pa.time64("ns"))]),
+        pa.map_(pa.string(), pa.time64("ns")),
+        pa.list_(pa.struct([("t", pa.time64("ns"))])),
+    ],
+    ids=str,
+)
+def test_times_of_day_that_python_lacks_are_refused_inside_of_others(kind: pa.DataType) -> None:
+    def column(time: int) -> pa.Array:
+        item: Any = {"t": time} if "struct" in str(kind) else ("k", time) if pa.types.is_map(kind) else time
+        return pa.array([item if pa.types.is_struct(kind) else [item], None], kind)
+
+    assert "0, 0, 0, 1" in repr(given_to_model(column(1000)).tolist()[0])
+    with pytest.raises(DataError, match=r"input column 'c' .* cannot be given to the model"):
+        given_to_model(column(1001))
+    with pytest.raises(DataError, match="cannot be stored"):
+        to_table(list(column(1001)), 2, None)
+    with pytest.raises(DataError, match="cannot be stored"):
+        to_table({"y": column(1001)}, 2, Signature((), (Feature("y", "OBJECT"),)))
 
 
 def test_categories_inside_of_lists_are_read_across_row_groups(tmp_path: Path) -> None:

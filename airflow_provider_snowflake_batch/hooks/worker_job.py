@@ -32,7 +32,7 @@ from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image,
 from airflow_provider_snowflake_batch.jobs.sources import StagePaths
 from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
 from airflow_provider_snowflake_batch.jobs.worker_resources import SYSTEM_POOLS, container_size
-from airflow_provider_snowflake_batch.jobs.worker_specification import job_file, mounts
+from airflow_provider_snowflake_batch.jobs.worker_specification import MOST_STAGES, job_file, mounts
 from airflow_provider_snowflake_batch.worker.archive import WorkerArchive, build_archive
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family
         )
     find_code(job.model, job.code_folder)
     find_model_file(job.model, job.code_folder)
+    _check_number_of_stages(job)
     try:
         size = container_size(instance_family, job.settings, stages=len(mounts(job)))
     except InvalidJobError as error:
@@ -153,6 +154,15 @@ def _fallback(pool: Identifier, *, gpu: bool) -> str:
         "gpu_image" if gpu else "cpu_image",
     )
     return image
+
+
+def _check_number_of_stages(job: WorkerJob) -> None:
+    mounted = [str(mount.location) for mount in mounts(job)]
+    if len(mounted) > MOST_STAGES:
+        raise JobInputError(
+            f"X: the job would have to mount {len(mounted)} stages, a container takes at most {MOST_STAGES}: "
+            f"{', '.join(mounted)}. Score the files in several jobs, or copy them to fewer stages."
+        )
 
 
 def _check_stages(hook: SnowflakeBatchHook, job: WorkerJob) -> None:

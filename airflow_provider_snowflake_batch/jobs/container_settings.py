@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.contract.cluster import PORTS_VARIABLE, parse_ports
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.jobs.qualify import Namespace
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The worker's own, and what Snowflake sets.
@@ -49,7 +52,8 @@ def environment(field: str, value: Any) -> Mapping[str, str]:
     for name, content in value.items():
         _check_variable(field, name)
         if not isinstance(content, (str, int, float)) or "\0" in str(content):
-            raise InvalidJobError(f"{field}[{name!r}]", f"expected a text, got {content!r}.")
+            # Not the value: it stands where secrets do not belong, but may be one.
+            raise InvalidJobError(f"{field}[{name!r}]", f"expected a text, got {_kind(content)}.")
         if name == PORTS_VARIABLE:
             try:
                 parse_ports(str(content))
@@ -74,11 +78,31 @@ def secrets(field: str, value: Any) -> Mapping[str, Any]:
         parts = {"secret": given} if isinstance(given, str) else given
         if not isinstance(parts, Mapping) or not {"secret"} <= set(parts) <= {"secret", "key"}:
             raise InvalidJobError(where, "expected the secret's name, or a dict with secret and key.")
-        QualifiedName.parse(parts["secret"], field=where)
-        if parts.get("key", DEFAULT_SECRET_KEY) not in SECRET_KEYS:
-            raise InvalidJobError(where, f"key {parts['key']!r} is not one of {', '.join(SECRET_KEYS)}.")
+        if not isinstance(parts["secret"], str):
+            raise InvalidJobError(where, "expected the secret's name, which is a text.")
+        if "{{" not in parts["secret"]:
+            QualifiedName.parse(parts["secret"], field=where)
+        key = parts.get("key", DEFAULT_SECRET_KEY)
+        if key not in SECRET_KEYS and "{{" not in str(key):
+            raise InvalidJobError(where, f"key {key!r} is not one of {', '.join(SECRET_KEYS)}.")
         checked[name] = given if isinstance(given, str) else dict(parts)
     return MappingProxyType(checked)
+
+
+def qualified_secrets(given: Mapping[str, Any], namespace: Namespace) -> dict[str, Any]:
+    """The same secrets with database and schema. A service looks for others in its own schema, which need not be the
+    session's.
+
+    :param given: as :func:`secrets` returns them.
+    :raises InvalidJobError: if a name is partial and there is nothing to fill in.
+    """
+    full: dict[str, Any] = {}
+    for variable, parts in given.items():
+        field = f"job_spec.secrets[{variable!r}]"
+        name = parts if isinstance(parts, str) else parts["secret"]
+        secret = str(namespace.name(QualifiedName.parse(name, field=field), field))
+        full[variable] = secret if isinstance(parts, str) else {**parts, "secret": secret}
+    return full
 
 
 def integrations(field: str, value: Any) -> tuple[str, ...]:
@@ -99,6 +123,10 @@ def stages(field: str, value: Any) -> tuple[str, ...]:
         if "{{" not in name and StagePath.parse(name, field=field).path:
             raise InvalidJobError(field, f"{name!r}: name the stage without a path, which the rows' own paths have.")
     return listed
+
+
+def _kind(content: Any) -> str:
+    return "a text with a NUL character" if isinstance(content, str) else type(content).__name__
 
 
 def _check_variable(field: str, name: Any) -> None:

@@ -69,6 +69,31 @@ def plain_value(value: Any) -> Any:
     return value
 
 
+def check_json(field: str, value: Any) -> None:
+    """Hold that a value comes out of JSON as it went in; a tuple counts as a list, an enum's member as its value.
+
+    :raises InvalidJobError: if it does not.
+    """
+    plain = plain_value(value)
+    try:
+        json.dumps(_json_value(plain), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidJobError(field, f"every value must be JSON: {error}.") from None
+    _check_keys(field, plain)
+
+
+def _check_keys(field: str, value: Any) -> None:
+    """JSON has no other keys than texts, and makes texts of numbers without a word."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidJobError(field, f"the key {key!r} is no text, which it would become in JSON: write it so.")
+            _check_keys(field, item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _check_keys(field, item)
+
+
 class Spec:
     """Base of the blocks: reading from a dict, writing to one."""
 
@@ -128,10 +153,7 @@ class InputSpec(Spec):
         if self.params is not None:
             if not isinstance(self.params, Mapping) or not all(isinstance(key, str) for key in self.params):
                 raise InvalidJobError("input_spec.params", "expected a dict from parameter names to values.")
-            try:
-                json.dumps(_json_value(self.params), allow_nan=False)
-            except (TypeError, ValueError) as error:
-                raise InvalidJobError("input_spec.params", f"every value must be JSON: {error}.") from None
+            check_json("input_spec.params", self.params)
             _set(self, "params", MappingProxyType(dict(self.params)))
         if self.column_handling is not None:
             _set(self, "column_handling", _column_handling(self.column_handling))
@@ -297,6 +319,9 @@ class JobSpec(Spec):
             value = getattr(self, name)
             if value is not None and not is_template(value):
                 _set(self, name, check(f"job_spec.{name}", value))
+        if isinstance(self.env, Mapping) and isinstance(self.secrets, Mapping):
+            for name in self.env.keys() & self.secrets.keys():
+                raise InvalidJobError(f"job_spec.env[{name!r}]", "job_spec.secrets sets the same variable.")
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict(), sort_keys=True))

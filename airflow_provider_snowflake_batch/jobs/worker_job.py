@@ -181,6 +181,10 @@ class WorkerJob(ScoringJob):
             field = "job_spec.stages"
             full = [names.location(StagePath.parse(stage, field=field), field) for stage in settings.stages]
             settings = replace(settings, stages=tuple(map(str, full)))
+        if settings.secrets is not None:
+            from airflow_provider_snowflake_batch.jobs import container_settings
+
+            settings = replace(settings, secrets=container_settings.qualified_secrets(settings.secrets, names))
         return replace(
             self,
             source=names.source(self.source),

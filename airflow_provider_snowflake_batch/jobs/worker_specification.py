@@ -21,6 +21,8 @@ from airflow_provider_snowflake_batch.jobs.sources import StageListing, StagePat
 from airflow_provider_snowflake_batch.jobs.worker_job import WORKER_FOLDER, WorkerJob
 
 CONTAINER = "main"
+MOST_STAGES = 20
+"""The most stages that a container can mount (…/snowflake-stage-volume, limitations)."""
 _ROOT = "/mnt/batch"
 _OUTPUT = "BATCH_OUTPUT"
 _INPUT = "BATCH_INPUT"

@@ -287,6 +287,10 @@ def test_an_account_that_does_not_tell_its_image_gets_a_known_one(
     [
         ({"model": {"target": "my_models.churn:Churn", "code": "nowhere"}}, "model.code: there is no file or folder"),
         ({"model": {"target": "m:C", "code": "@NO_SUCH_STAGE/m"}}, "model.code: The stage of .* does not exist"),
+        (
+            {"X": [f"@STAGE_{number}/a.png" for number in range(20)]},
+            "X: the job would have to mount 21 stages, a container takes at most 20: @LOCAL.PUBLIC.WORKER_RESULTS/out/",
+        ),
         ({"job_spec": {"cpu_requests": "9"}}, "job_spec.cpu_requests: 9 is more than a node of CPU_X64_S has"),
         (
             {"job_spec": {"gpu_requests": "1"}},

@@ -45,6 +45,9 @@ def test_every_field_comes_back_as_plain_values() -> None:
         ({"env": {"SNOWFLAKE_JOB_INDEX": "1"}}, "job_spec.env: SNOWFLAKE_JOB_INDEX is set by"),
         ({"env": {"A": {"b": 1}}}, r"job_spec.env\['A'\]: expected a text"),
         ({"env": {"WORKER_PORTS": "32000-33000"}}, r"job_spec.env\['WORKER_PORTS'\]: .* leaves the ports 1024-32767"),
+        ({"env": {"A": ["s3cret"]}}, r"job_spec.env\['A'\]: expected a text, got list\.$"),
+        ({"env": {"A": "1"}, "secrets": {"A": "s"}}, r"job_spec.env\['A'\]: job_spec.secrets sets the same variable"),
+        ({"secrets": {"A": {"secret": 5}}}, r"job_spec.secrets\['A'\]: expected the secret's name"),
         ({"secrets": {"A": {"name": "x"}}}, r"job_spec.secrets\['A'\]: expected the secret's name"),
         ({"secrets": {"A": "not a name"}}, r"job_spec.secrets\['A'\]: 'not a name' is not a valid name"),
         ({"secrets": {"A": {"secret": "s", "key": "token"}}}, r"job_spec.secrets\['A'\]: key 'token' is not one of"),
@@ -59,3 +62,8 @@ def test_every_field_comes_back_as_plain_values() -> None:
 def test_what_snowflake_would_refuse_is_refused_by_its_field(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidJobError, match=f"^{message}"):
         JobSpec.of(given)
+
+
+def test_templates_are_looked_at_when_they_are_rendered() -> None:
+    given = {"A": "{{ var.value.secret }}", "B": {"secret": "{{ params.secret }}", "key": "{{ params.key }}"}}
+    assert JobSpec.of({"secrets": given}).to_dict() == {"secrets": given}

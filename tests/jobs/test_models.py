@@ -110,6 +110,7 @@ def test_fields_of_a_models_file_may_be_templates() -> None:
         ({"kind": "registry", "name": "m", "function": "a.b"}, "model.function: expected the name of a method"),
         ({"target": "m:C", "init": [1]}, "model.init: expected a dict"),
         ({"target": "m:C", "init": {"a": float("nan")}}, "model.init: every value must be JSON"),
+        ({"target": "m:C", "init": {"a": [{1: "one"}]}}, "model.init: the key 1 is no text"),
         ({"target": "m:C", "init": {"a": object()}}, "model.init: every value must be JSON"),
     ],
 )

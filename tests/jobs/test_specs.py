@@ -98,6 +98,7 @@ def test_members_of_another_librarys_enum_are_understood() -> None:
         (lambda: OutputSpec("s3://b/x"), r"output_spec.stage_location"),
         (lambda: OutputSpec("@s/x", "append"), r"output_spec.mode: 'append' is not one of ERROR, OVERWRITE"),
         (lambda: InputSpec(params=[1]), r"input_spec.params"),
+        (lambda: InputSpec(params={"a": {None: 1}}), r"input_spec.params: the key None is no text"),
         (lambda: InputSpec(params={"a": object()}), r"input_spec.params: every value must be JSON"),
         (lambda: InputSpec(params={"a": float("nan")}), r"input_spec.params: every value must be JSON"),
         (lambda: InputSpec(column_handling={"p": {"convert_to": "base64"}}), r"needs exactly input_format and"),

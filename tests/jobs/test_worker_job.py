@@ -111,9 +111,10 @@ def test_every_name_is_filled_in() -> None:
     made = job(
         model={"target": "m:C", "code": ["@code/m", "other.zip"]},
         X=["@images/a.png"],
-        job_spec={"stages": ["@images"]},
+        job_spec={"stages": ["@images"], "secrets": {"A": "key", "B": {"secret": 's2."k 1"', "key": "password"}}},
         input_spec={"column_handling": {"image": HANDLED}},
     )
+    assert made.settings.secrets == {"A": "DB.S.KEY", "B": {"secret": 'DB.S2."k 1"', "key": "password"}}
     assert made.model.code_places == ("@DB.S.CODE/m", "other.zip")
     assert made.settings.stages == ("@DB.S.IMAGES",)
     made = job(model={"kind": "xgboost", "path": "@models/a.json", "code": "lib"})
@@ -171,12 +172,12 @@ def test_the_whole_specification() -> None:
                     "resources": {"requests": node, "limits": node},
                     "secrets": [
                         {
-                            "snowflakeSecret": {"objectName": "db.s.token"},
+                            "snowflakeSecret": {"objectName": "DB.S.TOKEN"},
                             "envVarName": "TOKEN",
                             "secretKeyRef": "secret_string",
                         },
                         {
-                            "snowflakeSecret": {"objectName": "db.s.login"},
+                            "snowflakeSecret": {"objectName": "DB.S.LOGIN"},
                             "envVarName": "USER",
                             "secretKeyRef": "username",
                         },

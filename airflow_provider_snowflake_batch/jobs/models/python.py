@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from airflow_provider_snowflake_batch.contract import model_sources
 from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models.base import FUNCTION, ModelSpec, check_code, check_matches
-from airflow_provider_snowflake_batch.jobs.specs import plain_value
+from airflow_provider_snowflake_batch.jobs.specs import check_json
 
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -50,10 +49,7 @@ class PythonModel(ModelSpec):
         if self.init is not None:
             if not isinstance(self.init, Mapping) or not all(isinstance(name, str) for name in self.init):
                 raise InvalidJobError("model.init", "expected a dict from argument names to values.")
-            try:
-                json.dumps(plain_value(self.init), allow_nan=False)
-            except (TypeError, ValueError) as error:
-                raise InvalidJobError("model.init", f"every value must be JSON: {error}.") from None
+            check_json("model.init", self.init)
             object.__setattr__(self, "init", MappingProxyType(dict(self.init)))
 
     @property

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobSubmissionError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.jobs import statements
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
+from airflow_provider_snowflake_batch.jobs.errors import (
+    InvalidJobError,
+    error_number,
+    error_text,
+    is_interrupted,
+    is_transient,
+)
 from airflow_provider_snowflake_batch.jobs.sources import JobOutput, Source, StagePaths, StageQuery
 from airflow_provider_snowflake_batch.jobs.text_forms import form_of
 from airflow_provider_snowflake_batch.jobs.unload import (
@@ -55,7 +61,7 @@ def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
     except Exception as error:
-        if is_transient(error) or isinstance(error, SnowflakeBatchError):
+        if is_transient(error) or error_number(error) is None:
             raise
         raise _cannot_unload(job, error) from error
 
@@ -65,6 +71,8 @@ def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
 
     :param job: fully qualified, its source looked up.
     :raises JobInputError: if Snowflake cannot unload them.
+    :raises JobSubmissionError: if the statement was cancelled, timed out or met an internal error, or its files are not
+        those that it tells of: another try may help.
     """
     if job.resumed is not None and (found := _earlier_rows(hook, job)) is not None:
         return found
@@ -75,12 +83,15 @@ def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
     except Exception as error:
-        if is_transient(error) or isinstance(error, SnowflakeBatchError):
+        if is_transient(error) or error_number(error) is None:
             raise
         raise _cannot_unload(job, error) from error
 
 
-def _cannot_unload(job: WorkerJob, error: Exception) -> JobInputError:
+def _cannot_unload(job: WorkerJob, error: Exception) -> SnowflakeBatchError:
+    """What a statement's error means for the task: whether another try may help."""
+    if is_interrupted(error):
+        return JobSubmissionError(f"Snowflake gave up unloading the rows of {job.source}: {error_text(error)}")
     return JobInputError(f"X: Snowflake cannot unload the rows of {job.source}: {error_text(error)}")
 
 
@@ -211,9 +222,9 @@ def _check_files(found: Sequence[StageFile], told: Sequence[UnloadedFile], direc
     """Hold that the directory has exactly what the statement says it has written."""
     names = sorted(file.path.rpartition("/")[2] for file in found)
     if names != sorted(file.name for file in told):
-        raise JobInputError(
-            f"X: the unload says that it has written {len(told)} file(s), but {directory} has {len(names)}: rows would "
-            "be lost or doubled. Run the task again."
+        raise JobSubmissionError(
+            f"The unload says that it has written {len(told)} file(s), but {directory} has {len(names)}: rows would be "
+            "lost or doubled."
         )
 
 

@@ -50,7 +50,8 @@ _TRANSIENT_TEXT = re.compile(
 
 def error_number(error: BaseException) -> int | None:
     """Snowflake's number of an error, from the driver's ``errno`` (an int, or digits in the 5.x line)."""
-    number = getattr(error, "errno", None)
+    # The operating system numbers its errors, too.
+    number = getattr(error, "errno", None) if not isinstance(error, OSError) else None
     if isinstance(number, int) and number >= 0:
         return number
     if isinstance(number, str) and number.isdigit():

@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from snowflake.connector.errors import ProgrammingError
 
-from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.exceptions import JobInputError, JobSubmissionError
+from airflow_provider_snowflake_batch.hooks import unload
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.hooks.preflight import check_job, prepare
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
@@ -337,11 +339,49 @@ def test_an_unload_that_fails_tells_why(hook: SnowflakeBatchHook, code: str) -> 
     assert not any("_unload" in file for file in names(hook))
 
 
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (ProgrammingError("SQL execution canceled", errno=604), JobSubmissionError, "^Snowflake gave up unloading"),
+        (ProgrammingError("Statement timed out", errno=630), JobSubmissionError, "timed out"),
+        (OSError(28, "No space left on device"), OSError, "No space"),
+    ],
+)
+def test_what_another_try_may_mend_does_not_fail_the_task_for_good(
+    hook: SnowflakeBatchHook,
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    raised: type[Exception],
+    message: str,
+) -> None:
+    def fails(hook: SnowflakeBatchHook, query_id: str) -> None:
+        raise error
+
+    monkeypatch.setattr(unload, "_wait_for_rows", fails)
+    with pytest.raises(raised, match=message):
+        prepared(hook, job(hook, code))
+
+
+def test_an_unload_of_which_a_file_is_missing_does_not_count(
+    hook: SnowflakeBatchHook, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = unload._wait_for_rows
+
+    def removed(hook: SnowflakeBatchHook, query_id: str) -> list[dict[str, Any]]:
+        rows = wait(hook, query_id)
+        hook.remove_files(f"{STAGE}/out/_snowflake_temporary/")
+        return rows
+
+    monkeypatch.setattr(unload, "_wait_for_rows", removed)
+    with pytest.raises(JobSubmissionError, match=r"written 1 file\(s\), but .* has 0: rows would be lost"):
+        prepared(hook, job(hook, code))
+    assert not any("_unload" in file for file in names(hook))
+
+
 def test_an_unload_is_cancelled_when_nobody_waits_for_it_any_more(
     hook: SnowflakeBatchHook, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_snowflake_batch.hooks import unload
-
     said: list[str] = []
     rows = SnowflakeBatchHook.rows
     monkeypatch.setattr(SnowflakeBatchHook, "rows", lambda self, sql, **more: (said.append(sql), rows(self, sql))[1])

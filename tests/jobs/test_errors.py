@@ -55,6 +55,7 @@ def test_numbers() -> None:
     assert error_number(driver.ProgrammingError("x", errno=2003)) == 2003
     assert error_number(type("E", (Exception,), {"errno": "002003"})()) == 2003
     assert error_number(ValueError()) is None
+    assert error_number(OSError(2003, "of the system")) is None
     assert does_not_exist(driver.ProgrammingError("x", errno=2003))
     assert already_exists(driver.ProgrammingError("x", errno=2002))
     assert is_session_gone(driver.ProgrammingError("x", errno=390112))

@@ -223,6 +223,21 @@ def test_a_job_is_held_for_a_while(
     assert faults.fired(fault) == 1
 
 
+def test_a_replica_comes_late(faults: LocalFaults, connection: SnowflakeConnection, schema: str, pool: str) -> None:
+    fault = faults.add("late-replica", replica=1, seconds=0, reason=ABSURD)
+    submit(connection, pool, "LATE", "pass", replicas=2)
+
+    def statuses() -> dict[str, tuple[str, str]]:
+        rows = rows_of(connection, "SHOW SERVICE CONTAINERS IN SERVICE LATE")
+        return {str(row["instance_id"]): (row["status"], row["message"]) for row in rows}
+
+    eventually(lambda: statuses()["0"][0] == "DONE")
+    assert statuses()["1"] == ("PENDING", ABSURD)
+    assert faults.fired(fault) == 1
+    faults.clear(fault)
+    eventually(lambda: status(connection, "LATE") == "DONE")
+
+
 def test_a_replica_is_killed(faults: LocalFaults, connection: SnowflakeConnection, schema: str, pool: str) -> None:
     fault = faults.add("kill-replica", replica=1, count=1)
     submit(connection, pool, "KILLED", "import time; time.sleep(600)", replicas=2)

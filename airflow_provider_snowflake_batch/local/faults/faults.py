@@ -46,7 +46,7 @@ class Fault:
     """How often it struck."""
     cleared: bool = False
     held: dict[str, float | None] = field(default_factory=dict)
-    """``pending``: job id → until when (monotonic, seconds), or None for one that is spared."""
+    """``pending`` and ``late-replica``: job id → until when (monotonic, seconds); None if it is spared."""
     watched: set[str] = field(default_factory=set)
     """``kill-replica`` and ``lose-node``: the replicas that are already taken care of."""
     expired: set[str] = field(default_factory=set)
@@ -159,12 +159,19 @@ class Faults:
 
     def pending_reason(self, job_id: str, name: str) -> str | None:
         """Why a job that could start does not: drawn once for each job and fault."""
+        return self._held("pending", job_id, name, lambda fault: True)
+
+    def late_reason(self, job_id: str, name: str, replica: int) -> str | None:
+        """Why one replica that could start does not: drawn once for each job and fault."""
+        return self._held("late-replica", job_id, name, lambda fault: fault.parameters["replica"] == replica)
+
+    def _held(self, kind: str, job_id: str, name: str, befalls: Callable[[Fault], bool]) -> str | None:
         if not self.any:
             return None
         with self._lock:
             now = time.monotonic()
             for fault in self._of("job"):
-                if fault.kind.name != "pending":
+                if fault.kind.name != kind or not befalls(fault):
                     continue
                 if job_id not in fault.held:
                     struck = fault.selects(job=name) and fault.strikes()

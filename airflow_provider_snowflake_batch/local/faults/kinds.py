@@ -66,6 +66,12 @@ _ALL = (
         {"reason": "Unschedulable due to insufficient CPU resources.", "seconds": 0.0},
     ),
     Kind(
+        "late-replica",
+        "job",
+        "one REPLICA stays PENDING for REASON while the others run, SECONDS long or (0) until the fault is cleared",
+        {"replica": 1, "reason": "Unschedulable due to insufficient CPU resources.", "seconds": 10.0},
+    ),
+    Kind(
         "kill-replica",
         "job",
         "the containers of one REPLICA are killed (exit code 137) SECONDS after its start, or now if it runs already",

@@ -238,8 +238,9 @@ class JobRunner:
             for group in status.instances(self.store.containers(job.id)).values():
                 if any(item.pid is not None or item.ended for item in group):
                     continue
-                if held is not None:
-                    self._say(group, held)
+                late = held or self._faults.late_reason(job.id, job.full_name, group[0].instance)
+                if late is not None:
+                    self._say(group, late)
                     continue
                 node = scheduling.place(pool, job.resources, occupancy[pool.name])
                 if isinstance(node, scheduling.Waiting):

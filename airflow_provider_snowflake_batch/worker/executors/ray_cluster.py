@@ -132,6 +132,8 @@ class RayCluster:
                 if order.number == 1:
                     self._answer(replica, lambda: begun, _BEGIN_SECONDS)
                 report: Report = self._answer(replica, lambda: actor.exchange.remote(order), _ANSWER_SECONDS)
+                if report.ended:
+                    self._lost.add(node)
                 return report
             except HostLost:
                 self._lost.add(node)

@@ -13,20 +13,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
+from airflow_provider_snowflake_batch.worker import model_files as worker_model_files
 from airflow_provider_snowflake_batch.worker import run as worker_run
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.executors import share
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
-from airflow_provider_snowflake_batch.worker.input.content import Identity, files_digest, files_seen
+from airflow_provider_snowflake_batch.worker.input.content import Identity, files_digest
 from airflow_provider_snowflake_batch.worker.input.plan import make_plan
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
+from airflow_provider_snowflake_batch.worker.model_files import ModelFiles
 from airflow_provider_snowflake_batch.worker.models import model_files
 from airflow_provider_snowflake_batch.worker.output import kept_tasks
 from airflow_provider_snowflake_batch.worker.output.kept_tasks import Checks, Fault
 from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
-from airflow_provider_snowflake_batch.worker.run import Run, _model_digest
+from airflow_provider_snowflake_batch.worker.run import Run
 from tests.worker.batches import Batch
 
 MODEL = """import json, pathlib
@@ -231,14 +233,17 @@ def test_a_finished_result_without_records_is_not_believed(batch: Batch) -> None
     assert right(batch)
 
 
-def test_weights_that_are_replaced_while_they_are_loaded_are_not_believed(tmp_path: Path) -> None:
-    weights = tmp_path / "w"
-    weights.write_text("2")
-    files = [("w", weights)]
+def test_weights_that_are_replaced_while_they_are_loaded_are_not_believed(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(batch)
+    job = read_job(batch.root / "JOB.json")
+    assert ModelFiles(job).digest() == files_digest(model_files(job))
+    looks = iter(["as before they were replaced", "as they are now"])
+    monkeypatch.setattr(worker_model_files, "files_seen", lambda files: next(looks))
 
-    assert _model_digest(files, files_seen(files)) == files_digest(files)
     with pytest.raises(OutputError, match="replaced while it was loaded; run again"):
-        _model_digest(files, "as before they were replaced")
+        ModelFiles(job).digest()
 
 
 LOADING = """

@@ -61,6 +61,10 @@ def test_what_the_job_file_states() -> None:
         ({"kind": "chat", "path": "m", "engine": "sglang"}, "model.engine: expected one of auto, vllm, transformers"),
         ({"kind": "chat", "path": "m", "engine_arguments": ["--a"]}, "model.engine_arguments: expected a dict"),
         ({"kind": "chat", "path": "m", "engine_arguments": {"a": {1}}}, "model.engine_arguments: every value must be"),
+        (
+            {"kind": "chat", "path": "m", "engine_arguments": {"a": {1: 2}}},
+            "model.engine_arguments: the key 1 is no text",
+        ),
         ({"kind": "chat", "path": "m", "function": "chat"}, "model: unknown field 'function'"),
         ({"kind": "chat", "path": "m", "name": 1}, "model.name: expected a name"),
     ],

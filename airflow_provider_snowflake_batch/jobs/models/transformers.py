@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.contract.transformer_sources import COLUMNS, ENGINES
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models.base import ModelSpec, check_code, check_place
-from airflow_provider_snowflake_batch.jobs.specs import is_template, plain_value
+from airflow_provider_snowflake_batch.jobs.specs import check_json, is_template
 
 
 @dataclass(frozen=True)
@@ -120,10 +119,7 @@ class ChatModel(_FolderModel):
         if given is not None:
             if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
                 raise InvalidJobError("model.engine_arguments", "expected a dict from argument names to values.")
-            try:
-                json.dumps(plain_value(given), allow_nan=False)
-            except (TypeError, ValueError) as error:
-                raise InvalidJobError("model.engine_arguments", f"every value must be JSON: {error}.") from None
+            check_json("model.engine_arguments", given)
             object.__setattr__(self, "engine_arguments", MappingProxyType(dict(given)))
 
     def source(self, python_path: tuple[Path, ...], file: Path | None) -> ModelSource:

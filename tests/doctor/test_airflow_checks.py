@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.jobs.job import Job
 from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session as OrmSession
 from sqlalchemy.pool import StaticPool
 
@@ -70,6 +71,11 @@ def test_what_stands_in_the_way(
 def test_this_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_DOCTOR_OTHER", "http://example.org")
     monkeypatch.setenv("AIRFLOW__SNOWFLAKE_BATCH__GPU_IMAGE", "/db/s/repo/worker:1")
+
+    def no_database() -> OrmSession:
+        raise OperationalError("SELECT 1", {}, Exception("no such table: job"))
+
+    monkeypatch.setattr("airflow.utils.session.create_session", no_database)
     facts = looking.look_at_airflow("doctor_other")
     assert facts.connection_type == "http"
     assert facts.images == {"gpu_image": "/db/s/repo/worker:1"}
@@ -77,8 +83,8 @@ def test_this_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
         "apache-airflow-providers-snowflake"
     )
     assert facts.unmet == {}
-    # There is no database here.
     assert isinstance(facts.triggerers, Unseen)
+    assert "no such table: job" in facts.triggerers.why
 
 
 def test_triggerers_count_that_send_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:

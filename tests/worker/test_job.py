@@ -130,7 +130,7 @@ def test_an_empty_variable_is_not_the_root(monkeypatch: pytest.MonkeyPatch) -> N
         ("output.columns", "ID", r"output\.columns must be a list, not a string"),
         ("output.columns", [1], r"output\.columns must be a list of input columns"),
         ("output.path", "in/out", "must not lie inside each other"),
-        ("model.kind", "mlflow", "'mlflow' is not supported; supported: registry, python"),
+        ("model.kind", "keras", "'keras' is not supported; supported: registry, python"),
         ("model", {"kind": "python", "target": "no_colon"}, "not of the form package.module:Class"),
         ("model", {"kind": "python", "target": "a:B", "python_path": [1]}, "list of directories, zip files and wheels"),
         ("inference.num_workers", 0, r"inference\.num_workers must be at least 1, not 0"),

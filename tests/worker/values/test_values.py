@@ -154,7 +154,10 @@ def test_a_column_passes_through_a_file_and_back(tmp_path_factory: pytest.TempPa
     assert written.column("c").combine_chunks().equals(table.column("c").combine_chunks()) or same(
         objects(table.column("c").chunk(0)).tolist(), objects(written.column("c").chunk(0)).tolist()
     )
-    assert same(objects(table.column("c").chunk(0)).tolist(), objects(column).tolist())
+    # What Python has no value for, nanoseconds of a time of day, is compared by Arrow.
+    assert table.column("c").chunk(0).equals(column) or same(
+        objects(table.column("c").chunk(0)).tolist(), objects(column).tolist()
+    )
 
 
 @pytest.mark.parametrize(

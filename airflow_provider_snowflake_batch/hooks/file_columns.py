@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs import row_statements
 from airflow_provider_snowflake_batch.jobs.column_types import FileColumn, merge_columns
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
@@ -35,14 +35,14 @@ def columns_of_files(
     :param key: names with the same key are one column.
     :raises InvalidJobError: if the types of a column do not go together.
     """
-    most = statements.MOST_INFERRED_FILES
+    most = row_statements.MOST_INFERRED_FILES
 
     def infer(cursor: SnowflakeCursor) -> list[FileColumn]:
         for sql in preparation:
             cursor.execute(sql)
         found = []
         for first in range(0, len(files), most):
-            cursor.execute(statements.infer_schema(location, files[first : first + most], file_format))
+            cursor.execute(row_statements.infer_schema(location, files[first : first + most], file_format))
             names = [column.name.lower() for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             rows.sort(key=lambda row: int(row["order_id"]))

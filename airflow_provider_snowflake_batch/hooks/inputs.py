@@ -12,7 +12,7 @@ from airflow_provider_snowflake_batch.contract.manifest import parse_result_mani
 from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
-from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs import row_statements, statements
 from airflow_provider_snowflake_batch.jobs.column_types import FileColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
@@ -55,7 +55,7 @@ def look_up_source(hook: SnowflakeBatchHook, job: AnyJob) -> Source:
     source = job.source
     match source:
         case Query() | Table():
-            query = statements.select_source(source)
+            query = row_statements.select_source(source)
             columns = _ask(lambda: hook.columns(query), str(source))
             _check_columns_differ(columns)
             _check_columns_exist(job.input, columns)
@@ -140,7 +140,7 @@ def _query_of_files(hook: SnowflakeBatchHook, job: AnyJob, source: StageParquet)
         # Named after the job: sessions of one schema must not meet at one format.
         file_format = QualifiedName(f"{job.name.name[:240]}_PARQUET", job.name.schema, job.name.database)
     found = StageQuery(source, (), file_format, temporary=source.file_format is None)
-    preparation = [statements.create_parquet_format(file_format)] if found.temporary else []
+    preparation = [row_statements.create_parquet_format(file_format)] if found.temporary else []
     columns = _ask(
         lambda: columns_of_files(hook, source.location, files, file_format, field="X", preparation=preparation),
         str(source),
@@ -148,7 +148,7 @@ def _query_of_files(hook: SnowflakeBatchHook, job: AnyJob, source: StageParquet)
     _check_one_spelling(columns)
     found = replace(found, columns=tuple((column.name, column.kind) for column in columns))
     try:
-        query = statements.select_source(found)
+        query = row_statements.select_source(found)
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
 

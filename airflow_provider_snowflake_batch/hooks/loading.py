@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.exceptions import JobInputError, Snowflake
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.hooks.inputs import some
 from airflow_provider_snowflake_batch.hooks.results import data_files
-from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs import row_statements
 from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn, match_columns, with_original_types
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, lacks_privilege
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
@@ -82,11 +82,11 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
         cursor.execute("BEGIN")
         try:
             if again:
-                cursor.execute(statements.delete_rows(table))
+                cursor.execute(row_statements.delete_rows(table))
             rows = loaded = 0
-            for first in range(0, len(files), most := statements.MOST_COPIED_FILES):
+            for first in range(0, len(files), most := row_statements.MOST_COPIED_FILES):
                 some = files[first : first + most]
-                sql = statements.copy_into_table(table, directory, some, force=again, columns=columns)
+                sql = row_statements.copy_into_table(table, directory, some, force=again, columns=columns)
                 counts = _copy(cursor, sql)
                 rows, loaded = rows + sum(counts), loaded + len(counts)
             # No file at all means that this output was appended before.
@@ -143,7 +143,7 @@ def _prepare_table(
     """
     existing = _columns_of(hook, table)
     file_format = QualifiedName(f"PARQUET_{uuid.uuid4().hex.upper()}", table.schema, table.database)
-    preparation = [statements.create_parquet_format(file_format)]
+    preparation = [row_statements.create_parquet_format(file_format)]
     try:
         found = columns_of_files(
             hook, directory, files, file_format, field="stage_location", preparation=preparation, key=str.upper
@@ -151,7 +151,7 @@ def _prepare_table(
         found = with_original_types(found, originals)
         if existing is None:
             columns = [(Identifier(column.name.upper()), column.created_kind) for column in found]
-            hook.rows(statements.create_table(table, columns))
+            hook.rows(row_statements.create_table(table, columns))
             hook.log.info("Created table %s with %d columns", table, len(columns))
             existing = {name.value: kind for name, kind in columns}
         loaded, left_out = match_columns(found, existing)
@@ -189,8 +189,8 @@ def _refuse_changes(
         return
 
     def count(cursor: SnowflakeCursor) -> list[int]:
-        cursor.execute(statements.create_parquet_format(file_format))
-        cursor.execute(statements.count_changed(directory, visible_parquet(directory), file_format, columns))
+        cursor.execute(row_statements.create_parquet_format(file_format))
+        cursor.execute(row_statements.count_changed(directory, visible_parquet(directory), file_format, columns))
         return [int(number) for number in cursor.fetchall()[0]]
 
     for column, number in zip(columns, hook.on_session(count), strict=True):
@@ -205,7 +205,7 @@ def _refuse_changes(
 def _columns_of(hook: SnowflakeBatchHook, table: QualifiedName) -> dict[str, str] | None:
     """The columns of a table and their types, or None if there is no such table."""
     try:
-        return {str(row["name"]): str(row["type"]) for row in hook.rows(statements.describe_table(table))}
+        return {str(row["name"]): str(row["type"]) for row in hook.rows(row_statements.describe_table(table))}
     except Exception as error:
         if not does_not_exist(error):
             raise

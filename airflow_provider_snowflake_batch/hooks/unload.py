@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobSubmissionError, SnowflakeBatchError
-from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs import row_statements, statements
 from airflow_provider_snowflake_batch.jobs.errors import (
     InvalidJobError,
     error_number,
@@ -53,11 +53,11 @@ def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
     :raises JobInputError: naming the first column of which that is not known, or if Snowflake cannot compile what is to
         be unloaded.
     """
-    query = statements.select_source(job.source)
+    query = row_statements.select_source(job.source)
     try:
         selected = unloaded_columns(_columns(hook, job, query))
         # Each column is named once more, which compiles less often than the query alone.
-        _columns(hook, job, statements.select_unloaded(query, selected))
+        _columns(hook, job, row_statements.select_unloaded(query, selected))
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
     except Exception as error:
@@ -114,7 +114,7 @@ def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows | None
 
 
 def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
-    query = statements.select_source(job.source)
+    query = row_statements.select_source(job.source)
     columns = _columns(hook, job, query)
     selected = unloaded_columns(columns)
     if as_text := [f"{column.name} ({column.type})" for column in columns if column.becomes_text]:
@@ -127,7 +127,7 @@ def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
         for statement in _preparation(job):
             cursor.execute(statement)
         # It may take hours, so it must not hang on one connection.
-        cursor.execute_async(statements.copy_into_stage(directory, query, selected))
+        cursor.execute_async(row_statements.copy_into_stage(directory, query, selected))
         return directory, str(cursor.sfqid)
 
     directory, query_id = hook.on_session(send)
@@ -246,7 +246,7 @@ def _preparation(job: WorkerJob) -> list[str]:
     source = job.source
     assert not isinstance(source, JobOutput)
     if isinstance(source, StageQuery) and source.temporary:
-        return [statements.create_parquet_format(source.file_format)]
+        return [row_statements.create_parquet_format(source.file_format)]
     return []
 
 

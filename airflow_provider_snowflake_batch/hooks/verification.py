@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, QU
 from airflow_provider_snowflake_batch.contract.result_faults import listed_files, manifest_faults, size_faults
 from airflow_provider_snowflake_batch.exceptions import ResultsError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.hooks.inputs import some
-from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs import row_statements
 from airflow_provider_snowflake_batch.jobs.errors import error_text, is_transient, lacks_privilege
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.input_files import InputFiles, visible_parquet
@@ -194,8 +194,8 @@ def _counted(hook: SnowflakeBatchHook, directory: StagePath) -> int:
     )
 
     def count(cursor: SnowflakeCursor) -> int:
-        cursor.execute(statements.create_parquet_format(file_format))
-        cursor.execute(statements.count_file_rows(directory, visible_parquet(directory), file_format))
+        cursor.execute(row_statements.create_parquet_format(file_format))
+        cursor.execute(row_statements.count_file_rows(directory, visible_parquet(directory), file_format))
         return int(cursor.fetchall()[0][0])
 
     return hook.on_session(count)

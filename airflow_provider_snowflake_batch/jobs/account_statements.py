@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
-from airflow_provider_snowflake_batch.jobs.statements import literal
+from airflow_provider_snowflake_batch.jobs.statement_text import literal
 
 # https://docs.snowflake.com/en/sql-reference/functions-context
 SESSION_FUNCTIONS = {

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.example_dags.run_example import run_example
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -29,22 +26,7 @@ def test_files_are_labelled_as_scikit_learn_labels_them(local_server: LocalServe
     from sklearn.datasets import load_digits
     from sklearn.ensemble import RandomForestClassifier
 
-    environment = os.environ | {
-        "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
-        "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": local_server.airflow_connection_json,
-    }
-    dag_file = ROOT / "example_dags" / "digit_images.py"
-    for command in (
-        ["-m", "airflow", "db", "migrate"],
-        [ROOT / "scripts" / "run_dag.py", dag_file, "--report", tmp_path / "report"],
-    ):
-        done = subprocess.run(
-            [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=240, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    results = json.loads((tmp_path / "report").read_text())["results"]
+    results = run_example(ROOT / "example_dags" / "digit_images.py", local_server, tmp_path)
 
     digits = load_digits()
     pixels, training = digits.data, 897

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.example_dags.run_example import run_example
 
 ROOT = Path(__file__).parent.parent.parent
 DAG_FILE = ROOT / "example_dags" / "digits_own_model.py"
@@ -31,7 +27,7 @@ def test_the_dag_file_parses() -> None:
 def test_the_digits_are_those_that_the_class_itself_says(local_server: LocalServer, tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 
-    results = run_example(local_server, tmp_path)
+    results = run_example(DAG_FILE, local_server, tmp_path)
     digits = load_digits(as_frame=True)
     pixels = digits.data.rename(columns=str.upper)[897:]
     spec = importlib.util.spec_from_file_location("centroids", ROOT / "example_dags" / "digit_models" / "centroids.py")
@@ -46,23 +42,3 @@ def test_the_digits_are_those_that_the_class_itself_says(local_server: LocalServ
     assert results["evaluate"]["ink"] == (pixels >= 10).sum(axis=1).tolist()
     assert (results["weigh"]["rows"], results["weigh"]["model"]) == (900, "task_function:weigh")
     assert results["score"]["model"] == "digit_models.centroids:NearestCentroid"
-
-
-def run_example(server: LocalServer, home: Path) -> dict[str, Any]:
-    """What each task of the Dag returned."""
-    environment = os.environ | {
-        "AIRFLOW_HOME": str(home / "airflow"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
-        "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": server.airflow_connection_json,
-    }
-    for command in (
-        ["-m", "airflow", "db", "migrate"],
-        [ROOT / "scripts" / "run_dag.py", DAG_FILE, "--report", home / "report"],
-    ):
-        done = subprocess.run(
-            [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=400, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    results: dict[str, Any] = json.loads((home / "report").read_text())["results"]
-    return results

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.example_dags.run_example import run_example
 
 ROOT = Path(__file__).parent.parent.parent
 DAG_FILE = ROOT / "example_dags" / "wine_model_files.py"
@@ -41,7 +37,7 @@ def test_the_dag_file_parses(example: ModuleType) -> None:
 def test_every_kind_says_what_its_library_says(example: ModuleType, local_server: LocalServer, tmp_path: Path) -> None:
     import onnxruntime
 
-    results = run_example(local_server, tmp_path)["evaluate"]
+    results = run_example(DAG_FILE, local_server, tmp_path)["evaluate"]
     features = example.wines()[list(example.FEATURES)]
     models = example.train()
     session = onnxruntime.InferenceSession(example.as_onnx(models["sklearn"]), providers=["CPUExecutionProvider"])
@@ -55,23 +51,3 @@ def test_every_kind_says_what_its_library_says(example: ModuleType, local_server
         assert found["accuracy"] == (probabilities.argmax(axis=1) == example.wines()["TARGET"]).mean() > 0.8
     assert results["onnx"]["columns"] == ["PROBABILITY_BAROLO", "PROBABILITY_GRIGNOLINO", "PROBABILITY_BARBERA"]
     assert results["sklearn"]["columns"] == ["PROBABILITY_0", "PROBABILITY_1", "PROBABILITY_2"]
-
-
-def run_example(server: LocalServer, home: Path) -> dict[str, Any]:
-    """What each task of the Dag returned."""
-    environment = os.environ | {
-        "AIRFLOW_HOME": str(home / "airflow"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
-        "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": server.airflow_connection_json,
-    }
-    for command in (
-        ["-m", "airflow", "db", "migrate"],
-        [ROOT / "scripts" / "run_dag.py", DAG_FILE, "--report", home / "report"],
-    ):
-        done = subprocess.run(
-            [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=400, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    results: dict[str, Any] = json.loads((home / "report").read_text())["results"]
-    return results

@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
-from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs import row_statements, statements
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.sources import StageParquet
 
@@ -53,7 +53,7 @@ def values(hook: SnowflakeBatchHook, **options: Any) -> list[Any]:
     def read(cursor: Any) -> list[Any]:
         for sql in statements.before_inference_job(job):
             cursor.execute(sql)
-        return [row[0] for row in cursor.execute(statements.select_source(job.source)).fetchall()]
+        return [row[0] for row in cursor.execute(row_statements.select_source(job.source)).fetchall()]
 
     return sorted(hook.on_session(read))
 

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs import row_statements, statement_text, statements
 from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
@@ -161,13 +161,13 @@ def test_dollars_cannot_end_the_specification() -> None:
 
 @given(text)
 def test_every_literal_reads_back(value: str) -> None:
-    (token,) = tokenize(statements.literal(value))
+    (token,) = tokenize(statement_text.literal(value))
     assert (token.kind, token.value) == ("string", value)
 
 
 def test_nul_is_refused() -> None:
     with pytest.raises(InvalidJobError, match="NUL"):
-        statements.literal("a\x00b")
+        statement_text.literal("a\x00b")
 
 
 @given(text)
@@ -235,7 +235,7 @@ def test_nothing_leaves_its_place_in_a_query_of_files(columns, pattern: str, con
     )
     files = StageParquet(StagePath(QualifiedName("ST", "my s", "DB"), "a b/"), pattern, select, condition)
     query = StageQuery(files, tuple(columns), QualifiedName("F", "my s", "DB"), temporary=True)
-    sql = statements.select_source(query)
+    sql = row_statements.select_source(query)
     strings = [token.value for token in enclosed(sql) if token.kind == "string"]
     assert strings[:3] == ['@DB."my s".ST/a b/', 'DB."my s".F', pattern]
     assert {token.value for token in enclosed(sql)} >= set(called or [name for name, _ in columns])
@@ -244,7 +244,7 @@ def test_nothing_leaves_its_place_in_a_query_of_files(columns, pattern: str, con
 @given(st.lists(stored.filter(lambda name: "/" not in name and name not in (".", "..")), min_size=1), stored)
 def test_paths_and_their_column_read_back(files: list[str], column: str) -> None:
     paths = tuple(StagePath.file(f"@db.s.st/{name}", field="X") for name in files)
-    tokens = enclosed(statements.select_source(StagePaths(paths, Identifier(column))))
+    tokens = enclosed(row_statements.select_source(StagePaths(paths, Identifier(column))))
     assert [token.value for token in tokens if token.kind == "string"] == [f"@DB.S.ST/{name}" for name in files]
     assert tokens[4].value == column
 
@@ -255,7 +255,7 @@ def test_a_query_of_files() -> None:
 
     def query(**changes) -> str:
         source = parse_source({"stage_location": "@db.s.st/in/", **changes})
-        return statements.select_source(StageQuery(source, columns, file_format, temporary=False))
+        return row_statements.select_source(StageQuery(source, columns, file_format, temporary=False))
 
     assert query(pattern=r".*\.parquet") == (
         """SELECT $1:"id"::NUMBER(38, 0) AS "id", $1:"Name"::TEXT AS "Name", $1:"nested"::VARIANT AS "nested" """
@@ -277,18 +277,18 @@ PARQUET = "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE USE_VEC
 
 def test_parquet_is_read_the_same_way_everywhere() -> None:
     table, location = QualifiedName("T", "S", "DB"), StagePath(QualifiedName("ST", "S", "DB"), "d/")
-    assert statements.create_parquet_format(QualifiedName("F")).endswith(f" F {PARQUET}")
-    assert statements.copy_into_table(table, location, ["a.parquet"], force=False) == (
+    assert row_statements.create_parquet_format(QualifiedName("F")).endswith(f" F {PARQUET}")
+    assert row_statements.copy_into_table(table, location, ["a.parquet"], force=False) == (
         f"COPY INTO DB.S.T FROM '@DB.S.ST/d/' FILES = ('a.parquet') FILE_FORMAT = ({PARQUET}) "
         "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE FORCE = FALSE"
     )
     columns = [LoadedColumn("A", ("a", "A"), "REAL"), LoadedColumn('b"', ("b",), "LIST(TEXT)")]
-    assert statements.copy_into_table(table, location, ["a", "b"], force=True, columns=columns) == (
+    assert row_statements.copy_into_table(table, location, ["a", "b"], force=True, columns=columns) == (
         'COPY INTO DB.S.T ("A", "b""") FROM (SELECT COALESCE($1:"a"::REAL, $1:"A"::REAL), $1:"b"::VARIANT '
         f"FROM '@DB.S.ST/d/') FILES = ('a', 'b') FILE_FORMAT = ({PARQUET}) FORCE = TRUE"
     )
     with pytest.raises(InvalidJobError, match="its name holds a double quote"):
-        statements.copy_into_table(table, location, ["a"], force=True, columns=[LoadedColumn("A", ('a"',), "REAL")])
+        row_statements.copy_into_table(table, location, ["a"], force=True, columns=[LoadedColumn("A", ('a"',), "REAL")])
 
 
 def test_a_source_that_was_not_looked_up_reaches_no_statement() -> None:

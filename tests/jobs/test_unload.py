@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs import row_statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.unload import RowColumn, Unload, UnloadedFile, unloaded_columns
@@ -62,7 +62,7 @@ def test_a_type_of_which_nothing_is_known_is_refused_with_its_column(kind: str) 
 
 def test_the_whole_statement() -> None:
     directory = StagePath.parse("@DB.S.ST/a/1/", field="x")
-    sql = statements.copy_into_stage(directory, "SELECT * FROM T -- all", ['"A"', 'TO_JSON("B") AS "B"'])
+    sql = row_statements.copy_into_stage(directory, "SELECT * FROM T -- all", ['"A"', 'TO_JSON("B") AS "B"'])
     assert sql == (
         'COPY INTO \'@DB.S.ST/a/1/\' FROM (SELECT "A", TO_JSON("B") AS "B" FROM (\nSELECT * FROM T -- all\n)) '
         "FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE INCLUDE_QUERY_ID = TRUE DETAILED_OUTPUT = TRUE "

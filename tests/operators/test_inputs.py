@@ -18,27 +18,20 @@ from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks import inputs
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
-from airflow_provider_snowflake_batch.jobs import statements
+from airflow_provider_snowflake_batch.jobs import row_statements, statements
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.file_models import Measure
 from tests.models import log_linear_model, log_model
+from tests.operators.task_instances import TaskInstance
 
 pytestmark = pytest.mark.slow
 
 STAGE = "@LOCAL.PUBLIC.INPUTS"
 DAY = date(2026, 1, 2)
 IMAGES = {"one.png": 1, "two (2).png": 2, "it's.png": 4}
-
-
-class TaskInstance:
-    dag_id, task_id, try_number = "dag", "score", 1
-    log_url = "http://airflow/dags/dag/runs/run/tasks/score?try_number=1"
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +245,7 @@ def read(hook: SnowflakeBatchHook, X: Any) -> tuple[list[str], list[Any]]:
     def fetch(cursor: Any) -> tuple[list[str], list[Any]]:
         for statement in statements.before_inference_job(job):
             cursor.execute(statement)
-        cursor.execute(statements.select_source(job.source))
+        cursor.execute(row_statements.select_source(job.source))
         return [column.name for column in cursor.description], cursor.fetchall()
 
     return hook.on_session(fetch)

@@ -7,7 +7,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -27,6 +26,7 @@ from airflow_provider_snowflake_batch.jobs.models import (
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.models import log_linear_model
+from tests.operators.task_instances import TaskInstance
 
 pytestmark = pytest.mark.slow
 
@@ -71,16 +71,6 @@ def operator(folder: Path, model: ModelSpec, **changes: Any) -> RunBatchOperator
         "poll_interval": 1,
     }
     return RunBatchOperator(dag=dag, **(given | changes))
-
-
-class TaskInstance(SimpleNamespace):
-    """What the operator uses of the task instance that Airflow hands it."""
-
-    def __init__(self) -> None:
-        super().__init__(dag_id="dag", task_id="score", try_number=1, max_tries=0, log_url="http://airflow/")
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        pass
 
 
 def execute(task: RunBatchOperator) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from airflow.sdk import DAG
@@ -13,6 +12,7 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
+from tests.operators.task_instances import TaskInstance
 
 pytestmark = pytest.mark.slow
 
@@ -43,13 +43,6 @@ class Marks:
     def predict(self, rows):
         return {"MARK": rows["ID"] * 2, "F": ["replaced"] * len(rows)}
 """
-
-
-class TaskInstance:
-    dag_id, task_id, try_number, max_tries, log_url = "dag", "score", 1, 1, "http://airflow/"
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        pass
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OnError, OutputSpec
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.operators.task_instances import Store, TaskInstance
 
 pytestmark = pytest.mark.slow
 
@@ -43,28 +43,6 @@ class Linear:
             raise ValueError(f"row {self.bad} is not for this model")
         return {"PREDICTION": self.gain * rows["A"] + self.offset + shift}
 """
-
-
-@dataclass
-class TaskInstance:
-    """What the operator uses of the task instance that Airflow hands it."""
-
-    dag_id: str = "dag"
-    task_id: str = "score"
-    try_number: int = 1
-    max_tries: int = 3
-    log_url: str = "http://airflow/dags/dag/runs/run/tasks/score?try_number=1"
-    xcoms: dict[str, Any] = field(default_factory=dict)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = value
-
-
-class Store(dict[str, Any]):
-    """Airflow's task state store, as far as the operator uses it."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
 
 
 @pytest.fixture
@@ -107,7 +85,7 @@ def operator(dags: Path, **changes: Any) -> RunBatchOperator:
 
 
 def execute(task: RunBatchOperator, store: Store | None = None) -> tuple[dict[str, Any], TaskInstance]:
-    instance = TaskInstance()
+    instance = TaskInstance(max_tries=3)
     return task.execute({"ti": instance, "task_state_store": store}), instance
 
 
@@ -254,7 +232,7 @@ def test_a_later_try_goes_on_in_the_same_directory(hook: SnowflakeBatchHook, dag
     failing = operator(dags, model=PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2, "bad": 3}))
     with pytest.raises(JobFailedError, match="row 3 is not for this model"):
         execute(failing, store)
-    first = store["snowflake_batch_job"]
+    first = store.record
     rows = staged(hook)
     assert any(path.endswith("_unload.json") for path in rows), "the rows are kept for the next try"
 
@@ -287,7 +265,7 @@ def test_a_later_try_does_only_what_is_missing_also_with_more_replicas(
     store = Store()
     with pytest.raises(JobFailedError):
         execute(operator(dags, model=model, job_spec=JobSpec(num_workers=1)), store)
-    first = store["snowflake_batch_job"]["output_location"]
+    first = store.record["output_location"]
     finished = records(hook, first)
     kept = sum(json.loads(hook.read_file(f"@{STAGE}/{path}"))["input_rows"] for path, _ in finished)
     assert 0 < kept < 300000
@@ -315,7 +293,7 @@ def test_a_try_that_dies_while_its_rows_are_unloaded_is_made_good_by_the_next(
         patched.setattr(SnowflakeBatchHook, "submit", dies)
         with pytest.raises(ConnectionAbortedError):
             execute(operator(dags), store)
-    begun = store["snowflake_batch_job"]
+    begun = store.record
     assert begun["query_id"] is None
     rows = staged(hook)
     result, _ = execute(operator(dags), store)
@@ -336,12 +314,12 @@ def test_deadlines_count_from_when_the_statement_is_sent(
     submit = SnowflakeBatchHook.submit
 
     def noted(self: SnowflakeBatchHook, job: Any) -> str:
-        sent.append(store["snowflake_batch_job"]["submitted_at"])
+        sent.append(store.record["submitted_at"])
         return submit(self, job)
 
     monkeypatch.setattr(SnowflakeBatchHook, "submit", noted)
     execute(operator(dags), store)
-    assert store["snowflake_batch_job"]["submitted_at"] > sent[0], "not when the rows began to be unloaded"
+    assert store.record["submitted_at"] > sent[0], "not when the rows began to be unloaded"
 
 
 def test_after_a_clear_the_rows_are_read_anew(hook: SnowflakeBatchHook, dags: Path) -> None:
@@ -349,8 +327,8 @@ def test_after_a_clear_the_rows_are_read_anew(hook: SnowflakeBatchHook, dags: Pa
     task = operator(dags, model=PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2, "bad": 3}))
     with pytest.raises(JobFailedError):
         execute(task, store)
-    first = dict(store["snowflake_batch_job"])
-    store["snowflake_batch_job"]["begun_within"] = [99, 0]
+    first = store.record
+    store.change(begun_within=[99, 0])
     (dags / "my_models" / "linear.py").write_text(MODEL.replace("self.bad is not None", "False"))
     hook.run("INSERT INTO WORKER_FEATURES VALUES (4, 4, 'later')")
     result, _ = execute(task, store)
@@ -366,7 +344,7 @@ def test_a_task_that_now_asks_for_other_rows_leaves_none_of_the_earlier_ones(
     failing = PythonModel("my_models.linear:Linear", code="my_models", init={"gain": 2, "bad": 3})
     with pytest.raises(JobFailedError):
         execute(operator(dags, model=failing), store)
-    first = store["snowflake_batch_job"]
+    first = store.record
     result, _ = execute(operator(dags, model=failing, X="SELECT * FROM WORKER_FEATURES WHERE ID < 3"), store)
     assert result["output_location"] != first["output_location"]
     assert results(hook, result["output_location"])["ID"].tolist() == [1, 2]

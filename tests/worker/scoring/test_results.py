@@ -21,26 +21,11 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.scoring.results import ListHabit, to_table
 from airflow_provider_snowflake_batch.worker.values import schemas
+from tests.worker.scoring.tensors import Tensor
 
 
 def signature(*outputs: Feature) -> Signature:
     return Signature((), outputs)
-
-
-class Tensor:
-    """As much of a tensor of a deep-learning library as is used."""
-
-    def __init__(self, values: Any) -> None:
-        self._values = values
-
-    def detach(self) -> Tensor:
-        return self
-
-    def cpu(self) -> Tensor:
-        return self
-
-    def numpy(self) -> Any:
-        return self._values
 
 
 class Arrow:

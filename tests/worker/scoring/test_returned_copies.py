@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.worker.scoring.output_rows import RowByRow
 from airflow_provider_snowflake_batch.worker.scoring.results import to_table
 from airflow_provider_snowflake_batch.worker.scoring.returned_copies import owned
 from airflow_provider_snowflake_batch.worker.values import schemas
+from tests.worker.scoring.tensors import Tensor
 
 ROWS = 4
 DAY = datetime.date(2020, 1, 1)
@@ -44,25 +45,6 @@ class Stream:
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return self._table.__arrow_c_stream__(requested_schema)
-
-
-class Tensor:
-    """As much of a tensor as is used."""
-
-    def __init__(self, values: Any) -> None:
-        self._values = values
-
-    def detach(self) -> Tensor:
-        return self
-
-    def cpu(self) -> Tensor:
-        return self
-
-    def clone(self) -> Tensor:
-        return Tensor(self._values.copy())
-
-    def numpy(self) -> Any:
-        return self._values
 
 
 class View:

@@ -124,7 +124,7 @@ def test_values_without_a_type_for_all_files_are_refused(hook: SnowflakeBatchHoo
 def test_no_file_is_left_out_when_types_are_looked_up(
     hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "MOST_INFERRED_FILES", 2)
+    monkeypatch.setattr(row_statements, "MOST_INFERRED_FILES", 2)
     put(hook, **{f"{number}.parquet": pa.table({"V": [1.5 if number == 3 else 1]}) for number in range(5)})
     assert values(hook, pattern=".*") == [1, 1, 1, 1, 1.5]
     put(hook, **{"5.parquet": PARQUET, "6.parquet": pa.table({"V": ["x"]})})

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _Manifest = TypeVar("_Manifest")
 
-_BLOCK_BYTES = 1024 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -240,8 +238,5 @@ def _read(hook: SnowflakeBatchHook, file: StagePath, size: int) -> _FileRead:
 
 
 def _checksum(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return f"sha256:{digest.hexdigest()}"
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

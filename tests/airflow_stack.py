@@ -186,7 +186,7 @@ class AirflowStack:
         for root in processes.values():
             root.wait()
 
-    def wait_until_healthy(self, timeout: float = 120) -> None:
+    def wait_until_healthy(self, timeout: float = 300) -> None:
         """Wait until the database, the scheduler, the triggerer and the dag-processor report that they are well."""
 
         def healthy() -> bool:
@@ -206,7 +206,7 @@ class AirflowStack:
     # --- runs and tasks --------------------------------------------------------------------------------------------
 
     def trigger(
-        self, dag_id: str, conf: Mapping[str, Any] | None = None, *, run_id: str | None = None, timeout: float = 60
+        self, dag_id: str, conf: Mapping[str, Any] | None = None, *, run_id: str | None = None, timeout: float = 180
     ) -> str:
         """Start a run of a Dag, waiting for the dag-processor to have found it; the run's id."""
         run_id = run_id or f"test_{secrets.token_hex(4)}"
@@ -238,7 +238,7 @@ class AirflowStack:
         failed = [task for task, state in self.task_states(run_id).items() if state == "failed"]
         return "\n".join(f"--- {task}\n" + "\n".join(self.task_log(run_id, task).splitlines()[-15:]) for task in failed)
 
-    def wait_for_task(self, run_id: str, task: str, state: str, timeout: float = 90) -> None:
+    def wait_for_task(self, run_id: str, task: str, state: str, timeout: float = 240) -> None:
         """Wait until a task is in a state.
 
         :raises RuntimeError: if it ends in another one, or the time is over.
@@ -253,7 +253,7 @@ class AirflowStack:
             log = self.task_log(run_id, task)
             raise RuntimeError(f"{task} has become {states[task]}, not {state}. States: {states}. Its log:\n{log}")
 
-    def wait_for_run(self, run_id: str, timeout: float = 180) -> str:
+    def wait_for_run(self, run_id: str, timeout: float = 280) -> str:
         """Wait until a run has ended, however it ended; its state."""
         return self._wait(
             lambda: self.run_state(run_id),
@@ -308,7 +308,7 @@ class AirflowStack:
         self._dag_of_run.update(dict.fromkeys(runs, dag_id))
         return runs
 
-    def unpause(self, dag_id: str, timeout: float = 60) -> None:
+    def unpause(self, dag_id: str, timeout: float = 180) -> None:
         """What the switch beside a Dag's name does."""
         response = self._wait(
             lambda: self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}),
@@ -372,7 +372,7 @@ class AirflowStack:
     def _get(self, path: str, **params: Any) -> Any:
         return _checked(self._client.get(path, params=params))
 
-    def _change(self, method: str, path: str, body: dict[str, Any], timeout: float = 60) -> None:
+    def _change(self, method: str, path: str, body: dict[str, Any], timeout: float = 180) -> None:
         response = self._wait(
             lambda: self._client.request(method, path, json=body),
             lambda response: not _rolled_back(response),

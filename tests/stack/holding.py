@@ -186,7 +186,7 @@ class Holding:
         assert not wrong, "\n\n".join(wrong)
 
     @staticmethod
-    def wait(look: Callable[[], _T], otherwise: str, timeout: float = 180) -> _T:
+    def wait(look: Callable[[], _T], otherwise: str, timeout: float = 300) -> _T:
         deadline = time.monotonic() + timeout
         while not (seen := look()):
             assert time.monotonic() < deadline, f"{otherwise} within {timeout:g} s"

@@ -36,7 +36,7 @@ from tests.stack.holding import (
     holding,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if WHOLE_MATRIX else 300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if WHOLE_MATRIX else 600)]
 
 EVERYWHERE = [(mode, point) for mode in ("deferred", "in_slot") for point in POINTS]
 TASK_PROCESS = [

@@ -28,7 +28,7 @@ from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack
 from tests.stack.holding import JUST_AFTER_SUBMIT, NOT_SENT, WHOLE_MATRIX, Holding, Run, assert_nothing_left, holding
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if WHOLE_MATRIX else 300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if WHOLE_MATRIX else 600)]
 
 ROWS = 1_000_000
 # The last task of each replica waits until the test lets it, so that none ends before it is killed. Tasks are the row

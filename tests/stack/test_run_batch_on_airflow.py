@@ -106,7 +106,7 @@ def wait_for_status(hook: SnowflakeBatchHook, job: str, status: str) -> None:
     wait_until(lambda: hook.status(job).reported_status == status, f"{job} has not become {status}")
 
 
-def wait_until(look: Any, otherwise: str, timeout: float = 60) -> Any:
+def wait_until(look: Any, otherwise: str, timeout: float = 180) -> Any:
     deadline = time.monotonic() + timeout
     while not (seen := look()):
         assert time.monotonic() < deadline, f"{otherwise} within {timeout:g} s"

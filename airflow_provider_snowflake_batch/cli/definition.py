@@ -8,16 +8,93 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow.cli.cli_config import CLICommand
+    from airflow.cli.cli_config import ActionCommand, Arg, CLICommand
 
 _COMMANDS = "airflow_provider_snowflake_batch.cli"
 
 
 def get_commands() -> list[CLICommand]:
     """The group ``snowflake-batch``."""
-    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, GroupCommand, lazy_load_command
+    from airflow.cli.cli_config import GroupCommand
 
-    doctor = ActionCommand(
+    return [
+        GroupCommand(
+            name="snowflake-batch",
+            help="Batch inference jobs on Snowflake",
+            subcommands=(*_job_commands(), _verify(), _doctor()),
+        )
+    ]
+
+
+def _conn_id() -> Arg:
+    from airflow.cli.cli_config import Arg
+
+    return Arg(("--conn-id",), help="The Airflow connection", default="snowflake_default")
+
+
+def _job_commands() -> tuple[ActionCommand, ...]:
+    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ARG_YES, ActionCommand, Arg, lazy_load_command
+
+    job = Arg(("job",), help="The job's name: database.schema.name, or without what the connection has")
+    jobs = Arg(("jobs",), help="Jobs' names: database.schema.name, or without what the connection has", nargs="+")
+    return (
+        ActionCommand(
+            name="list",
+            help="List the jobs of a schema, the newest first",
+            func=lazy_load_command(f"{_COMMANDS}.jobs.list_jobs"),
+            args=(
+                Arg(("--schema",), help="DATABASE.SCHEMA, or SCHEMA; left out, the connection's"),
+                Arg(("--like",), help="Only jobs with such names: %% is any text, _ any character"),
+                Arg(("--status",), help="Only jobs with these statuses, for example RUNNING PENDING", nargs="+"),
+                Arg(("--limit",), help="At most so many jobs", type=int),
+                _conn_id(),
+                ARG_OUTPUT,
+                ARG_VERBOSE,
+            ),
+        ),
+        ActionCommand(
+            name="describe",
+            help="Show a job, and what each container of its replicas reports",
+            func=lazy_load_command(f"{_COMMANDS}.jobs.describe"),
+            args=(job, _conn_id(), ARG_OUTPUT, ARG_VERBOSE),
+        ),
+        ActionCommand(
+            name="logs",
+            help="Print a job's log",
+            description=(
+                "Prints the newest lines of one replica, at most 100 KB. With --follow, prints what all replicas write "
+                "until the job has ended, and exits with 1 unless it is DONE."
+            ),
+            func=lazy_load_command(f"{_COMMANDS}.jobs.logs"),
+            args=(
+                job,
+                Arg(("-f", "--follow"), help="Go on until the job has ended", action="store_true"),
+                Arg(("--replica",), help="Which replica, from 0", type=int, default=0),
+                Arg(("--container",), help="Which of its containers", default="main"),
+                Arg(("--lines",), help="At most so many lines", type=int),
+                _conn_id(),
+                ARG_VERBOSE,
+            ),
+        ),
+        ActionCommand(
+            name="cancel",
+            help="Stop jobs that run; their logs stay",
+            func=lazy_load_command(f"{_COMMANDS}.jobs.cancel"),
+            args=(jobs, ARG_YES, _conn_id(), ARG_VERBOSE),
+        ),
+        ActionCommand(
+            name="delete",
+            help="Drop jobs with their logs, stopping those that run; their results stay",
+            func=lazy_load_command(f"{_COMMANDS}.jobs.delete"),
+            args=(jobs, ARG_YES, _conn_id(), ARG_VERBOSE),
+        ),
+    )
+
+
+def _doctor() -> ActionCommand:
+    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
         name="doctor",
         help="Say what is missing before a batch inference job can run",
         description=(
@@ -26,7 +103,7 @@ def get_commands() -> list[CLICommand]:
         ),
         func=lazy_load_command(f"{_COMMANDS}.doctor.doctor"),
         args=(
-            Arg(("--conn-id",), help="The Airflow connection", default="snowflake_default"),
+            _conn_id(),
             Arg(("--compute-pool",), help="The compute pool that jobs are to run on"),
             Arg(("--stage",), help="Where results are to go: @database.schema.stage/path/"),
             Arg(("--model",), help="The registered model that is to score"),
@@ -47,7 +124,12 @@ def get_commands() -> list[CLICommand]:
             ARG_VERBOSE,
         ),
     )
-    verify = ActionCommand(
+
+
+def _verify() -> ActionCommand:
+    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
         name="verify",
         help="Say whether a job's results on a stage are all there",
         description=(
@@ -57,7 +139,7 @@ def get_commands() -> list[CLICommand]:
         func=lazy_load_command(f"{_COMMANDS}.verify.verify"),
         args=(
             Arg(("location",), help="The output directory: @database.schema.stage/path/job/"),
-            Arg(("--conn-id",), help="The Airflow connection", default="snowflake_default"),
+            _conn_id(),
             Arg(("--contents",), help="Also fetch every file and compare its checksum", action="store_true"),
             Arg(("--expected-rows",), help="How many rows there must be", type=int),
             Arg(("--min-rows",), help="How many rows there must be at least", type=int),
@@ -66,10 +148,3 @@ def get_commands() -> list[CLICommand]:
             ARG_VERBOSE,
         ),
     )
-    return [
-        GroupCommand(
-            name="snowflake-batch",
-            help="Batch inference jobs on Snowflake",
-            subcommands=(doctor, verify),
-        )
-    ]

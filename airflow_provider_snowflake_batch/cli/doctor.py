@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections.abc import Sequence
 
-from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 
+from airflow_provider_snowflake_batch.cli.connection import TERMINAL, console, find_connections_of_the_database
 from airflow_provider_snowflake_batch.doctor.account_checks import check_account, check_login
 from airflow_provider_snowflake_batch.doctor.airflow_checks import CONNECTION_TYPE, check_airflow
 from airflow_provider_snowflake_batch.doctor.facts import REGISTRY, WORKER, Asked, Refused
@@ -20,9 +19,8 @@ from airflow_provider_snowflake_batch.doctor.look_at_airflow import look_at_airf
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 
-# Whoever waits at a terminal is told of a lost network or a misspelt account sooner than a task is. Seconds.
-_TRANSIENT_TIMEOUT = 20
-_DRIVER_TIMEOUTS = {"login_timeout": 20, "network_timeout": 60}
+# Of what the account answers, too. Seconds.
+_DRIVER_TIMEOUTS = TERMINAL["driver_timeouts"] | {"network_timeout": 60}
 
 
 @suppress_logs_and_warning
@@ -39,8 +37,7 @@ def doctor(args: Namespace) -> None:
         asked = read_arguments(args)
     except InvalidJobError as error:
         raise SystemExit(f"airflow snowflake-batch doctor: {error}") from None
-    # As `airflow connections test` does, to find connections that lie in Airflow's database.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    find_connections_of_the_database()
     findings = examine(asked)
     show_findings(findings, args.output)
     if not is_healthy(findings):
@@ -70,9 +67,7 @@ def examine(asked: Asked) -> list[Finding]:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
     try:
-        with SnowflakeBatchHook(
-            asked.conn_id, transient_timeout=_TRANSIENT_TIMEOUT, driver_timeouts=_DRIVER_TIMEOUTS
-        ) as hook:
+        with SnowflakeBatchHook(asked.conn_id, **TERMINAL | {"driver_timeouts": _DRIVER_TIMEOUTS}) as hook:
             seen = look_at_account(hook, asked, airflow.images)
         findings += check_login(seen) if isinstance(seen, Refused) else check_account(asked, seen)
     except (InvalidJobError, JobInputError) as error:
@@ -82,9 +77,9 @@ def examine(asked: Asked) -> list[Finding]:
 
 def show_findings(findings: Sequence[Finding], output: str) -> None:
     """As a table with what mends it beneath, or whole in one of the other forms."""
-    console = AirflowConsole(markup=False, highlight=False)
+    terminal = console()
     if output != "table":
-        console.print_as(
+        terminal.print_as(
             [
                 {"result": one.verdict.value, "check": one.check, "finding": one.text, "fix": "\n".join(one.fix)}
                 for one in findings
@@ -92,20 +87,20 @@ def show_findings(findings: Sequence[Finding], output: str) -> None:
             output,
         )
         return
-    console.print_as(
+    terminal.print_as(
         [{"": one.verdict.sign, "check": one.check, "finding": one.text} for one in findings],
         output,
     )
     fixes = [(one, line) for one in findings for line in one.fix]
     if fixes:
-        console.print("What mends it; SQL with a role that may:\n")
+        terminal.print("What mends it; SQL with a role that may:\n")
     for number, (finding, line) in enumerate(fixes):
         if not number or fixes[number - 1][0] is not finding:
-            console.print(f"-- {finding.check}: {finding.text}", soft_wrap=True)
-        console.print(line, soft_wrap=True)
+            terminal.print(f"-- {finding.check}: {finding.text}", soft_wrap=True)
+        terminal.print(line, soft_wrap=True)
 
 
 def show_checklist(output: str) -> None:
-    AirflowConsole(markup=False, highlight=False).print_as(
+    console().print_as(
         [{"what": one.what, "how to look": one.how, "if not": one.otherwise} for one in CHECKLIST], output
     )

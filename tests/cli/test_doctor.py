@@ -6,38 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from airflow.cli.cli_config import ActionCommand, DefaultHelpParser, GroupCommand
 from snowflake.connector import connect
 
 from airflow_provider_snowflake_batch.cli import doctor as command
-from airflow_provider_snowflake_batch.cli.definition import get_commands
 from airflow_provider_snowflake_batch.doctor.findings import ok, unknown, wrong
 from airflow_provider_snowflake_batch.doctor.live_checklist import CHECKLIST
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.cli.command_lines import arguments
 
 FINDINGS = [
     ok("role", "R"),
     unknown("triggerer", "none is running", "airflow triggerer"),
     wrong("stage", "S does not exist [x]", "CREATE STAGE S;", "GRANT READ ON STAGE S TO ROLE R;"),
 ]
-
-
-def arguments(*given: str) -> Namespace:
-    """What Airflow's parser makes of a command line."""
-    (group,) = get_commands()
-    assert isinstance(group, GroupCommand)
-    (action,) = [one for one in group.subcommands if one.name == "doctor"]
-    assert isinstance(action, ActionCommand)
-    parser = DefaultHelpParser(prog="doctor")
-    for arg in action.args:
-        arg.add_to_parser(parser)
-    return parser.parse_args(given)
 
 
 def test_it_runs_as_a_command_of_airflow(local_server: LocalServer, tmp_path: Path) -> None:
@@ -71,7 +57,7 @@ def test_it_runs_as_a_command_of_airflow(local_server: LocalServer, tmp_path: Pa
     [((), "worker"), (("--model", "M"), "registry"), (("--model", "M", "--runtime", "worker"), "worker")],
 )
 def test_the_runtime_follows_from_the_model(given: tuple[str, ...], runtime: str) -> None:
-    assert command.read_arguments(arguments(*given)).runtime == runtime
+    assert command.read_arguments(arguments("doctor", *given)).runtime == runtime
 
 
 @pytest.mark.parametrize(
@@ -84,13 +70,13 @@ def test_the_runtime_follows_from_the_model(given: tuple[str, ...], runtime: str
 )
 def test_an_argument_that_cannot_be_read(given: tuple[str, ...], text: str) -> None:
     with pytest.raises(SystemExit, match="airflow snowflake-batch doctor") as caught:
-        command.doctor(arguments(*given))
+        command.doctor(arguments("doctor", *given))
     assert text in str(caught.value)
 
 
 def test_a_connection_that_is_not_there_is_all_that_is_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        command.doctor(arguments("--conn-id", "nope", "-o", "json"))
+        command.doctor(arguments("doctor", "--conn-id", "nope", "-o", "json"))
     assert caught.value.code == 1
     assert json.loads(capsys.readouterr().out)[-1]["finding"] == "there is no connection nope"
 
@@ -99,7 +85,7 @@ def test_a_connection_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, capsy
     connection = {"conn_type": "snowflake", "login": "u", "extra": {"account": "a", "login_timeout": "soon"}}
     monkeypatch.setenv("AIRFLOW_CONN_ODD", json.dumps(connection))
     with pytest.raises(SystemExit):
-        command.doctor(arguments("--conn-id", "odd", "-o", "json"))
+        command.doctor(arguments("doctor", "--conn-id", "odd", "-o", "json"))
     assert "login_timeout must be a whole number" in json.loads(capsys.readouterr().out)[-1]["finding"]
 
 
@@ -130,16 +116,5 @@ def test_plain(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_checklist_is_printed_without_a_connection(capsys: pytest.CaptureFixture[str]) -> None:
-    command.doctor(arguments("--live-checklist", "-o", "json"))
+    command.doctor(arguments("doctor", "--live-checklist", "-o", "json"))
     assert [row["what"] for row in json.loads(capsys.readouterr().out)] == [step.what for step in CHECKLIST]
-
-
-def test_airflows_parser_loads_nothing_of_ours_but_the_definition(tmp_path: Path) -> None:
-    package = "airflow_provider_snowflake_batch"
-    code = (
-        f"import sys; from {package}.cli.definition import get_commands; get_commands(); "
-        f"print(sorted(name for name in sys.modules if name.startswith('{package}.')))"
-    )
-    settings = {"AIRFLOW_HOME": str(tmp_path), "PATH": ""}
-    loaded = subprocess.check_output([sys.executable, "-c", code], env=settings, text=True).splitlines()[-1]
-    assert loaded == str([f"{package}.cli", f"{package}.cli.definition"])

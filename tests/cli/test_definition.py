@@ -1,0 +1,49 @@
+"""What ``airflow snowflake-batch --help`` shows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.cli.cli_config import DefaultHelpParser, GroupCommand
+
+from airflow_provider_snowflake_batch.cli.definition import get_commands
+from tests.cli.command_lines import command
+
+(GROUP,) = get_commands()
+assert isinstance(GROUP, GroupCommand)
+NAMES = [one.name for one in GROUP.subcommands]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = DefaultHelpParser(prog=name)
+    for arg in command(name).args:
+        arg.add_to_parser(parser)
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(["--help"])
+    assert caught.value.code == 0
+    assert "--conn-id" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_command_runs_is_there(name: str) -> None:
+    # Airflow imports the function with the call; a misspelt one shows only then.
+    path = command(name).func.__closure__
+    assert path is not None
+    (dotted,) = [cell.cell_contents for cell in path if isinstance(cell.cell_contents, str)]
+    module, _, function = dotted.rpartition(".")
+    assert callable(getattr(__import__(module, fromlist=[function]), function))
+
+
+def test_airflows_parser_loads_nothing_of_ours_but_the_definition(tmp_path: Path) -> None:
+    package = "airflow_provider_snowflake_batch"
+    code = (
+        f"import sys; from {package}.cli.definition import get_commands; get_commands(); "
+        f"print(sorted(name for name in sys.modules if name.startswith('{package}.')))"
+    )
+    settings = {"AIRFLOW_HOME": str(tmp_path), "PATH": ""}
+    loaded = subprocess.check_output([sys.executable, "-c", code], env=settings, text=True).splitlines()[-1]
+    assert loaded == str([f"{package}.cli", f"{package}.cli.definition"])

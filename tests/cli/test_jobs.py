@@ -1,0 +1,210 @@
+"""``airflow snowflake-batch list``, ``describe``, ``logs``, ``cancel`` and ``delete``, against the local Snowflake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.cli.command_lines import arguments, command
+
+POOL = Identifier("CLI_TESTS")
+FOR_LONG = ("python", "-c", "import time; print('at work', flush=True); time.sleep(600)")
+
+
+@pytest.fixture
+def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S")
+        yield opened
+
+
+@pytest.fixture
+def start(hook: SnowflakeBatchHook) -> Iterator[Callable[..., QualifiedName]]:
+    """Starts a job of one container that runs a command; what still runs is dropped after the test."""
+    started = []
+
+    def start(*command: str) -> QualifiedName:
+        job = ContainerJob(
+            name=hook.qualify_name(generate_job_name("cli", "tests")),
+            compute_pool=POOL,
+            replicas=1,
+            specification={
+                "spec": {"containers": [{"name": "main", "image": "/db/schema/repo/image:1", "command": list(command)}]}
+            },
+        )
+        started.append(job.name)
+        hook.wait(job.name, query_id=hook.submit(job), until_accepted=True)
+        return job.name
+
+    yield start
+    for name in started:
+        hook.delete(name)
+
+
+@pytest.fixture
+def run(snowflake_connection: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command as Airflow's parser calls it; what it printed."""
+
+    def run(name: str, *given: str) -> str:
+        capsys.readouterr()
+        command(name).func(arguments(name, "--conn-id", snowflake_connection, *given))
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], list[str]]:
+    """Whoever sits at the terminal answers this, or nobody does; the questions asked."""
+
+    def answer(text: str | None) -> list[str]:
+        asked: list[str] = []
+
+        def read(question: str = "") -> str:
+            asked.append(question)
+            if text is None:
+                raise EOFError
+            return text
+
+        monkeypatch.setattr("builtins.input", read)
+        return asked
+
+    return answer
+
+
+def test_list(hook: SnowflakeBatchHook, start: Callable[..., QualifiedName], run: Callable[..., str]) -> None:
+    done, running = start("true"), start(*FOR_LONG)
+    hook.wait(done)
+    like = ("--like", "BATCH_CLI_TESTS%", "-o", "json")
+    rows = {row["job"]: row for row in json.loads(run("list", *like))}
+    assert {rows[str(done)]["status"], rows[str(done)]["compute pool"]} == {"DONE", "CLI_TESTS"}
+    assert list(rows).index(str(running)) < list(rows).index(str(done))
+
+    found = json.loads(run("list", *like, "--status", "pending", "running"))
+    assert str(running) in {row["job"] for row in found}
+    assert str(done) not in {row["job"] for row in found}
+    assert len(json.loads(run("list", *like, "--limit", "1"))) == 1
+    schema = f"{done.database}.{done.schema}"
+    assert str(done) in {row["job"] for row in json.loads(run("list", *like, "--schema", schema))}
+    assert str(done) in run("list", "--like", "BATCH_CLI_TESTS%", "-o", "plain")
+    assert "No data found" in run("list", "--like", "NO_SUCH_JOB")
+
+
+def test_describe(hook: SnowflakeBatchHook, start: Callable[..., QualifiedName], run: Callable[..., str]) -> None:
+    job = start("python", "-c", "raise SystemExit(3)")
+    hook.wait(job)
+    (row,) = json.loads(run("describe", str(job), "-o", "json"))
+    assert (row["job"], row["status"]) == (str(job), "FAILED")
+    assert [(one["replica"], one["container"], one["exit code"]) for one in row["containers"]] == [("0", "main", "3")]
+    assert "exit code" in run("describe", job.name)
+
+
+def test_logs(hook: SnowflakeBatchHook, start: Callable[..., QualifiedName], run: Callable[..., str]) -> None:
+    job = start("python", "-c", "print('one [x]'); print('two')")
+    hook.wait(job)
+    assert run("logs", str(job)) == "one [x]\ntwo\n"
+    assert run("logs", str(job), "--lines", "1") == "two\n"
+
+
+@pytest.mark.parametrize(("code", "printed"), [(0, "DONE"), (1, "FAILED")])
+def test_follow(
+    start: Callable[..., QualifiedName],
+    run: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    printed: str,
+) -> None:
+    job = start("python", "-c", f"print('the end'); raise SystemExit({code})")
+    if code:
+        with pytest.raises(SystemExit) as caught:
+            run("logs", str(job), "--follow")
+        assert caught.value.code == 1
+        out = capsys.readouterr()
+        assert out.out == "the end\n"
+        assert out.err == f"Job {job} is FAILED\n"
+    else:
+        assert run("logs", str(job), "-f") == "the end\n"
+
+
+def test_cancel(
+    hook: SnowflakeBatchHook,
+    start: Callable[..., QualifiedName],
+    run: Callable[..., str],
+    answer: Callable[[str | None], list[str]],
+) -> None:
+    job = start(*FOR_LONG)
+    asked = answer("n")
+    with pytest.raises(SystemExit, match="Nothing was done"):
+        run("cancel", str(job))
+    assert asked == [f"Cancel {job}? [y/N] "]
+    answer(None)
+    with pytest.raises(SystemExit, match="cancel with --yes"):
+        run("cancel", str(job))
+    assert not hook.status(job).status.is_terminal
+
+    answer("Y")
+    assert run("cancel", str(job)) == f"Job {job} is cancelled\n"
+    assert hook.wait(job).status is JobStatus.CANCELLED
+    assert run("cancel", str(job)) == f"Job {job} has ended: CANCELLED\n"
+
+
+def test_delete(
+    hook: SnowflakeBatchHook,
+    start: Callable[..., QualifiedName],
+    run: Callable[..., str],
+    answer: Callable[[str | None], list[str]],
+) -> None:
+    first, second = start("true"), start(*FOR_LONG)
+    hook.wait(first)
+    asked = answer("")
+    with pytest.raises(SystemExit, match="Nothing was done"):
+        run("delete", str(first), str(second))
+    assert f"{first} (DONE), {second} (" in asked[0]
+    assert run("delete", str(first), str(second), "--yes") == f"Job {first} is deleted\nJob {second} is deleted\n"
+    with pytest.raises(JobNotFoundError):
+        hook.status(second)
+
+
+@pytest.mark.parametrize("name", ["describe", "logs", "cancel", "delete"])
+def test_a_job_that_is_not_there(name: str, run: Callable[..., str]) -> None:
+    with pytest.raises(SystemExit, match=rf"airflow snowflake-batch {name}: .*NO_SUCH_JOB does not exist"):
+        run(name, "NO_SUCH_JOB")
+
+
+def test_all_or_nothing_is_deleted(
+    hook: SnowflakeBatchHook, start: Callable[..., QualifiedName], run: Callable[..., str]
+) -> None:
+    job = start("true")
+    with pytest.raises(SystemExit, match="NO_SUCH_JOB does not exist"):
+        run("delete", str(job), "NO_SUCH_JOB", "--yes")
+    assert hook.status(job)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (("describe", "a b"), "'a b' is not a valid name"),
+        (("list", "--schema", "a.b.c"), "--schema: 'a.b.c' has more parts than DATABASE.SCHEMA"),
+    ],
+)
+def test_an_argument_that_cannot_be_read(
+    given: tuple[str, ...], text: str, run: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(*given)
+    assert caught.value.code == 2
+    assert text in capsys.readouterr().err
+
+
+def test_a_connection_that_is_not_there(local_server: LocalServer, run: Callable[..., Any]) -> None:
+    with pytest.raises(SystemExit, match=r"airflow snowflake-batch list: .*no_such"):
+        run("list", "--conn-id", "no_such")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.links.snowsight import SnowsightJobLink
 from airflow_provider_snowflake_batch.operators.earlier_job import CancelledForEarlierTry, cancelled_for_earlier_try
+from airflow_provider_snowflake_batch.operators.metrics import count_ended, count_rows
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,6 +56,7 @@ class EndedJob:
         from airflow_provider_snowflake_batch.hooks.results import collect_result
 
         self._card.look(info)
+        count_ended(self._context, self._card.card)
         result = result_so_far(self._context, info, self._record, self._card)
         # A job may end in the very moment in which it began, and two clocks may differ.
         seconds = info.seconds if info.seconds is not None else time.time() - self._record.submitted_at
@@ -76,6 +78,7 @@ class EndedJob:
         for warning in result.warnings:
             log.warning(warning)
         self._card.done(result)
+        count_rows(self._context, self._card.card, result)
         return result
 
     def _failure(self, info: JobInfo, *, streamed: bool) -> Exception:

@@ -28,6 +28,7 @@ from airflow_provider_snowflake_batch.operators.job_canceller import JobCancelle
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.operators.job_waiter import JobWaiter, TimeLimits, give_up, unreachable
+from airflow_provider_snowflake_batch.operators.metrics import count_begun
 from airflow_provider_snowflake_batch.operators.named_jobs import find_records
 from airflow_provider_snowflake_batch.operators.staged_input import discard_rows, discarding_staged_input
 from airflow_provider_snowflake_batch.operators.submission import Submission
@@ -116,12 +117,14 @@ class JobRun:
                 self.canceller.ask_before(self._context["ti"])
             submission = Submission(hook, records, self.canceller)
             earlier = EarlierJob(hook, records, submission.submit)
-            record = earlier.go_on_or_clear_away(job) or submission.submit(job)
+            resumed = earlier.go_on_or_clear_away(job)
+            record = resumed or submission.submit(job)
             self.canceller.job = record
             store_links(self._context, hook, job=record.name, location=job.output.location)
             JobCardLink().store_for(self._context)
             with TaskCard.begin(self._context, job, record) as card, records.to_be_sent_again():
                 self.card = card
+                count_begun(self._context, card.card, resumed=resumed is not None)
                 if not self._task.wait_for_completion:
                     return self._accept(hook, record, card)
                 if self._task.deferrable:

@@ -12,6 +12,7 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack
 from tests.models import log_model
+from tests.stack.statsd import StatsD
 
 # Airflow's own waits for what has died, shortened; and room for a whole test's runs at once.
 IMPATIENT = {
@@ -35,7 +36,16 @@ def hook(airflow: AirflowStack, snowflake_connection: str) -> Iterator[Snowflake
 
 
 @pytest.fixture(scope="package")
-def airflow(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+def metrics() -> Iterator[StatsD]:
+    """Where that Airflow sends its metrics."""
+    with StatsD() as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def airflow(
+    local_server: LocalServer, metrics: StatsD, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowStack]:
     """Airflow with the example Dags and those in ``dags/``, and what the latter name: a pool, a stage, a model."""
     from tests.file_models import Measure
     from tests.stack.models import Counter, Patience
@@ -57,5 +67,5 @@ def airflow(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory)
 
     home = tmp_path_factory.mktemp("airflow-stack")
     dags_folders = [EXAMPLE_DAGS, Path(__file__).parent / "dags"]
-    with AirflowStack(home, dags_folders, local_server.airflow_connection_json, IMPATIENT) as stack:
+    with AirflowStack(home, dags_folders, local_server.airflow_connection_json, IMPATIENT | metrics.settings) as stack:
         yield stack

@@ -25,7 +25,7 @@ from airflow_provider_snowflake_batch.worker.scoring.storable_arrays import Outp
 from airflow_provider_snowflake_batch.worker.values import schemas
 from airflow_provider_snowflake_batch.worker.values.nested import exact_list
 from airflow_provider_snowflake_batch.worker.values.python_values import are_plain
-from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy
+from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_numpy
 
 
 @dataclass
@@ -84,7 +84,7 @@ def _as_frame(returned: Any) -> Any:
     if not isinstance(returned, (pd.DataFrame, pa.Table, pa.RecordBatch)):
         if isinstance(returned, (pd.Series, pa.Array, pa.ChunkedArray)):
             return None
-        returned = _from_stream(returned)
+        returned = as_arrow(returned)
     return returned if isinstance(returned, (pd.DataFrame, pa.Table, pa.RecordBatch)) else None
 
 
@@ -144,7 +144,7 @@ def _columns(returned: Any, rows: int | None, habit: ListHabit) -> dict[str, Any
     if isinstance(returned, pd.Series):
         return {"output_feature_0" if returned.name is None else str(returned.name): returned}
     if not isinstance(returned, (pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)):
-        returned = _from_stream(returned)
+        returned = as_arrow(returned)
     if isinstance(returned, (pa.Table, pa.RecordBatch)):
         return _named(zip(returned.schema.names, returned.columns, strict=True))
     if isinstance(returned, (pa.Array, pa.ChunkedArray)):
@@ -179,20 +179,10 @@ def _named(columns: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     return named
 
 
-def _from_stream(returned: Any) -> Any:
-    """Frames and columns of other libraries that speak Arrow's C interface, as polars does, as Arrow's own."""
-    if not hasattr(returned, "__arrow_c_stream__"):
-        return returned
-    try:
-        return pa.table(returned)
-    except (pa.ArrowException, TypeError, ValueError):
-        return pa.chunked_array(returned)
-
-
 def _as_column(values: Any) -> Any:
     values = as_numpy(values)
     if not isinstance(values, (np.ndarray, pd.Series, pa.Array, pa.ChunkedArray)):
-        values = _from_stream(values)
+        values = as_arrow(values)
     if isinstance(values, (np.ndarray, pd.Series, pa.Array, pa.ChunkedArray, list)):
         if isinstance(values, np.ndarray) and values.ndim == 0:
             raise DataError("the model returned a single value where a column was expected")

@@ -12,16 +12,21 @@ has to be done anyway, and Python's objects cannot be gone through while the mod
 from __future__ import annotations
 
 import copy
+import dataclasses
 import datetime
 import decimal
+import pickle
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_numpy
 
 _SAMPLE = 16
 # About what a small Python object takes.
@@ -39,9 +44,10 @@ _COPIED = (
 
 
 def owned(returned: Any) -> tuple[Any, bool]:
-    """The same values in memory that the model has no hand in; iterators as lists.
+    """The same values in memory that the model has no hand in; what gives one value after the other as a list.
 
     :return: the values, and whether they are safe. If not, they are to be stored before the model is called again.
+    :raises DataError: an iterator gives what cannot be copied.
     """
     if isinstance(returned, Iterator):
         # What it gave first may be the memory for what it gives next.
@@ -64,22 +70,72 @@ def owned(returned: Any) -> tuple[Any, bool]:
         return {name: value for name, (value, _) in values.items()}, all(safe for _, safe in values.values())
     if type(returned) in (list, tuple):
         return type(returned)(returned), _all_fixed(returned)
-    return returned, False
+    plain = as_numpy(as_arrow(returned))
+    if plain is not returned:
+        return owned(plain)
+    return owned(iter(returned)) if _makes_its_items(returned) else (returned, False)
+
+
+def _makes_its_items(returned: Any) -> bool:
+    """Whether items are made while they are asked for, as by a data loader, and not held."""
+    held = (Collection, pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)
+    return isinstance(returned, Iterable) and not isinstance(returned, held)
 
 
 def _kept(item: Any) -> Any:
+    """A copy of what an iterator gave, all the way down.
+
+    :raises DataError: it cannot be copied.
+    """
     if isinstance(item, _FIXED):
         return item
+    item = as_numpy(as_arrow(item))
     values, safe = owned(item)
     if safe:
         return values
-    if isinstance(values, (pa.Table, pa.RecordBatch)):
-        return detached(values if isinstance(values, pa.Table) else pa.Table.from_batches([values]))
+    if isinstance(item, (pa.Table, pa.RecordBatch)):
+        return detached(item if isinstance(item, pa.Table) else pa.Table.from_batches([item]))
+    if isinstance(item, pd.DataFrame):
+        columns = {place: _kept(item.iloc[:, place]) for place in range(item.shape[1])}
+        frame = pd.DataFrame(columns, index=item.index)
+        frame.columns = item.columns
+        return frame
+    if isinstance(item, pd.Series) and item.dtype == object:
+        return pd.Series(_kept_cells(item), item.index, name=item.name)
+    if isinstance(item, np.ndarray) and item.dtype == object:
+        return _kept_cells(item).reshape(item.shape)
+    if isinstance(item, (list, tuple)):
+        cells = _kept_cells(item).tolist()
+        return cells if isinstance(item, list) else tuple(cells)
+    if isinstance(item, Mapping):
+        return {name: _kept(value) for name, value in item.items()}
+    if dataclasses.is_dataclass(item):
+        twin = copy.copy(item)
+        for field in dataclasses.fields(item):
+            object.__setattr__(twin, field.name, _kept(getattr(item, field.name)))
+        return twin
+    return _copy(item)
+
+
+def _kept_cells(items: Any) -> np.ndarray[Any, Any]:
+    values = items if isinstance(items, (list, tuple)) else np.asarray(items).reshape(-1)
+    cells = np.empty(len(values), object)
+    cells[:] = [_kept(value) for value in values]
+    return cells
+
+
+def _copy(item: Any) -> Any:
+    if isinstance(item, memoryview):
+        return bytes(item)
     try:
-        return copy.deepcopy(values)
-    except Exception:
-        # Not everything can be copied: what cannot is taken as it is.
-        return values
+        # Copies of columns over Arrow, and of Arrow's own, share memory; what is pickled does not.
+        arrow = isinstance(item, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray))
+        return pickle.loads(pickle.dumps(item)) if arrow else copy.deepcopy(item)
+    except Exception as error:
+        raise DataError(
+            f"the model returned an iterator of {type(item).__name__}, which cannot be kept while it goes on "
+            f"({error}); return a list of values that do not change"
+        ) from None
 
 
 def _copies(column: pd.Series[Any]) -> bool:

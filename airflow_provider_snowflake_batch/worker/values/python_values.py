@@ -119,6 +119,8 @@ def _plain(value: Any, seen: _Seen) -> Any:
         return named if named or seen.for_text else None
     if isinstance(value, (list, tuple, pd.Series)):
         return [_plain(item, seen) for item in value]
+    if isinstance(value, (pa.Array, pa.ChunkedArray)):
+        return [_plain(item, seen) for item in exact_list(value)]
     if isinstance(value, (set, frozenset)):
         raise ValueError("a set keeps no order; return a list")
     seen.kinds.add(type(value))

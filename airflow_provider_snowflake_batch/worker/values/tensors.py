@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 _TIME_UNITS = ("D", "s", "ms", "us", "ns")
 _WIDEST_FLOAT = 8
+#: Whose types are dealt with by name, since each has a NULL of its own.
+_OF_THEIR_OWN = ("numpy", "pandas", "pyarrow")
 
 
 def as_numpy(value: Any) -> Any:
@@ -31,7 +34,37 @@ def as_numpy(value: Any) -> Any:
         return np.asarray(value.toarray())
     if type(value).__module__.partition(".")[0] in ("jax", "jaxlib", "cupy"):
         return _plain_array(np.asarray(value.get() if hasattr(value, "get") else value))
-    return value
+    return _by_protocol(value)
+
+
+def _by_protocol(value: Any) -> Any:
+    """Arrays of libraries that are not known here, by what they offer to NumPy; anything else as it is."""
+    kind = type(value)
+    if kind.__module__.partition(".")[0] in _OF_THEIR_OWN or _speaks_arrow(kind):
+        return value
+    if hasattr(kind, "__array__") or hasattr(value, "__array_interface__"):
+        return _plain_array(np.asarray(value))
+    return _plain_array(np.from_dlpack(value)) if hasattr(kind, "__dlpack__") else value
+
+
+def as_arrow(value: Any) -> Any:
+    """Frames and columns of other libraries that speak Arrow's C interface, as polars does, as Arrow's own."""
+    kind = type(value)
+    if kind.__module__.partition(".")[0] in _OF_THEIR_OWN:
+        return value
+    if not _speaks_arrow(kind):
+        return value
+    if hasattr(kind, "__arrow_c_stream__"):
+        try:
+            return pa.table(value)
+        except (pa.ArrowException, TypeError, ValueError):
+            return pa.chunked_array(value)
+    array = pa.array(value)
+    return pa.RecordBatch.from_struct_array(array) if pa.types.is_struct(array.type) else array
+
+
+def _speaks_arrow(kind: type) -> bool:
+    return hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__arrow_c_array__")
 
 
 def _plain_array(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

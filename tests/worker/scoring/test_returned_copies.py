@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,32 @@ class View:
         return self._values
 
 
+class ByProtocol:
+    """An array of a library that nobody here knows. :param names: what it offers to NumPy or Arrow."""
+
+    def __new__(cls, values: Any, *names: str) -> Any:
+        methods = {name: functools.partialmethod(ByProtocol._ask, name) for name in names}
+        made = object.__new__(type("Array", (), methods))
+        made.values = values
+        return made
+
+    def _ask(self: Any, name: str, *arguments: Any, **options: Any) -> Any:
+        return self.values if name == "__array__" else getattr(self.values, name)(*arguments, **options)
+
+
+class Loader:
+    """Gives one item after the other each time that it is asked, as data loaders do."""
+
+    def __init__(self, items: Callable[[], Iterator[Any]]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._items()
+
+    def __len__(self) -> int:
+        return ROWS
+
+
 #: From memory that is used again, one number a row, to what is returned.
 FORMS: dict[str, Callable[[np.ndarray], Any]] = {
     "array": lambda memory: memory,
@@ -95,7 +123,61 @@ FORMS: dict[str, Callable[[np.ndarray], Any]] = {
     "generator over one buffer": lambda memory: _one_after_the_other(memory),
     "generator of one dict": lambda memory: _in_one_dict(memory),
     "Arrow scalars": lambda memory: list(pa.array(memory)),
+    "__array__": lambda memory: ByProtocol(memory, "__array__"),
+    "dict of __array__": lambda memory: {"y": ByProtocol(memory, "__array__")},
+    "rows of __array__": lambda memory: [ByProtocol(row, "__array__") for row in memory.reshape(-1, 1)],
+    "DLPack": lambda memory: ByProtocol(memory, "__dlpack__", "__dlpack_device__"),
+    "rows of DLPack": lambda memory: [
+        ByProtocol(row, "__dlpack__", "__dlpack_device__") for row in memory.reshape(-1, 1)
+    ],
+    "Arrow's C array": lambda memory: ByProtocol(pa.array(memory), "__arrow_c_array__"),
+    "Arrow's C batch": lambda memory: ByProtocol(pa.record_batch({"y": pa.array(memory)}), "__arrow_c_array__"),
+    "sparse": lambda memory: SimpleNamespace(shape=(ROWS, 1), toarray=lambda: memory.reshape(-1, 1)),
+    "record array": lambda memory: memory.view([("y", "f8")]).view(np.recarray),
+    "run lengths": lambda memory: pa.RunEndEncodedArray.from_arrays(pa.array(range(1, 5), pa.int32()), memory),
+    "Arrow dictionary": lambda memory: pa.DictionaryArray.from_arrays(pa.array(range(ROWS)), pa.array(memory)),
+    "deque of rows": lambda memory: collections.deque(memory.reshape(-1, 1)),
+    "loader": lambda memory: Loader(lambda: _one_by_one(memory, lambda cell: cell)),
+    "reader of batches": lambda memory: pa.RecordBatchReader.from_batches(
+        pa.schema([("y", pa.float64())]), _one_after_the_other(memory)
+    ),
+    **{
+        f"generator of {name}": lambda memory, give=give: _one_by_one(memory, give)
+        for name, give in {
+            "frames over Arrow": lambda cell: pd.DataFrame({"y": _over_arrow(cell)}),
+            "frames of rows": lambda cell: pd.DataFrame({"y": [cell]}),
+            "frames with lists in a list": lambda cell: pd.DataFrame({"y": [[cell]]}),
+            "frames with categories over Arrow": lambda cell: pd.DataFrame({"y": pd.Series(cell), "c": _text(cell)}),
+            "frames by position": lambda cell: pd.DataFrame([[cell]]),
+            "dicts of series": lambda cell: {"y": _over_arrow(cell)},
+            "tuples of rows": lambda cell: (cell,),
+            "objects": lambda cell: _objects(cell.reshape(1, 1)),
+            "dataclasses with arrays": lambda cell: Answer(cell),  # type: ignore[arg-type]
+            "views of memory": memoryview,
+            "Arrow arrays": pa.array,
+            "dicts of Arrow arrays": lambda cell: {"y": pa.array(cell)},
+            "tensors": View,
+            "__array__": lambda cell: ByProtocol(cell, "__array__"),
+            "streams": lambda cell: Stream(pa.table({"y": pa.array(cell)})),
+        }.items()
+    },
 }  # fmt: skip
+
+
+def _one_by_one(memory: np.ndarray, give: Callable[[np.ndarray], Any]) -> Iterator[Any]:
+    """Each value in the same place."""
+    cell = np.empty(1)
+    for value in memory:
+        cell[0] = value
+        yield give(cell)
+
+
+def _over_arrow(memory: np.ndarray) -> pd.Series:
+    return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(memory)))
+
+
+def _text(memory: np.ndarray) -> pd.Categorical:
+    return pd.Categorical(pd.array([str(memory[0])], "string[pyarrow]"))
 
 
 def _one_after_the_other(memory: np.ndarray) -> Iterator[pa.RecordBatch]:
@@ -148,7 +230,8 @@ def test_memory_that_a_model_uses_again(form: str, quarantine: bool) -> None:
     found = call(model, quarantine=quarantine).column(0)
     expected = np.arange(2.0 * ROWS) * 2
     flat = found.combine_chunks()
-    flat = flat.flatten() if pa.types.is_list(flat.type) else flat
+    while pa.types.is_nested(flat.type):
+        flat = flat.flatten()[0] if pa.types.is_struct(flat.type) else flat.flatten()
     numbers = np.frombuffer(b"".join(flat.to_pylist())) if pa.types.is_binary(flat.type) else flat.to_numpy()
     np.testing.assert_array_equal(numbers, expected)
 
@@ -175,6 +258,17 @@ def test_objects_that_a_model_uses_again(rows: list[Any]) -> None:
         return item["y"] if isinstance(item, Mapping) else item[0] if isinstance(item, list) else item
 
     assert [number(item) for item in found] == [2.0 * row for row in range(2 * ROWS)]
+
+
+def test_an_iterator_of_what_cannot_be_kept_is_refused() -> None:
+    class Handle:
+        def __deepcopy__(self, memo: Any) -> Any:
+            raise TypeError("there is only one")
+
+    with pytest.raises(
+        DataError, match=r"an iterator of Handle, which cannot be kept while it goes on \(there is only"
+    ):
+        owned(iter([Handle()]))
 
 
 def test_the_usual_forms_wait_for_the_thread_that_writes() -> None:

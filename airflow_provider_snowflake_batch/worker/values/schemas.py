@@ -13,16 +13,14 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from airflow_provider_snowflake_batch.contract.manifest import Column
 from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.values import only_nan
 from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_schema, converted, misfit
 
 # How an output without a name is called, the first of them if there are several.
 UNNAMED = "output_feature_0"
-# Of a column with nothing but NaN and NULL: whether it is of numbers, other batches tell.
-_ONLY_NAN = {b"snowflake_batch": b"only NaN"}
 
 
 def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
@@ -37,53 +35,29 @@ def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
         joint = common_schema(_without_nan(first, second), _without_nan(second, first))
     except NoCommonType as error:
         raise DataError(f"the model returned different types for different batches: {error}") from None
-    told = {name: {_only_nan(first, name), _only_nan(second, name)} for name in joint.names}
-    return _mark(joint, [name for name, only_nan in told.items() if True in only_nan and False not in only_nan])
+    return pa.schema([only_nan.joined(field, _field(first, field.name), _field(second, field.name)) for field in joint])
+
+
+def _field(schema: pa.Schema, name: str) -> pa.Field | None:
+    place = schema.get_field_index(name)
+    return None if place < 0 else schema.field(place)
 
 
 def marked(table: pa.Table) -> pa.Table:
-    """What a model returned, with marks at columns that hold nothing but NaN and NULL."""
-    found = [name for name, column in zip(table.column_names, table.columns, strict=True) if _is_only_nan(column)]
-    return pa.table(table.columns, schema=_mark(table.schema, found)) if found else table
+    """What a model returned, with marks where it holds nothing but NaN and NULL (`only_nan`)."""
+    fields = [only_nan.marked(field, column.chunks) for field, column in zip(table.schema, table.columns, strict=True)]
+    return pa.table(table.columns, schema=pa.schema(fields))
 
 
 def unmarked(schema: pa.Schema) -> pa.Schema:
     """The schema as files have it."""
-    return _mark(schema, [])
-
-
-def _is_only_nan(column: pa.ChunkedArray) -> bool:
-    if not pa.types.is_floating(column.type) or column.null_count == len(column):
-        return False
-    first = column[0].as_py()
-    # Most columns are told by their first value.
-    return bool((first is None or first != first) and pc.all(pc.is_nan(column)).as_py())
-
-
-def _mark(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
-    marks = set(names)
-    return pa.schema(
-        [pa.field(one.name, one.type, metadata=_ONLY_NAN if one.name in marks else None) for one in schema]
-    )
-
-
-def _only_nan(schema: pa.Schema, name: str) -> bool | None:
-    """Whether a column holds nothing but NaN; None if it has no value at all."""
-    place = schema.get_field_index(name)
-    if place < 0 or pa.types.is_null(schema.field(place).type):
-        return None
-    return bool((schema.field(place).metadata or {}).items() >= _ONLY_NAN.items())
+    return pa.schema([only_nan.unmarked(field) for field in schema])
 
 
 def _without_nan(one: pa.Schema, other: pa.Schema) -> pa.Schema:
-    """The schema with nothing in place of columns of NaN that are no numbers, or decimals, in another batch."""
-    fields = []
-    for field in one:
-        place = other.get_field_index(field.name)
-        kind = field.type if place < 0 else other.field(place).type
-        number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
-        fields.append(field if number or not _only_nan(one, field.name) else field.with_type(pa.null()))
-    return pa.schema(fields)
+    """The schema with nothing in place of NaN alone, where another batch has no numbers."""
+    pairs = [(field, other.get_field_index(field.name)) for field in one]
+    return pa.schema([field if place < 0 else only_nan.beside(field, other.field(place)) for field, place in pairs])
 
 
 def _without_nothing(one: pa.Schema, other: pa.Schema) -> pa.Schema:
@@ -113,7 +87,7 @@ def fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
     :raises Misfit: a value cannot be had in the other type exactly.
     """
-    if table.schema.equals(schema):
+    if table.schema.equals(schema, check_metadata=True):
         return table
     columns = []
     for field in schema:

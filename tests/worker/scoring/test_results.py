@@ -7,6 +7,7 @@ import datetime
 import enum
 import functools
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +23,9 @@ from airflow_provider_snowflake_batch.worker.models.signature import Feature, Si
 from airflow_provider_snowflake_batch.worker.scoring.results import ListHabit, to_table
 from airflow_provider_snowflake_batch.worker.values import schemas
 from tests.worker.scoring.tensors import Tensor
+
+NAN = float("nan")
+DAY = datetime.date(2020, 1, 1)
 
 
 def signature(*outputs: Feature) -> Signature:
@@ -248,6 +252,40 @@ def test_nested_types_join_and_fit() -> None:
     assert schemas.fit(narrow, wide).to_pydict() == {"a": [[{"x": 1.0, "y": None}]], "b": [None]}
 
 
+@pytest.mark.parametrize("outer", [lambda value: value, lambda value: [value], lambda value: {"a": [value, None]}])
+@pytest.mark.parametrize("other", ["x", True, b"x", Decimal("1.25"), DAY, {"b": 1}, [1]], ids=repr)
+def test_nan_alone_in_a_batch_is_missing_where_other_batches_have_no_numbers(
+    outer: Callable[[Any], Any], other: Any
+) -> None:
+    nan, known = ([{"y": outer(value)}] for value in (NAN, other))
+    expected = to_table([{"y": outer(None)}, *known], 2, None)["y"].to_pylist()
+    for order in ((nan, known), (known, nan), (nan, nan, known)):
+        tables = [to_table(batch, 1, None) for batch in order]
+        schema: pa.Schema = functools.reduce(schemas.join, (table.schema for table in tables))
+
+        found = pa.concat_tables([schemas.fit(table, schema) for table in tables])["y"].to_pylist()
+
+        assert sorted(found, key=repr) == sorted([expected[0]] * (len(order) - 1) + expected[1:], key=repr)
+
+
+def test_nan_beside_numbers_of_other_batches_stays_and_no_file_has_marks() -> None:
+    batches = [[{"y": {"a": NAN}}], [{"y": {"a": NAN}}], [{"y": {"a": 1}}], [{"y": {"a": "x"}}]]
+    nan, again, number, text = (to_table(batch, 1, None).schema for batch in batches)
+    schema = schemas.join(schemas.join(nan, again), number)
+
+    assert schema.field("y").type == pa.struct([("a", pa.float64())])
+    assert not schemas.unmarked(nan).equals(nan, check_metadata=True)
+    assert schemas.unmarked(nan).equals(schemas.unmarked(schema), check_metadata=True)
+    with pytest.raises(DataError, match="column 'y': column 'a': double and string have no common type"):
+        schemas.join(schema, text)
+
+
+def test_frames_one_below_the_other_are_marked_as_one() -> None:
+    whole = to_table([pd.DataFrame({"y": [NAN]}), pd.DataFrame({"y": [0.5]})], 2, None)
+
+    assert schemas.join(whole.schema, pa.schema([("y", pa.decimal128(5, 2))])).types == [pa.float64()]
+
+
 def test_a_list_of_arrays_means_the_same_in_every_batch() -> None:
     """As many arrays as rows can be one a row or one an output: batches that can be only one of them tell."""
     outputs, rows = ListHabit(), ListHabit()
@@ -272,7 +310,6 @@ def test_arrays_keep_their_type_whatever_form_they_come_in() -> None:
     assert table["image"].to_pylist() == [None if one is None else one.tolist() for one in images]
 
 
-DAY = datetime.date(2020, 1, 1)
 HOUR = datetime.datetime(2020, 1, 1, 5)
 
 

@@ -35,15 +35,19 @@ KINDS = st.recursive(
 )
 
 
+# How Python and pandas say that there is no value; for numbers the second one is a value.
+MISSING = st.sampled_from([None, float("nan")])
+
+
 def values(kind: Any) -> st.SearchStrategy[Any]:
     """Values of a kind: any may be missing, and so may the keys of an object."""
     if isinstance(kind, str):
-        return st.none() | SCALARS[kind]
+        return MISSING | SCALARS[kind]
     name, inner = kind
     if name == "list":
-        return st.none() | st.lists(values(inner), max_size=3)
+        return MISSING | st.lists(values(inner), max_size=3)
     present = st.dictionaries(st.sampled_from(KEYS), st.just(None), max_size=2)
-    return st.none() | present.flatmap(lambda keys: st.fixed_dictionaries({key: values(inner[key]) for key in keys}))
+    return MISSING | present.flatmap(lambda keys: st.fixed_dictionaries({key: values(inner[key]) for key in keys}))
 
 
 @st.composite
@@ -67,7 +71,7 @@ def returned(form: str, column: list[Any]) -> Any:
 
 def complete(kind: Any, value: Any) -> Any:
     """The value as a column of one type holds it: all keys there, whole numbers as the type of the column has them."""
-    if value is None or isinstance(kind, str):
+    if value is None or _is_nan(value) or isinstance(kind, str):
         return value
     name, inner = kind
     if name == "list":
@@ -75,11 +79,22 @@ def complete(kind: Any, value: Any) -> Any:
     return {key: complete(inner[key], value.get(key)) for key in KEYS}
 
 
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
+
+
 def _nothing(value: Any) -> bool:
-    return value is None or (isinstance(value, dict) and all(_nothing(inner) for inner in value.values()))
+    return (
+        value is None
+        or _is_nan(value)
+        or (isinstance(value, dict) and all(_nothing(inner) for inner in value.values()))
+    )
 
 
 def same(kind: Any, found: Any, wanted: Any) -> bool:
+    if _is_nan(wanted):
+        # Where nothing but NaN is there for the whole column, it is one of numbers.
+        return _is_nan(found) or (kind != "number" and found is None)
     if isinstance(kind, str) or wanted is None:
         return bool(found == wanted)
     if found is None:

@@ -92,7 +92,7 @@ test-mlflow: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(VENV)-mlflow/bi
 test-mlflow: $(VENV)/.installed-dev $(VENV)-mlflow/.installed
 	$(VENV)-mlflow/bin/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
 	$(VENV)-mlflow/bin/python -m pytest tests/worker/models/test_mlflow.py tests/worker/models/test_file_kinds.py -k "mlflow or skops"
-	$(BIN)/python -m pytest tests/operators/test_model_files.py -k mlflow
+	$(BIN)/python -m pytest tests/operators/test_model_files.py tests/example_dags/test_iris_mlflow.py -k mlflow
 
 # Models of Hugging Face, with the real libraries. Outside of test-all: torch from PyPI brings CUDA, more than 5 GB.
 WITH_TRANSFORMERS := $(addprefix tests/worker/models/test_,huggingface.py chat.py length_windows.py chats.py media.py)
@@ -103,7 +103,7 @@ test-transformers: $(VENV)/.installed-dev $(VENV)-transformers/.installed ## Run
 	$(BIN)/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
 	$(VENV)-transformers/bin/python -m pytest $(WITH_TRANSFORMERS)
 	LOCAL_SNOWFLAKE_RUNTIME_PYTHON=$(abspath $(VENV)-transformers/bin/python) \
-		$(BIN)/python -m pytest tests/operators/test_transformer_models.py
+		$(BIN)/python -m pytest tests/operators/test_transformer_models.py tests/example_dags/test_reviews_transformers.py
 
 .PHONY: $(WORKERS:%=test-%)
 $(WORKERS:%=test-%): test-%:

@@ -8,16 +8,13 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.example_dags.run_example import run_example
+from tests.example_dags.run_example import ROOT, load_example, run_example
 
-ROOT = Path(__file__).parent.parent.parent
 DAG_FILE = ROOT / "example_dags" / "digits_own_model.py"
 
 
 def test_the_dag_file_parses() -> None:
-    spec = importlib.util.spec_from_file_location("digits_own_model", DAG_FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_example("digits_own_model")
     assert set(module.dag.task_ids) == {"prepare", "score", "weigh", "verify", "evaluate"}
     assert module.dag.get_task("score").model["target"] == "digit_models.centroids:NearestCentroid"
     assert module.dag.get_task("score").deferrable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -10,20 +9,14 @@ import numpy as np
 import pytest
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.example_dags.run_example import run_example
+from tests.example_dags.run_example import ROOT, load_example, run_example
 
-ROOT = Path(__file__).parent.parent.parent
 DAG_FILE = ROOT / "example_dags" / "wine_model_files.py"
 
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("wine_model_files", DAG_FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_example("wine_model_files")
 
 
 def test_the_dag_file_parses(example: ModuleType) -> None:

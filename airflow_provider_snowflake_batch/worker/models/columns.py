@@ -22,6 +22,8 @@ def match_column(wanted: str, columns: Sequence[str], what: str) -> str:
     :raises Refused: there is none, or more than one.
     """
     if wanted in columns:
+        if list(columns).count(wanted) > 1:
+            raise Refused(f"{what} {wanted!r} is there more than once among the input columns: {', '.join(columns)}")
         return wanted
     plain = wanted[1:-1].replace('""', '"') if wanted.startswith('"') and wanted.endswith('"') else wanted
     if plain in columns:
@@ -32,6 +34,19 @@ def match_column(wanted: str, columns: Sequence[str], what: str) -> str:
     if matching:
         raise Refused(f"{what} {wanted!r} matches more than one input column: {', '.join(matching)}")
     raise Refused(f"{what} {wanted!r} is not among the input columns: {', '.join(columns)}")
+
+
+def match_columns(wanted: Sequence[str], columns: Sequence[str], what: str) -> list[str]:
+    """The input columns for several names, in their order.
+
+    :raises Refused: as for one name; or names that differ in case only would be the same column.
+    """
+    found = [match_column(name, columns, what) for name in wanted]
+    whose: dict[str, str] = {}
+    for name, column in zip(wanted, found, strict=True):
+        if whose.setdefault(column, name) != name:
+            raise Refused(f"{what} {whose[column]!r} and {what} {name!r} would both be the input column {column!r}")
+    return found
 
 
 def holds_text(kind: pa.DataType) -> bool:
@@ -75,5 +90,4 @@ def check_columns(job: Job, schema: pa.Schema, signature: Signature | None) -> N
     passed_columns(job, schema.names)
     if job.input.partition_column is not None:
         match_column(job.input.partition_column, schema.names, "partition column")
-    for feature in signature.inputs if signature else ():
-        match_column(feature.name, schema.names, "model input")
+    match_columns([one.name for one in signature.inputs] if signature else [], schema.names, "model input")

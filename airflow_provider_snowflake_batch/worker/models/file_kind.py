@@ -20,7 +20,7 @@ from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.input.content import BLOCK_BYTES, file_digest
 from airflow_provider_snowflake_batch.worker.models.base import ColumnChoice, Description, ModelKind
 from airflow_provider_snowflake_batch.worker.models.code_archives import unpack, unpacked
-from airflow_provider_snowflake_batch.worker.models.columns import match_column
+from airflow_provider_snowflake_batch.worker.models.columns import match_columns
 
 Source = TypeVar("Source", bound=FileModel)
 
@@ -136,11 +136,11 @@ def chosen_columns(
 
     def choose(columns: Sequence[str]) -> Mapping[str, str]:
         if given:
-            found = [match_column(name, columns, "model column") for name in given]
+            found = match_columns(given, columns, "model column")
             return dict(zip(names or given, found, strict=True))
         if names:
             texts = [spelled(column) for column in columns]
-            places = [texts.index(match_column(name, texts, "model column")) for name in names]
+            places = [texts.index(text) for text in match_columns(names, texts, "model column")]
             return dict(zip(names, (columns[place] for place in places), strict=True))
         if count is not None and len(columns) != count:
             raise Refused(

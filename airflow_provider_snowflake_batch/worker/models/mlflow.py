@@ -23,7 +23,7 @@ from airflow_provider_snowflake_batch.contract.job_file import JobInput
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.base import ColumnChoice, Description, LoadedModel
 from airflow_provider_snowflake_batch.worker.models.code_archives import import_from, unpacked
-from airflow_provider_snowflake_batch.worker.models.columns import match_column
+from airflow_provider_snowflake_batch.worker.models.columns import match_columns
 from airflow_provider_snowflake_batch.worker.models.file_kind import (
     FileKind,
     chosen_columns,
@@ -144,14 +144,13 @@ def _choice(found: Described, model: MLflowModel) -> ColumnChoice:
         return chosen_columns("MLflow", (), count, model.columns)
 
     def choose(columns: Sequence[str]) -> Mapping[str, str]:
-        chosen: dict[str, str] = {}
-        for one in found.inputs:
-            try:
-                chosen[str(one["name"])] = match_column(str(one["name"]), columns, "input of the MLflow model")
-            except Refused:
-                if one.get("required", True):
-                    raise
-        return chosen
+        known = {column.upper() for column in columns}
+        names = [
+            str(one["name"])
+            for one in found.inputs
+            if one.get("required", True) or str(one["name"]).strip('"').upper() in known
+        ]
+        return dict(zip(names, match_columns(names, columns, "input of the MLflow model"), strict=True))
 
     return choose
 

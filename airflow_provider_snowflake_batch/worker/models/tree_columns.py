@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.models.columns import match_column
+from airflow_provider_snowflake_batch.worker.models.columns import match_columns
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TreeColumns:
     def _select(self, rows: Any, given: Sequence[Any]) -> Any:
         texts = [self.spelled(str(name)) for name in given]
         try:
-            found = [match_column(name, texts, "column") for name in self.names]
+            found = match_columns(self.names, texts, "column")
         except Refused as error:
             raise ValueError(
                 f"the {self.library} model was trained with the columns {', '.join(self.names)}: {error}"

@@ -43,11 +43,12 @@ def _wrap_xgboost(module: Any) -> None:
     booster, matrix = module.Booster, module.DMatrix
     columns_of = _Remembered(tree_columns.of_xgboost)
     inplace_predict, predict = booster.inplace_predict, booster.predict
-    load_model, make, unpickle, make_matrix = (
+    load_model, make, unpickle, make_matrix, part = (
         booster.load_model,
         booster.__init__,
         booster.__setstate__,
         matrix.__init__,
+        booster.__getitem__,
     )
     boosters: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -65,6 +66,11 @@ def _wrap_xgboost(module: Any) -> None:
     def load_model_anew(self: Any, *args: Any, **options: Any) -> Any:
         columns_of.forget(self)
         return load_model(self, *args, **options)
+
+    @functools.wraps(part)
+    def part_of_known(self: Any, rounds: Any) -> Any:
+        # Some of the trees do not know the categories that all were trained with.
+        return columns_of.same(part(self, rounds), self)
 
     @functools.wraps(make_matrix)
     def make_matrix_in_form(self: Any, data: Any, label: Any = None, *args: Any, **options: Any) -> None:
@@ -91,7 +97,7 @@ def _wrap_xgboost(module: Any) -> None:
 
     booster.inplace_predict, booster.predict = inplace_predict_in_form, predict_checked
     booster.load_model, booster.__init__, booster.__setstate__ = load_model_anew, make_known, unpickle_known
-    matrix.__init__ = make_matrix_in_form
+    matrix.__init__, booster.__getitem__ = make_matrix_in_form, part_of_known
 
 
 def _wrap_lightgbm(module: Any) -> None:
@@ -127,6 +133,11 @@ class _Remembered:
                 # One that has none may still be about to be loaded.
                 self._known[booster] = found
         return found
+
+    def same(self, booster: Any, other: Any) -> Any:
+        """The model, which was trained with what the other was."""
+        self._known[booster] = self(other)
+        return booster
 
     def forget(self, booster: Any) -> None:
         """The model is about to become another one."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.base import ColumnChoice, DataForm
-from airflow_provider_snowflake_batch.worker.models.columns import holds_text, match_column
+from airflow_provider_snowflake_batch.worker.models.columns import holds_text, match_columns
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.values import decimals
 from airflow_provider_snowflake_batch.worker.values.declared_types import GIVEN, declared
@@ -66,11 +66,12 @@ class InputConverter:
         if callable(wanted):
             self._wanted = dict(wanted(columns))
         elif wanted is not None:
-            self._wanted = {name: match_column(name, columns, "model input") for name in wanted}
+            self._wanted = dict(zip(wanted, match_columns(wanted, columns, "model input"), strict=True))
         self._features: list[tuple[str, Feature]] | None = None
         self._block_type: pa.DataType | None = None
         if signature is not None:
-            pairs = [(match_column(one.name, columns, "model input"), one) for one in signature.inputs]
+            found = match_columns([one.name for one in signature.inputs], columns, "model input")
+            pairs = list(zip(found, signature.inputs, strict=True))
             self._features = pairs
             kinds = {one.arrow_type() for _, one in pairs if one.scalar}
             if len(kinds) == 1 and all(one.scalar for _, one in pairs):

@@ -180,6 +180,33 @@ def test_xgboost_is_wrapped_whenever_it_is_imported_and_unpickled(xgboost_model:
     assert done.stdout.strip() == "[ True]", done.stderr
 
 
+def test_some_of_the_trees_know_what_all_were_trained_with(xgboost_model: Path) -> None:
+    program = (
+        "import sys, pandas as pd\n"
+        "from airflow_provider_snowflake_batch.worker.models import tree_libraries\n"
+        "tree_libraries.install()\n"
+        "import xgboost\n"
+        "booster = xgboost.Booster()\n"
+        "booster.load_model(sys.argv[1])\n"
+        "first = booster[:30]\n"
+        "frame = pd.DataFrame({'M': [0.9], 'C': [None], 'N': [0.5]}).astype({'C': 'category'})\n"
+        "print(len(first.inplace_predict(frame)))\n"
+        "first.inplace_predict(frame.assign(C=pd.Categorical(['zz'])))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(xgboost_model)], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.strip() == "1", done.stderr
+    assert "column 'C' holds 'zz', a category that the XGBoost model was not trained with" in done.stderr
+
+
+def test_a_column_is_not_two_columns_of_the_model() -> None:
+    with pytest.raises(ValueError, match="column 'a' and column 'A' would both be the input column 'A'"):
+        TreeColumns("Trees", ("a", "A")).fit(Frame({"A": [1], "B": [2]}))
+
+
 @settings(deadline=None)
 @given(
     names=st.lists(st.none() | st.sampled_from(CATEGORIES), min_size=1, max_size=8),
@@ -211,11 +238,15 @@ def test_every_form_of_the_rows_becomes_the_models(
     [
         (Frame({"N": [1], "C": ["e"]}), "column 'C' holds 'e', a category that the Trees model was not trained with"),
         (Frame({"N": [1], "C": [7]}), "column 'C' holds int64, the Trees model was trained with categories of string"),
+        (
+            Frame([[1, "a", 2]], columns=["N", "C", "N"]),
+            "the Trees model was trained with the columns N, C: column 'N' is there more than once",
+        ),
         (Frame({"N": [1]}), "the Trees model was trained with the columns N, C: column 'C' is not among"),
     ],
 )
 def test_what_would_be_scored_wrong_is_refused(rows: pd.DataFrame, message: str) -> None:
-    for form in (rows, pa.Table.from_pandas(rows, preserve_index=False)):
+    for form in (rows, pa.table([pa.array(rows.iloc[:, place]) for place in range(rows.shape[1])], list(rows.columns))):
         with pytest.raises(ValueError, match="column") as caught:
             COLUMNS.fit(form)
         assert message in str(caught.value)

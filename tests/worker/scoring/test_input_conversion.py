@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
-from airflow_provider_snowflake_batch.worker.models.columns import match_column
+from airflow_provider_snowflake_batch.worker.models.columns import match_column, match_columns
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
 
@@ -155,6 +155,19 @@ def test_names_match_exactly_then_without_case(wanted: str, columns: list[str], 
 def test_names_that_match_twice_are_refused() -> None:
     with pytest.raises(Refused, match="input 'ab' matches more than one input column: Ab, AB"):
         match_column("ab", ["Ab", "AB"], "input")
+
+
+def test_a_column_is_not_the_value_of_two_names() -> None:
+    table = pa.table({"A": [1], "B": [2]})
+    message = "model input 'A' and model input 'a' would both be the input column 'A'"
+
+    with pytest.raises(Refused, match=message):
+        frame(table, Feature("A", "INT64"), Feature("a", "INT64"))
+    with pytest.raises(Refused, match=message):
+        InputConverter(table.column_names, None, "pandas", ["A", "a"])
+    with pytest.raises(Refused, match="column 'A' is there more than once among the input columns: A, B, A"):
+        match_columns(["A"], ["A", "B", "A"], "column")
+    assert match_columns(["a", "A", "A"], ["A", "a"], "column") == ["a", "A", "A"]
 
 
 PATHS = pa.table({"ID": [7, 8], "IMAGE": ["@D.S.T/a", "@D.S.T/b"], "X": [0.5, 1.5]})

@@ -231,6 +231,11 @@ class SnowflakeSessionHook(SnowflakeHook):
             self._namespace = self.on_session(lambda cursor: (cursor.connection.database, cursor.connection.schema))
         return self._namespace
 
+    @property
+    def session_role(self) -> str | None:
+        """The session's role, as Snowflake stores it."""
+        return self.on_session(lambda cursor: cursor.connection.role)
+
     def expected_namespace(self) -> tuple[str | None, str | None]:
         """The session's database and schema if they were asked for before, else those that the connection names.
 

@@ -104,7 +104,7 @@ def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows | None
             continue
         location = type(job.staged_input)(job.staged_input.stage, directory).directory()
         listed = Unload.parse(hook.read_file(location.child(UNLOAD_FILE)))
-        if listed is None or listed.fingerprint != job.fingerprint():
+        if listed is None or listed.fingerprint not in (job.fingerprint(), *job.older_fingerprints()):
             continue
         there = [files.get(location.child(file.name).path) for file in listed.files]
         if all(file is not None for file in there):

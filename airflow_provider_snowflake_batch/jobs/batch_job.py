@@ -89,15 +89,17 @@ class BatchJob(SubmittedJob, Protocol):
 
     def fingerprint(self) -> str:
         """A hash of which rows are scored by what, and into where. Neither a name made for the job nor its size is part
-        of it: two jobs of one fingerprint would write the same rows.
+        of it: two jobs of one fingerprint would write the same rows. Database, schema and role are, as far as they
+        decide what a query reads.
         """
 
     def older_fingerprints(self) -> tuple[str, ...]:
         """What earlier versions of this package have recorded as the fingerprint of the same job."""
 
-    def qualify(self, database: str | None, schema: str | None) -> Self:
-        """The same job with the missing parts of its names filled in.
+    def qualify(self, database: str | None, schema: str | None, role: str | None = None) -> Self:
+        """The same job with the missing parts of its names filled in, which knows who reads its rows.
 
+        :param role: the session's; None where it is not known.
         :raises InvalidJobError: if a name is partial and there is nothing to fill in.
         """
 

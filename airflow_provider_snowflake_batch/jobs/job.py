@@ -53,6 +53,7 @@ class ScoringJob:
     compute_pool: Identifier
     output: OutputSpec
     settings: JobSpec
+    reader: tuple[tuple[str, str], ...]
 
     def under_name(self, name: QualifiedName) -> Self:
         """The same job under another name."""
@@ -69,6 +70,10 @@ class ScoringJob:
         """The settings that are part of the job's fingerprint. A field that is not known to be one of size is."""
         others = (*self.SIZE_FIELDS, *_FIELDS_OF_THE_TASK)
         return {name: value for name, value in self.settings.to_dict().items() if name not in others}
+
+    def hash_of(self, described: Mapping[str, Any]) -> str:
+        """The fingerprint of what is described and of the session that reads the rows."""
+        return hash_of({**described, "reader": dict(self.reader)} if self.reader else described)
 
     @property
     def has_fixed_name(self) -> bool:
@@ -102,6 +107,7 @@ class RegistryJob(ScoringJob):
     :param input: how the input reaches the model.
     :param settings: size and run-time settings.
     :param engine: inference engine and its arguments.
+    :param reader: database, schema and role of the session, as far as they decide what the source reads.
     :raises InvalidJobError: if the input lies inside the output directory, or the other way round.
     """
 
@@ -125,6 +131,7 @@ class RegistryJob(ScoringJob):
     input: InputSpec = field(default_factory=InputSpec)
     settings: JobSpec = field(default_factory=JobSpec)
     engine: InferenceEngineOptions = field(default_factory=InferenceEngineOptions)
+    reader: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.source, StageParquet) and self.source.location != self.staged_input:
@@ -172,18 +179,19 @@ class RegistryJob(ScoringJob):
             engine=InferenceEngineOptions.of(inference_engine_options),
         )
 
-    def qualify(self, database: str | None, schema: str | None) -> RegistryJob:
+    def qualify(self, database: str | None, schema: str | None, role: str | None = None) -> RegistryJob:
         """The same job with the missing parts of its names filled in: what is sent must not depend on a session.
 
         :raises InvalidJobError: if a name is partial and there is nothing to fill in.
         """
-        names = Namespace(database, schema)
+        names = Namespace(database, schema, role)
         return replace(
             self,
             source=names.source(self.source),
             output=names.output(self.output),
             name=names.name(self.name, "job_spec.job_name"),
             model=names.name(self.model, "model_name"),
+            reader=names.decides(self.source),
         )
 
     def as_submitted(self, version: str | None, function: str | None) -> RegistryJob:
@@ -209,7 +217,10 @@ class RegistryJob(ScoringJob):
         Fields are hashed as plain values rather than as SQL, so that it stays the same when a statement is written
         differently.
         """
-        described = {
+        return self.hash_of(self._described())
+
+    def _described(self) -> dict[str, Any]:
+        return {
             "model": str(self.model),
             "version": str(self.version),
             "source": plain_source(self.source),
@@ -218,12 +229,12 @@ class RegistryJob(ScoringJob):
             "settings": self.identifying_settings,
             "engine": self.engine.to_dict(),
         }
-        return hash_of(described)
 
     def older_fingerprints(self) -> tuple[str, ...]:
         """Up to version 0.1 the fingerprint was of everything but the name, so also of the size.
 
         A record of such a version holds no sizing, and a job that is asked for in another size is another one to it.
+        Once, the fingerprint was not of the session that reads the rows.
         """
         described = {
             "model": str(self.model),
@@ -232,7 +243,7 @@ class RegistryJob(ScoringJob):
             "compute_pool": str(self.compute_pool),
             "specs": [spec.to_dict() for spec in (self.output, self.input, self.settings, self.engine)],
         }
-        return (hash_of(described),)
+        return (hash_of(described), hash_of(self._described()))
 
     def submission(self) -> Submission:
         """One ``EXECUTE INFERENCE JOB SERVICE``."""

@@ -8,6 +8,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.sources import (
     JobOutput,
+    Query,
     Source,
     StageListing,
     StageParquet,
@@ -19,10 +20,11 @@ from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """Where partial names belong: a database and a schema as Snowflake stores them, None where there is none."""
+    """Where partial names belong, and who reads: as Snowflake stores them, None where there is none."""
 
     database: str | None
     schema: str | None
+    role: str | None = None
 
     def name(self, given: QualifiedName, field: str) -> QualifiedName:
         """:raises InvalidJobError: if the name is partial and there is nothing to fill in."""
@@ -56,3 +58,20 @@ class Namespace:
             case StagePaths():
                 return replace(source, paths=tuple(self.location(path, "X") for path in source.paths))
         return source
+
+    def decides(self, source: Source) -> tuple[tuple[str, str], ...]:
+        """What of the session decides which rows a source has, by its name.
+
+        SQL of a user's own may name anything without its database and schema, and which rows a role sees of a table or
+        view is the affair of row access and masking policies
+        (https://docs.snowflake.com/en/user-guide/security-row-intro).
+        """
+        known = {"database": self.database, "schema": self.schema, "role": self.role}
+        match source:
+            case Query() | StageParquet(filter=str()):
+                names: tuple[str, ...] = ("database", "schema", "role")
+            case Table():
+                names = ("role",)
+            case _:
+                names = ()
+        return tuple((name, value) for name in names if (value := known[name]) is not None)

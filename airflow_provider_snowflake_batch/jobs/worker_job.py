@@ -94,6 +94,7 @@ class WorkerJob(ScoringJob):
     :param resumed: the output directory, if it is an earlier job's whose finished work is to be kept.
     :param placement: known once the account was asked.
     :param upload: known once the files are on the stage.
+    :param reader: database, schema and role of the session, as far as they decide what the source reads.
     :raises InvalidJobError: if input and output lie inside each other, or two fields do not go together.
     """
 
@@ -123,6 +124,7 @@ class WorkerJob(ScoringJob):
     resumed: StagePath | None = None
     placement: Placement | None = None
     upload: Upload | None = None
+    reader: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.source, StageParquet):
@@ -170,12 +172,12 @@ class WorkerJob(ScoringJob):
             code_folder=code_folder,
         )
 
-    def qualify(self, database: str | None, schema: str | None) -> WorkerJob:
+    def qualify(self, database: str | None, schema: str | None, role: str | None = None) -> WorkerJob:
         """The same job with the missing parts of its names filled in.
 
         :raises InvalidJobError: if a name is partial and there is nothing to fill in.
         """
-        names = Namespace(database, schema)
+        names = Namespace(database, schema, role)
         settings = self.settings
         if settings.stages is not None:
             field = "job_spec.stages"
@@ -192,6 +194,7 @@ class WorkerJob(ScoringJob):
             name=names.name(self.name, "job_spec.job_name"),
             model=_qualified(self.model, names),
             settings=settings,
+            reader=names.decides(self.source),
         )
 
     def as_submitted(self, version: str | None, function: str | None) -> WorkerJob:
@@ -212,18 +215,20 @@ class WorkerJob(ScoringJob):
 
         Of code, the places count, not the content: the worker itself tells by the content what it can go on with.
         """
-        return hash_of(
-            {
-                "model": self.model.to_dict(),
-                "source": plain_source(self.source),
-                "output": self.output.to_dict(),
-                "input": self.input.to_dict(),
-                "settings": self.identifying_settings,
-            }
-        )
+        return self.hash_of(self._described())
+
+    def _described(self) -> dict[str, Any]:
+        return {
+            "model": self.model.to_dict(),
+            "source": plain_source(self.source),
+            "output": self.output.to_dict(),
+            "input": self.input.to_dict(),
+            "settings": self.identifying_settings,
+        }
 
     def older_fingerprints(self) -> tuple[str, ...]:
-        return ()
+        """Once, the fingerprint was not of the session that reads the rows."""
+        return (hash_of(self._described()),)
 
     def submission(self) -> Submission:
         """One ``EXECUTE JOB SERVICE``."""

@@ -109,7 +109,7 @@ class JobRun:
     def _begin(self, job: BatchJob) -> dict[str, Any]:
         with self._task.hook as hook, self._discarding_staged_input(hook, lambda: self.canceller.job):
             with failing_for_good():
-                job = job.qualify(*hook.namespace)
+                job = job.qualify(*hook.namespace, hook.session_role)
             records = find_records(
                 self._context, hook, job, durable=self._task.durable, waits=self._task.wait_for_completion
             )

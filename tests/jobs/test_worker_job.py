@@ -12,6 +12,7 @@ import yaml
 from airflow_provider_snowflake_batch.contract.job_file import to_document
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
 from airflow_provider_snowflake_batch.jobs.worker_resources import container_size
@@ -94,6 +95,37 @@ def test_the_fingerprint_is_of_the_work_and_the_sizing_of_the_size(name: str) ->
 )
 def test_other_rows_or_another_model_are_another_job(changes: dict[str, Any]) -> None:
     assert job(**changes).fingerprint() != job().fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("X", "decisive"),
+    [
+        ("SELECT * FROM features", {"database", "schema", "role"}),
+        ({"stage_location": "@DB.S.rows/in", "filter": "IS_NEW(DAY)"}, {"database", "schema", "role"}),
+        ("DB.S.features", {"role"}),
+        ({"stage_location": "@DB.S.rows/in"}, set()),
+        ({"stage_location": "@DB.S.rows/in", "select": ["A"]}, set()),
+        ({"list_stage_files": "@DB.S.rows/in/"}, set()),
+        ({"output_location": "@DB.S.rows/in"}, set()),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["worker", "registry"])
+def test_the_session_makes_another_job_where_it_decides_which_rows_are_read(
+    kind: str, X: Any, decisive: set[str]
+) -> None:
+    given = {**GIVEN, "X": X, "name": "DB.S.JOB", "output_spec": {"stage_location": "@DB.S.results/churn/"}}
+    if kind == "registry":
+        described: Any = RegistryJob.parse(model_name="DB.S.MODEL", **{k: v for k, v in given.items() if k != "model"})
+    else:
+        described = WorkerJob.parse(**given)
+    session = {"database": "DB", "schema": "S", "role": "R"}
+    made = described.qualify(**session)
+    assert replace(made, reader=()).fingerprint() in made.older_fingerprints(), "a record that knows no session"
+    for name in session:
+        other = described.qualify(**session | {name: "OTHER"})
+        assert (other.fingerprint() != made.fingerprint()) is (name in decisive), name
+        assert other.fingerprint() not in made.older_fingerprints() or name not in decisive
 
 
 def test_name_folder_and_directory_are_not_of_the_work() -> None:

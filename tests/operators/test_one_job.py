@@ -101,7 +101,8 @@ def test_a_statement_that_arrives_while_the_next_try_looks_around_makes_that_try
 ) -> None:
     """The last try died with its statement on the way."""
     described = {name: getattr(a_task(), name) for name in ("model_name", "X", "compute_pool", "output_spec")}
-    job = RegistryJob.parse(name=generate_job_name("arrives"), **described).qualify(*hook.namespace)
+    job = RegistryJob.parse(name=generate_job_name("arrives"), **described)
+    job = job.qualify(*hook.namespace, hook.session_role)
     store = Store()
     JobRecords(store, None).save(
         JobRecord(str(job.name), str(job.output_directory), time.time(), fingerprint=job.fingerprint())
@@ -125,6 +126,30 @@ def test_a_statement_that_arrives_while_the_next_try_looks_around_makes_that_try
     assert deferred_job(context_of(store, try_number=2)) == str(job.name)
     arriving.join(30)
     assert wait(hook, str(job.name)) is JobStatus.DONE
+
+
+def test_a_try_in_another_schema_does_not_go_on_with_a_job_of_other_rows(
+    hook: SnowflakeBatchHook, faults: LocalFaults
+) -> None:
+    hook.run(
+        [
+            "CREATE SCHEMA IF NOT EXISTS LOCAL.OTHER_ROWS",
+            "CREATE OR REPLACE TABLE PUBLIC.ONE_JOB_ROWS AS SELECT 1 AS A, 1 AS B",
+            "CREATE OR REPLACE TABLE OTHER_ROWS.ONE_JOB_ROWS AS SELECT 2 AS A, 2 AS B",
+        ]
+    )
+    faults.add("pending", job="BATCH_DAG_SCORE")
+    places = {
+        "model_name": "LOCAL.PUBLIC.ONE_JOB",
+        "output_spec": {"stage_location": "@LOCAL.PUBLIC.ONE_JOB_TESTS/out/"},
+        "X": "SELECT * FROM ONE_JOB_ROWS",
+    }
+    store = Store()
+    first = deferred_job(context_of(store), **places)
+    until_it_exists(hook, first)
+    assert deferred_job(context_of(store, try_number=2), **places) == first
+    assert deferred_job(context_of(store, try_number=3), schema="OTHER_ROWS", **places) != first
+    assert wait(hook, first) is JobStatus.CANCELLED
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from importlib.metadata import version
@@ -58,3 +59,38 @@ def test_the_readme_names_every_make_target() -> None:
     public = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)) - {"help", "constraints", "clean", "format"}
     assert {target for target in public if f"`make {target}`" not in readme} == set()
     assert set(re.findall(r"`make ([a-z-]+)`", readme)) <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+
+
+def texts_of_the_package() -> str:
+    """Every text in the package's code, with … where a value is put in."""
+    found = []
+    for path in sorted((ROOT / "airflow_provider_snowflake_batch").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values]
+                found.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+            elif isinstance(node, ast.ClassDef):
+                found.append(node.name)
+    return "\n".join(found)
+
+
+def test_messages_that_the_troubleshooting_page_explains_exist() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*?) \|", page, re.MULTILINE)
+    quoted = {text for row in rows for text in re.findall(r"`([^`]+)`", row)}
+    # What Airflow, Python or the names of a file's constants say.
+    others = {
+        "Terminating process",
+        "No module named",
+        "deferred",
+        "has no _SUCCESS",
+        "603",
+        "FAILED",
+        "RUNNING",
+        "PENDING",
+    }
+    texts = texts_of_the_package()
+    assert {text for text in quoted - others if text not in texts} == set()
+    assert "has no …: its output is not" in texts

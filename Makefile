@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Tests in parallel, those of a file in one process: they share its fixtures.
 XDIST := -n 2 --dist loadfile
+# Two targets at a time; what each says comes in one piece, where make can.
+TWO_AT_A_TIME = $(MAKE) -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 export UV_HTTP_TIMEOUT ?= 180
 export UV_PYTHON_DOWNLOADS := never
 
@@ -28,12 +30,22 @@ RUNTIME := $(VENV)-container-runtime
 test test-slow test-crash-matrix: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(RUNTIME)/bin/python)
 
 test: test-fast $(RUNTIME)/.installed ## Run the unit tests, and example Dags on a real Airflow
-	$(BIN)/python -m pytest -m slow $(MAIN_WAY)
+	$(BIN)/python -m pytest $(XDIST) -m slow $(MAIN_WAY)
 
 test-all: test test-slow test-stage-volume test-others ## Run every test, also with other versions
 
+# A test that kills a part of Airflow waits most of its time, until the others have missed the part. What else is slow
+# runs meanwhile, one test after the other and behind, so that Airflow has a processor whenever it wants one.
 test-slow: $(VENV)/.installed-dev $(RUNTIME)/.installed
-	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY))
+	$(TWO_AT_A_TIME) test-stack test-slow-beside
+
+.PHONY: test-stack test-slow-beside
+test-stack test-slow-beside: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(RUNTIME)/bin/python)
+test-stack: $(VENV)/.installed-dev $(RUNTIME)/.installed
+	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY)) tests/stack
+
+test-slow-beside: $(VENV)/.installed-dev $(RUNTIME)/.installed
+	nice -n 5 $(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY) tests/stack) tests
 
 # The worker's jobs with input and output in folders that behave as mounted stages do, which are no disks.
 ON_STAGES := $(addprefix tests/worker/,output/test_attempts.py output/test_kept_tasks.py output/test_save_modes.py \
@@ -55,7 +67,10 @@ test-fast: $(VENV)/.installed-dev ## Run the unit tests
 
 # Environments beside $(VENV): constraints/<name>.txt says which versions differ, TESTS_<name> what is run with them.
 OTHERS := airflow-3.2 connector-5 ml-1
-TESTS_airflow-3.2 := -m "not slow" tests
+# With another Airflow, what imports it (a test compares), and what is stored, documented and installed.
+TESTS_airflow-3.2 := -m "not slow" $(addprefix tests/,cli decorators doctor example_dags hooks lineage links monitoring \
+	operators sensors triggers local/test_pytest_plugin.py test_documentation.py test_extending.py test_package.py \
+	test_stored.py test_architecture.py::test_parsing_a_dag_loads_little_and_nothing_heavy)
 TESTS_connector-5 := -m "not slow" $(addprefix tests/,hooks operators sensors triggers \
 	local/test_session.py local/test_sql.py local/test_stages.py) --ignore tests/operators/test_inputs.py
 TESTS_ml-1 := $(addprefix tests/,document local/registry local/spcs/test_round_trip.py)
@@ -70,8 +85,13 @@ PYTHON_worker-oldest := 3.10
 PYTHON_worker-newest := 3.13
 # These pack models with snowflake-ml-python, which needs the driver.
 WITH_REGISTRY := $(addprefix tests/worker/,models/test_registry.py models/test_chat_stand_in.py input/test_partitions.py)
+# In these, which versions there are decides nothing: how replicas meet, what a kill leaves, what the tests' stage does.
+OF_ANY_VERSION := $(addprefix tests/worker/,cluster executors/test_hosts.py executors/test_replicas.py \
+	test_kill_resume.py test_recovery.py test_stage_volume.py)
 
-test-others: $(OTHERS:%=test-%) test-cli test-mlflow $(WORKERS:%=test-%) ## Run tests with other versions of Python and of the libraries
+# Each in one process, so that one is installed while another is tested.
+test-others: $(VENV)/.installed-dev ## Run tests with other versions of Python and of the libraries
+	$(TWO_AT_A_TIME) XDIST= $(OTHERS:%=test-%) test-cli test-mlflow $(WORKERS:%=test-%)
 
 .PHONY: $(OTHERS:%=test-%)
 test-connector-5: export LOCAL_SNOWFLAKE_PYTHON = $(abspath $(BIN)/python)
@@ -113,7 +133,7 @@ $(WORKERS:%=test-%): test-%:
 $(WORKERS:%=$(VENV)-%/.tested): export WORKER_ARCHIVE = $(abspath $(@D)/worker.pyz)
 $(WORKERS:%=$(VENV)-%/.tested): $(VENV)-%/.tested: $(VENV)-%/.installed
 	$(VENV)-$*/bin/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
-	$(VENV)-$*/bin/python -m pytest $(XDIST) tests/worker $(addprefix --ignore ,$(WITH_REGISTRY))
+	$(VENV)-$*/bin/python -m pytest $(XDIST) tests/worker $(addprefix --ignore ,$(WITH_REGISTRY) $(OF_ANY_VERSION))
 
 lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .

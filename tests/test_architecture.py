@@ -393,3 +393,28 @@ def test_no_test_file_imports_another(path: Path) -> None:
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names = [f"{node.module}.{alias.name}" for node in froms for alias in node.names]
     assert not [name for name in names if name.startswith("tests.") and ".test_" in name]
+
+
+# Run with Airflow 3.3 alone: they start whole systems.
+WITH_ONE_AIRFLOW = {"stack", "local/clients"}
+
+
+def test_with_another_airflow_everything_is_tested_that_imports_it() -> None:
+    makefile = (TESTS.parent / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    line = next(line for line in makefile.splitlines() if line.startswith("TESTS_airflow-3.2 :="))
+    run = {path.partition("::")[0] for path in line.partition("tests/,")[2].rstrip(")").split()} | WITH_ONE_AIRFLOW
+
+    rooms = {room_of(module) for module in modules() if any(within(name, {"airflow"}) for _, name in imports(module))}
+    needed = {path for path in files_of_tests() if path.parts[0] in rooms or "airflow" in roots_of(TESTS / path)}
+    assert len(needed) > 50
+    assert {str(path) for path in needed if not {str(path), *map(str, path.parents)} & run} == set()
+
+
+def roots_of(file: Path) -> set[str]:
+    """The packages from which a file imports, also inside functions."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return {
+        name.partition(".")[0]
+        for name in plain | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    }

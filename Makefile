@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test test-all test-fast test-slow test-others lint format docs bench bench-peers constraints clean
+.PHONY: help demo local test test-all test-fast test-slow test-others coverage lint format docs bench bench-peers constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,14 @@ test-crash-matrix: $(VENV)/.installed-dev $(RUNTIME)/.installed ## Kill each com
 
 test-fast: $(VENV)/.installed-dev ## Run the unit tests
 	$(BIN)/python -m pytest -m "not slow" $(XDIST)
+
+# Measured processes are slower; whether the tests pass, test-fast tells. A process that is killed counts nothing.
+coverage: $(VENV)/.installed-dev ## Run the unit tests and show which branches they reach; pages in htmlcov
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest -q -m "not slow" $(XDIST)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report --skip-covered --sort=cover
 
 # Environments beside $(VENV): constraints/<name>.txt says which versions differ, TESTS_<name> what is run with them.
 OTHERS := airflow-3.2 connector-5 ml-1
@@ -160,7 +168,7 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) $(RUNTIME) docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) $(RUNTIME) docs/_build dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:

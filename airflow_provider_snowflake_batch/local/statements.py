@@ -33,6 +33,8 @@ class Column:
     scale: int | None = None
     length: int | None = None
     nullable: bool = True
+    zone: str | None = None
+    """The zone, or the offset in minutes, of all values of a TIMESTAMP_TZ, if it is known; UTC if not."""
 
 
 @dataclass(slots=True)

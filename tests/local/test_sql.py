@@ -42,7 +42,7 @@ def test_every_type_goes_in_by_bind_and_comes_back(
     connection = connect(
         schema=schema,
         paramstyle=paramstyle,
-        session_parameters={"PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": result_format},
+        session_parameters={"PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": result_format, "TIMEZONE": "UTC"},
     )
     execute(connection, f"CREATE TABLE T ({', '.join(f'{name} {kind}' for name, (kind, _, _) in COLUMNS.items())})")
     marker = "?" if paramstyle == "qmark" else "%s"
@@ -97,7 +97,7 @@ def test_many_rows_by_executemany(connect: Any, schema: str) -> None:
     assert execute(connection, "SELECT COUNT(*), SUM(F), COUNT(S) FROM T WHERE I >= 0") == [
         (5000, sum(row[1] for row in rows), sum(row[2] is not None for row in rows))
     ]
-    assert execute(connection, "SELECT V FROM T WHERE I < 0 ORDER BY I DESC") == [('{"a":1}',), ("[2]",)]
+    assert execute(connection, "SELECT V FROM T WHERE I < 0 ORDER BY I DESC") == [('{\n  "a": 1\n}',), ("[\n  2\n]",)]
 
 
 def test_pandas(connection: SnowflakeConnection, schema: str) -> None:

@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from airflow_provider_snowflake_batch.local.semi_structured import on_several_lines
 from airflow_provider_snowflake_batch.local.statements import Column, Result
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -117,8 +120,11 @@ def _wire_array(array: pa.ChunkedArray, column: Column) -> pa.Array | pa.Chunked
         return array.cast(pa.float64())
     if column.type == "BINARY":
         return array.cast(pa.binary())
-    if column.type in ("TEXT", "VARIANT", "OBJECT", "ARRAY"):
+    if column.type == "TEXT":
         return array.cast(pa.string())
+    if column.type in ("VARIANT", "OBJECT", "ARRAY"):
+        texts = array.cast(pa.string()).to_pylist()
+        return pa.array([None if text is None else on_several_lines(text) for text in texts], pa.string())
     return array
 
 
@@ -163,9 +169,22 @@ def _timestamp(array: pa.Array, column: Column) -> pa.Array:
     arrays = [pa.array(epoch, pa.int64()), pa.array(fraction.astype(np.int32), pa.int32())]
     names = ["epoch", "fraction"]
     if column.type == "TIMESTAMP_TZ":
-        arrays.append(pa.array(np.full(len(raw), _UTC_OFFSET, dtype=np.int32)))
+        arrays.append(pa.array(_offsets(epoch, column.zone), pa.int32()))
         names.append("timezone")
     return pa.StructArray.from_arrays(arrays, names, mask=pa.array(~valid))
+
+
+def _offsets(seconds: NDArray[np.int64], zone: str | None) -> NDArray[np.int64]:
+    """The offsets at these seconds since 1970, as the wire has them."""
+    if zone is None or zone.lstrip("-").isdigit():
+        return np.full(len(seconds), _UTC_OFFSET + int(zone or 0))
+    clocks = pc.local_timestamp(pa.array(seconds).cast(pa.timestamp("s", tz=zone)))
+    return _UTC_OFFSET + (np.asarray(clocks.cast(pa.int64())) - seconds) // 60
+
+
+def _with_offset(text: str, zone: str | None) -> str:
+    seconds = np.array([int(float(text))])
+    return f"{text} {_offsets(seconds, zone)[0]}"
 
 
 def json_rowset(result: Result) -> list[list[str | None]]:
@@ -202,14 +221,17 @@ def _encoder(column: Column) -> Callable[[Any], str]:
     if column.type == "TIME":
         return lambda value: _encode_time(value, scale)
     if column.type.startswith("TIMESTAMP"):
-        suffix = f" {_UTC_OFFSET}" if column.type == "TIMESTAMP_TZ" else ""
-        return lambda value: _encode_timestamp(value, scale) + suffix
+        if column.type == "TIMESTAMP_TZ":
+            return lambda value: _with_offset(_encode_timestamp(value, scale), column.zone)
+        return lambda value: _encode_timestamp(value, scale)
     if column.type == "BINARY":
         return lambda value: bytes(value).hex().upper()
     if column.type == "FIXED":
         return _encode_fixed
     if column.type == "REAL":
         return repr
+    if column.type in ("VARIANT", "OBJECT", "ARRAY"):
+        return lambda value: on_several_lines(str(value))
     return str
 
 

@@ -12,6 +12,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.sql.texts import is_of_type, plain_text
 
 _Type = exp.DataType.Type
+_MOMENTS = {_Type.TIMESTAMPTZ, _Type.TIMESTAMPLTZ}
 _INTEGERS = {_Type.TINYINT, _Type.SMALLINT, _Type.INT, _Type.BIGINT, _Type.INT128}
 
 
@@ -21,6 +22,8 @@ def round_casts(tree: Expr) -> Expr:
         kind = cast.args["to"]
         if isinstance(kind, exp.DataType) and kind.this == _Type.BOOLEAN:
             _read_on_and_off(cast)
+        if isinstance(kind, exp.DataType) and kind.this in _MOMENTS and isinstance(cast.this, exp.Column):
+            cast.replace(moment(cast.this, type(cast)))
         if not isinstance(kind, exp.DataType) or kind.this not in _INTEGERS or _is_whole(cast.this):
             continue
         value = cast.this
@@ -35,6 +38,19 @@ def round_casts(tree: Expr) -> Expr:
         whole = type(cast)(this=rounded, to=kind.copy())
         cast.replace(exp.paren(exp.Case(ifs=[exp.If(this=is_float, true=whole)], default=cast.copy())))
     return tree
+
+
+def moment(value: Expr, cast: type[exp.Cast | exp.TryCast] = exp.Cast) -> Expr:
+    """A value cast to a time-zone-aware timestamp; text may have a blank before its offset, which the engine would take
+    for the name of a zone.
+    """
+    text = exp.Anonymous(
+        this="regexp_replace",
+        expressions=[plain_text(value), exp.Literal.string(r"\s+([+-]\d\d:?(\d\d)?|Z)$"), exp.Literal.string(r"\1")],
+    )
+    kind = exp.DataType(this=_Type.TIMESTAMPTZ)
+    ifs = [exp.If(this=is_of_type(value, "VARCHAR"), true=cast(this=text, to=kind))]
+    return exp.paren(exp.Case(ifs=ifs, default=cast(this=value.copy(), to=kind.copy())))
 
 
 def _read_on_and_off(cast: Expr) -> None:

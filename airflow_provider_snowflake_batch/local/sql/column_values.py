@@ -13,8 +13,9 @@ from functools import partial
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.binary import from_text, no_longer
+from airflow_provider_snowflake_batch.local.sql.casts import moment
 from airflow_provider_snowflake_batch.local.sql.macros import to_json
-from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG, as_text, is_of_type, plain_text
+from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG, as_text, is_of_type
 from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH
 
 Writer = Callable[[Expr], Expr]
@@ -50,23 +51,10 @@ def writers(declared: Mapping[str, str], *, of_literals: bool = False, cut: bool
         elif kind in ("ARRAY", "OBJECT"):
             found[name] = partial(_semi_structured, kind=kind)
         elif kind.startswith(("TIMESTAMP_TZ", "TIMESTAMP_LTZ")):
-            found[name] = _moment
+            found[name] = moment
         elif match := _BINARY.fullmatch(kind):
             found[name] = partial(_binary, length=int(match[1] or BINARY_LENGTH))
     return found
-
-
-def _moment(value: Expr) -> Expr:
-    """Text with a blank before its offset, which the engine would take for the name of a zone."""
-    text = exp.Anonymous(
-        this="regexp_replace",
-        expressions=[plain_text(value), exp.Literal.string(r"\s+([+-]\d\d:?(\d\d)?|Z)$"), exp.Literal.string(r"\1")],
-    )
-    moment = exp.cast(text, exp.DataType.Type.TIMESTAMPTZ)
-    is_text = is_of_type(value, "VARCHAR")
-    return exp.Case(
-        ifs=[exp.If(this=is_text, true=moment)], default=exp.cast(value.copy(), exp.DataType.Type.TIMESTAMPTZ)
-    )
 
 
 def _binary(value: Expr, length: int) -> Expr:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -33,8 +34,10 @@ from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
 from airflow_provider_snowflake_batch.local.sql.guard import guard
 from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_json
 from airflow_provider_snowflake_batch.local.sql.names import Names
+from airflow_provider_snowflake_batch.local.sql.offsets import SESSION
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
 from airflow_provider_snowflake_batch.local.sql.query_types import as_declared, declared_outputs
+from airflow_provider_snowflake_batch.local.sql.required import required_outputs
 from airflow_provider_snowflake_batch.local.sql.rewrites import fill_in
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.texts import write_texts
@@ -113,7 +116,8 @@ class EngineConnection:
     def execute(self, statement: Statement, *, describe_only: bool = False) -> Result:
         self.enter_namespace()
         with self._relations() as relation:
-            tree = translate.parse(self._normalized(statement, relation))
+            text = self._normalized(statement, relation)
+            tree = translate.parse(text)
             if not describe_only and (literals := literal_columns(tree)) is not None:
                 assert isinstance(tree, exp.Insert)
                 with self._rows(literals) as (source, names):
@@ -125,7 +129,7 @@ class EngineConnection:
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
                 self.transactions.run(tree)
                 return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
-            translate.name_projections(tree)
+            translate.name_projections(tree, text)
             translate.list_stars(tree)
             self._engine.read_stages(tree, statement)
             tree = self.meant(statement, tree)
@@ -184,11 +188,12 @@ class EngineConnection:
         """A query's columns and its rows as they come."""
         self.enter_namespace()
         with self._relations() as relation:
-            tree = translate.parse(self._normalized(statement, relation))
+            text = self._normalized(statement, relation)
+            tree = translate.parse(text)
             guard(tree)
             if not isinstance(tree, exp.Query):
                 raise SnowflakeError("SQL compilation error:\nA query is expected.", errno=1003, sqlstate="42000")
-            translate.name_projections(tree)
+            translate.name_projections(tree, text)
             self._engine.read_stages(tree, statement)
             rows, columns = self._bind(self.meant(statement, tree))
             reader = rows.to_arrow_reader(65536)
@@ -235,15 +240,36 @@ class EngineConnection:
         except SnowflakeError:
             return {}
 
+    def _told(self, column: Column, required: Collection[str]) -> Column:
+        """The column with what only the session and the tables know of it."""
+        zone = self._zone if column.zone == SESSION else column.zone
+        return replace(column, nullable=column.name not in required, zone=zone)
+
+    def _required(self, table: exp.Table) -> Collection[str]:
+        """The columns of a table that are NOT NULL, as far as they are known."""
+        try:
+            name = self._session.qualify(translate.table_parts(table))
+        except SnowflakeError:
+            return ()
+        if name not in self.temporary:
+            return self._engine.tables.required_columns(name)
+        rows = self.query(
+            "SELECT column_name FROM duckdb_columns() WHERE database_name = 'temp' AND table_name = ? "
+            "AND NOT is_nullable",
+            [self.temporary[name]],
+        )
+        return [column for (column,) in rows]
+
     def _bind(self, tree: Expr) -> tuple[duckdb.DuckDBPyRelation, list[Column]]:
         declared = declared_outputs(tree, self.lookup, kind_of)
+        required = required_outputs(tree, self._required)
         self.temporary.redirect(tree)
         sql = self.translated(tree)[-1].sql(dialect="duckdb")
         self.transactions.check()
         rows = self._duck.sql(sql)
         types = [str(kind) for kind in rows.types]
         columns = [
-            as_declared(result_column(name, kind), declared.get(name))
+            self._told(as_declared(result_column(name, kind), declared.get(name)), required)
             for name, kind in zip(rows.columns, types, strict=True)
         ]
         if any(is_nested(kind) for kind in types):

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 from airflow_provider_snowflake_batch.local.sql.macros import quotient
-from airflow_provider_snowflake_batch.local.sql.offsets import keep_offset
+from airflow_provider_snowflake_batch.local.sql.offsets import SESSION, at_zone, keep_offset, zone_of
 from airflow_provider_snowflake_batch.local.sql.query_types import Lookup, cte_outputs, declared_kind, sources_of
 
 Kind = Callable[[Expr], str | None]
@@ -25,7 +26,13 @@ _KEEPING = (
     exp.Paren, exp.Neg, exp.Abs, exp.Max, exp.Min, exp.AnyValue, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue,
     exp.Window, exp.Filter, exp.IgnoreNulls, exp.Order, exp.Alias, exp.Nullif,
 )  # fmt: skip
-_SHIFTS = (exp.DateAdd, exp.TimestampTrunc, exp.DateTrunc)
+_MADE_OF_PARTS: dict[type[Expr], str] = {
+    exp.TimestampTzFromParts: "TIMESTAMP_TZ(9)",
+    exp.TimestampLtzFromParts: "TIMESTAMP_LTZ(9)",
+}
+_MOMENTS: tuple[type[Expr], ...] = (exp.StrToTime, exp.UnixToTime, *_MADE_OF_PARTS)
+_READERS = {"TO_TIMESTAMP_LTZ": exp.DataType.Type.TIMESTAMPLTZ, "TO_TIMESTAMP_TZ": exp.DataType.Type.TIMESTAMPTZ}
+_SHIFTS = (exp.AddMonths, exp.DateAdd, exp.TimestampTrunc, exp.DateTrunc)
 _TIME_UNITS = {"HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
 
 
@@ -39,7 +46,9 @@ def write_types(tree: Expr, lookup: Lookup) -> Expr:
     for select in reversed(list(tree.find_all(exp.Select))):
         kind = _kinds(select, lookup)
         for node in reversed(list(_own_nodes(select))):
-            if isinstance(node, exp.Avg):
+            if (moment := _moment(node, kind)) is not None:
+                node.replace(moment)
+            elif isinstance(node, exp.Avg):
                 _write_average(node, kind)
             elif isinstance(node, exp.Div):
                 _write_quotient(node, kind)
@@ -113,13 +122,42 @@ def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
         values += [node.args[key] for key in ("false", "default") if node.args.get(key) is not None]
         kinds = {kind_of(value, sources) for value in values if not isinstance(value, exp.Null)}
         return kinds.pop() if len(kinds) == 1 else None
-    if isinstance(node, exp.DateAdd):
+    if isinstance(node, (exp.AddMonths, exp.DateAdd)):
         return kind_of(node.this, sources)
-    if isinstance(node, exp.ConvertTimezone) and node.args.get("source_tz") is None:
-        return "TIMESTAMP_TZ(9)"
+    if (moment := _moment_kind(node, sources)) is not None:
+        return moment
     if isinstance(node, exp.TsOrDsToDate):
         return "DATE"
     return declared_kind(node, sources)
+
+
+def _moment_kind(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
+    """The type of a time-zone-aware timestamp, with its zone where that is known."""
+    if isinstance(node, exp.CurrentTimestamp):
+        return "TIMESTAMP_LTZ(9)"
+    if isinstance(node, exp.Cast) and node.args["to"].this == exp.DataType.Type.TIMESTAMPTZ:
+        return _zoned_kind(node, kind_of(node.this, sources) or "")
+    if isinstance(node, exp.ConvertTimezone) and node.args.get("source_tz") is None:
+        kind, zone, has_offset = "TIMESTAMP_TZ(9)", node.args["target_tz"], True
+    elif isinstance(node, _MOMENTS):
+        made, zone, format_ = (node.args.get(key) for key in ("target_type", "zone", "format"))
+        kind = _MADE_OF_PARTS[type(node)] if made is None else declared_type(made)
+        has_offset = zone is not None or (isinstance(format_, Expr) and "%z" in format_.name)
+    else:
+        return None
+    if isinstance(zone, exp.Literal):
+        return f"{kind}@{zone.this}"
+    return f"{kind}@{SESSION}" if kind.startswith("TIMESTAMP_TZ") and not has_offset else kind
+
+
+def _zoned_kind(cast: exp.Cast, inner: str) -> str:
+    """The type of a cast to TIMESTAMP_TZ; what has no offset gets that of the session's zone."""
+    zone = zone_of(cast)
+    if zone is None and inner.startswith("TIMESTAMP_TZ"):
+        return inner
+    if zone is None and inner.startswith(("TIMESTAMP_", "DATE")):
+        zone = SESSION
+    return f"TIMESTAMP_TZ(9)@{zone}" if zone else "TIMESTAMP_TZ(9)"
 
 
 def _literal(text: str) -> str | None:
@@ -137,6 +175,27 @@ def _scale(kind: str | None) -> int | None:
 
 def _quotient_scale(scale: int) -> int:
     return max(scale, min(scale + 6, 12))
+
+
+def _moment(node: Expr, kind: Kind) -> Expr | None:
+    """``TO_TIMESTAMP_LTZ`` or ``TO_TIMESTAMP_TZ`` of text, a timestamp or seconds since 1970 as a cast."""
+    if isinstance(node, exp.UnixToTime) and node.args.get("target_type") is not None:
+        made, value, scale = node.args["target_type"].this, node.this, node.args.get("scale")
+    elif isinstance(node, exp.Anonymous) and str(node.this).upper() in _READERS and node.expressions:
+        made, value = _READERS[str(node.this).upper()], node.expressions[0]
+        scale = node.expressions[1] if len(node.expressions) > 1 else None
+    else:
+        return None
+    if made not in _READERS.values():
+        return None
+    if _scale(kind(value)) is None and not isinstance(node, exp.UnixToTime):
+        return exp.cast(value.copy(), made)
+    digits = int(scale.name) if isinstance(scale, Expr) else 0
+    unit = exp.Literal.number(f"1e{6 - digits}")
+    microseconds = exp.cast(exp.Mul(this=exp.paren(value.copy()), expression=unit), exp.DataType.Type.BIGINT)
+    in_utc = exp.Anonymous(this="make_timestamp", expressions=[microseconds])
+    moment = exp.Anonymous(this="timezone", expressions=[exp.Literal.string("UTC"), in_utc])
+    return at_zone(exp.cast(moment, made), SESSION)
 
 
 def _write_average(average: exp.Avg, kind: Kind) -> None:

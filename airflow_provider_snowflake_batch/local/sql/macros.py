@@ -8,6 +8,8 @@ from __future__ import annotations
 import duckdb
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.semi_structured import on_one_line
+
 DIVISION_BY_ZERO = "Division by zero"
 _PREFIX = "memory.main._local_"
 TO_JSON = f"{_PREFIX}to_json"
@@ -16,6 +18,11 @@ RANDOM, RANDOM_OF = f"{_PREFIX}random", f"{_PREFIX}random_of"
 UNIFORM, UNIFORM_WHOLE = f"{_PREFIX}uniform", f"{_PREFIX}uniform_whole"
 ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
 CANONICAL = f"{_PREFIX}canonical"
+JSON_TEXT = f"{_PREFIX}json_text"
+OFFSET_HOUR, OFFSET_MINUTE = f"{_PREFIX}offset_hour", f"{_PREFIX}offset_minute"
+OFFSET_TEXT = f"{_PREFIX}offset_text"
+TO_JSON_TEXT = f"{_PREFIX}to_json_text"
+_ON_ONE_LINE = "_local_on_one_line"
 
 # A NUMBER in a VARIANT is what its digits say: 2 and not 2.0 for a NUMBER(10,0), 1.5 for a NUMBER(10,2). DuckDB's own
 # to_json takes some of them through DOUBLE. Lists of them are one text, whose NULLs are JSON's.
@@ -41,6 +48,13 @@ CREATE OR REPLACE MACRO {UNIFORM}(low, high, drawn) AS
     low + CAST(CAST(drawn AS HUGEINT) + 9223372036854775808 AS DOUBLE) / 18446744073709551616.0 * (high - low);
 CREATE OR REPLACE MACRO {ARRAY_TO_STRING}(a, separator) AS array_to_string(list_transform(
     CAST(to_json(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
+CREATE OR REPLACE MACRO {JSON_TEXT}(j) AS CASE WHEN left(j, 1) IN ('{{', '[')
+    THEN {_ON_ONE_LINE}(CAST(j AS VARCHAR)) ELSE json_extract_string(j, '$') END;
+CREATE OR REPLACE MACRO {TO_JSON_TEXT}(v) AS {_ON_ONE_LINE}(CAST({TO_JSON}(v) AS VARCHAR));
+CREATE OR REPLACE MACRO {OFFSET_HOUR}(minutes) AS CAST(sign(minutes) * (abs(minutes) // 60) AS BIGINT);
+CREATE OR REPLACE MACRO {OFFSET_MINUTE}(minutes) AS CAST(sign(minutes) * (abs(minutes) % 60) AS BIGINT);
+CREATE OR REPLACE MACRO {OFFSET_TEXT}(minutes) AS
+    printf('%s%02d%02d', CASE WHEN minutes < 0 THEN '-' ELSE '+' END, abs(minutes) // 60, abs(minutes) % 60);
 CREATE OR REPLACE MACRO {CANONICAL}(j) AS (
     SELECT list(fullkey || ' ' || type || ' ' || coalesce(CAST(atom AS VARCHAR), '') ORDER BY fullkey) FROM json_tree(j)
 );
@@ -62,6 +76,7 @@ _REPLACED = {"TO_JSON": TO_JSON, "_FS_OBJECT_CONSTRUCT_STAR": _OBJECT_OF_ROW}
 
 def define(duck: duckdb.DuckDBPyConnection) -> None:
     """Make the macros."""
+    duck.create_function(_ON_ONE_LINE, on_one_line, ["VARCHAR"], "VARCHAR")
     duck.execute(_MACROS)
     duck.execute(_QUOTIENTS)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.sql.macros import OFFSET_HOUR, OFFSET_MINUTE, OFFSET_TEXT
 
 _Type = exp.DataType.Type
 _OF_CLOCK = (
@@ -24,6 +25,10 @@ _OF_CLOCK = (
 _TRUNCATIONS = (exp.TimestampTrunc, exp.DateTrunc)
 _COMPARING = (exp.DateDiff, exp.TimestampDiff, exp.MonthsBetween)
 _CALENDAR = {"MONTH", "QUARTER", "YEAR"}
+_OFFSET_PARTS = {"TIMEZONE_HOUR": OFFSET_HOUR, "TIMEZONE_MINUTE": OFFSET_MINUTE}
+_ZONE = "zone"
+SESSION = "SESSION"
+"""What stands for the session's own zone, whichever it is."""
 _EXACT = {"MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
 """What begins at the same moments everywhere, offsets being whole minutes."""
 _CLOCK_TYPES = {
@@ -39,7 +44,7 @@ def keep_offset(node: Expr, kind: Callable[[Expr], str | None]) -> None:
     """
     if isinstance(node, exp.ConvertTimezone) and node.args.get("source_tz") is None:
         if not _is_asked_of_clock(node):
-            node.replace(exp.cast(node.args["timestamp"].copy(), _Type.TIMESTAMPTZ))
+            node.replace(_zoned(exp.cast(node.args["timestamp"].copy(), _Type.TIMESTAMPTZ), node.args["target_tz"]))
         return
     if isinstance(node, _COMPARING):
         _compare_clocks(node, kind)
@@ -50,13 +55,40 @@ def keep_offset(node: Expr, kind: Callable[[Expr], str | None]) -> None:
     value = node.args.get(key) if key else None
     if not isinstance(value, Expr) or not (kind(value) or "").startswith("TIMESTAMP_TZ"):
         return
-    found = _clock(value)
-    if found is None or (isinstance(node, exp.Extract) and _part(node).startswith("TIMEZONE")):
+    found = _clock(value) or _clock_of_kind(value, kind)
+    if found is None:
         raise _refused(node)
     clock, zone = found
+    if isinstance(node, exp.Extract) and _part(node) in _OFFSET_PARTS:
+        node.replace(exp.Anonymous(this=_OFFSET_PARTS[_part(node)], expressions=[_minutes(value, clock)]))
+        return
+    if _is_text(node):
+        text = exp.DPipe(this=exp.cast(clock, _Type.VARCHAR), expression=exp.Literal.string(" "))
+        offset = exp.Anonymous(this=OFFSET_TEXT, expressions=[_minutes(value, clock)])
+        node.replace(exp.paren(exp.DPipe(this=text, expression=offset)))
+        return
     node.set(str(key), clock)
     if isinstance(node, (*_TRUNCATIONS, exp.DateAdd, exp.AddMonths)):
         node.replace(_at(node.copy(), zone))
+
+
+def _is_text(node: Expr) -> bool:
+    """Whether it is the text of a value, its offset included."""
+    if isinstance(node, exp.ToChar):
+        return node.args.get("format") is None
+    return isinstance(node, exp.Cast) and node.args["to"].this in (_Type.VARCHAR, _Type.TEXT)
+
+
+def _minutes(moment: Expr, clock: Expr) -> Expr:
+    """The offset of a clock that shows a moment."""
+    moment = moment.copy().transform(_without_zone)
+    in_utc = _shown(exp.cast(moment, _Type.TIMESTAMPTZ), exp.Literal.string("UTC"))
+    return exp.Anonymous(this="date_diff", expressions=[exp.Literal.string("minute"), in_utc, clock.copy()])
+
+
+def _without_zone(node: Expr) -> Expr:
+    is_moment = isinstance(node, exp.ConvertTimezone) and node.args.get("source_tz") is None
+    return exp.cast(node.args["timestamp"].copy(), _Type.TIMESTAMPTZ) if is_moment else node
 
 
 def _refused(node: Expr) -> SnowflakeError:
@@ -75,7 +107,7 @@ def _compare_clocks(node: Expr, kind: Callable[[Expr], str | None]) -> None:
     for key in ("this", "expression"):
         value = node.args.get(key)
         if isinstance(value, Expr) and (kind(value) or "").startswith("TIMESTAMP_TZ"):
-            found = _clock(value)
+            found = _clock(value) or _clock_of_kind(value, kind)
             if found is None:
                 raise _refused(node)
             node.set(key, found[0])
@@ -135,6 +167,51 @@ def _clock(value: Expr) -> tuple[Expr, Expr] | None:
     return None
 
 
+def zone_of(node: Expr) -> str | None:
+    """The zone, or the offset in minutes, of a TIMESTAMP_TZ that an expression makes: :data:`SESSION` for the session's
+    own, None where it is not known.
+    """
+    if (zone := node.meta.get(_ZONE)) is not None:
+        return str(zone)
+    if isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal):
+        return _zone_name(found[1]) if (found := _literal_clock(node.this.this)) is not None else SESSION
+    return None
+
+
+def _zone_name(zone: Expr) -> str | None:
+    if isinstance(zone, exp.Interval):
+        return str(zone.this.this)
+    if isinstance(zone, exp.Anonymous):
+        return SESSION
+    return str(zone.this) if isinstance(zone, exp.Literal) else None
+
+
+def at_zone(moment: Expr, zone: str) -> Expr:
+    """The expression, which says from now on in which zone its values are."""
+    moment.meta[_ZONE] = zone
+    return moment
+
+
+def _zoned(moment: Expr, zone: Expr) -> Expr:
+    name = _zone_name(zone)
+    return moment if name is None else at_zone(moment, name)
+
+
+def _clock_of_kind(value: Expr, kind: Callable[[Expr], str | None]) -> tuple[Expr, Expr] | None:
+    """The same for a value whose type says its zone."""
+    zone = (kind(value) or "").partition("@")[2]
+    if not zone:
+        return None
+    moment = exp.cast(value.copy(), _Type.TIMESTAMPTZ)
+    if zone == SESSION:
+        shown = exp.cast(moment, _Type.TIMESTAMPNTZ)
+        return shown, exp.Anonymous(this="current_setting", expressions=[exp.Literal.string("TimeZone")])
+    if zone.lstrip("-").isdigit():
+        offset = exp.Interval(this=exp.Literal.string(zone), unit=exp.var("MINUTE"))
+        return exp.paren(exp.Add(this=_shown(moment, exp.Literal.string("UTC")), expression=offset)), offset.copy()
+    return _shown(moment, exp.Literal.string(zone)), exp.Literal.string(zone)
+
+
 def _literal_clock(text: str) -> tuple[Expr, Expr] | None:
     try:
         moment = datetime.datetime.fromisoformat(text.strip().replace(" +", "+").replace(" -", "-"))
@@ -158,4 +235,4 @@ def _at(clock: Expr, zone: Expr) -> Expr:
         moment = exp.Anonymous(this="timezone", expressions=[exp.Literal.string("UTC"), in_utc])
     else:
         moment = exp.Anonymous(this="timezone", expressions=[zone.copy(), clock])
-    return exp.cast(moment, _Type.TIMESTAMPTZ)
+    return _zoned(exp.cast(moment, _Type.TIMESTAMPTZ), zone)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 
-TIMEZONE = "Etc/UTC"
+TIMEZONE = "America/Los_Angeles"
 """The time zone of a session that sets none."""
 
 PARAMETERS: dict[str, tuple[Any, str]] = {

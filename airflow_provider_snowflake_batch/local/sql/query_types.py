@@ -19,7 +19,7 @@ Lookup = Callable[[exp.Table], Mapping[str, str]]
 Sources = Mapping[str, Mapping[str, str]]
 """The declared types of the columns of each relation in a FROM."""
 KindOf = Callable[[Expr, Sources], str | None]
-_DECLARED = re.compile(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?")
+_DECLARED = re.compile(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?(?:@(.+))?")
 _BUILDERS: list[tuple[type[Expr], str]] = [
     (exp.Array, "ARRAY"),
     (exp.ArrayAgg, "ARRAY"),
@@ -154,13 +154,13 @@ def as_declared(column: Column, declared: str | None) -> Column:
     match = _DECLARED.fullmatch(declared or "")
     if match is None:
         return column
-    name, first, second = match.groups()
+    name, first, second, zone = match.groups()
     if column.type == "FIXED" and name == "NUMBER" and int(second or 0) == column.scale:
         return replace(column, precision=int(first))
     if (column.type, name) in (("TEXT", "VARCHAR"), ("BINARY", "BINARY")) and first:
         return replace(column, length=int(first))
     if column.type == "TIMESTAMP_LTZ" and name in ("TIMESTAMP_TZ", "TIMESTAMP_LTZ"):
-        return replace(column, type=name)
+        return replace(column, type=name, zone=zone)
     if column.type == "VARIANT" and name in ("OBJECT", "ARRAY"):
         return replace(column, type=name)
     return column

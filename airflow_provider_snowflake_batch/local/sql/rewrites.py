@@ -15,7 +15,7 @@ from airflow_provider_snowflake_batch.local.functions import Arguments, Function
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
-from airflow_provider_snowflake_batch.local.sql.macros import ARRAY_TO_STRING, DIVISION_BY_ZERO
+from airflow_provider_snowflake_batch.local.sql.macros import ARRAY_TO_STRING, DIVISION_BY_ZERO, TO_JSON_TEXT
 from airflow_provider_snowflake_batch.local.sql.random_numbers import DRAWS, draw
 from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
 from airflow_provider_snowflake_batch.local.statements import Statement
@@ -126,6 +126,10 @@ def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
     return exp.Anonymous(this=ARRAY_TO_STRING, expressions=[node.this, node.expression])
 
 
+def _to_json(node: exp.JSONFormat, context: _Context) -> Expr:
+    return exp.Anonymous(this=TO_JSON_TEXT, expressions=[node.this])
+
+
 def _typeof(node: exp.Typeof, context: _Context) -> Expr:
     return _type_of_variant(node.this)
 
@@ -211,6 +215,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), _aggregate),
     (DRAWS, lambda node, context: draw(node)),
     ((exp.ArrayToString,), _array_to_string),
+    ((exp.JSONFormat,), _to_json),
     ((exp.Typeof,), _typeof),
     ((exp.GetExtract,), _get),
     ((exp.Cast, exp.TryCast), _cast),

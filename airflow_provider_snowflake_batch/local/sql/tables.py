@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _GLOBAL = f"{GLOBAL_DATABASE_NAME}._fs_information_schema"
 _COMMENTS = f"{_GLOBAL}._fs_tables_ext x ON (ext_table_catalog, ext_table_schema, ext_table_name) ="
 _COLUMN_TYPES = (
-    "SELECT column_name, data_type FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = (?, ?, ?) "
-    "AND NOT internal ORDER BY column_index"
+    "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
+    "WHERE (database_name, schema_name, table_name) = (?, ?, ?) AND NOT internal ORDER BY column_index"
 )
 _SEQUENCE = re.compile(r"nextval\('(.+)'\)")
 # What the engine names the sequence behind AUTOINCREMENT.
@@ -56,6 +56,7 @@ class Tables:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._known: dict[Name, dict[str, str] | None] = {}
+        self._required: dict[Name, frozenset[str]] = {}
         self._known_version = 0
 
     def has_table(self, session: Session, name: Name) -> bool:
@@ -75,12 +76,18 @@ class Tables:
             version = self._known_version
         hidden = name[1] in HIDDEN_SCHEMAS or name[0] not in self._engine.databases.names()
         rows = [] if hidden else self._engine.query(_COLUMN_TYPES, name)
-        found = {column: str(kind) for column, kind in rows} or None
+        found = {column: str(kind) for column, kind, _ in rows} or None
         with self._lock:
             # What was read before a change of the catalog must not outlive it.
             if version == self._known_version:
                 self._known[name] = found
+                self._required[name] = frozenset(column for column, _, is_nullable in rows if not is_nullable)
         return found
+
+    def required_columns(self, name: Name) -> frozenset[str]:
+        """The columns of a permanent table that are NOT NULL."""
+        self.known_columns(name)
+        return self._required.get(name, frozenset())
 
     def has_twin(self, name: Name) -> bool:
         """Whether there is a permanent table or view whose name differs from this one in case only."""
@@ -96,6 +103,7 @@ class Tables:
         with self._lock:
             self._known_version += 1
             self._known.clear()
+            self._required.clear()
 
     def keep_comment(self, name: Name, comment: str | None) -> None:
         """The comment of a table or view, where fakesnow's information schema looks for it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.sql.macros import JSON_TEXT
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
 
 TOO_LONG = "is too long and would be truncated"
@@ -39,7 +40,7 @@ def as_text(value: Expr) -> Expr:
         return value
     plain = plain_text(value)
     branches = {
-        ("JSON",): json_text(value),
+        ("JSON",): _call(JSON_TEXT, plain),
         ("DOUBLE", "FLOAT"): _call("regexp_replace", plain, _text(r"\.0$"), _text("")),
         ("BLOB",): _call("hex", exp.cast(plain.copy(), "BLOB")),
         ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S"): _call(

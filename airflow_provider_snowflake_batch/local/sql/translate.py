@@ -6,7 +6,7 @@ tables, ``VALUES`` columns by number.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import sqlglot
 from sqlglot import Expr, exp
@@ -24,6 +24,11 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokeni
 from airflow_provider_snowflake_batch.local.sql.guard import TABLE_FUNCTIONS_OF_THE_ENGINE
 from airflow_provider_snowflake_batch.local.statements import Result, Statement
 
+_AFTER_PROJECTIONS = {
+    "FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT", "UNION", "EXCEPT", "MINUS", "INTERSECT", "FETCH",
+    "OFFSET", "INTO",
+}  # fmt: skip
+_NAMED_OTHERWISE = (exp.Parameter, exp.CurrentDate)
 REGISTERED = "_registered_"
 """How the names of relations begin that exist for one statement."""
 
@@ -189,22 +194,77 @@ def list_stars(tree: Expr) -> None:
     tree.set("expression", exp.Select(expressions=columns, from_=exp.From(this=source)))
 
 
-def name_projections(tree: Expr) -> None:
-    """Give each unnamed column of the outermost SELECT the name Snowflake gives it: its text in upper case."""
+def name_projections(tree: Expr, text: str) -> None:
+    """Give each unnamed column of the outermost SELECT the name Snowflake gives it: its text in upper case.
+
+    :param text: what the tree was parsed from.
+    """
     select = tree
     while isinstance(select, (exp.SetOperation, exp.Subquery)):
         select = select.this
     if not isinstance(select, exp.Select):
         return
     named: list[Expr] = []
-    for projection in select.expressions:
+    texts = projection_texts(text)
+    if len(texts) != len(select.expressions):
+        texts = [projection_name(projection) for projection in select.expressions]
+    for projection, given in zip(select.expressions, texts, strict=True):
         if isinstance(projection, (exp.Alias, exp.Star, exp.Aliases)) or (
             isinstance(projection, (exp.Column, exp.Dot)) and not isinstance(projection.this, exp.Parameter)
         ):
             named.append(projection)
         else:
-            named.append(exp.alias_(projection, projection_name(projection), quoted=True))
+            name = projection_name(projection) if isinstance(projection, _NAMED_OTHERWISE) else given
+            named.append(exp.alias_(projection, name, quoted=True))
     select.set("expressions", named)
+
+
+def projection_texts(text: str) -> list[str]:
+    """The columns of the outermost SELECT as they are written, in upper case, quoted text included."""
+    tokens = tokenize(text)
+    depth, start = 0, None
+    while start is None and tokens:
+        # A query in parentheses is looked for inside of them.
+        start = next((at for at, level in _levels(tokens) if level == depth and tokens[at].value == "SELECT"), None)
+        if start is None and not _is_symbol(tokens, depth, "("):
+            return []
+        depth += 1
+    found: list[list[Token]] = [[]]
+    for at, level in _levels(tokens):
+        if start is None or at <= start or level < depth - 1:
+            continue
+        token = tokens[at]
+        if level == depth - 1 and token.kind == "word" and token.value in _AFTER_PROJECTIONS:
+            break
+        if level == depth - 1 and token.text == ",":
+            found.append([])
+        elif found != [[]] or token.value not in ("DISTINCT", "ALL", "TOP"):
+            found[-1].append(token)
+        elif token.value == "TOP":
+            # The number after it.
+            start = at + 1
+    return ["".join(_upper_case(text, tokens)) for tokens in found if tokens]
+
+
+def _levels(tokens: list[Token]) -> Iterator[tuple[int, int]]:
+    """The positions of tokens, each with the number of brackets that are open before or at it."""
+    level = 0
+    for at, token in enumerate(tokens):
+        if token.kind == "symbol" and token.text in ")]}":
+            level -= 1
+            yield at, level + 1
+            continue
+        if token.kind == "symbol" and token.text in "([{":
+            level += 1
+        yield at, level
+
+
+def _upper_case(text: str, tokens: list[Token]) -> Iterator[str]:
+    end = tokens[0].start
+    for token in tokens:
+        yield text[end : token.start] if text[end : token.start].isspace() else " " * (token.start > end)
+        yield token.text.upper()
+        end = token.end
 
 
 def projection_name(node: Expr) -> str:
@@ -213,9 +273,7 @@ def projection_name(node: Expr) -> str:
     if isinstance(node, exp.CurrentDate):
         # DuckDB would take CURRENT_DATE in the query for this name.
         return "CURRENT_DATE()"
-    name: str = node.sql(dialect="snowflake")
-    pieces = name.split("'")
-    return "'".join(piece if index % 2 else piece.upper() for index, piece in enumerate(pieces))
+    return str(node.sql(dialect="snowflake")).upper()
 
 
 def table_parts(table: exp.Table) -> tuple[str, ...]:

@@ -1,0 +1,85 @@
+"""Moments and the offsets at which they are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector.constants import FIELD_ID_TO_NAME
+
+from tests.local.statement_calls import error, execute
+
+EST = "'2024-07-01 23:00:00 -0530'::TIMESTAMP_TZ"
+
+
+@pytest.fixture
+def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
+    execute(connection, "ALTER SESSION SET TIMEZONE = 'America/New_York'")
+    execute(connection, "CREATE TABLE T (S VARCHAR, N TIMESTAMP_NTZ, D DATE, E INT, Z TIMESTAMP_TZ)")
+    text = "2024-07-01 23:00:00 +0200"
+    execute(connection, f"INSERT INTO T VALUES ('{text}', '2024-07-01 23:00:00', '2024-01-01', 1372680000, '{text}')")
+    return connection
+
+
+@pytest.mark.parametrize("result_format", ["ARROW", "JSON"])
+@pytest.mark.parametrize(
+    ("expression", "kind", "shown"),
+    [
+        (EST, "TIMESTAMP_TZ", "2024-07-01T23:00:00-05:30"),
+        ("CONVERT_TIMEZONE('Asia/Tokyo', Z)", "TIMESTAMP_TZ", "2024-07-02T06:00:00+09:00"),
+        ("N::TIMESTAMP_TZ", "TIMESTAMP_TZ", "2024-07-01T23:00:00-04:00"),
+        ("TO_TIMESTAMP_TZ(N)", "TIMESTAMP_TZ", "2024-07-01T23:00:00-04:00"),
+        ("D::TIMESTAMP_TZ", "TIMESTAMP_TZ", "2024-01-01T00:00:00-05:00"),
+        ("TO_TIMESTAMP_LTZ(S)", "TIMESTAMP_LTZ", "2024-07-01T17:00:00-04:00"),
+        ("S::TIMESTAMP_LTZ", "TIMESTAMP_LTZ", "2024-07-01T17:00:00-04:00"),
+        ("TO_TIMESTAMP_NTZ(S)", "TIMESTAMP_NTZ", "2024-07-01T23:00:00"),
+        ("TO_TIMESTAMP_LTZ(E)", "TIMESTAMP_LTZ", "2013-07-01T08:00:00-04:00"),
+        ("TO_TIMESTAMP_TZ(E)", "TIMESTAMP_TZ", "2013-07-01T08:00:00-04:00"),
+        ("TO_TIMESTAMP_LTZ(1372680000)", "TIMESTAMP_LTZ", "2013-07-01T08:00:00-04:00"),
+        ("TO_TIMESTAMP_TZ(1372680000500, 3)", "TIMESTAMP_TZ", "2013-07-01T08:00:00.500000-04:00"),
+        ("TO_TIMESTAMP_TZ('04/05/2013 01:02:03', 'MM/DD/YYYY HH24:MI:SS')", "TIMESTAMP_TZ",
+         "2013-04-05T01:02:03-04:00"),
+        ("TIMESTAMP_TZ_FROM_PARTS(2013, 1, 5, 12, 0, 0, 0, 'America/Los_Angeles')", "TIMESTAMP_TZ",
+         "2013-01-05T12:00:00-08:00"),
+        ("TIMESTAMP_LTZ_FROM_PARTS(2013, 1, 5, 12, 0, 0)", "TIMESTAMP_LTZ", "2013-01-05T12:00:00-05:00"),
+        (f"DATE_TRUNC('DAY', {EST})", "TIMESTAMP_TZ", "2024-07-01T00:00:00-05:30"),
+        ("DATE_TRUNC('DAY', N::TIMESTAMP_TZ)", "TIMESTAMP_TZ", "2024-07-01T00:00:00-04:00"),
+        (f"DATEADD(MONTH, 8, {EST})", "TIMESTAMP_TZ", "2025-03-01T23:00:00-05:30"),
+        ("ADD_MONTHS(D, 1)", "DATE", "2024-02-01"),
+    ],
+)  # fmt: skip
+def test_a_moment_is_shown_at_its_offset(
+    table: SnowflakeConnection, result_format: str, expression: str, kind: str, shown: str
+) -> None:
+    execute(table, f"ALTER SESSION SET PYTHON_CONNECTOR_QUERY_RESULT_FORMAT = '{result_format}'")
+    for query in (f"SELECT {expression} FROM T", f"SELECT X FROM (SELECT {expression} AS X FROM T)"):
+        cursor = table.cursor().execute(query)
+        assert cursor is not None
+        assert FIELD_ID_TO_NAME[cursor.description[0].type_code] == kind
+        ((value,),) = cursor.fetchall()
+        assert value.isoformat() == shown
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("HOUR(X)", 6),
+        ("X::DATE::TEXT", "2024-07-02"),
+        ("X::VARCHAR", "2024-07-02 06:00:00.000 +0900"),
+        ("TO_VARCHAR(DATE_TRUNC('DAY', X))", "2024-07-02 00:00:00.000 +0900"),
+        ("EXTRACT(TIMEZONE_HOUR FROM X)", 9),
+        (f"DATE_PART(TIMEZONE_MINUTE, {EST})", -30),
+        (f"{EST}::TEXT", "2024-07-01 23:00:00.000 -0530"),
+    ],
+)
+def test_what_is_asked_of_a_moment_is_asked_of_its_clock(
+    table: SnowflakeConnection, expression: str, value: Any
+) -> None:
+    query = f"SELECT {expression} FROM (SELECT CONVERT_TIMEZONE('Asia/Tokyo', Z) AS X FROM T)"
+    assert execute(table, query) == [(value,)]
+
+
+def test_text_with_an_offset_that_only_its_row_says(table: SnowflakeConnection) -> None:
+    assert execute(table, "SELECT S::TIMESTAMP_TZ = Z, TRY_CAST(S AS TIMESTAMP_TZ) = Z FROM T") == [(True, True)]
+    assert "not supported by the local Snowflake" in error(table, "SELECT HOUR(TO_TIMESTAMP_TZ(S)) FROM T")[2]

@@ -31,7 +31,7 @@ KNOWS = {
     "sensors": {"sensors", "operators", "triggers", "links", *BENEATH_FACES},
     "worker": {"worker", "contract"},
     "local": {"local", "jobs", "contract"},
-    "monitoring": {"monitoring", "links", "jobs"},
+    "monitoring": {"monitoring", "links", "jobs", "contract"},
     "doctor": {"doctor", "hooks", "jobs", "contract"},
     "cli": {"cli", "doctor", "hooks", "exceptions", "jobs"},
 }

@@ -19,8 +19,10 @@ from typing import Any
 import pyarrow.dataset as ds
 import pytest
 
+from airflow_provider_snowflake_batch.contract.progress import ReplicaState
 from airflow_provider_snowflake_batch.jobs.card import JobCard
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
+from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.successes import SeenSuccesses
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.triggers.asset_memory import AssetMemory
@@ -86,6 +88,19 @@ def test_a_card_is_shown(version: Path) -> None:
     card = JobCard.from_dict(stored)
 
     assert {name: value for name, value in card.to_dict().items() if name in stored} == stored
+
+
+@every_version
+def test_progress_is_understood(version: Path) -> None:
+    (line,) = (version / "progress.log").read_text(encoding="utf-8").splitlines()
+
+    told = Progress.parse(line)
+
+    assert told == Progress(0, "running", 500, 900, 93.0, 4.3, replicas=2)
+    total = Progress.total([told])
+    assert total is not None
+    assert total.by_replica is not None
+    assert [one.state for one in total.by_replica.each] == [ReplicaState.RUNNING, ReplicaState.LATE]
 
 
 def run_worker(*arguments: Path | str) -> subprocess.CompletedProcess[str]:

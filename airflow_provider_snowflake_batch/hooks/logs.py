@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 READ_SECONDS = 2
 """Least time between two readings while the job runs."""
 PROGRESS_SECONDS = 10
-"""Least time between two progress lines of one replica."""
+"""Least time between two lines that tell how far the job is."""
 _LINES = 1000
 
 
@@ -32,13 +32,15 @@ class LogFollower:
     name: QualifiedName
     _windows: dict[str, LogWindow] = field(default_factory=dict)
     _read_at: float = 0
-    _progress_shown: dict[int, float] = field(default_factory=dict)
+    _progress_shown: float | None = None
     _progress: dict[int, Progress] = field(default_factory=dict)
+    _untold: bool = False
+    _lost: frozenset[int] = frozenset()
 
     @property
     def progress(self) -> Progress | None:
         """How far the whole job was at the last reading; None if its log does not tell."""
-        return Progress.total(self._progress.values())
+        return Progress.total(self._progress.values(), self._lost)
 
     @property
     def positions(self) -> dict[str, list[int]]:
@@ -56,7 +58,7 @@ class LogFollower:
         return info.status.is_terminal or time.monotonic() - self._read_at >= READ_SECONDS
 
     def read(self, hook: SnowflakeBatchHook, *, last: bool = False) -> list[str]:
-        """The lines that are new, each beginning with its replica if there are several; progress in words.
+        """The lines that are new, each beginning with its replica if there are several; then how far the job is.
 
         :param last: the job has ended: nothing more will come.
 
@@ -65,7 +67,7 @@ class LogFollower:
         lines: list[str] = []
         for container in (containers := self.list_containers(hook)):
             lines += self.read_container(hook, container, several=several_replicas(containers), last=last)
-        return lines
+        return lines + self.tell_progress()
 
     def list_containers(self, hook: SnowflakeBatchHook) -> list[ContainerInfo]:
         """Whose logs can be read now; the first half of :meth:`read`."""
@@ -75,6 +77,9 @@ class LogFollower:
             hook.log.debug("The containers of job %s could not be listed: %s", self.name, error)
             return []
         self._read_at = time.monotonic()
+        self._lost = frozenset(
+            one.instance_id for one in found if one.instance_id is not None and one.status == "FAILED"
+        )
         return [
             container
             for container in found
@@ -100,26 +105,29 @@ class LogFollower:
 
     def _readable(self, lines: list[str]) -> list[str]:
         shown: list[str] = []
-        latest: Progress | None = None
         for line in lines:
             progress = Progress.parse(line)
             if progress is None:
                 shown.append(line)
             else:
-                latest = progress
-        if latest is not None:
-            self._progress[latest.replica] = latest
-        if latest is not None and latest.phase != "failed" and self._is_worth_showing(latest):
-            shown.append(latest.sentence())
+                self._progress[progress.replica] = progress
+                self._untold = True
         return shown
 
-    def _is_worth_showing(self, progress: Progress) -> bool:
+    def tell_progress(self) -> list[str]:
+        """How far the whole job is, in words: no line, or one if there is news that is worth it.
+
+        To be called when the containers' logs have been read.
+        """
+        total = self.progress
+        if total is None or not self._untold or total.phase == "failed":
+            return []
         now = time.monotonic()
-        last = self._progress_shown.get(progress.replica)
-        if progress.phase != "done" and last is not None and now - last < PROGRESS_SECONDS:
-            return False
-        self._progress_shown[progress.replica] = now
-        return True
+        last = self._progress_shown
+        if total.phase != "done" and last is not None and now - last < PROGRESS_SECONDS:
+            return []
+        self._untold, self._progress_shown = False, now
+        return [total.sentence()]
 
 
 def several_replicas(containers: Sequence[ContainerInfo]) -> bool:

@@ -33,7 +33,8 @@ class JobCard:
     :param ended_at: when the job ended, as Snowflake tells; else when it was seen to have ended.
     :param updated_at: when the card was last written.
     :param progress: ``phase``, ``rows_done``, ``rows_total``, ``rows_per_second``, ``eta_seconds``, ``rows_reused`` of
-        all replicas together; None where the runtime tells none, as Snowflake's own does.
+        all replicas together, and ``by_replica`` where there are several (`contract/progress.py`); None where the
+        runtime tells none, as Snowflake's own does.
     :param message: why the task failed.
     """
 

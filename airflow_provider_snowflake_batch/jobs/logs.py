@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX as PROGRESS_PREFIX
+from airflow_provider_snowflake_batch.contract.progress import AllReplicas, ReplicaProgress, ReplicaState
 from airflow_provider_snowflake_batch.jobs.json_values import number
 
 GAP = "… lines were written faster than they could be read; some are missing here …"
@@ -124,6 +125,8 @@ class Progress:
     :param eta_seconds: or None while it cannot be told.
     :param rows_reused: rows of this replica's share that an earlier try's job has scored; None if the worker does not
         tell, as older ones do not.
+    :param replicas: how many the job has; None if the worker does not tell.
+    :param by_replica: how far each of them is; None where there is one, and where only the total is known.
     """
 
     replica: int
@@ -133,6 +136,8 @@ class Progress:
     rows_per_second: float | None = None
     eta_seconds: float | None = None
     rows_reused: int | None = None
+    replicas: int | None = None
+    by_replica: AllReplicas | None = None
 
     @classmethod
     def parse(cls, line: str) -> Progress | None:
@@ -148,14 +153,19 @@ class Progress:
         whole = all(_is_count(found[name]) for name in ("replica", "rows_done", "rows_total"))
         if not whole or not isinstance(found["phase"], str):
             return None
-        if not _is_count(found["rows_reused"]):
-            found["rows_reused"] = None
+        for name in ("rows_reused", "replicas"):
+            if not _is_count(found[name]):
+                found[name] = None
+        found["by_replica"] = AllReplicas.from_json(found["by_replica"])
         # A rate over no time is NaN or infinity, and Python writes both into JSON.
         return cls(**found | {name: number(found[name]) for name in _RATES})
 
     @classmethod
-    def total(cls, parts: Iterable[Progress]) -> Progress | None:
-        """What the replicas have done together; None if none has said anything."""
+    def total(cls, parts: Iterable[Progress], lost: Collection[int] = ()) -> Progress | None:
+        """What the replicas have done together; None if none has said anything.
+
+        :param lost: replicas whose containers have failed.
+        """
         known = list(parts)
         if not known:
             return None
@@ -169,12 +179,26 @@ class Progress:
             rows_per_second=sum(part.rows_per_second or 0 for part in known) or None,
             eta_seconds=max(part.eta_seconds or 0 for part in known) or None,
             rows_reused=sum(reused) if reused else None,
+            replicas=max((part.replicas for part in known if part.replicas is not None), default=None),
+            by_replica=_each(known, lost),
         )
 
+    def _own(self, *, lost: bool) -> ReplicaProgress:
+        """This replica among the others. Its rows are those of this try, as where one replica tells of all."""
+        states = {"running": ReplicaState.RUNNING, "finishing": ReplicaState.DONE, "done": ReplicaState.DONE}
+        state = states.get(self.phase, ReplicaState.LOADING)
+        if self.phase == "failed" or (lost and state is not ReplicaState.DONE):
+            state = ReplicaState.LOST
+        rate = None if state is ReplicaState.LOST else self.rows_per_second
+        return ReplicaProgress(self.replica, state, max(self.rows_done - (self.rows_reused or 0), 0), rate)
+
     def to_dict(self) -> dict[str, Any]:
-        """All but the replica, for a record of the whole job."""
+        """For a record of the whole job, which knows the number of replicas. Its size is bounded."""
         values = asdict(self)
-        del values["replica"]
+        for name in ("replica", "replicas", "by_replica"):
+            del values[name]
+        if self.by_replica is not None:
+            values["by_replica"] = self.by_replica.to_json()
         return values
 
     def sentence(self) -> str:
@@ -188,7 +212,50 @@ class Progress:
             parts.append(f"{self.rows_per_second:,.0f} rows/s")
         if self.eta_seconds:
             parts.append(f"about {_duration(self.eta_seconds)} left")
-        return ", ".join(parts)
+        told = "" if self.by_replica is None else f"; {_replicas_in_words(self.by_replica)}"
+        return ", ".join(parts) + told
+
+
+# A job has no more; who says so has not been this package's worker.
+_MOST_REPLICAS = 1000
+
+
+def _each(parts: Sequence[Progress], lost: Collection[int]) -> AllReplicas | None:
+    """How far each replica is: as the one tells that knows all, else as each tells of itself."""
+    told = next((part.by_replica for part in parts if part.by_replica is not None), None)
+    count = max((part.replicas or 1 for part in parts), default=1)
+    if told is not None or not 1 < count <= _MOST_REPLICAS:
+        return told
+    found = {part.replica: part._own(lost=part.replica in lost) for part in parts}
+    silent = [replica for replica in range(count) if replica not in found]
+    for replica in silent:
+        found[replica] = ReplicaProgress(replica, ReplicaState.LOST if replica in lost else ReplicaState.LATE)
+    return AllReplicas.of(found.values())
+
+
+# Of more replicas, only those are named that do not simply run.
+_NAMED_IN_WORDS = 6
+
+
+def _replicas_in_words(told: AllReplicas) -> str:
+    """``replica 0: 600 rows, 200 rows/s; replica 1 slow: 90 rows, 30 rows/s; replica 2 late``."""
+    plain = (ReplicaState.RUNNING, ReplicaState.LOADING, ReplicaState.DONE)
+    few = len(told.each) <= _NAMED_IN_WORDS and not told.others
+    named = [one for one in told.each if few or one.state not in plain][:_NAMED_IN_WORDS]
+    parts = [_replica_in_words(one) for one in named]
+    for state in () if few else ReplicaState:
+        count = told.count(state) - sum(one.state is state for one in named)
+        if count:
+            parts.append(f"{count:,} {'more ' if state not in plain else ''}{state.value}")
+    return "; ".join(parts)
+
+
+def _replica_in_words(one: ReplicaProgress) -> str:
+    words = "" if one.state is ReplicaState.RUNNING else f" {one.state.value}"
+    figures = [f"{one.rows:,} rows"] if one.rows else []
+    if one.rows_per_second:
+        figures.append(f"{one.rows_per_second:,.0f} rows/s")
+    return f"replica {one.replica}{words}" + (": " + ", ".join(figures) if figures else "")
 
 
 def _is_count(value: Any) -> bool:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.progress import AllReplicas
+
 TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function")
 NUMBERS = ("replicas", "submitted_at", "attempt", "started_at", "ended_at", "updated_at")
 PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds", "rows_reused")
@@ -30,9 +32,11 @@ def readable_card(stored: Any, *, longest: int) -> dict[str, Any]:
 
 
 def _progress(values: Mapping[str, Any], longest: int) -> dict[str, Any]:
+    told = AllReplicas.from_json(values.get("by_replica"))
     return {
         "phase": _text(values.get("phase"), longest),
         **{name: _number(values.get(name)) for name in PROGRESS_NUMBERS},
+        **({"by_replica": told.to_json()} if told is not None else {}),
     }
 
 

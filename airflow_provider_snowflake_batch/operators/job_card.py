@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
@@ -68,11 +69,16 @@ class TaskCard:
         return card
 
     @classmethod
-    def resume(cls, context: Context, record: JobRecord, compute_pool: str) -> Self:
-        """The card as the trigger has left it."""
+    def resume(cls, context: Context, record: JobRecord, compute_pool: str, event: Mapping[str, Any]) -> Self:
+        """The card as the trigger has left it.
+
+        :param event: the trigger's; it may know of progress that has come after the card was last written.
+        """
+        progress = event.get("progress")
         stored = _stored_card(context)
         if stored is not None and stored.job_name == record.job_name:
-            return cls(context, stored, record.query_id)
+            known = progress if isinstance(progress, dict) else stored.progress
+            return cls(context, replace(stored, progress=known), record.query_id)
         return cls(
             context,
             JobCard(
@@ -83,6 +89,7 @@ class TaskCard:
                 output_location=record.output_location,
                 submitted_at=record.submitted_at,
                 attempt=context["ti"].try_number,
+                progress=progress if isinstance(progress, dict) else None,
             ),
             record.query_id,
         )

@@ -92,7 +92,7 @@ class JobRun:
         )
         with self._waiting_for_kill():
             try:
-                with TaskCard.resume(self._context, record, str(self._task.compute_pool)) as card:
+                with TaskCard.resume(self._context, record, str(self._task.compute_pool), event) as card:
                     self.card = card
                     return self._resume(event, record, card)
             except CancelledForEarlierTry as error:

@@ -82,8 +82,9 @@ class BatchJobTrigger(SnowflakeTrigger):
     The event's payload has the trigger's ``job_name``, ``query_id``, ``output_location`` and ``submitted_at``, and a
     ``status``: Snowflake's; or ``timeout`` or ``pending_timeout`` (a deadline has passed); or, with a ``message``,
     ``refused`` (Snowflake refused the statement), ``not_submitted`` (it did not finish it), ``lost`` (the job is gone)
-    or ``error`` (Snowflake could not be asked). It holds all that the task needs to go on, because ``dag.test()`` drops
-    the keyword arguments of a deferral.
+    or ``error`` (Snowflake could not be asked). ``progress`` is the last one of a job that has ended, as in its card,
+    where its log tells one: the card may be some seconds older. It holds all that the task needs to go on, because
+    ``dag.test()`` drops the keyword arguments of a deferral.
 
     :param job_name: ``database.schema.name``.
     :param query_id: of the statement that submits the job, as long as the job may not exist yet.
@@ -186,7 +187,7 @@ class BatchJobTrigger(SnowflakeTrigger):
                     await logs.finish() if info.status.is_terminal else logs.follow(info)
                 card.look(info, logs.progress if logs is not None else None)
                 if step.done:
-                    return {"status": info.reported_status}
+                    return {"status": info.reported_status, **last_progress(logs)}
             if step.missed is not None:
                 return {"status": step.missed.value}
             await asyncio.sleep(step.pause)
@@ -237,6 +238,12 @@ class BatchJobTrigger(SnowflakeTrigger):
         xcoms = TaskXComs(instance)
         mark, card = await xcoms.get(WAITS_KEY), await xcoms.get(JOB_CARD_KEY)
         return still_waits(self.job_name, state=state, mark=mark, card=card)
+
+
+def last_progress(logs: LogStream | None) -> dict[str, Any]:
+    """What an event tells of a job's progress: nothing, if its log is not read or tells none."""
+    progress = logs.progress if logs is not None else None
+    return {"progress": progress.to_dict()} if progress is not None else {}
 
 
 class BatchSuccessSensorTrigger(SnowflakeTrigger):

@@ -103,6 +103,8 @@ class LogStream:
             read = partial(self._read_container, container, several=several, last=last)
             await self._poller.run(partial(_once, read, not last), priority)
             new = self._show_lines() or new
+        self._lines.extend(self._follower.tell_progress())
+        new = self._show_lines() or new
         if new:
             await self._save()
 

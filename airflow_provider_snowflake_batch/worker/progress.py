@@ -8,7 +8,8 @@
 count this replica's share; ``rows_done`` includes ``quarantined_rows``, those set aside as bad, and ``rows_reused``,
 those that an earlier attempt did; ``rows_per_second`` counts from the first row predicted in this attempt;
 ``eta_seconds`` is null until it can be told.
-Where replicas share the work over Ray, replica 0 writes the lines of all; ``rows_by_replica`` tells what each has done.
+Where replicas share the work over Ray, replica 0 writes the lines of all; ``by_replica`` tells what each has done in
+this attempt, and who is slow, late or lost (`contract/progress.py`).
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
+from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX, AllReplicas
 
 INTERVAL_SECONDS = 2.0
+
+
+class TellOfReplicas(Protocol):
+    """Tells what each replica has done; ``over``: the batch is done."""
+
+    def __call__(self, *, over: bool = False) -> AllReplicas: ...
 
 
 class Progress:
@@ -28,11 +35,12 @@ class Progress:
 
     :param replica: this replica's number. :param replicas: how many there are.
     :param write: takes a line without its end.
+    :ivar by_replica: tells of each replica, where this one knows of all.
     """
 
     def __init__(self, replica: int = 0, replicas: int = 1, write: Callable[[str], None] = lambda _: None) -> None:
         self._write_line = write
-        self._replica, self._replicas = replica, replicas
+        self._replica, self.replicas = replica, replicas
         self._begun = time.monotonic()
         self._running_since: float | None = None
         self._completed: float | None = None
@@ -45,7 +53,7 @@ class Progress:
         self.tasks_done = self.tasks_total = 0
         self.workers = 0
         self.quarantined_rows = 0
-        self.rows_by_replica: dict[int, int] = {}
+        self.by_replica: TellOfReplicas | None = None
 
     @property
     def seconds(self) -> float:
@@ -123,7 +131,7 @@ class Progress:
         value: dict[str, Any] = {
             "phase": self._phase,
             "replica": self._replica,
-            "replicas": self._replicas,
+            "replicas": self.replicas,
             "rows_done": self.rows_done,
             "rows_total": self.rows_total,
             "quarantined_rows": self.quarantined_rows,
@@ -135,6 +143,6 @@ class Progress:
             "workers": self.workers,
             "seconds": round(self.seconds, 3),
         }
-        if self.rows_by_replica:
-            value["rows_by_replica"] = self.rows_by_replica
+        if self.by_replica is not None:
+            value["by_replica"] = self.by_replica(over=self._phase == "done").to_json()
         self._write_line(PROGRESS_PREFIX + json.dumps(value))

@@ -75,7 +75,7 @@ def test_a_line_that_is_being_written_waits_for_its_end() -> None:
 
 def test_progress_in_words() -> None:
     progress = Progress.parse(RECORD)
-    assert progress == Progress(1, "running", 1200, 9000, 400.4, 19.5)
+    assert progress == Progress(1, "running", 1200, 9000, 400.4, 19.5, replicas=2)
     assert progress.sentence() == "1,200 of 9,000 rows (13 %), 400 rows/s, about 20 s left"
     assert Progress(0, "planning", 0, 0).sentence() == "planning"
     assert Progress(0, "running", 1, 10, 1, 7200).sentence().endswith("about 2.0 h left")

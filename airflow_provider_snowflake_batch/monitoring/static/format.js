@@ -56,6 +56,14 @@ export function formatRows(progress, locale = "en") {
   return `${formatNumber(done, locale)} of ${formatNumber(total, locale)} rows${kept}`;
 }
 
+// How a replica looks: its word, and one of Airflow's colours.
+export function replicaLook({ state, rows }, over = false) {
+  // Many a job is done before all of its replicas are there.
+  if (over && state === "late") return { label: "not needed", palette: "none" };
+  const palettes = { late: "queued", loading: "scheduled", running: "running", slow: "up_for_retry", lost: "failed" };
+  return { label: state, palette: palettes[state] ?? (rows > 0 ? "success" : "none") };
+}
+
 // Seconds that the job has taken, up to now if it may still run; null if that is unknown.
 export function jobSeconds(job, now) {
   const { submitted_at: begin, ended_at: end, updated_at: seen } = job.card;

@@ -3,6 +3,7 @@
 import { usePolled } from "./api.js";
 import { formatDuration, formatNumber, jobSeconds, statusLook } from "./format.js";
 import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts } from "./parts.js";
+import { Replicas } from "./replicas.js";
 
 const { createElement: h } = globalThis.React;
 const { Alert, Badge, Box, Button, Code, DataList, Flex, Heading, HStack, Skeleton, Text } = globalThis.ChakraUI;
@@ -108,6 +109,7 @@ function Rows({ job }) {
           job.group === "active" ? "No rows reported yet. " : "No rows reported. ",
           "Snowflake's own runtime reports none; this package's worker does.",
         ),
+    h(Replicas, { job }),
   );
 }
 

@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.worker.bad_rows import too_many
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.host import Order, Report
 from airflow_provider_snowflake_batch.worker.executors.processes import MOST_DEATHS, where
+from airflow_provider_snowflake_batch.worker.executors.tally import Tally
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.plan import Task
 from airflow_provider_snowflake_batch.worker.output.records import arrow_schema
@@ -84,7 +85,8 @@ class Hosts:
         self._reports: SimpleQueue[tuple[_Member, Report | Exception]] = SimpleQueue()
         self._losses: dict[int, int] = {}
         self._joined = 0
-        self._rows: dict[int, int] = {}
+        self._tally = Tally(progress.replicas, clock)
+        progress.by_replica = self._tally.told
 
     @property
     def open(self) -> bool:
@@ -108,6 +110,7 @@ class Hosts:
         """
         key = self._joined = self._joined + 1
         member = self._members[key] = _Member(key, replica, ask)
+        self._tally.came(replica)
         threading.Thread(target=self._converse, args=(member,), name=f"host-{replica}", daemon=True).start()
         self._tell(member)
 
@@ -149,9 +152,13 @@ class Hosts:
             member.orders.put(None)
             if member.at_hand:
                 self._lose(member, HostLost("it has stopped"))
+            else:
+                self._tally.left(member.replica, lost=False)
             self._members.pop(member.key, None)
             return
         self._tell(member, report.room)
+        working = bool(member.at_hand)
+        self._tally.heard(member.replica, at_hand=report.rows_at_hand, working=working, loaded=report.workers > 0)
 
     def _take(self, member: _Member, record: TaskRecord) -> None:
         task = member.at_hand.pop(record.task, None)
@@ -162,7 +169,7 @@ class Hosts:
                 f"replica {member.replica} has other files of the model than replica 0: all have to read the same ones"
             )
         self._progress.task(member.key, task.rows)
-        self._rows[member.replica] = self._rows.get(member.replica, 0) + task.rows
+        self._tally.did(member.replica, task.rows)
         self._work.quarantine.task(member.key, record.quarantined_rows)
         member.bad_rows += record.quarantined_rows
         member.done += 1
@@ -215,6 +222,7 @@ class Hosts:
         self._work.quarantine.at_hand(member.key, 0)
         for record in self._recorded(list(member.at_hand)).values():
             self._take(member, record)
+        self._tally.left(member.replica, lost=True)
         left = sorted(member.at_hand.values(), key=lambda task: (-task.bytes, task.index))
         member.at_hand.clear()
         for task in left:
@@ -233,7 +241,6 @@ class Hosts:
             raise too_many("rows of several replicas, see the files of bad rows")
         self._progress.quarantined_rows = quarantine.rows
         self._progress.workers = sum(member.workers for member in self._members.values())
-        self._progress.rows_by_replica = self._rows
         self._progress.tick()
 
     @property

@@ -129,7 +129,8 @@ def test_who_has_room_gets_the_next_ones() -> None:
     assert not bench.hosts.open
     assert sorted(bench.done) == list(range(10))
     assert (bench.progress.tasks_done, bench.progress.rows_done) == (10, 100)
-    assert bench.progress.rows_by_replica == {0: 10, 1: 90}
+    assert bench.progress.by_replica is not None
+    assert {one.replica: one.rows for one in bench.progress.by_replica().each} == {0: 10, 1: 90}
 
 
 def test_what_is_left_is_likely_to_come_to_the_fast_ones() -> None:

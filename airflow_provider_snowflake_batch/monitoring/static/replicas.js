@@ -1,0 +1,65 @@
+// How far each replica of a job is, as its card tells.
+
+import { formatNumber, formatRate, replicaLook } from "./format.js";
+import { locale } from "./parts.js";
+
+const { createElement: h } = globalThis.React;
+const { Badge, Progress, Table, Text } = globalThis.ChakraUI;
+
+export function Replicas({ job }) {
+  const told = job.card.progress?.by_replica;
+  if (!told) return null;
+  const over = job.group !== "active";
+  const most = Math.max(1, ...told.each.map((one) => one.rows));
+  return h(
+    Table.Root,
+    { "aria-label": "Rows by replica", mt: 3, size: "sm", width: "auto" },
+    h(
+      Table.Header,
+      null,
+      h(
+        Table.Row,
+        null,
+        ["Replica", "State", "Rows", "", "Speed"].map((name, place) => h(Table.ColumnHeader, { key: place }, name)),
+      ),
+    ),
+    h(
+      Table.Body,
+      null,
+      told.each.map((one) => h(Replica, { key: one.replica, one, over, most })),
+      told.others && h(Others, { told }),
+    ),
+  );
+}
+
+function Replica({ one, over, most }) {
+  const { label, palette } = replicaLook(one, over);
+  return h(
+    Table.Row,
+    null,
+    h(Table.Cell, null, String(one.replica)),
+    h(Table.Cell, null, h(Badge, { borderRadius: "full", colorPalette: palette, px: 2, size: "sm" }, label)),
+    h(Table.Cell, { textAlign: "end" }, formatNumber(one.rows, locale())),
+    h(
+      Table.Cell,
+      { minW: "8rem" },
+      h(
+        Progress.Root,
+        { "aria-label": `Rows of replica ${one.replica}`, colorPalette: palette, max: most, size: "xs", value: one.rows },
+        h(Progress.Track, { borderRadius: "full" }, h(Progress.Range, { bg: "colorPalette.solid" })),
+      ),
+    ),
+    h(Table.Cell, { textAlign: "end" }, formatRate(one.rows_per_second, locale()) ?? "–"),
+  );
+}
+
+// Of many replicas, those that simply run are told together.
+function Others({ told }) {
+  const counts = Object.entries(told.others).map(([state, count]) => `${formatNumber(count, locale())} ${state}`);
+  const rows = formatNumber(told.others_rows, locale());
+  return h(
+    Table.Row,
+    null,
+    h(Table.Cell, { colSpan: 5 }, h(Text, { color: "fg.muted" }, `${counts.join(", ")} more: ${rows} rows`)),
+  );
+}

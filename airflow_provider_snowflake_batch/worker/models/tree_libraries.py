@@ -43,13 +43,8 @@ def _wrap_xgboost(module: Any) -> None:
     booster, matrix = module.Booster, module.DMatrix
     columns_of = _Remembered(tree_columns.of_xgboost)
     inplace_predict, predict = booster.inplace_predict, booster.predict
-    load_model, make, unpickle, make_matrix, part = (
-        booster.load_model,
-        booster.__init__,
-        booster.__setstate__,
-        matrix.__init__,
-        booster.__getitem__,
-    )
+    load_model, make, unpickle = booster.load_model, booster.__init__, booster.__setstate__
+    make_matrix, part = matrix.__init__, booster.__getitem__
     boosters: weakref.WeakSet[Any] = weakref.WeakSet()
 
     @functools.wraps(make)

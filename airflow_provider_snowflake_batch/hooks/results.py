@@ -13,7 +13,13 @@ from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFa
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.json_values import json_value
 from airflow_provider_snowflake_batch.jobs.logs import PROGRESS_PREFIX
-from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, describe_containers
+from airflow_provider_snowflake_batch.jobs.status import (
+    ContainerInfo,
+    JobInfo,
+    JobStatus,
+    by_blame,
+    describe_containers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,7 +158,7 @@ def read_last_words(hook: SnowflakeBatchHook, job_name: str) -> tuple[list[Conta
             raise
         hook.log.warning("The containers of job %s could not be listed: %s", job_name, error)
         return [], {}
-    failed = [container for container in containers if container.status == "FAILED"]
+    failed = by_blame(container for container in containers if container.status == "FAILED")
     logs: dict[str, str] = {}
     for container in failed or [container for container in containers if container.instance_id in (0, None)]:
         label = f"replica {container.instance_id or 0}, container {container.name}"
@@ -167,22 +173,23 @@ def read_last_words(hook: SnowflakeBatchHook, job_name: str) -> tuple[list[Conta
 
 
 def failure_of(info: JobInfo, containers: list[ContainerInfo], logs: dict[str, str]) -> Exception:
-    """The exception for a job that ended otherwise than DONE, with the model's own error in its message."""
+    """The exception for a job that ended otherwise than DONE. Its message begins with the model's own error."""
     if info.status is JobStatus.CANCELLED:
         return JobCancelledError(f"Job {info.name} was cancelled in Snowflake.")
     if info.status is JobStatus.DELETED:
         return JobLostError(f"Job {info.name} was dropped while it ran.")
-    parts = [f"Job {info.name} ended as {info.reported_status}."]
     last = next((lines[-1].strip() for text in logs.values() if (lines := text.strip().splitlines())), "")
-    if last:
-        parts.append(_sentence(last))
+    parts = [_sentence(last)] if last else []
+    parts.append(f"Job {info.name} ended as {info.reported_status}.")
     failed = [container for container in containers if container.status == "FAILED"]
     if failed:
         # A container's message may repeat the log's last line, which stands here already.
         reported = describe_containers(failed)
-        parts.append(_sentence(f"Containers: {reported.replace(f': {last}', '') if last else reported}"))
+        # Without a log, what the containers report is the reason.
+        place = len(parts) if last else 0
+        parts.insert(place, _sentence(f"Containers: {reported.replace(f': {last}', '') if last else reported}"))
     if logs:
-        parts.append("The end of the container's log stands above in this task's log.")
+        parts.append("The end of the container's log stands in this task's log.")
     else:
         parts.append(
             "There is no log to show: it goes when the node goes. See the event table, or "

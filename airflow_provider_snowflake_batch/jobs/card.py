@@ -14,13 +14,19 @@ from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 # The XCom under which the operator keeps it, written before the task defers.
 JOB_CARD_KEY = "snowflake_batch_job"
 
+REFUSED = "REFUSED"
+"""Status of a card whose task has no job: what it asks for was refused, by its own checks or by Snowflake."""
+NOT_SUBMITTED = "NOT_SUBMITTED"
+"""Status of a card whose task has no job for another reason: Snowflake could not be reached, for instance."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobCard:
     """Holds no secret and no data. Times are seconds since the epoch.
 
-    :param job_name: ``database.schema.name``.
-    :param status: the job's status when the card was last written; ``SUBMITTED`` before Snowflake has told one.
+    :param job_name: ``database.schema.name``; empty where there is no job.
+    :param status: the job's status when the card was last written; ``SUBMITTED`` before Snowflake has told one,
+        :data:`REFUSED` or :data:`NOT_SUBMITTED` where there is no job.
     :param compute_pool: where it runs.
     :param replicas: containers asked for.
     :param output_location: the job's own directory.
@@ -31,7 +37,9 @@ class JobCard:
     :param function: the model's function; None if it is the only one and Snowflake did not tell its name.
     :param started_at: when the job was first seen to run; None if it ended before anybody saw that.
     :param ended_at: when the job ended, as Snowflake tells; else when it was seen to have ended.
-    :param updated_at: when the card was last written.
+    :param updated_at: when the card was last written. While a job runs, that is when it was last looked at.
+    :param confirmed_every: seconds after which it is looked at and written again while the job runs; None if nobody
+        does, or in cards of versions that wrote changes only.
     :param progress: ``phase``, ``rows_done``, ``rows_total``, ``rows_per_second``, ``eta_seconds``, ``rows_reused`` of
         all replicas together, and ``by_replica`` where there are several (`contract/progress.py`); None where the
         runtime tells none, as Snowflake's own does.
@@ -53,6 +61,7 @@ class JobCard:
     progress: dict[str, Any] | None = None
     message: str | None = None
     function: str | None = None
+    confirmed_every: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
@@ -71,7 +80,7 @@ class JobCard:
             return None
         texts = [stored.get(name) for name in ("job_name", "status", "compute_pool", "output_location")]
         numbers = [stored.get(name) for name in ("replicas", "submitted_at", "attempt")]
-        later = [stored.get(name) for name in ("started_at", "ended_at", "updated_at")]
+        later = [stored.get(name) for name in ("started_at", "ended_at", "updated_at", "confirmed_every")]
         sound = (
             all(isinstance(text, str) for text in texts)
             and all(number(each) is not None for each in numbers)

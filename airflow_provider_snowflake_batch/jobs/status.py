@@ -120,16 +120,29 @@ class ContainerInfo:
         )
 
 
+# What a process ends with that a signal has ended: SIGKILL, as for want of memory, and SIGTERM.
+_KILLED, _TERMINATED = 137, 143
+
+
+def by_blame(containers: Iterable[ContainerInfo]) -> list[ContainerInfo]:
+    """Those first that most likely made the job fail: a job's other replicas are ended when one has failed."""
+
+    def key(container: ContainerInfo) -> tuple[bool, int, int, str]:
+        rank = {_KILLED: 1, _TERMINATED: 3, 0: 4, None: 2}.get(container.exit_code, 0)
+        return container.status != "FAILED", rank, container.instance_id or 0, container.name
+
+    return sorted(containers, key=key)
+
+
 def describe_containers(containers: Iterable[ContainerInfo]) -> str:
-    """What the containers report, one clause each, those that failed first; empty if they report nothing."""
+    """What the containers report, one clause each, in the order of blame; empty if they report nothing."""
 
     def one(container: ContainerInfo) -> str:
         code = f", exit code {container.exit_code}" if container.exit_code not in (None, 0) else ""
         instance = "?" if container.instance_id is None else container.instance_id
         return f"replica {instance} {container.name}: {container.message or container.status}{code}"
 
-    ordered = sorted(containers, key=lambda item: (item.status != "FAILED", item.instance_id or 0, item.name))
-    return "; ".join(one(container) for container in ordered)
+    return "; ".join(one(container) for container in by_blame(containers))
 
 
 def _integer(value: Any) -> int | None:

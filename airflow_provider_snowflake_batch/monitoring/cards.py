@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.contract.progress import AllReplicas
 
 TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function")
-NUMBERS = ("replicas", "submitted_at", "attempt", "started_at", "ended_at", "updated_at")
+NUMBERS = ("replicas", "submitted_at", "attempt", "started_at", "ended_at", "updated_at", "confirmed_every")
 PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds", "rows_reused")
 
 

@@ -68,11 +68,19 @@ class JobCanceller:
     """Cancels the job of a try that is told to end, unless another try goes on with it.
 
     :param open_hook: opens a session of its own. The task's session may be in the middle of a statement.
+    :param tell: is called, in a thread of its own, once the job is cancelled; it gets that session.
     :param enabled: False leaves every job alone (``cancel_on_kill=False``).
     """
 
-    def __init__(self, open_hook: Callable[[], SnowflakeBatchHook], *, enabled: bool) -> None:
+    def __init__(
+        self,
+        open_hook: Callable[[], SnowflakeBatchHook],
+        tell: Callable[[SnowflakeBatchHook], None] = lambda hook: None,
+        *,
+        enabled: bool,
+    ) -> None:
         self._open_hook = open_hook
+        self._tell = tell
         self._enabled = enabled
         self._instance: Any = None
         self._replaced = False
@@ -119,6 +127,10 @@ class JobCanceller:
         if first is Reaction.CANCEL:
             with self._open_hook() as hook:
                 self._cancel(hook, job)
+                # The interrupted code may just be asking Airflow, which takes one question at a time.
+                self._thread = threading.Thread(target=self._tell, args=(hook,), name="tell-of-the-end", daemon=True)
+                self._thread.start()
+                self._thread.join(_HANDLER_SECONDS)
             return
         question = Question(self._instance)
         self._thread = threading.Thread(
@@ -139,6 +151,7 @@ class JobCanceller:
                     log.info("This try ends, but not the task: job %s is left to the next try.", job.job_name)
                 else:
                     self._cancel(hook, job)
+                    self._tell(hook)
         except Exception as error:
             log.error("Job %s could not be cancelled and may still run: %s", job.job_name, error)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
+from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError, JobSubmissionError
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, NOT_SUBMITTED, REFUSED, JobCard
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.hooks.results import JobResult
     from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 CARD_SECONDS = 10
 """Least time between two versions of the card while the job's status stays the same."""
+# A task that is told to end has five seconds for all.
+_CANCELLED_LOOKS, _CANCELLED_PAUSE = 3, 0.5
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +42,15 @@ class TaskCard:
         self.query_id = query_id
         self._written_at = 0.0
         self._written: JobCard | None = None
+        self._cancelled = False
 
     @classmethod
-    def begin(cls, context: Context, job: BatchJob, record: JobRecord) -> Self:
+    def begin(cls, context: Context, job: BatchJob, record: JobRecord, *, poll_interval: float) -> Self:
         """The card of a job that was just submitted or found again. It is written at once.
 
         The trigger's ``on_kill`` compares it with its own job, so it must be there before the task defers.
+
+        :param poll_interval: most seconds between two looks at the job.
         """
         model = job.model_function
         # A job that an earlier try has begun keeps its size.
@@ -62,6 +69,7 @@ class TaskCard:
                 version=record.version or (str(model.version) if model.version is not None else None),
                 function=record.function or model.function,
                 updated_at=time.time(),
+                confirmed_every=max(CARD_SECONDS, poll_interval),
             ),
             record.query_id,
         )
@@ -99,11 +107,39 @@ class TaskCard:
         now = time.time()
         self.card = self.card.seen(info, now, progress)
         written = self._written
-        if written is not None and self.card.status == written.status:
-            too_soon = now - self._written_at < CARD_SECONDS
-            if too_soon or self.card == replace(written, updated_at=now):
-                return
+        too_soon = now - self._written_at < (self.card.confirmed_every or CARD_SECONDS)
+        if written is not None and self.card.status == written.status and too_soon:
+            return
+        # Also when nothing is new: a page can tell from a card's age that nobody looks any more.
         self._update()
+
+    def cancelled(self, hook: SnowflakeBatchHook, why: str) -> None:
+        """The job was cancelled by this package. The card then tells what Snowflake says of it.
+
+        :param hook: asks for the job's status, a few times at most, until it has ended.
+        :param why: becomes the card's message.
+        """
+        self._cancelled = True
+        said = None
+        # As for a task that has missed its time limit.
+        why = f"{self.card.message.rstrip('.')}. {why}" if self.card.message else why
+        for look in range(_CANCELLED_LOOKS):
+            try:
+                info = hook.status(self.card.job_name)
+            except Exception:
+                log.debug("What became of job %s is not known", self.card.job_name, exc_info=True)
+                break
+            if info.reported_status != said:
+                said = info.reported_status
+                self.card = replace(self.card.seen(info, time.time()), message=f"{why} Snowflake said then: {said}.")
+                self._update()
+            if info.status.is_terminal:
+                break
+            if look + 1 < _CANCELLED_LOOKS:
+                time.sleep(_CANCELLED_PAUSE)
+        if said is None:
+            self.card = replace(self.card, message=why, updated_at=time.time())
+            self._update()
 
     def done(self, result: JobResult) -> None:
         """The job has succeeded."""
@@ -134,9 +170,54 @@ class TaskCard:
     ) -> None:
         # A deferral is a BaseException, and so is what ends the process.
         if isinstance(error, (Exception, AirflowTaskTimeout)):
+            if self._cancelled and isinstance(error, JobCancelledError):
+                # Why it was cancelled stands on the card.
+                return
             message = str(error) or type(error).__name__
-            self.card = replace(self.card, message=message, updated_at=time.time())
+            status = self.card.status
+            if status == "SUBMITTED":
+                status = _without_job(error) or status
+            self.card = replace(self.card, status=status, message=message, updated_at=time.time())
             self._update()
+
+
+def tell_of_no_job(
+    context: Context, error: BaseException, record: JobRecord | None, *, model: str | None, compute_pool: str
+) -> None:
+    """Write the card of a task that fails before its job is known to be there.
+
+    :param error: what it fails with.
+    :param record: the job whose statement may have been sent; None if nothing was sent.
+    :param model: as the task names it; None where it names none.
+    """
+    now = time.time()
+    status = _without_job(error) or ("UNKNOWN" if record is not None else NOT_SUBMITTED)
+    if isinstance(error, JobCancelledError):
+        status = "CANCELLED"
+    card = JobCard(
+        job_name=record.job_name if record is not None else "",
+        status=status,
+        compute_pool=compute_pool,
+        replicas=1,
+        output_location=record.output_location if record is not None else "",
+        submitted_at=now,
+        attempt=context["ti"].try_number,
+        model=model,
+        ended_at=now,
+        updated_at=now,
+        message=str(error) or type(error).__name__,
+    )
+    try:
+        context["ti"].xcom_push(key=JOB_CARD_KEY, value=card.to_dict())
+    except Exception:
+        log.debug("The job card could not be written", exc_info=True)
+
+
+def _without_job(error: BaseException) -> str | None:
+    """The status of a card without a job, if that is what an error says."""
+    if isinstance(error, JobInputError):
+        return REFUSED
+    return NOT_SUBMITTED if isinstance(error, JobSubmissionError) else None
 
 
 def _stored_card(context: Context) -> JobCard | None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_provider_snowflake_batch.exceptions import (
     JobCancelledError,
@@ -25,7 +27,7 @@ from airflow_provider_snowflake_batch.operators.base import describe_outlets
 from airflow_provider_snowflake_batch.operators.earlier_job import CancelledForEarlierTry, EarlierJob, look
 from airflow_provider_snowflake_batch.operators.ended_job import EndedJob, result_so_far
 from airflow_provider_snowflake_batch.operators.job_canceller import JobCanceller
-from airflow_provider_snowflake_batch.operators.job_card import TaskCard
+from airflow_provider_snowflake_batch.operators.job_card import TaskCard, tell_of_no_job
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.operators.job_waiter import JobWaiter, TimeLimits, give_up, unreachable
 from airflow_provider_snowflake_batch.operators.metrics import count_begun
@@ -57,7 +59,7 @@ class JobRun:
     def __init__(self, task: RunBatchOperator, context: Context) -> None:
         self._task = task
         self._context = context
-        self.canceller = JobCanceller(lambda: task.hook.twin(), enabled=task.cancel_on_kill)
+        self.canceller = JobCanceller(lambda: task.hook.twin(), self._tell_cancelled, enabled=task.cancel_on_kill)
         """What a kill of the task is to ask."""
         self.card: TaskCard | None = None
         """Tells of the job, once there is one."""
@@ -71,7 +73,7 @@ class JobRun:
         :returns: the task's result.
         :raises TaskDeferred: if the task is to wait in the triggerer.
         """
-        with self._waiting_for_kill():
+        with self._waiting_for_kill(), self._telling_why_not():
             try:
                 return self._begin(parse_job())
             except CancelledForEarlierTry as error:
@@ -96,7 +98,32 @@ class JobRun:
                     self.card = card
                     return self._resume(event, record, card)
             except CancelledForEarlierTry as error:
-                return self._begin_again(parse_job, error)
+                self.card = None
+                with self._telling_why_not():
+                    return self._begin_again(parse_job, error)
+
+    @contextmanager
+    def _telling_why_not(self) -> Iterator[None]:
+        """A task that fails before it has a job tells so on its page, as one whose job fails does."""
+        try:
+            yield
+        except (Exception, AirflowTaskTimeout) as error:
+            if self.card is None:
+                pool, model = self._task.compute_pool, self._task.model_name
+                tell_of_no_job(
+                    self._context,
+                    error,
+                    self.canceller.job,
+                    model=model if isinstance(model, str) else None,
+                    compute_pool=pool if isinstance(pool, str) else "",
+                )
+                with suppress(Exception):
+                    JobCardLink().store_for(self._context)
+            raise
+
+    def _tell_cancelled(self, hook: SnowflakeBatchHook) -> None:
+        if self.card is not None:
+            self.card.cancelled(hook, "The task was ended in Airflow, so its job was cancelled.")
 
     @contextmanager
     def _waiting_for_kill(self) -> Iterator[None]:
@@ -122,7 +149,8 @@ class JobRun:
             self.canceller.job = record
             store_links(self._context, hook, job=record.name, location=job.output.location)
             JobCardLink().store_for(self._context)
-            with TaskCard.begin(self._context, job, record) as card, records.to_be_sent_again():
+            begun = TaskCard.begin(self._context, job, record, poll_interval=self._task.poll_interval)
+            with begun as card, records.to_be_sent_again():
                 self.card = card
                 count_begun(self._context, card.card, resumed=resumed is not None)
                 if not self._task.wait_for_completion:
@@ -165,7 +193,7 @@ class JobRun:
                     self._defer(record)
                 self.canceller.job = record
                 missed = missed_deadline(hook, record.name, Missed(event["status"]))
-                give_up(hook, record, missed, self._time_limits())
+                give_up(hook, record, missed, self._time_limits(), card)
             return self._finish(hook, info, record, card, streamed=self._task.stream_logs)
 
     def _discarding_staged_input(

@@ -115,7 +115,7 @@ class JobWaiter:
                 on_look=self._card.look,
             )
         except JobTimeoutError as error:
-            give_up(self._hook, self._record, error, self._limits)
+            give_up(self._hook, self._record, error, self._limits, self._card)
         except JobLostError:
             info = look(self._hook, self._record)
             if info is None:
@@ -127,10 +127,13 @@ class JobWaiter:
             raise unreachable(self._record, f"{type(error).__name__}: {error}", durable=self._durable) from error
 
 
-def give_up(hook: SnowflakeBatchHook, record: JobRecord, error: JobTimeoutError, limits: TimeLimits) -> NoReturn:
+def give_up(
+    hook: SnowflakeBatchHook, record: JobRecord, error: JobTimeoutError, limits: TimeLimits, card: TaskCard
+) -> NoReturn:
     """Cancel a job that has missed a deadline, and raise what tells so.
 
     :param error: which deadline it has missed.
+    :param card: shows what Snowflake says of the job then.
     :raises JobTimeoutError: always, of the class of ``error``.
     """
     log.error("%s Cancelling it. The task's limits: %s.", error, limits)
@@ -138,6 +141,7 @@ def give_up(hook: SnowflakeBatchHook, record: JobRecord, error: JobTimeoutError,
         hook.kill(record.name, record.query_id)
     except Exception as failure:
         raise type(error)(f"{error} It could not be cancelled and may still run: {failure}") from failure
+    card.cancelled(hook, f"{error} It was cancelled.")
     raise type(error)(f"{error} It was cancelled.") from None
 
 

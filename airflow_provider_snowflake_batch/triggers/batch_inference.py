@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -27,12 +27,16 @@ from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, Sta
 from airflow_provider_snowflake_batch.jobs.json_values import json_value
 from airflow_provider_snowflake_batch.jobs.waiting import SHORTEST_PAUSE, Waiting
 from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, still_waits
-from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
+from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard, tell_cancelled
 from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
 from airflow_provider_snowflake_batch.triggers.poller import Poller, shared_poller
 from airflow_provider_snowflake_batch.triggers.session_thread import open_hook
 from airflow_provider_snowflake_batch.triggers.shielded import shielded
 from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.status import JobInfo
 
 # Airflow's supervisor of a task may see only at its next heartbeat ([workers] min_heartbeat_interval, 5 s) that the
 # part which deferred has ended. If the task goes on before the scheduler has heard of that, the scheduler takes the
@@ -41,6 +45,8 @@ from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
 _SETTLING_SECONDS = 8.0
 # Airflow itself waits for thirty.
 _KILL_SECONDS = 25.0
+# For which the end of a cancelled job is waited for, so that its card can tell of it.
+_ENDING_SECONDS = 8.0
 # For which a statement that cancels a job is repeated.
 _REPEAT_SECONDS = 20.0
 
@@ -150,7 +156,10 @@ class BatchJobTrigger(SnowflakeTrigger):
     async def _payload(self) -> dict[str, Any]:
         name = QualifiedName.parse(self.job_name, field="job_name")
         xcoms = TaskXComs(self.task_instance) if self.task_instance is not None else None
-        async with shared_poller(self.settings) as poller, DeferredCard(xcoms, self.job_name) as card:
+        async with (
+            shared_poller(self.settings) as poller,
+            DeferredCard(xcoms, self.job_name, self.poll_interval) as card,
+        ):
             logs = LogStream(poller, name, self._show, xcoms) if self.stream_logs else None
             try:
                 return await self._watch(poller, name, logs, card)
@@ -202,17 +211,30 @@ class BatchJobTrigger(SnowflakeTrigger):
         if await self._task_still_waits():
             self.log.info("The task still waits for job %s: the trigger has only moved. Not cancelling.", self.job_name)
             return
-        await asyncio.to_thread(self._kill)
+        info = await asyncio.to_thread(self._kill)
+        if self.task_instance is not None:
+            await tell_cancelled(TaskXComs(self.task_instance), self.job_name, info)
 
-    def _kill(self) -> None:
+    def _kill(self) -> JobInfo | None:
+        """Cancel the job. Returns what Snowflake says of it then, or None if it knows of none."""
         with open_hook(self.settings, transient_timeout=_REPEAT_SECONDS) as hook:
             with suppress(JobNotFoundError):
                 info = hook.status(self.job_name)
                 if info.status.is_terminal:
                     self.log.info("Job %s has ended already: %s", self.job_name, info.reported_status)
-                    return
+                    return info
             self.log.info("Cancelling job %s", self.job_name)
             hook.kill(self.job_name, self.query_id)
+            return self._ended(hook)
+
+    def _ended(self, hook: SnowflakeBatchHook) -> JobInfo | None:
+        """What Snowflake says of the cancelled job, as soon as it has ended or after a few seconds."""
+        until = time.monotonic() + _ENDING_SECONDS
+        with suppress(JobNotFoundError):
+            while not (info := hook.status(self.job_name)).status.is_terminal and time.monotonic() < until:
+                time.sleep(0.5)
+            return info
+        return None
 
     async def _task_still_waits(self) -> bool:
         """Whether the task still waits for this very job.

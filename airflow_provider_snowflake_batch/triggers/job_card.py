@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_snowflake_batch.jobs.logs import Progress
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
     from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
@@ -34,13 +37,14 @@ class DeferredCard:
 
     :param xcoms: of the task that the trigger belongs to; None, as in ``dag.test()``: nothing is written.
     :param job_name: a card that meanwhile tells of another job, because the task was cleared, is left alone.
+    :param poll_interval: most seconds between two looks.
     """
 
-    def __init__(self, xcoms: TaskXComs | None, job_name: str) -> None:
+    def __init__(self, xcoms: TaskXComs | None, job_name: str, poll_interval: float = CARD_SECONDS) -> None:
         self._xcoms = xcoms
         self._job_name = job_name
+        self._poll_interval = poll_interval
         self._status: str | None = None
-        self._progress: Progress | None = None
         self._begun_at = self._opened_at = 0.0
         self._running_since: float | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -54,23 +58,21 @@ class DeferredCard:
         now = time.monotonic()
         if now - self._opened_at < CARD_SECONDS:
             return
-        if info.reported_status == self._status:
-            pause = max(CARD_SECONDS, _open_cards / CARDS_PER_SECOND)
-            if progress == self._progress or now - self._begun_at < pause:
-                return
-        self._status, self._progress, self._begun_at = info.reported_status, progress, now
-        self._writing = asyncio.create_task(self._write(self._xcoms, info, progress, time.time()))
+        pause = max(CARD_SECONDS, self._poll_interval, _open_cards / CARDS_PER_SECOND)
+        if info.reported_status == self._status and now - self._begun_at < pause:
+            return
+        self._status, self._begun_at = info.reported_status, now
+        self._writing = asyncio.create_task(self._write(self._xcoms, info, progress, time.time(), pause))
 
-    async def _write(self, xcoms: TaskXComs, info: JobInfo, progress: Progress | None, now: float) -> None:
-        try:
-            stored = JobCard.read(await xcoms.get(JOB_CARD_KEY))
-            if stored is None or stored.job_name != self._job_name:
-                return
-            card = stored.seen(info, now, progress, running_since=self._running_since)
-            await xcoms.set(JOB_CARD_KEY, card.to_dict())
-        except Exception:
-            # The card informs people; waiting goes on without it.
-            log.debug("The card of job %s could not be written", self._job_name, exc_info=True)
+    async def _write(
+        self, xcoms: TaskXComs, info: JobInfo, progress: Progress | None, now: float, pause: float
+    ) -> None:
+        def seen(card: JobCard) -> JobCard:
+            looked_at = card.seen(info, now, progress, running_since=self._running_since)
+            # Written also when nothing is new: a page can tell from its age that nobody looks any more.
+            return replace(looked_at, confirmed_every=pause)
+
+        await _change(xcoms, self._job_name, seen)
 
     async def __aenter__(self) -> DeferredCard:
         global _open_cards
@@ -85,3 +87,31 @@ class DeferredCard:
             # The task writes the card next; what is on its way goes before the event, what is not must not follow it.
             await asyncio.wait({self._writing}, timeout=_LAST_WRITE_SECONDS)
             self._writing.cancel()
+
+
+async def tell_cancelled(xcoms: TaskXComs, job_name: str, info: JobInfo | None) -> None:
+    """Write on the card of a job that it was cancelled because the deferred task was ended.
+
+    :param xcoms: of the task.
+    :param info: what Snowflake said of the job afterwards; None if it knew of none.
+    """
+
+    def cancelled(card: JobCard) -> JobCard:
+        why = "The deferred task was ended in Airflow, so its job was cancelled."
+        if info is None:
+            return replace(card, message=f"{why} Snowflake knew no such job then.", updated_at=time.time())
+        if info.status.is_terminal and info.status is not JobStatus.CANCELLED:
+            why = "The deferred task was ended in Airflow. Its job had ended already."
+        return replace(card.seen(info, time.time()), message=f"{why} Snowflake said then: {info.reported_status}.")
+
+    await _change(xcoms, job_name, cancelled)
+
+
+async def _change(xcoms: TaskXComs, job_name: str, change: Callable[[JobCard], JobCard]) -> None:
+    try:
+        stored = JobCard.read(await xcoms.get(JOB_CARD_KEY))
+        if stored is not None and stored.job_name == job_name:
+            await xcoms.set(JOB_CARD_KEY, change(stored).to_dict())
+    except Exception:
+        # The card informs people; all else goes on without it.
+        log.debug("The card of job %s could not be written", job_name, exc_info=True)

@@ -8,6 +8,7 @@ from airflow_provider_snowflake_batch.jobs.status import (
     ContainerInfo,
     JobInfo,
     JobStatus,
+    by_blame,
     describe_containers,
 )
 
@@ -47,6 +48,12 @@ def test_failed_containers_come_first() -> None:
         "replica 1 main: User application error, check container logs, exit code 1; "
         "replica 0 main: Completed successfully"
     )
+
+
+def test_replicas_that_were_ended_for_another_one_come_after_it() -> None:
+    codes = [143, None, 137, 3, 0]
+    containers = [ContainerInfo(index, "main", "FAILED", "", code) for index, code in enumerate(codes)]
+    assert [container.exit_code for container in by_blame(containers)] == [3, 137, None, 143, 0]
 
 
 def test_container_rows_may_be_half_empty() -> None:

@@ -27,3 +27,23 @@ def test_the_button_leads_to_the_tab(log_url: str, page: str) -> None:
     instance = SimpleNamespace(log_url=log_url, xcom_push=lambda key, value: stored.update({key: value}))
     JobCardLink().store_for({"ti": instance})  # type: ignore[typeddict-item]
     assert stored == {"_link_JobCardLink": f"{page}/plugin/snowflake-batch-job"}
+
+
+@pytest.mark.parametrize(("next_method", "asked"), [(None, 0), ("execute_complete", 1)])
+def test_what_a_try_has_not_stored_is_not_asked_for(
+    next_method: str | None, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's client logs an error for each XCom that is asked for and is not there."""
+    from airflow.providers.common.compat.sdk import XCom
+
+    questions: list[str] = []
+    monkeypatch.setattr(XCom, "get_value", lambda ti_key, key: questions.append(key))
+    instance = SimpleNamespace(
+        dag_id="d", run_id=str(next_method), task_id="t", map_index=-1, try_number=1, log_url="http://a/dags/d",
+        xcom_push=lambda key, value: None, _ti_context_from_server=SimpleNamespace(next_method=next_method),
+    )  # fmt: skip
+    assert JobCardLink().get_link(None, ti_key=instance) == ""  # type: ignore[arg-type]
+    assert len(questions) == asked
+    JobCardLink().store_for({"ti": instance})  # type: ignore[typeddict-item]
+    assert JobCardLink().get_link(None, ti_key=instance) == "http://a/dags/d/plugin/snowflake-batch-job"  # type: ignore[arg-type]
+    assert len(questions) == asked

@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.hooks import inputs
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.jobs import row_statements, statements
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
@@ -80,7 +81,7 @@ def write_parquet(hook: SnowflakeBatchHook, path: str, **columns: list[Any]) -> 
     hook.write_file(f"{STAGE}/{path}", content.getvalue())
 
 
-def score(X: Any, **changes: Any) -> dict[str, Any]:
+def score(X: Any, task: TaskInstance | None = None, **changes: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
         "task_id": "score",
         "model_name": "LINEAR_OF_INPUTS",
@@ -90,7 +91,7 @@ def score(X: Any, **changes: Any) -> dict[str, Any]:
         "job_spec": {"num_workers": 1},
         "poll_interval": 1,
     }
-    return RunBatchOperator(**(given | changes)).execute({"ti": TaskInstance()})
+    return RunBatchOperator(**(given | changes)).execute({"ti": task or TaskInstance()})
 
 
 def measure(X: Any, **changes: Any) -> dict[str, Any]:
@@ -262,8 +263,13 @@ def test_a_list_too_long_for_the_statement(hook: SnowflakeBatchHook, caplog: pyt
 
 def test_a_long_list_does_not_outlive_a_refused_job(hook: SnowflakeBatchHook) -> None:
     paths = [f"{STAGE}/images/one.png"] * (inputs.MOST_PATHS_IN_STATEMENT + 1)
-    with pytest.raises(JobInputError, match="Snowflake refused the job: .*FILE_PATH"):
-        score(paths)
+    task = TaskInstance()
+    with pytest.raises(JobInputError, match="Snowflake refused the job: .*FILE_PATH") as raised:
+        score(paths, task)
+    # The job was refused: its page says so, and why.
+    card = task.xcoms[JOB_CARD_KEY]
+    assert (card["status"], card["message"]) == ("REFUSED", str(raised.value))
+    assert task.xcoms["_link_JobCardLink"].endswith("/plugin/snowflake-batch-job")
     assert hook.list_files(f"{STAGE}/out/_snowflake_temporary/") == []
 
 

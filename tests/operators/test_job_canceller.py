@@ -108,6 +108,18 @@ def test_a_missed_execution_timeout_cancels_without_asking() -> None:
     assert hook.killed == [("D.S.J", "q")]
 
 
+@pytest.mark.parametrize("others", [None, Instance("failed"), Instance("queued")])
+def test_who_shows_the_job_is_told_once_it_is_cancelled(others: Instance | None) -> None:
+    hook, told = Hook(), []
+    made = JobCanceller(lambda: nullcontext(hook), told.append, enabled=True)  # type: ignore[arg-type,return-value]
+    made.job = JOB
+    if others is not None:
+        made.ask_before(others)
+    made.on_kill()
+    made.wait()
+    assert told == [hook] * len(hook.killed)
+
+
 @pytest.mark.parametrize(
     ("state", "replaced", "killed"),
     [("failed", False, 1), ("queued", False, 0), (None, False, 1), (None, True, 0)],

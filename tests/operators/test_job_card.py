@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError, JobSubmissionError
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.operators import job_card
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
+from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 from tests.job_infos import info
 from tests.operators.task_instances import TaskInstance
 
@@ -22,7 +27,7 @@ def card(instance: TaskInstance) -> TaskCard:
     return TaskCard({"ti": instance}, JobCard("D.S.J", "SUBMITTED", "P", 1, "@D.S.R/J/", 10.0, 1))
 
 
-def test_a_status_at_once_progress_now_and_then_and_nothing_for_nothing(
+def test_a_status_at_once_and_all_else_now_and_then(
     instance: TaskInstance, card: TaskCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def written() -> bool:
@@ -36,7 +41,10 @@ def test_a_status_at_once_progress_now_and_then_and_nothing_for_nothing(
     card.look(info("RUNNING"), Progress(0, "running", 2, 9))
     assert written()
     card.look(info("RUNNING"), Progress(0, "running", 2, 9))
-    assert not written(), "nothing new"
+    assert written(), "it tells that somebody has looked"
+    card.card = replace(card.card, confirmed_every=600)
+    card.look(info("RUNNING"), Progress(0, "running", 3, 9))
+    assert not written(), "as seldom as somebody looks"
     card.look(info("DONE"))
     assert written()
 
@@ -48,6 +56,88 @@ def test_what_ends_the_task_is_the_message(instance: TaskInstance, card: TaskCar
     with pytest.raises(KeyboardInterrupt), card:
         raise KeyboardInterrupt("the process ends")
     assert instance.xcoms[JOB_CARD_KEY]["message"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("error", "before", "status"),
+    [
+        (JobInputError("no such pool"), "SUBMITTED", "REFUSED"),
+        (JobSubmissionError("not finished"), "SUBMITTED", "NOT_SUBMITTED"),
+        (JobInputError("rows changed"), "DONE", "DONE"),
+        (ValueError("else"), "SUBMITTED", "SUBMITTED"),
+    ],
+)
+def test_a_job_that_was_refused_in_the_end_is_not_shown_as_submitted(
+    instance: TaskInstance, card: TaskCard, error: Exception, before: str, status: str
+) -> None:
+    card.card = replace(card.card, status=before)
+    with pytest.raises(type(error)), card:
+        raise error
+    assert (instance.xcoms[JOB_CARD_KEY]["status"], instance.xcoms[JOB_CARD_KEY]["message"]) == (status, str(error))
+
+
+class Hook:
+    """Tells one status after another, the last one for ever."""
+
+    def __init__(self, *statuses: str) -> None:
+        self.statuses = list(statuses)
+
+    def status(self, name: str) -> Any:
+        if not self.statuses:
+            raise ConnectionError("no network")
+        return info(self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0])
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status", "message"),
+    [
+        (["CANCELLED"], "CANCELLED", "Told to end. Snowflake said then: CANCELLED."),
+        (["RUNNING", "CANCELLING", "CANCELLED"], "CANCELLED", "Told to end. Snowflake said then: CANCELLED."),
+        (["CANCELLING"], "CANCELLING", "Told to end. Snowflake said then: CANCELLING."),
+        ([], "SUBMITTED", "Told to end."),
+    ],
+)
+def test_a_cancelled_job_is_shown_as_what_snowflake_says_then(
+    instance: TaskInstance,
+    card: TaskCard,
+    monkeypatch: pytest.MonkeyPatch,
+    statuses: list[str],
+    status: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr(job_card, "_CANCELLED_PAUSE", 0)
+    card.cancelled(Hook(*statuses), "Told to end.")  # type: ignore[arg-type]
+    shown = instance.xcoms[JOB_CARD_KEY]
+    assert (shown["status"], shown["message"]) == (status, message)
+    assert (shown["ended_at"] is not None) == (status == "CANCELLED")
+    # What the interrupted code makes of it tells less.
+    with pytest.raises(JobCancelledError), card:
+        raise JobCancelledError("was cancelled in Snowflake")
+    assert instance.xcoms[JOB_CARD_KEY]["message"] == message
+
+
+RECORD = JobRecord("D.S.J", "@D.S.R/J/", 10.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "record", "status"),
+    [
+        (JobInputError("no such pool"), None, "REFUSED"),
+        (JobInputError("no such pool"), RECORD, "REFUSED"),
+        (JobSubmissionError("not finished"), RECORD, "NOT_SUBMITTED"),
+        (ConnectionError("no network"), None, "NOT_SUBMITTED"),
+        (ConnectionError("no network"), RECORD, "UNKNOWN"),
+        (JobCancelledError("the task was killed"), RECORD, "CANCELLED"),
+    ],
+)
+def test_a_task_without_a_job_has_a_card_that_says_why(
+    instance: TaskInstance, error: Exception, record: JobRecord | None, status: str
+) -> None:
+    job_card.tell_of_no_job({"ti": instance}, error, record, model="M", compute_pool="P")  # type: ignore[typeddict-item]
+    shown = JobCard.read(instance.xcoms[JOB_CARD_KEY])
+    assert shown is not None
+    assert (shown.status, shown.message, shown.model, shown.compute_pool) == (status, str(error), "M", "P")
+    assert shown.job_name == ("" if record is None else "D.S.J")
 
 
 def test_a_card_that_cannot_be_written_does_not_end_the_wait(card: TaskCard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.airflow_stack import AirflowStack
 from tests.stack.holding import WAITING, Run, assert_nothing_left, holding
@@ -54,6 +55,12 @@ def test_what_is_ended_is_cancelled_and_what_is_cleared_begins_anew(
             if seen != (*ENDINGS[ending][1:], ["CANCELLED"]):
                 wrong.append((ending, seen))
         assert not wrong
+        # A deferred task's card is written by its trigger, after all else.
+        for ending, run in ended.items() if mode == "deferred" else ():
+            held.wait(
+                lambda run=run: airflow.xcom(run.id, "score", JOB_CARD_KEY)["status"] == "CANCELLED",
+                f"{ending}: the page shows a job that runs",
+            )
         assert airflow.wait_for_run(cleared.id) == "success", airflow.task_states(cleared.id)
         jobs, result = held.jobs(cleared), airflow.xcom(cleared.id, "score")
         assert (jobs.pop(result["job_name"]), result["rows"]) == ("DONE", 1)

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.triggers import job_card
-from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard
+from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard, tell_cancelled
 from tests.job_infos import info
 
 CARD = JobCard("D.S.J", "SUBMITTED", "P", 1, "@D.S.R/J/", 10.0, 1).to_dict()
@@ -56,7 +56,7 @@ def test_it_is_written_when_something_has_changed(xcoms: XComs) -> None:
             card.look(info("PENDING"))
             await xcoms.written.get()
             for _ in range(3):
-                card.look(info("PENDING"))
+                card.look(info("PENDING"), Progress(0, "running", 0, 9))
                 await asyncio.sleep(0.02)
             card.look(info("RUNNING"), Progress(0, "running", 1, 9))
             await xcoms.written.get()
@@ -65,6 +65,7 @@ def test_it_is_written_when_something_has_changed(xcoms: XComs) -> None:
     assert xcoms.writes == ["PENDING", "RUNNING"]
     assert xcoms.card["progress"]["rows_done"] == 1
     assert xcoms.card["started_at"] is not None
+    assert xcoms.card["confirmed_every"] == 10
     assert job_card._open_cards == 0
 
 
@@ -100,6 +101,38 @@ def test_it_tells_of_a_start_that_was_seen_before_anything_was_written(
 
     seen = run(scenario())
     assert xcoms.card["started_at"] <= seen < xcoms.card["updated_at"]
+
+
+def test_it_is_written_again_when_nothing_is_new_to_tell_that_somebody_looks(xcoms: XComs) -> None:
+    async def scenario() -> None:
+        async with DeferredCard(xcoms, "D.S.J", poll_interval=0) as card:
+            while len(xcoms.writes) < 2:
+                card.look(info("PENDING"))
+                await asyncio.sleep(0.01)
+
+    run(scenario())
+    assert xcoms.writes == ["PENDING", "PENDING"]
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "message"),
+    [
+        ("CANCELLED", "CANCELLED", "so its job was cancelled. Snowflake said then: CANCELLED."),
+        ("CANCELLING", "CANCELLING", "so its job was cancelled. Snowflake said then: CANCELLING."),
+        ("DONE", "DONE", "Its job had ended already. Snowflake said then: DONE."),
+        (None, "SUBMITTED", "so its job was cancelled. Snowflake knew no such job then."),
+    ],
+)
+def test_it_tells_that_the_job_was_cancelled(xcoms: XComs, found: str | None, status: str, message: str) -> None:
+    run(tell_cancelled(xcoms, "D.S.J", info(found) if found else None))  # type: ignore[arg-type]
+    assert xcoms.card["status"] == status
+    assert xcoms.card["message"].startswith("The deferred task was ended in Airflow")
+    assert xcoms.card["message"].endswith(message)
+
+
+def test_the_end_of_another_try_is_not_told(xcoms: XComs) -> None:
+    run(tell_cancelled(xcoms, "D.S.OTHER", info("CANCELLED")))  # type: ignore[arg-type]
+    assert (xcoms.writes, xcoms.card) == ([], CARD)
 
 
 @pytest.mark.parametrize("stored", [None, {**CARD, "job_name": "D.S.OF_A_NEW_TRY"}])

@@ -213,7 +213,7 @@ class JobRunner:
         elif lost == STOPPED:
             container.status, container.message = "FAILED", STOPPED
         elif container.status == "TERMINATING":
-            container.status, container.message = "FAILED", status.CANCELLED
+            container.status, container.message = "FAILED", status.terminated_message(job.status)
         else:
             words = last_words(processes.log_path(folder, container.name))
             container.status = "FAILED"
@@ -343,7 +343,8 @@ class JobRunner:
             if container.ended or container.status == "TERMINATING":
                 continue
             if container.pid is None:
-                container.status, container.message, container.ended_on = "FAILED", status.CANCELLED, time.time()
+                why = status.terminated_message(job.status)
+                container.status, container.message, container.ended_on = "FAILED", why, time.time()
             else:
                 processes.send(container, signal.SIGTERM)
                 container.status, container.message = "TERMINATING", "Terminating"

@@ -15,6 +15,7 @@ WAITING = "Waiting to start"
 RUNNING = "Running"
 COMPLETED = "Completed successfully"
 CANCELLED = "Terminated: the job was cancelled"
+OTHER_FAILED = "Terminated: another instance of the job failed"
 USER_ERROR = "User application error, check container logs"
 NODE_LOST = "The compute pool node that ran the instance was lost"
 FAILED_TO_START = "Encountered fatal error while starting container"
@@ -49,10 +50,20 @@ def job_status(containers: Iterable[Container]) -> JobStatus:
     return JobStatus.RUNNING if "READY" in states else JobStatus.PENDING
 
 
+def terminated_message(status: JobStatus) -> str:
+    """Why an instance was ended that had not ended by itself.
+
+    :param status: of the job then.
+    """
+    return OTHER_FAILED if status is JobStatus.FAILED else CANCELLED
+
+
 def job_message(status: JobStatus, containers: Iterable[Container]) -> str:
     """What GET_JOB_HISTORY says of the job; for a failed one with what its first failed container said."""
     if status is JobStatus.FAILED:
-        failed = next((container for container in containers if container.status == "FAILED"), None)
+        ended = [container for container in containers if container.status == "FAILED"]
+        # Those that were ended for it tell nothing.
+        failed = next((container for container in ended if container.message != OTHER_FAILED), None)
         return "Job has failed." if failed is None else f"Job has failed. {failed.message}"
     return {
         JobStatus.PENDING: "Job is pending.",

@@ -44,7 +44,10 @@ def test_one_failed_replica_fails_the_job_and_ends_the_others(services: Services
     )
     services.wait(name, "FAILED")
     wait_until(lambda: all(row["status"] == "FAILED" for row in services.containers(name)))
-    assert [row["last_exit_code"] for row in services.containers(name)] == [143, 3]
+    assert [(row["last_exit_code"], row["message"]) for row in services.containers(name)] == [
+        (143, "Terminated: another instance of the job failed"),
+        (3, "User application error, check container logs"),
+    ]
 
 
 def test_a_replica_that_waits_does_not_start_after_another_failed(services: Services) -> None:
@@ -55,6 +58,7 @@ def test_a_replica_that_waits_does_not_start_after_another_failed(services: Serv
     wait_until(lambda: services.row(f"DESCRIBE COMPUTE POOL {services.pool}")["num_jobs"] == 0)
     waited = services.containers(name)[2]
     assert (waited["status"], waited["start_time"], waited["last_exit_code"]) == ("FAILED", None, None)
+    assert waited["message"] == "Terminated: another instance of the job failed"
 
 
 def test_cancel_is_polite_first(services: Services) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from airflow_provider_snowflake_batch.worker import temporary
+from airflow_provider_snowflake_batch.worker.processes.descendants import kill_marked
 from airflow_provider_snowflake_batch.worker.temporary import JobFolder
 from tests.worker.batches import WORKER, Batch
 
@@ -77,7 +79,8 @@ def test_nothing_is_left_of_a_job_that_is_killed(batch: Batch, notes: Path, how:
     batch.job("untidy_models:Starts", init=init, inference={"num_workers": 1})
     process = batch.start()
     wait_until((notes / "called").exists)
-    assert noted(notes)
+    # What was forked may be there before its parent has noted it.
+    wait_until(lambda: bool(noted(notes)))
 
     process.send_signal(number)
     process.wait()
@@ -131,6 +134,30 @@ def test_what_was_there_before_the_worker_is_left_alone(batch: Batch, notes: Pat
     (left,) = alive_of(notes)
     assert psutil.Process(left).name() == "sleep"
     os.kill(left, signal.SIGKILL)
+
+
+def test_with_a_marked_process_go_those_that_it_has_started(tmp_path: Path) -> None:
+    """Also those that do not carry the mark, such as one that has overwritten its environment."""
+    mark, note = uuid.uuid4().hex, tmp_path / "note"
+    code = (
+        "import subprocess, sys, time; from pathlib import Path\n"
+        "child = subprocess.Popen(['/bin/sleep', '600'], env={})\n"
+        f"note = Path({str(note)!r}); part = note.with_name('part')\n"
+        "part.write_text(str(child.pid)); part.rename(note)\n"
+        "time.sleep(600)"
+    )
+    marked = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OF_THIS_TEST": mark})
+    other = subprocess.Popen(["sleep", "600"])
+    try:
+        wait_until(note.exists)
+        kill_marked("OF_THIS_TEST", mark)
+        assert marked.wait(60) == -signal.SIGKILL
+        wait_until(lambda: not alive(int(note.read_text())))
+        assert alive(other.pid)
+    finally:
+        for process in (marked, other):
+            process.kill()
+            process.wait()
 
 
 def test_folders_that_nobody_owns_are_removed_and_no_others(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,12 +21,17 @@ from typing import IO
 from airflow_provider_snowflake_batch.worker.cluster.place import Place
 from airflow_provider_snowflake_batch.worker.errors import ClusterError
 from airflow_provider_snowflake_batch.worker.processes import interpreter
+from airflow_provider_snowflake_batch.worker.processes.descendants import kill_marked
 
 # Nothing goes through it but small messages. Ray takes no less than 75 MiB.
 _OBJECT_STORE_BYTES = 100_000_000
 _SHOWN_LINES = 5
-# A node that has found its head has to register within 30 s, which a busy machine may miss.
 _MOST_STARTS = 3
+# A node that has found its head has to register within 30 s, which no setting changes and a busy machine may miss.
+_TOO_SLOW = "timed out during startup"
+_MOST_SLOW_STARTS = 10
+# By what the processes of one start are known.
+_START = "SNOWFLAKE_BATCH_RAY_START"
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,10 @@ def start_command(place: Place, replica: int, *, head: Path | None = None, clust
     ports = RayPorts.of(place.ports)
     command = [sys.executable, "-m", "ray.scripts.scripts", "start"]
     if head is not None:
-        command += ["--head", f"--port={ports.gcs}", f"--temp-dir={head}", "--include-dashboard=false"]
+        command += ["--head", f"--port={ports.gcs}", f"--temp-dir={head}", "--include-dashboard=false", "--no-monitor"]
+        # Even so, a process for the dashboard is started, and waited for, unless its address is taken. Replica 0
+        # listens at this one.
+        command += [f"--dashboard-host={place.address}", f"--dashboard-port={place.ports[0]}"]
         if importlib.util.find_spec("grpc") is not None:
             # Listens where Ray's client is installed, wanted or not; elsewhere, naming its port is an error.
             command.append(f"--ray-client-server-port={ports.client}")
@@ -98,6 +107,8 @@ def start_command(place: Place, replica: int, *, head: Path | None = None, clust
         "--num-gpus=0",
         f"--object-store-memory={_OBJECT_STORE_BYTES}",
         f'--resources={{"{resource(replica)}": 1}}',
+        # Whatever is printed goes to the replicas' own logs.
+        "--include-log-monitor=false",
         "--disable-usage-stats",
     ]
 
@@ -150,7 +161,8 @@ class RayNode:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._starts += 1
-        environment = {**interpreter.environment(), **self._settings}
+        self._mark = uuid.uuid4().hex
+        environment = {**interpreter.environment(), **self._settings, _START: self._mark}
         # Told by whoever started the node, which has a token of its own.
         environment.pop("RAY_AUTH_TOKEN", None)
         environment.pop("RAY_ADDRESS", None)
@@ -173,11 +185,14 @@ class RayNode:
         status = self._popen.poll()
         if status is None:
             return False
-        if status and self._starts < _MOST_STARTS:
-            self._note(f"Ray has not started, and is started again: {self._last_words()}")
+        words = self._last_words() if status else ""
+        if status and self._starts < (_MOST_SLOW_STARTS if _TOO_SLOW in words else _MOST_STARTS):
+            self._note(f"Ray has not started, and is started again: {words}")
+            # Some of it may live on, with the ports that the next start needs.
+            kill_marked(_START, self._mark)
+            self._output.truncate(0)
             self._popen = self._start()
             return False
-        words = self._last_words()
         self._output.close()
         if status:
             raise ClusterError(f"Ray could not be started (exit code {status}): {words}")

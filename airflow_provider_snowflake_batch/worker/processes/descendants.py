@@ -5,8 +5,9 @@ Two ways, since neither covers everything (both are Linux's):
 * Processes whose parent ended become children of the coordinator (``PR_SET_CHILD_SUBREAPER``), which kills all that are
   left when it ends in whatever order it can choose.
 * A coordinator that is killed cannot do that. A process of a few pages, forked before anything is loaded, notices that
-  it is gone, kills all processes that carry the run's mark in the environment they were started with, and removes the
-  job's temporary folder. Not found is who was started with another environment or has overwritten it.
+  it is gone, kills all processes that carry the run's mark in the environment they were started with, with all that
+  descend from these, and removes the job's temporary folder. Not found is who was started with another environment, or
+  has overwritten it, and has lost its parent.
 
 Children that a process had before it became a worker (``exec`` in a shell) are not touched.
 """
@@ -107,28 +108,47 @@ def _guard(reading: int, mark: str, folder: Path) -> NoReturn:
         os.closerange(reading + 1, 1024)
         while os.read(reading, 1):
             pass
-        _kill_marked(mark)
+        kill_marked(MARK, mark)
         remove_tree(folder)
     finally:
         os._exit(0)
 
 
-def _kill_marked(mark: str) -> None:
+def kill_marked(name: str, value: str) -> None:
+    """Kill the processes that were started with a variable of a value, and those that descend from them.
+
+    Some overwrite their environment when they give themselves another title, as Ray's do. Returns when they are gone,
+    but does not wait for ever.
+    """
     deadline = time.monotonic() + _KILL_SECONDS
     while time.monotonic() < deadline:
-        left = [pid for pid in _processes() if pid != os.getpid() and _is_marked(pid, mark)]
-        for pid in _but_cleaners(left, deadline):
+        born = _marked(name, value)
+        for pid in _but_cleaners(list(born), deadline):
             with contextlib.suppress(OSError):
                 # So that no other process of the same number is killed.
                 handle = os.pidfd_open(pid)
                 try:
-                    if _is_marked(pid, mark):
+                    if _origin(pid) == born[pid]:
                         signal.pidfd_send_signal(handle, signal.SIGKILL)
                 finally:
                     os.close(handle)
-        if not left:
+        if not born:
             return
         time.sleep(_PAUSE_SECONDS)
+
+
+def _marked(name: str, value: str) -> dict[int, tuple[int, int]]:
+    """The processes that carry a mark or descend from one that does, this one apart, with their `_origin`."""
+    there: dict[int, tuple[int, int]] = {}
+    for pid in _processes():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            there[pid] = _origin(pid)
+    found = {pid for pid in there if _is_marked(pid, value, name)}
+    new = found
+    while new:
+        new = {pid for pid, (parent, _) in there.items() if parent in new} - found
+        found |= new
+    return {pid: there[pid] for pid in found if pid != os.getpid()}
 
 
 def _but_cleaners(pids: list[int], deadline: float) -> list[int]:
@@ -146,10 +166,10 @@ def _cleans_up(pid: int) -> bool:
     return any(one in command for one in _CLEANERS)
 
 
-def _is_marked(pid: int, mark: str) -> bool:
+def _is_marked(pid: int, mark: str, name: str = MARK) -> bool:
     try:
         # What the process was started with; nobody else's can be read.
-        return f"{MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return f"{name}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return False
 
@@ -164,8 +184,16 @@ def _children(parent: int) -> list[int]:
     found = []
     for pid in _processes():
         with contextlib.suppress(OSError, ValueError, IndexError):
-            # After the name, which may hold anything: state, parent, …
-            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-            if int(fields[1]) == parent:
+            if _origin(pid)[0] == parent:
                 found.append(pid)
     return found
+
+
+def _origin(pid: int) -> tuple[int, int]:
+    """The parent of a process, and when it was born, in ticks.
+
+    :raises OSError: there is none, or the system does not tell.
+    """
+    # After the name, which may hold anything: state, parent, …; the 22nd of all is the time of birth.
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return int(fields[1]), int(fields[19])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from airflow_provider_snowflake_batch.contract.cluster import (
@@ -40,8 +43,9 @@ def test_every_port_is_one_that_is_declared_and_has_one_use(head: Path | None, t
     stated += [int(value) for name, value in settings.items() if name.endswith("_PORT")]
 
     assert len(stated) == len(set(stated)) >= 9
-    # The first one is for the lines between replicas.
-    assert set(stated) <= set(DEFAULT_PORTS[1:])
+    # The first one is for the lines between replicas. It is taken, so that no dashboard is started.
+    assert (f"--dashboard-port={DEFAULT_PORTS[0]}" in command) == (head is not None)
+    assert set(stated) <= set(DEFAULT_PORTS[1:] if head is None else DEFAULT_PORTS)
     workers = RayPorts.of(DEFAULT_PORTS).workers
     assert not set(workers[1:-1]) & set(stated)
     assert len(workers) >= 20
@@ -125,3 +129,29 @@ def test_a_node_that_does_not_start_is_tried_again_and_then_explained(tmp_path: 
         start(node)
     assert tries.read_text() == "xxx"
     assert len(notes) == 2
+
+
+def test_a_node_that_starts_too_slowly_has_more_tries(tmp_path: Path) -> None:
+    """As on a machine with much else to do."""
+    tries = tmp_path / "tries"
+    code = (
+        f"from pathlib import Path; import os, subprocess, sys; tries = Path({str(tries)!r})\n"
+        "text = tries.read_text() if tries.exists() else ''\n"
+        "left = subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+        "tries.write_text(f'{text}{left.pid} ')\n"
+        "sys.exit('The current node timed out during startup.' if text.count(' ') < 4 else 0)"
+    )
+    notes: list[str] = []
+    node = RayNode([sys.executable, "-c", code], {}, notes.append)
+    start(node)
+
+    assert len(notes) == 4
+    *first, last = map(int, tries.read_text().split())
+    # Nothing is left of the earlier ones, which might hold on to ports.
+    assert not [pid for pid in first if alive(pid)]
+    assert alive(last)
+    os.kill(last, signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

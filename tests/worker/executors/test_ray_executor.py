@@ -19,7 +19,10 @@ from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
 from tests.worker.batches import HERE, ON_STAGES, Batch, Outcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(ON_STAGES, reason="replicas meet beside the job file, on a disk")]
-SECONDS = 240
+# Limits for what goes wrong: on a busy machine, a cluster takes minutes to start.
+SECONDS = 600
+GONE_SECONDS = 60
+MARK = "TEST_OF_REPLICAS"
 TASKS, TASK_ROWS = 20, 65_536
 ROWS = TASKS * TASK_ROWS
 ROOT = Path(__file__).parents[3]
@@ -58,7 +61,12 @@ class Replicas:
         self.processes[replica] = self.batch.start(
             replica=(replica, self.count),
             worker=self._worker,
-            variables={"PYTHONPATH": str(ROOT), ADDRESS_VARIABLE: f"127.0.0.{replica + 2}", **variables},
+            variables={
+                "PYTHONPATH": str(ROOT),
+                ADDRESS_VARIABLE: f"127.0.0.{replica + 2}",
+                MARK: str(self.batch.root),
+                **variables,
+            },
         )
 
     def outcome(self, replica: int) -> Outcome:
@@ -88,10 +96,27 @@ class Replicas:
 @pytest.fixture
 def replicas(batch: Batch, python: str) -> Iterator[Replicas]:
     batch.ids(ROWS, row_group_size=TASK_ROWS)
-    yield Replicas(batch, python)
-    # No process of Ray is left: each inherits the environment, which names the replica's address.
-    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(batch.root).encode() in _read(path)]
-    assert not left
+    replicas = Replicas(batch, python)
+    yield replicas
+    for process in replicas.processes.values():
+        if process.poll() is None:
+            # The test has failed before.
+            process.kill()
+    # What Ray started for a replica that was killed notices a little later that its node is gone.
+    deadline = time.monotonic() + GONE_SECONDS
+    while (left := _left(batch.root)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left, f"still there after {GONE_SECONDS} s:\n" + "\n".join(left)
+
+
+def _left(root: Path) -> list[str]:
+    """The processes of a batch: each inherits the environment, or is called with its folder. In words."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        command, environment = _read(process / "cmdline"), _read(process / "environ")
+        if str(root).encode() in command or f"{MARK}={root}".encode() in environment.split(b"\0"):
+            found.append(f"{process.name}: {command.replace(bytes(1), b' ').decode(errors='replace')[:300]}")
+    return found
 
 
 def _read(path: Path) -> bytes:
@@ -174,12 +199,11 @@ def test_without_the_first_replica_the_next_attempt_goes_on(replicas: Replicas) 
     until((batch.root / "stuck").exists, "the call that does not return")
     until(lambda: len(replicas.tasks_recorded()) >= 5, "five tasks")
     replicas.processes[0].kill()
-    killed = time.monotonic()
     helper = replicas.outcome(1)
 
     assert helper.code == 1
+    # It was told by the line, long before Ray would have been.
     assert "replica 0 is gone" in helper.last
-    assert time.monotonic() - killed < 60
     assert not batch.succeeded()
     done, before = replicas.tasks_recorded(), replicas.tasks_called()
 

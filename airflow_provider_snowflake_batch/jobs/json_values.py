@@ -2,7 +2,8 @@
 
 XComs, trigger events and events of assets become JSON, each through another serialiser. With Airflow 3.3, NaN and
 infinity fail the task that returns them, after its work, or become NULL. A time with a fixed offset can be stored but
-not be read. Decimals, sets and whole numbers beyond 64 bits become something else, or fail.
+not be read. Decimals, sets and whole numbers beyond 64 bits become something else, or fail. PostgreSQL takes no JSON
+whose texts hold the character NUL, and no database takes half of a surrogate pair.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ def json_value(value: Any) -> Any:
     - NaN and infinity become None.
     - Times become ISO 8601 text, in UTC if they have a time zone.
     - Decimals become whole numbers if they are whole, else floats if a float is exact, else text.
+    - In texts, NUL and halves of surrogate pairs become the replacement character.
     - Keys become text, sets become sorted lists, and everything else becomes text.
     """
     match value:
@@ -29,7 +31,7 @@ def json_value(value: Any) -> Any:
         case Enum():
             return json_value(value.value)
         case str():
-            return str(value)
+            return _text(value)
         case int():
             return int(value) if -(2**63) <= value < 2**63 else str(value)
         case float():
@@ -41,7 +43,7 @@ def json_value(value: Any) -> Any:
         case date():
             return value.isoformat()
         case Mapping():
-            return {str(json_value(key)): json_value(item) for key, item in value.items()}
+            return {_text(str(json_value(key))): json_value(item) for key, item in value.items()}
         case list() | tuple():
             return [json_value(item) for item in value]
         case set() | frozenset():
@@ -49,7 +51,11 @@ def json_value(value: Any) -> Any:
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         # A NumPy scalar.
         return json_value(value.item())
-    return str(value)
+    return _text(str(value))
+
+
+def _text(value: str) -> str:
+    return "".join("\ufffd" if one == "\0" or "\ud800" <= one <= "\udfff" else one for one in value)
 
 
 def number(value: Any) -> float | int | None:

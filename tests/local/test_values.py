@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -198,3 +199,30 @@ def test_nine_digits_of_a_second_are_read_in_every_year_and_cut(
         assert execute(connection, f"SELECT DATE_PART(MICROSECOND, ({read}))") == [(123456,)]
     else:
         assert execute(connection, f"SELECT {read}") == [(value,)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "123456789012345678901",
+        "0.1",
+        "[1.50000000000000000000]",
+        "0.30000000000000004",
+        '{"a":"1.00000000000000000001"}',
+    ],
+)
+def test_numbers_of_json_keep_all_digits(connection: SnowflakeConnection, text: str) -> None:
+    for statement in (f"SELECT PARSE_JSON('{text}')", f"SELECT PARSE_JSON(T) FROM (SELECT '{text}' AS T)"):
+        ((found,),) = execute(connection, statement)
+        assert json.loads(found, parse_float=Decimal) == json.loads(text, parse_float=Decimal)
+
+
+@pytest.mark.parametrize(
+    "text", ["12345678901234567890.5", '{"a": [1.00000000000000000001]}', "-0.12345678901234567891"]
+)
+def test_numbers_of_json_that_would_lose_digits_are_refused(connection: SnowflakeConnection, text: str) -> None:
+    for statement in (f"SELECT PARSE_JSON('{text}')", f"SELECT PARSE_JSON(T) FROM (SELECT '{text}' AS T)"):
+        found = error(connection, statement)
+        assert "A number in JSON with more digits than a 64-bit floating-point number holds is not supported" in str(
+            found
+        )

@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.local.functions import unknown_function, u
 from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.column_values import WRONG_TYPE
-from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO
+from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO, INEXACT
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 
 
@@ -172,6 +172,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (duckdb.ParserException, "", _says(f"SQL compilation error:\n{{line}}\n{_NOT_TAKEN}", 1003, "42000")),
     # Values
     (_VALUES, _WIDE, _lacks("A whole number beyond 64 bits")),
+    (_VALUES, re.escape(INEXACT), _lacks(INEXACT)),
     (
         _VALUES,
         r"Could not convert string '((?s:.*?))' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)",

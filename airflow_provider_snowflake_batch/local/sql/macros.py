@@ -5,6 +5,8 @@ They live in the engine's memory and are made at each start, so that views of an
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 from sqlglot import Expr, exp
 
@@ -23,6 +25,8 @@ OFFSET_HOUR, OFFSET_MINUTE = f"{_PREFIX}offset_hour", f"{_PREFIX}offset_minute"
 OFFSET_TEXT = f"{_PREFIX}offset_text"
 TO_JSON_TEXT = f"{_PREFIX}to_json_text"
 _ON_ONE_LINE = "_local_on_one_line"
+_EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
+INEXACT = "A number in JSON with more digits than a 64-bit floating-point number holds"
 
 # A NUMBER in a VARIANT is what its digits say: 2 and not 2.0 for a NUMBER(10,0), 1.5 for a NUMBER(10,2). DuckDB's own
 # to_json takes some of them through DOUBLE. Lists of them are one text, whose NULLs are JSON's.
@@ -32,6 +36,17 @@ CREATE OR REPLACE MACRO {TO_JSON}(v) AS CASE
         lower(replace(CAST(v AS VARCHAR), ', ', ',')),
         '(\.\d*?)0+([,\]]|$)', '\1\2', 'g'), '\.([,\]]|$)', '\1', 'g') AS JSON)
     ELSE to_json(v) END;
+CREATE OR REPLACE MACRO {_DIGITS}(x) AS trim(replace(split_part(lower(x), 'e', 1), '.', ''), '-0');
+CREATE OR REPLACE MACRO {_EXACT_JSON}(t) AS CASE
+    WHEN regexp_matches(CAST(t AS VARCHAR), '[0-9.]{{17}}') AND len(list_filter(
+        regexp_extract_all(
+            regexp_replace(CAST(t AS VARCHAR), '"(?:[^"\\]|\\.)*"', '""', 'g'),
+            '[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?'),
+        lambda x: regexp_matches(x, '[.eE]') AND len({_DIGITS}(x)) > 15
+            AND {_DIGITS}(x) <> {_DIGITS}(CAST(TRY_CAST(x AS DOUBLE) AS VARCHAR)))) > 0
+    -- A cast that fails with the words in it: error() is not allowed where the errors of a load are counted.
+    THEN CAST(CAST('{INEXACT}' AS INTEGER) AS VARCHAR)
+    ELSE CAST(t AS VARCHAR) END;
 CREATE OR REPLACE MACRO {_OBJECT_OF_ROW}(row_value) AS (
     SELECT coalesce(json_group_object(key, value::JSON), '{{}}'::JSON)
     FROM (
@@ -71,6 +86,7 @@ CREATE OR REPLACE MACRO {_PREFIX}divide(n, d) AS CASE WHEN n IS NULL THEN NULL
     f"* CAST('0.{1:0{scale}d}' AS DECIMAL({scale},{scale}));"
     for scale in range(6, 38)
 )
+_LONG_NUMBER = re.compile(r"[0-9.]{17}")
 _REPLACED = {"TO_JSON": TO_JSON, "_FS_OBJECT_CONSTRUCT_STAR": _OBJECT_OF_ROW}
 
 
@@ -95,6 +111,10 @@ def write_json(tree: Expr) -> Expr:
                     break
         elif name in _REPLACED:
             call.set("this", _REPLACED[name])
+    for parsed in list(tree.find_all(exp.ParseJSON)):
+        # The engine reads fractions as DOUBLE.
+        if not isinstance(parsed.this, exp.Literal) or _LONG_NUMBER.search(parsed.this.name):
+            parsed.set("this", exp.Anonymous(this=_EXACT_JSON, expressions=[parsed.this.copy()]))
     return tree
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.worker import models
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.input.content import files_digest, files_seen
 from airflow_provider_snowflake_batch.worker.output.kept_tasks import in_background
+
+IN_USE = "the model's files were replaced while it was in use; run again"
+# How much longer than a look takes it is until the next one.
+LOOKS_APART = 20
 
 
 class ModelFiles:
@@ -46,7 +52,41 @@ class ModelFiles:
             before it scores with other weights than its records tell of.
         """
         if files_seen(self._files) != self._seen and files_digest(self._files) != self.digest():
-            raise OutputError("the model's files were replaced while it was in use; run again")
+            raise OutputError(IN_USE)
+
+
+class WatchedFiles:
+    """The files of a model in the process that uses it, which may read them at any time: when it has been loaded, with
+    its first batch, or with each.
+
+    :param job: whose model it is. What is there now is what it is held to; the model is to be loaded after this.
+    :raises Refused: the model does not exist, or cannot be listed.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._files = models.model_files(job)
+        self._seen = files_seen(self._files)
+        self._looked, self._seconds = time.monotonic(), 0.0
+
+    def check(self, digest: str) -> None:
+        """Hold that what has been scored up to now was scored with the files that were hashed.
+
+        At most a twentieth of the time is spent on looking: where there are very many files, or a look at one takes
+        long, not each call looks.
+
+        :param digest: their hash.
+        :raises OutputError: they are others now.
+        """
+        begun = time.monotonic()
+        if begun - self._looked < self._seconds * LOOKS_APART:
+            return
+        now = files_seen(self._files)
+        if now != self._seen:
+            if files_digest(self._files) != digest:
+                raise OutputError(IN_USE)
+            self._seen = now
+        self._looked = time.monotonic()
+        self._seconds = self._looked - begun
 
 
 def unreadable(error: OSError) -> str:

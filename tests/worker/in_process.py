@@ -29,10 +29,11 @@ class InProcess:
     """An executor that does one task after the other, each in a pipeline of its own.
 
     :param model: is called; no model is loaded.
+    :param still_of: see `TaskPart`.
     """
 
-    def __init__(self, model: LoadedModel) -> None:
-        self._model = model
+    def __init__(self, model: LoadedModel, still_of: Callable[[str], None] = lambda digest: None) -> None:
+        self._model, self._still_of = model, still_of
         self._schema: pa.Schema | None = None
         self._again: list[Task] = []
         self._error: WorkerError | None = None
@@ -52,7 +53,16 @@ class InProcess:
                 orders: SimpleQueue[Assignment | None] = SimpleQueue()
                 orders.put(Assignment(task, work.identity(), self._schema, quarantine_room=work.quarantine.room))
                 orders.put(None)
-                assemble(work.job, work.schema, work.attempt, self._model, orders, self, use_threads=False).run()
+                assemble(
+                    work.job,
+                    work.schema,
+                    work.attempt,
+                    self._model,
+                    orders,
+                    self,
+                    use_threads=False,
+                    still_of=self._still_of,
+                ).run()
                 if self._error is not None:
                     raise self._error
                 backlog.give_back(self._again)

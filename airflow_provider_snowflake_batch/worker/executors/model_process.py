@@ -65,6 +65,7 @@ class _Process:
         self._load = load
         self._sending = threading.Lock()
         self._model: Any = None
+        self._files: Any = None
         self._children: dict[int, int] = {}
 
     def forked(self) -> None:
@@ -86,10 +87,12 @@ class _Process:
     def load_model(self) -> None:
         """Load the model, or report why it cannot be; then the process is of no more use."""
         from airflow_provider_snowflake_batch.worker import models
+        from airflow_provider_snowflake_batch.worker.model_files import WatchedFiles
 
         begun, pid = time.monotonic(), os.getpid()
         try:
             try:
+                self._files = WatchedFiles(self._load.job)
                 self._model = models.load_model(self._load.job)
             finally:
                 # The model has forked, and this is the child that came back.
@@ -174,7 +177,14 @@ class _Process:
         reporter = _ConnectionReporter(self._send)
         try:
             pipeline = assemble(
-                load.job, load.schema, load.attempt, self._model, tasks, reporter, use_threads=self._threads > 1
+                load.job,
+                load.schema,
+                load.attempt,
+                self._model,
+                tasks,
+                reporter,
+                use_threads=self._threads > 1,
+                still_of=self._files.check,
             )
         except WorkerError as error:
             self._give_up(error)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.bad_rows import BadRows, quarantine_schema
-from airflow_provider_snowflake_batch.worker.errors import DataError, Superseded
+from airflow_provider_snowflake_batch.worker.errors import DataError, OutputError, Superseded
 from airflow_provider_snowflake_batch.worker.input.content import Content, Identity
 from airflow_provider_snowflake_batch.worker.input.plan import Task
 from airflow_provider_snowflake_batch.worker.output.disk import may_pass
@@ -52,6 +52,8 @@ class TaskPart:
     :param schema: the schema of parts written before, if any.
     :param inputs: the input's columns.
     :param identity: what the model and, for groups, the input are.
+    :param still_of: called with the model's hash before the task is recorded; raises `OutputError` if the rows may have
+        been scored with another one.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class TaskPart:
         schema: pa.Schema | None,
         inputs: pa.Schema,
         identity: Identity,
+        still_of: Callable[[str], None] = lambda digest: None,
     ) -> None:
         self.task = task
+        self._still_of = still_of
         self._identity = identity
         self._files: list[PartWriter] = []
         self._directory = directory
@@ -153,12 +157,15 @@ class TaskPart:
         :param content: what was read of the input, where that is not known for all tasks alike.
         :raises Superseded: another attempt has finished the batch; nothing is left of this task.
         :raises NotWritten: the file system failed; nothing is left of this task.
+        :raises OutputError: the model's files were replaced meanwhile; nothing is left of this task.
         """
         try:
             with self._named():
                 record = self._finished(content)
+            self._still_of(self._identity.model)
+            with self._named():
                 self._directory.write_record(record)
-        except Superseded:
+        except (Superseded, OutputError):
             self.abandon()
             raise
         return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from queue import SimpleQueue
 
 import pyarrow as pa
@@ -35,6 +36,7 @@ def assemble(
     reporter: Reporter,
     *,
     use_threads: bool,
+    still_of: Callable[[str], None] = lambda digest: None,
 ) -> Pipeline:
     """The pipeline from the job's input through a model to its output.
 
@@ -43,6 +45,7 @@ def assemble(
     :param tasks: what it does, one after the other, until None is taken from it.
     :param reporter: is told what happens.
     :param use_threads: whether Parquet may be decoded by several threads.
+    :param still_of: see `TaskPart`.
     :raises WorkerError: the input does not have what the model needs.
     """
     converter = InputConverter(schema.names, model.signature, model.form, model.columns)
@@ -66,7 +69,7 @@ def assemble(
     return Pipeline(
         ModelCaller(model, converter, batch_size, output_rows, quarantine=quarantine),
         reader,
-        lambda one: TaskPart(directory, one.task, one.schema, schema, one.identity),
+        lambda one: TaskPart(directory, one.task, one.schema, schema, one.identity, still_of),
         tasks,
         reporter,
     )

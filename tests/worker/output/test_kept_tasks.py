@@ -6,8 +6,10 @@ import json
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,16 +22,19 @@ from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.executors import share
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
+from airflow_provider_snowflake_batch.worker.input import plan
 from airflow_provider_snowflake_batch.worker.input.content import Identity, files_digest
 from airflow_provider_snowflake_batch.worker.input.plan import make_plan
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
 from airflow_provider_snowflake_batch.worker.model_files import ModelFiles
 from airflow_provider_snowflake_batch.worker.models import model_files
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from airflow_provider_snowflake_batch.worker.output import kept_tasks
 from airflow_provider_snowflake_batch.worker.output.kept_tasks import Checks, Fault
 from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.run import Run
 from tests.worker.batches import Batch
+from tests.worker.in_process import InProcess
 
 MODEL = """import json, pathlib
 class Weighted:
@@ -282,6 +287,60 @@ def test_no_task_is_given_to_a_model_that_was_loaded_from_other_files_than_were_
     assert outcome.last == "OutputError: the model's files were replaced while it was in use; run again"
     # Nothing says that the weights before were used: they may come back.
     assert list(batch.output.glob("_tasks/*")) == []
+
+
+@pytest.mark.parametrize("written", ["2", "3"])
+def test_no_task_is_recorded_that_was_scored_with_other_files_than_were_hashed(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    batch.ids(1000, files=10)
+    weights = batch.root / "code" / "w"
+    weights.parent.mkdir()
+    weights.write_text("2")
+
+    def late(frame: pd.DataFrame) -> Any:
+        if frame["ID"].iloc[0] == 500:
+            weights.write_text(written)
+        return frame["X"] * float(weights.read_text())
+
+    path = batch.job({"kind": "python", "target": "m:M", "python_path": ["code"]}, inference={"max_batch_rows": 100})
+    monkeypatch.setattr(plan, "TASK_ROWS", 100)
+    job = read_job(path)
+    run_once = Run(job, Replica(), InProcess(LoadedModel(late), worker_model_files.WatchedFiles(job).check))
+
+    if written == "2":
+        # The file has been touched, and holds what it held.
+        run_once()
+    else:
+        with pytest.raises(OutputError, match="the model's files were replaced while it was in use; run again"):
+            run_once()
+
+    # Those that were scored before stay, and the files may be the old ones again when the next attempt begins.
+    assert len(records(batch)) == (10 if written == "2" else 5)
+    assert {path.name for path in batch.output.glob("*.parquet")} == {
+        json.loads(path.read_text())["part"]["name"] for path in records(batch)
+    }
+
+
+def test_looking_at_very_many_files_of_a_model_takes_a_share_of_the_time(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(batch)
+    now, looks = [0.0], []
+
+    def look(files: Any) -> str:
+        now[0] += 1.0
+        looks.append(now[0])
+        return "as they were"
+
+    monkeypatch.setattr(worker_model_files, "files_seen", look)
+    monkeypatch.setattr(worker_model_files.time, "monotonic", lambda: now[0])
+    watched = worker_model_files.WatchedFiles(read_job(batch.root / "JOB.json"))
+    for _ in range(100):
+        now[0] += 1.0
+        watched.check("digest")
+
+    assert 4 <= len(looks) <= 7
 
 
 def test_records_and_manifest_of_the_first_version_are_gone_on_from(batch: Batch) -> None:

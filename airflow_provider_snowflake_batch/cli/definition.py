@@ -21,7 +21,7 @@ def get_commands() -> list[CLICommand]:
         GroupCommand(
             name="snowflake-batch",
             help="Batch inference jobs on Snowflake",
-            subcommands=(*_job_commands(), _verify(), _doctor()),
+            subcommands=(*_job_commands(), _verify(), _clean_up(), _doctor()),
         )
     ]
 
@@ -121,6 +121,27 @@ def _doctor() -> ActionCommand:
                 action="store_true",
             ),
             ARG_OUTPUT,
+            ARG_VERBOSE,
+        ),
+    )
+
+
+def _clean_up() -> ActionCommand:
+    from airflow.cli.cli_config import ARG_VERBOSE, ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
+        name="clean-up",
+        help="Remove what jobs with a model of your own have left beside their results",
+        description=(
+            "Without --yes, only prints it: rows and job files of failed jobs, and worker, code and models that no job "
+            "has used for long. Results stay."
+        ),
+        func=lazy_load_command(f"{_COMMANDS}.clean_up.clean_up"),
+        args=(
+            Arg(("location",), help="The jobs' stage_location: @database.schema.stage/path/"),
+            Arg(("--days",), help="How old it has to be, at least 30", type=float, default=30.0),
+            Arg(("-y", "--yes"), help="Remove it", action="store_true"),
+            _conn_id(),
             ARG_VERBOSE,
         ),
     )

@@ -380,3 +380,19 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         from airflow_provider_snowflake_batch.hooks.verification import count_rows
 
         return count_rows(self, self.qualify_location(directory).directory())
+
+    def clean_up(self, stage_location: str | StagePath, *, days: float = 30, dry_run: bool = False) -> list[StagePath]:
+        """Remove what jobs with a model of your own have left below their output location, beside their results: what
+        failed ones were given, and worker, code and models that none has used for long.
+
+        Nothing is removed that a job may still read, as far as this role sees the jobs.
+
+        :param stage_location: as in the jobs' ``output_spec``.
+        :param days: how old it has to be; at least 30.
+        :param dry_run: only tell what would be removed.
+        :returns: the files.
+        :raises InvalidJobError: if ``days`` is less.
+        """
+        from airflow_provider_snowflake_batch.hooks.worker_files import clean_up
+
+        return clean_up(self, self.qualify_location(stage_location), days, dry_run=dry_run)

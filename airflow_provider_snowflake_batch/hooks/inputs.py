@@ -108,15 +108,20 @@ def put_long_list(hook: SnowflakeBatchHook, job: SubmittedJob) -> SubmittedJob:
 def discard_long_list(hook: SnowflakeBatchHook, name: QualifiedName, output_directory: StagePath) -> None:
     """Remove what :func:`put_long_list` has put, if anything, unless there is a job that may still read it."""
     try:
-        try:
-            if not hook.status(name).status.is_terminal:
-                return
-        except JobNotFoundError:
-            pass
+        if may_still_read(hook, name):
+            return
     except Exception as error:
         log.warning("The staged input of %s could not be removed: %s", output_directory, error_text(error))
         return
     discard_staged_input(hook, output_directory)
+
+
+def may_still_read(hook: SnowflakeBatchHook, name: QualifiedName) -> bool:
+    """Whether there is such a job that has not ended."""
+    try:
+        return not hook.status(name).status.is_terminal
+    except JobNotFoundError:
+        return False
 
 
 def discard_staged_input(hook: SnowflakeBatchHook, output_directory: StagePath) -> None:

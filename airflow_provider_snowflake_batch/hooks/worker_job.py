@@ -27,6 +27,7 @@ from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.instance_families import has_gpus
+from airflow_provider_snowflake_batch.jobs.leftovers import is_worn
 from airflow_provider_snowflake_batch.jobs.models import RegistryModel
 from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told
 from airflow_provider_snowflake_batch.jobs.sources import StagePaths
@@ -87,10 +88,10 @@ def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob) -> WorkerJob:
     found = find_model_file(job.model, job.code_folder)
     model = found.packed() if found is not None else None
     rows = put_rows(hook, job) if job.unloads or isinstance(job.source, StagePaths) else None
-    present = {file.path for file in hook.list_files(job.worker_folder)}
+    present = {file.path for file in hook.list_files(job.worker_folder) if not is_worn(file.last_modified)}
     files = {archive.name: archive.content} | {one.name: one.content for one in (*code, model) if one is not None}
     for name, content in files.items():
-        # Named after its content: what is there is the same.
+        # Named after its content: what is there is the same, and is sent again before it may count as a leftover.
         if (location := job.worker_folder.child(name)).path not in present:
             log.info("Uploading %s (%d KiB)", location, len(content) // 1024)
             hook.write_file(location, content)

@@ -7,7 +7,7 @@ reads and writes is below the job's output location:
 ``_batch_worker/batch-worker-<version>-<digest>.pyz``        the worker
 ``_batch_worker/code-<digest>.zip``                          the model's code
 ``_batch_worker/model-<digest>.<ending>``                    the model's own file, or its folder
-``_batch_worker/<job>/JOB-<digest>.json``                    what the worker is to do
+``_batch_worker/<directory>/<job>/JOB-<digest>.json``        what the worker is to do
 ``_snowflake_temporary/<directory>/<attempt>/``              the rows of a query or table
 ``<directory>/``                                             the results
 ============================================================ =========================================================
@@ -274,9 +274,23 @@ class WorkerJob(ScoringJob):
         return self.output.location.child(WORKER_FOLDER).directory()
 
     @property
+    def job_folder(self) -> StagePath:
+        """The job's own folder there, which its replicas use as well."""
+        return job_files(self.output_directory).child(self.name.name).directory()
+
+    @property
     def job_file(self) -> StagePath:
         name = self.upload.job_file if self.upload is not None else JOB_FILE
-        return self.worker_folder.child(self.name.name).directory().child(name)
+        return self.job_folder.child(name)
+
+
+def job_files(output_directory: StagePath) -> StagePath:
+    """``<stage_location>/_batch_worker/<directory>/``: what tells the jobs that write into a directory what to do.
+
+    :param output_directory: ``<stage_location>/<directory>/``.
+    """
+    parent, _, name = output_directory.path.rstrip("/").rpartition("/")
+    return StagePath(output_directory.stage, parent).child(WORKER_FOLDER).child(name).directory()
 
 
 def _qualified(model: ModelSpec, names: Namespace) -> ModelSpec:

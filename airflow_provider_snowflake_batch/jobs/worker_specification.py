@@ -95,7 +95,7 @@ def specification(job: WorkerJob) -> dict[str, Any]:
         "command": [
             "python",
             f"{root}/{WORKER_FOLDER}/{job.upload.archive}",
-            f"{root}/{WORKER_FOLDER}/{job.name.name}/{job.upload.job_file}",
+            f"{root}/{job.job_file.path.removeprefix(job.output.location.directory().path)}",
         ],
         "env": {mount.variable: mount.path for mount in stages} | {"TMPDIR": _TEMPORARY} | dict(job.settings.env or {}),
         "volumeMounts": [

@@ -79,14 +79,14 @@ class EarlierJob:
             case Decision.GO_ON:
                 return self._go_on(record, info, job)
         if job.can_resume and not self._records.resumes(job):
-            self._discard_rows(record)
+            self._discard_input(record)
         return None
 
-    def _discard_rows(self, record: JobRecord) -> None:
+    def _discard_input(self, record: JobRecord) -> None:
         """What the earlier tries have kept on the stage for the next one, which is of no use to this one."""
-        from airflow_provider_snowflake_batch.hooks.inputs import discard_staged_input
+        from airflow_provider_snowflake_batch.hooks.worker_files import remove_worker_input
 
-        discard_staged_input(self._hook, StagePath.parse(record.output_location, field="output_location"))
+        remove_worker_input(self._hook, StagePath.parse(record.output_location, field="output_location"))
 
     def _go_on(self, record: JobRecord, info: JobInfo | None, job: BatchJob) -> JobRecord:
         log.info("Job %s of an earlier try is %s: no new one is needed.", record.job_name, _describe(info))

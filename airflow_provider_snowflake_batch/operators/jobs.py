@@ -87,7 +87,8 @@ class DeleteBatchJobOperator(_JobOperator):
 
     :param job_name: ``[database.][schema.]job``.
     :param output_location: also remove every file under this stage location, for example
-        ``"{{ ti.xcom_pull('score')['output_location'] }}"``. It must name a directory, never a whole stage.
+        ``"{{ ti.xcom_pull('score')['output_location'] }}"``, and what lies beside it for the jobs that write there:
+        unloaded rows, job files. It must name a directory, never a whole stage.
     :raises InvalidJobError: when the Dag is parsed, if the name or the location is malformed.
 
     .. seealso::
@@ -104,6 +105,8 @@ class DeleteBatchJobOperator(_JobOperator):
                 _directory(self.output_location)
 
     def execute(self, context: Context) -> None:
+        from airflow_provider_snowflake_batch.jobs.leftovers import worker_input
+
         with self.hook as hook:
             name = self._qualified_name()
             with failing_for_good():
@@ -115,6 +118,9 @@ class DeleteBatchJobOperator(_JobOperator):
             self.log.info("Job %s is deleted", name)
             if location is not None:
                 removed = hook.remove_files(location)
+                # What earlier tries and the job itself were given, which success would have removed.
+                for place in worker_input(location):
+                    removed += hook.remove_files(place)
                 self.log.info("Removed %d file(s) under %s", removed, location)
 
 

@@ -41,8 +41,8 @@ def discarding_staged_input(
         raise
 
 
-def discard_rows(hook: SnowflakeBatchHook, record: JobRecord) -> None:
-    """Remove the rows that were unloaded for a job that has succeeded."""
-    from airflow_provider_snowflake_batch.hooks.inputs import discard_long_list
+def discard_input(hook: SnowflakeBatchHook, record: JobRecord) -> None:
+    """Remove what a job of the worker that has succeeded was given: rows that were unloaded for it, its job file."""
+    from airflow_provider_snowflake_batch.hooks.worker_files import discard_worker_input
 
-    discard_long_list(hook, record.name, StagePath.parse(record.output_location, field="output_location"))
+    discard_worker_input(hook, record.name, StagePath.parse(record.output_location, field="output_location"))

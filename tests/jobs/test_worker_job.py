@@ -136,7 +136,7 @@ def test_name_folder_and_directory_are_not_of_the_work() -> None:
     resumed = other.resuming(made.output_directory)
     assert str(resumed.output_directory) == "@DB.S.RESULTS/churn/JOB/"
     assert str(resumed.staged_input) == "@DB.S.RESULTS/churn/_snowflake_temporary/JOB/"
-    assert str(resumed.job_file) == "@DB.S.RESULTS/churn/_batch_worker/N/JOB.json"
+    assert str(resumed.job_file) == "@DB.S.RESULTS/churn/_batch_worker/JOB/N/JOB.json"
 
 
 def test_every_name_is_filled_in() -> None:
@@ -193,7 +193,7 @@ def test_the_whole_specification() -> None:
                     "command": [
                         "python",
                         "/mnt/batch/output/_batch_worker/batch-worker-1-ab.pyz",
-                        "/mnt/batch/output/_batch_worker/JOB/JOB.json",
+                        "/mnt/batch/output/_batch_worker/JOB/JOB/JOB.json",
                     ],
                     "env": {"BATCH_OUTPUT": "/mnt/batch/output", "TMPDIR": "/mnt/batch/tmp", "MODE": "fast"},
                     "volumeMounts": [

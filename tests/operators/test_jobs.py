@@ -63,21 +63,25 @@ def test_cancel_names_a_job_that_is_not_there(snowflake_connection: str) -> None
 
 def test_delete_takes_the_output_along_if_asked(hook: SnowflakeBatchHook) -> None:
     hook.run("CREATE OR REPLACE STAGE JOB_TESTS")
-    for file in ("mine/part-0.parquet", "mine/_SUCCESS", "another/_SUCCESS"):
+    given = ("_batch_worker/{}/J/JOB-1.json", "_snowflake_temporary/{}/0a1b2c3d/data.parquet")
+    for file in ("mine/part-0.parquet", "mine/_SUCCESS", "another/_SUCCESS", *(name.format("mine") for name in given)):
         hook.write_file(f"@JOB_TESTS/{file}", b"")
     name = start(hook, "import time; time.sleep(600)")
     DeleteBatchJobOperator(task_id="delete", job_name=name).execute({})
     with pytest.raises(JobNotFoundError):
         hook.status(name)
-    assert len(hook.list_files("@JOB_TESTS/")) == 3
+    assert len(hook.list_files("@JOB_TESTS/")) == 5
+    for name in (*given, "_batch_worker/code-1.zip"):
+        hook.write_file(f"@JOB_TESTS/{name.format('mine_too')}", b"")
     name = start(hook, "import time; time.sleep(600)")
     DeleteBatchJobOperator(task_id="delete", job_name=name, output_location="@JOB_TESTS/mine").execute({})
-    assert [file.path for file in hook.list_files("@JOB_TESTS/")] == ["another/_SUCCESS"]
+    others = ["_batch_worker/code-1.zip", *(name.format("mine_too") for name in given), "another/_SUCCESS"]
+    assert sorted(file.path for file in hook.list_files("@JOB_TESTS/")) == sorted(others)
     with pytest.raises(JobNotFoundError):
         hook.status(name)
     # Again, when the job is gone.
     DeleteBatchJobOperator(task_id="delete", job_name=name, output_location="@JOB_TESTS/another").execute({})
-    assert hook.list_files("@JOB_TESTS/") == []
+    assert not any(file.path.startswith("another/") for file in hook.list_files("@JOB_TESTS/"))
 
 
 def test_what_is_malformed_fails_the_parse() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,7 +98,9 @@ def results(hook: SnowflakeBatchHook, location: str, by: str = "ID") -> pd.DataF
 
 
 def staged(hook: SnowflakeBatchHook) -> list[str]:
-    return [file.path for file in hook.list_files(f"@{STAGE}/out/_snowflake_temporary/")]
+    """What jobs were given of their own: rows, job files."""
+    paths = [file.path for file in hook.list_files(f"@{STAGE}/out/")]
+    return [path for path in paths if "/_snowflake_temporary/" in path or re.search("/_batch_worker/.*/", path)]
 
 
 def test_a_class_of_the_dags_author_scores_a_table(hook: SnowflakeBatchHook, dags: Path) -> None:
@@ -112,7 +115,7 @@ def test_a_class_of_the_dags_author_scores_a_table(hook: SnowflakeBatchHook, dag
     card = instance.xcoms[JOB_CARD_KEY]
     assert (card["model"], card["function"], card["status"]) == ("my_models.linear:Linear", "predict", "DONE")
     assert card["progress"]["rows_done"] == 3
-    assert staged(hook) == [], "the unloaded rows are removed after success"
+    assert staged(hook) == [], "what the job was given is removed after success"
 
 
 def test_without_rows_there_is_a_result_all_the_same(hook: SnowflakeBatchHook, dags: Path) -> None:
@@ -235,6 +238,7 @@ def test_a_later_try_goes_on_in_the_same_directory(hook: SnowflakeBatchHook, dag
     first = store.record
     rows = staged(hook)
     assert any(path.endswith("_unload.json") for path in rows), "the rows are kept for the next try"
+    assert any("/JOB-" in path for path in rows)
 
     # The cause is removed, and the task asks for the same.
     linear = dags / "my_models" / "linear.py"

@@ -100,19 +100,19 @@ def test_other_rows_or_another_model_are_another_job(changes: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("X", "decisive"),
     [
-        ("SELECT * FROM features", {"database", "schema", "role"}),
-        ({"stage_location": "@DB.S.rows/in", "filter": "IS_NEW(DAY)"}, {"database", "schema", "role"}),
-        ("DB.S.features", {"role"}),
-        ({"stage_location": "@DB.S.rows/in"}, set()),
-        ({"stage_location": "@DB.S.rows/in", "select": ["A"]}, set()),
-        ({"list_stage_files": "@DB.S.rows/in/"}, set()),
-        ({"output_location": "@DB.S.rows/in"}, set()),
+        ("SELECT * FROM features", ("database", "schema", "role")),
+        ({"stage_location": "@DB.S.rows/in", "filter": "IS_NEW(DAY)"}, ("database", "schema", "role")),
+        ("DB.S.features", ("role",)),
+        ({"stage_location": "@DB.S.rows/in"}, ()),
+        ({"stage_location": "@DB.S.rows/in", "select": ["A"]}, ()),
+        ({"list_stage_files": "@DB.S.rows/in/"}, ()),
+        ({"output_location": "@DB.S.rows/in"}, ()),
     ],
     ids=str,
 )
 @pytest.mark.parametrize("kind", ["worker", "registry"])
 def test_the_session_makes_another_job_where_it_decides_which_rows_are_read(
-    kind: str, X: Any, decisive: set[str]
+    kind: str, X: Any, decisive: tuple[str, ...]
 ) -> None:
     given = {**GIVEN, "X": X, "name": "DB.S.JOB", "output_spec": {"stage_location": "@DB.S.results/churn/"}}
     if kind == "registry":

@@ -325,11 +325,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     import huggingface_hub
     from snowflake.ml.model.models import huggingface
 
-    from tests.document import tiny_models
+    from tests.worker import transformer_models as made
 
-    tiny_models.save_vision(tmp_path / "google/vit-base-patch16-224")
+    made.save_image_classifier(tmp_path / "google/vit-base-patch16-224", labels=("one", "two", "three"))
     for name in ("Qwen/Qwen2.5-0.5B-Instruct", "Qwen/Qwen2-VL-2B-Instruct"):
-        tiny_models.save_language(tmp_path / name)
+        made.save_chat_model_without_weights(tmp_path / name)
     # A name that is a folder here is not looked for on a hub.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda repo_id, **_: str(tmp_path / repo_id))

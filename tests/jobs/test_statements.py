@@ -4,37 +4,22 @@ from datetime import UTC, datetime
 
 import pytest
 import yaml
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.jobs import row_statements, statement_text, statements
-from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn
+from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, RegistryJob
-from airflow_provider_snowflake_batch.jobs.sources import (
-    SelectedColumn,
-    StageParquet,
-    StagePaths,
-    StageQuery,
-    parse_source,
-)
-from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
+from airflow_provider_snowflake_batch.local.parsing import tokenize
+from tests.jobs.statement_tokens import only_statement, stored, text
 
-text = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=40)
-stored = text.filter(bool)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     max_leaves=6,
 )
 JOB = QualifiedName("JOB", "S", "DB")
-
-
-def only_statement(sql: str) -> list[Token]:
-    tokens = tokenize(sql)
-    assert not any(token.kind == "symbol" and token.text in (";", "'", '"') for token in tokens)
-    return tokens
 
 
 def inference_job(**changes) -> RegistryJob:
@@ -160,17 +145,6 @@ def test_dollars_cannot_end_the_specification() -> None:
 
 
 @given(text)
-def test_every_literal_reads_back(value: str) -> None:
-    (token,) = tokenize(statement_text.literal(value))
-    assert (token.kind, token.value) == ("string", value)
-
-
-def test_nul_is_refused() -> None:
-    with pytest.raises(InvalidJobError, match="NUL"):
-        statement_text.literal("a\x00b")
-
-
-@given(text)
 def test_patterns_and_containers_read_back(value: str) -> None:
     since = datetime(2026, 11, 22, tzinfo=UTC)
     for sql, expected in [
@@ -202,93 +176,6 @@ def test_short_statements() -> None:
     assert statements.service_logs(JOB, 0, "main") == "CALL SYSTEM$GET_SERVICE_LOGS('DB.S.JOB', '0', 'main')"
     assert statements.get_stage_file(location, "/some/dir") == "GET '@DB.S.ST/a/b.json' 'file:///some/dir/'"
     assert statements.remove_stage_files(location) == "REMOVE '@DB.S.ST/a/b.json'"
-
-
-parquet_columns = st.lists(
-    st.tuples(stored.filter(lambda name: '"' not in name), st.sampled_from(["NUMBER(38, 0)", "REAL", "ARRAY(X)"])),
-    min_size=1,
-    max_size=5,
-    unique_by=lambda column: column[0],
-)
-
-
-def enclosed(sql: str) -> list[Token]:
-    """The tokens of one statement, in which every parenthesis is closed again."""
-    tokens, depth = only_statement(f"({sql})"), 0
-    for index, token in enumerate(tokens):
-        if token.kind == "symbol":
-            depth += {"(": 1, ")": -1}.get(token.text, 0)
-        assert depth > 0 or index == len(tokens) - 1
-    assert depth == 0
-    return tokens
-
-
-@given(parquet_columns, stored, st.sampled_from([None, "a > ')'", 'b IN (1, 2) -- "', "/* ( */ c IS NULL"]), st.data())
-def test_nothing_leaves_its_place_in_a_query_of_files(columns, pattern: str, condition: str | None, data) -> None:
-    chosen = data.draw(st.none() | st.lists(st.sampled_from([name for name, _ in columns]), min_size=1, unique=True))
-    aliases = [data.draw(st.none() | stored) for _ in chosen or ()]
-    called = [alias or name for name, alias in zip(chosen or (), aliases, strict=True)]
-    assume(len(set(called)) == len(called))
-    select = chosen and tuple(
-        SelectedColumn(Identifier(name), Identifier(alias) if alias else None)
-        for name, alias in zip(chosen, aliases, strict=True)
-    )
-    files = StageParquet(StagePath(QualifiedName("ST", "my s", "DB"), "a b/"), pattern, select, condition)
-    query = StageQuery(files, tuple(columns), QualifiedName("F", "my s", "DB"), temporary=True)
-    sql = row_statements.select_source(query)
-    strings = [token.value for token in enclosed(sql) if token.kind == "string"]
-    assert strings[:3] == ['@DB."my s".ST/a b/', 'DB."my s".F', pattern]
-    assert {token.value for token in enclosed(sql)} >= set(called or [name for name, _ in columns])
-
-
-@given(st.lists(stored.filter(lambda name: "/" not in name and name not in (".", "..")), min_size=1), stored)
-def test_paths_and_their_column_read_back(files: list[str], column: str) -> None:
-    paths = tuple(StagePath.file(f"@db.s.st/{name}", field="X") for name in files)
-    tokens = enclosed(row_statements.select_source(StagePaths(paths, Identifier(column))))
-    assert [token.value for token in tokens if token.kind == "string"] == [f"@DB.S.ST/{name}" for name in files]
-    assert tokens[4].value == column
-
-
-def test_a_query_of_files() -> None:
-    columns = (("id", "NUMBER(38, 0)"), ("Name", "TEXT"), ("nested", "ARRAY(NUMBER(38, 0))"))
-    file_format = QualifiedName("F", "S", "DB")
-
-    def query(**changes) -> str:
-        source = parse_source({"stage_location": "@db.s.st/in/", **changes})
-        return row_statements.select_source(StageQuery(source, columns, file_format, temporary=False))
-
-    assert query(pattern=r".*\.parquet") == (
-        """SELECT $1:"id"::NUMBER(38, 0) AS "id", $1:"Name"::TEXT AS "Name", $1:"nested"::VARIANT AS "nested" """
-        r"""FROM '@DB.S.ST/in/' (FILE_FORMAT => 'DB.S.F', PATTERN => '.*\\.parquet')"""
-    )
-    assert query(select={"name": "who", "id": None}, filter="id > 1") == (
-        'SELECT "NAME" AS "WHO", "ID" AS "id" FROM (\n'
-        'SELECT $1:"id"::NUMBER(38, 0) AS "ID", $1:"Name"::TEXT AS "NAME", $1:"nested"::VARIANT AS "NESTED" '
-        "FROM '@DB.S.ST/in/' (FILE_FORMAT => 'DB.S.F')\n) WHERE (\nid > 1\n)"
-    )
-    with pytest.raises(
-        InvalidJobError, match=r"^X\.select: the files have no column 'AGE'; they have id, Name, nested"
-    ):
-        query(select=["age"])
-
-
-PARQUET = "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = FALSE"
-
-
-def test_parquet_is_read_the_same_way_everywhere() -> None:
-    table, location = QualifiedName("T", "S", "DB"), StagePath(QualifiedName("ST", "S", "DB"), "d/")
-    assert row_statements.create_parquet_format(QualifiedName("F")).endswith(f" F {PARQUET}")
-    assert row_statements.copy_into_table(table, location, ["a.parquet"], force=False) == (
-        f"COPY INTO DB.S.T FROM '@DB.S.ST/d/' FILES = ('a.parquet') FILE_FORMAT = ({PARQUET}) "
-        "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE FORCE = FALSE"
-    )
-    columns = [LoadedColumn("A", ("a", "A"), "REAL"), LoadedColumn('b"', ("b",), "LIST(TEXT)")]
-    assert row_statements.copy_into_table(table, location, ["a", "b"], force=True, columns=columns) == (
-        'COPY INTO DB.S.T ("A", "b""") FROM (SELECT COALESCE($1:"a"::REAL, $1:"A"::REAL), $1:"b"::VARIANT '
-        f"FROM '@DB.S.ST/d/') FILES = ('a', 'b') FILE_FORMAT = ({PARQUET}) FORCE = TRUE"
-    )
-    with pytest.raises(InvalidJobError, match="its name holds a double quote"):
-        row_statements.copy_into_table(table, location, ["a"], force=True, columns=[LoadedColumn("A", ('a"',), "REAL")])
 
 
 def test_a_source_that_was_not_looked_up_reaches_no_statement() -> None:

@@ -88,12 +88,13 @@ def _bert(**settings: Any) -> Any:
     )
 
 
-def save_image_classifier(folder: Path) -> Path:
+def save_image_classifier(folder: Path, labels: Sequence[str] = ("cat", "dog", "bird", "fish", "horse", "cow")) -> Path:
+    """One for images of 16 by 16 points."""
     import torch
     from transformers import ViTConfig, ViTForImageClassification
 
     torch.manual_seed(3)
-    names = dict(enumerate(("cat", "dog", "bird", "fish", "horse", "cow")))
+    names = dict(enumerate(labels))
     config = ViTConfig(
         hidden_size=8,
         num_hidden_layers=1,
@@ -181,4 +182,13 @@ def save_chat_model(folder: Path) -> Path:
         bos_token_id=None,
     )
     LlamaForCausalLM(config).eval().save_pretrained(folder)
+    return folder
+
+
+def save_chat_model_without_weights(folder: Path) -> Path:
+    """What there is to know of a chat model that nobody loads: another engine answers in its place."""
+    folder.mkdir(parents=True)
+    config = {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "hidden_size": 8, "vocab_size": 8}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": CHAT_TEMPLATE}))
     return folder

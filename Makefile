@@ -45,7 +45,7 @@ test-stack: $(VENV)/.installed-dev $(RUNTIME)/.installed
 	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY)) tests/stack
 
 test-slow-beside: $(VENV)/.installed-dev $(RUNTIME)/.installed
-	nice -n 5 $(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY) tests/stack) tests
+	nice -n 10 $(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY) tests/stack) tests
 
 # The worker's jobs with input and output in folders that behave as mounted stages do, which are no disks.
 ON_STAGES := $(addprefix tests/worker/,output/test_attempts.py output/test_kept_tasks.py output/test_save_modes.py \

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
+from sqlglot.dialects.snowflake import Snowflake
+from sqlglot.tokens import TokenType
 
 from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
 
@@ -11,8 +13,15 @@ stored = text.filter(bool)
 
 
 def only_statement(sql: str) -> list[Token]:
+    """The tokens of a text that is one statement, whoever reads it: the local Snowflake or sqlglot."""
     tokens = tokenize(sql)
     assert not any(token.kind == "symbol" and token.text in (";", "'", '"') for token in tokens)
+    # At the beginning, sqlglot takes EXECUTE and other words, with all that follows, for one text.
+    theirs = Snowflake().tokenize(f"SELECT {sql}")
+    assert TokenType.SEMICOLON not in {token.token_type for token in theirs}
+    kinds = {TokenType.STRING: "string", TokenType.RAW_STRING: "string", TokenType.IDENTIFIER: "quoted"}
+    read = [(kinds[token.token_type], token.text) for token in theirs if token.token_type in kinds]
+    assert [(token.kind, token.value) for token in tokens if token.kind in ("string", "quoted")] == read
     return tokens
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
-from airflow_provider_snowflake_batch.local.parsing import tokenize
+from tests.jobs.statement_tokens import only_statement
 
 stored = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1, max_size=30)
 
@@ -54,7 +54,7 @@ def test_a_plain_identifier_has_one_part() -> None:
 def test_sql_of_a_name_reads_back_as_the_same_name(database: str, schema: str, name: str) -> None:
     given_name = QualifiedName(name, schema, database)
     assert QualifiedName.parse(given_name.sql(), field="X") == given_name
-    tokens = tokenize(given_name.sql())
+    tokens = only_statement(given_name.sql())
     assert [token.value for token in tokens] == [database, ".", schema, ".", name]
 
 
@@ -64,7 +64,7 @@ def test_any_text_is_a_name_or_refused(text: str) -> None:
         name = QualifiedName.parse(text, field="X")
     except InvalidJobError:
         return
-    assert all(token.kind in ("word", "quoted", "symbol") for token in tokenize(name.sql()))
+    assert all(token.kind in ("word", "quoted", "symbol") for token in only_statement(name.sql()))
     assert QualifiedName.parse(name.sql(), field="X") == name
 
 

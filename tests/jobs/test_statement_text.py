@@ -5,13 +5,12 @@ from hypothesis import given
 
 from airflow_provider_snowflake_batch.jobs import statement_text
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.local.parsing import tokenize
-from tests.jobs.statement_tokens import text
+from tests.jobs.statement_tokens import only_statement, text
 
 
 @given(text)
 def test_every_literal_reads_back(value: str) -> None:
-    (token,) = tokenize(statement_text.literal(value))
+    (token,) = only_statement(statement_text.literal(value))
     assert (token.kind, token.value) == ("string", value)
 
 

@@ -11,7 +11,6 @@ from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, RegistryJob
-from airflow_provider_snowflake_batch.local.parsing import tokenize
 from tests.jobs.statement_tokens import only_statement, stored, text
 
 json_values = st.recursive(
@@ -140,7 +139,7 @@ def test_a_container_jobs_specification_reads_back(value, comment: str, integrat
 
 def test_dollars_cannot_end_the_specification() -> None:
     job = ContainerJob(JOB, Identifier("P"), {"spec": {"env": "a$$b$$$c$"}})
-    (specification,) = (token for token in tokenize(statements.execute_job(job)) if token.kind == "string")
+    (specification,) = (token for token in only_statement(statements.execute_job(job)) if token.kind == "string")
     assert yaml.safe_load(specification.value) == {"spec": {"env": "a$$b$$$c$"}}
 
 

@@ -12,7 +12,7 @@ from airflow_provider_snowflake_batch.jobs.column_types import (
 )
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.text_forms import FORMS, created_type, form_of, takes
-from airflow_provider_snowflake_batch.local.parsing import tokenize
+from tests.jobs.statement_tokens import only_statement
 
 TIMESTAMP = "YYYY-MM-DD HH24:MI:SS.FF9"
 
@@ -41,7 +41,7 @@ def test_each_form_is_read_with_a_format_of_its_own(original: str, read: str, cr
     assert form.read.format("x") == read
     assert created_type(original) == created
     assert takes(created, original)
-    assert tokenize(read)
+    assert only_statement(read)
 
 
 def test_every_form_has_a_column_that_takes_it() -> None:

@@ -10,7 +10,7 @@ from airflow_provider_snowflake_batch.jobs import row_statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.unload import RowColumn, Unload, UnloadedFile, unloaded_columns
-from airflow_provider_snowflake_batch.local.parsing import tokenize
+from tests.jobs.statement_tokens import only_statement
 
 TIMESTAMP = "YYYY-MM-DD HH24:MI:SS.FF9"
 
@@ -68,7 +68,7 @@ def test_the_whole_statement() -> None:
         "FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE INCLUDE_QUERY_ID = TRUE DETAILED_OUTPUT = TRUE "
         "MAX_FILE_SIZE = 134217728"
     )
-    assert tokenize(sql)
+    assert only_statement(sql)
 
 
 def test_the_list_reads_back() -> None:

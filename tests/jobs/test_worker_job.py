@@ -17,8 +17,8 @@ from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
 from airflow_provider_snowflake_batch.jobs.worker_resources import container_size
 from airflow_provider_snowflake_batch.jobs.worker_specification import job_file, specification
-from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.spcs import specification as local_specification
+from tests.jobs.statement_tokens import only_statement
 
 GIVEN: dict[str, Any] = {
     "name": "job",
@@ -347,7 +347,7 @@ def test_a_list_of_files_mounts_their_stages() -> None:
 def test_the_statement_is_one_that_a_server_reads(family: str) -> None:
     made = ready(job(job_spec={"replicas": 4, "query_warehouse": "wh", "env": {"A": "$$ \x85"}}), family)
     made = replace(made, settings=replace(made.settings, secrets=None))
-    tokens = tokenize(made.submission().statement)
+    tokens = only_statement(made.submission().statement)
     words = [token.value for token in tokens]
     assert words[:6] == ["EXECUTE", "JOB", "SERVICE", "IN", "COMPUTE", "POOL"]
     assert words[words.index("REPLICAS") + 2] == "4"

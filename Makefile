@@ -99,7 +99,7 @@ OF_ANY_VERSION := $(addprefix tests/worker/,cluster executors/test_hosts.py exec
 
 # Each in one process, so that one is installed while another is tested.
 test-others: $(VENV)/.installed-dev ## Run tests with other versions of Python and of the libraries
-	$(TWO_AT_A_TIME) XDIST= $(OTHERS:%=test-%) test-cli test-mlflow $(WORKERS:%=test-%)
+	$(TWO_AT_A_TIME) XDIST= $(OTHERS:%=test-%) test-cli test-dbt test-mlflow $(WORKERS:%=test-%)
 
 .PHONY: $(OTHERS:%=test-%)
 test-connector-5: export LOCAL_SNOWFLAKE_PYTHON = $(abspath $(BIN)/python)
@@ -112,6 +112,11 @@ $(OTHERS:%=test-%): test-%: $(VENV)-%/.installed
 test-cli: export SNOW_COMMAND = $(abspath $(VENV)-cli/bin/snow)
 test-cli: $(VENV)/.installed-dev $(VENV)-cli/.installed
 	$(BIN)/python -m pytest tests/local/clients/test_features.py -k "cli."
+
+.PHONY: test-dbt
+test-dbt: export DBT_COMMAND = $(abspath $(VENV)-dbt/bin/dbt)
+test-dbt: $(VENV)/.installed-dev $(VENV)-dbt/.installed
+	$(BIN)/python -m pytest tests/local/clients/test_dbt.py tests/example_dags/test_customers_by_dbt.py
 
 # MLflow holds back versions of packages that Airflow brings, so it has an environment of its own.
 .PHONY: test-mlflow
@@ -194,7 +199,7 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 	@touch $@
 
 # What is listed and nothing else, this package neither.
-PLAIN := $(VENV)-cli $(VENV)-mlflow $(VENV)-peers $(VENV)-transformers $(WORKERS:%=$(VENV)-%)
+PLAIN := $(VENV)-cli $(VENV)-dbt $(VENV)-mlflow $(VENV)-peers $(VENV)-transformers $(WORKERS:%=$(VENV)-%)
 $(PLAIN:%=%/.installed): $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
 	@echo "Installing constraints/$*.txt into $(VENV)-$*"
 	@$(BIN)/uv venv --quiet --clear --python $$($(PYTHON) scripts/find_python.py $(PYTHON_$*)) $(VENV)-$*

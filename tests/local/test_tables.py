@@ -124,3 +124,32 @@ def test_casts_to_whole_numbers_round_halves_away_from_zero(connection: Snowflak
         (3, 3, 1000, None, 3)
     ]
     assert run(connection, "SELECT TRY_CAST('x' AS INT), (RANDOM() > 0)::INT < 2") == [(None, True)]
+
+
+def comments(connection: SnowflakeConnection, table: str) -> dict[str, str | None]:
+    return {row[0]: row[9] for row in run(connection, f"DESC TABLE {table}")}
+
+
+@pytest.mark.parametrize("kind", ["TABLE", "TEMPORARY TABLE"])
+def test_comments_of_columns(connection: SnowflakeConnection, schema: str, kind: str) -> None:
+    run(connection, f"""CREATE {kind} C (A INT COMMENT 'It''s', "b" INT, D INT COMMENT 'gone')""")
+    run(connection, """ALTER TABLE C ALTER COLUMN "b" COMMENT 'low'""")
+    run(connection, 'ALTER TABLE C MODIFY D COMMENT $$The "last"$$')
+    run(connection, "ALTER TABLE C ADD COLUMN E INT COMMENT 'new'")
+    assert comments(connection, "C") == {"A": "It's", "b": "low", "D": 'The "last"', "E": "new"}
+    run(connection, f"CREATE OR REPLACE {kind} C (A INT COMMENT 'other', B INT) AS SELECT 1, 2")
+    assert comments(connection, "C") == {"A": "other", "B": None}
+
+
+def test_comments_of_a_views_columns(table: SnowflakeConnection) -> None:
+    run(table, "CREATE VIEW V (A COMMENT 'one', B) AS SELECT ID, X FROM T")
+    run(table, "ALTER VIEW V ALTER B COMMENT 'two'")
+    assert comments(table, "V") == {"A": "one", "B": "two"}
+    assert error(table, "ALTER TABLE T ALTER NOSUCH COMMENT 'x'")[0] == 904
+    assert error(table, "ALTER TABLE NOSUCH ALTER A COMMENT 'x'")[0] == 2003
+
+
+def test_a_table_of_a_query_with_columns_and_a_key(table: SnowflakeConnection) -> None:
+    run(table, "CREATE TABLE K (A INT NOT NULL, B TEXT, PRIMARY KEY (A)) AS (SELECT * FROM (SELECT ID, X FROM T))")
+    assert run(table, "SELECT * FROM K ORDER BY 1") == [(1, "abc"), (2, None)]
+    assert [row[5] for row in run(table, "DESC TABLE K")] == ["Y", "N"]

@@ -116,6 +116,7 @@ def test_flatten(connection: SnowflakeConnection, schema: str) -> None:
         ("X'0AFF'::VARCHAR", "0AFF"),
         ("TRUE::VARCHAR", "true"),
         (f"TO_CHAR({MOMENT}, 'YYYY-MM-DD\"T\"HH24:MI:SS.FF3')", "2024-02-03T14:05:06.500"),
+        (f"TO_VARCHAR({MOMENT}, 'yyyy-mm-dd HH24:MI' || 'UTC')", "2024-02-03 14:05UTC"),
         (f"TO_VARCHAR({MOMENT}, 'Mon dd, yyyy hh12:mi am')", "Feb 03, 2024 02:05 PM"),
         ("TO_CHAR(D, 'DY DD.MM.YY')", "Sat 03.02.24"),
         ("LTRIM('xxa', 'x') || RTRIM('bxx', 'x') || TRIM('*-c-*', '*-')", "abc"),

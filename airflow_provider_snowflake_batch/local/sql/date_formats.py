@@ -10,6 +10,7 @@ import re
 
 from sqlglot import Expr, exp
 from sqlglot.dialects.snowflake import Snowflake
+from sqlglot.optimizer.simplify import simplify
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 
@@ -22,9 +23,9 @@ _ELEMENTS = {
     "HH12": "%I", "HH": "%H", "AM": "%p", "PM": "%p", "MI": "%M", "SS": "%S", "FF": "%n", "FF3": "%g", "FF6": "%f",
     "FF9": "%n",
 }  # fmt: skip
-# Longest first. A quoted text stands for itself, and so does what is no letter; T and Z are common unquoted.
+# Longest first. A quoted text stands for itself, and so does what is no letter; T, Z and UTC are common unquoted.
 _TOKEN = re.compile(
-    '"(?P<quoted>[^"]*)"|(?P<element>' + "|".join(sorted(_ELEMENTS, key=len, reverse=True)) + r")|(?P<other>.)",
+    '"(?P<quoted>[^"]*)"|(?P<element>' + "|".join(sorted(_ELEMENTS, key=len, reverse=True)) + r")|(?P<other>UTC|.)",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -34,6 +35,7 @@ def write_formatted(value: Expr, given: Expr) -> Expr:
 
     :raises SnowflakeError: for number formats, for elements that DuckDB lacks and for a format that is no constant.
     """
+    given = simplify(given.copy())  # dbt says 'yyyy-mm-dd HH24:MI'||'UTC'
     if not isinstance(given, exp.Literal) or not given.is_string:
         raise not_supported("A format of TO_CHAR that is no constant")
     format_ = exp.Literal.string(to_strftime(given.this))
@@ -54,7 +56,7 @@ def to_strftime(text: str) -> str:
         elif match["element"] is not None:
             elements += 1
             pieces.append(_ELEMENTS[match["element"].upper()])
-        elif match["other"].isalnum() and match["other"] not in "TZ":
+        elif match["other"].isalnum() and match["other"] not in ("T", "Z", "UTC"):
             raise not_supported(f"The format '{text}'")
         else:
             pieces.append(match["other"].replace("%", "%%"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -10,6 +10,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
+from airflow_provider_snowflake_batch.local.sql.comments import comment_statement, take_comments
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of
 from airflow_provider_snowflake_batch.local.sql.keys import take_keys
@@ -41,10 +42,12 @@ class Definitions:
         if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
             columns = list(declared_outputs(tree.expression, self._connection.lookup, kind_of).items())
         keys = take_keys(tree)
+        comments = take_comments(tree)
         change = self._connection.temporary.change(tree)
         self._connection.temporary.redirect(tree)
         if change is not None:
             self._run(tree)
+            self._comment(tree, comments)
             return Result.message(self._connection.temporary.changed(tree, change, dict(columns)))
         target = self._connection.target(tree)
         if target is not None and (other := swapped_table(tree)) is not None:
@@ -54,6 +57,7 @@ class Definitions:
             return Result.message(already)
         if not isinstance(tree, exp.Alter) or tree.args.get("actions"):
             self._define(tree)
+        self._comment(tree, comments)
         if isinstance(tree, exp.TruncateTable):
             for table in tree.expressions:
                 self._engine.tables.emptied(self._session.qualify(translate.table_parts(table)))
@@ -122,6 +126,16 @@ class Definitions:
                     target = table_of_statement(part)
                     assert target is not None
                     self._engine.tables.keep_text_lengths(self._session.qualify(translate.table_parts(target)), found)
+        self._engine.tables.changed()
+
+    def _comment(self, tree: Expr, comments: Mapping[str, str]) -> None:
+        table = table_of_statement(tree)
+        if table is None or not comments:
+            return
+        name = self._session.qualify(translate.table_parts(table))
+        with self._engine.write_lock:
+            for column, comment in comments.items():
+                self._duck.execute(comment_statement(name, column, comment))
         self._engine.tables.changed()
 
     def _run(self, tree: Expr) -> None:

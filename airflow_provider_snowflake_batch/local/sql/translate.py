@@ -187,7 +187,8 @@ def list_stars(tree: Expr) -> None:
     select = query.unnest()
     if isinstance(select, exp.Select) and not any(one.is_star for one in select.expressions):
         return
-    names = [exp.to_identifier(f"_c{number}", quoted=True) for number in range(len(tree.this.expressions))]
+    columns_of_table = [part for part in tree.this.expressions if isinstance(part, (exp.ColumnDef, exp.Identifier))]
+    names = [exp.to_identifier(f"_c{number}", quoted=True) for number in range(len(columns_of_table))]
     alias = exp.TableAlias(this=exp.to_identifier("_selected", quoted=True), columns=names)
     source = exp.Subquery(this=query.unnest().copy(), alias=alias)
     columns = [exp.column(name.copy()) for name in names]

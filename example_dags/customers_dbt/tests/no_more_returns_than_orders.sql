@@ -1,0 +1,3 @@
+select customer_id
+from {{ ref('customer_features') }}
+where returned_share > 1

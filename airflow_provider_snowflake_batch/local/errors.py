@@ -62,3 +62,8 @@ def invalid_specification(message: str) -> SnowflakeError:
 def not_supported(what: str) -> SnowflakeError:
     """What a real account has and this server lacks: refused, never ignored."""
     return SnowflakeError(f"{what} is not supported by the local Snowflake.", errno=2, sqlstate="0A000")
+
+
+def nanoseconds(text: str) -> SnowflakeError:
+    """A time with more digits of a second than are kept here: it is refused, not cut."""
+    return not_supported(f"The time '{text}' with nanoseconds (six digits of a second are kept: cut the others)")

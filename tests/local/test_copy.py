@@ -185,3 +185,46 @@ def test_a_restart_keeps_the_load_history(tmp_path: Path) -> None:
         again = snowflake.connector.connect(**server.connection_kwargs)
         assert copy(again, "@S/a")[0]["status"] == "LOAD_SKIPPED"
         again.close()
+
+
+def test_copy_without_from_reads_the_tables_own_stage(
+    connection: SnowflakeConnection, schema: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("1,a\n2,b\n")
+    for table in ("T", '"low er"'):
+        run(connection, f"CREATE OR REPLACE TABLE {table} (A INT, B VARCHAR)")
+    run(connection, f"PUT file://{tmp_path}/rows.csv @%T AUTO_COMPRESS = FALSE")
+    assert run(connection, "COPY INTO T FILE_FORMAT = (TYPE = CSV) PURGE = TRUE")[0][:4] == (
+        "rows.csv",
+        "LOADED",
+        2,
+        2,
+    )
+    assert run(connection, "COPY INTO T") == [("Copy executed with 0 files processed.",)]
+    assert run(connection, 'COPY INTO "low er"') == [("Copy executed with 0 files processed.",)]
+    assert run(connection, "SELECT * FROM T ORDER BY A") == [(1, "a"), (2, "b")]
+
+
+@pytest.mark.parametrize("expression", ["B", "(B)", "'p=' || B", "UPPER(B) || '/x'"])
+def test_partition_by_takes_an_expression_without_parentheses(
+    connection: SnowflakeConnection, schema: str, expression: str
+) -> None:
+    run(connection, "CREATE OR REPLACE TABLE T AS SELECT * FROM VALUES (1, 'a'), (2, 'b') AS V (A, B)")
+    run(connection, "CREATE STAGE U")
+    run(connection, f"COPY INTO @U/out/ FROM T PARTITION BY {expression} FILE_FORMAT = (TYPE = PARQUET)")
+    folders = {row[0].rpartition("/")[0] for row in run(connection, "LIST @U")}
+    values = {row[0] for row in run(connection, f"SELECT {expression} FROM T")}
+    assert folders == {f"u/out/{value}" for value in values}
+
+
+def test_partition_by_nothing_is_an_error(connection: SnowflakeConnection, schema: str) -> None:
+    run(connection, "CREATE STAGE U")
+    run(connection, "CREATE OR REPLACE TABLE T (A INT)")
+    with pytest.raises(snowflake.connector.errors.ProgrammingError, match="expected an expression"):
+        run(connection, "COPY INTO @U/out/ FROM T PARTITION BY FILE_FORMAT = (TYPE = PARQUET)")
+
+
+@pytest.mark.parametrize("method", ["ROW", "BERNOULLI", "BLOCK", "SYSTEM", ""])
+def test_samples_by_percent(connection: SnowflakeConnection, schema: str, method: str) -> None:
+    run(connection, "CREATE OR REPLACE TABLE T AS SELECT SEQ4() AS A FROM TABLE(GENERATOR(ROWCOUNT => 100))")
+    assert run(connection, f"SELECT COUNT(*) FROM T SAMPLE {method} (100)") == [(100,)]

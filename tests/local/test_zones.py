@@ -1,7 +1,8 @@
-"""Moments and the offsets at which they are shown."""
+"""Moments: the offsets at which they are shown, and the digits of a second that they keep."""
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -83,3 +84,56 @@ def test_what_is_asked_of_a_moment_is_asked_of_its_clock(
 def test_text_with_an_offset_that_only_its_row_says(table: SnowflakeConnection) -> None:
     assert execute(table, "SELECT S::TIMESTAMP_TZ = Z, TRY_CAST(S AS TIMESTAMP_TZ) = Z FROM T") == [(True, True)]
     assert "not supported by the local Snowflake" in error(table, "SELECT HOUR(TO_TIMESTAMP_TZ(S)) FROM T")[2]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("TO_TIMESTAMP(1372680000)", datetime.datetime(2013, 7, 1, 12)),
+        ("TO_TIMESTAMP(1372680000123, 3)", datetime.datetime(2013, 7, 1, 12, 0, 0, 123000)),
+        ("E::TIMESTAMP_NTZ FROM T", datetime.datetime(2013, 7, 1, 12)),
+        ("'2024-01-01 10:00:00.123456000'::TIMESTAMP", datetime.datetime(2024, 1, 1, 10, 0, 0, 123456)),
+        ("'2024-01-01 10:00:00.123956'::TIMESTAMP_NTZ(3)", datetime.datetime(2024, 1, 1, 10, 0, 0, 123000)),
+        ("'1960-01-01 10:00:00.123956'::TIMESTAMP(3)", datetime.datetime(1960, 1, 1, 10, 0, 0, 123000)),
+        ("'10:00:00.987654'::TIME(0)", datetime.time(10)),
+        ("DATEADD(NANOSECOND, 5000, '2024-01-01'::TIMESTAMP)", datetime.datetime(2024, 1, 1, 0, 0, 0, 5)),
+    ],
+)
+def test_digits_of_a_second(table: SnowflakeConnection, expression: str, value: Any) -> None:
+    assert execute(table, f"SELECT {expression}") == [(value,)]
+
+
+def test_a_column_keeps_the_digits_that_it_declares(table: SnowflakeConnection) -> None:
+    execute(table, "CREATE TABLE C (T TIMESTAMP_NTZ(3), S TIMESTAMP_NTZ(0), C TIME(1))")
+    text = "2024-01-01 10:00:00.987654"
+    execute(table, f"INSERT INTO C VALUES ('{text}', '{text}', '10:00:00.987')")
+    execute(table, f"INSERT INTO C SELECT '{text}'::TIMESTAMP_NTZ, '{text}', NULL")
+    moments = (datetime.datetime(2024, 1, 1, 10, 0, 0, 987000), datetime.datetime(2024, 1, 1, 10))
+    assert execute(table, "SELECT * FROM C ORDER BY C") == [
+        (*moments, datetime.time(10, 0, 0, 900000)), (*moments, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT '2024-01-01 10:00:00.123456789'::TIMESTAMP_NTZ",
+        "SELECT '2024-01-01 10:00:00.1234567 +0100'::TIMESTAMP_TZ",
+        "SELECT '10:00:00.123456789'::TIME",
+        "SELECT TO_TIMESTAMP_NTZ('2024-01-01 10:00:00.123456789', 'YYYY-MM-DD HH24:MI:SS.FF9')",
+        "SELECT TO_TIMESTAMP(F) FROM FINE",
+        "SELECT F::TIMESTAMP_LTZ FROM FINE",
+        "SELECT TO_TIMESTAMP_NTZ(F, 'YYYY-MM-DD HH24:MI:SS.FF9') FROM FINE",
+        "INSERT INTO T (N) VALUES ('2024-01-01 10:00:00.123456789')",
+        "INSERT INTO T (N) SELECT F FROM FINE",
+        "INSERT INTO T (Z) SELECT F FROM FINE",
+        "UPDATE T SET N = '2024-01-01 10:00:00.123456789'",
+        "SELECT DATEADD(NANOSECOND, 1, N) FROM T",
+    ],
+)
+def test_nanoseconds_are_refused_instead_of_cut(table: SnowflakeConnection, statement: str) -> None:
+    execute(table, "CREATE TABLE FINE AS SELECT '2024-01-01 10:00:00.123456789' AS F")
+    errno, _, message = error(table, statement)
+    assert errno == 2, message
+    assert "not supported by the local Snowflake" in message
+    assert "digits of a second" in message or "microseconds" in message

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.sql.macros import CUT_TIME, CUT_TIMESTAMP, WHOLE_MICROSECONDS
 from airflow_provider_snowflake_batch.local.sql.texts import is_of_type, plain_text
 
 _Type = exp.DataType.Type
@@ -24,6 +25,8 @@ def round_casts(tree: Expr) -> Expr:
             _read_on_and_off(cast)
         if isinstance(kind, exp.DataType) and kind.this in _MOMENTS and isinstance(cast.this, exp.Column):
             cast.replace(moment(cast.this, type(cast)))
+        if isinstance(kind, exp.DataType) and kind.this == _Type.TIME and isinstance(cast.this, exp.Column):
+            cast.set("this", exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[cast.this]))
         if not isinstance(kind, exp.DataType) or kind.this not in _INTEGERS or _is_whole(cast.this):
             continue
         value = cast.this
@@ -44,13 +47,20 @@ def moment(value: Expr, cast: type[exp.Cast | exp.TryCast] = exp.Cast) -> Expr:
     """A value cast to a time-zone-aware timestamp; text may have a blank before its offset, which the engine would take
     for the name of a zone.
     """
+    whole = exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[plain_text(value)])
     text = exp.Anonymous(
         this="regexp_replace",
-        expressions=[plain_text(value), exp.Literal.string(r"\s+([+-]\d\d:?(\d\d)?|Z)$"), exp.Literal.string(r"\1")],
+        expressions=[whole, exp.Literal.string(r"\s+([+-]\d\d:?(\d\d)?|Z)$"), exp.Literal.string(r"\1")],
     )
     kind = exp.DataType(this=_Type.TIMESTAMPTZ)
     ifs = [exp.If(this=is_of_type(value, "VARCHAR"), true=cast(this=text, to=kind))]
     return exp.paren(exp.Case(ifs=ifs, default=cast(this=value.copy(), to=kind.copy())))
+
+
+def cut(value: Expr, digits: int, *, is_time: bool) -> Expr:
+    """A time of day or a TIMESTAMP_NTZ with so many digits of a second, up to five."""
+    unit = exp.Literal.number(10 ** (6 - digits))
+    return exp.Anonymous(this=CUT_TIME if is_time else CUT_TIMESTAMP, expressions=[value.copy(), unit])
 
 
 def _read_on_and_off(cast: Expr) -> None:

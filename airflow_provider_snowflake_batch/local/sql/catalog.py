@@ -24,7 +24,7 @@ Name = tuple[str, str, str]
 class Relation:
     """A table or view.
 
-    :param kind: TABLE, TEMPORARY or VIEW.
+    :param kind: TABLE, TRANSIENT, TEMPORARY or VIEW.
     """
 
     database: str
@@ -69,6 +69,14 @@ class Catalog:
         with self._lock:
             self._connection.execute(
                 "INSERT OR REPLACE INTO created_objects VALUES (?, ?, ?, ?, ?)", (kind, database, schema, name, now)
+            )
+
+    def unrecord(self, kind: str, database: str, schema: str, name: str) -> None:
+        """Note that an object of this name is none of this kind any more."""
+        with self._lock:
+            self._connection.execute(
+                "DELETE FROM created_objects WHERE (kind, database, schema, name) = (?, ?, ?, ?)",
+                (kind, database, schema, name),
             )
 
     def created(self, kind: str, database: str, schema: str = "", name: str = "") -> datetime.datetime | None:
@@ -125,15 +133,17 @@ class Catalog:
 
     def rename(self, relation: Name, to: Name) -> None:
         columns, keys = dict(self.declared(relation)), self.keys(relation)
-        created = self.created("TABLE", *relation)
+        kinds = {kind: self.created(kind, *relation) for kind in ("TABLE", "TRANSIENT")}
         self.forget(relation)
         self.declare(to, columns.items())
         self.add_keys(to, keys)
-        if created is not None:
-            with self._lock:
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO created_objects VALUES ('TABLE', ?, ?, ?, ?)", (*to, created.isoformat())
-                )
+        for kind, created in kinds.items():
+            if created is not None:
+                with self._lock:
+                    self._connection.execute(
+                        "INSERT OR REPLACE INTO created_objects VALUES (?, ?, ?, ?, ?)",
+                        (kind, *to, created.isoformat()),
+                    )
 
     def swap(self, first: Name, second: Name) -> None:
         """Two tables have exchanged their names."""

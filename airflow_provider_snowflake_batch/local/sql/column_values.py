@@ -13,8 +13,8 @@ from functools import partial
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.binary import from_text, no_longer
-from airflow_provider_snowflake_batch.local.sql.casts import moment
-from airflow_provider_snowflake_batch.local.sql.macros import to_json
+from airflow_provider_snowflake_batch.local.sql.casts import cut, moment
+from airflow_provider_snowflake_batch.local.sql.macros import WHOLE_MICROSECONDS, to_json
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG, as_text, is_of_type
 from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH
 
@@ -22,6 +22,7 @@ Writer = Callable[[Expr], Expr]
 """What is written to a column in place of a value."""
 WRONG_TYPE = "Expression type does not match column data type"
 _TEXT = re.compile(r"VARCHAR\((\d+)\)")
+_TIME = re.compile(r"(TIME|TIMESTAMP_NTZ)\((\d)\)")
 _BINARY = re.compile(r"BINARY(?:\((\d+)\))?")
 
 
@@ -52,9 +53,17 @@ def writers(declared: Mapping[str, str], *, of_literals: bool = False, cut: bool
             found[name] = partial(_semi_structured, kind=kind)
         elif kind.startswith(("TIMESTAMP_TZ", "TIMESTAMP_LTZ")):
             found[name] = moment
+        elif match := _TIME.fullmatch(kind):
+            found[name] = partial(_clock, kind=match[1], digits=int(match[2]))
         elif match := _BINARY.fullmatch(kind):
             found[name] = partial(_binary, length=int(match[1] or BINARY_LENGTH))
     return found
+
+
+def _clock(value: Expr, kind: str, digits: int) -> Expr:
+    """A time of day or a TIMESTAMP_NTZ with so many digits of a second."""
+    whole = exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[value.copy()])
+    return cut(whole, digits, is_time=kind == "TIME") if digits < 6 else whole
 
 
 def _binary(value: Expr, length: int) -> Expr:

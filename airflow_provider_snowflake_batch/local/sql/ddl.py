@@ -92,6 +92,7 @@ class Definitions:
         catalog, kind = self._engine.catalog, str(tree.args.get("kind")).upper()
         if isinstance(tree, exp.Create):
             catalog.record(kind, *name)
+            (catalog.record if tree.find(exp.TransientProperty) else catalog.unrecord)("TRANSIENT", *name)
             catalog.declare(name, columns or self._copied(tree))
             catalog.add_keys(name, keys)
             self._engine.tables.emptied(name)

@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     already_exists,
     compilation_error,
     does_not_exist,
+    nanoseconds,
     not_supported,
     statement_cancelled,
     syntax_error,
@@ -22,7 +23,7 @@ from airflow_provider_snowflake_batch.local.functions import unknown_function, u
 from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.column_values import WRONG_TYPE
-from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO, INEXACT
+from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO, INEXACT, TOO_FINE
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 
 
@@ -87,6 +88,11 @@ def _not_a_number(failure: _Failure) -> SnowflakeError:
     return SnowflakeError(f"Numeric value '{given}' is not recognized", errno=100038, sqlstate="22018")
 
 
+def _not_recognized(kind: str, failure: _Failure, errno: int) -> SnowflakeError:
+    given = next(group for group in failure.words.groups() if group is not None)
+    return SnowflakeError(f"{kind} '{given}' is not recognized", errno=errno, sqlstate="22007")
+
+
 def _different_widths(failure: _Failure) -> SnowflakeError:
     first, found = failure.words[1], failure.words[2]
     differs = f" ({found}) does not match that of the first row ({first})" if first else " differs by row"
@@ -122,6 +128,8 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         "blob contained invalid UTF8|is not valid UTF8",
         _says("Invalid UTF8 detected in string: {line}", 100144, "22000"),
     ),
+    (_ANY, f"The time (.*?) {TOO_FINE}", lambda failure: nanoseconds(failure.words[1])),
+    (_ANY, "Malformed JSON at byte.*", _says("Error parsing JSON: {0}", 100069, "22P02")),
     (_ANY, f"{WRONG_TYPE}.*", _says("SQL compilation error:\n{0}", 2023, "22000")),
     (
         _ANY,
@@ -167,6 +175,25 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         _lacks("A value of the type {1} as BINARY"),
     ),
     (_NAMES, "No function matches", _no_such_call),
+    (
+        _NAMES,
+        r"has (\d+) columns but (\d+) values were supplied",
+        _says(
+            "SQL compilation error:\nInsert value list does not match column list expecting {1} but got {2}",
+            2057,
+            "42601",
+        ),
+    ),
+    (
+        _NAMES,
+        'Ambiguous reference to column name "(.+?)"',
+        _says("SQL compilation error:\nambiguous column name '{1}'", 1052, "42601"),
+    ),
+    (
+        _NAMES,
+        'column "(.+?)" must appear in the GROUP BY clause',
+        _says("SQL compilation error:\n[{1}] is not a valid group by expression", 979, "42601"),
+    ),
     (_NAMES, "", _says("SQL compilation error:\n{line}", 1003, "42000")),
     # What Snowflake's grammar let through and the engine's did not.
     (duckdb.ParserException, "", _says(f"SQL compilation error:\n{{line}}\n{_NOT_TAKEN}", 1003, "42000")),
@@ -181,6 +208,22 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (
         _VALUES,
         'Casting value "(.*?)" to type DECIMAL.* failed: value is out of range',
+        _says("Numeric value '{1}' is out of range", 100039, "22003"),
+    ),
+    (
+        _VALUES,
+        r"date field value out of range: \"(.*?)\"|invalid date field format: \"(.*?)\"",
+        lambda failure: _not_recognized("Date", failure, 100040),
+    ),
+    (
+        _VALUES,
+        r'invalid timestamp field format: "(.*?)"',
+        lambda failure: _not_recognized("Timestamp", failure, 100035),
+    ),
+    (_VALUES, r'Could not convert string "((?s:.*?))" to DECIMAL', _not_a_number),
+    (
+        _VALUES,
+        r"Could not cast value (.*?) to DECIMAL",
         _says("Numeric value '{1}' is out of range", 100039, "22003"),
     ),
     (_VALUES, "", _says("{line}", 100035, "22007")),
@@ -199,6 +242,11 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     ),
     (duckdb.OutOfRangeException, _WIDE, _lacks("A whole number beyond 64 bits")),
     (duckdb.OutOfRangeException, "", _says("{line}", 100046, "22003")),
+    (
+        _ANY,
+        "More than one row returned by a subquery",
+        _says("Single-row subquery returns more than one row.", 90150, "22000"),
+    ),
     # The rest, by its class
     (duckdb.PermissionException, "", _lacks("Reading or writing files in SQL")),
     (duckdb.NotImplementedException, "", _lacks("{line}")),

@@ -66,6 +66,11 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
     ),
     (exp.ObjectInsert, lambda node: True, "OBJECT_INSERT (OBJECT_CONSTRUCT may do instead)"),
     (
+        exp.DateAdd,
+        lambda node: node.text("unit").upper().startswith("NANO") and not node.expression.name.endswith("000"),
+        "DATEADD of nanoseconds (times have microseconds here)",
+    ),
+    (
         exp.DataType,
         lambda node: node.this == exp.DataType.Type.DECFLOAT,
         "The type DECFLOAT (NUMBER or FLOAT may do instead)",

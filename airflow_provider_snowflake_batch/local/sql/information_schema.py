@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.local.statements import Column, Result, St
 
 _OWNER = "SYSADMIN"
 _IDENTITY = re.compile(r"IDENTITY START (-?\d+) INCREMENT (-?\d+) \w+")
-_KINDS = {"TABLE": "BASE TABLE", "TEMPORARY": "LOCAL TEMPORARY", "VIEW": "VIEW"}
+_KINDS = {"TABLE": "BASE TABLE", "TRANSIENT": "BASE TABLE", "TEMPORARY": "LOCAL TEMPORARY", "VIEW": "VIEW"}
 
 
 def _relations(statement: Statement, tables: Tables, database: str) -> list[Relation]:
@@ -141,6 +141,7 @@ def _table(statement: Statement, tables: Tables, one: Relation) -> dict[str, Any
     no = ("IS_TRANSIENT", "AUTO_CLUSTERING_ON", "IS_ICEBERG", "IS_DYNAMIC", "IS_IMMUTABLE", "IS_HYBRID")
     found = _place(one) | dict.fromkeys(no, "NO") | dict.fromkeys(_MOMENTS, one.created)
     found |= {"TABLE_OWNER": _OWNER, "LAST_DDL_BY": _OWNER, "TABLE_TYPE": _KINDS[one.kind], "IS_TYPED": "YES"}
+    found |= {"IS_TRANSIENT": _yes(one.kind == "TRANSIENT")}
     found |= {"COMMENT": one.comment or None, "IS_TEMPORARY": _yes(one.kind == "TEMPORARY")}
     if one.kind == "VIEW":
         return found | {"IS_INSERTABLE_INTO": "NO"}

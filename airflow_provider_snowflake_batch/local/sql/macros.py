@@ -21,6 +21,12 @@ UNIFORM, UNIFORM_WHOLE = f"{_PREFIX}uniform", f"{_PREFIX}uniform_whole"
 ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
 CANONICAL = f"{_PREFIX}canonical"
 JSON_TEXT = f"{_PREFIX}json_text"
+WHOLE_MICROSECONDS, CUT_TIMESTAMP = f"{_PREFIX}whole_microseconds", f"{_PREFIX}cut_timestamp"
+CUT_TIME = f"{_PREFIX}cut_time"
+_TO_TIMESTAMP = f"{_PREFIX}to_timestamp"
+NANOSECONDS = r"[.]\d{6}\d*[1-9]"
+"""What has more digits of a second than the engine keeps."""
+TOO_FINE = "has nanoseconds"
 OFFSET_HOUR, OFFSET_MINUTE = f"{_PREFIX}offset_hour", f"{_PREFIX}offset_minute"
 OFFSET_TEXT = f"{_PREFIX}offset_text"
 TO_JSON_TEXT = f"{_PREFIX}to_json_text"
@@ -66,6 +72,15 @@ CREATE OR REPLACE MACRO {ARRAY_TO_STRING}(a, separator) AS array_to_string(list_
 CREATE OR REPLACE MACRO {JSON_TEXT}(j) AS CASE WHEN left(j, 1) IN ('{{', '[')
     THEN {_ON_ONE_LINE}(CAST(j AS VARCHAR)) ELSE json_extract_string(j, '$') END;
 CREATE OR REPLACE MACRO {TO_JSON_TEXT}(v) AS {_ON_ONE_LINE}(CAST({TO_JSON}(v) AS VARCHAR));
+CREATE OR REPLACE MACRO {WHOLE_MICROSECONDS}(v) AS CASE
+    WHEN typeof(v) IN ('VARCHAR', 'STRING_LITERAL') AND regexp_matches(CAST(v AS VARCHAR), '{NANOSECONDS}')
+    THEN error('The time ' || CAST(v AS VARCHAR) || ' {TOO_FINE}') ELSE v END;
+CREATE OR REPLACE MACRO {_TO_TIMESTAMP}(v, scale) AS CASE WHEN try_cast(v AS BIGINT) IS NOT NULL
+    THEN make_timestamp(CAST(CAST(v AS HUGEINT) * 1000000 // CAST(10 ** scale AS HUGEINT) AS BIGINT))
+    ELSE CAST({WHOLE_MICROSECONDS}(v) AS TIMESTAMP) END;
+CREATE OR REPLACE MACRO {CUT_TIMESTAMP}(v, unit) AS
+    CAST(v AS TIMESTAMP) - to_microseconds(((epoch_us(CAST(v AS TIMESTAMP)) % unit) + unit) % unit);
+CREATE OR REPLACE MACRO {CUT_TIME}(v, unit) AS CAST(v AS TIME) - to_microseconds(epoch_us(CAST(v AS TIME)) % unit);
 CREATE OR REPLACE MACRO {OFFSET_HOUR}(minutes) AS CAST(sign(minutes) * (abs(minutes) // 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_MINUTE}(minutes) AS CAST(sign(minutes) * (abs(minutes) % 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_TEXT}(minutes) AS
@@ -87,7 +102,7 @@ CREATE OR REPLACE MACRO {_PREFIX}divide(n, d) AS CASE WHEN n IS NULL THEN NULL
     for scale in range(6, 38)
 )
 _LONG_NUMBER = re.compile(r"[0-9.]{17}")
-_REPLACED = {"TO_JSON": TO_JSON, "_FS_OBJECT_CONSTRUCT_STAR": _OBJECT_OF_ROW}
+_REPLACED = {"TO_JSON": TO_JSON, "_FS_TO_TIMESTAMP": _TO_TIMESTAMP, "_FS_OBJECT_CONSTRUCT_STAR": _OBJECT_OF_ROW}
 
 
 def define(duck: duckdb.DuckDBPyConnection) -> None:

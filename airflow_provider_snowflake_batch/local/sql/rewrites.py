@@ -4,23 +4,35 @@ knows, and the engine's words where it would take Snowflake's for something else
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.errors import nanoseconds, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, Functions, unknown_function
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
+from airflow_provider_snowflake_batch.local.sql.casts import cut
 from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
-from airflow_provider_snowflake_batch.local.sql.macros import ARRAY_TO_STRING, DIVISION_BY_ZERO, TO_JSON_TEXT
+from airflow_provider_snowflake_batch.local.sql.macros import (
+    ARRAY_TO_STRING,
+    DIVISION_BY_ZERO,
+    NANOSECONDS,
+    TO_JSON_TEXT,
+    WHOLE_MICROSECONDS,
+)
 from airflow_provider_snowflake_batch.local.sql.random_numbers import DRAWS, draw
 from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
 from airflow_provider_snowflake_batch.local.statements import Statement
 
 _SEMI_STRUCTURED = {exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY, exp.DataType.Type.OBJECT}
+_TIMES = {
+    exp.DataType.Type.TIME, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.DATETIME,
+    exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ,
+}  # fmt: skip
 _SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
 # The nine digits of a second in a format, as the parser writes them.
 _NINE_DIGITS = "%f_nine"
@@ -126,6 +138,13 @@ def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
     return exp.Anonymous(this=ARRAY_TO_STRING, expressions=[node.this, node.expression])
 
 
+def _sample(node: exp.TableSample, context: _Context) -> Expr:
+    method = {"ROW": "BERNOULLI", "BLOCK": "SYSTEM"}.get(node.text("method").upper())
+    if method is not None:
+        node.set("method", exp.var(method))
+    return node
+
+
 def _to_json(node: exp.JSONFormat, context: _Context) -> Expr:
     return exp.Anonymous(this=TO_JSON_TEXT, expressions=[node.this])
 
@@ -146,7 +165,26 @@ def _cast(node: exp.Cast | exp.TryCast, context: _Context) -> Expr | None:
     if is_binary_cast(node):
         read_hexadecimal(node)
         return node
+    if node.args["to"].this in _TIMES:
+        return _time_cast(node)
     return _as_semi_structured(node) if node.args["to"].this in _SEMI_STRUCTURED else None
+
+
+def _time_cast(node: exp.Cast | exp.TryCast) -> Expr | None:
+    kind, value = node.args["to"], node.this
+    if isinstance(value, exp.Literal) and value.is_string:
+        _check_digits(value.this)
+    digits = int(kind.expressions[0].name) if kind.expressions else 9
+    if digits >= 6 or kind.this in (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ):
+        return None
+    kind.set("expressions", None)
+    return cut(node, digits, is_time=kind.this == exp.DataType.Type.TIME)
+
+
+def _check_digits(text: str) -> None:
+    """:raises SnowflakeError: "not supported" for a time with more digits of a second than the engine keeps."""
+    if re.search(NANOSECONDS, text):
+        raise nanoseconds(text)
 
 
 def _to_binary(node: exp.ToBinary, context: _Context) -> Expr | None:
@@ -158,14 +196,17 @@ def _to_binary(node: exp.ToBinary, context: _Context) -> Expr | None:
 
 def _read_time(node: exp.StrToTime | exp.TsOrDsToTime, context: _Context) -> Expr | None:
     """Text with nine digits of a second, of which the engine keeps six. Its own element for nine is for the years 1677
-    to 2262 only, and moments with it are rounded instead of cut.
+    to 2262 only, and moments with it are rounded.
     """
+    if isinstance(node.this, exp.Literal):
+        _check_digits(node.this.this)
     given = node.args.get("format")
     if not isinstance(given, exp.Literal) or _NINE_DIGITS not in given.this:
         return None
     node.set("format", exp.Literal.string(given.this.replace(_NINE_DIGITS, "%f")))
     pieces = [exp.Literal.string(piece) for piece in (r"([.]\d{6})\d{1,3}", r"\1")]
-    node.set("this", exp.Anonymous(this="regexp_replace", expressions=[node.this, *pieces]))
+    whole = exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[node.this])
+    node.set("this", exp.Anonymous(this="regexp_replace", expressions=[whole, *pieces]))
     return node
 
 
@@ -215,6 +256,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), _aggregate),
     (DRAWS, lambda node, context: draw(node)),
     ((exp.ArrayToString,), _array_to_string),
+    ((exp.TableSample,), _sample),
     ((exp.JSONFormat,), _to_json),
     ((exp.Typeof,), _typeof),
     ((exp.GetExtract,), _get),

@@ -148,7 +148,7 @@ class Tables:
                 database,
                 schema,
                 name,
-                "TABLE",
+                "TABLE" if self._catalog.created("TRANSIENT", database, schema, name) is None else "TRANSIENT",
                 self._catalog.created("TABLE", database, schema, name),
                 comment or "",
             )

@@ -102,9 +102,11 @@ def parse(session: Session, stages: Stages, cursor: Cursor) -> Load:
         while inner.accept(","):
             columns.append(inner.name()[0])
         inner.end()
-    cursor.expect("FROM")
     query = None
-    if cursor.looking_at("("):
+    if not cursor.accept("FROM"):
+        # The files of the table's own stage.
+        location = "@" + ".".join(_quoted(part) for part in (*table[:2], f"%{table[2]}"))
+    elif cursor.looking_at("("):
         query = cursor.parenthesised()
         location = _location_in(query)
     else:

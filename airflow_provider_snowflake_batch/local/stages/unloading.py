@@ -124,10 +124,22 @@ def _beside(scratch: Path, stage: Path, replaced: Sequence[StageFile]) -> Iterat
 
 
 def _expression(cursor: Cursor) -> str:
-    """The text of ``PARTITION BY ( expression )``."""
-    if not cursor.looking_at("("):
-        raise cursor.unexpected("an expression in parentheses")
-    return f"({cursor.parenthesised()})"
+    """The text of ``PARTITION BY expression``, which ends where the next option begins."""
+    first, last = cursor.peek(), None
+    while (token := cursor.peek()) is not None and not _begins_option(cursor):
+        if token.text == "(":
+            cursor.parenthesised()
+            last = cursor.tokens[cursor.at - 1]
+        else:
+            last = cursor.next()
+    if first is None or last is None:
+        raise cursor.unexpected("an expression")
+    return f"({cursor.sql[first.start : last.end]})"
+
+
+def _begins_option(cursor: Cursor) -> bool:
+    token = cursor.peek()
+    return token is not None and token.value in (*_OPTIONS, "VALIDATION_MODE") and cursor.looking_at(token.value, "=")
 
 
 def _check_partitioned(options: dict[str, Any]) -> None:

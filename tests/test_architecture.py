@@ -195,6 +195,7 @@ LOCAL_KNOWS = {
     "stages": {"faults", "sql"},
     "registry": {"stages", "sql"},
     "spcs": {"registry", "stages", "sql", "faults"},
+    "tasks": {"protocol", "sql"},
 }
 LOCAL_ENTRANCES = {"__main__", "answers", "server"}
 

@@ -28,6 +28,7 @@ from airflow_provider_snowflake_batch.local.sql import (
     show_columns,
 )
 from airflow_provider_snowflake_batch.local.stages import copy, stage_statements, table_functions, transfers, urls
+from airflow_provider_snowflake_batch.local.tasks import task_statements
 
 MODULES = (
     call,
@@ -62,4 +63,6 @@ MODULES = (
     table_functions,
     transfers,
     urls,
+    # tasks
+    task_statements,
 )

@@ -31,6 +31,7 @@ from airflow_provider_snowflake_batch.local.stages.reading import StageReads
 from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 from airflow_provider_snowflake_batch.local.statements import Statements
+from airflow_provider_snowflake_batch.local.tasks.tasks import Tasks
 from airflow_provider_snowflake_batch.local.tls import Certificates
 from airflow_provider_snowflake_batch.local.wiring import Parts
 
@@ -57,13 +58,14 @@ class LocalSnowflake:
         self.queries = queries = Queries(statements, engine, state.path)
         self.spcs = spcs = SpcsControlPlane(state, account.name, faults)
         registry = ModelRegistry(state, engine.databases)
+        self.tasks = tasks = Tasks(state, sessions, queries, engine)
         self.grants = Grants(state)
         self._list_securables(stages, registry)
 
         # What one room tells another that knows nothing of it.
         engine.read_stages = reads.rewrite
         engine.tables.keepers.append(stages)
-        engine.databases.on_drop += [spcs.drop_all, registry.drop_all, stages.drop_all]
+        engine.databases.on_drop += [spcs.drop_all, registry.drop_all, stages.drop_all, tasks.drop_all]
         other_files.add(model_files.SCHEME, functools.partial(model_files.model_files, registry))
         sessions.on_close += [queries.forget_session, stages.close_session, engine.close_session]
 
@@ -72,7 +74,7 @@ class LocalSnowflake:
             account, state, sessions, objects, self.grants, faults, functions, queries,
             engine, engine.databases, engine.tables, engine.catalog,
             stages, stages.formats, stages.loads, reads, self.http_files, other_files,
-            spcs, spcs.store, spcs.pools, registry, JobRooms(engine, objects, stages, registry, spcs),
+            spcs, spcs.store, spcs.pools, registry, tasks, JobRooms(engine, objects, stages, registry, spcs),
         ])  # fmt: skip
         statements.wire(answers.MODULES, parts)
         functions.wire(answers.MODULES, parts)
@@ -144,6 +146,7 @@ class LocalSnowflake:
     def stop(self) -> None:
         self._stopping.set()
         self.spcs.stop()
+        self.tasks.close()
         self.queries.close()
         self.sessions.close_all()
         self.engine.close()

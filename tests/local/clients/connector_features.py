@@ -192,6 +192,8 @@ def pyformat_inserts(local: Local) -> None:
 
 def check_inserts(local: Local, style: str, mark: str) -> None:
     with local.connect(paramstyle=style) as connection:
+        # The driver binds a datetime without saying its zone: as what a clock in UTC shows.
+        connection.cursor().execute("ALTER SESSION SET TIMEZONE = 'UTC'")
         columns = ", ".join(f"C{number} {kind}" for number, (_, _, kind) in enumerate(VALUES))
         connection.cursor().execute(f"CREATE TABLE T ({columns})")
         marks = ", ".join([mark] * len(VALUES))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import psutil
 import pytest
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import OperationalError, ProgrammingError, ServiceUnavailableError
@@ -276,6 +277,44 @@ def test_a_node_is_lost(faults: LocalFaults, connection: SnowflakeConnection, sc
     ]
     assert [(row["status"], row["last_exit_code"]) for row in lost] == [("FAILED", None)]
     assert (faults.fired(fault), faults.fired(elsewhere)) == (1, 0)
+
+
+COUNTS = """
+import pathlib, time
+while not pathlib.Path({done!r}).exists():
+    pathlib.Path({note!r}).write_text(str(time.time()))
+"""
+
+
+def test_a_node_is_slow(
+    faults: LocalFaults, connection: SnowflakeConnection, schema: str, pool: str, tmp_path: Any
+) -> None:
+    done, note = tmp_path / "done", tmp_path / "note"
+    submit(connection, pool, "SLOW", COUNTS.format(done=str(done), note=str(note)))
+    eventually(lambda: status(connection, "SLOW") == "RUNNING")
+    eventually(note.exists)
+    (counting,) = [process for process in psutil.process_iter() if str(note) in command_of(process)[-1]]
+    elsewhere = faults.add("slow-node", node=7)
+    fault = faults.add("slow-node", node=0, factor=100, job=r"\.SLOW$", count=1)
+
+    eventually(lambda: faults.fired(fault) == 1)
+    eventually(lambda: counting.status() == psutil.STATUS_STOPPED)
+    before = note.read_text()
+    # It goes on, now and then.
+    eventually(lambda: note.read_text() not in ("", before))
+    assert faults.fired(elsewhere) == 0
+
+    faults.clear(fault)
+    eventually(lambda: counting.status() != psutil.STATUS_STOPPED)
+    done.touch()
+    eventually(lambda: status(connection, "SLOW") == "DONE")
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline() or [""]
+    except psutil.Error:
+        return [""]
 
 
 def test_a_stage_lags(faults: LocalFaults, connection: SnowflakeConnection, schema: str, tmp_path: Any) -> None:

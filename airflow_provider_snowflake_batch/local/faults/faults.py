@@ -47,6 +47,8 @@ class Fault:
     cleared: bool = False
     held: dict[str, float | None] = field(default_factory=dict)
     """``pending`` and ``late-replica``: job id → until when (monotonic, seconds); None if it is spared."""
+    slowed: dict[str, bool] = field(default_factory=dict)
+    """``slow-node``: replica → whether it is befallen."""
     watched: set[str] = field(default_factory=set)
     """``kill-replica`` and ``lose-node``: the replicas that are already taken care of."""
     expired: set[str] = field(default_factory=set)
@@ -183,6 +185,21 @@ class Faults:
                 if until is not None and now < until:
                     return str(fault.parameters["reason"])
         return None
+
+    def slowness(self, job_id: str, name: str, replica: int, node: int | None) -> int:
+        """How many times as long a replica that runs takes; 1 if it is spared. Drawn once for each one and fault."""
+        factor = 1
+        if not self.any:
+            return factor
+        with self._lock:
+            for fault in self._of("job"):
+                if fault.kind.name != "slow-node" or fault.parameters["node"] != node or not fault.selects(job=name):
+                    continue
+                key = f"{job_id}/{replica}"
+                if key not in fault.slowed:
+                    fault.slowed[key] = fault.strikes()
+                factor *= fault.parameters["factor"] if fault.slowed[key] else 1
+        return factor
 
     def on_replica(
         self,

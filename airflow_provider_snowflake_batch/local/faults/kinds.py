@@ -84,6 +84,14 @@ _ALL = (
         "start, or now if they run already",
         {"node": 0, "seconds": 0.5},
     ),
+    Kind(
+        "slow-node",
+        "job",
+        "a NODE of a compute pool is FACTOR times slower than the others until the fault is cleared: the processes of "
+        "the replicas there run for a share of the time",
+        {"node": 0, "factor": 4},
+        {"factor": (2, 3, 4, 5, 8, 10, 20, 50, 100)},
+    ),
     Kind("stage-lag", "stage", "files written in the last SECONDS are not found on the stage", {"seconds": 5.0}),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}

@@ -27,7 +27,38 @@ from tests.worker.arrow_values import ALL, array, kinds_of, values
 from tests.worker.batches import Batch
 from tests.worker.in_process import score
 
-WRITERS: dict[str, dict[str, Any] | None] = {
+
+def write_duckdb(path: Path, table: pa.Table) -> None:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("given", table)
+        connection.execute(f"COPY (SELECT * FROM given) TO '{path}' (FORMAT parquet)")
+
+
+def write_polars(path: Path, table: pa.Table) -> None:
+    import polars
+
+    frame: Any = polars.from_arrow(table)
+    frame.write_parquet(path, row_group_size=3)
+
+
+def write_fastparquet(path: Path, table: pa.Table) -> None:
+    import fastparquet
+
+    fastparquet.write(str(path), table.to_pandas(), row_group_offsets=[0, 1], object_encoding="infer")
+
+
+#: Writers that are there beside pyarrow, by their libraries' names.
+OTHERS: dict[str, Callable[[Path, pa.Table], None]] = {
+    name: write
+    for name, write in {"duckdb": write_duckdb, "polars": write_polars, "fastparquet": write_fastparquet}.items()
+    if importlib.util.find_spec(name)
+}
+#: How pyarrow writes, for each writer; what others have in common with Spark and with Snowflake's unload, as far as
+#: their documentation says.
+WRITERS: dict[str, dict[str, Any]] = {
     "plain pages": {"use_dictionary": False, "compression": "none"},
     "newer pages": {"data_page_version": "2.0", "compression": "zstd"},
     "small row groups": {"row_group_size": 2, "compression": "snappy"},
@@ -36,7 +67,21 @@ WRITERS: dict[str, dict[str, Any] | None] = {
     "times in microseconds": {"coerce_timestamps": "us"},
     "format 1.0": {"version": "1.0"},
     "format 2.4": {"version": "2.4"},
-    **({"DuckDB": None} if importlib.util.find_spec("duckdb") else {}),
+    "Spark": {
+        "flavor": "spark",
+        "use_deprecated_int96_timestamps": True,
+        "store_schema": False,
+        "store_decimal_as_integer": True,
+        "use_compliant_nested_type": False,
+    },
+    "Spark 4": {"flavor": "spark", "coerce_timestamps": "us", "store_schema": False, "store_decimal_as_integer": True},
+    "Snowflake": {
+        "store_schema": False,
+        "coerce_timestamps": "ms",
+        "allow_truncated_timestamps": True,
+        "compression": "snappy",
+    },
+    **{name: {} for name in OTHERS},
 }
 MODES: dict[str, dict[str, Any]] = {
     "whole tasks": {},
@@ -48,7 +93,7 @@ MODES: dict[str, dict[str, Any]] = {
     "interrupted": {"inference": {"max_batch_rows": 2}},
 }
 #: Writers that have no such types as Arrow's, or do not say that they are meant.
-OF_OTHER_TYPES = ("DuckDB", "INT96", "without pyarrow's schema")
+OF_OTHER_TYPES = ("INT96", "without pyarrow's schema", "Spark", "Spark 4", "Snowflake", *OTHERS)
 #: How a model returns the column that it got: a pandas model first, then a model that takes Arrow.
 FRAMES: dict[str, Callable[[pd.DataFrame], Any]] = {
     "frame": lambda frame: pd.DataFrame({"Y": frame["C"]}),
@@ -128,22 +173,16 @@ def python(column: pa.Array | pa.ChunkedArray) -> list[Any]:
 
 
 def write(path: Path, table: pa.Table, writer: str) -> None:
-    options = WRITERS[writer]
-    if options is None:
-        import duckdb
-
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.register("given", table)
-            connection.execute(f"COPY (SELECT * FROM given) TO '{path}' (FORMAT parquet)")
-        return
-    pq.write_table(table, path, **options)
+    if writer in OTHERS:
+        OTHERS[writer](path, table)
+    else:
+        pq.write_table(table, path, **WRITERS[writer])
 
 
 def may_be_refused(kind: pa.DataType, writer: str, form: str) -> bool:
     """Whether there are values of this type that a file, pandas or Python cannot have."""
     text = str(kind)
-    if writer == "INT96" and "timestamp" in text:
+    if writer in ("INT96", "Spark") and "timestamp" in text:
         return True
     if form not in FRAMES:
         return form == "Python's values" and any(one in text for one in ("[ns", "map", "decimal256"))
@@ -208,7 +247,7 @@ def test_what_was_written_is_read_back_or_refused_by_name(column: pa.Array, writ
             reject()
         expected = [plain(one) for one in python(column)]
         stored = [plain(one) for one in python(held)]
-        if column.type != held.type and writer in OF_OTHER_TYPES:
+        if writer in OTHERS or (column.type != held.type and writer in OF_OTHER_TYPES):
             # What they have stored is what is to come out.
             column, expected = held, stored
         some_refused = may_be_refused(column.type, writer, form)

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+# https://packaging.python.org/en/latest/specifications/binary-distribution-format/: what an installer spreads over the
+# system; these two belong beside the rest.
+_WHEEL_MARK = re.compile(r"[^/]+\.dist-info/WHEEL")
+_WHEEL_LIBRARY = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
+_WHEEL_DATA = re.compile(r"[^/]+\.data/")
+
+WHEEL_ENDING = ".whl"
 
 # The earliest date that a zip archive can state.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -33,6 +42,23 @@ def add_file(archive: zipfile.ZipFile, name: str, path: Path) -> None:
     with path.open("rb") as source, archive.open(info, "w") as target:
         while block := source.read(_BLOCK_BYTES):
             target.write(block)
+
+
+def installed_names(members: Iterable[str]) -> dict[str, str]:
+    """Where the files of a zip archive or wheel are once it is unpacked for importing, by their names in it.
+
+    :returns: without those that are not for importing: scripts of a wheel, and the like.
+    """
+    names = list(members)
+    is_wheel = any(_WHEEL_MARK.fullmatch(name) for name in names)
+    found = {}
+    for name in names:
+        if is_wheel and _WHEEL_DATA.match(name):
+            if match := _WHEEL_LIBRARY.match(name):
+                found[name] = name[match.end() :]
+        else:
+            found[name] = name
+    return found
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_snowflake_batch.contract.zip_archive import zip_archive
+from airflow_provider_snowflake_batch.contract.zip_archive import WHEEL_ENDING, installed_names
 from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.hooks.folder_files import files_of, packed, refusing
 from airflow_provider_snowflake_batch.jobs.models import ModelSpec
 
 MOST_BYTES = 100 * 2**20
 """The largest code that is uploaded. Weights and the like belong on a stage."""
 
-_ARCHIVES = (".zip", ".whl")
+_FIELD = "model.code"
+_ARCHIVES = (".zip", WHEEL_ENDING)
 _NOT_CODE = frozenset({"__pycache__", "venv", "node_modules"})
 
 
@@ -48,16 +49,11 @@ class FoundCode:
 
     def packed(self) -> CodeArchive:
         """:raises JobInputError: if a file cannot be read, or its name is no text."""
-        try:
-            if self.archive is not None:
+        if self.archive is not None:
+            with refusing(_FIELD):
                 return CodeArchive(self.archive.read_bytes(), self.archive.suffix)
-            assert self.files is not None
-            content = {name: one if isinstance(one, bytes) else one.read_bytes() for name, one in self.files.items()}
-            return CodeArchive(zip_archive(content))
-        except OSError as error:
-            raise _unreadable(error) from None
-        except UnicodeEncodeError as error:
-            raise JobInputError(f"model.code: the name of the file {error.object!r} is no text: rename it.") from None
+        assert self.files is not None
+        return CodeArchive(packed(self.files, _FIELD))
 
 
 def find_code(model: ModelSpec, folder: str | None) -> list[FoundCode | None]:
@@ -89,7 +85,7 @@ def _find(model: ModelSpec, place: str, folder: Path, module: str) -> FoundCode:
         return FoundCode(frozenset({place}), files={place: model.own_code[place].encode()})
     path = (folder / place).absolute()
     if path.is_dir():
-        files = list(_files(path))
+        files = list(files_of(path, _is_code, _FIELD))
         # `code` may be the package itself, or the folder that it lies in; a package may hold a module of its own name.
         is_package = path.name == module.partition(".")[0] and not _has_module(_members(files, path), module)
         return _found(files, path.parent if is_package else path, place)
@@ -106,35 +102,9 @@ def _members(files: Iterable[Path], root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in files}
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Every file of a folder, links followed, but for those that lead back up. Names that begin with a dot are no code.
-
-    :raises JobInputError: if a folder cannot be read.
-    """
-    above: dict[Path, frozenset[str]] = {}
-    for parent, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_unreadable):
-        way = above.get(Path(parent).parent, frozenset())
-        real = os.path.realpath(parent)
-        if real in way:
-            folders.clear()
-            continue
-        above[Path(parent)] = way | {real}
-        folders[:] = sorted(name for name in folders if _is_code(name))
-        for name in sorted(names):
-            if _is_code(name) and not name.endswith(".pyc") and (path := Path(parent, name)).is_file():
-                yield path
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise _unreadable(error) from None
-
-
-def _unreadable(error: OSError) -> JobInputError:
-    return JobInputError(f"model.code: {error.filename} cannot be read: {error.strerror or error}.")
-
-
 def _is_code(name: str) -> bool:
-    return not name.startswith(".") and name not in _NOT_CODE
+    """Whether a file or folder of this name is code: not if it begins with a dot."""
+    return not name.startswith(".") and name not in _NOT_CODE and not name.endswith(".pyc")
 
 
 def _found(files: Iterable[Path], root: Path, place: str) -> FoundCode:
@@ -144,14 +114,17 @@ def _found(files: Iterable[Path], root: Path, place: str) -> FoundCode:
         size += path.stat().st_size
         _check_size(size, place)
         members[path.relative_to(root).as_posix()] = path
-    return FoundCode(frozenset(members), files=members)
+    # The worker looks into the wheels that lie in a folder itself.
+    wheels = [one for name, one in members.items() if name.endswith(WHEEL_ENDING) and "/" not in name]
+    inside = (_found_archive(wheel, place).members for wheel in wheels if isinstance(wheel, Path))
+    return FoundCode(frozenset(members).union(*inside), files=members)
 
 
 def _found_archive(path: Path, place: str) -> FoundCode:
     _check_size(path.stat().st_size, place)
     try:
         with zipfile.ZipFile(path) as archive:
-            return FoundCode(frozenset(archive.namelist()), archive=path)
+            return FoundCode(frozenset(installed_names(archive.namelist()).values()), archive=path)
     except zipfile.BadZipFile as error:
         raise JobInputError(f"model.code: {path} is no zip archive: {error}.") from None
 

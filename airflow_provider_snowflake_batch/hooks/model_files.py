@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_snowflake_batch.contract.zip_archive import zip_archive
 from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.hooks.folder_files import files_of, packed, refusing
 from airflow_provider_snowflake_batch.jobs.models import ModelSpec
 
 MOST_BYTES = 100 * 2**20
 """The largest file or folder that is uploaded. What is larger belongs on a stage."""
 
+_FIELD = "model.path"
 _NOT_MODEL = frozenset({"__pycache__", ".git", ".ipynb_checkpoints"})
 
 
@@ -39,17 +38,20 @@ class FoundModel:
     files: tuple[Path, ...] = ()
 
     def packed(self) -> ModelUpload:
+        """:raises JobInputError: if a file cannot be read, or its name is no text."""
         if not self.files:
-            return ModelUpload(self.path.read_bytes(), self.path.suffix)
-        members = {path.relative_to(self.path).as_posix(): path.read_bytes() for path in self.files}
-        return ModelUpload(zip_archive(members), ".zip")
+            with refusing(_FIELD):
+                return ModelUpload(self.path.read_bytes(), self.path.suffix)
+        members = {path.relative_to(self.path).as_posix(): path for path in self.files}
+        return ModelUpload(packed(members, _FIELD), ".zip")
 
 
 def find_model_file(model: ModelSpec, folder: str | None) -> FoundModel | None:
     """The model's own file or folder; None if it has none, or if that lies on a stage.
 
     :param folder: where relative paths begin; None for the current folder.
-    :raises JobInputError: if it does not exist, is empty or too large, or is a folder where a file is meant.
+    :raises JobInputError: if it does not exist, is empty or too large, cannot be read, or is a folder where a file is
+        meant.
     """
     if model.file is None or model.file.startswith("@"):
         return None
@@ -59,7 +61,7 @@ def find_model_file(model: ModelSpec, folder: str | None) -> FoundModel | None:
     if path.is_dir():
         if not model.file_is_folder:
             raise JobInputError(f"model.path: {path} is a folder, the model is one file.")
-        files = tuple(_files(path))
+        files = tuple(files_of(path, lambda name: name not in _NOT_MODEL, _FIELD))
         if not files:
             raise JobInputError(f"model.path: the folder {path} is empty.")
     elif model.file_is_folder and path.suffix != ".zip":
@@ -75,16 +77,3 @@ def find_model_file(model: ModelSpec, folder: str | None) -> FoundModel | None:
     if not size:
         raise JobInputError(f"model.path: {path} is empty.")
     return FoundModel(path, files)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Every file of a folder, links followed, each folder once."""
-    seen: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if name not in _NOT_MODEL)
-        yield from (path for name in sorted(names) if (path := Path(parent, name)).is_file())

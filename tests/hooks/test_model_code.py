@@ -157,6 +157,30 @@ def test_an_archive_goes_as_it_is(tmp_path: Path, ending: str) -> None:
     assert found.name.endswith(ending)
 
 
+def wheel(path: Path, *names: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("my_models-1.dist-info/WHEEL", *names):
+            archive.writestr(name, "")
+
+
+@pytest.mark.parametrize("place", ["purelib", "platlib"])
+def test_a_wheel_has_what_an_installer_makes_of_it(tmp_path: Path, place: str) -> None:
+    wheel(tmp_path / "m.whl", f"my_models-1.data/{place}/my_models/churn.py", "my_models-1.data/scripts/other.py")
+    assert packed(tmp_path, "m.whl").content == (tmp_path / "m.whl").read_bytes()
+    with pytest.raises(JobInputError, match=r"^model.code: there is no module other in m.whl"):
+        packed(tmp_path, "m.whl", "other:Churn")
+
+
+def test_the_module_may_be_in_a_wheel_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    wheel(tmp_path / "wheels" / "m.whl", "my_models/churn.py")
+    wheel(tmp_path / "wheels" / "n.whl", "other.py")
+    assert members(packed(tmp_path, "wheels")) == {"m.whl", "n.whl"}
+    (tmp_path / "wheels" / "o.whl").write_bytes(b"no archive")
+    with pytest.raises(JobInputError, match=r"^model.code: .*/o.whl is no zip archive"):
+        packed(tmp_path, "wheels")
+
+
 def test_several_places_of_which_one_has_the_module(tmp_path: Path) -> None:
     write(tmp_path, "churn.py", "lib/util.py")
     archives = pack_code(PythonModel("churn:Churn", code=["lib", "churn.py"]), str(tmp_path))

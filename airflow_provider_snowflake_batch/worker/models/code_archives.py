@@ -8,7 +8,6 @@ What is in it is the model's code as if it lay in a folder: by that the worker t
 from __future__ import annotations
 
 import importlib
-import re
 import shutil
 import stat
 import sys
@@ -19,14 +18,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
+from airflow_provider_snowflake_batch.contract.zip_archive import WHEEL_ENDING, installed_names
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.input.content import BLOCK_BYTES
-
-# https://packaging.python.org/en/latest/specifications/binary-distribution-format/: what an installer spreads over the
-# system; these two belong beside the rest.
-_WHEEL_MARK = re.compile(r"[^/]+\.dist-info/WHEEL")
-_WHEEL_LIBRARY = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
-_WHEEL_DATA = re.compile(r"[^/]+\.data/")
 
 
 class HasCode(Protocol):
@@ -40,7 +34,7 @@ Model = TypeVar("Model", bound=HasCode)
 
 
 def unpacked(model: Model, folder: Path) -> Model:
-    """The model with folders in the place of archives in ``python_path``.
+    """The model with folders in the place of archives in ``python_path``, and those of the wheels that lie in folders.
 
     :param folder: for temporary files; whoever owns it removes it.
     :raises Refused: a file in ``python_path`` is no such archive, is damaged, or does not fit in there.
@@ -52,6 +46,10 @@ def unpacked(model: Model, folder: Path) -> Model:
             unpack(place, target, "model.python_path")
             place = target
         places.append(place)
+        for wheel in sorted(place.glob(f"*{WHEEL_ENDING}")):
+            target = folder / f"code-{number}-{wheel.stem}"
+            unpack(wheel, target, "model.python_path")
+            places.append(target)
     return replace(model, python_path=tuple(places))  # type: ignore[type-var]
 
 
@@ -101,18 +99,14 @@ def unpack(archive: Path, folder: Path, field: str) -> None:
 
 def _members(opened: zipfile.ZipFile, archive: Path, field: str) -> list[tuple[zipfile.ZipInfo, str]]:
     """The files of an archive, each with its name below the folder."""
-    is_wheel = any(_WHEEL_MARK.fullmatch(name) for name in opened.namelist())
+    installed = installed_names(opened.namelist())
     found = []
     for member in opened.infolist():
-        name = member.filename
-        if member.is_dir() or "__pycache__" in PurePosixPath(name).parts:
+        name = installed.get(member.filename)
+        if name is None or member.is_dir() or "__pycache__" in PurePosixPath(name).parts:
             continue
         if stat.S_ISLNK(member.external_attr >> 16):
             raise Refused(f"{field}: {archive} holds a link, {name!r}; pack what it leads to")
-        if is_wheel and _WHEEL_DATA.match(name):
-            if (match := _WHEEL_LIBRARY.match(name)) is None:
-                continue
-            name = name[match.end() :]
         if name.startswith("/") or ".." in PurePosixPath(name).parts:
             raise Refused(f"{field}: {archive} holds a file outside of itself, {member.filename!r}")
         found.append((member, name))

@@ -88,6 +88,24 @@ def test_a_wheel_is_laid_out_as_an_installer_does(batch: Batch) -> None:
     assert batch.result()["Y"].to_pylist() == [0.0, 15.0, 30.0]
 
 
+def test_the_wheels_of_a_folder_are_unpacked(batch: Batch) -> None:
+    batch.ids(3)
+    mark = {"x-1.dist-info/WHEEL": "Wheel-Version: 1.0\n"}
+    pack(batch.root / "wheels" / "a-1-py3-none-any.whl", {**mark, "x-1.data/purelib/factors.py": ""})
+    files = {
+        "my_models/__init__.py": "",
+        "my_models/scaled.py": f"import factors\n{MODULE}",
+        "my_models/factor.json": "5",
+    }
+    pack(batch.root / "wheels" / "b-1-py3-none-any.whl", {**mark, **files})
+    job(batch, "wheels")
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result()["Y"].to_pylist() == [0.0, 15.0, 30.0]
+
+
 def test_equal_content_is_the_same_model_and_other_content_another(batch: Batch) -> None:
     batch.ids(10)
     archive = batch.root / "code" / "code.zip"

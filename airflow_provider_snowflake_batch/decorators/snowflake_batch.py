@@ -11,7 +11,8 @@ from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factor
 from airflow_provider_snowflake_batch.decorators.function_source import DECORATOR, called_signature, read_function
 from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.specs import InputSpec, plain_value
+from airflow_provider_snowflake_batch.jobs.spec_fields import plain_value
+from airflow_provider_snowflake_batch.jobs.specs import InputSpec
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.jobs.specs import Spec
+    from airflow_provider_snowflake_batch.jobs.spec_fields import Spec
 
 # By block and field, why the registry runtime has none of these.
 _WORKER_ONLY: dict[str, dict[str, str]] = {

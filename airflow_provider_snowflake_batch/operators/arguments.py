@@ -16,14 +16,8 @@ from airflow_provider_snowflake_batch.jobs.runtimes import (
     refuse_worker_fields,
 )
 from airflow_provider_snowflake_batch.jobs.sources import StageParquet, parse_source
-from airflow_provider_snowflake_batch.jobs.specs import (
-    InferenceEngineOptions,
-    InputSpec,
-    JobSpec,
-    OutputSpec,
-    Spec,
-    is_template,
-)
+from airflow_provider_snowflake_batch.jobs.spec_fields import Spec, is_template
+from airflow_provider_snowflake_batch.jobs.specs import InferenceEngineOptions, InputSpec, JobSpec, OutputSpec
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "model": lambda value: _parse_model(value),

@@ -13,7 +13,7 @@ from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow_provider_snowflake_batch.exceptions import failing_for_good
 from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS, ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.json_values import json_value
-from airflow_provider_snowflake_batch.jobs.specs import plain_value
+from airflow_provider_snowflake_batch.jobs.spec_fields import plain_value
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -15,13 +15,8 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.job import JOB_NAME_PREFIX, generate_job_name
 from airflow_provider_snowflake_batch.jobs.kinds import parse_job
 from airflow_provider_snowflake_batch.jobs.sources import plain_source
-from airflow_provider_snowflake_batch.jobs.specs import (
-    InferenceEngineOptions,
-    InputSpec,
-    JobSpec,
-    OutputSpec,
-    plain_value,
-)
+from airflow_provider_snowflake_batch.jobs.spec_fields import plain_value
+from airflow_provider_snowflake_batch.jobs.specs import InferenceEngineOptions, InputSpec, JobSpec, OutputSpec
 from airflow_provider_snowflake_batch.links.job_card import JobCardLink
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
 from airflow_provider_snowflake_batch.operators.arguments import check_arguments, check_waiting

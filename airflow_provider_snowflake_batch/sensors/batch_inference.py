@@ -30,7 +30,7 @@ from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS
 from airflow_provider_snowflake_batch.jobs.deadlines import parse_moment
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
-from airflow_provider_snowflake_batch.jobs.specs import is_template
+from airflow_provider_snowflake_batch.jobs.spec_fields import is_template
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink, store_links
 from airflow_provider_snowflake_batch.operators.base import SnowflakeBatchOperator
 

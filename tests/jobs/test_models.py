@@ -18,7 +18,7 @@ from airflow_provider_snowflake_batch.jobs.models import (
     parse_model,
 )
 from airflow_provider_snowflake_batch.jobs.models.files import FileModel
-from airflow_provider_snowflake_batch.jobs.specs import plain_value
+from airflow_provider_snowflake_batch.jobs.spec_fields import plain_value
 
 
 def test_a_dict_says_the_same_and_comes_back() -> None:

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_snowflake_batch.contract import transformer_sources
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models import ChatModel, HuggingFaceModel, ModelSpec, parse_model
-from airflow_provider_snowflake_batch.jobs.specs import plain_value
+from airflow_provider_snowflake_batch.jobs.spec_fields import plain_value
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from airflow_provider_snowflake_batch.jobs.models.python import PythonModel as P
 from airflow_provider_snowflake_batch.jobs.models.registry import RegistryModel as RegistryModel
 from airflow_provider_snowflake_batch.jobs.models.transformers import ChatModel as ChatModel
 from airflow_provider_snowflake_batch.jobs.models.transformers import HuggingFaceModel as HuggingFaceModel
-from airflow_provider_snowflake_batch.jobs.specs import plain_value
+from airflow_provider_snowflake_batch.jobs.spec_fields import plain_value
 
 __all__ = [
     "ChatModel",

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
-from airflow_provider_snowflake_batch.jobs.specs import Spec, is_template
+from airflow_provider_snowflake_batch.jobs.spec_fields import Spec, is_template
 
 FUNCTION = re.compile(r"[A-Za-z_]\w*")
 

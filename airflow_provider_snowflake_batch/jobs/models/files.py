@@ -12,7 +12,7 @@ from airflow_provider_snowflake_batch.contract import file_sources
 from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models.base import ModelSpec, check_code, check_function, check_place
-from airflow_provider_snowflake_batch.jobs.specs import is_template
+from airflow_provider_snowflake_batch.jobs.spec_fields import is_template
 
 
 @dataclass(frozen=True)

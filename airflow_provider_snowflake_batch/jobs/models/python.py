@@ -13,7 +13,7 @@ from airflow_provider_snowflake_batch.contract import model_sources
 from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models.base import FUNCTION, ModelSpec, check_code, check_matches
-from airflow_provider_snowflake_batch.jobs.specs import check_json
+from airflow_provider_snowflake_batch.jobs.spec_fields import check_json
 
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 

@@ -10,7 +10,7 @@ from airflow_provider_snowflake_batch.contract import model_sources
 from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.models.base import FUNCTION, ModelSpec, check_code, check_matches
-from airflow_provider_snowflake_batch.jobs.specs import is_template
+from airflow_provider_snowflake_batch.jobs.spec_fields import is_template
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.contract.model_sources import ModelSource
 from airflow_provider_snowflake_batch.contract.transformer_sources import COLUMNS, ENGINES
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.models.base import ModelSpec, check_code, check_place
-from airflow_provider_snowflake_batch.jobs.specs import check_json, is_template
+from airflow_provider_snowflake_batch.jobs.spec_fields import check_json, is_template
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.worker import errors
 from airflow_provider_snowflake_batch.worker.bad_rows import too_many
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.host import Order, Report
-from airflow_provider_snowflake_batch.worker.executors.processes import MOST_DEATHS, where
+from airflow_provider_snowflake_batch.worker.executors.processes import MOST_DEATHS
 from airflow_provider_snowflake_batch.worker.executors.tally import Tally
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.plan import Task
@@ -229,7 +229,7 @@ class Hosts:
             self._losses[task.index] = self._losses.get(task.index, 0) + 1
             if self._losses[task.index] > MOST_DEATHS:
                 raise errors.ModelProcessDied(
-                    f"a replica was lost each of the {self._losses[task.index]} times it worked on {where(task)}"
+                    f"a replica was lost each of the {self._losses[task.index]} times it worked on {task.place}"
                 )
         self._backlog.give_back(left)
         again = f"; {len(left)} of its tasks are done again by others" if left else ""

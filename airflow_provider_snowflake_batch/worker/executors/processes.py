@@ -11,14 +11,11 @@ such processes are started anew rather than forked.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -29,6 +26,7 @@ from airflow_provider_snowflake_batch.worker import errors
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.executors.model_worker import Worker, describe_exit
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.content import Identity
 from airflow_provider_snowflake_batch.worker.input.plan import Task
@@ -49,35 +47,6 @@ WAIT_SECONDS = 0.25
 ENDING_SECONDS = 0.005
 # A process may take what is left of the memory after the first, but not all of it: rows need some.
 MEMORY_SHARE = 0.7
-
-
-@dataclass
-class Worker:
-    """One model process as the coordinator sees it.
-
-    :param popen: None for a process that was forked from another model process, its mother.
-    :param exit_status: exit code, or minus the signal; None while it runs.
-    :param devices: the GPUs that it sees; None for all.
-    :param spare: it has not been told to load the model: whether it is needed is not known before one has loaded.
-    :param bystander: it ended with its mother, not by what it did.
-    """
-
-    number: int
-    pid: int | None = None
-    popen: subprocess.Popen[bytes] | None = None
-    connection: Connection[Any, Any] | None = None
-    exit_status: int | None = None
-    devices: str | None = None
-    working: bool = False
-    mother: bool = False
-    spare: bool = False
-    bystander: bool = False
-    assigned: deque[Task] = field(default_factory=deque)
-
-    @property
-    def loading(self) -> bool:
-        """Whether it is loading the model, or about to."""
-        return self.popen is not None and not self.mother and not self.working and not self.spare
 
 
 class ProcessPool:
@@ -158,7 +127,7 @@ class ProcessPool:
 
     def _dismiss(self) -> None:
         for worker in self._workers.values():
-            _tell(worker, messages.Stop())
+            worker.tell(messages.Stop())
 
     def _connections(self) -> list[Connection[Any, Any]]:
         return [worker.connection for worker in self._workers.values() if worker.connection is not None]
@@ -177,9 +146,9 @@ class ProcessPool:
             return
         worker.connection, worker.pid = connection, hello.pid
         if worker.popen is not None:
-            _tell(worker, self._limit)
+            worker.tell(self._limit)
             assert self._load is not None
-            _tell(worker, replace(self._load, later=worker.spare))
+            worker.tell(replace(self._load, later=worker.spare))
         else:
             worker.working = True
             self._assign(worker)
@@ -250,7 +219,7 @@ class ProcessPool:
         else:
             first = not any(one.working for one in self._workers.values())
             worker.working = True
-            _tell(worker, messages.Work())
+            worker.tell(messages.Work())
             self._assign(worker)
             # Judged once: as more processes load, the memory that is left says less and less.
             if first and self._load.job.num_workers is None and message.resident:
@@ -268,13 +237,13 @@ class ProcessPool:
             if mother is not None:
                 number = self._launcher.number()
                 self._workers[number] = Worker(number)
-                _tell(mother, messages.Fork(number))
+                mother.tell(messages.Fork(number))
             elif loading and first:
                 # Whether the others can be forked is known when it has loaded.
                 return
             elif spare is not None:
                 spare.spare = False
-                _tell(spare, messages.LoadNow())
+                spare.tell(messages.LoadNow())
                 loading = True
             else:
                 self._start()
@@ -311,9 +280,7 @@ class ProcessPool:
             if len(worker.assigned) >= self._at_hand or (task := self._backlog.take()) is None:
                 return
             worker.assigned.append(task)
-            _tell(
-                worker, messages.Assignment(task, self._identity(), self._schema, self._proven, self._quarantine.room)
-            )
+            worker.tell(messages.Assignment(task, self._identity(), self._schema, self._proven, self._quarantine.room))
 
     def _bury(self, work: Work, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
         """Look for processes that ended, give their tasks back, start others in their place."""
@@ -350,7 +317,7 @@ class ProcessPool:
             self._deaths[task.index] = self._deaths.get(task.index, 0) + 1
             if self._deaths[task.index] > MOST_DEATHS:
                 raise errors.ModelProcessDied(
-                    f"a model process {how} each of the {self._deaths[task.index]} times it worked on {where(task)}"
+                    f"a model process {how} each of the {self._deaths[task.index]} times it worked on {task.place}"
                 )
         elif not worker.bystander:
             self._unexplained_deaths += 1
@@ -369,7 +336,7 @@ class ProcessPool:
         deadline = time.monotonic() + seconds
         for worker in [one for one in self._workers.values() if one.popen and not one.working and not one.mother]:
             # Still loading: it has nothing at hand, and could not hear.
-            self._kill(worker)
+            worker.kill()
             del self._workers[worker.number]
         self._backlog.clear()
         self._dismiss()
@@ -413,56 +380,17 @@ class ProcessPool:
         """End all processes now, and wait until they are gone, so that nothing is printed after this."""
         # Forked ones first, while the process that they were forked from can still bury them.
         for worker in sorted(self._workers.values(), key=lambda one: one.popen is not None):
-            self._kill(worker)
+            worker.kill()
         self._workers.clear()
         for popen in self._leaving:
             popen.wait()
         self._leaving.clear()
         self._launcher.close()
 
-    def _kill(self, worker: Worker) -> None:
-        if worker.popen is not None:
-            worker.popen.kill()
-            worker.popen.wait()
-        elif worker.pid is not None and worker.exit_status is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGKILL)
-        if worker.connection is not None:
-            worker.connection.close()
-            worker.connection = None
-
 
 def recorded(work: Work, task: Task) -> TaskRecord | None:
     """What a process of this attempt has recorded of a task."""
     return OutputDirectory(work.job.output.path, work.attempt).own_record(task.index)
-
-
-def _tell(worker: Worker, message: Any) -> None:
-    """Send an order; to a process that is just dying it is lost, which is noticed when the process is buried."""
-    if worker.connection is not None:
-        with contextlib.suppress(OSError):
-            worker.connection.send(message)
-
-
-def describe_exit(status: int) -> str:
-    """How a process ended, in words."""
-    if status >= 0:
-        return f"ended with exit code {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    hint = " (out of memory?)" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
-
-
-def where(task: Task) -> str:
-    """The rows of a task, in words."""
-    first = task.ranges[0]
-    same = [one for one in task.ranges if one.path == first.path]
-    files = len({one.path for one in task.ranges})
-    more = f" and of {files - 1} more files" if files > 1 else ""
-    return f"rows {first.first_row}–{first.first_row + sum(one.rows for one in same) - 1} of file {first.path}{more}"
 
 
 def _note(text: str) -> None:

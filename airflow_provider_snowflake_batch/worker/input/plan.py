@@ -60,6 +60,17 @@ class Task:
     rows: int
     bytes: int
 
+    @property
+    def place(self) -> str:
+        """Where its rows are, in words."""
+        first = self.ranges[0]
+        same = [one for one in self.ranges if one.path == first.path]
+        files = len({one.path for one in self.ranges})
+        more = f" and of {files - 1} more files" if files > 1 else ""
+        return (
+            f"rows {first.first_row}–{first.first_row + sum(one.rows for one in same) - 1} of file {first.path}{more}"
+        )
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -13,7 +13,8 @@ from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
-from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool, Worker
+from airflow_provider_snowflake_batch.worker.executors.model_worker import Worker
+from airflow_provider_snowflake_batch.worker.executors.processes import ProcessPool
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.content import Identity
 from airflow_provider_snowflake_batch.worker.input.plan import make_plan

@@ -67,6 +67,8 @@ def pyarrow_types() -> dict[str, tuple[pa.DataType, Any]]:
         "decimal128(15, 2)": (pa.decimal128(15, 2), NUMBER),
         "decimal128(38, 10)": (pa.decimal128(38, 10), NUMBER),
         "decimal128(38, 10), 20 digits": (pa.decimal128(38, 10), Decimal("1234567890.1234567891")),
+        "decimal32(5, 2)": (pa.decimal32(5, 2), NUMBER),
+        "decimal64(12, 2)": (pa.decimal64(12, 2), NUMBER),
         "decimal256(60, 0)": (pa.decimal256(60, 0), Decimal(7)),
         "string": (pa.string(), "a"),
         "large_string": (pa.large_string(), "a"),
@@ -77,16 +79,26 @@ def pyarrow_types() -> dict[str, tuple[pa.DataType, Any]]:
         "fixed_size_binary[1]": (pa.binary(1), b"a"),
         "dictionary of string": (pa.dictionary(pa.int8(), pa.string()), "a"),
         "dictionary of string, ordered": (pa.dictionary(pa.int8(), pa.string(), ordered=True), "a"),
+        "dictionary of large_string": (pa.dictionary(pa.int32(), pa.large_string()), "a"),
+        "dictionary of binary": (pa.dictionary(pa.int32(), pa.binary()), b"a"),
+        "dictionary of int64": (pa.dictionary(pa.int32(), pa.int64()), 7),
+        "dictionary of decimal128(10, 2)": (pa.dictionary(pa.int32(), pa.decimal128(10, 2)), NUMBER),
+        "dictionary of timestamp[us]": (pa.dictionary(pa.int32(), pa.timestamp("us")), MOMENT),
         "date32": (pa.date32(), DAY),
         "date64": (pa.date64(), DAY),
+        "time32[s]": (pa.time32("s"), CLOCK.replace(microsecond=0)),
         "time32[ms]": (pa.time32("ms"), CLOCK.replace(microsecond=123000)),
         "time64[us]": (pa.time64("us"), CLOCK),
         "time64[ns]": (pa.time64("ns"), CLOCK),
         "time64[ns], with nanoseconds": (pa.time64("ns"), 1),
+        "timestamp[s]": (pa.timestamp("s"), MOMENT.replace(microsecond=0)),
         **times,
         "timestamp[us], year 9999": (pa.timestamp("us"), datetime.datetime(9999, 12, 31)),
         "timestamp[us, UTC]": (pa.timestamp("us", "UTC"), MOMENT.replace(tzinfo=datetime.UTC)),
+        "timestamp[us, +05:30]": (pa.timestamp("us", "+05:30"), MOMENT.replace(tzinfo=datetime.UTC)),
         "timestamp[us, Europe/Berlin]": (pa.timestamp("us", "Europe/Berlin"), MOMENT.replace(tzinfo=datetime.UTC)),
+        "duration[s]": (pa.duration("s"), LONG),
+        "duration[ms]": (pa.duration("ms"), LONG),
         "duration[us]": (pa.duration("us"), LONG),
         "duration[ns]": (pa.duration("ns"), LONG),
         "uuid": (pa.uuid(), b"0123456789abcdef"),
@@ -96,10 +108,17 @@ def pyarrow_types() -> dict[str, tuple[pa.DataType, Any]]:
         "fixed_shape_tensor": (pa.fixed_shape_tensor(pa.float32(), [2]), [0.5, 1.5]),
         "list of int64": (pa.list_(pa.int64()), [7, 8]),
         "list of int64, NULL in it": (pa.list_(pa.int64()), [7, None]),
+        "list of uint8": (pa.list_(pa.uint8()), [7]),
+        "list of halffloat": (pa.list_(pa.float16()), [np.float16(0.5)]),
         "list of float": (pa.list_(pa.float32()), [0.5, None]),
         "list of bool": (pa.list_(pa.bool_()), [True, False]),
         "list of string": (pa.list_(pa.string()), ["a", None]),
         "list of timestamp[us]": (pa.list_(pa.timestamp("us")), [MOMENT]),
+        "list of binary": (pa.list_(pa.binary()), [b"a"]),
+        "list of date32": (pa.list_(pa.date32()), [DAY]),
+        "list of time64[us]": (pa.list_(pa.time64("us")), [CLOCK]),
+        "list of timestamp[us, UTC]": (pa.list_(pa.timestamp("us", "UTC")), [MOMENT.replace(tzinfo=datetime.UTC)]),
+        "list of duration[us]": (pa.list_(pa.duration("us")), [LONG]),
         "list of decimal128(10, 2)": (pa.list_(pa.decimal128(10, 2)), [NUMBER]),
         "list of list of int64": (pa.list_(pa.list_(pa.int64())), [[7]]),
         "large_list of int64": (pa.large_list(pa.int64()), [7]),
@@ -107,7 +126,10 @@ def pyarrow_types() -> dict[str, tuple[pa.DataType, Any]]:
         "fixed_size_list of float": (pa.list_(pa.float32(), 2), [0.5, 1.5]),
         "list of dictionary": (pa.list_(pa.dictionary(pa.int8(), pa.string())), ["a"]),
         "struct": (pa.struct([("i", pa.int64()), ("f", pa.float64()), ("t", pa.timestamp("ns"))]), {"i": 7, "f": None}),
+        "list of struct": (pa.list_(pa.struct([("i", pa.int64()), ("s", pa.string())])), [{"i": 7, "s": None}]),
+        "struct of list": (pa.struct([("l", pa.list_(pa.int64()))]), {"l": [7, None]}),
         "struct of struct": (pa.struct([("s", pa.struct([("d", pa.date32())]))]), {"s": {"d": DAY}}),
+        "map of int64 to list of string": (pa.map_(pa.int64(), pa.list_(pa.string())), [(7, ["a"])]),
         "map of string to int64": (pa.map_(pa.string(), pa.int64()), [("a", 7), ("b", None)]),
     }
 
@@ -117,6 +139,8 @@ def four(kind: pa.DataType, value: Any) -> pa.Array:
     values = [value, value, value, None]
     if isinstance(kind, pa.BaseExtensionType):
         return pa.ExtensionArray.from_storage(kind, four(kind.storage_type, value))
+    if pa.types.is_dictionary(kind) and kind.index_type == pa.int32():
+        return pa.array(values, kind.value_type).dictionary_encode()
     return pa.array(values, kind)
 
 
@@ -134,11 +158,34 @@ def write_spark(path: Path) -> None:
             "ARRAY<TIMESTAMP> (INT96)": four(pa.list_(pa.timestamp("us")), [MOMENT]),
             "DECIMAL(9,0)": four(pa.decimal128(9, 0), Decimal(7)),
             "DECIMAL(18,2)": four(pa.decimal128(18, 2), NUMBER),
+            "BOOLEAN": four(pa.bool_(), True),
+            "BYTE": four(pa.int8(), 7),
+            "INT": four(pa.int32(), 7),
+            "BIGINT": four(pa.int64(), 7),
+            "FLOAT": four(pa.float32(), 0.5),
+            "DECIMAL(38,0)": four(pa.decimal128(38, 0), Decimal(2**53 + 1)),
             "STRING": four(pa.string(), "a"),
+            "BINARY": four(pa.binary(), b"a"),
+            "DATE": four(pa.date32(), DAY),
+            "ARRAY<INT>": four(pa.list_(pa.int32()), [7, None]),
+            "STRUCT<i: BIGINT>": four(pa.struct([("i", pa.int64())]), {"i": 7}),
             "MAP<STRING,BIGINT>": four(pa.map_(pa.string(), pa.int64()), [("a", 7)]),
         }
     )
     pq.write_table(table, path, use_deprecated_int96_timestamps=True, store_schema=False, store_decimal_as_integer=True)
+
+
+def write_spark_4(path: Path) -> None:
+    table = pa.table(
+        {
+            "TIMESTAMP": four(pa.timestamp("us", "UTC"), MOMENT.replace(tzinfo=datetime.UTC)),
+            "TIMESTAMP_NTZ": four(pa.timestamp("us"), MOMENT),
+            "TIMESTAMP_NTZ, year 9999": four(pa.timestamp("us"), datetime.datetime(9999, 12, 31)),
+            "INTERVAL DAY TO SECOND (a whole number)": four(pa.int64(), 7),
+            "ARRAY<TIMESTAMP_NTZ>": four(pa.list_(pa.timestamp("us")), [MOMENT]),
+        }
+    )
+    pq.write_table(table, path, store_schema=False, coerce_timestamps="us")
 
 
 def write_snowflake(path: Path) -> None:
@@ -147,6 +194,7 @@ def write_snowflake(path: Path) -> None:
             "NUMBER(38,0)": four(pa.decimal128(38, 0), Decimal(2**53 + 1)),
             "NUMBER(10,2)": four(pa.decimal128(10, 2), NUMBER),
             "NUMBER::BIGINT": four(pa.int64(), 7),
+            "NUMBER(38,10)": four(pa.decimal128(38, 10), NUMBER),
             "FLOAT": four(pa.float64(), 0.5),
             "VARCHAR": four(pa.string(), "a"),
             "VARIANT, OBJECT, ARRAY (JSON text)": four(pa.string(), '{"a": 1}'),
@@ -165,12 +213,16 @@ def write_duckdb(path: Path) -> None:
 
     # Without arrays of a fixed length: the NULL among them is written so that pyarrow cannot read the file.
     columns = {
-        "BOOLEAN": "true", "TINYINT": "7", "UBIGINT": "7", "BIGINT": "7", "DOUBLE": "0.5", "DECIMAL(18,2)": "12.50",
+        "BOOLEAN": "true", "TINYINT": "7", "SMALLINT": "7", "INTEGER": "7", "UBIGINT": "7", "BIGINT": "7",
+        "HUGEINT": "7",
+        "FLOAT": "0.5", "DOUBLE": "0.5", "DECIMAL(4,1)": "12.5", "DECIMAL(18,2)": "12.50",
         "DECIMAL(38,0)": "7", "VARCHAR": "'a'", "BLOB": "'a'", "UUID": "'00000000-0000-0000-0000-000000000007'",
         "JSON": "'{}'", "DATE": "'2024-02-29'", "TIME": "'12:30:15'", "TIMESTAMP": "'2024-02-29 12:30:15'",
+        "TIMETZ": "'12:30:15+00'", "TIMESTAMP_MS": "'2024-02-29 12:30:15'", "BIT": "'101'",
         "TIMESTAMP_S": "'2024-02-29 12:30:15'", "TIMESTAMP_NS": "'2024-02-29 12:30:15'",
         "TIMESTAMPTZ": "'2024-02-29 12:30:15+00'", "INTERVAL": "'1 day'", "ENUM('a', 'b')": "'a'",
-        "INTEGER[]": "[7, NULL]", "STRUCT(i BIGINT)": "{'i': 7}",
+        "INTEGER[]": "[7, NULL]", "VARCHAR[][]": "[['a']]", "STRUCT(i BIGINT)": "{'i': 7}",
+        "STRUCT(i BIGINT)[]": "[{'i': 7}]",
         "MAP(VARCHAR, BIGINT)": "MAP {'a': 7}",
     }  # fmt: skip
     chosen = ", ".join(f'CASE WHEN n < 3 THEN {value} END::{kind} AS "{kind}"' for kind, value in columns.items())
@@ -182,14 +234,22 @@ def write_polars(path: Path) -> None:
     import polars as pl
 
     kinds: dict[str, tuple[Any, Any]] = {
-        "Boolean": (pl.Boolean, True), "Int64": (pl.Int64, 7), "UInt64": (pl.UInt64, 7),
-        "Float32": (pl.Float32, 0.5), "Decimal(10, 2)": (pl.Decimal(10, 2), NUMBER), "String": (pl.String, "a"),
+        "Null": (pl.Null, None), "Boolean": (pl.Boolean, True), "Int8": (pl.Int8, 7), "Int16": (pl.Int16, 7),
+        "Int32": (pl.Int32, 7), "Int64": (pl.Int64, 7), "UInt8": (pl.UInt8, 7), "UInt32": (pl.UInt32, 7),
+        "UInt64": (pl.UInt64, 7), "Float32": (pl.Float32, 0.5), "Float64": (pl.Float64, 0.5),
+        "Decimal(38, 0)": (pl.Decimal(38, 0), Decimal(2**53 + 1)),
+        "Decimal(10, 2)": (pl.Decimal(10, 2), NUMBER), "String": (pl.String, "a"),
         "Binary": (pl.Binary, b"a"), "Categorical": (pl.Categorical, "a"), "Enum": (pl.Enum(["a", "b"]), "a"),
         "Date": (pl.Date, DAY), "Time": (pl.Time, CLOCK), "Datetime(us)": (pl.Datetime("us"), MOMENT),
         "Datetime(ns)": (pl.Datetime("ns"), MOMENT),
+        "Datetime(ms)": (pl.Datetime("ms"), MOMENT), "Duration(ms)": (pl.Duration("ms"), LONG),
+        "Duration(ns)": (pl.Duration("ns"), LONG),
+        "Datetime(us, Europe/Berlin)": (pl.Datetime("us", "Europe/Berlin"), MOMENT.replace(tzinfo=datetime.UTC)),
         "Datetime(us, UTC)": (pl.Datetime("us", "UTC"), MOMENT.replace(tzinfo=datetime.UTC)),
         "Duration(us)": (pl.Duration("us"), LONG), "List(Int64)": (pl.List(pl.Int64), [7, None]),
         "Array(Float32, 2)": (pl.Array(pl.Float32, 2), [0.5, 1.5]), "Struct": (pl.Struct({"i": pl.Int64}), {"i": 7}),
+        "List(String)": (pl.List(pl.String), ["a", None]), "List(List(Int64))": (pl.List(pl.List(pl.Int64)), [[7]]),
+        "List(Struct)": (pl.List(pl.Struct({"i": pl.Int64})), [{"i": 7}]),
     }  # fmt: skip
     frame = pl.DataFrame(
         {name: pl.Series([value, value, value, None], dtype=kind) for name, (kind, value) in kinds.items()}
@@ -203,17 +263,24 @@ def write_fastparquet(path: Path) -> None:
     frame = pd.DataFrame(
         {
             "bool": pd.array([True, True, True, None], "boolean"),
+            "int8": pd.Series([7] * 4, dtype="int8"),
+            "int64": [7] * 4,
             "Int64": pd.array([7, 7, 7, None], "Int64"),
+            "float32": pd.Series([0.5, 0.5, 0.5, None], dtype="float32"),
             "float64": [0.5, 0.5, 0.5, None],
             "text": ["a", "a", "a", None],
+            "bytes": [b"a", b"a", b"a", None],
             "category": pd.Categorical(["a", "a", "a", None]),
             "datetime64[ns]": pd.Series([MOMENT] * 3 + [None]).astype("datetime64[ns]"),
+            "datetime64[ns, UTC]": pd.Series([MOMENT] * 3 + [None]).astype("datetime64[ns]").dt.tz_localize("UTC"),
             "timedelta64[ns]": pd.Series([LONG / 6] * 3 + [None]).astype("timedelta64[ns]"),
             "timedelta64[ns] of 30 hours": pd.Series([LONG] * 3 + [None]).astype("timedelta64[ns]"),
             "json": [{"a": 1}] * 3 + [None],
         }
     )
-    fastparquet.write(str(path), frame, object_encoding={"text": "utf8", "category": "utf8", "json": "json"})
+    fastparquet.write(
+        str(path), frame, object_encoding={"text": "utf8", "category": "utf8", "json": "json", "bytes": "bytes"}
+    )
 
 
 WRITERS: dict[str, Callable[[Path], None]] = {
@@ -222,6 +289,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "Polars": write_polars,
     "fastparquet": write_fastparquet,
     "Spark, Hive, Impala": write_spark,
+    "Spark 4": write_spark_4,
     "Snowflake (COPY INTO a stage)": write_snowflake,
 }
 KEPT_FILES = {"Polars": "polars.parquet", "fastparquet": "fastparquet.parquet"}
@@ -279,7 +347,7 @@ def _column(path: Path, name: str) -> list[str]:
             reader = TaskReader(opener(path), plan.schema, BatchSize(2), None, use_threads=False)
             batches = list(reader.batches(plan.tasks[0]))
         except DataError as error:
-            if name not in error.message:
+            if f"input column {name!r}" not in error.message:
                 return _column(_without(path, re.findall(r"input column '(.*?)' has", error.message)[0], single), name)
             return ["", *["refused"] * 5]
         kind = plan.schema.field(name).type

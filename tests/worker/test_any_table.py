@@ -74,7 +74,7 @@ WRITERS: dict[str, dict[str, Any]] = {
         "store_decimal_as_integer": True,
         "use_compliant_nested_type": False,
     },
-    "Spark 4": {"flavor": "spark", "coerce_timestamps": "us", "store_schema": False, "store_decimal_as_integer": True},
+    "Spark 4": {"coerce_timestamps": "us", "store_schema": False, "store_decimal_as_integer": True},
     "Snowflake": {
         "store_schema": False,
         "coerce_timestamps": "ms",

@@ -16,6 +16,8 @@ from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob, SubmittedJob
 
@@ -35,15 +37,16 @@ def check_job(hook: SnowflakeBatchHook, job: BatchJob) -> BatchJob:
     return found
 
 
-def prepare(hook: SnowflakeBatchHook, job: SubmittedJob) -> SubmittedJob:
+def prepare(hook: SnowflakeBatchHook, job: SubmittedJob, *, watch: Callable[[], None] | None = None) -> SubmittedJob:
     """The job as its statement can name it, with what that needs put on a stage. One that is ready stays as it is.
 
+    :param watch: called again and again while rows are unloaded, which may take hours: what it raises ends that.
     :raises JobInputError: if Snowflake cannot unload the rows.
     """
     if isinstance(job, WorkerJob):
         if job.placement is None:
             job = look_up_worker_job(hook, job, _check_compute_pool(hook, job.compute_pool))
-        return job if job.upload is not None else upload_worker_job(hook, job)
+        return job if job.upload is not None else upload_worker_job(hook, job, watch or (lambda: None))
     return put_long_list(hook, job)
 
 

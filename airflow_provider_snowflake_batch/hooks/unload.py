@@ -10,7 +10,7 @@ import io
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 5.0
+_WATCH_SECONDS = 0.5
 
 
 def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
@@ -66,10 +67,11 @@ def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
         raise _cannot_unload(job, error) from error
 
 
-def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
+def put_rows(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[[], None]) -> StagedRows:
     """Put the rows of a job on its output stage, unless an earlier try has.
 
     :param job: fully qualified, its source looked up.
+    :param watch: called at least every half second while Snowflake unloads them. What it raises ends that, there, too.
     :raises JobInputError: if Snowflake cannot unload them.
     :raises JobSubmissionError: if the statement was cancelled, timed out or met an internal error, or its files are not
         those that it tells of: another try may help.
@@ -79,7 +81,7 @@ def put_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
     if isinstance(job.source, StagePaths):
         return _put_paths(hook, job, job.source)
     try:
-        return _unload(hook, job)
+        return _unload(hook, job, watch)
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
     except Exception as error:
@@ -113,7 +115,7 @@ def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows | None
     return None
 
 
-def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
+def _unload(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[[], None]) -> StagedRows:
     query = row_statements.select_source(job.source)
     columns = _columns(hook, job, query)
     selected = unloaded_columns(columns)
@@ -132,7 +134,7 @@ def _unload(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows:
 
     directory, query_id = hook.on_session(send)
     try:
-        rows = _wait_for_rows(hook, query_id)
+        rows = _wait_for_rows(hook, query_id, watch)
     except BaseException:
         with suppress(Exception):
             hook.rows(statements.cancel_query(query_id))
@@ -161,7 +163,7 @@ def _original_types(source: Source, columns: Sequence[RowColumn]) -> list[tuple[
     return [(column.name, original(column)) for column in columns]
 
 
-def _wait_for_rows(hook: SnowflakeBatchHook, query_id: str) -> list[dict[str, Any]]:
+def _wait_for_rows(hook: SnowflakeBatchHook, query_id: str, watch: Callable[[], None]) -> list[dict[str, Any]]:
     """The answer of a statement that was sent.
 
     :raises JobSubmissionError: if Snowflake has known nothing of it for the hook's ``transient_timeout``.
@@ -190,8 +192,16 @@ def _wait_for_rows(hook: SnowflakeBatchHook, query_id: str) -> list[dict[str, An
             heard_of = time.monotonic()
         elif time.monotonic() - heard_of > hook.transient_timeout:
             raise JobSubmissionError(f"Snowflake knows nothing of statement {query_id}, which unloads the rows.")
-        time.sleep(pause)
+        _sleep(pause, watch)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _sleep(seconds: float, watch: Callable[[], None]) -> None:
+    """Sleep, but notice in time what ends the task: Airflow gives it five seconds."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _WATCH_SECONDS))
+        watch()
 
 
 def _put_paths(hook: SnowflakeBatchHook, job: WorkerJob, source: StagePaths) -> StagedRows:

@@ -37,6 +37,8 @@ from airflow_provider_snowflake_batch.jobs.worker_specification import MOST_STAG
 from airflow_provider_snowflake_batch.worker.archive import WorkerArchive, build_archive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 
@@ -77,22 +79,24 @@ def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family
     return replace(job, placement=Placement(image, size))
 
 
-def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob) -> WorkerJob:
+def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[[], None]) -> WorkerJob:
     """Put on the output stage what the container starts from, and the rows unless it reads them where they lie.
 
     :param job: as :func:`look_up_worker_job` returns it.
+    :param watch: called again and again: what it raises ends it.
     :raises JobInputError: if Snowflake cannot unload the rows.
     """
     archive = _worker_archive()
     code = pack_code(job.model, job.code_folder)
     found = find_model_file(job.model, job.code_folder)
     model = found.packed() if found is not None else None
-    rows = put_rows(hook, job) if job.unloads or isinstance(job.source, StagePaths) else None
+    rows = put_rows(hook, job, watch) if job.unloads or isinstance(job.source, StagePaths) else None
     present = {file.path for file in hook.list_files(job.worker_folder) if not is_worn(file.last_modified)}
     files = {archive.name: archive.content} | {one.name: one.content for one in (*code, model) if one is not None}
     for name, content in files.items():
         # Named after its content: what is there is the same, and is sent again before it may count as a leftover.
         if (location := job.worker_folder.child(name)).path not in present:
+            watch()
             log.info("Uploading %s (%d KiB)", location, len(content) // 1024)
             hook.write_file(location, content)
     model_name = model.name if model is not None else None

@@ -56,9 +56,9 @@ class Submission:
             sizing=dict(job.sizing),
         )
         # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
-        self._canceller.job = record = self._records.begin(record)
+        self._canceller.job = record = begun = self._records.begin(record)
         # It may take long, when rows are unloaded: deadlines count from when the statement is sent.
-        ready = prepare(self._hook, found)
+        ready = prepare(self._hook, found, watch=lambda: self._refuse_when_killed(begun))
         self._refuse_when_killed(record)
         record = replace(record, submitted_at=time.time())
         record = record.sent(self._hook.submit(ready))

@@ -355,7 +355,7 @@ def test_what_another_try_may_mend_does_not_fail_the_task_for_good(
     raised: type[Exception],
     message: str,
 ) -> None:
-    def fails(hook: SnowflakeBatchHook, query_id: str) -> None:
+    def fails(hook: SnowflakeBatchHook, *_: object) -> None:
         raise error
 
     monkeypatch.setattr(unload, "_wait_for_rows", fails)
@@ -368,8 +368,8 @@ def test_an_unload_of_which_a_file_is_missing_does_not_count(
 ) -> None:
     wait = unload._wait_for_rows
 
-    def removed(hook: SnowflakeBatchHook, query_id: str) -> list[dict[str, Any]]:
-        rows = wait(hook, query_id)
+    def removed(hook: SnowflakeBatchHook, *others: Any) -> list[dict[str, Any]]:
+        rows = wait(hook, *others)
         hook.remove_files(f"{STAGE}/out/_snowflake_temporary/")
         return rows
 
@@ -386,7 +386,7 @@ def test_an_unload_is_cancelled_when_nobody_waits_for_it_any_more(
     rows = SnowflakeBatchHook.rows
     monkeypatch.setattr(SnowflakeBatchHook, "rows", lambda self, sql, **more: (said.append(sql), rows(self, sql))[1])
 
-    def interrupted(hook: SnowflakeBatchHook, query_id: str) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(unload, "_wait_for_rows", interrupted)

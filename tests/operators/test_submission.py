@@ -1,0 +1,100 @@
+"""A task that is told to end before its job's statement is sent."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from snowflake.connector import SnowflakeConnection
+
+from airflow_provider_snowflake_batch.exceptions import JobCancelledError
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.models import PythonModel
+from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.operators.task_instances import TaskInstance, names
+
+
+@pytest.fixture
+def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
+    with SnowflakeBatchHook(snowflake_connection) as opened:
+        opened.run(
+            [
+                "CREATE COMPUTE POOL IF NOT EXISTS SUBMISSION MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU_X64_S",
+                "CREATE OR REPLACE STAGE SUBMISSION ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+            ]
+        )
+        yield opened
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Iterator[RunBatchOperator]:
+    """A task whose ``on_kill`` SIGUSR1 calls, as Airflow's handler of SIGTERM does before it lets the code go on."""
+    (tmp_path / "m.py").write_text("class Model: pass")
+    dag = DAG("dag")
+    dag.fileloc = str(tmp_path / "dag.py")
+    made = RunBatchOperator(
+        task_id="score",
+        dag=dag,
+        model=PythonModel("m:Model", code="m.py"),
+        X="SELECT 1 AS A",
+        compute_pool="SUBMISSION",
+        output_spec={"stage_location": "@SUBMISSION/out/"},
+    )
+    before = signal.signal(signal.SIGUSR1, lambda *_: made.on_kill())
+    yield made
+    signal.signal(signal.SIGUSR1, before)
+
+
+def killed(task: RunBatchOperator, held: threading.Event) -> None:
+    def kill() -> None:
+        held.wait(60)
+        signal.raise_signal(signal.SIGUSR1)
+
+    killing = threading.Thread(target=kill, daemon=True)
+    killing.start()
+    with pytest.raises(JobCancelledError, match="since the task was killed"):
+        task.execute({"ti": TaskInstance(), "task_state_store": None})
+    killing.join(60)
+
+
+def test_a_task_killed_while_its_rows_are_unloaded_ends_the_unload(
+    hook: SnowflakeBatchHook, task: RunBatchOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, before, said = threading.Event(), names(hook), list[str]()
+
+    def still_running(*_: Any) -> bool:
+        held.set()
+        return True
+
+    rows = SnowflakeBatchHook.rows
+    monkeypatch.setattr(SnowflakeBatchHook, "rows", lambda self, sql, **more: (said.append(sql), rows(self, sql))[1])
+    monkeypatch.setattr(SnowflakeConnection, "is_still_running", still_running)
+    killed(task, held)
+    assert "SYSTEM$CANCEL_QUERY" in said[-1]
+    assert names(hook) == before
+    assert not any("_batch_worker" in file.path for file in hook.list_files("@SUBMISSION/"))
+
+
+def test_a_task_killed_while_it_uploads_files_sends_no_statement(
+    hook: SnowflakeBatchHook, task: RunBatchOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, before = threading.Event(), names(hook)
+    write = SnowflakeBatchHook.write_file
+
+    def slow(self: SnowflakeBatchHook, location: Any, content: bytes) -> None:
+        write(self, location, content)
+        if str(location).endswith(".pyz"):
+            held.set()
+            # Until the kill has been dealt with, as far as that does not depend on this code.
+            while task._run is None or not task._run.canceller.has_cancelled:
+                threading.Event().wait(0.01)
+
+    monkeypatch.setattr(SnowflakeBatchHook, "write_file", slow)
+    killed(task, held)
+    assert names(hook) == before
+    assert not any("/code-" in file.path for file in hook.list_files("@SUBMISSION/"))

@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test test-all test-fast test-slow test-others coverage lint format docs bench bench-peers constraints clean
+.PHONY: help demo dist local test test-all test-fast test-slow test-others coverage lint format docs bench bench-peers constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -160,6 +160,10 @@ format: $(VENV)/.installed-dev ## Rewrite the code in the project's style
 docs: $(VENV)/.installed-docs ## Build the documentation into docs/_build/html; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
+
+dist: $(VENV)/.installed-dev ## Build the wheel and the source distribution into dist
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
 
 bench: $(VENV)/.installed-bench $(RUNTIME)/.installed ## Measure what parsing, inference, waiting and the local Snowflake cost
 	$(BIN)/python -m benchmarks

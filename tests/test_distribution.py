@@ -1,0 +1,67 @@
+"""The wheel and the source distribution, built as a release builds them."""
+
+from __future__ import annotations
+
+import email
+import hashlib
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import airflow_provider_snowflake_batch as package
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parent.parent
+NAME = f"airflow_provider_snowflake_batch-{package.__version__}"
+
+
+def build(folder: Path) -> dict[str, Path]:
+    """The files that a build leaves in a folder, by their suffix."""
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
+    return {path.suffix: path for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return build(tmp_path_factory.mktemp("dist"))
+
+
+def tracked(*folders: str) -> set[str]:
+    listed = subprocess.run(["git", "ls-files", "-z", *folders], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return {name for name in listed.stdout.split("\0") if name}
+
+
+def test_a_second_build_is_the_same_to_the_byte(built: dict[str, Path], tmp_path: Path) -> None:
+    again = build(tmp_path)
+    assert {path.name for path in again.values()} == {path.name for path in built.values()}
+    for suffix, path in built.items():
+        digests = {hashlib.sha256(each.read_bytes()).hexdigest() for each in (path, again[suffix])}
+        assert len(digests) == 1, path.name
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built: dict[str, Path]) -> None:
+    with zipfile.ZipFile(built[".whl"]) as wheel:
+        names = set(wheel.namelist())
+        metadata = email.message_from_bytes(wheel.read(f"{NAME}.dist-info/METADATA"))
+        points = wheel.read(f"{NAME}.dist-info/entry_points.txt").decode()
+    assert {name for name in names if ".dist-info/" not in name} == tracked("airflow_provider_snowflake_batch")
+    assert f"{NAME}.dist-info/licenses/LICENSE" in names
+    assert metadata["Name"] == "airflow-provider-snowflake-batch"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert {"[apache_airflow_provider]", "[airflow.plugins]", "[pytest11]"} <= set(points.splitlines())
+
+
+def test_the_source_distribution_is_enough_to_build_and_test(built: dict[str, Path]) -> None:
+    with tarfile.open(built[".gz"]) as source:
+        names = {name.removeprefix(f"{NAME}/") for name in source.getnames()}
+    needed = tracked("airflow_provider_snowflake_batch", "benchmarks", "constraints", "docs", "example_dags", "tests")
+    assert needed | {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", "constraints.txt"} <= names
+    assert not {name for name in names if name.startswith((".git/", ".venv", "findings"))}

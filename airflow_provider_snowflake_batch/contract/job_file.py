@@ -164,8 +164,6 @@ def parse(
     top.done()
     if job.output.columns is not None and job.input.partition_column is not None:
         raise JobFileError("output.columns and input.partition_column do not go together")
-    if job.executor is Sharing.RAY and job.input.partition_column is not None:
-        raise JobFileError("inference.executor 'ray' and input.partition_column do not go together: leave one out")
     if job.min_replicas is not None and job.executor is Sharing.STATIC:
         raise JobFileError("inference.min_replicas and inference.executor 'static' do not go together: leave one out")
     return job

@@ -71,6 +71,9 @@ models = (
 )
 
 
+SHARINGS: list[dict[str, Any]] = [{}, {"executor": Sharing.STATIC}, {"executor": Sharing.RAY, "min_replicas": 3}]
+
+
 @st.composite
 def jobs(draw: st.DrawFn) -> Job:
     partition, columns = draw(
@@ -96,13 +99,8 @@ def jobs(draw: st.DrawFn) -> Job:
         on_error=on_error,
         max_quarantined=most,
         stages=draw(st.dictionaries(texts.map(lambda text: f"D.{text}"), paths, max_size=2)),
-        **draw(st.sampled_from(_sharings(partition is None))),
+        **draw(st.sampled_from(SHARINGS)),
     )
-
-
-def _sharings(rows: bool) -> list[dict[str, Any]]:
-    """How replicas may share the work. Groups of rows they share by number only."""
-    return [{}, {"executor": Sharing.STATIC}] + ([{"executor": Sharing.RAY, "min_replicas": 3}] if rows else [])
 
 
 @given(job=jobs())

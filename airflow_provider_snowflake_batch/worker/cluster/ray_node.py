@@ -23,7 +23,7 @@ from airflow_provider_snowflake_batch.worker.errors import ClusterError
 from airflow_provider_snowflake_batch.worker.processes import interpreter
 from airflow_provider_snowflake_batch.worker.processes.descendants import kill_marked
 
-# Nothing goes through it but small messages. Ray takes no less than 75 MiB.
+# Nothing goes through it but messages, and files in a few small pieces. Ray takes no less than 75 MiB.
 _OBJECT_STORE_BYTES = 100_000_000
 _SHOWN_LINES = 5
 _MOST_STARTS = 3

@@ -20,9 +20,7 @@ def choose(job: Job, count: int, *, ray: bool, meeting: bool) -> tuple[Sharing, 
     why = None
     if job.executor is Sharing.STATIC:
         return Sharing.STATIC, None
-    if job.input.partition_column is not None:
-        why = "rows are brought together in groups"
-    elif not ray:
+    if not ray:
         why = "Ray is not installed"
     elif not meeting:
         why = MEETING_PLACE

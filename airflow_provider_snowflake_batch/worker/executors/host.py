@@ -137,6 +137,10 @@ class Host:
             self._last = (order.number, report)
             return report
 
+    def heard(self) -> None:
+        """Whoever has the tasks is there, though there is no exchange now."""
+        self._asked = time.monotonic()
+
     def stop(self) -> None:
         """End after the batches at hand. Returns at once; a report tells when it has ended."""
         self._feed.stop()

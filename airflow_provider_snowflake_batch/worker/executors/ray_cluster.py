@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from airflow_provider_snowflake_batch.worker.cluster.ray_node import (
     write_token,
 )
 from airflow_provider_snowflake_batch.worker.errors import ClusterError
+from airflow_provider_snowflake_batch.worker.executors.bucket_files import BucketSender, Piece
 from airflow_provider_snowflake_batch.worker.executors.host import Order, Report
 from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost
 from airflow_provider_snowflake_batch.worker.executors.ray_host import RayHost, Setup
@@ -37,6 +39,9 @@ _UNAVAILABLE_SECONDS = 20.0
 _RETRY_SECONDS = 0.5
 # An actor has to load libraries, and the model's code to be read from a stage and unpacked.
 _BEGIN_SECONDS = 600.0
+# Pieces of files that are on their way at the same time: each lies in Ray's object store, which is small here, and the
+# network of one machine is filled by few.
+_SENT_AT_ONCE = 4
 # A host may be killed for lack of memory, and its node live on.
 _MOST_STARTS = 3
 
@@ -62,6 +67,7 @@ class RayCluster:
         self._lost: set[str] = set()
         self._looked = 0.0
         self._actors: list[Any] = []
+        self._sending = threading.Semaphore(_SENT_AT_ONCE)
 
     @property
     def children(self) -> set[int]:
@@ -125,12 +131,15 @@ class RayCluster:
             .remote()
         )
         self._actors.append(actor)
+        sender = BucketSender() if setup.input is not None else None
         begun = actor.begin.remote(setup)
 
         def ask(order: Order) -> Report:
             try:
                 if order.number == 1:
                     self._answer(replica, lambda: begun, _BEGIN_SECONDS)
+                for piece in sender.pieces(order) if sender is not None else ():
+                    self._send(replica, actor, piece)
                 report: Report = self._answer(replica, lambda: actor.exchange.remote(order), _ANSWER_SECONDS)
                 if report.ended:
                     self._lost.add(node)
@@ -140,6 +149,10 @@ class RayCluster:
                 raise
 
         return ask
+
+    def _send(self, replica: int, actor: Any, piece: Piece) -> None:
+        with self._sending:
+            self._answer(replica, lambda: actor.receive.remote(piece), _ANSWER_SECONDS)
 
     def _answer(self, replica: int, call: Callable[[], Any], seconds: float) -> Any:
         """What a call of an actor answers within some seconds. It is called again where its node cannot be reached.

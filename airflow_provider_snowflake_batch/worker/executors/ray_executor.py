@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
 from airflow_provider_snowflake_batch.worker.attempt import TOKEN_BYTES
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
-from airflow_provider_snowflake_batch.worker.errors import ClusterError, Refused
+from airflow_provider_snowflake_batch.worker.errors import ClusterError
 from airflow_provider_snowflake_batch.worker.executors.base import Groups, Work
 from airflow_provider_snowflake_batch.worker.executors.host import Host
 from airflow_provider_snowflake_batch.worker.executors.hosts import Hosts
@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.worker.executors.ray_cluster import RayClu
 from airflow_provider_snowflake_batch.worker.executors.ray_host import Setup
 from airflow_provider_snowflake_batch.worker.executors.share import note
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.partitions import Buckets
 from airflow_provider_snowflake_batch.worker.input.plan import Plan
 from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.processes import limits
@@ -62,7 +63,8 @@ class RayExecutor:
         return 0
 
     def group(self, job: Job, plan: Plan, column: str) -> Groups:
-        raise Refused("groups of rows are not brought together over Ray: inference.executor must be static")
+        # On the disk of this replica; others are sent the buckets that they take.
+        return Buckets(job.input.path, plan, column, lambda _: True)
 
     def run(self, work: Work, backlog: Backlog, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
         directory = OutputDirectory(work.job.output.path, work.attempt)
@@ -95,6 +97,7 @@ class RayExecutor:
                 token,
                 hosts.schema,
                 hosts.tasks_left,
+                work.identity().input,
             )
             note(f"replica {replica} takes part")
             hosts.join(replica, cluster.host(replica, node, setup))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.cluster.helper import NodeFacts
 from airflow_provider_snowflake_batch.worker.errors import DataError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.base import Work
+from airflow_provider_snowflake_batch.worker.executors.bucket_files import BucketReceiver, Piece
 from airflow_provider_snowflake_batch.worker.executors.host import Failure, Host, Order, Report
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.input.content import Identity
@@ -36,6 +38,7 @@ class Setup:
     :param schema: of the input rows. :param fingerprint: of the batch. :param found: see `Attempt`.
     :param token: the attempt that it is to write as.
     :param known_schema: of parts that are there already. :param share: how many tasks may come.
+    :param input: hash of the whole input, where each task is made of all of it; None where tasks are of files.
     """
 
     schema: pa.Schema
@@ -44,6 +47,7 @@ class Setup:
     token: str
     known_schema: pa.Schema | None
     share: int
+    input: str | None
 
 
 class RayHost:
@@ -51,20 +55,39 @@ class RayHost:
 
     def __init__(self) -> None:
         self._host: Host | None = None
+        self._buckets: BucketReceiver | None = None
         self._failure: Failure | None = None
 
     def begin(self, setup: Setup) -> None:
         """Start model processes. What goes wrong is told by the next report."""
         try:
-            self._host = _host(setup)
+            folder = JobFolder()
+            if setup.input is not None:
+                self._buckets = BucketReceiver(Path(tempfile.mkdtemp(prefix="sfbatch-buckets-", dir=folder.path)))
+            self._host = _host(setup, folder)
         except WorkerError as error:
             self._failure = Failure(type(error).__name__, error.message, error.details)
 
     def exchange(self, order: Order) -> Report:
         """See `Host.exchange`."""
-        if self._host is None:
+        if self._host is None or self._failure is not None:
             return Report(failure=self._failure, ended=True)
-        return self._host.exchange(order)
+        if self._buckets is None:
+            return self._host.exchange(order)
+        report = self._host.exchange(self._buckets.order(order))
+        self._buckets.forget(report)
+        return report
+
+    def receive(self, piece: Piece) -> None:
+        """Keep a part of what the next tasks are made of. What goes wrong is told by the next report."""
+        if self._host is None or self._buckets is None:
+            return
+        self._host.heard()
+        try:
+            self._buckets.receive(piece)
+        except WorkerError as error:
+            self._failure = Failure(type(error).__name__, error.message, error.details)
+            self._host.stop()
 
     def stop(self) -> None:
         """See `Host.stop`."""
@@ -72,20 +95,19 @@ class RayHost:
             self._host.stop()
 
 
-def _host(setup: Setup) -> Host:
+def _host(setup: Setup, folder: JobFolder) -> Host:
     facts = NodeFacts.here()
     for name in set(THREAD_VARIABLES) - set(facts.threads):
         os.environ.pop(name, None)
     streams = os.open(facts.out, os.O_WRONLY), os.open(facts.err, os.O_WRONLY)
     sys.stderr = os.fdopen(os.dup(streams[1]), "w", buffering=1)
-    folder = JobFolder()
     job = prepare_model(read_job(Path(facts.job_file)), folder.path)
     files = ModelFiles(job)
     work = Work(
         job,
         setup.schema,
         Attempt(setup.fingerprint, setup.token, setup.found, job.name),
-        _identity(files),
+        _identity(files, setup.input),
         files.check_unchanged,
         setup.known_schema,
         Quarantine(job.max_quarantined),
@@ -93,10 +115,10 @@ def _host(setup: Setup) -> Host:
     return Host(work, Launcher(streams), setup.share)
 
 
-def _identity(files: ModelFiles) -> Callable[[], Identity]:
+def _identity(files: ModelFiles, input_digest: str | None) -> Callable[[], Identity]:
     def identity() -> Identity:
         try:
-            return Identity(files.digest())
+            return Identity(files.digest(), input_digest)
         except OSError as error:
             raise DataError(unreadable(error)) from None
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 
-_FILE = "categories.arrow"
+CATEGORIES_FILE = "categories.arrow"
 _ORDERED = b"ordered"
 
 
@@ -75,7 +75,7 @@ class Categories:
             fields.append(pa.field(field.name, pa.list_(field.type.value_type), metadata=metadata))
             arrays.append(pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values))
         table = pa.table(arrays, schema=pa.schema(fields))
-        with pa.ipc.new_file(str(folder / _FILE), table.schema) as writer:
+        with pa.ipc.new_file(str(folder / CATEGORIES_FILE), table.schema) as writer:
             writer.write_table(table)
 
 
@@ -93,7 +93,7 @@ def _merged(first: pa.Array, second: pa.Array, column: str, path: str) -> pa.Arr
 
 def read_categories(folder: Path) -> Mapping[str, tuple[pa.Array, bool]]:
     """The categories beside the buckets, and whether they have an order."""
-    with pa.memory_map(str(folder / _FILE)) as source:
+    with pa.memory_map(str(folder / CATEGORIES_FILE)) as source:
         table = pa.ipc.open_file(source).read_all()
     return {
         field.name: (table.column(field.name).combine_chunks().flatten(), _ORDERED in (field.metadata or {}))

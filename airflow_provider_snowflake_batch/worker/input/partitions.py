@@ -1,7 +1,7 @@
 """``partition_column``: every group of rows goes to the model whole, in one call.
 
-The rows of a group may lie anywhere in the input. They are brought together in one pass: each replica reads the input
-once and spreads its share over bucket files on its own disk by a hash of the column; a bucket is a task. Memory is
+The rows of a group may lie anywhere in the input. They are brought together in one pass: whoever does it reads the
+input once and spreads it over bucket files on its own disk by a hash of the column; a bucket is a task. Memory is
 bounded by constants while reading and by the largest group while predicting, not by the input. NULL is a group of its
 own, as for Snowflake's partitioned functions; so is NaN, and 0.0 equals -0.0.
 """
@@ -31,7 +31,7 @@ from airflow_provider_snowflake_batch.worker.input.categories import (
 )
 from airflow_provider_snowflake_batch.worker.input.file_columns import FileColumns
 from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput
-from airflow_provider_snowflake_batch.worker.input.plan import Plan, RowRange, Task, file_path
+from airflow_provider_snowflake_batch.worker.input.plan import TASK_ROWS, Plan, RowRange, Task, file_path
 from airflow_provider_snowflake_batch.worker.input.reader import PROBED_ROWS, in_schema
 from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch
 from airflow_provider_snowflake_batch.worker.values.schemas import fit
@@ -53,6 +53,8 @@ ROW_COLUMN = "__SOURCE_ROW"
 def bucket_count(root: Path, plan: Plan) -> int:
     """How many buckets there are: it follows from the input alone, so that every replica makes the same.
 
+    No fewer than there would be tasks of so many rows without groups: what a model does with a row may take long.
+
     :raises DataError: the first file cannot be read.
     """
     if plan.schema is None or not plan.tasks:
@@ -63,7 +65,7 @@ def bucket_count(root: Path, plan: Plan) -> int:
             size = max(plan.bytes, int(plan.rows * _decoded_width(file, plan.schema)))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"cannot read input file {path}: {error}") from None
-    return max(1, min(MOST_BUCKETS, -(-size // BUCKET_BYTES)))
+    return max(1, min(MOST_BUCKETS, max(-(-size // BUCKET_BYTES), -(-plan.rows // TASK_ROWS))))
 
 
 class Buckets:

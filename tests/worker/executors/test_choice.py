@@ -27,6 +27,7 @@ def job(executor: Sharing | None = None, *, column: str | None = None, least: in
 def test_several_replicas_share_over_ray_where_it_is_installed() -> None:
     assert choose(job(), 3, ray=True, meeting=True) == (Sharing.RAY, None)
     assert choose(job(Sharing.RAY), 3, ray=True, meeting=True) == (Sharing.RAY, None)
+    assert choose(job(column="G"), 3, ray=True, meeting=True) == (Sharing.RAY, None)
 
 
 @pytest.mark.parametrize("executor", [None, *Sharing])
@@ -43,7 +44,7 @@ def test_a_fixed_share_is_what_was_asked_for() -> None:
     [
         (None, False, True, "Ray is not installed"),
         (None, True, False, "the folder of the job file, which cannot be written to"),
-        ("G", True, True, "rows are brought together in groups"),
+        ("G", False, True, "Ray is not installed"),
     ],
 )
 def test_without_a_cluster_the_share_is_fixed_and_the_log_says_so(

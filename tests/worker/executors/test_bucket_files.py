@@ -1,0 +1,242 @@
+"""Groups of rows on other hosts than the one that has brought them together: here two hosts of this machine."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_snowflake_batch.contract.job_file import Job
+from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
+from airflow_provider_snowflake_batch.worker.errors import OutputError
+from airflow_provider_snowflake_batch.worker.executors import bucket_files
+from airflow_provider_snowflake_batch.worker.executors.base import Groups, Work
+from airflow_provider_snowflake_batch.worker.executors.bucket_files import BucketReceiver, BucketSender, Piece
+from airflow_provider_snowflake_batch.worker.executors.host import Host, Order, Report
+from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost, Hosts
+from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
+from airflow_provider_snowflake_batch.worker.input import partitions
+from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
+from airflow_provider_snowflake_batch.worker.input.partitions import Buckets
+from airflow_provider_snowflake_batch.worker.input.plan import Plan, RowRange, Task
+from airflow_provider_snowflake_batch.worker.job import Replica, read_job
+from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
+from airflow_provider_snowflake_batch.worker.progress import Progress
+from airflow_provider_snowflake_batch.worker.run import Run
+from tests.worker.batches import Batch
+
+ROWS, GIANT = 40_000, 10_000
+
+
+class Apart:
+    """Two hosts. One has the buckets, the other is sent what it takes; each does some, however fast the other is.
+
+    :param dies: the second host is lost once it has done a task.
+    :param ends_after: so many tasks have to be done until whoever gives them out fails.
+    """
+
+    def __init__(self, folder: Path, *, dies: bool = False, ends_after: int | None = None) -> None:
+        self.folder, self.dies, self.ends_after = folder, dies, ends_after
+        self.folder.mkdir(exist_ok=True)
+        self.done: dict[int, list[int]] = {0: [], 1: []}
+        self.most_kept = 0
+        self.notes: list[str] = []
+        self._loaded: set[int] = set()
+        self._hosts: list[Host] = []
+
+    def owner(self, task: int) -> int:
+        return 0
+
+    def group(self, job: Job, plan: Plan, column: str) -> Groups:
+        return Buckets(job.input.path, plan, column, lambda _: True)
+
+    def run(self, work: Work, backlog: Backlog, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
+        directory = OutputDirectory(work.job.output.path, work.attempt)
+
+        def recorded(tasks: Any) -> dict[int, TaskRecord]:
+            return {index: one for index, one in directory.read_records().items() if index in tasks}
+
+        hosts = Hosts(work, backlog, progress, done, recorded, self.notes.append)
+        self._hosts = [Host(work, Launcher(), len(backlog)) for _ in range(2)]
+        sender, receiver = BucketSender(), BucketReceiver(self.folder)
+
+        def sent(order: Order) -> Report:
+            for piece in sender.pieces(order):
+                receiver.receive(piece)
+            self.most_kept = max(self.most_kept, len(list(self.folder.iterdir())) - 1)
+            report = self._hosts[1].exchange(receiver.order(order))
+            receiver.forget(report)
+            if self.dies and self.done[1]:
+                self._hosts[1].kill()
+                raise HostLost("killed")
+            return report
+
+        hosts.join(0, self._counting(0, self._hosts[0].exchange))
+        hosts.join(1, self._counting(1, sent))
+        while hosts.open:
+            hosts.step()
+        hosts.finish(5.0)
+        hosts.end(10.0)
+
+    def _counting(self, number: int, ask: Callable[[Order], Report]) -> Callable[[Order], Report]:
+        def counted(order: Order) -> Report:
+            report = ask(order)
+            self.done[number] += [record.task for record in report.records]
+            if self.ends_after is not None and len(self.done[0]) + len(self.done[1]) >= self.ends_after:
+                raise OutputError("no more")
+            if report.workers:
+                self._loaded.add(number)
+            waits = len(self._loaded) < 2 or (len(self.done[number]) >= 3 and not self.done[1 - number])
+            return replace(report, room=0) if waits else report
+
+        return counted
+
+    def stop(self) -> None:
+        for host in self._hosts:
+            host.stop()
+
+    def kill(self) -> None:
+        for host in self._hosts:
+            host.kill()
+
+
+@pytest.fixture
+def grouped(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    """Groups of every kind: one of a quarter of the rows, NULL, NaN, both zeros, many small ones; and categories."""
+    values: list[float | None] = [float(one % 97) for one in range(ROWS)]
+    values[:GIANT] = [1000.5] * GIANT
+    values[GIANT : GIANT + 300] = [None, math.nan, -0.0] * 100
+    order = np.random.default_rng(0).permutation(ROWS)
+    table = pa.table(
+        {
+            "ID": pa.array(np.arange(ROWS)),
+            "X": pa.array(np.arange(ROWS) * 0.5),
+            "G": pa.array([values[one] for one in order], pa.float64()),
+            "C": pa.array([f"c{one % 5}" for one in range(ROWS)]).dictionary_encode(),
+        }
+    )
+    batch.rows(table.slice(0, ROWS // 2), table.slice(ROWS // 2), row_group_size=7_000)
+    monkeypatch.setattr(partitions, "BUCKET_BYTES", table.nbytes // 12)
+    # Small, so that each bucket is sent in several pieces.
+    monkeypatch.setattr(bucket_files, "PIECE_BYTES", 50_000)
+    return batch
+
+
+def run(batch: Batch, executor: Any, model: str, output: str) -> dict[str, Any]:
+    path = batch.job(
+        model, input={"partition_column": "G"}, output={"path": output}, inference={"num_workers": 1, "executor": None}
+    )
+    Run(read_job(path), Replica(), executor)()
+    manifest: dict[str, Any] = json.loads((batch.root / output / "_manifest.json").read_text())
+    return manifest
+
+
+def what_counts(manifest: dict[str, Any]) -> Any:
+    files = [(re.sub(r"\.[0-9a-f]{8}", "", one["name"]), one["rows"], one["checksum"]) for one in manifest["files"]]
+    return files, {name: manifest[name] for name in ("rows", "schema", "fingerprint", "input_fingerprint", "model")}
+
+
+def test_two_hosts_write_what_one_writes(grouped: Batch) -> None:
+    apart = Apart(grouped.root / "copies")
+    together = run(grouped, apart, "Summaries", "results/TOGETHER")
+    alone = run(grouped, ReplicaExecutor(Replica(), Launcher()), "Summaries", "results/ALONE")
+
+    assert what_counts(together) == what_counts(alone)
+    assert len(together["files"]) == len(apart.done[0]) + len(apart.done[1]) >= 10
+    assert apart.done[0]
+    assert apart.done[1]
+    # No more than it works on, and one more; in the end only what all have in common.
+    assert apart.most_kept <= 3
+    assert [path.name for path in apart.folder.iterdir()] == ["categories.arrow"]
+
+
+def test_the_buckets_of_a_lost_host_are_done_by_the_other(grouped: Batch) -> None:
+    apart = Apart(grouped.root / "copies", dies=True)
+    manifest = run(grouped, apart, "Ranks", "results/JOB")
+
+    assert apart.notes
+    assert apart.notes[0].startswith("replica 1 is lost: killed")
+    assert len(apart.done[0]) > len(apart.done[1])
+    result = pa.concat_tables(pq.read_table(grouped.output / one["name"]) for one in manifest["files"]).sort_by("ID")
+    assert result["ID"].to_pylist() == list(range(ROWS))
+    sizes = {repr(value): size for value, size in zip(result["G"].to_pylist(), result["SIZE"].to_pylist(), strict=True)}
+    assert (sizes["1000.5"], sizes["None"], sizes["nan"]) == (GIANT, 100, 100)
+    # Both zeros are one group.
+    assert sizes["0.0"] == sizes["-0.0"] > 100
+    assert grouped.verify().code == 0
+
+
+def test_the_next_attempt_does_the_buckets_that_are_left(grouped: Batch) -> None:
+    with pytest.raises(OutputError, match="no more"):
+        run(grouped, Apart(grouped.root / "copies", ends_after=4), "Ranks", "results/JOB")
+    left = {path.name for path in (grouped.output / "_tasks").iterdir()}
+
+    apart = Apart(grouped.root / "copies")
+    manifest = run(grouped, apart, "Ranks", "results/JOB")
+    done = len(apart.done[0]) + len(apart.done[1])
+    assert len(left) >= 4
+    assert done == len(manifest["files"]) - len(left)
+    assert left <= {path.name for path in (grouped.output / "_tasks").iterdir()}
+    assert manifest["rows_reused"] > 0
+    assert grouped.verify().code == 0
+
+
+def task(path: Path, index: int = 0) -> Task:
+    return Task(index, (RowRange(str(path), 0, 0, 0, 1),), 1, 1)
+
+
+@pytest.fixture
+def sent(tmp_path: Path) -> tuple[Path, Path]:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "here" / "categories.arrow").write_bytes(b"categories")
+    return tmp_path / "here", tmp_path / "there"
+
+
+@pytest.mark.parametrize("size", [0, 1, bucket_files.PIECE_BYTES, 2 * bucket_files.PIECE_BYTES + 5])
+def test_a_file_arrives_as_it_is_also_if_pieces_come_twice(sent: tuple[Path, Path], size: int) -> None:
+    here, there = sent
+    content = np.random.default_rng(size).bytes(size)
+    (here / "0000.arrow").write_bytes(content)
+    sender, receiver = BucketSender(), BucketReceiver(there)
+    order = Order(1, (task(here / "0000.arrow"),))
+    for piece in sender.pieces(order):
+        assert len(piece.data) <= bucket_files.PIECE_BYTES
+        receiver.receive(piece)
+        receiver.receive(piece)
+
+    assert (there / "0000.arrow").read_bytes() == content
+    assert receiver.order(order).tasks == (task(there / "0000.arrow"),)
+    assert (there / "categories.arrow").read_bytes() == b"categories"
+    assert "categories.arrow" not in [piece.name for piece in sender.pieces(order)], "once is enough"
+
+
+def test_what_is_recorded_is_removed_and_only_that(sent: tuple[Path, Path]) -> None:
+    here, there = sent
+    receiver = BucketReceiver(there)
+    tasks = tuple(task(here / f"{index:04d}.arrow", index) for index in range(2))
+    for one in tasks:
+        receiver.receive(Piece(Path(one.ranges[0].path).name, 0, b"rows"))
+    receiver.order(Order(1, tasks))
+    report = Report((TaskRecord(1, "f", None, 1, 0.1, None),))
+    for _ in range(2):
+        receiver.forget(report)
+        assert [path.name for path in there.iterdir()] == ["0000.arrow"]
+
+
+def test_a_disk_without_room_is_named(sent: tuple[Path, Path]) -> None:
+    here, there = sent
+    with pytest.raises(OutputError, match="cannot keep the groups of rows in .*TMPDIR says where"):
+        BucketReceiver(there / "gone").receive(Piece("0000.arrow", 0, b"rows"))
+    with pytest.raises(OutputError, match="cannot read the groups of rows in .* again"):
+        list(BucketSender().pieces(Order(1, (task(here / "0000.arrow"),))))

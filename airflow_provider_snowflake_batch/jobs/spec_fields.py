@@ -36,11 +36,12 @@ def plain_value(value: Any) -> Any:
         items = [(plain_value(key), plain_value(item)) for key, item in value.items()]
         unchanged = all(key is k and item is i for (key, item), (k, i) in zip(items, value.items(), strict=True))
         return value if unchanged and type(value) is dict else dict(items)
-    if isinstance(value, (list, tuple)):
-        members = [plain_value(item) for item in value]
-        if all(ours is given for ours, given in zip(members, value, strict=True)):
+    if isinstance(value, (list, tuple, set, frozenset)):
+        given = list(value)
+        members = [plain_value(item) for item in given]
+        if all(ours is theirs for ours, theirs in zip(members, given, strict=True)):
             return value
-        return tuple(members) if isinstance(value, tuple) else members
+        return members if isinstance(value, list) else (tuple if isinstance(value, tuple) else set)(members)
     return value
 
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.spec_fields import plain_value
 from airflow_provider_snowflake_batch.jobs.specs import (
     FileEncoding,
     InferenceEngine,
@@ -126,3 +128,25 @@ def test_templates_pass_until_they_are_rendered() -> None:
 def test_engine_by_any_spelling() -> None:
     for spelling in ("vllm", "VLLM", InferenceEngine.VLLM):
         assert InferenceEngineOptions(spelling).engine is InferenceEngine.VLLM
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ({SaveMode.ERROR}, {"error"}),
+        (frozenset({SaveMode.ERROR, "x"}), {"error", "x"}),
+        ([({"mode": SaveMode.OVERWRITE},)], [({"mode": "overwrite"},)]),
+        ({SaveMode.ERROR: {SaveMode.ERROR}}, {"error": {"error"}}),
+    ],
+    ids=repr,
+)
+def test_members_of_enums_are_plain_in_every_container(given: Any, plain: Any) -> None:
+    found = plain_value(given)
+
+    assert found == plain
+    assert "SaveMode" not in repr(found)
+
+
+@pytest.mark.parametrize("given", [{"x"}, frozenset({"x"}), ("x",), ["x"], {"x": {"y"}}], ids=repr)
+def test_what_holds_no_enum_stays_the_same_object(given: Any) -> None:
+    assert plain_value(given) is given

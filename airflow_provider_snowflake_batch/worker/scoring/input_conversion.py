@@ -25,7 +25,7 @@ from airflow_provider_snowflake_batch.worker.models.columns import holds_text, m
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.values import decimals
 from airflow_provider_snowflake_batch.worker.values.declared_types import GIVEN, declared
-from airflow_provider_snowflake_batch.worker.values.nested import exact_list, objects
+from airflow_provider_snowflake_batch.worker.values.nested import check_moments, exact_list, objects
 from airflow_provider_snowflake_batch.worker.values.own_memory import own_array, own_table, own_values
 from airflow_provider_snowflake_batch.worker.values.python_values import from_objects
 
@@ -190,6 +190,8 @@ def _mixed_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
     numbers = {name: _without_decimals(_stored(column)) for name, column in columns.items()}
     others: dict[str, Any] = {}
     for name, column in numbers.items():
+        if pa.types.is_timestamp(column.type) or pa.types.is_duration(column.type):
+            check_moments(column)
         if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
             others[name] = _whole_objects(column)
         elif column.null_count and column.type in _NULLABLE:
@@ -254,7 +256,10 @@ def _typed(column: pa.ChunkedArray, feature: Feature, name: str) -> pa.ChunkedAr
     try:
         if not feature.scalar and holds_text(column.type):
             column = _parsed(column, name, kind)
-        return declared(column, kind, GIVEN)
+        found = declared(column, kind, GIVEN)
+        if pa.types.is_timestamp(kind):
+            check_moments(found)
+        return found
     except (pa.ArrowException, ValueError) as error:
         raise DataError(f"input column {name!r} ({column.type}) cannot be read as {feature.dtype}: {error}") from None
 

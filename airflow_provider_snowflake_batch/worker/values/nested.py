@@ -25,6 +25,9 @@ import pyarrow.compute as pc
 from airflow_provider_snowflake_batch.worker.values.common_types import entries, is_list
 from airflow_provider_snowflake_batch.worker.values.own_memory import own_copy
 
+# As NumPy keeps NaT.
+_NAT = -(2**63)
+
 
 def objects(array: pa.Array) -> np.ndarray:
     """The values as an array of objects.
@@ -79,6 +82,7 @@ def _values(array: pa.Array) -> list[Any]:
     if types.is_floating(kind):
         return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
     if (types.is_timestamp(kind) or types.is_duration(kind)) and kind.unit == "ns":
+        check_moments(array)
         return [None if value is pd.NaT else value for value in array.to_pandas().astype(object).tolist()]
     if types.is_struct(kind):
         names = [field.name for field in kind]
@@ -91,6 +95,16 @@ def _values(array: pa.Array) -> list[Any]:
     if is_list(kind):
         return _with_nulls(array, _lists(array))
     return exact_list(array)
+
+
+def check_moments(array: pa.Array | pa.ChunkedArray) -> None:
+    """Hold that NumPy has each of these moments or durations: it takes the lowest number of any unit for NaT.
+
+    :raises ValueError: one is that number.
+    """
+    numbers = array.cast(pa.int64())
+    if pc.any(pc.equal(numbers, _NAT)).as_py():
+        raise ValueError(f"{_NAT} as {array.type} is what NumPy takes for a missing one")
 
 
 def exact_list(array: pa.Array | pa.ChunkedArray) -> list[Any]:
@@ -171,5 +185,8 @@ def _dense(items: pa.Array) -> np.ndarray | None:
     if types.is_date(kind):
         # As a column of dates is in pandas.
         return pc.cast(items, pa.timestamp("ms")).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-    plain = types.is_floating(kind) or types.is_duration(kind) or (types.is_timestamp(kind) and kind.tz is None)
+    moments = types.is_duration(kind) or (types.is_timestamp(kind) and kind.tz is None)
+    if moments:
+        check_moments(items)
+    plain = types.is_floating(kind) or moments
     return items.to_numpy(zero_copy_only=False) if plain else None

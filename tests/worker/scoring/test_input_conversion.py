@@ -157,6 +157,29 @@ def test_names_that_match_twice_are_refused() -> None:
         match_column("ab", ["Ab", "AB"], "input")
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.timestamp("ns"),
+        pa.timestamp("us", "UTC"),
+        pa.duration("ms"),
+        pa.list_(pa.timestamp("us")),
+        pa.list_(pa.duration("ns")),
+        pa.struct([("a", pa.timestamp("ns"))]),
+    ],
+    ids=str,
+)
+def test_a_moment_that_numpy_takes_for_a_missing_one_is_refused(kind: pa.DataType) -> None:
+    def column(number: int) -> pa.Table:
+        value: Any = [number] if pa.types.is_list(kind) else {"a": number} if pa.types.is_struct(kind) else number
+        return pa.table({"T": pa.array([None, value], kind)})
+
+    with pytest.raises(DataError, match=r"input column 'T' .* is what NumPy takes for a missing one"):
+        InputConverter(["T"], None, "pandas")(column(-(2**63)))
+    found = InputConverter(["T"], None, "pandas")(column(5))
+    assert found["T"].isna().tolist() == [True, False]
+
+
 def test_a_column_is_not_the_value_of_two_names() -> None:
     table = pa.table({"A": [1], "B": [2]})
     message = "model input 'A' and model input 'a' would both be the input column 'A'"

@@ -28,6 +28,7 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "kill_resume": (["--kills", "60"], []),
     "local_snowflake": (["--statements", "2000"], []),
     "container_start": ([], []),
+    "unload": ([], []),
     "trigger_latency": ([], []),
     "trigger_polling": (["--jobs", "200", "--seconds", "30"], []),
     "peers": (["--rows", "1000000"], []),

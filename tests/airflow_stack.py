@@ -339,7 +339,7 @@ class AirflowStack:
         :raises RuntimeError: if there is none.
         """
         instance = self._get(self._task_path(run_id, task))["id"]
-        found = [process for process in self.processes() if instance in " ".join(_cmdline(process))]
+        found = [process for process in self.processes() if instance in " ".join(cmdline(process))]
         if not found:
             raise RuntimeError(f"{task} of {run_id} has no process")
         return found
@@ -429,7 +429,8 @@ def _directory(process: psutil.Process) -> str:
     return ""
 
 
-def _cmdline(process: psutil.Process) -> list[str]:
+def cmdline(process: psutil.Process) -> list[str]:
+    """The command that a process runs; empty if it has ended meanwhile."""
     with suppress(psutil.Error):
         return list(process.cmdline())
     return []

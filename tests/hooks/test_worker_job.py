@@ -271,6 +271,29 @@ def test_the_image_may_be_pinned(hook: SnowflakeBatchHook, code: str, monkeypatc
     assert pinned.placement.image == "/db/s/repo/mine:2"
 
 
+@pytest.mark.parametrize(
+    ("family", "image", "gpus"),
+    [("GPU_NV_S", "gpu_x86_64", 1), ("GPU_NV_M", "gpu_x86_64", 4), ("CPU_X64_M", "cpu_", 0)],
+)
+def test_a_pool_with_gpus_gets_their_image_and_asks_for_them(
+    hook: SnowflakeBatchHook, code: str, monkeypatch: pytest.MonkeyPatch, family: str, image: str, gpus: int
+) -> None:
+    pool = f"WORKER_JOBS_{family}"
+    hook.run(f"CREATE COMPUTE POOL IF NOT EXISTS {pool} MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = {family}")
+    made = prepared(hook, job(hook, code, compute_pool=pool))
+    assert made.placement is not None
+    assert f"/container_runtime/{image}" in made.placement.image
+    (container,) = specification(made)["spec"]["containers"]
+    asked = container["resources"]["requests"].get("nvidia.com/gpu", 0)
+    assert asked == container["resources"]["limits"].get("nvidia.com/gpu", 0) == gpus
+    monkeypatch.setenv("AIRFLOW__SNOWFLAKE_BATCH__CPU_IMAGE", "/db/s/repo/cpu_x86:1")
+    monkeypatch.setenv("AIRFLOW__SNOWFLAKE_BATCH__GPU_IMAGE", "/db/s/repo/gpu_x86_64:1")
+    pinned = check_job(hook, job(hook, code, compute_pool=pool))
+    assert isinstance(pinned, WorkerJob)
+    assert pinned.placement is not None
+    assert pinned.placement.image.startswith(f"/db/s/repo/{image}")
+
+
 def test_an_account_that_does_not_tell_its_image_gets_a_known_one(
     hook: SnowflakeBatchHook, code: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,7 +17,7 @@ import psutil
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.airflow_stack import AirflowStack
+from tests.airflow_stack import AirflowStack, cmdline
 from tests.local_faults import LocalFaults, faults_of
 
 WHOLE_MATRIX = os.environ.get("CRASH_MATRIX") == "whole"
@@ -216,7 +216,7 @@ def assert_nothing_left(airflow: AirflowStack, server: LocalServer) -> None:
     def left() -> list[str]:
         return [*job_processes(server), *task_processes(airflow)]
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while found := left():
         assert time.monotonic() < deadline, f"processes are left: {found}"
         time.sleep(0.5)
@@ -239,5 +239,5 @@ def job_processes(server: LocalServer) -> list[str]:
 
 def task_processes(airflow: AirflowStack) -> list[str]:
     """Processes that run a task, or hang on to one: those of an idle executor say so in their title."""
-    titles = [" ".join(process.cmdline()) for process in airflow.processes()]
+    titles = [" ".join(cmdline(process)) for process in airflow.processes()]
     return [title for title in titles if title.startswith("airflow worker -- ") and "<idle>" not in title]

@@ -26,8 +26,9 @@ from airflow_provider_snowflake_batch.worker.processes.descendants import kill_m
 # Nothing goes through it but messages, and files in a few small pieces. Ray takes no less than 75 MiB.
 _OBJECT_STORE_BYTES = 100_000_000
 _SHOWN_LINES = 5
+_PROGRAM = "airflow_provider_snowflake_batch.worker.cluster.ray_start"
 _MOST_STARTS = 3
-# A node that has found its head has to register within 30 s, which no setting changes and a busy machine may miss.
+# What a node says that has not registered in time, as on a busy machine.
 _TOO_SLOW = "timed out during startup"
 _MOST_SLOW_STARTS = 10
 # By what the processes of one start are known.
@@ -80,7 +81,7 @@ def start_command(place: Place, replica: int, *, head: Path | None = None, clust
     :param cluster: for others, where it is.
     """
     ports = RayPorts.of(place.ports)
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start"]
+    command = [sys.executable, "-m", _PROGRAM, "start"]
     if head is not None:
         command += ["--head", f"--port={ports.gcs}", f"--temp-dir={head}", "--include-dashboard=false", "--no-monitor"]
         # Even so, a process for the dashboard is started, and waited for, unless its address is taken. Replica 0

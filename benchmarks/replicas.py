@@ -1,10 +1,12 @@
 """What several replicas bring: nodes of one model process each, on loopback addresses of this machine.
 
 python -m benchmarks.replicas --quick
+python -m benchmarks.replicas --only kills --kills 100
 
 A model that waits 20 ms a batch stands for a device, so that nodes do not fight for this machine's cores. Figures are
-ratios within one run, from the moment when all nodes have the model; how long that takes is shown apart. It needs a
-Python that has Ray: that of the container runtime (`make .venv-container-runtime/.installed`), or another one.
+ratios within one run, from the moment when all nodes have the model; how long that takes is shown apart. Each is
+printed as soon as it is there. It needs a Python that has Ray: that of the container runtime
+(``make .venv-container-runtime/.installed``), or another one.
 """
 
 from __future__ import annotations
@@ -12,162 +14,210 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from airflow_provider_snowflake_batch.worker.processes.descendants import kill_marked
+from benchmarks.replica_kills import kill_replicas
+from benchmarks.replica_runs import (
+    HERE,
+    SECONDS,
+    SLOW_FACTOR,
+    TASK_ROWS,
+    Replicas,
+    Timed,
+    calls_of,
+    python_with_ray,
+    rows_of,
+    write,
+)
 from benchmarks.report import save
 from benchmarks.scratch import scratch
 
-SECONDS = 0.02
-BATCH_ROWS = 4096
-TASK_ROWS = 65_536
-NODES = 4
-SLOW_FACTOR = 4.0
-MOST_SECONDS = 900.0
-HERE = Path(__file__).parent
-RUNTIME = HERE.parent / ".venv-container-runtime/bin/python"
+NODES, MANY = 4, 16
+# Of the head's memory, for 100 times the rows.
+FEW_ROWS, MANY_ROWS = 100_000, 10_000_000
+RAY_DATA_SECONDS = 1200
+# As in the table of the documentation. A figure counts as missed below its goal, or above its limit.
+GOALS = {
+    "4 nodes, times the rows/s of one": 3.7,
+    "even split / 60 % in one file, wall": 1 / 1.15,
+    "one node 4 × slower, share of the ideal": 1 / 1.2,
+    "times the rows/s of Ray Data": 1.3,
+    "memory of the head, 10⁵ rows / 10⁷ rows": 1 / 1.25,
+}
+LIMITS = {
+    "seconds until 4 nodes have the model": 20.0,
+    "seconds from the last row until all have ended": 10.0,
+    "16 nodes: ms of scheduling a task": 5.0,
+    "rows lost, doubled or done again after kills": 0.0,
+}
 
 
-class Timed(NamedTuple):
-    """:param seconds: from the first call of the model, when all nodes have it, to the last one.
-    :param start: seconds until then. :param end: seconds from the last call until all replicas have ended.
-    """
+class Measurement:
+    """:param python: has Ray. :param folder: for inputs and outputs. :param quick: a quarter of the rows."""
 
-    seconds: float
-    start: float
-    end: float
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a third of the rows")
-    parser.add_argument("--python", type=Path, default=_python(), help="a Python that has Ray; default: %(default)s")
-    options = parser.parse_args(arguments)
-    tasks = 96 if options.quick else 288
-    with scratch("replicas") as folder:
-        even, skewed = folder / "even", folder / "skewed"
-        write(even, [tasks * TASK_ROWS // 4] * 4)
-        write(skewed, [tasks * TASK_ROWS * 6 // 10, *[tasks * TASK_ROWS * 4 // 90] * 9])
-        runner = Runner(options.python, folder)
-        one = runner.run(even, 1)
-        four = runner.run(even, NODES)
-        large = runner.run(skewed, NODES)
-        slow = runner.run(even, NODES, slow=NODES - 1)
-        static = runner.run(even, NODES, slow=NODES - 1, executor="static")
-    # Work shared in proportion to speed.
-    ideal = one.seconds / (NODES - 1 + 1 / SLOW_FACTOR)
-    figures = {
-        f"{NODES} nodes, times the rows/s of one": one.seconds / four.seconds,
-        "even split / 60 % in one file, wall": four.seconds / large.seconds,
-        "one node 4 × slower, share of the ideal": ideal / slow.seconds,
-        "the same with a fixed share": ideal / static.seconds,
-        f"seconds until {NODES} nodes have the model": four.start,
-        "seconds from the last row until all have ended": max(run.end for run in (four, large, slow)),
-    }
-    goals = dict(zip(figures, (3.7, 1 / 1.15, 1 / 1.2), strict=False))
-    save(
-        "replicas",
-        f"a device that takes {SECONDS * 1000:.0f} ms a batch, {tasks} tasks of {TASK_ROWS:,} rows, Ray on one machine",
-        figures,
-        goals,
-        quick=options.quick,
-    )
-    missed = [name for name, goal in goals.items() if figures[name] < goal]
-    limits = dict(zip(list(figures)[4:], (20.0, 10.0), strict=True))
-    missed += [name for name, most in limits.items() if figures[name] > most]
-    for name in missed:
-        print(f"missed: {name}")
-    return 1 if missed else 0
-
-
-def _python() -> Path:
-    stated = os.environ.get("LOCAL_SNOWFLAKE_RUNTIME_PYTHON")
-    return Path(stated) if stated else RUNTIME if RUNTIME.exists() else Path(sys.executable)
-
-
-def write(folder: Path, files: Sequence[int]) -> None:
-    """Input files of so many rows each."""
-    folder.mkdir()
-    for number, rows in enumerate(files):
-        table = pa.table({"ID": np.arange(rows), "X": np.zeros(rows)})
-        pq.write_table(table, folder / f"{number}.parquet", row_group_size=TASK_ROWS)
-
-
-class Runner:
-    """:param python: has Ray. :param folder: for outputs."""
-
-    def __init__(self, python: Path, folder: Path) -> None:
+    def __init__(self, python: Path, folder: Path, quick: bool) -> None:
         self._python, self._folder = python, folder
+        self.tasks = 72 if quick else 288
+        self.figures: dict[str, float] = {}
         self._runs = 0
+        self._one: Timed | None = None
+        self._four: Timed | None = None
 
-    def run(self, source: Path, nodes: int, *, slow: int | None = None, executor: str = "ray") -> Timed:
+    def _is(self, name: str, value: float) -> None:
+        self.figures[name] = value
+        print(f"  {name:50}{value:>12,.2f}", flush=True)
+
+    def run(self, source: Path, nodes: int, *, watch: bool = False, **options: object) -> Timed:
         """Score some files on some nodes."""
         self._runs += 1
         here = self._folder / f"run-{self._runs}"
-        calls = here / "calls"
+        found = Replicas(self._python, here, source, nodes, **options).run(watch=watch)  # type: ignore[arg-type]
+        if nodes == NODES and options.get("executor") != "static":
+            name = "seconds from the last row until all have ended"
+            self.figures[name] = max(found.end, self.figures.get(name, 0))
+        return found
+
+    @property
+    def even(self) -> Path:
+        folder = self._folder / "even"
+        if not folder.exists():
+            write(folder, [self.tasks * TASK_ROWS // 4] * 4)
+        return folder
+
+    @property
+    def one(self) -> Timed:
+        self._one = self._one or self.run(self.even, 1)
+        return self._one
+
+    @property
+    def four(self) -> Timed:
+        if self._four is None:
+            self._four = self.run(self.even, NODES)
+            self._is("seconds until 4 nodes have the model", self._four.start)
+        return self._four
+
+    def scaling(self) -> None:
+        """One and four nodes."""
+        self._is("4 nodes, times the rows/s of one", self.one.seconds / self.four.seconds)
+
+    def skew(self) -> None:
+        """One file has 60 % of the rows."""
+        skewed = self._folder / "skewed"
+        write(skewed, [self.tasks * TASK_ROWS * 6 // 10, *[self.tasks * TASK_ROWS * 4 // 90] * 9])
+        large = self.run(skewed, NODES)
+        share = rows_of(skewed) / rows_of(self.even)
+        self._is("even split / 60 % in one file, wall", self.four.seconds * share / large.seconds)
+
+    def slow(self) -> None:
+        """One of four nodes is slower. The ideal is work in proportion to speed."""
+        ideal = self.one.seconds / (NODES - 1 + 1 / SLOW_FACTOR)
+        found = self.run(self.even, NODES, slow=NODES - 1)
+        self._is("one node 4 × slower, share of the ideal", ideal / found.seconds)
+        static = self.run(self.even, NODES, slow=NODES - 1, executor="static")
+        self._is("the same with a fixed share", ideal / static.seconds)
+
+    def many(self) -> None:
+        """Sixteen nodes. Scheduling is what the coordinator and the processes of Ray on the head's node compute."""
+        source = self._folder / "many"
+        write(source, [MANY * 4 * TASK_ROWS // 4] * 4)
+        found = self.run(source, MANY, watch=True)
+        self._is("16 nodes: seconds until all have the model", found.start)
+        self._is("16 nodes: seconds from the last row until the end", found.end)
+        self._is("16 nodes: ms of scheduling a task", 1000 * found.head.processor_seconds / found.tasks)
+
+    def memory(self) -> None:
+        """What the head takes for few and for many rows."""
+        taken = []
+        for rows in (FEW_ROWS, MANY_ROWS):
+            source = self._folder / f"rows-{rows}"
+            write(source, [rows // 4] * 4, task_rows=rows // 4 if rows == FEW_ROWS else TASK_ROWS)
+            taken.append(self.run(source, NODES, watch=True).head.bytes)
+            self._is(f"memory of the head for {rows:,} rows, MB", taken[-1] / 1e6)
+        self._is("memory of the head, 10⁵ rows / 10⁷ rows", taken[0] / taken[1])
+
+    def ray_data(self) -> None:
+        """The same work by Ray Data."""
+        here = self._folder / "ray-data"
+        calls, target = here / "calls", here / "out"
         calls.mkdir(parents=True)
-        init = {"seconds": SECONDS, "folder": str(calls), "replicas": nodes, "slow": slow, "factor": SLOW_FACTOR}
-        document = job(source, here / "out", init, executor)
-        (here / "JOB.json").write_text(json.dumps(document))
-        begun = time.monotonic()
-        processes = [self._start(here, number, nodes) for number in range(nodes)]
+        command = [
+            str(self._python),
+            str(HERE / "ray_data_run.py"),
+            str(self.even),
+            str(target),
+            str(calls),
+            str(NODES),
+        ]
+        mark = uuid.uuid4().hex
         try:
-            while any(process.poll() is None for process in processes):
-                if time.monotonic() - begun > MOST_SECONDS:
-                    raise SystemExit(f"{nodes} nodes have not ended within {MOST_SECONDS:.0f} s")
-                time.sleep(0.02)
-            ended = time.monotonic()
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=RAY_DATA_SECONDS,
+                check=False,
+                env={**os.environ, "BENCHMARK_RAY_DATA": mark},
+            )
         finally:
-            for process in processes:
-                if process.poll() is None:
-                    process.kill()
-                process.wait()
-        for number, process in enumerate(processes):
-            if process.returncode:
-                raise SystemExit(f"replica {number}: {(here / f'{number}.err').read_text()}")
-        times = [tuple(map(float, line.split())) for path in calls.iterdir() for line in path.read_text().splitlines()]
-        first, last = min(one[0] for one in times), max(one[1] for one in times)
-        rows = sum(pq.read_metadata(path).num_rows for path in source.iterdir())
-        assert json.loads((here / "out/_manifest.json").read_text())["rows"] == rows
-        shutil.rmtree(here / "out")
-        return Timed(last - first, first - begun, ended - last)
+            # The nodes go on without the program that has started them.
+            kill_marked("BENCHMARK_RAY_DATA", mark)
+        if done.returncode:
+            raise SystemExit(f"Ray Data: {done.stderr[-3000:]}")
+        made = calls_of(calls)
+        assert sum(one.rows for one in made) == rows_of(self.even)
+        seconds = max(one.ended for one in made) - min(one.begun for one in made)
+        print(f"  Ray Data {json.loads(done.stdout.splitlines()[-1])}, {len(made)} calls", flush=True)
+        self._is("times the rows/s of Ray Data", seconds / self.four.seconds)
 
-    def _start(self, here: Path, replica: int, nodes: int) -> subprocess.Popen[bytes]:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(HERE.parent),
-            "SNOWFLAKE_JOB_INDEX": str(replica),
-            "SNOWFLAKE_JOBS_COUNT": str(nodes),
-            "WORKER_ADDRESS": f"127.0.0.{replica + 2}",
+    def kills(self, number: int, seed: int, seconds: float) -> None:
+        """Replicas are killed."""
+        found = kill_replicas(self._python, self._folder, number, seed, seconds)
+        self._is("kills of replicas", found.kills)
+        self._is("of these, of the first one", found.heads)
+        self._is("rows lost, doubled or done again after kills", found.lost + found.doubled + found.again)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    rows = ("scaling", "skew", "slow", "ray-data", "memory", "many", "kills")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a quarter of the rows, 5 kills")
+    parser.add_argument(
+        "--only", action="append", choices=rows, help="this row of the table; may be given several times"
+    )
+    parser.add_argument("--kills", type=int, help="how many; default: 100")
+    parser.add_argument("--seconds", type=float, default=7200.0, help="for kills, at most; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments of kills; default: %(default)s")
+    parser.add_argument("--python", type=Path, default=python_with_ray(), help="one that has Ray; default: %(default)s")
+    options = parser.parse_args(arguments)
+    kills = options.kills or (5 if options.quick else 100)
+    with scratch("replicas") as folder:
+        measured = Measurement(options.python, folder, options.quick)
+        measure: dict[str, Callable[[], None]] = {
+            "scaling": measured.scaling,
+            "skew": measured.skew,
+            "slow": measured.slow,
+            "ray-data": measured.ray_data,
+            "memory": measured.memory,
+            "many": measured.many,
+            "kills": lambda: measured.kills(kills, options.seed, options.seconds),
         }
-        command = [str(self._python), "-m", "airflow_provider_snowflake_batch.worker", str(here / "JOB.json")]
-        with (here / f"{replica}.log").open("wb") as log, (here / f"{replica}.err").open("wb") as errors:
-            return subprocess.Popen(command, stdout=log, stderr=errors, env=environment)
-
-
-def job(source: Path, target: Path, init: Mapping[str, Any], executor: str) -> dict[str, Any]:
-    """The job file."""
-    code = target.parent / "code"
-    code.mkdir()
-    shutil.copy(HERE / "replica_device.py", code)
-    model = {"kind": "python", "target": "replica_device:Device", "python_path": [str(code)], "init": dict(init)}
-    return {
-        "version": 1,
-        "job_name": "BENCHMARK.PUBLIC.JOB",
-        "input": {"path": str(source)},
-        "output": {"path": str(target), "mode": "overwrite", "columns": ["ID"]},
-        "model": model,
-        "inference": {"num_workers": 1, "max_batch_rows": BATCH_ROWS, "executor": executor},
-    }
+        for row in options.only or rows:
+            print(row, flush=True)
+            measure[row]()
+    what = f"a device that takes {SECONDS * 1000:.0f} ms a batch, {measured.tasks} tasks of {TASK_ROWS:,} rows"
+    goals = {name: goal for name, goal in GOALS.items() if name in measured.figures}
+    save("replicas", f"{what}, Ray on one machine", measured.figures, goals, quick=options.quick)
+    figures = measured.figures
+    missed = [name for name, goal in goals.items() if figures[name] < goal]
+    missed += [name for name, most in LIMITS.items() if figures.get(name, 0) > most]
+    for name in missed:
+        print(f"missed: {name}")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

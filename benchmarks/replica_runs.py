@@ -1,0 +1,217 @@
+"""Replicas of a job as processes of this machine, each with a loopback address of its own, and how long they take."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SECONDS = 0.02
+BATCH_ROWS = 4096
+TASK_ROWS = 65_536
+SLOW_FACTOR = 4.0
+MOST_SECONDS = 1800.0
+HERE = Path(__file__).parent
+RUNTIME = HERE.parent / ".venv-container-runtime/bin/python"
+_LOOK_SECONDS = 0.05
+# Adding up the memory of processes is work, of which this machine has none to spare while it measures.
+_WATCH_SECONDS = 1.0
+
+
+class Call(NamedTuple):
+    """One call of the model. Times are seconds since the epoch. :param row: number of its first row."""
+
+    begun: float
+    ended: float
+    rows: int
+    row: int
+
+
+@dataclass
+class Head:
+    """What replica 0 takes, its model processes apart: the coordinator and Ray's processes.
+
+    :param bytes: at most, at the same time. :param processor_seconds: from the model's first call on.
+    """
+
+    bytes: int = 0
+    processor_seconds: float = 0.0
+    _before: dict[int, float] = field(default_factory=dict)
+    _now: dict[int, float] = field(default_factory=dict)
+
+    def look(self, root: psutil.Process, begun: bool) -> None:
+        found = 0
+        for process in [root, *root.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                command = " ".join(process.cmdline())
+                # Forked model processes have the command of the one that they were forked from.
+                if "model_process" in command:
+                    continue
+                found += process.memory_full_info().pss
+                times = process.cpu_times()
+                self._now[process.pid] = times.user + times.system
+        self.bytes = max(self.bytes, found)
+        if not begun:
+            self._before = dict(self._now)
+        self.processor_seconds = sum(self._now.values()) - sum(self._before.values())
+
+
+class Timed(NamedTuple):
+    """:param seconds: from the first call of the model, when all nodes have it, to the last one.
+    :param start: seconds until then. :param end: seconds from the last call until all replicas have ended.
+    :param tasks: how many there were.
+    """
+
+    seconds: float
+    start: float
+    end: float
+    tasks: int
+    head: Head
+
+
+def python_with_ray() -> Path:
+    stated = os.environ.get("LOCAL_SNOWFLAKE_RUNTIME_PYTHON")
+    return Path(stated) if stated else RUNTIME if RUNTIME.exists() else Path(sys.executable)
+
+
+def write(folder: Path, files: Sequence[int], task_rows: int = TASK_ROWS) -> None:
+    """Input files of so many rows each. X is the number of the row among all."""
+    folder.mkdir()
+    first = 0
+    for number, rows in enumerate(files):
+        with pq.ParquetWriter(folder / f"{number:02d}.parquet", _SCHEMA) as writer:
+            for begin in range(first, first + rows, task_rows):
+                ids = np.arange(begin, min(begin + task_rows, first + rows))
+                writer.write_table(pa.table({"ID": ids, "X": ids.astype(np.float64)}, schema=_SCHEMA))
+        first += rows
+
+
+_SCHEMA = pa.schema({"ID": pa.int64(), "X": pa.float64()})
+
+
+def rows_of(source: Path) -> int:
+    return sum(pq.read_metadata(path).num_rows for path in source.iterdir())
+
+
+def calls_of(folder: Path) -> list[Call]:
+    """The calls that were written down. The last one of a process that was killed may be cut off."""
+    found = []
+    for path in folder.iterdir():
+        for line in path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                begun, ended, rows, row = line.split()
+                found.append(Call(float(begun), float(ended), int(rows), int(row)))
+    return found
+
+
+class Replicas:
+    """The replicas of one job.
+
+    :param python: has Ray. :param folder: for the job's files. :param count: of replicas.
+    :param device: arguments of the model besides its seconds and folder.
+    """
+
+    def __init__(
+        self,
+        python: Path,
+        folder: Path,
+        source: Path,
+        count: int,
+        *,
+        executor: str = "ray",
+        seconds: float = SECONDS,
+        **device: Any,
+    ) -> None:
+        self._python, self.folder, self.source, self.count = python, folder, source, count
+        self.calls, self.output = folder / "calls", folder / "out"
+        self.calls.mkdir(parents=True)
+        code = folder / "code"
+        code.mkdir()
+        shutil.copy(HERE / "replica_device.py", code)
+        init = {"seconds": seconds, "folder": str(self.calls), "replicas": count, "factor": SLOW_FACTOR, **device}
+        model = {"kind": "python", "target": "replica_device:Device", "python_path": [str(code)], "init": init}
+        document: Mapping[str, Any] = {
+            "version": 1,
+            "job_name": "BENCHMARK.PUBLIC.JOB",
+            "input": {"path": str(source)},
+            "output": {"path": str(self.output), "mode": "error", "columns": ["ID"]},
+            "model": model,
+            "inference": {"num_workers": 1, "max_batch_rows": BATCH_ROWS, "executor": executor},
+        }
+        (folder / "JOB.json").write_text(json.dumps(document))
+        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, replica: int) -> None:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(HERE.parent),
+            "SNOWFLAKE_JOB_INDEX": str(replica),
+            "SNOWFLAKE_JOBS_COUNT": str(self.count),
+            "WORKER_ADDRESS": f"127.0.0.{replica + 2}",
+        }
+        command = [str(self._python), "-m", "airflow_provider_snowflake_batch.worker", str(self.folder / "JOB.json")]
+        with self.log(replica).open("ab") as log:
+            self.processes[replica] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    def log(self, replica: int) -> Path:
+        return self.folder / f"{replica}.log"
+
+    @property
+    def running(self) -> list[int]:
+        return [replica for replica, process in self.processes.items() if process.poll() is None]
+
+    def kill(self) -> None:
+        """End all that still run."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    def run(self, *, watch: bool = False) -> Timed:
+        """Start all of them, and wait until they have ended.
+
+        :param watch: look what the head takes.
+
+        :raises SystemExit: one has failed, or they take too long.
+        """
+        begun = time.time()
+        head = Head()
+        for replica in range(self.count):
+            self.start(replica)
+        try:
+            root, watched = psutil.Process(self.processes[0].pid), 0.0
+            while self.running:
+                if time.time() - begun > MOST_SECONDS:
+                    raise SystemExit(f"{self.count} nodes have not ended within {MOST_SECONDS:.0f} s")
+                if watch and time.time() - watched > _WATCH_SECONDS:
+                    watched = time.time()
+                    with contextlib.suppress(psutil.Error):
+                        head.look(root, len(list(self.calls.iterdir())) >= self.count)
+                time.sleep(_LOOK_SECONDS)
+            ended = time.time()
+        finally:
+            self.kill()
+        codes = {replica: process.returncode for replica, process in self.processes.items()}
+        if any(codes.values()):
+            logs = "\n".join(self.log(replica).read_text()[-2000:] for replica, code in codes.items() if code)
+            raise SystemExit(f"exit codes {codes}:\n{logs}")
+        calls = calls_of(self.calls)
+        first, last = min(one.begun for one in calls), max(one.ended for one in calls)
+        manifest = json.loads((self.output / "_manifest.json").read_text())
+        assert manifest["rows"] == rows_of(self.source)
+        tasks = len(list((self.output / "_tasks").glob("*.json"))) or len(manifest["files"])
+        shutil.rmtree(self.output)
+        return Timed(last - first, first - begun, ended - last, tasks, head)

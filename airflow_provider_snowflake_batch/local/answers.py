@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.local.sql import (
     session_statements,
     show,
     show_columns,
+    stream_statements,
 )
 from airflow_provider_snowflake_batch.local.stages import copy, stage_statements, table_functions, transfers, urls
 from airflow_provider_snowflake_batch.local.tasks import task_statements
@@ -57,6 +58,7 @@ MODULES = (
     session_statements,
     show,
     show_columns,
+    stream_statements,
     # stages
     copy,
     stage_statements,

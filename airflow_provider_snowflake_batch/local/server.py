@@ -65,14 +65,20 @@ class LocalSnowflake:
         # What one room tells another that knows nothing of it.
         engine.read_stages = reads.rewrite
         engine.tables.keepers.append(stages)
-        engine.databases.on_drop += [spcs.drop_all, registry.drop_all, stages.drop_all, tasks.drop_all]
+        engine.databases.on_drop += [
+            spcs.drop_all,
+            registry.drop_all,
+            stages.drop_all,
+            tasks.drop_all,
+            engine.streams.drop_all,
+        ]
         other_files.add(model_files.SCHEME, functools.partial(model_files.model_files, registry))
         sessions.on_close += [queries.forget_session, stages.close_session, engine.close_session]
 
         # What the functions that answer statements may ask for.
         parts = Parts([
             account, state, sessions, objects, self.grants, faults, functions, queries,
-            engine, engine.databases, engine.tables, engine.catalog,
+            engine, engine.databases, engine.tables, engine.catalog, engine.streams,
             stages, stages.formats, stages.loads, reads, self.http_files, other_files,
             spcs, spcs.store, spcs.pools, registry, tasks, JobRooms(engine, objects, stages, registry, spcs),
         ])  # fmt: skip

@@ -12,19 +12,9 @@ from snowflake.connector import SnowflakeConnection
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local.statement_calls import error, execute
+from tests.local.task_runs import HISTORY, ends
 
-HISTORY = "TABLE(INFORMATION_SCHEMA.TASK_HISTORY(RESULT_LIMIT => 1000))"
 REFUSED = "not supported by the local Snowflake"
-
-
-def ends(connection: SnowflakeConnection, count: int) -> dict[str, str]:
-    """How the runs of the session's schema have ended, once there are so many."""
-    deadline = time.monotonic() + 120
-    query = f"SELECT NAME, STATE FROM {HISTORY} WHERE SCHEMA_NAME = CURRENT_SCHEMA() AND COMPLETED_TIME IS NOT NULL"
-    while len(found := execute(connection, query)) < count:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
-    return dict(found)
 
 
 def test_a_graph_of_tasks(connection: SnowflakeConnection, schema: str) -> None:

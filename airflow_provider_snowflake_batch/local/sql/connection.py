@@ -132,12 +132,35 @@ class EngineConnection:
             translate.name_projections(tree, text)
             translate.list_stars(tree)
             self._engine.read_stages(tree, statement)
-            tree = self.meant(statement, tree)
-            if isinstance(tree, exp.Query):
-                return self._query(tree, describe_only)
-            if describe_only:
-                return described(tree)
-            return self.write(tree)
+            with self._reading_streams(tree, consumes=not describe_only and not isinstance(tree, exp.Query)):
+                tree = self.meant(statement, tree)
+                if isinstance(tree, exp.Query):
+                    return self._query(tree, describe_only)
+                if describe_only:
+                    return described(tree)
+                return self.write(tree)
+
+    @contextmanager
+    def _reading_streams(self, tree: Expr, *, consumes: bool) -> Iterator[None]:
+        """For the block, let a statement read streams; a change that does so moves them on when it is committed."""
+        streams = self._engine.streams
+        places = streams.in_statement(self._session, tree)
+        streams.read(self, places)
+        read = [stream for _, stream in places]
+        if not read or not consumes:
+            yield
+            return
+        if isinstance(tree, CHANGES) and self._session.parameters.get("AUTOCOMMIT", True) is False:
+            self.transactions.begin_unless_open()
+        if isinstance(tree, CHANGES) and self.transactions.open:
+            # All statements of a transaction see the same rows.
+            yield
+            streams.advance_at_commit(self, read)
+            return
+        self.transactions.commit()
+        with self._engine.write_lock, self.transactions.atomic():
+            yield
+            streams.advance(self, read)
 
     def _normalized(self, statement: Statement, relation: Callable[[Result], str]) -> str:
         return translate.normalize(statement, relation, self._engine.functions, self._engine.databases)

@@ -17,7 +17,9 @@ from airflow_provider_snowflake_batch.local.sql.catalog import Catalog
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.engine import Engine
 
-HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema")
+STREAM_COPIES = "_local_streams"
+"""The schema of each database that holds what the tables of its streams were."""
+HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", "_fs_information_schema", STREAM_COPIES)
 
 
 class Databases:

@@ -28,6 +28,7 @@ from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileReads, StageReads, no_stages
 from airflow_provider_snowflake_batch.local.sql.macros import define
+from airflow_provider_snowflake_batch.local.sql.streams import Streams
 from airflow_provider_snowflake_batch.local.sql.tables import Tables
 from airflow_provider_snowflake_batch.local.sql.unload import write_parquet
 from airflow_provider_snowflake_batch.local.state import StateDirectory
@@ -78,6 +79,7 @@ class Engine:
         self.checkpoints = Checkpoints(self._root, self.connections, files)
         self.databases = Databases(self, self.catalog, self._folder, files, self._root)
         self.tables = Tables(self, self.catalog)
+        self.streams = Streams(state, self)
         self._connections: dict[int, EngineConnection] = {}
         self._lock = threading.Lock()
         # DuckDB fails the second of two concurrent writers of one table; Snowflake lets it wait.
@@ -290,6 +292,7 @@ class Engine:
         self._connections.clear()
         self._root.close()
         self.catalog.close()
+        self.streams.close()
 
     def query(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Rows of a query in DuckDB's own SQL, of no session.

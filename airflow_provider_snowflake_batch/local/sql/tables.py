@@ -11,7 +11,7 @@ from fakesnow.instance import GLOBAL_DATABASE_NAME
 
 from airflow_provider_snowflake_batch.local.errors import does_not_exist
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, Relation, TableColumn
-from airflow_provider_snowflake_batch.local.sql.databases import HIDDEN_SCHEMAS
+from airflow_provider_snowflake_batch.local.sql.databases import HIDDEN_SCHEMAS, STREAM_COPIES
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH, declared, result_column
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Tables:
             if name in self._known:
                 return self._known[name]
             version = self._known_version
-        hidden = name[1] in HIDDEN_SCHEMAS or name[0] not in self._engine.databases.names()
+        hidden = name[1] in set(HIDDEN_SCHEMAS) - {STREAM_COPIES} or name[0] not in self._engine.databases.names()
         rows = [] if hidden else self._engine.query(_COLUMN_TYPES, name)
         found = {column: str(kind) for column, kind, _ in rows} or None
         with self._lock:

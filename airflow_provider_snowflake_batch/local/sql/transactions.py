@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import duckdb
@@ -20,6 +20,7 @@ class Transactions:
         self._duck = duck
         self.open = False
         self._lost = False
+        self._before_commit: dict[str, Callable[[], None]] = {}
         self.id = 0
         """Of the transaction that is open, or was the last one: nanoseconds since 1970, as Snowflake's."""
 
@@ -36,6 +37,17 @@ class Transactions:
         self.check()
         self._duck.begin()
         self.open, self.id = True, time.time_ns()
+
+    def begin_unless_open(self) -> None:
+        if not self.open:
+            self.begin()
+
+    def before_commit(self, key: str, run: Callable[[], None]) -> bool:
+        """Let something happen at the end of the open transaction, if it is committed.
+
+        :returns: False if the same was asked for before.
+        """
+        return self._before_commit.setdefault(key, run) is run
 
     def lose(self) -> None:
         """Roll back what is open without the client's asking; until it ends the transaction, its statements fail."""
@@ -69,6 +81,8 @@ class Transactions:
             return
         self.open = False
         try:
+            for run in self._before_commit.values():
+                run()
             # DuckDB's own COMMIT of an aborted transaction says nothing.
             self._duck.execute("SELECT 1").fetchall()
         except duckdb.TransactionException:
@@ -77,10 +91,13 @@ class Transactions:
                 "A statement in this transaction has failed and the transaction was rolled back: committing the other "
                 "statements"
             ) from None
+        finally:
+            self._before_commit.clear()
         self._duck.commit()
 
     def rollback(self) -> None:
         self._lost = False
+        self._before_commit.clear()
         if self.open:
             self.open = False
             self._duck.rollback()

@@ -98,9 +98,8 @@ def test_flatten(connection: SnowflakeConnection, schema: str) -> None:
     execute(connection, "CREATE TABLE T AS SELECT ARRAY_CONSTRUCT('a', 'b', 3) AS A")
     assert execute(connection, "SELECT F.INDEX FROM T, LATERAL FLATTEN(INPUT => A) F WHERE F.VALUE = 'b'") == [(1,)]
     assert execute(connection, "SELECT F.INDEX FROM T, LATERAL FLATTEN(A) F WHERE F.VALUE IN ('c', '3')") == [(2,)]
-    for option in ("OUTER => TRUE", "RECURSIVE => TRUE", "MODE => 'OBJECT'", "PATH => 'a'"):
-        _, _, message = error(connection, f"SELECT * FROM T, LATERAL FLATTEN(INPUT => A, {option}) F")
-        assert "not supported by the local Snowflake" in message, option
+    _, _, message = error(connection, "SELECT * FROM T, LATERAL FLATTEN(INPUT => A, RECURSIVE => TRUE) F")
+    assert "not supported by the local Snowflake" in message
 
 
 @pytest.mark.parametrize(

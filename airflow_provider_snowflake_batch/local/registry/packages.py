@@ -1,4 +1,6 @@
-"""INFORMATION_SCHEMA.PACKAGES: https://docs.snowflake.com/en/sql-reference/info-schema/packages
+"""What models may need: INFORMATION_SCHEMA.PACKAGES, and models from Hugging Face.
+
+Source: https://docs.snowflake.com/en/sql-reference/info-schema/packages
 
 What a model can be run with here is what is installed beside the server, since jobs run in the server's environment.
 """
@@ -9,8 +11,18 @@ import sys
 from functools import cache
 from importlib.metadata import distributions
 
-from airflow_provider_snowflake_batch.local.functions import information_schema_view
+from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.functions import Arguments, information_schema_view, scalar_function
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+
+
+@scalar_function("SYSTEM$IMPORT_MODEL")
+def import_model(statement: Statement, arguments: Arguments) -> str:
+    """Refused: it downloads a model from Hugging Face in a job."""
+    raise not_supported(
+        "SYSTEM$IMPORT_MODEL, by which log_model lets an account download a model from Hugging Face (with "
+        "compute_pool_for_log=None the client downloads it itself),"
+    )
 
 
 @information_schema_view("PACKAGES")

@@ -36,6 +36,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_jso
 from airflow_provider_snowflake_batch.local.sql.names import Names
 from airflow_provider_snowflake_batch.local.sql.offsets import SESSION
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
+from airflow_provider_snowflake_batch.local.sql.pivots import fill_pivots, open_pivots
 from airflow_provider_snowflake_batch.local.sql.query_types import as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.required import required_outputs
 from airflow_provider_snowflake_batch.local.sql.rewrites import fill_in
@@ -118,13 +119,17 @@ class EngineConnection:
         with self._relations() as relation:
             text = self._normalized(statement, relation)
             tree = translate.parse(text)
+            if pivots := open_pivots(tree):
+                fill_pivots(tree, pivots, lambda query: self._inner_rows(statement, query))
+                text = tree.sql(dialect="snowflake")
+                tree = translate.parse(text)
             if not describe_only and (literals := literal_columns(tree)) is not None:
                 assert isinstance(tree, exp.Insert)
                 with self._rows(literals) as (source, names):
                     insert_from(tree, source, names)
                     return self.write(tree)
             if not describe_only and isinstance(tree, exp.Create) and template_of(tree) is not None:
-                fill_template(tree, lambda query: self._cell(statement, query))
+                fill_template(tree, lambda query: next((row[0] for row in self._inner_rows(statement, query)), None))
             guard(tree)
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
                 self.transactions.run(tree)
@@ -169,14 +174,13 @@ class EngineConnection:
         """The tree with what only the server knows filled in: types, functions, variables."""
         return fill_in(statement, write_types(tree, self.lookup), self._engine.functions)
 
-    def _cell(self, statement: Statement, query: exp.Query) -> Any:
-        """The one value of a query inside of a statement."""
+    def _inner_rows(self, statement: Statement, query: exp.Query) -> Sequence[Sequence[Any]]:
+        """The rows of a query inside of a statement."""
         guard(query)
         self._engine.read_stages(query, statement)
         filled = self.meant(statement, query.copy())
         assert isinstance(filled, exp.Query)
-        rows = self._query(filled, describe_only=False).fetch()
-        return rows[0][0] if rows else None
+        return self._query(filled, describe_only=False).fetch()
 
     def execute_batch(self, statement: Statement, columns: Sequence[Sequence[Any]]) -> Result:
         self.enter_namespace()

@@ -117,13 +117,13 @@ def _guard_create(tree: exp.Create) -> None:
 
 
 def _guard_flatten(flatten: exp.Explode) -> None:
-    """Refuse options of FLATTEN that would change its rows."""
-    harmless = {"OUTER": "FALSE", "RECURSIVE": "FALSE", "MODE": "BOTH", "PATH": ""}
+    """Refuse options of FLATTEN that the engine cannot follow."""
+    possible = {"OUTER": {"FALSE", "TRUE"}, "RECURSIVE": {"FALSE"}, "MODE": {"BOTH", "OBJECT", "ARRAY"}}
     for option in (flatten.this, *flatten.expressions):
         if isinstance(option, exp.Kwarg) and (name := option.this.name.upper()) != "INPUT":
             value = option.expression
             given = value.name if isinstance(value, exp.Literal) else value.sql()
-            if given.upper() != harmless.get(name):
+            if name != "PATH" and given.upper() not in possible.get(name, ()):
                 raise not_supported(f"The option {name} of FLATTEN")
 
 

@@ -27,6 +27,8 @@ _TO_TIMESTAMP = f"{_PREFIX}to_timestamp"
 NANOSECONDS = r"[.]\d{6}\d*[1-9]"
 """What has more digits of a second than the engine keeps."""
 TOO_FINE = "has nanoseconds"
+FLATTEN_OPTIONS = f"{_PREFIX}flatten_options"
+_FLATTEN = f"{_PREFIX}flatten"
 OFFSET_HOUR, OFFSET_MINUTE = f"{_PREFIX}offset_hour", f"{_PREFIX}offset_minute"
 OFFSET_TEXT = f"{_PREFIX}offset_text"
 TO_JSON_TEXT = f"{_PREFIX}to_json_text"
@@ -81,6 +83,25 @@ CREATE OR REPLACE MACRO {_TO_TIMESTAMP}(v, scale) AS CASE WHEN try_cast(v AS BIG
 CREATE OR REPLACE MACRO {CUT_TIMESTAMP}(v, unit) AS
     CAST(v AS TIMESTAMP) - to_microseconds(((epoch_us(CAST(v AS TIMESTAMP)) % unit) + unit) % unit);
 CREATE OR REPLACE MACRO {CUT_TIME}(v, unit) AS CAST(v AS TIME) - to_microseconds(epoch_us(CAST(v AS TIME)) % unit);
+CREATE OR REPLACE MACRO {_PREFIX}entries(j, mode) AS CASE
+    WHEN json_type(j) = 'OBJECT' AND mode <> 'ARRAY' THEN list_transform(list_sort(json_keys(j)), lambda k:
+        struct_pack(k := k, i := NULL::BIGINT, v := json_extract(j, '$."' || replace(k, '"', '\"') || '"')))
+    WHEN json_type(j) = 'ARRAY' AND mode <> 'OBJECT' THEN list_transform(CAST(j AS JSON[]), lambda v, n:
+        struct_pack(k := NULL::VARCHAR, i := (n - 1)::BIGINT, v := v))
+    ELSE [] END;
+-- The names are none that a column of the input may have, which they would hide.
+CREATE OR REPLACE MACRO {_FLATTEN}(input, path, is_outer, mode) AS TABLE
+    SELECT hash(TO_JSON(input))::UBIGINT AS SEQ, _f._key AS KEY,
+        CASE WHEN _f._key IS NOT NULL THEN CASE path WHEN '' THEN '' ELSE path || '.' END || _f._key
+            WHEN _f._index IS NOT NULL THEN path || '[' || _f._index || ']' ELSE path END AS PATH,
+        _f._index AS INDEX, _f._value AS VALUE,
+        json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS THIS
+    FROM (SELECT UNNEST(CASE WHEN is_outer AND coalesce(len(_entries), 0) = 0
+            THEN [struct_pack(_key := NULL::VARCHAR, _index := NULL::BIGINT, _value := NULL::JSON)]
+            ELSE _entries END, recursive := true)
+        FROM (SELECT {_PREFIX}entries(
+            json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END), mode) AS _entries)
+    ) AS _f(_key, _index, _value);
 CREATE OR REPLACE MACRO {OFFSET_HOUR}(minutes) AS CAST(sign(minutes) * (abs(minutes) // 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_MINUTE}(minutes) AS CAST(sign(minutes) * (abs(minutes) % 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_TEXT}(minutes) AS
@@ -102,6 +123,7 @@ CREATE OR REPLACE MACRO {_PREFIX}divide(n, d) AS CASE WHEN n IS NULL THEN NULL
     for scale in range(6, 38)
 )
 _LONG_NUMBER = re.compile(r"[0-9.]{17}")
+_NO_OPTIONS = (exp.Literal.string(""), exp.false(), exp.Literal.string("BOTH"))
 _REPLACED = {"TO_JSON": TO_JSON, "_FS_TO_TIMESTAMP": _TO_TIMESTAMP, "_FS_OBJECT_CONSTRUCT_STAR": _OBJECT_OF_ROW}
 
 
@@ -124,6 +146,11 @@ def write_json(tree: Expr) -> Expr:
                 if str(listed.this).upper() == "LIST":
                     listed.set("expressions", [to_json(value) for value in listed.expressions])
                     break
+        elif name == "_FS_FLATTEN" and len(call.expressions) == 1:
+            given = call.expressions[0]
+            has_options = isinstance(given, exp.Anonymous) and given.this == FLATTEN_OPTIONS
+            options = given.expressions if has_options else [given, *_NO_OPTIONS]
+            call.replace(exp.Anonymous(this=_FLATTEN, expressions=[one.copy() for one in options]))
         elif name in _REPLACED:
             call.set("this", _REPLACED[name])
     for parsed in list(tree.find_all(exp.ParseJSON)):

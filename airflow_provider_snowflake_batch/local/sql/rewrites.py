@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
     DIVISION_BY_ZERO,
+    FLATTEN_OPTIONS,
     NANOSECONDS,
     TO_JSON_TEXT,
     WHOLE_MICROSECONDS,
@@ -136,6 +137,37 @@ def _aggregate(node: Expr, context: _Context) -> Expr:
 
 def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
     return exp.Anonymous(this=ARRAY_TO_STRING, expressions=[node.this, node.expression])
+
+
+def _flatten(node: exp.Explode, context: _Context) -> Expr | None:
+    """Hand the options of FLATTEN on through the engine's own translation, which knows none."""
+    given = {
+        option.this.name.upper(): option.expression
+        for option in (node.this, *node.expressions)
+        if isinstance(option, exp.Kwarg)
+    }
+    if not given.keys() & {"OUTER", "MODE", "PATH"}:
+        return None
+    path, mode = given.get("PATH", exp.Literal.string("")), given.get("MODE", exp.Literal.string("BOTH"))
+    options = [given["INPUT"], path, given.get("OUTER", exp.false()), exp.Literal.string(mode.name.upper())]
+    wrapped = exp.Anonymous(this=FLATTEN_OPTIONS, expressions=[one.copy() for one in options])
+    node.set("this", exp.Kwarg(this=exp.var("input"), expression=wrapped))
+    node.set("expressions", None)
+    return node
+
+
+def _asof_join(node: exp.Join, context: _Context) -> Expr | None:
+    """A row without a match stays, as in a left join."""
+    condition = node.args.get("match_condition")
+    if condition is None:
+        return None
+    if node.args.get("using"):
+        raise not_supported("ASOF JOIN with USING (ON does the same)")
+    on = node.args.get("on")
+    node.set("match_condition", None)
+    node.set("side", "LEFT")
+    node.set("on", condition if on is None else exp.And(this=exp.paren(on), expression=exp.paren(condition)))
+    return node
 
 
 def _sample(node: exp.TableSample, context: _Context) -> Expr:
@@ -256,6 +288,8 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), _aggregate),
     (DRAWS, lambda node, context: draw(node)),
     ((exp.ArrayToString,), _array_to_string),
+    ((exp.Explode,), _flatten),
+    ((exp.Join,), _asof_join),
     ((exp.TableSample,), _sample),
     ((exp.JSONFormat,), _to_json),
     ((exp.Typeof,), _typeof),

@@ -1,0 +1,113 @@
+"""Constructs of queries that DuckDB writes in other words: FLATTEN with options, ASOF JOIN, PIVOT over any values."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from snowflake.connector import SnowflakeConnection
+
+from tests.local.statement_calls import error, execute
+
+REFUSED = "not supported by the local Snowflake"
+VALUES = ('{"b": 2, "a": {"c": [10, 20]}}', '[1, "x"]', "[]", None)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ("INPUT => V", [(1, "a", "a", None), (1, "b", "b", None), (2, None, "[0]", 0), (2, None, "[1]", 1)]),
+        ("INPUT => V, OUTER => FALSE, MODE => 'OBJECT'", [(1, "a", "a", None), (1, "b", "b", None)]),
+        ("INPUT => V, OUTER => TRUE, MODE => 'ARRAY'",
+         [(1, None, "", None), (2, None, "[0]", 0), (2, None, "[1]", 1), (3, None, "", None), (4, None, "", None)]),
+        ("INPUT => V, PATH => 'a.c'", [(1, None, "a.c[0]", 0), (1, None, "a.c[1]", 1)]),
+        ("INPUT => V:a, PATH => 'c', OUTER => TRUE",
+         [(1, None, "c[0]", 0), (1, None, "c[1]", 1), *((number, None, "c", None) for number in (2, 3, 4))]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["LATERAL FLATTEN({0})", "TABLE(FLATTEN({0}))"])
+def test_flatten(
+    connection: SnowflakeConnection, schema: str, form: str, options: str, found: list[tuple[Any, ...]]
+) -> None:
+    execute(connection, "CREATE TABLE T (ID INT, V VARIANT)")
+    for number, value in enumerate(VALUES, start=1):
+        execute(connection, "INSERT INTO T SELECT %s, PARSE_JSON(%s)", (number, value))
+    query = f"SELECT ID, F.KEY, F.PATH, F.INDEX FROM T, {form.format(options)} F ORDER BY ID, F.PATH"
+    assert execute(connection, query) == found
+
+
+def test_flatten_says_what_it_took_apart(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, 'CREATE TABLE T AS SELECT PARSE_JSON(\'{"b": {"c": [5]}}\') AS V')
+    for options, value, this in (
+        ("INPUT => V", {"c": [5]}, {"b": {"c": [5]}}),
+        ("INPUT => V, PATH => 'b'", [5], {"c": [5]}),
+        ("INPUT => V:b:c", 5, [5]),
+    ):
+        ((got, whole),) = execute(connection, f"SELECT F.VALUE, F.THIS FROM T, LATERAL FLATTEN({options}) F")
+        assert (json.loads(got), json.loads(whole)) == (value, this)
+
+
+@pytest.fixture
+def trades(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
+    execute(connection, "CREATE TABLE TRADES (T TIMESTAMP_NTZ, S VARCHAR, Q INT)")
+    execute(connection, "CREATE TABLE QUOTES (T TIMESTAMP_NTZ, S VARCHAR, P INT)")
+    execute(
+        connection,
+        "INSERT INTO TRADES VALUES ('2024-01-01 10:00:05', 'A', 1), ('2024-01-01 10:00:15', 'A', 2), "
+        "('2023-01-01', 'A', 3), ('2024-01-01 10:00:15', 'B', 4)",
+    )
+    execute(
+        connection, "INSERT INTO QUOTES VALUES ('2024-01-01 10:00:00', 'A', 100), ('2024-01-01 10:00:10', 'A', 110)"
+    )
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("join", "found"),
+    [
+        ("MATCH_CONDITION (X.T >= Y.T) ON X.S = Y.S", [(1, 100), (2, 110), (3, None), (4, None)]),
+        ("MATCH_CONDITION (X.T > Y.T) ON X.S = Y.S", [(1, 100), (2, 110), (3, None), (4, None)]),
+        ("MATCH_CONDITION (X.T <= Y.T) ON X.S = Y.S", [(1, 110), (2, None), (3, 100), (4, None)]),
+        ("MATCH_CONDITION (X.T >= Y.T)", [(1, 100), (2, 110), (3, None), (4, 110)]),
+    ],
+)
+def test_asof_join(trades: SnowflakeConnection, join: str, found: list[tuple[Any, ...]]) -> None:
+    assert execute(trades, f"SELECT X.Q, Y.P FROM TRADES X ASOF JOIN QUOTES Y {join} ORDER BY Q") == found
+
+
+def test_asof_join_using_is_refused(trades: SnowflakeConnection) -> None:
+    query = "SELECT * FROM TRADES X ASOF JOIN QUOTES Y MATCH_CONDITION (X.T >= Y.T) USING (S)"
+    assert REFUSED in error(trades, query)[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "values", "columns", "row"),
+    [
+        ("(SELECT S, P FROM QUOTES)", "ANY", ["'A'", "'B'"], (210, 7)),
+        ("(SELECT S, P FROM QUOTES)", "ANY ORDER BY S DESC", ["'B'", "'A'"], (7, 210)),
+        ("(SELECT S, P FROM QUOTES)", "SELECT DISTINCT S FROM QUOTES WHERE P < 50", ["'B'"], (7,)),
+        ("Q", "ANY", ["'A'", "'B'"], (210, 7)),
+        ("(SELECT LENGTH(S) AS S, P FROM QUOTES)", "ANY", ["1"], (217,)),
+    ],
+)
+def test_pivot_over_any_values(
+    trades: SnowflakeConnection, source: str, values: str, columns: list[str], row: tuple[int, ...]
+) -> None:
+    execute(trades, "INSERT INTO QUOTES VALUES ('2024-01-01', 'B', 7), ('2024-01-01', NULL, 9)")
+    query = f"WITH Q AS (SELECT S, P FROM QUOTES) SELECT * FROM {source} PIVOT (SUM(P) FOR S IN ({values}))"
+    cursor = trades.cursor().execute(query)
+    assert cursor is not None
+    assert [column.name for column in cursor.description] == columns
+    assert cursor.fetchall() == [row]
+
+
+def test_pivot_over_values_that_are_no_literals_is_refused(trades: SnowflakeConnection) -> None:
+    for column, condition in (("T", "TRUE"), ("S", "FALSE")):
+        query = f"SELECT * FROM (SELECT {column}, P FROM QUOTES WHERE {condition}) PIVOT (SUM(P) FOR {column} IN (ANY))"
+        assert REFUSED in error(trades, query)[2]
+
+
+def test_import_of_a_model_is_refused_with_what_to_do(connection: SnowflakeConnection) -> None:
+    errno, _, message = error(connection, "SELECT SYSTEM$IMPORT_MODEL('model: x')")
+    assert (errno, REFUSED in message, "compute_pool_for_log=None" in message) == (2, True, True)

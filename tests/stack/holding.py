@@ -58,7 +58,7 @@ class Run:
     id: str = ""
 
     def __post_init__(self) -> None:
-        self.seconds = self.seconds or (30 if self.point == WAITING else 1)
+        self.seconds = self.seconds or (40 if self.point == WAITING else 1)
 
     def __str__(self) -> str:
         return f"{'own model' if self.own else 'registry'}, {self.mode}, {self.point}"

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
+import pytest
+
+from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed, check_seconds, parse_moment
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 
 
@@ -36,3 +39,41 @@ def test_a_pause_ends_at_the_next_deadline() -> None:
     assert Deadlines(end=105, start=99).shorten(10, 100) == 5
     assert Deadlines().shorten(10, 100) == 10
     assert Deadlines(end=100).shorten(10, 100) == 10
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("2026-03-01T12:00:00+02:00", datetime(2026, 3, 1, 10, tzinfo=UTC)),
+        ("2026-03-01T10:00:00Z", datetime(2026, 3, 1, 10, tzinfo=UTC)),
+        (datetime(2026, 3, 1, 10, tzinfo=UTC), datetime(2026, 3, 1, 10, tzinfo=UTC)),
+    ],
+)
+def test_moments(value: datetime | str | None, expected: datetime | None) -> None:
+    assert parse_moment(value, field="since") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("yesterday", "since: 'yesterday' is not an ISO 8601 time."),
+        ("2026-03-01T10:00:00", "since: 2026-03-01T10:00:00 lacks its time zone."),
+        (datetime(2026, 3, 1), "since: 2026-03-01 00:00:00 lacks its time zone."),
+    ],
+)
+def test_what_is_no_moment_is_refused(value: datetime | str, message: str) -> None:
+    with pytest.raises(InvalidJobError, match=f"^{message}$"):
+        parse_moment(value, field="since")
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "5", None, float("inf"), float("nan")])
+def test_what_is_no_duration_is_refused(value: object) -> None:
+    with pytest.raises(InvalidJobError, match="^timeout: expected a number of seconds above 0, got "):
+        check_seconds("timeout", value)
+
+
+def test_durations() -> None:
+    check_seconds("timeout", 0.5)
+    check_seconds("timeout", None, optional=True)

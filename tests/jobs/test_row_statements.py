@@ -91,3 +91,54 @@ def test_parquet_is_read_the_same_way_everywhere() -> None:
     )
     with pytest.raises(InvalidJobError, match="its name holds a double quote"):
         row_statements.copy_into_table(table, location, ["a"], force=True, columns=[LoadedColumn("A", ('a"',), "REAL")])
+
+
+PLACE = StagePath(QualifiedName("ST", "S", "DB"), "a b/")
+
+
+@given(st.lists(stored, min_size=1, max_size=3), stored)
+def test_names_of_files_and_patterns_read_back(files: list[str], pattern: str) -> None:
+    form = QualifiedName("F", "my s", "DB")
+    for sql, expected in [
+        (row_statements.infer_schema(PLACE, files, form), ["@DB.S.ST/a b/", *files, 'DB."my s".F']),
+        (row_statements.count_file_rows(PLACE, pattern, form), ["@DB.S.ST/a b/", 'DB."my s".F', pattern]),
+    ]:
+        assert [token.value for token in enclosed(sql) if token.kind == "string"] == expected
+
+
+def test_a_table_for_files() -> None:
+    table = QualifiedName("T", "S", "DB")
+    columns = [(Identifier("A"), "NUMBER(38, 0)"), (Identifier('b"c'), "TEXT")]
+    assert row_statements.create_table(table, columns) == (
+        'CREATE TABLE IF NOT EXISTS DB.S.T ("A" NUMBER(38, 0), "b""c" TEXT)'
+    )
+    with pytest.raises(InvalidJobError, match=r"'TEXT\); DROP TABLE T; --' is not a type of a table's column"):
+        row_statements.create_table(table, [(Identifier("A"), "TEXT); DROP TABLE T; --")])
+
+
+def test_rows_become_files() -> None:
+    sql = row_statements.copy_into_stage(PLACE, "SELECT 1 AS A -- why", ['"A"', '"B"::VARCHAR AS "B"'])
+    assert sql.startswith('COPY INTO \'@DB.S.ST/a b/\' FROM (SELECT "A", "B"::VARCHAR AS "B" FROM (\nSELECT 1 AS A ')
+    assert " INCLUDE_QUERY_ID = TRUE " in sql
+
+
+def test_a_name_that_two_columns_may_be_is_not_guessed() -> None:
+    source = parse_source({"stage_location": "@db.s.st/in/", "select": ["name"]})
+    columns = (("Name", "TEXT"), ("nAME", "TEXT"))
+    with pytest.raises(InvalidJobError, match=r"^X\.select: NAME may be any of Name, nAME: quote the one\.$"):
+        row_statements.select_source(StageQuery(source, columns, QualifiedName("F"), temporary=False))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "changed"),
+    [
+        ("REAL", "BOOLEAN", '$1:"a"::REAL <> $1:"a"::REAL::BOOLEAN::NUMBER'),
+        ("TEXT", "NUMBER(9, 2)", '$1:"a"::TEXT::FLOAT <> $1:"a"::TEXT::NUMBER(9, 2)'),
+        ("REAL", "VARCHAR(9)", '$1:"a"::REAL <> $1:"a"::REAL::VARCHAR::REAL'),
+        ("REAL", "NUMBER(9, 0)", '$1:"a"::REAL <> $1:"a"::REAL::NUMBER(9, 0)'),
+    ],
+)
+def test_values_that_would_be_others_in_a_table_are_counted(kind: str, target: str, changed: str) -> None:
+    column = LoadedColumn("A", ("a",), kind, target)
+    sql = row_statements.count_changed(PLACE, ".*", QualifiedName("F"), [column])
+    assert sql == (f"SELECT COUNT_IF({changed}) AS \"A\" FROM '@DB.S.ST/a b/' (FILE_FORMAT => 'F', PATTERN => '.*')")

@@ -128,6 +128,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         "blob contained invalid UTF8|is not valid UTF8",
         _says("Invalid UTF8 detected in string: {line}", 100144, "22000"),
     ),
+    (_ANY, "Duplicate field key '.*'", _says("{0}", 100199, "22000")),
     (_ANY, f"The time (.*?) {TOO_FINE}", lambda failure: nanoseconds(failure.words[1])),
     (_ANY, "Malformed JSON at byte.*", _says("Error parsing JSON: {0}", 100069, "22P02")),
     (_ANY, f"{WRONG_TYPE}.*", _says("SQL compilation error:\n{0}", 2023, "22000")),

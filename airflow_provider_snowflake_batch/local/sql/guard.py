@@ -64,7 +64,6 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
         lambda node: bool(node.args.get("timelimit")),
         "The option TIMELIMIT of GENERATOR (ROWCOUNT may do instead)",
     ),
-    (exp.ObjectInsert, lambda node: True, "OBJECT_INSERT (OBJECT_CONSTRUCT may do instead)"),
     (
         exp.DateAdd,
         lambda node: node.text("unit").upper().startswith("NANO") and not node.expression.name.endswith("000"),

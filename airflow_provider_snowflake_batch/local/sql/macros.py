@@ -18,6 +18,9 @@ TO_JSON = f"{_PREFIX}to_json"
 _OBJECT_OF_ROW = f"{_PREFIX}object_of_row"
 RANDOM, RANDOM_OF = f"{_PREFIX}random", f"{_PREFIX}random_of"
 UNIFORM, UNIFORM_WHOLE = f"{_PREFIX}uniform", f"{_PREFIX}uniform_whole"
+ARRAY_INSERT = f"{_PREFIX}array_insert"
+AS_LIST, AS_KEYS = f"{_PREFIX}as_list", f"{_PREFIX}as_keys"
+OBJECT_WITH, OBJECT_ONLY = f"{_PREFIX}object_with", f"{_PREFIX}object_only"
 ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
 CANONICAL = f"{_PREFIX}canonical"
 JSON_TEXT = f"{_PREFIX}json_text"
@@ -54,7 +57,7 @@ CREATE OR REPLACE MACRO {_EXACT_JSON}(t) AS CASE
             AND {_DIGITS}(x) <> {_DIGITS}(CAST(TRY_CAST(x AS DOUBLE) AS VARCHAR)))) > 0
     -- A cast that fails with the words in it: error() is not allowed where the errors of a load are counted.
     THEN CAST(CAST('{INEXACT}' AS INTEGER) AS VARCHAR)
-    ELSE CAST(t AS VARCHAR) END;
+    ELSE nullif(trim(CAST(t AS VARCHAR)), '') END;
 CREATE OR REPLACE MACRO {_OBJECT_OF_ROW}(row_value) AS (
     SELECT coalesce(json_group_object(key, value::JSON), '{{}}'::JSON)
     FROM (
@@ -69,6 +72,24 @@ CREATE OR REPLACE MACRO {UNIFORM_WHOLE}(low, high, drawn) AS CAST(
     low + (CAST(drawn AS HUGEINT) + 9223372036854775808) % (CAST(high AS HUGEINT) - low + 1) AS BIGINT);
 CREATE OR REPLACE MACRO {UNIFORM}(low, high, drawn) AS
     low + CAST(CAST(drawn AS HUGEINT) + 9223372036854775808 AS DOUBLE) / 18446744073709551616.0 * (high - low);
+CREATE OR REPLACE MACRO {AS_LIST}(a) AS CAST(to_json(a) AS JSON[]);
+CREATE OR REPLACE MACRO {_PREFIX}inserted(l, place, e) AS CASE
+    WHEN place > len(l) THEN list_append(list_resize(l, place), e)
+    ELSE list_concat(list_slice(l, 1, place), [e], list_slice(l, place + 1, len(l))) END;
+CREATE OR REPLACE MACRO {ARRAY_INSERT}(l, position, e) AS CASE
+    WHEN position < -len(l) THEN error('Array index is out of range: ' || position)
+    ELSE {_PREFIX}inserted(l, CASE WHEN position < 0 THEN len(l) + position ELSE position END, e) END;
+CREATE OR REPLACE MACRO {AS_KEYS}(a) AS CAST(to_json(a) AS VARCHAR[]);
+CREATE OR REPLACE MACRO {_PREFIX}field(o, key) AS json_extract(o, '$."' || replace(key, '"', '\"') || '"');
+CREATE OR REPLACE MACRO {OBJECT_ONLY}(o, keys, listed) AS CASE WHEN to_json(o) IS NULL THEN NULL ELSE (
+    SELECT coalesce(json_group_object(_key, {_PREFIX}field(to_json(o), _key)), '{{}}'::JSON)
+    FROM (SELECT unnest(json_keys(to_json(o))) AS _key) WHERE list_contains(keys, _key) = listed) END;
+CREATE OR REPLACE MACRO {OBJECT_WITH}(o, key, v, updates) AS CASE
+    WHEN to_json(o) IS NULL OR key IS NULL THEN NULL
+    WHEN NOT updates AND list_contains(json_keys(to_json(o)), key) THEN error('Duplicate field key ''' || key || '''')
+    WHEN to_json(v) IS NULL THEN {OBJECT_ONLY}(o, [key], false)
+    ELSE (SELECT json_group_object(_key, CASE _key WHEN key THEN {TO_JSON}(v) ELSE {_PREFIX}field(to_json(o), _key) END)
+        FROM (SELECT unnest(list_distinct(list_append(json_keys(to_json(o)), key))) AS _key)) END;
 CREATE OR REPLACE MACRO {ARRAY_TO_STRING}(a, separator) AS array_to_string(list_transform(
     CAST(to_json(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
 CREATE OR REPLACE MACRO {JSON_TEXT}(j) AS CASE WHEN left(j, 1) IN ('{{', '[')

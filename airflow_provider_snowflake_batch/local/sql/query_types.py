@@ -13,6 +13,7 @@ from dataclasses import replace
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
+from airflow_provider_snowflake_batch.local.sql.macros import OBJECT_ONLY, OBJECT_WITH
 from airflow_provider_snowflake_batch.local.statements import Column
 
 Lookup = Callable[[exp.Table], Mapping[str, str]]
@@ -115,6 +116,8 @@ def declared_kind(node: Expr, sources: Sources) -> str | None:
         return next((columns[name] for columns in sources.values() if name in columns), None)
     if isinstance(node, exp.Coalesce):
         return declared_kind(node.this, sources)
+    if isinstance(node, exp.Anonymous) and node.this in (OBJECT_WITH, OBJECT_ONLY):
+        return "OBJECT"
     return next((kind for builder, kind in _BUILDERS if isinstance(node, builder)), None)
 
 

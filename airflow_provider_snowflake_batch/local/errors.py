@@ -67,3 +67,8 @@ def not_supported(what: str) -> SnowflakeError:
 def nanoseconds(text: str) -> SnowflakeError:
     """A time with more digits of a second than are kept here: it is refused, not cut."""
     return not_supported(f"The time '{text}' with nanoseconds (six digits of a second are kept: cut the others)")
+
+
+def invalid_identifier(name: str) -> SnowflakeError:
+    """A column that is not there."""
+    return SnowflakeError(f"SQL compilation error:\ninvalid identifier '{name}'", errno=904, sqlstate="42000")

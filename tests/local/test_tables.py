@@ -166,3 +166,43 @@ def test_a_transient_table_says_so(connection: SnowflakeConnection, schema: str)
     assert kinds() == ("TRANSIENT", "YES", "BASE TABLE")
     run(connection, "CREATE OR REPLACE TABLE U (A INT)")
     assert kinds() == ("TABLE", "NO", "BASE TABLE")
+
+
+def test_foreign_keys_are_kept_and_not_enforced(connection: SnowflakeConnection, schema: str) -> None:
+    def keys(sql: str) -> list[tuple[Any, ...]]:
+        return [(row[3:5], row[7:9], row[9], row[11], row[12]) for row in run(connection, sql)]
+
+    run(connection, "CREATE TABLE P (ID INT PRIMARY KEY, U INT UNIQUE)")
+    run(
+        connection,
+        "CREATE TABLE C (ID INT REFERENCES P, X INT, FOREIGN KEY (X, ID) REFERENCES P (U, ID) ON DELETE CASCADE)",
+    )
+    run(connection, "INSERT INTO C VALUES (99, 98)")
+    run(connection, "CREATE TABLE D (ID INT NOT NULL CONSTRAINT NAMED REFERENCES P (ID), UP INT)")
+    run(connection, f"ALTER TABLE D ADD CONSTRAINT LATER FOREIGN KEY (UP) REFERENCES {schema}.P (U)")
+    assert sorted(keys("SHOW IMPORTED KEYS IN TABLE C")) == [
+        (("P", "ID"), ("C", "ID"), 1, "NO ACTION", "SYS_CONSTRAINT_FK_C_2"),
+        (("P", "ID"), ("C", "ID"), 2, "CASCADE", "SYS_CONSTRAINT_FK_C_1"),
+        (("P", "U"), ("C", "X"), 1, "CASCADE", "SYS_CONSTRAINT_FK_C_1"),
+    ]
+    run(connection, "ALTER TABLE D RENAME TO E")
+    named = [
+        (("P", "ID"), ("E", "ID"), 1, "NO ACTION", "NAMED"), (("P", "U"), ("E", "UP"), 1, "NO ACTION", "LATER"),
+    ]  # fmt: skip
+    assert keys("SHOW IMPORTED KEYS IN TABLE E") == named
+    assert [key for key in keys("SHOW EXPORTED KEYS IN TABLE P") if key[1][0] == "E"] == named
+    assert error(connection, "CREATE TABLE F (ID INT REFERENCES NOPE (ID))")[0] == 2003
+    assert error(connection, "CREATE TABLE F (ID INT REFERENCES P (NOPE))")[0] == 904
+    run(connection, "CREATE OR REPLACE TABLE E (ID INT)")
+    assert keys("SHOW IMPORTED KEYS IN TABLE E") == []
+    run(connection, "DROP TABLE P")
+    assert keys("SHOW IMPORTED KEYS IN SCHEMA") == []
+
+
+def test_sequences_are_shown(connection: SnowflakeConnection, schema: str) -> None:
+    run(connection, "CREATE SEQUENCE S START 5 INCREMENT 2")
+    run(connection, "CREATE TABLE T (ID INT AUTOINCREMENT)")
+    assert [row[:5] for row in run(connection, "SHOW SEQUENCES")] == [("S", "LOCAL", schema, 5, 2)]
+    run(connection, "SELECT S.NEXTVAL")
+    assert [row[:5] for row in run(connection, "DESC SEQUENCE S")] == [("S", "LOCAL", schema, 7, 2)]
+    assert error(connection, "DESCRIBE SEQUENCE NOPE")[0] == 2003

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 
@@ -16,6 +18,8 @@ CREATE TABLE IF NOT EXISTS declared_columns (
     database TEXT, schema TEXT, relation TEXT, name TEXT, declared TEXT,
     PRIMARY KEY (database, schema, relation, name));
 CREATE TABLE IF NOT EXISTS key_columns (database TEXT, schema TEXT, relation TEXT, kind TEXT, name TEXT);
+CREATE TABLE IF NOT EXISTS foreign_keys (
+    database TEXT, schema TEXT, relation TEXT, pk_database TEXT, pk_schema TEXT, pk_relation TEXT, record TEXT);
 """
 Name = tuple[str, str, str]
 
@@ -131,12 +135,31 @@ class Catalog:
                 relation,
             ).fetchall()
 
+    def add_foreign_key(self, relation: Name, to: Name, record: Mapping[str, Any]) -> None:
+        """Note a foreign key of a table.
+
+        :param to: the table that it refers to.
+        """
+        with self._lock:
+            self._connection.execute(
+                "INSERT INTO foreign_keys VALUES (?, ?, ?, ?, ?, ?, ?)", (*relation, *to, json.dumps(record))
+            )
+
+    def foreign_keys(self) -> list[tuple[Name, Name, dict[str, Any]]]:
+        """All foreign keys: the table that has it, the one that it refers to, and what was noted of it."""
+        with self._lock:
+            rows = self._connection.execute("SELECT * FROM foreign_keys ORDER BY rowid").fetchall()
+        return [(row[:3], row[3:6], json.loads(row[6])) for row in rows]
+
     def rename(self, relation: Name, to: Name) -> None:
         columns, keys = dict(self.declared(relation)), self.keys(relation)
         kinds = {kind: self.created(kind, *relation) for kind in ("TABLE", "TRANSIENT")}
+        foreign_keys = [key for key in self.foreign_keys() if relation in key[:2]]
         self.forget(relation)
         self.declare(to, columns.items())
         self.add_keys(to, keys)
+        for table, other, record in foreign_keys:
+            self.add_foreign_key(to if table == relation else table, to if other == relation else other, record)
         for kind, created in kinds.items():
             if created is not None:
                 with self._lock:
@@ -155,15 +178,20 @@ class Catalog:
         with self._lock:
             self._forget(relation)
             self._connection.execute("DELETE FROM created_objects WHERE (database, schema, name) = (?, ?, ?)", relation)
+            self._connection.execute(
+                "DELETE FROM foreign_keys WHERE (pk_database, pk_schema, pk_relation) = (?, ?, ?)", relation
+            )
 
     def forget_all(self, database: str, schema: str | None = None) -> None:
         """Forget a database or schema with everything in it."""
         for relation in [name for name in self._declared if name[0] == database and schema in (None, name[1])]:
             self.forget(relation)
         with self._lock:
-            self._connection.execute(
-                "DELETE FROM key_columns WHERE database = ? AND (? IS NULL OR schema = ?)", (database, schema, schema)
-            )
+            for table, prefix in (("key_columns", ""), ("foreign_keys", ""), ("foreign_keys", "pk_")):
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE {prefix}database = ? AND (? IS NULL OR {prefix}schema = ?)",
+                    (database, schema, schema),
+                )
             self._connection.execute(
                 "DELETE FROM created_objects WHERE database = ? AND (? IS NULL OR schema = ?)",
                 (database, schema, schema),
@@ -171,7 +199,7 @@ class Catalog:
 
     def _forget(self, relation: Name) -> None:
         self._declared.pop(relation, None)
-        for table in ("declared_columns", "key_columns"):
+        for table in ("declared_columns", "key_columns", "foreign_keys"):
             self._connection.execute(f"DELETE FROM {table} WHERE (database, schema, relation) = (?, ?, ?)", relation)
 
     def close(self) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.errors import invalid_identifier
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.comments import comment_statement, take_comments
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of
+from airflow_provider_snowflake_batch.local.sql.foreign_keys import take_foreign_keys
 from airflow_provider_snowflake_batch.local.sql.keys import take_keys
 from airflow_provider_snowflake_batch.local.sql.query_types import declared_outputs
 from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
@@ -41,6 +44,7 @@ class Definitions:
         columns = declarations(tree)
         if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
             columns = list(declared_outputs(tree.expression, self._connection.lookup, kind_of).items())
+        foreign_keys = self._foreign_keys(tree)
         keys = take_keys(tree)
         comments = take_comments(tree)
         change = self._connection.temporary.change(tree)
@@ -63,11 +67,30 @@ class Definitions:
                 self._engine.tables.emptied(self._session.qualify(translate.table_parts(table)))
         elif target is not None:
             self._note(tree, target, columns, keys)
+            for to, record in foreign_keys:
+                self._engine.catalog.add_foreign_key(target, to, record)
             if isinstance(tree, exp.Drop):
                 return Result.message(f"{target[2]} successfully dropped.")
             if isinstance(tree, exp.Create):
                 return Result.message(f"{str(tree.args['kind']).capitalize()} {target[2]} successfully created.")
         return Result.message("Statement executed successfully.")
+
+    def _foreign_keys(self, tree: Expr) -> list[tuple[Name, dict[str, Any]]]:
+        """The foreign keys of a definition, each with the table that it refers to.
+
+        :raises SnowflakeError: 2003 for a table, 904 for a column that is not there.
+        """
+        found = []
+        for key in take_foreign_keys(tree):
+            to = self._session.qualify(key.table)
+            is_own = to == self._connection.target(tree) and isinstance(tree, exp.Create)
+            columns = [] if is_own else self._engine.tables.columns(self._session, to)
+            referenced = key.referenced or tuple(one.name for one in columns if one.primary_key)
+            for name in () if is_own else referenced:
+                if name not in {one.name for one in columns}:
+                    raise invalid_identifier(name)
+            found.append((to, asdict(key) | {"referenced": referenced}))
+        return found
 
     def _done_already(self, tree: Expr, target: Name | None) -> str | None:
         """What IF EXISTS or IF NOT EXISTS answers when there is nothing to do; None when there is."""

@@ -39,11 +39,7 @@ _PROPERTIES = (
     exp.TransientProperty,
 )
 _NAMED_PROPERTIES = {"CHANGE_TRACKING", "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS"}
-_UNKEPT = (
-    (exp.ForeignKey, "A FOREIGN KEY"),
-    (exp.Reference, "A FOREIGN KEY"),
-    (exp.CollateColumnConstraint, "COLLATE"),
-)
+_UNKEPT = ((exp.CollateColumnConstraint, "COLLATE"),)
 TABLE_FUNCTIONS_OF_THE_ENGINE = {
     "FLATTEN", "EXPLODE", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE", "RANGE",
 }  # fmt: skip

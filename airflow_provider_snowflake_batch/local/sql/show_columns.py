@@ -1,22 +1,32 @@
-"""SHOW COLUMNS and SHOW PRIMARY, UNIQUE and IMPORTED KEYS."""
+"""SHOW COLUMNS, SHOW PRIMARY, UNIQUE, IMPORTED and EXPORTED KEYS, SHOW and DESCRIBE of sequences."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
+from airflow_provider_snowflake_batch.local.clauses import show_clauses
+from airflow_provider_snowflake_batch.local.errors import does_not_exist
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.patterns import like
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, TableColumn
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
-from airflow_provider_snowflake_batch.local.sql.show import moment, number, shown
+from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, moment, shown
+from airflow_provider_snowflake_batch.local.sql.show import number as number_column
 from airflow_provider_snowflake_batch.local.sql.tables import Tables
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 _KEY_COLUMNS: list[Column | str] = [
-    moment("created_on"), "database_name", "schema_name", "table_name", "column_name", number("key_sequence"),
+    moment("created_on"), "database_name", "schema_name", "table_name", "column_name", number_column("key_sequence"),
     "constraint_name", "rely", "comment",
+]  # fmt: skip
+
+_SEQUENCE_COLUMNS: list[Column | str] = [
+    "name", "database_name", "schema_name", number_column("next_value"), number_column("interval"),
+    moment("created_on"), "owner", "comment", "owner_role_type", "ordered",
 ]  # fmt: skip
 
 
@@ -113,16 +123,65 @@ def _keys(
     return rows
 
 
-@statement("SHOW IMPORTED KEYS", "SHOW EXPORTED KEYS", "SHOW TERSE IMPORTED KEYS", "SHOW TERSE EXPORTED KEYS")
-def show_foreign_keys(statement: Statement, cursor: Cursor, engine: Engine) -> Result:
-    """No table has one: FOREIGN KEY is refused."""
-    _tables(statement, engine, cursor)
+@statement("SHOW IMPORTED KEYS", "SHOW TERSE IMPORTED KEYS")
+def show_imported_keys(statement: Statement, cursor: Cursor, catalog: Catalog, engine: Engine) -> Result:
+    return _foreign_keys(statement, cursor, catalog, engine, exported=False)
+
+
+@statement("SHOW EXPORTED KEYS", "SHOW TERSE EXPORTED KEYS")
+def show_exported_keys(statement: Statement, cursor: Cursor, catalog: Catalog, engine: Engine) -> Result:
+    return _foreign_keys(statement, cursor, catalog, engine, exported=True)
+
+
+def _foreign_keys(statement: Statement, cursor: Cursor, catalog: Catalog, engine: Engine, *, exported: bool) -> Result:
+    """:param exported: whether the tables are those referred to, not those that have the keys."""
+    tables = set(_tables(statement, engine, cursor))
     cursor.end()
+    rows = []
+    numbers: Counter[Name] = Counter()
+    for table, to, key in catalog.foreign_keys():
+        numbers[table] += 1
+        if (to if exported else table) not in tables:
+            continue
+        name = key["name"] or f"SYS_CONSTRAINT_FK_{table[2]}_{numbers[table]}"
+        pairs = zip(key["referenced"], key["columns"], strict=False)
+        for sequence, (referenced, column) in enumerate(pairs, start=1):
+            rows.append((
+                catalog.created("TABLE", *table), *to, referenced, *table, column, sequence, key["update_rule"],
+                key["delete_rule"], name, f"SYS_CONSTRAINT_PK_{to[2]}", "NOT DEFERRABLE", "false", None,
+            ))  # fmt: skip
     return shown(
         [
             moment("created_on"), "pk_database_name", "pk_schema_name", "pk_table_name", "pk_column_name",
-            "fk_database_name", "fk_schema_name", "fk_table_name", "fk_column_name", number("key_sequence"),
+            "fk_database_name", "fk_schema_name", "fk_table_name", "fk_column_name", number_column("key_sequence"),
             "update_rule", "delete_rule", "fk_name", "pk_name", "deferrability", "rely", "comment",
         ],
-        [],
+        rows,
     )  # fmt: skip
+
+
+@statement("SHOW SEQUENCES")
+def show_sequences(statement: Statement, cursor: Cursor, databases: Databases, engine: Engine) -> Result:
+    clauses = show_clauses(cursor, statement.session, databases)
+    found = clauses.select(_sequences(engine), lambda row: (row[0], row[1], row[2]))
+    return shown(_SEQUENCE_COLUMNS, found)
+
+
+@statement("DESCRIBE SEQUENCE", "DESC SEQUENCE")
+def describe_sequence(statement: Statement, cursor: Cursor, engine: Engine) -> Result:
+    database, schema, name = statement.session.qualify(cursor.name())
+    cursor.end()
+    found = [row for row in _sequences(engine) if row[:3] == (name, database, schema)]
+    if not found:
+        raise does_not_exist("Sequence", f"{database}.{schema}.{name}")
+    return shown(_SEQUENCE_COLUMNS, found, DESCRIBE)
+
+
+def _sequences(engine: Engine) -> list[tuple[Any, ...]]:
+    rows = engine.query(
+        "SELECT sequence_name, database_name, schema_name, coalesce(last_value + increment_by, start_value), "
+        "increment_by FROM duckdb_sequences() WHERE NOT starts_with(lower(sequence_name), '_fs_seq_')"
+    )
+    return [
+        (*row, engine.catalog.created("SEQUENCE", row[1], row[2], row[0]), "SYSADMIN", "", "ROLE", "N") for row in rows
+    ]

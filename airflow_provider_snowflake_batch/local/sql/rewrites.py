@@ -13,23 +13,25 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import nanoseconds, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, Functions, unknown_function
+from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
+    LIST_FUNCTIONS,
+    list_function,
+    object_insert,
+    object_keys,
+    object_part,
+    parse_json,
+)
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.casts import cut
 from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
-    ARRAY_INSERT,
     ARRAY_TO_STRING,
-    AS_KEYS,
-    AS_LIST,
     DIVISION_BY_ZERO,
     FLATTEN_OPTIONS,
     NANOSECONDS,
-    OBJECT_ONLY,
-    OBJECT_WITH,
     TO_JSON_TEXT,
     WHOLE_MICROSECONDS,
-    to_json,
 )
 from airflow_provider_snowflake_batch.local.sql.random_numbers import DRAWS, draw
 from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
@@ -40,23 +42,6 @@ _TIMES = {
     exp.DataType.Type.TIME, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.DATETIME,
     exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ,
 }  # fmt: skip
-_LIST_FUNCTIONS: dict[type[Expr], tuple[tuple[str, ...], tuple[str, ...]]] = {
-    exp.ArrayAppend: (("this",), ("expression",)),
-    exp.ArrayCompact: (("this",), ()),
-    exp.ArrayConcat: (("this", "expressions"), ()),
-    exp.ArrayContains: (("this",), ("expression",)),
-    exp.ArrayDistinct: (("this",), ()),
-    exp.ArrayExcept: (("this", "expression"), ()),
-    exp.ArrayInsert: (("this",), ("expression",)),
-    exp.ArrayIntersect: (("expressions",), ()),
-    exp.ArrayOverlaps: (("this", "expression"), ()),
-    exp.ArrayPosition: (("this",), ("expression",)),
-    exp.ArrayPrepend: (("this",), ("expression",)),
-    exp.ArrayRemove: (("this",), ("expression",)),
-    exp.ArrayReverse: (("this",), ()),
-    exp.ArraySlice: (("this",), ()),
-}
-"""Functions of arrays: the arguments that are arrays, and those that are elements of them."""
 _SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
 # The nine digits of a second in a format, as the parser writes them.
 _NINE_DIGITS = "%f_nine"
@@ -156,54 +141,6 @@ def _aggregate(node: Expr, context: _Context) -> Expr:
         # SEQ8() numbers the rows as they come, which is also their order without any.
         node.set("order", None)
     return _of_nothing(node)
-
-
-def _list_function(node: Expr, context: _Context) -> Expr:
-    """Functions of arrays as those of DuckDB's lists of JSON: an ARRAY holds values of any type, and where it is a
-    table's column it is JSON as a whole.
-    """
-    lists, elements = _LIST_FUNCTIONS[type(node)]
-    for key in lists:
-        value = node.args.get(key)
-        if isinstance(value, list):
-            node.set(key, [exp.Anonymous(this=AS_LIST, expressions=[one]) for one in value])
-        elif isinstance(value, Expr):
-            node.set(key, exp.Anonymous(this=AS_LIST, expressions=[value]))
-    for key in elements:
-        if isinstance(value := node.args.get(key), Expr):
-            node.set(key, to_json(value.this if isinstance(value, exp.ToVariant) else value))
-    if isinstance(node, exp.ArrayInsert):
-        return exp.Anonymous(this=ARRAY_INSERT, expressions=[node.this, node.args["position"], node.expression])
-    return node
-
-
-def _parse_json(node: exp.ParseJSON, context: _Context) -> Expr | None:
-    is_empty = isinstance(node.this, exp.Literal) and not node.this.name.strip()
-    return exp.cast(exp.Null(), exp.DataType.Type.VARIANT) if is_empty else None
-
-
-def _object_keys(node: exp.JSONKeys, context: _Context) -> Expr:
-    keys = exp.Anonymous(this="json_keys", expressions=[exp.Anonymous(this="to_json", expressions=[node.this])])
-    return exp.Anonymous(this="list_sort", expressions=[keys])
-
-
-def _object_insert(node: exp.ObjectInsert, context: _Context) -> Expr:
-    updates = node.args.get("update_flag") or exp.false()
-    return exp.Anonymous(this=OBJECT_WITH, expressions=[node.this, node.args["key"], node.args["value"], updates])
-
-
-def _object_part(node: exp.Anonymous, context: _Context) -> Expr | None:
-    """``OBJECT_PICK`` and ``OBJECT_DELETE``."""
-    name = str(node.this).upper()
-    if name not in ("OBJECT_PICK", "OBJECT_DELETE") or len(node.expressions) < 2:
-        return None
-    keys = node.expressions[1:]
-    if name == "OBJECT_PICK" and len(keys) == 1 and not isinstance(keys[0], exp.Literal):
-        listed = exp.Anonymous(this=AS_KEYS, expressions=keys)
-    else:
-        listed = exp.Anonymous(this="list_value", expressions=keys)
-    is_picked = exp.Boolean(this=name == "OBJECT_PICK")
-    return exp.Anonymous(this=OBJECT_ONLY, expressions=[node.expressions[0], listed, is_picked])
 
 
 def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
@@ -359,11 +296,11 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), _aggregate),
     (DRAWS, lambda node, context: draw(node)),
     ((exp.ArrayToString,), _array_to_string),
-    (tuple(_LIST_FUNCTIONS), _list_function),
-    ((exp.ParseJSON,), _parse_json),
-    ((exp.JSONKeys,), _object_keys),
-    ((exp.ObjectInsert,), _object_insert),
-    ((exp.Anonymous,), _object_part),
+    (tuple(LIST_FUNCTIONS), lambda node, context: list_function(node)),
+    ((exp.ParseJSON,), lambda node, context: parse_json(node)),
+    ((exp.JSONKeys,), lambda node, context: object_keys(node)),
+    ((exp.ObjectInsert,), lambda node, context: object_insert(node)),
+    ((exp.Anonymous,), lambda node, context: object_part(node)),
     ((exp.Explode,), _flatten),
     ((exp.Join,), _asof_join),
     ((exp.TableSample,), _sample),

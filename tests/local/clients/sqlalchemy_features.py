@@ -127,15 +127,18 @@ def orm(local: Local) -> None:
             assert session.scalar(select(func.count()).select_from(run_class)) == 1
 
 
-@CLIENT.refused("foreign keys")
+@CLIENT.works("foreign keys, also by reflection")
 def foreign_keys(local: Local) -> None:
-    from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
+    from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, inspect
 
     metadata = MetaData()
     Table("parents", metadata, Column("id", Integer, primary_key=True))
     Table("children", metadata, Column("parent_id", Integer, ForeignKey("parents.id")))
     with engine(local) as opened:
         metadata.create_all(opened)
+        (key,) = inspect(opened).get_foreign_keys("children")
+        assert (key["constrained_columns"], key["referred_table"]) == (["parent_id"], "parents")
+        assert key["referred_columns"] == ["id"]
 
 
 @CLIENT.works("transactions: `begin`, `rollback`")

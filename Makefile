@@ -62,7 +62,14 @@ test-crash-matrix: export CRASH_MATRIX = whole
 test-crash-matrix: $(VENV)/.installed-dev $(RUNTIME)/.installed ## Kill each component at each point, under jobs of both runtimes
 	$(BIN)/python -m pytest $(addprefix tests/stack/,test_crash_matrix.py test_killed_jobs.py)
 
-test-fast: $(VENV)/.installed-dev ## Run the unit tests
+# The libraries that Airflow's UI brings, for the tests of the pages' scripts.
+PAGES := tests/monitoring/pages
+$(PAGES)/node_modules/.installed: $(PAGES)/package-lock.json | $(VENV)/.installed-dev
+	@echo "Installing the libraries of the pages' tests into $(PAGES)/node_modules"
+	@$(BIN)/python -m tests.monitoring.javascript
+	@touch $@
+
+test-fast: $(VENV)/.installed-dev $(PAGES)/node_modules/.installed ## Run the unit tests
 	$(BIN)/python -m pytest -m "not slow" $(XDIST)
 
 # Measured processes are slower; whether the tests pass, test-fast tells. A process that is killed counts nothing.
@@ -177,7 +184,7 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) $(RUNTIME) docs/_build dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) $(RUNTIME) $(PAGES)/node_modules docs/_build dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:

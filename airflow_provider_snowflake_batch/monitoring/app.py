@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -14,9 +15,12 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Response
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
 from airflow_provider_snowflake_batch.monitoring.bundle import bundle_version, scripts
 from airflow_provider_snowflake_batch.monitoring.cards import readable_card
+from airflow_provider_snowflake_batch.monitoring.columns import JobGroup
+from airflow_provider_snowflake_batch.monitoring.order import InvalidPlace, Order, Place, Sort
 from airflow_provider_snowflake_batch.monitoring.queries import (
-    JobGroup,
     StoredJob,
+    Wanted,
+    count_jobs,
     find_dags,
     find_job,
     find_jobs,
@@ -26,7 +30,6 @@ from airflow_provider_snowflake_batch.monitoring.queries import (
 MOST_JOBS = 100
 """Jobs in one answer."""
 MOST_DAGS = 500
-MOST_OFFSET = 10_000
 _LIST_TEXT, _PAGE_TEXT = 300, 20_000
 _LINKS = (SnowsightJobLink(), OutputStageLink())
 
@@ -47,6 +50,9 @@ def _readable_dags(user: GetUserDep) -> set[str]:
     return get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
 
 
+# No database has the character NUL in a text, and some refuse to look for it.
+Id = Annotated[str, Query(max_length=250, pattern=r"^[^\x00]*$")]
+PlaceText = Annotated[str, Query(max_length=2_000)]
 ReadableDags = Annotated[set[str], Depends(_readable_dags)]
 
 
@@ -56,18 +62,33 @@ def jobs(
     response: Response,
     session: SessionDep,
     readable: ReadableDags,
-    dag_id: Annotated[str | None, Query(max_length=250)] = None,
+    dag_id: Id | None = None,
+    run_id: Id | None = None,
+    task_id: Id | None = None,
     group: JobGroup | None = None,
-    text: Annotated[str | None, Query(max_length=250)] = None,
+    text: Id | None = None,
+    sort: Sort = Sort.NEWEST,
+    reverse: bool = False,
     limit: Annotated[int, Query(ge=1, le=MOST_JOBS)] = 25,
-    offset: Annotated[int, Query(ge=0, le=MOST_OFFSET)] = 0,
+    after: PlaceText | None = None,
+    before: PlaceText | None = None,
 ) -> dict[str, Any]:
-    """Jobs, the newest first; ``more`` tells whether there are older ones."""
+    """A page of jobs, where the pages beside it are, and how many jobs there are of each group."""
     response.headers["Cache-Control"] = "no-store"
-    found = find_jobs(
-        session, readable, limit=limit + 1, offset=offset, dag_id=dag_id or None, group=group, text=text or None
-    )
-    return {"jobs": [_shown(job, _LIST_TEXT) for job in found[:limit]], "more": len(found) > limit}
+    try:
+        here, beyond = (Place.decode(place) if place else None for place in (before, after))
+        order = Order(sort, reverse=reverse, now=next((place.now for place in (here, beyond) if place), None))
+        wanted = Wanted(readable, dag_id or None, run_id or None, task_id or None, text)
+        page = find_jobs(session, wanted, order, limit=limit, group=group, before=here, after=beyond)
+    except InvalidPlace as error:
+        raise HTTPException(422, "There is no such page") from error
+    return {
+        "jobs": [_shown(job, _LIST_TEXT) for job in page.jobs],
+        "older": page.older.encode() if page.older else None,
+        "newer": page.newer.encode() if page.newer else None,
+        "counts": count_jobs(session, wanted),
+        "now": time.time(),
+    }
 
 
 @router.get("/dags", dependencies=_MAY_READ)
@@ -82,10 +103,10 @@ def job(
     response: Response,
     session: SessionDep,
     readable: ReadableDags,
-    dag_id: str,
-    run_id: str,
-    task_id: str,
-    map_index: int = -1,
+    dag_id: Id,
+    run_id: Id,
+    task_id: Id,
+    map_index: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
 ) -> dict[str, Any]:
     """The job of one task instance; ``job`` is None if it has none."""
     response.headers["Cache-Control"] = "no-store"
@@ -93,11 +114,12 @@ def job(
         raise HTTPException(403, "Forbidden")
     found = find_job(session, dag_id, run_id, task_id, map_index)
     if found is None:
-        return {"job": None, "links": {}}
+        return {"job": None, "links": {}, "now": time.time()}
     stored = find_links(session, dag_id, run_id, task_id, map_index, [link.xcom_key for link in _LINKS])
     links = {link.name: stored.get(link.xcom_key) for link in _LINKS}
     return {
         "job": _shown(found, _PAGE_TEXT),
+        "now": time.time(),
         "links": {name: url for name, url in links.items() if isinstance(url, str) and url.startswith("https://")},
     }
 

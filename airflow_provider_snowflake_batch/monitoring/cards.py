@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,8 @@ def readable_card(stored: Any, *, longest: int) -> dict[str, Any]:
     Unknown fields are left out, so that a card cannot bring anything else onto the pages.
 
     :param stored: the value of the XCom.
-    :param longest: characters to which a text is cut; the message loses its beginning, since its end tells most.
+    :param longest: characters to which a text is cut. A message begins with the reason; one of several lines, as of a
+        traceback, ends with it, and loses its beginning.
     """
     values: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
     progress = values.get("progress")
@@ -43,13 +45,23 @@ def _progress(values: Mapping[str, Any], longest: int) -> dict[str, Any]:
 def _text(value: Any, longest: int) -> str | None:
     if not isinstance(value, str):
         return None
+    value = _plain(value)
     return value if len(value) <= longest else f"{value[: longest - 1]}…"
 
 
 def _end(value: Any, longest: int) -> str | None:
-    if not isinstance(value, str):
-        return None
+    if not isinstance(value, str) or "\n" not in value.strip():
+        return _text(value, longest)
+    value = _plain(value)
     return value if len(value) <= longest else f"…{value[1 - longest :]}"
+
+
+# Colours and other orders to a terminal (ECMA-48), which programs write into their logs.
+_TERMINAL_CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+
+def _plain(text: str) -> str:
+    return _TERMINAL_CODES.sub("", text)
 
 
 def _number(value: Any) -> float | None:

@@ -13,6 +13,7 @@ from airflow_provider_snowflake_batch.links.job_card import JOB_PAGE
 from airflow_provider_snowflake_batch.monitoring.bundle import ENTRY, URL_PREFIX, bundle_version
 
 JOBS_PAGE = "snowflake-batch-jobs"
+RUN_PAGE = "snowflake-batch-run-jobs"
 
 
 class LazyApp:
@@ -55,11 +56,13 @@ def react_apps() -> list[dict[str, Any]]:
             "category": "browse",
         },
         {"name": "Batch job", "url_route": JOB_PAGE, "bundle_url": url, "destination": "task_instance"},
+        {"name": "Batch jobs", "url_route": RUN_PAGE, "bundle_url": url, "destination": "dag_run"},
     ]
 
 
 class BatchInferencePlugin(AirflowPlugin):
-    """*Browse → Batch inference*, the tab *Batch job* of a task instance, and the endpoints behind both."""
+    """*Browse → Batch inference*, the tabs *Batch jobs* of a Dag run and *Batch job* of a task, and the endpoints
+    behind them."""
 
     name = "snowflake_batch_inference"
     fastapi_apps = [{"app": LazyApp(), "url_prefix": URL_PREFIX, "name": "Snowflake batch inference"}]

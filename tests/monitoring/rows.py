@@ -33,10 +33,18 @@ def push(dag_id: str, run_id: str, value: Any, *, task_id: str = "score", map_in
 
 
 def set_state(
-    dag_id: str, run_id: str, state: str | None, *, task_id: str = "score", map_index: int = -1, age: float = 0
+    dag_id: str,
+    run_id: str,
+    state: str | None,
+    *,
+    task_id: str = "score",
+    map_index: int = -1,
+    age: float = 0,
+    label: str | None = None,
 ) -> None:
     """Put a task instance into a state.
 
+    :param label: of a mapped task, as its ``map_index_template`` makes it.
     :param age: seconds by which it started earlier than the newest.
     """
     from airflow.models.taskinstance import TaskInstance
@@ -52,6 +60,10 @@ def set_state(
                 TaskInstance.task_id == task_id,
                 TaskInstance.map_index == map_index,
             )
-            .values(state=state, start_date=NEWEST - timedelta(seconds=age))
+            .values(
+                state=state,
+                start_date=NEWEST - timedelta(seconds=age),
+                **({"_rendered_map_index": label} if label else {}),
+            )
         )
         assert changed.rowcount == 1

@@ -27,5 +27,12 @@ def test_numbers_that_json_lacks_are_left_out() -> None:
 def test_long_texts_are_cut() -> None:
     long = "beginning" + "-" * 50 + "end"
     shown = readable_card(card(message=long, version=long, model="m" * 20), longest=20)
-    assert (shown["version"], shown["message"]) == ("beginning----------…", "…----------------end")
+    assert (shown["version"], shown["message"]) == ("beginning----------…", "beginning----------…")
     assert len(shown["version"]) == len(shown["message"]) == len(shown["model"]) == 20
+    # Of several lines the last one tells most.
+    assert readable_card(card(message=f"Traceback:\n{long}"), longest=20)["message"] == "…----------------end"
+
+
+def test_orders_to_a_terminal_are_left_out() -> None:
+    coloured = "\x1b[1;31mValueError\x1b[0m: \x1b]8;;http://x\x1b\\no\x1b]8;;\x07 [31m"
+    assert readable_card(card(message=coloured), longest=100)["message"] == "ValueError: no [31m"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+from airflow_provider_snowflake_batch.monitoring.order import Place, Sort
 from tests.monitoring.auth import CLERK
 from tests.monitoring.conftest import Client
 from tests.monitoring.rows import card, push, set_state
@@ -104,16 +107,18 @@ def test_a_job_is_told_with_its_task(client: Client, new_run: Run) -> None:
 
     answer = client("viewer").get(JOB, params=of("scores", run))
     assert answer.headers["cache-control"] == "no-store"
-    assert answer.json() == {"job": listed, "links": {}}
+    told = answer.json()
+    assert abs(told.pop("now") - time.time()) < 600
+    assert told == {"job": listed, "links": {}}
     assert "hunter2" not in answer.text
 
 
 def test_a_task_without_a_job_has_none(client: Client, new_run: Run) -> None:
     run = new_run("scores")
-    nothing = {"job": None, "links": {}}
+    nothing = {"job": None, "links": {}, "now": 0}
     for task, map_index in (("other", -1), ("score", -1), ("score", 3), ("nowhere", -1)):
         asked = client("viewer").get(JOB, params=of("scores", run, task, map_index=map_index))
-        assert (asked.status_code, asked.json()) == (200, nothing)
+        assert (asked.status_code, {**asked.json(), "now": 0}) == (200, nothing)
 
 
 def test_mapped_tasks_are_told_apart(client: Client, new_run: Run) -> None:
@@ -151,6 +156,8 @@ def test_links_to_snowsight_are_those_that_the_task_has_stored(client: Client, n
         ("up_for_retry", "FAILED", "failed"),
         ("deferred", "CANCELLED", "failed"),
         ("failed", "RUNNING", "failed"),
+        ("failed", "REFUSED", "failed"),
+        ("up_for_retry", "NOT_SUBMITTED", "failed"),
         ("success", "running", "failed"),
     ],
 )
@@ -166,44 +173,148 @@ def test_jobs_fall_into_three_groups(client: Client, new_run: Run, state: str | 
     assert viewer.get(JOB, params=of("scores", run)).json()["job"]["group"] == group
 
 
-def test_text_finds_parts_of_names(client: Client, two_dags: dict[str, str]) -> None:
-    viewer = client("viewer")
-    both = ["DB.PUBLIC.SCORES", "DB.PUBLIC.SALARIES"]
-    found = {
-        text: named(viewer.get(JOBS, params={"text": text}))
-        for text in ("SALAR", two_dags["scores"][4:], "public.linear", "poo", "score", "%", "_r_", "RUNNING", "'")
-    }
-    assert found == {
-        "SALAR": both[1:],
-        two_dags["scores"][4:]: both[:1],
-        "public.linear": both,
-        "poo": both,
-        "score": both,
-        "%": [],
-        "_r_": [],
-        "RUNNING": [],
-        "'": [],
-    }
-    assert named(viewer.get(JOBS, params={"dag_id": "salaries"})) == both[1:]
+@pytest.fixture
+def told(client: Client, new_run: Run) -> str:
+    """Tasks of which the list shows all that it can; the run's id."""
+    run = new_run("scores")
+    set_state("scores", run, "failed")
+    push("scores", run, card("DB.S.ALPHA", "INTERNAL_ERROR", version="QUICK_FOX_9", message="ModelError: a 100% of x"))
+    for index, label in enumerate(("March", "April")):
+        set_state("scores", run, "deferred", task_id="parts", map_index=index, age=1 + index, label=label)
+        push("scores", run, card(f"DB.S.{label}", model="DB.S.OTHER"), task_id="parts", map_index=index)
+    return run
 
 
-def test_answers_are_bounded(client: Client, new_run: Run) -> None:
+FINDS: list[tuple[str, list[str]]] = [
+    ("alpha", ["DB.S.ALPHA"]),
+    ("  ALPHA\t", ["DB.S.ALPHA"]),
+    ("internal error", ["DB.S.ALPHA"]),
+    ("quick_fox_9", ["DB.S.ALPHA"]),
+    ("modelerror: a 100%", ["DB.S.ALPHA"]),
+    ("100_", []),
+    ("scores · score", ["DB.S.ALPHA"]),
+    ("scores · parts", ["DB.S.March", "DB.S.April"]),
+    ("parts [1]", ["DB.S.April"]),
+    ("parts march", ["DB.S.March"]),
+    ("running", ["DB.S.March", "DB.S.April"]),
+    ("public.linear", ["DB.S.ALPHA"]),
+    ("other poo", ["DB.S.March", "DB.S.April"]),
+    ("alpha march", []),
+    ("'", []),
+    ("   ", ["DB.S.March", "DB.S.April", "DB.S.ALPHA"]),
+]
+
+
+def test_text_finds_what_the_list_shows(client: Client, told: str) -> None:
     viewer = client("viewer")
-    for age in range(5):
+    for text, found in FINDS:
+        assert named(viewer.get(JOBS, params={"text": text, "run_id": told})) == found, text
+    # No more words than a database can take.
+    assert named(viewer.get(JOBS, params={"text": "s " * 125})) != []
+
+
+def test_jobs_of_a_dag_a_run_and_a_task(client: Client, two_dags: dict[str, str], told: str) -> None:
+    viewer = client("viewer")
+    assert named(viewer.get(JOBS, params={"dag_id": "salaries"})) == ["DB.PUBLIC.SALARIES"]
+    assert len(named(viewer.get(JOBS, params={"run_id": told}))) == 3
+    assert len(named(viewer.get(JOBS, params={"run_id": told, "task_id": "parts"}))) == 2
+
+
+REFUSED: list[tuple[str, dict[str, Any]]] = [
+    (JOBS, {"text": "a\0b"}),
+    (JOBS, {"dag_id": "a\0b"}),
+    (JOB, {"dag_id": "scores", "run_id": "r", "task_id": "a\0b"}),
+    (JOB, {"dag_id": "scores", "run_id": "a\0b", "task_id": "t"}),
+    (JOB, {"dag_id": "scores", "run_id": "r", "task_id": "t", "map_index": 2**63}),
+    (JOB, {"dag_id": "scores", "run_id": "r", "task_id": "t", "map_index": 2**31}),
+    (JOB, {"dag_id": "scores", "run_id": "r", "task_id": "t", "map_index": -2}),
+    (JOBS, {"limit": 101}),
+    (JOBS, {"limit": 0}),
+    (JOBS, {"text": "x" * 251}),
+    (JOBS, {"group": "x"}),
+    (JOBS, {"sort": "x"}),
+    (JOBS, {"after": "not a place"}),
+    (JOBS, {"after": "x" * 3_000}),
+    (JOBS, {"before": Place((1.5,), 1.0).encode()}),
+    (JOBS, {"after": Place((1.5, 0, "d", "t", "r", 0), 1.0).encode()}),
+    (JOBS, {"sort": "task", "after": Place(("d", "t\0", "r", 0), 1.0).encode()}),
+    (JOBS, {"sort": "task", "after": Place((None, True, [], 0), 1.0).encode()}),
+]
+
+
+def test_what_no_database_can_be_asked_is_refused(client: Client) -> None:
+    for address, parameters in REFUSED:
+        assert client("viewer").get(address, params=parameters).status_code == 422, parameters
+
+
+@pytest.fixture
+def five(client: Client, new_run: Run) -> None:
+    """Ended jobs J0 to J4, the newest first, and an older one that runs."""
+    for age, (name, status, state) in enumerate(
+        [*((f"J{index}", "DONE", "success") for index in range(5)), ("OLD", "RUNNING", "deferred")]
+    ):
         run = new_run("scores")
-        set_state("scores", run, "success", age=age)
-        push("scores", run, card(f"DB.PUBLIC.J{age}", "DONE"))
-    pages = [viewer.get(JOBS, params={"limit": 2, "offset": offset}) for offset in (0, 2, 4, 6)]
-    assert [named(page) for page in pages] == [
-        ["DB.PUBLIC.J0", "DB.PUBLIC.J1"],
-        ["DB.PUBLIC.J2", "DB.PUBLIC.J3"],
-        ["DB.PUBLIC.J4"],
-        [],
-    ]
-    assert [page.json()["more"] for page in pages] == [True, True, False, False]
-    refused = ({"limit": 101}, {"limit": 0}, {"offset": -1}, {"offset": 10**6}, {"text": "x" * 251}, {"group": "x"})
-    for beyond in refused:
-        assert viewer.get(JOBS, params=beyond).status_code == 422
+        set_state("scores", run, state, age=age)
+        # The same model, so that other columns have to tell them apart; one has been in an odd hand.
+        times = {"submitted_at": 1000.0 - age, "ended_at": 1000.0 + age if status == "DONE" else None}
+        push("scores", run, card(f"DB.PUBLIC.{name}", status, **times) | ({"submitted_at": "x"} if age == 2 else {}))
+
+
+def turn(viewer: Any, way: str, **asked: Any) -> list[list[str]]:
+    """Every page from the first one, or from the last one back to it."""
+    pages, place = [], asked.pop("place", None)
+    while True:
+        answer = viewer.get(JOBS, params={"limit": 2, **asked, **(place or {})})
+        pages.append([name.removeprefix("DB.PUBLIC.") for name in named(answer)])
+        beyond = answer.json()[{"after": "older", "before": "newer"}[way]]
+        if beyond is None:
+            return pages
+        place = {way: beyond}
+        assert len(pages) < 10
+
+
+def test_what_runs_comes_first_then_the_newest(client: Client, five: None) -> None:
+    assert turn(client("viewer"), "after") == [["OLD", "J0"], ["J1", "J2"], ["J3", "J4"]]
+    assert turn(client("viewer"), "after", reverse=True) == [["J4", "J3"], ["J2", "J1"], ["J0", "OLD"]]
+
+
+def test_every_order_is_the_same_in_both_directions(client: Client, five: None) -> None:
+    for sort, reverse in itertools.product([each.value for each in Sort], [False, True]):
+        turn_both_ways(client("viewer"), {"sort": sort, "reverse": reverse})
+
+
+def turn_both_ways(viewer: Any, asked: dict[str, Any]) -> None:
+    whole = [name.removeprefix("DB.PUBLIC.") for name in named(viewer.get(JOBS, params={"limit": 100, **asked}))]
+    pages = turn(viewer, "after", **asked)
+    assert [name for page in pages for name in page] == whole
+    assert sorted(whole) == ["J0", "J1", "J2", "J3", "J4", "OLD"]
+    # From behind the last one back to the first.
+    last = viewer.get(JOBS, params={"limit": 4, **asked}).json()["older"]
+    behind = viewer.get(JOBS, params={"limit": 2, **asked, "after": last}).json()["newer"]
+    assert turn(viewer, "before", place={"before": behind}, **asked) == [whole[2:4], whole[:2]]
+
+
+def test_jobs_are_sorted_by_what_their_cards_say(client: Client, five: None) -> None:
+    for sort, first in {"submitted": ["J0", "J1"], "duration": ["J2", "OLD"], "status": ["J0", "J1"]}.items():
+        found = named(client("viewer").get(JOBS, params={"sort": sort, "limit": 2}))
+        assert sorted(name.removeprefix("DB.PUBLIC.") for name in found) == first, sort
+
+
+def test_pages_hold_when_jobs_come_in_between(client: Client, five: None, new_run: Run) -> None:
+    viewer = client("viewer")
+    older = viewer.get(JOBS, params={"limit": 2}).json()["older"]
+    run = new_run("scores")
+    set_state("scores", run, "deferred", age=-5)
+    push("scores", run, card("DB.PUBLIC.NEW"))
+    assert named(viewer.get(JOBS, params={"limit": 2, "after": older})) == ["DB.PUBLIC.J1", "DB.PUBLIC.J2"]
+
+
+def test_jobs_are_counted_of_each_group_whichever_is_shown(client: Client, five: None, told: str) -> None:
+    viewer = client("viewer")
+    counted = {"active": 3, "done": 5, "failed": 1}
+    for parameters in ({}, {"group": "failed"}, {"limit": 1}):
+        assert viewer.get(JOBS, params=parameters).json()["counts"] == counted
+    assert viewer.get(JOBS, params={"text": "march"}).json()["counts"] == {"active": 1, "done": 0, "failed": 0}
 
 
 @pytest.mark.parametrize(
@@ -239,7 +350,7 @@ def test_a_card_of_another_version_breaks_nothing(
 def test_hostile_texts_stay_texts_and_become_short(client: Client, new_run: Run) -> None:
     run = new_run("scores")
     script = "<script>alert(1)</script>"
-    push("scores", run, card(script, message="x" * 100_000 + script))
+    push("scores", run, card(script, message="x" * 100_000 + "\n" + script))
     viewer = client("viewer")
     listed = viewer.get(JOBS)
     assert listed.headers["content-type"] == "application/json"

@@ -51,6 +51,7 @@ def test_airflow_loads_the_plugin_once_and_without_complaint(client: Client) -> 
     assert {(name, page["destination"], page["url_route"]) for name, page in pages.items()} == {
         ("Batch inference", "nav", "snowflake-batch-jobs"),
         ("Batch job", "task_instance", "snowflake-batch-job"),
+        ("Batch jobs", "dag_run", "snowflake-batch-run-jobs"),
     }
     assert pages["Batch inference"]["category"] == "browse"
 

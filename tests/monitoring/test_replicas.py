@@ -8,10 +8,9 @@ import pytest
 
 from airflow_provider_snowflake_batch.contract.progress import AllReplicas, ReplicaProgress, ReplicaState
 from airflow_provider_snowflake_batch.monitoring.cards import readable_card
-from tests.monitoring.javascript import Drawn, call, draw
+from tests.monitoring.javascript import run_tests
 from tests.monitoring.rows import card
 
-TAB = {"dagId": "scores", "runId": "run", "taskId": "score"}
 EACH = [
     ReplicaProgress(0, ReplicaState.RUNNING, 1200, 400.0),
     ReplicaProgress(1, ReplicaState.RUNNING, 90, 30.04),
@@ -20,9 +19,10 @@ EACH = [
 ]
 
 
-def tab(by_replica: Any, group: str = "active") -> Drawn:
+def told(by_replica: Any, group: str = "active") -> dict[str, Any]:
+    """A job as the endpoints tell it."""
     stored = card(progress={"phase": "running", "rows_done": 1297, "rows_total": 9000, "by_replica": by_replica})
-    job = {
+    return {
         "dag_id": "scores",
         "run_id": "run",
         "task_id": "score",
@@ -36,46 +36,22 @@ def tab(by_replica: Any, group: str = "active") -> Drawn:
         "group": group,
         "card": readable_card(stored, longest=1000),
     }
-    return draw("Batch job", {"job": {"job": job, "links": {}}}, TAB)
 
 
-def test_each_replica_has_a_line() -> None:
-    page = tab(AllReplicas.of(EACH).to_json())
-    for text in ("running", "1,200", "400 rows/s", "slow", "90", "30 rows/s", "late", "lost"):
-        assert text in list(page.texts()), text
-    bars = [bar for bar in page.properties("Progress.Root") if "replica" in bar["aria-label"]]
-    assert [(bar["aria-label"], bar["value"], bar["max"]) for bar in bars] == [
-        (f"Rows of replica {one.replica}", one.rows, 1200) for one in EACH
-    ]
+MANY = [ReplicaProgress(number, ReplicaState.RUNNING, 1000, 10.0) for number in range(1024)]
+ODD = [None, "all", {"each": []}, {"each": [{"replica": "<b>", "rows": 1}]}]
+ENTRY = {"replica": 0, "rows": 5, "state": "<script>", "secret": "s3cret"}
 
 
-def test_of_many_replicas_the_others_are_a_sum() -> None:
-    many = [ReplicaProgress(number, ReplicaState.RUNNING, 1000, 10.0) for number in range(1024)]
-    page = tab(AllReplicas.of(many).to_json())
-    assert "1,000 running more: 1,000,000 rows" in page.text
-    assert len(page.properties("Table.Row")) == 1 + 24 + 1
-
-
-def test_one_that_did_not_come_was_not_needed() -> None:
-    page = tab(AllReplicas.of(EACH[:1] + EACH[2:3]).to_json(), group="done")
-    assert "not needed" in page.text
-    assert "late" not in list(page.texts())
-
-
-@pytest.mark.parametrize("value", [None, "all", {"each": []}, {"each": [{"replica": "<b>", "rows": 1}]}])
-def test_a_card_that_does_not_tell_shows_no_table(value: Any) -> None:
-    page = tab(value)
-    assert page.properties("Table.Root") == []
-    assert "1,297 of 9,000 rows" in page.text
-
-
-def test_what_is_unknown_in_an_entry_reaches_no_page() -> None:
-    entry = {"replica": 0, "rows": 5, "state": "<script>", "secret": "s3cret"}
-    page = tab({"each": [entry], "moons": 2})
-    assert "s3cret" not in str(page.tree)
-    assert "<script>" not in str(page.tree)
-
-
-def test_how_a_replica_looks() -> None:
-    looks = call(["replicaLook", {"state": "done", "rows": 5}], ["replicaLook", {"state": "done", "rows": 0}])
-    assert looks == [{"label": "done", "palette": "success"}, {"label": "done", "palette": "none"}]
+@pytest.mark.timeout(900)
+def test_the_tab_shows_each_replica() -> None:
+    jobs = {
+        "now": 1_793_534_400,
+        "each": told(AllReplicas.of(EACH).to_json()),
+        "many": told(AllReplicas.of(MANY).to_json()),
+        "not_needed": told(AllReplicas.of(EACH[:1] + EACH[2:3]).to_json(), group="done"),
+        "odd": [told(value) for value in ODD],
+        "unknown": told({"each": [ENTRY], "moons": 2}),
+    }
+    done = run_tests("replicas.test.mjs", jobs)
+    assert done.returncode == 0, done.stdout + done.stderr

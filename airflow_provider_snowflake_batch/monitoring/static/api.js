@@ -6,6 +6,10 @@ const OFTEN = 5_000;
 const SELDOM = 30_000;
 const PATIENCE = 30_000;
 
+// Within which a page that Airflow builds anew shows what it has shown before, by the question.
+const REBUILT = 2_000;
+const kept = new Map();
+
 // This file lies two folders below the endpoints, whatever path Airflow is served under.
 const ROOT = new URL("../../", import.meta.url);
 
@@ -42,10 +46,17 @@ export async function ask(path, parameters, signal) {
   }
 }
 
-// The latest answer, and what went wrong since. isLive tells of an answer whether it will change soon.
+// The latest answer, when that was by the server's clock, and what went wrong since. isLive tells of an answer whether
+// it will change soon.
 export function usePolled(path, parameters, isLive) {
   const key = JSON.stringify([path, parameters]);
-  const [state, setState] = useState({ key: null, data: null, error: null, at: null });
+  const [state, setState] = useState(() => {
+    const last = kept.get(path);
+    const nothing = { key: null, data: null, error: null, at: null };
+    return last && Date.now() - last.left < REBUILT ? last.state : nothing;
+  });
+  const shown = useRef(state);
+  shown.current = state;
   const again = useRef(() => {});
 
   useEffect(() => {
@@ -63,7 +74,7 @@ export function usePolled(path, parameters, isLive) {
       try {
         const data = await ask(path, parameters, mine.signal);
         if (over || mine !== controller) return;
-        setState({ key, data, error: null, at: Date.now() / 1000 });
+        setState({ key, data, error: null, at: data.now ?? Date.now() / 1000 });
         if (isLive(data)) pause = OFTEN;
       } catch (error) {
         if (over || mine !== controller) return;
@@ -85,6 +96,7 @@ export function usePolled(path, parameters, isLive) {
       document.removeEventListener("visibilitychange", look);
     };
   }, [key]);
+  useEffect(() => () => kept.set(path, { state: shown.current, left: Date.now() }), [path]);
 
   return { ...state, loading: state.key !== key, refresh: () => again.current() };
 }

@@ -52,8 +52,23 @@ export function formatRows(progress, locale = "en") {
   const { rows_done: done, rows_total: total, rows_reused: reused } = progress ?? {};
   if (!isNumber(done)) return null;
   const kept = isNumber(reused) && reused > 0 ? `, ${formatNumber(reused, locale)} kept from earlier tries` : "";
-  if (!isNumber(total) || total === done) return `${formatNumber(done, locale)} rows${kept}`;
-  return `${formatNumber(done, locale)} of ${formatNumber(total, locale)} rows${kept}`;
+  if (!isNumber(total) || total === done) return `${formatCount(done, "row", locale)}${kept}`;
+  return `${formatNumber(done, locale)} of ${formatCount(total, "row", locale)}${kept}`;
+}
+
+export function formatCount(number, word, locale = "en") {
+  return `${formatNumber(number, locale)} ${word}${number === 1 ? "" : "s"}`;
+}
+
+// Looks that may fail to come before a card counts as stale.
+const LOOKS_MISSED = 3;
+
+// Seconds since anybody has looked at a job that may run, if that is longer than it should be; otherwise null. Cards of
+// versions that wrote changes only do not tell.
+export function staleSeconds(job, now) {
+  const { updated_at: seen, confirmed_every: every } = job.card;
+  if (job.group !== "active" || !isNumber(seen) || !isNumber(every) || !isNumber(now)) return null;
+  return now - seen > LOOKS_MISSED * every ? now - seen : null;
 }
 
 // How a replica looks: its word, and one of Airflow's colours.
@@ -67,8 +82,9 @@ export function replicaLook({ state, rows }, over = false) {
 // Seconds that the job has taken, up to now if it may still run; null if that is unknown.
 export function jobSeconds(job, now) {
   const { submitted_at: begin, ended_at: end, updated_at: seen } = job.card;
-  if (!isNumber(begin)) return null;
-  const last = isNumber(end) ? end : job.group === "active" ? now : seen;
+  if (!isNumber(begin) || job.card.job_name === "") return null;
+  const runs = job.group === "active" && staleSeconds(job, now) === null;
+  const last = isNumber(end) ? end : runs ? now : seen;
   return isNumber(last) ? Math.max(0, last - begin) : null;
 }
 
@@ -77,12 +93,14 @@ export function shortName(name) {
   return name?.match(/(?:"(?:[^"]|"")*"|[^."]+)$/)?.[0] ?? name ?? MISSING;
 }
 
-// The line that tells most of why a task failed: its message ends with the model's own error.
-export function lastLine(message) {
-  return message?.trim().split("\n").at(-1).trim() || null;
+// Why a task failed. Of several lines, as of a traceback, the last one tells; messages of earlier versions began with
+// which job failed.
+export function reason(message) {
+  const line = message?.trim().split("\n").at(-1).trim();
+  return line?.replace(/^Job (?:"(?:[^"]|"")*"|[^\s"])+ ended as \w+\. (?=\S)/, "") || null;
 }
 
-export const ENDS = ["DONE", "FAILED", "CANCELLED", "INTERNAL_ERROR", "DELETED"];
+export const ENDS = ["DONE", "FAILED", "CANCELLED", "INTERNAL_ERROR", "DELETED", "REFUSED", "NOT_SUBMITTED"];
 
 // How a job's status looks: its words, one of Airflow's colours, and whether the job may have gone on unseen.
 export function statusLook(job) {
@@ -95,6 +113,8 @@ export function statusLook(job) {
     DONE: "success",
     FAILED: "failed",
     INTERNAL_ERROR: "failed",
+    REFUSED: "failed",
+    NOT_SUBMITTED: "failed",
     CANCELLED: "skipped",
     CANCELLING: "skipped",
     DELETED: "removed",
@@ -111,7 +131,9 @@ export function taskPath({ dag_id, run_id, task_id, map_index }, tab = "") {
 }
 
 export function taskName({ task_id, map_index, map_label }) {
-  return map_index >= 0 ? `${task_id} [${map_label ?? map_index}]` : task_id;
+  if (!(map_index >= 0)) return task_id;
+  const label = map_label && map_label !== String(map_index) ? ` ${map_label}` : "";
+  return `${task_id} [${map_index}]${label}`;
 }
 
 // The time zone that the user has chosen in Airflow, as Airflow keeps it; undefined is the browser's own.

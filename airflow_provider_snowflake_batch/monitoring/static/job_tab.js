@@ -1,12 +1,13 @@
 // The tab "Batch job" of a task instance: everything that is known of its job.
 
 import { usePolled } from "./api.js";
-import { formatDuration, formatNumber, jobSeconds, statusLook } from "./format.js";
+import { formatDuration, formatNumber, jobSeconds, reason, staleSeconds, statusLook, taskPath } from "./format.js";
 import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts } from "./parts.js";
 import { Replicas } from "./replicas.js";
 
-const { createElement: h } = globalThis.React;
-const { Alert, Badge, Box, Button, Code, DataList, Flex, Heading, HStack, Skeleton, Text } = globalThis.ChakraUI;
+const { createElement: h, useEffect, useRef } = globalThis.React;
+const { Alert, Badge, Box, Button, Code, DataList, Flex, Heading, HStack, Link, Skeleton, Text } = globalThis.ChakraUI;
+const { Link: RouterLink } = globalThis.ReactRouterDOM;
 
 export function JobTab({ dagId, runId, taskId, mapIndex }) {
   const task = { dag_id: dagId, run_id: runId, task_id: taskId, map_index: mapIndex ?? -1 };
@@ -24,8 +25,8 @@ function NoJob() {
   return h(
     Empty,
     { title: "No batch job" },
-    "This try of the task has not submitted a Snowflake batch inference job. ",
-    "Tasks of RunBatchOperator show theirs here, from the moment that it is submitted.",
+    "This try of the task has no Snowflake batch inference job yet. Tasks of RunBatchOperator show theirs here from the ",
+    "moment that it is submitted, and why there is none if they fail before.",
   );
 }
 
@@ -33,21 +34,26 @@ function Job({ job, links, now }) {
   return h(
     Flex,
     { direction: "column", gap: 5 },
-    h(Title, { job, links }),
+    h(Title, { job, links, now }),
+    h(Stale, { job, now }),
     h(Notice, { job }),
-    h(Rows, { job }),
+    h(Rows, { job, now }),
     h(Timeline, { job, now }),
     h(Details, { job }),
   );
 }
 
-function Title({ job, links }) {
+function Title({ job, links, now }) {
   const { card } = job;
   return h(
     Flex,
     { align: "center", gap: 3, wrap: "wrap" },
-    h(StatusBadge, { job, size: "md" }),
-    h(Heading, { as: "h2", size: "sm", wordBreak: "break-all" }, card.job_name ?? "Unnamed job"),
+    h(StatusBadge, { job, now, size: "md" }),
+    h(
+      Heading,
+      { as: "h2", size: "sm", wordBreak: "break-all" },
+      card.job_name === "" ? "No job was submitted" : (card.job_name ?? "Unnamed job"),
+    ),
     card.job_name && h(CopyButton, { value: card.job_name, label: "Copy the job's name" }),
     Object.entries(links).map(([name, url]) =>
       h(
@@ -59,10 +65,41 @@ function Title({ job, links }) {
   );
 }
 
+// Nobody looks at the job any more, though it may run.
+function Stale({ job, now }) {
+  const stale = staleSeconds(job, now);
+  if (stale === null) return null;
+  return h(
+    Alert.Root,
+    { role: "status", status: "warning" },
+    h(Alert.Indicator),
+    h(
+      Alert.Content,
+      null,
+      h(Alert.Title, null, `Not confirmed for ${formatDuration(stale)}`),
+      h(
+        Alert.Description,
+        null,
+        "Nobody has looked at the job since: no triggerer or worker may be running, or they are overloaded, or they cannot ",
+        "reach Snowflake. What stands here is what was seen last.",
+      ),
+    ),
+  );
+}
+
+const HEADLINES = {
+  REFUSED: "The job was refused",
+  NOT_SUBMITTED: "No job was submitted",
+  CANCELLED: "The job was cancelled",
+  CANCELLING: "The job was cancelled",
+};
+
 // What went wrong, or why this may not be the last word.
 function Notice({ job }) {
-  const { message } = job.card;
+  const { message, status } = job.card;
   if (message) {
+    const headline = HEADLINES[status?.toUpperCase()] ?? "The task failed";
+    const why = reason(message);
     return h(
       Alert.Root,
       { alignItems: "flex-start", status: job.live ? "warning" : "error" },
@@ -70,8 +107,10 @@ function Notice({ job }) {
       h(
         Alert.Content,
         { minW: 0 },
-        h(Alert.Title, null, job.live ? "The last try of the task failed" : "The task failed"),
-        h(Message, null, message),
+        h(Alert.Title, null, job.live ? `${headline}, in the last try of the task` : headline),
+        h(Text, { fontWeight: "semibold", wordBreak: "break-word" }, why),
+        why !== message.trim() && h(Message, null, message),
+        h(Link, { asChild: true, fontSize: "sm" }, h(RouterLink, { to: taskPath(job) }, "Log of the task")),
       ),
     );
   }
@@ -86,12 +125,18 @@ function Notice({ job }) {
 
 function Message({ children }) {
   const look = { fontSize: "xs", maxH: "24rem", overflow: "auto", whiteSpace: "pre-wrap", wordBreak: "break-word" };
+  const text = useRef(null);
+  // The end tells most, as of a traceback.
+  useEffect(() => {
+    if (text.current) text.current.scrollTop = text.current.scrollHeight;
+  }, [children]);
   // Focusable, so that it can be scrolled with the keyboard.
-  return h(Box, { as: "pre", tabIndex: 0, ...look }, children);
+  return h(Box, { as: "pre", "aria-label": "The whole message", ref: text, role: "region", tabIndex: 0, ...look }, children);
 }
 
-function Rows({ job }) {
-  const { rows, percent, rate, left } = progressTexts(job);
+function Rows({ job, now }) {
+  if (job.card.job_name === "") return null;
+  const { rows, percent, rate, left } = progressTexts(job, now);
   const phase = job.group === "active" ? job.card.progress?.phase : null;
   const figures = [rows, percent, rate, left, phase].filter(Boolean);
   return section(
@@ -114,7 +159,8 @@ function Rows({ job }) {
 }
 
 function Timeline({ job, now }) {
-  const { submitted_at: submitted, started_at: started, ended_at: ended } = job.card;
+  const { job_name: name, submitted_at: submitted, started_at: started, ended_at: ended } = job.card;
+  if (name === "") return null;
   const active = job.group === "active";
   const steps = [
     ["Submitted", submitted, null],
@@ -160,11 +206,11 @@ function Details({ job }) {
     ["Version", card.model && (card.version ? h(Code, null, card.version) : "the model's default")],
     ["Function", card.function && h(Code, null, card.function)],
     ["Compute pool", card.compute_pool && h(Code, null, card.compute_pool)],
-    ["Replicas", typeof card.replicas === "number" && formatNumber(card.replicas, locale())],
+    ["Replicas", card.job_name !== "" && typeof card.replicas === "number" && formatNumber(card.replicas, locale())],
     ["Output", location && h(Location, { location })],
     ["Try of the task", typeof card.attempt === "number" && formatNumber(card.attempt, locale())],
-    ["State of the task", h(Badge, { borderRadius: "full", colorPalette: state, px: 2, variant: "solid" }, state)],
-    ["Brought up to date", typeof card.updated_at === "number" && h(Time, { seconds: card.updated_at })],
+    ["State of the task", h(Badge, { borderRadius: "full", colorPalette: state, px: 2, variant: "subtle" }, state)],
+    ["Last confirmed", typeof card.updated_at === "number" && h(Time, { seconds: card.updated_at })],
   ].filter(([, value]) => value);
   return section(
     "Job",

@@ -7,11 +7,12 @@ import {
   formatRows,
   formatTime,
   percentDone,
+  staleSeconds,
   statusLook,
 } from "./format.js";
 
-const { createElement: h } = globalThis.React;
-const { Alert, Badge, Box, Button, Clipboard, Flex, Progress, Text } = globalThis.ChakraUI;
+const { createElement: h, useState } = globalThis.React;
+const { Alert, Badge, Box, Button, Clipboard, Flex, Progress, Text, VisuallyHidden } = globalThis.ChakraUI;
 
 export function locale() {
   return document.documentElement.lang || "en";
@@ -27,14 +28,21 @@ export function Time({ seconds }) {
   return h("time", { title, style: { whiteSpace: "nowrap" } }, formatTime(seconds, zone));
 }
 
-export function StatusBadge({ job, size = "sm" }) {
+export function StatusBadge({ job, now, size = "sm" }) {
   const { label, palette, unseen } = statusLook(job);
+  const stale = staleSeconds(job, now);
   const title = unseen ? "The task has ended without seeing the end of the job: this is what it saw last." : undefined;
   return h(
     Box,
     { title },
-    h(Badge, { borderRadius: "full", colorPalette: palette, px: 2, size, variant: "solid" }, label),
+    h(
+      Badge,
+      { borderRadius: "full", colorPalette: stale === null ? palette : "orange", px: 2, size, variant: "subtle" },
+      label,
+    ),
     unseen && h(Text, { color: "fg.muted", fontSize: "xs" }, "last seen"),
+    stale !== null &&
+      h(Text, { color: "fg.warning", fontSize: "xs" }, `not confirmed for ${formatDuration(stale)}`),
   );
 }
 
@@ -44,20 +52,33 @@ export function ProgressBar({ job, size = "xs" }) {
   const { palette } = statusLook(job);
   return h(
     Progress.Root,
-    { "aria-label": "Rows scored", colorPalette: palette, min: 0, max: 100, size, value: percent },
-    h(Progress.Track, { borderRadius: "full" }, h(Progress.Range, { bg: "colorPalette.solid" })),
+    { colorPalette: palette, min: 0, max: 100, size, value: percent },
+    h(
+      Progress.Track,
+      {
+        "aria-label": "Rows scored",
+        "aria-valuemax": 100,
+        "aria-valuemin": 0,
+        "aria-valuenow": Math.floor(percent),
+        borderRadius: "full",
+        role: "progressbar",
+      },
+      h(Progress.Range, { bg: "colorPalette.solid" }),
+    ),
   );
 }
 
-// Figures of a job's progress as texts; those that the card does not tell are left out.
-export function progressTexts(job) {
+// Figures of a job's progress as texts; those that the card does not tell are left out, and so are those of a job that
+// runs which nobody has looked at for long.
+export function progressTexts(job, now) {
   const { progress } = job.card;
   const percent = percentDone(progress);
-  const left = job.group === "active" ? progress?.eta_seconds : null;
+  const stale = staleSeconds(job, now) !== null;
+  const left = job.group === "active" && !stale ? progress?.eta_seconds : null;
   return {
     rows: formatRows(progress, locale()),
     percent: percent === null ? null : `${Math.floor(percent)} %`,
-    rate: formatRate(progress?.rows_per_second, locale()),
+    rate: stale ? null : formatRate(progress?.rows_per_second, locale()),
     left: typeof left === "number" ? `${formatDuration(left)} left` : null,
   };
 }
@@ -72,10 +93,18 @@ export function Trouble({ error, refresh }) {
   );
 }
 
+// A button that keeps the focus while it has nothing to do, as one that is disabled does not.
+export function SteadyButton({ idle, onClick, children, ...more }) {
+  const look = { size: "sm", variant: "outline", ...(idle && { cursor: "not-allowed", opacity: 0.6 }) };
+  return h(Button, { "aria-disabled": Boolean(idle), onClick: () => !idle && onClick(), ...look, ...more }, children);
+}
+
 export function CopyButton({ value, label }) {
+  const [copied, setCopied] = useState(false);
   return h(
     Clipboard.Root,
-    { value, display: "inline-flex" },
+    { value, display: "inline-flex", onStatusChange: (now) => setCopied(now.copied) },
+    h(VisuallyHidden, { role: "status" }, copied ? "Copied" : ""),
     h(
       Clipboard.Trigger,
       { asChild: true },

@@ -45,8 +45,19 @@ function Replica({ one, over, most }) {
       { minW: "8rem" },
       h(
         Progress.Root,
-        { "aria-label": `Rows of replica ${one.replica}`, colorPalette: palette, max: most, size: "xs", value: one.rows },
-        h(Progress.Track, { borderRadius: "full" }, h(Progress.Range, { bg: "colorPalette.solid" })),
+        { colorPalette: palette, max: most, size: "xs", value: one.rows },
+        h(
+          Progress.Track,
+          {
+            "aria-label": `Rows of replica ${one.replica}`,
+            "aria-valuemax": most,
+            "aria-valuemin": 0,
+            "aria-valuenow": one.rows,
+            borderRadius: "full",
+            role: "progressbar",
+          },
+          h(Progress.Range, { bg: "colorPalette.solid" }),
+        ),
       ),
     ),
     h(Table.Cell, { textAlign: "end" }, formatRate(one.rows_per_second, locale()) ?? "–"),

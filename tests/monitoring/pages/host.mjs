@@ -1,79 +1,83 @@
-// What the pages' scripts find in a browser with Airflow's UI, as far as they need it to be run without either: a small
-// React, components that are nothing but their name and properties, and answers to what they ask the server.
+// What the pages' scripts find in a browser with Airflow's UI: a document, React, its router and Airflow's components,
+// the real ones, and a server whose answers a test decides.
 
-let changed = false;
-let slots = null;
-let pending = [];
-const instances = new Map();
+import { readFileSync } from "node:fs";
+import { afterEach } from "node:test";
+import { Window } from "happy-dom";
 
-function slot(make) {
-  const index = slots.next++;
-  if (!(index in slots.values)) slots.values[index] = make();
-  return slots.values[index];
+const window = new Window({ url: "http://localhost/", width: 1400, height: 900 });
+// What Node.js has by itself stays, but for names of which a document has its own.
+const TAKEN = ["Event", "EventTarget", "CustomEvent", "MessageEvent", "FormData", "Blob", "File", "navigator", "Storage"];
+const OWN = /^(fetch|console|process|set[TI]|clear|queueMicrotask|performance|global|URL|Abort|structuredClone|eval)/;
+for (const name of Object.getOwnPropertyNames(window)) {
+  const mine = Object.getOwnPropertyDescriptor(globalThis, name);
+  const language = mine && !mine.enumerable && !TAKEN.includes(name);
+  if (OWN.test(name) || language) continue;
+  Object.defineProperty(globalThis, name, { configurable: true, writable: true, value: window[name] });
 }
+globalThis.window = globalThis;
+globalThis.IS_REACT_ACT_ENVIRONMENT = true;
+globalThis.localStorage.setItem("timezone", '"UTC"');
+document.documentElement.lang = "en";
 
-globalThis.React = {
-  createElement: (type, props, ...children) => ({ type, props: { ...props, ...(children.length && { children }) } }),
-  useState(first) {
-    const cell = slot(() => ({ value: first }));
-    const set = (next) => {
-      const value = typeof next === "function" ? next(cell.value) : next;
-      if (!Object.is(value, cell.value)) [cell.value, changed] = [value, true];
-    };
-    return [cell.value, set];
-  },
-  useRef: (first) => slot(() => ({ current: first })),
-  useEffect(effect, inputs) {
-    const cell = slot(() => ({ inputs: null }));
-    if (cell.inputs && inputs.every((each, index) => Object.is(each, cell.inputs[index]))) return;
-    pending.push(() => {
-      cell.undo?.();
-      cell.undo = effect();
-    });
-    cell.inputs = inputs;
-  },
+const React = await import("react");
+const ReactRouterDOM = await import("react-router-dom");
+const ChakraUI = await import("@chakra-ui/react");
+Object.assign(globalThis, { React, ReactRouterDOM, ChakraUI });
+const { cleanup, configure, render, ...library } = await import("@testing-library/react");
+// A loaded machine may take its time.
+configure({ asyncUtilTimeout: 20_000 });
+export const { act, screen, waitFor, within } = library;
+export const { default: userEvent } = await import("@testing-library/user-event");
+
+const { createElement: h, useState } = React;
+await import(process.env.PAGES_SCRIPT);
+// Jobs as the endpoints tell them, by name.
+export const jobs = JSON.parse(readFileSync(process.env.PAGES_JOBS, "utf8"));
+export const NOW = jobs.now;
+
+let answers = {};
+// The requests of the test, as "endpoint?parameters".
+export const asked = [];
+globalThis.fetch = async (url) => {
+  const endpoint = url.pathname.split("/").pop();
+  asked.push(endpoint + url.search);
+  let answer = answers[endpoint];
+  if (typeof answer === "function") answer = answer(url.searchParams);
+  if (answer === undefined) throw new TypeError("Failed to fetch");
+  const [status, body] = typeof answer === "number" ? [answer, ""] : [200, answer];
+  return { ok: status === 200, status, text: async () => (typeof body === "string" ? body : JSON.stringify(body)) };
 };
 
-const named = (name) =>
-  new Proxy({ name }, { get: (_, part) => (part === "name" ? name : named(`${name}.${String(part)}`)) });
-globalThis.ChakraUI = new Proxy({}, { get: (_, name) => named(name) });
-globalThis.ReactRouterDOM = {
-  Link: named("RouterLink"),
-  useSearchParams: () => [new URLSearchParams(globalThis.search ?? ""), () => {}],
-};
-globalThis.document = {
-  documentElement: { lang: "en" },
-  hidden: false,
-  addEventListener() {},
-  removeEventListener() {},
-};
-globalThis.localStorage = { getItem: (name) => (name === "timezone" ? '"UTC"' : null) };
-
-// The page as nested [name, properties, children], where children are such or texts.
-function drawn(element, path) {
-  if (element === null || element === undefined || typeof element === "boolean") return [];
-  if (Array.isArray(element))
-    return element.flatMap((each, index) => drawn(each, `${path}/${each?.props?.key ?? index}`));
-  if (typeof element !== "object") return [String(element)];
-  const { type, props } = element;
-  if (typeof type === "function") {
-    const here = `${path}>${type.name}`;
-    if (!instances.has(here)) instances.set(here, []);
-    slots = { next: 0, values: instances.get(here) };
-    return drawn(type(props), here);
-  }
-  const { children, ...rest } = props;
-  return [[type.name ?? type, rest, drawn(children, `${path}/${type.name ?? type}`)]];
+export function list(found, more = {}) {
+  const counts = { active: 1, done: 2, failed: 0 };
+  // Each of a run of its own.
+  const told = found.map((job, index) => ({ ...job, run_id: `${job.run_id}.${index}` }));
+  return { jobs: { jobs: told, older: null, newer: null, counts, now: NOW, ...more }, dags: { dags: ["other", "scores"] } };
 }
 
-// Draws a component until it rests; its polling goes on, so whoever calls has to end the process.
-export async function settled(component, props) {
-  for (let round = 0; round < 20; round++) {
-    changed = false;
-    const tree = drawn({ type: component, props }, "");
-    for (const effect of pending.splice(0)) effect();
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    if (!changed) return tree;
-  }
-  throw new Error("The page never rests");
+// As Airflow shows a page: it is built anew at the first change of its address.
+function Host({ page, props }) {
+  const { search } = ReactRouterDOM.useLocation();
+  const [first] = useState(search);
+  const [changed, setChanged] = useState(false);
+  if (search !== first && !changed) setChanged(true);
+  return h(React.Fragment, { key: String(changed) }, h(globalThis[page], props));
 }
+
+export async function show(page, given, { props = {}, search = "" } = {}) {
+  answers = given;
+  asked.length = 0;
+  const routes = [{ path: "*", element: h(Host, { page, props }) }];
+  const router = ReactRouterDOM.createMemoryRouter(routes, { initialEntries: ["/elsewhere", `/page${search}`] });
+  const provider = h(ReactRouterDOM.RouterProvider, { router });
+  await act(async () => {
+    render(h(ChakraUI.ChakraProvider, { value: ChakraUI.defaultSystem }, provider));
+  });
+  await waitFor(() => {
+    if (document.querySelector("[aria-label=Loading]")) throw new Error("still loading");
+  });
+  return router;
+}
+
+afterEach(() => cleanup());

@@ -1,0 +1,82 @@
+// The tab of a task instance: everything that is known of its job.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NOW, asked, jobs, screen, show, userEvent, waitFor, within } from "./host.mjs";
+
+const TAB = "Batch job";
+const RUN = jobs.running.run_id;
+const props = { dagId: "scores", runId: RUN, taskId: "score" };
+const show_ = (job, links = {}) => show(TAB, { job: { job, links, now: NOW } }, { props });
+
+for (const [name, texts, absent] of [
+  ["running", ["RUNNING", "predict", "2 min 49 s left", "waited 20 s", "not yet", "@DB.PUBLIC.RESULTS/out/BATCH_1/"], ["Not confirmed"]],
+  ["done", ["DONE", "7 rows", "1 min 30 s in all", "the model's default", "success"], []],
+  ["one", ["1 row", "100 %"], ["1 rows"]],
+  ["failed", ["FAILED", "The task failed", "ValueError: <script>alert(1)</script>", "No rows reported."], []],
+  ["unseen", ["RUNNING", "last seen", "The task has ended without seeing the end of the job."], []],
+  ["old", ["OLD", "UNKNOWN", "No rows reported yet."], ["Not confirmed"]],
+  ["nothing", ["Unnamed job", "UNKNOWN"], []],
+  ["stale", ["Not confirmed for 2 min 0 s", "no triggerer or worker may be running", "3 min 0 s so far"], ["left", "rows/s"]],
+  ["refused", ["REFUSED", "No job was submitted", "The job was refused", "The compute pool NOWHERE does not exist."], ["Timeline", "Replicas"]],
+  ["cancelled", ["CANCELLED", "The job was cancelled", "Snowflake said then: CANCELLED."], ["RUNNING"]],
+]) {
+  test(`it shows its job: ${name}`, async () => {
+    await show_(jobs[name]);
+    const shown = document.body.textContent;
+    for (const each of texts) assert.ok(shown.includes(each), `${each} in ${shown}`);
+    for (const each of absent) assert.ok(!shown.includes(each), each);
+    const address = new URLSearchParams({ dag_id: "scores", run_id: RUN, task_id: "score", map_index: -1 });
+    assert.deepEqual(asked, [`job?${address}`]);
+  });
+}
+
+test("a task without a job has none", async () => {
+  await show_(null);
+  assert.ok(screen.getByText("No batch job"));
+});
+
+test("the tab of a mapped task asks for that one", async () => {
+  await show(TAB, { job: { job: null, links: {}, now: NOW } }, { props: { ...props, mapIndex: "3" } });
+  assert.ok(asked[0].endsWith("&map_index=3"));
+});
+
+test("it links to Snowsight and to the log", async () => {
+  const url = "https://app.snowflake.com/x/y/#/compute/job/DB/PUBLIC/J";
+  await show_(jobs.failed, { "Snowsight job": url });
+  const link = screen.getByRole("link", { name: /^Snowsight job/ });
+  assert.deepEqual([link.getAttribute("href"), link.getAttribute("rel")], [url, "noopener noreferrer"]);
+  const log = screen.getByRole("link", { name: "Log of the task" });
+  assert.equal(log.getAttribute("href"), `/dags/scores/runs/${RUN}/tasks/score`);
+});
+
+test("it copies names, and says so", async () => {
+  await show_(jobs.running);
+  const user = userEvent.setup({ delay: 0 });
+  await user.click(screen.getByRole("button", { name: "Copy the job's name" }));
+  await waitFor(() => assert.ok(screen.getAllByRole("status").some((each) => each.textContent === "Copied")));
+  assert.equal(await navigator.clipboard.readText(), "DB.PUBLIC.BATCH_1");
+});
+
+test("a long message is open at its end", async () => {
+  const height = Object.getOwnPropertyDescriptor(Element.prototype, "scrollHeight");
+  Object.defineProperty(Element.prototype, "scrollHeight", { configurable: true, get: () => 5000 });
+  try {
+    await show_(jobs.traceback);
+    const message = screen.getByRole("region", { name: "The whole message" });
+    assert.equal(message.scrollTop, 5000);
+    assert.ok(screen.getByText("KeyError: 'A'"));
+  } finally {
+    Object.defineProperty(Element.prototype, "scrollHeight", height);
+  }
+});
+
+for (const status of [401, 403, 404, 500]) {
+  test(`it tells of an error and offers to try again: ${status}`, async () => {
+    await show(TAB, { job: status }, { props });
+    const alert = await screen.findByRole("alert");
+    const before = asked.length;
+    await userEvent.setup({ delay: 0 }).click(within(alert).getByRole("button", { name: "Try again" }));
+    await waitFor(() => assert.equal(asked.length, before + 1));
+  });
+}

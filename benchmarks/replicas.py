@@ -211,7 +211,9 @@ def main(arguments: list[str] | None = None) -> int:
             measure[row]()
     what = f"a device that takes {SECONDS * 1000:.0f} ms a batch, {measured.tasks} tasks of {TASK_ROWS:,} rows"
     goals = {name: goal for name, goal in GOALS.items() if name in measured.figures}
-    save("replicas", f"{what}, Ray on one machine", measured.figures, goals, quick=options.quick)
+    if not options.only:
+        # What is kept is the whole table.
+        save("replicas", f"{what}, Ray on one machine", measured.figures, goals, quick=options.quick)
     figures = measured.figures
     missed = [name for name, goal in goals.items() if figures[name] < goal]
     missed += [name for name, most in LIMITS.items() if figures.get(name, 0) > most]

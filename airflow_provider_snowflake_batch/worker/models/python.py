@@ -62,8 +62,14 @@ def load(model: PythonModel, input_files: JobInput) -> LoadedModel:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+        if error.name is None:
             raise
+        if not (module_name + ".").startswith(error.name + "."):
+            raise ModuleNotFoundError(
+                f"{error}; module {module_name!r} needs it, and it is neither in the model's code (python_path) nor "
+                "installed here: give it as code, too, or take an image that has it",
+                name=error.name,
+            ) from error
         raise Refused(f"model.target: there is no module {error.name!r}") from None
     for name in qualified_name.split("."):
         if not hasattr(found, name):

@@ -68,3 +68,11 @@ def test_its_attributes_say_what_those_of_a_class_say(loaded: Any) -> None:
 def test_what_does_not_fit_a_function_is_refused(loaded: Any, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(Refused, match=message):
         loaded("score", **arguments)
+
+
+def test_a_module_that_the_models_own_lacks_is_named_with_what_to_do(loaded: Any, tmp_path: Path) -> None:
+    (tmp_path / "functions_of_the_test.py").write_text("import helpers_of_the_test.numbers\n")
+    needed = "^No module named 'helpers_of_the_test'; module 'functions_of_the_test' needs it, .* give it as code, too"
+    with pytest.raises(ModuleNotFoundError, match=needed) as raised:
+        loaded("score")
+    assert raised.value.name == "helpers_of_the_test"

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.batch_job import SubmittedJob
 
 
+# Seconds. A job's statement is refused for its name at once, and may be at work for minutes.
+_REFUSED_WITHIN = 10.0
+
+
 class SnowflakeBatchHook(SnowflakeStageHook):
     """Talks to Snowflake about batch inference jobs.
 
@@ -59,6 +63,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
     ) -> None:
         super().__init__(snowflake_conn_id, transient_timeout=transient_timeout, **kwargs)
         self._unheard_of: dict[str, float] = {}
+        self._sent = 0
 
     def submit(self, job: SubmittedJob) -> str:
         """Send a job's statement without waiting for it.
@@ -74,8 +79,10 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         job = prepare(self, job)
         submission = job.submission()
         self.log.info("Submitting job %s:\n%s", job.name, submission.statement)
+        self._sent = 0
 
         def send(cursor: SnowflakeCursor) -> str:
+            self._sent += 1
             for statement in submission.preparation:
                 cursor.execute(statement)
             cursor.execute_async(submission.statement)
@@ -125,6 +132,26 @@ class SnowflakeBatchHook(SnowflakeStageHook):
             if is_interrupted(error):
                 raise JobSubmissionError(f"Snowflake gave up submitting the job: {error_text(error)}") from error
             raise JobInputError(f"Snowflake refused the job: {error_text(error)}") from error
+
+    def refuse_taken_name(self, query_id: str) -> None:
+        """Look for a few seconds whether Snowflake refuses the statement that :meth:`submit` has just sent because
+        somebody else's job has the name: that one would be taken for this job.
+
+        :raises JobInputError: if so.
+        """
+        if self._sent != 1:
+            # The first of several may have made the job.
+            return
+        deadline = time.monotonic() + _REFUSED_WITHIN
+        try:
+            while not self.check_submission(query_id) and time.monotonic() < deadline:
+                time.sleep(0.2)
+        except JobInputError as error:
+            if error.__cause__ is not None and already_exists(error.__cause__):
+                raise
+        except JobSubmissionError:
+            # Whoever waits for the job hears of it.
+            return
 
     def _give_it_time(self, query_id: str) -> None:
         """Allow for a statement that Snowflake hears of a little late; one that was lost would be awaited for ever.

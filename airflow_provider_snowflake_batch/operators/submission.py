@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_snowflake_batch.exceptions import JobCancelledError
+from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 from airflow_provider_snowflake_batch.operators.newer_try import was_replaced
 
@@ -37,7 +37,7 @@ class Submission:
         """Check the job, record it, send its statement, and record the statement's query id.
 
         :param job: its name fully qualified.
-        :raises JobInputError: if a check finds something wrong; nothing was sent then.
+        :raises JobInputError: if a check finds something wrong, or another job has the name; there is no job then.
         :raises JobCancelledError: if the task was killed while the statement was sent; the job is cancelled then.
         """
         from airflow_provider_snowflake_batch.hooks.preflight import check_job, prepare
@@ -64,6 +64,8 @@ class Submission:
         record = record.sent(self._hook.submit(ready))
         self._save(record)
         self._refuse_when_killed(record)
+        if job.has_fixed_name:
+            self._refuse_taken_name(record)
         log.info("Job %s writes to %s", record.job_name, record.output_location)
         return record
 
@@ -73,6 +75,17 @@ class Submission:
             # The request to cancel it may have come before there was a job.
             self._hook.kill(record.name, record.query_id)
             raise JobCancelledError(f"Job {record.job_name} was cancelled, since the task was killed.")
+
+    def _refuse_taken_name(self, record: JobRecord) -> None:
+        """Another task may have begun a job of the same name in the same moment; a name that is made is this task's."""
+        assert record.query_id is not None
+        try:
+            self._hook.refuse_taken_name(record.query_id)
+        except JobInputError:
+            # What is there is not this task's to cancel or to go on with.
+            self._canceller.job = None
+            self._records.mark_done()
+            raise
 
     def _save(self, record: JobRecord) -> None:
         try:

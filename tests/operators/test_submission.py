@@ -12,11 +12,14 @@ import pytest
 from airflow.sdk import DAG
 from snowflake.connector import SnowflakeConnection
 
-from airflow_provider_snowflake_batch.exceptions import JobCancelledError
+from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
-from tests.operators.task_instances import TaskInstance, names
+from airflow_provider_snowflake_batch.operators.job_record import JobRecords
+from tests.operators.task_instances import Store, TaskInstance, names
 
 
 @pytest.fixture
@@ -98,3 +101,30 @@ def test_a_task_killed_while_it_uploads_files_sends_no_statement(
     killed(task, held)
     assert names(hook) == before
     assert not any("/code-" in file.path for file in hook.list_files("@SUBMISSION/"))
+
+
+def test_a_job_of_somebody_else_that_takes_the_name_meanwhile_is_not_taken_for_the_tasks(
+    hook: SnowflakeBatchHook, task: RunBatchOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = {"name": "main", "image": "/db/s/r/i:1", "command": ["python", "-c", "import time; time.sleep(600)"]}
+    name = QualifiedName("SUBMISSION_TAKEN", "PUBLIC", "LOCAL")
+    stranger = ContainerJob(name, Identifier("SUBMISSION"), {"spec": {"containers": [container]}})
+    submit = SnowflakeBatchHook.submit
+
+    def late(self: SnowflakeBatchHook, job: Any) -> str:
+        query_id = submit(hook, stranger)
+        while not hook.check_submission(query_id):
+            threading.Event().wait(0.01)
+        return submit(self, job)
+
+    monkeypatch.setattr(SnowflakeBatchHook, "submit", late)
+    task.job_spec = {"job_name": "SUBMISSION_TAKEN"}
+    store = Store()
+    try:
+        with pytest.raises(JobInputError, match="^A job of this name exists already: "):
+            task.execute({"ti": TaskInstance(), "task_state_store": store})
+        task.on_kill()
+        assert not hook.status(name).status.is_terminal
+        assert JobRecords(store, TaskInstance(max_tries=1)).load() is None, "a clear does not go on with it"
+    finally:
+        hook.delete(name)

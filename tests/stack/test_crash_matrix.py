@@ -43,7 +43,12 @@ TASK_PROCESS = [
     *(("deferred", point) for point in (BEFORE_SUBMIT, NOT_SENT, JUST_AFTER_SUBMIT, COLLECTING)),
     *(("in_slot", point) for point in POINTS),
 ]
-TRIGGERER = [("deferred", JUST_AFTER_SUBMIT, 20), ("deferred", WAITING), ("deferred", AFTER_DONE)]
+# The first has to defer before its job is done, also where much else goes on.
+TRIGGERER = [
+    ("deferred", JUST_AFTER_SUBMIT, 90 if WHOLE_MATRIX else 30),
+    ("deferred", WAITING),
+    ("deferred", AFTER_DONE),
+]
 LIVE_ON = [("deferred", JUST_AFTER_SUBMIT, 60), ("in_slot", JUST_AFTER_SUBMIT, 60), ("in_slot", WAITING, 60)]
 OWN_EVERYWHERE = [(mode, point) for mode in ("deferred", "in_slot") for point in OWN_POINTS]
 OWN_TASK_PROCESS = [("deferred", UNLOADING), *TASK_PROCESS, ("in_slot", UNLOADING)]

@@ -205,4 +205,9 @@ def test_sequences_are_shown(connection: SnowflakeConnection, schema: str) -> No
     assert [row[:5] for row in run(connection, "SHOW SEQUENCES")] == [("S", "LOCAL", schema, 5, 2)]
     run(connection, "SELECT S.NEXTVAL")
     assert [row[:5] for row in run(connection, "DESC SEQUENCE S")] == [("S", "LOCAL", schema, 7, 2)]
-    assert error(connection, "DESCRIBE SEQUENCE NOPE")[0] == 2003
+    assert "already exists" in run(connection, "CREATE SEQUENCE IF NOT EXISTS S")[0][0]
+    run(connection, "DROP SEQUENCE S")
+    run(connection, "DROP SEQUENCE IF EXISTS S")
+    assert run(connection, "SHOW SEQUENCES") == []
+    for statement in ("DESCRIBE SEQUENCE S", "DROP SEQUENCE S"):
+        assert error(connection, statement)[0] == 2003

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -101,12 +102,18 @@ class Definitions:
             tree.set("exists", None)
             target = self._session.qualify(translate.table_parts(tree.expressions[0]))
             return None if self._engine.tables.has_table(self._session, target) else "Statement executed successfully."
-        is_there = target is not None and self._engine.tables.has_table(self._session, target)
+        is_sequence = str(tree.args.get("kind")).upper() == "SEQUENCE"
+        has = self._has_sequence if is_sequence else partial(self._engine.tables.has_table, self._session)
+        is_there = target is not None and has(target)
         if isinstance(tree, exp.Drop) and target is not None and not is_there:
             return "Drop statement executed successfully (object already dropped or does not exist)."
         if isinstance(tree, exp.Create) and target is not None and is_there:
             return f"{target[2]} already exists, statement succeeded."
         return None
+
+    def _has_sequence(self, name: Name) -> bool:
+        query = "SELECT 1 FROM duckdb_sequences() WHERE (database_name, schema_name, sequence_name) = (?, ?, ?)"
+        return bool(self._connection.query(query, name))
 
     def _note(
         self, tree: Expr, name: Name, columns: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]

@@ -156,7 +156,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     ),
     (
         _NAMES,
-        '(?:Table|View) with name "?(.+?)"? does not exist',
+        '(?:Table|View|Sequence) with name "?(.+?)"? does not exist',
         _says("SQL compilation error:\nObject '{1}' does not exist or not authorized.", 2003, "42S02"),
     ),
     (

@@ -81,6 +81,8 @@ class Names:
         renamed = [action.this for action in tree.find_all(exp.AlterRename)]
         if created is not None and self._has_twin(self._session.qualify(table_parts(created))):
             raise not_supported(f"A table whose name differs from another's in case only ({table_parts(created)[-1]})")
+        if isinstance(tree, exp.Drop) and str(tree.args.get("kind")).upper() == "SEQUENCE":
+            return
         for table in tree.find_all(exp.Table):
             if table is created or table in renamed or not isinstance(table.this, exp.Identifier):
                 continue

@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.snowflake_names import has_function
 from airflow_provider_snowflake_batch.local.statements import Result, Statement
 from airflow_provider_snowflake_batch.local.wiring import Function, Parts, Registrations
 
@@ -74,6 +75,10 @@ class Functions:
         self.methods: dict[str, Method] = {}
         self.views: dict[str, View] = {}
         self.expression: dict[str, ExpressionFunction] = {}
+
+    def answers(self, name: str) -> bool:
+        """Whether the server has a scalar function of this name."""
+        return name in self.scalar or name in self.expression
 
     def wire(self, modules: Iterable[ModuleType], parts: Parts) -> None:
         """Take the functions of these modules, with the parts that they ask for.
@@ -209,9 +214,12 @@ def read_constant(cursor: Cursor) -> Any:
 def unknown_function(name: str, kind: str = "function") -> SnowflakeError:
     """A function that this server lacks, with the number that tells clients so, wherever an account has it or not."""
     is_table_function = kind != "function"
+    if has_function(name.rpartition(".")[2]):
+        what = f"The {kind} {name} is not supported by the local Snowflake."
+    else:
+        what = f"Unknown {kind} {name}. If an account has it: it is not supported by the local Snowflake."
     return SnowflakeError(
-        f"SQL compilation error:\nUnknown {kind} {name}. If an account has it: it is not supported by the local "
-        "Snowflake.",
+        f"SQL compilation error:\n{what}",
         errno=2143 if is_table_function else 2140,
         sqlstate="42601",
     )

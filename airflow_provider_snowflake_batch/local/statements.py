@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_snowflake_batch.local.errors import statement_cancelled
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sessions import Session
+from airflow_provider_snowflake_batch.local.snowflake_names import statement_words
 from airflow_provider_snowflake_batch.local.wiring import Function, Parts, Registrations
 
 if TYPE_CHECKING:
@@ -140,6 +141,14 @@ class Statements:
             if cursor.looking_at(*words) and (best is None or len(words) > best[0]):
                 best = (len(words), handler)
         if best is None:
+            return None
+        if "->>" in text:
+            # One statement that reads another's result, which no handler does.
+            return None
+        known = statement_words(cursor.tokens) or ()
+        following = cursor.peek(len(known))
+        if len(known) > best[0] and following is not None and following.kind in ("word", "quoted"):
+            # Snowflake has a statement of its own for this, DESCRIBE TASK t for example, which is not this handler's.
             return None
         cursor.at = best[0]
         return best[1], cursor

@@ -22,6 +22,7 @@ from airflow_provider_snowflake_batch.local.errors import (
 )
 from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
 from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES, check_room
+from airflow_provider_snowflake_batch.local.snowflake_names import refuse_script
 from airflow_provider_snowflake_batch.local.sql import binds
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
@@ -182,8 +183,10 @@ class Queries:
     # Running
 
     def _run(self, query: Query, bindings: Mapping[str, Any], parameters: dict[str, Any]) -> None:
-        timer = self._timeout(query, parameters)
+        timer = None
         try:
+            timer = self._timeout(query, parameters)
+            refuse_script(query.text)
             statements = split(query.text)
             desired = int(
                 parameters.get("MULTI_STATEMENT_COUNT", query.session.parameters.get("MULTI_STATEMENT_COUNT", 1))
@@ -199,7 +202,7 @@ class Queries:
             else:
                 query.result = self._answer(query, query.text, bindings)
         except BaseException as error:
-            translated = snowflake_error(error)
+            translated = snowflake_error(error, query.text)
             if translated.sqlstate == OUT_OF_RESOURCES:
                 log.error("Query %s failed: %s", query.id, error)
             elif translated.errno == 603:
@@ -230,7 +233,7 @@ class Queries:
             try:
                 child.result = self._answer(child, text, {})
             except BaseException as error:
-                child.error = snowflake_error(error)
+                child.error = snowflake_error(error, text)
                 raise child.error from error
             finally:
                 child.finished = time.time()

@@ -130,7 +130,7 @@ class EngineConnection:
                     return self.write(tree)
             if not describe_only and isinstance(tree, exp.Create) and template_of(tree) is not None:
                 fill_template(tree, lambda query: next((row[0] for row in self._inner_rows(statement, query)), None))
-            guard(tree)
+            self._guard(tree, statement)
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
                 self.transactions.run(tree)
                 return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
@@ -167,6 +167,9 @@ class EngineConnection:
             yield
             streams.advance(self, read)
 
+    def _guard(self, tree: Expr, statement: Statement) -> None:
+        guard(tree, statement.text, self._engine.functions)
+
     def _normalized(self, statement: Statement, relation: Callable[[Result], str]) -> str:
         return translate.normalize(statement, relation, self._engine.functions, self._engine.databases)
 
@@ -176,7 +179,7 @@ class EngineConnection:
 
     def _inner_rows(self, statement: Statement, query: exp.Query) -> Sequence[Sequence[Any]]:
         """The rows of a query inside of a statement."""
-        guard(query)
+        self._guard(query, statement)
         self._engine.read_stages(query, statement)
         filled = self.meant(statement, query.copy())
         assert isinstance(filled, exp.Query)
@@ -188,7 +191,7 @@ class EngineConnection:
             tree = translate.parse(self._normalized(statement, relation))
             if not isinstance(tree, exp.Insert):
                 raise not_supported("A batch of bind variables for anything but INSERT")
-            guard(tree)
+            self._guard(tree, statement)
             columns = with_moments(tree, columns, self._kinds)
             with self._rows(columns) as (source, names):
                 read_from(tree, source, names)
@@ -217,7 +220,7 @@ class EngineConnection:
         with self._relations() as relation:
             text = self._normalized(statement, relation)
             tree = translate.parse(text)
-            guard(tree)
+            self._guard(tree, statement)
             if not isinstance(tree, exp.Query):
                 raise SnowflakeError("SQL compilation error:\nA query is expected.", errno=1003, sqlstate="42000")
             translate.name_projections(tree, text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 import duckdb
-from sqlglot.errors import ParseError
+from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from airflow_provider_snowflake_batch.local.errors import (
     SnowflakeError,
@@ -22,9 +23,16 @@ from airflow_provider_snowflake_batch.local.errors import (
 from airflow_provider_snowflake_batch.local.functions import unknown_function, unknown_table_function
 from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.shortages import shortage
+from airflow_provider_snowflake_batch.local.snowflake_names import refuse_clauses, refused_beginning
 from airflow_provider_snowflake_batch.local.sql.column_values import WRONG_TYPE
 from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO, INEXACT, TOO_FINE
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
+
+log = logging.getLogger(__name__)
+
+_OF_ARGUMENTS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, SqlglotError, TypeError, ValueError,
+)  # fmt: skip
 
 
 class _Failure(NamedTuple):
@@ -151,6 +159,11 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     ),
     (
         _NAMES,
+        'Function with name "(.+?)" is not in the catalog, but it exists',
+        lambda failure: not_supported(f"The function {failure.words[1].upper()}"),
+    ),
+    (
+        _NAMES,
         'Type with name "?(.+?)"? does not exist',
         lambda failure: not_supported(f"The type {failure.words[1].upper()}"),
     ),
@@ -197,6 +210,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     ),
     (_NAMES, "", _says("SQL compilation error:\n{line}", 1003, "42000")),
     # What Snowflake's grammar let through and the engine's did not.
+    (duckdb.ParserException, "syntax error at or near", _lacks("What the statement asks of the engine ({line})")),
     (duckdb.ParserException, "", _says(f"SQL compilation error:\n{{line}}\n{_NOT_TAKEN}", 1003, "42000")),
     # Values
     (_VALUES, _WIDE, _lacks("A whole number beyond 64 bits")),
@@ -284,8 +298,14 @@ def snowflake_error(error: BaseException, text: str = "") -> SnowflakeError:
     """
     if isinstance(error, SnowflakeError):
         return error
+    if isinstance(error, TokenError):
+        return syntax_error(str(error).split("\n", maxsplit=1)[0])
     if isinstance(error, ParseError):
-        return _parse_error(error)
+        try:
+            refuse_clauses(text)
+        except SnowflakeError as refusal:
+            return refusal
+        return refused_beginning(text) or _parse_error(error)
     if isinstance(error.__cause__, duckdb.Error):
         error = error.__cause__
     if (lack := shortage(error)) is not None:
@@ -297,6 +317,10 @@ def snowflake_error(error: BaseException, text: str = "") -> SnowflakeError:
     errno, sqlstate, message = (getattr(error, name, None) for name in ("errno", "sqlstate", "raw_msg"))
     if isinstance(errno, int) and errno > 0:
         return SnowflakeError(str(message or error), errno=errno, sqlstate=str(sqlstate or "42000"))
+    if text and isinstance(error, _OF_ARGUMENTS):
+        # The code of sqlglot, fakesnow or this server expects other arguments, or more, than the statement has.
+        log.warning("%s failed with %r", text, error, exc_info=error)
+        return not_supported(f"What the statement says ({str(error) or type(error).__name__})")
     return SnowflakeError(f"Internal error of the local Snowflake: {error}", errno=603, sqlstate="XX000")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
-from airflow_provider_snowflake_batch.local.functions import unknown_function, unknown_table_function
+from airflow_provider_snowflake_batch.local.functions import Functions, unknown_function, unknown_table_function
+from airflow_provider_snowflake_batch.local.snowflake_names import has_function, refuse_clauses, refused_statement
 
 _RUNNABLE = (
     exp.Query,
@@ -26,6 +27,7 @@ _RUNNABLE = (
     exp.Commit,
     exp.Rollback,
 )
+_COMMENTED = {"COLUMN", "TABLE", "VIEW"}
 _CREATED = {"TABLE", "VIEW", "SEQUENCE"}
 # Options of CREATE that are honoured, or that say nothing of what a table holds or a query returns.
 _PROPERTIES = (
@@ -74,17 +76,21 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
 """What is refused wherever it stands."""
 
 
-def guard(tree: Expr) -> None:
-    """:raises SnowflakeError: for statements and functions that Snowflake lacks or this server does."""
-    if isinstance(tree, exp.Command):
-        words = f"{tree.this} {getattr(tree.expression, 'name', tree.expression) or ''}".split()
-        raise not_supported(f"The statement {' '.join(words[:3]).upper()}")
-    if not isinstance(tree, _RUNNABLE):
-        raise not_supported(f"The statement {tree.key.upper()}")
+def guard(tree: Expr, text: str, functions: Functions) -> None:
+    """
+    :param text: the statement.
+    :param functions: what the server answers itself.
+    :raises SnowflakeError: for statements and functions that Snowflake lacks or this server does.
+    """
+    if isinstance(tree, exp.Command) or not isinstance(tree, _RUNNABLE):
+        raise refused_statement(text)
+    refuse_clauses(text)
     if isinstance(tree, (exp.Create, exp.Drop)) and (kind := str(tree.args.get("kind")).upper()) not in _CREATED:
         raise not_supported(f"{tree.key.upper()} {kind}")
     if isinstance(tree, exp.Create):
         _guard_create(tree)
+    if isinstance(tree, exp.Comment) and (kind := str(tree.args.get("kind")).upper()) not in _COMMENTED:
+        raise not_supported(f"COMMENT ON {kind}")
     for wherever, is_lacking, what in _LACKING:
         if any(is_lacking(node) for node in tree.find_all(wherever)):
             raise not_supported(what)
@@ -94,7 +100,7 @@ def guard(tree: Expr) -> None:
         if isinstance(node, (exp.Table, exp.Lateral, exp.TableFromRows)):
             _guard_table(node)
         elif isinstance(node, exp.Func):
-            _guard_function(node)
+            _guard_function(node, functions)
 
 
 def _guard_create(tree: exp.Create) -> None:
@@ -122,8 +128,12 @@ def _guard_flatten(flatten: exp.Explode) -> None:
                 raise not_supported(f"The option {name} of FLATTEN")
 
 
-def _guard_function(node: exp.Func) -> None:
+def _guard_function(node: exp.Func, functions: Functions) -> None:
     name = function_name(node)
+    known = has_function(name) or functions.answers(name) or name in TABLE_FUNCTIONS_OF_THE_ENGINE
+    if isinstance(node, exp.Anonymous) and not known:
+        # The engine has many that Snowflake has not.
+        raise unknown_function(name)
     if name.startswith(_FILE_FUNCTIONS) or name in _FILE_FUNCTION_NAMES:
         raise unknown_function(name)
 

@@ -5,6 +5,7 @@ Source: https://docs.snowflake.com/en/sql-reference/parameters
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -78,17 +79,40 @@ _FIXED = {
 }
 
 
+# Of the clients, of what a statement costs and of what is logged: they change no result here.
+WITHOUT_EFFECT = (
+    "CLIENT_", "JDBC_", "ODBC_", "PYTHON_", "SNOWPARK_", "C_API_", "GO_", "NODE_", "JS_", "UI_",
+    "ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION", "ENABLE_UNREDACTED_QUERY_SYNTAX_ERROR",
+    "LOCK_TIMEOUT", "LOG_LEVEL", "METRIC_LEVEL",
+    "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS",
+    "TRACE_LEVEL", "UNSUPPORTED_DDL_ACTION",
+)  # fmt: skip
+"""Beginnings of the names of further parameters that ALTER SESSION takes."""
+
+
+def check_known(name: str) -> None:
+    """:raises SnowflakeError: "not supported" for a parameter of which this server knows nothing."""
+    if name not in PARAMETERS and not name.startswith(WITHOUT_EFFECT):
+        raise not_supported(f"The session parameter {name}")
+
+
 def check_parameter(name: str, value: Any) -> None:
     """:raises SnowflakeError: for a value that this server cannot follow."""
     if name in _FIXED and _text(value) != _text(PARAMETERS[name][0]):
         raise not_supported(f"{name} = {value}")
+    default = PARAMETERS.get(name, (None, ""))[0]
+    fits = True
+    if isinstance(default, bool):
+        fits = str(value).upper() in ("TRUE", "FALSE")
+    elif isinstance(default, int):
+        fits = re.fullmatch(r"\d{1,9}", str(value)) is not None
     if name == "TIMEZONE":
         try:
             ZoneInfo(str(value))
-        except (ZoneInfoNotFoundError, ValueError):
-            raise SnowflakeError(
-                f"invalid value [{value}] for parameter 'TIMEZONE'", errno=1008, sqlstate="22023"
-            ) from None
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            fits = False
+    if not fits:
+        raise SnowflakeError(f"invalid value [{value}] for parameter '{name}'", errno=1008, sqlstate="22023")
 
 
 def parameter_value(name: str, value: Any) -> Any:

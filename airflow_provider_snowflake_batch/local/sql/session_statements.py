@@ -12,7 +12,7 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.patterns import like
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
-from airflow_provider_snowflake_batch.local.sql.parameters import PARAMETERS, check_parameter
+from airflow_provider_snowflake_batch.local.sql.parameters import PARAMETERS, check_known, check_parameter
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 _DONE = "Statement executed successfully."
@@ -98,6 +98,7 @@ def alter_session_set(statement: Statement, cursor: Cursor, engine: Engine) -> R
         name = cursor.next().value.upper()
         cursor.expect("=")
         value = _parameter_value(cursor)
+        check_known(name)
         check_parameter(name, value)
         if name == "AUTOCOMMIT" and value:
             engine.commit(statement.session)

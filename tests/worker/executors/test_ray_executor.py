@@ -20,7 +20,7 @@ from tests.worker.batches import HERE, ON_STAGES, Batch, Outcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(ON_STAGES, reason="replicas meet beside the job file, on a disk")]
 # Limits for what goes wrong: on a busy machine, a cluster takes minutes to start.
-SECONDS = 600
+SECONDS = 500
 GONE_SECONDS = 60
 MARK = "TEST_OF_REPLICAS"
 TASKS, TASK_ROWS = 20, 65_536

@@ -18,6 +18,8 @@ from airflow_provider_snowflake_batch.contract.cluster import (
 from airflow_provider_snowflake_batch.worker.errors import Refused
 
 _TRIES = 100
+# Open as long as this process lives.
+_HOLDS: list[socket.socket] = []
 # Documentation's own network: a datagram socket that is connected to it sends nothing, but tells its own address.
 _ELSEWHERE = ("192.0.2.1", 9)
 
@@ -63,11 +65,21 @@ def _own_address() -> str:
 
 
 def _free_ports() -> range:
+    """Ports that are free, and that no other replica on this machine takes before they are used."""
     for _ in range(_TRIES):
         first = random.randrange(10_000, 32_000, PORT_COUNT)
         ports = range(first, first + PORT_COUNT)
+        hold = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            # Datagrams have ports of their own: whoever holds the first of these has the others for streams.
+            hold.bind(("", first))
+        except OSError:
+            hold.close()
+            continue
         if all(_is_free(port) for port in ports):
+            _HOLDS.append(hold)
             return ports
+        hold.close()
     raise Refused(f"no {PORT_COUNT} free ports in a row were found on this machine")
 
 

@@ -89,17 +89,20 @@ _MAY_HOLD_CLAUSE = re.compile(
 
 def has_function(name: str) -> bool:
     """Whether Snowflake has a function of this name, in upper case."""
-    return name in _functions()
+    return name in _FUNCTIONS
 
 
 # BEGIN alone, and with these words, begins a transaction.
 _SCRIPT = re.compile(r"\s*(DECLARE\s+\w|BEGIN\s+(?!\s|;|--|/|TRANSACTION\b|WORK\b|NAME\b))", re.IGNORECASE)
 
 
-@functools.cache
-def _functions() -> frozenset[str]:
+def _read_functions() -> frozenset[str]:
     text = resources.files(__package__).joinpath("snowflake_functions.txt").read_text(encoding="ascii")
     return frozenset(name for line in text.splitlines() if not line.startswith("#") for name in line.split())
+
+
+# Read once, with the module: a statement needs it also when no file can be opened.
+_FUNCTIONS = _read_functions()
 
 
 @functools.cache

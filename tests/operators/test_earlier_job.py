@@ -157,7 +157,7 @@ def test_what_is_wrong_with_the_new_job_is_told(second: Any) -> None:
         one.go_on_or_clear_away(wanted)
 
 
-ROWS = "@D.S.R/_snowflake_temporary/EARLIER/"
+ROWS, JOB_FILES = "@D.S.R/_snowflake_temporary/EARLIER/", "@D.S.R/_batch_worker/EARLIER/"
 WORKER: dict[str, Any] = {"model": {"target": "m:C"}, "model_name": None}
 
 
@@ -172,10 +172,10 @@ def test_after_a_clear_it_is_not() -> None:
     begun = job(NAME, **WORKER)
     one = earlier(JobStatus.FAILED, begun=begun, begun_within=[7, 0])
     assert one.go_on_or_clear_away(begun) is None
-    assert one.hook.done == [f"delete {NAME}", f"remove {LOCATION}", f"remove {ROWS}"]
+    assert one.hook.done == [f"delete {NAME}", f"remove {LOCATION}", f"remove {ROWS}", f"remove {JOB_FILES}"]
 
 
 def test_the_rows_of_a_job_that_is_replaced_go_with_it() -> None:
     one = earlier(JobStatus.RUNNING, begun=job(**WORKER), begun_within=[0, 0])
     assert one.go_on_or_clear_away(job(**WORKER, X="OTHER_TABLE")) is None
-    assert one.hook.done == [f"kill {NAME}", f"remove {ROWS}"]
+    assert one.hook.done == [f"kill {NAME}", f"remove {ROWS}", f"remove {JOB_FILES}"]

@@ -207,7 +207,7 @@ def test_stage_parquet_has_the_rows_that_snowpark_reads(hook: SnowflakeBatchHook
             {"pattern": ".*"},
             ["i", "day", "at", "price", "raw", "tags", "petal length (cm)", "select"],
             [
-                (1, DAY, datetime(2026, 1, 2, 3, 4, 5), Decimal("1.25"), b"\x00\xff", '["a"]', 1.5, "x"),
+                (1, DAY, datetime(2026, 1, 2, 3, 4, 5), Decimal("1.25"), b"\x00\xff", '[\n  "a"\n]', 1.5, "x"),
                 (None, None, None, None, None, "[]", 2.5, "y"),
             ],
         ),

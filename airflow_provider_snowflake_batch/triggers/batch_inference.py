@@ -31,11 +31,10 @@ from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard, tel
 from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
 from airflow_provider_snowflake_batch.triggers.poller import Poller, shared_poller
 from airflow_provider_snowflake_batch.triggers.session_thread import open_hook
-from airflow_provider_snowflake_batch.triggers.shielded import shielded
+from airflow_provider_snowflake_batch.triggers.shielded import in_background, shielded
 from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
 
 if TYPE_CHECKING:
-    from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
 
 # Airflow's supervisor of a task may see only at its next heartbeat ([workers] min_heartbeat_interval, 5 s) that the
@@ -45,8 +44,8 @@ if TYPE_CHECKING:
 _SETTLING_SECONDS = 8.0
 # Airflow itself waits for thirty.
 _KILL_SECONDS = 25.0
-# For which the end of a cancelled job is waited for, so that its card can tell of it.
-_ENDING_SECONDS = 8.0
+# For which the end of a cancelled job is looked for, so that its card can tell of it: containers have 30 to end in.
+_ENDING_SECONDS = 90.0
 # For which a statement that cancels a job is repeated.
 _REPEAT_SECONDS = 20.0
 
@@ -212,8 +211,12 @@ class BatchJobTrigger(SnowflakeTrigger):
             self.log.info("The task still waits for job %s: the trigger has only moved. Not cancelling.", self.job_name)
             return
         info = await asyncio.to_thread(self._kill)
-        if self.task_instance is not None:
-            await tell_cancelled(TaskXComs(self.task_instance), self.job_name, info)
+        if self.task_instance is None:
+            return
+        xcoms = TaskXComs(self.task_instance)
+        await tell_cancelled(xcoms, self.job_name, info)
+        if info is not None and not info.status.is_terminal:
+            in_background(self._tell_end(xcoms))
 
     def _kill(self) -> JobInfo | None:
         """Cancel the job. Returns what Snowflake says of it then, or None if it knows of none."""
@@ -225,16 +228,21 @@ class BatchJobTrigger(SnowflakeTrigger):
                     return info
             self.log.info("Cancelling job %s", self.job_name)
             hook.kill(self.job_name, self.query_id)
-            return self._ended(hook)
-
-    def _ended(self, hook: SnowflakeBatchHook) -> JobInfo | None:
-        """What Snowflake says of the cancelled job, as soon as it has ended or after a few seconds."""
-        until = time.monotonic() + _ENDING_SECONDS
-        with suppress(JobNotFoundError):
-            while not (info := hook.status(self.job_name)).status.is_terminal and time.monotonic() < until:
-                time.sleep(0.5)
-            return info
+            with suppress(JobNotFoundError):
+                return hook.status(self.job_name)
         return None
+
+    async def _tell_end(self, xcoms: TaskXComs) -> None:
+        """Write on the card how the cancelled job has ended, once it has."""
+        name = QualifiedName.parse(self.job_name, field="job_name")
+        until = time.monotonic() + _ENDING_SECONDS
+        async with shared_poller(self.settings) as poller:
+            while time.monotonic() < until:
+                await asyncio.sleep(1)
+                info = await poller.poll(name, None)
+                if info is not None and info.status.is_terminal:
+                    await tell_cancelled(xcoms, self.job_name, info)
+                    return
 
     async def _task_still_waits(self) -> bool:
         """Whether the task still waits for this very job.

@@ -8,10 +8,12 @@ second time that is ``on_kill`` itself, of which nothing is logged.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+log = logging.getLogger(__name__)
 # The event loop keeps no task alive by itself.
 _at_work: set[asyncio.Task[None]] = set()
 
@@ -33,3 +35,17 @@ async def shielded(work: Coroutine[Any, Any, None], patience: float) -> None:
     if not task.done():
         raise TimeoutError
     task.result()
+
+
+def in_background(work: Coroutine[Any, Any, None]) -> None:
+    """Do some work that nobody waits for. What goes wrong with it is for who debugs."""
+
+    async def quietly() -> None:
+        try:
+            await work
+        except Exception:
+            log.debug("Work in the background has failed", exc_info=True)
+
+    task = asyncio.get_running_loop().create_task(quietly())
+    _at_work.add(task)
+    task.add_done_callback(_at_work.discard)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 
 import pytest
 
-from airflow_provider_snowflake_batch.triggers.shielded import shielded
+from airflow_provider_snowflake_batch.triggers.shielded import _at_work, in_background, shielded
 
 
 def test_work_is_done_however_often_it_is_cancelled() -> None:
@@ -58,3 +59,25 @@ def test_a_failure_is_told() -> None:
 
     with pytest.raises(ValueError, match="no"):
         asyncio.run(shielded(work(), 30))
+
+
+def test_work_in_the_background_is_done_while_nobody_waits(caplog: pytest.LogCaptureFixture) -> None:
+    done = []
+
+    async def works() -> None:
+        await asyncio.sleep(0)
+        done.append(True)
+
+    async def fails() -> None:
+        raise OSError("no network")
+
+    async def caller() -> None:
+        in_background(works())
+        in_background(fails())
+        assert not done
+        await asyncio.wait(set(_at_work))
+
+    with caplog.at_level(logging.DEBUG):
+        asyncio.run(asyncio.wait_for(caller(), 30))
+    assert done == [True]
+    assert "no network" in caplog.text

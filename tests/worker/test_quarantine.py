@@ -117,8 +117,9 @@ def test_a_limit_that_is_raised_goes_on_where_it_stopped(batch: Batch) -> None:
         "TooManyBadRows: more rows failed than inference.max_quarantined allows; the latest: ValueError: cannot score "
     )
     assert not batch.succeeded()
-    # The record of the task before is written beside the call that fails, so it may be there or not.
-    recorded = {json.loads(path.read_text())["task"] for path in (batch.output / "_tasks").glob("*.json")}
+    # The record of the task before is written beside the call that fails, so it may be there, or not, or cut off.
+    records = [path.read_text() for path in (batch.output / "_tasks").glob("*.json")]
+    recorded = {json.loads(text)["task"] for text in records if text.endswith("}")}
     assert {0, 1} <= recorded <= {0, 1, 2}
     first = len(tasks_called(marks))
     batch.job("Picky", init=init, inference={**QUARANTINE, "max_quarantined": 4})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import random
@@ -77,6 +78,7 @@ def _free_ports() -> range:
             hold.close()
             continue
         if all(_is_free(port) for port in ports):
+            atexit.register(hold.close)
             _HOLDS.append(hold)
             return ports
         hold.close()

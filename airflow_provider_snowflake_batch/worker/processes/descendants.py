@@ -125,10 +125,10 @@ def kill_marked(name: str, value: str) -> None:
         born = _marked(name, value)
         for pid in _but_cleaners(list(born), deadline):
             with contextlib.suppress(OSError):
-                # So that no other process of the same number is killed.
+                # So that no other process of the same number is killed. Its parent may be gone already.
                 handle = os.pidfd_open(pid)
                 try:
-                    if _origin(pid) == born[pid]:
+                    if _origin(pid)[1] == born[pid]:
                         signal.pidfd_send_signal(handle, signal.SIGKILL)
                 finally:
                     os.close(handle)
@@ -137,8 +137,8 @@ def kill_marked(name: str, value: str) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def _marked(name: str, value: str) -> dict[int, tuple[int, int]]:
-    """The processes that carry a mark or descend from one that does, this one apart, with their `_origin`."""
+def _marked(name: str, value: str) -> dict[int, int]:
+    """The processes that carry a mark or descend from one that does, but this one, and when each was born (ticks)."""
     there: dict[int, tuple[int, int]] = {}
     for pid in _processes():
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -148,7 +148,7 @@ def _marked(name: str, value: str) -> dict[int, tuple[int, int]]:
     while new:
         new = {pid for pid, (parent, _) in there.items() if parent in new} - found
         found |= new
-    return {pid: there[pid] for pid in found if pid != os.getpid()}
+    return {pid: there[pid][1] for pid in found if pid != os.getpid()}
 
 
 def _but_cleaners(pids: list[int], deadline: float) -> list[int]:

@@ -162,6 +162,8 @@ def test_a_transient_table_says_so(connection: SnowflakeConnection, schema: str)
 
     run(connection, "CREATE TRANSIENT TABLE T (A INT)")
     assert kinds() == ("TRANSIENT", "YES", "BASE TABLE")
+    # dbt takes any other kind than these two for an external table.
+    assert run(connection, "SHOW OBJECTS")[0][4] == "TABLE"
     run(connection, "ALTER TABLE T RENAME TO U")
     assert kinds() == ("TRANSIENT", "YES", "BASE TABLE")
     run(connection, "CREATE OR REPLACE TABLE U (A INT)")

@@ -177,7 +177,7 @@ def show_objects(statement: Statement, cursor: Cursor, databases: Databases, tab
     clauses = show_clauses(cursor, statement.session, databases)
     rows = [
         (
-            relation.created, relation.name, relation.database, relation.schema, relation.kind, relation.comment, "",
+            relation.created, relation.name, relation.database, relation.schema, "TABLE" if relation.kind == "TRANSIENT" else relation.kind, relation.comment, "",
             _row_count(statement, tables, relation), 0, _SYSTEM_OWNER, "1", "ROLE", "N", "N", "N",
         )
         for relation in _relations(statement, tables, clauses)

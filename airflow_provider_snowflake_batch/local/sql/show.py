@@ -171,13 +171,19 @@ def show_views(statement: Statement, cursor: Cursor, databases: Databases, table
     )  # fmt: skip
 
 
+def _plain_kind(kind: str) -> str:
+    """What SHOW OBJECTS says of a relation: it does not tell transient tables from others."""
+    return "TABLE" if kind == "TRANSIENT" else kind
+
+
 @statement("SHOW OBJECTS", "SHOW TERSE OBJECTS")
 @_with_terse()
 def show_objects(statement: Statement, cursor: Cursor, databases: Databases, tables: Tables) -> Result:
     clauses = show_clauses(cursor, statement.session, databases)
     rows = [
         (
-            relation.created, relation.name, relation.database, relation.schema, "TABLE" if relation.kind == "TRANSIENT" else relation.kind, relation.comment, "",
+            relation.created, relation.name, relation.database, relation.schema, _plain_kind(relation.kind),
+            relation.comment, "",
             _row_count(statement, tables, relation), 0, _SYSTEM_OWNER, "1", "ROLE", "N", "N", "N",
         )
         for relation in _relations(statement, tables, clauses)

@@ -10,6 +10,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -65,6 +66,25 @@ def local_server(local_snowflake: LocalServer) -> LocalServer:
 def snowflake_connection(local_server: LocalServer, local_snowflake_connection: str) -> str:
     """The Airflow connection id that leads to the local Snowflake."""
     return local_snowflake_connection
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse names that differ from process to process: pytest-xdist's must all know a test by the same one."""
+    callspec = getattr(item, "callspec", None)
+    for value in callspec.params.values() if callspec is not None else ():
+        if any(repr(found) in callspec.id for found in _sets_of_several(value)):
+            raise pytest.UsageError(f"{item.nodeid}: a set has no order; give the parameters ids, or use tuples")
+
+
+def _sets_of_several(value: Any) -> Iterator[Any]:
+    """The sets with more than one element in a value."""
+    if isinstance(value, (set, frozenset)) and len(value) > 1:
+        yield value
+    if isinstance(value, dict):
+        yield from _sets_of_several([*value, *value.values()])
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for one in value:
+            yield from _sets_of_several(one)
 
 
 def pytest_unconfigure() -> None:

@@ -138,7 +138,7 @@ def test_engine_by_any_spelling() -> None:
         ([({"mode": SaveMode.OVERWRITE},)], [({"mode": "overwrite"},)]),
         ({SaveMode.ERROR: {SaveMode.ERROR}}, {"error": {"error"}}),
     ],
-    ids=repr,
+    ids=["set", "frozenset", "in tuples", "keys"],
 )
 def test_members_of_enums_are_plain_in_every_container(given: Any, plain: Any) -> None:
     found = plain_value(given)

@@ -77,6 +77,7 @@ coverage: $(VENV)/.installed-dev ## Run the unit tests and show which branches t
 	$(BIN)/coverage erase
 	-$(BIN)/coverage run -m pytest -q -m "not slow" $(XDIST)
 	$(BIN)/coverage combine --quiet
+	rm -f .coverage.*
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover
 

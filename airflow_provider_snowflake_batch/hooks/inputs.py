@@ -107,13 +107,18 @@ def put_long_list(hook: SnowflakeBatchHook, job: SubmittedJob) -> SubmittedJob:
 
 def discard_long_list(hook: SnowflakeBatchHook, name: QualifiedName, output_directory: StagePath) -> None:
     """Remove what :func:`put_long_list` has put, if anything, unless there is a job that may still read it."""
+    discard_input(hook, name, [staged_input(output_directory)])
+
+
+def discard_input(hook: SnowflakeBatchHook, name: QualifiedName, places: Iterable[StagePath]) -> None:
+    """Remove what a job was given, unless it has not ended and may still read it. A failure is logged."""
     try:
         if may_still_read(hook, name):
             return
     except Exception as error:
-        log.warning("The staged input of %s could not be removed: %s", output_directory, error_text(error))
+        log.warning("What job %s was given could not be removed: %s", name, error_text(error))
         return
-    discard_staged_input(hook, output_directory)
+    remove_input(hook, places)
 
 
 def may_still_read(hook: SnowflakeBatchHook, name: QualifiedName) -> bool:
@@ -124,13 +129,14 @@ def may_still_read(hook: SnowflakeBatchHook, name: QualifiedName) -> bool:
         return False
 
 
-def discard_staged_input(hook: SnowflakeBatchHook, output_directory: StagePath) -> None:
-    """Remove the rows that were put on the stage for the job that writes into a directory."""
-    try:
-        hook.remove_files(staged_input(output_directory))
-    except Exception as error:
-        # The job's own fate is what counts; files in a reserved folder do no harm.
-        log.warning("The staged input of %s could not be removed: %s", output_directory, error_text(error))
+def remove_input(hook: SnowflakeBatchHook, places: Iterable[StagePath]) -> None:
+    """Remove what jobs were given. A failure is logged."""
+    for place in places:
+        try:
+            hook.remove_files(place)
+        except Exception as error:
+            # The job's own fate is what counts; files in a reserved folder do no harm.
+            log.warning("The files in %s could not be removed: %s", place, error_text(error))
 
 
 def _query_of_files(hook: SnowflakeBatchHook, job: AnyJob, source: StageParquet) -> StageQuery:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.contract.output_layout import STAGED_INPUT
-from airflow_provider_snowflake_batch.hooks.inputs import may_still_read
+from airflow_provider_snowflake_batch.hooks.inputs import discard_input, may_still_read, remove_input
 from airflow_provider_snowflake_batch.jobs import leftovers
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.leftovers import Found
 from airflow_provider_snowflake_batch.jobs.worker_job import WORKER_FOLDER
@@ -16,28 +15,15 @@ from airflow_provider_snowflake_batch.jobs.worker_job import WORKER_FOLDER
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
-log = logging.getLogger(__name__)
-
 
 def discard_worker_input(hook: SnowflakeBatchHook, name: QualifiedName, output_directory: StagePath) -> None:
     """Remove what a job was given, unless it has not ended and may still read it. A failure is logged."""
-    try:
-        if may_still_read(hook, name):
-            return
-    except Exception as error:
-        log.warning("What job %s was given could not be removed: %s", name, error_text(error))
-        return
-    remove_worker_input(hook, output_directory)
+    discard_input(hook, name, leftovers.worker_input(output_directory))
 
 
 def remove_worker_input(hook: SnowflakeBatchHook, output_directory: StagePath) -> None:
     """Remove what the jobs that write into a directory were given: unloaded rows, job files. A failure is logged."""
-    for place in leftovers.worker_input(output_directory):
-        try:
-            hook.remove_files(place)
-        except Exception as error:
-            # The job's own fate is what counts; files in a reserved folder do no harm.
-            log.warning("The files in %s could not be removed: %s", place, error_text(error))
+    remove_input(hook, leftovers.worker_input(output_directory))
 
 
 def clean_up(hook: SnowflakeBatchHook, location: StagePath, days: float, *, dry_run: bool) -> list[StagePath]:

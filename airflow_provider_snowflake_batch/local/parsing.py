@@ -8,6 +8,7 @@ hold what both can read against it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -188,6 +189,22 @@ class Cursor:
             token = self.next()
             depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind == "symbol" else 0
         return self.sql[opening.end : token.start]
+
+    def text_until(self, ends: Callable[[Cursor], bool], what: str) -> str:
+        """The text from here to where something ends it; what is in parentheses does not.
+
+        :param what: what it is, for the error if there is none.
+        """
+        first, last = self.peek(), None
+        while not self.done and not ends(self):
+            if self.looking_at("("):
+                self.parenthesised()
+                last = self.tokens[self.at - 1]
+            else:
+                last = self.next()
+        if first is None or last is None:
+            raise self.unexpected(what)
+        return self.sql[first.start : last.end]
 
     def rest(self) -> str:
         token = self.peek()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+NOTHING_DROPPED = "Drop statement executed successfully (object already dropped or does not exist)."
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A result column with Snowflake's wire type: TEXT, FIXED, REAL, BOOLEAN, VARIANT, DATE, TIMESTAMP_LTZ …"""
@@ -58,6 +61,11 @@ class Result:
     def message(cls, text: str) -> Result:
         """The one-cell answer ``status`` of DDL and the like."""
         return cls([Column("status")], [(text,)], statement_type=0x6000)
+
+    @classmethod
+    def dropped(cls, name: str, *, was_there: bool) -> Result:
+        """What DROP answers; with IF EXISTS, also where there was nothing to drop."""
+        return cls.message(f"{name} successfully dropped." if was_there else NOTHING_DROPPED)
 
     def fetch(self) -> Sequence[Sequence[Any]]:
         """The rows as Python values, whichever way the result holds them."""

@@ -21,7 +21,7 @@ from airflow_provider_snowflake_batch.local.sql.keys import take_keys
 from airflow_provider_snowflake_batch.local.sql.query_types import declared_outputs
 from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
-from airflow_provider_snowflake_batch.local.statements import Result
+from airflow_provider_snowflake_batch.local.statements import NOTHING_DROPPED, Result
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Session
@@ -71,7 +71,7 @@ class Definitions:
             for to, record in foreign_keys:
                 self._engine.catalog.add_foreign_key(target, to, record)
             if isinstance(tree, exp.Drop):
-                return Result.message(f"{target[2]} successfully dropped.")
+                return Result.dropped(target[2], was_there=True)
             if isinstance(tree, exp.Create):
                 return Result.message(f"{str(tree.args['kind']).capitalize()} {target[2]} successfully created.")
         return Result.message("Statement executed successfully.")
@@ -106,7 +106,7 @@ class Definitions:
         has = self._has_sequence if is_sequence else partial(self._engine.tables.has_table, self._session)
         is_there = target is not None and has(target)
         if isinstance(tree, exp.Drop) and target is not None and not is_there:
-            return "Drop statement executed successfully (object already dropped or does not exist)."
+            return NOTHING_DROPPED
         if isinstance(tree, exp.Create) and target is not None and is_there:
             return f"{target[2]} already exists, statement succeeded."
         return None

@@ -50,9 +50,9 @@ def drop_database(statement: Statement, cursor: Cursor, databases: Databases) ->
         cursor.accept("RESTRICT")
     cursor.end()
     if if_exists and name not in databases.names():
-        return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+        return Result.dropped(name, was_there=False)
     databases.drop(name)
-    return Result.message(f"{name} successfully dropped.")
+    return Result.dropped(name, was_there=True)
 
 
 @statement("CREATE SCHEMA", "CREATE TRANSIENT SCHEMA", "CREATE OR REPLACE SCHEMA", "CREATE OR REPLACE TRANSIENT SCHEMA")
@@ -83,9 +83,9 @@ def drop_schema(statement: Statement, cursor: Cursor, databases: Databases) -> R
         cursor.accept("RESTRICT")
     cursor.end()
     if if_exists and not databases.has_schema(database, name):
-        return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+        return Result.dropped(name, was_there=False)
     databases.drop_schema(database, name)
-    return Result.message(f"{name} successfully dropped.")
+    return Result.dropped(name, was_there=True)
 
 
 def _schema_name(statement: Statement, parts: tuple[str, ...]) -> tuple[str, str]:
@@ -165,6 +165,4 @@ def _drop(objects: AccountObjects, cursor: Cursor, kind: str) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     (name,) = cursor.name()
     cursor.end()
-    if objects.drop(kind, name, if_exists=if_exists):
-        return Result.message(f"{name} successfully dropped.")
-    return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+    return Result.dropped(name, was_there=objects.drop(kind, name, if_exists=if_exists))

@@ -60,9 +60,9 @@ def drop_stream(statement: Statement, cursor: Cursor, streams: Streams) -> Resul
     name = statement.session.qualify(cursor.name())
     cursor.end()
     if if_exists and name not in {one.qualified for one in streams.all()}:
-        return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+        return Result.dropped(name[2], was_there=False)
     streams.drop(name)
-    return Result.message(f"{name[2]} successfully dropped.")
+    return Result.dropped(name[2], was_there=True)
 
 
 @statement("SHOW STREAMS")

@@ -21,7 +21,6 @@ from airflow_provider_snowflake_batch.local.statements import Column, Handler, R
 
 _STAGE_OPTIONS = ("ENCRYPTION", "DIRECTORY", "FILE_FORMAT", "COMMENT")
 _TEMPORARY = ("", "TEMP ", "TEMPORARY ", "SCOPED TEMP ", "SCOPED TEMPORARY ")
-_GONE = "Drop statement executed successfully (object already dropped or does not exist)."
 
 
 def _create(kind: str) -> Callable[[Handler], Handler]:
@@ -91,7 +90,7 @@ def drop_stage(statement: Statement, cursor: Cursor, stages: Stages) -> Result:
     parts = cursor.name()
     cursor.end()
     dropped = stages.drop(statement.session, parts, if_exists=if_exists)
-    return Result.message(f"{parts[-1]} successfully dropped." if dropped else _GONE)
+    return Result.dropped(parts[-1], was_there=dropped)
 
 
 @statement("SHOW STAGES", "SHOW TERSE STAGES")
@@ -220,7 +219,7 @@ def drop_file_format(statement: Statement, cursor: Cursor, formats: FileFormats)
     parts = cursor.name()
     cursor.end()
     dropped = formats.drop(statement.session, parts, if_exists=if_exists)
-    return Result.message(f"{parts[-1]} successfully dropped." if dropped else _GONE)
+    return Result.dropped(parts[-1], was_there=dropped)
 
 
 @statement("SHOW FILE FORMATS")

@@ -56,7 +56,9 @@ def unload(statement: Statement, engine: Engine, stages: Stages, scratch: Path, 
     location = cursor.stage()
     cursor.expect("FROM")
     query = cursor.parenthesised() if cursor.looking_at("(") else f"SELECT * FROM {_table(cursor)}"
-    partition = _expression(cursor) if cursor.accept("PARTITION", "BY") else None
+    partition = None
+    if cursor.accept("PARTITION", "BY"):
+        partition = f"({cursor.text_until(_begins_option, 'an expression')})"
     if cursor.looking_at("VALIDATION_MODE"):
         raise not_supported("VALIDATION_MODE in COPY INTO a location")
     options = properties(cursor, _OPTIONS)
@@ -121,20 +123,6 @@ def _beside(scratch: Path, stage: Path, replaced: Sequence[StageFile]) -> Iterat
             os.replace(Path(folder, file.name), _open_path(stage, file.name))
     written = {file.name for file in files}
     remove_files([file for file in replaced if file.path not in written], stage)
-
-
-def _expression(cursor: Cursor) -> str:
-    """The text of ``PARTITION BY expression``, which ends where the next option begins."""
-    first, last = cursor.peek(), None
-    while (token := cursor.peek()) is not None and not _begins_option(cursor):
-        if token.text == "(":
-            cursor.parenthesised()
-            last = cursor.tokens[cursor.at - 1]
-        else:
-            last = cursor.next()
-    if first is None or last is None:
-        raise cursor.unexpected("an expression")
-    return f"({cursor.sql[first.start : last.end]})"
 
 
 def _begins_option(cursor: Cursor) -> bool:

@@ -81,7 +81,8 @@ def _clauses(
             while cursor.accept(","):
                 after.append(statement.session.qualify(cursor.name()))
         elif cursor.accept("WHEN"):
-            condition = _condition(cursor)
+            # A cast inside of parentheses has an AS of its own.
+            condition = cursor.text_until(lambda rest: rest.looking_at("AS"), "a condition")
         else:
             name = cursor.next().value
             if name not in _OPTIONS:
@@ -93,20 +94,6 @@ def _clauses(
             options[name] = property_value(cursor)
         cursor.accept(",")
     return options, tuple(after), condition
-
-
-def _condition(cursor: Cursor) -> str:
-    first, last = cursor.peek(), None
-    while not cursor.looking_at("AS"):
-        if cursor.looking_at("("):
-            # A cast inside of parentheses has an AS of its own.
-            cursor.parenthesised()
-            last = cursor.tokens[cursor.at - 1]
-        else:
-            last = cursor.next()
-    if first is None or last is None:
-        raise cursor.unexpected("a condition")
-    return cursor.sql[first.start : last.end]
 
 
 @statement("ALTER TASK")
@@ -131,9 +118,9 @@ def drop_task(statement: Statement, cursor: Cursor, tasks: Tasks) -> Result:
     name = statement.session.qualify(cursor.name())
     cursor.end()
     if if_exists and name not in {task.qualified for task in tasks.all()}:
-        return Result.message("Drop statement executed successfully (object already dropped or does not exist).")
+        return Result.dropped(name[2], was_there=False)
     tasks.drop(name)
-    return Result.message(f"{name[2]} successfully dropped.")
+    return Result.dropped(name[2], was_there=True)
 
 
 @statement("EXECUTE TASK")

@@ -11,10 +11,10 @@ import pytest
 from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
-from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.cli.command_lines import arguments, command
+from tests.container_jobs import container_job, hook_with_pool
 
 POOL = Identifier("CLI_TESTS")
 FOR_LONG = ("python", "-c", "import time; print('at work', flush=True); time.sleep(600)")
@@ -22,8 +22,7 @@ FOR_LONG = ("python", "-c", "import time; print('at work', flush=True); time.sle
 
 @pytest.fixture
 def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S")
+    with hook_with_pool(snowflake_connection, POOL, nodes=4) as opened:
         yield opened
 
 
@@ -33,14 +32,7 @@ def start(hook: SnowflakeBatchHook) -> Iterator[Callable[..., QualifiedName]]:
     started = []
 
     def start(*command: str) -> QualifiedName:
-        job = ContainerJob(
-            name=hook.qualify_name(generate_job_name("cli", "tests")),
-            compute_pool=POOL,
-            replicas=1,
-            specification={
-                "spec": {"containers": [{"name": "main", "image": "/db/schema/repo/image:1", "command": list(command)}]}
-            },
-        )
+        job = container_job(hook, POOL, *command)
         started.append(job.name)
         hook.wait(job.name, query_id=hook.submit(job), until_accepted=True)
         return job.name

@@ -17,29 +17,18 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
-from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.job import ContainerJob
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.container_jobs import container_job, hook_with_pool
 
 POOL = Identifier("HOOK_TESTS")
 
 
 @pytest.fixture
 def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S")
+    with hook_with_pool(snowflake_connection, POOL, nodes=4) as opened:
         yield opened
-
-
-def container_job(hook: SnowflakeBatchHook, *command: str, pool: Identifier = POOL, replicas: int = 1) -> ContainerJob:
-    return ContainerJob(
-        name=hook.qualify_name(generate_job_name("hook", "tests")),
-        compute_pool=pool,
-        replicas=replicas,
-        specification={
-            "spec": {"containers": [{"name": "main", "image": "/db/schema/repo/image:1", "command": list(command)}]}
-        },
-    )
 
 
 def run(hook: SnowflakeBatchHook, job: ContainerJob) -> JobStatus:
@@ -47,7 +36,7 @@ def run(hook: SnowflakeBatchHook, job: ContainerJob) -> JobStatus:
 
 
 def test_a_job_from_submission_to_deletion(hook: SnowflakeBatchHook) -> None:
-    job = container_job(hook, "python", "-c", "print('hello from the job')")
+    job = container_job(hook, POOL, "python", "-c", "print('hello from the job')")
     changes: list[str] = []
     query_id = hook.submit(job)
     info = hook.wait(
@@ -69,7 +58,7 @@ def test_a_job_from_submission_to_deletion(hook: SnowflakeBatchHook) -> None:
 
 
 def test_a_job_that_fails(hook: SnowflakeBatchHook) -> None:
-    job = container_job(hook, "python", "-c", "raise SystemExit('the model broke')")
+    job = container_job(hook, POOL, "python", "-c", "raise SystemExit('the model broke')")
     assert run(hook, job) is JobStatus.FAILED
     (container,) = hook.containers(job.name)
     assert (container.status, container.exit_code) == ("FAILED", 1)
@@ -78,7 +67,7 @@ def test_a_job_that_fails(hook: SnowflakeBatchHook) -> None:
 
 def test_every_replica_has_a_log(hook: SnowflakeBatchHook) -> None:
     job = container_job(
-        hook, "python", "-c", "import os; print('replica', os.environ['SNOWFLAKE_JOB_INDEX'])", replicas=2
+        hook, POOL, "python", "-c", "import os; print('replica', os.environ['SNOWFLAKE_JOB_INDEX'])", replicas=2
     )
     assert run(hook, job) is JobStatus.DONE
     assert [hook.logs(job.name, instance_id=index).strip() for index in (0, 1)] == ["replica 0", "replica 1"]
@@ -93,7 +82,7 @@ for number in range(40):
         print('SNOWFLAKE_BATCH_PROGRESS {"phase": "running", "replica": 0, "rows_done": 5, "rows_total": 10}')
         time.sleep(1)
 """
-    job = container_job(hook, "python", "-c", code, replicas=2)
+    job = container_job(hook, POOL, "python", "-c", code, replicas=2)
     lines: list[str] = []
     hook.wait(job.name, query_id=hook.submit(job), deadlines=Deadlines.within(60), on_log=lines.append)
     for replica in (0, 1):
@@ -104,7 +93,7 @@ for number in range(40):
 
 
 def test_cancel_keeps_the_job_and_its_log(hook: SnowflakeBatchHook) -> None:
-    job = container_job(hook, "python", "-uc", "import time; print('started'); time.sleep(600)")
+    job = container_job(hook, POOL, "python", "-uc", "import time; print('started'); time.sleep(600)")
     query_id = hook.submit(job)
     deadline = time.monotonic() + 30
     while hook.poll(job.name, query_id) is None or "started" not in hook.logs(job.name):
@@ -116,7 +105,7 @@ def test_cancel_keeps_the_job_and_its_log(hook: SnowflakeBatchHook) -> None:
 
 
 def test_wait_gives_up_in_time_and_leaves_the_job_alone(hook: SnowflakeBatchHook) -> None:
-    job = container_job(hook, "python", "-c", "import time; time.sleep(600)")
+    job = container_job(hook, POOL, "python", "-c", "import time; time.sleep(600)")
     query_id = hook.submit(job)
     with pytest.raises(JobTimeoutError, match="did not end in time"):
         hook.wait(job.name, query_id=query_id, deadlines=Deadlines.within(1))
@@ -126,13 +115,13 @@ def test_wait_gives_up_in_time_and_leaves_the_job_alone(hook: SnowflakeBatchHook
 
 
 def test_a_refused_statement_is_told_in_snowflakes_words(hook: SnowflakeBatchHook) -> None:
-    job = container_job(hook, "true", pool=Identifier("NO_SUCH_POOL"))
+    job = container_job(hook, Identifier("NO_SUCH_POOL"), "true")
     with pytest.raises(JobInputError, match=r"(?s)Snowflake refused the job: .*NO_SUCH_POOL"):
         hook.wait(job.name, query_id=hook.submit(job), deadlines=Deadlines.within(60))
 
 
 def test_a_taken_name_is_refused(hook: SnowflakeBatchHook) -> None:
-    job = container_job(hook, "true")
+    job = container_job(hook, POOL, "true")
     assert run(hook, job) is JobStatus.DONE
     query_id = hook.submit(job)
 
@@ -147,7 +136,7 @@ def test_a_taken_name_is_refused(hook: SnowflakeBatchHook) -> None:
 
 
 def test_a_job_dropped_while_waiting_is_lost(hook: SnowflakeBatchHook) -> None:
-    job = container_job(hook, "true")
+    job = container_job(hook, POOL, "true")
     assert run(hook, job) is JobStatus.DONE
     hook.delete(job.name)
     with pytest.raises(JobLostError, match="If there was one, it was dropped"):

@@ -19,11 +19,11 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs.connection import ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
-from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger, BatchSuccessSensorTrigger
 from airflow_provider_snowflake_batch.triggers.poller import shared_poller
+from tests.container_jobs import container_job, hook_with_pool
 from tests.local_faults import faults_of
 
 POOL = Identifier("TRIGGER_TESTS")
@@ -31,8 +31,7 @@ POOL = Identifier("TRIGGER_TESTS")
 
 @pytest.fixture
 def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 8 INSTANCE_FAMILY = CPU_X64_S")
+    with hook_with_pool(snowflake_connection, POOL, nodes=8) as opened:
         yield opened
 
 
@@ -51,12 +50,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def submit(hook: SnowflakeBatchHook, code: str, pool: Identifier = POOL) -> tuple[str, str]:
-    container = {"name": "main", "image": "/db/schema/repo/image:1", "command": ["python", "-c", code]}
-    job = ContainerJob(
-        name=hook.qualify_name(generate_job_name("trigger", "tests")),
-        compute_pool=pool,
-        specification={"spec": {"containers": [container]}},
-    )
+    job = container_job(hook, pool, "python", "-c", code)
     return str(job.name), hook.submit(job)
 
 

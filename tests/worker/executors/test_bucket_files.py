@@ -15,30 +15,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.executors import bucket_files
-from airflow_provider_snowflake_batch.worker.executors.base import Groups, Work
 from airflow_provider_snowflake_batch.worker.executors.bucket_files import BucketReceiver, BucketSender, Piece
 from airflow_provider_snowflake_batch.worker.executors.host import Host, Order, Report
-from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost, Hosts
+from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
 from airflow_provider_snowflake_batch.worker.input import partitions
-from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
-from airflow_provider_snowflake_batch.worker.input.partitions import Buckets
-from airflow_provider_snowflake_batch.worker.input.plan import Plan, RowRange, Task
+from airflow_provider_snowflake_batch.worker.input.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
-from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
-from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.run import Run
 from tests.worker.batches import Batch
+from tests.worker.executors.two_hosts import TwoHosts
 
 ROWS, GIANT = 40_000, 10_000
 
 
-class Apart:
+class Apart(TwoHosts):
     """Two hosts. One has the buckets, the other is sent what it takes; each does some, however fast the other is.
 
     :param dies: the second host is lost once it has done a task.
@@ -46,47 +41,31 @@ class Apart:
     """
 
     def __init__(self, folder: Path, *, dies: bool = False, ends_after: int | None = None) -> None:
+        super().__init__()
         self.folder, self.dies, self.ends_after = folder, dies, ends_after
         self.folder.mkdir(exist_ok=True)
         self.done: dict[int, list[int]] = {0: [], 1: []}
         self.most_kept = 0
-        self.notes: list[str] = []
         self._loaded: set[int] = set()
-        self._hosts: list[Host] = []
 
-    def owner(self, task: int) -> int:
-        return 0
+    def asking(self, number: int, host: Host) -> Callable[[Order], Report]:
+        return self._counting(number, self._sending(host) if number else host.exchange)
 
-    def group(self, job: Job, plan: Plan, column: str) -> Groups:
-        return Buckets(job.input.path, plan, column, lambda _: True)
-
-    def run(self, work: Work, backlog: Backlog, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
-        directory = OutputDirectory(work.job.output.path, work.attempt)
-
-        def recorded(tasks: Any) -> dict[int, TaskRecord]:
-            return {index: one for index, one in directory.read_records().items() if index in tasks}
-
-        hosts = Hosts(work, backlog, progress, done, recorded, self.notes.append)
-        self._hosts = [Host(work, Launcher(), len(backlog)) for _ in range(2)]
+    def _sending(self, host: Host) -> Callable[[Order], Report]:
         sender, receiver = BucketSender(), BucketReceiver(self.folder)
 
         def sent(order: Order) -> Report:
             for piece in sender.pieces(order):
                 receiver.receive(piece)
             self.most_kept = max(self.most_kept, len(list(self.folder.iterdir())) - 1)
-            report = self._hosts[1].exchange(receiver.order(order))
+            report = host.exchange(receiver.order(order))
             receiver.forget(report)
             if self.dies and self.done[1]:
-                self._hosts[1].kill()
+                host.kill()
                 raise HostLost("killed")
             return report
 
-        hosts.join(0, self._counting(0, self._hosts[0].exchange))
-        hosts.join(1, self._counting(1, sent))
-        while hosts.open:
-            hosts.step()
-        hosts.finish(5.0)
-        hosts.end(10.0)
+        return sent
 
     def _counting(self, number: int, ask: Callable[[Order], Report]) -> Callable[[Order], Report]:
         def counted(order: Order) -> Report:
@@ -100,14 +79,6 @@ class Apart:
             return replace(report, room=0) if waits else report
 
         return counted
-
-    def stop(self) -> None:
-        for host in self._hosts:
-            host.stop()
-
-    def kill(self) -> None:
-        for host in self._hosts:
-            host.kill()
 
 
 @pytest.fixture

@@ -6,63 +6,32 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from airflow_provider_snowflake_batch.contract.job_file import Job
-from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
-from airflow_provider_snowflake_batch.worker.executors.base import Groups, Work
 from airflow_provider_snowflake_batch.worker.executors.host import Host, Order, Report
-from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost, Hosts
-from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
-from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
-from airflow_provider_snowflake_batch.worker.input.plan import Plan
+from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
-from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
-from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.run import Run
 from tests.worker.batches import Batch
+from tests.worker.executors.two_hosts import TwoHosts
 
 TASK_ROWS = 65_536
 
 
-class InOneProcess:
+class InOneProcess(TwoHosts):
     """Two hosts of this machine, each with one model process. Nothing is given out before both have loaded it.
 
     :param loses: whether the answer to an order gets lost on the way. :param dies: the host that is lost.
     """
 
     def __init__(self, loses: Callable[[Order], bool] = lambda order: False, dies: int | None = None) -> None:
+        super().__init__()
         self.loses, self.dies = loses, dies
         self.loaded: set[int] = set()
         self.records: list[tuple[int, int]] = []
-        self.lost: list[str] = []
-        self._hosts: list[Host] = []
 
-    def owner(self, task: int) -> int:
-        return 0
-
-    def group(self, job: Job, plan: Plan, column: str) -> Groups:
-        raise NotImplementedError
-
-    def run(self, work: Work, backlog: Backlog, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
-        directory = OutputDirectory(work.job.output.path, work.attempt)
-
-        def recorded(tasks: Any) -> dict[int, TaskRecord]:
-            return {index: one for index, one in directory.read_records().items() if index in tasks}
-
-        hosts = Hosts(work, backlog, progress, done, recorded, self.lost.append)
-        for number in range(2):
-            host = Host(work, Launcher(), len(backlog))
-            self._hosts.append(host)
-            hosts.join(number, self._asking(number, host))
-        while hosts.open:
-            hosts.step()
-        hosts.finish(5.0)
-        hosts.end(10.0)
-
-    def _asking(self, number: int, host: Host) -> Callable[[Order], Report]:
+    def asking(self, number: int, host: Host) -> Callable[[Order], Report]:
         done = 0
 
         def ask(order: Order) -> Report:
@@ -80,14 +49,6 @@ class InOneProcess:
             return report if len(self.loaded) == 2 else replace(report, room=0)
 
         return ask
-
-    def stop(self) -> None:
-        for host in self._hosts:
-            host.stop()
-
-    def kill(self) -> None:
-        for host in self._hosts:
-            host.kill()
 
 
 @pytest.fixture
@@ -131,8 +92,8 @@ def test_what_a_lost_host_had_not_recorded_is_done_by_the_other(ready: Batch) ->
     executor = InOneProcess(dies=1)
     run(path, executor)
 
-    assert len(executor.lost) == 1
-    assert executor.lost[0].startswith("replica 1 is lost: killed")
+    assert len(executor.notes) == 1
+    assert executor.notes[0].startswith("replica 1 is lost: killed")
     assert [host for host, _ in executor.records].count(0) >= 4
 
 

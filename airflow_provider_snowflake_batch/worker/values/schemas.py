@@ -9,6 +9,7 @@ a column in different types. Types that go together have a common wider type (`c
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -45,8 +46,12 @@ def _field(schema: pa.Schema, name: str) -> pa.Field | None:
 
 def marked(table: pa.Table) -> pa.Table:
     """What a model returned, with marks where it holds nothing but NaN and NULL (`only_nan`)."""
-    fields = [only_nan.marked(field, column.chunks) for field, column in zip(table.schema, table.columns, strict=True)]
-    return pa.table(table.columns, schema=pa.schema(fields))
+    fields = list(table.schema)
+    found = [only_nan.marked(field, column.chunks) for field, column in zip(fields, table.columns, strict=True)]
+    if all(map(operator.is_, found, fields)):
+        # As nearly always: there is no table to be made.
+        return table.replace_schema_metadata(None)
+    return pa.table(table.columns, schema=pa.schema(found))
 
 
 def unmarked(schema: pa.Schema) -> pa.Schema:

@@ -14,8 +14,8 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Response
 
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
 from airflow_provider_snowflake_batch.monitoring.bundle import bundle_version, scripts
+from airflow_provider_snowflake_batch.monitoring.card_columns import JobGroup
 from airflow_provider_snowflake_batch.monitoring.cards import readable_card
-from airflow_provider_snowflake_batch.monitoring.columns import JobGroup
 from airflow_provider_snowflake_batch.monitoring.order import InvalidPlace, Order, Place, Sort
 from airflow_provider_snowflake_batch.monitoring.queries import (
     StoredJob,

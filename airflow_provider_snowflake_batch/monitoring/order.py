@@ -17,7 +17,7 @@ from airflow.models.xcom import XComModel
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import ColumnElement, Float, Integer, String, and_, case, func, or_
 
-from airflow_provider_snowflake_batch.monitoring.columns import GROUP, JobGroup, card_number, card_text
+from airflow_provider_snowflake_batch.monitoring.card_columns import GROUP, JobGroup, card_number, card_text
 
 
 class Sort(str, Enum):

@@ -14,7 +14,7 @@ from airflow.utils.state import State, TaskInstanceState
 from sqlalchemy import String, and_, cast, func, literal, or_, select
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
-from airflow_provider_snowflake_batch.monitoring.columns import GROUP, JobGroup, card_text
+from airflow_provider_snowflake_batch.monitoring.card_columns import GROUP, JobGroup, card_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Select

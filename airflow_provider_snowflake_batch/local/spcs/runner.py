@@ -20,11 +20,11 @@ from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, status
-from airflow_provider_snowflake_batch.local.spcs.brake import Brake
 from airflow_provider_snowflake_batch.local.spcs.container_runtime import is_container_runtime
 from airflow_provider_snowflake_batch.local.spcs.logs import last_words
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.runtime_environment import BeingMade, NotMade, RuntimeEnvironment
+from airflow_provider_snowflake_batch.local.spcs.slow_nodes import SlowNodes
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 
 _log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class JobRunner:
         self._runtime = RuntimeEnvironment(self.wake)
         self._grace_seconds = float(os.environ.get(GRACE_VARIABLE, "30"))
         self._supervisors: dict[int, subprocess.Popen[bytes]] = {}
-        self._brake = Brake()
+        self._slow_nodes = SlowNodes()
         self._without_node: set[tuple[str, int]] = set()
         """Job ids and instances that a lost node took along."""
         self._any_ended = False
@@ -67,7 +67,7 @@ class JobRunner:
         self._stopping = False
         for job in self.store.active_jobs():
             # A server that was killed may have left some of them stopped.
-            self._brake.let_go(container.pid for container in self._running(job) if processes.is_alive(container))
+            self._slow_nodes.let_go(container.pid for container in self._running(job) if processes.is_alive(container))
         self._wake.set()
         self._thread = threading.Thread(target=self._run, name="spcs", daemon=True)
         self._thread.start()
@@ -80,7 +80,7 @@ class JobRunner:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        self._brake.release()
+        self._slow_nodes.release()
         with self.lock:
             for number, patience in ((signal.SIGTERM, patience_seconds), (signal.SIGQUIT, 5.0)):
                 running = [item for job in self.store.active_jobs() for item in self._running(job)]
@@ -204,7 +204,7 @@ class JobRunner:
 
     def _record_exit(self, job: Job, container: Container, outcome: processes.Exit, lost: str) -> None:
         folder = self.instance_folder(job.id, container.instance)
-        self._brake.slow([container.pid] if container.pid is not None else [], 1)
+        self._slow_nodes.slow([container.pid] if container.pid is not None else [], 1)
         container.ended_on = outcome.ended or time.time()
         container.exit_code = outcome.exit_code
         if (job.id, container.instance) in self._without_node:
@@ -314,7 +314,7 @@ class JobRunner:
 
         first = group[0]
         slowness = self._faults.slowness(job.id, job.full_name, first.instance, first.node)
-        self._brake.slow([container.pid for container in group if container.pid is not None], slowness)
+        self._slow_nodes.slow([container.pid for container in group if container.pid is not None], slowness)
         self._faults.on_replica(job.id, job.full_name, first.instance, first.node, time.time() - started, kill)
 
     def _give_up(self, job: Job, group: list[Container], reason: OSError) -> None:

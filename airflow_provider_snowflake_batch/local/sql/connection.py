@@ -34,11 +34,11 @@ from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
 from airflow_provider_snowflake_batch.local.sql.guard import guard
 from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_json
 from airflow_provider_snowflake_batch.local.sql.names import Names
+from airflow_provider_snowflake_batch.local.sql.not_null import required_outputs
 from airflow_provider_snowflake_batch.local.sql.offsets import SESSION
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
 from airflow_provider_snowflake_batch.local.sql.pivots import fill_pivots, open_pivots
 from airflow_provider_snowflake_batch.local.sql.query_types import as_declared, declared_outputs
-from airflow_provider_snowflake_batch.local.sql.required import required_outputs
 from airflow_provider_snowflake_batch.local.sql.rewrites import fill_in
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.texts import write_texts

@@ -17,7 +17,7 @@ import psutil
 TURN_SECONDS = 0.2
 
 
-class Brake:
+class SlowNodes:
     """Slows down what descends from the supervisors that it is told of."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Brake:
                 else:
                     self._factors.pop(pid, None)
             if self._factors and self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="brake", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="slow-nodes", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
 

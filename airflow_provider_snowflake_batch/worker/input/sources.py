@@ -5,6 +5,7 @@ Every byte that pyarrow decodes is read here, once, and hashed on the way.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -78,8 +79,8 @@ class Source:
 class _Window(io.RawIOBase):
     """A file for pyarrow, of which the end and one row group are in memory.
 
-    The memory is that of pyarrow's own allocator, which keeps it for the next row group: having the system clear new
-    pages takes as long as hashing. pyarrow takes slices of it without a copy, which hold it for as long as they need.
+    The memory is that of an allocator which keeps it for the next row group: having the system clear new pages takes
+    as long as hashing. pyarrow takes slices of it without a copy, which hold it for as long as they need.
     """
 
     def __init__(self, descriptor: int, size: int) -> None:
@@ -104,7 +105,7 @@ class _Window(io.RawIOBase):
         return digest.digest()
 
     def _read(self, first: int, last: int, see: Callable[[memoryview], None] | None = None) -> pa.Buffer:
-        buffer = pa.allocate_buffer(last - first)
+        buffer = pa.allocate_buffer(last - first, memory_pool=_row_group_memory())
         view, done = memoryview(buffer), 0
         while done < last - first:
             piece = view[done : done + PIECE_BYTES]
@@ -140,6 +141,14 @@ class _Window(io.RawIOBase):
 
     def seekable(self) -> bool:
         return True
+
+
+@functools.cache
+def _row_group_memory() -> pa.MemoryPool:
+    """jemalloc, which the worker has Arrow take, gives what is larger than 8 MiB back to the system at once."""
+    if "mimalloc" in pa.supported_memory_backends():
+        return pa.mimalloc_memory_pool()
+    return pa.default_memory_pool()
 
 
 def sources(path_of: Callable[[str], str]) -> ReadAhead[str, Source]:

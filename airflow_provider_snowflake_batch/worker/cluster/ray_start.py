@@ -1,15 +1,22 @@
-"""``ray start`` that is patient with a busy machine. Run as a program, with the arguments of Ray's own.
+"""``ray start`` for several nodes of a busy machine. Run as a program, with the arguments of Ray's own.
 
 A node has to register within 30 seconds or it is given up, which no setting changes (``ray._private.node``); on a busy
 machine, loading what belongs to it takes longer. Where Ray looks for its node it is made to wait until the node is
-there, or one of its processes has ended. A version of Ray that looks otherwise has its own limit.
+there, and no longer once its raylet has ended.
+
+Nodes of one machine and cluster put their sockets into one folder, under the first name that is not there yet: two that
+start at the same time may choose the same one, and one of them ends. Here each has names of its own.
+
+A version of Ray that does these otherwise is left as it is.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 MOST_SECONDS = 300.0
@@ -25,7 +32,8 @@ def patient(
     """A function that finds a node, or waits for it.
 
     :param get_node: raises `RuntimeError` as long as there is none.
-    :param has_ended: whether one of the node's processes has.
+    :param has_ended: whether the node's raylet has. Then `ChildProcessError` is raised: Ray tries again for 30 seconds
+        after a `RuntimeError`.
     """
     deadline = clock() + MOST_SECONDS
 
@@ -34,27 +42,49 @@ def patient(
             try:
                 return get_node(*arguments, **options)
             except RuntimeError:
-                if clock() > deadline or has_ended():
+                if has_ended():
+                    raise ChildProcessError("the raylet has ended before its node was there") from None
+                if clock() > deadline:
                     raise
             sleep(_LOOK_SECONDS)
 
     return wait
 
 
-def _a_child_has_ended() -> bool:
-    try:
-        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True
+def own_socket_names(prepare: Callable[..., str]) -> Callable[..., str]:
+    """Ray's function that chooses the path of a socket, with names that no other process of this machine chooses.
+
+    :param prepare: takes the node, a stated path or None, and how the name begins.
+    """
+
+    def choose(node: Any, socket_path: str | None, default_prefix: str) -> str:
+        return prepare(node, socket_path, f"{default_prefix}_{os.getpid()}")
+
+    return choose
+
+
+def raylet_has_ended() -> bool:
+    """Whether there is a raylet among the children of this process that has not been waited for."""
+    for listed in Path("/proc/self/task").glob("*/children"):
+        for child in listed.read_text().split():
+            # A process that has ended has its name, in parentheses, and its state until it is waited for.
+            with contextlib.suppress(OSError):
+                name, state = Path(f"/proc/{child}/stat").read_text().partition("(")[2].rsplit(")", 1)
+                if name == "raylet" and state.split()[0] in "ZX":
+                    return True
+    return False
 
 
 def main() -> None:
     """Run the command line."""
     from ray._private import services
+    from ray._private.node import Node
     from ray.scripts.scripts import main as ray
 
     if hasattr(services, "get_node"):
-        services.get_node = patient(services.get_node, _a_child_has_ended)
+        services.get_node = patient(services.get_node, raylet_has_ended)
+    if hasattr(Node, "_prepare_socket_file"):
+        Node._prepare_socket_file = own_socket_names(Node._prepare_socket_file)
     ray()
 
 

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from airflow_provider_snowflake_batch.worker.cluster.ray_start import MOST_SECONDS, patient
+from airflow_provider_snowflake_batch.worker.cluster.ray_start import (
+    MOST_SECONDS,
+    own_socket_names,
+    patient,
+    raylet_has_ended,
+)
 
 
 class Registers:
@@ -43,6 +55,39 @@ def test_not_for_ever() -> None:
 def test_nor_for_one_that_has_ended() -> None:
     node = Registers(100)
     get_node = patient(node.get_node, lambda: node.now > 1005, node.clock, node.sleep)
-    with pytest.raises(RuntimeError):
+    # Not a RuntimeError, after which Ray would look again for 30 seconds.
+    with pytest.raises(ChildProcessError, match="raylet has ended"):
         get_node("127.0.0.2:1", "a")
     assert node.now < 1010
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_raylet_that_has_ended_is_noticed(tmp_path: Path) -> None:
+    found = {name: tmp_path / name for name in ("raylet", "dashboard")}
+    for path in found.values():
+        path.symlink_to(str(shutil.which("sleep")))
+    raylet, other = (subprocess.Popen([path, "600"]) for path in found.values())
+    try:
+        other.kill()
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        assert not raylet_has_ended()
+        raylet.send_signal(signal.SIGKILL)
+        os.waitid(os.P_PID, raylet.pid, os.WEXITED | os.WNOWAIT)
+        assert raylet_has_ended()
+        raylet.wait()
+        assert not raylet_has_ended()
+    finally:
+        for process in (raylet, other):
+            process.kill()
+            process.wait()
+
+
+def test_nodes_of_one_machine_do_not_choose_the_same_socket() -> None:
+    """Ray takes the first name that is not there yet; nodes that start together would find the same one."""
+
+    def prepare(node: object, socket_path: str | None, default_prefix: str) -> str:
+        return socket_path or f"/sockets/{default_prefix}"
+
+    choose = own_socket_names(prepare)
+    assert choose(None, None, "plasma_store") == f"/sockets/plasma_store_{os.getpid()}"
+    assert choose(None, "/stated", default_prefix="plasma_store") == "/stated"

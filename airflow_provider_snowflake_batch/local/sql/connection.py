@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +15,6 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql import translate
-from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.batch_inserts import (
     insert_from,
     literal_columns,
@@ -39,6 +37,7 @@ from airflow_provider_snowflake_batch.local.sql.offsets import SESSION
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
 from airflow_provider_snowflake_batch.local.sql.pivots import fill_pivots, open_pivots
 from airflow_provider_snowflake_batch.local.sql.query_types import as_declared, declared_outputs
+from airflow_provider_snowflake_batch.local.sql.registered_relations import RegisteredRelations
 from airflow_provider_snowflake_batch.local.sql.rewrites import fill_in
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.texts import write_texts
@@ -75,7 +74,7 @@ class EngineConnection:
         """Whether text that is too long for its column is cut instead of refused."""
         self._changes = Changes(engine, self, session, self._duck)
         self._definitions = Definitions(engine, self, session, self._duck)
-        self._registered = itertools.count()
+        self._registered = RegisteredRelations(self._duck)
 
     def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Rows of a query in DuckDB's own SQL."""
@@ -116,7 +115,7 @@ class EngineConnection:
 
     def execute(self, statement: Statement, *, describe_only: bool = False) -> Result:
         self.enter_namespace()
-        with self._relations() as relation:
+        with self._registered.results() as relation:
             text = self._normalized(statement, relation)
             tree = translate.parse(text)
             if pivots := open_pivots(tree):
@@ -125,7 +124,7 @@ class EngineConnection:
                 tree = translate.parse(text)
             if not describe_only and (literals := literal_columns(tree)) is not None:
                 assert isinstance(tree, exp.Insert)
-                with self._rows(literals) as (source, names):
+                with self._registered.rows(literals) as (source, names):
                     insert_from(tree, source, names)
                     return self.write(tree)
             if not describe_only and isinstance(tree, exp.Create) and template_of(tree) is not None:
@@ -187,13 +186,13 @@ class EngineConnection:
 
     def execute_batch(self, statement: Statement, columns: Sequence[Sequence[Any]]) -> Result:
         self.enter_namespace()
-        with self._relations() as relation:
+        with self._registered.results() as relation:
             tree = translate.parse(self._normalized(statement, relation))
             if not isinstance(tree, exp.Insert):
                 raise not_supported("A batch of bind variables for anything but INSERT")
             self._guard(tree, statement)
             columns = with_moments(tree, columns, self._kinds)
-            with self._rows(columns) as (source, names):
+            with self._registered.rows(columns) as (source, names):
                 read_from(tree, source, names)
                 return self.write(self.meant(statement, tree))
 
@@ -203,21 +202,10 @@ class EngineConnection:
         return [column.type for column in columns]
 
     @contextmanager
-    def _rows(self, columns: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[str]]]:
-        """A relation of these columns, for one statement: its name and theirs."""
-        names = [f"B{number}" for number in range(1, len(columns) + 1)]
-        source = f"{translate.REGISTERED}{next(self._registered)}"
-        self._duck.register(source, pa.table({n: pa.array(c) for n, c in zip(names, columns, strict=True)}))
-        try:
-            yield source, names
-        finally:
-            self._duck.unregister(source)
-
-    @contextmanager
     def stream(self, statement: Statement) -> Iterator[tuple[Sequence[Column], pa.RecordBatchReader]]:
         """A query's columns and its rows as they come."""
         self.enter_namespace()
-        with self._relations() as relation:
+        with self._registered.results() as relation:
             text = self._normalized(statement, relation)
             tree = translate.parse(text)
             self._guard(tree, statement)
@@ -232,30 +220,6 @@ class EngineConnection:
             finally:
                 # An open result would keep the connection from its next statement.
                 reader.close()
-
-    @contextmanager
-    def _relations(self) -> Iterator[Any]:
-        """Results of table functions, readable for one statement."""
-        names: list[str] = []
-
-        def register(result: Result) -> str:
-            name = f"{translate.REGISTERED}{next(self._registered)}"
-            table = table_of(result)
-            self._duck.register(name, table)
-            names.append(name)
-            listed = ", ".join(
-                f"PARSE_JSON({_quoted(column.name)}) AS {_quoted(column.name)}"
-                if column.type in ("VARIANT", "OBJECT", "ARRAY")
-                else _quoted(column.name)
-                for column in result.columns
-            )
-            return f"(SELECT {listed} FROM {_quoted(name)})"
-
-        try:
-            yield register
-        finally:
-            for name in names:
-                self._duck.unregister(name)
 
     def _query(self, tree: exp.Query, describe_only: bool) -> Result:
         rows, columns = self._bind(tree)

@@ -4,15 +4,14 @@ knows, and the engine's words where it would take Snowflake's for something else
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import nanoseconds, not_supported
-from airflow_provider_snowflake_batch.local.functions import Arguments, Functions, unknown_function
+from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.functions import Functions
 from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     LIST_FUNCTIONS,
     list_function,
@@ -22,29 +21,22 @@ from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     parse_json,
 )
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
-from airflow_provider_snowflake_batch.local.sql.casts import cut
 from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
     DIVISION_BY_ZERO,
     FLATTEN_OPTIONS,
-    NANOSECONDS,
     TO_JSON_TEXT,
-    WHOLE_MICROSECONDS,
 )
 from airflow_provider_snowflake_batch.local.sql.random_numbers import DRAWS, draw
+from airflow_provider_snowflake_batch.local.sql.seconds import cut_digits, is_time_cast, read_time
 from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
+from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value
 from airflow_provider_snowflake_batch.local.statements import Statement
 
 _SEMI_STRUCTURED = {exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY, exp.DataType.Type.OBJECT}
-_TIMES = {
-    exp.DataType.Type.TIME, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.DATETIME,
-    exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ,
-}  # fmt: skip
 _SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
-# The nine digits of a second in a format, as the parser writes them.
-_NINE_DIGITS = "%f_nine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,65 +197,15 @@ def _cast(node: exp.Cast | exp.TryCast, context: _Context) -> Expr | None:
     if is_binary_cast(node):
         read_hexadecimal(node)
         return node
-    if node.args["to"].this in _TIMES:
-        return _time_cast(node)
+    if is_time_cast(node):
+        return cut_digits(node)
     return _as_semi_structured(node) if node.args["to"].this in _SEMI_STRUCTURED else None
-
-
-def _time_cast(node: exp.Cast | exp.TryCast) -> Expr | None:
-    kind, value = node.args["to"], node.this
-    if isinstance(value, exp.Literal) and value.is_string:
-        _check_digits(value.this)
-    digits = int(kind.expressions[0].name) if kind.expressions else 9
-    if digits >= 6 or kind.this in (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ):
-        return None
-    kind.set("expressions", None)
-    return cut(node, digits, is_time=kind.this == exp.DataType.Type.TIME)
-
-
-def _check_digits(text: str) -> None:
-    """:raises SnowflakeError: "not supported" for a time with more digits of a second than the engine keeps."""
-    if re.search(NANOSECONDS, text):
-        raise nanoseconds(text)
 
 
 def _to_binary(node: exp.ToBinary, context: _Context) -> Expr | None:
     if node.args.get("format") is not None:
         return None
     node.set("format", exp.Literal.string("HEX"))
-    return node
-
-
-def _read_time(node: exp.StrToTime | exp.TsOrDsToTime, context: _Context) -> Expr | None:
-    """Text with nine digits of a second, of which the engine keeps six. Its own element for nine is for the years 1677
-    to 2262 only, and moments with it are rounded.
-    """
-    if isinstance(node.this, exp.Literal):
-        _check_digits(node.this.this)
-    given = node.args.get("format")
-    if not isinstance(given, exp.Literal) or _NINE_DIGITS not in given.this:
-        return None
-    node.set("format", exp.Literal.string(given.this.replace(_NINE_DIGITS, "%f")))
-    pieces = [exp.Literal.string(piece) for piece in (r"([.]\d{6})\d{1,3}", r"\1")]
-    whole = exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[node.this])
-    node.set("this", exp.Anonymous(this="regexp_replace", expressions=[whole, *pieces]))
-    return node
-
-
-def _call(node: exp.Func, context: _Context) -> Expr:
-    """A function that the server answers itself by its value."""
-    name, functions = function_name(node), context.functions
-    if isinstance(node, exp.Anonymous) and not isinstance(node.this, str):
-        # A quoted name, which the engine's own translation does not expect.
-        node.set("this", node.name)
-    if name in functions.expression:
-        made: Expr = functions.expression[name](context.statement, _arguments(node))
-        return made
-    function = functions.scalar.get(name)
-    if function is not None:
-        return _value(function(context.statement, Arguments([_constant(argument) for argument in _arguments(node)])))
-    if name.startswith("SYSTEM$"):
-        raise unknown_function(name)
     return node
 
 
@@ -309,8 +251,8 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.GetExtract,), _get),
     ((exp.Cast, exp.TryCast), _cast),
     ((exp.ToBinary,), _to_binary),
-    ((exp.StrToTime, exp.TsOrDsToTime), _read_time),
-    ((exp.Func,), _call),
+    ((exp.StrToTime, exp.TsOrDsToTime), lambda node, context: read_time(node)),
+    ((exp.Func,), lambda node, context: call_by_value(node, context.statement, context.functions)),
     ((exp.Column,), _column),
     ((exp.PropertyEQ,), _key),
     ((exp.Parameter,), _field),
@@ -397,37 +339,3 @@ def _is_nonzero(node: Expr) -> bool:
 
 def _orders_by_sequence(window: exp.Window) -> bool:
     return any(function_name(node) in _SEQUENCES for node in window.args["order"].find_all(exp.Func))
-
-
-def _arguments(node: exp.Func) -> list[Expr]:
-    if isinstance(node, exp.Anonymous):
-        return list(node.expressions)
-    return [value for value in node.args.values() if isinstance(value, Expr)]
-
-
-def _constant(node: Expr) -> Any:
-    if isinstance(node, exp.Literal):
-        if node.is_string:
-            return node.this
-        return float(node.this) if any(sign in node.this for sign in ".eE") else int(node.this)
-    if isinstance(node, exp.RawString):
-        return node.this
-    if isinstance(node, exp.Boolean):
-        return bool(node.this)
-    if isinstance(node, exp.Null):
-        return None
-    if isinstance(node, exp.Neg):
-        return -_constant(node.this)
-    if isinstance(node, (exp.Cast, exp.Paren)):
-        return _constant(node.this)
-    raise not_supported(f"The argument {node.sql(dialect='snowflake')} of a system function, not a constant,")
-
-
-def _value(value: Any) -> Expr:
-    if value is None:
-        return exp.Null()
-    if isinstance(value, bool):
-        return exp.Boolean(this=value)
-    if isinstance(value, (int, float)):
-        return exp.Literal.number(value)
-    return exp.Literal.string(str(value))

@@ -13,9 +13,10 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileReads
+from airflow_provider_snowflake_batch.local.stages.file_relations import ReadOptions
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.load_command import Load, Tolerance, check, insert_of, parse
-from airflow_provider_snowflake_batch.local.stages.reading import ReadOptions, StageReads
+from airflow_provider_snowflake_batch.local.stages.reading import StageReads
 from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 

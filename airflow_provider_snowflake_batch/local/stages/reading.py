@@ -7,8 +7,7 @@ file the whole row. Source: https://docs.snowflake.com/en/user-guide/querying-st
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,61 +16,28 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
-from airflow_provider_snowflake_batch.local.sql.partial_loads import REJECT_SCANS, REJECTS
-from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
-from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
-from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, readable
-from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
+from airflow_provider_snowflake_batch.local.stages.file_relations import (
+    FILE_METADATA,
+    RAW,
+    ROW,
+    SCAN_TIME,
+    ReadOptions,
+    Source,
+    source_of,
+    with_metadata,
+)
+from airflow_provider_snowflake_batch.local.stages.files import stage_files
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.stages.stages import Stages
     from airflow_provider_snowflake_batch.local.statements import Statement
 
-_ROW = "_row"
-_NAME, _NUMBER = "METADATA$FILENAME", "METADATA$FILE_ROW_NUMBER"
-_FILE_METADATA = {
-    "METADATA$FILE_LAST_MODIFIED": lambda file: f"TIMESTAMP {_text(file.modified.strftime('%Y-%m-%d %H:%M:%S'))}",
-    "METADATA$FILE_CONTENT_KEY": lambda file: _text(file.md5),
-}
-"""What of a file itself a query can ask for, as a literal."""
-_RAW = "engine's own SQL: "
-"""How a name begins that stands for SQL which no translation may touch."""
-_SCAN_TIME = "METADATA$START_SCAN_TIME"
 _Type = exp.DataType.Type
 _ZONED = {_Type.TIMESTAMPTZ, _Type.TIMESTAMPLTZ}
 _MOMENTS = {*_ZONED, _Type.TIMESTAMP, _Type.TIMESTAMPNTZ, _Type.DATETIME, _Type.DATE, _Type.TIME}
 _LAST_SECOND = 253_402_300_799
 """Of the year 9999, the last that timestamps have."""
 NOT_RECOGNIZED = "is not recognized as seconds since 1970"
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """What a COPY statement says about the files that its query reads, and that the query itself does not.
-
-    :param files: only these paths below the location.
-    :param matched: the columns of Parquet files are matched by name.
-    :param keeps_rejects: leave out lines of CSV files without a row's shape, and note them, instead of failing.
-    """
-
-    format: FileFormat | None = None
-    pattern: str | None = None
-    files: Sequence[StageFile] | None = None
-    keeps_rejects: bool = False
-    matched: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The files of one location as a relation.
-
-    :param sql: a subquery in DuckDB's SQL.
-    :param columns: the names of a Parquet file's columns with their types; empty for other files.
-    """
-
-    sql: str
-    kind: str
-    columns: Mapping[str, pa.DataType] = field(default_factory=dict)
 
 
 def is_stage(table: Expr) -> bool:
@@ -113,8 +79,8 @@ class StageReads:
             subquery: Expr = exp.maybe_parse(f"SELECT * FROM ({_widened(source, select, alias)})", dialect="duckdb")
             assert isinstance(subquery, exp.Select)
             for column in list(subquery.find_all(exp.Column)):
-                if column.name.startswith(_RAW):
-                    column.replace(exp.Var(this=column.name.removeprefix(_RAW)))
+                if column.name.startswith(RAW):
+                    column.replace(exp.Var(this=column.name.removeprefix(RAW)))
             table.replace(subquery.subquery(exp.to_identifier(alias, quoted=True)))
         return bool(tables)
 
@@ -135,7 +101,13 @@ class StageReads:
             text = pattern.name if pattern is not None else options.pattern
             files = stage_files(self._stages, statement.session, location, text, anchored=True)
         source = source_of(files, found, self._scratch, options)
-        return _with_metadata(source, files, metadata)
+        return with_metadata(source, files, metadata)
+
+
+def _metadata_of(select: exp.Select) -> list[str]:
+    """The metadata columns of files that a SELECT names."""
+    asked = {column.name.upper() for column in select.find_all(exp.Column)}
+    return [name for name in (*FILE_METADATA, SCAN_TIME) if name in asked]
 
 
 def _widened(source: Source, select: exp.Select, alias: str) -> str:
@@ -148,138 +120,6 @@ def _widened(source: Source, select: exp.Select, alias: str) -> str:
     width = max((int(match[1]) + 1 for match in asked if match), default=0)
     nulls = ", ".join(f'NULL::VARCHAR AS "column{number}"' for number in range(width))
     return f"SELECT {nulls} WHERE FALSE UNION ALL BY NAME {source.sql}" if nulls else source.sql
-
-
-def _metadata_of(select: exp.Select) -> list[str]:
-    """The metadata columns of files that a SELECT names."""
-    asked = {column.name.upper() for column in select.find_all(exp.Column)}
-    return [name for name in (*_FILE_METADATA, _SCAN_TIME) if name in asked]
-
-
-def _with_metadata(source: Source, files: Sequence[StageFile], metadata: Sequence[str]) -> Source:
-    if not metadata:
-        return source
-    listed = []
-    for name in metadata:
-        if name == _SCAN_TIME:
-            value = "CURRENT_TIMESTAMP"
-        elif source.kind == "EMPTY":
-            value = "NULL"
-        else:
-            cases = " ".join(f"WHEN {_text(file.path)} THEN {_FILE_METADATA[name](file)}" for file in files)
-            value = f'CASE "{_NAME}" {cases} END'
-        listed.append(f'{value} AS "{name}"')
-    return Source(f"SELECT *, {', '.join(listed)} FROM ({source.sql})", source.kind, source.columns)
-
-
-def source_of(files: Sequence[StageFile], found: FileFormat, scratch: Path, options: ReadOptions) -> Source:
-    """The relation over files of one format.
-
-    :param scratch: a folder for files that cannot be read as they are.
-    """
-    if not files:
-        # Snowflake reads no file as no row; without a file there is nothing to take the columns from.
-        empty = f'SELECT NULL::JSON AS "{_ROW}", NULL::VARCHAR AS "{_NAME}", NULL::BIGINT AS "{_NUMBER}" WHERE FALSE'
-        return Source(empty, "EMPTY")
-    paths = "[" + ", ".join(_text(str(file.local)) for file in files) + "]"
-    root = str(files[0].local)[: -len(files[0].path)]
-    name = f"substr(filename, {len(root) + 1})"
-    if found.type == "PARQUET":
-        return _parquet(files, ParquetReading.of(found, matched=options.matched), scratch)
-    if found.type == "JSON":
-        return _json(found, paths, name)
-    return _csv(found, paths, name, options.keeps_rejects)
-
-
-def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path) -> Source:
-    """Files whose columns are to be read alike are one scan."""
-    types: dict[str, pa.DataType] = {}
-    scans: dict[str, list[tuple[Path, StageFile]]] = {}
-    for file in files:
-        local = readable(file.local, reading, file.md5, scratch) if reading.replaces else file.local
-        found = parquet_columns(local, reading)
-        _refuse_ambiguous([column.name for column in found], file)
-        for column in found:
-            types[column.name] = _wider(types.get(column.name), column.type)
-        replaced = [
-            f"{_quoted(_RAW + column.sql)} AS {_quoted(column.name)}" for column in found if not column.is_read_as_it_is
-        ]
-        scans.setdefault(f" REPLACE ({', '.join(replaced)})" if replaced else "", []).append((local, file))
-    sql = " UNION ALL BY NAME ".join(_scan(replace, some) for replace, some in scans.items())
-    return Source(sql, "PARQUET", types)
-
-
-def _refuse_ambiguous(names: Sequence[str], file: StageFile) -> None:
-    """:raises SnowflakeError: "not supported" for names that differ in case only, which the engine takes for one."""
-    seen: dict[str, str] = {}
-    for name in names:
-        if (known := seen.setdefault(name.upper(), name)) != name:
-            raise not_supported(
-                f"Reading the file '{file.path}', whose columns {known} and {name} differ in case only,"
-            )
-
-
-def _scan(replace: str, files: Sequence[tuple[Path, StageFile]]) -> str:
-    names = " ".join(f"WHEN {_text(str(local))} THEN {_text(file.path)}" for local, file in files)
-    return (
-        f'SELECT * EXCLUDE (filename, file_row_number){replace}, CASE filename {names} END AS "{_NAME}", '
-        f'file_row_number + 1 AS "{_NUMBER}" FROM read_parquet([{", ".join(_text(str(local)) for local, _ in files)}], '
-        "filename = true, file_row_number = true, union_by_name = true, hive_partitioning = false)"
-    )
-
-
-def _wider(known: pa.DataType | None, found: pa.DataType) -> pa.DataType:
-    return found if known is None or pa.types.is_null(known) else known
-
-
-def _json(found: FileFormat, paths: str, name: str) -> Source:
-    shape = "array" if found.flag("STRIP_OUTER_ARRAY") else "auto"
-    compression = _compression(found)
-    sql = (
-        f'SELECT json AS "{_ROW}", {name} AS "{_NAME}", '
-        f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
-        f"FROM read_json_objects({paths}, filename = true, format = '{shape}', compression = '{compression}', "
-        "maximum_object_size = 134217728)"
-    )
-    return Source(sql, "JSON")
-
-
-def _csv(found: FileFormat, paths: str, name: str, keeps_rejects: bool) -> Source:
-    delimiter = found.text("FIELD_DELIMITER", ",")
-    enclosed = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
-    quote = "" if enclosed.upper() == "NONE" else enclosed
-    escape = found.text("ESCAPE", "NONE")
-    nulls = found.options.get("NULL_IF", ["\\N"])
-    nulls = [str(one) for one in (nulls if isinstance(nulls, list) else [nulls])]
-    if found.flag("EMPTY_FIELD_AS_NULL", True):
-        nulls.append("")
-    parameters = [
-        "filename = true",
-        "header = false",
-        "all_varchar = true",
-        "auto_detect = true",
-        f"skip = {int(found.options.get('SKIP_HEADER', 0)) or (1 if found.flag('PARSE_HEADER') else 0)}",
-        f"delim = {_text(delimiter)}",
-        f"quote = {_text(quote)}",
-        f"escape = {_text('' if escape.upper() == 'NONE' else escape) if quote == '' else _text(quote)}",
-        "nullstr = [" + ", ".join(_text(one) for one in nulls) + "]",
-        f"null_padding = {str(not found.flag('ERROR_ON_COLUMN_COUNT_MISMATCH', True)).lower()}",
-        f"compression = '{_compression(found)}'",
-        "sample_size = 1",
-    ]
-    if keeps_rejects:
-        parameters += ["store_rejects = true", f"rejects_table = '{REJECTS}'", f"rejects_scan = '{REJECT_SCANS}'"]
-    sql = (
-        f'SELECT * EXCLUDE (filename), {name} AS "{_NAME}", '
-        f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
-        f"FROM read_csv({paths}, {', '.join(parameters)})"
-    )
-    return Source(sql, "CSV")
-
-
-def _compression(found: FileFormat) -> str:
-    given = found.text("COMPRESSION", "AUTO").lower()
-    return {"auto": "auto_detect", "none": "none", "gzip": "gzip", "zstd": "zstd"}[given]
 
 
 def _resolve_columns(select: exp.Select, source: Source, alias: str) -> None:
@@ -305,7 +145,7 @@ def _path(node: exp.JSONExtract, source: Source, alias: str) -> Expr:
     """``$1:"C"`` or ``$1:C.d``: a file's column, and what is inside of it."""
     if source.kind == "JSON":
         return exp.JSONExtract(
-            this=_column(_ROW, alias), expression=node.expression.copy(), variant_extract=True, requires_json=True
+            this=_column(ROW, alias), expression=node.expression.copy(), variant_extract=True, requires_json=True
         )
     if source.kind == "EMPTY":
         return exp.Null()
@@ -374,7 +214,7 @@ def _field(number: int, source: Source, alias: str) -> Expr:
     if number != 1:
         return exp.Null()
     if source.kind == "JSON":
-        return _column(_ROW, alias)
+        return _column(ROW, alias)
     row = exp.Anonymous(
         this="struct_pack",
         expressions=[
@@ -405,11 +245,3 @@ def _readable(value: Expr, kind: pa.DataType | None) -> Expr:
 
 def _is_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return exp.Literal.string(value).sql(dialect="duckdb")

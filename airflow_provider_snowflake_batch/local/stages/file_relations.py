@@ -1,0 +1,194 @@
+"""Files of one format as a relation of the SQL engine: Parquet, JSON and CSV, with what is known of the files
+themselves (``METADATA$…``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+from sqlglot import exp
+
+from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.sql.partial_loads import REJECT_SCANS, REJECTS
+from airflow_provider_snowflake_batch.local.stages.files import StageFile
+from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
+from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, readable
+from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
+
+ROW = "_row"
+_NAME, _NUMBER = "METADATA$FILENAME", "METADATA$FILE_ROW_NUMBER"
+FILE_METADATA = {
+    "METADATA$FILE_LAST_MODIFIED": lambda file: f"TIMESTAMP {_text(file.modified.strftime('%Y-%m-%d %H:%M:%S'))}",
+    "METADATA$FILE_CONTENT_KEY": lambda file: _text(file.md5),
+}
+"""What of a file itself a query can ask for, as a literal."""
+RAW = "engine's own SQL: "
+"""How a name begins that stands for SQL which no translation may touch."""
+SCAN_TIME = "METADATA$START_SCAN_TIME"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a COPY statement says about the files that its query reads, and that the query itself does not.
+
+    :param files: only these paths below the location.
+    :param matched: the columns of Parquet files are matched by name.
+    :param keeps_rejects: leave out lines of CSV files without a row's shape, and note them, instead of failing.
+    """
+
+    format: FileFormat | None = None
+    pattern: str | None = None
+    files: Sequence[StageFile] | None = None
+    keeps_rejects: bool = False
+    matched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files of one location as a relation.
+
+    :param sql: a subquery in DuckDB's SQL.
+    :param columns: the names of a Parquet file's columns with their types; empty for other files.
+    """
+
+    sql: str
+    kind: str
+    columns: Mapping[str, pa.DataType] = field(default_factory=dict)
+
+
+def source_of(files: Sequence[StageFile], found: FileFormat, scratch: Path, options: ReadOptions) -> Source:
+    """The relation over files of one format.
+
+    :param scratch: a folder for files that cannot be read as they are.
+    """
+    if not files:
+        # Snowflake reads no file as no row; without a file there is nothing to take the columns from.
+        empty = f'SELECT NULL::JSON AS "{ROW}", NULL::VARCHAR AS "{_NAME}", NULL::BIGINT AS "{_NUMBER}" WHERE FALSE'
+        return Source(empty, "EMPTY")
+    paths = "[" + ", ".join(_text(str(file.local)) for file in files) + "]"
+    root = str(files[0].local)[: -len(files[0].path)]
+    name = f"substr(filename, {len(root) + 1})"
+    if found.type == "PARQUET":
+        return _parquet(files, ParquetReading.of(found, matched=options.matched), scratch)
+    if found.type == "JSON":
+        return _json(found, paths, name)
+    return _csv(found, paths, name, options.keeps_rejects)
+
+
+def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path) -> Source:
+    """Files whose columns are to be read alike are one scan."""
+    types: dict[str, pa.DataType] = {}
+    scans: dict[str, list[tuple[Path, StageFile]]] = {}
+    for file in files:
+        local = readable(file.local, reading, file.md5, scratch) if reading.replaces else file.local
+        found = parquet_columns(local, reading)
+        _refuse_ambiguous([column.name for column in found], file)
+        for column in found:
+            types[column.name] = _wider(types.get(column.name), column.type)
+        replaced = [
+            f"{_quoted(RAW + column.sql)} AS {_quoted(column.name)}" for column in found if not column.is_read_as_it_is
+        ]
+        scans.setdefault(f" REPLACE ({', '.join(replaced)})" if replaced else "", []).append((local, file))
+    sql = " UNION ALL BY NAME ".join(_scan(replace, some) for replace, some in scans.items())
+    return Source(sql, "PARQUET", types)
+
+
+def _refuse_ambiguous(names: Sequence[str], file: StageFile) -> None:
+    """:raises SnowflakeError: "not supported" for names that differ in case only, which the engine takes for one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if (known := seen.setdefault(name.upper(), name)) != name:
+            raise not_supported(
+                f"Reading the file '{file.path}', whose columns {known} and {name} differ in case only,"
+            )
+
+
+def _scan(replace: str, files: Sequence[tuple[Path, StageFile]]) -> str:
+    names = " ".join(f"WHEN {_text(str(local))} THEN {_text(file.path)}" for local, file in files)
+    return (
+        f'SELECT * EXCLUDE (filename, file_row_number){replace}, CASE filename {names} END AS "{_NAME}", '
+        f'file_row_number + 1 AS "{_NUMBER}" FROM read_parquet([{", ".join(_text(str(local)) for local, _ in files)}], '
+        "filename = true, file_row_number = true, union_by_name = true, hive_partitioning = false)"
+    )
+
+
+def _wider(known: pa.DataType | None, found: pa.DataType) -> pa.DataType:
+    return found if known is None or pa.types.is_null(known) else known
+
+
+def _json(found: FileFormat, paths: str, name: str) -> Source:
+    shape = "array" if found.flag("STRIP_OUTER_ARRAY") else "auto"
+    compression = _compression(found)
+    sql = (
+        f'SELECT json AS "{ROW}", {name} AS "{_NAME}", '
+        f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
+        f"FROM read_json_objects({paths}, filename = true, format = '{shape}', compression = '{compression}', "
+        "maximum_object_size = 134217728)"
+    )
+    return Source(sql, "JSON")
+
+
+def _csv(found: FileFormat, paths: str, name: str, keeps_rejects: bool) -> Source:
+    delimiter = found.text("FIELD_DELIMITER", ",")
+    enclosed = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
+    quote = "" if enclosed.upper() == "NONE" else enclosed
+    escape = found.text("ESCAPE", "NONE")
+    nulls = found.options.get("NULL_IF", ["\\N"])
+    nulls = [str(one) for one in (nulls if isinstance(nulls, list) else [nulls])]
+    if found.flag("EMPTY_FIELD_AS_NULL", True):
+        nulls.append("")
+    parameters = [
+        "filename = true",
+        "header = false",
+        "all_varchar = true",
+        "auto_detect = true",
+        f"skip = {int(found.options.get('SKIP_HEADER', 0)) or (1 if found.flag('PARSE_HEADER') else 0)}",
+        f"delim = {_text(delimiter)}",
+        f"quote = {_text(quote)}",
+        f"escape = {_text('' if escape.upper() == 'NONE' else escape) if quote == '' else _text(quote)}",
+        "nullstr = [" + ", ".join(_text(one) for one in nulls) + "]",
+        f"null_padding = {str(not found.flag('ERROR_ON_COLUMN_COUNT_MISMATCH', True)).lower()}",
+        f"compression = '{_compression(found)}'",
+        "sample_size = 1",
+    ]
+    if keeps_rejects:
+        parameters += ["store_rejects = true", f"rejects_table = '{REJECTS}'", f"rejects_scan = '{REJECT_SCANS}'"]
+    sql = (
+        f'SELECT * EXCLUDE (filename), {name} AS "{_NAME}", '
+        f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
+        f"FROM read_csv({paths}, {', '.join(parameters)})"
+    )
+    return Source(sql, "CSV")
+
+
+def _compression(found: FileFormat) -> str:
+    given = found.text("COMPRESSION", "AUTO").lower()
+    return {"auto": "auto_detect", "none": "none", "gzip": "gzip", "zstd": "zstd"}[given]
+
+
+def with_metadata(source: Source, files: Sequence[StageFile], metadata: Sequence[str]) -> Source:
+    """The relation with these columns of :data:`FILE_METADATA` and :data:`SCAN_TIME` added."""
+    if not metadata:
+        return source
+    listed = []
+    for name in metadata:
+        if name == SCAN_TIME:
+            value = "CURRENT_TIMESTAMP"
+        elif source.kind == "EMPTY":
+            value = "NULL"
+        else:
+            cases = " ".join(f"WHEN {_text(file.path)} THEN {FILE_METADATA[name](file)}" for file in files)
+            value = f'CASE "{_NAME}" {cases} END'
+        listed.append(f'{value} AS "{name}"')
+    return Source(f"SELECT *, {', '.join(listed)} FROM ({source.sql})", source.kind, source.columns)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return exp.Literal.string(value).sql(dialect="duckdb")

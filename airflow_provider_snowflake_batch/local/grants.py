@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 
 # https://docs.snowflake.com/en/user-guide/security-access-control-overview#role-hierarchy-and-privilege-inheritance
@@ -53,8 +54,7 @@ class Grant:
 def sql_name(parts: Iterable[str]) -> str:
     """A name as SHOW GRANTS writes it: in quotes where it needs them."""
     return ".".join(
-        part if part.replace("$", "_").isidentifier() and part == part.upper() else '"' + part.replace('"', '""') + '"'
-        for part in parts
+        part if part.replace("$", "_").isidentifier() and part == part.upper() else quoted(part) for part in parts
     )
 
 

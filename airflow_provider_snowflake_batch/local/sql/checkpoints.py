@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.shortages import RESERVE_BYTES, free_bytes, shortage
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Checkpoints:
             # Statements that begin wait in ready() from now on.
             self._detached.add(name)
             self.generation += 1
-            self._execute(f"DETACH DATABASE IF EXISTS {_quoted(name)}")
+            self._execute(f"DETACH DATABASE IF EXISTS {quoted(name)}")
             try:
                 self._attach(name)
             except duckdb.Error:
@@ -123,7 +124,7 @@ class Checkpoints:
 
     def _is_usable(self, name: str) -> bool:
         try:
-            self._execute(f"USE {_quoted(name)}")
+            self._execute(f"USE {quoted(name)}")
         except duckdb.Error:
             return False
         return True
@@ -139,7 +140,7 @@ class Checkpoints:
         began = time.monotonic()
         while True:
             try:
-                self._execute(f"ATTACH IF NOT EXISTS '{_escaped(self._files[name])}' AS {_quoted(name)}")
+                self._execute(f"ATTACH IF NOT EXISTS '{_escaped(self._files[name])}' AS {quoted(name)}")
                 break
             except duckdb.Error as error:
                 if "file handle conflict" not in str(error) or time.monotonic() - began > 60:
@@ -178,7 +179,7 @@ class Checkpoints:
 
     def _checkpoint(self, name: str) -> None:
         try:
-            self._execute(f"CHECKPOINT {_quoted(name)}")
+            self._execute(f"CHECKPOINT {quoted(name)}")
             self._retry_seconds.pop(name, None)
         except duckdb.TransactionException:
             # Others write just now; the next look comes soon.
@@ -194,7 +195,3 @@ class Checkpoints:
 
 def _escaped(path: Path) -> str:
     return str(path).replace("'", "''")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

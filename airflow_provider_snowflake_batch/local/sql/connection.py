@@ -14,6 +14,7 @@ from fakesnow.conn import FakeSnowflakeConnection
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.batch_inserts import (
     insert_from,
@@ -268,7 +269,7 @@ class EngineConnection:
         ]
         if any(is_nested(kind) for kind in types):
             listed = ", ".join(
-                f"{TO_JSON}({_quoted(name)}) AS {_quoted(name)}" if is_nested(kind) else _quoted(name)
+                f"{TO_JSON}({quoted(name)}) AS {quoted(name)}" if is_nested(kind) else quoted(name)
                 for name, kind in zip(rows.columns, types, strict=True)
             )
             rows = rows.select(listed) if len(set(rows.columns)) == len(rows.columns) else rows
@@ -328,7 +329,7 @@ class EngineConnection:
             self._duck.execute("USE memory")
         else:
             inner = "_fs_information_schema" if schema == "INFORMATION_SCHEMA" else schema or "main"
-            self._duck.execute(f"USE {_quoted(database)}.{_quoted(inner)}")
+            self._duck.execute(f"USE {quoted(database, inner)}")
         self._namespace = wanted
 
     def leave(self, database: str, schema: str | None = None) -> None:
@@ -368,7 +369,3 @@ def _with_quoted_names(tree: Expr) -> Expr:
     for identifier in tree.find_all(exp.Identifier):
         identifier.set("quoted", True)
     return tree
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -12,6 +12,7 @@ from fakesnow import info_schema, macros
 from fakesnow.instance import GLOBAL_DATABASE_NAME
 
 from airflow_provider_snowflake_batch.local.errors import already_exists, does_not_exist
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -59,13 +60,13 @@ class Databases:
         if name in self.names():
             raise already_exists(name)
         path = self._folder / f"{quote(name, safe='')}.db"
-        quoted = _quoted(name)
+        in_sql = quoted(name)
         with self._engine.write_lock:
             try:
-                self._root.execute(f"ATTACH '{path}' AS {quoted}")
-                self._root.execute(info_schema.per_db_creation_sql(quoted).replace(f"'{quoted}'", f"'{name}'"))
-                self._root.execute(macros.creation_sql(quoted))
-                self._root.execute(f'CREATE SCHEMA IF NOT EXISTS {quoted}."PUBLIC"')
+                self._root.execute(f"ATTACH '{path}' AS {in_sql}")
+                self._root.execute(info_schema.per_db_creation_sql(in_sql).replace(f"'{in_sql}'", f"'{name}'"))
+                self._root.execute(macros.creation_sql(in_sql))
+                self._root.execute(f'CREATE SCHEMA IF NOT EXISTS {in_sql}."PUBLIC"')
                 self._catalog.record("DATABASE", name)
                 self._catalog.record("SCHEMA", name, "PUBLIC")
             except BaseException:
@@ -88,7 +89,7 @@ class Databases:
         self._tell(name)
 
     def _remove(self, name: str) -> None:
-        self._root.execute(f"DETACH DATABASE IF EXISTS {_quoted(name)}")
+        self._root.execute(f"DETACH DATABASE IF EXISTS {quoted(name)}")
         for path in self._folder.glob(f"{quote(name, safe='')}.db*"):
             path.unlink()
 
@@ -103,7 +104,7 @@ class Databases:
         if name in self.schemas(database):
             raise already_exists(f"{database}.{name}")
         with self._engine.write_lock:
-            self._root.execute(f"CREATE SCHEMA {_quoted(database)}.{_quoted(name)}")
+            self._root.execute(f"CREATE SCHEMA {quoted(database, name)}")
         self._catalog.record("SCHEMA", database, name)
 
     def drop_schema(self, database: str, name: str) -> None:
@@ -111,7 +112,7 @@ class Databases:
             raise does_not_exist("Schema", f"{database}.{name}")
         with self._engine.write_lock:
             self._leave(database, name)
-            self._root.execute(f"DROP SCHEMA {_quoted(database)}.{_quoted(name)} CASCADE")
+            self._root.execute(f"DROP SCHEMA {quoted(database, name)} CASCADE")
         self._engine.tables.changed()
         self._catalog.forget_all(database, name)
         self._tell(database, name)
@@ -119,7 +120,3 @@ class Databases:
     def _tell(self, database: str, schema: str | None = None) -> None:
         for function in self.on_drop:
             function(database, schema)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -21,6 +21,7 @@ from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show
 
 from airflow_provider_snowflake_batch.local.functions import Functions
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog
 from airflow_provider_snowflake_batch.local.sql.checkpoints import NEVER, Checkpoints
 from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
@@ -93,7 +94,7 @@ class Engine:
         self._root.execute(f"SET GLOBAL checkpoint_threshold = '{NEVER}'")
         self._root.execute(f"DETACH {GLOBAL_DATABASE_NAME}")
         for name, path in files.items():
-            self._root.execute(f"ATTACH '{path}' AS {_quoted(name)}")
+            self._root.execute(f"ATTACH '{path}' AS {quoted(name)}")
         self._root.execute(info_schema.fs_global_creation_sql())
         self._root.execute(show.fs_global_creation_sql())
         define(self._root)
@@ -311,7 +312,3 @@ class Engine:
             if generation == self.checkpoints.generation or not sql.startswith("SELECT"):
                 return found
             # A database that is not there for a moment is in no list.
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sql.arrow import table_of
 from airflow_provider_snowflake_batch.local.sql.translate import REGISTERED
 from airflow_provider_snowflake_batch.local.statements import Result
@@ -46,19 +47,15 @@ class RegisteredRelations:
             self._duck.register(name, table)
             names.append(name)
             listed = ", ".join(
-                f"PARSE_JSON({_quoted(column.name)}) AS {_quoted(column.name)}"
+                f"PARSE_JSON({quoted(column.name)}) AS {quoted(column.name)}"
                 if column.type in ("VARIANT", "OBJECT", "ARRAY")
-                else _quoted(column.name)
+                else quoted(column.name)
                 for column in result.columns
             )
-            return f"(SELECT {listed} FROM {_quoted(name)})"
+            return f"(SELECT {listed} FROM {quoted(name)})"
 
         try:
             yield register
         finally:
             for name in names:
                 self._duck.unregister(name)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -23,6 +23,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     does_not_exist,
     not_supported,
 )
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sql.databases import STREAM_COPIES
 from airflow_provider_snowflake_batch.local.sql.translate import table_parts
 from airflow_provider_snowflake_batch.local.state import StateDirectory
@@ -55,7 +56,7 @@ class Stream:
 
     @property
     def copy(self) -> str:
-        return f'{_quoted(self.database)}."{STREAM_COPIES}"."{self.id}"'
+        return f'{quoted(self.database)}."{STREAM_COPIES}"."{self.id}"'
 
 
 class Streams:
@@ -96,11 +97,11 @@ class Streams:
         if stream.database != stream.table[0]:
             raise not_supported("A stream in another database than its table")
         self._engine.tables.columns(session, stream.table)
-        database = _quoted(stream.database)
+        database = quoted(stream.database)
         with self._engine.write_lock:
             self._engine.query(f'CREATE SCHEMA IF NOT EXISTS {database}."{STREAM_COPIES}"')
             rows = "WHERE FALSE" if with_rows else ""
-            self._engine.query(f"CREATE TABLE {stream.copy} AS SELECT * FROM {_path(stream.table)} {rows}")
+            self._engine.query(f"CREATE TABLE {stream.copy} AS SELECT * FROM {quoted(*stream.table)} {rows}")
         with self._lock:
             self._connection.execute(
                 "INSERT INTO streams VALUES (?, ?, ?, ?)", (*stream.qualified, json.dumps(asdict(stream)))
@@ -128,7 +129,7 @@ class Streams:
 
     def has_data(self, connection: EngineConnection, stream: Stream) -> bool:
         """Whether a table has rows beyond the copy, or lacks some of it."""
-        table = _path(stream.table)
+        table = quoted(*stream.table)
         return any(
             connection.query(f"SELECT 1 FROM (SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other}) LIMIT 1", [])
             for one, other in ((table, stream.copy), (stream.copy, table))
@@ -155,7 +156,7 @@ class Streams:
         :raises SnowflakeError: "not supported" where rows of a stream's table were updated or deleted.
         """
         for table, stream in places:
-            path = _path(stream.table)
+            path = quoted(*stream.table)
             lost = f"SELECT 1 FROM (SELECT * FROM {stream.copy} EXCEPT ALL SELECT * FROM {path}) LIMIT 1"
             if connection.query(lost, []):
                 raise not_supported(
@@ -182,13 +183,13 @@ class Streams:
                 connection.query(f"DROP TABLE {now}", [])
 
             if connection.transactions.before_commit(stream.id, advance):
-                connection.query(f"CREATE TEMP TABLE {now} AS SELECT * FROM {_path(stream.table)}", [])
+                connection.query(f"CREATE TEMP TABLE {now} AS SELECT * FROM {quoted(*stream.table)}", [])
 
     def advance(self, connection: EngineConnection, streams: Iterable[Stream]) -> None:
         """Let streams begin at what their tables hold now, in the transaction that is open."""
         for stream in streams:
             connection.query(f"DELETE FROM {stream.copy}", [])
-            connection.query(f"INSERT INTO {stream.copy} SELECT * FROM {_path(stream.table)}", [])
+            connection.query(f"INSERT INTO {stream.copy} SELECT * FROM {quoted(*stream.table)}", [])
 
     def close(self) -> None:
         self._connection.close()
@@ -205,11 +206,3 @@ def _is_written(table: exp.Table) -> bool:
 def _stream(record: str) -> Stream:
     given = json.loads(record)
     return Stream(**given | {"table": tuple(given["table"])})
-
-
-def _path(name: Name) -> str:
-    return ".".join(_quoted(part) for part in name)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

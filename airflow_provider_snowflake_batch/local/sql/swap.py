@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import does_not_exist, not_supported
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sql.translate import table_parts
 
 if TYPE_CHECKING:
@@ -45,9 +46,5 @@ def swap(engine: Engine, session: Session, duck: duckdb.DuckDBPyConnection, firs
     between = f"_swap_{secrets.token_hex(8)}"
     with engine.write_lock, engine.atomic(session):
         for old, new in ((first[2], between), (second[2], first[2]), (between, second[2])):
-            duck.execute(f"ALTER TABLE {_quoted(*first[:2], old)} RENAME TO {_quoted(new)}")
+            duck.execute(f"ALTER TABLE {quoted(*first[:2], old)} RENAME TO {quoted(new)}")
     engine.tables.swapped(first, second)
-
-
-def _quoted(*parts: str) -> str:
-    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)

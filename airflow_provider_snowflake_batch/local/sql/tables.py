@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from fakesnow.instance import GLOBAL_DATABASE_NAME
 
 from airflow_provider_snowflake_batch.local.errors import does_not_exist
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, Relation, TableColumn
 from airflow_provider_snowflake_batch.local.sql.databases import HIDDEN_SCHEMAS, STREAM_COPIES
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH, declared, result_column
@@ -184,7 +185,7 @@ class Tables:
         connection = self._engine.connection(session)
         with session.lock:
             physical = ("temp", "main", connection.temporary[name]) if name in connection.temporary else name
-            return int(connection.query(f"SELECT count(*) FROM {'.'.join(map(_quoted, physical))}", [])[0][0])
+            return int(connection.query(f"SELECT count(*) FROM {quoted(*physical)}", [])[0][0])
 
     def columns(self, session: Session, name: Name) -> list[TableColumn]:
         """The columns of a table or view.
@@ -231,7 +232,3 @@ class Tables:
             "SELECT start_value, increment_by FROM duckdb_sequences() WHERE upper(sequence_name) = upper(?)", [name]
         )
         return f"IDENTITY START {start} INCREMENT {increment} NOORDER"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -13,6 +13,7 @@ import sqlglot
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import compilation_error
+from airflow_provider_snowflake_batch.local.quoting import quoted
 
 
 def template_of(tree: Expr) -> exp.Query | None:
@@ -40,7 +41,7 @@ def fill_template(tree: exp.Create, run: Callable[[exp.Query], Any]) -> None:
     for column in sorted(columns, key=lambda one: one.get("ORDER_ID") or 0):
         if not column.get("COLUMN_NAME") or not column.get("TYPE"):
             raise compilation_error("USING TEMPLATE: COLUMN_NAME or TYPE is missing in an object of the array.")
-        name = '"' + str(column["COLUMN_NAME"]).replace('"', '""') + '"'
+        name = quoted(str(column["COLUMN_NAME"]))
         definitions.append(f"{name} {column['TYPE']}{'' if column.get('NULLABLE', True) else ' NOT NULL'}")
     made = sqlglot.parse_one(f"CREATE TABLE X ({', '.join(definitions)})", read="snowflake")
     schema = made.this

@@ -12,6 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sql.partial_loads import REJECT_SCANS, REJECTS
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
@@ -89,7 +90,7 @@ def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path)
         for column in found:
             types[column.name] = _wider(types.get(column.name), column.type)
         replaced = [
-            f"{_quoted(RAW + column.sql)} AS {_quoted(column.name)}" for column in found if not column.is_read_as_it_is
+            f"{quoted(RAW + column.sql)} AS {quoted(column.name)}" for column in found if not column.is_read_as_it_is
         ]
         scans.setdefault(f" REPLACE ({', '.join(replaced)})" if replaced else "", []).append((local, file))
     sql = " UNION ALL BY NAME ".join(_scan(replace, some) for replace, some in scans.items())
@@ -184,10 +185,6 @@ def with_metadata(source: Source, files: Sequence[StageFile], metadata: Sequence
             value = f'CASE "{_NAME}" {cases} END'
         listed.append(f'{value} AS "{name}"')
     return Source(f"SELECT *, {', '.join(listed)} FROM ({source.sql})", source.kind, source.columns)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _text(value: str) -> str:

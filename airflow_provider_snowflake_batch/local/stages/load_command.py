@@ -15,6 +15,7 @@ from sqlglot import exp
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sessions import Session
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.stages import matching
@@ -105,7 +106,7 @@ def parse(session: Session, stages: Stages, cursor: Cursor) -> Load:
     query = None
     if not cursor.accept("FROM"):
         # The files of the table's own stage.
-        location = "@" + ".".join(_quoted(part) for part in (*table[:2], f"%{table[2]}"))
+        location = "@" + quoted(*table[:2], f"%{table[2]}")
     elif cursor.looking_at("("):
         query = cursor.parenthesised()
         location = _location_in(query)
@@ -170,7 +171,7 @@ def _check_matched(command: Load, columns: Sequence[TableColumn], file: StageFil
 
 def insert_of(command: Load, columns: Sequence[TableColumn], file: StageFile) -> exp.Insert:
     """The INSERT that loads one file."""
-    target = ".".join(_quoted(part) for part in command.table)
+    target = quoted(*command.table)
     names = command.columns or [column.name for column in columns]
     if command.matching not in ("NONE", "CASE_SENSITIVE", "CASE_INSENSITIVE"):
         raise compilation_error(f"invalid value '{command.matching}' for property 'MATCH_BY_COLUMN_NAME'.")
@@ -200,7 +201,7 @@ def insert_of(command: Load, columns: Sequence[TableColumn], file: StageFile) ->
                 sqlstate="0A000",
             )
         listed, select = names, f"SELECT $1 FROM {_text_of(command)}"
-    heading = f" ({', '.join(_quoted(name) for name in listed)})" if listed else ""
+    heading = f" ({', '.join(quoted(name) for name in listed)})" if listed else ""
     tree = translate.parse(f"INSERT INTO {target}{heading} {select}")
     assert isinstance(tree, exp.Insert)
     _cast(
@@ -239,7 +240,3 @@ def _cast(tree: exp.Insert, columns: Sequence[TableColumn], file_type: str) -> N
 
 def _text_of(command: Load) -> str:
     return "'" + command.location.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat, malformed
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, columns, first_with_empty_text
@@ -24,7 +25,7 @@ def by_name(file: StageFile, found: FileFormat, how: str, table: Sequence[TableC
     :raises SnowflakeError: "not supported" for other than Parquet files, and for names that differ in case only.
     """
     return {
-        column.name: f"$1:{_quoted(source)}" if source is not None else "NULL"
+        column.name: f"$1:{quoted(source)}" if source is not None else "NULL"
         for column, source in _matches(file, found, how, table)
         # What a table counts itself is left to it.
         if source is not None or not column.is_identity
@@ -57,7 +58,3 @@ def _matches(
             raise not_supported(f"MATCH_BY_COLUMN_NAME = {how} of the file '{file.path}', which has {names},")
         inside[key] = column.name
     return [(one, inside.get(one.name if sensitive else one.name.upper())) for one in table]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 
 
@@ -76,7 +77,7 @@ class ParquetColumn:
 
     @property
     def is_read_as_it_is(self) -> bool:
-        return self.sql == _quoted(self.name)
+        return self.sql == quoted(self.name)
 
 
 def columns(path: Path, reading: ParquetReading) -> list[ParquetColumn]:
@@ -95,7 +96,7 @@ def columns(path: Path, reading: ParquetReading) -> list[ParquetColumn]:
         ) from None
     found = []
     for field, declared in zip(plain, fields, strict=True):
-        kind, sql = _read(field.type, _quoted(field.name), leaves, reading)
+        kind, sql = _read(field.type, quoted(field.name), leaves, reading)
         sql = _matched(kind, sql, reading)
         found.append(ParquetColumn(field.name, kind, declared.nullable, sql))
     return found
@@ -108,9 +109,9 @@ def _read(
     if pa.types.is_struct(kind):
         fields, packed = [], []
         for field in kind:
-            inner, value = _read(field.type, f"({sql}).{_quoted(field.name)}", leaves, reading, depth)
+            inner, value = _read(field.type, f"({sql}).{quoted(field.name)}", leaves, reading, depth)
             fields.append(field.with_type(inner))
-            packed.append(f"{_quoted(field.name)} := {value}")
+            packed.append(f"{quoted(field.name)} := {value}")
         if pa.struct(fields) == kind:
             return kind, sql
         return pa.struct(fields), f"CASE WHEN {sql} IS NULL THEN NULL ELSE struct_pack({', '.join(packed)}) END"
@@ -259,7 +260,3 @@ def bytes_as_text(path: Path, reading: ParquetReading) -> list[str]:
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

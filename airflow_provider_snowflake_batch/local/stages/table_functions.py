@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormats
 from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
@@ -91,4 +92,4 @@ def _read(name: str, ignore_case: bool) -> str:
 
 
 def _spelled(name: str) -> str:
-    return name if name.isidentifier() and name.upper() == name else '"' + name.replace('"', '""') + '"'
+    return name if name.isidentifier() and name.upper() == name else quoted(name)

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.quoting import quoted
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.unload import converted, file_schema
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
@@ -175,7 +176,7 @@ def _sliced(tables: Iterator[pa.Table], limit: int | None, found: FileFormat) ->
 
 
 def _table(cursor: Cursor) -> str:
-    return ".".join('"' + part.replace('"', '""') + '"' for part in cursor.name())
+    return quoted(*cursor.name())
 
 
 def _number(name: str) -> Column:

@@ -10,19 +10,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from airflow_provider_snowflake_batch.contract.file_names import is_no_data, is_something_else
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 
 PARQUET_FILES = r".*\.parquet"
 """The files that a query reads if no pattern says otherwise."""
 EVERY_FILE = r"(.*/)?[^_.][^/]*"
 """All files but such as ``_SUCCESS``."""
-# What often lies beside data, or is another format of it. Whatever has another ending, or none, may be Parquet: Hive
-# writes 000000_0, COPY INTO … SINGLE = TRUE what it is told, others .parq, .pq, .PARQUET or .parquet.snappy.
-_OTHER_FORMATS = frozenset({
-    "avro", "crc", "csv", "html", "ini", "ipynb", "jpeg", "jpg", "json", "jsonl", "log", "md", "ndjson", "orc", "pdf",
-    "pkl", "png", "py", "sql", "svg", "toml", "tsv", "txt", "xlsx", "xml", "yaml", "yml", "zip",
-})  # fmt: skip
-_COMPRESSED = ("gz", "bz2", "zst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +39,17 @@ class InputFiles:
         """:param files: names relative to the location, and sizes in bytes."""
         found = cls()
         for name, size in files:
-            if any(part.startswith(("_", ".")) for part in name.split("/")):
+            if is_no_data(name):
                 if name.endswith(".parquet"):
                     found.hidden.append(name)
             elif name.endswith(".parquet"):
                 found.parquet.append(name)
-            elif _is_something_else(name):
+            elif is_something_else(name):
                 found.others.append(name)
             elif size and not name.endswith("/"):
                 # An empty file is what some tools make of a folder, and holds no rows.
                 found.unclear.append(name)
         return found
-
-
-def _is_something_else(name: str) -> bool:
-    endings = name.rpartition("/")[2].lower().split(".")[1:]
-    if endings and endings[-1] in _COMPRESSED:
-        endings.pop()
-    return bool(endings) and endings[-1] in _OTHER_FORMATS
 
 
 def visible_parquet(location: StagePath) -> str:
@@ -71,6 +58,5 @@ def visible_parquet(location: StagePath) -> str:
     These differ in how much of the path before the name they match.
     """
     path = location.directory().path
-    hidden = any(part.startswith(("_", ".")) for part in path.split("/"))
-    before = f"(.*{re.escape(path)})?" if hidden else ""
+    before = f"(.*{re.escape(path)})?" if is_no_data(path) else ""
     return rf"/?{before}([^_./][^/]*/)*[^_./][^/]*\.parquet"

@@ -107,6 +107,8 @@ class Run:
         self._progress.phase("planning")
         pattern, reads_files = job.input.pattern, lambda schema: bool(column_loaders(job, schema))
         plan = make_plan(job.input.path, pattern, reads_files, self._progress.tick, job.output.path)
+        if plan.left_out is not None:
+            note(plan.left_out)
         if plan.schema is not None:
             check_columns(job, plan.schema, description.signature)
             if job.on_error is OnError.QUARANTINE:

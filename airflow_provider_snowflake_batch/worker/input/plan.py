@@ -79,6 +79,7 @@ class Plan:
     :param schema: the schema that all files share, or None if there is no file.
     :param input_fingerprint: changes when the footer of any input file changes, or there are other files.
     :param seen: of each input file size and time of change, in a number.
+    :param left_out: files beside the input that are none, in words.
     """
 
     tasks: tuple[Task, ...]
@@ -88,6 +89,7 @@ class Plan:
     schema: pa.Schema | None
     input_fingerprint: str
     seen: Mapping[str, int] = field(default_factory=dict)
+    left_out: str | None = None
 
 
 def list_files(root: Path, pattern: str) -> list[str]:
@@ -96,18 +98,19 @@ def list_files(root: Path, pattern: str) -> list[str]:
     Names that begin with ``_`` or ``.`` are no data, as everywhere around Parquet. Of the others `InputNames` tells. A
     file that links lead to several times is there once (`listing`).
 
-    :raises Refused: there is nothing at ``root``, nothing that is input, or a link leads to a folder that holds it.
+    :raises Refused: there is nothing at ``root``, nothing that is input, a file that may be input and cannot be read as
+        it is, or a link leads to a folder that holds the root.
     """
     return list_input(root, pattern)[0]
 
 
-def list_input(root: Path, pattern: str) -> tuple[list[str], list[str]]:
-    """As `list_files`, and the places that links among them lead to.
+def list_input(root: Path, pattern: str) -> tuple[list[str], list[str], str | None]:
+    """As `list_files`, the places that links among them lead to, and which files are left out, in words.
 
     :raises Refused: as `list_files`.
     """
     if root.is_file():
-        return [root.name], []
+        return [root.name], [], None
     if not root.is_dir():
         raise Refused(f"the input {root} does not exist")
     matches = InputNames(root, pattern)
@@ -119,8 +122,8 @@ def list_input(root: Path, pattern: str) -> tuple[list[str], list[str]]:
         found = files_below(root, lambda name: not name.startswith(("_", ".")), take)
     except OSError as error:
         raise Refused(f"the input {error.filename or root} cannot be listed: {error.strerror or error}") from None
-    matches.refuse_nothing()
-    return found
+    left_out = matches.left_out()
+    return *found, left_out
 
 
 def recordable(names: list[str]) -> list[str]:
@@ -266,7 +269,7 @@ def make_plan(
     :raises DataError: a file is unreadable, or the files do not go together.
     """
     described, schema, layouts, seen = Fingerprint(), SharedSchema(), list[Layout](), dict[str, int]()
-    names, led_to = list_input(root, pattern)
+    names, led_to, left_out = list_input(root, pattern)
     if apart_from is not None:
         check_links(led_to, apart_from, f"the input {root}")
     with contextlib.closing(read_all_footers(root, recordable(names))) as files:
@@ -285,4 +288,5 @@ def make_plan(
         schema=schema.schema,
         input_fingerprint=described.text(),
         seen=seen,
+        left_out=left_out,
     )

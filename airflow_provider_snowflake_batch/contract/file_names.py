@@ -1,0 +1,31 @@
+"""What a file's name tells of whether it may hold rows: the same for a stage's list and for a directory."""
+
+from __future__ import annotations
+
+# What often lies beside data, or is another format of it. Whatever has another ending, or none, may be Parquet: Hive
+# writes 000000_0, COPY INTO … SINGLE = TRUE what it is told, others .parq, .pq, .PARQUET or .parquet.snappy.
+_OTHER_FORMATS = frozenset({
+    "avro", "crc", "csv", "html", "ini", "ipynb", "jpeg", "jpg", "json", "jsonl", "log", "md", "ndjson", "orc", "pdf",
+    "pkl", "png", "py", "sql", "svg", "toml", "tsv", "txt", "xlsx", "xml", "yaml", "yml",
+})  # fmt: skip
+_PACKED = frozenset({"gz", "bz2", "zst"})
+_PARQUET = frozenset({"parquet", "parq", "pq"})
+
+
+def is_no_data(path: str) -> bool:
+    """Whether a name on the path begins with ``_`` or ``.``, as those of markers and unfinished files do."""
+    return any(name.startswith(("_", ".")) for name in path.split("/"))
+
+
+def is_something_else(path: str) -> bool:
+    """Whether a file is plainly no Parquet file: ``notes.txt`` and ``rows.csv.gz`` are, ``x.parquet.gz`` is not.
+
+    :param path: with ``/`` as separator.
+    """
+    endings = path.rpartition("/")[2].lower().split(".")[1:]
+    last = endings.pop() if endings else ""
+    if last in _PACKED:
+        last = endings.pop() if endings else ""
+    if last == "zip":
+        return not _PARQUET.intersection(endings)
+    return last in _OTHER_FORMATS

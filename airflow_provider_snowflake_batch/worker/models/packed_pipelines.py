@@ -3,7 +3,8 @@
 The packed model is the pipeline itself, behind a function that takes any keyword. Where ``log_model`` has found the
 signature by the pipeline's task, the defaults in it repeat the pipeline's own. Given explicitly they are not always the
 same: ``top_k=1`` makes a text classification return a list for each row, where its signature has a label and a score,
-and None is no value for many. So such a default is left to the pipeline.
+and None is no value for many. So such a default is left to the pipeline, and so are members of a group that are not
+given.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.contract.model_params import (
     HUGGING_FACE_PIPELINE,
+    Param,
     ParamError,
     given_params,
     refuse_more_labels,
@@ -53,7 +55,7 @@ def arguments(metadata: Mapping[str, Any], signature: Signature, given: Mapping[
     named = {param.name for param, _ in given_params(signature.params, given)}
     own = _own_defaults(metadata)
     passed = {
-        param.name: resolved[param.name]
+        param.name: _without_unset(resolved[param.name], param)
         for param in signature.params
         if param.name in named or not _is_own(param.default, own.get(param.name))
     }
@@ -67,6 +69,16 @@ def _is_own(default: Any, own: Any) -> bool:
         # A group that is not given: each of its members is None.
         return all(_is_own(value, None) for value in default.values())
     return default is None or default == own
+
+
+def _without_unset(value: Any, param: Param) -> Any:
+    """A group without the members that nobody has set: None is no value for most, and the pipeline has its own."""
+    if isinstance(value, list) and param.specs:
+        return [_without_unset(item, param) for item in value]
+    if not (isinstance(value, Mapping) and param.specs):
+        return value
+    specs = {spec.name: spec for spec in param.specs}
+    return {name: _without_unset(item, specs[name]) for name, item in value.items() if item is not None}
 
 
 def _own_defaults(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo dist local test test-all test-fast test-slow test-others coverage lint format docs bench bench-peers constraints clean
+.PHONY: help demo dist local up down test test-all test-fast test-slow test-others coverage lint format docs bench bench-peers constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,14 @@ demo: $(VENV)/.installed-demo ## Run a batch inference job from an Airflow Dag, 
 
 local: $(VENV)/.installed-demo ## Start the local Snowflake on 127.0.0.1 and print the connection to it
 	@$(BIN)/python -m airflow_provider_snowflake_batch.local
+
+# Its ports, for example: make up OPTIONS="--port 8090 --snowflake-port 8095"
+STANDALONE := -m airflow_provider_snowflake_batch.standalone
+up: $(VENV)/.installed-demo ## Start Airflow's UI and the local Snowflake with the example Dags, and leave them running
+	@$(BIN)/python $(STANDALONE) up --dags-folder example_dags --command-line make $(OPTIONS)
+
+down: ## End what make up has started
+	@test ! -x $(BIN)/python || $(BIN)/python $(STANDALONE) down
 
 # Of the tests that start whole systems, those of the main way: Dags on a real Airflow, from the model to the results.
 MAIN_WAY := tests/example_dags tests/operators/test_run_batch.py tests/stack/test_run_batch_on_airflow.py

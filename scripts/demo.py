@@ -18,6 +18,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from airflow_provider_snowflake_batch.standalone.airflow import StandaloneError, migrate
+from airflow_provider_snowflake_batch.standalone.processes import last_lines
+from airflow_provider_snowflake_batch.standalone.settings import home_settings
+
 ROOT = Path(__file__).resolve().parent.parent
 DAG_FILE = ROOT / "example_dags" / "digits.py"
 TASKS = ("prepare", "train", "score", "complete", "evaluate")
@@ -38,10 +43,14 @@ def main() -> int:
     try:
         say("Starting the local Snowflake")
         with local_snowflake(directory) as connection:
-            environment = airflow_environment(directory, connection)
-            prepare_airflow(environment, directory)
+            home = directory / "airflow"
+            environment = os.environ | home_settings(home, connection)
+            environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(ROOT / "example_dags")
+            if not (home / "airflow.db").exists():
+                say("Creating Airflow's metadata database")
+            migrate(home, environment, directory / "airflow-migrate.log")
             report = run_dag(environment, directory)
-    except DemoError as error:
+    except (DemoError, StandaloneError) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -55,61 +64,19 @@ def main() -> int:
 
 
 @contextmanager
-def local_snowflake(directory: Path) -> Iterator[dict[str, Any]]:
-    """Run the server as its own process; yields the Airflow connection to it."""
-    state, log = directory / "snowflake", directory / "snowflake.log"
-    connection_file = state / "connection.json"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "airflow_provider_snowflake_batch.local", "--port", "0", "--state-dir", str(state)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
+def local_snowflake(directory: Path) -> Iterator[str]:
+    """Run the server as its own process; yields the Airflow connection to it, as JSON."""
+    server = LocalServer(directory / "snowflake")
     try:
-        deadline = time.monotonic() + 60
-        while "Local Snowflake:" not in log.read_text(errors="replace"):
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise DemoError(f"the local Snowflake did not start.\n{last_lines(log)}")
-            time.sleep(0.1)
-        yield json.loads(connection_file.read_text())
+        server.start(60)
+    except RuntimeError as error:
+        raise DemoError(str(error)) from None
+    try:
+        yield server.airflow_connection_json
     finally:
-        server.terminate()
+        # It was asked, and killed when it did not end.
         with suppress(subprocess.TimeoutExpired):
-            server.wait(30)
-        server.kill()
-
-
-def airflow_environment(directory: Path, connection: dict[str, Any]) -> dict[str, str]:
-    home = directory / "airflow"
-    return os.environ | {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
-        "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": json.dumps(connection),
-        "NO_PROXY": "127.0.0.1,localhost",
-    }
-
-
-def prepare_airflow(environment: dict[str, str], directory: Path) -> None:
-    """Create Airflow's metadata database once for each version of Airflow."""
-    from importlib.metadata import version
-
-    home = directory / "airflow"
-    home.mkdir(exist_ok=True)
-    stamp = home / f"migrated-{version('apache-airflow')}"
-    if stamp.exists():
-        return
-    say("Creating Airflow's metadata database")
-    log = directory / "airflow-migrate.log"
-    with log.open("wb") as output:
-        status = subprocess.call(
-            [sys.executable, "-m", "airflow", "db", "migrate"], stdout=output, stderr=subprocess.STDOUT, env=environment
-        )
-    if status:
-        raise DemoError(f"Airflow's metadata database could not be created.\n{last_lines(log)}")
-    stamp.touch()
+            server.stop(30)
 
 
 def run_dag(environment: dict[str, str], directory: Path) -> dict[str, Any]:
@@ -132,7 +99,7 @@ def run_dag(environment: dict[str, str], directory: Path) -> dict[str, Any]:
     finally:
         process.terminate()
     if not report_file.exists():
-        raise DemoError(f"Airflow could not run the Dag.\n{last_lines(log)}")
+        raise DemoError(f"Airflow could not run the Dag.\n{last_lines(log)}\n\nThe whole log: {log}")
     report: dict[str, Any] = json.loads(report_file.read_text())
     if report["state"] != "success":
         causes = [f"task {task}: {error}" for task, error in report["failures"].items()]
@@ -202,6 +169,7 @@ def summary(report: dict[str, Any], directory: Path) -> str:
         "Try next:",
         f"  read the Dag            {DAG_FILE.relative_to(ROOT)}",
         f"  read the task logs      {shorten(directory / 'dag.log')}",
+        "  see it in a browser     make up",
         "  keep a Snowflake up     make local",
         "  use your account        point the Airflow connection snowflake_default at it; the Dag stays as it is",
     ]
@@ -210,10 +178,6 @@ def summary(report: dict[str, Any], directory: Path) -> str:
 
 def say(sentence: str) -> None:
     print(sentence, flush=True)
-
-
-def last_lines(log: Path, count: int = 15) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-count:]) + f"\n\nThe whole log: {log}"
 
 
 def shorten(path: Path) -> str:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import signal
-import socket
 import subprocess
-import sys
 import time
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +14,23 @@ from typing import Any, Self, TypeVar
 import httpx
 import psutil
 
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+from airflow_provider_snowflake_batch.standalone.airflow import migrate, start_component
+from airflow_provider_snowflake_batch.standalone.processes import (
+    end,
+    family,
+    free_ports,
+    kill,
+    last_lines,
+    new_secrets,
+    working_in,
+)
+from airflow_provider_snowflake_batch.standalone.settings import (
+    COMPONENTS,
+    component_settings,
+    home_settings,
+    plain_environment,
+)
+
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 _T = TypeVar("_T")
@@ -48,31 +59,11 @@ class AirflowStack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.logs = self.home / "processes"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
-            "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": connection_json,
-            "AIRFLOW__API__BASE_URL": self.url,
+            **plain_environment(),
+            **home_settings(self.home, connection_json),
+            **component_settings(self.port, (worker_log_port, trigger_log_port), dags_folders, new_secrets()),
             "AIRFLOW__API__EXPOSE_STACKTRACE": "True",
-            "AIRFLOW__API__HOST": "127.0.0.1",
-            "AIRFLOW__API__PORT": str(self.port),
-            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
-            "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__PARALLELISM": "2",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([_bundle(path) for path in dags_folders]),
-            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self._database(timeout=60),
-            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log_port),
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
-            "NO_PROXY": "127.0.0.1,localhost",
             **(settings or {}),
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -97,18 +88,7 @@ class AirflowStack:
 
     def migrate(self) -> None:
         """Create the metadata database."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        with (self.logs / "migrate.log").open("wb") as output:
-            status = subprocess.call(
-                [sys.executable, "-m", "airflow", "db", "migrate"],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=self.environment,
-            )  # fmt: skip
-        if status:
-            raise RuntimeError(f"The metadata database could not be created:\n{self._last_lines('migrate')}")
-
-    def _database(self, *, timeout: int) -> str:
-        """The metadata database. :param timeout: seconds to wait for another connection's change."""
-        return f"sqlite:///{self.home / 'airflow.db'}?timeout={timeout}"
+        migrate(self.home, self.environment, self.logs / "migrate.log")
 
     def start(self, component: str, name: str | None = None, settings: Mapping[str, str] | None = None) -> None:
         """Start one of :data:`COMPONENTS` in a process group of its own; its log is ``processes/<name>.log``.
@@ -119,17 +99,9 @@ class AirflowStack:
         name = name or component
         if name in self._processes:
             raise RuntimeError(f"{name} runs already")
-        environment = self.environment | dict(settings or {})
-        if component == "api-server":
-            # It writes the log of users' actions in its event loop, which a change under way in one of its threads may
-            # need before it can end: the two wait for each other until the time is up. Clicks are made again then.
-            environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = self._database(timeout=3)
-        with (self.logs / f"{name}.log").open("ab") as output:
-            self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", component],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=environment, cwd=self.home, start_new_session=True,
-            )  # fmt: skip
+        self._processes[name] = start_component(
+            component, self.home, self.environment | dict(settings or {}), self.logs / f"{name}.log"
+        )
 
     def kill(self, component: str, *, alone: bool = False) -> None:
         """End one component without a chance to clean up.
@@ -141,7 +113,7 @@ class AirflowStack:
             process.kill()
             process.wait()
         else:
-            self._end({component: process}, grace=0)
+            end([process], grace=0)
 
     def signal(self, component: str, number: signal.Signals) -> None:
         """Send a signal to one component with everything it has started, for example SIGSTOP and SIGCONT."""
@@ -156,7 +128,7 @@ class AirflowStack:
 
     def family(self, component: str) -> list[psutil.Process]:
         """One component's process and all that descend from it, such as the processes of running tasks."""
-        return _family(self._processes[component])
+        return family(self._processes[component])
 
     def stop(self, grace: float = 5) -> None:
         """End everything, asking first.
@@ -164,27 +136,10 @@ class AirflowStack:
         :param grace: seconds between the request (SIGTERM) and the end (SIGKILL).
         """
         processes, self._processes = self._processes, {}
-        self._end(processes, grace)
+        end(processes.values(), grace)
         # What a component that was killed alone has started, for example the server of its logs.
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill(self.processes())
         self._client.close()
-
-    @staticmethod
-    def _end(processes: Mapping[str, subprocess.Popen[bytes]], grace: float) -> None:
-        # Task processes leave their scheduler's group, so groups alone do not reach everything.
-        families = [process for root in processes.values() for process in _family(root)]
-        if grace:
-            for root in processes.values():
-                with suppress(ProcessLookupError):
-                    os.killpg(root.pid, signal.SIGTERM)
-            psutil.wait_procs(families, grace)
-        for process in families:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        for root in processes.values():
-            root.wait()
 
     def wait_until_healthy(self, timeout: float = 300) -> None:
         """Wait until the database, the scheduler, the triggerer and the dag-processor report that they are well."""
@@ -346,7 +301,7 @@ class AirflowStack:
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this Airflow, also those whose parent is gone: all work in its home."""
-        return [process for process in psutil.process_iter() if _directory(process) == str(self.home)]
+        return working_in(self.home)
 
     def clear(self, run_id: str, task: str, *, downstream: bool = True) -> None:
         """What the button "Clear task" does."""
@@ -393,40 +348,7 @@ class AirflowStack:
         return seen
 
     def _last_lines(self, name: str, count: int = 15) -> str:
-        return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-count:])
-
-
-def free_ports(count: int) -> list[int]:
-    """TCP ports on loopback that nobody listens on at the moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def _bundle(path: Path) -> dict[str, Any]:
-    return {
-        # "example_dags" itself is reserved for Airflow's own.
-        "name": path.name.replace("_", "-"),
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(path), "refresh_interval": 5},
-    }
-
-
-def _family(root: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """A process and all that descend from it; empty if it has ended."""
-    try:
-        process = psutil.Process(root.pid)
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _directory(process: psutil.Process) -> str:
-    with suppress(psutil.Error):
-        return str(process.cwd())
-    return ""
+        return last_lines(self.logs / f"{name}.log", count)
 
 
 def cmdline(process: psutil.Process) -> list[str]:

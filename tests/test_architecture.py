@@ -33,10 +33,15 @@ KNOWS = {
     "local": {"local", "jobs", "contract"},
     "monitoring": {"monitoring", "links", "jobs", "contract"},
     "doctor": {"doctor", "hooks", "jobs", "contract"},
-    "cli": {"cli", "doctor", "hooks", "exceptions", "jobs"},
+    "standalone": {"standalone"},
+    "cli": {"cli", "doctor", "standalone", "hooks", "exceptions", "jobs"},
 }
-# The worker as one file, which is uploaded.
-ALSO_KNOWS = {Path("hooks/worker_job.py"): {f"{PACKAGE}.worker.archive"}}
+ALSO_KNOWS = {
+    # The worker as one file, which is uploaded.
+    Path("hooks/worker_job.py"): {f"{PACKAGE}.worker.archive"},
+    # The server as a process.
+    Path("standalone/stack.py"): {f"{PACKAGE}.local.server_process"},
+}
 MOST_LINES = 60
 DRIVER = {"snowflake.connector", "snowflake.snowpark", "snowflake.sqlalchemy"}
 SERVER = {"fakesnow", "duckdb", "starlette", "uvicorn"}

@@ -76,7 +76,12 @@ def test_constraints_cover_every_requirement(project: dict[str, Any]) -> None:
 
 
 # What may be installed beside the package itself where a room runs.
-EXTRAS_OF = {"worker": ["onnx", "ray", "registry"], "local": ["local", "registry"], "lineage": ["openlineage"]}
+EXTRAS_OF = {
+    "worker": ["onnx", "ray", "registry"],
+    "local": ["local", "registry"],
+    "standalone": ["local"],
+    "lineage": ["openlineage"],
+}
 
 
 # pytest itself loads this module, and nobody else.

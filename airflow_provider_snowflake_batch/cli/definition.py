@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow.cli.cli_config import ActionCommand, Arg, CLICommand
+    from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand
 
 _COMMANDS = "airflow_provider_snowflake_batch.cli"
 
@@ -21,7 +21,7 @@ def get_commands() -> list[CLICommand]:
         GroupCommand(
             name="snowflake-batch",
             help="Batch inference jobs on Snowflake",
-            subcommands=(*_job_commands(), _verify(), _clean_up(), _doctor()),
+            subcommands=(*_job_commands(), _verify(), _clean_up(), _doctor(), _local()),
         )
     ]
 
@@ -167,5 +167,51 @@ def _verify() -> ActionCommand:
             Arg(("--require-manifest",), help="Without a manifest, nothing is in order", action="store_true"),
             ARG_OUTPUT,
             ARG_VERBOSE,
+        ),
+    )
+
+
+def _local() -> GroupCommand:
+    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, GroupCommand, lazy_load_command
+
+    directory = Arg(("--directory",), help="Where everything is kept", default=".standalone")
+    return GroupCommand(
+        name="local",
+        help="A local Snowflake with an Airflow beside it, as processes of this machine",
+        subcommands=(
+            ActionCommand(
+                name="up",
+                help="Start them, and leave them running",
+                description=(
+                    "Starts a local Snowflake and an Airflow of its own, whose connection snowflake_default leads to "
+                    "it, and prints its address. Settings and connections of this Airflow have no effect there."
+                ),
+                func=lazy_load_command(f"{_COMMANDS}.local.up"),
+                args=(
+                    Arg(
+                        ("--dags-folder",),
+                        help="Folders with Dag files; left out, this Airflow's",
+                        nargs="+",
+                        default=[],
+                    ),
+                    Arg(("--port",), help="Of Airflow's UI", type=int, default=8080),
+                    Arg(("--snowflake-port",), help="Of the local Snowflake", type=int, default=8085),
+                    Arg(("--no-airflow",), help="Start the local Snowflake alone", action="store_true"),
+                    directory,
+                    ARG_VERBOSE,
+                ),
+            ),
+            ActionCommand(
+                name="down",
+                help="End them; what they keep stays",
+                func=lazy_load_command(f"{_COMMANDS}.local.down"),
+                args=(directory, ARG_VERBOSE),
+            ),
+            ActionCommand(
+                name="status",
+                help="Say what runs; exits with 1 if nothing does",
+                func=lazy_load_command(f"{_COMMANDS}.local.status"),
+                args=(directory, ARG_OUTPUT, ARG_VERBOSE),
+            ),
         ),
     )

@@ -66,5 +66,5 @@ def test_a_failing_demo_ends_with_the_cause(tmp_path: Path) -> None:
         check=False,
     )
     assert demo.returncode == 1
-    assert "The demo failed: the local Snowflake did not start." in demo.stderr
+    assert "The demo failed: The local Snowflake did not start:" in demo.stderr
     assert "Traceback" not in demo.stderr

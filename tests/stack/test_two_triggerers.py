@@ -14,7 +14,8 @@ import pytest
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.airflow_stack import AirflowStack, free_ports
+from airflow_provider_snowflake_batch.standalone.processes import free_ports
+from tests.airflow_stack import AirflowStack
 from tests.stack.holding import WAITING, Run, assert_nothing_left, holding
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,1 @@
+"""A whole Airflow and a local Snowflake as processes of this machine."""

@@ -1,0 +1,44 @@
+"""``airflow snowflake-batch local``."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_snowflake_batch.cli import local
+from airflow_provider_snowflake_batch.standalone.processes import free_ports
+from tests.cli.command_lines import arguments
+
+
+def test_up_status_down(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    directory, (port,) = str(tmp_path / "standalone"), free_ports(1)
+    try:
+        local.up(arguments("local up", "--directory", directory, "--snowflake-port", str(port), "--no-airflow"))
+        printed = capfd.readouterr().out
+        assert "export AIRFLOW_CONN_SNOWFLAKE_DEFAULT=" in printed
+        assert "airflow snowflake-batch local down" in printed
+        local.status(arguments("local status", "--directory", directory, "--output", "json"))
+        (row,) = json.loads(capfd.readouterr().out)
+        assert row["snowflake"] == f"http://127.0.0.1:{port}"
+    finally:
+        local.down(arguments("local down", "--directory", directory))
+    assert capfd.readouterr().out == "Stopped\n"
+    with pytest.raises(SystemExit, match="Nothing runs in"):
+        local.status(arguments("local status", "--directory", directory))
+
+
+def test_what_is_wrong_is_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = str(listening.getsockname()[1])
+        given = ("--directory", str(tmp_path / "d"), "--snowflake-port", port, "--no-airflow")
+        with pytest.raises(SystemExit, match=r"^airflow snowflake-batch local up: The local Snowflake's port"):
+            local.up(arguments("local up", *given))
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_NEEDED", ("json", "no_such_module"))
+    with pytest.raises(SystemExit, match=r"no_such_module is missing: pip install '.*\[local\]'"):
+        local.down(arguments("local down", "--directory", str(tmp_path)))

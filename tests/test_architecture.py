@@ -254,7 +254,7 @@ WORKER_KNOWS = {
     "cluster": {"processes"},
     "executors": {"cluster", "input", "models", "output", "processes", "scoring", "values"},
 }
-WORKER_ENTRANCES = {"__main__", "ray_replicas", "run"}
+WORKER_ENTRANCES = {"__main__", "ray_replicas", "run", "sample"}
 
 
 @pytest.mark.parametrize("module", [module for module in modules() if room_of(module) == "worker"], ids=str)

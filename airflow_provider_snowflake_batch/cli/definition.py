@@ -21,7 +21,7 @@ def get_commands() -> list[CLICommand]:
         GroupCommand(
             name="snowflake-batch",
             help="Batch inference jobs on Snowflake",
-            subcommands=(*_job_commands(), _verify(), _clean_up(), _doctor(), _local()),
+            subcommands=(*_job_commands(), _verify(), _clean_up(), _doctor(), _plan(), _local()),
         )
     ]
 
@@ -165,6 +165,26 @@ def _verify() -> ActionCommand:
             Arg(("--expected-rows",), help="How many rows there must be", type=int),
             Arg(("--min-rows",), help="How many rows there must be at least", type=int),
             Arg(("--require-manifest",), help="Without a manifest, nothing is in order", action="store_true"),
+            ARG_OUTPUT,
+            ARG_VERBOSE,
+        ),
+    )
+
+
+def _plan() -> ActionCommand:
+    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
+        name="plan",
+        help="Score some of a job's input on this machine, and say what all of it will take",
+        description=(
+            "Prints rows per second, memory, the best max_batch_rows, and time and node-hours on 1, 2, 4 … replicas, "
+            "each like this machine. Nothing is written that stays."
+        ),
+        func=lazy_load_command(f"{_COMMANDS}.plan.plan"),
+        args=(
+            Arg(("job_file",), help="The worker's job file; its paths are of this machine"),
+            Arg(("--seconds",), help="How long to score, for all batch sizes together", type=float, default=20.0),
             ARG_OUTPUT,
             ARG_VERBOSE,
         ),

@@ -6,12 +6,14 @@ Exit codes are listed in `errors`.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +25,8 @@ from airflow_provider_snowflake_batch.worker.temporary import JobFolder
 USAGE = """\
 usage: python -m airflow_provider_snowflake_batch.worker COMMAND
   JOB.json                  run the job that this file describes
+  plan JOB.json [--seconds N] [--json]
+                            score some of it, and say what all of it will take
   verify OUTPUT_DIRECTORY   check a finished job's files against its manifest
   archive PATH              write the worker as one file, which runs by: python PATH COMMAND"""
 
@@ -46,13 +50,16 @@ def main(arguments: list[str]) -> int:
             return EXIT_DONE
         if len(arguments) == 2 and arguments[0] == "archive":
             return _write_archive(Path(arguments[1]), output)
-        if len(arguments) != 1 or arguments[0] in ("verify", "archive"):
+        if arguments[:1] == ["plan"] and (asked := _asked(arguments[1:])) is not None:
+            return _plan(*asked, output, errors)
+        if len(arguments) != 1 or arguments[0] in ("verify", "archive", "plan"):
             errors.line(USAGE)
             return EXIT_REFUSED
         if arguments[0] in ("-h", "--help"):
             output.line(USAGE)
             return EXIT_DONE
-        return _run(Path(arguments[0]), output, errors)
+        path = Path(arguments[0])
+        return _run(output, errors, lambda folder, descendants: _score(path, folder, output, errors, descendants))
     except Exception as unforeseen:
         error = unforeseen if isinstance(unforeseen, WorkerError) else _in_words(unforeseen)
         errors.line(error.describe())
@@ -76,19 +83,54 @@ def _in_words(error: Exception) -> WorkerError:
     return WorkerError(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
-def _run(path: Path, output: console.Console, errors: console.Console) -> int:
+def _run(output: console.Console, errors: console.Console, work: Callable[[JobFolder, Descendants], None]) -> int:
     folder = JobFolder()
     folder.use()
     # It forks, so nothing else has begun yet.
     descendants = Descendants(folder.path)
     try:
-        _score(path, folder, output, errors, descendants)
+        work(folder, descendants)
     finally:
         descendants.kill()
         output.close()
         errors.close()
         folder.remove()
     return EXIT_DONE
+
+
+def _asked(words: list[str]) -> tuple[Path, float, bool] | None:
+    """What follows ``plan``: the job file, how many seconds, whether as JSON; None if it cannot be read."""
+    left = [word for word in words if word != "--json"]
+    seconds = 20.0
+    if "--seconds" in left[:-1]:
+        place = left.index("--seconds")
+        try:
+            seconds = float(left[place + 1])
+        except ValueError:
+            return None
+        del left[place : place + 2]
+    return (Path(left[0]), seconds, "--json" in words) if len(left) == 1 and 0 < seconds < float("inf") else None
+
+
+def _plan(path: Path, seconds: float, as_json: bool, output: console.Console, errors: console.Console) -> int:
+    def work(folder: JobFolder, descendants: Descendants) -> None:
+        from airflow_provider_snowflake_batch.worker import sample
+        from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
+        from airflow_provider_snowflake_batch.worker.forecast import to_document, to_text
+        from airflow_provider_snowflake_batch.worker.job import read_job
+        from airflow_provider_snowflake_batch.worker.models import prepare_model
+
+        _terminate_in_order()
+        job = read_job(path)
+        rows = sample.task_rows(job)
+        job = prepare_model(job, folder.path)
+        # Standard output is for what is said in the end.
+        streams = (errors.pipe(), errors.pipe())
+        taken = sample.samples(job, seconds, sum(rows), folder.path, lambda: Launcher(streams, descendants.reap))
+        document = to_document(list(taken), rows)
+        output.line(json.dumps(document) if as_json else to_text(document))
+
+    return _run(output, errors, work)
 
 
 def _score(

@@ -22,7 +22,7 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parser.parse_args(["--help"])
     assert caught.value.code == 0
-    assert ("--conn-id" in capsys.readouterr().out) is not name.startswith("local ")
+    assert ("--conn-id" in capsys.readouterr().out) is not (name == "plan" or name.startswith("local "))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,19 +12,15 @@ from airflow_provider_snowflake_batch.exceptions import (
     JobInputError,
     JobLostError,
     JobNotFoundError,
-    JobSubmissionError,
 )
 from airflow_provider_snowflake_batch.hooks.logs import LogFollower
 from airflow_provider_snowflake_batch.hooks.pending import missed_deadline
+from airflow_provider_snowflake_batch.hooks.sent_statements import SentStatements
 from airflow_provider_snowflake_batch.hooks.stage_files import SnowflakeStageHook
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.errors import (
-    already_exists,
     does_not_exist,
-    error_text,
-    is_interrupted,
-    is_transient,
 )
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.logs import Progress
@@ -32,14 +28,8 @@ from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
 from airflow_provider_snowflake_batch.jobs.waiting import Waiting
 
 if TYPE_CHECKING:
-    from snowflake.connector.cursor import SnowflakeCursor
-
     from airflow_provider_snowflake_batch.hooks.verification import Verification
     from airflow_provider_snowflake_batch.jobs.batch_job import SubmittedJob
-
-
-# Seconds. A job's statement is refused for its name at once, and may be at work for minutes.
-_REFUSED_WITHIN = 10.0
 
 
 class SnowflakeBatchHook(SnowflakeStageHook):
@@ -62,8 +52,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         self, snowflake_conn_id: str = "snowflake_default", *, transient_timeout: float = 300, **kwargs: Any
     ) -> None:
         super().__init__(snowflake_conn_id, transient_timeout=transient_timeout, **kwargs)
-        self._unheard_of: dict[str, float] = {}
-        self._sent = 0
+        self._sent_statements = SentStatements(self)
 
     def submit(self, job: SubmittedJob) -> str:
         """Send a job's statement without waiting for it.
@@ -74,21 +63,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         :param job: the job, its name fully qualified.
         :returns: the statement's query id.
         """
-        from airflow_provider_snowflake_batch.hooks.preflight import prepare
-
-        job = prepare(self, job)
-        submission = job.submission()
-        self.log.info("Submitting job %s:\n%s", job.name, submission.statement)
-        self._sent = 0
-
-        def send(cursor: SnowflakeCursor) -> str:
-            self._sent += 1
-            for statement in submission.preparation:
-                cursor.execute(statement)
-            cursor.execute_async(submission.statement)
-            return str(cursor.sfqid)
-
-        return self.on_session(send)
+        return self._sent_statements.send(job)
 
     def check_submission(self, query_id: str) -> bool:
         """Whether Snowflake has finished the statement that :meth:`submit` sent.
@@ -99,39 +74,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
             has known nothing of it for ``transient_timeout``.
         """
 
-        def check(cursor: SnowflakeCursor) -> bool:
-            from snowflake.connector.constants import QueryStatus
-
-            connection = cursor.connection
-            status = connection.get_query_status(query_id)
-            if status is QueryStatus.NO_DATA:
-                self._give_it_time(query_id)
-                return False
-            self._unheard_of.pop(query_id, None)
-            if connection.is_still_running(status):
-                return False
-            if connection.is_an_error(status):
-                # Fetching the result raises the statement's error with its number, which the status lacks.
-                cursor.get_results_from_sfqid(query_id)
-                cursor.fetchall()
-            return True
-
-        try:
-            return self.on_session(check)
-        except JobSubmissionError:
-            raise
-        except Exception as error:
-            if already_exists(error):
-                # A repeated request after a lost answer finds the job that the first one made: the name is ours alone.
-                raise JobInputError(
-                    f"A job of this name exists already: {error_text(error)} Snowflake keeps the names of ended jobs "
-                    "for up to 30 days; leave job_name out to get a new one for each try, or drop the old job."
-                ) from error
-            if is_transient(error):
-                raise
-            if is_interrupted(error):
-                raise JobSubmissionError(f"Snowflake gave up submitting the job: {error_text(error)}") from error
-            raise JobInputError(f"Snowflake refused the job: {error_text(error)}") from error
+        return self._sent_statements.has_ended(query_id)
 
     def refuse_taken_name(self, query_id: str) -> None:
         """Look for a few seconds whether Snowflake refuses the statement that :meth:`submit` has just sent because
@@ -139,32 +82,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
 
         :raises JobInputError: if so.
         """
-        if self._sent != 1:
-            # The first of several may have made the job.
-            return
-        deadline = time.monotonic() + _REFUSED_WITHIN
-        try:
-            while not self.check_submission(query_id) and time.monotonic() < deadline:
-                time.sleep(0.2)
-        except JobInputError as error:
-            if error.__cause__ is not None and already_exists(error.__cause__):
-                raise
-        except JobSubmissionError:
-            # Whoever waits for the job hears of it.
-            return
-
-    def _give_it_time(self, query_id: str) -> None:
-        """Allow for a statement that Snowflake hears of a little late; one that was lost would be awaited for ever.
-
-        :raises JobSubmissionError: if that has gone on for ``transient_timeout``.
-        """
-        since = self._unheard_of.setdefault(query_id, time.monotonic())
-        if time.monotonic() - since > self.transient_timeout:
-            del self._unheard_of[query_id]
-            raise JobSubmissionError(
-                f"Snowflake has known nothing of statement {query_id}, which submits the job, for "
-                f"{self.transient_timeout:g} seconds. It was lost; there is no job."
-            )
+        self._sent_statements.refuse_taken_name(query_id)
 
     def status(self, name: str | QualifiedName) -> JobInfo:
         """``DESCRIBE SERVICE`` of one job.

@@ -135,8 +135,9 @@ def apply_diff(path: Path, diff: str) -> None:
     path.write_text(text)
 
 
-def test_an_option_of_the_operator(tmp_path: Path) -> None:
-    text = PAGE.read_text(encoding="utf-8").partition("\n## An option of the operator\n")[2].partition("\n## ")[0]
+@pytest.mark.parametrize("heading", ["An option of the operator", "A source of rows"])
+def test_a_change_of_the_package(tmp_path: Path, heading: str) -> None:
+    text = PAGE.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     blocks = _BLOCK.findall(text)
     files = re.findall(r"`(jobs/\w+\.py)`:\n", text)
     shutil.copytree(PACKAGE, tmp_path / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -144,10 +145,10 @@ def test_an_option_of_the_operator(tmp_path: Path) -> None:
     for file, change in zip(files, changes, strict=True):
         apply_diff(tmp_path / PACKAGE.name / file, change)
     (code,) = (code for language, code in blocks if language == "python")
-    (tmp_path / "test_comment.py").write_text(code)
+    (tmp_path / "test_change.py").write_text(code)
 
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_comment.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_change.py"],
         capture_output=True,
         text=True,
         check=False,

@@ -49,7 +49,7 @@ class Namespace:
         """:raises InvalidJobError: if a name in it is partial and there is nothing to fill in."""
         match source:
             case Table():
-                return Table(self.name(source.name, "X"))
+                return replace(source, name=self.name(source.name, "X"))
             case StageParquet(file_format=None) | StageListing() | JobOutput():
                 return replace(source, location=self.location(source.location, "X"))
             case StageParquet(file_format=QualifiedName() as given):

@@ -9,10 +9,12 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_INSERT,
+    AS_ARRAY,
     AS_KEYS,
     AS_LIST,
     OBJECT_ONLY,
     OBJECT_WITH,
+    TYPE_OF,
     to_json,
 )
 
@@ -52,6 +54,43 @@ def list_function(node: Expr) -> Expr:
     if isinstance(node, exp.ArrayInsert):
         return exp.Anonymous(this=ARRAY_INSERT, expressions=[node.this, node.args["position"], node.expression])
     return node
+
+
+def array_size(node: exp.ArraySize) -> Expr:
+    node.set("this", exp.Anonymous(this="to_json", expressions=[node.this]))
+    return node
+
+
+def array_extreme(node: exp.ArrayMax | exp.ArrayMin) -> Expr | None:
+    """``ARRAY_MAX`` and ``ARRAY_MIN``, which are a VARIANT."""
+    return None if isinstance(node.parent, exp.ToVariant) else exp.ToVariant(this=node.copy())
+
+
+def to_array(node: exp.ToArray) -> Expr:
+    """``TO_ARRAY``: an array of one value, unless it is an array already."""
+    return exp.Anonymous(this=AS_ARRAY, expressions=[node.this])
+
+
+def type_of(node: exp.Typeof) -> Expr:
+    """``TYPEOF``: what a VARIANT holds, in Snowflake's words. What the statement itself makes one of has its own type;
+    in JSON, dates are text and a FLOAT is a DECIMAL.
+    """
+    value = node.this
+    while isinstance(value, (exp.ToVariant, exp.Paren)):
+        value = value.this
+    return exp.paren(exp.Anonymous(this=TYPE_OF, expressions=[value.copy()]))
+
+
+def element(node: exp.JSONExtract | exp.GetExtract | exp.Bracket) -> Expr | None:
+    """An element before the first one, which is NULL; the engine would count from the end."""
+    key = node.expression if not isinstance(node, exp.Bracket) else next(iter(node.expressions), None)
+    path = key.expressions if isinstance(key, exp.JSONPath) else ()
+    is_before = any(isinstance(part, exp.JSONPathSubscript) and _is_negative(part.this) for part in path)
+    return exp.cast(exp.Null(), exp.DataType.Type.VARIANT) if is_before or isinstance(key, exp.Neg) else None
+
+
+def _is_negative(subscript: object) -> bool:
+    return isinstance(subscript, int) and subscript < 0
 
 
 def parse_json(node: exp.ParseJSON) -> Expr | None:

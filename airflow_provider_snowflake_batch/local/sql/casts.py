@@ -1,5 +1,5 @@
 """Casts to whole numbers round halves away from zero, as with Snowflake; DuckDB rounds those of a DOUBLE to even.
-Text that is ``on`` or ``off`` is a BOOLEAN.
+Text is read as Snowflake reads it: ``on`` is a BOOLEAN, ``12/17/1980`` a DATE, ``1_000`` no number.
 
 Works on statements that are already in the engine's SQL. Source:
 https://docs.snowflake.com/en/sql-reference/functions/cast
@@ -9,11 +9,29 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.macros import CUT_TIME, CUT_TIMESTAMP, WHOLE_MICROSECONDS
-from airflow_provider_snowflake_batch.local.sql.texts import is_of_type, plain_text
+from airflow_provider_snowflake_batch.local.sql.macros import (
+    BOOLEAN_TEXT,
+    CUT_TIME,
+    CUT_TIMESTAMP,
+    DATE_TEXT,
+    NUMBER_TEXT,
+    WHOLE_MICROSECONDS,
+)
+from airflow_provider_snowflake_batch.local.sql.texts import TEXT_TYPES, is_of_type, plain_text
 
 _Type = exp.DataType.Type
 _MOMENTS = {_Type.TIMESTAMPTZ, _Type.TIMESTAMPLTZ}
+_READ_BY = {
+    _Type.BOOLEAN: BOOLEAN_TEXT,
+    _Type.DATE: DATE_TEXT,
+    _Type.DECIMAL: NUMBER_TEXT,
+    _Type.DOUBLE: NUMBER_TEXT,
+}
+_READ_BY |= dict.fromkeys((_Type.TINYINT, _Type.SMALLINT, _Type.INT, _Type.BIGINT, _Type.INT128), NUMBER_TEXT)
+_NO_TEXT = (
+    exp.Boolean, exp.Null, exp.Predicate, exp.Binary, exp.Neg, exp.Count, exp.Sum, exp.Avg, exp.Interval,
+    exp.CurrentDate, exp.CurrentTimestamp, exp.DateAdd, exp.TimestampTrunc, exp.DateTrunc,
+)  # fmt: skip
 _INTEGERS = {_Type.TINYINT, _Type.SMALLINT, _Type.INT, _Type.BIGINT, _Type.INT128}
 
 
@@ -21,13 +39,12 @@ def round_casts(tree: Expr) -> Expr:
     """The tree with each cast to a whole number rounding as Snowflake does."""
     for cast in [*tree.find_all(exp.Cast, exp.TryCast)]:
         kind = cast.args["to"]
-        if isinstance(kind, exp.DataType) and kind.this == _Type.BOOLEAN:
-            _read_on_and_off(cast)
         if isinstance(kind, exp.DataType) and kind.this in _MOMENTS and isinstance(cast.this, exp.Column):
             cast.replace(moment(cast.this, type(cast)))
         if isinstance(kind, exp.DataType) and kind.this == _Type.TIME and isinstance(cast.this, exp.Column):
             cast.set("this", exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[cast.this]))
         if not isinstance(kind, exp.DataType) or kind.this not in _INTEGERS or _is_whole(cast.this):
+            _read_text(cast)
             continue
         value = cast.this
         # The engine knows the type when it binds the statement, and drops the branch that does not apply.
@@ -39,7 +56,10 @@ def round_casts(tree: Expr) -> Expr:
             this="round", expressions=[type(cast)(this=value.copy(), to=exp.DataType(this=_Type.DOUBLE))]
         )
         whole = type(cast)(this=rounded, to=kind.copy())
-        cast.replace(exp.paren(exp.Case(ifs=[exp.If(this=is_float, true=whole)], default=cast.copy())))
+        ifs = [exp.If(this=is_float, true=whole)]
+        if (read := _of_text(cast)) is not None:
+            ifs.append(exp.If(this=is_of_type(value, "VARCHAR"), true=read))
+        cast.replace(exp.paren(exp.Case(ifs=ifs, default=cast.copy())))
     return tree
 
 
@@ -63,20 +83,29 @@ def cut(value: Expr, digits: int, *, is_time: bool) -> Expr:
     return exp.Anonymous(this=CUT_TIME if is_time else CUT_TIMESTAMP, expressions=[value.copy(), unit])
 
 
-def _read_on_and_off(cast: Expr) -> None:
-    value = cast.this
-    if isinstance(value, (exp.Boolean, exp.Null, exp.Predicate)) or (
-        isinstance(value, exp.Literal) and not value.is_string
-    ):
+def _read_text(cast: exp.Cast | exp.TryCast) -> None:
+    """Let a cast read its value, if that is text, as Snowflake does."""
+    read = _of_text(cast)
+    if read is None:
         return
-    text = exp.Lower(this=plain_text(value))
-    ifs = [
-        exp.If(this=exp.EQ(this=text.copy(), expression=exp.Literal.string(word)), true=exp.Literal.string(meaning))
-        for word, meaning in (("on", "true"), ("off", "false"))
-    ]
-    read = type(cast)(this=exp.Case(ifs=ifs, default=plain_text(value)), to=cast.args["to"].copy())
-    is_text = is_of_type(value, "VARCHAR")
-    cast.replace(exp.paren(exp.Case(ifs=[exp.If(this=is_text, true=read)], default=cast.copy())))
+    if isinstance(cast.this, exp.Literal):
+        cast.replace(read)
+    else:
+        ifs = [exp.If(this=is_of_type(cast.this, "VARCHAR"), true=read)]
+        cast.replace(exp.paren(exp.Case(ifs=ifs, default=cast.copy())))
+
+
+def _of_text(cast: exp.Cast | exp.TryCast) -> exp.Cast | exp.TryCast | None:
+    """The cast of a text; None where the value is none for certain, or nothing is to be read otherwise."""
+    kind, value = cast.args["to"], cast.this
+    macro = _READ_BY.get(kind.this) if isinstance(kind, exp.DataType) else None
+    is_other = isinstance(value, _NO_TEXT) or (isinstance(value, exp.Literal) and not value.is_string)
+    if isinstance(value, (exp.Cast, exp.TryCast)):
+        inner = value.args["to"]
+        is_other = isinstance(inner, exp.DataType) and inner.this not in TEXT_TYPES
+    if macro is None or is_other:
+        return None
+    return type(cast)(this=exp.Anonymous(this=macro, expressions=[plain_text(value)]), to=kind.copy())
 
 
 def _is_whole(value: Expr) -> bool:

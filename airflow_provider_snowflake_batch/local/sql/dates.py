@@ -36,6 +36,27 @@ def keep_dates(tree: Expr, date_columns: AbstractSet[str]) -> Expr:
     return tree
 
 
+def read_date(node: exp.TsOrDsToDate) -> Expr | None:
+    """``TO_DATE`` without a format, of Snowflake's SQL, as the cast that it is."""
+    if node.args.get("format") is not None:
+        return None
+    return (exp.TryCast if node.args.get("safe") else exp.Cast)(this=node.this, to=exp.DataType.build("DATE"))
+
+
+def add_intervals(node: exp.Add | exp.Sub) -> Expr | None:
+    """``d + INTERVAL '1 year, 2 months'``, of Snowflake's SQL, as one sum after the other."""
+    interval = node.expression
+    if not isinstance(interval, exp.Interval) or not isinstance(interval.this, exp.Literal):
+        return None
+    if "," not in interval.this.name:
+        return None
+    made: Expr = node.this.copy()
+    for part in interval.this.name.split(","):
+        text = exp.Literal.string(part.strip()).sql()
+        made = type(node)(this=made, expression=exp.maybe_parse(f"INTERVAL {text}", dialect="snowflake"))
+    return exp.paren(made)
+
+
 def _is_number(node: Expr) -> bool:
     return not isinstance(node, (exp.Interval, exp.Literal))
 

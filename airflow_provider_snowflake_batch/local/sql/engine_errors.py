@@ -25,7 +25,8 @@ from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.snowflake_names import refuse_clauses, refused_beginning
 from airflow_provider_snowflake_batch.local.sql.column_values import WRONG_TYPE
-from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO, INEXACT, TOO_FINE
+from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO, INEXACT, NO_NUMBER, TOO_FINE
+from airflow_provider_snowflake_batch.local.sql.math_functions import OUT_OF_DOMAIN
 from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 
 log = logging.getLogger(__name__)
@@ -83,14 +84,17 @@ def _invalid_identifier(failure: _Failure) -> SnowflakeError:
 
 
 def _no_such_call(failure: _Failure) -> SnowflakeError:
-    hint = ""
     if "JSON" in failure.line:
-        hint = "\nA VARIANT without a cast, as in v:n::NUMBER, is not supported by the local Snowflake here."
-    return compilation_error(f"{failure.line}{hint}")
+        hint = "A VARIANT without a cast, as in v:n::NUMBER, is not supported by the local Snowflake here."
+    elif re.search("VARCHAR|LITERAL|NULL|[*]|TIMESTAMP|DATE|[(][)]", failure.line):
+        hint = f"{_NOT_TAKEN} A cast says which type is meant."
+    else:
+        return compilation_error(failure.line)
+    return compilation_error(f"{failure.line}\n{hint}")
 
 
 def _not_a_number(failure: _Failure) -> SnowflakeError:
-    given = failure.words[1]
+    given = failure.words[1].removesuffix(NO_NUMBER)
     if re.fullmatch(r"[+-]?\d{19,}", given.strip()):
         return not_supported(f"The whole number {given.strip()}, which has more than 64 bits,")
     return SnowflakeError(f"Numeric value '{given}' is not recognized", errno=100038, sqlstate="22018")
@@ -137,6 +141,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         _says("Invalid UTF8 detected in string: {line}", 100144, "22000"),
     ),
     (_ANY, "Duplicate field key '.*'", _says("{0}", 100199, "22000")),
+    (_ANY, f"{OUT_OF_DOMAIN}.*", _says("{0}", 100046, "22003")),
     (_ANY, f"The time (.*?) {TOO_FINE}", lambda failure: nanoseconds(failure.words[1])),
     (_ANY, "Malformed JSON at byte.*", _says("Error parsing JSON: {0}", 100069, "22P02")),
     (_ANY, f"{WRONG_TYPE}.*", _says("SQL compilation error:\n{0}", 2023, "22000")),
@@ -188,7 +193,8 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         r"No function matches .* '(?:hex|decode)\((\w+)",
         _lacks("A value of the type {1} as BINARY"),
     ),
-    (_NAMES, "No function matches", _no_such_call),
+    (_NAMES, "No function matches|Could not choose a best candidate function", _no_such_call),
+    (_NAMES, "Collation with name", _lacks("COLLATE")),
     (
         _NAMES,
         r"has (\d+) columns but (\d+) values were supplied",
@@ -254,6 +260,11 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         _ANY,
         r"Expected Number of Columns: (\d+) Found: (\d+)|Error when sniffing file",
         _different_widths,
+    ),
+    (
+        duckdb.OutOfRangeException,
+        r"Overflow in \w+ of DECIMAL",
+        _lacks("A result of so many digits (a factor cast to NUMBER(38, s) gives them room; {line})"),
     ),
     (duckdb.OutOfRangeException, _WIDE, _lacks("A whole number beyond 64 bits")),
     (duckdb.OutOfRangeException, "", _says("{line}", 100046, "22003")),

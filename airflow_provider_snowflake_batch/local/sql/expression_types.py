@@ -9,7 +9,6 @@ https://docs.snowflake.com/en/sql-reference/data-types-datetime (TIMESTAMP_TZ).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 
 from sqlglot import Expr, exp
@@ -17,11 +16,18 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 from airflow_provider_snowflake_batch.local.sql.macros import quotient
+from airflow_provider_snowflake_batch.local.sql.math_functions import decimal_places, round_number, with_places
 from airflow_provider_snowflake_batch.local.sql.offsets import SESSION, at_zone, keep_offset, zone_of
-from airflow_provider_snowflake_batch.local.sql.query_types import Lookup, cte_outputs, declared_kind, sources_of
+from airflow_provider_snowflake_batch.local.sql.query_types import (
+    Lookup,
+    common_kind,
+    cte_outputs,
+    declared_kind,
+    number_kind,
+    sources_of,
+)
 
 Kind = Callable[[Expr], str | None]
-_NUMBER = re.compile(r"NUMBER\((\d+),(\d+)\)")
 _KEEPING = (
     exp.Paren, exp.Neg, exp.Abs, exp.Max, exp.Min, exp.AnyValue, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue,
     exp.Window, exp.Filter, exp.IgnoreNulls, exp.Order, exp.Alias, exp.Nullif,
@@ -32,6 +38,10 @@ _MADE_OF_PARTS: dict[type[Expr], str] = {
 }
 _MOMENTS: tuple[type[Expr], ...] = (exp.StrToTime, exp.UnixToTime, *_MADE_OF_PARTS)
 _READERS = {"TO_TIMESTAMP_LTZ": exp.DataType.Type.TIMESTAMPLTZ, "TO_TIMESTAMP_TZ": exp.DataType.Type.TIMESTAMPTZ}
+_ROUNDING = (exp.Ceil, exp.Floor, exp.Round, exp.Trunc)
+_TRIED = {f"TRY_{name}": kind for name, kind in _READERS.items()} | dict.fromkeys(
+    ("TRY_TO_TIMESTAMP", "TRY_TO_TIMESTAMP_NTZ"), exp.DataType.Type.TIMESTAMPNTZ
+)
 _SHIFTS = (exp.AddMonths, exp.DateAdd, exp.TimestampTrunc, exp.DateTrunc)
 _TIME_UNITS = {"HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
 
@@ -52,6 +62,14 @@ def write_types(tree: Expr, lookup: Lookup) -> Expr:
                 _write_average(node, kind)
             elif isinstance(node, exp.Div):
                 _write_quotient(node, kind)
+            elif isinstance(node, (exp.Ceil, exp.Floor)):
+                if (scale := _scale(kind(node.this))) is not None and (rounded := round_number(node, scale)):
+                    node.replace(rounded)
+            elif isinstance(node, exp.Typeof) and (kind(_unwrapped(node.this)) or "").startswith("TIMESTAMP_TZ"):
+                is_null = exp.Is(this=_unwrapped(node.this).copy(), expression=exp.Null())
+                node.replace(exp.If(this=is_null, true=exp.Null(), false=exp.Literal.string("TIMESTAMP_TZ")))
+            elif isinstance(node, (exp.Median, exp.PercentileCont)):
+                _write_percentile(node, kind)
             elif isinstance(node, _SHIFTS) and _is_date_kept(node, kind):
                 _refuse_fraction(node, kind)
                 node.replace(exp.cast(node.copy(), exp.DataType.Type.DATE))
@@ -116,12 +134,13 @@ def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
         scale = left + right if isinstance(node, exp.Mul) else max(left, right)
         # The engine keeps all digits of a product, Snowflake no more than 12 behind the point.
         return f"NUMBER(38,{scale})" if scale <= max(left, right, 12) else None
-    if isinstance(node, (exp.If, exp.Case)):
-        branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]
-        values = [branch.args["true"] for branch in branches]
-        values += [node.args[key] for key in ("false", "default") if node.args.get(key) is not None]
-        kinds = {kind_of(value, sources) for value in values if not isinstance(value, exp.Null)}
-        return kinds.pop() if len(kinds) == 1 else None
+    if (values := _alternatives(node)) is not None:
+        common = common_kind(kind_of(value, sources) for value in values if not isinstance(value, exp.Null))
+        first = kind_of(node.this, sources) if common is None and isinstance(node, exp.Coalesce) else common
+        return first if common or number_kind(first) is None else None
+    if isinstance(node, _ROUNDING):
+        scale, places = _scale(kind_of(node.this, sources)), decimal_places(node)
+        return None if scale is None or places is None else f"NUMBER(38,{min(scale, max(places, 0))})"
     if isinstance(node, (exp.AddMonths, exp.DateAdd)):
         return kind_of(node.this, sources)
     if (moment := _moment_kind(node, sources)) is not None:
@@ -129,6 +148,17 @@ def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
     if isinstance(node, exp.TsOrDsToDate):
         return "DATE"
     return declared_kind(node, sources)
+
+
+def _alternatives(node: Expr) -> list[Expr] | None:
+    """The values of which one is that of an expression; None for an expression of another kind."""
+    if isinstance(node, (exp.Coalesce, exp.Greatest, exp.Least)):
+        return [node.this, *node.expressions]
+    if not isinstance(node, (exp.If, exp.Case)):
+        return None
+    branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]
+    values = [branch.args["true"] for branch in branches]
+    return values + [node.args[key] for key in ("false", "default") if node.args.get(key) is not None]
 
 
 def _moment_kind(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
@@ -169,8 +199,8 @@ def _literal(text: str) -> str | None:
 
 def _scale(kind: str | None) -> int | None:
     """The scale of a NUMBER; None for any other type."""
-    match = _NUMBER.fullmatch(kind or "")
-    return None if match is None else int(match[2])
+    number = number_kind(kind)
+    return None if number is None else number[1]
 
 
 def _quotient_scale(scale: int) -> int:
@@ -181,6 +211,8 @@ def _moment(node: Expr, kind: Kind) -> Expr | None:
     """``TO_TIMESTAMP_LTZ`` or ``TO_TIMESTAMP_TZ`` of text, a timestamp or seconds since 1970 as a cast."""
     if isinstance(node, exp.UnixToTime) and node.args.get("target_type") is not None:
         made, value, scale = node.args["target_type"].this, node.this, node.args.get("scale")
+    elif isinstance(node, exp.Anonymous) and str(node.this).upper() in _TRIED and len(node.expressions) == 1:
+        return exp.TryCast(this=node.expressions[0].copy(), to=exp.DataType(this=_TRIED[str(node.this).upper()]))
     elif isinstance(node, exp.Anonymous) and str(node.this).upper() in _READERS and node.expressions:
         made, value = _READERS[str(node.this).upper()], node.expressions[0]
         scale = node.expressions[1] if len(node.expressions) > 1 else None
@@ -225,6 +257,21 @@ def _write_quotient(division: exp.Div, kind: Kind) -> None:
     left, right = _scale(kind(division.this)), _scale(kind(division.expression))
     if left is not None and right is not None:
         division.replace(quotient(division.this, left, division.expression, right, _quotient_scale(left)))
+
+
+def _unwrapped(value: Expr) -> Expr:
+    """What a VARIANT is made of."""
+    is_cast = isinstance(value, exp.Cast) and value.args["to"].this == exp.DataType.Type.VARIANT
+    return _unwrapped(value.this) if is_cast or isinstance(value, (exp.ToVariant, exp.Paren)) else value
+
+
+def _write_percentile(node: exp.Median | exp.PercentileCont, kind: Kind) -> None:
+    within = node.parent
+    value = node.this if isinstance(node, exp.Median) else None
+    if isinstance(within, exp.WithinGroup):
+        value = within.expression.expressions[0].this
+    if isinstance(value, Expr) and (number := number_kind(kind(value))) is not None:
+        value.replace(with_places(value, *number))
 
 
 def _is_date_kept(node: Expr, kind: Kind) -> bool:

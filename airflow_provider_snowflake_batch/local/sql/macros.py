@@ -27,6 +27,16 @@ JSON_TEXT = f"{_PREFIX}json_text"
 WHOLE_MICROSECONDS, CUT_TIMESTAMP = f"{_PREFIX}whole_microseconds", f"{_PREFIX}cut_timestamp"
 CUT_TIME = f"{_PREFIX}cut_time"
 _TO_TIMESTAMP = f"{_PREFIX}to_timestamp"
+TRY_TO_TIMESTAMP = f"{_PREFIX}try_to_timestamp"
+BOOLEAN_TEXT, DATE_TEXT, NUMBER_TEXT = f"{_PREFIX}boolean_text", f"{_PREFIX}date_text", f"{_PREFIX}number_text"
+NO_NUMBER = "\u2060"
+"""What a text ends with that the engine would read as a number and Snowflake does not."""
+_TEXTS = "('VARCHAR', 'STRING_LITERAL')"
+# What AUTO recognizes beside the ISO formats, which the engine reads itself. Source:
+# https://docs.snowflake.com/en/sql-reference/date-time-input-output (AUTO detection).
+_AUTO = [
+    f"{date}{time}" for date in ("%m/%d/%Y", "%d-%b-%Y") for time in ("", " %H:%M:%S", " %H:%M", " %H:%M:%S.%f")
+] + ["%Y-%m-%dT%H", "%a, %d %b %Y %H:%M:%S"]
 NANOSECONDS = r"[.]\d{6}\d*[1-9]"
 """What has more digits of a second than the engine keeps."""
 TOO_FINE = "has nanoseconds"
@@ -35,6 +45,7 @@ _FLATTEN = f"{_PREFIX}flatten"
 OFFSET_HOUR, OFFSET_MINUTE = f"{_PREFIX}offset_hour", f"{_PREFIX}offset_minute"
 OFFSET_TEXT = f"{_PREFIX}offset_text"
 TO_JSON_TEXT = f"{_PREFIX}to_json_text"
+TOP_K, TYPE_OF, AS_ARRAY = f"{_PREFIX}top_k", f"{_PREFIX}type_of", f"{_PREFIX}as_array"
 _ON_ONE_LINE = "_local_on_one_line"
 _EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
 INEXACT = "A number in JSON with more digits than a 64-bit floating-point number holds"
@@ -98,9 +109,27 @@ CREATE OR REPLACE MACRO {TO_JSON_TEXT}(v) AS {_ON_ONE_LINE}(CAST({TO_JSON}(v) AS
 CREATE OR REPLACE MACRO {WHOLE_MICROSECONDS}(v) AS CASE
     WHEN typeof(v) IN ('VARCHAR', 'STRING_LITERAL') AND regexp_matches(CAST(v AS VARCHAR), '{NANOSECONDS}')
     THEN error('The time ' || CAST(v AS VARCHAR) || ' {TOO_FINE}') ELSE v END;
-CREATE OR REPLACE MACRO {_TO_TIMESTAMP}(v, scale) AS CASE WHEN try_cast(v AS BIGINT) IS NOT NULL
-    THEN make_timestamp(CAST(CAST(v AS HUGEINT) * 1000000 // CAST(10 ** scale AS HUGEINT) AS BIGINT))
-    ELSE CAST({WHOLE_MICROSECONDS}(v) AS TIMESTAMP) END;
+CREATE OR REPLACE MACRO {_PREFIX}auto_timestamp(v) AS try_strptime(CAST(v AS VARCHAR), {_AUTO});
+-- Whole numbers in text are seconds, or, where they would be too many, parts of one.
+CREATE OR REPLACE MACRO {_PREFIX}since_1970(v, scale) AS make_timestamp(CAST(CASE
+    WHEN typeof(v) NOT IN {_TEXTS} OR scale <> 0 OR abs(TRY_CAST(v AS HUGEINT)) < 31536000000
+        THEN TRY_CAST(v AS HUGEINT) * 1000000 // CAST(10 ** scale AS HUGEINT)
+    WHEN abs(TRY_CAST(v AS HUGEINT)) < 31536000000000 THEN TRY_CAST(v AS HUGEINT) * 1000
+    WHEN abs(TRY_CAST(v AS HUGEINT)) < 31536000000000000 THEN TRY_CAST(v AS HUGEINT)
+    ELSE TRY_CAST(v AS HUGEINT) // 1000 END AS BIGINT));
+CREATE OR REPLACE MACRO {_TO_TIMESTAMP}(v, scale) AS CASE
+    WHEN try_cast(v AS BIGINT) IS NOT NULL THEN {_PREFIX}since_1970(v, scale)
+    ELSE coalesce(TRY_CAST({WHOLE_MICROSECONDS}(v) AS TIMESTAMP), {_PREFIX}auto_timestamp(v), CAST(v AS TIMESTAMP)) END;
+CREATE OR REPLACE MACRO {TRY_TO_TIMESTAMP}(v) AS CASE
+    WHEN try_cast(v AS BIGINT) IS NOT NULL THEN {_PREFIX}since_1970(v, 0)
+    ELSE coalesce(TRY_CAST({WHOLE_MICROSECONDS}(v) AS TIMESTAMP), {_PREFIX}auto_timestamp(v)) END;
+-- What a cast reads of a text, in the words of the engine's cast.
+CREATE OR REPLACE MACRO {BOOLEAN_TEXT}(t) AS CASE lower(t) WHEN 'on' THEN 'true' WHEN 'off' THEN 'false' ELSE t END;
+CREATE OR REPLACE MACRO {NUMBER_TEXT}(t) AS CASE
+    WHEN contains(t, '_') OR regexp_matches(t, '^\s*[+-]?0[xXbB]') THEN t || '{NO_NUMBER}' ELSE t END;
+CREATE OR REPLACE MACRO {DATE_TEXT}(t) AS CASE WHEN t IS NULL OR TRY_CAST(t AS DATE) IS NOT NULL THEN t ELSE coalesce(
+    strftime(CASE WHEN try_cast(t AS BIGINT) IS NOT NULL THEN {_PREFIX}since_1970(t, 0)
+        ELSE {_PREFIX}auto_timestamp(t) END, '%Y-%m-%d'), t) END;
 CREATE OR REPLACE MACRO {CUT_TIMESTAMP}(v, unit) AS
     CAST(v AS TIMESTAMP) - to_microseconds(((epoch_us(CAST(v AS TIMESTAMP)) % unit) + unit) % unit);
 CREATE OR REPLACE MACRO {CUT_TIME}(v, unit) AS CAST(v AS TIME) - to_microseconds(epoch_us(CAST(v AS TIME)) % unit);
@@ -127,6 +156,21 @@ CREATE OR REPLACE MACRO {OFFSET_HOUR}(minutes) AS CAST(sign(minutes) * (abs(minu
 CREATE OR REPLACE MACRO {OFFSET_MINUTE}(minutes) AS CAST(sign(minutes) * (abs(minutes) % 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_TEXT}(minutes) AS
     printf('%s%02d%02d', CASE WHEN minutes < 0 THEN '-' ELSE '+' END, abs(minutes) // 60, abs(minutes) % 60);
+CREATE OR REPLACE MACRO {TOP_K}(v, k) AS list_transform(
+    list_slice(list_sort(list_transform(map_entries(histogram(v)),
+        lambda e: struct_pack(n := -CAST(e.value AS BIGINT), v := e.key))), 1, k),
+    lambda e: [{TO_JSON}(e.v), to_json(-e.n)]);
+CREATE OR REPLACE MACRO {AS_ARRAY}(v) AS CASE coalesce(json_type(to_json(v)), 'NULL')
+    WHEN 'ARRAY' THEN CAST({TO_JSON}(v) AS JSON) WHEN 'NULL' THEN NULL ELSE json_array({TO_JSON}(v)) END;
+CREATE OR REPLACE MACRO {TYPE_OF}(v) AS CASE
+    WHEN v IS NULL THEN NULL
+    WHEN typeof(v) IN ('DATE', 'TIME', 'BOOLEAN', 'VARCHAR', 'DOUBLE') THEN typeof(v)
+    WHEN typeof(v) = 'BLOB' THEN 'BINARY'
+    WHEN typeof(v) = 'TIMESTAMP' THEN 'TIMESTAMP_NTZ'
+    WHEN typeof(v) = 'TIMESTAMP WITH TIME ZONE' THEN 'TIMESTAMP_LTZ'
+    ELSE CASE json_type({TO_JSON}(v)) WHEN 'UBIGINT' THEN 'INTEGER' WHEN 'BIGINT' THEN 'INTEGER'
+        WHEN 'DOUBLE' THEN if(regexp_matches(CAST({TO_JSON}(v) AS VARCHAR), '[eE]'), 'DOUBLE', 'DECIMAL')
+        WHEN 'NULL' THEN 'NULL_VALUE' ELSE json_type({TO_JSON}(v)) END END;
 CREATE OR REPLACE MACRO {CANONICAL}(j) AS (
     SELECT list(fullkey || ' ' || type || ' ' || coalesce(CAST(atom AS VARCHAR), '') ORDER BY fullkey) FROM json_tree(j)
 );

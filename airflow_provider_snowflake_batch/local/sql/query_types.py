@@ -7,7 +7,7 @@ length; what a table or a cast declared tells them apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from sqlglot import Expr, exp
@@ -21,6 +21,7 @@ Sources = Mapping[str, Mapping[str, str]]
 """The declared types of the columns of each relation in a FROM."""
 KindOf = Callable[[Expr, Sources], str | None]
 _DECLARED = re.compile(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?(?:@(.+))?")
+_NUMBER = re.compile(r"NUMBER\((\d+),(\d+)\)")
 _BUILDERS: list[tuple[type[Expr], str]] = [
     (exp.Array, "ARRAY"),
     (exp.ArrayAgg, "ARRAY"),
@@ -114,8 +115,6 @@ def declared_kind(node: Expr, sources: Sources) -> str | None:
         if table := node.args.get("table"):
             return sources.get(_name(table), {}).get(name)
         return next((columns[name] for columns in sources.values() if name in columns), None)
-    if isinstance(node, exp.Coalesce):
-        return declared_kind(node.this, sources)
     if isinstance(node, exp.Anonymous) and node.this in (OBJECT_WITH, OBJECT_ONLY):
         return "OBJECT"
     return next((kind for builder, kind in _BUILDERS if isinstance(node, builder)), None)
@@ -143,8 +142,30 @@ def _of_values(values: exp.Values, kind_of: KindOf) -> dict[str, str]:
     alias = values.args.get("alias")
     given = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
     names = [_name(one) for one in given] if given else [f"COLUMN{n}" for n in range(1, len(rows[0]) + 1)]
-    kinds = [{kind_of(row[number], {}) for row in rows} for number in range(len(rows[0]))]
-    return {name: kind for name, found in zip(names, kinds, strict=False) if len(found) == 1 and (kind := found.pop())}
+    kinds = [
+        common_kind(kind_of(row[number], {}) for row in rows if not isinstance(row[number], exp.Null))
+        for number in range(len(rows[0]))
+    ]
+    return {name: kind for name, kind in zip(names, kinds, strict=False) if kind}
+
+
+def number_kind(kind: str | None) -> tuple[int, int] | None:
+    """The precision and scale of a NUMBER; None for any other type."""
+    match = _NUMBER.fullmatch(kind or "")
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
+def common_kind(kinds: Iterable[str | None]) -> str | None:
+    """The type of what may be a value of any of these types, as far as it is known: of NUMBERs, one for all digits."""
+    found = set(kinds)
+    if len(found) == 1:
+        return found.pop()
+    numbers = [number for kind in found if (number := number_kind(kind)) is not None]
+    if not numbers or len(numbers) < len(found):
+        return None
+    scale = max(scale for _, scale in numbers)
+    whole = max(precision - scale for precision, scale in numbers)
+    return f"NUMBER({min(whole + scale, 38)},{scale})"
 
 
 def _name(identifier: Expr) -> str:

@@ -14,14 +14,20 @@ from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Functions
 from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     LIST_FUNCTIONS,
+    array_extreme,
+    array_size,
+    element,
     list_function,
     object_insert,
     object_keys,
     object_part,
     parse_json,
+    to_array,
+    type_of,
 )
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
+from airflow_provider_snowflake_batch.local.sql.dates import add_intervals, read_date
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
@@ -29,8 +35,10 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     FLATTEN_OPTIONS,
     TO_JSON_TEXT,
 )
+from airflow_provider_snowflake_batch.local.sql.math_functions import CHECKED, as_float, check_domain, top_k
 from airflow_provider_snowflake_batch.local.sql.random_numbers import DRAWS, draw
 from airflow_provider_snowflake_batch.local.sql.seconds import cut_digits, is_time_cast, read_time
+from airflow_provider_snowflake_batch.local.sql.select_clauses import count_rows, order_by_all
 from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
 from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value
 from airflow_provider_snowflake_batch.local.statements import Statement
@@ -111,12 +119,11 @@ def _to_char(node: exp.ToChar, context: _Context) -> Expr:
     return exp.cast(node.this, "VARCHAR") if given is None else write_formatted(node.this, given)
 
 
-def _trim(node: exp.Trim, context: _Context) -> Expr | None:
-    if node.expression is None:
-        return None
-    # The engine's own translation would lose the characters.
+def _trim(node: exp.Trim, context: _Context) -> Expr:
+    # The engine's own translation would lose the characters and the side.
     name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "trim")
-    return exp.Anonymous(this=name, expressions=[exp.cast(node.this, "VARCHAR"), node.expression])
+    characters = [] if node.expression is None else [node.expression]
+    return exp.Anonymous(this=name, expressions=[exp.cast(node.this, "VARCHAR"), *characters])
 
 
 def _regexp_replace(node: exp.RegexpReplace, context: _Context) -> Expr:
@@ -181,10 +188,6 @@ def _to_json(node: exp.JSONFormat, context: _Context) -> Expr:
     return exp.Anonymous(this=TO_JSON_TEXT, expressions=[node.this])
 
 
-def _typeof(node: exp.Typeof, context: _Context) -> Expr:
-    return _type_of_variant(node.this)
-
-
 def _get(node: exp.GetExtract, context: _Context) -> Expr | None:
     if not isinstance(node.expression, exp.Literal):
         return None
@@ -247,10 +250,26 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Join,), _asof_join),
     ((exp.TableSample,), _sample),
     ((exp.JSONFormat,), _to_json),
-    ((exp.Typeof,), _typeof),
+    ((exp.Typeof,), lambda node, context: type_of(node)),
+    ((exp.ArraySize,), lambda node, context: array_size(node)),
+    ((exp.ArrayMax, exp.ArrayMin), lambda node, context: array_extreme(node)),
+    ((exp.ToArray,), lambda node, context: to_array(node)),
+    ((exp.JSONExtract, exp.GetExtract, exp.Bracket), lambda node, context: element(node)),
+    ((exp.Add, exp.Sub), lambda node, context: add_intervals(node)),
+    ((exp.Order,), lambda node, context: order_by_all(node)),
+    ((exp.Count,), lambda node, context: count_rows(node)),
+    ((exp.Time,), lambda node, context: exp.cast(node.this, "TIME")),
+    (
+        (exp.ByteLength,),
+        lambda node, context: exp.Anonymous(this="strlen", expressions=[exp.cast(node.this, "VARCHAR")]),
+    ),
+    (CHECKED, lambda node, context: check_domain(node)),
+    ((exp.ApproxQuantile,), lambda node, context: as_float(node)),
+    ((exp.ApproxTopK,), lambda node, context: top_k(node)),
     ((exp.GetExtract,), _get),
     ((exp.Cast, exp.TryCast), _cast),
     ((exp.ToBinary,), _to_binary),
+    ((exp.TsOrDsToDate,), lambda node, context: read_date(node)),
     ((exp.StrToTime, exp.TsOrDsToTime), lambda node, context: read_time(node)),
     ((exp.Func,), lambda node, context: call_by_value(node, context.statement, context.functions)),
     ((exp.Column,), _column),
@@ -286,14 +305,6 @@ def _json_key(key: exp.Literal) -> Expr:
     if key.is_string:
         return exp.Literal.string('$."' + key.this.replace('"', '""') + '"')
     return key.copy()
-
-
-def _type_of_variant(value: Expr) -> Expr:
-    """``TYPEOF``: what a VARIANT holds, in Snowflake's words."""
-    kind = exp.Anonymous(this="json_type", expressions=[exp.Anonymous(this="to_json", expressions=[value])])
-    names = {"UBIGINT": "INTEGER", "BIGINT": "INTEGER", "DOUBLE": "DECIMAL", "NULL": "NULL_VALUE"}
-    ifs = [exp.If(this=exp.Literal.string(one), true=exp.Literal.string(other)) for one, other in names.items()]
-    return exp.paren(exp.Case(this=kind, ifs=ifs, default=kind.copy()))
 
 
 def _of_nothing(node: Expr) -> Expr:

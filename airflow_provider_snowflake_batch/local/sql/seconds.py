@@ -8,7 +8,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import nanoseconds
 from airflow_provider_snowflake_batch.local.sql.casts import cut
-from airflow_provider_snowflake_batch.local.sql.macros import NANOSECONDS, WHOLE_MICROSECONDS
+from airflow_provider_snowflake_batch.local.sql.macros import NANOSECONDS, TRY_TO_TIMESTAMP, WHOLE_MICROSECONDS
 
 _TIMES = {
     exp.DataType.Type.TIME, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.DATETIME,
@@ -23,7 +23,8 @@ def is_time_cast(node: exp.Cast | exp.TryCast) -> bool:
 
 
 def cut_digits(node: exp.Cast | exp.TryCast) -> Expr | None:
-    """A cast to a time with fewer digits of a second than the engine keeps; None for any other.
+    """A cast to a time with fewer digits of a second than the engine keeps, and a TRY_CAST to a TIMESTAMP_NTZ, which
+    the engine's own translation would let fail; None for any other.
 
     :raises SnowflakeError: "not supported" for a literal with more.
     """
@@ -31,10 +32,13 @@ def cut_digits(node: exp.Cast | exp.TryCast) -> Expr | None:
     if isinstance(value, exp.Literal) and value.is_string:
         _check_digits(value.this)
     digits = int(kind.expressions[0].name) if kind.expressions else 9
-    if digits >= 6 or kind.this in (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ):
+    is_time = kind.this == exp.DataType.Type.TIME
+    is_tried = isinstance(node, exp.TryCast) and not is_time
+    if kind.this in (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ) or (digits >= 6 and not is_tried):
         return None
     kind.set("expressions", None)
-    return cut(node, digits, is_time=kind.this == exp.DataType.Type.TIME)
+    made = exp.Anonymous(this=TRY_TO_TIMESTAMP, expressions=[value]) if is_tried else node
+    return made if digits >= 6 else cut(made, digits, is_time=is_time)
 
 
 def _check_digits(text: str) -> None:

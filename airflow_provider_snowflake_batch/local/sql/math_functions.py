@@ -1,0 +1,91 @@
+"""Mathematical functions and statistics where the engine's own would give another value: NaN where Snowflake has an
+error, FLOAT where it has a NUMBER, fewer digits than it keeps.
+
+Sources: https://docs.snowflake.com/en/sql-reference/functions-numeric,
+https://docs.snowflake.com/en/sql-reference/functions/median (three digits more than the values have) and
+https://docs.snowflake.com/en/sql-reference/functions/approx_percentile (a FLOAT).
+"""
+
+from __future__ import annotations
+
+from sqlglot import Expr, exp
+
+from airflow_provider_snowflake_batch.local.sql.macros import TOP_K
+
+OUT_OF_DOMAIN = "Invalid floating point operation"
+_MOST_DIGITS = 38
+# The argument, and which values of it have no result.
+_OUTSIDE: dict[type[Expr], tuple[str, type[Expr], int]] = {
+    exp.Sqrt: ("this", exp.LT, 0),
+    exp.Ln: ("this", exp.LTE, 0),
+    exp.Log: ("expression", exp.LTE, 0),
+    exp.Acos: ("this", exp.GT, 1),
+    exp.Asin: ("this", exp.GT, 1),
+    exp.Acosh: ("this", exp.LT, 1),
+    exp.Atanh: ("this", exp.GTE, 1),
+}
+_OF_SIZE = (exp.Acos, exp.Asin, exp.Atanh)
+CHECKED = tuple(_OUTSIDE)
+
+
+def check_domain(node: Expr) -> Expr:
+    """The call, which fails for an argument that it has no result for."""
+    key, compares, bound = _OUTSIDE[type(node)]
+    value = node.args.get(key)
+    if isinstance(value, Expr):
+        size = exp.Abs(this=value.copy()) if isinstance(node, _OF_SIZE) else exp.paren(value.copy())
+        words = f"{OUT_OF_DOMAIN}: {node.key}"
+        failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(words)])
+        is_outside = compares(this=size, expression=exp.Literal.number(bound))
+        node.set(key, exp.paren(exp.Case(ifs=[exp.If(this=is_outside, true=failure)], default=value.copy())))
+    return node
+
+
+def as_float(node: exp.ApproxQuantile) -> Expr:
+    """``APPROX_PERCENTILE`` of FLOAT, which the result is, whatever the values are."""
+    node.set("this", exp.cast(node.this, exp.DataType.Type.DOUBLE))
+    return node
+
+
+def top_k(node: exp.ApproxTopK) -> Expr:
+    """``APPROX_TOP_K``: the most frequent values, each with its count."""
+    number = node.args.get("expression") or exp.Literal.number(1)
+    return exp.Anonymous(this=TOP_K, expressions=[node.this, number])
+
+
+def round_number(node: exp.Ceil | exp.Floor, scale: int) -> Expr | None:
+    """``CEIL`` and ``FLOOR`` of a NUMBER to so many decimal places as a NUMBER.
+
+    :param scale: the digits of the value behind its point.
+    """
+    places = decimal_places(node)
+    if places is None or node.args.get("decimals") is None:
+        return None
+    if places >= scale:
+        return exp.paren(node.this.copy())
+    # Multiplied both ways: the engine divides as FLOAT.
+    up, down = _power_of_ten(places), _power_of_ten(-places)
+    whole = type(node)(this=exp.Mul(this=exp.paren(node.this.copy()), expression=up))
+    rounded = exp.Mul(this=exp.cast(whole, exp.DataType.build(f"DECIMAL({_MOST_DIGITS}, 0)")), expression=down)
+    return exp.cast(exp.paren(rounded), exp.DataType.build(f"DECIMAL({_MOST_DIGITS}, {max(places, 0)})"))
+
+
+def decimal_places(node: Expr) -> int | None:
+    """The constant number of places that a rounding function keeps; None for one that is not constant."""
+    given = node.args.get("decimals")
+    if given is None:
+        return 0
+    sign, number = (-1, given.this) if isinstance(given, exp.Neg) else (1, given)
+    is_whole = isinstance(number, exp.Literal) and not number.is_string and number.this.isdigit()
+    return sign * int(number.this) if is_whole else None
+
+
+def _power_of_ten(exponent: int) -> Expr:
+    text = f"1{'0' * exponent}" if exponent >= 0 else f"0.{'0' * (-exponent - 1)}1"
+    return exp.cast(exp.Literal.string(text), exp.DataType.build(f"DECIMAL({len(text)}, {max(-exponent, 0)})"))
+
+
+def with_places(value: Expr, precision: int, scale: int) -> Expr:
+    """A value of ``MEDIAN`` or ``PERCENTILE_CONT`` with the digits that the result has."""
+    kind = f"DECIMAL({min(precision + 3, _MOST_DIGITS)}, {min(scale + 3, _MOST_DIGITS - 1)})"
+    return exp.cast(value.copy(), exp.DataType.build(kind))

@@ -1,0 +1,175 @@
+"""What Snowflake's documentation says that its functions give, over the network with the real driver."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from snowflake.connector import SnowflakeConnection
+
+from tests.local.statement_calls import error, execute
+
+NUMBERS = [
+    ("DIV0(1, 0)", Decimal("0.000000")),
+    ("DIV0(10, 4)", Decimal("2.500000")),
+    ("CEIL(135.135, -2)", 200),
+    ("CEIL(135.135, 1)", Decimal("135.2")),
+    ("CEIL(135.135, 5)", Decimal("135.135")),
+    ("CEIL(1.25::FLOAT, 1)", 1.3),
+    ("FLOOR(135.135, -2)", 100),
+    ("FLOOR(-135.135, 1)", Decimal("-135.2")),
+    ("FLOOR(135.135, 1) / 3", Decimal("45.0333333")),
+    ("ROUND(135.135, -2)", 100),
+    ("ROUND(-2.5)", -3),
+    ("ROUND(2.5, 0, 'HALF_TO_EVEN')", 2),
+    ("ROUND(7 / 3, 2) / 2", Decimal("1.16500000")),
+    ("TRUNC(-975.975, -1)", -970),
+    ("MOD(-7, 3)", -1),
+    ("COALESCE(NULL, 1, 2.5) / 2", Decimal("0.5000000")),
+    ("GREATEST(1, 2.5) / 2", Decimal("1.2500000")),
+    ("IFF(TRUE, 1, 2.5) / 2", Decimal("0.5000000")),
+    ("(SELECT AVG(A) FROM VALUES (1.5), (2) T (A))", Decimal("1.7500000")),
+    ("(SELECT MEDIAN(A) FROM VALUES (1.10), (1.11) T (A))", Decimal("1.10500")),
+    ("(SELECT MEDIAN(A) FROM VALUES (1), (2), (4) T (A))", Decimal("2.000")),
+    ("(SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY A) FROM VALUES (1.1), (1.2) T (A))", Decimal("1.1500")),
+    ("(SELECT PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY A) FROM VALUES (1.1), (1.2) T (A))", Decimal("1.1")),
+    ("(SELECT MEDIAN(A) FROM VALUES (1.5::FLOAT) T (A))", 1.5),
+    ("(SELECT APPROX_PERCENTILE(A, 0.5) FROM VALUES (1), (1) T (A))", 1.0),
+    ("SQRT(16)", 4.0),
+    ("LN(1)", 0.0),
+    ("LOG(2, 8)", 3.0),
+    ("LN(NULL)", None),
+    ("ASIN(1) = PI() / 2", True),
+    ("TRY_CAST('1_000' AS INT)", None),
+    ("TRY_CAST('0x1F' AS INT)", None),
+    ("TRY_CAST('0b11' AS NUMBER(5, 2))", None),
+    ("TRY_CAST('1_0' AS FLOAT)", None),
+    ("(SELECT TRY_CAST(A AS INT) FROM VALUES ('1_0') T (A))", None),
+    ("' 12 '::INT", 12),
+    ("'1e2'::INT", 100),
+    ("'.5'::FLOAT", 0.5),
+    ("'on'::BOOLEAN", True),
+    ("(SELECT A::BOOLEAN FROM VALUES ('OFF') T (A))", False),
+]
+TEXTS = [
+    ("LTRIM(' a ') || '|'", "a |"),
+    ("RTRIM(' a ') || '|'", " a|"),
+    ("TRIM(' a ') || '|'", "a|"),
+    ("LTRIM('#00ab', '0#')", "ab"),
+    ("LTRIM(12)", "12"),
+    ("SUBSTR('abcdef', -3, 2)", "de"),
+    ("SUBSTR('abcdef', 0, 2)", "ab"),
+    ("SPLIT_PART('a.b.c', '.', -1)", "c"),
+    ("OCTET_LENGTH('é')", 2),
+    ("LENGTH('é')", 1),
+    ("INITCAP('the quick-brown fox')", "The Quick-Brown Fox"),
+    ("TRANSLATE('abc', 'ab', 'x')", "xc"),
+    ("REGEXP_SUBSTR('abc=12', '(\\\\w+)=(\\\\d+)', 1, 1, 'e', 2)", "12"),
+    ("REGEXP_INSTR('nevermore1, nevermore2', 'nevermore\\\\d', 5)", 13),
+    ("REGEXP_LIKE('abc', 'ab')", False),
+    ("EDITDISTANCE('Gute nacht', 'Ich weis nicht')", 8),
+]
+MOMENTS = [
+    ("TRY_CAST('x' AS TIMESTAMP)", None),
+    ("(SELECT TRY_CAST(A AS TIMESTAMP_NTZ(3)) FROM VALUES ('x') T (A))", None),
+    ("(SELECT TRY_TO_TIMESTAMP(A) FROM VALUES ('x') T (A))", None),
+    ("(SELECT TRY_TO_TIMESTAMP_TZ(A) FROM VALUES ('x') T (A))", None),
+    ("TRY_TO_TIMESTAMP('2024-05-09 10:20:30')", datetime.datetime(2024, 5, 9, 10, 20, 30)),
+    ("TRY_CAST('2024-05-09 10:20:30.123456' AS TIMESTAMP_NTZ(3))", datetime.datetime(2024, 5, 9, 10, 20, 30, 123000)),
+    ("TO_TIMESTAMP('1700000000')", datetime.datetime(2023, 11, 14, 22, 13, 20)),
+    ("TO_TIMESTAMP('1700000000123')", datetime.datetime(2023, 11, 14, 22, 13, 20, 123000)),
+    ("TO_TIMESTAMP('1700000000123456')", datetime.datetime(2023, 11, 14, 22, 13, 20, 123456)),
+    ("TO_TIMESTAMP('1700000000123456000')", datetime.datetime(2023, 11, 14, 22, 13, 20, 123456)),
+    ("TO_TIMESTAMP(1700000000)", datetime.datetime(2023, 11, 14, 22, 13, 20)),
+    ("TO_TIMESTAMP('2/18/2008 02:36:48')", datetime.datetime(2008, 2, 18, 2, 36, 48)),
+    ("TO_TIMESTAMP('2013-04-28T20')", datetime.datetime(2013, 4, 28, 20)),
+    ("TO_DATE('12/17/1980')", datetime.date(1980, 12, 17)),
+    ("'17-DEC-1980'::DATE", datetime.date(1980, 12, 17)),
+    ("TO_DATE('31536000')", datetime.date(1971, 1, 1)),
+    ("(SELECT TO_DATE(A) FROM VALUES ('12/17/1980') T (A))", datetime.date(1980, 12, 17)),
+    ("TRY_TO_DATE('nope')", None),
+    ("'2024-05-09'::TIMESTAMP + INTERVAL '1 day, 2 hours'", datetime.datetime(2024, 5, 10, 2)),
+    ("'2024-05-09'::DATE + INTERVAL '1 year, 2 months'", datetime.date(2025, 7, 9)),
+    ("'2024-05-09'::DATE - INTERVAL '1 month, 1 d'", datetime.date(2024, 4, 8)),
+    ("TIME('2024-05-09 10:20:30'::TIMESTAMP)", datetime.time(10, 20, 30)),
+    ("LAST_DAY('2024-05-09'::DATE, 'week')", datetime.date(2024, 5, 12)),
+    ("DATEDIFF(week, '2024-01-07'::DATE, '2024-01-08'::DATE)", 1),
+    ("TIME_SLICE('2019-02-28'::DATE, 4, 'MONTH', 'END')", datetime.date(2019, 5, 1)),
+    ("DATE_FROM_PARTS(2010, 1, 100)", datetime.date(2010, 4, 10)),
+    ("ADD_MONTHS('2024-02-29'::DATE, 1)", datetime.date(2024, 3, 31)),
+]
+JSON = "PARSE_JSON('[1, 2]')"
+VARIANTS = [
+    (f"{JSON}[-1]", None),
+    (f"GET({JSON}, -1)", None),
+    ("PARSE_JSON('{\"a\": [1, 2]}'):a[-1]", None),
+    ("ARRAY_SIZE(ARRAY_CONSTRUCT(1, NULL, 3))", 3),
+    ("ARRAY_MAX(ARRAY_CONSTRUCT(1, 3, 2))", "3"),
+    ("TO_ARRAY(1)", [1]),
+    (f"TO_ARRAY({JSON})", [1, 2]),
+    ("TO_ARRAY(NULL)", None),
+    ("TO_ARRAY(PARSE_JSON('{\"a\": 1}'))", [{"a": 1}]),
+    ("(SELECT APPROX_TOP_K(A) FROM VALUES ('x'), ('y'), ('x') T (A))", [["x", 2]]),
+    ("(SELECT APPROX_TOP_K(A, 2) FROM VALUES (5), (5), (7) T (A))", [[5, 2], [7, 1]]),
+    ("TYPEOF(PARSE_JSON('1'))", "INTEGER"),
+    ("TYPEOF(PARSE_JSON('1.5'))", "DECIMAL"),
+    ("TYPEOF(PARSE_JSON('null'))", "NULL_VALUE"),
+    ("TYPEOF(TO_VARIANT(1.5::FLOAT))", "DOUBLE"),
+    ("TYPEOF(2::FLOAT::VARIANT)", "DOUBLE"),
+    ("TYPEOF(TO_VARIANT(1.5))", "DECIMAL"),
+    ("TYPEOF(TO_VARIANT('2024-01-01'::DATE))", "DATE"),
+    ("TYPEOF(TO_VARIANT('10:00'::TIME))", "TIME"),
+    ("TYPEOF(TO_VARIANT('2024-01-01'::TIMESTAMP_NTZ))", "TIMESTAMP_NTZ"),
+    ("TYPEOF(TO_VARIANT('2024-01-01 00:00:00 +01:00'::TIMESTAMP_TZ))", "TIMESTAMP_TZ"),
+    ("TYPEOF(TO_VARIANT('2024-01-01'::TIMESTAMP_LTZ))", "TIMESTAMP_LTZ"),
+    ("TYPEOF(TO_VARIANT(TO_BINARY('ab')))", "BINARY"),
+    ("TYPEOF(NULL)", None),
+]
+
+
+@pytest.mark.parametrize("table", [NUMBERS, TEXTS, MOMENTS, VARIANTS], ids=["numbers", "texts", "moments", "variants"])
+def test_functions_give_what_is_documented(connection: SnowflakeConnection, table: list[tuple[str, Any]]) -> None:
+    different = []
+    for expression, value in table:
+        [(found,)] = execute(connection, f"SELECT {expression}")
+        if isinstance(value, list):
+            found = json.loads(found)
+        if found != value or type(found) is not type(value) or str(found) != str(value):
+            different.append((expression, found, value))
+    assert different == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "errno", "words"),
+    [
+        ("SQRT(-1)", 100046, "Invalid floating point operation: sqrt"),
+        ("LN(0)", 100046, "Invalid floating point operation: ln"),
+        ("LOG(10, 0)", 100046, "Invalid floating point operation: log"),
+        ("ACOS(-2)", 100046, "Invalid floating point operation: acos"),
+        ("'1_000'::INT", 100038, "Numeric value '1_000' is not recognized"),
+        ("(SELECT A::NUMBER(5, 2) FROM VALUES ('0x1F') T (A))", 100038, "Numeric value '0x1F' is not recognized"),
+        ("'2024-13-01'::DATE", 100040, "Date '2024-13-01' is not recognized"),
+        ("(SELECT COUNT(T.*) FROM VALUES (1) T (A))", 2, "not supported by the local Snowflake"),
+        ("COLLATE('a', 'en-ci')", 2, "not supported by the local Snowflake"),
+        ("HASH(*)", 1003, "not supported by the local Snowflake"),
+        ("(SELECT SUM(A) FROM VALUES ('1') T (A))", 1003, "not supported by the local Snowflake"),
+        ("'1' + '2'", 1003, "not supported by the local Snowflake"),
+        ("999999999999::NUMBER(12, 0) * 999999999999::NUMBER(12, 0)", 2, "not supported by the local Snowflake"),
+    ],
+)
+def test_what_has_no_value_or_is_lacking_says_so(
+    connection: SnowflakeConnection, expression: str, errno: int, words: str
+) -> None:
+    found, _, message = error(connection, f"SELECT {expression}")
+    assert found == errno
+    assert words in message
+
+
+def test_order_by_all_sorts_by_every_column(connection: SnowflakeConnection) -> None:
+    rows = "FROM VALUES (2, 'a'), (1, 'b'), (1, 'a') T (A, B) ORDER BY ALL"
+    assert execute(connection, f"SELECT A, B {rows}") == [(1, "a"), (1, "b"), (2, "a")]
+    assert execute(connection, f"SELECT B, A {rows} DESC") == [("b", 1), ("a", 2), ("a", 1)]
+    assert error(connection, f"SELECT * {rows}")[0] == 2

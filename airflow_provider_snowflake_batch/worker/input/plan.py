@@ -217,8 +217,8 @@ def _pieces(files: Iterable[Layout], most_rows: int, most_bytes: int) -> Iterato
     for path, row_groups in files:
         first_row = 0
         for number, (rows, size) in enumerate(row_groups):
-            # Row groups are decoded whole, so cutting one costs decoding the rows before the cut again: only a
-            # group well above a task's size is cut.
+            # Each process that does a part of a row group decodes the rows before it too: only a group well above a
+            # task's size is cut.
             parts = max(-(-rows // (2 * most_rows)), -(-size // (4 * most_bytes)), 1) if rows else 0
             if parts > 1:
                 parts = min(rows, max(-(-rows // most_rows), -(-size // most_bytes)))

@@ -41,7 +41,8 @@ def rows_at_once(file: ParquetInput, row_group: int, fixed_width: float | None, 
     group = file.metadata.row_group(row_group)
     stored, rows = group.total_byte_size, group.num_rows
     if fixed_width is not None:
-        return MOST_ROWS if max(stored, rows * fixed_width) > WHOLE_ROW_GROUP_BYTES else None
+        fits = max(stored, rows * fixed_width) <= WHOLE_ROW_GROUP_BYTES
+        return None if fits else max(1, min(MOST_ROWS, int(PIECE_BYTES / max(fixed_width, 1.0))))
     # No value is longer than all that is stored. There may be very many small files.
     if flat and rows * stored <= WHOLE_ROW_GROUP_BYTES:
         return None
@@ -90,6 +91,43 @@ class Pieces:
         return table.combine_chunks() if len(self._tables) > MOST_PIECES else table
 
 
+class RowGroupRows:
+    """The rows of a row group, which is decoded once from front to back, however many tasks share it.
+
+    :param name: of the row group. :param count: its rows. :param tables: these rows, in order.
+    :ivar first: number of the first row that can still be had.
+    """
+
+    def __init__(self, name: tuple[str, int], count: int, tables: Iterator[pa.Table]) -> None:
+        self.name = name
+        self.first = 0
+        self._count, self._tables = count, tables
+        self._table: pa.Table | None = None
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the last row has been taken."""
+        return self.first >= self._count
+
+    def take(self, first: int, last: int) -> pa.Table | None:
+        """Rows from ``first`` on, all up to ``last`` or as many as lie together; what is before them is gone.
+
+        :return: at least one row, or None if the row group ends before.
+        """
+        while self._table is None or first >= self.first + self._table.num_rows:
+            self.first += 0 if self._table is None else self._table.num_rows
+            self._table = None
+            self._table = next(self._tables, None)
+            if self._table is None:
+                return None
+        table, skipped = self._table, first - self.first
+        taken = _part(table, skipped, min(last - first, table.num_rows - skipped))
+        self.first = first + taken.num_rows
+        rest = table.num_rows - skipped - taken.num_rows
+        self._table = table.slice(table.num_rows - rest) if rest else None
+        return taken
+
+
 class TaskReader:
     """Reads tasks.
 
@@ -121,7 +159,7 @@ class TaskReader:
         self._times = holds_times(schema)
         self._decoded_rows = self._decoded_bytes = 0.0
         self._flat = not any(map(pa.types.is_nested, schema.types))
-        self._judged: tuple[str, int, int | None] = ("", -1, None)
+        self._rows_left: RowGroupRows | None = None
 
     def batches(self, task: Task) -> Iterator[RowBatch]:
         """All rows of a task, in order.
@@ -136,7 +174,7 @@ class TaskReader:
         self._coming = self._sources.results(names)
         pieces, origins = Pieces(), list[Origin]()
         for piece in task.ranges:
-            for first_row, table in self._pieces(piece, size):
+            for first_row, table in self._pieces(piece):
                 start = 0
                 if self._fixed_width is None and self._files is None:
                     # Rows may be wider from here on.
@@ -183,41 +221,47 @@ class TaskReader:
             self._decoded_bytes += table.nbytes
         return table
 
-    def _pieces(self, piece: RowRange, size: int) -> Iterator[tuple[int, pa.Table]]:
-        position = 0
+    def _pieces(self, piece: RowRange) -> Iterator[tuple[int, pa.Table]]:
         first, last = piece.skip, piece.skip + piece.rows
         try:
-            for table in self._tables(piece, size):
-                start, stop = max(first - position, 0), min(last - position, table.num_rows)
-                if start < stop:
-                    first_row = piece.first_row + position + start - first
-                    yield first_row, in_schema(_part(table, start, stop - start), self._schema, piece.path, first_row)
-                position += table.num_rows
-                if position >= last:
-                    return
+            rows = self._row_group(piece)
+            while first < last:
+                table = rows.take(first, last)
+                if table is None:
+                    raise DataError(f"input file {piece.path} has changed: row group {piece.row_group} ends early")
+                first_row = piece.first_row + first - piece.skip
+                yield first_row, in_schema(table, self._schema, piece.path, first_row)
+                first += table.num_rows
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"cannot read input file {piece.path}: {error}") from None
-        if position < last:
-            raise DataError(f"input file {piece.path} has changed: row group {piece.row_group} ends early")
+        finally:
+            # Its memory is free before that of the next is asked for; and what was broken off is begun anew.
+            if first < last or self._rows_left is None or self._rows_left.used_up:
+                self._rows_left = None
 
-    def _tables(self, piece: RowRange, size: int) -> Iterator[pa.Table]:
-        """The row group in pieces that fit into memory; whole if it does, which is twice as fast."""
+    def _row_group(self, piece: RowRange) -> RowGroupRows:
+        """The rows of a row group; tasks that share one follow each other, and go on where the one before ended."""
         file = self._file(piece.path)
         self._load(file, piece.row_group)
+        name = (piece.path, piece.row_group)
+        if self._rows_left is None or self._rows_left.name != name or self._rows_left.first > piece.skip:
+            self._rows_left = None
+            count = file.metadata.row_group(piece.row_group).num_rows
+            self._rows_left = RowGroupRows(name, count, self._tables(file, piece.row_group))
+        return self._rows_left
+
+    def _tables(self, file: ParquetInput, row_group: int) -> Iterator[pa.Table]:
+        """The row group in pieces that fit into memory; whole if it does, which is twice as fast."""
         if self._fixed_width is None and not self._decoded_rows:
             # Longer than it looks: all of the row group is read, and most of it unpacked, before the first row.
-            probe = next(file.batches(PROBED_ROWS, [piece.row_group], use_threads=False), None)
+            probe = next(file.batches(PROBED_ROWS, [row_group], use_threads=False), None)
             if probe is not None:
                 self._decoded(probe)
-        # Tasks that share a row group follow each other.
-        if self._judged[:2] != (piece.path, piece.row_group):
-            most = rows_at_once(file, piece.row_group, self._fixed_width, self._flat)
-            self._judged = (piece.path, piece.row_group, most)
-        most = self._judged[2]
+        most = rows_at_once(file, row_group, self._fixed_width, self._flat)
         if most is None:
-            yield self._decoded(file.row_group(piece.row_group, use_threads=self._use_threads))
+            yield self._decoded(file.row_group(row_group, use_threads=self._use_threads))
             return
-        for table in file.batches(min(size, most), [piece.row_group], use_threads=self._use_threads):
+        for table in file.batches(most, [row_group], use_threads=self._use_threads):
             yield self._decoded(table)
 
     def _file(self, path: str) -> ParquetInput:
@@ -237,7 +281,7 @@ class TaskReader:
     def _close(self) -> None:
         if self._source is not None:
             self._source.close()
-        self._source = self._current = None
+        self._source = self._current = self._rows_left = None
 
     def _finished(self, pieces: Pieces, origins: list[Origin], width: float) -> Iterator[RowBatch]:
         table, merged = pieces.table(), merge(origins)

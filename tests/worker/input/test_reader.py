@@ -40,7 +40,8 @@ def task_reader(root: Path, schema: pa.Schema, rows: int) -> reader.TaskReader:
     whole=st.sampled_from([0, sources.WHOLE_FILE_BYTES]),
     small=st.sampled_from([0, 5, reader.SMALL_ROWS]),
     ahead=st.booleans(),
-    backwards=st.booleans(),
+    order=st.sampled_from(["forwards", "backwards", "every second one first"]),
+    piece=st.sampled_from([8, 24, reader.PIECE_BYTES]),
 )
 def test_every_row_comes_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory,
@@ -51,7 +52,8 @@ def test_every_row_comes_once_and_in_order(
     whole: int,
     small: int,
     ahead: bool,
-    backwards: bool,
+    order: str,
+    piece: int,
 ) -> None:
     root = tmp_path_factory.mktemp("input")
     write_files(root, sizes, row_group_size)
@@ -60,16 +62,18 @@ def test_every_row_comes_once_and_in_order(
         patch.setattr(sources, "WHOLE_FILE_BYTES", whole)
         # Row groups that are too large to be decoded whole come in pieces.
         patch.setattr(reader, "WHOLE_ROW_GROUP_BYTES", whole)
+        patch.setattr(reader, "PIECE_BYTES", piece)
         patch.setattr(reader, "SMALL_ROWS", small)
         made = plan.make_plan(root, ".*")
         source = task_reader(root, made.schema, batch)
         if ahead:
             # As if files opened slowly, and for longer than this lasts.
             source._sources._pace.at_once, source._sources._pace._until_trial = 3, 1_000_000
-        tasks = made.tasks[::-1] if backwards else made.tasks
-        batches = [list(source.batches(task)) for task in tasks]
-        if backwards:
-            batches.reverse()
+        tasks = list(made.tasks)
+        if order != "forwards":
+            tasks = tasks[::-1] if order == "backwards" else tasks[::2] + tasks[1::2]
+        found = {task.index: list(source.batches(task)) for task in tasks}
+        batches = [found[task.index] for task in made.tasks]
 
     read = list(chain.from_iterable(one.table.column("ID").to_pylist() for one in chain.from_iterable(batches)))
     assert read == list(range(sum(sizes)))
@@ -81,6 +85,45 @@ def test_every_row_comes_once_and_in_order(
             places = ((int(origin.path[:3]), origin.first_row, origin.rows) for origin in one.origins)
             ids = (range(starts[file] + first, starts[file] + first + rows) for file, first, rows in places)
             assert one.table.column("ID").to_pylist() == list(chain.from_iterable(ids))
+
+
+@pytest.mark.parametrize("enough", [reader.WHOLE_ROW_GROUP_BYTES, 0], ids=["whole", "in pieces"])
+def test_a_row_group_that_tasks_share_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int
+) -> None:
+    monkeypatch.setattr(plan, "TASK_ROWS", 10)
+    monkeypatch.setattr(reader, "WHOLE_ROW_GROUP_BYTES", enough)
+    monkeypatch.setattr(reader, "PIECE_BYTES", 8 * 7)
+    write_files(tmp_path, [100, 100], 50)
+    made = plan.make_plan(tmp_path, ".*")
+    decoded = []
+
+    def counted(table: pa.Table) -> pa.Table:
+        decoded.append(table.num_rows)
+        return table
+
+    source = task_reader(tmp_path, made.schema, 4)
+    monkeypatch.setattr(source, "_decoded", counted)
+
+    # Another process does the other half of the tasks.
+    for task in made.tasks[1::2]:
+        assert [one.table.num_rows for one in source.batches(task)] == [4, 4, 2]
+
+    assert sum(decoded) <= 200
+
+
+def test_what_was_broken_off_is_read_again_from_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "TASK_ROWS", 10)
+    write_files(tmp_path, [100], 100)
+    made = plan.make_plan(tmp_path, ".*")
+    source = task_reader(tmp_path, made.schema, 4)
+
+    broken_off = source.batches(made.tasks[3])
+    next(broken_off)
+    broken_off.close()
+
+    ids = [row for one in source.batches(made.tasks[3]) for row in one.table.column("ID").to_pylist()]
+    assert ids == list(range(30, 40))
 
 
 def test_many_small_files_are_few_pieces_of_memory(tmp_path: Path) -> None:

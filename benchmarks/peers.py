@@ -96,7 +96,7 @@ def measure(engine: str, python: Path, source: Path, target: Path, model: Path, 
         else:
             _run(engine, python, source, target, model, processes)
         wall = time.perf_counter() - begun
-    _bury()
+    bury()
     return wall, processor.seconds
 
 
@@ -109,13 +109,13 @@ def _run(engine: str, python: Path, source: Path, target: Path, model: Path, pro
         raise SystemExit(f"{engine}: {done.stdout[-1000:]}{done.stderr[-3000:]}")
 
 
-def _adopt() -> None:
+def adopt() -> None:
     """Processes that an engine leaves alone come to us, so that they are seen, and gone before the next engine runs."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _bury() -> None:
+def bury() -> None:
     deadline = time.monotonic() + BURY_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     by_cpu: dict[str, list[float]] = {engine: [] for engine in engines}
     walls: dict[str, list[float]] = {engine: [] for engine in engines}
     limits: list[dict[str, float]] = []
-    _adopt()
+    adopt()
     with scratch("peers") as folder:
         for label, rows in (("few", FEW_ROWS), ("all", options.rows)):
             (folder / label).mkdir()

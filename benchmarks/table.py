@@ -17,13 +17,13 @@ BEGIN, END = "<!-- figures: python -m benchmarks.table -->\n", "<!-- end of figu
 
 
 def rows() -> list[str]:
-    """A row for each figure that has a goal, and for other engines' shares."""
+    """A row for each figure that has a goal, and for what other engines are measured at."""
     lines = []
     for path in sorted(RESULTS.glob("*.json")):
         summary = json.loads(path.read_text())
         goals = summary.get("goals", {})
         for key, figure in summary.get("figures", {}).items():
-            if key in goals or "share" in key:
+            if key in goals or "share" in key or "/ this worker" in key:
                 goal = number(goals[key]) if key in goals else "–"
                 lines.append(f"| {summary['what']} | {key} | {number(figure)} | {goal} | {machine(summary)} |")
     return lines

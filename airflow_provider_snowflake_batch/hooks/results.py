@@ -179,6 +179,9 @@ def failure_of(info: JobInfo, containers: list[ContainerInfo], logs: dict[str, s
     if info.status is JobStatus.DELETED:
         return JobLostError(f"Job {info.name} was dropped while it ran.")
     last = next((lines[-1].strip() for text in logs.values() if (lines := text.strip().splitlines())), "")
+    if last.startswith(PROGRESS_PREFIX.strip()):
+        # The process was at work when it was killed: nothing in its log tells of that, the container does.
+        last = ""
     parts = [_sentence(last)] if last else []
     parts.append(f"Job {info.name} ended as {info.reported_status}.")
     failed = [container for container in containers if container.status == "FAILED"]

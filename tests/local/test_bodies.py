@@ -48,7 +48,10 @@ def refused(server: LocalServer, path: str, body: Any, headers: dict[str, str] |
         b"", b"{", b"[]", b"null", b"1", b'"x"', b"\xff\xfe\x00", b"{}", b'{"data": null}', b'{"data": []}',
         b'{"data": {"LOGIN_NAME": 1}}', b'{"data": {"PASSWORD": ["x"]}}', b'{"data": {"PASSWORD": "\\ud800"}}',
         b'{"data": {"TOKEN": {}}}', b'{"data": {"AUTHENTICATOR": 5}}', b'{"data": {"SESSION_PARAMETERS": [1]}}',
-        b'{"data": {"SESSION_PARAMETERS": {"TIMEZONE": {}}}}', b"[" * 100_000, b'{"data": ' + b"9" * 5000 + b"}",
+        b'{"data": {"SESSION_PARAMETERS": {"TIMEZONE": {}}}}',
+        b'{"data": {"SESSION_PARAMETERS": {"QUERY_TAG": "\\ud800"}}}',
+        b'{"data": {"SESSION_PARAMETERS": {"\\ud800": 1}}}',
+        b"[" * 100_000, b'{"data": ' + b"9" * 5000 + b"}",
     ],
 )  # fmt: skip
 def test_a_malformed_login_is_told_so(local_server: LocalServer, body: bytes) -> None:

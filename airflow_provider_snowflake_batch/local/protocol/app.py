@@ -297,7 +297,8 @@ def _answered(
         except BodyRefused as refused:
             return _failure("390000", refused.message, "22023", status=refused.status)
         except ClientDisconnect:
-            raise
+            # Nobody is there to be answered, and that is no fault of the server.
+            return Response(status_code=400)
         except Exception as error:
             found = snowflake_error(error)
             if found.errno == 603 and found.sqlstate != OUT_OF_RESOURCES:

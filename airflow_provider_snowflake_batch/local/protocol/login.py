@@ -111,7 +111,7 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
         value = data.get(name)
         if value is not None and not isinstance(value, str):
             raise BodyRefused(400, f"{name} of a login request is no text.")
-        if value is not None and any("\ud800" <= character <= "\udfff" for character in value):
+        if value is not None and not _is_valid_text(value):
             raise BodyRefused(400, f"{name} of a login request is no valid text.")
     parameters = data.get("SESSION_PARAMETERS")
     if parameters is not None and not isinstance(parameters, dict):
@@ -119,7 +119,14 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
     for name, value in (parameters or {}).items():
         if isinstance(value, (dict, list)):
             raise BodyRefused(400, f"The session parameter {name[:100]!r} of a login request is no single value.")
+        if not _is_valid_text(name) or (isinstance(value, str) and not _is_valid_text(value)):
+            raise BodyRefused(400, f"The session parameter {name[:100]!r} of a login request is no valid text.")
     return data
+
+
+def _is_valid_text(text: str) -> bool:
+    """Whether UTF-8 can hold it: half a surrogate pair passes JSON, and could neither be compared nor answered."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _client(user_agent: str) -> tuple[str, tuple[int, ...]]:

@@ -32,10 +32,17 @@ def local_folder(path: Path, folder: Path) -> Path:
     if target not in (path, *path.parents) and path.stat().st_dev != folder.stat().st_dev:
         try:
             shutil.copytree(path, target)
-        except (OSError, shutil.Error) as error:
-            raise Refused(f"model.path: {path} cannot be copied into {folder}: {error}") from None
+        except OSError as error:
+            raise Refused(f"model.path: {path} cannot be copied into {folder}: {_reason(error)}") from None
         path = target
     return path
+
+
+def _reason(error: OSError) -> str:
+    """Of the files that :func:`shutil.copytree` could not copy, the first one and why."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return str(error.args[0][0][2])
+    return str(error)
 
 
 def _with_config(path: Path) -> Path:

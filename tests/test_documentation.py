@@ -61,6 +61,12 @@ def test_the_readme_names_every_make_target() -> None:
     assert set(re.findall(r"`make ([a-z-]+)`", readme)) <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
 
 
+def test_the_how_to_leads_to_every_example_dag() -> None:
+    page = (ROOT / "docs" / "howto.md").read_text(encoding="utf-8")
+    examples = {path.name for path in (ROOT / "example_dags").glob("*.py")}
+    assert set(re.findall(r"\(\.\./example_dags/([\w.]+)\)", page)) == examples
+
+
 def texts_of_the_package() -> str:
     """Every text in the package's code, with … where a value is put in."""
     found = []

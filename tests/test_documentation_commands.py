@@ -34,6 +34,7 @@ NOT_RUN = {
     "clients.md: python -m scripts.clients_table": "needs environments with other clients; test-others makes them",
     "concepts.md: airflow snowflake-batch verify": ACCOUNT,
     "first-run.md: airflow snowflake-batch doctor": ACCOUNT,
+    "howto.md: airflow snowflake-batch local up": ELSEWHERE + "tests/standalone/test_stack.py",
     "lineage.md: pip install": "fetches from a package index",
     "local.md: make local": "takes port 8085; the next block is what it runs",
     "local.md: python -m airflow_provider_snowflake_batch.local --port 8085": "another one takes a free port",

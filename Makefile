@@ -177,9 +177,20 @@ docs: $(VENV)/.installed-docs ## Build the documentation into docs/_build/html; 
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-dist: $(VENV)/.installed-dev ## Build the wheel and the source distribution into dist
+dist: $(VENV)/.installed-dev sbom ## Build the wheel and the source distribution into dist, and their SBOM into build
 	rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
+
+# What an installation without extras brings, in the versions of constraints.txt, with licences and who needs whom. Not in
+# dist, all of which is sent to the package index.
+SBOM := build/airflow-provider-snowflake-batch.cdx.json
+.PHONY: sbom
+sbom: $(VENV)-sbom/.installed
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/sbom
+	@$(BIN)/uv pip install --quiet --python build/sbom/bin/python -c constraints.txt .
+	$(VENV)-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+		--validate --output-file $(SBOM) build/sbom/bin/python
+	@rm -rf build/sbom
 
 bench: $(VENV)/.installed-bench $(RUNTIME)/.installed ## Measure what parsing, inference, waiting and the local Snowflake cost
 	$(BIN)/python -m benchmarks
@@ -219,7 +230,7 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 	@touch $@
 
 # What is listed and nothing else, this package neither.
-PLAIN := $(VENV)-cli $(VENV)-dbt $(VENV)-mlflow $(VENV)-peers $(VENV)-transformers $(WORKERS:%=$(VENV)-%)
+PLAIN := $(VENV)-cli $(VENV)-dbt $(VENV)-mlflow $(VENV)-peers $(VENV)-sbom $(VENV)-transformers $(WORKERS:%=$(VENV)-%)
 $(PLAIN:%=%/.installed): $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
 	@echo "Installing constraints/$*.txt into $(VENV)-$*"
 	@$(BIN)/uv venv --quiet --clear --python $$($(PYTHON) scripts/find_python.py $(PYTHON_$*)) $(VENV)-$*

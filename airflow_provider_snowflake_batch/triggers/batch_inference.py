@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -62,6 +63,9 @@ class SnowflakeTrigger(BaseTrigger):
         self.settings = ConnectionSettings(**connection)
         self.poll_interval = poll_interval
 
+    _stored_at_default: ClassVar[frozenset[str]] = frozenset()
+    """Arguments that are stored whatever they are."""
+
     def _own_arguments(self) -> dict[str, Any]:
         raise NotImplementedError
 
@@ -74,11 +78,21 @@ class SnowflakeTrigger(BaseTrigger):
             await asyncio.sleep(max(0.0, started + _SETTLING_SECONDS - time.monotonic()))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            **self._own_arguments(),
-            "poll_interval": self.poll_interval,
-            **self.settings.arguments(),
+        """What is at its default is left out: a triggerer of an older version refuses arguments that are new to it."""
+        parameters = inspect.signature(type(self).__init__).parameters
+        defaults = {name: parameter.default for name, parameter in parameters.items()}
+        own = {
+            name: value
+            for name, value in self._own_arguments().items()
+            if name in self._stored_at_default or value != defaults.get(name, inspect.Parameter.empty)
         }
+        connection = {
+            name: value
+            for name, value in self.settings.arguments().items()
+            if name in self._stored_at_default or value is not None
+        }
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {**own, "poll_interval": self.poll_interval, **connection}
 
 
 class BatchJobTrigger(SnowflakeTrigger):

@@ -94,6 +94,9 @@ class BatchSuccessTrigger(SnowflakeTrigger, BaseEventTrigger):
         self.newer_than = parse_moment(newer_than, field="newer_than")
         check_seconds("poll_interval", poll_interval)
 
+    # What a watcher has seen is found by its arguments as version 0.1 stored them (AssetMemory).
+    _stored_at_default = frozenset({"directories", "newer_than", "warehouse", "database", "schema", "role"})
+
     def _own_arguments(self) -> dict[str, Any]:
         return {
             "stage_location": str(self.location),

@@ -115,16 +115,11 @@ def test_deferral_hands_everything_on(hook: SnowflakeBatchHook) -> None:
     assert arguments.pop("execution_deadline") == TaskInstance.start_date.timestamp() + 120
     assert arguments == {
         "stage_location": FULL_LOCATION,
-        "newer_than": None,
-        "job_name": None,
         "exponential_backoff": True,
         "max_wait": 60,
         "silent_fail": True,
         "snowflake_conn_id": "snowflake_default",
         "poll_interval": 7,
-        "warehouse": None,
-        "database": None,
-        "schema": None,
         "role": "SYSADMIN",
     }
     assert deferred.value.method_name == "execute_complete"

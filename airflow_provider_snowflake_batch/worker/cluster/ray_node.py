@@ -191,7 +191,9 @@ class RayNode:
             self._note(f"Ray has not started, and is started again: {words}")
             # Some of it may live on, with the ports that the next start needs.
             kill_marked(_START, self._mark)
-            self._output.truncate(0)
+            # The processes share the place where they write; otherwise zeros would stand before the next one's words.
+            self._output.seek(0)
+            self._output.truncate()
             self._popen = self._start()
             return False
         self._output.close()

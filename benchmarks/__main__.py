@@ -32,6 +32,7 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "unload": ([], []),
     "trigger_latency": ([], []),
     "trigger_polling": (["--jobs", "200", "--seconds", "30"], []),
+    "pages": (["--cards", "2000", "--repeats", "3"], ["--cards", "100000"]),
     "peers": (["--rows", "1000000"], []),
 }
 

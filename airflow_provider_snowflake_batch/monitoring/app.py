@@ -14,18 +14,12 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Response
 
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
 from airflow_provider_snowflake_batch.monitoring.bundle import bundle_version, scripts
-from airflow_provider_snowflake_batch.monitoring.card_columns import JobGroup
 from airflow_provider_snowflake_batch.monitoring.cards import readable_card
+from airflow_provider_snowflake_batch.monitoring.entries import JobGroup, StoredJob
+from airflow_provider_snowflake_batch.monitoring.index import Wanted
+from airflow_provider_snowflake_batch.monitoring.listing import find_dags, find_jobs
 from airflow_provider_snowflake_batch.monitoring.order import InvalidPlace, Order, Place, Sort
-from airflow_provider_snowflake_batch.monitoring.queries import (
-    StoredJob,
-    Wanted,
-    count_jobs,
-    find_dags,
-    find_job,
-    find_jobs,
-    find_links,
-)
+from airflow_provider_snowflake_batch.monitoring.queries import find_job, find_links
 
 MOST_JOBS = 100
 """Jobs in one answer."""
@@ -86,7 +80,7 @@ def jobs(
         "jobs": [_shown(job, _LIST_TEXT) for job in page.jobs],
         "older": page.older.encode() if page.older else None,
         "newer": page.newer.encode() if page.newer else None,
-        "counts": count_jobs(session, wanted),
+        "counts": page.counts,
         "now": time.time(),
     }
 

@@ -61,11 +61,16 @@ _TERMINAL_CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|
 
 
 def _plain(text: str) -> str:
-    return _TERMINAL_CODES.sub("", text)
+    # JSON can spell half of a pair of surrogates, which is no text that can be sent.
+    return _TERMINAL_CODES.sub("", text).encode("utf-8", "replace").decode()
+
+
+_LARGEST = 2**63
 
 
 def _number(value: Any) -> float | None:
     # JSON has no NaN and no infinity, but Python's parser lets them through.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return value
+    # Nor are its whole numbers of any size numbers to a browser.
+    return value if abs(value) <= _LARGEST and math.isfinite(value) else None

@@ -5,19 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom import XComModel
-from airflow.utils.sqlalchemy import UtcDateTime
-from sqlalchemy import ColumnElement, Float, Integer, String, and_, case, func, or_
-
-from airflow_provider_snowflake_batch.monitoring.card_columns import GROUP, JobGroup, card_number, card_text
+from airflow_provider_snowflake_batch.monitoring.entries import JobGroup, microseconds
 
 
 class Sort(str, Enum):
@@ -49,30 +43,46 @@ class Place:
 
     def encode(self) -> str:
         """As a text that stands in an address."""
-        values = [{"at": value.isoformat()} if isinstance(value, datetime) else value for value in self.values]
-        return base64.urlsafe_b64encode(json.dumps([self.now, *values]).encode()).decode().rstrip("=")
+        return base64.urlsafe_b64encode(json.dumps([self.now, *self.values]).encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> Place:
         """:raises InvalidPlace: for what :meth:`encode` has not made."""
         try:
             now, *values = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-            read = tuple(datetime.fromisoformat(value["at"]) if isinstance(value, dict) else value for value in values)
-        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+            sound = type(now) in {int, float} and math.isfinite(now) and abs(now) < 1e12
+        except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
             raise InvalidPlace(text) from error
-        if not isinstance(now, (int, float)) or any(_is_no_value(value) for value in read):
+        if not sound or not all(map(_is_value, values)):
             raise InvalidPlace(text)
-        return cls(read, now)
+        return cls(tuple(values), now)
 
 
-def _is_no_value(value: Any) -> bool:
+def _is_value(value: Any) -> bool:
     if isinstance(value, str):
-        return "\0" in value
-    return isinstance(value, bool) or not isinstance(value, (int, float, datetime))
+        return "\0" not in value
+    # Databases have whole numbers of 64 bits.
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+_NUMBERS = {"recency", "sent", "shortness", "dag_run_id", "map_index"}
+# What tells two jobs apart that are alike otherwise.
+_TIES = ("dag_run_id", "task_id", "map_index")
+COLUMNS: dict[Sort, tuple[str, ...]] = {
+    Sort.NEWEST: ("recency", *_TIES),
+    Sort.STATUS: ("status", "recency", *_TIES),
+    Sort.TASK: ("dag_id", "task_id", "run_id", "map_index"),
+    Sort.MODEL: ("model", "recency", *_TIES),
+    Sort.POOL: ("pool", "recency", *_TIES),
+    Sort.SUBMITTED: ("sent", *_TIES),
+    Sort.DURATION: ("shortness", *_TIES),
+}
+"""Those of the index by which the jobs of one group are sorted. They tell any two jobs apart."""
 
 
 class Order:
-    """The columns by which jobs are sorted, none of which is ever NULL, and which tell any two jobs apart.
+    """An order of all jobs, made of the orders of each group: jobs that run last longer while time goes by, and come
+    first among the newest, so across groups the place of a job has other values than its columns.
 
     :param sort: by what.
     :param reverse: the other way round.
@@ -80,66 +90,34 @@ class Order:
     """
 
     def __init__(self, sort: Sort = Sort.NEWEST, *, reverse: bool = False, now: float | None = None) -> None:
+        self.sort, self.reverse = sort, reverse
         self.now = time.time() if now is None else now
-        names = (TaskInstance.dag_id, TaskInstance.task_id, TaskInstance.run_id, TaskInstance.map_index)
-        self._ways = [(column, way != reverse) for column, way in _columns(sort, self.now)]
-        self._ways += [(column, reverse and sort is Sort.TASK) for column in names]
-        self.columns: list[Any] = [column.label(f"place_{index}") for index, (column, _) in enumerate(self._ways)]
+        self.columns = COLUMNS[sort]
 
-    def by(self, *, backwards: bool = False) -> list[Any]:
-        """For ``ORDER BY``."""
-        return [column.desc() if descending != backwards else column.asc() for column, descending in self._ways]
+    def place(self, group: JobGroup, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The place of a job.
 
-    def after(self, place: Place, *, backwards: bool = False) -> ColumnElement[bool]:
-        """Which jobs come after a place, or before it.
-
-        :raises InvalidPlace: if it is not one of this order.
+        :param values: of its columns.
         """
-        if len(place.values) != len(self._ways) or not all(map(_fits, self._ways, place.values)):
+        if self.sort is Sort.NEWEST:
+            return (int(group is not JobGroup.ACTIVE), *values)
+        if self.sort is Sort.DURATION and group is JobGroup.ACTIVE:
+            return (values[0] - microseconds(self.now), *values[1:])
+        return values
+
+    def beyond(self, group: JobGroup, place: Place, *, descending: bool) -> tuple[Any, ...] | bool:
+        """Which jobs of a group come after a place: those after these values of its columns, or all, or none.
+
+        :raises InvalidPlace: if the place is not one of this order.
+        """
+        kinds = [int if name in _NUMBERS else str for name in self.columns]
+        if self.sort is Sort.NEWEST:
+            kinds.insert(0, int)
+        if [type(value) for value in place.values] != kinds:
             raise InvalidPlace(str(place))
-        ways = list(zip(self._ways, place.values, strict=True))
-        alike: list[ColumnElement[bool]] = []
-        beyond: list[ColumnElement[bool]] = []
-        for (column, descending), value in ways:
-            further = column < value if descending != backwards else column > value
-            beyond.append(and_(*alike, further))
-            alike.append(column == value)
-        return or_(*beyond)
-
-    def place(self, row: Sequence[Any]) -> Place:
-        """That of a job.
-
-        :param row: what :attr:`columns` are of it.
-        """
-        return Place(tuple(row), self.now)
-
-
-def _fits(way: tuple[Any, bool], value: Any) -> bool:
-    kinds: list[tuple[type, type | tuple[type, ...]]] = [
-        (Integer, int), (Float, (int, float)), (String, str), (UtcDateTime, datetime),
-    ]  # fmt: skip
-    return any(isinstance(way[0].type, kind) and isinstance(value, python) for kind, python in kinds)
-
-
-def _columns(sort: Sort, now: float) -> list[tuple[Any, bool]]:
-    """Those of a sort, and whether they are descending."""
-    active = GROUP.in_([JobGroup.ACTIVE.value])
-    waits = case((active, 0), else_=1)
-    started = func.coalesce(TaskInstance.start_date, XComModel.timestamp)
-    submitted = func.coalesce(card_number("submitted_at"), 0.0)
-    match sort:
-        case Sort.NEWEST:
-            return [(waits, False), (started, True)]
-        case Sort.STATUS:
-            return [(func.coalesce(func.upper(card_text("status")), ""), False), (started, True)]
-        case Sort.TASK:
-            return []
-        case Sort.MODEL:
-            return [(func.coalesce(card_text("model"), ""), False), (started, True)]
-        case Sort.POOL:
-            return [(func.coalesce(card_text("compute_pool"), ""), False), (started, True)]
-        case Sort.SUBMITTED:
-            return [(submitted, True)]
-        case Sort.DURATION:
-            seen = case((active, now), else_=func.coalesce(card_number("updated_at"), 0.0))
-            return [(func.coalesce(card_number("ended_at"), seen) - submitted, True)]
+        if self.sort is Sort.NEWEST:
+            mine, there = int(group is not JobGroup.ACTIVE), place.values[0]
+            return place.values[1:] if mine == there else (mine > there) != descending
+        if self.sort is Sort.DURATION and group is JobGroup.ACTIVE:
+            return (place.values[0] + microseconds(self.now), *place.values[1:])
+        return place.values

@@ -83,6 +83,15 @@ def client(application: Any) -> Client:
     return with_token_of
 
 
+@pytest.fixture(autouse=True)
+def every_request_compares(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """What is in the database is in the list at once."""
+    if "database" in request.fixturenames:
+        from airflow_provider_snowflake_batch.monitoring import follow
+
+        monkeypatch.setattr(follow, "FOLLOWER", follow.Follower(background=False))
+
+
 @pytest.fixture
 def new_run(client: Client) -> Iterator[Callable[[str], str]]:
     """Starts a run of a Dag, of which nothing is left after the test; the run's id."""

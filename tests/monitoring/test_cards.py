@@ -18,10 +18,15 @@ def test_every_field_of_a_card_is_shown() -> None:
 
 def test_numbers_that_json_lacks_are_left_out() -> None:
     stored = card(submitted_at=math.nan, ended_at=math.inf, progress={"rows_done": -math.inf, "rows_total": 3})
+    stored["replicas"] = 10**400
     shown = readable_card(stored, longest=100)
-    assert (shown["submitted_at"], shown["ended_at"]) == (None, None)
+    assert (shown["submitted_at"], shown["ended_at"], shown["replicas"]) == (None, None, None)
     assert (shown["progress"]["rows_done"], shown["progress"]["rows_total"]) == (None, 3)
     json.dumps(shown, allow_nan=False)
+
+
+def test_half_of_a_character_can_be_sent() -> None:
+    assert readable_card(card() | {"message": "x\ud800y"}, longest=20)["message"] == "x?y"
 
 
 def test_long_texts_are_cut() -> None:

@@ -59,6 +59,8 @@ def test_a_user_sees_only_the_dags_that_they_may_read(client: Client, two_dags: 
     clerk = client(CLERK)
     assert named(client("viewer").get(JOBS)) == ["DB.PUBLIC.SCORES", "DB.PUBLIC.SALARIES"]
     assert named(clerk.get(JOBS)) == ["DB.PUBLIC.SCORES"]
+    for asked in ({}, {"text": "pool"}, {"group": "failed"}):
+        assert clerk.get(JOBS, params=asked).json()["counts"] == {"active": 1, "done": 0, "failed": 0}
     assert client("viewer").get(DAGS).json() == {"dags": ["salaries", "scores"]}
     assert clerk.get(DAGS).json() == {"dags": ["scores"]}
     assert named(clerk.get(JOBS, params={"text": "salar"})) == []

@@ -1,0 +1,233 @@
+"""An index of all jobs in the API server's memory, which finds, counts and sorts them without reading every card.
+
+It knows nothing of Airflow's database: what is in it is put there, and can be put there again. It holds no card.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_snowflake_batch.monitoring.entries import ROW, Entry, JobGroup, Key, folded
+from airflow_provider_snowflake_batch.monitoring.order import COLUMNS, Order, Place
+
+_TABLE = """
+CREATE TABLE job (
+    number INTEGER PRIMARY KEY,
+    dag_run_id INTEGER NOT NULL, task_id TEXT NOT NULL, map_index INTEGER NOT NULL,
+    job_group INTEGER NOT NULL, watched INTEGER NOT NULL,
+    dag_id TEXT NOT NULL, run_id TEXT NOT NULL,
+    status TEXT NOT NULL, model TEXT NOT NULL, pool TEXT NOT NULL,
+    recency INTEGER NOT NULL, sent INTEGER NOT NULL, shortness INTEGER NOT NULL,
+    told TEXT NOT NULL, mark INTEGER NOT NULL,
+    UNIQUE (dag_run_id, task_id, map_index)
+);
+CREATE INDEX of_run ON job (dag_id, run_id, job_group);
+CREATE INDEX watched ON job (number) WHERE watched;
+"""
+_IS = "dag_run_id = ? AND task_id = ? AND map_index = ?"
+_PUT = f"INSERT OR REPLACE INTO job ({', '.join(ROW)}) VALUES ({', '.join('?' * len(ROW))})"
+# From each to the next in the index, since there are many jobs of few Dags.
+_DAGS = """
+WITH RECURSIVE each (dag_id) AS (
+    SELECT min(dag_id) FROM job
+    UNION ALL SELECT (SELECT min(dag_id) FROM job WHERE dag_id > each.dag_id) FROM each WHERE dag_id IS NOT NULL
+)
+SELECT dag_id FROM each WHERE dag_id IS NOT NULL
+"""
+_FEW = 5_000
+"""So many jobs are sorted faster than they may be found in the order of all."""
+_GROUPS = tuple(JobGroup)
+_MOST_WORDS = 10
+"""Of a text that somebody has typed; more tell no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which jobs are looked for.
+
+    :param readable: ids of the Dags that the user may read; of others nothing is found.
+    :param text: words, each of which is a part of something that the list shows of the job, in any case.
+    """
+
+    readable: Collection[str]
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job of the index, and its place in the order in which it was looked for."""
+
+    key: Key
+    mark: int
+    place: tuple[Any, ...]
+
+
+class JobsIndex:
+    """Safe for threads, which take turns: no look takes longer than some tens of milliseconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._dag_ids: list[str] | None = None
+        self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._database.executescript(_TABLE)
+        for sort, columns in COLUMNS.items():
+            self._database.execute(f"CREATE INDEX by_{sort.value} ON job (job_group, {', '.join(columns)})")
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._database.execute("SELECT count(*) FROM job").fetchone()[0])
+
+    def marks(self) -> dict[Key, int]:
+        """Those of all jobs."""
+        with self._lock:
+            found = self._database.execute("SELECT dag_run_id, task_id, map_index, mark FROM job")
+            return {row[:3]: row[3] for row in found}
+
+    def mark(self, key: Key) -> int | None:
+        """That of a job, if there is such a job."""
+        with self._lock:
+            found = self._database.execute(f"SELECT mark FROM job WHERE {_IS}", key).fetchone()
+        return found[0] if found else None
+
+    def watched(self) -> list[Key]:
+        """Jobs whose task may write its card at any time."""
+        with self._lock:
+            return self._database.execute("SELECT dag_run_id, task_id, map_index FROM job WHERE watched").fetchall()
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Put jobs into the index, in place of what it holds of them."""
+        rows = [tuple(map(_stored, each.row())) for each in entries]
+        with self._lock:
+            self._database.execute("BEGIN")
+            try:
+                self._database.executemany(_PUT, rows)
+            finally:
+                self._database.execute("COMMIT")
+            self._dag_ids = None
+
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Take jobs out of the index."""
+        with self._lock:
+            self._database.executemany(f"DELETE FROM job WHERE {_IS}", keys)
+            self._dag_ids = None
+
+    def dags(self) -> list[str]:
+        """Ids of the Dags of which there are jobs, in alphabetical order."""
+        with self._lock:
+            if self._dag_ids is None:
+                self._dag_ids = [dag_id for (dag_id,) in self._database.execute(_DAGS)]
+            return self._dag_ids
+
+    def find(
+        self,
+        wanted: Wanted,
+        order: Order,
+        groups: Collection[JobGroup] = tuple(JobGroup),
+        *,
+        limit: int,
+        place: Place | None = None,
+        backwards: bool = False,
+    ) -> tuple[list[Found], dict[JobGroup, int]]:
+        """Some jobs of some groups, and how many are wanted of each group there is.
+
+        :returns: the first jobs after a place, or the last ones before it, which come in the opposite order then.
+        :raises InvalidPlace: for a place that is not one of this order.
+        """
+        descending = order.reverse != backwards
+        beyond = {
+            group: order.beyond(group, place, descending=descending) if place is not None else True for group in groups
+        }
+        with self._lock:
+            conditions, given = self._conditions(wanted)
+            matching = self._matching(wanted, conditions, given) if conditions else None
+            counts = {group: len(matching[group]) for group in JobGroup} if matching else self._count()
+            found: list[Found] = []
+            for group in groups:
+                chosen, more = [*conditions, "job_group = ?"], [*given, group.number]
+                by = f"INDEXED BY by_{order.sort.value}"
+                if matching is not None and counts[group] <= _FEW:
+                    by, chosen, more = "", ["number IN (SELECT value FROM json_each(?))"], [json.dumps(matching[group])]
+                if counts[group] and beyond[group] is not False:
+                    found += self._in_order(group, order, by, chosen, more, beyond[group], limit, descending)
+        found.sort(key=lambda each: each.place, reverse=descending)
+        return found[:limit], counts
+
+    def _count(self) -> dict[JobGroup, int]:
+        counted = self._database.execute("SELECT job_group, count(*) FROM job GROUP BY job_group").fetchall()
+        return dict.fromkeys(JobGroup, 0) | {_GROUPS[number]: count for number, count in counted}
+
+    def _matching(self, wanted: Wanted, conditions: list[str], given: list[Any]) -> dict[JobGroup, list[int]]:
+        # Every text is read, and that one after the other.
+        by = "NOT INDEXED" if wanted.text and not wanted.dag_id else ""
+        found: dict[JobGroup, list[int]] = {group: [] for group in JobGroup}
+        for number, group in self._database.execute(
+            f"SELECT number, job_group FROM job {by} {_where(conditions)}", given
+        ):
+            found[_GROUPS[group]].append(number)
+        return found
+
+    def _in_order(
+        self,
+        group: JobGroup,
+        order: Order,
+        by: str,
+        conditions: list[str],
+        given: list[Any],
+        beyond: tuple[Any, ...] | bool,
+        limit: int,
+        descending: bool,
+    ) -> list[Found]:
+        if isinstance(beyond, tuple):
+            sign = "<" if descending else ">"
+            conditions = [*conditions, f"({', '.join(order.columns)}) {sign} ({', '.join('?' * len(beyond))})"]
+            given = [*given, *beyond]
+        way = "DESC" if descending else "ASC"
+        columns = ["dag_run_id", "task_id", "map_index", "mark", *order.columns]
+        statement = (
+            f"SELECT {', '.join(columns)} FROM job {by} {_where(conditions)} "
+            f"ORDER BY {', '.join(f'{name} {way}' for name in order.columns)} LIMIT ?"
+        )
+        rows = self._database.execute(statement, [*given, limit]).fetchall()
+        return [Found(row[:3], row[3], order.place(group, row[4:])) for row in rows]
+
+    def _conditions(self, wanted: Wanted) -> tuple[list[str], list[Any]]:
+        conditions: list[str] = []
+        given: list[Any] = []
+        dags = [wanted.dag_id] if wanted.dag_id is not None else self.dags()
+        readable = [dag_id for dag_id in dags if dag_id in wanted.readable]
+        if len(readable) < len(dags):
+            conditions.append("dag_id IN (SELECT value FROM json_each(?))")
+            given.append(json.dumps(readable))
+        for name in ("dag_id", "run_id", "task_id"):
+            if (value := getattr(wanted, name)) is not None:
+                conditions.append(f"{name} = ?")
+                given.append(_stored(value))
+        # The longest word leaves the fewest for the others.
+        for word in sorted(_words(wanted.text), key=len, reverse=True):
+            conditions.append("instr(told, ?)")
+            given.append(_stored(folded(word)))
+        return conditions, given
+
+
+def _where(conditions: list[str]) -> str:
+    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _stored(value: Any) -> Any:
+    # Half of a pair of surrogates, which JSON can spell, is no text in UTF-8.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _words(text: str | None) -> list[str]:
+    # The list shows a task as "dag · task", which is one.
+    told = re.sub(r"\s*·\s*", "·", (text or "").strip())
+    return [word.replace("·", " · ").strip() for word in told.split() if word != "·"][:_MOST_WORDS]

@@ -1,0 +1,226 @@
+"""The index follows the metadata database: every way in which a job there can change, and what that costs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_snowflake_batch.monitoring import follow
+from airflow_provider_snowflake_batch.monitoring.entries import JobGroup
+from airflow_provider_snowflake_batch.monitoring.follow import Follower
+from airflow_provider_snowflake_batch.monitoring.index import Wanted
+from airflow_provider_snowflake_batch.monitoring.order import Order
+from tests.monitoring.conftest import Client
+from tests.monitoring.rows import card, push, set_state
+
+Run = Callable[[str], str]
+JOBS = "/snowflake-batch/jobs"
+DAGS = {"scores", "salaries"}
+
+
+@pytest.fixture
+def follower(database: None, monkeypatch: pytest.MonkeyPatch) -> Follower:
+    """One whose thread never gets to compare, so that only what a request does counts; it looks each time."""
+    monkeypatch.setattr(follow, "LOOK_EVERY", 0)
+    monkeypatch.setattr(follow, "SHORTEST_PAUSE", 1e9)
+    one = Follower()
+    monkeypatch.setattr(one, "_keep_comparing", lambda: None)
+    monkeypatch.setattr(follow, "FOLLOWER", one)
+    return one
+
+
+def groups(follower: Follower, *, compare: bool = False) -> dict[str, int]:
+    """How many jobs of each group there are, without those of which there are none."""
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        index = follower.current(session)
+        if compare:
+            follower.compare(session)
+        _, counts = index.find(Wanted(DAGS), Order(), limit=1)
+    return {group.value: count for group, count in counts.items() if count}
+
+
+@pytest.fixture
+def run(client: Client, follower: Follower, new_run: Run) -> str:
+    """A run whose job runs, in an index that knows nothing yet but has been built."""
+    assert groups(follower) == {}
+    run = new_run("scores")
+    set_state("scores", run, "deferred")
+    push("scores", run, card())
+    return run
+
+
+def test_a_request_sees_at_once_what_a_task_that_runs_writes(follower: Follower, run: str) -> None:
+    assert groups(follower) == {"active": 1}
+    push("scores", run, card(status="FAILED"))
+    assert groups(follower) == {"failed": 1}
+    push("scores", run, card(status="DONE"))
+    assert groups(follower) == {"done": 1}
+
+
+@pytest.mark.parametrize(("state", "group"), [("success", "done"), ("failed", "failed")])
+def test_a_request_sees_at_once_that_a_task_has_ended(follower: Follower, run: str, state: str, group: str) -> None:
+    assert groups(follower) == {"active": 1}
+    push("scores", run, card(status="DONE"))
+    set_state("scores", run, state)
+    assert groups(follower) == {group: 1}
+
+
+def test_a_comparison_sees_what_has_ended_unseen(follower: Follower, run: str) -> None:
+    push("scores", run, card(status="DONE"))
+    set_state("scores", run, "success")
+    assert groups(follower, compare=True) == {"done": 1}
+    # Its trigger may still write a card, and a user may mark it.
+    push("scores", run, card(status="CANCELLED"))
+    assert groups(follower, compare=True) == {"failed": 1}
+    push("scores", run, card(status="DONE"))
+    set_state("scores", run, "failed")
+    assert groups(follower, compare=True) == {"failed": 1}
+
+
+def test_a_comparison_sees_what_was_removed(client: Client, follower: Follower, run: str, new_run: Run) -> None:
+    from airflow.models.xcom import XComModel
+
+    assert groups(follower) == {"active": 1}
+    other = new_run("scores")
+    set_state("scores", other, "success")
+    push("scores", other, card(status="DONE"))
+    # As many as before.
+    XComModel.clear(dag_id="scores", task_id="score", run_id=run)
+    assert groups(follower, compare=True) == {"done": 1}
+
+
+def test_a_task_that_is_cleared_and_runs_again_is_one_job(client: Client, follower: Follower, run: str) -> None:
+    push("scores", run, card(status="DONE"))
+    set_state("scores", run, "success")
+    assert groups(follower, compare=True) == {"done": 1}
+    body = {"dry_run": False, "dag_run_id": run, "task_ids": ["score"], "only_failed": False, "reset_dag_runs": False}
+    answer = client("admin").post("/api/v2/dags/scores/clearTaskInstances", json=body)
+    assert answer.status_code == 200, answer.text
+    assert groups(follower, compare=True) == {"done": 1}
+    set_state("scores", run, "running")
+    push("scores", run, card())
+    assert groups(follower) == {"active": 1}
+
+
+def test_nothing_stale_or_removed_is_ever_shown(client: Client, follower: Follower, run: str, new_run: Run) -> None:
+    viewer = client("viewer")
+    ended = new_run("scores")
+    push("scores", ended, card("DB.S.ENDED", "DONE"))
+    set_state("scores", ended, "success")
+    assert groups(follower, compare=True) == {"active": 1, "done": 1}
+    # The index does not hear of any of this, but what it finds is read again.
+    push("scores", ended, card("DB.S.ENDED", "CANCELLED", message="by hand"))
+    assert viewer.get(JOBS, params={"group": "done"}).json()["jobs"] == []
+    told = viewer.get(JOBS).json()
+    assert [job["card"]["status"] for job in told["jobs"]] == ["RUNNING", "CANCELLED"]
+    assert told["counts"] == {"active": 1, "done": 0, "failed": 1}
+    assert client("admin").delete(f"/api/v2/dags/scores/dagRuns/{ended}").status_code == 204
+    told = viewer.get(JOBS).json()
+    assert (len(told["jobs"]), told["counts"]["failed"]) == (1, 0)
+    # That the run is removed after the test is nothing to it.
+    assert (
+        client("admin").post("/api/v2/dags/scores/dagRuns", json={"dag_run_id": ended, "logical_date": None}).is_success
+    )
+
+
+def test_each_server_has_an_index_of_its_own(follower: Follower, run: str) -> None:
+    assert groups(Follower()) == groups(follower) == {"active": 1}
+    push("scores", run, card(status="DONE"))
+    assert groups(follower) == groups(Follower()) == {"done": 1}
+
+
+def test_after_a_pause_a_request_compares_for_itself(
+    follower: Follower, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push("scores", run, card(status="DONE"))
+    set_state("scores", run, "success")
+    assert groups(follower) == {}
+    monkeypatch.setattr(follower, "_pause", 0)
+    assert groups(follower) == {"done": 1}
+
+
+def test_changes_without_a_time_are_found_one_by_one(
+    follower: Follower, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.utils.session import create_session
+    from sqlalchemy import text
+
+    set_state("scores", run, "success")
+    push("scores", run, card(status="DONE"))
+    assert groups(follower, compare=True) == {"done": 1}
+    # As if all of it were long ago.
+    monkeypatch.setattr(follow, "_MARGIN", -60)
+    with create_session() as session:
+        session.execute(text("UPDATE task_instance SET state = 'failed' WHERE run_id = :run"), {"run": run})
+    assert groups(follower, compare=True) == {"done": 1}
+    monkeypatch.setattr(follow, "WHOLE_EVERY", 0)
+    assert groups(follower, compare=True) == {"failed": 1}
+
+
+def test_a_thread_compares_and_survives_what_goes_wrong(
+    database: None, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "SHORTEST_PAUSE", 0.01)
+    monkeypatch.setattr(follow, "LOOK_EVERY", 1e9)
+    one, asked, seen = Follower(), [0], threading.Event()
+    compare = one.compare
+    # A request must not do what the thread is to do.
+    monkeypatch.setattr(one, "_is_behind", lambda: asked[0] == 0)
+
+    def sometimes(session: Any) -> None:
+        asked[0] += 1
+        if asked[0] == 2:
+            raise OSError("no database")
+        compare(session)
+        if asked[0] > 2 and one.index.find(Wanted(DAGS), Order(), limit=1)[1][JobGroup.DONE]:
+            monkeypatch.setattr(follow, "IDLE", 0)
+            seen.set()
+
+    monkeypatch.setattr(one, "compare", sometimes)
+    assert groups(one) == {"active": 1}
+    push("scores", run, card(status="DONE"))
+    set_state("scores", run, "success")
+    assert seen.wait(60)
+    assert one._thread is not None
+    one._thread.join(60)
+    assert not one._thread.is_alive()
+
+
+def test_no_statement_of_a_request_goes_through_a_table(client: Client, follower: Follower, run: str) -> None:
+    from airflow import settings
+    from sqlalchemy import event
+
+    viewer = client("viewer")
+    statements: list[tuple[str, Any]] = []
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        statements.append((statement, parameters))
+
+    event.listen(settings.engine, "before_cursor_execute", note)
+    try:
+        for asked in ({}, {"group": "active"}, {"text": "score"}, {"sort": "duration"}, {"dag_id": "scores"}):
+            assert len(viewer.get(JOBS, params=asked).json()["jobs"]) == 1
+        this = {"dag_id": "scores", "run_id": run, "task_id": "score"}
+        assert viewer.get("/snowflake-batch/job", params=this).json()["job"]
+    finally:
+        event.remove(settings.engine, "before_cursor_execute", note)
+    with settings.engine.connect() as connection:
+        plans = {
+            statement: [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            for statement, parameters in statements
+            if statement.startswith("SELECT") and "xcom" in statement
+        }
+    # The look at the tasks, the jobs of a page, one job, its links.
+    assert len(plans) >= 4
+    for statement, plan in plans.items():
+        read = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
+        # By the task's or the card's own names, or by the state of those that run; never by the key of all cards.
+        assert read
+        for step in read:
+            assert step.startswith("SEARCH"), (step, statement)
+            assert "idx_xcom_key" not in step, (step, statement)

@@ -1,0 +1,166 @@
+"""The index of jobs alone: what it finds, in which order, and how, against a plain search of a list."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_snowflake_batch.monitoring.entries import Entry, JobGroup, StoredJob, entry, group_of, mark
+from airflow_provider_snowflake_batch.monitoring.index import Found, JobsIndex, Wanted
+from airflow_provider_snowflake_batch.monitoring.order import InvalidPlace, Order, Place, Sort
+from tests.monitoring.rows import card
+
+NOW = 1_000_000.0
+WRITTEN = datetime.fromtimestamp(NOW, UTC)
+DAGS = {"a", "b", "hidden"}
+READABLE = DAGS - {"hidden"}
+
+
+def indexed(number: int, dag_id: str = "a", state: str | None = "success", **told: Any) -> Entry:
+    """A job of a run of its own."""
+    stored = card(f"JOB_{number}", told.pop("status", "DONE"), **{"submitted_at": NOW - 60, **told})
+    started = datetime.fromtimestamp(NOW - number % 3, UTC)
+    job = StoredJob(
+        dag_id, f"run_{number}", "score", -1, None, state, 1, started, None, False, group_of(state, stored), stored
+    )
+    return entry((number, "score", -1), mark(WRITTEN, state, 1, started, None), job, WRITTEN)
+
+
+def of(*entries: Entry) -> JobsIndex:
+    index = JobsIndex()
+    index.put(entries)
+    return index
+
+
+def numbers(found: list[Found]) -> list[int]:
+    return [each.key[0] for each in found]
+
+
+jobs = st.lists(
+    st.builds(
+        lambda dag, state, status, pool, model, lasted: {
+            "dag_id": dag, "state": state, "status": status, "compute_pool": pool, "model": model,
+            "ended_at": NOW - 60 + lasted if status == "DONE" else None,
+        },
+        st.sampled_from(sorted(DAGS)), st.sampled_from(["success", "failed", "deferred", None]),
+        st.sampled_from(["DONE", "RUNNING", "FAILED", "odd"]), st.sampled_from(["P", "Q", "é", ""]),
+        st.sampled_from([None, "M", "m"]), st.sampled_from([1.0, 1.5, 100.25]),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(
+    jobs,
+    st.sampled_from(Sort),
+    st.booleans(),
+    st.sampled_from([None, *JobGroup]),
+    st.sampled_from([None, "job_1", "done", "P", "é q"]),
+    st.integers(1, 4),
+)
+def test_pages_in_both_directions_are_those_of_a_sorted_list(
+    told: list[dict[str, Any]], sort: Sort, reverse: bool, group: JobGroup | None, text: str | None, limit: int
+) -> None:
+    entries = [indexed(number, **each) for number, each in enumerate(told)]
+    index, order, wanted = of(*entries), Order(sort, reverse=reverse, now=NOW), Wanted(READABLE, text=text)
+    groups = JobGroup if group is None else [group]
+    words = (text or "").lower().split()
+    mine = [each for each in entries if each.dag_id in READABLE and all(word in each.told for word in words)]
+    expected = {each: sum(one.group is each for one in mine) for each in JobGroup}
+    places: list[Place] = []
+    forwards: list[int] = []
+    while True:
+        place = places[-1] if places else None
+        found, counts = index.find(wanted, order, list(groups), limit=limit, place=place)
+        assert counts == expected
+        if not found:
+            break
+        forwards += numbers(found)
+        # As it comes back in an address.
+        places.append(Place.decode(Place(found[-1].place, NOW).encode()))
+    assert sorted(forwards) == sorted(each.key[0] for each in mine if each.group in groups)
+    whole, _ = index.find(wanted, order, list(groups), limit=100)
+    assert numbers(whole) == forwards
+    assert [each.place for each in whole] == sorted((each.place for each in whole), reverse=reverse)
+    if places:
+        before, _ = index.find(wanted, order, list(groups), limit=100, place=places[-1], backwards=True)
+        assert numbers(before) == forwards[-2::-1]
+
+
+def test_what_is_put_again_replaces_and_what_is_dropped_is_gone() -> None:
+    index = of(indexed(1, status="RUNNING", state="deferred"), indexed(2, "b"))
+    assert (len(index), index.watched(), index.dags()) == (2, [(1, "score", -1)], ["a", "b"])
+    again = indexed(1)
+    assert index.mark(again.key) != again.mark
+    index.put([again])
+    assert (len(index), index.watched(), index.mark(again.key)) == (2, [], again.mark)
+    index.drop([again.key, (7, "score", -1)])
+    assert (index.marks().keys(), index.dags(), index.mark(again.key)) == ({(2, "score", -1)}, ["b"], None)
+
+
+def test_texts_that_no_database_takes_are_indexed_all_the_same() -> None:
+    index = of(indexed(1, message="half \ud800 and \0 of it", model="\ud800"), indexed(2, submitted_at=10**400))
+    assert numbers(index.find(Wanted(READABLE, text="of it"), Order(), limit=9)[0]) == [1]
+    assert len(index.find(Wanted(READABLE, text="\ud800", run_id="\ud800"), Order(Sort.MODEL), limit=9)[0]) == 0
+    assert len(index.find(Wanted(READABLE), Order(Sort.DURATION, now=NOW), limit=9)[0]) == 2
+
+
+def test_a_mark_is_another_when_anything_shown_is() -> None:
+    one = (WRITTEN, "success", 1, WRITTEN, "x")
+    other = (WRITTEN.replace(year=2020), None, 2, None, None)
+    marks = {mark(*one)} | {mark(*(*one[:at], other[at], *one[at + 1 :])) for at in range(5)}
+    assert len(marks) == 6
+    assert mark(*one) == mark(*one)
+
+
+@pytest.mark.parametrize("sort", Sort)
+def test_a_place_of_another_order_is_refused(sort: Sort) -> None:
+    index = of(indexed(1))
+    for values in ((), (1,), ("a", 1, 1, 1, 1), (1, 1, 1, 1, "t", 1), ("a", "b", "c", "d")):
+        try:
+            found, _ = index.find(Wanted(READABLE), Order(sort), limit=1, place=Place(values, NOW))
+        except InvalidPlace:
+            continue
+        assert sort is Sort.TASK, found
+    for text in ("[NaN, 1]", "[1e400]", "[1, 9223372036854775808]", "[1, 1.5]", "[1, true]", "[]", "{}", "1"):
+        with pytest.raises(InvalidPlace):
+            Place.decode(encoded(text))
+
+
+def encoded(text: str) -> str:
+    import base64
+
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("group", [None, JobGroup.FAILED])
+@pytest.mark.parametrize("sort", Sort)
+def test_the_first_page_costs_the_same_however_many_jobs_there_are(sort: Sort, group: JobGroup | None) -> None:
+    costs = []
+    for size in (300, 1_200):
+        index = of(*(indexed(n, "ab"[n % 2], "failed" if n % 9 == 0 else "success") for n in range(size)))
+        # Counting goes through an index of small numbers, and is not the page.
+        counts = index.find(Wanted(DAGS), Order(sort), limit=1)[1]
+        steps = Steps(index)
+        index._count = lambda counts=counts: counts  # type: ignore[method-assign]
+        index.find(Wanted(DAGS), Order(sort), [group] if group else list(JobGroup), limit=26)
+        costs.append(steps.count)
+    assert costs[1] < 1.2 * costs[0], costs
+
+
+class Steps:
+    """Counts the instructions of SQLite's machine."""
+
+    def __init__(self, index: JobsIndex) -> None:
+        self.count = 0
+        database: sqlite3.Connection = index._database
+        database.set_progress_handler(self._step, 1)
+
+    def _step(self) -> int:
+        self.count += 1
+        return 0

@@ -32,6 +32,12 @@ class Linear:
         return pd.DataFrame({"Y": frame[self.column].to_numpy() * self.factor + bias})
 
 
+class TakesX(Linear):
+    """Says so."""
+
+    input_columns = ("X",)
+
+
 class Raises:
     """Raises on the row whose ID is 150."""
 

@@ -59,6 +59,41 @@ def test_only_the_chosen_input_columns_are_written(batch: Batch) -> None:
     assert batch.result()["Y"].to_pylist() == [6.0 * one for one in range(50)]
 
 
+def nanoseconds_beside(batch: Batch) -> None:
+    """A column of which a value cannot be read, beside those that the model takes and those that are written."""
+    rows = {"ID": list(range(9)), "X": [3.0 * one for one in range(9)], "AT": pa.array(range(9), pa.timestamp("ns"))}
+    batch.input.mkdir()
+    pq.write_table(pa.table(rows), batch.input / "a.parquet", use_deprecated_int96_timestamps=True)
+
+
+def test_a_column_that_nobody_needs_is_not_read(batch: Batch) -> None:
+    nanoseconds_beside(batch)
+    batch.job("TakesX", output={"columns": ["ID"]})
+
+    assert batch.run().code == 0
+
+    assert batch.result().to_pydict() == {"ID": list(range(9)), "Y": [6.0 * one for one in range(9)]}
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        ("TakesX", {}),
+        ("Linear", {"output": {"columns": ["ID"]}}),
+        ("TakesX", {"output": {"columns": ["ID"]}, "inference": {"on_error": "quarantine"}}),
+    ],
+    ids=["written", "given to the model", "written if the row is bad"],
+)
+def test_a_column_that_somebody_needs_is_read(batch: Batch, model: str, more: dict[str, Any]) -> None:
+    nanoseconds_beside(batch)
+    batch.job(model, **more)
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert "input column 'AT' has a time with nanoseconds" in outcome.last
+
+
 def test_a_chosen_column_that_the_input_lacks_is_refused(batch: Batch) -> None:
     batch.ids(50)
     batch.job(output={"columns": ["KEY"]})

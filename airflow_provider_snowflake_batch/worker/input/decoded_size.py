@@ -7,7 +7,7 @@ first, which takes less memory and less than half of the time of decoding them; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,15 +30,23 @@ class DecodedSize:
 
     :param reader: the open file. :param source: what it is read from.
     :param enough: bytes; with fewer it need not be known more closely.
+    :param leaves: numbers of those that are read; None for all.
     :ivar bytes: of all rows together; where they may be below ``enough``, no less than that.
     """
 
-    def __init__(self, reader: pq.ParquetReader, source: pa.NativeFile, row_group: int, enough: int) -> None:
+    def __init__(
+        self,
+        reader: pq.ParquetReader,
+        source: pa.NativeFile,
+        row_group: int,
+        enough: int,
+        leaves: Sequence[int] | None = None,
+    ) -> None:
         metadata = reader.metadata
         group = metadata.row_group(row_group)
         self._rows = group.num_rows
         known, unknown, step = 0, [], max(self._rows, 1)
-        for number in range(group.num_columns):
+        for number in range(group.num_columns) if leaves is None else leaves:
             column = group.column(number)
             values = column.num_values
             width = _WIDTHS.get(column.physical_type, metadata.schema.column(number).length)

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -43,9 +43,18 @@ class ParquetInput:
     :param source: what it is read from.
     :param schema: the input's, which tells whether there can be times at all.
     :param times: whether there can be, where that is known already.
+    :param columns: those that are read; None for all.
+    :ivar leaves: numbers of the leaves that are read; None for all.
     """
 
-    def __init__(self, path: str, source: pa.NativeFile, schema: pa.Schema, times: bool | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        source: pa.NativeFile,
+        schema: pa.Schema,
+        times: bool | None = None,
+        columns: Collection[str] | None = None,
+    ) -> None:
         self.path = path
         self.source = source
         # What is in memory is not read ahead once more.
@@ -54,7 +63,10 @@ class ParquetInput:
         self.metadata: pq.FileMetaData = self.reader.metadata
         # There may be hundreds of thousands of files, and making a schema takes as long as reading a small one.
         times = holds_times(schema) if times is None else times
+        self.leaves = None if columns is None else _leaves(self.reader, columns)
         self._int96 = _int96_leaves(self.metadata, self.reader.schema_arrow) if times else []
+        if self.leaves is not None:
+            self._int96 = [number for number in self._int96 if number in self.leaves]
         self._again: pq.ParquetReader | None = None
 
     def close(self) -> None:
@@ -66,7 +78,7 @@ class ParquetInput:
         :raises pa.ArrowException: it cannot be read.
         :raises DataError: a time has nanoseconds that would be lost.
         """
-        table = self.reader.read_row_group(number, use_threads=use_threads)
+        table = self.reader.read_row_group(number, column_indices=self.leaves, use_threads=use_threads)
         if self._int96:
             again = self._nanoseconds().read_row_group(number, column_indices=self._int96, use_threads=use_threads)
             self._check(table, again, self.first_row(number))
@@ -83,7 +95,9 @@ class ParquetInput:
             for number in row_groups:
                 yield from self.batches(rows, [number], use_threads=use_threads)
             return
-        pieces = self.reader.iter_batches(rows, row_groups=row_groups, use_threads=use_threads)
+        pieces = self.reader.iter_batches(
+            rows, row_groups=row_groups, column_indices=self.leaves, use_threads=use_threads
+        )
         if not self._int96:
             yield from (pa.Table.from_batches([piece]) for piece in pieces)
             return
@@ -118,6 +132,19 @@ class ParquetInput:
                     f"input column {name!r} has a time with nanoseconds, stored as INT96, of which microseconds are "
                     f"read; write it as a TIMESTAMP of nanoseconds (row {first_row + row} of file {self.path})"
                 )
+
+
+def _leaves(reader: pq.ParquetReader, columns: Collection[str]) -> list[int]:
+    """Numbers of the leaves of some columns."""
+    if reader.metadata.num_columns == len(reader.schema_arrow):
+        return [number for number, name in enumerate(reader.schema_arrow.names) if name in columns]
+    found: list[int] = []
+    start = 0
+    for field in reader.schema_arrow:
+        stop = start + _leaf_count(field.type)
+        found.extend(range(start, stop) if field.name in columns else ())
+        start = stop
+    return found
 
 
 def _int96_leaves(metadata: pq.FileMetaData, schema: pa.Schema) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import pyarrow as pa
 
@@ -40,13 +40,15 @@ def rows_at_once(file: ParquetInput, row_group: int, fixed_width: float | None, 
     """
     group = file.metadata.row_group(row_group)
     stored, rows = group.total_byte_size, group.num_rows
+    if file.leaves is not None:
+        stored = sum(group.column(number).total_uncompressed_size for number in file.leaves)
     if fixed_width is not None:
         fits = max(stored, rows * fixed_width) <= WHOLE_ROW_GROUP_BYTES
         return None if fits else max(1, min(MOST_ROWS, int(PIECE_BYTES / max(fixed_width, 1.0))))
     # No value is longer than all that is stored. There may be very many small files.
     if flat and rows * stored <= WHOLE_ROW_GROUP_BYTES:
         return None
-    size = DecodedSize(file.reader, file.source, row_group, WHOLE_ROW_GROUP_BYTES)
+    size = DecodedSize(file.reader, file.source, row_group, WHOLE_ROW_GROUP_BYTES, file.leaves)
     if max(stored, size.bytes) <= WHOLE_ROW_GROUP_BYTES:
         return None
     row, row_bytes = size.largest_row
@@ -133,6 +135,7 @@ class TaskReader:
 
     :param path_of: from a file's path in the plan to its path here.
     :param schema: the schema that all files are read with.
+    :param columns: those that are read; None for all.
     :param batch_size: tells the rows of each batch.
     :param files: reads the files that columns name, if any do.
     """
@@ -145,7 +148,12 @@ class TaskReader:
         files: FileColumns | None,
         *,
         use_threads: bool,
+        columns: Collection[str] | None = None,
     ) -> None:
+        # An empty row group would not say how many rows it has.
+        self._columns = columns if columns and len(columns) < len(schema) else None
+        if self._columns is not None:
+            schema = pa.schema([field for field in schema if field.name in self._columns])
         self._sources = sources(path_of)
         self._coming: Iterator[Source] = iter(())
         self._digest = TaskDigest()
@@ -268,7 +276,7 @@ class TaskReader:
         if self._current is None or self._current.path != path:
             self._close()
             self._source = next(self._coming)
-            self._current = ParquetInput(path, self._source.native, self._schema, self._times)
+            self._current = ParquetInput(path, self._source.native, self._schema, self._times, self._columns)
         return self._current
 
     def _load(self, file: ParquetInput, row_group: int) -> None:

@@ -56,8 +56,11 @@ def assemble(
     reader: Reader
     output_rows: OutputRows
     if job.input.partition_column is None:
-        output_rows = RowByRow(model.signature, passed=passed_columns(job, schema.names))
-        reader = TaskReader(opener(job.input.path), schema, batch_size, files, use_threads=use_threads)
+        passed = passed_columns(job, schema.names)
+        output_rows = RowByRow(model.signature, passed=passed)
+        # Bad rows are written with all that they are.
+        wanted = None if quarantine or converter.columns is None else {*converter.columns, *passed, *loaders}
+        reader = TaskReader(opener(job.input.path), schema, batch_size, files, use_threads=use_threads, columns=wanted)
     else:
         column = match_column(job.input.partition_column, schema.names, "partition column")
         reader = PartitionReader(column, files)

@@ -78,6 +78,13 @@ class InputConverter:
                 (kind,) = kinds
                 self._block_type = kind if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None
 
+    @property
+    def columns(self) -> set[str] | None:
+        """The input columns that the model gets; None for all."""
+        if self._features is not None:
+            return {column for column, _ in self._features}
+        return None if self._wanted is None else set(self._wanted.values())
+
     def __call__(self, table: pa.Table, files: Files | None = None) -> Any:
         """The model's argument for these rows.
 

@@ -112,6 +112,35 @@ def test_a_row_group_that_tasks_share_is_decoded_once(
     assert sum(decoded) <= 200
 
 
+@pytest.mark.parametrize("enough", [reader.WHOLE_ROW_GROUP_BYTES, 0], ids=["whole", "in pieces"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_only_the_columns_that_are_needed_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int, nested: bool
+) -> None:
+    monkeypatch.setattr(reader, "WHOLE_ROW_GROUP_BYTES", enough)
+    monkeypatch.setattr(reader, "PIECE_BYTES", 24)
+    more = {"L": [{"a": [1], "b": "c"}, None, {"a": [], "b": None}]} if nested else {}
+    times = pa.array([1, 2, 3], pa.timestamp("ns"))
+    rows = {"A.B": ["x", "y", None], **more, "AT": times, "ID": [1, 2, 3], "TEXT": ["p", None, "q"]}
+    write = {"use_deprecated_int96_timestamps": True}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet", **write)
+    # Another file may have them in another order.
+    pq.write_table(pa.table(rows).select([*reversed(rows)]), tmp_path / "b.parquet", **write)
+    made = plan.make_plan(tmp_path, ".*")
+    wanted = {"ID", "A.B", *more}
+
+    source = reader.TaskReader(
+        footers.opener(tmp_path), made.schema, BatchSize(6), None, use_threads=False, columns=wanted
+    )
+    (batch,) = source.batches(made.tasks[0])
+
+    # Nanoseconds of INT96 would be refused.
+    assert batch.table.column_names == [name for name in rows if name in wanted]
+    assert batch.table.to_pydict() == {name: [*rows[name], *rows[name]] for name in batch.table.column_names}
+    with pytest.raises(DataError, match="column 'AT' has a time with nanoseconds"):
+        list(task_reader(tmp_path, made.schema, 6).batches(made.tasks[0]))
+
+
 def test_what_was_broken_off_is_read_again_from_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "TASK_ROWS", 10)
     write_files(tmp_path, [100], 100)

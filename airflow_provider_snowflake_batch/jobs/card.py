@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from airflow_provider_snowflake_batch.jobs.json_values import json_value, number
 from airflow_provider_snowflake_batch.jobs.logs import Progress
+from airflow_provider_snowflake_batch.jobs.progress_history import grown, readable
 from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 
 # The XCom under which the operator keeps it, written before the task defers.
@@ -44,6 +45,8 @@ class JobCard:
         all replicas together, and ``by_replica`` where there are several (`contract/progress.py`); None where the
         runtime tells none, as Snowflake's own does.
     :param message: why the task failed.
+    :param accepted_at: since when there is a job in Snowflake, which may build its image before; None if nobody saw it.
+    :param history: how far it was at earlier moments (`jobs/progress_history.py`); None where nothing tells of rows.
     """
 
     job_name: str
@@ -62,6 +65,8 @@ class JobCard:
     message: str | None = None
     function: str | None = None
     confirmed_every: float | None = None
+    accepted_at: float | None = None
+    history: list[list[int]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
@@ -80,14 +85,19 @@ class JobCard:
             return None
         texts = [stored.get(name) for name in ("job_name", "status", "compute_pool", "output_location")]
         numbers = [stored.get(name) for name in ("replicas", "submitted_at", "attempt")]
-        later = [stored.get(name) for name in ("started_at", "ended_at", "updated_at", "confirmed_every")]
+        later = [
+            stored.get(name) for name in ("started_at", "ended_at", "updated_at", "confirmed_every", "accepted_at")
+        ]
         sound = (
             all(isinstance(text, str) for text in texts)
             and all(number(each) is not None for each in numbers)
             and all(each is None or number(each) is not None for each in later)
             and isinstance(stored.get("progress"), (dict, type(None)))
         )
-        return cls.from_dict(stored) if sound else None
+        if not sound:
+            return None
+        card = cls.from_dict(stored)
+        return replace(card, history=readable(card.history))
 
     def seen(
         self,
@@ -108,12 +118,24 @@ class JobCard:
         return replace(
             self,
             status=info.reported_status,
+            accepted_at=self.accepted_at or self._accepted(info, now),
             started_at=self.started_at or running_since,
             ended_at=self.ended_at or (self._end(info, now) if info.status.is_terminal else None),
             updated_at=now,
             progress=progress.to_dict() if progress is not None else self.progress,
             message=message or self.message,
+            history=self.history
+            if progress is None
+            else grown(self.history, now - self.submitted_at, progress.rows_done),
         )
+
+    def _accepted(self, info: JobInfo, now: float) -> float:
+        try:
+            told = datetime.fromisoformat(info.created_on or "").timestamp()
+        except ValueError:
+            return now
+        # Another clock than ours.
+        return min(max(told, self.submitted_at), now)
 
     def _end(self, info: JobInfo, now: float) -> float:
         try:

@@ -131,4 +131,5 @@ def script(version: str, name: str) -> Response:
 
 
 def _shown(job: StoredJob, longest: int) -> dict[str, Any]:
-    return {**asdict(job), "card": readable_card(job.card, longest=longest)}
+    card = readable_card(job.card, longest=longest, brief=longest == _LIST_TEXT)
+    return {**asdict(job), "card": card}

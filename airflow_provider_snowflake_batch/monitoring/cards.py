@@ -8,13 +8,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_snowflake_batch.contract.progress import AllReplicas
+from airflow_provider_snowflake_batch.jobs.progress_history import readable
 
 TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function")
-NUMBERS = ("replicas", "submitted_at", "attempt", "started_at", "ended_at", "updated_at", "confirmed_every")
+NUMBERS = (
+    "replicas",
+    "submitted_at",
+    "attempt",
+    "started_at",
+    "ended_at",
+    "updated_at",
+    "confirmed_every",
+    "accepted_at",
+)
 PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds", "rows_reused")
 
 
-def readable_card(stored: Any, *, longest: int) -> dict[str, Any]:
+def readable_card(stored: Any, *, longest: int, brief: bool = False) -> dict[str, Any]:
     """Every field of a card, None where it is missing or of another type than it should be.
 
     Unknown fields are left out, so that a card cannot bring anything else onto the pages.
@@ -22,6 +32,7 @@ def readable_card(stored: Any, *, longest: int) -> dict[str, Any]:
     :param stored: the value of the XCom.
     :param longest: characters to which a text is cut. A message begins with the reason; one of several lines, as of a
         traceback, ends with it, and loses its beginning.
+    :param brief: for a list: without what only the job's own page shows.
     """
     values: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
     progress = values.get("progress")
@@ -30,6 +41,7 @@ def readable_card(stored: Any, *, longest: int) -> dict[str, Any]:
         **{name: _number(values.get(name)) for name in NUMBERS},
         "message": _end(values.get("message"), longest),
         "progress": _progress(progress, longest) if isinstance(progress, Mapping) else None,
+        "history": None if brief else readable(values.get("history")),
     }
 
 

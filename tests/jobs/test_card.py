@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +49,24 @@ def test_a_start_that_nobody_saw_is_not_told() -> None:
     assert (unseen.started_at, unseen.ended_at) == (None, 15)
     assert CARD.seen(info("RUNNING"), 20, running_since=12).started_at == 12
     assert CARD.seen(info("RUNNING"), 14).seen(info("RUNNING"), 20, running_since=12).started_at == 14
+
+
+def test_it_keeps_how_far_the_job_was() -> None:
+    running = CARD.seen(info("RUNNING"), 12, Progress(0, "running", 5, 20)).seen(info("RUNNING"), 22)
+    later = running.seen(info("RUNNING"), 32, Progress(0, "running", 15, 20))
+    assert later.history == [[2, 5], [22, 15]]
+    assert JobCard.read(later.to_dict()) == later
+    assert JobCard.read({**later.to_dict(), "history": "no"}) == replace(later, history=None)
+
+
+def test_the_moment_of_acceptance_is_snowflakes_within_what_we_know() -> None:
+    def created(seconds: float) -> JobInfo:
+        return replace(info("PENDING"), created_on=moment(seconds).isoformat())
+
+    assert CARD.seen(created(14), 20).accepted_at == 14
+    assert CARD.seen(created(9), 20).accepted_at == 10
+    assert CARD.seen(created(21), 20).accepted_at == 20
+    assert CARD.seen(info("PENDING"), 20).seen(created(14), 30).accepted_at == 20
 
 
 def test_a_stored_card_comes_back_and_a_newer_versions_too() -> None:

@@ -12,8 +12,12 @@ from tests.monitoring.rows import card
 
 def test_every_field_of_a_card_is_shown() -> None:
     figures = {"rows_done": 1, "rows_total": 2, "rows_per_second": 3.5, "eta_seconds": 4, "rows_reused": 0}
-    stored = card(progress={"phase": "p", **figures})
+    stored = card(progress={"phase": "p", **figures}, accepted_at=5.5, history=[[1, 2], [3, 4]])
     assert readable_card(stored, longest=100) == stored == JobCard.from_dict(stored).to_dict()
+
+
+def test_a_list_needs_no_history() -> None:
+    assert readable_card(card(history=[[1, 2]]), longest=100, brief=True)["history"] is None
 
 
 def test_numbers_that_json_lacks_are_left_out() -> None:

@@ -61,6 +61,13 @@ JOBS: dict[str, Any] = {
     "refused": told_of("REFUSED", "The compute pool NOWHERE does not exist.", job_name="", output_location=""),
     "cancelled": told_of("CANCELLED", "The deferred task was ended in Airflow. Snowflake said then: CANCELLED."),
     "traceback": told_of("FAILED", "Traceback:\n" + "  File x\n" * 50 + "KeyError: 'A'"),
+    "story": told(
+        started_at=NOON + 50,
+        accepted_at=NOON + 20,
+        progress=HALF,
+        history=[[50, 0], [52, 100], [54, 500], [56, 500], [58, 700]],
+    ),
+    "crashed": told_of("FAILED", "no", accepted_at=NOON + 20, started_at=NOON + 30, ended_at=NOON + 60, history="no"),
     "mapped": [told(task_id="parts", map_index=index, map_label="March") for index in (0, 1)],
 }
 

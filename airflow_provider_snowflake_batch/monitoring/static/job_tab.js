@@ -1,9 +1,11 @@
 // The tab "Batch job" of a task instance: everything that is known of its job.
 
 import { usePolled } from "./api.js";
-import { formatDuration, formatNumber, jobSeconds, reason, staleSeconds, statusLook, taskPath } from "./format.js";
-import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts } from "./parts.js";
+import { formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
+import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts, section } from "./parts.js";
 import { Replicas } from "./replicas.js";
+import { Throughput } from "./throughput.js";
+import { Timeline } from "./timeline.js";
 
 const { createElement: h, useEffect, useRef } = globalThis.React;
 const { Alert, Badge, Box, Button, Code, DataList, Flex, Heading, HStack, Link, Skeleton, Text } = globalThis.ChakraUI;
@@ -154,47 +156,9 @@ function Rows({ job, now }) {
           job.group === "active" ? "No rows reported yet. " : "No rows reported. ",
           "Snowflake's own runtime reports none; this package's worker does.",
         ),
+    h(Throughput, { job }),
     h(Replicas, { job }),
   );
-}
-
-function Timeline({ job, now }) {
-  const { job_name: name, submitted_at: submitted, started_at: started, ended_at: ended } = job.card;
-  if (name === "") return null;
-  const active = job.group === "active";
-  const steps = [
-    ["Submitted", submitted, null],
-    ["Running", started, between(submitted, started, "waited")],
-    ["Ended", ended, between(started, ended, "ran")],
-  ];
-  const total = jobSeconds(job, now);
-  return section(
-    "Timeline",
-    h(
-      Flex,
-      { as: "ol", gap: 8, listStyleType: "none", wrap: "wrap" },
-      steps.map(([name, at, took]) => h(Step, { key: name, name, at, took, missing: active ? "not yet" : "not seen" })),
-    ),
-    total !== null &&
-      h(Text, { color: "fg.muted", fontSize: "sm", mt: 2 }, `${formatDuration(total)} ${active ? "so far" : "in all"}`),
-  );
-}
-
-function Step({ name, at, took, missing }) {
-  const known = typeof at === "number";
-  return h(
-    Box,
-    { as: "li", borderColor: known ? "fg.muted" : "border", borderTopWidth: "3px", minW: "11rem", pt: 2 },
-    h(Text, { fontWeight: "semibold" }, name),
-    h(Text, { fontSize: "sm" }, known ? h(Time, { seconds: at }) : missing),
-    took && h(Text, { color: "fg.muted", fontSize: "xs" }, took),
-  );
-}
-
-function between(from, to, word) {
-  return typeof from === "number" && typeof to === "number" && to >= from
-    ? `${word} ${formatDuration(to - from)}`
-    : null;
 }
 
 function Details({ job }) {
@@ -236,9 +200,4 @@ function Location({ location }) {
     h(Code, { wordBreak: "break-all" }, location),
     h(CopyButton, { value: location, label: "Copy the output location" }),
   );
-}
-
-// Its parts are arguments of their own, which need no keys.
-function section(title, ...parts) {
-  return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: "h3", mb: 2, size: "xs" }, title), ...parts);
 }

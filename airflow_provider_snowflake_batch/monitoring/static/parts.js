@@ -12,7 +12,7 @@ import {
 } from "./format.js";
 
 const { createElement: h, useState } = globalThis.React;
-const { Alert, Badge, Box, Button, Clipboard, Flex, Progress, Text, VisuallyHidden } = globalThis.ChakraUI;
+const { Alert, Badge, Box, Button, Clipboard, Flex, Heading, Progress, Text, VisuallyHidden } = globalThis.ChakraUI;
 
 export function locale() {
   return document.documentElement.lang || "en";
@@ -124,4 +124,9 @@ export function Empty({ title, children }) {
     h(Text, { fontSize: "lg", fontWeight: "semibold" }, title),
     h(Box, { color: "fg.muted", maxW: "36rem" }, children),
   );
+}
+
+// Its parts are arguments of their own, which need no keys.
+export function section(title, ...parts) {
+  return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: "h3", mb: 2, size: "xs" }, title), ...parts);
 }

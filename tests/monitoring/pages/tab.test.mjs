@@ -50,6 +50,34 @@ test("it links to Snowsight and to the log", async () => {
   assert.equal(log.getAttribute("href"), `/dags/scores/runs/${RUN}/tasks/score`);
 });
 
+test("what the job spent its time with is a picture", async () => {
+  await show_(jobs.story);
+  const timeline = within(screen.getByRole("region", { name: "Timeline" }));
+  assert.ok(timeline.getByRole("img", { name: "preparing 20 s, pending 30 s, running 10 s" }));
+  for (const each of ["Accepted", "prepared 20 s", "waited 30 s", "1 min 0 s so far"]) assert.ok(timeline.getByText(each));
+});
+
+test("a time that nobody saw has no part in the picture", async () => {
+  await show_(jobs.crashed);
+  assert.ok(screen.getByRole("img", { name: "preparing 20 s, pending 10 s, running 30 s" }));
+  assert.equal(screen.queryByRole("img", { name: /^Speed/ }), null);
+});
+
+test("the speed over time is a chart", async () => {
+  await show_(jobs.story);
+  const chart = screen.getByRole("img", { name: "Speed over time: 200 rows/s at most, 100 rows/s at last" });
+  const line = chart.querySelector("polyline").getAttribute("points").split(" ");
+  assert.deepEqual(line.slice(0, 4), ["0.0,59.0", "150.0,59.0", "150.0,2.0", "300.0,2.0"]);
+  assert.equal(line.at(-1), "600.0,40.0");
+  assert.ok(screen.getByText("after 58 s"));
+});
+
+test("a card without a history has no chart", async () => {
+  await show_(jobs.running);
+  assert.equal(screen.queryByRole("img", { name: /^Speed/ }), null);
+  assert.ok(screen.getByRole("img", { name: "waiting 20 s, running 40 s" }));
+});
+
 test("it copies names, and says so", async () => {
   await show_(jobs.running);
   const user = userEvent.setup({ delay: 0 });

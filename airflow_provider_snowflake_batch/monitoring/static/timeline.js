@@ -1,0 +1,73 @@
+// What a job has spent its time with, as a picture and in words.
+
+import { formatDuration, jobSeconds, phases } from "./format.js";
+import { Time, section } from "./parts.js";
+
+const { createElement: h } = globalThis.React;
+const { Box, Flex, Text } = globalThis.ChakraUI;
+
+const MEANING = {
+  preparing: "Snowflake takes the statement in. The first time it builds the image, which takes minutes.",
+  pending: "The job waits for nodes of its compute pool, and for its containers.",
+  waiting: "From the submission until it was seen to run.",
+  running: "The containers run.",
+};
+
+export function Timeline({ job, now }) {
+  const { job_name: name, submitted_at: submitted, accepted_at: accepted, started_at: started, ended_at: ended } = job.card;
+  if (name === "") return null;
+  const active = job.group === "active";
+  const steps = [
+    ["Submitted", submitted, null],
+    ...(typeof accepted === "number" ? [["Accepted", accepted, between(submitted, accepted, "prepared")]] : []),
+    ["Running", started, between(accepted ?? submitted, started, "waited")],
+    ["Ended", ended, between(started, ended, "ran")],
+  ];
+  const total = jobSeconds(job, now);
+  return section(
+    "Timeline",
+    h(Picture, { told: phases(job, now) }),
+    h(
+      Flex,
+      { as: "ol", columnGap: 8, listStyleType: "none", rowGap: 3, wrap: "wrap" },
+      steps.map(([name, at, took]) => h(Step, { key: name, name, at, took, missing: active ? "not yet" : "not seen" })),
+    ),
+    total !== null &&
+      h(Text, { color: "fg.muted", fontSize: "sm", mt: 2 }, `${formatDuration(total)} ${active ? "so far" : "in all"}`),
+  );
+}
+
+// Each part is as long as its share of the time, but never too short to be seen.
+function Picture({ told }) {
+  if (!told.length) return null;
+  const words = told.map(({ name, seconds }) => `${name} ${formatDuration(seconds)}`);
+  return h(
+    Flex,
+    { "aria-label": words.join(", "), gap: "2px", mb: 3, role: "img" },
+    told.map(({ name, palette, seconds }, index) =>
+      h(
+        Box,
+        { key: name, flexBasis: "0.5rem", flexGrow: seconds, minW: 0, title: `${words[index]}. ${MEANING[name]}` },
+        h(Box, { bg: "colorPalette.solid", borderRadius: "sm", colorPalette: palette, h: 3 }),
+        h(Text, { color: "fg.muted", fontSize: "xs", truncate: true }, words[index]),
+      ),
+    ),
+  );
+}
+
+function Step({ name, at, took, missing }) {
+  const known = typeof at === "number";
+  return h(
+    Box,
+    { as: "li", minW: "11rem" },
+    h(Text, { fontWeight: "semibold" }, name),
+    h(Text, { fontSize: "sm" }, known ? h(Time, { seconds: at }) : missing),
+    took && h(Text, { color: "fg.muted", fontSize: "xs" }, took),
+  );
+}
+
+function between(from, to, word) {
+  return typeof from === "number" && typeof to === "number" && to >= from
+    ? `${word} ${formatDuration(to - from)}`
+    : null;
+}

@@ -230,8 +230,10 @@ def _from_scalar(item: Any) -> Any:
         return None
     if not isinstance(item, pa.MapScalar):
         return item
+    # Not by pa.array, which fails for a map in it that is NULL (pyarrow 26).
+    keys, values = item.values.flatten()
     try:
-        return exact_list(pa.array([item], item.type))[0]
+        return list(zip(exact_list(keys), exact_list(values), strict=True))
     except pa.ArrowException as error:
         raise DataError(f"the model's output 'output_feature_0' cannot be stored: {error}") from None
 

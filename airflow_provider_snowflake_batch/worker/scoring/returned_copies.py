@@ -11,13 +11,15 @@ has to be done anyway, and Python's objects cannot be gone through while the mod
 
 from __future__ import annotations
 
+import array
+import collections
 import copy
 import dataclasses
 import datetime
 import decimal
 import pickle
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MappingView, Sequence, Set
 from enum import Enum
 from typing import Any
 
@@ -40,6 +42,12 @@ _FIXED = (
 _COPIED = (
     pd.Int8Dtype, pd.Int16Dtype, pd.Int32Dtype, pd.Int64Dtype, pd.UInt8Dtype, pd.UInt16Dtype, pd.UInt32Dtype,
     pd.UInt64Dtype, pd.Float32Dtype, pd.Float64Dtype, pd.BooleanDtype, pd.DatetimeTZDtype, pd.PeriodDtype,
+)  # fmt: skip
+# What holds its items, so that each of them is the same whenever it is asked for.
+_HOLDERS = (
+    list, tuple, str, bytes, bytearray, memoryview, Set, Mapping, MappingView, range, array.array, collections.deque,
+    collections.UserList, pd.Index, pd.api.extensions.ExtensionArray, pa.Table, pa.RecordBatch, pa.Array,
+    pa.ChunkedArray,
 )  # fmt: skip
 
 
@@ -65,6 +73,9 @@ def owned(returned: Any) -> tuple[Any, bool]:
         return (returned.copy() if safe else returned), safe
     if callable(getattr(returned, "detach", None)) and callable(getattr(returned, "clone", None)):
         return returned.detach().clone(), True
+    if isinstance(returned, Mapping) and not isinstance(returned, dict):
+        # It may make each column in the memory of the one before.
+        return {name: _kept(value) for name, value in returned.items()}, True
     if isinstance(returned, Mapping):
         values = {name: owned(value) for name, value in returned.items()}
         return {name: value for name, (value, _) in values.items()}, all(safe for _, safe in values.values())
@@ -77,9 +88,8 @@ def owned(returned: Any) -> tuple[Any, bool]:
 
 
 def _makes_its_items(returned: Any) -> bool:
-    """Whether items are made while they are asked for, as by a data loader, and not held."""
-    held = (Collection, pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)
-    return isinstance(returned, Iterable) and not isinstance(returned, held)
+    """Whether items may be made while they are asked for, as by a data loader or a sequence of somebody's own."""
+    return isinstance(returned, Iterable) and not isinstance(returned, _HOLDERS)
 
 
 def _kept(item: Any) -> Any:

@@ -116,7 +116,9 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
         fields = [kind.field(index) for index in range(kind.num_fields)]
         # Parquet knows nothing of objects without keys.
         return pa.struct([(one.name, storable_type(one.type)) for one in fields]) if fields else pa.null()
-    if types.is_list(kind) or types.is_list_view(kind):
+    if types.is_fixed_size_list(kind) and storable_type(kind.value_type) == kind.value_type:
+        return kind
+    if types.is_list(kind) or types.is_list_view(kind) or types.is_fixed_size_list(kind):
         return pa.list_(storable_type(kind.value_type))
     if types.is_large_list(kind) or types.is_large_list_view(kind):
         return pa.large_list(storable_type(kind.value_type))

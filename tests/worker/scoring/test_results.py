@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import enum
 import functools
+import io
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -299,6 +301,31 @@ def test_a_list_of_arrays_means_the_same_in_every_batch() -> None:
     assert to_table(square, 2, two).to_pydict() == {"A": [1, 2], "B": [3, 4]}
     one = signature(Feature("V", "DOUBLE", (-1,)))
     assert to_table(square, 2, one).to_pydict() == {"V": [[1, 2], [3, 4]]}
+
+
+@pytest.mark.parametrize(
+    ("items", "stored"),
+    [
+        (pa.array(np.array([1, 2], np.float16)), pa.float32()),
+        (pa.array(["a", "b"]).dictionary_encode(), pa.string()),
+        (pa.array(["a", "b"], pa.string_view()), pa.string()),
+        (pa.array([1, 2], pa.timestamp("s", "+05:30")), pa.timestamp("ms", "UTC")),
+        (pa.array([1, 2], pa.int64()), None),
+    ],
+    ids=["float16", "dictionary", "string_view", "zone", "int64"],
+)
+def test_lists_of_one_length_hold_what_other_lists_hold(items: pa.Array, stored: pa.DataType | None) -> None:
+    fixed = pa.FixedSizeListArray.from_arrays(pa.concat_arrays([items, items]), 2, mask=pa.array([False, True]))
+    column = to_table(pa.table({"y": fixed}), 2, None)["y"]
+    assert column.type == (fixed.type if stored is None else pa.list_(stored))
+    pq.write_table(pa.table({"y": column}), io.BytesIO())
+    assert column.to_pylist() == fixed.to_pylist()
+
+
+def test_arrow_scalars_of_maps_that_hold_null_maps() -> None:
+    maps = pa.array([[(1, None)], None, [(2, [("a", None)])]], pa.map_(pa.int64(), pa.map_(pa.string(), pa.int64())))
+    assert to_table({"y": maps}, 3, None)["y"].to_pylist() == maps.to_pylist()
+    assert to_table([maps[0], maps[1]], 2, None).column(0).to_pylist() == [[[1, None]], None]
 
 
 def test_arrays_keep_their_type_whatever_form_they_come_in() -> None:

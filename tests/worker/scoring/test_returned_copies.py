@@ -7,7 +7,7 @@ import dataclasses
 import datetime
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -85,6 +85,37 @@ class Loader:
         return ROWS
 
 
+class Rows(Sequence[Any]):
+    """Makes each row in the same place when it is asked for it."""
+
+    def __init__(self, memory: np.ndarray) -> None:
+        self._memory, self._cell = memory, np.empty(1)
+
+    def __getitem__(self, row: Any) -> Any:
+        self._cell[0] = self._memory[row]
+        return self._cell
+
+    def __len__(self) -> int:
+        return len(self._memory)
+
+
+class Columns(Mapping[str, Any]):
+    """Makes each column in the same place when it is asked for it."""
+
+    def __init__(self, memory: np.ndarray) -> None:
+        self._memory, self._column = memory, np.empty(len(memory))
+
+    def __getitem__(self, name: str) -> Any:
+        self._column[:] = self._memory if name == "y" else 0
+        return pa.array(self._column)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["y", "z"])
+
+    def __len__(self) -> int:
+        return 2
+
+
 #: From memory that is used again, one number a row, to what is returned.
 FORMS: dict[str, Callable[[np.ndarray], Any]] = {
     "array": lambda memory: memory,
@@ -137,6 +168,8 @@ FORMS: dict[str, Callable[[np.ndarray], Any]] = {
     "run lengths": lambda memory: pa.RunEndEncodedArray.from_arrays(pa.array(range(1, 5), pa.int32()), memory),
     "Arrow dictionary": lambda memory: pa.DictionaryArray.from_arrays(pa.array(range(ROWS)), pa.array(memory)),
     "deque of rows": lambda memory: collections.deque(memory.reshape(-1, 1)),
+    "sequence that makes its rows": Rows,
+    "mapping that makes its columns": Columns,
     "loader": lambda memory: Loader(lambda: _one_by_one(memory, lambda cell: cell)),
     "reader of batches": lambda memory: pa.RecordBatchReader.from_batches(
         pa.schema([("y", pa.float64())]), _one_after_the_other(memory)

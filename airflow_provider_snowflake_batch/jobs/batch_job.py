@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class JobStatements:
     """The statements that start a job.
 
     :param statement: makes the job.
@@ -52,7 +52,7 @@ class SubmittedJob(Protocol):
     @property
     def compute_pool(self) -> Identifier: ...
 
-    def submission(self) -> Submission:
+    def submission(self) -> JobStatements:
         """How it starts."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from airflow_provider_snowflake_batch.contract.output_layout import STAGED_INPUT
-from airflow_provider_snowflake_batch.jobs.batch_job import ModelFunction, Submission
+from airflow_provider_snowflake_batch.jobs.batch_job import JobStatements, ModelFunction
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.qualify import Namespace
@@ -245,12 +245,12 @@ class RegistryJob(ScoringJob):
         }
         return (hash_of(described), hash_of(self._described()))
 
-    def submission(self) -> Submission:
+    def submission(self) -> JobStatements:
         """One ``EXECUTE INFERENCE JOB SERVICE``."""
         # Operators, which need no statement's text when a Dag is parsed, do without PyYAML there.
         from airflow_provider_snowflake_batch.jobs import statements
 
-        return Submission(statements.execute_inference_job(self), tuple(statements.before_inference_job(self)))
+        return JobStatements(statements.execute_inference_job(self), tuple(statements.before_inference_job(self)))
 
     @property
     def model_function(self) -> ModelFunction:
@@ -278,11 +278,11 @@ class ContainerJob:
     external_access_integrations: Sequence[Identifier] = ()
     comment: str | None = None
 
-    def submission(self) -> Submission:
+    def submission(self) -> JobStatements:
         """One ``EXECUTE JOB SERVICE``."""
         from airflow_provider_snowflake_batch.jobs import statements
 
-        return Submission(statements.execute_job(self))
+        return JobStatements(statements.execute_job(self))
 
 
 def hash_of(described: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from airflow_provider_snowflake_batch.contract.job_file import JOB_FILE
-from airflow_provider_snowflake_batch.jobs.batch_job import ModelFunction, Submission
+from airflow_provider_snowflake_batch.jobs.batch_job import JobStatements, ModelFunction
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, ScoringJob, hash_of, refuse_overlap, with_column
@@ -230,7 +230,7 @@ class WorkerJob(ScoringJob):
         """Once, the fingerprint was not of the session that reads the rows."""
         return (hash_of(self._described()),)
 
-    def submission(self) -> Submission:
+    def submission(self) -> JobStatements:
         """One ``EXECUTE JOB SERVICE``."""
         from airflow_provider_snowflake_batch.jobs.worker_specification import specification
 

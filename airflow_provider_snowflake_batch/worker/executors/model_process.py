@@ -128,7 +128,7 @@ class _Process:
             order = self._connection.recv()
             if isinstance(order, messages.Fork):
                 self._fork(order.worker)
-            elif isinstance(order, messages.Work):
+            elif isinstance(order, messages.Begin):
                 self._work()
             elif isinstance(order, messages.Stop):
                 while self._children:

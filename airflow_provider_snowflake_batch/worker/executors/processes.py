@@ -219,7 +219,7 @@ class ProcessPool:
         else:
             first = not any(one.working for one in self._workers.values())
             worker.working = True
-            worker.tell(messages.Work())
+            worker.tell(messages.Begin())
             self._assign(worker)
             # Judged once: as more processes load, the memory that is left says less and less.
             if first and self._load.job.num_workers is None and message.resident:

@@ -40,7 +40,7 @@ Answer = list[tuple[Any, ...]] | errors.WorkerError
 
 
 @dataclass
-class Helper:
+class HelperProcess:
     """A process, and the shares that it has not answered yet."""
 
     process: subprocess.Popen[bytes]
@@ -76,7 +76,7 @@ class Helpers:
         self._root, self._names = root, names
         self._waiting = deque(range(-(-len(names) // SHARE)))
         self._answers: dict[int, Answer] = {}
-        self.helpers: list[Helper] = []
+        self.helpers: list[HelperProcess] = []
         for _ in range(count):
             self._start()
 
@@ -90,11 +90,11 @@ class Helpers:
                 pass_fds=[theirs.fileno()],
                 env=environment(),
             )
-        helper = Helper(process, ours)
+        helper = HelperProcess(process, ours)
         self.helpers.append(helper)
         self._tell(helper, str(self._root))
 
-    def _tell(self, helper: Helper, message: Any) -> None:
+    def _tell(self, helper: HelperProcess, message: Any) -> None:
         # To one that is just dying it is lost, which is noticed when nothing can be heard from it.
         with contextlib.suppress(OSError):
             helper.connection.send(message)
@@ -124,7 +124,7 @@ class Helpers:
                 helper.shares.append(number)
                 self._tell(helper, self._share(number))
 
-    def _hear(self, helper: Helper) -> None:
+    def _hear(self, helper: HelperProcess) -> None:
         try:
             answer: Answer = helper.connection.recv()
         except (EOFError, OSError):
@@ -132,7 +132,7 @@ class Helpers:
             return
         self._answers[helper.shares.popleft()] = answer
 
-    def _died(self, helper: Helper) -> None:
+    def _died(self, helper: HelperProcess) -> None:
         """Give its shares to the others; if there is none left, what it was reading is named."""
         self._end(helper)
         self.helpers.remove(helper)
@@ -144,7 +144,7 @@ class Helpers:
                 f"between the input files {names[0]} and {names[-1]}"
             )
 
-    def _end(self, helper: Helper) -> None:
+    def _end(self, helper: HelperProcess) -> None:
         helper.connection.close()
         helper.process.kill()
         helper.process.wait()

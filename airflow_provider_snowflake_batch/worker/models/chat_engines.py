@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.contract.transformer_sources import ChatModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.models.chats import COLUMN, Answer, Sampling
+from airflow_provider_snowflake_batch.worker.models.chats import COLUMN, ChatAnswer, Sampling
 from airflow_provider_snowflake_batch.worker.models.length_windows import in_windows
 from airflow_provider_snowflake_batch.worker.models.transformer_folder import device_of, import_transformers
 
@@ -22,7 +22,7 @@ class Engine(ABC):
     """A chat model in memory."""
 
     @abstractmethod
-    def answer(self, chats: Sequence[Chat]) -> list[tuple[list[Answer], int]]:
+    def answer(self, chats: Sequence[Chat]) -> list[tuple[list[ChatAnswer], int]]:
         """For each chat its answers, and how many tokens it has itself."""
 
     def checked(self, chat: Chat) -> Chat:
@@ -57,11 +57,11 @@ class VllmEngine(Engine):
             frequency_penalty=sampling.frequency_penalty,
         )
 
-    def answer(self, chats: Sequence[Chat]) -> list[tuple[list[Answer], int]]:
+    def answer(self, chats: Sequence[Chat]) -> list[tuple[list[ChatAnswer], int]]:
         found = self._llm.chat(list(chats), sampling_params=self._sampling, use_tqdm=False)
         return [
             (
-                [Answer(one.text, one.finish_reason or "stop", len(one.token_ids)) for one in answered.outputs]
+                [ChatAnswer(one.text, one.finish_reason or "stop", len(one.token_ids)) for one in answered.outputs]
                 * self._copies,
                 len(answered.prompt_token_ids),
             )
@@ -102,7 +102,7 @@ class TransformersEngine(Engine):
     def checked(self, chat: Chat) -> Chat:
         return [{**message, "content": _text(message["content"])} for message in chat]
 
-    def answer(self, chats: Sequence[Chat]) -> list[tuple[list[Answer], int]]:
+    def answer(self, chats: Sequence[Chat]) -> list[tuple[list[ChatAnswer], int]]:
         prompts = [self._prompt(chat) for chat in chats]
         lengths = [len(prompt) for prompt in prompts]
         answers = in_windows(prompts, lengths, self._budget, self._generate, extra=self._sampling.max_tokens)
@@ -113,7 +113,7 @@ class TransformersEngine(Engine):
         tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return tokens
 
-    def _generate(self, _: Sequence[int], prompts: list[list[int]]) -> list[list[Answer]]:
+    def _generate(self, _: Sequence[int], prompts: list[list[int]]) -> list[list[ChatAnswer]]:
         torch, n = self._torch, self._sampling.n
         longest = max(map(len, prompts))
         gaps = [longest - len(prompt) for prompt in prompts]
@@ -158,14 +158,14 @@ class TransformersEngine(Engine):
 
         return stopped
 
-    def _answer(self, tokens: list[int]) -> Answer:
+    def _answer(self, tokens: list[int]) -> ChatAnswer:
         """What was written for a chat; all after its end is padding."""
         end = next((place for place, token in enumerate(tokens) if token in self._ends), None)
         text = self._tokenizer.decode(tokens if end is None else tokens[:end], skip_special_tokens=True)
         stops = [place for stop in self._sampling.stop if (place := text.find(stop)) >= 0]
         if stops:
-            return Answer(text[: min(stops)], "stop", len(_without_end(tokens, self._padding)))
-        return Answer(text, "length", len(tokens)) if end is None else Answer(text, "stop", end + 1)
+            return ChatAnswer(text[: min(stops)], "stop", len(_without_end(tokens, self._padding)))
+        return ChatAnswer(text, "length", len(tokens)) if end is None else ChatAnswer(text, "stop", end + 1)
 
 
 def _without_end(tokens: list[int], padding: int) -> list[int]:

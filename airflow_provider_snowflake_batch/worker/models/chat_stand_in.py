@@ -26,7 +26,7 @@ from airflow_provider_snowflake_batch.contract.model_sources import ChatStandIn,
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models import registry
 from airflow_provider_snowflake_batch.worker.models.base import Description, LoadedModel, ModelKind
-from airflow_provider_snowflake_batch.worker.models.chats import COLUMN, OUTPUTS, Answer, completion, messages_of
+from airflow_provider_snowflake_batch.worker.models.chats import COLUMN, OUTPUTS, ChatAnswer, completion, messages_of
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature, resolve_params
 
 NAME = "chat stand-in"
@@ -110,7 +110,7 @@ def complete(text: str | None, model_name: str, params: Mapping[str, Any]) -> di
     content, reason = _cut(" ".join([f"[{NAME}, no language model]", *said]), params)
     tokens = len(content.split())
     count = max(int(params.get("n") or 1), 1)
-    answers = [Answer(content, reason, tokens)] * count
+    answers = [ChatAnswer(content, reason, tokens)] * count
     # A time would make each run's answer another.
     return completion(str(text), f"{model_name} ({NAME})", answers, len(words), created=0.0)
 

@@ -19,7 +19,7 @@ OUTPUTS = frozenset({"id", "object", "created", "model", "choices", "usage"})
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChatAnswer:
     """One answer to a chat.
 
     :param reason: why it ended, ``stop`` or ``length``.
@@ -111,7 +111,7 @@ def messages_of(text: Any) -> list[dict[str, Any]]:
 
 
 def completion(
-    chat: str, model: str, answers: Sequence[Answer], prompt_tokens: int, *, created: float
+    chat: str, model: str, answers: Sequence[ChatAnswer], prompt_tokens: int, *, created: float
 ) -> dict[str, Any]:
     """The chat completion for a chat.
 

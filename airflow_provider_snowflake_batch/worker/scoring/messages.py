@@ -89,7 +89,7 @@ class Exited:
 
 
 @dataclass(frozen=True)
-class Work:
+class Begin:
     """Work on assignments from now on."""
 
 

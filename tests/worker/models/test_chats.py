@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.models.chats import Answer, Sampling, completion
+from airflow_provider_snowflake_batch.worker.models.chats import ChatAnswer, Sampling, completion
 
 
 def test_params_have_openais_names() -> None:
@@ -37,7 +37,7 @@ def test_other_params_are_refused(params: dict[str, Any], message: str) -> None:
 
 
 def test_a_completion_counts_the_tokens_of_all_answers() -> None:
-    found = completion("[]", "m", [Answer("a b", "stop", 2), Answer("c", "length", 1)], 7, created=1.0)
+    found = completion("[]", "m", [ChatAnswer("a b", "stop", 2), ChatAnswer("c", "length", 1)], 7, created=1.0)
     assert found["usage"] == {"completion_tokens": 3, "prompt_tokens": 7, "total_tokens": 10}
     assert [choice["finish_reason"] for choice in found["choices"]] == ["stop", "length"]
     assert [choice["index"] for choice in found["choices"]] == [0, 1]

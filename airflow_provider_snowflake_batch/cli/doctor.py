@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.doctor.look_at_airflow import look_at_airf
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 
-# Of what the account answers, too. Seconds.
+# Seconds, also for what the account answers.
 _DRIVER_TIMEOUTS = TERMINAL["driver_timeouts"] | {"network_timeout": 60}
 
 

@@ -233,7 +233,7 @@ def _each(parts: Sequence[Progress], lost: Collection[int]) -> AllReplicas | Non
     return AllReplicas.of(found.values())
 
 
-# Of more replicas, only those are named that do not simply run.
+# With more replicas than this, a line names only those that do not simply run.
 _NAMED_IN_WORDS = 6
 
 

@@ -18,7 +18,7 @@ from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 SYSTEM_POOLS = "SYSTEM_COMPUTE_POOL_"
 _MIB = 2**20
 _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-# Of each stage that is mounted (…/snowflake-stage-volume, limitations).
+# For each stage that is mounted (…/snowflake-stage-volume, limitations).
 STAGE_MEMORY = 512 * _MIB
 # Shared memory is of the container's own; model processes hand batches over in it. snowflake-ml-python takes as much.
 _SHARED_SHARE = 0.3

@@ -13,9 +13,9 @@ from typing import Any
 from starlette.requests import Request
 
 LOGIN_BYTES = 256 * 1024
-"""Of a login; a driver sends a few KiB, the largest being a token."""
+"""Most bytes of a login. A driver sends a few KiB; a token is the largest part."""
 SESSION_BYTES = 512 * 1024 * 1024
-"""Of a request in a session: batches of bind variables are part of it."""
+"""Most bytes of a request in a session, with its batches of bind variables."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 

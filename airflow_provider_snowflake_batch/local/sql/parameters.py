@@ -79,7 +79,7 @@ _FIXED = {
 }
 
 
-# Of the clients, of what a statement costs and of what is logged: they change no result here.
+# Parameters of the clients, of costs and of logging: they change no result here.
 WITHOUT_EFFECT = (
     "CLIENT_", "JDBC_", "ODBC_", "PYTHON_", "SNOWPARK_", "C_API_", "GO_", "NODE_", "JS_", "UI_",
     "ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION", "ENABLE_UNREDACTED_QUERY_SYNTAX_ERROR",

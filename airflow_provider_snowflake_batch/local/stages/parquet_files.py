@@ -142,7 +142,7 @@ def _read(
 
 def _leaf(kind: pa.DataType, sql: str, leaf: pq.ColumnSchema, reading: ParquetReading) -> tuple[pa.DataType, str]:
     if leaf.physical_type == "INT96":
-        # Of no zone for the one scanner, a moment for the other.
+        # One scanner reads a time without a zone, the other (the vectorized one) a moment.
         if reading.vectorized:
             return pa.timestamp("ns", "UTC"), f"timezone('UTC', {sql})"
         return pa.timestamp("ns"), sql

@@ -173,7 +173,7 @@ class RayNode:
 
     @property
     def pid(self) -> int:
-        """Of the command, for whom a parent has to wait."""
+        """The process id of the command; the parent has to wait for it."""
         return self._popen.pid
 
     def is_up(self) -> bool:

@@ -1,8 +1,8 @@
 """Model processes on one machine, taking tasks from one queue.
 
 A process that dies is replaced and its tasks are done again. A task that its process dies on more than
-``MOST_DEATHS`` times is named as the cause and ends the batch. So do as many deaths that no task explains (while the
-model is loaded, or in forking) without a task done in between.
+``MOST_DEATHS`` times is named as the cause and ends the batch. As many deaths that no task explains (while the model
+is loaded, or in forking), without a task done in between, end it as well.
 
 Where there are several GPUs, each process sees its own only, so that models that take the first they find share none;
 such processes are started anew rather than forked.

@@ -223,7 +223,7 @@ class TaskReader:
         return self._decoded_bytes / max(self._decoded_rows, 1.0)
 
     def _decoded(self, table: pa.Table) -> pa.Table:
-        # Of many small tables, the first ones tell enough.
+        # Where there are many small tables, the first ones tell enough.
         if table.num_rows > SMALL_ROWS or self._decoded_rows < PROBED_ROWS:
             self._decoded_rows += table.num_rows
             self._decoded_bytes += table.nbytes

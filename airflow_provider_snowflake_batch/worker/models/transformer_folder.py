@@ -39,7 +39,7 @@ def local_folder(path: Path, folder: Path) -> Path:
 
 
 def _reason(error: OSError) -> str:
-    """Of the files that :func:`shutil.copytree` could not copy, the first one and why."""
+    """The first file that :func:`shutil.copytree` could not copy, and why."""
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
         return str(error.args[0][0][2])
     return str(error)

@@ -176,7 +176,7 @@ def of_lightgbm(booster: Any) -> TreeColumns:
     categories: dict[str, pa.Array] = {}
     whole = booster.pandas_categorical or []
     if whole:
-        # Of categorical columns the model states values, of others a range; of those that it does not use, nothing.
+        # The model states values for categorical columns, a range for others, nothing for those that it does not use.
         text = booster.model_to_string(num_iteration=1)
         infos = text.partition("feature_infos=")[2].partition("\n")[0].split()
         of_values = [name for name, info in zip(names, infos, strict=False) if info[:1] not in ("[", "n")]

@@ -1,8 +1,8 @@
 """Values brought to the type that a model's signature states: exactly, as the type itself says, or not at all.
 
 A signature says of which kind a value is: a number, a flag, a text, bytes, a moment. Arrow's own cast knows no kinds:
-to it true is the number 1, the number 1 a nanosecond after 1970, and ``"0x1F"`` 31. Nor does it say a word where a
-number is too large for 32 bits and becomes infinity.
+to it true is the number 1, the number 1 a nanosecond after 1970, and ``"0x1F"`` 31. A number that is too large
+for 32 bits becomes infinity, and the cast does not fail.
 
 ``FLOAT`` and ``DOUBLE`` mean the nearest such number. What the model *returns* as a whole number must be one of these
 exactly; what it is *given* may be rounded, as models that compute in 32 bits expect.

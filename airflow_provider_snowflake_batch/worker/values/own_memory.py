@@ -76,7 +76,7 @@ def _own(array: pa.Array) -> pa.Array:
     if _is_text(kind):
         read_only = [None if buffer is None else buffer.slice() for buffer in array.buffers()]
         return pa.Array.from_buffers(kind, len(array), read_only, array.null_count, array.offset)
-    # Of a part of an array, only that part.
+    # Where it is a part of a larger array, only that part is copied.
     return pa.concat_arrays([array, array.slice(0, 0)])
 
 

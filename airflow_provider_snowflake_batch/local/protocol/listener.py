@@ -17,7 +17,7 @@ _TLS_HANDSHAKE = b"\x16"
 _FIRST_BYTE_SECONDS = 60
 _HANDSHAKE_SECONDS = 30
 HEAD_BYTES = 64 * 1024
-"""Most bytes of a request's address and headers, and of what may follow its body; h11, the other parser, takes as many."""
+"""Most bytes of a request's address and headers, and of what may follow its body: what h11, the other parser, takes."""
 
 
 class HttpAndHttps(uvicorn.Server):

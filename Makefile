@@ -96,7 +96,7 @@ TESTS_airflow-3.2 := -m "not slow" $(addprefix tests/,cli decorators doctor exam
 	operators sensors triggers local/test_pytest_plugin.py test_documentation.py test_extending.py test_package.py \
 	test_stored.py test_architecture.py::test_parsing_a_dag_loads_little_and_nothing_heavy)
 TESTS_connector-5 := -m "not slow" $(addprefix tests/,hooks operators sensors triggers \
-	local/test_session.py local/test_sql.py local/test_stages.py) --ignore tests/operators/test_inputs.py
+	local/test_session.py local/sql/test_sql.py local/stages/test_stages.py) --ignore tests/operators/test_inputs.py
 TESTS_ml-1 := $(addprefix tests/,document local/registry local/spcs/test_round_trip.py)
 
 # The client whose features are tried with them, as tests/local/clients names it.

@@ -393,6 +393,11 @@ def test_tests_are_found_by_the_path_of_what_they_test(path: Path) -> None:
     assert path.parts[0] in OF_NO_ROOM or (ROOT / folder).is_dir() or folder.name == "clients"
 
 
+def test_every_folder_of_the_package_has_tests() -> None:
+    folders = {module.parent for module in modules() if module.name != "__init__.py"}
+    assert {str(folder) for folder in folders - {path.parent for path in files_of_tests()}} == set()
+
+
 @pytest.mark.parametrize("path", files_of_tests(), ids=str)
 def test_no_test_file_imports_another(path: Path) -> None:
     tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))

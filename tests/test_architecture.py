@@ -6,7 +6,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,16 +55,25 @@ def room_of(module: Path) -> str:
     return module.parts[0] if len(module.parts) > 1 else module.stem
 
 
-def imports(module: Path) -> Iterator[tuple[int, str]]:
+@cache
+def nodes(file: Path) -> list[ast.AST]:
+    """The syntax tree of a file, read once for all tests."""
+    return list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+
+
+@cache
+def imports(module: Path) -> list[tuple[int, str]]:
     """Every import of a module as (line, absolute dotted name), also those inside functions and for types only."""
     package = [PACKAGE, *module.parts[:-1]]
-    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+    found: list[tuple[int, str]] = []
+    for node in nodes(ROOT / module):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             origin = ".".join(part for part in (base, node.module) if part)
-            yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+            found += ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+    return found
 
 
 def within(name: str, packages: set[str]) -> bool:
@@ -139,7 +148,7 @@ def test_files_of_different_folders_import_each_other_in_no_circle(imported_by: 
 def test_functions_are_short(module: Path) -> None:
     """Their docstrings are not counted."""
     wrong = []
-    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+    for node in nodes(ROOT / module):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             assert node.end_lineno is not None
             text = node.body[0]
@@ -400,8 +409,7 @@ def test_every_folder_of_the_package_has_tests() -> None:
 
 @pytest.mark.parametrize("path", files_of_tests(), ids=str)
 def test_no_test_file_imports_another(path: Path) -> None:
-    tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    froms = [node for node in nodes(TESTS / path) if isinstance(node, ast.ImportFrom)]
     names = [f"{node.module}.{alias.name}" for node in froms for alias in node.names]
     assert not [name for name in names if name.startswith("tests.") and ".test_" in name]
 
@@ -423,9 +431,8 @@ def test_with_another_airflow_everything_is_tested_that_imports_it() -> None:
 
 def roots_of(file: Path) -> set[str]:
     """The packages from which a file imports, also inside functions."""
-    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    plain = {alias.name for node in nodes(file) if isinstance(node, ast.Import) for alias in node.names}
     return {
         name.partition(".")[0]
-        for name in plain | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+        for name in plain | {str(node.module) for node in nodes(file) if isinstance(node, ast.ImportFrom)}
     }

@@ -93,7 +93,7 @@ coverage: $(VENV)/.installed-dev ## Run the unit tests and show which branches t
 OTHERS := airflow-3.2 connector-5 ml-1
 # With another Airflow, what imports it (a test compares), and what is stored, documented and installed.
 TESTS_airflow-3.2 := -m "not slow" $(addprefix tests/,cli decorators doctor example_dags hooks lineage links monitoring \
-	operators sensors triggers local/test_pytest_plugin.py test_documentation.py test_extending.py test_package.py \
+	operators sensors triggers jobs/test_deprecation.py local/test_pytest_plugin.py test_documentation.py test_extending.py test_package.py \
 	test_stored.py test_architecture.py::test_parsing_a_dag_loads_little_and_nothing_heavy)
 TESTS_connector-5 := -m "not slow" $(addprefix tests/,hooks operators sensors triggers \
 	local/test_session.py local/sql/test_sql.py local/stages/test_stages.py) --ignore tests/operators/test_inputs.py

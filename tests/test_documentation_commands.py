@@ -43,6 +43,7 @@ NOT_RUN = {
     "quickstart.md: git clone": ELSEWHERE + "tests/example_dags/test_digits.py",
     "quickstart.md: export AIRFLOW_HOME": ELSEWHERE + "tests/example_dags/test_quickstart.py",
     "terminal.md: airflow snowflake-batch list": "names a job; tests/cli/test_jobs.py has one",
+    "versions.md: python -W error": "names a Dag of the reader's",
     "worker-runtime.md: docker build": "needs Docker and an account's image registry",
     "worker-runtime.md: airflow snowflake-batch clean-up": ACCOUNT,
     "worker.md: python -m benchmarks": "takes hours",

@@ -44,6 +44,31 @@ def test_provider_info_follows_airflows_schema() -> None:
     assert info["package-name"] == DISTRIBUTION
 
 
+def test_options_of_the_configuration_say_all_that_airflow_prints() -> None:
+    """Its schema admits empty ones."""
+    from packaging.version import Version
+
+    ((section, told),) = package.get_provider_info()["config"].items()
+    assert section == "snowflake_batch"
+    assert told["description"]
+    for name, option in told["options"].items():
+        assert set(option) == {"description", "version_added", "type", "example", "default"}, name
+        assert option["description"].endswith(".")
+        assert Version(option["version_added"]) > Version("0")
+        assert option["example"]
+
+
+def test_everything_that_the_provider_info_names_can_be_loaded() -> None:
+    info = package.get_provider_info()
+    named = [*info["cli"], *info["extra-links"], *(one["class-name"] for one in info["task-decorators"])]
+    for dotted in named:
+        module, _, name = dotted.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name)), dotted
+    # All links and triggers that there are; Airflow refuses a link that is not listed.
+    links = {path.stem for path in (PACKAGE / "links").glob("*.py")} - {"__init__", "stored_link"}
+    assert {dotted.split(".")[-2] for dotted in info["extra-links"]} == links
+
+
 def test_airflow_finds_the_provider() -> None:
     from airflow.providers_manager import ProvidersManager
 

@@ -1,0 +1,74 @@
+"""What is public stays, and what the pages use is public."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+from enum import Enum
+from pathlib import Path
+
+import pytest
+
+from tests.public_api import ROOT, STORED, documented, signatures
+
+PACKAGE = "airflow_provider_snowflake_batch"
+# Told of on a page of its own: what starts a local Snowflake from a script.
+ELSEWHERE = {f"{PACKAGE}.local.server_process.LocalServer"}
+PUBLIC = dict(documented())
+
+
+def test_what_is_public_stays() -> None:
+    """What is new is held once it is stored, by ``python -m tests.public_api``. What is given up is told first:
+    docs/versions.md."""
+    now = signatures()
+    broken = []
+    for name, before in json.loads(STORED.read_text(encoding="utf-8")).items():
+        if name not in now:
+            broken.append(f"{name} is gone")
+            continue
+        parameters = set(now[name])
+        broken += [f"{name} takes no {one}" for one in before if not {one, f"{one}?"} & parameters]
+        known = {one.rstrip("?") for one in before}
+        enum = inspect.isclass(PUBLIC[name]) and issubclass(PUBLIC[name], Enum)
+        broken += [
+            f"{name} needs {one}" for one in parameters if not enum and not one.endswith("?") and one not in known
+        ]
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_what_is_public_is_described(name: str) -> None:
+    assert PUBLIC[name].__doc__
+
+
+def imported_by_pages() -> list[str]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found: set[str] = set()
+    for page in [*pages, *sorted((ROOT / "example_dags").glob("*.py"))]:
+        text = page.read_text(encoding="utf-8")
+        code = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if page.suffix == ".md" else [text]
+        nodes = [node for each in code for node in ast.walk(ast.parse(each)) if isinstance(node, ast.ImportFrom)]
+        # How to write a kind of model of one's own is a page of its own, too.
+        if page.name != "extending.md":
+            found |= {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}
+    return sorted(name for name in found if name.startswith(f"{PACKAGE}."))
+
+
+def test_what_the_pages_and_examples_import_is_public() -> None:
+    public = {id(value) for value in PUBLIC.values()}
+    modules = {name.rpartition(".")[0] for name in PUBLIC}
+    wrong = []
+    for name in imported_by_pages():
+        module, _, last = name.rpartition(".")
+        value = getattr(__import__(module, fromlist=[last]), last)
+        if id(value) not in public and name not in ELSEWHERE | modules:
+            wrong.append(name)
+    assert wrong == []
+
+
+def test_the_page_tells_of_the_helper() -> None:
+    page = Path(ROOT / "docs" / "versions.md").read_text(encoding="utf-8")
+    assert "renamed_parameters" in page
+    assert "SnowflakeBatchDeprecationWarning" in page

@@ -40,7 +40,7 @@ def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 400
     while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.2)

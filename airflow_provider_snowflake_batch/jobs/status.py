@@ -48,6 +48,10 @@ _TERMINAL = frozenset(
 )
 
 
+# Within which two times of one job's creation may differ, as statements round them.
+_ONE_MOMENT_SECONDS = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class JobInfo:
     """One row of DESCRIBE SERVICE or SHOW JOB SERVICES.
@@ -79,6 +83,19 @@ class JobInfo:
         except (ValueError, TypeError):
             return None
         return between.total_seconds()
+
+    def replaces(self, earlier: JobInfo) -> bool:
+        """Whether this is another job of the name, made when the earlier one was gone; False where nothing tells.
+
+        Snowflake keeps one job of a name, and a name that a user gives (``job_name``) comes again with the next run.
+        """
+        if self.created_on is None or earlier.created_on is None:
+            return False
+        try:
+            later = datetime.fromisoformat(self.created_on) - datetime.fromisoformat(earlier.created_on)
+        except (ValueError, TypeError):
+            return False
+        return later.total_seconds() > _ONE_MOMENT_SECONDS
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> JobInfo:

@@ -139,6 +139,8 @@ class BatchJobTrigger(SnowflakeTrigger):
         self.deadlines = Deadlines(end_deadline, start_deadline, pending_timeout)
         self.stream_logs = stream_logs
         self.cancel_on_kill = cancel_on_kill
+        # The job as it was at the first look, which tells it from another of its name.
+        self._first_seen: JobInfo | None = None
 
     def _own_arguments(self) -> dict[str, Any]:
         return {
@@ -199,6 +201,7 @@ class BatchJobTrigger(SnowflakeTrigger):
             except Exception as error:
                 self.log.exception("Snowflake cannot be asked about job %s", self.job_name)
                 return {"status": "error", "message": f"{type(error).__name__}: {error}"}
+            self._first_seen = self._first_seen or info
             step = waiting.look(info, time.time())
             if info is not None:
                 if step.changed:
@@ -224,27 +227,33 @@ class BatchJobTrigger(SnowflakeTrigger):
         if await self._task_still_waits():
             self.log.info("The task still waits for job %s: the trigger has only moved. Not cancelling.", self.job_name)
             return
-        info = await asyncio.to_thread(self._kill)
-        if self.task_instance is None:
+        ours, info = await asyncio.to_thread(self._kill)
+        if self.task_instance is None or not ours:
             return
         xcoms = TaskXComs(self.task_instance)
         await tell_cancelled(xcoms, self.job_name, info)
         if info is not None and not info.status.is_terminal:
             in_background(self._tell_end(xcoms))
 
-    def _kill(self) -> JobInfo | None:
-        """Cancel the job. Returns what Snowflake says of it then, or None if it knows of none."""
+    def _kill(self) -> tuple[bool, JobInfo | None]:
+        """Cancel the job, unless another one has its name by now.
+
+        :returns: whether it is this trigger's job, and what Snowflake says of it then; None if it knows of none.
+        """
         with open_hook(self.settings, transient_timeout=_REPEAT_SECONDS) as hook:
             with suppress(JobNotFoundError):
                 info = hook.status(self.job_name)
+                if self._first_seen is not None and info.replaces(self._first_seen):
+                    self.log.info("Job %s is gone, and another one has its name. Not cancelling.", self.job_name)
+                    return False, info
                 if info.status.is_terminal:
                     self.log.info("Job %s has ended already: %s", self.job_name, info.reported_status)
-                    return info
+                    return True, info
             self.log.info("Cancelling job %s", self.job_name)
             hook.kill(self.job_name, self.query_id)
             with suppress(JobNotFoundError):
-                return hook.status(self.job_name)
-        return None
+                return True, hook.status(self.job_name)
+        return True, None
 
     async def _tell_end(self, xcoms: TaskXComs) -> None:
         """Write on the card how the cancelled job has ended, once it has."""

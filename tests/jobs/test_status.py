@@ -59,3 +59,21 @@ def test_replicas_that_were_ended_for_another_one_come_after_it() -> None:
 def test_container_rows_may_be_half_empty() -> None:
     row = {"instance_id": None, "container_name": "main", "status": "PENDING", "message": None, "last_exit_code": None}
     assert ContainerInfo.from_row(row) == ContainerInfo(None, "main", "PENDING", "")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "expected"),
+    [
+        ("2026-01-01T02:00:00+00:00", "2026-01-02T02:00:00+00:00", True),
+        ("2026-01-01T02:00:00.9+00:00", "2026-01-01T02:00:01+00:00", False),
+        ("2026-01-01T02:00:00+00:00", "2026-01-01T04:00:00+02:00", False),
+        ("2026-01-02T02:00:00+00:00", "2026-01-01T02:00:00+00:00", False),
+        ("2026-01-01T02:00:00", "2026-01-02T02:00:00+00:00", False),
+        ("yesterday", "2026-01-02T02:00:00+00:00", False),
+        (None, "2026-01-02T02:00:00+00:00", False),
+        ("2026-01-02T02:00:00+00:00", None, False),
+    ],
+)
+def test_another_job_of_a_name_was_made_later(earlier: str | None, later: str | None, expected: bool) -> None:
+    first = JobInfo("D.S.J", JobStatus.RUNNING, "RUNNING", created_on=earlier)
+    assert JobInfo("D.S.J", JobStatus.RUNNING, "RUNNING", created_on=later).replaces(first) is expected

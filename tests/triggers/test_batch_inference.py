@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -236,6 +237,24 @@ def test_a_job_that_has_ended_is_left_as_it_is(hook: SnowflakeBatchHook, capsys:
     told = capsys.readouterr().out
     assert f"Job {name} has ended already: DONE" in told
     assert "Cancelling" not in told
+
+
+def test_another_job_of_the_same_name_is_not_cancelled(
+    hook: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A triggerer that wakes when the next run's job has the name, as one has that a user gives."""
+    job = container_job(hook, POOL, "python", "-c", "import time; time.sleep(1.2)")
+    trigger = trigger_for((str(job.name), hook.submit(job)))
+    assert run(first_event(trigger))["status"] == "DONE"
+    hook.delete(job.name)
+    later = container_job(hook, POOL, "python", "-c", "import time; time.sleep(600)")
+    query_id = hook.submit(replace(later, name=job.name))
+    hook.check_submission(query_id)
+    run(trigger.on_kill())
+    assert not hook.status(job.name).status.is_terminal
+    assert "another one has its name. Not cancelling." in capsys.readouterr().out
+    run(trigger_for((str(job.name), query_id)).on_kill())
+    assert hook.wait(job.name, deadlines=Deadlines.within(60)).status is JobStatus.CANCELLED
 
 
 def test_success_is_seen_when_it_comes(hook: SnowflakeBatchHook) -> None:

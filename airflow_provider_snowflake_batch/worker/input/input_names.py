@@ -33,6 +33,12 @@ class InputNames:
         self._any = False
         self._unclear = _Some()
         self._others = _Some()
+        self._hidden = _Some()
+
+    def pass_over(self, path: str) -> None:
+        """Note a file that is no data, whatever it holds, since its name begins with ``_`` or ``.``."""
+        if self._by_content and path.endswith(".parquet"):
+            self._hidden.add(path)
 
     def __call__(self, path: str) -> object | None:
         """Something true for an input file, else None.
@@ -49,21 +55,22 @@ class InputNames:
         return None
 
     def left_out(self) -> str | None:
-        """The files that are no input, in words; with a pattern of the job's own nobody asks for them.
+        """The files that are no input, in words; None if none is, or with a pattern of the job's own.
 
         :raises Refused: a file beside the input may hold rows that nobody reads, or there are files and none of them is
             input: rows would be missing without a word.
         """
         wanted = "Parquet file" if self._by_content else f"file that matches {self._pattern!r}"
-        if not self._any and (self._unclear or self._others):
-            raise Refused(f"the input {self._root} has no {wanted}; it has {self._unclear.and_those(self._others)}")
+        if not self._any and (seen := self._unclear.and_those(self._others).and_those(self._hidden)):
+            raise Refused(f"the input {self._root} has no {wanted}; it has {seen}")
         if self._unclear:
             raise Refused(
                 f"the input {self._root} has files beside its Parquet files that are none, and whose names do not say "
                 f"what they are, so that rows might be left out: {self._unclear}. Unpack or remove them, or set "
                 f"input.pattern to what the input files' paths match, such as '.*[.]parquet'"
             )
-        return f"no input in {self._root}: {self._others}" if self._by_content and self._others else None
+        told = self._others.and_those(self._hidden)
+        return f"no input in {self._root}: {told}" if self._by_content and told else None
 
     def _size(self, path: str) -> int:
         try:

@@ -116,7 +116,10 @@ def list_input(root: Path, pattern: str) -> tuple[list[str], list[str], str | No
     matches = InputNames(root, pattern)
 
     def take(path: str) -> bool:
-        return not path.rpartition("/")[2].startswith(("_", ".")) and matches(path) is not None
+        if path.rpartition("/")[2].startswith(("_", ".")):
+            matches.pass_over(path)
+            return False
+        return matches(path) is not None
 
     try:
         found = files_below(root, lambda name: not name.startswith(("_", ".")), take)

@@ -69,6 +69,16 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert left_out == f"no input in {tmp_path}: 0.csv, 1.csv, 2.csv, 3.csv, 4.csv and 2 more"
 
 
+def test_parquet_that_is_no_data_is_told(tmp_path: Path) -> None:
+    write(tmp_path, **{"d/_x.parquet": parquet(), ".y.parquet": parquet(), "_metadata": parquet(), "_z/a.parquet": b""})
+    with pytest.raises(Refused, match=r"has no Parquet file; it has \.y\.parquet, d/_x\.parquet$"):
+        plan.make_plan(tmp_path, DEFAULT_PATTERN)
+    write(tmp_path, **{"a.parquet": parquet(), "b.csv": b"v"})
+    left_out = plan.make_plan(tmp_path, DEFAULT_PATTERN).left_out
+    assert left_out == f"no input in {tmp_path}: b.csv, .y.parquet, d/_x.parquet"
+    assert plan.make_plan(tmp_path, ".*[.]parquet").left_out is None
+
+
 def test_many_files_that_are_unclear_are_counted(tmp_path: Path) -> None:
     write(tmp_path, **{"a.parquet": parquet(), **{f"{number}": b"v" for number in range(7)}})
     with pytest.raises(Refused, match=r": 0, 1, 2, 3, 4 and 2 more\. Unpack"):

@@ -265,7 +265,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return floats(array, exactly=True).cast(kind)
     if types.is_floating(array.type) and not (types.is_floating(kind) or types.is_integer(kind)):
         # NaN beside what has no NaN is missing; nothing else comes here.
-        if not pc.all(pc.is_nan(array)).as_py():
+        if not pc.all(pc.is_nan(array), min_count=0).as_py():
             raise ValueError(f"there are numbers beside {kind}")
         return pa.nulls(len(array), kind)
     if types.is_integer(array.type) and types.is_decimal(kind):

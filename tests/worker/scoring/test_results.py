@@ -270,6 +270,13 @@ def test_nan_alone_in_a_batch_is_missing_where_other_batches_have_no_numbers(
         assert sorted(found, key=repr) == sorted([expected[0]] * (len(order) - 1) + expected[1:], key=repr)
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.date32(), pa.bool_(), pa.list_(pa.string())], ids=str)
+def test_what_is_null_beside_nan_alone_is_null_where_other_batches_have_no_numbers(kind: pa.DataType) -> None:
+    parts = [pa.array(items, pa.float64()) for items in ([NAN], [None, None], [], [None, NAN])]
+    fitted = schemas.fit(pa.table({"y": pa.chunked_array(parts)}), pa.schema([("y", kind)]))
+    assert fitted.to_pydict() == {"y": [None] * 5}
+
+
 def test_nan_beside_numbers_of_other_batches_stays_and_no_file_has_marks() -> None:
     batches = [[{"y": {"a": NAN}}], [{"y": {"a": NAN}}], [{"y": {"a": 1}}], [{"y": {"a": "x"}}]]
     nan, again, number, text = (to_table(batch, 1, None).schema for batch in batches)

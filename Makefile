@@ -99,6 +99,11 @@ TESTS_connector-5 := -m "not slow" $(addprefix tests/,hooks operators sensors tr
 	local/test_session.py local/sql/test_sql.py local/stages/test_stages.py) --ignore tests/operators/test_inputs.py
 TESTS_ml-1 := $(addprefix tests/,document local/registry local/spcs/test_round_trip.py)
 
+# With the auth manager that most servers have. It holds back no version, but is installed for nothing else.
+OTHERS += fab
+WITH_fab := apache-airflow-providers-fab
+TESTS_fab := tests/monitoring/test_fab.py
+
 # The client whose features are tried with them, as tests/local/clients names it.
 CLIENT_connector-5 := connector
 CLIENT_ml-1 := registry
@@ -226,7 +231,7 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-$*
 	@sed -n 's/\(\[.*\]\)\{0,1\}==.*/==/p' constraints/$*.txt | sed 's/^/^/' | grep -v -f - constraints.txt > $(VENV)-$*/constraints.txt
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-$*/bin/python \
-		-c $(VENV)-$*/constraints.txt --override constraints/$*.txt -e '.[dev]'
+		-c $(VENV)-$*/constraints.txt --override constraints/$*.txt -e '.[dev]' $(WITH_$*)
 	@touch $@
 
 # What is listed and nothing else, this package neither.

@@ -22,7 +22,7 @@ SETTINGS = {
     "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
     "AIRFLOW__CORE__AUTH_MANAGER": "tests.monitoring.auth.PerDagAuthManager",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,viewer:viewer,{CLERK}:viewer",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,op:op,user:user,viewer:viewer,{CLERK}:viewer",
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
         [
@@ -68,14 +68,14 @@ def application(database: None) -> Any:
 
 @pytest.fixture(scope="package")
 def client(application: Any) -> Client:
-    """A client with the token of ``admin``, ``viewer``, ``clerk`` or ``stranger``, or with none."""
+    """A client with the token of ``admin``, ``op``, ``user``, ``viewer``, ``clerk`` or ``stranger``, or with none."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
     def with_token_of(name: str | None) -> TestClient:
         headers = {}
         if name is not None:
-            role = {"admin": "admin", "stranger": None}.get(name, "viewer")
+            role = {"stranger": None, CLERK: "viewer"}.get(name, name)
             token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=name, role=role))
             headers["Authorization"] = f"Bearer {token}"
         return TestClient(application, headers=headers)

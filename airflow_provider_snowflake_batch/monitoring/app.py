@@ -10,7 +10,7 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
 from airflow_provider_snowflake_batch.monitoring.bundle import bundle_version, scripts
@@ -27,8 +27,15 @@ MOST_DAGS = 500
 _LIST_TEXT, _PAGE_TEXT = 300, 20_000
 _LINKS = (SnowsightJobLink(), OutputStageLink())
 
+
+def _refuse_nul(request: Request) -> None:
+    """Before Airflow's dependency looks for the Dag, which PostgreSQL would refuse."""
+    if any("\0" in value for _, value in request.query_params.multi_items()):
+        raise HTTPException(422, "No name has the character NUL")
+
+
 # The card is an XCom, so whoever may read XComs may read it. The endpoints themselves filter by Dag.
-_MAY_READ = [Depends(requires_access_dag("GET", DagAccessEntity.XCOM))]
+_MAY_READ = [Depends(_refuse_nul), Depends(requires_access_dag("GET", DagAccessEntity.XCOM))]
 
 router = APIRouter()
 

@@ -229,6 +229,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 def test_what_no_database_can_be_asked_is_refused(client: Client) -> None:
     for address, parameters in REFUSED:
         assert client("viewer").get(address, params=parameters).status_code == 422, parameters
+    # Before Airflow asks the database for the Dag, and whether this user may read it.
+    assert client(None).get(JOBS, params={"dag_id": "a\0b"}).status_code == 422
 
 
 @pytest.fixture

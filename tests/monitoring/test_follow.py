@@ -195,6 +195,8 @@ def test_no_statement_of_a_request_goes_through_a_table(client: Client, follower
     from airflow import settings
     from sqlalchemy import event
 
+    if settings.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL goes through tables that are as small as these; benchmarks.pages holds it")
     viewer = client("viewer")
     statements: list[tuple[str, Any]] = []
 

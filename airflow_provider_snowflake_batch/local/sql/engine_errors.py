@@ -93,6 +93,14 @@ def _no_such_call(failure: _Failure) -> SnowflakeError:
     return compilation_error(f"{failure.line}\n{hint}")
 
 
+def _duplicate_column(failure: _Failure) -> SnowflakeError:
+    if failure.statement.lstrip().upper().startswith("ALTER"):
+        words, errno, sqlstate = f"column '{failure.words[1]}' already exists", 1430, "42601"
+    else:
+        words, errno, sqlstate = f"duplicate column name '{failure.words[1]}'", 2025, "42S21"
+    return SnowflakeError(f"SQL compilation error:\n{words}", errno=errno, sqlstate=sqlstate)
+
+
 def _not_a_number(failure: _Failure) -> SnowflakeError:
     given = failure.words[1].removesuffix(NO_NUMBER)
     if re.fullmatch(r"[+-]?\d{19,}", given.strip()):
@@ -150,6 +158,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         "Invalid input for hex digit",
         _says("The following string is not a legal hex-encoded value.", 100115, "22000"),
     ),
+    (_ANY, 'Column with name "?(.+?)"? already exists', _duplicate_column),
     (_ANY, 'with name "?(.+?)"? already exists', lambda failure: already_exists(failure.words[1])),
     # Names and calls
     (
@@ -186,6 +195,14 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         _NAMES,
         'Referenced column "(.+?)" not found|Table "(?:.+?)" does not have a column (?:named|with name) "(.+?)"',
         _invalid_identifier,
+    ),
+    (_NAMES, 'Referenced update column "?(.+?)"? not found', _invalid_identifier),
+    (
+        _NAMES,
+        "Set operations can only apply to expressions with the same number of result columns",
+        _says(
+            "SQL compilation error:\ninvalid number of result columns for set operator input branches", 1789, "42601"
+        ),
     ),
     (_NAMES, 'Referenced table "(.+?)" not found', _invalid_identifier),
     (
@@ -225,6 +242,16 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         _VALUES,
         r"Could not convert string '((?s:.*?))' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)",
         _not_a_number,
+    ),
+    (
+        _VALUES,
+        r"Could not convert string '((?s:.*?))' to BOOL",
+        _says("Boolean value '{1}' is not recognized", 100037, "22018"),
+    ),
+    (
+        _VALUES,
+        "Failed to cast value to numerical: ((?s:.*))",
+        _says("Failed to cast variant value {1} to FIXED", 100071, "22000"),
     ),
     (
         _VALUES,

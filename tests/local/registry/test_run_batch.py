@@ -15,6 +15,7 @@ from snowflake.ml.utils.stage_file import list_stage_files
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local.registry.conftest import Registered, run_batch
+from tests.local.task_runs import HISTORY, ends
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -179,6 +180,37 @@ def test_the_models_own_error_is_told(registered: Registered) -> None:
     assert "NaN" in job.get_logs()
     names = [row["name"] for row in registered.session.sql(f"LIST {BASE}/BAD_ROW/").collect()]
     assert not any(name.endswith("/_SUCCESS") for name in names)
+
+
+def test_a_step_of_a_task_scores_before_what_comes_after_it(registered: Registered) -> None:
+    session = registered.session
+    location = "LOCAL.MODELS.OUT/tasks"
+    session.sql("CREATE TABLE SCORED (N INT)").collect()
+
+    def task(name: str, rows: str) -> None:
+        session.sql(
+            f"CREATE TASK {name} AS EXECUTE INFERENCE JOB SERVICE IN COMPUTE POOL {POOL} WITH SPECIFICATION "
+            f'$$output: {{stage_location: "@{location}"}}$$ FROM ({rows}) MODEL = IRISES VERSION = V1 '
+            f"FUNCTION = 'predict' NAME = {name}_JOB ASYNC = FALSE"
+        ).collect()
+        session.sql(
+            f"CREATE TASK {name}_NEXT AFTER {name} AS INSERT INTO SCORED SELECT COUNT($1) FROM @{location}/{name}_JOB/ "
+            "(PATTERN => '.*[.]parquet', FILE_FORMAT => 'PARQUET_OF_TASKS')"
+        ).collect()
+        session.sql(f"ALTER TASK {name}_NEXT RESUME").collect()
+        session.sql(f"EXECUTE TASK {name}").collect()
+
+    session.sql("CREATE FILE FORMAT PARQUET_OF_TASKS TYPE = PARQUET").collect()
+    task("STEP", "SELECT * FROM ROWS_IN")
+    task("BROKEN", "SELECT * FROM ROWS_IN UNION ALL SELECT NULL, NULL, NULL, NULL, -1")
+    with session.connection.cursor() as cursor:
+        states = ends(session.connection, 3)
+        cursor.execute(f"SELECT ERROR_MESSAGE FROM {HISTORY} WHERE NAME = 'BROKEN' AND SCHEMA_NAME = 'MODELS'")
+        ((message,),) = cursor.fetchall()
+    assert states == {"STEP": "SUCCEEDED", "STEP_NEXT": "SUCCEEDED", "BROKEN": "FAILED"}
+    assert "BROKEN_JOB" in message
+    check(registered, predictions(registered, "STEP_JOB", f"@{location}"))
+    assert session.sql("SELECT N FROM SCORED").collect()[0][0] == len(registered.rows)
 
 
 OUTPUT = f'output: {{stage_location: "{BASE}"}}'

@@ -46,6 +46,28 @@ from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_e
             "0A000",
             "more than 64 bits",
         ),
+        (
+            duckdb.ConversionException("Could not convert string 'x' to BOOL"),
+            100037,
+            "22018",
+            "Boolean value 'x' is not recognized",
+        ),
+        (
+            duckdb.ConversionException('Failed to cast value to numerical: "abc"'),
+            100071,
+            "22000",
+            'Failed to cast variant value "abc" to FIXED',
+        ),
+        (duckdb.CatalogException("Column with name A already exists!"), 2025, "42S21", "duplicate column name 'A'"),
+        (duckdb.BinderException("Referenced update column ZZ not found in table!"), 904, "42000", "identifier 'ZZ'"),
+        (
+            duckdb.BinderException(
+                "Set operations can only apply to expressions with the same number of result columns"
+            ),
+            1789,
+            "42601",
+            "invalid number of result columns",
+        ),
         (duckdb.ConversionException("Conversion Error: {line} {0}"), 100035, "22007", "{line} {0}"),
         (duckdb.ConstraintException("NOT NULL constraint failed"), 100072, "22000", "NULL result"),
         (duckdb.InterruptException("INTERRUPT Error"), 604, "57014", "canceled"),

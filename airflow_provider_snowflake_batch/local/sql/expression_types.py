@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.local.sql.query_types import (
     number_kind,
     sources_of,
 )
+from airflow_provider_snowflake_batch.local.sql.text_arguments import cast_arguments
 
 Kind = Callable[[Expr], str | None]
 _KEEPING = (
@@ -38,6 +39,12 @@ _MADE_OF_PARTS: dict[type[Expr], str] = {
 }
 _MOMENTS: tuple[type[Expr], ...] = (exp.StrToTime, exp.UnixToTime, *_MADE_OF_PARTS)
 _READERS = {"TO_TIMESTAMP_LTZ": exp.DataType.Type.TIMESTAMPLTZ, "TO_TIMESTAMP_TZ": exp.DataType.Type.TIMESTAMPTZ}
+_FIXED: dict[type[Expr], str] = {
+    exp.Boolean: "BOOLEAN",
+    exp.TsOrDsToDate: "DATE",
+    exp.Count: "NUMBER(18,0)",
+    exp.RowNumber: "NUMBER(18,0)",
+}
 _ROUNDING = (exp.Ceil, exp.Floor, exp.Round, exp.Trunc)
 _TRIED = {f"TRY_{name}": kind for name, kind in _READERS.items()} | dict.fromkeys(
     ("TRY_TO_TIMESTAMP", "TRY_TO_TIMESTAMP_NTZ"), exp.DataType.Type.TIMESTAMPNTZ
@@ -56,6 +63,8 @@ def write_types(tree: Expr, lookup: Lookup) -> Expr:
     for select in reversed(list(tree.find_all(exp.Select))):
         kind = _kinds(select, lookup)
         for node in reversed(list(_own_nodes(select))):
+            for cast in list(cast_arguments(node, kind)):
+                keep_offset(cast, kind)
             if (moment := _moment(node, kind)) is not None:
                 node.replace(moment)
             elif isinstance(node, exp.Avg):
@@ -125,8 +134,6 @@ def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
     if isinstance(node, exp.Sum):
         scale = _scale(kind_of(node.this, sources))
         return None if scale is None else f"NUMBER(38,{scale})"
-    if isinstance(node, (exp.Count, exp.RowNumber)):
-        return "NUMBER(18,0)"
     if isinstance(node, (exp.Add, exp.Sub, exp.Mul)):
         left, right = _scale(kind_of(node.this, sources)), _scale(kind_of(node.expression, sources))
         if left is None or right is None:
@@ -145,8 +152,8 @@ def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
         return kind_of(node.this, sources)
     if (moment := _moment_kind(node, sources)) is not None:
         return moment
-    if isinstance(node, exp.TsOrDsToDate):
-        return "DATE"
+    if type(node) in _FIXED:
+        return _FIXED[type(node)]
     return declared_kind(node, sources)
 
 

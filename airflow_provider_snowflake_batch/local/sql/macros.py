@@ -53,10 +53,19 @@ INEXACT = "A number in JSON with more digits than a 64-bit floating-point number
 # A NUMBER in a VARIANT is what its digits say: 2 and not 2.0 for a NUMBER(10,0), 1.5 for a NUMBER(10,2). DuckDB's own
 # to_json takes some of them through DOUBLE. Lists of them are one text, whose NULLs are JSON's.
 _MACROS = rf"""
+CREATE OR REPLACE MACRO {_PREFIX}moment_text(t) AS
+    regexp_extract(t, '^[^.+]{{19}}') || rpad(coalesce(nullif(regexp_extract(t, '[.]\d+'), ''), '.'),
+        CAST(greatest(4, length(regexp_extract(t, '[.]\d+'))) AS INTEGER), '0')
+    || CASE WHEN regexp_matches(t, '[+-]\d\d(:\d\d)?$') AND length(t) > 19
+        THEN ' ' || rpad(replace(regexp_extract(t, '[+-]\d\d(:\d\d)?$'), ':', ''), 5, '0') ELSE '' END;
 CREATE OR REPLACE MACRO {TO_JSON}(v) AS CASE
     WHEN regexp_matches(typeof(v), '^DECIMAL\(\d+,\d+\)(\[\d*\])*$') THEN CAST(regexp_replace(regexp_replace(
         lower(replace(CAST(v AS VARCHAR), ', ', ',')),
         '(\.\d*?)0+([,\]]|$)', '\1\2', 'g'), '\.([,\]]|$)', '\1', 'g') AS JSON)
+    WHEN typeof(v) IN ('TIMESTAMP', 'TIMESTAMP WITH TIME ZONE') THEN to_json({_PREFIX}moment_text(CAST(v AS VARCHAR)))
+    WHEN typeof(v) IN ('TIMESTAMP[]', 'TIMESTAMP WITH TIME ZONE[]') THEN to_json(list_transform(
+        TRY_CAST(CAST(v AS VARCHAR) AS VARCHAR[]), lambda e: {_PREFIX}moment_text(e)))
+    WHEN typeof(v) = 'BLOB' THEN to_json(hex(CAST(CAST(v AS VARCHAR) AS BLOB)))
     ELSE to_json(v) END;
 CREATE OR REPLACE MACRO {_DIGITS}(x) AS trim(replace(split_part(lower(x), 'e', 1), '.', ''), '-0');
 CREATE OR REPLACE MACRO {_EXACT_JSON}(t) AS CASE
@@ -201,7 +210,8 @@ def define(duck: duckdb.DuckDBPyConnection) -> None:
 
 def write_json(tree: Expr) -> Expr:
     """The tree, which is in the engine's SQL, with numbers written into VARIANT, ARRAY and OBJECT as Snowflake does."""
-    for call in list(tree.find_all(exp.Anonymous)):
+    # Inner ones first: what stands around them copies them.
+    for call in reversed(list(tree.find_all(exp.Anonymous))):
         name = str(call.this).upper()
         if name == "JSON_ARRAY":
             call.set("expressions", [to_json(value) for value in call.expressions])

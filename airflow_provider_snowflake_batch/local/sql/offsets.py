@@ -46,6 +46,8 @@ def keep_offset(node: Expr, kind: Callable[[Expr], str | None]) -> None:
         if not _is_asked_of_clock(node):
             node.replace(_zoned(exp.cast(node.args["timestamp"].copy(), _Type.TIMESTAMPTZ), node.args["target_tz"]))
         return
+    if _is_slice(node) and (kind(node.this) or "").startswith("TIMESTAMP_TZ"):
+        raise _refused(node)
     if isinstance(node, _COMPARING):
         _compare_clocks(node, kind)
         return
@@ -70,6 +72,12 @@ def keep_offset(node: Expr, kind: Callable[[Expr], str | None]) -> None:
     node.set(str(key), clock)
     if isinstance(node, (*_TRUNCATIONS, exp.DateAdd, exp.AddMonths)):
         node.replace(_at(node.copy(), zone))
+
+
+def _is_slice(node: Expr) -> bool:
+    """Whether it is ``TIME_SLICE``, or an interval of months is added."""
+    interval = node.expression if isinstance(node, (exp.Add, exp.Sub)) else None
+    return isinstance(node, exp.TimeSlice) or (isinstance(interval, exp.Interval) and _is_calendar(interval))
 
 
 def _is_text(node: Expr) -> bool:

@@ -65,6 +65,21 @@ TEXTS = [
     ("SPLIT_PART('a.b.c', '.', -1)", "c"),
     ("OCTET_LENGTH('é')", 2),
     ("LENGTH('é')", 1),
+    ("UPPER(TRUE)", "TRUE"),
+    ("LEFT('2024-01-01'::DATE, 7)", "2024-01"),
+    ("LEFT('2024-01-01 10:00:00'::TIMESTAMP_NTZ, 23)", "2024-01-01 10:00:00.000"),
+    ("SUBSTR(12345, 2, 2)", "23"),
+    ("LPAD(5, 3, '0')", "005"),
+    ("LENGTH(TO_BINARY('0a0b'))", 2),
+    ("SPLIT_PART('2024-01-01'::DATE, '-', 2)", "01"),
+    ("'2024-01-01'::DATE LIKE '2024%'", True),
+    ("CONTAINS(123, '2')", True),
+    ("CHARINDEX('2', 121212, 3)", 4),
+    ("REGEXP_REPLACE(123, '2', 'x')", "1x3"),
+    ("MD5(1)", "c4ca4238a0b923820dcc509a6f75849b"),
+    ("HEX_ENCODE(1)", "31"),
+    ("(SELECT LISTAGG(A, ',') WITHIN GROUP (ORDER BY A) FROM VALUES (1.5::FLOAT), (2::FLOAT) T (A))", "1.5,2"),
+    ("(SELECT LISTAGG(A, ',') FROM VALUES ('2024-01-01'::TIMESTAMP_NTZ) T (A))", "2024-01-01 00:00:00.000"),
     ("INITCAP('the quick-brown fox')", "The Quick-Brown Fox"),
     ("TRANSLATE('abc', 'ab', 'x')", "xc"),
     ("REGEXP_SUBSTR('abc=12', '(\\\\w+)=(\\\\d+)', 1, 1, 'e', 2)", "12"),
@@ -114,6 +129,18 @@ VARIANTS = [
     ("TO_ARRAY(PARSE_JSON('{\"a\": 1}'))", [{"a": 1}]),
     ("(SELECT APPROX_TOP_K(A) FROM VALUES ('x'), ('y'), ('x') T (A))", [["x", 2]]),
     ("(SELECT APPROX_TOP_K(A, 2) FROM VALUES (5), (5), (7) T (A))", [[5, 2], [7, 1]]),
+    ("TO_VARIANT('2024-01-01 10:00:00'::TIMESTAMP_NTZ)", '"2024-01-01 10:00:00.000"'),
+    ("TO_VARIANT('2024-01-01 10:00:00.5'::TIMESTAMP_NTZ)::VARCHAR", "2024-01-01 10:00:00.500"),
+    ("TO_VARIANT('2024-01-01 10:00:00 +05:30'::TIMESTAMP_TZ)::VARCHAR", "2024-01-01 10:00:00.000 +0530"),
+    (
+        "TO_VARIANT('2024-01-01 10:00:00.123456'::TIMESTAMP_NTZ)::TIMESTAMP_NTZ",
+        datetime.datetime(2024, 1, 1, 10, 0, 0, 123456),
+    ),
+    ("TO_VARIANT(TO_BINARY('ab'))::VARCHAR", "AB"),
+    ("OBJECT_CONSTRUCT('a', '2024-01-01'::TIMESTAMP_NTZ)", {"a": "2024-01-01 00:00:00.000"}),
+    ("OBJECT_AGG('a', '2024-01-01'::TIMESTAMP_NTZ::VARIANT)", {"a": "2024-01-01 00:00:00.000"}),
+    ("(SELECT ARRAY_AGG(A) FROM VALUES ('2024-01-01'::TIMESTAMP_NTZ) T (A))", ["2024-01-01 00:00:00.000"]),
+    ("'2024-01-01 00:30:00 +02:00'::TIMESTAMP_TZ = '2023-12-31 22:30:00 +00:00'", True),
     ("TYPEOF(PARSE_JSON('1'))", "INTEGER"),
     ("TYPEOF(PARSE_JSON('1.5'))", "DECIMAL"),
     ("TYPEOF(PARSE_JSON('null'))", "NULL_VALUE"),
@@ -135,7 +162,7 @@ def test_functions_give_what_is_documented(connection: SnowflakeConnection, tabl
     different = []
     for expression, value in table:
         [(found,)] = execute(connection, f"SELECT {expression}")
-        if isinstance(value, list):
+        if isinstance(value, (list, dict)):
             found = json.loads(found)
         if found != value or type(found) is not type(value) or str(found) != str(value):
             different.append((expression, found, value))
@@ -166,6 +193,29 @@ def test_what_has_no_value_or_is_lacking_says_so(
     found, _, message = error(connection, f"SELECT {expression}")
     assert found == errno
     assert words in message
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "A || ''",
+        "LISTAGG(A, ',')",
+        "TO_VARIANT(A)",
+        "OBJECT_CONSTRUCT('a', A)",
+        "ARRAY_AGG(A)",
+        "LEFT(A, 10)",
+        "TIME_SLICE(A, 1, 'DAY')",
+        "A + INTERVAL '1 month'",
+    ],
+)
+def test_the_text_of_a_moment_without_its_offset_is_refused(
+    connection: SnowflakeConnection, schema: str, expression: str
+) -> None:
+    execute(connection, "CREATE TABLE T (A TIMESTAMP_TZ)")
+    execute(connection, "INSERT INTO T VALUES ('2024-01-01 00:30:00 +02:00')")
+    errno, _, message = error(connection, f"SELECT {expression} FROM T")
+    assert (errno, "whose offset is not kept" in message) == (2, True), message
+    assert execute(connection, "SELECT A = '2024-01-01 00:30:00 +02:00' FROM T") == [(True,)]
 
 
 def test_order_by_all_sorts_by_every_column(connection: SnowflakeConnection) -> None:

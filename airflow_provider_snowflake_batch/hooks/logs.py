@@ -36,6 +36,8 @@ class LogFollower:
     _progress: dict[int, Progress] = field(default_factory=dict)
     _untold: bool = False
     _lost: frozenset[int] = frozenset()
+    containers: Sequence[ContainerInfo] = ()
+    """Those of the job itself, as :meth:`list_containers` has last found them."""
 
     @property
     def progress(self) -> Progress | None:
@@ -80,13 +82,12 @@ class LogFollower:
         self._lost = frozenset(
             one.instance_id for one in found if one.instance_id is not None and one.status == "FAILED"
         )
+        # The others are those that Snowflake adds for stage volumes.
+        self.containers = [container for container in found if not container.name.startswith("stage-mount-")]
         return [
             container
-            for container in found
-            # The last ones are those that Snowflake adds for stage volumes.
-            if container.instance_id is not None
-            and container.status != "PENDING"
-            and not container.name.startswith("stage-mount-")
+            for container in self.containers
+            if container.instance_id is not None and container.status != "PENDING"
         ]
 
     def read_container(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Self
@@ -10,7 +10,7 @@ from typing import Any, Self
 from airflow_provider_snowflake_batch.jobs.json_values import json_value, number
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.progress_history import grown, readable
-from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
+from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, by_blame
 
 # The XCom under which the operator keeps it, written before the task defers.
 JOB_CARD_KEY = "snowflake_batch_job"
@@ -46,6 +46,8 @@ class JobCard:
         runtime tells none, as Snowflake's own does.
     :param message: why the task failed.
     :param accepted_at: since when there is a job in Snowflake, which may build its image before; None if nobody saw it.
+    :param containers: what the containers said at the last look, those to blame first (:func:`told_containers`).
+    :param earlier_tries: how the tries before this one have ended, oldest first (:func:`ended_try`).
     :param history: how far it was at earlier moments (`jobs/progress_history.py`); None where nothing tells of rows.
     """
 
@@ -67,6 +69,8 @@ class JobCard:
     confirmed_every: float | None = None
     accepted_at: float | None = None
     history: list[list[int]] | None = None
+    containers: list[dict[str, Any]] | None = None
+    earlier_tries: list[dict[str, Any]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
@@ -97,7 +101,12 @@ class JobCard:
         if not sound:
             return None
         card = cls.from_dict(stored)
-        return replace(card, history=readable(card.history))
+        return replace(
+            card,
+            history=readable(card.history),
+            containers=card.containers if isinstance(card.containers, list) else None,
+            earlier_tries=card.earlier_tries if isinstance(card.earlier_tries, list) else None,
+        )
 
     def seen(
         self,
@@ -106,11 +115,13 @@ class JobCard:
         progress: Progress | None = None,
         message: str | None = None,
         running_since: float | None = None,
+        containers: Iterable[ContainerInfo] = (),
     ) -> Self:
         """The card after a look at the job.
 
         :param now: when that look was.
         :param progress: of all replicas together; None leaves the last one.
+        :param containers: as that look has shown them; none leaves the last ones.
         :param running_since: when an earlier look, of which the card knows nothing, has shown that the job runs.
         """
         if running_since is None and info.status is JobStatus.RUNNING:
@@ -124,6 +135,7 @@ class JobCard:
             updated_at=now,
             progress=progress.to_dict() if progress is not None else self.progress,
             message=message or self.message,
+            containers=told_containers(containers) or self.containers,
             history=self.history
             if progress is None
             else grown(self.history, now - self.submitted_at, progress.rows_done),
@@ -144,3 +156,49 @@ class JobCard:
             return now
         # Another clock than ours, and no end at all if it is no later than what is known already.
         return told if (self.started_at or self.submitted_at) < told <= now else now
+
+
+_MOST_CONTAINERS, _MOST_TRIES, _LONGEST = 8, 10, 300
+
+
+def told_containers(containers: Iterable[ContainerInfo]) -> list[dict[str, Any]]:
+    """What a card tells of containers: of at most eight, those first that most likely made the job fail.
+
+    ``replica``, ``name``, ``status``, ``message``, ``exit_code`` (of the last process that ended) and ``restarts``.
+    """
+    return [
+        {
+            "replica": one.instance_id,
+            "name": one.name[:_LONGEST],
+            "status": one.status[:_LONGEST],
+            "message": one.message[:_LONGEST],
+            "exit_code": one.exit_code,
+            "restarts": one.restart_count,
+        }
+        for one in by_blame(containers)[:_MOST_CONTAINERS]
+    ]
+
+
+def ended_try(card: JobCard, now: float) -> dict[str, Any]:
+    """What the cards of later tries tell of one that has failed.
+
+    ``attempt``, ``job_name``, ``status``, ``submitted_at``, ``ended_at``, ``rows_done``, ``rows_reused``, ``message``.
+    """
+    progress, message = card.progress or {}, (card.message or "").strip()
+    return {
+        "attempt": card.attempt,
+        "job_name": card.job_name,
+        "status": card.status,
+        "submitted_at": card.submitted_at,
+        "ended_at": card.ended_at or now,
+        "rows_done": progress.get("rows_done"),
+        "rows_reused": progress.get("rows_reused"),
+        # Of several lines, as of a traceback, the last one tells.
+        "message": message[-_LONGEST:] if "\n" in message else message[:_LONGEST],
+    }
+
+
+def with_try(earlier: Iterable[dict[str, Any]], ended: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tries that have failed, with one more; the last ten."""
+    others = [one for one in earlier if one.get("attempt") != ended["attempt"]]
+    return [*others, ended][-_MOST_TRIES:]

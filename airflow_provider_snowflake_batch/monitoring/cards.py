@@ -22,6 +22,12 @@ NUMBERS = (
     "accepted_at",
 )
 PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds", "rows_reused")
+CONTAINER = ({"name", "status", "message"}, {"replica", "exit_code", "restarts"})
+EARLIER_TRY = (
+    {"job_name", "status", "message"},
+    {"attempt", "submitted_at", "ended_at", "rows_done", "rows_reused"},
+)
+_MOST = 20
 
 
 def readable_card(stored: Any, *, longest: int, brief: bool = False) -> dict[str, Any]:
@@ -41,6 +47,8 @@ def readable_card(stored: Any, *, longest: int, brief: bool = False) -> dict[str
         **{name: _number(values.get(name)) for name in NUMBERS},
         "message": _end(values.get("message"), longest),
         "progress": _progress(progress, longest) if isinstance(progress, Mapping) else None,
+        "containers": None if brief else _all(values.get("containers"), CONTAINER, longest),
+        "earlier_tries": None if brief else _all(values.get("earlier_tries"), EARLIER_TRY, longest),
         "history": None if brief else readable(values.get("history")),
     }
 
@@ -52,6 +60,21 @@ def _progress(values: Mapping[str, Any], longest: int) -> dict[str, Any]:
         **{name: _number(values.get(name)) for name in PROGRESS_NUMBERS},
         **({"by_replica": told.to_json()} if told is not None else {}),
     }
+
+
+def _all(values: Any, known: tuple[set[str], set[str]], longest: int) -> list[dict[str, Any]] | None:
+    """The entries of a list, as far as they can be read.
+
+    :param known: the names of an entry's texts, and of its numbers.
+    """
+    if not isinstance(values, list):
+        return None
+    texts, numbers = known
+    return [
+        {**{name: _end(one.get(name), longest) for name in texts}, **{name: _number(one.get(name)) for name in numbers}}
+        for one in values[:_MOST]
+        if isinstance(one, Mapping)
+    ]
 
 
 def _text(value: Any, longest: int) -> str | None:

@@ -88,6 +88,7 @@ class EndedJob:
             log.info("Job %s was cancelled for the try before this one: starting a new one.", info.name)
             return CancelledForEarlierTry(f"Job {info.name} was cancelled for the try before this one.")
         containers, logs = read_last_words(self._hook, info.name)
+        self._card.tell_containers(containers)
         for label, text in logs.items() if not streamed else ():
             log.error("End of the log of %s:\n%s", label, tail(text))
         return failure_of(info, containers, logs)

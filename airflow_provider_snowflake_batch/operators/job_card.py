@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError, JobSubmissionError
-from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, NOT_SUBMITTED, REFUSED, JobCard
+from airflow_provider_snowflake_batch.jobs.card import (
+    JOB_CARD_KEY,
+    NOT_SUBMITTED,
+    REFUSED,
+    JobCard,
+    told_containers,
+)
 from airflow_provider_snowflake_batch.jobs.logs import Progress
+from airflow_provider_snowflake_batch.operators.earlier_tries import earlier_tries, remember_try
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.hooks.results import JobResult
     from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
-    from airflow_provider_snowflake_batch.jobs.status import JobInfo
+    from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
     from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 
 CARD_SECONDS = 10
@@ -37,6 +44,7 @@ class TaskCard:
     """The job card of one try. A context manager: an exception that leaves it becomes the card's message."""
 
     def __init__(self, context: Context, card: JobCard, query_id: str | None = None) -> None:
+        self._context = context
         self._ti = context["ti"]
         self.card = card
         self.query_id = query_id
@@ -70,6 +78,7 @@ class TaskCard:
                 function=record.function or model.function,
                 updated_at=time.time(),
                 confirmed_every=max(CARD_SECONDS, poll_interval),
+                earlier_tries=earlier_tries(context),
             ),
             record.query_id,
         )
@@ -112,6 +121,10 @@ class TaskCard:
             return
         # Also when nothing is new: a page can tell from a card's age that nobody looks any more.
         self._update()
+
+    def tell_containers(self, containers: Iterable[ContainerInfo]) -> None:
+        """What the containers of a job that has failed report; written with what comes of it."""
+        self.card = replace(self.card, containers=told_containers(containers) or self.card.containers)
 
     def cancelled(self, hook: SnowflakeBatchHook, why: str) -> None:
         """The job was cancelled by this package. The card then tells what Snowflake says of it.
@@ -172,6 +185,7 @@ class TaskCard:
         if isinstance(error, (Exception, AirflowTaskTimeout)):
             if self._cancelled and isinstance(error, JobCancelledError):
                 # Why it was cancelled stands on the card.
+                remember_try(self._context, self.card)
                 return
             message = str(error) or type(error).__name__
             status = self.card.status
@@ -179,6 +193,7 @@ class TaskCard:
                 status = _without_job(error) or status
             self.card = replace(self.card, status=status, message=message, updated_at=time.time())
             self._update()
+            remember_try(self._context, self.card)
 
 
 def tell_of_no_job(
@@ -206,7 +221,9 @@ def tell_of_no_job(
         ended_at=now,
         updated_at=now,
         message=str(error) or type(error).__name__,
+        earlier_tries=earlier_tries(context),
     )
+    remember_try(context, card)
     try:
         context["ti"].xcom_push(key=JOB_CARD_KEY, value=card.to_dict())
     except Exception:

@@ -210,7 +210,8 @@ class BatchJobTrigger(SnowflakeTrigger):
                     self.log.warning("The status %s is new to this version; waiting on.", info.reported_status)
                 if logs is not None:
                     await logs.finish() if info.status.is_terminal else logs.follow(info)
-                card.look(info, logs.progress if logs is not None else None)
+                told = (logs.progress, logs.containers) if logs is not None else (None, ())
+                card.look(info, *told)
                 if step.done:
                     return {"status": info.reported_status, **last_progress(logs)}
             if step.missed is not None:

@@ -16,10 +16,10 @@ from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_snowflake_batch.jobs.logs import Progress
-    from airflow_provider_snowflake_batch.jobs.status import JobInfo
+    from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
     from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
 
 CARD_SECONDS = 10
@@ -49,7 +49,7 @@ class DeferredCard:
         self._running_since: float | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    def look(self, info: JobInfo, progress: Progress | None = None) -> None:
+    def look(self, info: JobInfo, progress: Progress | None = None, containers: Sequence[ContainerInfo] = ()) -> None:
         """What a look at the job has shown. Returns at once; what is not written now is with the next look."""
         if self._running_since is None and info.status is JobStatus.RUNNING:
             self._running_since = time.time()
@@ -62,13 +62,19 @@ class DeferredCard:
         if info.reported_status == self._status and now - self._begun_at < pause:
             return
         self._status, self._begun_at = info.reported_status, now
-        self._writing = asyncio.create_task(self._write(self._xcoms, info, progress, time.time(), pause))
+        self._writing = asyncio.create_task(self._write(self._xcoms, info, progress, containers, time.time(), pause))
 
     async def _write(
-        self, xcoms: TaskXComs, info: JobInfo, progress: Progress | None, now: float, pause: float
+        self,
+        xcoms: TaskXComs,
+        info: JobInfo,
+        progress: Progress | None,
+        containers: Sequence[ContainerInfo],
+        now: float,
+        pause: float,
     ) -> None:
         def seen(card: JobCard) -> JobCard:
-            looked_at = card.seen(info, now, progress, running_since=self._running_since)
+            looked_at = card.seen(info, now, progress, running_since=self._running_since, containers=containers)
             # Written also when nothing is new: a page can tell from its age that nobody looks any more.
             return replace(looked_at, confirmed_every=pause)
 

@@ -69,6 +69,11 @@ class LogStream:
         """How far the whole job was at the last reading; None if its log does not tell."""
         return self._follower.progress
 
+    @property
+    def containers(self) -> Sequence[ContainerInfo]:
+        """The job's containers, as the last reading has found them."""
+        return self._follower.containers
+
     def follow(self, info: JobInfo) -> None:
         """Begin a reading, if one is due and none is under way."""
         if (self._reading is None or self._reading.done()) and self._follower.is_due(info):

@@ -12,7 +12,12 @@ from tests.monitoring.rows import card
 
 def test_every_field_of_a_card_is_shown() -> None:
     figures = {"rows_done": 1, "rows_total": 2, "rows_per_second": 3.5, "eta_seconds": 4, "rows_reused": 0}
-    stored = card(progress={"phase": "p", **figures}, accepted_at=5.5, history=[[1, 2], [3, 4]])
+    stored = card(
+        progress={"phase": "p", **figures},
+        accepted_at=5.5,
+        history=[[1, 2], [3, 4]],
+        containers=[{"replica": 0, "name": "main", "status": "DONE", "message": "", "exit_code": 0, "restarts": 0}],
+    )
     assert readable_card(stored, longest=100) == stored == JobCard.from_dict(stored).to_dict()
 
 

@@ -67,6 +67,25 @@ JOBS: dict[str, Any] = {
         progress=HALF,
         history=[[50, 0], [52, 100], [54, 500], [56, 500], [58, 700]],
     ),
+    "retried": told(
+        containers=[
+            {"replica": 1, "name": "main", "status": "FAILED", "message": "oom", "exit_code": 137, "restarts": 2}
+        ],
+        earlier_tries=[
+            {
+                "attempt": 1,
+                "job_name": "DB.PUBLIC.OLD",
+                "status": "FAILED",
+                "submitted_at": NOON - 100,
+                "ended_at": NOON - 10,
+                "rows_done": 1234,
+                "rows_reused": 100,
+                "message": "Traceback:\nValueError: no",
+            },
+            {"attempt": 2, "job_name": "", "status": "NOT_SUBMITTED", "message": "<b>away</b>"},
+            "else",
+        ],
+    ),
     "crashed": told_of("FAILED", "no", accepted_at=NOON + 20, started_at=NOON + 30, ended_at=NOON + 60, history="no"),
     "mapped": [told(task_id="parts", map_index=index, map_label="March") for index in (0, 1)],
 }

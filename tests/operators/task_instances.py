@@ -17,6 +17,8 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
+JOB_KEY = "snowflake_batch_job"
+
 
 @dataclass
 class TaskInstance:
@@ -51,12 +53,10 @@ class Store:
 
     @property
     def record(self) -> dict[str, Any]:
-        (value,) = self.values.values()
-        return json.loads(value)
+        return json.loads(self.values[JOB_KEY])
 
     def change(self, **changes: Any) -> None:
-        (key,) = self.values
-        self.set(key, self.record | changes)
+        self.set(JOB_KEY, self.record | changes)
 
 
 def until_it_exists(hook: SnowflakeBatchHook, name: str) -> None:

@@ -10,11 +10,13 @@ import pytest
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError, JobSubmissionError
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.logs import Progress
+from airflow_provider_snowflake_batch.jobs.status import ContainerInfo
 from airflow_provider_snowflake_batch.operators import job_card
+from airflow_provider_snowflake_batch.operators.earlier_tries import earlier_tries
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 from tests.job_infos import info
-from tests.operators.task_instances import TaskInstance
+from tests.operators.task_instances import Store, TaskInstance
 
 
 @pytest.fixture
@@ -147,3 +149,57 @@ def test_a_card_that_cannot_be_written_does_not_end_the_wait(card: TaskCard, mon
     monkeypatch.setattr(TaskInstance, "xcom_push", fail)
     card.look(info("RUNNING"))
     assert card.card.status == "RUNNING"
+
+
+def test_a_later_try_tells_how_the_ones_before_have_failed(instance: TaskInstance) -> None:
+    store = Store()
+    context: Any = {"ti": instance, "task_state_store": store}
+    done = {"rows_done": 7, "rows_reused": 2}
+    for attempt in range(1, 13):
+        instance.try_number = attempt
+        found = earlier_tries(context)
+        shown = JobCard("D.S.J", "FAILED", "P", 1, "@D.S.R/J/", 10.0, attempt, progress=done, earlier_tries=found)
+        with pytest.raises(ValueError, match="no"), TaskCard(context, shown):
+            raise ValueError("no")
+    told = earlier_tries(context)
+    assert told is not None
+    assert [one["attempt"] for one in told] == list(range(3, 13))
+    assert {name: told[-1][name] for name in ("job_name", "status", "rows_done", "rows_reused", "message")} == {
+        "job_name": "D.S.J", "status": "FAILED", "rows_done": 7, "rows_reused": 2, "message": "no",
+    }  # fmt: skip
+    instance.try_number = 13
+    job_card.tell_of_no_job(context, JobInputError("no pool"), None, model="M", compute_pool="P")
+    assert instance.xcoms[JOB_CARD_KEY]["earlier_tries"] == told
+    assert (earlier_tries(context) or [])[-1]["status"] == "REFUSED"
+
+
+def test_the_first_try_and_a_store_that_fails_tell_of_no_earlier_one(instance: TaskInstance) -> None:
+    class Away(Store):
+        def get(self, key: str, default: Any = None) -> Any:
+            raise ConnectionError(key)
+
+        def set(self, key: str, value: Any) -> None:
+            raise ConnectionError(key)
+
+    context: Any = {"ti": instance, "task_state_store": Away()}
+    assert earlier_tries(context) is None
+    instance.try_number = 2
+    assert earlier_tries(context) is None
+    with (
+        pytest.raises(ValueError, match="no"),
+        TaskCard(context, JobCard("D.S.J", "FAILED", "P", 1, "@D.S.R/J/", 1.0, 2)),
+    ):
+        raise ValueError("no")
+    assert instance.xcoms[JOB_CARD_KEY]["message"] == "no"
+
+
+def test_it_tells_what_the_containers_of_a_failed_job_report(instance: TaskInstance, card: TaskCard) -> None:
+    failed = ContainerInfo(1, "main", "FAILED", "x" * 1000, 137, 2)
+    card.tell_containers([ContainerInfo(index, "main", "DONE", "") for index in range(20)] + [failed])
+    with pytest.raises(ValueError, match="no"), card:
+        raise ValueError("no")
+    told = instance.xcoms[JOB_CARD_KEY]["containers"]
+    assert len(told) == 8
+    assert told[0] == {
+        "replica": 1, "name": "main", "status": "FAILED", "message": "x" * 300, "exit_code": 137, "restarts": 2,
+    }  # fmt: skip

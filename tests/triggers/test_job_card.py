@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.logs import Progress
+from airflow_provider_snowflake_batch.jobs.status import ContainerInfo
 from airflow_provider_snowflake_batch.triggers import job_card
 from airflow_provider_snowflake_batch.triggers.job_card import DeferredCard, tell_cancelled
 from tests.job_infos import info
@@ -58,13 +59,15 @@ def test_it_is_written_when_something_has_changed(xcoms: XComs) -> None:
             for _ in range(3):
                 card.look(info("PENDING"), Progress(0, "running", 0, 9))
                 await asyncio.sleep(0.02)
-            card.look(info("RUNNING"), Progress(0, "running", 1, 9))
+            card.look(info("RUNNING"), Progress(0, "running", 1, 9), [ContainerInfo(0, "main", "READY", "Running")])
             await xcoms.written.get()
 
     run(scenario())
     assert xcoms.writes == ["PENDING", "RUNNING"]
     assert xcoms.card["progress"]["rows_done"] == 1
     assert xcoms.card["started_at"] is not None
+    assert xcoms.card["containers"][0]["message"] == "Running"
+    assert xcoms.card["history"][-1][1] == 1
     assert xcoms.card["confirmed_every"] == 10
     assert job_card._open_cards == 0
 

@@ -4,6 +4,7 @@ import { usePolled } from "./api.js";
 import { formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
 import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts, section } from "./parts.js";
 import { Replicas } from "./replicas.js";
+import { Containers, EarlierTries } from "./tables.js";
 import { Throughput } from "./throughput.js";
 import { Timeline } from "./timeline.js";
 
@@ -41,6 +42,8 @@ function Job({ job, links, now }) {
     h(Notice, { job }),
     h(Rows, { job, now }),
     h(Timeline, { job, now }),
+    h(Containers, { job }),
+    h(EarlierTries, { job }),
     h(Details, { job }),
   );
 }

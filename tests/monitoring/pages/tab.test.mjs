@@ -78,6 +78,25 @@ test("a card without a history has no chart", async () => {
   assert.ok(screen.getByRole("img", { name: "waiting 20 s, running 40 s" }));
 });
 
+const cells = (table) =>
+  within(screen.getByRole("table", { name: table }))
+    .getAllByRole("row")
+    .slice(1)
+    .map((row) => within(row).getAllByRole("cell").map((cell) => cell.textContent));
+
+test("what the containers report, and with what they ended", async () => {
+  await show_(jobs.retried);
+  assert.deepEqual(cells("Containers"), [["1", "main", "FAILED", "137: killed, as for want of memory", "2", "oom"]]);
+});
+
+test("how the tries before have ended", async () => {
+  await show_(jobs.retried);
+  const [first, second, ...others] = cells("Earlier tries");
+  assert.deepEqual(first, ["1", "DB.PUBLIC.OLD", "FAILED", "2026-11-01 11:59:50", "1 min 30 s", "1,234 (100 kept)", "ValueError: no"]);
+  assert.deepEqual(second, ["2", "–", "NOT SUBMITTED", "–", "–", "–", "<b>away</b>"]);
+  assert.deepEqual(others, []);
+});
+
 test("it copies names, and says so", async () => {
   await show_(jobs.running);
   const user = userEvent.setup({ delay: 0 });

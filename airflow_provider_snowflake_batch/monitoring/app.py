@@ -1,4 +1,7 @@
-"""The endpoints behind the pages. They only read, need a user, and show only the Dags that this user may read."""
+"""The endpoints behind the pages. They need a user, and show only the Dags that this user may read.
+
+They only read: what a page changes, Airflow's own API changes.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
+from airflow import __version__ as airflow_version
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from packaging.version import Version
 
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
 from airflow_provider_snowflake_batch.monitoring.bundle import bundle_version, scripts
@@ -104,6 +110,7 @@ def job(
     response: Response,
     session: SessionDep,
     readable: ReadableDags,
+    user: GetUserDep,
     dag_id: Id,
     run_id: Id,
     task_id: Id,
@@ -120,6 +127,7 @@ def job(
     links = {link.name: stored.get(link.xcom_key) for link in _LINKS}
     return {
         "job": _shown(found, _PAGE_TEXT),
+        "may": _may(user, dag_id),
         "now": time.time(),
         "links": {name: url for name, url in links.items() if isinstance(url, str) and url.startswith("https://")},
     }
@@ -135,6 +143,18 @@ def script(version: str, name: str) -> Response:
     kept = "public, max-age=31536000, immutable" if version == bundle_version() else "no-store"
     headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
     return Response(content, media_type="text/javascript", headers=headers)
+
+
+def _may(user: BaseUser, dag_id: str) -> dict[str, bool]:
+    """What the user can do with the task instances of a Dag. It decides what is offered: Airflow's own endpoints, which
+    do it, ask again."""
+    auth = get_auth_manager()
+    task_instance, dag = DagAccessEntity.TASK_INSTANCE, DagDetails(id=dag_id)
+    return {
+        "edit": auth.is_authorized_dag(method="PUT", user=user, access_entity=task_instance, details=dag),
+        # Airflow 3.3 is the first that tells triggers of a deferred task that a user has ended it.
+        "cancel_deferred": Version(airflow_version).release >= (3, 3),
+    }
 
 
 def _shown(job: StoredJob, longest: int) -> dict[str, Any]:

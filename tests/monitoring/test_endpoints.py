@@ -93,8 +93,31 @@ def test_a_job_is_told_with_its_task(client: Client, new_run: Run) -> None:
     assert answer.headers["cache-control"] == "no-store"
     told = answer.json()
     assert abs(told.pop("now") - time.time()) < 600
+    assert told.pop("may")["edit"] is False
     assert told == {"job": listed, "links": {}}
     assert "hunter2" not in answer.text
+
+
+def test_who_may_edit_the_task_is_offered_to(client: Client, two_dags: dict[str, str]) -> None:
+    own = of("scores", two_dags["scores"])
+    offered = {user: client(user).get(JOB, params=own).json()["may"] for user in ("viewer", "admin")}
+    assert {user: may["edit"] for user, may in offered.items()} == {"viewer": False, "admin": True}
+    assert all(isinstance(may["cancel_deferred"], bool) for may in offered.values())
+
+
+def test_what_the_pages_change_is_changed_by_airflow_and_who_did_is_written_down(
+    client: Client, two_dags: dict[str, str]
+) -> None:
+    address = f"/api/v2/dags/scores/dagRuns/{two_dags['scores']}/taskInstances/score"
+    refused = client("viewer").patch(address, json={"new_state": "failed"})
+    done = client("admin").patch(address, json={"new_state": "failed"})
+    assert (refused.status_code, done.status_code) == (403, 200), done.text
+    assert done.json()["task_instances"][0]["state"] == "failed"
+    clear = {"dag_run_id": two_dags["scores"], "dry_run": False, "only_failed": False, "task_ids": ["score"]}
+    assert client("viewer").post("/api/v2/dags/scores/clearTaskInstances", json=clear).status_code == 403
+    assert client("admin").post("/api/v2/dags/scores/clearTaskInstances", json=clear).status_code == 200
+    log = client("admin").get("/api/v2/eventLogs", params={"dag_id": "scores", "run_id": two_dags["scores"]}).json()
+    assert ("patch_task_instance", "admin") in {(each["event"], each["owner"]) for each in log["event_logs"]}
 
 
 def test_a_task_without_a_job_has_none(client: Client, new_run: Run) -> None:

@@ -92,7 +92,7 @@ JOBS: dict[str, Any] = {
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["format.test.mjs", "list.test.mjs", "tab.test.mjs"])
+@pytest.mark.parametrize("name", ["actions.test.mjs", "format.test.mjs", "list.test.mjs", "tab.test.mjs"])
 def test_the_pages(name: str) -> None:
     done = run_tests(name, JOBS)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,6 +1,7 @@
 // The tab "Batch job" of a task instance: everything that is known of its job.
 
-import { usePolled } from "./api.js";
+import { Actions } from "./actions.js";
+import { AT_ONCE, usePolled } from "./api.js";
 import { formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
 import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts, section } from "./parts.js";
 import { Replicas } from "./replicas.js";
@@ -14,13 +15,13 @@ const { Link: RouterLink } = globalThis.ReactRouterDOM;
 
 export function JobTab({ dagId, runId, taskId, mapIndex }) {
   const task = { dag_id: dagId, run_id: runId, task_id: taskId, map_index: mapIndex ?? -1 };
-  const { data, error, refresh, at } = usePolled("job", task, ({ job }) => Boolean(job?.live));
+  const { data, error, refresh, at } = usePolled("job", task, ({ job }) => Boolean(job?.live), AT_ONCE);
   return h(
     Box,
     { p: 4, maxW: "64rem" },
     error && h(Trouble, { error, refresh }),
     !data && !error && h(Skeleton, { "aria-label": "Loading", height: "12rem" }),
-    data && (data.job ? h(Job, { job: data.job, links: data.links, now: at }) : h(NoJob)),
+    data && (data.job ? h(Job, { job: data.job, links: data.links, may: data.may, now: at, refresh }) : h(NoJob)),
   );
 }
 
@@ -33,11 +34,12 @@ function NoJob() {
   );
 }
 
-function Job({ job, links, now }) {
+function Job({ job, links, may, now, refresh }) {
   return h(
     Flex,
     { direction: "column", gap: 5 },
     h(Title, { job, links, now }),
+    h(Actions, { job, may, refresh }),
     h(Stale, { job, now }),
     h(Notice, { job }),
     h(Rows, { job, now }),

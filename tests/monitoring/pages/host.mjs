@@ -39,8 +39,11 @@ export const NOW = jobs.now;
 let answers = {};
 // The requests of the test, as "endpoint?parameters".
 export const asked = [];
-globalThis.fetch = async (url) => {
+// What was asked to be changed.
+export const sent = [];
+globalThis.fetch = async (url, { method, headers, body: told } = {}) => {
   const endpoint = url.pathname.split("/").pop();
+  if (method) sent.push({ method, path: decodeURIComponent(url.pathname.split("/api/v2/")[1]), headers, body: JSON.parse(told) });
   asked.push(endpoint + url.search);
   let answer = answers[endpoint];
   if (typeof answer === "function") answer = answer(url.searchParams);
@@ -67,7 +70,7 @@ function Host({ page, props }) {
 
 export async function show(page, given, { props = {}, search = "" } = {}) {
   answers = given;
-  asked.length = 0;
+  asked.length = sent.length = 0;
   const routes = [{ path: "*", element: h(Host, { page, props }) }];
   const router = ReactRouterDOM.createMemoryRouter(routes, { initialEntries: ["/elsewhere", `/page${search}`] });
   const provider = h(ReactRouterDOM.RouterProvider, { router });

@@ -4,16 +4,16 @@ import { formatNumber, formatRate, replicaLook } from "./format.js";
 import { locale } from "./parts.js";
 
 const { createElement: h } = globalThis.React;
-const { Badge, Progress, Table, Text } = globalThis.ChakraUI;
+const { Badge, Box, Progress, Table, Text } = globalThis.ChakraUI;
 
 export function Replicas({ job }) {
   const told = job.card.progress?.by_replica;
   if (!told) return null;
   const over = job.group !== "active";
   const most = Math.max(1, ...told.each.map((one) => one.rows));
-  return h(
+  const table = h(
     Table.Root,
-    { "aria-label": "Rows by replica", mt: 3, size: "sm", width: "auto" },
+    { "aria-label": "Rows by replica", size: "sm", width: "auto" },
     h(
       Table.Header,
       null,
@@ -30,6 +30,8 @@ export function Replicas({ job }) {
       told.others && h(Others, { told }),
     ),
   );
+  // Focusable, so that it can be scrolled with the keyboard where it has no room.
+  return h(Box, { "aria-label": "Rows by replica", mt: 3, overflowX: "auto", role: "group", tabIndex: 0 }, table);
 }
 
 function Replica({ one, over, most }) {

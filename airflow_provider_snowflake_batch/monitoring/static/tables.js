@@ -16,14 +16,14 @@ export function Containers({ job }) {
     "Containers",
     h(Lines, {
       label: "Containers",
-      heads: ["Replica", "Container", "Status", "Exit code", "Restarts", "Message"],
+      heads: ["Replica", "Status", "Message", "Exit code", "Restarts", "Container"],
       lines: containers.map(({ replica, name, status, exit_code: code, restarts, message }) => [
         formatNumber(replica, locale()),
-        name ?? "–",
         status ?? "–",
+        message ? h(Long, null, message) : "–",
         typeof code === "number" ? [String(code), SIGNALS[code]].filter(Boolean).join(": ") : "–",
         formatNumber(restarts, locale()),
-        message ? h(Long, null, message) : "–",
+        name ?? "–",
       ]),
     }),
   );
@@ -36,15 +36,15 @@ export function EarlierTries({ job }) {
     "Earlier tries",
     h(Lines, {
       label: "Earlier tries",
-      heads: ["Try", "Job", "Status", "Ended", "Took", "Rows", "Why"],
+      heads: ["Try", "Why", "Status", "Ended", "Took", "Rows", "Job"],
       lines: tries.map((one) => [
         formatNumber(one.attempt, locale()),
-        one.job_name || "–",
+        one.message ? h(Long, { title: one.message }, reason(one.message)) : "–",
         one.status?.replaceAll("_", " ") ?? "–",
         typeof one.ended_at === "number" ? h(Time, { seconds: one.ended_at }) : "–",
-        one.job_name ? formatDuration(one.ended_at - one.submitted_at) : "–",
+        one.job_name ? h("span", { style: { whiteSpace: "nowrap" } }, formatDuration(one.ended_at - one.submitted_at)) : "–",
         rows(one),
-        one.message ? h(Long, { title: one.message }, reason(one.message)) : "–",
+        one.job_name || "–",
       ]),
     }),
   );
@@ -58,7 +58,8 @@ function rows({ rows_done: done, rows_reused: reused }) {
 function Lines({ label, heads, lines }) {
   return h(
     Box,
-    { overflowX: "auto" },
+    // Focusable, so that it can be scrolled with the keyboard where it has no room.
+    { "aria-label": label, overflowX: "auto", role: "group", tabIndex: 0 },
     h(
       Table.Root,
       { "aria-label": label, size: "sm", width: "auto" },

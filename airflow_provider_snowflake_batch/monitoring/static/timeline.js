@@ -37,19 +37,39 @@ export function Timeline({ job, now }) {
   );
 }
 
-// Each part is as long as its share of the time, but never too short to be seen.
+// Each part is as long as its share of the time, but never too short to be seen; the words below have room for all.
 function Picture({ told }) {
   if (!told.length) return null;
   const words = told.map(({ name, seconds }) => `${name} ${formatDuration(seconds)}`);
   return h(
-    Flex,
-    { "aria-label": words.join(", "), gap: "2px", mb: 3, role: "img" },
-    told.map(({ name, palette, seconds }, index) =>
-      h(
-        Box,
-        { key: name, flexBasis: "0.5rem", flexGrow: seconds, minW: 0, title: `${words[index]}. ${MEANING[name]}` },
-        h(Box, { bg: "colorPalette.solid", borderRadius: "sm", colorPalette: palette, h: 3 }),
-        h(Text, { color: "fg.muted", fontSize: "xs", truncate: true }, words[index]),
+    Box,
+    { mb: 3 },
+    h(
+      Flex,
+      { "aria-label": words.join(", "), gap: "2px", role: "img" },
+      told.map(({ name, palette, seconds }) =>
+        h(Box, {
+          key: name,
+          bg: "colorPalette.solid",
+          borderRadius: "sm",
+          colorPalette: palette,
+          flexBasis: "0.5rem",
+          flexGrow: seconds,
+          h: 3,
+          title: MEANING[name],
+        }),
+      ),
+    ),
+    h(
+      Flex,
+      { "aria-hidden": true, color: "fg.muted", columnGap: 4, fontSize: "xs", mt: 1, wrap: "wrap" },
+      told.map(({ name, palette }, index) =>
+        h(
+          Flex,
+          { key: name, align: "center", gap: 1, title: MEANING[name] },
+          h(Box, { bg: "colorPalette.solid", borderRadius: "full", boxSize: 2, colorPalette: palette }),
+          words[index],
+        ),
       ),
     ),
   );

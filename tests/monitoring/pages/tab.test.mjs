@@ -86,14 +86,14 @@ const cells = (table) =>
 
 test("what the containers report, and with what they ended", async () => {
   await show_(jobs.retried);
-  assert.deepEqual(cells("Containers"), [["1", "main", "FAILED", "137: killed, as for want of memory", "2", "oom"]]);
+  assert.deepEqual(cells("Containers"), [["1", "FAILED", "oom", "137: killed, as for want of memory", "2", "main"]]);
 });
 
 test("how the tries before have ended", async () => {
   await show_(jobs.retried);
   const [first, second, ...others] = cells("Earlier tries");
-  assert.deepEqual(first, ["1", "DB.PUBLIC.OLD", "FAILED", "2026-11-01 11:59:50", "1 min 30 s", "1,234 (100 kept)", "ValueError: no"]);
-  assert.deepEqual(second, ["2", "–", "NOT SUBMITTED", "–", "–", "–", "<b>away</b>"]);
+  assert.deepEqual(first, ["1", "ValueError: no", "FAILED", "2026-11-01 11:59:50", "1 min 30 s", "1,234 (100 kept)", "DB.PUBLIC.OLD"]);
+  assert.deepEqual(second, ["2", "<b>away</b>", "NOT SUBMITTED", "–", "–", "–", "–"]);
   assert.deepEqual(others, []);
 });
 

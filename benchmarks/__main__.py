@@ -20,6 +20,7 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "worker_throughput": ([], []),
     "stages": ([], []),
     "mixed_table": (["--files", "2", "--repeats", "1"], []),
+    "text_lengths": (["--rows", "2000", "--repeats", "1"], []),
     "xgboost_rate": (["--rows", "4000000"], []),
     "images": (["--files", "5000", "--repeats", "1"], ["--repeats", "5"]),
     "device_bound": (["--batches", "200", "--repeats", "3"], []),

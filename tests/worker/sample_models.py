@@ -498,3 +498,42 @@ class Sparse:
 
     def predict(self, frame: pd.DataFrame) -> Any:
         return [None if one < 20 else {} if one < 30 else {"A": {"id": int(one)}} for one in frame["ID"]]
+
+
+class PadsTexts:
+    """Tells the length of each text; a call costs as many characters as its longest text has, for each of them.
+
+    :param marks: gets rows and longest text of each call. :param bad: IDs for which it raises.
+    :param says: attributes that it has besides.
+    """
+
+    length_of: Any = "TEXT"
+    batch_tokens = 100
+
+    def __init__(
+        self, marks: str | None = None, bad: list[int] | None = None, says: dict[str, Any] | None = None
+    ) -> None:
+        self.marks, self.bad = marks, bad or []
+        for name, value in (says or {}).items():
+            setattr(self, name, value)
+
+    def predict(self, frame: pd.DataFrame) -> dict[str, Any]:
+        lengths = [len(text) for text in frame["TEXT"]]
+        if frame["ID"].isin(self.bad).any():
+            raise ValueError("bad")
+        if self.marks:
+            with Path(self.marks).open("a") as file:
+                file.write(f"{len(lengths)} {max(lengths)}\n")
+        return {"Y": np.array(lengths)}
+
+
+class PadsTokens(PadsTexts):
+    """The same by a method, with the rows as Arrow."""
+
+    input_format = "arrow"
+
+    def length_of(self, table: pa.Table) -> Any:  # type: ignore[override]
+        return np.array([len(text) for text in table["TEXT"].to_pylist()])
+
+    def predict(self, table: pa.Table) -> dict[str, Any]:  # type: ignore[override]
+        return super().predict(table.to_pandas())

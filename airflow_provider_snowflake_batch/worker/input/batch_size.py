@@ -25,6 +25,8 @@ SHORT_SECONDS = 0.05
 # A row with a file is much work, beside which a call's fixed cost is soon nothing; a large batch leaves the caches.
 SHORT_SECONDS_WITH_FILES = 0.02
 LONG_SECONDS = 2.0
+# Of a model that sorts its rows by length: the more of them it has at hand, the less of its work is padding.
+LONG_SECONDS_SORTED = 20.0
 # A size is judged by the fastest of some calls: the first ones of a model often do work that later ones do not.
 CALLS = 4
 # Of calls that take this long fewer are enough; what a first call does besides is little beside it.
@@ -41,12 +43,14 @@ class BatchSize:
 
     :param fixed: the number that somebody asked for, or None.
     :param reads_files: each row brings a file along.
+    :param sorts: the model sorts its rows by length.
     """
 
-    def __init__(self, fixed: int | None, *, reads_files: bool = False) -> None:
+    def __init__(self, fixed: int | None, *, reads_files: bool = False, sorts: bool = False) -> None:
         self._fixed = fixed
         self._rows = fixed or (FIRST_ROWS_WITH_FILES if reads_files else FIRST_ROWS)
         self._short = SHORT_SECONDS_WITH_FILES if reads_files else SHORT_SECONDS
+        self._long = LONG_SECONDS_SORTED if sorts else LONG_SECONDS
         self._settled = fixed is not None
         self._again_after = AGAIN_AFTER
         self._calls = 0
@@ -111,7 +115,7 @@ class BatchSize:
         rate, best_rate = rows / seconds, self._best_rate
         self._best_rate = max(rate, best_rate)
         if before is None:
-            if seconds <= LONG_SECONDS:
+            if seconds <= self._long:
                 self._grow(rows, seconds, None)
             elif rows > 1:
                 self._try(rows // 2)
@@ -121,7 +125,7 @@ class BatchSize:
             if rate * WORTH_IT < best_rate:
                 self._before = before
                 self._grow(*before, _fixed(before, (rows, seconds)))
-            elif seconds > LONG_SECONDS and rows > 1:
+            elif seconds > self._long and rows > 1:
                 # As fast, and half as long.
                 self._try(rows // 2)
             else:
@@ -136,7 +140,7 @@ class BatchSize:
 
         :param seconds: of a call with the rows as they are. :param fixed: how much of it does not depend on the rows.
         """
-        long = fixed is not None and 2 * seconds - fixed > LONG_SECONDS + 2 * fixed
+        long = fixed is not None and 2 * seconds - fixed > self._long + 2 * fixed
         if long or 2 * rows > MOST_ROWS:
             self._settle(rows)
         else:

@@ -19,6 +19,8 @@ DataForm = Literal["pandas", "arrow"]
 #: Raises Refused where they do not fit.
 ColumnChoice = Callable[[Sequence[str]], Mapping[str, str]]
 Source = TypeVar("Source", bound=ModelSource)
+#: Tokens that go through a model at once, where nobody says how many: on a processor, more are hardly faster.
+DEFAULT_BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class LoadedModel:
     :param partitioned: it takes a whole group and returns any number of rows for it.
     :param columns: the input columns that are given, in this order and so named, or what chooses them of those that
         there are; None for those of the signature, else for all.
+    :param sorts: it works faster on rows of like lengths, and looks for them among those that it is given.
+    :param lengths: how long each row is, in tokens: rows of like lengths are given together, of at most
+        ``batch_tokens`` in a call, padding counted.
     """
 
     call: Callable[[Any], Any]
@@ -52,6 +57,9 @@ class LoadedModel:
     signature: Signature | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     partitioned: bool = False
+    sorts: bool = False
+    lengths: Callable[[Any], Sequence[int]] | None = None
+    batch_tokens: int = DEFAULT_BATCH_TOKENS
 
 
 class ModelKind(ABC, Generic[Source]):

@@ -83,7 +83,8 @@ def load(model: HuggingFaceModel, input_files: JobInput) -> LoadedModel:
             call = _Media(pipeline, model.column, params).classify
         case _:
             call = _Media(pipeline, model.column, params).recognise
-    return LoadedModel(lambda rows: pd.DataFrame(call(rows[model.column])), columns=[model.column])
+    sorts = model.task in ("text-classification", "feature-extraction")
+    return LoadedModel(lambda rows: pd.DataFrame(call(rows[model.column])), columns=[model.column], sorts=sorts)
 
 
 def _check_params(task: str, params: Mapping[str, Any]) -> None:

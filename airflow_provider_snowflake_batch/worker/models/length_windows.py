@@ -14,20 +14,23 @@ _LIKE = 0.75
 _WORTH_A_CALL = 16
 
 
-def length_windows(lengths: Sequence[int], most: int, extra: int = 0, *, same: bool = False) -> Iterator[list[int]]:
+def length_windows(
+    lengths: Sequence[int], most: int, extra: int = 0, *, same: bool = False, most_rows: int | None = None
+) -> Iterator[list[int]]:
     """The places of texts, each once, in windows of texts that go through the model together.
 
     :param lengths: the tokens of each text.
     :param most: most tokens of a window, padding counted. A text that is longer has a window to itself.
     :param extra: tokens that each text has besides, such as those that are written after it.
     :param same: only texts of the same length together, for a model that padding changes.
+    :param most_rows: most texts of a window.
     """
     window: list[int] = []
     longest = 0
     # The longest first: if there is no memory for a window, it shows at once.
     for place in sorted(range(len(lengths)), key=lambda place: (-lengths[place], place)):
         length = lengths[place] + extra
-        full = (len(window) + 1) * longest > most
+        full = (len(window) + 1) * longest > most or len(window) == most_rows
         unlike = length < longest if same else len(window) >= _WORTH_A_CALL and length < _LIKE * longest
         if window and (full or unlike):
             yield window

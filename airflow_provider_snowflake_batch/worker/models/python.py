@@ -4,6 +4,8 @@ The class is made with ``init`` as keyword arguments. Its method takes the rows 
 unless the class sets ``input_format = "arrow"`` (then a ``pyarrow.Table``), and the job's params as keyword arguments.
 A function is called as such a method is; what a class says by its attributes, it may say by its own.
 The rows have all input columns, or those that the class lists in ``input_columns``, in that order and so named.
+With ``length_of`` (a method that tells how long each row is, or the name of a column of texts), rows of like lengths go
+into a call together, at most ``batch_tokens`` with their padding.
 With ``input.partition_column``, a class that sets ``partitioned = True`` may return any number of rows for a group.
 """
 
@@ -13,14 +15,24 @@ import hashlib
 import importlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
+
+import pyarrow as pa
 
 from airflow_provider_snowflake_batch.contract.job_file import DEFAULT_FUNCTION, JobInput
 from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
-from airflow_provider_snowflake_batch.worker.models.base import DataForm, Description, LoadedModel, ModelKind, bind
+from airflow_provider_snowflake_batch.worker.models.base import (
+    DEFAULT_BATCH_TOKENS,
+    DataForm,
+    Description,
+    LoadedModel,
+    ModelKind,
+    bind,
+)
 from airflow_provider_snowflake_batch.worker.models.code_archives import import_from, unpacked
 
 
@@ -82,13 +94,43 @@ def load(model: PythonModel, input_files: JobInput) -> LoadedModel:
     if form not in get_args(DataForm):
         raise Refused(f"{model.target}.input_format is {form!r}; supported: {', '.join(get_args(DataForm))}")
     columns: Any = getattr(instance, "input_columns", None)
+    lengths, batch_tokens = _lengths_of(instance, model.target)
     return LoadedModel(
         call=bind(function, input_files.params),
         form=form,
         columns=None if columns is None else [str(name) for name in columns],
         params=input_files.params,
         partitioned=bool(getattr(instance, "partitioned", False)),
+        sorts=lengths is not None,
+        lengths=lengths,
+        batch_tokens=batch_tokens,
     )
+
+
+def _lengths_of(instance: Any, target: str) -> tuple[Callable[[Any], Sequence[int]] | None, int]:
+    """How long rows are, as the model says, and how many tokens it takes in a call.
+
+    :raises Refused: it says something else.
+    """
+    length_of: Any = getattr(instance, "length_of", None)
+    tokens: Any = getattr(instance, "batch_tokens", DEFAULT_BATCH_TOKENS)
+    if length_of is None:
+        return None, DEFAULT_BATCH_TOKENS
+    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1:
+        raise Refused(f"{target}.batch_tokens is {tokens!r}; it is the most tokens of a call, at least 1")
+    if getattr(instance, "partitioned", False):
+        raise Refused(f"{target} takes a group in one call (partitioned), so it cannot have length_of as well")
+    if isinstance(length_of, str):
+        return partial(_characters, length_of), tokens
+    if not callable(length_of):
+        raise Refused(f"{target}.length_of is {length_of!r}; it is a method, or the name of a column of texts")
+    return length_of, tokens
+
+
+def _characters(column: str, rows: Any) -> list[int]:
+    """The lengths of texts; NULL has none."""
+    texts = rows[column].to_pylist() if isinstance(rows, pa.Table) else rows[column].tolist()
+    return [len(text) if isinstance(text, (str, bytes)) else 0 for text in texts]
 
 
 def _method_of(found: Any, model: PythonModel) -> tuple[Any, Callable[..., Any]]:

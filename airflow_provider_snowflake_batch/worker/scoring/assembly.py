@@ -50,7 +50,9 @@ def assemble(
     """
     converter = InputConverter(schema.names, model.signature, model.form, model.columns)
     loaders = column_loaders(job, schema)
-    batch_size = BatchSize(job.max_batch_rows, reads_files=bool(loaders))
+    # Calls are made of rows of like lengths then, which are looked for in more rows than one call takes.
+    fixed = job.max_batch_rows if model.lengths is None else None
+    batch_size = BatchSize(fixed, reads_files=bool(loaders), sorts=model.sorts)
     quarantine = job.on_error is OnError.QUARANTINE
     files = FileColumns(loaders, quarantine=quarantine) if loaders else None
     reader: Reader
@@ -70,7 +72,7 @@ def assemble(
             output_rows = RowByRow(model.signature, divisible=False)
     directory = OutputDirectory(job.output.path, attempt)
     return Pipeline(
-        ModelCaller(model, converter, batch_size, output_rows, quarantine=quarantine),
+        ModelCaller(model, converter, batch_size, output_rows, quarantine=quarantine, most_rows=job.max_batch_rows),
         reader,
         lambda one: TaskPart(directory, one.task, one.schema, schema, one.identity, still_of),
         tasks,

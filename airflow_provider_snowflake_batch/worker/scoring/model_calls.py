@@ -22,10 +22,11 @@ from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError
 from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.input.row_batch import RowBatch
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
+from airflow_provider_snowflake_batch.worker.scoring.by_length import ByLength
 from airflow_provider_snowflake_batch.worker.scoring.input_conversion import InputConverter
 from airflow_provider_snowflake_batch.worker.scoring.lack_of_memory import out_of_memory, release, text_of
 from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
-from airflow_provider_snowflake_batch.worker.scoring.output_rows import OutputRows
+from airflow_provider_snowflake_batch.worker.scoring.output_rows import OutputRows, RowByRow
 from airflow_provider_snowflake_batch.worker.scoring.returned_copies import detached, owned, size_of
 
 TRIED_ROWS = 16
@@ -64,6 +65,7 @@ class ModelCaller:
     """Calls the model; one for a process, used by the thread that predicts.
 
     :param quarantine: set bad rows aside instead of ending with the first.
+    :param most_rows: most rows of a call, for a model that tells how long rows are; a batch has more.
     """
 
     def __init__(
@@ -74,8 +76,12 @@ class ModelCaller:
         output_rows: OutputRows,
         *,
         quarantine: bool,
+        most_rows: int | None = None,
     ) -> None:
         self._model = model
+        self._by_length: tuple[ByLength, RowByRow] | None = None
+        if model.lengths is not None and isinstance(output_rows, RowByRow):
+            self._by_length = ByLength(model.call, model.lengths, model.batch_tokens, most_rows), output_rows
         self._converter = converter
         self._batch_size = batch_size
         self._output_rows = output_rows
@@ -175,20 +181,41 @@ class ModelCaller:
     def _attempt(self, rows: RowBatch, argument: Any) -> Scored:
         if isinstance(argument, (DataError, MemoryError)):
             raise argument
-        begun = time.perf_counter()
+        begun, combined = time.perf_counter(), None
         try:
-            returned, safe = owned(self._model.call(argument))
+            if self._by_length is None:
+                returned, safe = owned(self._model.call(argument))
+            else:
+                returned, safe, combined = None, True, self._sorted(rows, argument)
         finally:
             # The model has forked, and this is the child that came back: it has none of the threads that go on here.
             if os.getpid() != self._pid:
                 os._exit(0)
-        seconds, size = time.perf_counter() - begun, size_of(returned)
+        seconds = time.perf_counter() - begun
+        size = size_of(returned) if combined is None else combined[1].nbytes
         self._batch_size.called(rows.table.num_rows, seconds, size)
+        if combined is not None:
+            return Scored(rows, None, size, combined)
         if safe and not self._quarantine:
             return Scored(rows, returned, size)
         # Whether what was returned can be used decides about the rows, so it cannot be left to the thread that writes.
         inputs, outputs = self._combine(rows, returned)
         return Scored(rows, None, size, (inputs, outputs if safe else detached(outputs)))
+
+    def _sorted(self, rows: RowBatch, argument: Any) -> tuple[pa.Table, pa.Table]:
+        """Input and output columns, the model called with rows of like lengths."""
+        assert self._by_length is not None
+        call, output_rows = self._by_length
+
+        def outputs(returned: Any, count: int) -> pa.Table:
+            # A model may write its next call into the same memory.
+            kept, safe = owned(returned)
+            table = output_rows.outputs(kept, count)
+            return table if safe else detached(table)
+
+        tables, places = call(argument, rows.table.num_rows, outputs)
+        inputs, one_below_the_other = output_rows.beside(rows.table, tables)
+        return inputs, one_below_the_other.take(places)
 
     def _combine(self, rows: RowBatch, returned: Any) -> tuple[pa.Table, pa.Table]:
         return self._output_rows(rows.table, [(rows.table, returned)])

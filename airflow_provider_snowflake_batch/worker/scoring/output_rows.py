@@ -45,7 +45,20 @@ class RowByRow:
         self.divisible = divisible
 
     def __call__(self, rows: pa.Table, calls: Sequence[Call]) -> tuple[pa.Table, pa.Table]:
-        tables = [results.to_table(returned, table.num_rows, self._signature, self._habit) for table, returned in calls]
+        return self.beside(rows, [self.outputs(returned, table.num_rows) for table, returned in calls])
+
+    def outputs(self, returned: Any, rows: int) -> pa.Table:
+        """The output columns of one call.
+
+        :raises DataError: what was returned cannot be used.
+        """
+        return results.to_table(returned, rows, self._signature, self._habit)
+
+    def beside(self, rows: pa.Table, tables: Sequence[pa.Table]) -> tuple[pa.Table, pa.Table]:
+        """The input columns that are passed through, and what several calls returned, one below the other.
+
+        :raises DataError: the calls' types do not go together.
+        """
         schema = tables[0].schema
         for table in tables[1:]:
             schema = schemas.join(schema, table.schema)

@@ -157,8 +157,9 @@ def _csv(found: FileFormat, paths: str, name: str, keeps_rejects: bool) -> Sourc
     ]
     if keeps_rejects:
         parameters += ["store_rejects = true", f"rejects_table = '{REJECTS}'", f"rejects_scan = '{REJECT_SCANS}'"]
+    # Of more than ten columns the engine's names are column00, column01 …
     sql = (
-        f'SELECT * EXCLUDE (filename), {name} AS "{_NAME}", '
+        f"SELECT COLUMNS('^column0*(\\d+)$') AS 'column\\1', {name} AS \"{_NAME}\", "
         f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
         f"FROM read_csv({paths}, {', '.join(parameters)})"
     )

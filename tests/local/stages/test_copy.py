@@ -120,6 +120,16 @@ def test_a_file_of_another_width(connection: SnowflakeConnection) -> None:
     assert run(connection, "SELECT * FROM W ORDER BY A") == [(7, "g", None), (8, "h", None)]
 
 
+@pytest.mark.parametrize("width", [10, 11, 101])
+def test_files_of_many_columns(connection: SnowflakeConnection, width: int) -> None:
+    fields = ", ".join(map(str, range(width)))
+    run(connection, f"COPY INTO @S/wide/x.csv FROM (SELECT {fields}) FILE_FORMAT = (COMPRESSION = NONE) SINGLE = TRUE")
+    run(connection, f"CREATE TABLE WIDE ({', '.join(f'C{number} INT' for number in range(width))})")
+    assert copy(connection, "@S/wide/", "WIDE")[0]["rows_loaded"] == 1
+    assert run(connection, "SELECT * FROM WIDE") == [tuple(range(width))]
+    assert run(connection, f"SELECT $1, $10, ${width} FROM @S/wide/") == [("0", "9", str(width - 1))]
+
+
 def test_the_pattern_covers_the_path_in_the_stage(connection: SnowflakeConnection) -> None:
     assert copy(connection, "@S/in PATTERN = 'good.*'")[0]["status"] == "Copy executed with 0 files processed."
     assert copy(connection, "@S/in PATTERN = 'in/good.*'")[0]["file"] == "s/in/good.csv"

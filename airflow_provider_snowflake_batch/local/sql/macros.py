@@ -23,7 +23,7 @@ AS_LIST, AS_KEYS = f"{_PREFIX}as_list", f"{_PREFIX}as_keys"
 OBJECT_WITH, OBJECT_ONLY = f"{_PREFIX}object_with", f"{_PREFIX}object_only"
 ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
 CANONICAL = f"{_PREFIX}canonical"
-JSON_TEXT = f"{_PREFIX}json_text"
+JSON_TEXT, TEXT = f"{_PREFIX}json_text", f"{_PREFIX}text"
 WHOLE_MICROSECONDS, CUT_TIMESTAMP = f"{_PREFIX}whole_microseconds", f"{_PREFIX}cut_timestamp"
 CUT_TIME = f"{_PREFIX}cut_time"
 _TO_TIMESTAMP = f"{_PREFIX}to_timestamp"
@@ -114,6 +114,19 @@ CREATE OR REPLACE MACRO {ARRAY_TO_STRING}(a, separator) AS array_to_string(list_
     CAST(to_json(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
 CREATE OR REPLACE MACRO {JSON_TEXT}(j) AS CASE WHEN left(j, 1) IN ('{{', '[')
     THEN {_ON_ONE_LINE}(CAST(j AS VARCHAR)) ELSE json_extract_string(j, '$') END;
+CREATE OR REPLACE MACRO {TEXT}(v) AS CASE
+    WHEN typeof(v) = 'JSON' THEN {JSON_TEXT}(CAST(v AS VARCHAR))
+    WHEN typeof(v) IN ('DOUBLE', 'FLOAT') THEN regexp_replace(CAST(v AS VARCHAR), '\.0$', '')
+    WHEN typeof(v) = 'BLOB' THEN hex(CAST(CAST(v AS VARCHAR) AS BLOB))
+    WHEN typeof(v) IN ('TIMESTAMP', 'TIMESTAMP_NS', 'TIMESTAMP_MS', 'TIMESTAMP_S')
+        THEN strftime(CAST(CAST(v AS VARCHAR) AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%g')
+    -- The engine leaves out minutes of an offset that are zero, and Snowflake the colon before them.
+    WHEN typeof(v) = 'TIMESTAMP WITH TIME ZONE' THEN regexp_replace(regexp_replace(
+        strftime(CAST(CAST(v AS VARCHAR) AS TIMESTAMPTZ), '%Y-%m-%d %H:%M:%S.%g %z'),
+        '([+-]\d\d)$', '\100'), '([+-]\d\d):(\d\d)$', '\1\2')
+    -- The engine's own arrays and objects, which are not JSON yet.
+    WHEN regexp_matches(typeof(v), '\]$|^STRUCT|^MAP') THEN CAST(to_json(v) AS VARCHAR)
+    ELSE CAST(v AS VARCHAR) END;
 CREATE OR REPLACE MACRO {TO_JSON_TEXT}(v) AS {_ON_ONE_LINE}(CAST({TO_JSON}(v) AS VARCHAR));
 CREATE OR REPLACE MACRO {WHOLE_MICROSECONDS}(v) AS CASE
     WHEN typeof(v) IN ('VARCHAR', 'STRING_LITERAL') AND regexp_matches(CAST(v AS VARCHAR), '{NANOSECONDS}')

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.macros import JSON_TEXT
+from airflow_provider_snowflake_batch.local.sql.macros import TEXT
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
 
 TOO_LONG = "is too long and would be truncated"
 _Type = exp.DataType.Type
 TEXT_TYPES = {_Type.TEXT, _Type.VARCHAR, _Type.CHAR, _Type.NVARCHAR, _Type.NCHAR}
 _PLAIN = "plain_text"
-_TIMESTAMP = "%Y-%m-%d %H:%M:%S.%g"
 
 
 def write_texts(tree: Expr) -> Expr:
@@ -36,35 +35,12 @@ def write_texts(tree: Expr) -> Expr:
 
 def as_text(value: Expr) -> Expr:
     """The value as text: VARIANT without quotes, a FLOAT without ``.0``, BINARY in hexadecimal digits."""
-    if _is_text(value):
-        return value
-    plain = plain_text(value)
-    branches = {
-        ("JSON",): _call(JSON_TEXT, plain),
-        ("DOUBLE", "FLOAT"): _call("regexp_replace", plain, _text(r"\.0$"), _text("")),
-        ("BLOB",): _call("hex", exp.cast(plain.copy(), "BLOB")),
-        ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S"): _call(
-            "strftime", exp.cast(plain.copy(), "TIMESTAMP"), _text(_TIMESTAMP)
-        ),
-        ("TIMESTAMP WITH TIME ZONE",): _with_offset(plain),
-    }
-    ifs = [exp.If(this=is_of_type(value, *types), true=true) for types, true in branches.items()]
-    # DuckDB's own arrays and objects, which are not JSON yet.
-    is_nested = _call("regexp_matches", _call("typeof", value), _text(r"\]$|^STRUCT|^MAP"))
-    ifs.append(exp.If(this=is_nested, true=plain_text(_call("to_json", value))))
-    return exp.paren(exp.Case(ifs=ifs, default=plain.copy()))
-
-
-def _with_offset(plain: Expr) -> Expr:
-    """A time-zone-aware timestamp with its offset in four digits, of which DuckDB leaves out what is zero."""
-    text = _call("strftime", exp.cast(plain.copy(), "TIMESTAMPTZ"), _text(f"{_TIMESTAMP} %z"))
-    whole_hours = _call("regexp_replace", text, _text(r"([+-]\d\d)$"), _text(r"\100"))
-    return _call("regexp_replace", whole_hours, _text(r"([+-]\d\d):(\d\d)$"), _text(r"\1\2"))
+    return value if _is_text(value) else _call(TEXT, value)
 
 
 def json_text(value: Expr) -> Expr:
     """The text of a value that is JSON: a string without its quotes, anything else as JSON, NULL for null."""
-    return _call("json_extract_string", plain_text(value), _text("$"))
+    return _call("json_extract_string", plain_text(value), exp.Literal.string("$"))
 
 
 def is_of_type(value: Expr, *types: str) -> Expr:
@@ -114,6 +90,8 @@ def _is_text(value: Expr) -> bool:
         return isinstance(kind, exp.DataType) and kind.this in TEXT_TYPES
     if isinstance(value, exp.Literal):
         return bool(value.is_string)
+    if isinstance(value, exp.Anonymous):
+        return str(value.this) == TEXT
     return isinstance(value, (exp.Null, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Upper, exp.Lower, exp.Substring))
 
 
@@ -126,7 +104,3 @@ def plain_text(value: Expr) -> Expr:
 
 def _call(name: str, *arguments: Expr) -> Expr:
     return exp.Anonymous(this=name, expressions=[argument.copy() for argument in arguments])
-
-
-def _text(value: str) -> Expr:
-    return exp.Literal.string(value)

@@ -6,6 +6,7 @@ Source: https://docs.snowflake.com/en/sql-reference/sql/copy-into-location
 from __future__ import annotations
 
 import csv
+import datetime
 import gzip
 import io
 import itertools
@@ -305,6 +306,12 @@ def _csv_rows(file: Counted, found: FileFormat) -> Callable[[Sequence[Sequence[A
 def _csv_value(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, datetime.datetime):
+        # TIMESTAMP_OUTPUT_FORMAT: three digits of a second, and the offset without a colon.
+        offset = f" {value:%z}" if value.tzinfo is not None else ""
+        return f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03}{offset}"
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
     return value.hex().upper() if isinstance(value, bytes) else value
 
 

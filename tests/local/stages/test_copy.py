@@ -120,6 +120,23 @@ def test_a_file_of_another_width(connection: SnowflakeConnection) -> None:
     assert run(connection, "SELECT * FROM W ORDER BY A") == [(7, "g", None), (8, "h", None)]
 
 
+def test_values_in_a_csv_file_have_snowflakes_text(connection: SnowflakeConnection) -> None:
+    columns = (
+        "'2024-01-02 03:04:05.678'::TIMESTAMP_NTZ AS A, "
+        "'2024-01-02 03:04:05 +05:30'::TIMESTAMP_TZ::TIMESTAMP_LTZ AS B, "
+        "2::FLOAT AS C, 1.50 AS D, TRUE AS E, '2024-01-02'::DATE AS F, '03:04:05'::TIME AS G"
+    )
+    run(connection, "ALTER SESSION SET TIMEZONE = 'Asia/Tokyo'")
+    run(connection, f"COPY INTO @S/out/x FROM (SELECT {columns}) FILE_FORMAT = (COMPRESSION = NONE)")
+    assert run(connection, "SELECT $1, $2, $3, $4, $5, $6, $7 FROM @S/out/") == [
+        ("2024-01-02 03:04:05.678", "2024-01-02 06:34:05.000 +0900", "2", "1.50", "true", "2024-01-02", "03:04:05")
+    ]
+    run(connection, "CREATE TABLE BACK (A TIMESTAMP_NTZ, B TIMESTAMP_LTZ)")
+    run(connection, "COPY INTO BACK FROM (SELECT $1, $2 FROM @S/out/)")
+    query = "SELECT B = '2024-01-02 03:04:05 +05:30'::TIMESTAMP_TZ, A = '2024-01-02 03:04:05.678' FROM BACK"
+    assert run(connection, query) == [(True, True)]
+
+
 @pytest.mark.parametrize("width", [10, 11, 101])
 def test_files_of_many_columns(connection: SnowflakeConnection, width: int) -> None:
     fields = ", ".join(map(str, range(width)))

@@ -62,4 +62,15 @@ def _config() -> dict[str, Any]:
         }
 
     options = {"cpu_image": image("cpu", "without GPUs"), "gpu_image": image("gpu", "with GPUs")}
-    return {"snowflake_batch": {"description": "Jobs of a model that is in no registry.", "options": options}}
+    prices = {
+        "description": (
+            "Credits for an hour of one node, by instance family: what the tab of a job estimates its cost with. "
+            "It takes precedence over the package's own table."
+        ),
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": '{"CPU_X64_S": 0.11}',
+        "default": None,
+    }
+    description = "Jobs of a model that is in no registry, and what jobs cost."
+    return {"snowflake_batch": {"description": description, "options": {**options, "credits_per_node_hour": prices}}}

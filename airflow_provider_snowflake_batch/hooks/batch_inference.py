@@ -53,6 +53,8 @@ class SnowflakeBatchHook(SnowflakeStageHook):
     ) -> None:
         super().__init__(snowflake_conn_id, transient_timeout=transient_timeout, **kwargs)
         self._sent_statements = SentStatements(self)
+        self.instance_families: dict[str, str] = {}
+        """Of the compute pools that this hook has looked at, by their names."""
 
     def submit(self, job: SubmittedJob) -> str:
         """Send a job's statement without waiting for it.

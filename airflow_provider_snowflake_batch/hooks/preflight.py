@@ -85,7 +85,8 @@ def _check_compute_pool(hook: SnowflakeBatchHook, pool: Identifier) -> str:
             f"compute_pool: {pool} is {state} and does not resume by itself (AUTO_RESUME = FALSE). "
             f"Run ALTER COMPUTE POOL {pool} RESUME first."
         )
-    return str(rows[0].get("instance_family"))
+    family = hook.instance_families[str(pool)] = str(rows[0].get("instance_family"))
+    return family
 
 
 def _check_output(hook: SnowflakeBatchHook, job: BatchJob) -> None:

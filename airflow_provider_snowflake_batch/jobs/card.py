@@ -46,6 +46,7 @@ class JobCard:
         runtime tells none, as Snowflake's own does.
     :param message: why the task failed.
     :param accepted_at: since when there is a job in Snowflake, which may build its image before; None if nobody saw it.
+    :param instance_family: of the compute pool's nodes; None where nobody has looked.
     :param containers: what the containers said at the last look, those to blame first (:func:`told_containers`).
     :param earlier_tries: how the tries before this one have ended, oldest first (:func:`ended_try`).
     :param history: how far it was at earlier moments (`jobs/progress_history.py`); None where nothing tells of rows.
@@ -71,6 +72,7 @@ class JobCard:
     history: list[list[int]] | None = None
     containers: list[dict[str, Any]] | None = None
     earlier_tries: list[dict[str, Any]] | None = None
+    instance_family: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))

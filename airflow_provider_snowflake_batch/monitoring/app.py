@@ -5,6 +5,7 @@ They only read: what a page changes, Airflow's own API changes.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -15,9 +16,12 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.configuration import conf
+from airflow.exceptions import AirflowConfigException
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from packaging.version import Version
 
+from airflow_provider_snowflake_batch.jobs.prices import estimated_cost, readable_prices
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
 from airflow_provider_snowflake_batch.monitoring.bundle import bundle_version, scripts
 from airflow_provider_snowflake_batch.monitoring.cards import readable_card
@@ -43,6 +47,7 @@ def _refuse_nul(request: Request) -> None:
 # The card is an XCom, so whoever may read XComs may read it. The endpoints themselves filter by Dag.
 _MAY_READ = [Depends(_refuse_nul), Depends(requires_access_dag("GET", DagAccessEntity.XCOM))]
 
+log = logging.getLogger(__name__)
 router = APIRouter()
 
 
@@ -125,8 +130,10 @@ def job(
         return {"job": None, "links": {}, "now": time.time()}
     stored = find_links(session, dag_id, run_id, task_id, map_index, [link.xcom_key for link in _LINKS])
     links = {link.name: stored.get(link.xcom_key) for link in _LINKS}
+    shown, now = _shown(found, _PAGE_TEXT), time.time()
     return {
-        "job": _shown(found, _PAGE_TEXT),
+        "job": shown,
+        "cost": estimated_cost(shown["card"], _last_seen(shown, now), _own_prices()),
         "may": _may(user, dag_id),
         "now": time.time(),
         "links": {name: url for name, url in links.items() if isinstance(url, str) and url.startswith("https://")},
@@ -143,6 +150,21 @@ def script(version: str, name: str) -> Response:
     kept = "public, max-age=31536000, immutable" if version == bundle_version() else "no-store"
     headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
     return Response(content, media_type="text/javascript", headers=headers)
+
+
+def _last_seen(shown: dict[str, Any], now: float) -> float:
+    """Until when a job is known to have run, if it has not ended."""
+    seen: float | None = shown["card"]["updated_at"]
+    return now if seen is None or shown["group"] == JobGroup.ACTIVE else seen
+
+
+def _own_prices() -> dict[str, float]:
+    try:
+        return readable_prices(conf.getjson("snowflake_batch", "credits_per_node_hour", fallback={}))
+    except AirflowConfigException:
+        # A page that estimates with other prices, and says so, is better than none.
+        log.warning("[snowflake_batch] credits_per_node_hour is no JSON: it is not used.")
+        return {}
 
 
 def _may(user: BaseUser, dag_id: str) -> dict[str, bool]:

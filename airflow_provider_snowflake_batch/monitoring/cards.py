@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.contract.progress import AllReplicas
 from airflow_provider_snowflake_batch.jobs.progress_history import readable
 
-TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function")
+TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function", "instance_family")
 NUMBERS = (
     "replicas",
     "submitted_at",

@@ -145,7 +145,7 @@ def entry(key: Key, mark: int, job: StoredJob, written: datetime) -> Entry:
 
     :param written: when the card was.
     """
-    card = readable_card(job.card, longest=_MOST_TOLD)
+    card = readable_card(job.card, longest=_MOST_TOLD, brief=True)
     submitted = microseconds(card["submitted_at"])
     seen = microseconds(card["ended_at"] if card["ended_at"] is not None else card["updated_at"])
     return Entry(

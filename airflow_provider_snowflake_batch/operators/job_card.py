@@ -79,6 +79,7 @@ class TaskCard:
                 updated_at=time.time(),
                 confirmed_every=max(CARD_SECONDS, poll_interval),
                 earlier_tries=earlier_tries(context),
+                instance_family=record.instance_family,
             ),
             record.query_id,
         )

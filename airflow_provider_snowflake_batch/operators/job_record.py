@@ -42,6 +42,7 @@ class JobRecord:
     :param function: the model's function, likewise.
     :param begun_within: the tries that the task instance might make when the job was begun.
     :param sizing: what the job runs on; None where nobody has noted it.
+    :param instance_family: of the compute pool's nodes; None where nobody has noted it.
     """
 
     job_name: str
@@ -56,6 +57,7 @@ class JobRecord:
     function: str | None = None
     begun_within: list[int] | None = None
     sizing: dict[str, Any] | None = None
+    instance_family: str | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -54,6 +54,7 @@ class Submission:
             version=str(model.version) if model.version is not None else None,
             function=model.function,
             sizing=dict(job.sizing),
+            instance_family=self._hook.instance_families.get(str(job.compute_pool)),
         )
         # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
         self._canceller.job = record = begun = self._records.begin(record)

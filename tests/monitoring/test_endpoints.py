@@ -94,8 +94,23 @@ def test_a_job_is_told_with_its_task(client: Client, new_run: Run) -> None:
     told = answer.json()
     assert abs(told.pop("now") - time.time()) < 600
     assert told.pop("may")["edit"] is False
+    assert told.pop("cost")["node_seconds"] > 0
     assert told == {"job": listed, "links": {}}
     assert "hunter2" not in answer.text
+
+
+def test_the_cost_is_estimated_with_the_users_prices(
+    client: Client, new_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__SNOWFLAKE_BATCH__CREDITS_PER_NODE_HOUR", '{"CPU_X64_S": 3}')
+    run = new_run("scores")
+    set_state("scores", run, "success")
+    push("scores", run, card(status="DONE", started_at=10.0, ended_at=3610.0, instance_family="CPU_X64_S"))
+    cost = client("viewer").get(JOB, params=of("scores", run)).json()["cost"]
+    assert cost == {"node_seconds": 7200, "credits": 6, "least_credits": 6, "prices_of": None}
+    monkeypatch.setenv("AIRFLOW__SNOWFLAKE_BATCH__CREDITS_PER_NODE_HOUR", "no JSON")
+    cost = client("viewer").get(JOB, params=of("scores", run)).json()["cost"]
+    assert (cost["node_seconds"], cost["prices_of"]) == (7200, "2026-01-13")
 
 
 def test_who_may_edit_the_task_is_offered_to(client: Client, two_dags: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import { Actions } from "./actions.js";
 import { AT_ONCE, usePolled } from "./api.js";
+import { Cost } from "./cost.js";
 import { formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
 import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts, section } from "./parts.js";
 import { Replicas } from "./replicas.js";
@@ -21,7 +22,7 @@ export function JobTab({ dagId, runId, taskId, mapIndex }) {
     { p: 4, maxW: "64rem" },
     error && h(Trouble, { error, refresh }),
     !data && !error && h(Skeleton, { "aria-label": "Loading", height: "12rem" }),
-    data && (data.job ? h(Job, { job: data.job, links: data.links, may: data.may, now: at, refresh }) : h(NoJob)),
+    data && (data.job ? h(Job, { job: data.job, links: data.links, may: data.may, cost: data.cost, now: at, refresh }) : h(NoJob)),
   );
 }
 
@@ -34,7 +35,7 @@ function NoJob() {
   );
 }
 
-function Job({ job, links, may, now, refresh }) {
+function Job({ job, links, may, cost, now, refresh }) {
   return h(
     Flex,
     { direction: "column", gap: 5 },
@@ -46,6 +47,7 @@ function Job({ job, links, may, now, refresh }) {
     h(Timeline, { job, now }),
     h(Containers, { job }),
     h(EarlierTries, { job }),
+    h(Cost, { cost }),
     h(Details, { job }),
   );
 }
@@ -175,6 +177,7 @@ function Details({ job }) {
     ["Version", card.model && (card.version ? h(Code, null, card.version) : "the model's default")],
     ["Function", card.function && h(Code, null, card.function)],
     ["Compute pool", card.compute_pool && h(Code, null, card.compute_pool)],
+    ["Instance family", card.instance_family && h(Code, null, card.instance_family)],
     ["Replicas", card.job_name !== "" && typeof card.replicas === "number" && formatNumber(card.replicas, locale())],
     ["Output", location && h(Location, { location })],
     ["Try of the task", typeof card.attempt === "number" && formatNumber(card.attempt, locale())],

@@ -97,6 +97,20 @@ test("how the tries before have ended", async () => {
   assert.deepEqual(others, []);
 });
 
+for (const [cost, texts, absent] of [
+  [{ node_seconds: 120, credits: 0.00367, least_credits: 0.0183, prices_of: "2026-01-13" }, ["2 min 0 s of node time · about 0.0037 credits", "five minutes at least", "0.018 credits then", "Prices of 2026-01-13."], []],
+  [{ node_seconds: 7200, credits: 2, least_credits: 2, prices_of: null }, ["2 h 0 min of node time · about 2 credits", "Prices of your own."], ["five minutes"]],
+  [{ node_seconds: 7200 }, ["2 h 0 min of node time"], ["credits", "Prices"]],
+  [null, [], ["Cost"]],
+]) {
+  test(`what the job may have cost: ${JSON.stringify(cost)}`, async () => {
+    await show(TAB, { job: { job: jobs.done, links: {}, now: NOW, cost } }, { props });
+    const shown = document.body.textContent;
+    for (const each of texts) assert.ok(shown.includes(each), `${each} in ${shown}`);
+    for (const each of absent) assert.ok(!shown.includes(each), each);
+  });
+}
+
 test("it copies names, and says so", async () => {
   await show_(jobs.running);
   const user = userEvent.setup({ delay: 0 });

@@ -25,8 +25,9 @@ SHORT_SECONDS = 0.05
 # A row with a file is much work, beside which a call's fixed cost is soon nothing; a large batch leaves the caches.
 SHORT_SECONDS_WITH_FILES = 0.02
 LONG_SECONDS = 2.0
-# Of a model that sorts its rows by length: the more of them it has at hand, the less of its work is padding.
-LONG_SECONDS_SORTED = 20.0
+# Of a model that sorts its rows by length: the more of them it has at hand, the less of its work is padding. Yet a
+# batch has to end within the seconds that a job is given to stop (``executors.processes.STOP_SECONDS``).
+LONG_SECONDS_SORTED = 6.0
 # A size is judged by the fastest of some calls: the first ones of a model often do work that later ones do not.
 CALLS = 4
 # Of calls that take this long fewer are enough; what a first call does besides is little beside it.

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_snowflake_batch.worker.executors.processes import STOP_SECONDS
 from airflow_provider_snowflake_batch.worker.input.batch_size import (
     LONG_SECONDS,
+    LONG_SECONDS_SORTED,
     MOST_BYTES,
     MOST_ROWS,
     PATIENCE,
@@ -17,8 +19,8 @@ from airflow_provider_snowflake_batch.worker.input.batch_size import (
 )
 
 
-def settle(cost: Callable[[int], float], width: float = 8.0, *, reads_files: bool = False) -> int:
-    size = BatchSize(None, reads_files=reads_files)
+def settle(cost: Callable[[int], float], width: float = 8.0, *, reads_files: bool = False, sorts: bool = False) -> int:
+    size = BatchSize(None, reads_files=reads_files, sorts=sorts)
     for _ in range(200):
         rows = size.rows(width)
         size.called(rows, cost(rows))
@@ -57,6 +59,17 @@ def test_it_finds_the_size(cost: Callable[[int], float], expected: int) -> None:
 )
 def test_with_files_it_grows_only_as_long_as_that_is_worth_it(cost: Callable[[int], float], expected: int) -> None:
     assert expected / 2 <= settle(cost, reads_files=True) <= expected
+
+
+def test_a_model_that_sorts_its_rows_gets_more_of_them_and_yet_stops_in_time() -> None:
+    # The more texts it chooses from, the less padding there is.
+    def cost(rows: int) -> float:
+        return rows * (1e-3 + 1e-2 * rows**-0.5)
+
+    found = settle(cost, sorts=True)
+
+    assert found >= 2 * settle(cost)
+    assert cost(found) <= LONG_SECONDS_SORTED < STOP_SECONDS
 
 
 @given(st.floats(0, 1e9), st.floats(0, 10), st.floats(0, 1))

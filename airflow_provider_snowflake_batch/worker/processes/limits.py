@@ -23,9 +23,9 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "RAYON_NUM_THREADS",
 )
-# Blocks of this size and more come from the system and go back there: the most that glibc takes. Of others, so much may
-# stay with the process when it is free.
-LARGE_BLOCK_BYTES = 32 * 1024 * 1024
+# Blocks of this size and more, such as large files, come from the system and go back there at once: kept, files of
+# 8 MiB took twice the memory. Of others, so much may stay with the process when it is free.
+LARGE_BLOCK_BYTES = 8 * 1024 * 1024
 KEPT_BYTES = 64 * 1024 * 1024
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MALLOC_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")

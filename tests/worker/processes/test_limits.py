@@ -29,7 +29,7 @@ def test_memory_that_a_model_frees_is_kept_for_its_next_batch(set_options: list[
     limits.choose_allocator()
 
     # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h.
-    assert set_options == [(-3, 32 * 2**20), (-1, 64 * 2**20)]
+    assert set_options == [(-3, 8 * 2**20), (-1, 64 * 2**20)]
 
 
 @pytest.mark.parametrize(("name", "value"), STATED)

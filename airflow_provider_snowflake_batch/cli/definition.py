@@ -184,7 +184,7 @@ def _plan() -> ActionCommand:
         func=lazy_load_command(f"{_COMMANDS}.plan.plan"),
         args=(
             Arg(("job_file",), help="The worker's job file; its paths are of this machine"),
-            Arg(("--seconds",), help="How long to score, for all batch sizes together", type=float, default=20.0),
+            Arg(("--seconds",), help="How long to score, for all batch sizes together", type=float),
             ARG_OUTPUT,
             ARG_VERBOSE,
         ),

@@ -22,7 +22,9 @@ def plan(args: Namespace) -> None:
     """
     table = args.output == "table"
     # What a model prints goes to standard error.
-    command = [sys.executable, "-m", _WORKER, "plan", args.job_file, "--seconds", str(args.seconds)]
+    command = [sys.executable, "-m", _WORKER, "plan", args.job_file]
+    if args.seconds is not None:
+        command += ["--seconds", str(args.seconds)]
     done = subprocess.run([*command, *([] if table else ["--json"])], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)

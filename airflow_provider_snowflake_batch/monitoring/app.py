@@ -95,7 +95,7 @@ def jobs(
     except InvalidPlace as error:
         raise HTTPException(422, "There is no such page") from error
     return {
-        "jobs": [_shown(job, _LIST_TEXT) for job in page.jobs],
+        "jobs": [_shown(job, brief=True) for job in page.jobs],
         "older": page.older.encode() if page.older else None,
         "newer": page.newer.encode() if page.newer else None,
         "counts": page.counts,
@@ -130,7 +130,7 @@ def job(
         return {"job": None, "links": {}, "now": time.time()}
     stored = find_links(session, dag_id, run_id, task_id, map_index, [link.xcom_key for link in _LINKS])
     links = {link.name: stored.get(link.xcom_key) for link in _LINKS}
-    shown, now = _shown(found, _PAGE_TEXT), time.time()
+    shown, now = _shown(found, brief=False), time.time()
     return {
         "job": shown,
         "cost": estimated_cost(shown["card"], _last_seen(shown, now), _own_prices()),
@@ -179,6 +179,6 @@ def _may(user: BaseUser, dag_id: str) -> dict[str, bool]:
     }
 
 
-def _shown(job: StoredJob, longest: int) -> dict[str, Any]:
-    card = readable_card(job.card, longest=longest, brief=longest == _LIST_TEXT)
+def _shown(job: StoredJob, *, brief: bool) -> dict[str, Any]:
+    card = readable_card(job.card, longest=_LIST_TEXT if brief else _PAGE_TEXT, brief=brief)
     return {**asdict(job), "card": card}

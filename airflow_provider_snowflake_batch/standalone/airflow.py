@@ -111,7 +111,8 @@ class Airflow:
             health = request(f"{self._url}/api/v2/monitor/health")
             return health is not None and all(part["status"] == "healthy" for part in health.values())
 
-        self._wait(healthy, seconds, "Airflow's components are not all well")
+        if not self._wait(healthy, seconds):
+            raise StandaloneError(f"Airflow's components are not all well after {seconds:g} s; their logs: {self.logs}")
 
     def wait_for_dags(self, user: str, password: str, seconds: float) -> list[str]:
         """Wait until the Dag files were read.
@@ -129,19 +130,20 @@ class Airflow:
             errors = request(f"{self._url}/api/v2/importErrors", token=token) or {"total_entries": 0}
             return bool(found or errors["total_entries"])
 
-        try:
-            self._wait(read, seconds, "no Dag")
-        except TimeoutError:
-            return []
-        return found
+        return found if self._wait(read, seconds) else []
 
-    def _wait(self, condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Whether the condition holds within some seconds.
+
+        :raises StandaloneError: a component has ended meanwhile.
+        """
         deadline = time.monotonic() + seconds
         while not condition():
             self.check()
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{otherwise} after {seconds:g} s; their logs: {self.logs}")
+                return False
             time.sleep(0.3)
+        return True
 
 
 def request(url: str, body: Any = None, token: str = "") -> Any:

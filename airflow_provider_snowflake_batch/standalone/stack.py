@@ -123,9 +123,7 @@ class Place:
 
     def write(self, running: Running) -> None:
         """Say that all is well."""
-        part = self._running.with_suffix(".part")
-        part.write_text(json.dumps(asdict(running)))
-        part.replace(self._running)
+        _replace(self._running, json.dumps(asdict(running)))
 
     def read(self) -> Running | None:
         """What runs; None if nothing does, or is not ready yet."""
@@ -138,8 +136,7 @@ class Place:
         """Made at the first start, so that a session and what is encrypted outlive the next one."""
         if not self._secrets.exists():
             made = processes.new_secrets() | {"password": secrets.token_urlsafe(9)}
-            self._secrets.touch(mode=0o600)
-            self._secrets.write_text(json.dumps(made))
+            _replace(self._secrets, json.dumps(made))
         found: dict[str, str] = json.loads(self._secrets.read_text())
         return found
 
@@ -249,10 +246,7 @@ def _supervise(wanted: Wanted, place: Place, say: Say, ready: Callable[[Running]
         migrate(home, environment, home / "processes" / "migrate.log")
         say("Starting Airflow")
         with Airflow(home, environment, url) as airflow:
-            try:
-                airflow.wait_until_healthy(START_SECONDS)
-            except TimeoutError as late:
-                raise StandaloneError(str(late)) from None
+            airflow.wait_until_healthy(START_SECONDS)
             say("Reading the Dag files")
             dags = airflow.wait_for_dags(USER, known["password"], 120.0)
             running = Running(os.getpid(), snowflake_url, connection, url, USER, known["password"], tuple(dags))
@@ -353,3 +347,11 @@ def _home(place: Place) -> Path:
 
 def _make_private(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all, and that its user alone can read."""
+    part = path.with_suffix(".part")
+    part.touch(mode=0o600)
+    part.write_text(text)
+    part.replace(path)

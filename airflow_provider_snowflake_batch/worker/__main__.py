@@ -100,8 +100,10 @@ def _run(output: console.Console, errors: console.Console, work: Callable[[JobFo
 
 def _asked(words: list[str]) -> tuple[Path, float, bool] | None:
     """What follows ``plan``: the job file, how many seconds, whether as JSON; None if it cannot be read."""
+    from airflow_provider_snowflake_batch.worker.forecast import DEFAULT_SECONDS
+
     left = [word for word in words if word != "--json"]
-    seconds = 20.0
+    seconds = DEFAULT_SECONDS
     if "--seconds" in left[:-1]:
         place = left.index("--seconds")
         try:

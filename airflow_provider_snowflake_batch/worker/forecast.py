@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+DEFAULT_SECONDS = 20.0
+"""Of a sample, for all batch sizes together."""
 # Parts of a sample whose speeds are compared.
 _PARTS = 5
 # Two standard errors hold the mean in about 95 of 100 cases.

@@ -16,12 +16,11 @@ from airflow_provider_snowflake_batch.worker.forecast import Sample
 from airflow_provider_snowflake_batch.worker.input.plan import make_plan
 from airflow_provider_snowflake_batch.worker.job import Replica
 from airflow_provider_snowflake_batch.worker.processes.limits import device_shares
-from airflow_provider_snowflake_batch.worker.processes.memory import resident_bytes
+from airflow_provider_snowflake_batch.worker.processes.memory import bytes_with_descendants
 from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.run import Run
 from airflow_provider_snowflake_batch.worker.stage_files.loaders import column_loaders
 
-DEFAULT_SECONDS = 20.0
 # Rows in one call of the model, beside what the job says or the worker chooses.
 BATCH_ROWS = (128, 1024, 8192, 65536)
 # A model that has told of no rows for so many times a sample's time is too slow for it.
@@ -63,7 +62,8 @@ class _Watch(Progress):
         self.most_workers = max(self.most_workers, self.workers)
         if now - self._looked > _MEMORY_SECONDS:
             self._looked = now
-            self.memory = max((one for one in (self.memory, resident_bytes()) if one is not None), default=None)
+            held = bytes_with_descendants()
+            self.memory = max((one for one in (self.memory, held) if one is not None), default=None)
         self._note(now)
         first = self._running_since + self.points[0][0] if self.points else None
         if now > (self._running_since + _PATIENCE * self._seconds if first is None else first + self._seconds):

@@ -6,7 +6,7 @@ import { Cost } from "./cost.js";
 import { formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
 import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts, section } from "./parts.js";
 import { Replicas } from "./replicas.js";
-import { Containers, EarlierTries } from "./tables.js";
+import { Containers, EarlierTries } from "./containers_and_tries.js";
 import { Throughput } from "./throughput.js";
 import { Timeline } from "./timeline.js";
 

@@ -130,3 +130,8 @@ export function Empty({ title, children }) {
 export function section(title, ...parts) {
   return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: "h3", mb: 2, size: "xs" }, title), ...parts);
 }
+
+// A table in a window that may be too narrow for it. Focusable, so that it can be scrolled with the keyboard.
+export function scrolled(label, table, more) {
+  return h(Box, { "aria-label": label, overflowX: "auto", role: "group", tabIndex: 0, ...more }, table);
+}

@@ -1,10 +1,10 @@
 // How far each replica of a job is, as its card tells.
 
 import { formatNumber, formatRate, replicaLook } from "./format.js";
-import { locale } from "./parts.js";
+import { locale, scrolled } from "./parts.js";
 
 const { createElement: h } = globalThis.React;
-const { Badge, Box, Progress, Table, Text } = globalThis.ChakraUI;
+const { Badge, Progress, Table, Text } = globalThis.ChakraUI;
 
 export function Replicas({ job }) {
   const told = job.card.progress?.by_replica;
@@ -30,8 +30,7 @@ export function Replicas({ job }) {
       told.others && h(Others, { told }),
     ),
   );
-  // Focusable, so that it can be scrolled with the keyboard where it has no room.
-  return h(Box, { "aria-label": "Rows by replica", mt: 3, overflowX: "auto", role: "group", tabIndex: 0 }, table);
+  return scrolled("Rows by replica", table, { mt: 3 });
 }
 
 function Replica({ one, over, most }) {

@@ -9,7 +9,7 @@ from pathlib import Path
 _PROC = Path("/proc")
 
 
-def resident_bytes() -> int | None:
+def bytes_with_descendants() -> int | None:
     """Bytes in memory of this process and all that descend from it, shared pages counted once; None without Linux."""
     if not (_PROC / "self" / "smaps_rollup").exists():
         return None

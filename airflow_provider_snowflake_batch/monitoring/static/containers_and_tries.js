@@ -1,10 +1,10 @@
 // What the containers of a job report, and how the tries before this one have ended.
 
 import { formatDuration, formatNumber, reason } from "./format.js";
-import { Time, locale, section } from "./parts.js";
+import { Time, locale, scrolled, section } from "./parts.js";
 
 const { createElement: h } = globalThis.React;
-const { Box, Table, Text } = globalThis.ChakraUI;
+const { Table, Text } = globalThis.ChakraUI;
 
 // What a process ends with that a signal has ended.
 const SIGNALS = { 137: "killed, as for want of memory", 143: "told to end" };
@@ -56,10 +56,8 @@ function rows({ rows_done: done, rows_reused: reused }) {
 }
 
 function Lines({ label, heads, lines }) {
-  return h(
-    Box,
-    // Focusable, so that it can be scrolled with the keyboard where it has no room.
-    { "aria-label": label, overflowX: "auto", role: "group", tabIndex: 0 },
+  return scrolled(
+    label,
     h(
       Table.Root,
       { "aria-label": label, size: "sm", width: "auto" },

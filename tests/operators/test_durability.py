@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.local_faults import faults_of
 from tests.models import log_linear_model
 from tests.operators.task_instances import Crash, Store, TaskInstance, names, until_it_exists, wait
 
@@ -50,6 +51,14 @@ def hook(snowflake_connection: str, model: str) -> Iterator[SnowflakeBatchHook]:
             ]
         )
         yield opened
+
+
+@pytest.fixture
+def waiting(local_server: LocalServer) -> Iterator[None]:
+    """Jobs of these tests stay PENDING: one of a single row could be done before it is cancelled."""
+    with faults_of(local_server) as faults:
+        faults.add("pending", job="SCORE")
+        yield
 
 
 def attempt(store: Store | None, *, max_tries: int = 3, **changes: Any) -> str | dict[str, Any]:
@@ -210,11 +219,13 @@ def test_a_lost_statement_is_sent_again_under_its_name(hook: SnowflakeBatchHook)
     assert attempt(store, deferrable=False)["job_name"] == lost
 
 
-def test_a_task_that_now_asks_for_something_else_gets_it(hook: SnowflakeBatchHook) -> None:
+def test_a_task_that_now_asks_for_something_else_gets_it(hook: SnowflakeBatchHook, local_server: LocalServer) -> None:
     store = Store()
-    first = attempt(store)
-    until_it_exists(hook, first)
-    second = attempt(store, X="SELECT 2 AS A, 2 AS B")
+    with faults_of(local_server) as faults:
+        faults.add("pending", job="SCORE")
+        first = attempt(store)
+        until_it_exists(hook, first)
+        second = attempt(store, X="SELECT 2 AS A, 2 AS B")
     assert second != first
     assert wait(hook, first) is JobStatus.CANCELLED
     assert wait(hook, second) is JobStatus.DONE
@@ -229,7 +240,7 @@ def test_without_a_record_every_try_starts_afresh(hook: SnowflakeBatchHook, stor
     assert store is None or store.values == {}
 
 
-def test_a_job_cancelled_in_snowflake_is_told_apart(hook: SnowflakeBatchHook) -> None:
+def test_a_job_cancelled_in_snowflake_is_told_apart(hook: SnowflakeBatchHook, waiting: None) -> None:
     name = attempt(None)
     until_it_exists(hook, name)
     hook.cancel(name)
@@ -252,13 +263,13 @@ def resume(event: dict[str, Any]) -> dict[str, Any]:
     return task.execute_complete({"ti": TaskInstance()}, event)
 
 
-def test_a_job_that_does_not_end_in_time_is_cancelled(hook: SnowflakeBatchHook) -> None:
+def test_a_job_that_does_not_end_in_time_is_cancelled(hook: SnowflakeBatchHook, waiting: None) -> None:
     with pytest.raises(JobTimeoutError, match=r"did not end in time\. It was cancelled\.") as raised:
         attempt(None, deferrable=False, timeout=0.2)
     assert wait(hook, str(raised.value).split()[1]) is JobStatus.CANCELLED
 
 
-def test_so_is_one_that_the_trigger_gave_up(hook: SnowflakeBatchHook) -> None:
+def test_so_is_one_that_the_trigger_gave_up(hook: SnowflakeBatchHook, waiting: None) -> None:
     name = attempt(None)
     until_it_exists(hook, name)
     event = event_for(name, "timeout")

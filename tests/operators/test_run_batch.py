@@ -264,12 +264,14 @@ def test_the_models_own_error_is_the_tasks_error(hook: SnowflakeBatchHook, caplo
     assert not hook.is_complete(f"@OPERATOR_TESTS/out/{job_name.rpartition('.')[2]}/")
 
 
-def test_a_killed_task_cancels_its_job(hook: SnowflakeBatchHook) -> None:
+def test_a_killed_task_cancels_its_job(hook: SnowflakeBatchHook, local_server: LocalServer) -> None:
     task = operator(deferrable=True)
-    with pytest.raises(TaskDeferred) as deferred:
-        execute(task)
-    task.on_kill()
-    status = hook.wait(deferred.value.trigger.job_name, deadlines=Deadlines.within(60)).status
+    with faults_of(local_server) as faults:
+        faults.add("pending", job="SCORE")
+        with pytest.raises(TaskDeferred) as deferred:
+            execute(task)
+        task.on_kill()
+        status = hook.wait(deferred.value.trigger.job_name, deadlines=Deadlines.within(60)).status
     assert status is JobStatus.CANCELLED
 
 

@@ -16,6 +16,7 @@ from snowflake.ml.utils.stage_file import list_stage_files
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local.registry.conftest import Registered, run_batch
 from tests.local.task_runs import HISTORY, ends
+from tests.local_faults import faults_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -111,15 +112,17 @@ def test_jobs_are_listed_found_and_deleted(registered: Registered) -> None:
         )
 
 
-def test_cancel(registered: Registered) -> None:
-    job = run_batch(
-        registered.version,
-        X=registered.session.table("ROWS_IN"),
-        compute_pool=POOL,
-        output_spec=OutputSpec(stage_location=BASE),
-    )
-    job.cancel()
-    assert job.wait(timeout=60) == "CANCELLED"
+def test_cancel(registered: Registered, local_server: LocalServer) -> None:
+    with faults_of(local_server) as faults:
+        faults.add("pending")
+        job = run_batch(
+            registered.version,
+            X=registered.session.table("ROWS_IN"),
+            compute_pool=POOL,
+            output_spec=OutputSpec(stage_location=BASE),
+        )
+        job.cancel()
+        assert job.wait(timeout=60) == "CANCELLED"
     names = [row["name"] for row in registered.session.sql(f"LIST {BASE}/{job.name}/").collect()]
     assert not any(name.endswith("/_SUCCESS") for name in names)
 

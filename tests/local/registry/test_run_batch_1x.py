@@ -11,7 +11,9 @@ from importlib.util import find_spec
 import pandas as pd
 import pytest
 
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local.registry.conftest import Registered
+from tests.local_faults import faults_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -82,13 +84,15 @@ def test_a_location_that_holds_something(registered: Registered) -> None:
     check(registered, location)
 
 
-def test_cancel(registered: Registered) -> None:
+def test_cancel(registered: Registered, local_server: LocalServer) -> None:
     from snowflake.ml.model.batch import OutputSpec
 
-    job = registered.version.run_batch(
-        registered.session.table("ROWS_IN"),
-        compute_pool=POOL,
-        output_spec=OutputSpec(stage_location=f"{BASE}/cancelled/"),
-    )
-    job.cancel()
-    assert job.wait(timeout=60) == "CANCELLED"
+    with faults_of(local_server) as faults:
+        faults.add("pending")
+        job = registered.version.run_batch(
+            registered.session.table("ROWS_IN"),
+            compute_pool=POOL,
+            output_spec=OutputSpec(stage_location=f"{BASE}/cancelled/"),
+        )
+        job.cancel()
+        assert job.wait(timeout=60) == "CANCELLED"

@@ -10,6 +10,7 @@ from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.links.snowsight import SnowsightJobLink
 from airflow_provider_snowflake_batch.operators.earlier_job import CancelledForEarlierTry, cancelled_for_earlier_try
 from airflow_provider_snowflake_batch.operators.metrics import count_ended, count_rows
+from airflow_provider_snowflake_batch.operators.spans import tell_job
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -62,7 +63,9 @@ class EndedJob:
         seconds = info.seconds if info.seconds is not None else time.time() - self._record.submitted_at
         result.seconds = round(max(seconds, 0.0), 3)
         if not info.status.is_successful:
-            raise self._failure(info, streamed=streamed)
+            failure = self._failure(info, streamed=streamed)
+            tell_job(self._card.card, failure=failure)
+            raise failure
         collect_result(self._hook, result, StagePath.parse(result.output_location, field="output_location"))
         if drop:
             self._records.mark_dropping()
@@ -79,6 +82,7 @@ class EndedJob:
             log.warning(warning)
         self._card.done(result)
         count_rows(self._context, self._card.card, result)
+        tell_job(self._card.card, result)
         return result
 
     def _failure(self, info: JobInfo, *, streamed: bool) -> Exception:

@@ -45,6 +45,21 @@ def count_ended(context: Context, card: JobCard) -> None:
         if card.ended_at is not None:
             running = max(card.ended_at - card.started_at, 0.0)
             stats.timing(f"{PREFIX}.job.running_duration", running * 1000, tags=tags)
+            _count_cost(stats, card, tags)
+
+
+def _count_cost(stats: Any, card: JobCard, tags: dict[str, str]) -> None:
+    from airflow.providers.common.compat.sdk import conf
+
+    from airflow_provider_snowflake_batch.jobs.prices import estimated_cost, readable_prices
+
+    own = readable_prices(conf.getjson("snowflake_batch", "credits_per_node_hour", fallback={}))
+    cost = estimated_cost(card.to_dict(), card.ended_at or 0.0, own)
+    if cost is None:
+        return
+    stats.incr(f"{PREFIX}.job.node_seconds", round(cost["node_seconds"]), tags=tags)
+    if "credits" in cost:
+        stats.gauge(f"{PREFIX}.job.credits", cost["credits"], tags=tags)
 
 
 def count_rows(context: Context, card: JobCard, result: JobResult) -> None:

@@ -208,8 +208,8 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make constraints" \
 		--output-file constraints.txt pyproject.toml
 
-clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) $(RUNTIME) $(PAGES)/node_modules docs/_build dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: down ## Remove everything that the other targets made, but for the data of make local (.local-snowflake)
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) $(RUNTIME) $(PAGES)/node_modules docs/_build dist build htmlcov .demo .standalone .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:

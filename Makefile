@@ -4,8 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Tests in parallel, those of a file in one process: they share its fixtures.
 XDIST := -n 2 --dist loadfile
-# Two targets at a time; what each says comes in one piece, where make can.
-TWO_AT_A_TIME = $(MAKE) -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+# So many targets at a time; what each says comes in one piece, where make can.
+at_a_time = $(MAKE) -j $(1) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 export UV_HTTP_TIMEOUT ?= 180
 export UV_PYTHON_DOWNLOADS := never
 
@@ -40,20 +40,30 @@ test test-slow test-crash-matrix: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(absp
 test: test-fast $(RUNTIME)/.installed ## Run the unit tests, and example Dags on a real Airflow
 	$(BIN)/python -m pytest $(XDIST) -m slow $(MAIN_WAY)
 
-test-all: test test-slow test-stage-volume test-others ## Run every test, also with other versions
+# A test that kills a part of Airflow waits most of its time, until the others have missed the part. All else runs
+# meanwhile, three targets at a time, each in one process, and behind, so that Airflow has a processor whenever it wants
+# one. One is installed while another is tested. The long ones come first, so that none is left alone at the end.
+BESIDE_STACK = test-slow-rest test-slow-worker $(WORKERS:%=test-%) test-stage-volume $(OTHERS:%=test-%) test-cli test-dbt test-mlflow
 
-# A test that kills a part of Airflow waits most of its time, until the others have missed the part. What else is slow
-# runs meanwhile, one test after the other and behind, so that Airflow has a processor whenever it wants one.
+.PHONY: test-stack test-beside-stack test-slow-worker test-slow-rest
+test-all: test ## Run every test, also with other versions
+	+$(call at_a_time,2) test-stack test-beside-stack
+
+test-beside-stack: $(VENV)/.installed-dev $(RUNTIME)/.installed
+	+nice -n 10 $(call at_a_time,3) XDIST= $(BESIDE_STACK)
+
 test-slow: $(VENV)/.installed-dev $(RUNTIME)/.installed
-	$(TWO_AT_A_TIME) test-stack test-slow-beside
+	+$(call at_a_time,2) test-stack test-beside-stack BESIDE_STACK="test-slow-rest test-slow-worker"
 
-.PHONY: test-stack test-slow-beside
-test-stack test-slow-beside: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(RUNTIME)/bin/python)
+test-stack test-slow-worker test-slow-rest: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(RUNTIME)/bin/python)
 test-stack: $(VENV)/.installed-dev $(RUNTIME)/.installed
 	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY)) tests/stack
 
-test-slow-beside: $(VENV)/.installed-dev $(RUNTIME)/.installed
-	nice -n 10 $(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY) tests/stack) tests
+test-slow-worker: $(VENV)/.installed-dev $(RUNTIME)/.installed
+	$(BIN)/python -m pytest -m slow tests/worker
+
+test-slow-rest: $(VENV)/.installed-dev $(RUNTIME)/.installed
+	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY) tests/stack tests/worker) tests
 
 # The worker's jobs with input and output in folders that behave as mounted stages do, which are no disks.
 ON_STAGES := $(addprefix tests/worker/,output/test_attempts.py output/test_kept_tasks.py output/test_save_modes.py \
@@ -120,7 +130,7 @@ OF_ANY_VERSION := $(addprefix tests/worker/,cluster executors/test_hosts.py exec
 
 # Each in one process, so that one is installed while another is tested.
 test-others: $(VENV)/.installed-dev ## Run tests with other versions of Python and of the libraries
-	$(TWO_AT_A_TIME) XDIST= $(OTHERS:%=test-%) test-cli test-dbt test-mlflow $(WORKERS:%=test-%)
+	+$(call at_a_time,2) XDIST= $(OTHERS:%=test-%) test-cli test-dbt test-mlflow $(WORKERS:%=test-%)
 
 .PHONY: $(OTHERS:%=test-%)
 test-connector-5: export LOCAL_SNOWFLAKE_PYTHON = $(abspath $(BIN)/python)

@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Tests in parallel, those of a file in one process: they share its fixtures.
-XDIST := -n 2 --dist loadfile
+# Tests in parallel, those of a file in one process: they share its fixtures. Three of them keep two processors busy, as
+# each waits a third of its time for processes that it has started.
+XDIST := -n 3 --dist loadfile
 # So many targets at a time; what each says comes in one piece, where make can.
 at_a_time = $(MAKE) -j $(1) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 export UV_HTTP_TIMEOUT ?= 180

@@ -29,6 +29,7 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "replicas": (["--quick"], []),
     "kill_resume": (["--kills", "60"], []),
     "local_snowflake": (["--statements", "2000"], []),
+    "local_jobs": (["--jobs", "2000"], []),
     "container_start": ([], []),
     "unload": ([], []),
     "trigger_latency": ([], []),

@@ -8,6 +8,7 @@ import platform
 import statistics
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ def save(name: str, what: str, figures: Mapping[str, float], goals: Mapping[str,
     for key, value in figures.items():
         goal = f"   goal {goals[key]:,.2f}" if key in goals else ""
         print(f"  {key:44}{value:>14,.2f}{goal}")
-    if goals:
+    if goals and find_spec("matplotlib") is None:
+        print("No plot: matplotlib is not installed.")
+    elif goals:
         _plot(what, figures, goals, RESULTS / f"{name}.png")
 
 

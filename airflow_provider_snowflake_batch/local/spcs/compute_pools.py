@@ -50,11 +50,7 @@ class ComputePools:
         pool = self._store.find_pool(name)
         if pool is None:
             raise does_not_exist("Compute pool", name)
-        last_use = max(
-            (job.completed_on or time.time() for job in self._store.all_jobs() if job.compute_pool == name),
-            default=None,
-        )
-        if idle_too_long(pool, last_use):
+        if idle_too_long(pool, self._store.last_use(name)):
             pool.suspended = True
             self._store.save_pool(pool)
         return pool
@@ -64,7 +60,8 @@ class ComputePools:
 
     def state(self, pool: ComputePool) -> PoolState:
         jobs = [job for job in self._store.active_jobs() if job.compute_pool == pool.name]
-        return pool_state(pool, [(job, self._store.containers(job.id)) for job in jobs])
+        containers = self._store.containers_of(jobs)
+        return pool_state(pool, [(job, containers[job.id]) for job in jobs])
 
     def alter(self, name: str, changes: dict[str, Any]) -> None:
         pool = self.get(name)

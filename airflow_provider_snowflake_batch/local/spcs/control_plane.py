@@ -59,9 +59,10 @@ class SpcsControlPlane:
             except sqlite3.IntegrityError:
                 raise already_exists(job.full_name) from None
             pool = self.pools.get(job.compute_pool)
-            if pool.suspended and pool.auto_resume:
+            resumed = pool.suspended and pool.auto_resume
+            if resumed:
                 self.pools.resume(pool.name)
-        self.runner.wake()
+        self.runner.wake(None if resumed else job.id)
 
     def wake(self) -> None:
         """Look at once what can be moved on: a compute pool has changed."""

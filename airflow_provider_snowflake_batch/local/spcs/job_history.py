@@ -53,7 +53,8 @@ def get_job_history(statement: Statement, arguments: Arguments, store: Store) ->
         for job in store.all_jobs()
         if start <= job.created_on <= end and job.owner == (statement.session.role or "")
     ]
-    return Result(_COLUMNS, [_row(job, store.containers(job.id)) for job in jobs[:limit]])
+    containers = store.containers_of(jobs[:limit])
+    return Result(_COLUMNS, [_row(job, containers[job.id]) for job in jobs[:limit]])
 
 
 def instant(value: Any, default: float) -> float:

@@ -119,7 +119,8 @@ def show_nodes(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> 
     pool = spcs.pools.get(service_clauses.pool_name(cursor))
     cursor.end()
     jobs = [job for job in spcs.store.active_jobs() if job.compute_pool == pool.name]
-    taken = occupied((job, item) for job in jobs for item in spcs.store.containers(job.id))
+    containers = spcs.store.containers_of(jobs)
+    taken = occupied((job, item) for job in jobs for item in containers[job.id])
     nodes = [] if pool.suspended and not taken else range(max(pool.min_nodes, max(taken, default=-1) + 1))
     return Result(
         text_columns("name state instance_family"),

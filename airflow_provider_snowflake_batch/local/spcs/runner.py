@@ -2,6 +2,9 @@
 
 Every step is in the control database before anything else depends on it, so that a server that was killed finds its
 jobs again.
+
+What a job costs does not depend on how many wait: a new one is looked at by itself. All are only where room may have
+come up for any of them: an instance has ended, a compute pool or a fault has changed.
 """
 
 from __future__ import annotations
@@ -16,12 +19,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, status
 from airflow_provider_snowflake_batch.local.spcs.container_runtime import is_container_runtime
+from airflow_provider_snowflake_batch.local.spcs.due import DueJobs
 from airflow_provider_snowflake_batch.local.spcs.logs import last_words
+from airflow_provider_snowflake_batch.local.spcs.platform_variables import platform_variables
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.runtime_environment import BeingMade, NotMade, RuntimeEnvironment
 from airflow_provider_snowflake_batch.local.spcs.slow_nodes import SlowNodes
@@ -57,18 +61,19 @@ class JobRunner:
         self._slow_nodes = SlowNodes()
         self._without_node: set[tuple[str, int]] = set()
         """Job ids and instances that a lost node took along."""
-        self._any_ended = False
+        self._due = DueJobs()
+        self._occupancy = scheduling.Occupancy()
+        self._room_came_up = False
         self._changed = threading.Condition()
-        self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         self._stopping = False
-        for job in self.store.active_jobs():
+        for _, containers in self._active():
             # A server that was killed may have left some of them stopped.
-            self._slow_nodes.let_go(container.pid for container in self._running(job) if processes.is_alive(container))
-        self._wake.set()
+            self._slow_nodes.let_go(item.pid for item in _running(containers) if processes.is_alive(item))
+        self.wake()
         self._thread = threading.Thread(target=self._run, name="spcs", daemon=True)
         self._thread.start()
 
@@ -76,24 +81,28 @@ class JobRunner:
         """End every running process, first politely, then by force. Waiting jobs stay waiting."""
         self._stopping = True
         self._runtime.stop()
-        self._wake.set()
+        self.wake()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
         self._slow_nodes.release()
         with self.lock:
+            ending = [(job, containers) for job, containers in self._active() if _running(containers)]
             for number, patience in ((signal.SIGTERM, patience_seconds), (signal.SIGQUIT, 5.0)):
-                running = [item for job in self.store.active_jobs() for item in self._running(job)]
+                running = [item for _, containers in ending for item in containers if item.pid is not None]
                 for container in running:
                     processes.send(container, number)
                 self._await_end(running, patience)
             self._reap()
-            for job in self.store.active_jobs():
-                self._settle(job, lost=STOPPED)
+            for job, containers in ending:
+                self._settle(job, containers, lost=STOPPED)
 
-    def wake(self) -> None:
-        """Look at once what can be moved on: a job is new, or a compute pool has changed."""
-        self._wake.set()
+    def wake(self, job_id: str | None = None) -> None:
+        """Look at once what can be moved on.
+
+        :param job_id: the one job that is new, or is to end; None if it may be any: a compute pool has changed.
+        """
+        self._due.add(job_id)
 
     def job_folder(self, job_id: str) -> Path:
         return self.folder / job_id
@@ -103,9 +112,10 @@ class JobRunner:
 
     def cancel(self, job: Job) -> None:
         """Begin to end the job's processes."""
-        self._set_status(job, JobStatus.CANCELLING)
-        self._end_containers(job)
-        self.wake()
+        containers = self.store.containers(job.id)
+        self._set_status(job, JobStatus.CANCELLING, containers)
+        self._end_containers(job, containers)
+        self.wake(job.id)
 
     def destroy(self, job: Job) -> None:
         """End the job's processes by force, whatever they do, and remove its folder."""
@@ -144,42 +154,49 @@ class JobRunner:
                 self._changed.wait(min(left, 0.2))
 
     def _run(self) -> None:
-        active, strangers = False, False
         while not self._stopping:
-            # Without active jobs there is nothing to watch until a statement brings one.
-            self._wake.wait(POLL_SECONDS if active or self._supervisors else None)
-            woken = self._wake.is_set()
-            if woken:
-                self._wake.clear()
+            # Without processes there is nothing to watch until a statement brings something.
+            self._due.wait(POLL_SECONDS if self._supervisors or self._due.strangers else None)
             try:
                 with self.lock:
                     self._reap()
-                    if self._any_ended or woken or strangers:
-                        self._any_ended = False
-                        active, strangers = self._move_on()
+                    self._move_on()
             except Exception:
                 # One job's trouble (a full disk, a lost folder) must not stop the others for good.
                 _log.exception("The job services could not be moved on; trying again")
-                self._wake.set()
+                self.wake()
                 time.sleep(1)
 
-    def _move_on(self) -> tuple[bool, bool]:
-        """Whether any job is active, and whether any has processes that are not this server's children.
+    def _move_on(self) -> None:
+        """Take in what happened to the jobs that are due, and start what can start."""
+        everything = self._due.take_all()
+        jobs = self._active() if everything else self._due_jobs()
+        for job, containers in jobs:
+            self._settle(job, containers)
+        if everything:
+            self._occupancy, self._room_came_up = scheduling.Occupancy(jobs), False
+        self._start_waiting(jobs)
+        self._due.strangers = {job.id for job, containers in jobs if self._has_strangers(job, containers)}
+        if self._room_came_up:
+            self._room_came_up = False
+            self.wake()
 
-        Those are of an earlier server; how they end can only be seen by looking again and again.
-        """
+    def _has_strangers(self, job: Job, containers: list[Container]) -> bool:
+        return not job.settled and any(item.pid not in self._supervisors for item in _running(containers))
+
+    def _active(self) -> list[tuple[Job, list[Container]]]:
+        """Jobs that have not ended, or have processes left, with their containers."""
         jobs = self.store.active_jobs()
-        for job in jobs:
-            self._settle(job)
-        self._start_waiting(
-            [job for job in jobs if job.status is not JobStatus.CANCELLING and not job.status.is_terminal]
-        )
-        running = [container for job in jobs if not job.settled for container in self._running(job)]
-        return bool(jobs), any(container.pid not in self._supervisors for container in running)
+        containers = self.store.containers_of(jobs)
+        return [(job, containers[job.id]) for job in jobs]
 
-    def _settle(self, job: Job, lost: str = LOST) -> None:
+    def _due_jobs(self) -> list[tuple[Job, list[Container]]]:
+        found = [self.store.job_by_id(identity) for identity in self._due.take()]
+        jobs = [job for job in found if job is not None and not job.settled and job.deleted_on is None]
+        return [(job, self.store.containers(job.id)) for job in sorted(jobs, key=lambda job: job.number)]
+
+    def _settle(self, job: Job, containers: list[Container], lost: str = LOST) -> None:
         """Take in what happened to the job's processes and derive its state."""
-        containers = self.store.containers(job.id)
         for container in containers:
             if container.pid is None or container.ended or container.pid in self._supervisors:
                 continue
@@ -188,15 +205,15 @@ class JobRunner:
             if outcome is not None:
                 self._record_exit(job, container, outcome, lost)
         if job.status is JobStatus.CANCELLING and all(container.ended for container in containers):
-            self._set_status(job, JobStatus.CANCELLED)
+            self._set_status(job, JobStatus.CANCELLED, containers)
         elif job.status is not JobStatus.CANCELLING and not job.status.is_terminal:
             derived = status.job_status(containers)
             if derived is not job.status:
-                self._set_status(job, derived)
+                self._set_status(job, derived, containers)
             if derived is JobStatus.FAILED:
                 # The other instances would wait for one that never answers; nobody reads their output.
-                self._end_containers(job)
-        if job.status.is_terminal and all(container.ended for container in self.store.containers(job.id)):
+                self._end_containers(job, containers)
+        if job.status.is_terminal and all(container.ended for container in containers):
             job.settled = True
             self._without_node = {lost for lost in self._without_node if lost[0] != job.id}
             self._remove_scratch(job)
@@ -226,44 +243,48 @@ class JobRunner:
             container.status = "FAILED"
             container.message = f"{status.USER_ERROR}: {words}" if words else status.USER_ERROR
         self.store.save_container(container)
+        self._room_came_up = True
 
-    def _start_waiting(self, jobs: list[Job]) -> None:
+    def _start_waiting(self, jobs: list[tuple[Job, list[Container]]]) -> None:
         """Give nodes to instances that wait, oldest job first, and start their containers."""
-        waiting = [job for job in jobs if any(item.pid is None for item in self.store.containers(job.id))]
-        if not waiting:
-            return
-        occupancy: dict[str, dict[int, dict[str, float]]] = {}
-        for job in waiting:
-            pool = self.store.find_pool(job.compute_pool)
-            if pool is None:
+        pools = {pool.name: pool for pool in self.store.pools()}
+        for job, containers in jobs:
+            pool = pools.get(job.compute_pool)
+            ending = job.status is JobStatus.CANCELLING or job.status.is_terminal
+            if pool is None or ending or not any(item.pid is None for item in containers):
                 continue
-            if pool.name not in occupancy:
-                others = [other for other in self.store.active_jobs() if other.compute_pool == pool.name]
-                running = [(other, item) for other in others for item in self.store.containers(other.id)]
-                occupancy[pool.name] = scheduling.occupied(running)
             held = self._faults.pending_reason(job.id, job.full_name)
-            for group in status.instances(self.store.containers(job.id)).values():
+            tried = False
+            for group in status.instances(containers).values():
                 if any(item.pid is not None or item.ended for item in group):
                     continue
                 late = held or self._faults.late_reason(job.id, job.full_name, group[0].instance)
                 if late is not None:
                     self._say(group, late)
                     continue
-                node = scheduling.place(pool, job.resources, occupancy[pool.name])
+                node = self._occupancy.place(pool, job.resources)
                 if isinstance(node, scheduling.Waiting):
                     self._say(group, node.message)
                     continue
-                try:
-                    self._start_instance(job, group, node)
-                except BeingMade as reason:
-                    self._say(group, str(reason))
-                except NotMade as reason:
-                    self._fail_to_start(group, str(reason))
+                tried = True
+                self._start_on(job, containers, group, node)
+                if all(item.pid is None for item in group):
+                    self._occupancy.give_back(pool, node, job.resources)
+                if any(item.ended for item in group):
                     break
-                except OSError as exc:
-                    self._give_up(job, group, exc)
-                    break
-            self._settle(job)
+            if tried:
+                self._settle(job, containers)
+
+    def _start_on(self, job: Job, containers: list[Container], group: list[Container], node: int) -> None:
+        """Start an instance on a node. What keeps it from that, its containers say."""
+        try:
+            self._start_instance(job, group, node)
+        except BeingMade as reason:
+            self._say(group, str(reason))
+        except NotMade as reason:
+            self._fail_to_start(group, str(reason))
+        except OSError as exc:
+            self._give_up(job, containers, group, exc)
 
     def _say(self, group: list[Container], message: str) -> None:
         for container in group:
@@ -283,9 +304,8 @@ class JobRunner:
             for path in container.mounts.values():
                 Path(path).mkdir(parents=True, exist_ok=True)
             if not processes.adopt(container, folder):
-                supervisor = processes.start(
-                    container, folder, self._platform(job, container), self._grace_seconds, interpreter
-                )
+                platform = platform_variables(job, container, self._account)
+                supervisor = processes.start(container, folder, platform, self._grace_seconds, interpreter)
                 container.pid = supervisor.pid
                 container.pid_created = processes.created(supervisor.pid) or time.time()
                 self._supervisors[supervisor.pid] = supervisor
@@ -296,8 +316,8 @@ class JobRunner:
 
     def faults_changed(self) -> None:
         """Look whom the faults befall now: jobs that wait and replicas that run."""
-        for job in self.store.active_jobs():
-            for group in status.instances(self._running(job)).values():
+        for job, containers in self._active():
+            for group in status.instances(_running(containers)).values():
                 self._befall(job, group)
         self.wake()
 
@@ -317,12 +337,12 @@ class JobRunner:
         self._slow_nodes.slow([container.pid for container in group if container.pid is not None], slowness)
         self._faults.on_replica(job.id, job.full_name, first.instance, first.node, time.time() - started, kill)
 
-    def _give_up(self, job: Job, group: list[Container], reason: OSError) -> None:
+    def _give_up(self, job: Job, containers: list[Container], group: list[Container], reason: OSError) -> None:
         """This machine, not the job, is at fault: no room on the disk, no more processes."""
         _log.error("Job %s could not be started: %s", job.full_name, reason)
         self._fail_to_start(group, str(reason))
-        self._set_status(job, JobStatus.INTERNAL_ERROR)
-        self._end_containers(job)
+        self._set_status(job, JobStatus.INTERNAL_ERROR, containers)
+        self._end_containers(job, containers)
 
     def _fail_to_start(self, group: list[Container], reason: str) -> None:
         for container in group:
@@ -331,24 +351,9 @@ class JobRunner:
                 container.message = f"{status.FAILED_TO_START}: {reason}"
                 self.store.save_container(container)
 
-    def _platform(self, job: Job, container: Container) -> dict[str, str]:
-        """What the platform sets in every container: …/snowpark-container-services/working-with-services."""
-        return {
-            "SNOWFLAKE_HOST": "127.0.0.1",
-            "SNOWFLAKE_ACCOUNT": self._account,
-            "SNOWFLAKE_DATABASE": job.database,
-            "SNOWFLAKE_SCHEMA": job.schema,
-            "SNOWFLAKE_SERVICE_NAME": job.name,
-            "SNOWFLAKE_JOB_INDEX": str(container.instance),
-            "SNOWFLAKE_JOBS_COUNT": str(job.replicas),
-            # Instead of a network of its own: an address of this machine for each replica of a job. The first is not
-            # taken for a node's own by everybody.
-            ADDRESS_VARIABLE: f"127.0.0.{2 + container.instance % 250}",
-        }
-
-    def _end_containers(self, job: Job) -> None:
+    def _end_containers(self, job: Job, containers: list[Container]) -> None:
         """SIGTERM to what runs (the supervisors see to the rest), and nothing more starts."""
-        for container in self.store.containers(job.id):
+        for container in containers:
             if container.ended or container.status == "TERMINATING":
                 continue
             if container.pid is None:
@@ -359,9 +364,9 @@ class JobRunner:
                 container.status, container.message = "TERMINATING", "Terminating"
             self.store.save_container(container)
 
-    def _set_status(self, job: Job, new: JobStatus) -> None:
+    def _set_status(self, job: Job, new: JobStatus, containers: list[Container]) -> None:
         job.status = new
-        job.message = status.job_message(new, self.store.containers(job.id))
+        job.message = status.job_message(new, containers)
         job.updated_on = time.time()
         if new.is_terminal:
             job.completed_on = job.updated_on
@@ -379,9 +384,6 @@ class JobRunner:
             if path is not None:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _running(self, job: Job) -> list[Container]:
-        return [item for item in self.store.containers(job.id) if item.pid is not None and not item.ended]
-
     def _await_end(self, containers: list[Container], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and any(processes.is_alive(item) for item in containers):
@@ -393,4 +395,8 @@ class JobRunner:
             processes.kill_session_of_child(pid)
             if supervisor.poll() is not None:
                 del self._supervisors[pid]
-                self._any_ended = True
+                self.wake()
+
+
+def _running(containers: list[Container]) -> list[Container]:
+    return [item for item in containers if item.pid is not None and not item.ended]

@@ -36,6 +36,39 @@ def occupied(running: Iterable[tuple[Job, Container]]) -> dict[int, dict[str, fl
     return nodes
 
 
+class Occupancy:
+    """What is taken of each compute pool's nodes.
+
+    :param jobs: those that have not ended, with their containers.
+    """
+
+    def __init__(self, jobs: Iterable[tuple[Job, list[Container]]] = ()) -> None:
+        running: dict[str, list[tuple[Job, Container]]] = {}
+        for job, containers in jobs:
+            running.setdefault(job.compute_pool, []).extend((job, item) for item in containers if item.node is not None)
+        self._nodes = {pool: occupied(entries) for pool, entries in running.items()}
+        self._full: dict[tuple[str, tuple[float, ...]], Waiting] = {}
+
+    def place(self, pool: ComputePool, resources: Mapping[str, float]) -> int | Waiting:
+        """Give an instance a node: the first with room; or why there is none.
+
+        As long as nothing is given back, what one instance finds no room for, another of its size does not either.
+        """
+        size = (pool.name, tuple(resources.get(kind, 0.0) for kind in ("cpu", "memory", "gpu")))
+        if size in self._full:
+            return self._full[size]
+        node = place(pool, resources, self._nodes.setdefault(pool.name, {}))
+        if isinstance(node, Waiting):
+            self._full[size] = node
+        return node
+
+    def give_back(self, pool: ComputePool, node: int, resources: Mapping[str, float]) -> None:
+        """An instance that got a node does not start after all."""
+        taken = self._nodes[pool.name][node]
+        self._nodes[pool.name][node] = {kind: taken[kind] - resources.get(kind, 0.0) for kind in taken}
+        self._full = {size: why for size, why in self._full.items() if size[0] != pool.name}
+
+
 def place(pool: ComputePool, resources: Mapping[str, float], nodes: dict[int, dict[str, float]]) -> int | Waiting:
     """The first node with room, entered into ``nodes``; or why there is none."""
     if pool.suspended:

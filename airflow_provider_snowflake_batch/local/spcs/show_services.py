@@ -61,7 +61,7 @@ _SPEC = 6
 def describe_service(statement: Statement, cursor: Cursor, store: Store, spcs: SpcsControlPlane) -> Result:
     job = _service(statement, spcs, cursor)
     cursor.end()
-    row = _service_row(store, job)
+    row = _service_row(job, store.containers(job.id))
     row.insert(_SPEC, _shown(job.specification))
     return Result(_SERVICE_COLUMNS, [row])
 
@@ -80,7 +80,8 @@ def show_services(statement: Statement, cursor: Cursor, databases: Databases, st
         (job for job in jobs if chosen.compute_pool in (None, job.compute_pool)),
         lambda job: (job.name, job.database, job.schema),
     )
-    rows = [_service_row(store, job) for job in found]
+    containers = store.containers_of(found)
+    rows = [_service_row(job, containers[job.id]) for job in found]
     return Result([column for column in _SERVICE_COLUMNS if column.name != "spec"], rows)
 
 
@@ -207,9 +208,9 @@ def _service(statement: Statement, spcs: SpcsControlPlane, cursor: Cursor) -> Jo
     return job
 
 
-def _service_row(store: Store, job: Job) -> list[Any]:
+def _service_row(job: Job, containers: list[Container]) -> list[Any]:
     """The columns of SHOW, which are those of DESCRIBE without the specification."""
-    groups = status.instances(store.containers(job.id)).values()
+    groups = status.instances(containers).values()
     current = sum(status.instance_status(group) in ("READY", "TERMINATING") for group in groups)
     integrations = f"[{','.join(job.external_access_integrations)}]" if job.external_access_integrations else None
     return [

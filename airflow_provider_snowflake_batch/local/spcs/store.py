@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +23,9 @@ CREATE TABLE IF NOT EXISTS spcs_jobs (
     created_on REAL NOT NULL, deleted_on REAL, record TEXT NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS spcs_jobs_name ON spcs_jobs (full_name) WHERE deleted_on IS NULL;
 CREATE INDEX IF NOT EXISTS spcs_jobs_active ON spcs_jobs (active) WHERE active;
+CREATE INDEX IF NOT EXISTS spcs_jobs_number ON spcs_jobs (number);
+CREATE INDEX IF NOT EXISTS spcs_jobs_pool ON spcs_jobs (
+    json_extract(record, '$.compute_pool'), json_extract(record, '$.completed_on'));
 CREATE TABLE IF NOT EXISTS spcs_containers (
     job_id TEXT NOT NULL, instance INTEGER NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL,
     record TEXT NOT NULL, PRIMARY KEY (job_id, instance, name));
@@ -117,6 +121,27 @@ class Store:
             "SELECT record FROM spcs_containers WHERE job_id = ? ORDER BY instance, position", (job_id,)
         )
         return [Container(**json.loads(record)) for (record,) in rows.fetchall()]
+
+    def containers_of(self, jobs: Iterable[Job]) -> dict[str, list[Container]]:
+        """The containers of each of some jobs, by the job's id; of however many, in one statement."""
+        found: dict[str, list[Container]] = {job.id: [] for job in jobs}
+        rows = self._db.execute(
+            "SELECT record FROM spcs_containers WHERE job_id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY job_id, instance, position",
+            (json.dumps(list(found)),),
+        )
+        for (record,) in rows:
+            container = Container(**json.loads(record))
+            found[container.job_id].append(container)
+        return found
+
+    def last_use(self, pool: str) -> float | None:
+        """When the last job of a compute pool has ended, seconds since the epoch: now, if one has not; None without."""
+        there = "FROM spcs_jobs WHERE json_extract(record, '$.compute_pool') = ?"
+        ended = "json_extract(record, '$.completed_on')"
+        (busy,) = self._db.execute(f"SELECT EXISTS (SELECT 1 {there} AND {ended} IS NULL)", (pool,)).fetchone()
+        (last,) = self._db.execute(f"SELECT MAX({ended}) {there}", (pool,)).fetchone()
+        return time.time() if busy else last
 
     def forget_job(self, identity: str) -> None:
         self._db.execute("DELETE FROM spcs_containers WHERE job_id = ?", (identity,))

@@ -4,12 +4,13 @@ import time
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.spcs import scheduling, status
-from airflow_provider_snowflake_batch.local.spcs.records import ComputePool, Container
+from airflow_provider_snowflake_batch.local.spcs.records import ComputePool, Container, Job
 from airflow_provider_snowflake_batch.local.spcs.scheduling import Waiting
 
 GIB = 2**30
 SMALL = {"cpu": 1.0, "memory": 4.0 * GIB, "gpu": 0.0}
 CPU = {"cpu": 2.0, "memory": 1.0 * GIB, "gpu": 0.0}
+NO_CPU = "Unschedulable due to insufficient CPU resources."
 
 
 def pool(**options: Any) -> ComputePool:
@@ -34,6 +35,13 @@ def container(instance: int = 0, **state: Any) -> Container:
     return made
 
 
+def job(identity: str) -> Job:
+    """One whose instances take as much as ``CPU`` says."""
+    return Job(
+        identity, 0, "q", "D", "S", identity, "JOB", "P", "R", True, 1, "", CPU, {}, created_on=0.0, updated_on=0.0
+    )
+
+
 def test_nodes_are_filled_in_order_until_the_pool_is_full() -> None:
     nodes: dict[int, dict[str, float]] = {}
     # 3 vCPU and 13 GiB a node: three instances of 1 vCPU and 4 GiB.
@@ -44,7 +52,7 @@ def test_nodes_are_filled_in_order_until_the_pool_is_full() -> None:
 
 def test_the_scarce_resource_is_named() -> None:
     nodes = {node: {"cpu": 2.0, "memory": 4.0 * GIB, "gpu": 0.0} for node in range(2)}
-    assert scheduling.place(pool(), CPU, nodes) == Waiting("Unschedulable due to insufficient CPU resources.")
+    assert scheduling.place(pool(), CPU, nodes) == Waiting(NO_CPU)
 
 
 def test_a_suspended_pool_starts_nothing() -> None:
@@ -68,3 +76,18 @@ def test_state_of_a_job_from_its_instances() -> None:
     assert state("PENDING", "PENDING") == "PENDING"
     assert state("DONE", "PENDING") == "PENDING"
     assert state("READY", "FAILED") == "FAILED"
+
+
+def test_what_has_no_room_is_not_tried_again_until_something_is_given_back() -> None:
+    small = pool(max_nodes=1)
+    occupancy = scheduling.Occupancy()
+    assert [occupancy.place(small, CPU) for _ in range(2)] == [0, Waiting(NO_CPU)]
+    assert occupancy.place(small, {"cpu": 1.0}) == 0
+    occupancy.give_back(small, 0, CPU)
+    assert occupancy.place(small, CPU) == 0
+
+
+def test_occupancy_begins_with_what_runs() -> None:
+    runs, has_ended = [container(node=0)], [container(node=1, ended_on=1.0)]
+    occupancy = scheduling.Occupancy([(job("A"), runs), (job("B"), has_ended)])
+    assert [occupancy.place(pool(), CPU) for _ in range(2)] == [1, Waiting(NO_CPU)]

@@ -1,4 +1,4 @@
-"""What a task says of the container that the worker runs in: environment, secrets, integrations, stages.
+"""What a task says of the container that the worker runs in: environment, secrets, integrations, stages, volume.
 
 https://docs.snowflake.com/en/developer-guide/snowpark-container-services/specification-reference
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_snowflake_batch.contract.cluster import PORTS_VARIABLE, parse_ports
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.spec_fields import is_template
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.qualify import Namespace
@@ -25,6 +26,10 @@ SECRET_KEYS = ("secret_string", "username", "password")
 _MOST_SECRETS = 50
 _MOST_INTEGRATIONS = 10
 DEFAULT_SECRET_KEY = SECRET_KEYS[0]
+_VOLUME_SIZE = re.compile(r"([1-9]\d*)Gi")
+# …/block-storage-volume: the widest of what the clouds have, since the task does not know on which one it runs.
+_MOST_GIB = 65536
+_VOLUME_SPEED = {"iops": (3000, 80000), "throughput": (125, 2400)}
 
 
 def names(field: str, value: Any, what: str) -> tuple[str, ...]:
@@ -123,6 +128,37 @@ def stages(field: str, value: Any) -> tuple[str, ...]:
         if "{{" not in name and StagePath.parse(name, field=field).path:
             raise InvalidJobError(field, f"{name!r}: name the stage without a path, which the rows' own paths have.")
     return listed
+
+
+def block_volume(field: str, value: Any) -> Mapping[str, Any]:
+    """A block storage volume: its size, and how fast it is.
+
+    :raises InvalidJobError: if no cloud has such a volume.
+    """
+    known = ("size", *_VOLUME_SPEED)
+    if not isinstance(value, Mapping) or "size" not in value or not set(value) <= set(known):
+        raise InvalidJobError(field, f"expected a dict with size, and perhaps iops and throughput, got {value!r}.")
+    checked: dict[str, Any] = {"size": value["size"]}
+    if not is_template(value["size"]):
+        size = _VOLUME_SIZE.fullmatch(value["size"].strip()) if isinstance(value["size"], str) else None
+        if size is None or int(size[1]) > _MOST_GIB:
+            raise InvalidJobError(
+                f"{field}['size']", f"expected '1Gi' to '{_MOST_GIB}Gi', in whole Gi, got {value['size']!r}."
+            )
+        checked["size"] = size[0]
+    for name, (least, most) in _VOLUME_SPEED.items():
+        if name in value:
+            checked[name] = _whole_number(f"{field}[{name!r}]", value[name], least, most)
+    return MappingProxyType(checked)
+
+
+def _whole_number(field: str, value: Any, least: int, most: int) -> Any:
+    if is_template(value):
+        return value
+    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
+        raise InvalidJobError(field, f"expected a whole number from {least} to {most}, got {value!r}.")
+    return number
 
 
 def _kind(content: Any) -> str:

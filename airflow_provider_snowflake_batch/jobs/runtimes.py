@@ -27,6 +27,7 @@ _WORKER_ONLY: dict[str, dict[str, str]] = {
         "external_access_integrations": "an inference job takes no external access integrations",
         "query_warehouse": "an inference job takes no warehouse for the model's queries",
         "stages": "an inference job finds the files of its rows by itself",
+        "block_volume": "an inference job mounts no volumes of one's own",
     },
     "output_spec": {"columns": "Snowflake's inference jobs write every input column"},
 }

@@ -120,7 +120,7 @@ _CPU = re.compile(r"\d+(\.\d+)?|\d+m")
 _MEMORY = re.compile(r"\d+(\.\d+)?\s?[KMGT]i?B?")
 
 
-_CONTAINER_FIELDS = ("env", "secrets", "external_access_integrations", "stages")
+_CONTAINER_FIELDS = ("env", "secrets", "external_access_integrations", "stages", "block_volume")
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,8 @@ class JobSpec(Spec):
     :param query_warehouse: warehouse for queries that the model itself sends.
     :param stages: stages of the files that a column of the input names (``column_handling``), where ``X`` is a query, a
         table or stage Parquet: ``["@db.schema.images"]``.
+    :param block_volume: a block storage volume for temporary files, instead of the node's own disk:
+        ``{"size": "500Gi"}``, and ``iops`` and ``throughput`` (MiB a second) where Snowflake's defaults are too few.
     :raises InvalidJobError: if a value is out of range or not of its kind.
     """
 
@@ -183,6 +185,7 @@ class JobSpec(Spec):
     external_access_integrations: tuple[str, ...] | None = None
     query_warehouse: str | None = None
     stages: tuple[str, ...] | None = None
+    block_volume: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_workers", "max_batch_rows", "replicas", "max_quarantined", "min_replicas"):
@@ -232,6 +235,7 @@ class JobSpec(Spec):
             "secrets": container_settings.secrets,
             "external_access_integrations": container_settings.integrations,
             "stages": container_settings.stages,
+            "block_volume": container_settings.block_volume,
         }
         for name, check in checks.items():
             value = getattr(self, name)

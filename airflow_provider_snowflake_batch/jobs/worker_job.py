@@ -111,6 +111,7 @@ class WorkerJob(ScoringJob):
         "secrets",
         "external_access_integrations",
         "query_warehouse",
+        "block_volume",
     )
 
     name: QualifiedName

@@ -118,8 +118,7 @@ def specification(job: WorkerJob) -> dict[str, Any]:
             for mount in stages
         ),
         {"name": "shm", "source": "memory", "size": size.shared_memory},
-        # The node's own disk, about 100 GB.
-        {"name": "tmp", "source": "local"},
+        _temporary_volume(job),
     ]
     return {
         "spec": {
@@ -131,6 +130,20 @@ def specification(job: WorkerJob) -> dict[str, Any]:
             "platformMonitor": {"metricConfig": {"groups": ["system", "status", "network", "storage"]}},
         }
     }
+
+
+def _temporary_volume(job: WorkerJob) -> dict[str, Any]:
+    """The node's own disk, about 100 GB, or one that the task asks for.
+
+    https://docs.snowflake.com/en/developer-guide/snowpark-container-services/block-storage-volume: of a job's volume no
+    snapshot is kept unless that is asked for.
+    """
+    asked = job.settings.block_volume
+    if asked is None:
+        return {"name": "tmp", "source": "local"}
+    config = {name: asked[name] for name in ("iops", "throughput") if name in asked}
+    volume: dict[str, Any] = {"name": "tmp", "source": "block", "size": asked["size"]}
+    return volume | ({"blockConfig": config} if config else {})
 
 
 def _endpoints(job: WorkerJob) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ FULL = {
     "secrets": {"TOKEN": "db.s.token", "USER": {"secret": "db.s.login", "key": "username"}},
     "external_access_integrations": ["HUB"],
     "stages": ["@db.s.images"],
+    "block_volume": {"size": "500Gi", "iops": 4000, "throughput": 250},
 }
 
 
@@ -57,6 +58,14 @@ def test_every_field_comes_back_as_plain_values() -> None:
         ({"external_access_integrations": list("abcdefghijk")}, "job_spec.external_access_integrations: 11 integra"),
         ({"stages": ["@s/path"]}, "job_spec.stages: '@s/path': name the stage without a path"),
         ({"stages": ["s"]}, "job_spec.stages: 's' is not a stage location"),
+        ({"block_volume": "500Gi"}, "job_spec.block_volume: expected a dict with size"),
+        ({"block_volume": {"iops": 4000}}, "job_spec.block_volume: expected a dict with size"),
+        ({"block_volume": {"size": "1Gi", "encryption": "x"}}, "job_spec.block_volume: expected a dict with size"),
+        ({"block_volume": {"size": "1.5Gi"}}, r"job_spec.block_volume\['size'\]: expected '1Gi' to '65536Gi'"),
+        ({"block_volume": {"size": "500GiB"}}, r"job_spec.block_volume\['size'\]: .* got '500GiB'"),
+        ({"block_volume": {"size": "70000Gi"}}, r"job_spec.block_volume\['size'\]: .* got '70000Gi'"),
+        ({"block_volume": {"size": "1Gi", "iops": 100}}, r"job_spec.block_volume\['iops'\]: expected a whole number"),
+        ({"block_volume": {"size": "1Gi", "throughput": True}}, r"job_spec.block_volume\['throughput'\]: .* got True"),
     ],
 )
 def test_what_snowflake_would_refuse_is_refused_by_its_field(given: dict[str, Any], message: str) -> None:
@@ -67,3 +76,7 @@ def test_what_snowflake_would_refuse_is_refused_by_its_field(given: dict[str, An
 def test_templates_are_looked_at_when_they_are_rendered() -> None:
     given = {"A": "{{ var.value.secret }}", "B": {"secret": "{{ params.secret }}", "key": "{{ params.key }}"}}
     assert JobSpec.of({"secrets": given}).to_dict() == {"secrets": given}
+    volume = {"size": "{{ params.size }}", "iops": "{{ params.iops }}"}
+    assert JobSpec.of({"block_volume": volume}).to_dict() == {"block_volume": volume}
+    rendered = {"size": "500Gi", "iops": "4000"}
+    assert JobSpec.of({"block_volume": rendered}).to_dict() == {"block_volume": {"size": "500Gi", "iops": 4000}}

@@ -133,6 +133,7 @@ OF_THE_WORKER_RUNTIME = {
     "external_access_integrations",
     "query_warehouse",
     "stages",
+    "block_volume",
 }
 
 

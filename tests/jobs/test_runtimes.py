@@ -43,6 +43,7 @@ def test_exactly_one_of_the_two(given: dict[str, Any], message: str) -> None:
         ("job_spec", "external_access_integrations", ["i"]),
         ("job_spec", "query_warehouse", "w"),
         ("job_spec", "stages", ["@s"]),
+        ("job_spec", "block_volume", {"size": "500Gi"}),
         ("output_spec", "columns", ["ID"]),
     ],
 )

@@ -55,6 +55,7 @@ SIZES = {
     "secrets": {"TOKEN": "db.s.token"},
     "external_access_integrations": ["hub"],
     "query_warehouse": "wh",
+    "block_volume": {"size": "500Gi"},
 }
 OF_THE_TASK = {"warehouse": "wh", "job_name_prefix": "NIGHTLY"}
 OF_THE_WORK = {
@@ -229,6 +230,23 @@ def test_the_whole_specification() -> None:
             "platformMonitor": {"metricConfig": {"groups": ["system", "status", "network", "storage"]}},
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "config"),
+    [
+        ({"size": "500Gi"}, {}),
+        (
+            {"size": "500Gi", "iops": 4000, "throughput": 250},
+            {"blockConfig": {"iops": 4000, "throughput": 250}},
+        ),
+    ],
+)
+def test_temporary_files_may_lie_on_a_block_volume(given: dict[str, Any], config: dict[str, Any]) -> None:
+    spec = specification(ready(job(job_spec={"block_volume": given})))["spec"]
+    assert spec["volumes"][-1] == {"name": "tmp", "source": "block", "size": "500Gi"} | config
+    container = spec["containers"][0]
+    assert container["volumeMounts"][-1] == {"name": "tmp", "mountPath": container["env"]["TMPDIR"]}
 
 
 def test_the_whole_job_file() -> None:

@@ -129,7 +129,9 @@ def test_options_of_the_worker_runtime_reach_the_worker(hook: SnowflakeBatchHook
         dags,
         model={"target": "my_models.linear:Linear", "code": "my_models", "init": {"gain": 2, "bad": 2}},
         output_spec={"stage_location": f"@{STAGE}/out/", "columns": ["ID"]},
-        job_spec=JobSpec(on_error=OnError.QUARANTINE, max_quarantined=1, num_workers=1, replicas=2),
+        job_spec=JobSpec(
+            on_error=OnError.QUARANTINE, max_quarantined=1, num_workers=1, replicas=2, block_volume={"size": "10Gi"}
+        ),
     )
     result, _ = execute(task)
     scored = results(hook, result["output_location"])

@@ -64,13 +64,25 @@ _ENDPOINT = mapping(
 _STAGE_CONFIG = mapping(
     {"name": text, "metadataCache": text, "resources": _RESOURCES, "enableSymlink": boolean}, required=("name",)
 )
+_MOST_BLOCK_VOLUMES = 3
+# …/block-storage-volume. Speed and encryption are nothing that a folder of this machine has.
+_BLOCK_CONFIG = mapping(
+    {
+        "initialContents": refused("A block volume from a snapshot"),
+        "iops": integer(1),
+        "throughput": integer(1),
+        "encryption": choice("SNOWFLAKE_SSE", "SNOWFLAKE_FULL"),
+        "snapshotOnDelete": boolean,
+        "snapshotDeleteAfter": text,
+    }
+)
 _VOLUME = mapping(
     {
         "name": text,
         "source": text,
         "size": quantities.memory,
         "stageConfig": _STAGE_CONFIG,
-        "blockConfig": anything,
+        "blockConfig": _BLOCK_CONFIG,
         "uid": integer(0),
         "gid": integer(0),
     },
@@ -142,6 +154,8 @@ def parse(yaml_text: str) -> JobSpecification:
         raise not_supported("A service with caller's rights ('capabilities.securityContext.executeAsCaller')")
     spec = checked["spec"]
     volumes = {name: _volume(item) for name, item in _unique(spec.get("volumes", []), "spec.volumes").items()}
+    if [item["source"] for item in spec.get("volumes", [])].count("block") > _MOST_BLOCK_VOLUMES:
+        raise invalid_specification(f"a service takes at most {_MOST_BLOCK_VOLUMES} volumes with source 'block'.")
     containers = [_container(item, volumes) for item in _unique(spec["containers"], "spec.containers").values()]
     return JobSpecification(
         containers=containers,
@@ -186,8 +200,10 @@ def _volume(item: Mapping[str, Any]) -> VolumeSpecification:
         raise invalid_specification(f"volume '{name}': 'stageConfig' belongs to, and is needed by, source 'stage'.")
     if source in ("memory", "block") and "size" not in item:
         raise invalid_specification(f"volume '{name}' with source '{source}' needs 'size'.")
-    if source == "block" and "initialContents" in (item.get("blockConfig") or {}):
-        raise not_supported(f"A block volume from a snapshot (volume '{name}')")
+    if source != "block" and "blockConfig" in item:
+        raise invalid_specification(f"volume '{name}': 'blockConfig' belongs to source 'block'.")
+    if source == "block" and item["size"] % 2**30:
+        raise invalid_specification(f"volume '{name}': its size must be a whole number of Gi.")
     return VolumeSpecification(name, item["stageConfig"]["name"] if source == "stage" else None)
 
 

@@ -21,6 +21,10 @@ def refusal(text: str) -> SnowflakeError:
     return caught.value
 
 
+def block_volume(**config: Any) -> str:
+    return service(volumes=[{"name": "v", "source": "block", "size": "5Gi", "blockConfig": config}])
+
+
 def test_a_full_specification() -> None:
     checked = specification.parse(
         """
@@ -43,6 +47,7 @@ spec:
   - {name: rdzv, port: 29500, protocol: TCP}
   volumes:
   - {name: tmp, source: local}
+  - {name: large, source: block, size: 50Gi, blockConfig: {iops: 4000, throughput: 200}}
   - name: data
     source: stage
     stageConfig: {name: "@db.sch.stage/path", metadataCache: "1h"}
@@ -57,7 +62,7 @@ capabilities: {securityContext: {executeAsCaller: false}}
     assert main.mounts == {"/data": "data", "/tmp/x": "tmp"}
     assert side.argv == ["sleep", "1"]
     assert checked.volumes["data"].stage == "@db.sch.stage/path"
-    assert checked.volumes["tmp"].stage is None
+    assert checked.volumes["tmp"].stage is checked.volumes["large"].stage is None
     assert checked.resources == {"cpu": 2.5, "memory": 4.5 * 2**30, "gpu": 0}
 
 
@@ -82,6 +87,18 @@ capabilities: {securityContext: {executeAsCaller: false}}
         (service(volumes=[{"name": "v", "source": "stage"}]), "needed by, source 'stage'"),
         (service(volumes=[{"name": "v", "source": "disk"}]), "invalid value 'disk' for source of volume 'v'"),
         (service(volumes=[{"name": "v", "source": "memory"}]), "needs 'size'"),
+        (service(volumes=[{"name": "v", "source": "block", "size": "1.5Gi"}]), "must be a whole number of Gi"),
+        (block_volume(speed=1), "unknown option 'speed' for 'spec.volumes[0].blockConfig'"),
+        (block_volume(iops="4000"), "invalid value '4000' for 'spec.volumes[0].blockConfig.iops'"),
+        (block_volume(encryption="NONE"), "expected one of SNOWFLAKE_SSE, SNOWFLAKE_FULL"),
+        (
+            service(volumes=[{"name": f"v{n}", "source": "block", "size": "1Gi"} for n in range(4)]),
+            "a service takes at most 3 volumes with source 'block'",
+        ),
+        (
+            service(volumes=[{"name": "v", "source": "local", "blockConfig": {"iops": 4000}}]),
+            "volume 'v': 'blockConfig' belongs to source 'block'",
+        ),
         (service(volumes=[{"name": "v", "source": "local"}] * 2), "duplicate name 'v' in 'spec.volumes'"),
         (service(endpoints=[{"name": "e"}]), "endpoint 'e' needs either 'port' or 'portRange'"),
     ],
@@ -98,6 +115,7 @@ def test_mistakes(text: str, message: str) -> None:
         service({"command": None}),
         service({"readinessProbe": {"port": 1, "path": "/"}}),
         service({"secrets": []}),
+        block_volume(initialContents={"fromSnapshot": "s"}),
         service(endpoints=[{"name": "e", "port": 1, "public": True}]),
         yaml.safe_dump({**yaml.safe_load(service()), "serviceRoles": []}),
         yaml.safe_dump({**yaml.safe_load(service()), "capabilities": {"securityContext": {"executeAsCaller": True}}}),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.spec_fields import Spec
 
 # By block and field, why the registry runtime has none of these.
-_WORKER_ONLY: dict[str, dict[str, str]] = {
+WORKER_ONLY: dict[str, dict[str, str]] = {
     "job_spec": {
         "on_error": "Snowflake's inference jobs end with the first bad row",
         "max_quarantined": "Snowflake's inference jobs end with the first bad row",
@@ -32,7 +32,7 @@ _WORKER_ONLY: dict[str, dict[str, str]] = {
     "output_spec": {"columns": "Snowflake's inference jobs write every input column"},
 }
 # By argument or block and field, what to do instead on the worker runtime.
-_REGISTRY_ONLY: dict[str, dict[str, str]] = {
+REGISTRY_ONLY: dict[str, dict[str, str]] = {
     "job_spec": {
         "function_name": "name the method in the model, PythonModel(…, function=…)",
         "image_repo": "name the whole image in job_spec.image",
@@ -51,7 +51,7 @@ def refuse_worker_fields(label: str, spec: Spec) -> None:
 
     :raises InvalidJobError: naming the first one.
     """
-    reasons = _WORKER_ONLY.get(label, {})
+    reasons = WORKER_ONLY.get(label, {})
     for name in spec.to_dict():
         if name in reasons:
             raise InvalidJobError(
@@ -66,7 +66,7 @@ def refuse_registry_fields(label: str, spec: Spec) -> None:
 
     :raises InvalidJobError: naming the first one.
     """
-    hints = _REGISTRY_ONLY.get(label, {})
+    hints = REGISTRY_ONLY.get(label, {})
     for name in spec.to_dict():
         if name in hints:
             raise InvalidJobError(f"{label}.{name}", _registry_only(hints[name]))

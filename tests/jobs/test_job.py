@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import MAX_JOB_NAME_LENGTH, RegistryJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.runtimes import WORKER_ONLY
 from airflow_provider_snowflake_batch.jobs.sources import plain_source
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 
@@ -121,20 +122,6 @@ SIZES = {
 }
 OF_THE_TASK = {"warehouse": "wh", "job_name_prefix": "NIGHTLY"}
 OF_THE_WORK = {"job_name": "fixed", "function_name": "explain"}
-# See test_worker_job.py.
-OF_THE_WORKER_RUNTIME = {
-    "on_error",
-    "max_quarantined",
-    "executor",
-    "min_replicas",
-    "image",
-    "env",
-    "secrets",
-    "external_access_integrations",
-    "query_warehouse",
-    "stages",
-    "block_volume",
-}
 
 
 def job_with(name: str, value: object) -> RegistryJob:
@@ -143,7 +130,7 @@ def job_with(name: str, value: object) -> RegistryJob:
 
 
 def test_it_is_known_of_every_setting_whether_it_makes_another_job() -> None:
-    known = {*SIZES, *OF_THE_TASK, *OF_THE_WORK, *OF_THE_WORKER_RUNTIME}
+    known = {*SIZES, *OF_THE_TASK, *OF_THE_WORK, *WORKER_ONLY["job_spec"]}
     assert {"compute_pool", *(item.name for item in fields(JobSpec))} == known
 
 

@@ -13,6 +13,7 @@ from airflow_provider_snowflake_batch.contract.job_file import to_document
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
+from airflow_provider_snowflake_batch.jobs.runtimes import REGISTRY_ONLY
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec
 from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
 from airflow_provider_snowflake_batch.jobs.worker_resources import container_size
@@ -65,11 +66,10 @@ OF_THE_WORK = {
     "env": {"MODE": "exact"},
     "stages": ["@images"],
 }
-OF_THE_REGISTRY_RUNTIME = {"function_name", "image_repo", "force_rebuild"}
 
 
 def test_it_is_known_of_every_setting_whether_it_makes_another_job() -> None:
-    known = {*SIZES, *OF_THE_TASK, *OF_THE_WORK, *OF_THE_REGISTRY_RUNTIME}
+    known = {*SIZES, *OF_THE_TASK, *OF_THE_WORK, *REGISTRY_ONLY["job_spec"]}
     assert {"compute_pool", *(item.name for item in fields(JobSpec))} == known
 
 

@@ -227,3 +227,13 @@ def unknown_function(name: str, kind: str = "function") -> SnowflakeError:
 
 def unknown_table_function(name: str) -> SnowflakeError:
     return unknown_function(name, "user-defined table function")
+
+
+def unknown_view(name: str) -> SnowflakeError:
+    """A view of INFORMATION_SCHEMA that this server lacks, with the number of one that is not there."""
+    return SnowflakeError(
+        f"SQL compilation error:\nObject '{name}' does not exist or not authorized. If an account has this view: it is "
+        "not supported by the local Snowflake. SHOW may tell what it would.",
+        errno=2003,
+        sqlstate="42S02",
+    )

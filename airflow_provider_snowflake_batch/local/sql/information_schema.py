@@ -1,7 +1,6 @@
-"""INFORMATION_SCHEMA.TABLES and COLUMNS, with row counts, creation times and declared types.
+"""INFORMATION_SCHEMA: TABLES and COLUMNS, with row counts and declared types, VIEWS, SCHEMATA and DATABASES.
 
-Sources: https://docs.snowflake.com/en/sql-reference/info-schema/tables and
-https://docs.snowflake.com/en/sql-reference/info-schema/columns
+Source: https://docs.snowflake.com/en/sql-reference/info-schema
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.local.functions import information_schema_view
 from airflow_provider_snowflake_batch.local.sql.catalog import Relation, TableColumn
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.show import moment, number
 from airflow_provider_snowflake_batch.local.sql.tables import Tables
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
@@ -106,6 +106,49 @@ _COLUMNS = [
     "COMMENT",
     "DATA_TYPE_ALIAS",
 ]
+_VIEWS = [
+    "TABLE_CATALOG",
+    "TABLE_SCHEMA",
+    "TABLE_NAME",
+    "TABLE_OWNER",
+    "VIEW_DEFINITION",
+    "CHECK_OPTION",
+    "IS_UPDATABLE",
+    "INSERTABLE_INTO",
+    "IS_SECURE",
+    "CREATED",
+    "LAST_ALTERED",
+    "LAST_DDL",
+    "LAST_DDL_BY",
+    "COMMENT",
+]
+_SCHEMATA = [
+    "CATALOG_NAME",
+    "SCHEMA_NAME",
+    "SCHEMA_OWNER",
+    "IS_TRANSIENT",
+    "IS_MANAGED_ACCESS",
+    "RETENTION_TIME",
+    "DEFAULT_CHARACTER_SET_CATALOG",
+    "DEFAULT_CHARACTER_SET_SCHEMA",
+    "DEFAULT_CHARACTER_SET_NAME",
+    "SQL_PATH",
+    "CREATED",
+    "LAST_ALTERED",
+    "COMMENT",
+    "OWNER_ROLE_TYPE",
+]
+_DATABASES = [
+    "DATABASE_NAME",
+    "DATABASE_OWNER",
+    "IS_TRANSIENT",
+    "COMMENT",
+    "CREATED",
+    "LAST_ALTERED",
+    "RETENTION_TIME",
+    "TYPE",
+    "OWNER_ROLE_TYPE",
+]
 _NUMBERS = {
     "ROW_COUNT", "BYTES", "RETENTION_TIME", "ORDINAL_POSITION", "CHARACTER_MAXIMUM_LENGTH", "CHARACTER_OCTET_LENGTH",
     "NUMERIC_PRECISION", "NUMERIC_PRECISION_RADIX", "NUMERIC_SCALE", "DATETIME_PRECISION",
@@ -126,6 +169,44 @@ def columns(statement: Statement, database: str, tables: Tables) -> Result:
         for position, column in enumerate(tables.columns(statement.session, name), start=1):
             rows.append(_place(one) | {"ORDINAL_POSITION": position} | _column(column))
     return _result(_COLUMNS, rows)
+
+
+@information_schema_view("VIEWS")
+def views(statement: Statement, database: str, tables: Tables) -> Result:
+    rows = [
+        _place(one)
+        | dict.fromkeys(_MOMENTS, one.created)
+        | dict.fromkeys(("IS_UPDATABLE", "INSERTABLE_INTO", "IS_SECURE"), "NO")
+        | {"TABLE_OWNER": _OWNER, "LAST_DDL_BY": _OWNER, "VIEW_DEFINITION": one.text, "CHECK_OPTION": "NONE"}
+        | {"COMMENT": one.comment or None}
+        for one in _relations(statement, tables, database)
+        if one.kind == "VIEW"
+    ]
+    return _result(_VIEWS, rows)
+
+
+@information_schema_view("SCHEMATA")
+def schemata(statement: Statement, database: str, engine: Engine) -> Result:
+    rows = [
+        {"CATALOG_NAME": database, "SCHEMA_NAME": schema}
+        | dict.fromkeys(("IS_TRANSIENT", "IS_MANAGED_ACCESS"), "NO")
+        | dict.fromkeys(_MOMENTS, engine.catalog.created("SCHEMA", database, schema))
+        | {"SCHEMA_OWNER": None if schema == "INFORMATION_SCHEMA" else _OWNER, "RETENTION_TIME": 1}
+        | {"OWNER_ROLE_TYPE": "ROLE"}
+        for schema in (*engine.databases.schemas(database), "INFORMATION_SCHEMA")
+    ]
+    return _result(_SCHEMATA, rows)
+
+
+@information_schema_view("DATABASES")
+def databases(statement: Statement, database: str, engine: Engine) -> Result:
+    rows = [
+        {"DATABASE_NAME": name, "DATABASE_OWNER": _OWNER, "IS_TRANSIENT": "NO", "RETENTION_TIME": 1}
+        | {"TYPE": "STANDARD", "OWNER_ROLE_TYPE": "ROLE"}
+        | dict.fromkeys(_MOMENTS, engine.catalog.created("DATABASE", name))
+        for name in engine.databases.names()
+    ]
+    return _result(_DATABASES, rows)
 
 
 def _result(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Result:

@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.local.functions import (
     View,
     read_arguments,
     unknown_table_function,
+    unknown_view,
 )
 from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokenize
 from airflow_provider_snowflake_batch.local.sql.guard import TABLE_FUNCTIONS_OF_THE_ENGINE
@@ -90,8 +91,12 @@ def _view(tokens: list[Token], index: int, functions: Functions) -> tuple[View, 
         if _is_word(tokens, start, "INFORMATION_SCHEMA") and _is_symbol(tokens, start + 1, "."):
             if (index > 0 and _is_symbol(tokens, index - 1, ".")) or start + 2 >= len(tokens):
                 return None
-            view = functions.views.get(tokens[start + 2].value)
-            return None if view is None else (view, start + 2)
+            name = tokens[start + 2].value
+            if (view := functions.views.get(name)) is None:
+                if _is_symbol(tokens, start + 3, "("):
+                    return None
+                raise unknown_view(f"INFORMATION_SCHEMA.{name}")
+            return view, start + 2
         if not _is_symbol(tokens, index + 1, "."):
             return None
     return None

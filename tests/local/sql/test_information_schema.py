@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import snowflake.connector
 from snowflake.connector import SnowflakeConnection
 
@@ -82,3 +83,29 @@ def test_truncate_if_exists(connection: SnowflakeConnection, schema: str) -> Non
     assert execute(connection, "SELECT COUNT(*) FROM T") == [(0,)]
     execute(connection, "TRUNCATE TABLE IF EXISTS NOPE")
     assert error(connection, "TRUNCATE TABLE NOPE")[0] == 2003
+
+
+def test_views_schemas_and_databases_are_those_of_show(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE VIEW V COMMENT = 'c' AS SELECT 1 AS A")
+    # Its copies lie in a schema of the server's own.
+    execute(connection, "CREATE TABLE T (A INT)")
+    execute(connection, "CREATE STREAM S ON TABLE T")
+    recent = "CREATED > DATEADD('minute', -10, CURRENT_TIMESTAMP())"
+    query = (
+        f"SELECT TABLE_NAME, COMMENT, IS_SECURE, {recent} FROM INFORMATION_SCHEMA.VIEWS WHERE TABLE_SCHEMA = '{schema}'"
+    )
+    assert execute(connection, query) == [("V", "c", "NO", True)]
+    schemas = execute(connection, "SELECT SCHEMA_NAME FROM INFORMATION_SCHEMA.SCHEMATA ORDER BY 1")
+    assert [name for (name,) in schemas] == sorted(row[1] for row in execute(connection, "SHOW SCHEMAS IN DATABASE"))
+    query = f"SELECT {recent} FROM INFORMATION_SCHEMA.SCHEMATA WHERE SCHEMA_NAME = '{schema}'"
+    assert execute(connection, query) == [(True,)]
+    # SHOW tells milliseconds.
+    query = "SELECT DATABASE_NAME, DATE_TRUNC('ms', CREATED) FROM INFORMATION_SCHEMA.DATABASES ORDER BY 1"
+    assert execute(connection, query) == [(row[1], row[0]) for row in execute(connection, "SHOW DATABASES")]
+
+
+@pytest.mark.parametrize("view", ["TABLE_CONSTRAINTS", "LOAD_HISTORY", "SEQUENCES", "KEY_COLUMN_USAGE"])
+def test_a_view_that_is_lacking_says_so(connection: SnowflakeConnection, view: str) -> None:
+    number, state, message = error(connection, f"SELECT COUNT(*) FROM LOCAL.INFORMATION_SCHEMA.{view}")
+    assert (number, state) == (2003, "42S02")
+    assert "not supported by the local Snowflake" in message.replace("\n", " ")

@@ -20,9 +20,19 @@ def main() -> int:
     parser.add_argument("--report", type=Path, required=True, help="where to write the outcome")
     arguments = parser.parse_args()
 
-    spec = importlib.util.spec_from_file_location(arguments.dag_file.stem, arguments.dag_file)
+    report = run(arguments.dag_file, json.loads(arguments.conf))
+    arguments.report.write_text(json.dumps(report, default=str))
+    return 0 if report["state"] == "success" else 1
+
+
+def run(dag_file: Path, conf: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """The state of a run and of its tasks, what those that failed have raised, and what each returned.
+
+    :param options: of ``dag.test``.
+    """
+    spec = importlib.util.spec_from_file_location(dag_file.stem, dag_file)
     if spec is None or spec.loader is None:
-        parser.error(f"{arguments.dag_file} is not a Python file")
+        raise SystemExit(f"{dag_file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -36,15 +46,13 @@ def main() -> int:
 
     for task in dag.tasks:
         task.on_failure_callback = [record]
-    run = dag.test(run_conf=json.loads(arguments.conf))
-    report = {
+    run = dag.test(run_conf=conf, **options)
+    return {
         "state": str(run.state),
         "tasks": {ti.task_id: str(ti.state) for ti in run.get_task_instances()},
         "failures": failures,
         "results": results_of(run),
     }
-    arguments.report.write_text(json.dumps(report, default=str))
-    return 0 if report["state"] == "success" else 1
 
 
 def results_of(run: Any) -> dict[str, Any]:

@@ -1,0 +1,177 @@
+"""The recipes of docs/howto.md, each as a Dag on the local Snowflake."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.container_jobs import container_job
+from tests.example_dags.run_example import ROOT, fetch_folder
+
+# All recipes run within the first test's fixture: about a minute on two free cores.
+pytestmark = pytest.mark.timeout(1800)
+
+PAGE = (ROOT / "docs" / "howto.md").read_text(encoding="utf-8")
+_RECIPE = re.compile(r"^```python\n(.*?^with DAG\(\"(\w+)\"\).*?)^```$", re.MULTILINE | re.DOTALL)
+RECIPES = {match[2]: match[1] for match in _RECIPE.finditer(PAGE)}
+
+# Where a recipe's Dag is not run here, and why.
+NOT_RUN = {"reviews": "needs torch: test_reviews_transformers.py runs such a model"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a recipe's last job has written: a column and its values, in order."""
+
+    column: str
+    values: list[Any]
+    task: str = "score"
+
+
+CHURN = Made("CHURN", [0.5, 1.5, 2.5])
+MADE = {
+    "score_a_table": CHURN,
+    "read_results": CHURN,
+    "score_a_query": Made("CHURN", [0.5, 1.5]),
+    "score_parquet": Made("CHURN", [1.5]),
+    "score_some_files": Made("LABEL", ["a", "bb"]),
+    "score_all_files": Made("LABEL", ["ccc", "dddd"]),
+    "score_content": Made("LABEL", ["ccc", "dddd"]),
+    "load_results": CHURN,
+    "with_parameters": Made("STORY", ["Once, 0.9, 512", "Twice upon, 0.9, 512"]),
+    "sized": CHURN,
+    "gated": CHURN,
+    "own_code": Made("AREA", [6.0, 20.0], "area"),
+    "embed_and_classify": Made("CLASS", ["long", "short"], "classify"),
+    "by_customer": Made("TOTAL", [200.0, 250.0]),
+}
+# Runs Dags one after the other, and prints what each came to.
+RUN = """
+import json, sys
+from datetime import datetime, timezone
+from pathlib import Path
+from scripts.run_dag import run
+
+reports = {}
+for name in sys.argv[2:]:
+    reports[Path(name).stem] = run(Path(name), {}, logical_date=datetime(2026, 1, 5, tzinfo=timezone.utc))
+    Path(sys.argv[1]).write_text(json.dumps(reports, default=str))
+"""
+
+
+def recipes_that_run() -> dict[str, str]:
+    """All but those that this machine lacks the libraries for."""
+    without = set(NOT_RUN) | (set() if os.environ.get("LOCAL_SNOWFLAKE_RUNTIME_PYTHON") else {"own_code"})
+    return {name: code for name, code in RECIPES.items() if name not in without}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A local Snowflake with what the page says that its recipes find, and the job that one of them cancels."""
+    with LocalServer(tmp_path_factory.mktemp("howto") / "state") as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", server.airflow_connection_json)
+        (sql,) = re.findall(r"^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+        with SnowflakeBatchHook("snowflake_default") as hook:
+            hook.run(sql, split_statements=True)
+            job = container_job(hook, Identifier("SCORING"), "sleep", "600")
+            hook.submit(replace(job, name=QualifiedName("NIGHTLY_SCORES", "PUBLIC", "ML")))
+            subprocess.run(
+                [sys.executable, "-m", "tests.example_dags.howto_models", server.state_dir], cwd=ROOT, check=True
+            )
+            yield server
+
+
+@pytest.fixture(scope="module")
+def reports(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What each recipe's Dag came to."""
+    home = tmp_path_factory.mktemp("airflow")
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home),
+        "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": server.airflow_connection_json,
+    }
+    files = []
+    for name, code in recipes_that_run().items():
+        files.append(home / f"{name}.py")
+        files[-1].write_text(code.replace(f'with DAG("{name}"):', f'with DAG("{name}") as dag:'), encoding="utf-8")
+    report = home / "report.json"
+    for command in (["-m", "airflow", "db", "migrate"], ["-c", RUN, report, *files]):
+        done = subprocess.run(
+            [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    reports: dict[str, Any] = json.loads(report.read_text())
+    return reports
+
+
+@pytest.fixture
+def connection(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", server.airflow_connection_json)
+    return "snowflake_default"
+
+
+def written(connection: str, folder: Path, location: str) -> list[dict[str, Any]]:
+    """The rows of a job's results."""
+    fetch_folder(connection, location, folder)
+    return [row for file in sorted(folder.rglob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+
+
+def test_every_recipe_is_a_dag() -> None:
+    assert len(RECIPES) == PAGE.count("```python")
+    assert set(NOT_RUN) <= set(RECIPES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in NOT_RUN])
+def test_every_task_succeeds(name: str, reports: dict[str, Any]) -> None:
+    if name not in reports:
+        pytest.skip("LOCAL_SNOWFLAKE_RUNTIME_PYTHON names no Python for jobs with a model of their own")
+    report = reports[name]
+    assert report["failures"] == {}
+    assert set(report["tasks"].values()) == {"success"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MADE)
+def test_the_results_are_right(name: str, reports: dict[str, Any], connection: str, tmp_path: Path) -> None:
+    if name not in reports:
+        pytest.skip("LOCAL_SNOWFLAKE_RUNTIME_PYTHON names no Python for jobs with a model of their own")
+    made = MADE[name]
+    result = reports[name]["results"][made.task]
+    assert result["rows"] == len(made.values)
+    found = written(connection, tmp_path, result["output_location"])
+    assert sorted(row[made.column] for row in found) == made.values
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "words"), [("chat", "user: Why?"), ("describe_images", "[image/png, 1 bytes, ")])
+def test_chats_are_answered(name: str, words: str, reports: dict[str, Any], connection: str, tmp_path: Path) -> None:
+    (row,) = written(connection, tmp_path, reports[name]["results"]["score"]["output_location"])
+    assert words in json.dumps(row["choices"])
+
+
+@pytest.mark.slow
+def test_the_table_holds_the_loaded_results(reports: dict[str, Any], connection: str) -> None:
+    assert reports["load_results"]["results"]["load"]["rows"] == 3
+    rows = SnowflakeBatchHook(connection).get_records("SELECT CHURN FROM ML.PUBLIC.SCORES ORDER BY ID")
+    assert rows == [(0.5,), (1.5,), (2.5,)]
+
+
+@pytest.mark.slow
+def test_the_job_that_was_looked_after_is_gone(reports: dict[str, Any], connection: str) -> None:
+    with SnowflakeBatchHook(connection) as hook:
+        assert "ML.PUBLIC.NIGHTLY_SCORES" not in {job.name for job in hook.list_jobs()}

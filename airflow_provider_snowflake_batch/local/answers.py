@@ -15,6 +15,7 @@ from airflow_provider_snowflake_batch.local.spcs import (
     image_repositories,
     job_history,
     pool_statements,
+    secret_statements,
     service_methods,
     show_services,
 )
@@ -48,6 +49,7 @@ MODULES = (
     image_repositories,
     job_history,
     pool_statements,
+    secret_statements,
     service_methods,
     show_services,
     # sessions, databases, tables

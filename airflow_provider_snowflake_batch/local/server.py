@@ -129,6 +129,10 @@ class LocalSnowflake:
             ],
             ROLE=lambda: of_account("ROLE"),
             SCHEMA=schemas,
+            SECRET=lambda: [
+                Securable((one.database, one.schema, one.name), one.owner, _moment(one.created_on))
+                for one in store.secrets()
+            ],
             STAGE=lambda: [
                 Securable((one.database, one.schema, one.short_name), one.owner, one.created)
                 for one in stages.list(temporary=False)

@@ -30,6 +30,7 @@ from airflow_provider_snowflake_batch.local.protocol.chunks import INLINE_ROWS, 
 from airflow_provider_snowflake_batch.local.protocol.login import Logins
 from airflow_provider_snowflake_batch.local.protocol.queries import Queries, Query
 from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype, statistics
+from airflow_provider_snowflake_batch.local.redaction import without_secrets
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session
 from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES
 from airflow_provider_snowflake_batch.local.sql import binds
@@ -169,7 +170,7 @@ class Endpoints:
             "id": query.id,
             "status": query.status,
             "state": query.status,
-            "sqlText": query.text,
+            "sqlText": without_secrets(query.text),
             "sessionId": query.session.id,
             "startTime": int(query.submitted * 1000),
             "endTime": int((query.finished or 0) * 1000),

@@ -21,6 +21,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     statement_timed_out,
 )
 from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
+from airflow_provider_snowflake_batch.local.redaction import without_secrets
 from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES, check_room
 from airflow_provider_snowflake_batch.local.snowflake_names import refuse_script
 from airflow_provider_snowflake_batch.local.sql import binds
@@ -206,7 +207,7 @@ class Queries:
             if translated.sqlstate == OUT_OF_RESOURCES:
                 log.error("Query %s failed: %s", query.id, error)
             elif translated.errno == 603:
-                log.exception("Query %s failed: %s", query.id, query.text)
+                log.exception("Query %s failed: %s", query.id, without_secrets(query.text))
             query.error = query.error or translated
         finally:
             if query.cancelled.is_set():

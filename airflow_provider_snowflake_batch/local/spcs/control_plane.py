@@ -105,7 +105,7 @@ class SpcsControlPlane:
             self.runner.destroy(self.get(full_name))
 
     def drop_all(self, database: str, schema: str | None = None) -> None:
-        """Drop the jobs and image repositories of a database or schema that is itself dropped."""
+        """Drop the jobs, image repositories and secrets of a database or schema that is itself dropped."""
         for job in self.store.existing_jobs():
             if job.database == database and schema in (None, job.schema):
                 self.drop(job.full_name)
@@ -113,6 +113,9 @@ class SpcsControlPlane:
         for full_name in self.store.image_repositories():
             if full_name.startswith(dropped):
                 self.store.drop_image_repository(full_name)
+        for secret in self.store.secrets():
+            if secret.database == database and schema in (None, secret.schema):
+                self.store.drop_secret(secret.full_name)
 
     def stop_all(self, pool_name: str) -> None:
         """ALTER COMPUTE POOL … STOP ALL: cancel the pool's jobs."""

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import container_runtime, service_clauses, specification, templates
+from airflow_provider_snowflake_batch.local.spcs import (
+    container_runtime,
+    secrets,
+    service_clauses,
+    specification,
+    templates,
+)
 from airflow_provider_snowflake_batch.local.spcs.compute_pools import SYSTEM_POOL
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.submission import (
@@ -153,9 +159,17 @@ def _containers(
     templates_ = [Container(job.id, 0, item.name, item.image, item.argv, item.env, {}) for item in checked.containers]
     containers = containers_of(job, templates_)
     mounts = {item.name: item.mounts for item in checked.containers}
+    named = {item.name: secrets.references(job, item.secrets, rooms.spcs.store) for item in checked.containers}
     for container in containers:
-        own = rooms.spcs.instance_folder(job.id, container.instance) / "volumes"
+        instance = rooms.spcs.instance_folder(job.id, container.instance)
+        own = instance / "volumes"
         container.mounts = {
             path: str(mounted.get(volume, own / volume)) for path, volume in mounts[container.name].items()
+        }
+        container.secrets = named[container.name]
+        container.mounts |= {
+            item["folder"]: str(instance / "secrets" / f"{container.name}-{number}")
+            for number, item in enumerate(container.secrets)
+            if "folder" in item
         }
     return containers

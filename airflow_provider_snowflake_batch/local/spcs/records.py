@@ -1,4 +1,4 @@
-"""What the control plane remembers: jobs, their containers, compute pools."""
+"""What the control plane remembers: jobs, their containers, compute pools, secrets."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ class Container:
     :param argv: the command, before mount paths and the interpreter are filled in.
     :param env: as declared in the specification.
     :param mounts: container path → folder on this machine.
+    :param secrets: which secrets it gets, by name, and as what; never what they hold.
     :param node: the node of the pool that it occupies, or None while it waits.
     :param pid: the supervisor's process id, None before the start.
     :param pid_created: when that process was created (seconds since the epoch): a process id alone can be reused.
@@ -73,6 +74,7 @@ class Container:
     argv: list[str]
     env: dict[str, str]
     mounts: dict[str, str]
+    secrets: list[dict[str, str]] = field(default_factory=list)
     status: str = "PENDING"
     message: str = "Waiting to start"
     node: int | None = None
@@ -103,3 +105,25 @@ class ComputePool:
     auto_suspend_secs: int = 3600
     comment: str | None = None
     suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret of a schema.
+
+    :param type: ``GENERIC_STRING`` or ``PASSWORD``.
+    :param content: what containers get, by ``secretKeyRef``.
+    """
+
+    database: str
+    schema: str
+    name: str
+    type: str
+    owner: str
+    created_on: float
+    comment: str | None
+    content: dict[str, str] = field(repr=False)
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.database}.{self.schema}.{self.name}"

@@ -20,8 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
-from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, status
+from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, secrets, status
 from airflow_provider_snowflake_batch.local.spcs.container_runtime import is_container_runtime
 from airflow_provider_snowflake_batch.local.spcs.due import DueJobs
 from airflow_provider_snowflake_batch.local.spcs.logs import last_words
@@ -281,7 +282,7 @@ class JobRunner:
             self._start_instance(job, group, node)
         except BeingMade as reason:
             self._say(group, str(reason))
-        except NotMade as reason:
+        except (NotMade, SnowflakeError) as reason:
             self._fail_to_start(group, str(reason))
         except OSError as exc:
             self._give_up(job, containers, group, exc)
@@ -297,14 +298,19 @@ class JobRunner:
         return self._runtime.python(job.id) if is_container_runtime(container.image) else None
 
     def _start_instance(self, job: Job, group: list[Container], node: int) -> None:
-        # None of an instance's containers starts before the images of all are there.
-        for container, interpreter in [(container, self._interpreter(job, container)) for container in group]:
+        # None of an instance's containers starts before the images and secrets of all are there.
+        needed = [
+            (container, self._interpreter(job, container), secrets.variables(container, self.store))
+            for container in group
+        ]
+        for container, interpreter, from_secrets in needed:
             container.node = node
             folder = self.instance_folder(job.id, container.instance)
             for path in container.mounts.values():
                 Path(path).mkdir(parents=True, exist_ok=True)
             if not processes.adopt(container, folder):
-                platform = platform_variables(job, container, self._account)
+                secrets.write_files(container, self.store)
+                platform = platform_variables(job, container, self._account) | from_secrets
                 supervisor = processes.start(container, folder, platform, self._grace_seconds, interpreter)
                 container.pid = supervisor.pid
                 container.pid_created = processes.created(supervisor.pid) or time.time()
@@ -380,9 +386,13 @@ class JobRunner:
     def _remove_scratch(self, job: Job) -> None:
         """What only the run needed. Logs, exit codes and JOB.json stay until the job is dropped."""
         folder = self.job_folder(job.id)
-        for path in (job.scratch, folder / "input", folder / "model", *folder.glob("instance-*/volumes")):
+        of_instances = [path for name in ("volumes", "secrets") for path in folder.glob(f"instance-*/{name}")]
+        for path in (job.scratch, folder / "input", folder / "model", *of_instances):
             if path is not None:
                 shutil.rmtree(path, ignore_errors=True)
+        for launch in folder.glob("instance-*/*.launch.json"):
+            # Secrets are among the environment variables in it.
+            launch.unlink(missing_ok=True)
 
     def _await_end(self, containers: list[Container], seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -31,6 +31,25 @@ _MOUNT_PATH = matching(r"/.*[^/]|/", "an absolute path without a trailing slash"
 _QUANTITIES = mapping({"cpu": quantities.cpu, "memory": quantities.memory, "nvidia.com/gpu": quantities.gpu})
 _RESOURCES = mapping({"requests": _QUANTITIES, "limits": _QUANTITIES})
 
+_MOST_SECRETS = 50
+
+
+def _secret_name(value: Any, place: str) -> str:
+    if isinstance(value, dict):
+        named = mapping({"objectName": text, "objectReference": refused("A secret by reference")})(value, place)
+        value = named.get("objectName")
+    return text(value, place)
+
+
+_SECRET = mapping(
+    {
+        "snowflakeSecret": _secret_name,
+        "envVarName": matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable"),
+        "secretKeyRef": choice("username", "password", "secret_string", "access_token"),
+        "directoryPath": _MOUNT_PATH,
+    },
+    required=("snowflakeSecret",),
+)
 _CONTAINER = mapping(
     {
         "name": _NAME,
@@ -44,7 +63,7 @@ _CONTAINER = mapping(
             mapping({"name": text, "mountPath": _MOUNT_PATH}, required=("name", "mountPath")), at_most=20
         ),
         "resources": _RESOURCES,
-        "secrets": refused("A container's secret"),
+        "secrets": sequence(_SECRET, at_most=_MOST_SECRETS),
         "mountSessionToken": boolean,
         "sessionTokenConfig": refused("A configured session token"),
     },
@@ -113,6 +132,20 @@ _SERVICE = mapping(
 
 
 @dataclass(frozen=True, slots=True)
+class SecretSpecification:
+    """A secret, as an environment variable or as files in a folder.
+
+    :param secret: its name, which may be partial.
+    :param key: which part of it the variable holds.
+    """
+
+    secret: str
+    variable: str | None
+    key: str | None
+    folder: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpecification:
     """:param mounts: mount path → volume name."""
 
@@ -121,6 +154,7 @@ class ContainerSpecification:
     argv: list[str]
     env: dict[str, str]
     mounts: dict[str, str]
+    secrets: list[SecretSpecification]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +191,8 @@ def parse(yaml_text: str) -> JobSpecification:
     if [item["source"] for item in spec.get("volumes", [])].count("block") > _MOST_BLOCK_VOLUMES:
         raise invalid_specification(f"a service takes at most {_MOST_BLOCK_VOLUMES} volumes with source 'block'.")
     containers = [_container(item, volumes) for item in _unique(spec["containers"], "spec.containers").values()]
+    if sum(len(container.secrets) for container in containers) > _MOST_SECRETS:
+        raise invalid_specification(f"a service takes at most {_MOST_SECRETS} secrets.")
     return JobSpecification(
         containers=containers,
         volumes=volumes,
@@ -186,7 +222,22 @@ def _container(item: Mapping[str, Any], volumes: Mapping[str, VolumeSpecificatio
             raise invalid_specification(f"container '{item['name']}' mounts '{mount['mountPath']}' twice.")
         mounts[mount["mountPath"]] = mount["name"]
     argv = [*item["command"], *item.get("args", [])]
-    return ContainerSpecification(item["name"], item["image"], argv, item.get("env", {}), mounts)
+    secrets = [_secret(item["name"], secret) for secret in item.get("secrets", [])]
+    taken = [*mounts, *(secret.folder for secret in secrets if secret.folder is not None)]
+    if twice := [path for path in taken if taken.count(path) > 1]:
+        raise invalid_specification(f"container '{item['name']}' mounts '{twice[0]}' twice.")
+    return ContainerSpecification(item["name"], item["image"], argv, item.get("env", {}), mounts, secrets)
+
+
+def _secret(container: str, item: Mapping[str, Any]) -> SecretSpecification:
+    variable, key, folder = (item.get(name) for name in ("envVarName", "secretKeyRef", "directoryPath"))
+    if (variable is None) == (folder is None):
+        raise invalid_specification(f"a secret of container '{container}' needs 'envVarName' or 'directoryPath'.")
+    if (variable is None) != (key is None):
+        raise invalid_specification(
+            f"a secret of container '{container}': 'secretKeyRef' belongs to, and is needed by, 'envVarName'."
+        )
+    return SecretSpecification(item["snowflakeSecret"], variable, key, folder)
 
 
 def _volume(item: Mapping[str, Any]) -> VolumeSpecification:

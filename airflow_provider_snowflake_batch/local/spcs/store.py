@@ -1,4 +1,4 @@
-"""Jobs, containers, compute pools and image repositories in the control database.
+"""Jobs, containers, compute pools, image repositories and secrets in the control database.
 
 Each record is one row: a key that statements look up and the whole record as JSON, so that a new field needs no
 migration.
@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
-from airflow_provider_snowflake_batch.local.spcs.records import ComputePool, Container, Job
+from airflow_provider_snowflake_batch.local.spcs.records import ComputePool, Container, Job, Secret
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spcs_jobs (
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS spcs_containers (
     record TEXT NOT NULL, PRIMARY KEY (job_id, instance, name));
 CREATE TABLE IF NOT EXISTS spcs_compute_pools (name TEXT PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS spcs_image_repositories (full_name TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS spcs_secrets (full_name TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
 
 
@@ -177,3 +178,18 @@ class Store:
 
     def drop_image_repository(self, full_name: str) -> None:
         self._db.execute("DELETE FROM spcs_image_repositories WHERE full_name = ?", (full_name,))
+
+    def secrets(self) -> list[Secret]:
+        return [Secret(**json.loads(record)) for (record,) in self._db.execute("SELECT record FROM spcs_secrets")]
+
+    def find_secret(self, full_name: str) -> Secret | None:
+        row = self._db.execute("SELECT record FROM spcs_secrets WHERE full_name = ?", (full_name,)).fetchone()
+        return None if row is None else Secret(**json.loads(row[0]))
+
+    def save_secret(self, secret: Secret) -> None:
+        """Another of the same name is replaced."""
+        record = json.dumps(asdict(secret))
+        self._db.execute("INSERT OR REPLACE INTO spcs_secrets VALUES (?, ?)", (secret.full_name, record))
+
+    def drop_secret(self, full_name: str) -> None:
+        self._db.execute("DELETE FROM spcs_secrets WHERE full_name = ?", (full_name,))

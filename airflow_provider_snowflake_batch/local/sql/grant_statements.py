@@ -25,6 +25,7 @@ _KINDS = {
     ("IMAGE", "REPOSITORY"): "IMAGE_REPOSITORY",
     ("MODEL",): "MODULE",
     ("SCHEMA",): "SCHEMA",
+    ("SECRET",): "SECRET",
     ("STAGE",): "STAGE",
     ("WAREHOUSE",): "WAREHOUSE",
 }

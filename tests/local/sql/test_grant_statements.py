@@ -31,12 +31,15 @@ def test_what_is_granted_is_shown_until_it_is_revoked(connection: SnowflakeConne
     assert granted(connection, f"TO ROLE {role}") == set()
     execute(connection, f"GRANT READ, WRITE ON STAGE S TO ROLE {role}")
     execute(connection, f"GRANT CREATE SERVICE, CREATE FILE FORMAT ON SCHEMA {schema} TO ROLE {role}")
+    execute(connection, "CREATE SECRET K TYPE = GENERIC_STRING SECRET_STRING = 'x'")
+    execute(connection, f"GRANT READ ON SECRET K TO ROLE {role}")
     execute(connection, f"GRANT USAGE ON COMPUTE POOL P_{schema} TO {role} WITH GRANT OPTION")
     execute(connection, f"GRANT BIND SERVICE ENDPOINT ON ACCOUNT TO ROLE {role}")
     stage = f"LOCAL.{schema}.S"
     assert granted(connection, f"TO ROLE {role}") == {
         ("READ", "STAGE", stage),
         ("WRITE", "STAGE", stage),
+        ("READ", "SECRET", f"LOCAL.{schema}.K"),
         ("CREATE SERVICE", "SCHEMA", f"LOCAL.{schema}"),
         ("CREATE FILE FORMAT", "SCHEMA", f"LOCAL.{schema}"),
         ("USAGE", "COMPUTE_POOL", f"P_{schema}"),

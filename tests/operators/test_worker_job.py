@@ -124,6 +124,15 @@ def test_without_rows_there_is_a_result_all_the_same(hook: SnowflakeBatchHook, d
     assert hook.is_complete(result["output_location"])
 
 
+def test_on_a_pool_with_gpus_a_job_runs_without_them_where_there_are_none(hook: SnowflakeBatchHook, dags: Path) -> None:
+    pool = f"{POOL}_GPU"
+    hook.run(f"CREATE COMPUTE POOL IF NOT EXISTS {pool} MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = GPU_NV_S")
+    result, _ = execute(operator(dags, compute_pool=pool))
+    assert results(hook, result["output_location"])["PREDICTION"].tolist() == [12, 14, 10]
+    if not list(Path("/dev").glob("nvidia[0-9]*")):
+        assert hook.logs(result["job_name"]).startswith("Local Snowflake: 1 GPU(s) asked for, 0 on this machine")
+
+
 def test_options_of_the_worker_runtime_reach_the_worker(hook: SnowflakeBatchHook, dags: Path) -> None:
     task = operator(
         dags,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.jobs.instance_families import FAMILIES, GIB, InstanceFamily
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification, not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification
 
 
 def find(name: str) -> InstanceFamily:
@@ -24,8 +24,7 @@ def find(name: str) -> InstanceFamily:
 def whole_node(resources: Mapping[str, float | None], family: InstanceFamily) -> dict[str, float]:
     """The resources with None (take all) filled in.
 
-    :raises SnowflakeError: 395018 if no node of the family can ever hold them; "not supported" for GPUs that this
-        machine does not have.
+    :raises SnowflakeError: 395018 if no node of the family can ever hold them.
     """
     capacity = {"cpu": family.cpu, "memory": family.memory, "gpu": float(family.gpu)}
     wanted = {kind: capacity[kind] if amount is None else amount for kind, amount in resources.items()}
@@ -37,6 +36,12 @@ def whole_node(resources: Mapping[str, float | None], family: InstanceFamily) ->
                 f"invalid value {amount / scale:g} for 'total containers.requests.{shown}'. "
                 f"Requirement exceeds compute pool instance capacity {capacity[kind] / scale:g}."
             )
-    if wanted["gpu"] > len(list(Path("/dev").glob("nvidia[0-9]*"))):
-        raise not_supported(f"A job with {wanted['gpu']:g} GPU(s) on a machine without them")
     return wanted
+
+
+def missing_gpus(wanted: float) -> str | None:
+    """What a container's log has to say of GPUs that it asks for and this machine lacks; None if there are enough."""
+    found = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    if wanted <= found:
+        return None
+    return f"Local Snowflake: {wanted:g} GPU(s) asked for, {found} on this machine: the container runs with these"

@@ -77,6 +77,7 @@ def start(
     platform: Mapping[str, str],
     grace_seconds: float,
     interpreter: Path | None = None,
+    notice: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start the container's supervisor.
 
@@ -84,6 +85,7 @@ def start(
     :param platform: environment variables that Snowflake sets.
     :param grace_seconds: between SIGTERM and SIGKILL.
     :param interpreter: the Python of the container's image, in an environment of its own; None for the server's.
+    :param notice: the first line of the log, before anything that the container writes.
     :raises OSError: when there is no room for its files, or no more processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,6 +104,10 @@ def start(
         "pid": str(_pid_path(folder, container.name)),
         "log_limit_bytes": LOG_LIMIT_BYTES,
     }
+    if notice is not None:
+        log = supervisor.LogFile(launch["log"], LOG_LIMIT_BYTES)
+        log.write(f"{notice}\n".encode())
+        log.close()
     launch_path = folder / f"{container.name}.launch.json"
     # It holds the declared environment, which may hold secrets.
     with open(os.open(launch_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:

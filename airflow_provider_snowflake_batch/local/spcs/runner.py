@@ -25,6 +25,7 @@ from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, secrets, status
 from airflow_provider_snowflake_batch.local.spcs.container_runtime import is_container_runtime
 from airflow_provider_snowflake_batch.local.spcs.due import DueJobs
+from airflow_provider_snowflake_batch.local.spcs.instance_families import missing_gpus
 from airflow_provider_snowflake_batch.local.spcs.logs import last_words
 from airflow_provider_snowflake_batch.local.spcs.platform_variables import platform_variables
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
@@ -311,7 +312,8 @@ class JobRunner:
             if not processes.adopt(container, folder):
                 secrets.write_files(container, self.store)
                 platform = platform_variables(job, container, self._account) | from_secrets
-                supervisor = processes.start(container, folder, platform, self._grace_seconds, interpreter)
+                notice = missing_gpus(job.resources.get("gpu", 0))
+                supervisor = processes.start(container, folder, platform, self._grace_seconds, interpreter, notice)
                 container.pid = supervisor.pid
                 container.pid_created = processes.created(supervisor.pid) or time.time()
                 self._supervisors[supervisor.pid] = supervisor

@@ -96,6 +96,35 @@ def test_which_images_are_of_the_container_runtime(image: str, expected: bool) -
     assert is_container_runtime(image) is expected
 
 
+def gpu(count: int) -> dict[str, dict[str, int]]:
+    return {"requests": {"nvidia.com/gpu": count}, "limits": {"nvidia.com/gpu": count}}
+
+
+@pytest.mark.skipif(bool(list(Path("/dev").glob("nvidia[0-9]*"))), reason="this machine has GPUs")
+def test_a_job_of_a_gpu_pool_runs_without_gpus_and_says_so_first(services: Services) -> None:
+    pool = f"{services.pool}_GPU"
+    services.rows(f"CREATE COMPUTE POOL {pool} MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = GPU_NV_S")
+    name = services.python("print('scored')", pool=pool, resources=gpu(1))
+    services.wait(name)
+    first, *rest = services.logs(name).splitlines()
+    assert first == "Local Snowflake: 1 GPU(s) asked for, 0 on this machine: the container runs with these"
+    assert rest == ["scored"]
+    times = [row["TIMESTAMP"] for row in services.rows(f"SELECT * FROM TABLE({name}!SPCS_GET_LOGS())")]
+    assert len(times) == 2
+    # What the statement asks for stays checked.
+    with pytest.raises(Exception, match="nvidia.com/gpu'. Requirement exceeds compute pool instance capacity 1"):
+        services.submit("true", pool=pool, resources=gpu(2))
+    with pytest.raises(Exception, match="nvidia.com/gpu'. Requirement exceeds compute pool instance capacity 0"):
+        services.submit("true", resources=gpu(1))
+    busy = services.submit("sleep", "60", pool=pool, resources=gpu(1))
+    waiting = services.submit("true", pool=pool, resources=gpu(1))
+    wait_until(lambda: "Unschedulable due to insufficient GPU" in services.containers(waiting)[0]["message"])
+    services.rows(f"DROP SERVICE {busy}")
+    services.wait(waiting)
+    services.rows(f"ALTER COMPUTE POOL {pool} STOP ALL")
+    services.rows(f"DROP COMPUTE POOL {pool}")
+
+
 @pytest.mark.parametrize("image", [f"{PREFIX}/cpu_x86_64:2.9", f"{PREFIX}/cpu_x86_64", f"{PREFIX}/gpu_x86_64:latest"])
 def test_a_tag_that_names_no_image_is_refused_at_once(services: Services, image: str) -> None:
     specification = json.dumps({"spec": {"containers": [{"name": "main", "image": image, "command": ["true"]}]}})

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-NOTHING_DROPPED = "Drop statement executed successfully (object already dropped or does not exist)."
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
     """A result column with Snowflake's wire type: TEXT, FIXED, REAL, BOOLEAN, VARIANT, DATE, TIMESTAMP_LTZ …"""
@@ -65,13 +62,18 @@ class Result:
     @classmethod
     def dropped(cls, name: str, *, was_there: bool) -> Result:
         """What DROP answers; with IF EXISTS, also where there was nothing to drop."""
-        return cls.message(f"{name} successfully dropped." if was_there else NOTHING_DROPPED)
+        return cls.message(f"{name} successfully dropped." if was_there else nothing_dropped(name))
 
     def fetch(self) -> Sequence[Sequence[Any]]:
         """The rows as Python values, whichever way the result holds them."""
         if self.table is None:
             return self.rows
         return list(zip(*(column.to_pylist() for column in self.table.columns), strict=True))
+
+
+def nothing_dropped(name: str) -> str:
+    """https://docs.snowflake.com/en/sql-reference/sql/drop-table"""
+    return f"Drop statement executed successfully ({name} already dropped)."
 
 
 @dataclass(slots=True)

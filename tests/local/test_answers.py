@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+from snowflake.connector import SnowflakeConnection
+
 import airflow_provider_snowflake_batch.local
 from airflow_provider_snowflake_batch.local import answers
 
@@ -34,3 +37,15 @@ def test_every_module_that_registers_is_listed() -> None:
     registering = {path for path in ROOT.rglob("*.py") if registers(path)}
     listed = {Path(module.__file__ or "") for module in answers.MODULES}
     assert registering == listed, "a module that answers statements belongs into local/answers.py"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "COMPUTE POOL", "DATABASE", "FILE FORMAT", "IMAGE REPOSITORY", "MODEL", "ROLE", "SCHEMA", "SEQUENCE", "SERVICE",
+        "STAGE", "STREAM", "TABLE", "TASK", "VIEW", "WAREHOUSE",
+    ],
+)  # fmt: skip
+def test_nothing_to_drop_is_said_the_same_way_for_every_kind(connection: SnowflakeConnection, kind: str) -> None:
+    rows = connection.cursor().execute(f"DROP {kind} IF EXISTS nobody").fetchall()  # type: ignore[union-attr]
+    assert rows == [("Drop statement executed successfully (NOBODY already dropped).",)]

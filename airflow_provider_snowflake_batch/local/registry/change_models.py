@@ -101,9 +101,9 @@ def drop_model(statement: Statement, cursor: Cursor, registry: ModelRegistry) ->
     parts = cursor.name()
     cursor.end()
     if if_exists and registry.find(statement.session, parts) is None:
-        return Result.message(f"Drop statement executed successfully ({parts[-1]} already dropped).")
+        return Result.dropped(parts[-1], was_there=False)
     registry.drop(statement.session, parts)
-    return Result.message(f"{parts[-1]} successfully dropped.")
+    return Result.dropped(parts[-1], was_there=True)
 
 
 def _source(statement: Statement, stages: Stages, registry: ModelRegistry, cursor: Cursor) -> Path:

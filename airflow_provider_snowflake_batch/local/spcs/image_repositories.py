@@ -89,10 +89,10 @@ def drop_image_repository(statement: Statement, cursor: Cursor, store: Store) ->
     name = full_name.rpartition(".")[2]
     if full_name not in store.image_repositories():
         if if_exists:
-            return Result.message(f"Drop statement executed successfully ({name} already dropped).")
+            return Result.dropped(name, was_there=False)
         raise does_not_exist("Image repository", full_name)
     store.drop_image_repository(full_name)
-    return Result.message(f"{name} successfully dropped.")
+    return Result.dropped(name, was_there=True)
 
 
 @statement("SHOW IMAGES IN IMAGE REPOSITORY")

@@ -95,9 +95,9 @@ def drop_compute_pool(statement: Statement, cursor: Cursor, store: Store, pools:
     name = service_clauses.pool_name(cursor)
     cursor.end()
     if if_exists and store.find_pool(name) is None:
-        return Result.message(f"Drop statement executed successfully ({name} already dropped).")
+        return Result.dropped(name, was_there=False)
     pools.drop(name)
-    return Result.message(f"{name} successfully dropped.")
+    return Result.dropped(name, was_there=True)
 
 
 @statement("SHOW COMPUTE POOLS")

@@ -92,10 +92,11 @@ def drop_service(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -
     # FORCE is for block volumes, whose content goes with the job here in any case.
     cursor.accept("FORCE")
     cursor.end()
+    name = full_name.rpartition(".")[2]
     if if_exists and spcs.name_is_free(full_name):
-        return Result.message(f"Drop statement executed successfully ({full_name.rpartition('.')[2]} already dropped).")
+        return Result.dropped(name, was_there=False)
     spcs.drop(full_name)
-    return Result.message(f"{full_name.rpartition('.')[2]} successfully dropped.")
+    return Result.dropped(name, was_there=True)
 
 
 @statement("ALTER SERVICE")

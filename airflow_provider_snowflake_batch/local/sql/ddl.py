@@ -21,7 +21,7 @@ from airflow_provider_snowflake_batch.local.sql.keys import take_keys
 from airflow_provider_snowflake_batch.local.sql.query_types import declared_outputs
 from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
-from airflow_provider_snowflake_batch.local.statements import NOTHING_DROPPED, Result
+from airflow_provider_snowflake_batch.local.statements import Result, nothing_dropped
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Session
@@ -106,7 +106,7 @@ class Definitions:
         has = self._has_sequence if is_sequence else partial(self._engine.tables.has_table, self._session)
         is_there = target is not None and has(target)
         if isinstance(tree, exp.Drop) and target is not None and not is_there:
-            return NOTHING_DROPPED
+            return nothing_dropped(target[2])
         if isinstance(tree, exp.Create) and target is not None and is_there:
             return f"{target[2]} already exists, statement succeeded."
         return None

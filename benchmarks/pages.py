@@ -1,4 +1,4 @@
-"""What the pages' list costs an API server, over the history of a large Airflow: processor time for each request.
+"""What the pages cost an API server, over the history of a large Airflow: processor time for each request.
 
 Ten times as many task instances as job cards are written into a database of their own, SQLite or the given one. Then
 each kind of request is made through Airflow's whole API application, with another word, filter or order each. Processor
@@ -30,8 +30,8 @@ from benchmarks.scratch import scratch
 
 GOAL_MS = 60
 GOAL_ROWS = 1_000
-JOBS = "/snowflake-batch/jobs"
 
+# The parameters of each, and at which endpoint, if that is not the one of the list.
 REQUESTS: dict[str, dict[str, Any]] = {
     "first page": {},
     "next page": {"after": "older"},
@@ -47,6 +47,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "text: three words": {"text": "dag_01 region 2"},
     "text: nothing found": {"text": "no such thing"},
     "text: one letter": {"text": "z"},
+    "overview": {"path": "overview"},
+    "overview of one Dag": {"path": "overview", "dag_id": "dag_007"},
+    "one run, together": {"path": "run", "dag_id": "dag_007", "run_id": "scheduled__7"},
     **{
         f"by {sort}{', reversed' if reverse else ''}": {"sort": sort, "reverse": reverse}
         for sort in ("newest", "status", "task", "model", "pool", "submitted", "duration")
@@ -191,7 +194,8 @@ def _figure(client: Any, clock: ProcessorTime, asked: dict[str, Any], repeats: i
 
 
 def _asked(client: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-    answer = client.get(JOBS, params=parameters)
+    asked = {name: value for name, value in parameters.items() if name != "path"}
+    answer = client.get(f"/snowflake-batch/{parameters.get('path', 'jobs')}", params=asked)
     if answer.status_code != 200:
         raise RuntimeError(answer.text)
     told: dict[str, Any] = answer.json()

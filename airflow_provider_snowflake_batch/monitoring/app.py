@@ -9,6 +9,7 @@ import logging
 import time
 from dataclasses import asdict
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow import __version__ as airflow_version
 from airflow.api_fastapi.app import get_auth_manager
@@ -29,6 +30,8 @@ from airflow_provider_snowflake_batch.monitoring.entries import JobGroup, Stored
 from airflow_provider_snowflake_batch.monitoring.index import Wanted
 from airflow_provider_snowflake_batch.monitoring.listing import find_dags, find_jobs
 from airflow_provider_snowflake_batch.monitoring.order import InvalidPlace, Order, Place, Sort
+from airflow_provider_snowflake_batch.monitoring.overview import overview as find_overview
+from airflow_provider_snowflake_batch.monitoring.overview import roll_up
 from airflow_provider_snowflake_batch.monitoring.queries import find_job, find_links
 
 MOST_JOBS = 100
@@ -103,6 +106,36 @@ def jobs(
     }
 
 
+@router.get("/overview", dependencies=_MAY_READ)
+def overview(
+    response: Response,
+    session: SessionDep,
+    readable: ReadableDags,
+    dag_id: Id | None = None,
+    timezone: Annotated[str, Query(max_length=100)] = "UTC",
+) -> dict[str, Any]:
+    """What runs, and what has ended in the last days of a time zone."""
+    response.headers["Cache-Control"] = "no-store"
+    zone, now = _zone(timezone), time.time()
+    return {**find_overview(session, Wanted(readable, dag_id or None), now, zone), "timezone": zone.key, "now": now}
+
+
+@router.get("/run", dependencies=_MAY_READ)
+def run(response: Response, session: SessionDep, readable: ReadableDags, dag_id: Id, run_id: Id) -> dict[str, Any]:
+    """The jobs of a Dag run, taken together."""
+    response.headers["Cache-Control"] = "no-store"
+    now = time.time()
+    found = roll_up(session, Wanted(readable, dag_id, run_id), now)
+    return {
+        **found.figures,
+        "tasks": found.tasks,
+        "tasks_left_out": found.tasks_left_out,
+        "slowest": [_shown(job, brief=True) for job in found.slowest],
+        "failed": [_shown(job, brief=True) for job in found.failed],
+        "now": now,
+    }
+
+
 @router.get("/dags", dependencies=_MAY_READ)
 def dags(response: Response, session: SessionDep, readable: ReadableDags) -> dict[str, Any]:
     """The Dags by which jobs can be filtered."""
@@ -150,6 +183,14 @@ def script(version: str, name: str) -> Response:
     kept = "public, max-age=31536000, immutable" if version == bundle_version() else "no-store"
     headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
     return Response(content, media_type="text/javascript", headers=headers)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        # A browser may know a time zone that this machine does not. The answer says whose days it tells of.
+        return ZoneInfo("UTC")
 
 
 def _last_seen(shown: dict[str, Any], now: float) -> float:

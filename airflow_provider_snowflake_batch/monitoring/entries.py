@@ -21,6 +21,11 @@ _MOST_TOLD = 1_000
 _MICROSECONDS = 1_000_000
 # Databases have whole numbers of 64 bits.
 _FURTHEST = 2**62
+# Beyond what any job has, so that the figures of all jobs together stay numbers.
+_MOST_ROWS, _MOST_SECONDS, _MOST_NODES = 10**15, 10**11, 10**6
+
+LOOKS_MISSED = 3
+"""Looks at a job that may fail to come before what its card says is no longer taken for what is so now."""
 
 
 class JobGroup(str, Enum):
@@ -73,6 +78,14 @@ class Entry:
     :param sent: the same of the job's submission.
     :param shortness: microseconds that the job has lasted, less than none; of an active one, its submission.
     :param told: all that the list shows, in lower case, each on its line.
+    :param ended: microseconds since the epoch of the job's end; 0 for one that is active.
+    :param began: seconds since the epoch at which an active job was seen to run; 0 for others.
+    :param nodes: replicas of such a job.
+    :param node_seconds: of all replicas of a job that is over.
+    :param rows_done: as its card says; 0 if that says nothing.
+    :param rows_total: those that it is to do, as far as that is known.
+    :param speed: rows per second of an active job.
+    :param fresh_until: microseconds since the epoch until which its card counts as what is so now.
     """
 
     key: Key
@@ -88,6 +101,14 @@ class Entry:
     sent: int
     shortness: int
     told: str
+    ended: int
+    began: float
+    nodes: float
+    node_seconds: float
+    rows_done: float
+    rows_total: float
+    speed: float
+    fresh_until: int
 
     def row(self) -> tuple[Any, ...]:
         """The values of :data:`ROW`."""
@@ -97,6 +118,7 @@ class Entry:
 ROW = (
     *("dag_run_id", "task_id", "map_index", "job_group"),
     *("mark", "dag_id", "run_id", "watched", "status", "model", "pool", "recency", "sent", "shortness", "told"),
+    *("ended", "began", "nodes", "node_seconds", "rows_done", "rows_total", "speed", "fresh_until"),
 )
 """Columns of the index."""
 
@@ -162,7 +184,32 @@ def entry(key: Key, mark: int, job: StoredJob, written: datetime) -> Entry:
         sent=-submitted,
         shortness=submitted if job.group is JobGroup.ACTIVE else submitted - seen,
         told=_told(job, card),
+        **_figures(job, card, written),
     )
+
+
+def _figures(job: StoredJob, card: dict[str, Any], written: datetime) -> dict[str, Any]:
+    """What the figures of many jobs together are made of."""
+    active, progress = job.group is JobGroup.ACTIVE, card["progress"] or {}
+    began, replicas = card["started_at"] or 0, _within(card["replicas"], _MOST_NODES)
+    done, seen, every = _within(progress.get("rows_done"), _MOST_ROWS), card["updated_at"], card["confirmed_every"]
+    ended = next(at for at in (card["ended_at"], seen, written.timestamp()) if at is not None)
+    told_fresh = seen is not None and every is not None
+    return {
+        "ended": 0 if active else microseconds(ended),
+        "began": began if active else 0,
+        "nodes": replicas if active and began else 0,
+        "node_seconds": replicas * _within(ended - began, _MOST_SECONDS) if began and not active else 0,
+        "rows_done": done,
+        "rows_total": max(done, _within(progress.get("rows_total"), _MOST_ROWS)),
+        "speed": _within(progress.get("rows_per_second"), _MOST_ROWS) if active else 0,
+        # Cards of versions that wrote changes only do not tell.
+        "fresh_until": microseconds(seen + LOOKS_MISSED * every) if told_fresh else _FURTHEST,
+    }
+
+
+def _within(value: float | None, most: float) -> float:
+    return max(0, min(most, value or 0))
 
 
 def microseconds(seconds: float | None) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_snowflake_batch.monitoring.entries import ROW, Entry, JobGroup, Key, folded
+from airflow_provider_snowflake_batch.monitoring.entries import ROW, Entry, JobGroup, Key, folded, microseconds
 from airflow_provider_snowflake_batch.monitoring.order import COLUMNS, Order, Place
 
 _TABLE = """
@@ -25,10 +25,13 @@ CREATE TABLE job (
     status TEXT NOT NULL, model TEXT NOT NULL, pool TEXT NOT NULL,
     recency INTEGER NOT NULL, sent INTEGER NOT NULL, shortness INTEGER NOT NULL,
     told TEXT NOT NULL, mark INTEGER NOT NULL,
+    ended INTEGER NOT NULL, began REAL NOT NULL, nodes REAL NOT NULL, node_seconds REAL NOT NULL,
+    rows_done REAL NOT NULL, rows_total REAL NOT NULL, speed REAL NOT NULL, fresh_until INTEGER NOT NULL,
     UNIQUE (dag_run_id, task_id, map_index)
 );
 CREATE INDEX of_run ON job (dag_id, run_id, job_group);
 CREATE INDEX watched ON job (number) WHERE watched;
+CREATE INDEX by_end ON job (ended, job_group, dag_id, node_seconds) WHERE ended;
 """
 _IS = "dag_run_id = ? AND task_id = ? AND map_index = ?"
 _PUT = f"INSERT OR REPLACE INTO job ({', '.join(ROW)}) VALUES ({', '.join('?' * len(ROW))})"
@@ -60,6 +63,40 @@ class Wanted:
     run_id: str | None = None
     task_id: str | None = None
     text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Jobs that have something in common, taken together.
+
+    :param task_id: None if that is not what they have in common.
+    :param fresh: of how many what their cards say counts as what is so now.
+    :param rows_done: of those whose cards tell of rows.
+    :param rows_total: rows that they are to do, as far as that is known.
+    :param rows_per_second: of those that run, and are fresh.
+    :param node_seconds: of all their replicas, as far as is known.
+    """
+
+    task_id: str | None
+    group: JobGroup
+    status: str
+    count: int
+    fresh: int
+    rows_done: float
+    rows_total: float
+    rows_per_second: float
+    node_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Jobs that have ended within some time.
+
+    :param counts: how many, by what became of them.
+    """
+
+    counts: dict[JobGroup, int]
+    node_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +197,43 @@ class JobsIndex:
                     found += self._in_order(group, order, by, chosen, more, beyond[group], limit, descending)
         found.sort(key=lambda each: each.place, reverse=descending)
         return found[:limit], counts
+
+    def sums(self, wanted: Wanted, now: float, *, active: bool = False, by_task: bool = False) -> list[Sum]:
+        """Jobs by what became of them and by their status.
+
+        :param now: seconds since the epoch.
+        :param active: only those that may still change.
+        :param by_task: and by their tasks.
+        """
+        by = ["task_id" if by_task else "NULL", "job_group", "status"]
+        # total() never overflows, as sum() does.
+        figures = [
+            "count(*)",
+            "total(fresh_until > ?1)",
+            "total(rows_done)",
+            "total(rows_total)",
+            "total(CASE WHEN fresh_until > ?1 THEN speed END)",
+            "total(node_seconds + nodes * max(min(?2, fresh_until / 1e6) - began, 0))",
+        ]
+        with self._lock:
+            conditions, given = self._conditions(wanted)
+            if active:
+                conditions.append(f"job_group = {JobGroup.ACTIVE.number}")
+            statement = f"SELECT {', '.join(by + figures)} FROM job {_where(conditions)} GROUP BY {', '.join(by)}"
+            rows = self._database.execute(statement, [microseconds(now), now, *given]).fetchall()
+        return [Sum(row[0], _GROUPS[row[1]], row[2], row[3], int(row[4]), *row[5:]) for row in rows]
+
+    def ended(self, wanted: Wanted, begin: float, end: float) -> Ended:
+        """Jobs that have ended within some time, in seconds since the epoch."""
+        with self._lock:
+            conditions, given = self._conditions(wanted)
+            within = ["ended >= ?", "ended < ?", *conditions]
+            statement = (
+                "SELECT job_group, count(*), total(node_seconds) FROM job INDEXED BY by_end "
+                f"{_where(['ended', *within])} GROUP BY job_group"
+            )
+            rows = self._database.execute(statement, [microseconds(begin), microseconds(end), *given]).fetchall()
+        return Ended({_GROUPS[row[0]]: row[1] for row in rows}, sum(row[2] for row in rows))
 
     def _count(self) -> dict[JobGroup, int]:
         counted = self._database.execute("SELECT job_group, count(*) FROM job GROUP BY job_group").fetchall()

@@ -12,7 +12,7 @@ from tests.monitoring.rows import card, push, set_state
 PREFIX = "/snowflake-batch"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 STATIC = "/static/{version}/{name}"
-ENDPOINTS: dict[str, set[str]] = {"/jobs": {"GET"}, "/dags": {"GET"}, "/job": {"GET"}, STATIC: {"GET"}}
+ENDPOINTS: dict[str, set[str]] = {path: {"GET"} for path in ("/jobs", "/dags", "/job", "/overview", "/run", STATIC)}
 """The methods of each. All but the scripts need a user who may read the XComs of a Dag."""
 
 NOBODY, FORBIDDEN, SOME, ALL = "nobody", "forbidden", "the Dag scores", "all Dags"
@@ -50,12 +50,13 @@ def check(client: TestClient, reads: str, runs: dict[str, str]) -> None:
 
 
 def _parameters(path: str, dag_id: str | None, runs: dict[str, str]) -> dict[str, str] | None:
-    if path == "/job":
-        # There is no job of all Dags.
-        return {"dag_id": dag_id, "run_id": runs[dag_id], "task_id": "score"} if dag_id else None
+    if path in {"/job", "/run"}:
+        # There is no job, and no run, of all Dags.
+        task = {"task_id": "score"} if path == "/job" else {}
+        return {"dag_id": dag_id, "run_id": runs[dag_id], **task} if dag_id else None
     if dag_id is None:
         return {}
-    return {"dag_id": dag_id} if path == "/jobs" else None
+    return {"dag_id": dag_id} if path in {"/jobs", "/overview"} else None
 
 
 def _wanted(path: str, method: str, dag_id: str | None, reads: str) -> int:
@@ -69,7 +70,12 @@ def _wanted(path: str, method: str, dag_id: str | None, reads: str) -> int:
 def _hold_what_is_told(path: str, dag_id: str | None, reads: str, answer: Any) -> None:
     may = {ALL: {"scores", "salaries"}, SOME: {"scores"}}.get(reads, set())
     told = may if dag_id is None else may & {dag_id}
+    if path == "/overview":
+        # It names no Dag.
+        if answer.status_code == 200:
+            assert answer.json()["running"] == len(told)
+        return
     text = answer.text.lower()
     assert {each for each in ("scores", "salaries") if each in text} == told, (path, dag_id, reads, answer.text)
-    if path == "/jobs" and told:
+    if path in {"/jobs", "/run"} and told:
         assert answer.json()["counts"]["active"] == len(told)

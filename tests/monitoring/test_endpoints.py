@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,7 +17,7 @@ from tests.monitoring.auth import CLERK
 from tests.monitoring.conftest import Client
 from tests.monitoring.rows import card, push, set_state
 
-JOBS, JOB, DAGS = (f"/snowflake-batch/{name}" for name in ("jobs", "job", "dags"))
+JOBS, JOB, DAGS, OVERVIEW, RUN = (f"/snowflake-batch/{name}" for name in ("jobs", "job", "dags", "overview", "run"))
 Run = Callable[[str], str]
 
 
@@ -242,6 +244,83 @@ def test_jobs_of_a_dag_a_run_and_a_task(client: Client, two_dags: dict[str, str]
     assert len(named(viewer.get(JOBS, params={"run_id": told, "task_id": "parts"}))) == 2
 
 
+def progress(done: int, total: int | None = None, rate: float | None = None) -> dict[str, Any]:
+    return {"phase": "predict", "rows_done": done, "rows_total": total, "rows_per_second": rate, "eta_seconds": None}
+
+
+def test_the_overview_tells_what_runs_and_what_the_last_days_were(client: Client, new_run: Run) -> None:
+    now = time.time()
+    looked = {"updated_at": now, "confirmed_every": 600, "started_at": now - 1800, "progress": progress(5, 10, 2.5)}
+    jobs: list[tuple[str, str, str, dict[str, Any]]] = [
+        ("scores", "deferred", "RUNNING", looked),
+        ("salaries", "deferred", "RUNNING", looked),
+        # Nobody has looked at it for an hour.
+        ("scores", "deferred", "RUNNING", {**looked, "updated_at": now - 3600, "confirmed_every": 10}),
+        ("scores", "running", "PENDING", {"updated_at": now, "confirmed_every": 600}),
+        ("scores", "failed", "FAILED", {"ended_at": now - 60}),
+        ("scores", "failed", "FAILED", {"ended_at": now - 3 * 86400}),
+        ("scores", "success", "DONE", {"started_at": now - 8 * 86400, "ended_at": now - 2 * 86400}),
+        ("scores", "success", "DONE", {"started_at": now - 20 * 86400, "ended_at": now - 19 * 86400}),
+    ]
+    for dag_id, state, status, told in jobs:
+        run = new_run(dag_id)
+        set_state(dag_id, run, state)
+        push(dag_id, run, card(status=status, **told))
+    found = client("viewer").get(OVERVIEW, params={"timezone": "Asia/Tokyo"}).json()
+    figures = {
+        name: found[name] for name in ("running", "waiting", "unconfirmed", "rows_per_second", "failed_last_day")
+    }
+    assert figures == {"running": 3, "waiting": 1, "unconfirmed": 1, "rows_per_second": 5.0, "failed_last_day": 1}
+    # Two nodes each: two half hours, and six days.
+    assert found["node_seconds"] == pytest.approx(2 * (1800 + 1800 + 6 * 86400), abs=60)
+    days = found["days"]
+    assert [datetime.fromtimestamp(day["begin"], ZoneInfo("Asia/Tokyo")).hour for day in days] == [0] * 7
+    assert days[-1]["begin"] <= now < days[-1]["begin"] + 86400
+    assert sum(day["done"] for day in days) == 1
+    assert sum(day["failed"] for day in days) == 2
+    of_clerk = client(CLERK).get(OVERVIEW).json()
+    assert (of_clerk["running"], of_clerk["rows_per_second"], of_clerk["timezone"]) == (2, 2.5, "UTC")
+    assert client("viewer").get(OVERVIEW, params={"dag_id": "salaries"}).json()["running"] == 1
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/At_All", "../../etc/passwd", "/etc/passwd", "", "x" * 100, "a\tb"])
+def test_the_days_of_a_time_zone_that_nobody_knows_are_those_of_utc(client: Client, zone: str) -> None:
+    found = client("viewer").get(OVERVIEW, params={"timezone": zone}).json()
+    assert (found["timezone"], len(found["days"])) == ("UTC", 7)
+
+
+def test_the_jobs_of_a_run_are_taken_together(client: Client, two_dags: dict[str, str], new_run: Run) -> None:
+    run, now = new_run("scores"), time.time()
+    looked = {"updated_at": now, "confirmed_every": 600, "started_at": now - 100, "submitted_at": now - 100}
+    set_state("scores", run, "failed")
+    push("scores", run, card("LOST", "FAILED", **looked, ended_at=now - 40, message="ValueError: no"))
+    for index, (state, status, told) in enumerate(
+        [
+            ("deferred", "RUNNING", {**looked, "progress": progress(5, 10, 2.5)}),
+            ("success", "DONE", {**looked, "submitted_at": now - 900, "ended_at": now, "progress": progress(7)}),
+        ]
+    ):
+        set_state("scores", run, state, task_id="parts", map_index=index, age=index)
+        push("scores", run, card(f"PART_{index}", status, **told), task_id="parts", map_index=index)
+    found = client("viewer").get(RUN, params={"dag_id": "scores", "run_id": run}).json()
+    assert found["counts"] == {"active": 1, "done": 1, "failed": 1}
+    assert found["statuses"] == {"RUNNING": 1, "DONE": 1, "FAILED": 1}
+    assert (found["rows_done"], found["rows_total"], found["rows_per_second"]) == (12, 17, 2.5)
+    assert found["node_seconds"] == pytest.approx(2 * (60 + 100 + 100), abs=60)
+    parts, score = found["tasks"]
+    assert (parts["task_id"], parts["counts"]["done"], parts["rows_done"]) == ("parts", 1, 12)
+    assert (score["task_id"], score["counts"]["failed"], found["tasks_left_out"]) == ("score", 1, 0)
+    assert [job["card"]["job_name"] for job in found["slowest"]] == ["PART_1", "PART_0", "LOST"]
+    assert [job["card"]["message"] for job in found["failed"]] == ["ValueError: no"]
+    nothing = client("viewer").get(RUN, params={"dag_id": "scores", "run_id": "nowhere"}).json()
+    assert (nothing["counts"], nothing["tasks"]) == ({"active": 0, "done": 0, "failed": 0}, [])
+    # Airflow's dependency takes the wildcard for all Dags, and the last of several values for the Dag.
+    hidden = two_dags["salaries"]
+    assert client(CLERK).get(RUN, params={"dag_id": "salaries", "run_id": hidden}).status_code == 403
+    for asked in (f"dag_id=~&run_id={hidden}", f"dag_id=salaries&dag_id=scores&run_id={hidden}"):
+        assert sum(client(CLERK).get(f"{RUN}?{asked}").json()["counts"].values()) == 0
+
+
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     (JOBS, {"text": "a\0b"}),
     (JOBS, {"dag_id": "a\0b"}),
@@ -250,6 +329,9 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     (JOB, {"dag_id": "scores", "run_id": "r", "task_id": "t", "map_index": 2**63}),
     (JOB, {"dag_id": "scores", "run_id": "r", "task_id": "t", "map_index": 2**31}),
     (JOB, {"dag_id": "scores", "run_id": "r", "task_id": "t", "map_index": -2}),
+    (OVERVIEW, {"timezone": "a\0b"}),
+    (OVERVIEW, {"timezone": "x" * 101}),
+    (RUN, {"dag_id": "scores", "run_id": "a\0b"}),
     (JOBS, {"limit": 101}),
     (JOBS, {"limit": 0}),
     (JOBS, {"text": "x" * 251}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.monitoring.entries import Entry, JobGroup, StoredJob, entry, group_of, mark
-from airflow_provider_snowflake_batch.monitoring.index import Found, JobsIndex, Wanted
+from airflow_provider_snowflake_batch.monitoring.index import Ended, Found, JobsIndex, Wanted
 from airflow_provider_snowflake_batch.monitoring.order import InvalidPlace, Order, Place, Sort
 from tests.monitoring.rows import card
 
@@ -101,6 +102,64 @@ def test_what_is_put_again_replaces_and_what_is_dropped_is_gone() -> None:
     assert (len(index), index.watched(), index.mark(again.key)) == (2, [], again.mark)
     index.drop([again.key, (7, "score", -1)])
     assert (index.marks().keys(), index.dags(), index.mark(again.key)) == ({(2, "score", -1)}, ["b"], None)
+
+
+@given(jobs)
+def test_jobs_taken_together_are_what_each_of_them_adds(told: list[dict[str, Any]]) -> None:
+    more = [
+        {"started_at": NOW - 50, "replicas": 2, "progress": {"rows_done": 3, "rows_total": 4, "rows_per_second": 0.5},
+         "updated_at": NOW - 20, "confirmed_every": 10 if number % 2 else 6}
+        for number in range(len(told))
+    ]  # fmt: skip
+    entries = [indexed(number, **each, **more[number]) for number, each in enumerate(told)]
+    mine = [each for each in entries if each.dag_id in READABLE]
+    sums = of(*entries).sums(Wanted(READABLE), NOW)
+    assert {(each.group, each.status): each.count for each in sums} == dict(
+        Counter((each.group, each.status) for each in mine)
+    )
+    assert sum(each.rows_done for each in sums) == 3 * len(mine)
+    assert sum(each.rows_total for each in sums) == 4 * len(mine)
+    # One that was looked at 20 s ago and every 6 s before is not what is so now.
+    active = [each for each in mine if each.group is JobGroup.ACTIVE]
+    fresh = [each for each in active if each.key[0] % 2]
+    assert sum(each.fresh for each in sums if each.group is JobGroup.ACTIVE) == len(fresh)
+    assert sum(each.rows_per_second for each in sums) == 0.5 * len(fresh)
+    running = 100.0 * len(fresh) + 2 * 48 * (len(active) - len(fresh))
+    over = sum(each.node_seconds for each in mine)
+    assert sum(each.node_seconds for each in sums) == pytest.approx(running + over)
+    only = of(*entries).sums(Wanted(READABLE, dag_id="a"), NOW, active=True, by_task=True)
+    assert sum(each.count for each in only) == sum(each.dag_id == "a" for each in active)
+    assert {each.task_id for each in only} <= {"score"}
+
+
+def test_jobs_count_for_the_time_in_which_they_ended() -> None:
+    index = of(
+        indexed(1, started_at=NOW - 30, ended_at=NOW - 10, replicas=3),
+        indexed(2, status="FAILED", state="failed", ended_at=NOW - 11),
+        indexed(3, "hidden", ended_at=NOW - 10),
+        indexed(4, status="RUNNING", state="deferred", updated_at=NOW - 10),
+        # Nobody saw its end: it counts for when its card was written last.
+        indexed(5, status="RUNNING", state="failed", updated_at=NOW - 12),
+        indexed(6, status="NOT_SUBMITTED", state="failed"),
+    )
+    assert index.ended(Wanted(READABLE), NOW - 11, NOW) == Ended({JobGroup.DONE: 1, JobGroup.FAILED: 1}, 60)
+    assert index.ended(Wanted(READABLE), NOW - 20, NOW - 11) == Ended({JobGroup.FAILED: 1}, 0)
+    assert index.ended(Wanted(READABLE), NOW, NOW + 1) == Ended({JobGroup.FAILED: 1}, 0)
+    assert index.ended(Wanted(READABLE, dag_id="b"), NOW - 20, NOW) == Ended({}, 0)
+
+
+def test_figures_beyond_all_measure_break_no_sum() -> None:
+    huge = {"started_at": -(2**62), "ended_at": 2**62, "replicas": 2**62, "updated_at": -(2**62)}
+    rows = {"rows_done": 2**62, "rows_total": -5, "rows_per_second": 2**62}
+    entries = [indexed(number, **huge, progress=rows, confirmed_every=2**62) for number in range(99)]
+    active = [
+        indexed(100 + number, state="deferred", status="RUNNING", **{**huge, "ended_at": None}) for number in range(9)
+    ]
+    index = of(*entries, *active)
+    (running, done) = sorted(index.sums(Wanted(READABLE), NOW), key=lambda each: each.count)
+    assert done.rows_done == done.rows_total == 99e15
+    assert 0 < running.node_seconds < float("inf")
+    assert 0 < done.node_seconds < float("inf")
 
 
 def test_texts_that_no_database_takes_are_indexed_all_the_same() -> None:

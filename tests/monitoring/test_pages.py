@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.monitoring.bundle import scripts
 from airflow_provider_snowflake_batch.monitoring.cards import readable_card
+from airflow_provider_snowflake_batch.monitoring.entries import LOOKS_MISSED
 from tests.monitoring.javascript import PAGES, run_tests
 from tests.monitoring.rows import card
 
@@ -91,11 +92,54 @@ JOBS: dict[str, Any] = {
 }
 
 
+COUNTS = {"active": 1, "done": 1_200, "failed": 7}
+JOBS["overview"] = {
+    "running": 3,
+    "waiting": 2,
+    "unconfirmed": 1,
+    "rows_per_second": 26543.2,
+    "failed_last_day": 4,
+    "node_seconds": 4.5 * 3600,
+    "timezone": "UTC",
+    "days": [
+        {"begin": NOON - 43200 - 86400 * back, "done": back * 100, "failed": back % 2, "node_seconds": 3600.0 * back}
+        for back in range(6, -1, -1)
+    ],
+    "now": NOW,
+}
+JOBS["together"] = {
+    "counts": COUNTS,
+    "statuses": {"DONE": 1200, "FAILED": 6, "": 1, "RUNNING": 1},
+    "unconfirmed": 1,
+    "rows_done": 500.0,
+    "rows_total": 1000.0,
+    "rows_per_second": 12.0,
+    "node_seconds": 7200.0,
+    "tasks": [
+        {
+            "task_id": name, "counts": counts, "statuses": {"DONE": 1}, "unconfirmed": 0, "rows_done": rows,
+            "rows_total": rows, "rows_per_second": 0, "node_seconds": 60.0,
+        }
+        for name, counts, rows in (("parts", COUNTS, 500.0), ("score", COUNTS | {"done": 1}, 0))
+    ],
+    "tasks_left_out": 3,
+    "slowest": [told(task_id="parts", map_index=7, map_label="March")],
+    "failed": [JOBS["failed"]],
+    "now": NOW,
+}  # fmt: skip
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["actions.test.mjs", "format.test.mjs", "list.test.mjs", "tab.test.mjs"])
+@pytest.mark.parametrize(
+    "name", ["actions.test.mjs", "format.test.mjs", "list.test.mjs", "together.test.mjs", "tab.test.mjs"]
+)
 def test_the_pages(name: str) -> None:
     done = run_tests(name, JOBS)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pages_and_index_take_the_same_cards_for_stale() -> None:
+    assert f"const LOOKS_MISSED = {LOOKS_MISSED};" in scripts()["format.js"].decode()
 
 
 def test_texts_never_become_markup() -> None:

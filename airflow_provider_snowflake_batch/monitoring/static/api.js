@@ -3,6 +3,8 @@
 const { useEffect, useRef, useState } = globalThis.React;
 
 export const OFTEN = 5_000;
+// For what many jobs are together.
+export const SOON = 10_000;
 // For one job: a change is to be seen within two seconds.
 export const AT_ONCE = 1_500;
 const SELDOM = 30_000;

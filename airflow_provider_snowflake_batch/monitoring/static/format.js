@@ -25,6 +25,19 @@ export function formatDuration(seconds) {
   return minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
+// Node time, which is counted in hours.
+export function formatHours(seconds, locale = "en") {
+  if (!isNumber(seconds) || seconds < 0) return MISSING;
+  const hours = seconds / 3600;
+  return new Intl.NumberFormat(locale, { maximumFractionDigits: hours < 10 ? 2 : 0 }).format(hours);
+}
+
+// The name of the day that begins then, in full or short.
+export function formatDay(seconds, timeZone, length, locale = "en") {
+  const date = length === "long" ? { day: "numeric", month: "long" } : {};
+  return new Intl.DateTimeFormat(locale, { weekday: length, ...date, timeZone }).format(new Date(seconds * 1000));
+}
+
 // seconds: since the epoch.
 export function formatTime(seconds, timeZone) {
   // What lies beyond is no moment that a Date can name.

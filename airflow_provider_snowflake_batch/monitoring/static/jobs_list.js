@@ -120,7 +120,7 @@ function Card({ job, now }) {
   );
 }
 
-function TaskLink({ job }) {
+export function TaskLink({ job }) {
   return h(
     Link,
     { asChild: true, color: "fg.info", fontWeight: "semibold", wordBreak: "break-word" },

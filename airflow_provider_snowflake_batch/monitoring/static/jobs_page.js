@@ -4,6 +4,8 @@ import { ask, usePolled } from "./api.js";
 import { makeFilter } from "./filter.js";
 import { formatCount, formatNumber } from "./format.js";
 import { JobsList } from "./jobs_list.js";
+import { Overview } from "./overview.js";
+import { RunSummary } from "./run_summary.js";
 import { Empty, SteadyButton, Time, Trouble, locale } from "./parts.js";
 
 const { createElement: h, useEffect, useState } = globalThis.React;
@@ -15,15 +17,27 @@ const useJobsFilter = makeFilter();
 const useRunFilter = makeFilter();
 
 export function JobsPage() {
-  return h(Jobs, { useFilter: useJobsFilter, scope: {}, title: "Batch inference", dags: true });
+  return h(Jobs, {
+    useFilter: useJobsFilter,
+    scope: {},
+    title: "Batch inference",
+    dags: true,
+    top: ({ dag_id }) => h(Overview, { dagId: dag_id }),
+  });
 }
 
 // The tab of a Dag run.
 export function RunTab({ dagId, runId }) {
-  return h(Jobs, { useFilter: useRunFilter, scope: { dag_id: dagId, run_id: runId }, title: "Batch jobs of this run" });
+  return h(Jobs, {
+    useFilter: useRunFilter,
+    scope: { dag_id: dagId, run_id: runId },
+    title: "Batch jobs of this run",
+    top: () => h(RunSummary, { dagId, runId }),
+  });
 }
 
-function Jobs({ useFilter, scope, title, dags }) {
+// top: what stands above the list while there are jobs, by what is chosen.
+function Jobs({ useFilter, scope, title, dags, top }) {
   const filter = useFilter();
   const { settled, change } = filter;
   const asked = { ...settled, ...scope, limit: PAGE };
@@ -40,10 +54,16 @@ function Jobs({ useFilter, scope, title, dags }) {
       Flex,
       { align: "center", gap: 3, mb: 3, wrap: "wrap" },
       h(Heading, { as: "h1", size: "md" }, title),
+      h(Spacer),
+      h(Refreshed, { at: answer.at, loading, refresh }),
+    ),
+    (data?.jobs.length > 0 || chosen) && top(settled),
+    h(
+      Flex,
+      { align: "center", gap: 3, mb: 3, wrap: "wrap" },
       data?.counts && h(Counts, { counts: data.counts }),
       h(Spacer),
       h(Filters, { filter, counts: data?.counts, dags }),
-      h(Refreshed, { at: answer.at, loading, refresh }),
     ),
     error && h(Trouble, { error, refresh }),
     !data && !error && h(Waiting),

@@ -126,6 +126,23 @@ export function Empty({ title, children }) {
   );
 }
 
+// Names, values, and what there is to say of a value.
+export function Figures({ figures }) {
+  return h(
+    Flex,
+    { as: "dl", columnGap: 10, flex: "1 1 auto", rowGap: 3, wrap: "wrap" },
+    figures.map(([name, value, more]) =>
+      h(
+        Box,
+        { key: name },
+        h(Text, { as: "dt", color: "fg.muted", fontSize: "xs" }, name),
+        h(Text, { as: "dd", fontSize: "xl", fontWeight: "semibold", ms: 0 }, value),
+        more && h(Text, { as: "dd", color: "fg.muted", fontSize: "xs", ms: 0 }, more),
+      ),
+    ),
+  );
+}
+
 // Its parts are arguments of their own, which need no keys.
 export function section(title, ...parts) {
   return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: "h3", mb: 2, size: "xs" }, title), ...parts);

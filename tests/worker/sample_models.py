@@ -463,6 +463,13 @@ class NanThenTexts:
         return {"TEXT": [nan if one < 30 else "x" for one in frame["ID"]], "NUMBER": [nan] * len(frame)}
 
 
+class ObjectsAndText:
+    """Nothing for the first two rows, an object for the third, text for the fourth."""
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return [[None, None, {"a": 1}, "x"][one] for one in frame["ID"]]
+
+
 class Slowed:
     """Waits in its first call until a file is there, and says so by another; not if there is one named ``skip``."""
 

@@ -109,7 +109,7 @@ class TaskPart:
         self._passed = kept if self._passed is None else [name for name in self._passed if name in kept]
         self._input_rows += input_rows
         table = schemas.output_table(inputs, outputs)
-        schema = table.schema if self._schema is None else schemas.join(self._schema, table.schema)
+        schema = _joined(self._schema, table, row_name)
         if self._writer is None:
             self._schema = schema
             self._held.append((table, row_name))
@@ -198,6 +198,16 @@ class TaskPart:
         self._held = []
         for file in self._files:
             file.abandon()
+
+
+def _joined(known: pa.Schema | None, table: pa.Table, row_name: Callable[[int], str]) -> pa.Schema:
+    if known is None:
+        return table.schema
+    try:
+        return schemas.join(known, table.schema)
+    except DataError as error:
+        where = f" (in the batch from {row_name(0)} on)" if table.num_rows else ""
+        raise DataError(f"{error.message}{where}") from None
 
 
 def _fitted(table: pa.Table, schema: pa.Schema, row_name: Callable[[int], str]) -> pa.Table:

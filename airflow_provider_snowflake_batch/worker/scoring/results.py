@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.scoring.storable_arrays import OutputMisfit, storable_array
+from airflow_provider_snowflake_batch.worker.scoring.storable_arrays import OutputMisfit, storable_column
 from airflow_provider_snowflake_batch.worker.values import schemas
 from airflow_provider_snowflake_batch.worker.values.nested import exact_list
-from airflow_provider_snowflake_batch.worker.values.python_values import are_plain
+from airflow_provider_snowflake_batch.worker.values.python_values import are_plain, is_missing
 from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_numpy
 
 
@@ -63,17 +63,16 @@ def to_table(returned: Any, rows: int | None, signature: Signature | None, habit
         if rows is None and len(values) != len(next(iter(columns.values()))):
             raise DataError(f"the model returned columns of different lengths (output {name!r})")
     features = _by_name(list(columns), signature)
-    arrays: dict[str, Any] = {}
-    for name, values in columns.items():
-        feature = features.get(name)
-        arrays[feature.name if feature else name] = _storable(values, feature, name, one_a_row=rows is not None)
-    table = pa.table(arrays)
+    stored = [
+        _storable(values, features.get(name), name, one_a_row=rows is not None) for name, values in columns.items()
+    ]
+    table = pa.table([array for _, array in stored], schema=pa.schema([field for field, _ in stored]))
     return table if signature is not None else schemas.marked(table)
 
 
-def _storable(values: Any, feature: Feature | None, name: str, *, one_a_row: bool) -> Any:
+def _storable(values: Any, feature: Feature | None, name: str, *, one_a_row: bool) -> tuple[pa.Field, Any]:
     try:
-        return storable_array(values, feature, name)
+        return storable_column(values, feature, name)
     except OutputMisfit as error:
         # Which row of the input is meant is known only if each has one of the output.
         raise error if one_a_row else DataError(error.message) from None
@@ -209,11 +208,13 @@ def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) ->
         return {"output_feature_0": list(values)}
     if any(issubclass(kind, pa.Scalar) for kind in set(map(type, values))):
         values = [_from_scalar(item) for item in values]
-    # None among objects is a row for which there is nothing.
-    if all(item is None or isinstance(item, Mapping) for item in values):
-        names = dict.fromkeys(name for item in values if item for name in item)
+    # None among objects is a row for which there is nothing, and so is what pandas has in its place.
+    if all(isinstance(item, Mapping) or is_missing(item) for item in values):
+        names = dict.fromkeys(name for item in values if isinstance(item, Mapping) for name in item)
         if names:
-            return _named((name, [item.get(name) if item else None for item in values]) for name in names)
+            return _named(
+                (name, [item.get(name) if isinstance(item, Mapping) else None for item in values]) for name in names
+            )
     columns = [_as_array(item) for item in values]
     if _labels_and_objects(columns, rows):
         return {f"output_feature_{index}": _as_column(item) for index, item in enumerate(columns)}

@@ -10,7 +10,7 @@ import datetime
 import decimal
 import json
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature
+from airflow_provider_snowflake_batch.worker.values import only_nan, schemas
 from airflow_provider_snowflake_batch.worker.values.common_types import converted, misfit
 from airflow_provider_snowflake_batch.worker.values.declared_types import RETURNED, declared
 from airflow_provider_snowflake_batch.worker.values.nested import exact_list
-from airflow_provider_snowflake_batch.worker.values.python_values import are_plain, from_objects, plain
+from airflow_provider_snowflake_batch.worker.values.python_values import Seen, are_plain, from_objects, nan_apart, plain
 from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, known_type
 
 # Lists have 32-bit offsets, as most readers of Parquet expect.
@@ -44,7 +45,7 @@ class OutputMisfit(DataError):
         self.row = row
 
 
-def storable_array(values: Any, feature: Feature | None, name: str) -> pa.Array | pa.ChunkedArray:
+def storable_column(values: Any, feature: Feature | None, name: str) -> tuple[pa.Field, pa.Array | pa.ChunkedArray]:
     """One output as Arrow.
 
     :param feature: what the signature says of it, if there is one.
@@ -53,16 +54,29 @@ def storable_array(values: Any, feature: Feature | None, name: str) -> pa.Array 
     kind = feature.arrow_type() if feature else None
     try:
         if feature is not None and feature.dtype == "OBJECT":
-            return pa.array([_json(item) for item in _items(values)], type=kind)
-        array = _storable(_array(values))
-        return array if kind is None or array.type == kind else _to_declared(array, kind, name)
+            array = pa.array([_json(item) for item in _items(values)], type=kind)
+            return pa.field(feature.name, array.type), array
+        field, array = _column(values)
+        if feature is None:
+            array = _storable(array)
+            return field.with_name(name) if field.type == array.type else pa.field(name, array.type), array
+        array = _storable(array)
+        array = array if array.type == kind else _to_declared(array, kind, name)
+        return pa.field(feature.name, array.type), array
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise DataError(_message(name, kind, error)) from None
 
 
-def _array(values: Any) -> Any:
+def _column(values: Any) -> tuple[pa.Field, Any]:
+    """An array of some values, and a field for it with the marks that only they tell (`only_nan`)."""
+    array = _typed(values)
+    return _of_objects(list(_items(values))) if array is None else (pa.field("", array.type), array)
+
+
+def _typed(values: Any) -> Any:
+    """An array of what says of which type it is; None for objects."""
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        return _array(values.to_pandas()) if _holds_periods(values.type) else values
+        return _typed(values.to_pandas()) if _holds_periods(values.type) else values
     if isinstance(values, np.ndarray) and values.dtype != object:
         return pa.array(known_type(values)) if values.ndim == 1 else _nested(values)
     if isinstance(values, pd.Series) and values.dtype != object:
@@ -74,9 +88,43 @@ def _array(values: Any) -> Any:
             values = pd.Series(np.asarray(values.array))
         # By NumPy, to which NaN is a value and not a missing one.
         return pa.array(known_type(values.to_numpy()) if isinstance(values.dtype, np.dtype) else values)
-    items = list(_items(values))
-    arrays = None if are_plain(items) else _ragged([as_numpy(item) for item in items])
-    return arrays if arrays is not None else from_objects(items)
+    return None
+
+
+def _of_objects(items: Sequence[Any]) -> tuple[pa.Field, Any]:
+    if are_plain(items):
+        return _of_values(items)
+    items = [as_numpy(item) for item in items]
+    of_kind: dict[Any, list[int]] = {}
+    for place, item in enumerate(items):
+        if item is not None:
+            of_kind.setdefault(_array_kind(item), []).append(place)
+    if len(of_kind) == 1 and None not in of_kind:
+        return _of_arrays(items)
+    if not of_kind.keys() - {None}:
+        return _of_values(items)
+    # Arrays of several types, or arrays and values: each as in a batch of its own.
+    tables = []
+    for kind, places in of_kind.items():
+        field, array = (_of_values if kind is None else _of_arrays)([items[place] for place in places])
+        tables.append(schemas.marked(pa.table([array], schema=pa.schema([field]))))
+    schema = reduce(schemas.joined, (table.schema for table in tables))
+    column = pa.concat_tables(schemas.fit(table, schema) for table in tables).column(0)
+    order = np.full(len(items), -1)
+    order[[place for places in of_kind.values() for place in places]] = np.arange(len(column))
+    return schema.field(0), column.take(pa.array(order, mask=order < 0))
+
+
+def _of_arrays(items: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
+    array = _ragged(items)
+    return pa.field("", array.type), array
+
+
+def _of_values(items: Sequence[Any]) -> tuple[pa.Field, Any]:
+    seen = Seen()
+    array = from_objects(items, seen)
+    field, apart = pa.field("", array.type), nan_apart(items, seen)
+    return field if apart is None else only_nan.marked_beside(field, *apart), array
 
 
 def _holds_periods(kind: pa.DataType) -> bool:
@@ -156,14 +204,16 @@ def _nested(values: np.ndarray[Any, Any]) -> pa.Array:
     return array
 
 
-def _ragged(items: Sequence[Any]) -> pa.Array | None:
-    """Arrays of one type and as many dimensions, of any lengths, as a column of lists; None for anything else."""
+def _array_kind(item: Any) -> Any:
+    """What arrays have in common that go into one column as they are; None for anything else."""
+    if not isinstance(item, np.ndarray) or isinstance(item, np.ma.MaskedArray) or not item.ndim:
+        return None
+    return (item.dtype, item.ndim) if item.dtype.kind in "biufMm" else None
+
+
+def _ragged(items: Sequence[Any]) -> pa.Array:
+    """Arrays of one type and as many dimensions, of any lengths, as a column of lists; None is NULL."""
     arrays = [item for item in items if item is not None]
-    if not arrays or not all(isinstance(item, np.ndarray) and item.ndim for item in arrays):
-        return None
-    kinds = {(item.dtype, item.ndim, isinstance(item, np.ma.MaskedArray)) for item in arrays}
-    if len(kinds) > 1 or arrays[0].dtype.kind not in "biufMm" or isinstance(arrays[0], np.ma.MaskedArray):
-        return None
     _check_items(sum(item.size for item in arrays))
     array: pa.Array = pa.array(known_type(np.concatenate([item.reshape(-1) for item in arrays])))
     for axis in range(arrays[0].ndim - 1, 0, -1):

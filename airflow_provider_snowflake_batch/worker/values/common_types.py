@@ -249,7 +249,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
     types = pa.types
     if array.type == kind:
         return array
-    if types.is_null(array.type) or types.is_null(kind):
+    if types.is_null(array.type) or types.is_null(kind) or not len(array):
         # Parquet knows nothing of objects without keys.
         return pa.nulls(len(array), kind)
     if types.is_run_end_encoded(array.type):
@@ -264,10 +264,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if types.is_decimal(array.type) and types.is_floating(kind):
         return floats(array, exactly=True).cast(kind)
     if types.is_floating(array.type) and not (types.is_floating(kind) or types.is_integer(kind)):
-        # NaN beside what has no NaN is missing; nothing else comes here.
-        if not pc.all(pc.is_nan(array), min_count=0).as_py():
-            raise ValueError(f"there are numbers beside {kind}")
-        return pa.nulls(len(array), kind)
+        return _without_nan(array, kind)
     if types.is_integer(array.type) and types.is_decimal(kind):
         # Arrow asks for room for every value of the type, whatever the values are.
         return array.cast(pa.decimal256(INTEGER_DIGITS + kind.scale, kind.scale)).cast(kind)
@@ -277,6 +274,20 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if types.is_nested(array.type):
         return bring_nested(array, kind, _converted)
     return array.cast(kind)
+
+
+def _without_nan(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """What was taken for numbers because of NaN, which is missing beside what has no NaN.
+
+    :raises ValueError: there are other numbers, and not whole ones that became floating-point numbers beside NaN.
+    """
+    if pc.all(pc.is_nan(array), min_count=0).as_py():
+        return pa.nulls(len(array), kind)
+    if not pa.types.is_decimal(kind):
+        raise ValueError(f"there are numbers beside {kind}")
+    numbers = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+    signed = pc.min(numbers).as_py() < 0
+    return _converted(numbers.cast(pa.int64() if signed else pa.uint64()), kind)
 
 
 def _is_uuid_as_text(source: pa.DataType, kind: pa.DataType) -> bool:

@@ -33,7 +33,8 @@ def mixed(values: Sequence[Any]) -> pa.Array:
         if value is not None:
             of_kind.setdefault(_kind(value), []).append(place)
     numbers = of_kind.get(float, [])
-    if not of_kind.keys() <= {int, float, "large"} and all(values[place] != values[place] for place in numbers):
+    as_numbers = of_kind.keys() <= {int, float} or of_kind.keys() <= {"large", float}
+    if not as_numbers and all(values[place] != values[place] for place in numbers):
         of_kind.pop(float, None)
     arrays = {kind: _alike(kind, [values[place] for place in places]) for kind, places in of_kind.items()}
     if not arrays:

@@ -32,7 +32,7 @@ _OF_DTYPE = {"b": bool, "i": int, "u": int, "f": float, "S": bytes, "U": str}
 
 
 @dataclass
-class _Seen:
+class Seen:
     """What there is among some values that Arrow would not keep apart.
 
     :param for_text: they become JSON, and no column.
@@ -43,23 +43,30 @@ class _Seen:
     naive: bool = False
     zoned: bool = False
     nanoseconds: bool = False
+    nan: bool = False
     kinds: set[Any] = field(default_factory=set)
 
 
-def from_objects(items: Sequence[Any]) -> pa.Array | pa.ChunkedArray:
+def from_objects(items: Sequence[Any], seen: Seen | None = None) -> pa.Array | pa.ChunkedArray:
     """Values as an array of the type that they have in common. NaN is a number; beside other values it is missing.
 
+    :param seen: is told what there is among them.
     :raises pa.ArrowException, ValueError, TypeError, OverflowError: they have none.
     """
-    seen = _Seen()
-    values = items if are_plain(items) else [_plain(item, seen) for item in items]
+    seen = Seen() if seen is None else seen
+    if are_plain(items):
+        values = items
+        seen.kinds.update(set(map(type, items)) - {type(None)})
+        seen.nan = seen.kinds >= _NUMBERS and any(map(_is_nan, items))
+    else:
+        values = [_plain(item, seen) for item in items]
     if seen.zoned and (seen.naive or seen.dates):
         raise ValueError("there are times with a zone and times without")
     if seen.nanoseconds:
         return _nanoseconds(values)
     if seen.dates and seen.naive:
         values = [_dates_as_times(value) for value in values]
-    kinds = seen.kinds or set(map(type, values)) - {type(None)}
+    kinds = set(seen.kinds)
     if seen.dates and seen.naive:
         kinds.discard(datetime.date)
     if not kinds <= _NUMBERS and len(kinds) > 1:
@@ -76,18 +83,49 @@ def are_plain(items: Sequence[Any]) -> bool:
     return set(map(type, items)) <= _PLAIN
 
 
+def nan_apart(items: Sequence[Any], seen: Seen) -> tuple[pa.DataType, pa.DataType] | None:
+    """The types of values without their NaN, and of NaN alone; None where there is no NaN, or it is no question.
+
+    :param seen: what there is among them.
+    """
+    if not seen.nan or not seen.kinds & {int, decimal.Decimal}:
+        return None
+    values = [plain(item) for item in items]
+    others, nan = ([_only(value, nan=nan) for value in values] for nan in (False, True))
+    return from_objects(others).type, from_objects(nan).type
+
+
+def _only(value: Any, *, nan: bool) -> Any:
+    """A plain value with nothing but NaN in it, or without."""
+    if isinstance(value, dict):
+        return {name: _only(item, nan=nan) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_only(item, nan=nan) for item in value]
+    return value if _is_nan(value) is nan else None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value says that there is none: None, or what pandas has for it; NaN is one beside what has no NaN."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    return isinstance(value, (float, np.floating, np.datetime64, np.timedelta64, decimal.Decimal)) and bool(
+        value != value
+    )
+
+
 def plain(value: Any) -> Any:
     """A value of Python's own types all the way down."""
-    return _plain(value, _Seen(for_text=True))
+    return _plain(value, Seen(for_text=True))
 
 
-def _plain(value: Any, seen: _Seen) -> Any:
+def _plain(value: Any, seen: Seen) -> Any:
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, enum.Enum):
         return _plain(value.value, seen)
     if isinstance(value, (str, bytes, bool, int, float)):
         seen.kinds.add(type(value))
+        seen.nan = seen.nan or _is_nan(value)
         return value
     if isinstance(value, np.generic):
         return _numpy_scalar(value, seen)
@@ -109,6 +147,7 @@ def _plain(value: Any, seen: _Seen) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "biuSU" or (value.dtype.kind == "f" and value.dtype.itemsize <= 8):
             seen.kinds.add(_OF_DTYPE[value.dtype.kind])
+            seen.nan = seen.nan or (value.dtype.kind == "f" and bool(np.isnan(value).any()))
             return value.tolist()
         return [_plain(item, seen) for item in (value if value.ndim else [value[()]])]
     if isinstance(value, Mapping):
@@ -127,7 +166,7 @@ def _plain(value: Any, seen: _Seen) -> Any:
     return value
 
 
-def _numpy_scalar(value: np.generic, seen: _Seen) -> Any:
+def _numpy_scalar(value: np.generic, seen: Seen) -> Any:
     if isinstance(value, np.void) and value.dtype.names:
         return {name: _plain(value[name], seen) for name in value.dtype.names}
     if isinstance(value, np.longdouble):
@@ -145,7 +184,7 @@ def _numpy_scalar(value: np.generic, seen: _Seen) -> Any:
     return _time(wide, seen)
 
 
-def _time(value: Any, seen: _Seen) -> Any:
+def _time(value: Any, seen: Seen) -> Any:
     seen.kinds.add(next(kind for kind in _TIMES if isinstance(value, kind)))
     if isinstance(value, datetime.datetime):
         seen.zoned, seen.naive = seen.zoned or value.tzinfo is not None, seen.naive or value.tzinfo is None
@@ -164,7 +203,8 @@ def _time(value: Any, seen: _Seen) -> Any:
 
 
 def _nanoseconds(values: Sequence[Any]) -> pa.Array:
-    """Moments or durations with nanoseconds, which Arrow would cut off."""
+    """Moments or durations with nanoseconds, which Arrow would cut off. NaN says that there is none."""
+    values = [None if _is_nan(value) else value for value in values]
     known = [value for value in values if value is not None]
     if all(isinstance(value, datetime.timedelta) for value in known):
         return pa.array(np.array([_unit(pd.Timedelta(value)) for value in values], "m8[ns]"))
@@ -177,6 +217,10 @@ def _nanoseconds(values: Sequence[Any]) -> pa.Array:
         np.array([_unit(moment) for moment in in_utc], "M8[ns]"),
         pa.timestamp("ns", None if zone is None else "UTC"),
     )
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and bool(value != value)
 
 
 def _unit(value: Any) -> Any:

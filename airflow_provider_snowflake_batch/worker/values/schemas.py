@@ -29,14 +29,33 @@ def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
 
     :raises DataError: a column has types that do not go together.
     """
+    try:
+        return joined(first, second)
+    except NoCommonType as error:
+        raise DataError(f"the model returned different types for different batches: {error}") from None
+
+
+def joined(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    """As `join`.
+
+    :raises NoCommonType: a column has types that do not go together; the message names it.
+    """
     if first.equals(second, check_metadata=True):
         return first
     first, second = _without_nothing(first, second), _without_nothing(second, first)
     try:
-        joint = common_schema(_without_nan(first, second), _without_nan(second, first))
-    except NoCommonType as error:
-        raise DataError(f"the model returned different types for different batches: {error}") from None
-    return pa.schema([only_nan.joined(field, _field(first, field.name), _field(second, field.name)) for field in joint])
+        joint = common_schema(_without_nan(first), _without_nan(second))
+    except NoCommonType:
+        # In words of the types that they have.
+        common_schema(first, second)
+        raise
+    fields = []
+    for field in joint:
+        try:
+            fields.append(only_nan.joined(field, _field(first, field.name), _field(second, field.name)))
+        except NoCommonType as error:
+            raise NoCommonType(f"column {field.name!r}: {error}") from None
+    return pa.schema(fields)
 
 
 def _field(schema: pa.Schema, name: str) -> pa.Field | None:
@@ -59,21 +78,24 @@ def unmarked(schema: pa.Schema) -> pa.Schema:
     return pa.schema([only_nan.unmarked(field) for field in schema])
 
 
-def _without_nan(one: pa.Schema, other: pa.Schema) -> pa.Schema:
-    """The schema with nothing in place of NaN alone, where another batch has no numbers."""
-    pairs = [(field, other.get_field_index(field.name)) for field in one]
-    return pa.schema([field if place < 0 else only_nan.beside(field, other.field(place)) for field, place in pairs])
+def _without_nan(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([only_nan.without_nan(field) for field in schema])
 
 
 def _without_nothing(one: pa.Schema, other: pa.Schema) -> pa.Schema:
     """The schema less the column of a batch with nothing for any row, if another batch has outputs of other names.
 
     A list of objects, each a row, is nothing but None for such a batch, so that their names could not be told.
+
+    :raises NoCommonType: the other has outputs of other names, and there are values without one.
     """
     place = one.get_field_index(UNNAMED)
-    if place < 0 or not pa.types.is_null(one.field(place).type) or UNNAMED in other.names:
+    if place < 0 or UNNAMED in other.names or not set(other.names) - set(one.names):
         return one
-    return one.remove(place) if set(other.names) - set(one.names) else one
+    if not pa.types.is_null(only_nan.without_nan(one.field(place)).type):
+        named = ", ".join(name for name in other.names if name not in one.names)
+        raise NoCommonType(f"values without a name for some rows, and {named} for others")
+    return one.remove(place)
 
 
 class Misfit(DataError):

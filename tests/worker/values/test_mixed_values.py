@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import re
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
@@ -30,14 +34,20 @@ VALUES = [
 ]  # fmt: skip
 
 
-def stored(*batches: list[Any]) -> Any:
-    """What is written of some batches: type and values, or nothing if they are refused."""
+def stored(*batches: list[Any], rows: bool = False) -> Any:
+    """What is written of some batches: type and values, or nothing if they are refused.
+
+    :param rows: whether they come as a list of rows, and not as a column.
+    """
     try:
-        tables = [to_table({"y": batch}, len(batch), None) for batch in batches]
+        tables = [to_table(batch if rows else {"y": batch}, len(batch), None) for batch in batches]
         schema = tables[0].schema
         for table in tables[1:]:
             schema = schemas.join(schema, table.schema)
-        whole = pa.concat_tables(schemas.fit(table, schema) for table in tables).column("y")
+        table = pa.concat_tables(schemas.fit(table, schema) for table in tables)
+        if rows:
+            return table.schema.remove_metadata(), repr(table.to_pylist())
+        whole = table.column("y")
     except DataError:
         return None
     return whole.type, [repr(value) for value in whole.to_pylist()]
@@ -63,6 +73,84 @@ def test_nan_beside_what_has_no_nan_is_missing_in_any_order() -> None:
         for batch in itertools.permutations(values):
             found = to_table(list(batch), 2, None).column(0).to_pylist()
             assert found == [None if value is NAN else value for value in batch]
+
+
+# Values of which two alone do not show what three do.
+TOGETHER = [
+    None, NAN, np.float64(NAN), pd.NA, np.datetime64("NaT"), 1, 2**63, 0.5, Decimal("1.5"), Decimal(2), "a", MOMENT,
+    pd.Timestamp(1), [1], [NAN], [2**63, NAN], [1, NAN], [None], [], [Decimal("1.5")], ["a", NAN], [[NAN]],
+    np.array([]), np.array([], np.int8), np.array([1], np.int8), np.array([0.5], np.float32), np.array([NAN]),
+    np.array(["a"]), {"a": 1}, {"a": NAN}, {"a": Decimal(2)}, {"a": "x"}, {"a": [1, NAN]}, {"a": [Decimal(2)]}, {},
+]  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(
+    values=st.lists(st.sampled_from(range(len(TOGETHER))), min_size=2, max_size=4),
+    cuts=st.lists(st.booleans(), min_size=3, max_size=3),
+    rows=st.booleans(),
+)
+def test_a_type_does_not_depend_on_how_rows_are_divided_into_batches(
+    values: list[int], cuts: list[bool], rows: bool
+) -> None:
+    batches: list[list[Any]] = [[]]
+    for place, number in enumerate(values):
+        if place and cuts[place - 1]:
+            batches.append([])
+        batches[-1].append(TOGETHER[number])
+    together, apart = (stored(*each, rows=rows) for each in ([[TOGETHER[one] for one in values]], batches))
+    # One may be refused: a value may have no room beside those of its own batch.
+    assert together is None or apart is None or together == apart
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([[1], np.array([])], pa.list_(pa.int64())),
+        ([["a"], np.array([])], pa.list_(pa.string())),
+        ([np.array([]), NAN], pa.list_(pa.float64())),
+        ([np.array([1], np.int8), NAN], pa.list_(pa.int8())),
+        ([np.array([1], np.int8), np.array([1], np.int16)], pa.list_(pa.int16())),
+        ([1, NAN, Decimal("1.5")], pa.decimal128(21, 1)),
+        ([[1, NAN], [Decimal("1.5")]], pa.list_(pa.decimal128(21, 1))),
+        ([-1, 2**63, NAN], pa.decimal128(20, 0)),
+        ([pd.Timestamp(1), NAN], pa.timestamp("ns")),
+    ],
+)
+def test_what_stands_beside_what_has_no_such_type_is_what_it_would_be_in_another_batch(
+    values: list[Any], kind: pa.DataType
+) -> None:
+    for batches in ([values], [[value] for value in values], [[value] for value in reversed(values)]):
+        found = stored(*batches)
+        assert found is not None
+        assert found[0] == kind
+
+
+def test_nan_is_not_missing_among_decimals_and_a_number_among_others() -> None:
+    first, second = (to_table({"y": values}, len(values), None).schema for values in ([Decimal(2), NAN], [0.5]))
+    with pytest.raises(DataError, match="column 'y': NaN is missing among decimals, and a number among others"):
+        schemas.join(first, second)
+    assert stored([Decimal(2)], [0.5, NAN]) == (pa.float64(), ["2.0", "0.5", "nan"])
+    assert stored([Decimal(2), None], [0.5]) == (pa.float64(), ["2.0", "None", "0.5"])
+
+
+@pytest.mark.parametrize("nothing", [None, NAN, pd.NA, pd.NaT, np.datetime64("NaT"), Decimal("NaN")], ids=repr)
+def test_rows_that_are_objects_may_be_missing(nothing: Any) -> None:
+    for batches in ([[{"a": 1}, nothing]], [[{"a": 1}], [nothing]], [[nothing], [{"a": 1}]]):
+        tables = [to_table(batch, len(batch), None) for batch in batches]
+        assert reduce(schemas.join, (table.schema for table in tables)).names == ["a"]
+
+
+@pytest.mark.parametrize("rows_a_call", [1, 2, None])
+def test_objects_and_other_values_are_no_column_in_any_batch(batch: Batch, rows_a_call: int | None) -> None:
+    batch.rows({"ID": list(range(4))})
+    batch.job("ObjectsAndText", inference={"num_workers": 1, "max_batch_rows": rows_a_call})
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert re.search(r"no common type|values without a name for some rows, and a for others", outcome.last)
+    assert re.search(r"rows? (0–|2–)?3 of file data_000.parquet", outcome.last), outcome.last
 
 
 @pytest.mark.parametrize("form", [list, np.array, pd.Series], ids=lambda form: form.__name__)

@@ -139,7 +139,7 @@ def _columns(returned: Any, rows: int | None, habit: ListHabit) -> dict[str, Any
             return {f"output_feature_{index}": returned.iloc[:, index] for index in range(returned.shape[1])}
         return _named((name, returned.iloc[:, index]) for index, name in enumerate(returned.columns))
     if isinstance(returned, (pd.Index, pd.api.extensions.ExtensionArray)):
-        returned = pd.Series(returned)
+        returned = pd.Series(returned.to_flat_index() if isinstance(returned, pd.MultiIndex) else returned)
     if isinstance(returned, pd.Series):
         return {"output_feature_0" if returned.name is None else str(returned.name): returned}
     if not isinstance(returned, (pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)):

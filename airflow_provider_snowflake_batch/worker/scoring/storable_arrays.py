@@ -20,7 +20,7 @@ import pyarrow as pa
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature
 from airflow_provider_snowflake_batch.worker.values import only_nan, schemas
-from airflow_provider_snowflake_batch.worker.values.common_types import converted, misfit
+from airflow_provider_snowflake_batch.worker.values.common_types import MOST_DIGITS, converted, misfit
 from airflow_provider_snowflake_batch.worker.values.declared_types import RETURNED, declared
 from airflow_provider_snowflake_batch.worker.values.nested import exact_list
 from airflow_provider_snowflake_batch.worker.values.python_values import Seen, are_plain, from_objects, nan_apart, plain
@@ -151,20 +151,13 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
         return pa.string() if isinstance(kind, pa.UuidType) else storable_type(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return storable_type(kind.value_type)
-    if kind in _NEXT_TO:
-        return _NEXT_TO[kind]
-    if types.is_timestamp(kind):
-        # Parquet has no times in whole seconds.
-        return pa.timestamp("ms" if kind.unit == "s" else kind.unit, None if kind.tz is None else "UTC")
-    if types.is_time32(kind):
-        return pa.time32("ms")
-    if types.is_date(kind):
-        return pa.date32()
+    if not types.is_nested(kind):
+        return _flat(kind)
     if types.is_struct(kind):
         fields = [kind.field(index) for index in range(kind.num_fields)]
         # Parquet knows nothing of objects without keys.
         return pa.struct([(one.name, storable_type(one.type)) for one in fields]) if fields else pa.null()
-    if types.is_fixed_size_list(kind) and storable_type(kind.value_type) == kind.value_type:
+    if types.is_fixed_size_list(kind) and kind.list_size and storable_type(kind.value_type) == kind.value_type:
         return kind
     if types.is_list(kind) or types.is_list_view(kind) or types.is_fixed_size_list(kind):
         return pa.list_(storable_type(kind.value_type))
@@ -172,9 +165,27 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
         return pa.large_list(storable_type(kind.value_type))
     if types.is_map(kind):
         return pa.map_(storable_type(kind.key_type), storable_type(kind.item_type))
-    if types.is_union(kind) or types.is_interval(kind):
+    if types.is_union(kind):
         raise TypeError(f"files have no type for {kind}")
     return kind
+
+
+def _flat(kind: pa.DataType) -> pa.DataType:
+    types = pa.types
+    if types.is_timestamp(kind):
+        # Parquet has no times in whole seconds.
+        return pa.timestamp("ms" if kind.unit == "s" else kind.unit, None if kind.tz is None else "UTC")
+    if types.is_time32(kind):
+        return pa.time32("ms")
+    if types.is_date(kind):
+        return pa.date32()
+    if types.is_decimal(kind) and kind.scale < 0:
+        # Nor decimals that leave out digits before the point.
+        digits = kind.precision - kind.scale
+        return pa.decimal256(digits, 0) if digits > MOST_DIGITS else pa.decimal128(digits, 0)
+    if types.is_interval(kind):
+        raise TypeError(f"files have no type for {kind}")
+    return _NEXT_TO.get(kind, kind)
 
 
 def _to_declared(array: Any, kind: pa.DataType, name: str) -> pa.ChunkedArray:

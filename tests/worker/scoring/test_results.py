@@ -128,6 +128,7 @@ UUIDS = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUID.bytes, None], p
         (pa.table({"a": UUIDS}), {"a": [str(UUID), None]}),
         ({"a": pa.ListArray.from_arrays([0, 1, 2], UUIDS)}, {"a": [[str(UUID)], [None]]}),
         (pd.Series([UUID, None]), {"output_feature_0": [str(UUID), None]}),
+        (pd.MultiIndex.from_tuples([(1, 2), (3, 4)]), {"output_feature_0": [[1, 2], [3, 4]]}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -216,6 +217,28 @@ def test_unnamed_outputs_take_the_names_of_the_signature() -> None:
 def test_what_does_not_fit_the_signature_is_named(returned: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         to_table(returned, 2, signature(Feature("label", "INT32")))
+
+
+@pytest.mark.parametrize(
+    ("array", "kind"),
+    [
+        (pa.array([Decimal("1E3"), None], pa.decimal128(3, -3)), pa.decimal128(6, 0)),
+        (pa.array([Decimal("1E3"), None], pa.decimal128(37, -3)), pa.decimal256(40, 0)),
+        (pa.array([[], None], pa.list_(pa.int64(), 0)), pa.list_(pa.int64())),
+        (
+            pa.array([{"a": []}, None], pa.struct([("a", pa.list_(pa.int64(), 0))])),
+            pa.struct([("a", pa.list_(pa.int64()))]),
+        ),
+    ],
+    ids=str,
+)
+def test_types_of_arrow_that_files_cannot_give_back(array: pa.Array, kind: pa.DataType) -> None:
+    table = to_table({"a": array}, 2, None)
+    file = io.BytesIO()
+    pq.write_table(table, file)
+
+    assert table.schema.field("a").type == kind
+    assert pq.read_table(file)["a"].to_pylist() == array.to_pylist()
 
 
 TYPES = [

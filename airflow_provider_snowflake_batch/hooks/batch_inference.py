@@ -193,6 +193,16 @@ class SnowflakeBatchHook(SnowflakeStageHook):
             if not self._has_ended(name):
                 raise
 
+    def kill_own(self, name: str | QualifiedName, query_id: str | None) -> None:
+        """As :meth:`kill`, for a name that somebody else's job may have: that one is left alone.
+
+        :param query_id: None if the statement was not sent, so that there is nothing to stop.
+        """
+        if query_id is None or self._sent_statements.has_come_to_nothing(query_id):
+            self.log.info("The statement for job %s has made none; whatever has the name is left alone.", name)
+            return
+        self.kill(name, query_id)
+
     def _has_ended(self, name: str | QualifiedName) -> bool:
         try:
             return self.status(name).status.is_terminal

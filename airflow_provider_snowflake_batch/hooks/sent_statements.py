@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Seconds. A job's statement is refused for its name at once, and may be at work for minutes.
 _REFUSED_WITHIN = 10.0
+# What is left of the time that Airflow gives a task to end is for cancelling the job.
+_KILLED_WITHIN = 1.5
 
 
 class SentStatements:
@@ -97,6 +99,19 @@ class SentStatements:
         except JobSubmissionError:
             # Whoever waits for the job hears of it.
             return
+
+    def has_come_to_nothing(self, query_id: str) -> bool:
+        """Whether Snowflake refuses a statement that was just sent, so that a job of its name is somebody else's."""
+        deadline = time.monotonic() + _KILLED_WITHIN
+        try:
+            while not self.has_ended(query_id) and time.monotonic() < deadline:
+                time.sleep(0.2)
+        except JobInputError as error:
+            # The first of several may have made the job.
+            return self._sent <= 1 or error.__cause__ is None or not already_exists(error.__cause__)
+        except JobSubmissionError:
+            return True
+        return False
 
     def _give_it_time(self, query_id: str) -> None:
         """Allow for a statement that Snowflake hears of a little late; one that was lost would be awaited for ever.

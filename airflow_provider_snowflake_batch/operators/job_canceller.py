@@ -88,6 +88,8 @@ class JobCanceller:
         self._thread: threading.Thread | None = None
         self.job: JobRecord | None = None
         """The job of this try, as far as it has one: set before its statement is sent."""
+        self.name_may_be_taken = False
+        """Whether a job of that name may be somebody else's, as long as Snowflake has not taken the statement."""
 
     def ask_before(self, instance: Any) -> None:
         """Ask Airflow about the task before its job is cancelled, since other tries would find the job.
@@ -159,4 +161,8 @@ class JobCanceller:
         log.info("The task was killed: cancelling job %s", job.job_name)
         # Before the request, since the interrupted code may just be sending the job's statement.
         self._cancelled = True
-        hook.kill(job.name, job.query_id)
+        self.end(hook, job)
+
+    def end(self, hook: SnowflakeBatchHook, job: JobRecord) -> None:
+        """Stop the job, as far as there is one and it is this try's."""
+        (hook.kill_own if self.name_may_be_taken else hook.kill)(job.name, job.query_id)

@@ -57,6 +57,7 @@ class Submission:
             instance_family=self._hook.instance_families.get(str(job.compute_pool)),
         )
         # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
+        self._canceller.name_may_be_taken = job.has_fixed_name
         self._canceller.job = record = begun = self._records.begin(record)
         # It may take long, when rows are unloaded: deadlines count from when the statement is sent.
         ready = prepare(self._hook, found, watch=lambda: self._refuse_when_killed(begun))
@@ -67,6 +68,7 @@ class Submission:
         self._refuse_when_killed(record)
         if job.has_fixed_name:
             self._refuse_taken_name(record)
+            self._canceller.name_may_be_taken = False
         log.info("Job %s writes to %s", record.job_name, record.output_location)
         return record
 
@@ -74,7 +76,7 @@ class Submission:
         self._canceller.wait()
         if self._canceller.has_cancelled:
             # The request to cancel it may have come before there was a job.
-            self._hook.kill(record.name, record.query_id)
+            self._canceller.end(self._hook, record)
             raise JobCancelledError(f"Job {record.job_name} was cancelled, since the task was killed.")
 
     def _refuse_taken_name(self, record: JobRecord) -> None:

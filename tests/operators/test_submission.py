@@ -17,6 +17,7 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.job_record import JobRecords
 from tests.operators.task_instances import Store, TaskInstance, names
@@ -103,12 +104,66 @@ def test_a_task_killed_while_it_uploads_files_sends_no_statement(
     assert not any("/code-" in file.path for file in hook.list_files("@SUBMISSION/"))
 
 
-def test_a_job_of_somebody_else_that_takes_the_name_meanwhile_is_not_taken_for_the_tasks(
-    hook: SnowflakeBatchHook, task: RunBatchOperator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def stranger(hook: SnowflakeBatchHook) -> Iterator[ContainerJob]:
+    """A job of somebody else that has the name which the task's job is to have."""
     container = {"name": "main", "image": "/db/s/r/i:1", "command": ["python", "-c", "import time; time.sleep(600)"]}
     name = QualifiedName("SUBMISSION_TAKEN", "PUBLIC", "LOCAL")
-    stranger = ContainerJob(name, Identifier("SUBMISSION"), {"spec": {"containers": [container]}})
+    yield ContainerJob(name, Identifier("SUBMISSION"), {"spec": {"containers": [container]}})
+    hook.delete(name)
+
+
+@pytest.mark.parametrize("moment", ["before its statement", "after its statement"])
+def test_a_task_killed_while_somebody_else_takes_the_name_leaves_their_job_alone(
+    hook: SnowflakeBatchHook,
+    task: RunBatchOperator,
+    stranger: ContainerJob,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    submit = SnowflakeBatchHook.submit
+
+    def late(self: SnowflakeBatchHook, job: Any) -> str:
+        query_id = submit(hook, stranger)
+        while not hook.check_submission(query_id):
+            threading.Event().wait(0.01)
+        if moment == "before its statement":
+            signal.raise_signal(signal.SIGUSR1)
+        query_id = submit(self, job)
+        if moment == "after its statement":
+            signal.raise_signal(signal.SIGUSR1)
+        return query_id
+
+    monkeypatch.setattr(SnowflakeBatchHook, "submit", late)
+    task.job_spec = {"job_name": "SUBMISSION_TAKEN"}
+    with pytest.raises(JobCancelledError, match="since the task was killed"):
+        task.execute({"ti": TaskInstance(), "task_state_store": None})
+    assert hook.status(stranger.name).status in (JobStatus.PENDING, JobStatus.RUNNING)
+
+
+def test_a_task_with_a_fixed_name_killed_right_after_its_statement_cancels_its_job(
+    hook: SnowflakeBatchHook, task: RunBatchOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit, name = SnowflakeBatchHook.submit, QualifiedName("SUBMISSION_FIXED", "PUBLIC", "LOCAL")
+
+    def killed_then(self: SnowflakeBatchHook, job: Any) -> str:
+        query_id = submit(self, job)
+        signal.raise_signal(signal.SIGUSR1)
+        return query_id
+
+    monkeypatch.setattr(SnowflakeBatchHook, "submit", killed_then)
+    task.job_spec = {"job_name": name.name}
+    try:
+        with pytest.raises(JobCancelledError, match="since the task was killed"):
+            task.execute({"ti": TaskInstance(), "task_state_store": None})
+        assert hook.status(name).status in (JobStatus.CANCELLED, JobStatus.CANCELLING)
+    finally:
+        hook.delete(name)
+
+
+def test_a_job_of_somebody_else_that_takes_the_name_meanwhile_is_not_taken_for_the_tasks(
+    hook: SnowflakeBatchHook, task: RunBatchOperator, stranger: ContainerJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
     submit = SnowflakeBatchHook.submit
 
     def late(self: SnowflakeBatchHook, job: Any) -> str:
@@ -120,11 +175,8 @@ def test_a_job_of_somebody_else_that_takes_the_name_meanwhile_is_not_taken_for_t
     monkeypatch.setattr(SnowflakeBatchHook, "submit", late)
     task.job_spec = {"job_name": "SUBMISSION_TAKEN"}
     store = Store()
-    try:
-        with pytest.raises(JobInputError, match="^A job of this name exists already: "):
-            task.execute({"ti": TaskInstance(), "task_state_store": store})
-        task.on_kill()
-        assert not hook.status(name).status.is_terminal
-        assert JobRecords(store, TaskInstance(max_tries=1)).load() is None, "a clear does not go on with it"
-    finally:
-        hook.delete(name)
+    with pytest.raises(JobInputError, match="^A job of this name exists already: "):
+        task.execute({"ti": TaskInstance(), "task_state_store": store})
+    task.on_kill()
+    assert hook.status(stranger.name).status in (JobStatus.PENDING, JobStatus.RUNNING)
+    assert JobRecords(store, TaskInstance(max_tries=1)).load() is None, "a clear does not go on with it"

@@ -17,6 +17,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.local_faults import LocalFaults, faults_of
+from tests.models import log_linear_model
 
 # The same examples in every run, so that one finds what another did; HYPOTHESIS_PROFILE=search looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,6 +68,20 @@ def local_server(local_snowflake: LocalServer) -> LocalServer:
 def snowflake_connection(local_server: LocalServer, local_snowflake_connection: str) -> str:
     """The Airflow connection id that leads to the local Snowflake."""
     return local_snowflake_connection
+
+
+@pytest.fixture(scope="session")
+def linear_model(local_server: LocalServer) -> str:
+    """A model for all tests that change nothing in it: ``PREDICTION = 2 * A + 3 * B``, version V1."""
+    log_linear_model(local_server, "LINEAR", "V1")
+    return "LINEAR"
+
+
+@pytest.fixture
+def faults(local_server: LocalServer) -> Iterator[LocalFaults]:
+    """Faults on demand of the local Snowflake; none is left behind."""
+    with faults_of(local_server) as opened:
+        yield opened
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

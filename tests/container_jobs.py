@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
-
-
-@contextmanager
-def hook_with_pool(connection: str, pool: Identifier, nodes: int) -> Iterator[SnowflakeBatchHook]:
-    """A hook for the local Snowflake, which has a compute pool of so many nodes."""
-    with SnowflakeBatchHook(connection) as hook:
-        hook.run(
-            f"CREATE COMPUTE POOL IF NOT EXISTS {pool} MIN_NODES = 1 MAX_NODES = {nodes} INSTANCE_FAMILY = CPU_X64_S"
-        )
-        yield hook
 
 
 def container_job(hook: SnowflakeBatchHook, pool: Identifier, *command: str, replicas: int = 1) -> ContainerJob:

@@ -14,7 +14,8 @@ from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, Qualif
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.cli.command_lines import arguments, command
-from tests.container_jobs import container_job, hook_with_pool
+from tests.compute_pools import hook_with_pool
+from tests.container_jobs import container_job
 
 POOL = Identifier("CLI_TESTS")
 FOR_LONG = ("python", "-c", "import time; print('at work', flush=True); time.sleep(600)")

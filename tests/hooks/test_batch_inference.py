@@ -20,7 +20,8 @@ from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.container_jobs import container_job, hook_with_pool
+from tests.compute_pools import hook_with_pool
+from tests.container_jobs import container_job
 
 POOL = Identifier("HOOK_TESTS")
 

@@ -21,7 +21,7 @@ from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger
 from tests.drivers import DRIVER_LINE
-from tests.local_faults import LocalFaults, faults_of
+from tests.local_faults import LocalFaults
 
 POOL = Identifier("FAULTY_TESTS")
 # More than the driver survives by itself; the 5.x line tries more often in the same time.
@@ -38,12 +38,6 @@ def hook(
     monkeypatch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", json.dumps(connection))
     with SnowflakeBatchHook(snowflake_connection, transient_timeout=60) as opened:
         opened.run(f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 8 INSTANCE_FAMILY = CPU_X64_S")
-        yield opened
-
-
-@pytest.fixture
-def faults(hook: SnowflakeBatchHook, local_server: LocalServer) -> Iterator[LocalFaults]:
-    with faults_of(local_server) as opened:
         yield opened
 
 

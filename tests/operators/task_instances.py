@@ -10,12 +10,11 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
 
-from airflow_provider_snowflake_batch.exceptions import (
-    JobNotFoundError,
-)
+from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 
 JOB_KEY = "snowflake_batch_job"
 
@@ -57,6 +56,22 @@ class Store:
 
     def change(self, **changes: Any) -> None:
         self.set(JOB_KEY, self.record | changes)
+
+
+def batch_task(place: str, **changes: Any) -> RunBatchOperator:
+    """A task that lets a model score one row.
+
+    :param place: the name of its compute pool and of its stage.
+    """
+    given: dict[str, Any] = {
+        "task_id": "score",
+        "model_name": "LINEAR",
+        "X": "SELECT 1 AS A, 1 AS B",
+        "compute_pool": place,
+        "output_spec": {"stage_location": f"@{place}/out/"},
+        "poll_interval": 1,
+    }
+    return RunBatchOperator(**(given | changes))
 
 
 def until_it_exists(hook: SnowflakeBatchHook, name: str) -> None:

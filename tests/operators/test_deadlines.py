@@ -17,12 +17,10 @@ from airflow_provider_snowflake_batch.exceptions import JobPendingError, JobTime
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
-from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord
-from tests.local_faults import LocalFaults, faults_of
-from tests.models import log_linear_model
-from tests.operators.task_instances import Store, TaskInstance, fired_by
+from tests.compute_pools import hook_with_pool
+from tests.local_faults import LocalFaults
+from tests.operators.task_instances import Store, TaskInstance, batch_task, fired_by
 
 pytestmark = pytest.mark.slow
 
@@ -31,44 +29,15 @@ PULL = "Failed to pull image"
 CROWDED = "Unschedulable due to insufficient GPU resources"
 
 
-@pytest.fixture(scope="module")
-def model(local_server: LocalServer) -> None:
-    log_linear_model(local_server, "LATE", "V1")
-
-
 @pytest.fixture
-def hook(snowflake_connection: str, model: None) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
-                "CREATE OR REPLACE STAGE DEADLINE_TESTS",
-            ]
-        )
+def hook(snowflake_connection: str, linear_model: str) -> Iterator[SnowflakeBatchHook]:
+    with hook_with_pool(snowflake_connection, POOL, 4, "CREATE OR REPLACE STAGE DEADLINE_TESTS") as opened:
         yield opened
-
-
-@pytest.fixture
-def faults(hook: SnowflakeBatchHook, local_server: LocalServer) -> Iterator[LocalFaults]:
-    with faults_of(local_server) as all_faults:
-        yield all_faults
-
-
-def a_task(**changes: Any) -> RunBatchOperator:
-    given: dict[str, Any] = {
-        "task_id": "score",
-        "model_name": "LATE",
-        "X": "SELECT 1 AS A, 1 AS B",
-        "compute_pool": POOL,
-        "output_spec": {"stage_location": "@DEADLINE_TESTS/out/"},
-        "poll_interval": 1,
-    }
-    return RunBatchOperator(**(given | changes))
 
 
 def run_task(**changes: Any) -> dict[str, Any]:
     """The task from beginning to end; what the triggerer does with a trigger is done here."""
-    task = a_task(**changes)
+    task = batch_task(POOL, **changes)
     instance = TaskInstance()
     instance.start_date = datetime.now(UTC)
     context: Any = {"ti": instance}
@@ -131,7 +100,7 @@ def test_the_execution_timeout_cancels_the_job_although_the_task_has_tries_left(
 ) -> None:
     faults.add("pending")
     store = Store()
-    task = a_task(deferrable=False)
+    task = batch_task(POOL, deferrable=False)
 
     def killed_by_airflow() -> None:
         try:

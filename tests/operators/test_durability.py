@@ -22,13 +22,13 @@ from airflow_provider_snowflake_batch.exceptions import (
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
-from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
-from tests.local_faults import faults_of
+from tests.compute_pools import hook_with_pool
+from tests.local_faults import LocalFaults
 from tests.models import log_linear_model
-from tests.operators.task_instances import Crash, Store, TaskInstance, names, until_it_exists, wait
+from tests.operators.task_instances import Crash, Store, TaskInstance, batch_task, names, until_it_exists, wait
 
 pytestmark = pytest.mark.slow
 
@@ -43,22 +43,14 @@ def model(local_server: LocalServer) -> str:
 
 @pytest.fixture
 def hook(snowflake_connection: str, model: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
-                "CREATE OR REPLACE STAGE DURABILITY_TESTS",
-            ]
-        )
+    with hook_with_pool(snowflake_connection, POOL, 4, "CREATE OR REPLACE STAGE DURABILITY_TESTS") as opened:
         yield opened
 
 
 @pytest.fixture
-def waiting(local_server: LocalServer) -> Iterator[None]:
+def waiting(faults: LocalFaults) -> None:
     """Jobs of these tests stay PENDING: one of a single row could be done before it is cancelled."""
-    with faults_of(local_server) as faults:
-        faults.add("pending", job="SCORE")
-        yield
+    faults.add("pending", job="SCORE")
 
 
 def attempt(store: Store | None, *, max_tries: int = 3, **changes: Any) -> str | dict[str, Any]:
@@ -66,18 +58,10 @@ def attempt(store: Store | None, *, max_tries: int = 3, **changes: Any) -> str |
 
     :param max_tries: as Airflow counts: clearing a task raises it, a retry does not.
     """
-    given: dict[str, Any] = {
-        "task_id": "score",
-        "model_name": "DURABLE",
-        "X": "SELECT 1 AS A, 1 AS B",
-        "compute_pool": POOL,
-        "output_spec": OutputSpec("@DURABILITY_TESTS/out/"),
-        "deferrable": True,
-        "poll_interval": 1,
-    }
+    task = batch_task(POOL, **({"model_name": "DURABLE", "deferrable": True} | changes))
     context = {"ti": TaskInstance(max_tries=max_tries)} | ({"task_state_store": store} if store is not None else {})
     try:
-        return RunBatchOperator(**(given | changes)).execute(context)
+        return task.execute(context)
     except TaskDeferred as deferred:
         return deferred.trigger.job_name
 
@@ -219,13 +203,13 @@ def test_a_lost_statement_is_sent_again_under_its_name(hook: SnowflakeBatchHook)
     assert attempt(store, deferrable=False)["job_name"] == lost
 
 
-def test_a_task_that_now_asks_for_something_else_gets_it(hook: SnowflakeBatchHook, local_server: LocalServer) -> None:
+def test_a_task_that_now_asks_for_something_else_gets_it(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:
     store = Store()
-    with faults_of(local_server) as faults:
-        faults.add("pending", job="SCORE")
-        first = attempt(store)
-        until_it_exists(hook, first)
-        second = attempt(store, X="SELECT 2 AS A, 2 AS B")
+    faults.add("pending", job="SCORE")
+    first = attempt(store)
+    until_it_exists(hook, first)
+    second = attempt(store, X="SELECT 2 AS A, 2 AS B")
+    faults.clear()
     assert second != first
     assert wait(hook, first) is JobStatus.CANCELLED
     assert wait(hook, second) is JobStatus.DONE

@@ -15,12 +15,9 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
-from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
-from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
-from tests.models import log_linear_model
-from tests.operators.task_instances import Crash, TaskInstance, names, until_it_exists, wait
+from tests.compute_pools import hook_with_pool
+from tests.operators.task_instances import Crash, TaskInstance, batch_task, names, until_it_exists, wait
 
 pytestmark = pytest.mark.slow
 
@@ -43,17 +40,9 @@ class Try(TaskInstance):
 
     def attempt(self, **changes: Any) -> str | dict[str, Any]:
         """The task's result, or the name of the job that it defers on."""
-        given: dict[str, Any] = {
-            "task_id": self.task_id,
-            "model_name": "NAMED",
-            "X": "SELECT 1 AS A, 1 AS B",
-            "compute_pool": POOL,
-            "output_spec": OutputSpec("@NAMED_JOBS_TESTS/out/"),
-            "deferrable": True,
-            "poll_interval": 1,
-        }
+        task = batch_task(POOL, **({"task_id": self.task_id, "deferrable": True} | changes))
         try:
-            return RunBatchOperator(**(given | changes)).execute({"ti": self, "dag_run": self.run})
+            return task.execute({"ti": self, "dag_run": self.run})
         except TaskDeferred as deferred:
             return deferred.trigger.job_name
 
@@ -65,21 +54,9 @@ class Try(TaskInstance):
         return Try(run=self.run, try_number=self.try_number + 1, max_tries=self.try_number + 2)
 
 
-@pytest.fixture(scope="module")
-def model(local_server: LocalServer) -> str:
-    log_linear_model(local_server, "NAMED", "V1")
-    return "NAMED"
-
-
 @pytest.fixture
-def hook(snowflake_connection: str, model: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
-                "CREATE OR REPLACE STAGE NAMED_JOBS_TESTS",
-            ]
-        )
+def hook(snowflake_connection: str, linear_model: str) -> Iterator[SnowflakeBatchHook]:
+    with hook_with_pool(snowflake_connection, POOL, 4, "CREATE OR REPLACE STAGE NAMED_JOBS_TESTS") as opened:
         yield opened
 
 

@@ -27,48 +27,19 @@ from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
-from tests.local_faults import LocalFaults, faults_of
-from tests.models import log_linear_model
-from tests.operators.task_instances import Store, TaskInstance, fired_by, names, until_it_exists, wait
+from tests.compute_pools import hook_with_pool
+from tests.local_faults import LocalFaults
+from tests.operators.task_instances import Store, TaskInstance, batch_task, fired_by, names, until_it_exists, wait
 
 pytestmark = pytest.mark.slow
 
 POOL = "ONE_JOB_TESTS"
 
 
-@pytest.fixture(scope="module")
-def model(local_server: LocalServer) -> None:
-    log_linear_model(local_server, "ONE_JOB", "V1")
-
-
 @pytest.fixture
-def hook(snowflake_connection: str, model: None) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
-                "CREATE OR REPLACE STAGE ONE_JOB_TESTS",
-            ]
-        )
+def hook(snowflake_connection: str, linear_model: str) -> Iterator[SnowflakeBatchHook]:
+    with hook_with_pool(snowflake_connection, POOL, 4, "CREATE OR REPLACE STAGE ONE_JOB_TESTS") as opened:
         yield opened
-
-
-@pytest.fixture
-def faults(hook: SnowflakeBatchHook, local_server: LocalServer) -> Iterator[LocalFaults]:
-    with faults_of(local_server) as all_faults:
-        yield all_faults
-
-
-def a_task(**changes: Any) -> RunBatchOperator:
-    given: dict[str, Any] = {
-        "task_id": "score",
-        "model_name": "ONE_JOB",
-        "X": "SELECT 1 AS A, 1 AS B",
-        "compute_pool": POOL,
-        "output_spec": {"stage_location": "@ONE_JOB_TESTS/out/"},
-        "poll_interval": 1,
-    }
-    return RunBatchOperator(**(given | changes))
 
 
 def context_of(store: Store, **changes: Any) -> Any:
@@ -79,7 +50,7 @@ def context_of(store: Store, **changes: Any) -> Any:
 
 def deferred_job(context: Any, **changes: Any) -> str:
     with pytest.raises(TaskDeferred) as deferred:
-        a_task(deferrable=True, **changes).execute(context)
+        batch_task(POOL, deferrable=True, **changes).execute(context)
     return deferred.value.trigger.job_name
 
 
@@ -100,7 +71,7 @@ def test_a_statement_that_arrives_while_the_next_try_looks_around_makes_that_try
     hook: SnowflakeBatchHook, faults: LocalFaults
 ) -> None:
     """The last try died with its statement on the way."""
-    described = {name: getattr(a_task(), name) for name in ("model_name", "X", "compute_pool", "output_spec")}
+    described = {name: getattr(batch_task(POOL), name) for name in ("model_name", "X", "compute_pool", "output_spec")}
     job = RegistryJob.parse(name=generate_job_name("arrives"), **described)
     job = job.qualify(*hook.namespace, hook.session_role)
     store = Store()
@@ -140,7 +111,7 @@ def test_a_try_in_another_schema_does_not_go_on_with_a_job_of_other_rows(
     )
     faults.add("pending", job="BATCH_DAG_SCORE")
     places = {
-        "model_name": "LOCAL.PUBLIC.ONE_JOB",
+        "model_name": "LOCAL.PUBLIC.LINEAR",
         "output_spec": {"stage_location": "@LOCAL.PUBLIC.ONE_JOB_TESTS/out/"},
         "X": "SELECT * FROM ONE_JOB_ROWS",
     }
@@ -174,7 +145,7 @@ def test_a_job_of_another_size_is_replaced_while_it_has_not_begun(
     assert wait(hook, other) is JobStatus.DONE
     assert store.record["sizing"]["replicas"] == 2
     # Done: its size does not matter any more.
-    task = a_task(deferrable=True, job_spec={"replicas": 3})
+    task = batch_task(POOL, deferrable=True, job_spec={"replicas": 3})
     assert task.execute(context_of(store, try_number=3))["job_name"] == other
     assert "the job has begun and keeps its own: replicas 2 instead of 3" in caplog.text
 
@@ -206,7 +177,7 @@ def test_a_job_that_is_cancelled_for_the_last_try_is_replaced_while_deferred(
     """The trigger of a cleared task may cancel the job when the next try has found it."""
     store, name = two_tries
     context = context_of(store, try_number=2, max_tries=1)
-    task = a_task(deferrable=True)
+    task = batch_task(POOL, deferrable=True)
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(context)
     assert deferred.value.trigger.job_name == name
@@ -215,7 +186,7 @@ def test_a_job_that_is_cancelled_for_the_last_try_is_replaced_while_deferred(
     assert event["status"] == "CANCELLED"
     faults.clear()
     with pytest.raises(TaskDeferred) as again:
-        a_task(deferrable=True).execute_complete(context, event)
+        batch_task(POOL, deferrable=True).execute_complete(context, event)
     other = again.value.trigger.job_name
     assert other != name
     assert wait(hook, other) is JobStatus.DONE
@@ -233,7 +204,7 @@ def test_a_job_that_is_cancelled_for_the_last_try_is_replaced_in_the_worker_slot
             faults.clear()
 
     cancelling = in_background(cancel)
-    result = a_task().execute(context_of(store, try_number=2, max_tries=1))
+    result = batch_task(POOL).execute(context_of(store, try_number=2, max_tries=1))
     cancelling.join(30)
     assert result["status"] == "DONE"
     assert result["job_name"] != name
@@ -243,12 +214,12 @@ def test_who_cancels_the_job_later_means_this_try(hook: SnowflakeBatchHook, two_
     store, name = two_tries
     context = context_of(store, try_number=2)
     with pytest.raises(TaskDeferred) as deferred:
-        a_task(deferrable=True).execute(context)
+        batch_task(POOL, deferrable=True).execute(context)
     hook.cancel(name)
     event = asyncio.run(fired_by(deferred.value.trigger))
     store.change(found_at=time.time() - 3600)
     with pytest.raises(JobCancelledError, match="was cancelled in Snowflake"):
-        a_task(deferrable=True).execute_complete(context, event)
+        batch_task(POOL, deferrable=True).execute_complete(context, event)
 
 
 def test_an_event_that_came_too_early_means_waiting_on(hook: SnowflakeBatchHook, two_tries: tuple[Store, str]) -> None:
@@ -256,7 +227,7 @@ def test_an_event_that_came_too_early_means_waiting_on(hook: SnowflakeBatchHook,
     handed_back = {"query_id": None, "output_location": store.record["output_location"], "submitted_at": time.time()}
     event = {"job_name": name, "status": "DONE", **handed_back}
     with pytest.raises(TaskDeferred) as deferred:
-        a_task(deferrable=True).execute_complete(context_of(store), event)
+        batch_task(POOL, deferrable=True).execute_complete(context_of(store), event)
     assert deferred.value.trigger.job_name == name
 
 
@@ -279,19 +250,19 @@ def test_a_job_that_cannot_be_asked_about_is_left_to_the_next_try(
 
     vanishing = in_background(vanish)
     with pytest.raises(SnowflakeUnreachableError, match=r"may still run\. A retry goes on with it\.$") as raised:
-        a_task().execute(context_of(store))
+        batch_task(POOL).execute(context_of(store))
     vanishing.join(30)
     faults.clear()
     name = store.record["job_name"]
     assert name in str(raised.value)
-    assert a_task().execute(context_of(store, try_number=2))["job_name"] == name
+    assert batch_task(POOL).execute(context_of(store, try_number=2))["job_name"] == name
 
 
 def test_a_task_killed_while_it_sends_the_statement_leaves_no_job(
     hook: SnowflakeBatchHook, faults: LocalFaults
 ) -> None:
     """Airflow's handler of SIGTERM calls on_kill, and then lets the interrupted code go on."""
-    task, store, known = a_task(), Store(), names(hook)
+    task, store, known = batch_task(POOL), Store(), names(hook)
     # The driver sends the statement again by itself. A job of one row could be done before it is cancelled.
     faults.add("pending", job="BATCH_DAG_SCORE")
     refused = faults.add("http-error", status=503, statement="EXECUTE INFERENCE")
@@ -382,7 +353,7 @@ def killed_in_a_request(states: Any, *, refused: bool) -> tuple[RunBatchOperator
 
     instance = Instance()
     instance.start_date = datetime.now(UTC)
-    return a_task(deferrable=True), instance, Killed()
+    return batch_task(POOL, deferrable=True), instance, Killed()
 
 
 @contextmanager
@@ -398,5 +369,5 @@ def at_signal(task: RunBatchOperator) -> Iterator[None]:
 def test_the_last_file_of_a_job_may_show_up_late(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:
     """A job writes through a stage volume: others see its files some time after they are closed."""
     faults.add("stage-lag", seconds=4)
-    result = a_task().execute(context_of(Store()))
+    result = batch_task(POOL).execute(context_of(Store()))
     assert (result["status"], result["rows"], result["files"]) == ("DONE", 1, 1)

@@ -24,7 +24,8 @@ from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.triggers.batch_inference import BatchJobTrigger, BatchSuccessSensorTrigger
 from airflow_provider_snowflake_batch.triggers.poller import shared_poller
-from tests.container_jobs import container_job, hook_with_pool
+from tests.compute_pools import hook_with_pool
+from tests.container_jobs import container_job
 from tests.local_faults import faults_of
 
 POOL = Identifier("TRIGGER_TESTS")

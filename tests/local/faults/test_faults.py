@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,15 +20,9 @@ from snowflake.connector.errors import OperationalError, ProgrammingError, Servi
 from airflow_provider_snowflake_batch.local.faults.faults import Faults, InvalidFault
 from airflow_provider_snowflake_batch.local.faults.kinds import KINDS
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.local_faults import LocalFaults, faults_of
+from tests.local_faults import LocalFaults
 
 ABSURD = "Unschedulable: the moon is in the wrong house."
-
-
-@pytest.fixture
-def faults(local_server: LocalServer) -> Iterator[LocalFaults]:
-    with faults_of(local_server) as opened:
-        yield opened
 
 
 def value(connection: SnowflakeConnection, sql: str) -> Any:

@@ -225,9 +225,15 @@ def _segments(path: str, text: str, field: str, example: str) -> list[str]:
 
 
 def _sql_part(value: str) -> str:
-    if _UNQUOTED.fullmatch(value) and value == value.upper():
-        return value
-    return _quoted(value)
+    return _quoted(value) if needs_quotes(value) else value
+
+
+def needs_quotes(value: str) -> bool:
+    """Whether Snowflake reads a name as this value only in quotes.
+
+    :param value: as Snowflake stores it.
+    """
+    return not _UNQUOTED.fullmatch(value) or value != value.upper()
 
 
 def _quoted(value: str) -> str:

@@ -13,7 +13,8 @@ from airflow_provider_snowflake_batch.contract.model_params import HUGGING_FACE_
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 
-_SYSTEM_ALIASES = ("DEFAULT", "FIRST", "LAST")
+SYSTEM_ALIASES = ("DEFAULT", "FIRST", "LAST")
+"""https://docs.snowflake.com/en/sql-reference/sql/alter-model"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def choose_version(listed: Sequence[ListedVersion], wanted: Identifier | None) -
     meant = [one for one in listed if value in one.aliases or (value == "DEFAULT" and one.is_default)]
     for one in (*named, *meant):
         return Identifier(one.name)
-    if wanted is None or value in _SYSTEM_ALIASES:
+    if wanted is None or value in SYSTEM_ALIASES:
         return wanted
     raise LookupError(value)
 

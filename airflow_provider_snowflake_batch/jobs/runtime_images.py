@@ -19,7 +19,8 @@ REPOSITORY = "/snowflake/images/snowflake_images/container_runtime"
 # that has left the lists runs until its end of life.
 FALLBACK_CPU_IMAGE = f"{REPOSITORY}/cpu_x86_64:2.7.2"
 FALLBACK_GPU_IMAGE = f"{REPOSITORY}/gpu_x86_64:2.9.0"
-_RELEASE = re.compile(r"\d+\.\d+\.\d+(-[\w.]+)?")
+RELEASE = re.compile(r"\d+\.\d+\.\d+(-[\w.]+)?")
+"""A tag of the container runtime. One without the patch number names no image."""
 
 
 def fallback_image(*, gpu: bool) -> str:
@@ -56,7 +57,7 @@ def problem_with_image(image: str) -> str | None:
         return "an image is written /database/schema/repository/name:tag"
     if not tag and not digest:
         return "it has no tag"
-    if "/container_runtime/" in path and not digest and not _RELEASE.fullmatch(tag):
+    if "/container_runtime/" in path and not digest and not RELEASE.fullmatch(tag):
         return "a tag of the container runtime has three numbers, such as 2.10.0"
     return None
 

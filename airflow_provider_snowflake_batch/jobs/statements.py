@@ -8,12 +8,11 @@ https://docs.snowflake.com/en/sql-reference/sql/execute-inference-job-service an
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath, needs_quotes
 from airflow_provider_snowflake_batch.jobs.row_statements import create_parquet_format, select_source
 from airflow_provider_snowflake_batch.jobs.sources import (
     Source,
@@ -24,8 +23,6 @@ from airflow_provider_snowflake_batch.jobs.statement_text import json_in_dollars
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.job import ContainerJob, RegistryJob
-
-_JOB_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
 
 def current_account() -> str:
@@ -243,7 +240,7 @@ def _source(source: Source) -> str:
 def _job(name: QualifiedName) -> str:
     """A job's name as it may stand in a statement: services and jobs take no quoted names at any level."""
     for part in (name.database, name.schema, name.name):
-        if part is not None and (not _JOB_NAME.fullmatch(part) or part != part.upper()):
+        if part is not None and needs_quotes(part):
             raise InvalidJobError("job_spec.job_name", f"{part!r} would need quotes, which job names cannot have.")
     return name.sql()
 

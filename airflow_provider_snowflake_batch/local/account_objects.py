@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, already_exists
+from airflow_provider_snowflake_batch.local.errors import already_exists, does_not_exist
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 
 SYSTEM_ROLES = ("ACCOUNTADMIN", "ORGADMIN", "PUBLIC", "SECURITYADMIN", "SYSADMIN", "USERADMIN")
@@ -95,11 +95,7 @@ class AccountObjects:
         with self._lock:
             cursor = self._connection.execute("DELETE FROM account_objects WHERE kind = ? AND name = ?", (kind, name))
         if cursor.rowcount == 0 and not if_exists:
-            raise SnowflakeError(
-                f"SQL compilation error:\n{kind.capitalize()} '{name}' does not exist or not authorized.",
-                errno=2003,
-                sqlstate="02000",
-            )
+            raise does_not_exist(kind.capitalize(), name)
         return cursor.rowcount > 0
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_snowflake_batch.jobs.model_versions import SYSTEM_ALIASES
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, already_exists, does_not_exist
 from airflow_provider_snowflake_batch.local.registry.versions import ModelVersion, VersionRecord, check_package
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.databases import Databases
     from airflow_provider_snowflake_batch.local.state import StateDirectory
 
-SYSTEM_ALIASES = ("DEFAULT", "FIRST", "LAST")
-"""https://docs.snowflake.com/en/sql-reference/sql/alter-model"""
 _SCHEMA = "CREATE TABLE IF NOT EXISTS registry_models (full_name TEXT PRIMARY KEY, record TEXT NOT NULL)"
 
 

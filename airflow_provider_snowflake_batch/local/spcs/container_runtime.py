@@ -11,7 +11,7 @@ import json
 import re
 
 from airflow_provider_snowflake_batch.jobs.instance_families import has_arm_processors
-from airflow_provider_snowflake_batch.jobs.runtime_images import REPOSITORY
+from airflow_provider_snowflake_batch.jobs.runtime_images import RELEASE, REPOSITORY
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
@@ -22,8 +22,6 @@ from airflow_provider_snowflake_batch.local.statements import Statement
 TAG = "2.10.0"
 PYTHON_VERSIONS = ("3.10", "3.11", "3.12")
 _IMAGE = re.compile(r"(?:.*/)?container_runtime/[cg]pu_x86_64(?::(?P<tag>[^/:@]*))?")
-# A tag without the patch number names no image.
-_TAG = re.compile(r"\d+\.\d+\.\d+(-[\w.]+)?")
 
 
 def is_container_runtime(image: str) -> bool:
@@ -38,7 +36,7 @@ def is_container_runtime(image: str) -> bool:
 def check_image(image: str) -> None:
     """:raises SnowflakeError: an image of the container runtime whose tag names none, as an account says it at once."""
     match = _IMAGE.fullmatch(image)
-    if match is not None and not _TAG.fullmatch(match["tag"] or ""):
+    if match is not None and not RELEASE.fullmatch(match["tag"] or ""):
         raise SnowflakeError(
             f"Image {image} not found. A tag of the container runtime has three numbers, such as {TAG}.",
             errno=395018,
@@ -74,7 +72,7 @@ def _image(environment: str, variant: str) -> str:
         raise not_supported(f"The custom runtime environment {asked!r}")
     if "/" in asked:
         return asked
-    if asked and not _TAG.fullmatch(asked):
+    if asked and not RELEASE.fullmatch(asked):
         raise _none_available(f"runtime environment {asked!r}; a tag has three numbers, such as {TAG}")
     return f"{REPOSITORY}/{variant}:{asked or TAG}"
 

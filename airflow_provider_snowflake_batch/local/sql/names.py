@@ -14,7 +14,7 @@ from sqlglot import Expr, exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_identifier, not_supported
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
 from airflow_provider_snowflake_batch.local.sql.translate import REGISTERED, projection_name, table_parts
@@ -226,7 +226,7 @@ def _require(name: str, known: Iterable[str] | None) -> None:
     """Refuse a name that is known in another case only."""
     listed = list(known or ())
     if name not in listed and name.upper() in {one.upper() for one in listed}:
-        raise SnowflakeError(f"SQL compilation error:\ninvalid identifier '{name}'", errno=904, sqlstate="42000")
+        raise invalid_identifier(name)
 
 
 def _refuse_twins(names: Iterable[str]) -> None:

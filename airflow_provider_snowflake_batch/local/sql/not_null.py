@@ -11,13 +11,13 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.query_types import Sources, declared_kind, declared_outputs
+from airflow_provider_snowflake_batch.local.sql.sequences import ROW_NUMBERS
 
 _REQUIRED = "NOT NULL"
 _ALWAYS = (
     exp.Array, exp.Boolean, exp.Count, exp.CurrentDate, exp.CurrentTimestamp, exp.DenseRank, exp.Is, exp.Literal,
     exp.Rand, exp.Rank, exp.RowNumber,
 )  # fmt: skip
-_ALWAYS_BY_NAME = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
 _AS_ITS_VALUES = (
     exp.Abs, exp.Add, exp.And, exp.Between, exp.Cast, exp.Concat, exp.DPipe, exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE,
     exp.Length, exp.Like, exp.Lower, exp.Mod, exp.Mul, exp.NEQ, exp.Neg, exp.Not, exp.Or, exp.Paren, exp.Round,
@@ -55,7 +55,7 @@ def _is_required(node: Expr, sources: Sources) -> bool:
         return all(
             one is not None and _is_required(one, sources) for one in (node.args["true"], node.args.get("false"))
         )
-    if isinstance(node, exp.Func) and function_name(node) in _ALWAYS_BY_NAME:
+    if isinstance(node, exp.Func) and function_name(node) in ROW_NUMBERS:
         return True
     if isinstance(node, _AS_ITS_VALUES):
         values = [one for one in node.iter_expressions() if not isinstance(one, (exp.DataType, exp.Var))]

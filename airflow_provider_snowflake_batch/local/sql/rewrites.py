@@ -39,12 +39,11 @@ from airflow_provider_snowflake_batch.local.sql.math_functions import CHECKED, a
 from airflow_provider_snowflake_batch.local.sql.random_numbers import DRAWS, draw
 from airflow_provider_snowflake_batch.local.sql.seconds import cut_digits, is_time_cast, read_time
 from airflow_provider_snowflake_batch.local.sql.select_clauses import count_rows, order_by_all
-from airflow_provider_snowflake_batch.local.sql.sequences import is_next_value, next_value
+from airflow_provider_snowflake_batch.local.sql.sequences import ROW_NUMBERS, is_next_value, next_value
 from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value
 from airflow_provider_snowflake_batch.local.statements import Statement
 
 _SEMI_STRUCTURED = {exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY, exp.DataType.Type.OBJECT}
-_SEQUENCES = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,4 +348,4 @@ def _is_nonzero(node: Expr) -> bool:
 
 
 def _orders_by_sequence(window: exp.Window) -> bool:
-    return any(function_name(node) in _SEQUENCES for node in window.args["order"].find_all(exp.Func))
+    return any(function_name(node) in ROW_NUMBERS for node in window.args["order"].find_all(exp.Func))

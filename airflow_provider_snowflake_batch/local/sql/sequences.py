@@ -1,4 +1,4 @@
-"""``name.NEXTVAL``: the next number of a sequence, in queries, in VALUES and as a column's default."""
+"""``name.NEXTVAL``: the next number of a sequence, in queries, in VALUES and as a column's default; and ``SEQ1()``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from sqlglot import Expr, exp
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Session
+
+ROW_NUMBERS = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
+"""Functions that number the rows of a query: https://docs.snowflake.com/en/sql-reference/functions/seq1"""
 
 
 def is_next_value(node: Expr) -> bool:

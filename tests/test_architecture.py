@@ -287,6 +287,29 @@ def worker_modules() -> set[str]:
     return {module.stem for module in modules() if module.parent == Path("worker")}
 
 
+@pytest.mark.parametrize(
+    ("room", "folder"), [("local", folder) for folder in LOCAL_KNOWS] + [("worker", folder) for folder in WORKER_KNOWS]
+)
+def test_modules_beside_the_folders_lead_around_no_arrow(
+    room: str, folder: str, imported_by: dict[Path, set[Path]]
+) -> None:
+    known = {"local": LOCAL_KNOWS, "worker": WORKER_KNOWS}[room][folder]
+    reached: set[str] = set()
+    seen: set[Path] = set()
+    left = [module for module in imported_by if module.parts[:2] == (room, folder)]
+    while left:
+        module = left.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        if len(module.parts) > 2:
+            reached.add(module.parts[1])
+        # What another folder imports is that folder's affair.
+        if len(module.parts) == 2 or module.parts[1] == folder:
+            left += (target for target in imported_by[module] if target.parts[0] == room)
+    assert reached <= {folder, *known}
+
+
 # What prepares a job for submission. All else knows jobs/batch_job.py only.
 KNOW_KINDS = {Path(f"hooks/{name}.py") for name in ("inputs", "models", "preflight", "unload", "worker_job")}
 

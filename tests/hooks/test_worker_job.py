@@ -22,6 +22,7 @@ from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image
 from airflow_provider_snowflake_batch.jobs.unload import Unload
 from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
 from airflow_provider_snowflake_batch.jobs.worker_specification import specification
+from tests.compute_pools import hook_with_pool
 
 POOL, STAGE = "WORKER_JOBS", "@WORKER_RESULTS"
 WITH_EVERY_TYPE = (
@@ -41,15 +42,12 @@ HANDLED = {"input_format": "full_stage_path", "convert_to": "raw_bytes"}
 
 @pytest.fixture
 def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 2 INSTANCE_FAMILY = CPU_X64_S",
-                "CREATE OR REPLACE STAGE WORKER_RESULTS ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
-                "CREATE OR REPLACE TABLE WORKER_ROWS (ID INT, WEIGHT FLOAT)",
-                "INSERT INTO WORKER_ROWS VALUES (1, 0.5), (2, 1.5), (3, NULL)",
-            ]
-        )
+    statements = (
+        "CREATE OR REPLACE STAGE WORKER_RESULTS ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+        "CREATE OR REPLACE TABLE WORKER_ROWS (ID INT, WEIGHT FLOAT)",
+        "INSERT INTO WORKER_ROWS VALUES (1, 0.5), (2, 1.5), (3, NULL)",
+    )
+    with hook_with_pool(snowflake_connection, POOL, 2, *statements) as opened:
         yield opened
 
 

@@ -15,10 +15,9 @@ from openlineage.client.serde import Serde
 from airflow_provider_snowflake_batch.exceptions import JobFailedError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.specs import OutputSpec
-from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
-from tests.models import log_linear_model
+from tests.compute_pools import hook_with_pool
 from tests.operators.task_instances import TaskInstance
 
 pytestmark = pytest.mark.slow
@@ -29,31 +28,22 @@ NAMESPACE = "snowflake://127.0.0.1.us-west-1.aws"
 FILE, TABLE = {"datasetType": "FILE"}, {"datasetType": "TABLE"}
 
 
-@pytest.fixture(scope="module")
-def model(local_server: LocalServer) -> str:
-    log_linear_model(local_server, "TRACED", "V1")
-    return "TRACED"
-
-
 @pytest.fixture
-def hook(snowflake_connection: str, model: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
-                "CREATE OR REPLACE STAGE LINEAGE",
-                "CREATE OR REPLACE TABLE FEATURES (ID INT, A FLOAT, B FLOAT)",
-                "INSERT INTO FEATURES VALUES (1, 1, 1), (2, 2, 0), (3, 0, 2)",
-                'CREATE OR REPLACE TABLE "features too" AS SELECT * FROM FEATURES',
-            ]
-        )
+def hook(snowflake_connection: str, linear_model: str) -> Iterator[SnowflakeBatchHook]:
+    statements = (
+        "CREATE OR REPLACE STAGE LINEAGE",
+        "CREATE OR REPLACE TABLE FEATURES (ID INT, A FLOAT, B FLOAT)",
+        "INSERT INTO FEATURES VALUES (1, 1, 1), (2, 2, 0), (3, 0, 2)",
+        'CREATE OR REPLACE TABLE "features too" AS SELECT * FROM FEATURES',
+    )
+    with hook_with_pool(snowflake_connection, POOL, 4, *statements) as opened:
         yield opened
 
 
 def batch(**changes: Any) -> RunBatchOperator:
     given = {
         "task_id": "score",
-        "model_name": "TRACED",
+        "model_name": "LINEAR",
         "version_name": "V1",
         "X": "FEATURES",
         "compute_pool": POOL,
@@ -94,14 +84,14 @@ def named(datasets: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def test_a_job_from_start_to_success_and_its_results_in_a_table(hook: SnowflakeBatchHook) -> None:
     task = batch(job_spec={"replicas": 1, "function_name": "predict"})
     before = lineage(task, TaskInstanceState.RUNNING)
-    assert [each["name"] for each in before["inputs"]] == ["LOCAL.PUBLIC.FEATURES", "LOCAL.PUBLIC.TRACED"]
+    assert [each["name"] for each in before["inputs"]] == ["LOCAL.PUBLIC.FEATURES", "LOCAL.PUBLIC.LINEAR"]
     assert [each["name"] for each in before["outputs"]] == ["LOCAL.PUBLIC.LINEAGE/out"]
 
     result = task.execute({"ti": TaskInstance()})
     after = lineage(task, TaskInstanceState.SUCCESS)
     inputs = named(after["inputs"])
     assert inputs["LOCAL.PUBLIC.FEATURES"]["facets"] == {"datasetType": TABLE}
-    assert inputs["LOCAL.PUBLIC.TRACED"]["facets"] == {
+    assert inputs["LOCAL.PUBLIC.LINEAR"]["facets"] == {
         "datasetType": {"datasetType": "MODEL"},
         "version": {"datasetVersion": "V1"},
     }
@@ -113,7 +103,7 @@ def test_a_job_from_start_to_success_and_its_results_in_a_table(hook: SnowflakeB
         "outputStatistics": {"rowCount": 3, "fileCount": result["files"]},
     }
     assert after["run"]["snowflakeBatchInference"] == {
-        "model": "LOCAL.PUBLIC.TRACED",
+        "model": "LOCAL.PUBLIC.LINEAR",
         "version": "V1",
         "function": "predict",
         "computePool": POOL,
@@ -146,7 +136,7 @@ def test_a_failed_job_says_what_it_read_and_claims_no_rows(hook: SnowflakeBatchH
     with pytest.raises(JobFailedError):
         task.execute({"ti": TaskInstance()})
     after = lineage(task, TaskInstanceState.FAILED)
-    assert set(named(after["inputs"])) == {"LOCAL.PUBLIC.BROKEN", "LOCAL.PUBLIC.TRACED"}
+    assert set(named(after["inputs"])) == {"LOCAL.PUBLIC.BROKEN", "LOCAL.PUBLIC.LINEAR"}
     assert after["job"] == {"sql": {"query": "SELECT * FROM BROKEN"}}
     facet = after["run"]["snowflakeBatchInference"]
     assert (facet["status"], facet.get("rows")) == ("FAILED", None)
@@ -159,13 +149,13 @@ def test_names_of_a_query_are_those_of_the_tasks_session(snowflake_connection: s
     assert [each["name"] for each in found["inputs"]] == [
         "LOCAL.PUBLIC.FEATURES",
         "OTHER_DB.S.T",
-        "LOCAL.PUBLIC.TRACED",
+        "LOCAL.PUBLIC.LINEAR",
     ]
 
 
 def test_a_query_that_cannot_be_parsed_says_so(snowflake_connection: str) -> None:
     found = lineage(batch(X="SELECT FROM WHERE )("[:-2]), TaskInstanceState.RUNNING)
-    assert [each["name"] for each in found["inputs"]] == ["LOCAL.PUBLIC.TRACED"]
+    assert [each["name"] for each in found["inputs"]] == ["LOCAL.PUBLIC.LINEAR"]
     assert found["run"]["extractionError"]["failedTasks"] == 1
     assert found["job"]["sql"]["query"] == "SELECT FROM WHERE"
 

@@ -25,6 +25,7 @@ from airflow_provider_snowflake_batch.jobs.models import (
 )
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.compute_pools import hook_with_pool
 from tests.models import log_linear_model
 from tests.operators.task_instances import TaskInstance
 
@@ -45,14 +46,11 @@ def flowers() -> pd.DataFrame:
 
 @pytest.fixture
 def hook(snowflake_connection: str, flowers: pd.DataFrame) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 2 INSTANCE_FAMILY = CPU_X64_S",
-                f"CREATE OR REPLACE STAGE {STAGE} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
-                "CREATE OR REPLACE STAGE MODEL_FILES ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
-            ]
-        )
+    statements = (
+        f"CREATE OR REPLACE STAGE {STAGE} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+        "CREATE OR REPLACE STAGE MODEL_FILES ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+    )
+    with hook_with_pool(snowflake_connection, POOL, 2, *statements) as opened:
         with opened.get_snowpark_session() as session:
             rows = flowers.assign(ID=range(len(flowers)))
             session.create_dataframe(rows).write.mode("overwrite").save_as_table("MODEL_FILES_FLOWERS")

@@ -12,6 +12,7 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
+from tests.compute_pools import hook_with_pool
 from tests.operators.task_instances import TaskInstance
 
 pytestmark = pytest.mark.slow
@@ -47,15 +48,12 @@ class Marks:
 
 @pytest.fixture
 def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 2 INSTANCE_FAMILY = CPU_X64_S",
-                f"CREATE OR REPLACE STAGE {STAGE} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
-                f"CREATE OR REPLACE TABLE TYPED ({COLUMNS})",
-                *(f"INSERT INTO TYPED SELECT {row}" for row in ROWS),
-            ]
-        )
+    statements = (
+        f"CREATE OR REPLACE STAGE {STAGE} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+        f"CREATE OR REPLACE TABLE TYPED ({COLUMNS})",
+        *(f"INSERT INTO TYPED SELECT {row}" for row in ROWS),
+    )
+    with hook_with_pool(snowflake_connection, POOL, 2, *statements) as opened:
         yield opened
 
 

@@ -19,8 +19,8 @@ from airflow_provider_snowflake_batch.jobs.statements import execute_inference_j
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.compute_pools import hook_with_pool
 from tests.local_faults import faults_of
-from tests.models import log_linear_model
 from tests.operators.task_instances import TaskInstance
 
 pytestmark = pytest.mark.slow
@@ -29,23 +29,14 @@ POOL = "OPERATOR_TESTS"
 HANDLING = {"input_format": "full_stage_path", "convert_to": "raw_bytes"}
 
 
-@pytest.fixture(scope="module")
-def model(local_server: LocalServer) -> str:
-    log_linear_model(local_server, "LINEAR", "V1")
-    return "LINEAR"
-
-
 @pytest.fixture
-def hook(snowflake_connection: str, model: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 4 INSTANCE_FAMILY = CPU_X64_S",
-                "CREATE OR REPLACE STAGE OPERATOR_TESTS",
-                "CREATE OR REPLACE TABLE FEATURES (ID INT, A FLOAT, B FLOAT)",
-                "INSERT INTO FEATURES VALUES (1, 1, 1), (2, 2, 0), (3, 0, 2)",
-            ]
-        )
+def hook(snowflake_connection: str, linear_model: str) -> Iterator[SnowflakeBatchHook]:
+    statements = (
+        "CREATE OR REPLACE STAGE OPERATOR_TESTS",
+        "CREATE OR REPLACE TABLE FEATURES (ID INT, A FLOAT, B FLOAT)",
+        "INSERT INTO FEATURES VALUES (1, 1, 1), (2, 2, 0), (3, 0, 2)",
+    )
+    with hook_with_pool(snowflake_connection, POOL, 4, *statements) as opened:
         yield opened
 
 

@@ -22,6 +22,7 @@ from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OnError, OutputSpec
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from tests.compute_pools import hook_with_pool
 from tests.operators.task_instances import Store, TaskInstance
 
 pytestmark = pytest.mark.slow
@@ -48,15 +49,12 @@ class Linear:
 
 @pytest.fixture
 def hook(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
-    with SnowflakeBatchHook(snowflake_connection) as opened:
-        opened.run(
-            [
-                f"CREATE COMPUTE POOL IF NOT EXISTS {POOL} MIN_NODES = 1 MAX_NODES = 2 INSTANCE_FAMILY = CPU_X64_S",
-                f"CREATE OR REPLACE STAGE {STAGE} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
-                "CREATE OR REPLACE TABLE WORKER_FEATURES (ID INT, A FLOAT, NOTE VARCHAR)",
-                "INSERT INTO WORKER_FEATURES VALUES (1, 1, 'a'), (2, 2, NULL), (3, 0, '')",
-            ]
-        )
+    statements = (
+        f"CREATE OR REPLACE STAGE {STAGE} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')",
+        "CREATE OR REPLACE TABLE WORKER_FEATURES (ID INT, A FLOAT, NOTE VARCHAR)",
+        "INSERT INTO WORKER_FEATURES VALUES (1, 1, 'a'), (2, 2, NULL), (3, 0, '')",
+    )
+    with hook_with_pool(snowflake_connection, POOL, 2, *statements) as opened:
         yield opened
 
 

@@ -21,6 +21,7 @@ from typing import Protocol, TypeVar
 from airflow_provider_snowflake_batch.contract.zip_archive import WHEEL_ENDING, installed_names
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.input.content import BLOCK_BYTES
+from airflow_provider_snowflake_batch.worker.models import wheels
 
 
 class HasCode(Protocol):
@@ -37,7 +38,8 @@ def unpacked(model: Model, folder: Path) -> Model:
     """The model with folders in the place of archives in ``python_path``, and those of the wheels that lie in folders.
 
     :param folder: for temporary files; whoever owns it removes it.
-    :raises Refused: a file in ``python_path`` is no such archive, is damaged, or does not fit in there.
+    :raises Refused: a file in ``python_path`` is no such archive, is damaged, or does not fit in there; or a folder's
+        wheels are for another Python, or of several versions.
     """
     places: list[Path] = []
     for number, place in enumerate(model.python_path):
@@ -46,7 +48,7 @@ def unpacked(model: Model, folder: Path) -> Model:
             unpack(place, target, "model.python_path")
             place = target
         places.append(place)
-        for wheel in sorted(place.glob(f"*{WHEEL_ENDING}")):
+        for wheel in wheels.fitting(place.glob(f"*{WHEEL_ENDING}"), "model.python_path"):
             target = folder / f"code-{number}-{wheel.stem}"
             unpack(wheel, target, "model.python_path")
             places.append(target)

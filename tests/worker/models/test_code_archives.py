@@ -98,6 +98,8 @@ def test_the_wheels_of_a_folder_are_unpacked(batch: Batch) -> None:
         "my_models/factor.json": "5",
     }
     pack(batch.root / "wheels" / "b-1-py3-none-any.whl", {**mark, **files})
+    other = {name: content.replace("rows", "nothing") for name, content in files.items()}
+    pack(batch.root / "wheels" / "b-1-cp27-none-any.whl", {**mark, **other})
     job(batch, "wheels")
 
     outcome = batch.run()

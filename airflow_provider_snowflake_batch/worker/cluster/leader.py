@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE, PORTS_VARIABLE
 from airflow_provider_snowflake_batch.worker.cluster.lines import BROKEN, SIGN_SECONDS, Line
-from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Patience, now
+from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Note, Patience, now
 from airflow_provider_snowflake_batch.worker.cluster.place import Place
 from airflow_provider_snowflake_batch.worker.errors import ClusterError
 
@@ -29,18 +30,37 @@ class Leader:
         self._server = socket.socket()
         self._server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._server.bind((place.address, place.ports[0]))
-            self._server.listen(_LONGEST_QUEUE)
-            self.note = meeting.call(place.address, place.ports[0])
-        except OSError as error:
+            self._listen_for_lines()
+            self.note = self._leave_note()
+        except ClusterError as error:
             self._server.close()
-            raise ClusterError(f"replica 0 cannot wait for the others at {place.address}: {error}") from None
+            # Otherwise the others would look for it until their patience ends.
+            meeting.give_up(End(type(error).__name__, error.message))
+            raise
         self.begun = now()
         self._lines: dict[int, Line] = {}
         self._changed = threading.Condition()
         self._cluster: str | None = None
         self._end: End | None = None
         threading.Thread(target=self._accept, name="meeting", daemon=True).start()
+
+    def _listen_for_lines(self) -> None:
+        address, port = self.place.address, self.place.ports[0]
+        try:
+            self._server.bind((address, port))
+            self._server.listen(_LONGEST_QUEUE)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise ClusterError(
+                f"replica 0 cannot wait for the others at {address}:{port}: {why}; {PORTS_VARIABLE} and "
+                f"{ADDRESS_VARIABLE} say where it listens"
+            ) from None
+
+    def _leave_note(self) -> Note:
+        try:
+            return self._meeting.call(self.place.address, self.place.ports[0])
+        except OSError as error:
+            raise ClusterError(f"replica 0 cannot leave word for the others: {error}") from None
 
     @property
     def here(self) -> set[int]:

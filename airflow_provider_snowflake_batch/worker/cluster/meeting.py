@@ -90,7 +90,15 @@ class Meeting:
         """Remove a note, and leave word how its run ended."""
         with contextlib.suppress(OSError):
             (self._folder / f"{_PREFIX}{note.run}{_ENDING}").unlink(missing_ok=True)
-            self._write(f"{_PREFIX}{note.run}{_ENDED}{_ENDING}", {"kind": end.kind, "message": end.message})
+            self._leave_word(note.run, end)
+
+    def give_up(self, end: End) -> None:
+        """Leave word of a run that has ended before there was a note."""
+        with contextlib.suppress(OSError):
+            self._leave_word(secrets.token_hex(4), end)
+
+    def _leave_word(self, run: str, end: End) -> None:
+        self._write(f"{_PREFIX}{run}{_ENDED}{_ENDING}", {"kind": end.kind, "message": end.message})
 
     def look(self) -> tuple[list[Note], list[End]]:
         """The notes that are there, and the words of runs that have ended."""

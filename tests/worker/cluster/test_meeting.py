@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,6 +115,18 @@ def test_who_comes_when_all_is_over_hears_how_it_ended(meeting: Meeting) -> None
     assert 30 <= clock.time <= 33
 
 
+def test_a_first_replica_whose_port_is_taken_says_so_and_the_others_hear_it(meeting: Meeting) -> None:
+    place = Place("127.0.0.2", _free_ports())
+    with socket.create_server((place.address, place.ports[0])), pytest.raises(ClusterError) as raised:
+        Leader(place, meeting, 3, VERSIONS, Patience())
+    told = (
+        f"replica 0 cannot wait for the others at 127.0.0.2:{place.ports[0]}: Address already in use; WORKER_PORTS "
+        "and WORKER_ADDRESS say where it listens"
+    )
+    assert raised.value.message == told
+    assert search(meeting, refused, Clock()) == End("ClusterError", told)
+
+
 def test_the_secret_is_in_one_file_for_this_user_and_in_no_text(meeting: Meeting, tmp_path: Path) -> None:
     note = meeting.call("10.0.0.1", 12001)
     path = tmp_path / f"_replicas-{note.run}.json"
@@ -216,11 +229,6 @@ def test_who_is_missing_is_looked_at_when_all_had_their_time(meeting: Meeting) -
     patient = Leader(Place("127.0.0.2", _free_ports()), meeting, 4, VERSIONS, Patience())
     assert not patient.missing(4, notes.append)
     patient.end(End())
-
-
-def test_a_place_that_is_taken_is_told(leader: Leader, meeting: Meeting) -> None:
-    with pytest.raises(ClusterError, match=r"^replica 0 cannot wait for the others at 127\.0\.0\.2: "):
-        Leader(leader.place, meeting, 3, VERSIONS, Patience())
 
 
 def until(there: Callable[[], bool]) -> None:

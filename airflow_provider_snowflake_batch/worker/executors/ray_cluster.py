@@ -100,6 +100,7 @@ class RayCluster:
         with _as_before(self._settings):
             import ray
 
+            silence()
             try:
                 ray.init(
                     address=cluster_address(self._leader.place),
@@ -190,6 +191,18 @@ class RayCluster:
             for actor in self._actors:
                 ray.kill(actor)
             ray.shutdown()
+
+
+def silence() -> None:
+    """Keep Ray from printing that a node is dead, or a process.
+
+    What that means for the batch is told already, and what Ray prints gets between the lines of progress. A version of
+    Ray that does it otherwise is left as it is.
+    """
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
 
 
 def replica_of(node: Mapping[str, Any]) -> int:

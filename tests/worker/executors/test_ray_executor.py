@@ -199,6 +199,36 @@ def test_a_replica_that_is_killed_costs_its_unfinished_tasks(replicas: Replicas)
     assert len([task for task in again if task in calls]) <= 2
 
 
+LISTENS = """
+import sys, threading
+from unittest.mock import Mock
+from ray._private import worker
+from airflow_provider_snowflake_batch.worker.executors.ray_cluster import silence
+
+ended, subscriber = threading.Event(), Mock()
+def poll():
+    ended.set()
+    return None, {"job_id": None, "type": "node_removed", "error_message": "The node has been marked dead"}
+subscriber.poll = poll
+if sys.argv[1:] == ["silent"]:
+    silence()
+worker.listen_error_messages(Mock(gcs_error_subscriber=subscriber), ended)
+"""
+
+
+def test_ray_does_not_tell_what_is_told_already(python: str) -> None:
+    """Of a lost replica there is one line, without colours. Otherwise Ray prints it after the node has timed out."""
+
+    def told(*arguments: str) -> str:
+        command = [python, "-c", LISTENS, *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_DEDUP_LOGS": "0"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=SECONDS)
+        return done.stdout + done.stderr
+
+    assert "The node has been marked dead" in told()
+    assert told("silent") == ""
+
+
 def test_without_the_first_replica_the_next_attempt_goes_on(replicas: Replicas) -> None:
     """One replica never comes at all, and nobody waits for it."""
     batch = replicas.batch

@@ -133,6 +133,7 @@ def _measure(cards: int, repeats: int) -> int:
         print(f"{'request':<40}{'ms of processor time':>22}")
         print(f"{'the first of a process, builds the index':<40}{first:>22.0f}")
         figures = {name: _figure(client, clock, asked, repeats) for name, asked in REQUESTS.items()}
+        figures["first page, unchanged"] = _unchanged(client, clock, repeats)
         touched = _touched(lambda: _asked(client, {})) if clock.database == "postgresql" else None
     for name, whole in (("comparing, in the background", False), ("comparing one by one, every 10 minutes", True)):
         print(f"{name:<40}{median(clock.of(lambda whole=whole: _compare(whole)) for _ in range(3)):>22.0f}")
@@ -191,6 +192,18 @@ def _figure(client: Any, clock: ProcessorTime, asked: dict[str, Any], repeats: i
         asked = {**first, "after": _asked(client, first)[asked["after"]]}
     _asked(client, asked)
     return median(clock.of(lambda: _asked(client, asked)) for _ in range(repeats))
+
+
+def _unchanged(client: Any, clock: ProcessorTime, repeats: int) -> float:
+    """Of a page that is told that it has the answer already."""
+    path = "/snowflake-batch/jobs"
+    headers = {"If-None-Match": client.get(path).headers["ETag"]}
+
+    def ask() -> None:
+        if (status := client.get(path, headers=headers).status_code) != 304:
+            raise RuntimeError(status)
+
+    return median(clock.of(ask) for _ in range(repeats))
 
 
 def _asked(client: Any, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ They only read: what a page changes, Airflow's own API changes.
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -21,9 +22,11 @@ from airflow.configuration import conf
 from airflow.exceptions import AirflowConfigException
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from packaging.version import Version
+from sqlalchemy.orm import Session
 
 from airflow_provider_snowflake_batch.jobs.prices import estimated_cost, readable_prices
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
+from airflow_provider_snowflake_batch.monitoring import follow
 from airflow_provider_snowflake_batch.monitoring.bundle import bundle_version, scripts
 from airflow_provider_snowflake_batch.monitoring.cards import readable_card
 from airflow_provider_snowflake_batch.monitoring.entries import JobGroup, StoredJob
@@ -37,6 +40,10 @@ from airflow_provider_snowflake_batch.monitoring.queries import find_job, find_l
 MOST_JOBS = 100
 """Jobs in one answer."""
 MOST_DAGS = 500
+_FIGURES_HOLD = 10
+"""Seconds for which an overview holds if no job changes."""
+_PROCESS = secrets.token_hex(4)
+"""Each process has an index of its own: what one has answered, another cannot call unchanged."""
 _LIST_TEXT, _PAGE_TEXT = 300, 20_000
 _LINKS = (SnowsightJobLink(), OutputStageLink())
 
@@ -71,10 +78,39 @@ PlaceText = Annotated[str, Query(max_length=2_000)]
 ReadableDags = Annotated[set[str], Depends(_readable_dags)]
 
 
+def _unless_unchanged(request: Request, response: Response, session: SessionDep, readable: ReadableDags) -> None:
+    """For what changes when a job does."""
+    _end_if_unchanged(request, response, session, readable)
+
+
+def _unless_unchanged_for_long(
+    request: Request, response: Response, session: SessionDep, readable: ReadableDags
+) -> None:
+    """For figures that change with time, too."""
+    _end_if_unchanged(request, response, session, readable, since=int(time.time() // _FIGURES_HOLD))
+
+
+def _end_if_unchanged(
+    request: Request, response: Response, session: Session, readable: set[str], since: int = 0
+) -> None:
+    """End a request with 304 if its answer would be the one that its sender has (header ``If-None-Match``).
+
+    An answer that is made meanwhile may tell of more than its tag says, never of less, so nothing is missed.
+
+    :param since: another answer belongs to another one, even if no job has changed.
+    """
+    index = follow.FOLLOWER.current(session)
+    tag = f'"{_PROCESS}.{index.version}.{hash(frozenset(readable))}.{since}"'
+    headers = {"Cache-Control": "no-store", "ETag": tag}
+    # A proxy that compresses calls a tag weak.
+    if request.headers.get("If-None-Match", "").removeprefix("W/") == tag:
+        raise HTTPException(304, headers=headers)
+    response.headers.update(headers)
+
+
 # Airflow's dependencies look for the Dag under the name dag_id, in the path and then in the query.
-@router.get("/jobs", dependencies=_MAY_READ)
+@router.get("/jobs", dependencies=[*_MAY_READ, Depends(_unless_unchanged)])
 def jobs(
-    response: Response,
     session: SessionDep,
     readable: ReadableDags,
     dag_id: Id | None = None,
@@ -89,7 +125,6 @@ def jobs(
     before: PlaceText | None = None,
 ) -> dict[str, Any]:
     """A page of jobs, where the pages beside it are, and how many jobs there are of each group."""
-    response.headers["Cache-Control"] = "no-store"
     try:
         here, beyond = (Place.decode(place) if place else None for place in (before, after))
         order = Order(sort, reverse=reverse, now=next((place.now for place in (here, beyond) if place), None))
@@ -106,24 +141,21 @@ def jobs(
     }
 
 
-@router.get("/overview", dependencies=_MAY_READ)
+@router.get("/overview", dependencies=[*_MAY_READ, Depends(_unless_unchanged_for_long)])
 def overview(
-    response: Response,
     session: SessionDep,
     readable: ReadableDags,
     dag_id: Id | None = None,
     timezone: Annotated[str, Query(max_length=100)] = "UTC",
 ) -> dict[str, Any]:
     """What runs, and what has ended in the last days of a time zone."""
-    response.headers["Cache-Control"] = "no-store"
     zone, now = _zone(timezone), time.time()
     return {**find_overview(session, Wanted(readable, dag_id or None), now, zone), "timezone": zone.key, "now": now}
 
 
-@router.get("/run", dependencies=_MAY_READ)
-def run(response: Response, session: SessionDep, readable: ReadableDags, dag_id: Id, run_id: Id) -> dict[str, Any]:
+@router.get("/run", dependencies=[*_MAY_READ, Depends(_unless_unchanged_for_long)])
+def run(session: SessionDep, readable: ReadableDags, dag_id: Id, run_id: Id) -> dict[str, Any]:
     """The jobs of a Dag run, taken together."""
-    response.headers["Cache-Control"] = "no-store"
     now = time.time()
     found = roll_up(session, Wanted(readable, dag_id, run_id), now)
     return {

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 1.0
-"""Seconds between looks at the tasks that run, each of which a request makes."""
+LOOK_EVERY = 0.4
+"""Seconds between looks at the tasks that run, each of which a request makes. Pages ask every 1.5 seconds, and are to
+show a change within two."""
 SHORTEST_PAUSE = 2.0
 """Seconds between comparisons with all cards, for which no request waits."""
 _PAUSES = 20
@@ -48,7 +49,7 @@ class Follower:
     """The index, and what was last seen of the database.
 
     Three ways lead from a change to the index. A task that has begun and not ended is looked at by a request, at most
-    once a second: an index of Airflow's finds those. All cards and their tasks are compared by a thread while pages
+    every 0.4 seconds: an index of Airflow's finds those. All cards and their tasks are compared by a thread while pages
     are open: by the times at which Airflow writes that it has changed a row, and by their number, from time to time
     one by one. And whatever is to be shown is read again first (:meth:`read`).
 

@@ -112,6 +112,8 @@ class JobsIndex:
     """Safe for threads, which take turns: no look takes longer than some tens of milliseconds."""
 
     def __init__(self) -> None:
+        self.version = 0
+        """Another one after each change."""
         self._lock = threading.RLock()
         self._dag_ids: list[str] | None = None
         self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
@@ -149,13 +151,17 @@ class JobsIndex:
                 self._database.executemany(_PUT, rows)
             finally:
                 self._database.execute("COMMIT")
-            self._dag_ids = None
+            self._has_changed(len(rows))
 
     def drop(self, keys: Iterable[Key]) -> None:
         """Take jobs out of the index."""
         with self._lock:
-            self._database.executemany(f"DELETE FROM job WHERE {_IS}", keys)
+            self._has_changed(self._database.executemany(f"DELETE FROM job WHERE {_IS}", keys).rowcount)
+
+    def _has_changed(self, jobs: int) -> None:
+        if jobs > 0:
             self._dag_ids = None
+            self.version += 1
 
     def dags(self) -> list[str]:
         """Ids of the Dags of which there are jobs, in alphabetical order."""

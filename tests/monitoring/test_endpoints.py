@@ -321,6 +321,41 @@ def test_the_jobs_of_a_run_are_taken_together(client: Client, two_dags: dict[str
         assert sum(client(CLERK).get(f"{RUN}?{asked}").json()["counts"].values()) == 0
 
 
+@pytest.mark.parametrize("path", [JOBS, OVERVIEW, RUN])
+def test_who_has_the_answer_already_is_told_so(
+    client: Client, two_dags: dict[str, str], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_snowflake_batch.monitoring import app, follow
+
+    # As in an API server, which does not compare for each request, but looks at what runs.
+    monkeypatch.setattr(follow, "FOLLOWER", follow.Follower())
+    monkeypatch.setattr(follow, "LOOK_EVERY", 0)
+    monkeypatch.setattr(app, "_FIGURES_HOLD", 1e9)
+    run = two_dags["scores"]
+    asked = {"dag_id": "scores", "run_id": run} if path != OVERVIEW else {}
+
+    def ask(user: str, tag: str = "") -> Any:
+        return client(user).get(path, params=asked, headers={"If-None-Match": tag})
+
+    tag = ask("viewer").headers["ETag"]
+    for same in (tag, f"W/{tag}"):
+        again = ask("viewer", same)
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+        assert again.headers["cache-control"] == "no-store"
+    # Who may read others is told others.
+    assert ask(CLERK, tag).status_code == 200
+    assert ask("stranger", tag).status_code == 403
+    push("scores", run, card("DB.PUBLIC.SCORES", status="PENDING"))
+    later = ask("viewer", tag)
+    assert (later.status_code, ask("viewer", later.headers["ETag"]).status_code) == (200, 304)
+    set_state("scores", run, "failed")
+    ended = ask("viewer", later.headers["ETag"])
+    assert ended.status_code == 200
+    if path != JOBS:
+        monkeypatch.setattr(app, "_FIGURES_HOLD", 1e8)
+        assert ask("viewer", ended.headers["ETag"]).status_code == 200
+
+
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     (JOBS, {"text": "a\0b"}),
     (JOBS, {"dag_id": "a\0b"}),

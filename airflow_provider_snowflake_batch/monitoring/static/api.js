@@ -1,13 +1,11 @@
-// Asking the endpoints, again and again while something runs and somebody looks.
+// Asking the endpoints, again and again while somebody looks.
 
 const { useEffect, useRef, useState } = globalThis.React;
 
-export const OFTEN = 5_000;
-// For what many jobs are together.
-export const SOON = 10_000;
-// For one job: a change is to be seen within two seconds.
-export const AT_ONCE = 1_500;
-const SELDOM = 30_000;
+// A change is to be seen within two seconds. That nothing has changed costs little to say (ETag).
+const AT_ONCE = 1_500;
+// After an error.
+const SELDOM = 15_000;
 const PATIENCE = 30_000;
 
 // Within which a page that Airflow builds anew shows what it has shown before, by the question.
@@ -28,22 +26,25 @@ export function explain(status) {
   return SAYINGS[status] ?? `Airflow's API server has answered with error ${status}. Its log tells more.`;
 }
 
-export async function ask(path, parameters, signal) {
+// What an endpoint answers, and the answer's tag; null for data if the answer is still the one that had the given tag.
+export async function ask(path, parameters, signal, tag) {
   const url = new URL(path, ROOT);
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
   }
   let response, text;
   try {
-    response = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" }, signal });
+    const headers = { Accept: "application/json", ...(tag && { "If-None-Match": tag }) };
+    response = await fetch(url, { credentials: "same-origin", headers, signal });
     text = await response.text();
   } catch (error) {
     if (signal.aborted && signal.reason !== "late") throw error;
     throw new Error("Airflow's API server cannot be reached.");
   }
+  if (response.status === 304) return { data: null, tag };
   if (!response.ok) throw new Error(explain(response.status));
   try {
-    return JSON.parse(text);
+    return { data: JSON.parse(text), tag: response.headers.get("ETag") };
   } catch {
     // What a proxy does that wants its users to sign in anew.
     throw new Error("Somebody else than Airflow's API server has answered. Reload the page to sign in again.");
@@ -70,13 +71,12 @@ export async function change(method, path, body) {
   if (!response.ok) throw new Error(REFUSALS[response.status] ?? explain(response.status));
 }
 
-// The latest answer, when that was by the server's clock, and what went wrong since. isLive tells of an answer whether
-// it will change soon.
-export function usePolled(path, parameters, isLive, often = OFTEN) {
+// The latest answer, when that was so by the server's clock, and what went wrong since.
+export function usePolled(path, parameters) {
   const key = JSON.stringify([path, parameters]);
   const [state, setState] = useState(() => {
     const last = kept.get(path);
-    const nothing = { key: null, data: null, error: null, at: null };
+    const nothing = { key: null, data: null, tag: null, error: null, at: null, ahead: 0 };
     return last && Date.now() - last.left < REBUILT ? last.state : nothing;
   });
   const shown = useRef(state);
@@ -96,14 +96,17 @@ export function usePolled(path, parameters, isLive, often = OFTEN) {
       const patience = setTimeout(() => mine.abort("late"), PATIENCE);
       let pause = SELDOM;
       try {
-        const data = await ask(path, parameters, mine.signal);
+        const had = shown.current.key === key ? shown.current : {};
+        const { data, tag } = await ask(path, parameters, mine.signal, had.tag);
         if (over || mine !== controller) return;
-        setState({ key, data, error: null, at: data.now ?? Date.now() / 1000 });
-        if (isLive(data)) pause = often;
+        const now = Date.now() / 1000;
+        if (data) setState({ key, data, tag, error: null, at: data.now ?? now, ahead: (data.now ?? now) - now });
+        else setState((last) => ({ ...last, error: null, at: now + last.ahead }));
+        pause = AT_ONCE;
       } catch (error) {
         if (over || mine !== controller) return;
         // What was there stays, unless it belongs to another question.
-        setState((last) => ({ ...(last.key === key ? last : { data: null, at: null }), key, error }));
+        setState((last) => ({ ...(last.key === key ? last : { data: null, tag: null, at: null, ahead: 0 }), key, error }));
       } finally {
         clearTimeout(patience);
       }

@@ -1,7 +1,7 @@
 // The tab "Batch job" of a task instance: everything that is known of its job.
 
 import { Actions } from "./actions.js";
-import { AT_ONCE, usePolled } from "./api.js";
+import { usePolled } from "./api.js";
 import { Cost } from "./cost.js";
 import { formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
 import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts, section } from "./parts.js";
@@ -16,7 +16,7 @@ const { Link: RouterLink } = globalThis.ReactRouterDOM;
 
 export function JobTab({ dagId, runId, taskId, mapIndex }) {
   const task = { dag_id: dagId, run_id: runId, task_id: taskId, map_index: mapIndex ?? -1 };
-  const { data, error, refresh, at } = usePolled("job", task, ({ job }) => Boolean(job?.live), AT_ONCE);
+  const { data, error, refresh, at } = usePolled("job", task);
   return h(
     Box,
     { p: 4, maxW: "64rem" },

@@ -41,7 +41,7 @@ function Jobs({ useFilter, scope, title, dags, top }) {
   const filter = useFilter();
   const { settled, change } = filter;
   const asked = { ...settled, ...scope, limit: PAGE };
-  const answer = usePolled("jobs", asked, ({ jobs }) => jobs.some((job) => job.live));
+  const answer = usePolled("jobs", asked);
   const { data, error, loading, refresh } = answer;
   const chosen = settled.group || settled.text || (dags && settled.dag_id);
   const beyond = settled.after || settled.before;
@@ -137,7 +137,7 @@ function useDags() {
     const controller = new AbortController();
     // Without it the list of Dags is empty; what is wrong is told where the jobs are.
     ask("dags", {}, controller.signal).then(
-      ({ dags }) => setDags(dags),
+      ({ data }) => setDags(data.dags),
       () => {},
     );
     return () => controller.abort("over");

@@ -1,6 +1,6 @@
 // What runs and what has ended in the last days, of all jobs together.
 
-import { SOON, usePolled } from "./api.js";
+import { usePolled } from "./api.js";
 import { formatCount, formatDay, formatHours, formatNumber, formatRate } from "./format.js";
 import { Figures, locale, timeZone } from "./parts.js";
 
@@ -12,7 +12,7 @@ const HEIGHT = 48;
 // An error is told where the jobs are.
 export function Overview({ dagId }) {
   const zone = timeZone() ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const { data } = usePolled("overview", { dag_id: dagId, timezone: zone }, () => true, SOON);
+  const { data } = usePolled("overview", { dag_id: dagId, timezone: zone });
   if (!data) return h(Box, { minH: "6rem" });
   const { waiting, unconfirmed } = data;
   const counts = [waiting > 0 && `${formatNumber(waiting, locale())} waiting`, unconfirmed > 0 && `${formatNumber(unconfirmed, locale())} not confirmed`];

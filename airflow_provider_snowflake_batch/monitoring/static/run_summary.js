@@ -1,6 +1,6 @@
 // The jobs of a Dag run taken together: how many, how far and how fast, which are slow, and why some failed.
 
-import { SOON, usePolled } from "./api.js";
+import { usePolled } from "./api.js";
 import { formatCount, formatDuration, formatNumber, formatRate, formatRows, jobSeconds, reason } from "./format.js";
 import { TaskLink } from "./jobs_list.js";
 import { Figures, StatusBadge, locale, scrolled, section } from "./parts.js";
@@ -10,7 +10,7 @@ const { Box, Flex, Table, Text } = globalThis.ChakraUI;
 
 // An error is told where the jobs are.
 export function RunSummary({ dagId, runId }) {
-  const { data } = usePolled("run", { dag_id: dagId, run_id: runId }, ({ counts }) => counts.active > 0, SOON);
+  const { data } = usePolled("run", { dag_id: dagId, run_id: runId });
   const total = data ? all(data.counts) : 0;
   if (total < 2) return null;
   return h(

@@ -39,17 +39,21 @@ export const NOW = jobs.now;
 let answers = {};
 // The requests of the test, as "endpoint?parameters".
 export const asked = [];
+// The tags of the endpoints' answers; a request that has one of them already is answered so.
+export const tags = {};
 // What was asked to be changed.
 export const sent = [];
 globalThis.fetch = async (url, { method, headers, body: told } = {}) => {
   const endpoint = url.pathname.split("/").pop();
   if (method) sent.push({ method, path: decodeURIComponent(url.pathname.split("/api/v2/")[1]), headers, body: JSON.parse(told) });
   asked.push(endpoint + url.search);
-  let answer = answers[endpoint];
+  const unchanged = tags[endpoint] && headers["If-None-Match"] === tags[endpoint];
+  let answer = unchanged ? 304 : answers[endpoint];
   if (typeof answer === "function") answer = answer(url.searchParams);
   if (answer === undefined) throw new TypeError("Failed to fetch");
   const [status, body] = typeof answer === "number" ? [answer, ""] : [200, answer];
-  return { ok: status === 200, status, text: async () => (typeof body === "string" ? body : JSON.stringify(body)) };
+  const text = async () => (typeof body === "string" ? body : JSON.stringify(body));
+  return { ok: status === 200, status, headers: new Headers({ ETag: tags[endpoint] ?? "" }), text };
 };
 
 export function list(found, more = {}) {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NOW, act, asked, jobs, list, screen, show, userEvent, waitFor, within } from "./host.mjs";
+import { NOW, act, asked, jobs, list, screen, show, tags, userEvent, waitFor, within } from "./host.mjs";
 
 const LIST = "Batch inference";
 const { running, done, failed, unseen, old, stale, refused, mapped } = jobs;
@@ -181,6 +181,25 @@ test("where there is little room, jobs stand below one another", async () => {
     assert.ok(second.textContent.includes("ValueError"));
   } finally {
     globalThis.matchMedia = wide;
+  }
+});
+
+test("an answer that is still the same is not sent again, and time goes by all the same", async () => {
+  tags.jobs = '"first"';
+  try {
+    // Its card was seen a moment ago; nobody looks at it any more.
+    const begun = NOW - Math.round(Date.now() / 1000);
+    const fresh = { ...running, card: { ...running.card, updated_at: NOW, confirmed_every: 1 } };
+    let sent = 0;
+    const answer = () => (sent++ >= 0 && list([fresh], { now: begun + Date.now() / 1000 }).jobs);
+    await show(LIST, { ...list([]), jobs: answer });
+    await waitFor(() => assert.ok(text().includes("not confirmed for")), { timeout: 20_000 });
+    assert.equal(sent, 1);
+    assert.ok(text().includes("4,512,345 of 9,000,000 rows") && !text().includes("rows/s"));
+    tags.jobs = '"second"';
+    await waitFor(() => assert.equal(sent, 2));
+  } finally {
+    delete tags.jobs;
   }
 });
 

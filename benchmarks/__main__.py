@@ -31,6 +31,7 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "local_snowflake": (["--statements", "2000"], []),
     "local_jobs": (["--jobs", "2000"], []),
     "container_start": ([], []),
+    "first_result": (["--quick"], []),
     "unload": ([], []),
     "trigger_latency": ([], []),
     "trigger_polling": (["--jobs", "200", "--seconds", "30"], []),

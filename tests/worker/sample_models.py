@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -36,6 +37,18 @@ class TakesX(Linear):
     """Says so."""
 
     input_columns = ("X",)
+
+
+class CollectsGarbage:
+    """Returns how many objects Python makes between two looks for garbage: while it was loaded, and in its calls."""
+
+    def __init__(self, threshold: int | None = None) -> None:
+        self._loaded = gc.get_threshold()[0]
+        if threshold is not None:
+            gc.set_threshold(threshold)
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return {"LOADED": [self._loaded] * len(frame), "CALLED": [gc.get_threshold()[0]] * len(frame)}
 
 
 class Raises:

@@ -21,6 +21,7 @@ import time
 import traceback
 import warnings
 import weakref
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -93,7 +94,8 @@ class _Process:
         try:
             try:
                 self._files = WatchedFiles(self._load.job)
-                self._model = models.load_model(self._load.job)
+                with _seldom_collecting():
+                    self._model = models.load_model(self._load.job)
             finally:
                 # The model has forked, and this is the child that came back.
                 if os.getpid() != pid:
@@ -228,6 +230,22 @@ class _ConnectionReporter:
     def failed(self, error: WorkerError) -> None:
         _flush()
         self._send(messages.Failed(type(error).__name__, error.message, error.details))
+
+
+@contextlib.contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Look for garbage less often while libraries are imported: of what they make, hardly anything is garbage.
+
+    Not never: a model may do more than import when it is loaded.
+    """
+    before, seldom = gc.get_threshold(), (20_000, 100, 100)
+    gc.set_threshold(*seldom)
+    try:
+        yield
+    finally:
+        # The model may have chosen for itself.
+        if gc.get_threshold() == seldom:
+            gc.set_threshold(*before)
 
 
 def _load_libraries() -> None:

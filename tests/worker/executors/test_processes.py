@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,24 @@ def test_a_row_that_asks_python_to_end_is_set_aside(batch: Batch) -> None:
 
     assert batch.run().code == 0
     assert (batch.manifest()["rows"], batch.manifest()["quarantined_rows"]) == (999, 1)
+
+
+def test_garbage_is_collected_as_often_as_always_once_the_model_is_loaded(batch: Batch) -> None:
+    batch.ids(10)
+    batch.job("CollectsGarbage", inference={"num_workers": 1})
+
+    assert batch.run().code == 0
+    result = batch.result()
+    assert set(result["CALLED"].to_pylist()) == {gc.get_threshold()[0]}
+    assert min(result["LOADED"].to_pylist()) > gc.get_threshold()[0]
+
+
+def test_how_often_garbage_is_collected_is_the_models_to_say(batch: Batch) -> None:
+    batch.ids(10)
+    batch.job("CollectsGarbage", init={"threshold": 5_000}, inference={"num_workers": 1})
+
+    assert batch.run().code == 0
+    assert set(batch.result()["CALLED"].to_pylist()) == {5_000}
 
 
 @pytest.mark.parametrize("child", [True, False])

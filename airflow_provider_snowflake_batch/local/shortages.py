@@ -23,6 +23,7 @@ OUT_OF_RESOURCES = "53100"
 """The SQLSTATE of a shortage; class 53 of the SQL standard's is insufficient resources."""
 _NO_ROOM = "there is no room left on the disk"
 _NO_TEMPORARY = "there is no room left on the disk for what the statement sets aside while it runs"
+_NO_MEMORY = "there is no memory left for what the statement makes"
 _NO_DESCRIPTORS = "the process has no file descriptors left (ulimit -n)"
 _NOT_WRITABLE = "the disk cannot be written to"
 _BY_NUMBER = {
@@ -48,6 +49,7 @@ _BY_WORDS = (
     (re.compile("Too many open files|unable to open database file"), _NO_DESCRIPTORS),
     (re.compile("Read-only file system|attempt to write a readonly database"), _NOT_WRITABLE),
     (re.compile("disk I/O error"), _NO_ROOM),
+    (re.compile("Out of Memory Error"), _NO_MEMORY),
 )
 
 
@@ -56,7 +58,7 @@ def shortage(error: BaseException) -> SnowflakeError | None:
 
     :returns: 603 with the SQLSTATE :data:`OUT_OF_RESOURCES`.
     """
-    what: str | None = None
+    what: str | None = _NO_MEMORY if isinstance(error, MemoryError) else None
     if isinstance(error, OSError) and error.errno is not None:
         what = _BY_NUMBER.get(error.errno)
     if what is None and isinstance(error, _SYSTEM):

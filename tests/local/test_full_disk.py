@@ -295,6 +295,8 @@ def test_a_query_that_spills_more_than_fits_lacks_room(tmp_path: Path) -> None:
         (sqlite3.OperationalError("attempt to write a readonly database"), "cannot be written to"),
         (duckdb.IOException('Could not write file "x": Read-only file system'), "cannot be written to"),
         (duckdb.IOException('Cannot open file "x": Too many open files'), "no file descriptors left"),
+        (duckdb.OutOfMemoryException("Out of Memory Error: Failed to allocate block"), "no memory left"),
+        (MemoryError(), "no memory left"),
         (FileNotFoundError(errno.ENOENT, "No such file"), None),
         (sqlite3.OperationalError("no such table: x"), None),
         (duckdb.ConversionException("Could not convert string 'No space left on device' to INT32"), None),

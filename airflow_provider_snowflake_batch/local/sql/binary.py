@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
+from airflow_provider_snowflake_batch.local.sql.macros import TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH
 
 _BINARY = (exp.DataType.Type.BINARY, exp.DataType.Type.VARBINARY)

@@ -14,8 +14,8 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.binary import from_text, no_longer
 from airflow_provider_snowflake_batch.local.sql.casts import cut, moment
-from airflow_provider_snowflake_batch.local.sql.macros import WHOLE_MICROSECONDS, to_json
-from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG, as_text, is_of_type
+from airflow_provider_snowflake_batch.local.sql.macros import TOO_LONG, WHOLE_MICROSECONDS, to_json
+from airflow_provider_snowflake_batch.local.sql.texts import as_text, is_of_type
 from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH
 
 Writer = Callable[[Expr], Expr]

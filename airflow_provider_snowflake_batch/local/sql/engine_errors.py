@@ -25,9 +25,8 @@ from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.snowflake_names import refuse_clauses, refused_beginning
 from airflow_provider_snowflake_batch.local.sql.column_values import WRONG_TYPE
-from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO, INEXACT, NO_NUMBER, TOO_FINE
+from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO, INEXACT, NO_NUMBER, TOO_FINE, TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.math_functions import OUT_OF_DOMAIN
-from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
 
 log = logging.getLogger(__name__)
 

@@ -28,6 +28,7 @@ WHOLE_MICROSECONDS, CUT_TIMESTAMP = f"{_PREFIX}whole_microseconds", f"{_PREFIX}c
 CUT_TIME = f"{_PREFIX}cut_time"
 _TO_TIMESTAMP = f"{_PREFIX}to_timestamp"
 TRY_TO_TIMESTAMP = f"{_PREFIX}try_to_timestamp"
+SIZE = f"{_PREFIX}size"
 BOOLEAN_TEXT, DATE_TEXT, NUMBER_TEXT = f"{_PREFIX}boolean_text", f"{_PREFIX}date_text", f"{_PREFIX}number_text"
 NO_NUMBER = "\u2060"
 """What a text ends with that the engine would read as a number and Snowflake does not."""
@@ -46,6 +47,9 @@ OFFSET_HOUR, OFFSET_MINUTE = f"{_PREFIX}offset_hour", f"{_PREFIX}offset_minute"
 OFFSET_TEXT = f"{_PREFIX}offset_text"
 TO_JSON_TEXT = f"{_PREFIX}to_json_text"
 TOP_K, TYPE_OF, AS_ARRAY = f"{_PREFIX}top_k", f"{_PREFIX}type_of", f"{_PREFIX}as_array"
+TOO_LONG = "is too long and would be truncated"
+_LONGEST_TEXT = 128 * 2**20
+"""Of a VARCHAR. Source: https://docs.snowflake.com/en/sql-reference/data-types-text"""
 _ON_ONE_LINE = "_local_on_one_line"
 _EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
 INEXACT = "A number in JSON with more digits than a 64-bit floating-point number holds"
@@ -127,6 +131,10 @@ CREATE OR REPLACE MACRO {TEXT}(v) AS CASE
     -- The engine's own arrays and objects, which are not JSON yet.
     WHEN regexp_matches(typeof(v), '\]$|^STRUCT|^MAP') THEN CAST(to_json(v) AS VARCHAR)
     ELSE CAST(v AS VARCHAR) END;
+-- The engine would take any length, and the machine's memory for it.
+CREATE OR REPLACE MACRO {SIZE}(t, times, each) AS CAST(CASE
+    WHEN CAST(times AS HUGEINT) * each > {_LONGEST_TEXT} THEN error('String ''' || left(t, 20) || '…'' {TOO_LONG}')
+    WHEN times < 0 THEN 0 ELSE times END AS INTEGER);
 CREATE OR REPLACE MACRO {TO_JSON_TEXT}(v) AS {_ON_ONE_LINE}(CAST({TO_JSON}(v) AS VARCHAR));
 CREATE OR REPLACE MACRO {WHOLE_MICROSECONDS}(v) AS CASE
     WHEN typeof(v) IN ('VARCHAR', 'STRING_LITERAL') AND regexp_matches(CAST(v AS VARCHAR), '{NANOSECONDS}')

@@ -15,7 +15,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
-from airflow_provider_snowflake_batch.local.sql.texts import TOO_LONG
+from airflow_provider_snowflake_batch.local.sql.macros import TOO_LONG
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.catalog import TableColumn

@@ -33,6 +33,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
     DIVISION_BY_ZERO,
     FLATTEN_OPTIONS,
+    SIZE,
     TO_JSON_TEXT,
 )
 from airflow_provider_snowflake_batch.local.sql.math_functions import CHECKED, as_float, check_domain, top_k
@@ -183,6 +184,14 @@ def _sample(node: exp.TableSample, context: _Context) -> Expr:
     return node
 
 
+def _size(node: exp.Repeat | exp.Space | exp.Pad, context: _Context) -> Expr:
+    key = {exp.Repeat: "times", exp.Pad: "expression"}.get(type(node), "this")
+    text = exp.Literal.string(" ") if isinstance(node, exp.Space) else exp.cast(node.this.copy(), "VARCHAR")
+    each = exp.Length(this=text.copy()) if isinstance(node, exp.Repeat) else exp.Literal.number(1)
+    node.set(key, exp.Anonymous(this=SIZE, expressions=[text, node.args[key], each]))
+    return node
+
+
 def _to_json(node: exp.JSONFormat, context: _Context) -> Expr:
     return exp.Anonymous(this=TO_JSON_TEXT, expressions=[node.this])
 
@@ -249,6 +258,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Join,), _asof_join),
     ((exp.TableSample,), _sample),
     ((exp.JSONFormat,), _to_json),
+    ((exp.Repeat, exp.Space, exp.Pad), _size),
     ((exp.Typeof,), lambda node, context: type_of(node)),
     ((exp.ArraySize,), lambda node, context: array_size(node)),
     ((exp.ArrayMax, exp.ArrayMin), lambda node, context: array_extreme(node)),

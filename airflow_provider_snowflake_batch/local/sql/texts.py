@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.macros import TEXT
+from airflow_provider_snowflake_batch.local.sql.macros import TEXT, TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
 
-TOO_LONG = "is too long and would be truncated"
 _Type = exp.DataType.Type
 TEXT_TYPES = {_Type.TEXT, _Type.VARCHAR, _Type.CHAR, _Type.NVARCHAR, _Type.NCHAR}
 _PLAIN = "plain_text"

@@ -117,8 +117,8 @@ def _widened(source: Source, select: exp.Select, alias: str) -> str:
     asked = [
         re.fullmatch(r"column(\d+)", column.name) for column in select.find_all(exp.Column) if column.table == alias
     ]
-    width = max((int(match[1]) + 1 for match in asked if match), default=0)
-    nulls = ", ".join(f'NULL::VARCHAR AS "column{number}"' for number in range(width))
+    # No more than those: the numbers may be of any size.
+    nulls = ", ".join(f'NULL::VARCHAR AS "{name}"' for name in dict.fromkeys(match[0] for match in asked if match))
     return f"SELECT {nulls} WHERE FALSE UNION ALL BY NAME {source.sql}" if nulls else source.sql
 
 

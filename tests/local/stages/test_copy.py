@@ -137,6 +137,11 @@ def test_values_in_a_csv_file_have_snowflakes_text(connection: SnowflakeConnecti
     assert run(connection, query) == [(True, True)]
 
 
+def test_a_field_that_no_row_has_is_null_whatever_its_number(connection: SnowflakeConnection) -> None:
+    run(connection, "COPY INTO @S/few/x.csv FROM (SELECT 1, 2) FILE_FORMAT = (COMPRESSION = NONE) SINGLE = TRUE")
+    assert run(connection, "SELECT $2, $5, $99999999999999999999 FROM @S/few/") == [("2", None, None)]
+
+
 @pytest.mark.parametrize("width", [10, 11, 101])
 def test_files_of_many_columns(connection: SnowflakeConnection, width: int) -> None:
     fields = ", ".join(map(str, range(width)))

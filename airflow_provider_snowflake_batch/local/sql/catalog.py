@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_snowflake_batch.local.sql.keys import Key
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 
 _SCHEMA = """
@@ -17,7 +18,8 @@ CREATE TABLE IF NOT EXISTS created_objects (
 CREATE TABLE IF NOT EXISTS declared_columns (
     database TEXT, schema TEXT, relation TEXT, name TEXT, declared TEXT,
     PRIMARY KEY (database, schema, relation, name));
-CREATE TABLE IF NOT EXISTS key_columns (database TEXT, schema TEXT, relation TEXT, kind TEXT, name TEXT);
+CREATE TABLE IF NOT EXISTS key_columns (
+    database TEXT, schema TEXT, relation TEXT, kind TEXT, name TEXT, constraint_name TEXT);
 CREATE TABLE IF NOT EXISTS foreign_keys (
     database TEXT, schema TEXT, relation TEXT, pk_database TEXT, pk_schema TEXT, pk_relation TEXT, record TEXT);
 """
@@ -61,6 +63,9 @@ class Catalog:
         self._connection = state.connect()
         self._lock = threading.Lock()
         self._connection.executescript(_SCHEMA)
+        if "constraint_name" not in {row[1] for row in self._connection.execute("PRAGMA table_info(key_columns)")}:
+            # A state directory of a version that did not keep the names.
+            self._connection.execute("ALTER TABLE key_columns ADD COLUMN constraint_name TEXT")
         self._declared: dict[Name, dict[str, str]] = {}
         for database, schema, relation, name, declared in self._connection.execute(
             "SELECT database, schema, relation, name, declared FROM declared_columns"
@@ -117,23 +122,37 @@ class Catalog:
                 "DELETE FROM declared_columns WHERE (database, schema, relation, name) = (?, ?, ?, ?)",
                 (*relation, name),
             )
+            if new_name is None:
+                self._connection.execute(
+                    "DELETE FROM key_columns WHERE (database, schema, relation) = (?1, ?2, ?3) AND constraint_name IN "
+                    "(SELECT constraint_name FROM key_columns "
+                    "WHERE (database, schema, relation, name) = (?1, ?2, ?3, ?4))",
+                    (*relation, name),
+                )
+            elif new_name != name:
+                self._connection.execute(
+                    "UPDATE key_columns SET name = ? WHERE (database, schema, relation, name) = (?, ?, ?, ?)",
+                    (new_name, *relation, name),
+                )
         kind = declared or kept
         if new_name is not None and kind is not None:
             self.declare(relation, [(new_name, kind)], replace=False)
 
-    def add_keys(self, relation: Name, keys: Iterable[tuple[str, str]]) -> None:
-        """Note columns of a table's keys, as :data:`keys.Key`."""
+    def add_keys(self, relation: Name, keys: Iterable[Key]) -> None:
+        """Note columns of a table's keys."""
         with self._lock:
-            for kind, name in keys:
-                self._connection.execute("INSERT INTO key_columns VALUES (?, ?, ?, ?, ?)", (*relation, kind, name))
+            for key in keys:
+                self._connection.execute("INSERT INTO key_columns VALUES (?, ?, ?, ?, ?, ?)", (*relation, *key))
 
-    def keys(self, relation: Name) -> list[tuple[str, str]]:
+    def keys(self, relation: Name) -> list[Key]:
         """The columns of a table's keys, in the order of the keys."""
         with self._lock:
-            return self._connection.execute(
-                "SELECT kind, name FROM key_columns WHERE (database, schema, relation) = (?, ?, ?) ORDER BY rowid",
+            rows = self._connection.execute(
+                "SELECT kind, name, coalesce(constraint_name, 'SYS_CONSTRAINT_' || replace(kind, ' ', '_')) "
+                "FROM key_columns WHERE (database, schema, relation) = (?, ?, ?) ORDER BY rowid",
                 relation,
-            ).fetchall()
+            )
+            return [Key(*row) for row in rows]
 
     def add_foreign_key(self, relation: Name, to: Name, record: Mapping[str, Any]) -> None:
         """Note a foreign key of a table.

@@ -17,7 +17,7 @@ from airflow_provider_snowflake_batch.local.sql.comments import comment_statemen
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of
 from airflow_provider_snowflake_batch.local.sql.foreign_keys import take_foreign_keys
-from airflow_provider_snowflake_batch.local.sql.keys import take_keys
+from airflow_provider_snowflake_batch.local.sql.keys import Key, take_keys
 from airflow_provider_snowflake_batch.local.sql.query_types import declared_outputs
 from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
@@ -115,9 +115,7 @@ class Definitions:
         query = "SELECT 1 FROM duckdb_sequences() WHERE (database_name, schema_name, sequence_name) = (?, ?, ?)"
         return bool(self._connection.query(query, name))
 
-    def _note(
-        self, tree: Expr, name: Name, columns: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]
-    ) -> None:
+    def _note(self, tree: Expr, name: Name, columns: Sequence[tuple[str, str]], keys: Sequence[Key]) -> None:
         """Keep the catalog up with DDL that has succeeded."""
         catalog, kind = self._engine.catalog, str(tree.args.get("kind")).upper()
         if isinstance(tree, exp.Create):

@@ -77,6 +77,8 @@ def _missing_schema(failure: _Failure) -> SnowflakeError:
 def _invalid_identifier(failure: _Failure) -> SnowflakeError:
     name = next(group for group in failure.words.groups() if group)
     where = _place(failure.statement, name)
+    # What is not as Snowflake stores an unquoted name must have been quoted.
+    name = name if re.fullmatch("[A-Z_][A-Z0-9_$]*", name) else f'"{name}"'
     return SnowflakeError(
         f"SQL compilation error: error {where}\ninvalid identifier '{name}'", errno=904, sqlstate="42000"
     )

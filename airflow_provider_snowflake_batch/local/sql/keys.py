@@ -5,10 +5,22 @@ Source: https://docs.snowflake.com/en/sql-reference/constraints-overview
 
 from __future__ import annotations
 
+import uuid
+from typing import NamedTuple
+
 from sqlglot import Expr, exp
 
-Key = tuple[str, str]
-"""``PRIMARY KEY`` or ``UNIQUE``, and a column."""
+
+class Key(NamedTuple):
+    """A column of a key, which has as many as there are of one constraint.
+
+    :param kind: ``PRIMARY KEY`` or ``UNIQUE``.
+    """
+
+    kind: str
+    column: str
+    constraint: str
+
 
 _COLUMN_KEYS = {exp.PrimaryKeyColumnConstraint: "PRIMARY KEY", exp.UniqueColumnConstraint: "UNIQUE"}
 
@@ -36,7 +48,7 @@ def _of_table(schema: exp.Schema) -> list[Key]:
             keys += found
         else:
             kept.append(part)
-    primary = {column for kind, column in keys if kind == "PRIMARY KEY"}
+    primary = {key.column for key in keys if key.kind == "PRIMARY KEY"}
     for part in kept:
         if isinstance(part, exp.ColumnDef) and _name(part.this) in primary:
             _require(part)
@@ -66,20 +78,26 @@ def _of_column(definition: exp.ColumnDef) -> list[Key]:
         if kind is None:
             kept.append(constraint)
         else:
-            keys.append((kind, _name(definition.this)))
+            keys.append(Key(kind, _name(definition.this), _constraint(constraint.this)))
     definition.set("constraints", kept)
     return keys
 
 
-def _table_key(part: Expr) -> list[Key] | None:
+def _table_key(part: Expr, given: Expr | None = None) -> list[Key] | None:
+    """:param given: the name of the constraint, if the statement says one."""
     if isinstance(part, exp.Constraint):
-        found = [_table_key(inner) for inner in part.expressions]
+        found = [_table_key(inner, part.this) for inner in part.expressions]
         return None if None in found else [key for one in found if one for key in one]
+    constraint = _constraint(given)
     if isinstance(part, exp.PrimaryKey):
-        return [("PRIMARY KEY", _name(column)) for column in part.expressions]
+        return [Key("PRIMARY KEY", _name(column), constraint) for column in part.expressions]
     if isinstance(part, exp.UniqueColumnConstraint) and isinstance(part.this, exp.Schema):
-        return [("UNIQUE", _name(column)) for column in part.this.expressions]
+        return [Key("UNIQUE", _name(column), constraint) for column in part.this.expressions]
     return None
+
+
+def _constraint(given: Expr | None) -> str:
+    return f"SYS_CONSTRAINT_{uuid.uuid4()}" if given is None else _name(given)
 
 
 def _require(definition: exp.ColumnDef) -> None:

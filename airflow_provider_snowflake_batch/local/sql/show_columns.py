@@ -96,29 +96,28 @@ def _data_type(column: TableColumn) -> dict[str, Any]:
 
 @statement("SHOW PRIMARY KEYS", "SHOW TERSE PRIMARY KEYS")
 def show_primary_keys(statement: Statement, cursor: Cursor, tables: Tables, catalog: Catalog, engine: Engine) -> Result:
-    return shown(_KEY_COLUMNS, _keys(statement, tables, catalog, engine, cursor, "primary_key", "SYS_CONSTRAINT_PK"))
+    return shown(_KEY_COLUMNS, _keys(statement, tables, catalog, engine, cursor, "PRIMARY KEY"))
 
 
 @statement("SHOW UNIQUE KEYS", "SHOW TERSE UNIQUE KEYS")
 def show_unique_keys(statement: Statement, cursor: Cursor, tables: Tables, catalog: Catalog, engine: Engine) -> Result:
-    return shown(_KEY_COLUMNS, _keys(statement, tables, catalog, engine, cursor, "unique", "SYS_CONSTRAINT_UK"))
+    return shown(_KEY_COLUMNS, _keys(statement, tables, catalog, engine, cursor, "UNIQUE"))
 
 
 def _keys(
-    statement: Statement,
-    tables: Tables,
-    catalog: Catalog,
-    engine: Engine,
-    cursor: Cursor,
-    attribute: str,
-    constraint: str,
+    statement: Statement, tables: Tables, catalog: Catalog, engine: Engine, cursor: Cursor, kind: str
 ) -> list[tuple[Any, ...]]:
     rows = []
     for name in sorted(_tables(statement, engine, cursor)):
         created = catalog.created("TABLE", *name)
-        columns = [c for c in tables.columns(statement.session, name) if getattr(c, attribute)]
-        for sequence, column in enumerate(columns, start=1):
-            rows.append((created, *name, column.name, sequence, f"{constraint}_{name[2]}", "false", None))
+        # Of a temporary table none are kept, although a table that it hides may have some.
+        columns = {one.name for one in tables.columns(statement.session, name) if one.primary_key or one.unique}
+        numbers: Counter[str] = Counter()
+        for key in catalog.keys(name):
+            if key.kind == kind and key.column in columns:
+                numbers[key.constraint] += 1
+                sequence = numbers[key.constraint]
+                rows.append((created, *name, key.column, sequence, key.constraint, "false", None))
     cursor.end()
     return rows
 
@@ -144,11 +143,12 @@ def _foreign_keys(statement: Statement, cursor: Cursor, catalog: Catalog, engine
         if (to if exported else table) not in tables:
             continue
         name = key["name"] or f"SYS_CONSTRAINT_FK_{table[2]}_{numbers[table]}"
+        primary = next((one.constraint for one in catalog.keys(to) if one.kind == "PRIMARY KEY"), None)
         pairs = zip(key["referenced"], key["columns"], strict=False)
         for sequence, (referenced, column) in enumerate(pairs, start=1):
             rows.append((
                 catalog.created("TABLE", *table), *to, referenced, *table, column, sequence, key["update_rule"],
-                key["delete_rule"], name, f"SYS_CONSTRAINT_PK_{to[2]}", "NOT DEFERRABLE", "false", None,
+                key["delete_rule"], name, primary, "NOT DEFERRABLE", "false", None,
             ))  # fmt: skip
     return shown(
         [

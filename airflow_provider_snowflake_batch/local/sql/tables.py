@@ -203,8 +203,8 @@ class Tables:
         if not rows:
             raise does_not_exist("Table", ".".join(name))
         keys = [] if name in connection.temporary else self._catalog.keys(name)
-        primary = {column for kind, column in keys if kind == "PRIMARY KEY"}
-        unique = {column for kind, column in keys if kind == "UNIQUE"}
+        primary = {key.column for key in keys if key.kind == "PRIMARY KEY"}
+        unique = {key.column for key in keys if key.kind == "UNIQUE"}
         known = connection.declared(name)
         return [
             TableColumn(

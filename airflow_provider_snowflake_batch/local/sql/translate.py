@@ -44,7 +44,7 @@ def normalize(
     :param databases: those whose INFORMATION_SCHEMA there is.
     :raises SnowflakeError: for an unknown variable or table function.
     """
-    text = statement.text
+    text = _without_clustering(statement.text)
     upper = text.upper()
     if not any(word in upper for word in ("$", "!", "TABLE", "SCOPED", "DIRECTORY", "INFORMATION_SCHEMA", "@")):
         return text
@@ -112,6 +112,27 @@ def _is_word(tokens: list[Token], index: int, *words: str) -> bool:
 
 def _is_symbol(tokens: list[Token], index: int, symbol: str) -> bool:
     return index < len(tokens) and tokens[index].text == symbol
+
+
+def _without_clustering(text: str) -> str:
+    """A definition without its CLUSTER BY: nothing comes of it, and sqlglot takes no comparisons in it."""
+    if "CLUSTER" not in text.upper():
+        return text
+    tokens = tokenize(text)
+    for index, token in enumerate(tokens):
+        if tokens[0].value == "CREATE" and token.value == "CLUSTER" and _is_word(tokens, index + 1, "BY"):
+            return text[: token.start] + text[tokens[_closing(tokens, index + 2)].end :]
+    return text
+
+
+def _closing(tokens: list[Token], opening: int) -> int:
+    """The position of the bracket that ends what this one begins, or of the last token."""
+    depth = 0
+    for index in range(opening, len(tokens)):
+        depth += (tokens[index].text == "(") - (tokens[index].text == ")")
+        if depth <= 0:
+            return index
+    return len(tokens) - 1
 
 
 def _variable(statement: Statement, token: Token) -> str:

@@ -126,6 +126,7 @@ def test_pandas(connection: SnowflakeConnection, schema: str) -> None:
         ("CREATE SCHEMA LOCAL.PUBLIC", 2002, "42710", "already exists"),
         ("SELEC 1", 1003, "42000", "syntax error line 1 at position 6 unexpected '1'"),
         ("SELECT NOPE FROM THERE", 904, "42000", "invalid identifier 'NOPE'"),
+        ('SELECT "nope" FROM THERE', 904, "42000", "invalid identifier '\"nope\"'"),
         ("SELECT NOPE(1)", 2140, "42601", "Unknown function NOPE"),
         ("SELECT SYSTEM$NOPE(1)", 2140, "42601", "Unknown function SYSTEM$NOPE"),
         ("SELECT * FROM TABLE(NOPE(1))", 2143, "42601", "Unknown user-defined table function NOPE"),

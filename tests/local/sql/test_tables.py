@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import snowflake.connector
 from snowflake.connector import SnowflakeConnection
+
+from airflow_provider_snowflake_batch.local.sql.catalog import Catalog
+from airflow_provider_snowflake_batch.local.state import StateDirectory
 
 
 def run(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> list[Any]:
@@ -168,6 +172,48 @@ def test_a_transient_table_says_so(connection: SnowflakeConnection, schema: str)
     assert kinds() == ("TRANSIENT", "YES", "BASE TABLE")
     run(connection, "CREATE OR REPLACE TABLE U (A INT)")
     assert kinds() == ("TABLE", "NO", "BASE TABLE")
+
+
+def test_keys_keep_their_names_and_the_order_of_their_columns(connection: SnowflakeConnection, schema: str) -> None:
+    def keys(kind: str) -> list[tuple[str, int, str]]:
+        return [row[4:7] for row in run(connection, f"SHOW {kind} KEYS IN TABLE T")]
+
+    run(connection, 'CREATE TABLE T (A INT, "b" INT, C INT UNIQUE, CONSTRAINT P PRIMARY KEY ("b", A), UNIQUE (C, A))')
+    run(connection, "ALTER TABLE T ADD CONSTRAINT LATER UNIQUE (A)")
+    assert keys("PRIMARY") == [("b", 1, "P"), ("A", 2, "P")]
+    unique = keys("UNIQUE")
+    assert [row[:2] for row in unique] == [("C", 1), ("C", 1), ("A", 2), ("A", 1)]
+    first, second, third, last = (row[2] for row in unique)
+    assert (first[:15], second, last) == ("SYS_CONSTRAINT_", third, "LATER")
+    assert first != second
+    run(connection, "CREATE TABLE D (X INT, Y INT, FOREIGN KEY (X, Y) REFERENCES T)")
+    assert {row[13] for row in run(connection, "SHOW IMPORTED KEYS IN TABLE D")} == {"P"}
+    run(connection, "ALTER TABLE T RENAME COLUMN A TO Z")
+    run(connection, "ALTER TABLE T DROP COLUMN C")
+    assert keys("PRIMARY") == [("b", 1, "P"), ("Z", 2, "P")]
+    assert keys("UNIQUE") == [("Z", 1, "LATER")]
+
+
+def test_keys_of_a_state_directory_that_knows_no_names_are_read(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path)
+    before = state.connect()
+    before.execute("CREATE TABLE key_columns (database TEXT, schema TEXT, relation TEXT, kind TEXT, name TEXT)")
+    before.execute("INSERT INTO key_columns VALUES ('D', 'S', 'T', 'PRIMARY KEY', 'A')")
+    before.close()
+    catalog = Catalog(state)
+    assert catalog.keys(("D", "S", "T")) == [("PRIMARY KEY", "A", "SYS_CONSTRAINT_PRIMARY_KEY")]
+    catalog.close()
+    state.close()
+
+
+def test_cluster_by_any_expression(connection: SnowflakeConnection, schema: str) -> None:
+    run(
+        connection,
+        'CREATE TABLE T ("Id" INT, NAME VARCHAR) CLUSTER BY ("Id", SUBSTR(NAME, 1, 2), "Id" > 5) COMMENT = \'c\'',
+    )
+    assert run(connection, "SHOW TABLES")[0][5] == "c"
+    run(connection, "CREATE OR REPLACE TABLE T CLUSTER BY (A = 1) AS SELECT 1 AS A")
+    assert run(connection, "SELECT * FROM T") == [(1,)]
 
 
 def test_foreign_keys_are_kept_and_not_enforced(connection: SnowflakeConnection, schema: str) -> None:

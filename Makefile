@@ -129,6 +129,18 @@ WITH_REGISTRY := $(addprefix tests/worker/,models/test_registry.py models/test_c
 OF_ANY_VERSION := $(addprefix tests/worker/,cluster executors/test_hosts.py executors/test_replicas.py \
 	test_kill_resume.py test_recovery.py test_stage_volume.py)
 
+# The oldest libraries that pyproject.toml admits. Outside of test-all: what differs most, Airflow 3.2 and the worker's
+# oldest libraries, is in test-others.
+TESTS_lowest := -m "not slow" $(addprefix tests/,cli decorators hooks lineage links operators sensors triggers \
+	test_package.py test_stored.py)
+
+# Without the newer pyarrow that the settings of uv in pyproject.toml ask for.
+WITH_lowest := --no-config
+
+.PHONY: test-lowest
+test-lowest: $(VENV)-lowest/.installed ## Run tests with the oldest libraries that pyproject.toml admits
+	$(VENV)-lowest/bin/python -m pytest $(XDIST) $(TESTS_lowest)
+
 # Each in one process, so that one is installed while another is tested.
 test-others: $(VENV)/.installed-dev ## Run tests with other versions of Python and of the libraries
 	+$(call at_a_time,2) XDIST= $(OTHERS:%=test-%) test-cli test-dbt test-mlflow $(WORKERS:%=test-%)
@@ -214,13 +226,20 @@ bench: $(VENV)/.installed-bench $(RUNTIME)/.installed ## Measure what parsing, i
 bench-peers: $(VENV)/.installed-bench $(VENV)-peers/.installed ## Measure Daft, Ray Data, Spark and pandas beside the worker
 	$(BIN)/python -m benchmarks.peers --python $(VENV)-peers/bin/python
 
+# Airflow brings a newer exporter of OpenTelemetry than its oldest, which would bring a newer API than the oldest.
+LOWEST := constraints/lowest.txt
+PUBLISHED := demo local onnx openlineage ray registry
 constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releases that fit
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-annotate \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make constraints" \
 		--output-file constraints.txt pyproject.toml
+	@printf '%s\n' '# The oldest libraries that pyproject.toml admits; those that they bring along are new.' > $(LOWEST)
+	echo 'opentelemetry-exporter-otlp<1.28' | $(BIN)/uv pip compile --quiet --no-config --python-version 3.11 \
+		--resolution lowest-direct $(PUBLISHED:%=--extra %) --constraints /dev/stdin --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links pyproject.toml >> $(LOWEST)
 
 clean: down ## Remove everything that the other targets made, but for the data of make local (.local-snowflake)
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(PLAIN) $(RUNTIME) $(PAGES)/node_modules docs/_build dist build htmlcov .demo .standalone .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(VENV)-lowest $(PLAIN) $(RUNTIME) $(PAGES)/node_modules docs/_build dist build htmlcov .demo .standalone .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:

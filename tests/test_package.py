@@ -100,6 +100,25 @@ def test_constraints_cover_every_requirement(project: dict[str, Any]) -> None:
     assert names <= pinned
 
 
+def test_the_lowest_versions_can_be_installed_together(project: dict[str, Any]) -> None:
+    """An installer has resolved constraints/lowest.txt; a floor that others do not let it reach is not in there."""
+    from packaging.requirements import Requirement
+    from packaging.version import Version
+
+    text = (ROOT / "constraints" / "lowest.txt").read_text(encoding="utf-8")
+    lowest = dict(re.findall(r"^([\w.-]+)(?:\[.*\])?==(\S+)$", text, re.MULTILINE))
+    extras = set(project["optional-dependencies"]) - {"bench", "dev", "docs"}
+    unreached = {}
+    for item in {*project["dependencies"], *(one for name in extras for one in project["optional-dependencies"][name])}:
+        requirement = Requirement(item)
+        if requirement.name == DISTRIBUTION:
+            continue
+        (floor,) = (part.version for part in requirement.specifier if part.operator == ">=")
+        if Version(lowest[requirement.name.lower()]) != Version(floor):
+            unreached[item] = lowest[requirement.name.lower()]
+    assert unreached == {}
+
+
 # What may be installed beside the package itself where a room runs.
 EXTRAS_OF = {
     "worker": ["onnx", "ray", "registry"],

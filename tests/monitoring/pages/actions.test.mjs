@@ -79,20 +79,23 @@ for (const [name, job, may, cancel, retry, why] of [
   });
 }
 
-async function pauses(job) {
+async function pauses(answer) {
   const [real, found] = [globalThis.setTimeout, []];
   globalThis.setTimeout = (run, pause, ...more) => (found.push(pause), real(run, pause, ...more));
   try {
-    await tab(job);
+    await show("Batch job", { job: answer }, { props });
   } finally {
     globalThis.setTimeout = real;
   }
   return found;
 }
 
-test("a job that runs is looked at every second and a half, one that has ended seldom", async () => {
-  assert.ok((await pauses(jobs.running)).includes(1_500));
-  assert.ok(!(await pauses(jobs.failed)).includes(1_500));
+test("the next look is after a second and a half, and later where the last one has failed", async () => {
+  for (const job of [jobs.running, jobs.failed]) {
+    assert.ok((await pauses({ job, links: {}, may: ALL, now: NOW })).includes(1_500));
+  }
+  const after = await pauses(500);
+  assert.deepEqual([after.includes(1_500), after.includes(15_000)], [false, true]);
 });
 
 test("nothing is asked while nobody looks", async () => {

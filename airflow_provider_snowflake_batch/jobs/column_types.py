@@ -14,7 +14,9 @@ from airflow_provider_snowflake_batch.jobs.text_forms import created_type, digit
 
 _DIGITS = 38
 _NUMBER = re.compile(r"(?:NUMBER|DECIMAL|NUMERIC|FIXED) ?\( ?(\d+) ?, ?(\d+) ?\)")
-_FLOATS = ("REAL", "FLOAT", "DOUBLE")
+# So many digits of a decimal number are there again after it was a floating-point one.
+_FLOAT_DIGITS = 15
+FLOATS = ("REAL", "FLOAT", "DOUBLE")
 _CUTS_TIMES = re.compile(r"DATE|VARCHAR ?\(.*|TIMESTAMP_(?:NTZ|LTZ|TZ) ?\([0-5]\)")
 _TIMES_OF_DAY_ADDED = re.compile(r"(?:TIMESTAMP_NTZ|DATETIME)(?: ?\(\d\))?")
 
@@ -68,12 +70,14 @@ class LoadedColumn:
         digits of a second (TIMESTAMP_OUTPUT_FORMAT).
         """
         number, target = _NUMBER.fullmatch(self.kind), _NUMBER.fullmatch(self.type)
+        if self.type in FLOATS:
+            return number is not None and int(number[1]) > _FLOAT_DIGITS
         if self.type == "BOOLEAN":
-            return number is not None or self.kind in _FLOATS
+            return number is not None or self.kind in FLOATS
         if target is not None:
             if number is not None:
                 return int(number[2]) > int(target[2])
-            return int(target[2]) == 0 and (self.kind in _FLOATS or self.kind == "TEXT")
+            return int(target[2]) == 0 and (self.kind in FLOATS or self.kind == "TEXT")
         have, kept = digits(self.kind), digits(self.type)
         if have is not None and kept is not None:
             return kept < have
@@ -189,10 +193,10 @@ def common_type(one: str, other: str) -> str | None:
         return one
     for first, second in ((one, other), (other, one)):
         number = _NUMBER.fullmatch(first)
-        if number and second in _FLOATS:
+        if number and second in FLOATS:
             return second if int(number[2]) == 0 else None
-        if first in _FLOATS and second in _FLOATS:
-            return _FLOATS[0]
+        if first in FLOATS and second in FLOATS:
+            return FLOATS[0]
         if first == "DATE" and _TIMES_OF_DAY_ADDED.fullmatch(second):
             return second
     numbers = _NUMBER.fullmatch(one), _NUMBER.fullmatch(other)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn
+from airflow_provider_snowflake_batch.jobs.column_types import FLOATS, LoadedColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.sources import (
@@ -138,6 +138,9 @@ def count_file_rows(location: StagePath, pattern: str, file_format: QualifiedNam
 
 def _is_changed(column: LoadedColumn) -> str:
     value = _loaded(column)
+    if column.type in FLOATS:
+        # Beside a floating-point number, the value itself would become one.
+        return f"{value} <> {value}::FLOAT::{column.kind}"
     if column.type == "BOOLEAN":
         return f"{value} <> {value}::BOOLEAN::NUMBER"
     if column.kind == "TEXT":

@@ -135,6 +135,7 @@ def test_a_name_that_two_columns_may_be_is_not_guessed() -> None:
         ("REAL", "BOOLEAN", '$1:"a"::REAL <> $1:"a"::REAL::BOOLEAN::NUMBER'),
         ("TEXT", "NUMBER(9, 2)", '$1:"a"::TEXT::FLOAT <> $1:"a"::TEXT::NUMBER(9, 2)'),
         ("REAL", "VARCHAR(9)", '$1:"a"::REAL <> $1:"a"::REAL::VARCHAR::REAL'),
+        ("NUMBER(38, 0)", "FLOAT", '$1:"a"::NUMBER(38, 0) <> $1:"a"::NUMBER(38, 0)::FLOAT::NUMBER(38, 0)'),
         ("REAL", "NUMBER(9, 0)", '$1:"a"::REAL <> $1:"a"::REAL::NUMBER(9, 0)'),
     ],
 )

@@ -22,6 +22,7 @@ from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.compute_pools import hook_with_pool
 from tests.container_jobs import container_job
+from tests.local_faults import LocalFaults
 
 POOL = Identifier("HOOK_TESTS")
 
@@ -103,6 +104,24 @@ def test_cancel_keeps_the_job_and_its_log(hook: SnowflakeBatchHook) -> None:
     hook.cancel(job.name)
     assert hook.wait(job.name, deadlines=Deadlines.within(60)).status is JobStatus.CANCELLED
     assert "started" in hook.logs(job.name)
+
+
+def test_a_cancel_that_fails_matters_only_while_the_job_runs(hook: SnowflakeBatchHook, faults: LocalFaults) -> None:
+    ended = container_job(hook, POOL, "true")
+    assert run(hook, ended) is JobStatus.DONE
+    running = container_job(hook, POOL, "python", "-c", "import time; time.sleep(600)")
+    hook.wait(running.name, query_id=hook.submit(running), until_accepted=True)
+    refused = faults.add("http-error", status=404, statement="SPCS_CANCEL_JOB")
+
+    hook.kill(ended.name)
+    assert faults.fired(refused) == 1
+    with pytest.raises(Exception, match="404"):
+        hook.kill(running.name)
+
+    faults.clear()
+    hook.kill(running.name)
+    assert hook.wait(running.name, deadlines=Deadlines.within(60)).status is JobStatus.CANCELLED
+    hook.kill(hook.qualify_name("NEVER_THERE"))
 
 
 def test_wait_gives_up_in_time_and_leaves_the_job_alone(hook: SnowflakeBatchHook) -> None:

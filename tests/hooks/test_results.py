@@ -71,7 +71,12 @@ def test_without_success_there_is_no_result(hook: SnowflakeBatchHook, monkeypatc
 
 def test_success_may_be_seen_a_little_late(hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "_LOOK_AGAIN_SECONDS", 0.1)
-    late = threading.Timer(1, lambda: hook.twin().write_file("@RESULT_TESTS/job/_SUCCESS", b""))
+
+    def finish() -> None:
+        with hook.twin() as job:
+            job.write_file("@RESULT_TESTS/job/_SUCCESS", b"")
+
+    late = threading.Timer(1, finish)
     late.start()
     assert collected(hook, **{"part-0.parquet": b"rows"}).files == 1
     late.join()

@@ -42,26 +42,19 @@ class Replicas:
     """The replicas of a batch as processes, each with a loopback address of its own."""
 
     def __init__(self, batch: Batch, python: str, count: int = 3) -> None:
-        self.batch, self.count, self._python = batch, count, python
+        self.batch, self.count = batch, count
         self._worker = [python, "-m", "airflow_provider_snowflake_batch.worker"]
         self.processes: dict[int, subprocess.Popen[str]] = {}
 
-    def job(self, *, wait_for: int, stuck: int | None = None, kind: str = "python", **inference: object) -> None:
+    def job(self, *, wait_for: int, stuck: int | None = None, **inference: object) -> None:
         here = self.batch.root / "here"
         here.mkdir(exist_ok=True)
         # In a folder of its own: whatever changes in the model's folder ends the batch.
         code = self.batch.root / "code"
         code.mkdir(exist_ok=True)
         shutil.copy(HERE / "replica_models.py", code)
-        model: dict[str, object] = {"kind": kind, "python_path": [str(code)]}
-        if kind == "python":
-            init = {"folder": str(here), "replicas": wait_for, "stuck": stuck}
-            model |= {"target": "replica_models:Together", "init": init}
-        else:
-            module, path = code / "replica_estimators.py", self.batch.root / "model.joblib"
-            shutil.copy(HERE / module.name, code)
-            subprocess.run([self._python, module, path, here, str(wait_for)], check=True, timeout=SECONDS)
-            model |= {"path": str(path), "function": "predict"}
+        init = {"folder": str(here), "replicas": wait_for, "stuck": stuck}
+        model = {"kind": "python", "target": "replica_models:Together", "python_path": [str(code)], "init": init}
         self.batch.job(model, inference={"num_workers": 1, "max_batch_rows": TASK_ROWS, **inference})
 
     def start(self, replica: int, **variables: str) -> None:
@@ -142,12 +135,10 @@ def parts(batch: Batch) -> dict[str, list[int]]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["python", "sklearn"])
-def test_three_replicas_write_what_one_writes(replicas: Replicas, kind: str) -> None:
-    """File by file, for a class of one's own and for a model in a library's file."""
+def test_three_replicas_write_what_one_writes(replicas: Replicas) -> None:
+    """In any order; of other kinds of models, `test_same_as_one` tells."""
     batch = replicas.batch
-    replicas.job(wait_for=3, kind=kind)
-    # In any order.
+    replicas.job(wait_for=3)
     for replica in (2, 0, 1):
         replicas.start(replica)
     outcomes = [replicas.outcome(replica) for replica in range(3)]

@@ -156,6 +156,8 @@ class Helper:
                         f"replica 0 is gone ({str(error) or 'it hung up'}); what is recorded stays, and another "
                         "attempt goes on from it"
                     ) from None
+                if "refused" in word:
+                    raise ClusterError(str(word["refused"]))
                 if "end" in word:
                     return End(str(word["end"]), str(word.get("message", "")))
                 if "cluster" in word and node is None:

@@ -120,7 +120,7 @@ class Leader:
                 replica = int(hello.get("replica", -1))
                 fault = self._fault(replica, hello)
                 if fault is not None:
-                    line.send(end=ClusterError.__name__, message=fault)
+                    line.send(refused=fault)
                     return
                 self._serve(replica, line)
 

@@ -43,6 +43,7 @@ class _Member:
     :param at_hand: its tasks that are not done.
     :param bad_rows: rows that it has set aside, of tasks that are done.
     :param begun: when it got its first task. :param done: how many it has done.
+    :param there: it has said something. Until then it has nothing, and is still being started.
     """
 
     key: int
@@ -57,6 +58,7 @@ class _Member:
     told_complete: bool = False
     begun: float | None = None
     done: int = 0
+    there: bool = False
 
 
 class Hosts:
@@ -141,6 +143,7 @@ class Hosts:
     def _hear(self, member: _Member, report: Report) -> None:
         for record in report.records:
             self._take(member, record)
+        member.there = True
         member.workers = report.workers
         member.bad_rows_at_hand = report.bad_rows_at_hand
         self._work.quarantine.at_hand(member.key, report.bad_rows_at_hand)
@@ -251,16 +254,23 @@ class Hosts:
     def finish(self, seconds: float) -> None:
         """Tell all hosts that nothing more will come, so that they give back memory and devices.
 
-        :param seconds: one that has not asked by then is left alone.
+        :param seconds: one that has not asked by then is left alone, as is one that is still being started.
         """
         deadline = time.monotonic() + seconds
-        while any(not one.told_complete for one in self._members.values()) and time.monotonic() < deadline:
+        while any(not one.told_complete for one in self._there) and time.monotonic() < deadline:
             self.step()
 
+    @property
+    def _there(self) -> list[_Member]:
+        return [member for member in self._members.values() if member.there]
+
     def end(self, seconds: float) -> None:
-        """Give out nothing any more, and wait until all hosts have ended, at most for some seconds."""
+        """Give out nothing any more, and wait until all hosts have ended, at most for some seconds.
+
+        One that is still being started is not waited for: it has nothing.
+        """
         deadline = time.monotonic() + seconds
         self._backlog.clear()
         with contextlib.suppress(errors.WorkerError):
-            while self._members and (left := deadline - time.monotonic()) > 0:
+            while self._there and (left := deadline - time.monotonic()) > 0:
                 self.step(min(left, WAIT_SECONDS))

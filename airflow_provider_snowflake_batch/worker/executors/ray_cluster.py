@@ -163,21 +163,29 @@ class RayCluster:
         from ray import exceptions
 
         failing: float | None = None
+        deadline = time.monotonic() + seconds
+        asked: Any = None
         while True:
+            if asked is None:
+                asked = call()
             try:
-                return self._ray.get(call(), timeout=seconds)
+                # Not in one go: Ray may say nothing for 12 seconds and more where the replica is known to be gone.
+                return self._ray.get(asked, timeout=_LOOK_SECONDS)
+            except exceptions.GetTimeoutError:
+                if time.monotonic() > deadline:
+                    raise HostLost(f"it has not answered for {seconds:.0f} s") from None
             except exceptions.ActorUnavailableError:
                 # The same order again is no harm: it is numbered.
                 failing = failing or time.monotonic()
                 if time.monotonic() - failing > _UNAVAILABLE_SECONDS:
                     raise HostLost(f"its node has not answered for {_UNAVAILABLE_SECONDS:.0f} s") from None
-                if replica not in self._leader.here:
-                    raise HostLost("its node is gone") from None
-                time.sleep(_RETRY_SECONDS)
-            except exceptions.GetTimeoutError:
-                raise HostLost(f"it has not answered for {seconds:.0f} s") from None
+                asked = None
             except exceptions.RayError as error:
                 raise HostLost(first_line(str(error))) from None
+            if replica not in self._leader.here:
+                raise HostLost("its node is gone")
+            if asked is None:
+                time.sleep(_RETRY_SECONDS)
 
     def stop(self) -> None:
         """Have all hosts end after the batches at hand."""

@@ -206,9 +206,18 @@ def test_a_stranger_hears_nothing(leader: Leader) -> None:
 def test_who_does_not_fit_is_told_why(leader: Leader, replica: int, changes: dict[str, str], message: str) -> None:
     line = call(leader, replica, **changes)
     heard = line.receive()
-    assert heard == {"end": "ClusterError", "message": message}
+    assert heard == {"refused": message}
     assert leader.here == {0}
     line.close()
+
+
+def test_a_replica_of_another_version_ends_with_the_reason(leader: Leader, tmp_path: Path) -> None:
+    place, versions = Place("127.0.0.3", _free_ports()), VERSIONS | {"Ray": "2.53.0"}
+    other = Helper(tmp_path / "JOB.json", 1, place, tmp_path, (1, 2), versions, Patience(), str, needed=False)
+    with pytest.raises(
+        ClusterError, match=r"^replica 1 has Ray 2\.53\.0, replica 0 has 2\.55\.1: all replicas need the"
+    ):
+        other()
 
 
 def test_versions_are_compared_to_the_patch() -> None:

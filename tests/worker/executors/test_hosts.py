@@ -239,6 +239,24 @@ def test_bad_rows_are_counted_over_all_hosts() -> None:
         bench.hear(one, Report(bad_rows_at_hand=1))
 
 
+def test_one_that_is_still_being_started_holds_up_nobody() -> None:
+    bench = Bench(1)
+    one, starting = bench.join(0), bench.join(1)
+    bench.say(one, Report(room=1))
+    assert bench.say(one, Report((record(0),))).complete
+    one.answers.put(Report(ended=True))
+
+    def finish() -> None:
+        bench.hosts.finish(600)
+        bench.hosts.end(600)
+
+    finishing = threading.Thread(target=finish, daemon=True)
+    finishing.start()
+    finishing.join(SECONDS)
+    assert not finishing.is_alive()
+    assert starting.has == []
+
+
 def test_all_are_told_when_nothing_more_will_come() -> None:
     bench = Bench(1)
     one, idle = bench.join(0), bench.join(1)

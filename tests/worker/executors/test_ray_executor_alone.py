@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +13,8 @@ from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
 from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Patience
 from airflow_provider_snowflake_batch.worker.cluster.place import Place, _free_ports
 from airflow_provider_snowflake_batch.worker.errors import ClusterError
-from airflow_provider_snowflake_batch.worker.executors import ray_executor
+from airflow_provider_snowflake_batch.worker.executors import ray_cluster, ray_executor
+from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.ray_executor import RayExecutor
 from airflow_provider_snowflake_batch.worker.job import Replica, read_job
@@ -82,3 +85,46 @@ def test_it_asks_for_no_cluster_where_its_own_processes_can_have_all_tasks(
     lead(batch.job(inference={"num_workers": 1, "executor": "ray"}), leader)
     assert batch.result()["ID"].to_pylist() == list(range(1000))
     assert capsys.readouterr().err == ""
+
+
+class Silent:
+    """Ray, of which nothing is heard: as long as it is not sure that a node is dead."""
+
+    class RayError(Exception):
+        pass
+
+    class ActorUnavailableError(RayError):
+        pass
+
+    class GetTimeoutError(RayError):
+        pass
+
+    def __init__(self, *, hangs_up: bool) -> None:
+        self.exceptions, self.here, self.hangs_up, self.asked = self, {0, 1}, hangs_up, 0
+        self.cluster = ray_cluster.RayCluster.__new__(ray_cluster.RayCluster)
+        self.cluster._ray, self.cluster._leader = self, SimpleNamespace(here=self.here)  # type: ignore[assignment]
+
+    def get(self, asked: object, timeout: float) -> object:
+        self.asked += 1
+        if self.hangs_up:
+            self.here.discard(1)
+        raise self.GetTimeoutError
+
+    def answer(self, seconds: float) -> object:
+        return self.cluster._answer(1, object, seconds)
+
+
+def test_a_replica_that_has_hung_up_is_lost_before_ray_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = Silent(hangs_up=True)
+    monkeypatch.setitem(sys.modules, "ray", ray)  # type: ignore[arg-type]
+    with pytest.raises(HostLost, match="its node is gone"):
+        ray.answer(600)
+    assert ray.asked == 1
+
+
+def test_one_that_is_there_has_its_time_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = Silent(hangs_up=False)
+    monkeypatch.setitem(sys.modules, "ray", ray)  # type: ignore[arg-type]
+    with pytest.raises(HostLost, match="it has not answered for 0 s"):
+        ray.answer(0.1)
+    assert ray.asked > 1

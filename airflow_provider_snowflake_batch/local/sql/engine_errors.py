@@ -232,7 +232,12 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         'column "(.+?)" must appear in the GROUP BY clause',
         _says("SQL compilation error:\n[{1}] is not a valid group by expression", 979, "42601"),
     ),
-    (_NAMES, "", _says("SQL compilation error:\n{line}", 1003, "42000")),
+    (
+        _ANY,
+        'Cannot (drop|alter) entry "(.+?)" because',
+        _lacks("To {1} {2}, on which others depend (DROP or ALTER these first),"),
+    ),
+    (_NAMES, "", _says(f"SQL compilation error:\n{{line}}\n{_NOT_TAKEN}", 1003, "42000")),
     # What Snowflake's grammar let through and the engine's did not.
     (duckdb.ParserException, "syntax error at or near", _lacks("What the statement asks of the engine ({line})")),
     (duckdb.ParserException, "", _says(f"SQL compilation error:\n{{line}}\n{_NOT_TAKEN}", 1003, "42000")),

@@ -29,6 +29,8 @@ CUT_TIME = f"{_PREFIX}cut_time"
 _TO_TIMESTAMP = f"{_PREFIX}to_timestamp"
 TRY_TO_TIMESTAMP = f"{_PREFIX}try_to_timestamp"
 SIZE = f"{_PREFIX}size"
+SIGNED, NUMBER_KEY, OTHER_KEY = f"{_PREFIX}signed", f"{_PREFIX}number_key", f"{_PREFIX}other_key"
+TEXTS = f"{_PREFIX}texts"
 BOOLEAN_TEXT, DATE_TEXT, NUMBER_TEXT = f"{_PREFIX}boolean_text", f"{_PREFIX}date_text", f"{_PREFIX}number_text"
 NO_NUMBER = "\u2060"
 """What a text ends with that the engine would read as a number and Snowflake does not."""
@@ -89,9 +91,9 @@ CREATE OR REPLACE MACRO {_OBJECT_OF_ROW}(row_value) AS (
         INTO NAME key VALUE value
     )
 );
-CREATE OR REPLACE MACRO {RANDOM}() AS CAST(CAST(hash(gen_random_uuid()) AS HUGEINT) - 9223372036854775808 AS BIGINT);
-CREATE OR REPLACE MACRO {RANDOM_OF}(seed, number) AS
-    CAST(CAST(hash(CAST(seed AS VARCHAR), number) AS HUGEINT) - 9223372036854775808 AS BIGINT);
+CREATE OR REPLACE MACRO {SIGNED}(h) AS CAST(CAST(h AS HUGEINT) - 9223372036854775808 AS BIGINT);
+CREATE OR REPLACE MACRO {RANDOM}() AS {SIGNED}(hash(gen_random_uuid()));
+CREATE OR REPLACE MACRO {RANDOM_OF}(seed, number) AS {SIGNED}(hash(CAST(seed AS VARCHAR), number));
 CREATE OR REPLACE MACRO {UNIFORM_WHOLE}(low, high, drawn) AS CAST(
     low + (CAST(drawn AS HUGEINT) + 9223372036854775808) % (CAST(high AS HUGEINT) - low + 1) AS BIGINT);
 CREATE OR REPLACE MACRO {UNIFORM}(low, high, drawn) AS
@@ -131,6 +133,14 @@ CREATE OR REPLACE MACRO {TEXT}(v) AS CASE
     -- The engine's own arrays and objects, which are not JSON yet.
     WHEN regexp_matches(typeof(v), '\]$|^STRUCT|^MAP') THEN CAST(to_json(v) AS VARCHAR)
     ELSE CAST(v AS VARCHAR) END;
+CREATE OR REPLACE MACRO {TEXTS}(l) AS
+    list_transform(list_filter(l, lambda e: e IS NOT NULL), lambda e: {TEXT}(e));
+-- What HASH is made of: numbers that are equal have one hash, whatever their types.
+CREATE OR REPLACE MACRO {_PREFIX}is_number(v) AS
+    regexp_matches(typeof(v), '^(DECIMAL|DOUBLE|FLOAT|U?(TINY|SMALL|BIG|HUGE)?INT)');
+CREATE OR REPLACE MACRO {NUMBER_KEY}(v) AS CASE WHEN {_PREFIX}is_number(v)
+    THEN regexp_replace(regexp_replace(CAST(v AS VARCHAR), '(\.\d*?)0+$', '\1'), '\.$', '') END;
+CREATE OR REPLACE MACRO {OTHER_KEY}(v) AS CASE WHEN NOT {_PREFIX}is_number(v) THEN v END;
 -- The engine would take any length, and the machine's memory for it.
 CREATE OR REPLACE MACRO {SIZE}(t, times, each) AS CAST(CASE
     WHEN CAST(times AS HUGEINT) * each > {_LONGEST_TEXT} THEN error('String ''' || left(t, 20) || '…'' {TOO_LONG}')
@@ -179,8 +189,9 @@ CREATE OR REPLACE MACRO {_FLATTEN}(input, path, is_outer, mode) AS TABLE
     FROM (SELECT UNNEST(CASE WHEN is_outer AND coalesce(len(_entries), 0) = 0
             THEN [struct_pack(_key := NULL::VARCHAR, _index := NULL::BIGINT, _value := NULL::JSON)]
             ELSE _entries END, recursive := true)
-        FROM (SELECT {_PREFIX}entries(
-            json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END), mode) AS _entries)
+        -- What is flattened has a name, as there are functions that cannot stand in a lambda.
+        FROM (SELECT {_PREFIX}entries(_whole, mode) AS _entries FROM (SELECT
+            json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS _whole))
     ) AS _f(_key, _index, _value);
 CREATE OR REPLACE MACRO {OFFSET_HOUR}(minutes) AS CAST(sign(minutes) * (abs(minutes) // 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_MINUTE}(minutes) AS CAST(sign(minutes) * (abs(minutes) % 60) AS BIGINT);

@@ -33,7 +33,11 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
     DIVISION_BY_ZERO,
     FLATTEN_OPTIONS,
+    NUMBER_KEY,
+    OTHER_KEY,
+    SIGNED,
     SIZE,
+    TEXTS,
     TO_JSON_TEXT,
 )
 from airflow_provider_snowflake_batch.local.sql.math_functions import CHECKED, as_float, check_domain, top_k
@@ -155,6 +159,7 @@ def _flatten(node: exp.Explode, context: _Context) -> Expr | None:
     }
     if not given.keys() & {"OUTER", "MODE", "PATH"}:
         return None
+    given.setdefault("INPUT", node.this)
     path, mode = given.get("PATH", exp.Literal.string("")), given.get("MODE", exp.Literal.string("BOTH"))
     options = [given["INPUT"], path, given.get("OUTER", exp.false()), exp.Literal.string(mode.name.upper())]
     wrapped = exp.Anonymous(this=FLATTEN_OPTIONS, expressions=[one.copy() for one in options])
@@ -182,6 +187,15 @@ def _sample(node: exp.TableSample, context: _Context) -> Expr:
     if method is not None:
         node.set("method", exp.var(method))
     return node
+
+
+def _hash(node: exp.Anonymous, context: _Context) -> Expr | None:
+    if str(node.this).upper() != "HASH" or any(one.is_star for one in node.expressions):
+        return None
+    keys = [
+        exp.Anonymous(this=key, expressions=[one.copy()]) for one in node.expressions for key in (NUMBER_KEY, OTHER_KEY)
+    ]
+    return exp.Anonymous(this=SIGNED, expressions=[exp.Anonymous(this="hash", expressions=keys)])
 
 
 def _size(node: exp.Repeat | exp.Space | exp.Pad, context: _Context) -> Expr:
@@ -254,6 +268,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.JSONKeys,), lambda node, context: object_keys(node)),
     ((exp.ObjectInsert,), lambda node, context: object_insert(node)),
     ((exp.Anonymous,), lambda node, context: object_part(node)),
+    ((exp.Anonymous,), _hash),
     ((exp.Explode,), _flatten),
     ((exp.Join,), _asof_join),
     ((exp.TableSample,), _sample),
@@ -332,11 +347,21 @@ def _of_nothing(node: Expr) -> Expr:
         inner = inner.this
     if isinstance(inner, exp.ArrayAgg):
         empty: Expr = exp.ParseJSON(this=exp.Literal.string("[]"))
+    elif isinstance(inner, exp.GroupConcat) and _is_distinct_in_order(inner) and inner is node:
+        # The engine orders the text, which is another order than that of numbers and dates.
+        listed = exp.Anonymous(this=TEXTS, expressions=[exp.Anonymous(this="list", expressions=[inner.this.copy()])])
+        separator = inner.args.get("separator") or exp.Literal.string("")
+        joined = exp.Anonymous(this="array_to_string", expressions=[listed, separator.copy()])
+        return exp.Coalesce(this=joined, expressions=[exp.Literal.string("")])
     elif isinstance(inner, exp.GroupConcat):
         empty = exp.Literal.string("")
     else:
         return node
     return exp.Coalesce(this=node.copy(), expressions=[empty])
+
+
+def _is_distinct_in_order(node: exp.GroupConcat) -> bool:
+    return isinstance(node.this, exp.Order) and isinstance(node.this.this, exp.Distinct)
 
 
 def _kind(node: Expr) -> str:

@@ -53,7 +53,9 @@ def _texts(node: Expr) -> list[tuple[Expr, tuple[str, ...]]]:
         value = node.this
         while isinstance(value, (exp.Order, exp.Distinct)):
             value = value.expressions[0] if isinstance(value, exp.Distinct) else value.this
-        return [(value, (*_NO_TEXT, "BINARY"))]
+        # What is ordered by is what is distinct: its order is not that of its text.
+        in_order = isinstance(node.this, exp.Order) and isinstance(node.this.this, exp.Distinct)
+        return [(value, ("TIMESTAMP", "BINARY") if in_order else (*_NO_TEXT, "BINARY"))]
     is_variant = isinstance(node, exp.Cast) and node.args["to"].this == exp.DataType.Type.VARIANT
     if (is_variant or isinstance(node, _WRITERS)) and not isinstance(node.parent, exp.Typeof):
         return [(one, ("TIMESTAMP_TZ",)) for one in node.iter_expressions()]

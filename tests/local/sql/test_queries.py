@@ -43,6 +43,9 @@ def test_flatten_says_what_it_took_apart(connection: SnowflakeConnection, schema
         ("INPUT => V", {"c": [5]}, {"b": {"c": [5]}}),
         ("INPUT => V, PATH => 'b'", [5], {"c": [5]}),
         ("INPUT => V:b:c", 5, [5]),
+        ("V:b, OUTER => TRUE", [5], {"c": [5]}),
+        ("OBJECT_CONSTRUCT('x', V:b:c)", [5], {"x": [5]}),
+        ("{'x': 5}", 5, {"x": 5}),
     ):
         ((got, whole),) = execute(connection, f"SELECT F.VALUE, F.THIS FROM T, LATERAL FLATTEN({options}) F")
         assert (json.loads(got), json.loads(whole)) == (value, this)

@@ -254,6 +254,10 @@ def test_sequences_are_shown(connection: SnowflakeConnection, schema: str) -> No
     run(connection, "SELECT S.NEXTVAL")
     assert [row[:5] for row in run(connection, "DESC SEQUENCE S")] == [("S", "LOCAL", schema, 7, 2)]
     assert "already exists" in run(connection, "CREATE SEQUENCE IF NOT EXISTS S")[0][0]
+    run(connection, "CREATE TABLE U (N INT DEFAULT S.NEXTVAL)")
+    errno, message = error(connection, "DROP SEQUENCE S")
+    assert (errno, "drop S, on which others depend" in message) == (2, True)
+    run(connection, "DROP TABLE U")
     run(connection, "DROP SEQUENCE S")
     run(connection, "DROP SEQUENCE IF EXISTS S")
     assert run(connection, "SHOW SEQUENCES") == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class SnowflakeError(Exception):
     """A statement's failure as a Snowflake client reports it.
@@ -69,6 +71,13 @@ def nanoseconds(text: str) -> SnowflakeError:
     return not_supported(f"The time '{text}' with nanoseconds (six digits of a second are kept: cut the others)")
 
 
-def invalid_identifier(name: str) -> SnowflakeError:
+def ambiguous_column(name: str) -> SnowflakeError:
+    """A column of which there are several."""
+    return SnowflakeError(f"SQL compilation error:\nambiguous column name '{name}'", errno=1052, sqlstate="42601")
+
+
+def invalid_identifier(name: str, where: str = "") -> SnowflakeError:
     """A column that is not there."""
-    return SnowflakeError(f"SQL compilation error:\ninvalid identifier '{name}'", errno=904, sqlstate="42000")
+    # What is not as Snowflake stores an unquoted name must have been quoted.
+    written = name if re.fullmatch("[A-Z_][A-Z0-9_$]*", name) else f'"{name}"'
+    return SnowflakeError(f"SQL compilation error:{where}\ninvalid identifier '{written}'", errno=904, sqlstate="42000")

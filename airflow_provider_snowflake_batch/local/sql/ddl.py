@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import invalid_identifier
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_identifier, not_supported
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.comments import comment_statement, take_comments
-from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations
+from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations, is_wider
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of
 from airflow_provider_snowflake_batch.local.sql.foreign_keys import take_foreign_keys
 from airflow_provider_snowflake_batch.local.sql.keys import Key, take_keys
@@ -45,6 +45,7 @@ class Definitions:
         columns = declarations(tree)
         if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
             columns = list(declared_outputs(tree.expression, self._connection.lookup, kind_of).items())
+        self._check_types(tree)
         foreign_keys = self._foreign_keys(tree)
         keys = take_keys(tree)
         comments = take_comments(tree)
@@ -76,6 +77,23 @@ class Definitions:
                 return Result.message(f"{str(tree.args['kind']).capitalize()} {target[2]} successfully created.")
         return Result.message("Statement executed successfully.")
 
+    def _check_types(self, tree: Expr) -> None:
+        """:raises SnowflakeError: 2108 for a type that a column's values may not fit."""
+        target = self._connection.target(tree) if isinstance(tree, exp.Alter) else None
+        if target is None or not self._engine.tables.has_table(self._session, target):
+            return
+        before = {one.name: one.declared for one in self._engine.tables.columns(self._session, target)}
+        for column, _, declared in changed_columns(tree):
+            if declared is None or column not in before or is_wider(before[column], declared):
+                continue
+            if is_wider(declared, before[column]) and declared.startswith("NUMBER"):
+                raise not_supported(f"{declared} for {before[column]}, where an account sees whether the values fit,")
+            raise SnowflakeError(
+                f"SQL compilation error: cannot change column {column} from type {before[column]} to {declared}",
+                errno=2108,
+                sqlstate="22000",
+            )
+
     def _foreign_keys(self, tree: Expr) -> list[tuple[Name, dict[str, Any]]]:
         """The foreign keys of a definition, each with the table that it refers to.
 
@@ -105,6 +123,8 @@ class Definitions:
         is_sequence = str(tree.args.get("kind")).upper() == "SEQUENCE"
         has = self._has_sequence if is_sequence else partial(self._engine.tables.has_table, self._session)
         is_there = target is not None and has(target)
+        if isinstance(tree, exp.Alter) and not is_there:
+            return "Statement executed successfully."
         if isinstance(tree, exp.Drop) and target is not None and not is_there:
             return nothing_dropped(target[2])
         if isinstance(tree, exp.Create) and target is not None and is_there:

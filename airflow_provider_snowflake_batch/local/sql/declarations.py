@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH
@@ -76,6 +78,19 @@ def changed_columns(tree: Expr) -> list[tuple[str, str | None, str | None]]:
         elif isinstance(action, exp.Drop) and str(action.args.get("kind")).upper() == "COLUMN":
             found += [(_stored(column), None, None) for column in action.args.get("tables") or [action.this]]
     return found
+
+
+def is_wider(before: str, after: str) -> bool:
+    """Whether a column's type can become another one: the same with more digits before the point, or longer text.
+
+    Source: https://docs.snowflake.com/en/sql-reference/sql/alter-table-column
+    """
+    old, new = (re.fullmatch(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?", kind) for kind in (before, after))
+    if before == after:
+        return True
+    if old is None or new is None or old[1] != new[1] or old[3] != new[3]:
+        return False
+    return old[1] in ("NUMBER", "VARCHAR") and int(new[2]) >= int(old[2])
 
 
 def _stored(name: Expr) -> str:

@@ -15,6 +15,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     already_exists,
     compilation_error,
     does_not_exist,
+    invalid_identifier,
     nanoseconds,
     not_supported,
     statement_cancelled,
@@ -77,11 +78,7 @@ def _missing_schema(failure: _Failure) -> SnowflakeError:
 def _invalid_identifier(failure: _Failure) -> SnowflakeError:
     name = next(group for group in failure.words.groups() if group)
     where = _place(failure.statement, name)
-    # What is not as Snowflake stores an unquoted name must have been quoted.
-    name = name if re.fullmatch("[A-Z_][A-Z0-9_$]*", name) else f'"{name}"'
-    return SnowflakeError(
-        f"SQL compilation error: error {where}\ninvalid identifier '{name}'", errno=904, sqlstate="42000"
-    )
+    return invalid_identifier(name, f" error {where}")
 
 
 def _no_such_call(failure: _Failure) -> SnowflakeError:
@@ -300,6 +297,11 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         _lacks("A result of so many digits (a factor cast to NUMBER(38, s) gives them room; {line})"),
     ),
     (duckdb.OutOfRangeException, _WIDE, _lacks("A whole number beyond 64 bits")),
+    (
+        duckdb.OutOfRangeException,
+        r"Overflow in \w+ of U?INT\d+",
+        _lacks("A result beyond the bits of these literals (a cast to NUMBER gives them room; {line})"),
+    ),
     (duckdb.OutOfRangeException, "", _says("{line}", 100046, "22003")),
     (
         _ANY,

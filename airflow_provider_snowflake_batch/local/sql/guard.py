@@ -68,6 +68,16 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
         "DATEADD of nanoseconds (times have microseconds here)",
     ),
     (
+        exp.AlterColumn,
+        lambda node: node.args.get("default") is not None and node.args["default"].name.upper() != "NEXTVAL",
+        "ALTER COLUMN … SET DEFAULT of anything but a sequence (an account lacks it, too)",
+    ),
+    (
+        exp.When,
+        lambda node: bool(node.args.get("source")),
+        "WHEN NOT MATCHED BY SOURCE (an account lacks it, too; a DELETE with NOT EXISTS does the same)",
+    ),
+    (
         exp.DataType,
         lambda node: node.this == exp.DataType.Type.DECFLOAT,
         "The type DECFLOAT (NUMBER or FLOAT may do instead)",

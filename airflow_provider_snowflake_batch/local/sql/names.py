@@ -14,7 +14,12 @@ from sqlglot import Expr, exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_identifier, not_supported
+from airflow_provider_snowflake_batch.local.errors import (
+    SnowflakeError,
+    ambiguous_column,
+    invalid_identifier,
+    not_supported,
+)
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
 from airflow_provider_snowflake_batch.local.sql.translate import REGISTERED, projection_name, table_parts
@@ -168,6 +173,9 @@ class Names:
                 outputs = self._outputs(source)
                 if outputs is None:
                     return None
+                if isinstance(source, Scope) and list(outputs).count(name) > 1:
+                    # The engine would take the first.
+                    raise ambiguous_column(name)
                 known += outputs
             if name in known:
                 return known
@@ -219,6 +227,10 @@ class Names:
             if outputs is None:
                 return None
             names += outputs
+        joins = scope.expression.args.get("joins") or []
+        if any(join.args.get("using") or join.args.get("method") == "NATURAL" for join in joins):
+            # The columns that two tables are joined by are there once.
+            names = list(dict.fromkeys(names))
         return names
 
 

@@ -92,7 +92,11 @@ def _update(node: exp.Update, context: _Context) -> Expr:
     return node
 
 
-def _product(node: exp.Mul, context: _Context) -> Expr:
+def _sum(node: exp.Add | exp.Sub, context: _Context) -> Expr | None:
+    return _product(node, context) if _is_whole(node) else None
+
+
+def _product(node: exp.Mul | exp.Add | exp.Sub, context: _Context) -> Expr:
     if _is_whole(node.this) and _is_whole(node.expression):
         # DuckDB's whole numbers in SQL text have 32 bits.
         node.set("this", exp.cast(node.this, "BIGINT"))
@@ -255,6 +259,7 @@ _Rule = Callable[[Any, _Context], Expr | None]
 _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Update,), _update),
     ((exp.Mul,), _product),
+    ((exp.Add, exp.Sub), _sum),
     ((exp.Div,), _quotient),
     ((exp.Array,), _array),
     ((exp.ToChar,), _to_char),
@@ -373,7 +378,7 @@ def _kind(node: Expr) -> str:
 def _is_whole(node: Expr) -> bool:
     if isinstance(node, (exp.Paren, exp.Neg)):
         return _is_whole(node.this)
-    if isinstance(node, exp.Mul):
+    if isinstance(node, (exp.Add, exp.Mul, exp.Sub)):
         return _is_whole(node.this) and _is_whole(node.expression)
     return isinstance(node, exp.Literal) and not node.is_string and node.this.isdigit()
 

@@ -67,6 +67,17 @@ def test_a_column_in_another_case_is_no_column(tables: SnowflakeConnection) -> N
     assert run(tables, 'SELECT ID, "score", LABEL FROM SCORES') == [(1, 0.5, "a")]
 
 
+# One test for all, since none of them changes anything.
+def test_a_name_that_a_subquery_gives_twice_is_ambiguous(tables: SnowflakeConnection) -> None:
+    for sql in (
+        "SELECT A FROM (SELECT 1 AS A, 2 AS A)",
+        "WITH C AS (SELECT 1 AS A, 2 AS A) SELECT C.A FROM C",
+        "SELECT ID FROM (SELECT * FROM SCORES S JOIN SCORES T ON S.ID = T.ID)",
+    ):
+        errno, message = error(tables, sql)
+        assert (errno, "ambiguous column name" in message) == (1052, True), sql
+
+
 SPELT = [
     ('SELECT id, ID, "ID", s."score", S.LABEL FROM scores s', [(1, 1, 1, 0.5, "a")]),
     ('SELECT "score" AS x, x * 2 AS y FROM SCORES ORDER BY y', [(0.5, 1.0)]),
@@ -80,6 +91,8 @@ SPELT = [
     ("SELECT T.A FROM (VALUES (1, 2)) T(A, B)", [(1,)]),
     ("SELECT COLUMN1 FROM VALUES (1), (2)", [(1,), (2,)]),
     ("SELECT F.VALUE::INT FROM (SELECT PARSE_JSON('[1]') AS A) T, LATERAL FLATTEN(INPUT => T.A) F", [(1,)]),
+    ("SELECT B FROM (SELECT 1 AS A, 2 AS A, 3 AS B)", [(3,)]),
+    ("SELECT ID FROM (SELECT * FROM SCORES S JOIN SCORES T USING (ID))", [(1,)]),
     ('SELECT A, "b" FROM (SELECT 1 AS A UNION ALL SELECT 2) JOIN (SELECT 3 AS "b") ON TRUE', [(1, 3), (2, 3)]),
 ]
 

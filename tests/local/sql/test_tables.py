@@ -57,6 +57,18 @@ def test_many_rows_of_binds_are_checked_too(table: SnowflakeConnection) -> None:
     assert run(table, "SELECT COUNT(*) FROM T") == [(6,)]
 
 
+def test_a_columns_type_changes_to_wider_ones_only(connection: SnowflakeConnection, schema: str) -> None:
+    run(connection, "CREATE TABLE T (A VARCHAR(20), N NUMBER(10, 2))")
+    run(connection, "INSERT INTO T VALUES ('123456789', 1.25)")
+    for column, kind in (("A", "VARCHAR(5)"), ("A", "INT"), ("N", "NUMBER(12, 4)"), ("N", "VARCHAR")):
+        errno, message = error(connection, f"ALTER TABLE T ALTER COLUMN {column} SET DATA TYPE {kind}")
+        assert (errno, f"cannot change column {column} from type" in message) == (2108, True)
+    assert "not supported by the local" in error(connection, "ALTER TABLE T ALTER N SET DATA TYPE NUMBER(9, 2)")[1]
+    run(connection, "ALTER TABLE T ALTER N SET DATA TYPE NUMBER(38, 2)")
+    assert [row[1] for row in run(connection, "DESC TABLE T")] == ["VARCHAR(20)", "NUMBER(38,2)"]
+    assert run(connection, "ALTER TABLE IF EXISTS NOSUCH ADD COLUMN X INT") == [("Statement executed successfully.",)]
+
+
 def test_lengths_follow_changes_of_the_table(table: SnowflakeConnection) -> None:
     run(table, "ALTER TABLE T ALTER COLUMN X SET DATA TYPE VARCHAR(5)")
     run(table, "INSERT INTO T (X) VALUES ('abcde')")

@@ -209,12 +209,12 @@ def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) ->
     if any(issubclass(kind, pa.Scalar) for kind in set(map(type, values))):
         values = [_from_scalar(item) for item in values]
     # None among objects is a row for which there is nothing, and so is what pandas has in its place.
-    if all(isinstance(item, Mapping) or is_missing(item) for item in values):
-        names = dict.fromkeys(name for item in values if isinstance(item, Mapping) for name in item)
+    if all(item is None or isinstance(item, Mapping) or is_missing(item) for item in values):
+        if not set(map(type, values)) <= {dict, type(None)}:
+            values = [item if isinstance(item, Mapping) else None for item in values]
+        names = dict.fromkeys(name for item in values if item for name in item)
         if names:
-            return _named(
-                (name, [item.get(name) if isinstance(item, Mapping) else None for item in values]) for name in names
-            )
+            return _named((name, [item.get(name) if item else None for item in values]) for name in names)
     columns = [_as_array(item) for item in values]
     if _labels_and_objects(columns, rows):
         return {f"output_feature_{index}": _as_column(item) for index, item in enumerate(columns)}

@@ -95,6 +95,8 @@ def _of_objects(items: Sequence[Any]) -> tuple[pa.Field, Any]:
     if are_plain(items):
         return _of_values(items)
     items = [as_numpy(item) for item in items]
+    if set(map(type, items)) == {np.ndarray} and len({(item.dtype, item.ndim) for item in items}) == 1:
+        return (_of_values if _array_kind(items[0]) is None else _of_arrays)(items)
     of_kind: dict[Any, list[int]] = {}
     for place, item in enumerate(items):
         if item is not None:

@@ -90,6 +90,10 @@ def nan_apart(items: Sequence[Any], seen: Seen) -> tuple[pa.DataType, pa.DataTyp
     """
     if not seen.nan or not seen.kinds & {int, decimal.Decimal}:
         return None
+    if are_plain(items):
+        if any(type(item) is float and item == item for item in items):
+            return None
+        return from_objects([None if type(item) is float else item for item in items]).type, pa.float64()
     values = [plain(item) for item in items]
     others, nan = ([_only(value, nan=nan) for value in values] for nan in (False, True))
     return from_objects(others).type, from_objects(nan).type
@@ -125,7 +129,8 @@ def _plain(value: Any, seen: Seen) -> Any:
         return _plain(value.value, seen)
     if isinstance(value, (str, bytes, bool, int, float)):
         seen.kinds.add(type(value))
-        seen.nan = seen.nan or _is_nan(value)
+        if value != value:
+            seen.nan = True
         return value
     if isinstance(value, np.generic):
         return _numpy_scalar(value, seen)

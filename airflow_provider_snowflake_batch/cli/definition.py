@@ -29,7 +29,7 @@ def get_commands() -> list[CLICommand]:
 def _conn_id() -> Arg:
     from airflow.cli.cli_config import Arg
 
-    return Arg(("--conn-id",), help="The Airflow connection", default="snowflake_default")
+    return Arg(("--conn-id",), help="The Airflow connection (default: %(default)s)", default="snowflake_default")
 
 
 def _job_commands() -> tuple[ActionCommand, ...]:
@@ -69,8 +69,8 @@ def _job_commands() -> tuple[ActionCommand, ...]:
             args=(
                 job,
                 Arg(("-f", "--follow"), help="Go on until the job has ended", action="store_true"),
-                Arg(("--replica",), help="Which replica, from 0", type=int, default=0),
-                Arg(("--container",), help="Which of its containers", default="main"),
+                Arg(("--replica",), help="Which replica, from 0 (default: %(default)s)", type=int, default=0),
+                Arg(("--container",), help="Which of its containers (default: %(default)s)", default="main"),
                 Arg(("--lines",), help="At most so many lines", type=int),
                 _conn_id(),
                 ARG_VERBOSE,
@@ -139,7 +139,12 @@ def _clean_up() -> ActionCommand:
         func=lazy_load_command(f"{_COMMANDS}.clean_up.clean_up"),
         args=(
             Arg(("location",), help="The jobs' stage_location: @database.schema.stage/path/"),
-            Arg(("--days",), help="How old it has to be, at least 30", type=float, default=30.0),
+            Arg(
+                ("--days",),
+                help="How many days old it has to be, at least 30 (default: %(default)g)",
+                type=float,
+                default=30.0,
+            ),
             Arg(("-y", "--yes"), help="Remove it", action="store_true"),
             _conn_id(),
             ARG_VERBOSE,
@@ -194,7 +199,7 @@ def _plan() -> ActionCommand:
 def _local() -> GroupCommand:
     from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, GroupCommand, lazy_load_command
 
-    directory = Arg(("--directory",), help="Where everything is kept", default=".standalone")
+    directory = Arg(("--directory",), help="Where everything is kept (default: %(default)s)", default=".standalone")
     return GroupCommand(
         name="local",
         help="A local Snowflake with an Airflow beside it, as processes of this machine",
@@ -214,8 +219,13 @@ def _local() -> GroupCommand:
                         nargs="+",
                         default=[],
                     ),
-                    Arg(("--port",), help="Of Airflow's UI", type=int, default=8080),
-                    Arg(("--snowflake-port",), help="Of the local Snowflake", type=int, default=8085),
+                    Arg(("--port",), help="Of Airflow's UI (default: %(default)s)", type=int, default=8080),
+                    Arg(
+                        ("--snowflake-port",),
+                        help="Of the local Snowflake (default: %(default)s)",
+                        type=int,
+                        default=8085,
+                    ),
                     Arg(("--no-airflow",), help="Start the local Snowflake alone", action="store_true"),
                     directory,
                     ARG_VERBOSE,

@@ -11,8 +11,10 @@ from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 
 from airflow_provider_snowflake_batch.cli.connection import console, hook_of
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
+from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -27,9 +29,9 @@ def list_jobs(args: Namespace) -> None:
     :raises SystemExit: with a sentence if they cannot be listed.
     """
     with hook_of("list", args.conn_id) as hook:
-        database, schema = read_schema(args.schema)
-        found = hook.list_jobs(database, schema, like=args.like)
-    wanted = {status.upper() for status in args.status or ()}
+        found = jobs_of(hook, args.schema, args.like)
+        wanted = {status.upper() for status in args.status or ()}
+        refuse_unknown(wanted, found)
     rows = [job_row(job) for job in found if not wanted or job.reported_status.upper() in wanted]
     rows.sort(key=lambda row: (row["created"] or "", row["job"]), reverse=True)
     show(rows[: args.limit] if args.limit else rows, args.output)
@@ -126,6 +128,29 @@ def confirm(what: str, jobs: Iterable[str], *, sure: bool) -> None:
         raise SystemExit(f"Nobody is there to confirm it; {what.lower()} with --yes.") from None
     if answer.strip().lower() not in ("y", "yes"):
         raise SystemExit("Nothing was done.")
+
+
+def jobs_of(hook: SnowflakeBatchHook, given: str | None, like: str | None) -> list[JobInfo]:
+    """:raises JobNotFoundError: if there is no such schema."""
+    database, schema = read_schema(given)
+    try:
+        return hook.list_jobs(database, schema, like=like)
+    except Exception as error:
+        if does_not_exist(error):
+            where = f"Schema {given}" if given else "The schema of the connection"
+            raise JobNotFoundError(f"{where} does not exist, or this role may not see it.") from error
+        raise
+
+
+def refuse_unknown(statuses: set[str], found: Iterable[JobInfo]) -> None:
+    """Refuse what would leave out every job without a word: statuses that are none, and that no job reports.
+
+    :raises InvalidJobError: that names those there are.
+    """
+    known = [status for status in JobStatus.__members__ if status != JobStatus.UNKNOWN]
+    unknown = statuses - {*known, *(job.reported_status.upper() for job in found)}
+    if unknown:
+        raise InvalidJobError("--status", f"no job has {' or '.join(sorted(unknown))}; there are {', '.join(known)}.")
 
 
 def read_schema(given: str | None) -> tuple[str | None, str | None]:

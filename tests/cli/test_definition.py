@@ -22,7 +22,10 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parser.parse_args(["--help"])
     assert caught.value.code == 0
-    assert ("--conn-id" in capsys.readouterr().out) is not (name == "plan" or name.startswith("local "))
+    told = capsys.readouterr().out
+    assert ("--conn-id" in told) is not (name == "plan" or name.startswith("local "))
+    options = [arg.kwargs.get("default") for arg in command(name).args if arg.kwargs.get("action") != "store_true"]
+    assert told.count("(default: ") == len([default for default in options if default not in (None, [])])
 
 
 @pytest.mark.parametrize("name", NAMES)

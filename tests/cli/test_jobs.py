@@ -187,6 +187,7 @@ def test_all_or_nothing_is_deleted(
     [
         (("describe", "a b"), "'a b' is not a valid name"),
         (("list", "--schema", "a.b.c"), "--schema: 'a.b.c' has more parts than DATABASE.SCHEMA"),
+        (("list", "--status", "running", "ended"), "--status: no job has ENDED; there are PENDING, RUNNING, DONE, "),
     ],
 )
 def test_an_argument_that_cannot_be_read(
@@ -196,6 +197,11 @@ def test_an_argument_that_cannot_be_read(
         run(*given)
     assert caught.value.code == 2
     assert text in capsys.readouterr().err
+
+
+def test_a_schema_that_is_not_there(run: Callable[..., str]) -> None:
+    with pytest.raises(SystemExit, match="list: Schema no_such.schema does not exist, or this role may not see it"):
+        run("list", "--schema", "no_such.schema")
 
 
 def test_a_connection_that_is_not_there(local_server: LocalServer, run: Callable[..., Any]) -> None:

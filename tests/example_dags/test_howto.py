@@ -174,4 +174,4 @@ def test_the_table_holds_the_loaded_results(reports: dict[str, Any], connection:
 @pytest.mark.slow
 def test_the_job_that_was_looked_after_is_gone(reports: dict[str, Any], connection: str) -> None:
     with SnowflakeBatchHook(connection) as hook:
-        assert "ML.PUBLIC.NIGHTLY_SCORES" not in {job.name for job in hook.list_jobs()}
+        assert "ML.PUBLIC.NIGHTLY_SCORES" not in {job.name for job in hook.list_jobs("ML", "PUBLIC")}

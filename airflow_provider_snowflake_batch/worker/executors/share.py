@@ -13,6 +13,7 @@ from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.manifest import StoredManifest
 from airflow_provider_snowflake_batch.contract.output_layout import QUARANTINE
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
+from airflow_provider_snowflake_batch.contract.result_faults import manifest_faults
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import OnError
 from airflow_provider_snowflake_batch.worker.bad_rows import (
@@ -287,6 +288,9 @@ class FinishedCheck:
         if strangers:
             shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
             return Fault(f"this batch did not write {shown}", unlike="other files beside a finished result")
+        faults = manifest_faults(stored, ())
+        if faults:
+            return Fault("; ".join(faults))
         model = stored.document.get("model")
         if isinstance(model, str) and model != self._identity().model:
             return Fault("the model's files are others now", other_batch=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from array import array
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -82,6 +83,9 @@ class _Search:
             elif self._take(name):
                 self._file_links.append(name)
         elif self._take(name):
+            if not entry.is_file(follow_symlinks=False):
+                # Opening a pipe would wait for whoever writes into it.
+                raise Refused(f"{self._path(name)} is no file, but a pipe, a socket or a device")
             self._found.append(name)
             self._inodes.append(entry.inode())
 
@@ -103,6 +107,8 @@ class _Search:
                 # It leads nowhere. Whoever reads it says so.
                 self._found.append(link)
                 continue
+            if not stat.S_ISREG(there.st_mode):
+                raise Refused(f"{self._path(link)} leads to no file, but to a pipe, a socket or a device")
             if (there.st_dev, there.st_ino) not in seen:
                 seen.add((there.st_dev, there.st_ino))
                 self._found.append(link)

@@ -353,6 +353,8 @@ class OutputDirectory:
 
     def _remove_unlisted(self, listed: set[str]) -> None:
         unlisted = [one for one in self.path.iterdir() if one.name.endswith(PARQUET_ENDING) and one.name not in listed]
+        # A folder holds no rows, or they would have been refused.
+        unlisted = [one for one in unlisted if not one.is_dir() or one.is_symlink()]
         unlisted += [one for one in self.entries(QUARANTINE) if one.name not in listed]
         if unlisted:
             # Once more just before: what is not in this manifest may be in another one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,19 @@ def test_a_link_that_leads_nowhere_is_listed_for_whoever_reads_it(tmp_path: Path
     (tmp_path / "self").symlink_to("self")
 
     assert files_below(tmp_path)[0] == ["gone", "self"]
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["itself", "a link to it"])
+def test_a_pipe_is_refused_before_anybody_waits_for_it(tmp_path: Path, link: bool) -> None:
+    root = tmp_path / "input"
+    root.mkdir()
+    os.mkfifo(tmp_path / "pipe" if link else root / "pipe")
+    if link:
+        (root / "link").symlink_to(tmp_path / "pipe")
+
+    with pytest.raises(Refused, match="a pipe, a socket or a device"):
+        files_below(root)
+    assert files_below(root, take=lambda path: False)[0] == []
 
 
 def test_places_are_compared_where_they_really_are(tmp_path: Path) -> None:

@@ -187,6 +187,33 @@ def test_a_finished_result_that_lost_a_part_is_mended(batch: Batch) -> None:
     assert sum(before[task] != token for task, token in attempts(batch).items()) == 1
 
 
+@pytest.mark.parametrize("what", ["rows", "twice"])
+def test_a_finished_result_whose_manifest_states_something_else_is_mended(batch: Batch, what: str) -> None:
+    prepared(batch)
+    before, manifest = attempts(batch), batch.manifest()
+    if what == "rows":
+        manifest["rows"] -= 1
+    else:
+        manifest["files"] *= 2
+    (batch.output / "_manifest.json").write_text(json.dumps(manifest))
+
+    run(batch)
+
+    assert right(batch)
+    assert batch.verify().code == 0
+    assert attempts(batch) == before, "no task was done again"
+
+
+def test_a_folder_that_is_called_as_a_result_is_left_alone(batch: Batch) -> None:
+    prepared(batch)
+    (batch.output / "later.parquet").mkdir()
+
+    run(batch)
+
+    assert right(batch)
+    assert (batch.output / "later.parquet").is_dir()
+
+
 def test_what_a_killed_attempt_left_beside_a_finished_result_is_removed(batch: Batch) -> None:
     prepared(batch)
     part = sorted(batch.output.glob("*.parquet"))[0]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from argparse import Namespace
 
+import yaml
 from airflow.utils.cli import suppress_logs_and_warning
 
 from airflow_provider_snowflake_batch.cli.connection import console
@@ -28,12 +29,12 @@ def plan(args: Namespace) -> None:
     done = subprocess.run([*command, *([] if table else ["--json"])], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
-    if table:
-        print(done.stdout, end="")
-        return
-    if args.output == "json":
-        # As it is: Airflow's console makes texts of numbers.
+    if table or args.output == "json":
+        # As it is: Airflow's console makes texts of numbers, in YAML as well.
         print(done.stdout, end="")
         return
     document = json.loads(done.stdout)
-    console().print_as([document] if args.output == "yaml" else document["replicas"], args.output)
+    if args.output == "yaml":
+        print(yaml.safe_dump(document, sort_keys=False), end="")
+        return
+    console().print_as(document["replicas"], args.output)

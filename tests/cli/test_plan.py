@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from airflow_provider_snowflake_batch.cli.plan import plan
 from tests.cli.command_lines import arguments
@@ -19,6 +20,22 @@ def test_the_worker_is_asked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     plan(arguments("plan", job, "--seconds", "1", "--output", "json"))
     found = json.loads(capfd.readouterr().out)
     assert (found["rows"], [one["replicas"] for one in found["replicas"]]) == (300, [1])
+
+
+def test_yaml_says_what_json_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    batch = Batch(tmp_path)
+    batch.ids(300)
+    plan(arguments("plan", str(batch.job()), "--seconds", "0.1", "--output", "yaml"))
+    found = yaml.safe_load(capfd.readouterr().out)
+    assert (found["rows"], [one["replicas"] for one in found["replicas"]]) == (300, [1])
+
+
+@pytest.mark.parametrize(("output", "first"), [("table", "300 rows in 1 tasks;"), ("plain", "replicas")])
+def test_for_people(tmp_path: Path, capfd: pytest.CaptureFixture[str], output: str, first: str) -> None:
+    batch = Batch(tmp_path)
+    batch.ids(300)
+    plan(arguments("plan", str(batch.job()), "--seconds", "0.1", "--output", output))
+    assert capfd.readouterr().out.strip().startswith(first)
 
 
 def test_its_words_and_exit_code_are_the_commands(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

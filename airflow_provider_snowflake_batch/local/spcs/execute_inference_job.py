@@ -99,12 +99,7 @@ def read(cursor: Cursor) -> InferenceRequest:
         request.stage = cursor.stage()
     cursor.expect("MODEL", "=")
     request.model = cursor.name()
-    given: set[str] = set()
-    while not cursor.done:
-        clause = cursor.next().value
-        if clause in given:
-            raise compilation_error(f"Duplicate property '{clause}'.")
-        given.add(clause)
+    for clause in service_clauses.each_clause(cursor):
         cursor.expect("=")
         _property(request, clause, cursor)
     return request

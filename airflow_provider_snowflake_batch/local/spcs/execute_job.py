@@ -63,12 +63,7 @@ def read(statement: Statement, stages: Stages, cursor: Cursor) -> tuple[Request,
     cursor.expect("IN", "COMPUTE", "POOL")
     request = Request(service_clauses.pool_name(cursor))
     found: str | None = None
-    given: set[str] = set()
-    while not cursor.done:
-        clause = cursor.next().value
-        if clause in given:
-            raise compilation_error(f"Duplicate property '{clause}'.")
-        given.add(clause)
+    for clause in service_clauses.each_clause(cursor):
         if clause == "FROM":
             found = _specification(statement, stages, cursor)
         elif clause == "WITH" and cursor.looking_at("TAG"):

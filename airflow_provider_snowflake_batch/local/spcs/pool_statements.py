@@ -145,10 +145,7 @@ def show_instance_families(statement: Statement, cursor: Cursor, databases: Data
 
 def _options(cursor: Cursor, *, creating: bool) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    while not cursor.done:
-        option = cursor.next().value
-        if option.lower() in options:
-            raise compilation_error(f"Duplicate property '{option}'.")
+    for option in service_clauses.each_clause(cursor):
         if creating and option in ("FOR", "WITH", "TAG", "PLACEMENT_GROUP", "BACKUP_INSTANCE_FAMILIES"):
             raise not_supported(f"CREATE COMPUTE POOL … {option}")
         cursor.expect("=")

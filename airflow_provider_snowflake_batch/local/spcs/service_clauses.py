@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error
 from airflow_provider_snowflake_batch.local.parsing import Cursor
@@ -33,6 +34,20 @@ def pool_name(cursor: Cursor) -> str:
     if len(parts) != 1:
         raise compilation_error(f"Invalid compute pool name '{'.'.join(parts)}': compute pools have no schema.")
     return parts[0]
+
+
+def each_clause(cursor: Cursor) -> Iterator[str]:
+    """The words that the clauses of a statement begin with, up to its end. Who takes a word reads the clause's rest.
+
+    :raises SnowflakeError: if one comes twice.
+    """
+    given: set[str] = set()
+    while not cursor.done:
+        clause = cursor.next().value
+        if clause in given:
+            raise compilation_error(f"Duplicate property '{clause}'.")
+        given.add(clause)
+        yield clause
 
 
 def replicas(cursor: Cursor) -> int:

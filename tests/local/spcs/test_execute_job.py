@@ -145,6 +145,24 @@ def test_what_is_refused_at_submission(services: Services, sql: str, errno: int,
     assert services.rows("SHOW JOB SERVICES IN SCHEMA") == []
 
 
+INFERENCE_JOB = "EXECUTE INFERENCE JOB SERVICE IN COMPUTE POOL P WITH SPECIFICATION $$$$ FROM (SELECT 1)"
+
+
+@pytest.mark.parametrize(
+    ("sql", "clause"),
+    [
+        ("EXECUTE JOB SERVICE IN COMPUTE POOL P NAME = A REPLICAS = 1 NAME = B", "NAME"),
+        (f"{INFERENCE_JOB} MODEL = M VERSION = V1 VERSION = V2", "VERSION"),
+        ("CREATE COMPUTE POOL P MIN_NODES = 1 MAX_NODES = 1 MIN_NODES = 2 INSTANCE_FAMILY = CPU_X64_S", "MIN_NODES"),
+        ("ALTER COMPUTE POOL {pool} SET COMMENT = 'a' COMMENT = 'b'", "COMMENT"),
+    ],
+    ids=["job", "inference job", "create pool", "alter pool"],
+)
+def test_no_clause_may_come_twice(services: Services, sql: str, clause: str) -> None:
+    error = services.error(sql.replace("{pool}", services.pool))
+    assert (error.errno, f"Duplicate property '{clause}'." in str(error)) == (1003, True), str(error)
+
+
 def test_specification_from_a_stage(services: Services, tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(SPECIFICATION)
     services.rows("CREATE STAGE SPECS")

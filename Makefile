@@ -172,7 +172,8 @@ test-mlflow: $(VENV)/.installed-dev $(VENV)-mlflow/.installed
 	$(BIN)/python -m pytest tests/operators/test_model_files.py tests/example_dags/test_iris_mlflow.py -k mlflow
 
 # Models of Hugging Face, with the real libraries. Outside of test-all: torch from PyPI brings CUDA, more than 5 GB.
-WITH_TRANSFORMERS := $(addprefix tests/worker/models/test_,huggingface.py chat.py length_windows.py chats.py media.py)
+WITH_TRANSFORMERS := $(addprefix tests/worker/models/test_,huggingface.py chat.py length_windows.py chats.py media.py \
+	packed_pipelines.py)
 
 .PHONY: test-transformers
 test-transformers: export WORKER_ARCHIVE = $(abspath $(VENV)-transformers/worker.pyz)

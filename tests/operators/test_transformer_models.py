@@ -16,7 +16,8 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-from airflow_provider_snowflake_batch.jobs.models import ChatModel, HuggingFaceModel, ModelSpec
+from airflow_provider_snowflake_batch.jobs.models import ChatModel, HuggingFaceModel, ModelSpec, RegistryModel
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 
 pytestmark = pytest.mark.slow
@@ -35,6 +36,20 @@ made.save_text_classifier(classifier)
 made.save_chat_model(chat)
 pipe = pipeline("text-classification", str(classifier))
 print(json.dumps([pipe(text)[0] for text in json.loads(sys.argv[3])]))
+"""
+
+LOG = """
+import json, sys
+from snowflake.ml.registry import Registry
+from snowflake.snowpark import Session
+from transformers import pipeline
+with Session.builder.configs(json.load(sys.stdin)).create() as session:
+    Registry(session).log_model(
+        pipeline("text-classification", sys.argv[1]),
+        model_name="SENTIMENT_OF_WORKER",
+        version_name="V1",
+        target_platforms=["SNOWPARK_CONTAINER_SERVICES"],
+    )
 """
 
 
@@ -107,3 +122,17 @@ def test_a_chat_model_on_a_stage(hook: SnowflakeBatchHook, saved: tuple[Path, li
     assert found["model"].tolist() == ["chat"] * 4
     assert all(choices[0]["message"]["content"] for choices in found["choices"])
     assert found["usage"].map(lambda usage: usage["completion_tokens"]).between(1, 6).all()
+
+
+def test_a_pipeline_of_the_registry(
+    hook: SnowflakeBatchHook, saved: tuple[Path, list[dict[str, Any]]], local_server: LocalServer
+) -> None:
+    folder, expected = saved
+    session = json.dumps(local_server.connection_kwargs)
+    command = [PYTHON, "-c", LOG, str(folder / "classifier")]
+    done = subprocess.run(command, input=session, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    model = RegistryModel("SENTIMENT_OF_WORKER", function="__call__")
+    found = scored(hook, folder, model, f"SELECT column1 AS NUMBER, column2 AS TEXT FROM VALUES {values(TEXTS)}")
+    assert found["label"].tolist() == [one["label"] for one in expected]
+    assert found["score"].tolist() == pytest.approx([one["score"] for one in expected], rel=1e-5)

@@ -21,6 +21,7 @@ from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting
 from airflow_provider_snowflake_batch.worker.cluster.place import Place
 from airflow_provider_snowflake_batch.worker.cluster.ray_node import (
     RayNode,
+    own_ports,
     ray_settings,
     start_command,
     write_token,
@@ -184,7 +185,8 @@ class Helper:
         path.write_text(json.dumps(asdict(facts)), encoding="utf-8")
         token = write_token(self._folder, note.ray_token)
         settings = ray_settings(self._place, token) | {NODE_VARIABLE: str(path)}
-        return RayNode(start_command(self._place, self._replica, cluster=cluster), settings, self._note)
+        command = start_command(self._place, self._replica, cluster=cluster)
+        return RayNode(command, settings, self._note, own_ports(self._place))
 
     @contextmanager
     def _output(self) -> Iterator[tuple[Path, Path]]:

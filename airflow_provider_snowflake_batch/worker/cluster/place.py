@@ -7,6 +7,7 @@ import contextlib
 import os
 import random
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from airflow_provider_snowflake_batch.contract.cluster import (
@@ -83,6 +84,20 @@ def _free_ports() -> range:
             return ports
         hold.close()
     raise Refused(f"no {PORT_COUNT} free ports in a row were found on this machine")
+
+
+def taken(ports: Iterable[int]) -> list[int]:
+    """The ports that somebody listens on."""
+    found = []
+    for port in ports:
+        with socket.socket() as probe:
+            # Those that are only left of connections that have ended are free for whoever listens.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError:
+                found.append(port)
+    return found
 
 
 def _is_free(port: int) -> bool:

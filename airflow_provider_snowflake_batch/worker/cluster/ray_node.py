@@ -12,13 +12,14 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from airflow_provider_snowflake_batch.worker.cluster.place import Place
+from airflow_provider_snowflake_batch.contract.cluster import PORTS_VARIABLE
+from airflow_provider_snowflake_batch.worker.cluster.place import Place, taken
 from airflow_provider_snowflake_batch.worker.errors import ClusterError
 from airflow_provider_snowflake_batch.worker.processes import interpreter
 from airflow_provider_snowflake_batch.worker.processes.descendants import kill_marked
@@ -67,6 +68,11 @@ def resource(replica: int) -> str:
 def is_installed() -> bool:
     """Whether Ray is there. It is not loaded for that."""
     return importlib.util.find_spec("ray") is not None
+
+
+def own_ports(place: Place) -> range:
+    """The ports of a node that it cannot do without. Its workers take others where one of theirs is taken."""
+    return place.ports[1:11]
 
 
 def cluster_address(place: Place) -> str:
@@ -152,10 +158,17 @@ class RayNode:
 
     :param settings: environment variables besides this process's own.
     :param note: takes a remark for whoever reads the log.
+    :param ports: what it listens on.
     """
 
-    def __init__(self, command: list[str], settings: Mapping[str, str], note: Callable[[str], None]) -> None:
-        self._command, self._settings, self._note = command, settings, note
+    def __init__(
+        self,
+        command: list[str],
+        settings: Mapping[str, str],
+        note: Callable[[str], None],
+        ports: Iterable[int] = (),
+    ) -> None:
+        self._command, self._settings, self._note, self._ports = command, settings, note, tuple(ports)
         self._starts, self._up = 0, False
         self._output: IO[bytes] = TemporaryFile()  # noqa: SIM115
         self._popen = self._start()
@@ -186,11 +199,16 @@ class RayNode:
         status = self._popen.poll()
         if status is None:
             return False
-        words = self._last_words() if status else ""
-        if status and self._starts < (_MOST_SLOW_STARTS if _TOO_SLOW in words else _MOST_STARTS):
-            self._note(f"Ray has not started, and is started again: {words}")
+        words = ""
+        if status:
+            words = self._last_words()
             # Some of it may live on, with the ports that the next start needs.
             kill_marked(_START, self._mark)
+            if others := taken(self._ports):
+                ports = ", ".join(map(str, others))
+                words = f"somebody else listens on port {ports}, and {PORTS_VARIABLE} says which are Ray's: {words}"
+        if status and self._starts < (_MOST_SLOW_STARTS if _TOO_SLOW in words else _MOST_STARTS):
+            self._note(f"Ray has not started, and is started again: {words}")
             # The processes share the place where they write; otherwise zeros would stand before the next one's words.
             self._output.seek(0)
             self._output.truncate()

@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
 from airflow_provider_snowflake_batch.worker.cluster.ray_node import (
     RayNode,
     cluster_address,
+    own_ports,
     ray_settings,
     resource,
     start_command,
@@ -61,7 +62,8 @@ class RayCluster:
     def __init__(self, leader: Leader, folder: Path, note: Callable[[str], None]) -> None:
         self._leader = leader
         self._settings = ray_settings(leader.place, write_token(folder, leader.note.ray_token))
-        self._node = RayNode(start_command(leader.place, 0, head=folder / "r"), self._settings, note)
+        command = start_command(leader.place, 0, head=folder / "r")
+        self._node = RayNode(command, self._settings, note, own_ports(leader.place))
         self._ray: Any = None
         self._starts: dict[str, int] = {}
         self._lost: set[str] = set()

@@ -131,6 +131,25 @@ def test_a_node_that_does_not_start_is_tried_again_and_then_explained(tmp_path: 
     assert len(notes) == 2
 
 
+def test_a_port_that_somebody_else_has_is_named(tmp_path: Path) -> None:
+    """What Ray says of that is where in its own code it gave up; its own processes that are left are not the reason."""
+    listens = "import socket, sys, time; server = socket.create_server(('', int(sys.argv[1]))); time.sleep(600)"
+    code = (
+        f"import socket, subprocess, sys, time\nleft = subprocess.Popen([sys.executable, '-c', {listens!r}, "
+        "sys.argv[1]])\nwhile True:\n  try:\n    socket.create_connection(('127.0.0.1', int(sys.argv[1]))).close()\n"
+        "    sys.exit('RuntimeError')\n  except OSError:\n    time.sleep(0.05)"
+    )
+    with socket.create_server(("", 0)) as other, socket.socket() as reserved:
+        reserved.bind(("", 0))
+        own, taken = reserved.getsockname()[1], other.getsockname()[1]
+        reserved.close()
+        node = RayNode([sys.executable, "-c", code, str(own)], {}, str, [own, taken])
+        with pytest.raises(
+            ClusterError, match=rf": somebody else listens on port {taken}, and WORKER_PORTS says .*Error$"
+        ):
+            start(node)
+
+
 def test_a_node_that_starts_too_slowly_has_more_tries(tmp_path: Path) -> None:
     """As on a machine with much else to do."""
     tries = tmp_path / "tries"

@@ -39,10 +39,11 @@ def install() -> None:
     _INSTALLED.write_bytes(_LOCK.read_bytes())
 
 
-def run_tests(name: str, jobs: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+def run_tests(name: str, jobs: Mapping[str, Any], seconds: float = _RUN_SECONDS) -> subprocess.CompletedProcess[str]:
     """Run one file of tests.
 
     :param jobs: what the tests call them, and how the endpoints tell them.
+    :param seconds: that it may take.
     """
     install()
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +58,7 @@ def run_tests(name: str, jobs: Mapping[str, Any]) -> subprocess.CompletedProcess
         return node(
             ["--test", "--test-reporter=spec", "--test-isolation=none", name],
             cwd=PAGES, env=os.environ | settings, return_completed_process=True, capture_output=True, text=True,
-            timeout=_RUN_SECONDS,
+            timeout=seconds,
         )  # fmt: skip
 
 

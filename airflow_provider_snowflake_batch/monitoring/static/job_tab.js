@@ -19,7 +19,7 @@ export function JobTab({ dagId, runId, taskId, mapIndex }) {
   const { data, error, refresh, at } = usePolled("job", task);
   return h(
     Box,
-    { p: 4, maxW: "64rem" },
+    { className: "snowflake-batch", p: 4, maxW: "64rem" },
     error && h(Trouble, { error, refresh }),
     !data && !error && h(Skeleton, { "aria-label": "Loading", height: "12rem" }),
     data && (data.job ? h(Job, { job: data.job, links: data.links, may: data.may, cost: data.cost, now: at, refresh }) : h(NoJob)),

@@ -49,7 +49,7 @@ function Jobs({ useFilter, scope, title, dags, top }) {
 
   return h(
     Box,
-    { p: 2 },
+    { className: "snowflake-batch", p: 2 },
     h(
       Flex,
       { align: "center", gap: 3, mb: 3, wrap: "wrap" },

@@ -40,15 +40,15 @@ function Days({ days, zone }) {
   const total = days.reduce((sum, { done, failed }) => sum + done + failed, 0);
   return h(
     Box,
-    { as: "figure", m: 0 },
+    { as: "figure", flex: "0 1 19rem", m: 0 },
     h(Text, { as: "figcaption", color: "fg.muted", fontSize: "xs", mb: 1 }, `${formatCount(total, "job", locale())} ended in 7 days, by day`),
     h(
       Flex,
-      { align: "flex-end", "aria-label": `Jobs that ended. ${texts.join("; ")}`, gap: 2, role: "img" },
+      { align: "flex-end", "aria-label": `Jobs that ended. ${texts.join("; ")}`, gap: 2, overflow: "hidden", role: "img" },
       days.map((day, index) =>
         h(
           Box,
-          { key: day.begin, textAlign: "center", title: texts[index], w: "2.25rem" },
+          { key: day.begin, flex: "1 1 0", maxW: "2.5rem", textAlign: "center", title: texts[index] },
           h(Text, { fontSize: "2xs" }, day.done + day.failed > 0 ? formatNumber(day.done + day.failed, locale()) : ""),
           h(Bar, { colorPalette: "failed", share: day.failed / most }),
           h(Bar, { colorPalette: "success", share: day.done / most }),

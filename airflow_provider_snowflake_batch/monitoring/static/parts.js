@@ -145,7 +145,12 @@ export function Figures({ figures }) {
 
 // Its parts are arguments of their own, which need no keys.
 export function section(title, ...parts) {
-  return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: "h3", mb: 2, size: "xs" }, title), ...parts);
+  return headed("h3", title, ...parts);
+}
+
+// level: of its heading, "h2" below one of the first level.
+export function headed(level, title, ...parts) {
+  return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: level, mb: 2, size: "xs" }, title), ...parts);
 }
 
 // A table in a window that may be too narrow for it. Focusable, so that it can be scrolled with the keyboard.

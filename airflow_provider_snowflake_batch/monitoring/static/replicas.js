@@ -4,7 +4,7 @@ import { formatNumber, formatRate, replicaLook } from "./format.js";
 import { locale, scrolled } from "./parts.js";
 
 const { createElement: h } = globalThis.React;
-const { Badge, Progress, Table, Text } = globalThis.ChakraUI;
+const { Badge, Progress, Table, Text, VisuallyHidden } = globalThis.ChakraUI;
 
 export function Replicas({ job }) {
   const told = job.card.progress?.by_replica;
@@ -20,7 +20,7 @@ export function Replicas({ job }) {
       h(
         Table.Row,
         null,
-        ["Replica", "State", "Rows", "", "Speed"].map((name, place) => h(Table.ColumnHeader, { key: place }, name)),
+        ["Replica", "State", "Rows", h(VisuallyHidden, null, "Rows as a bar"), "Speed"].map((name, place) => h(Table.ColumnHeader, { key: place, scope: "col" }, name)),
       ),
     ),
     h(

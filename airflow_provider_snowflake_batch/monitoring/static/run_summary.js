@@ -3,7 +3,7 @@
 import { usePolled } from "./api.js";
 import { formatCount, formatDuration, formatNumber, formatRate, formatRows, jobSeconds, reason } from "./format.js";
 import { TaskLink } from "./jobs_list.js";
-import { Figures, StatusBadge, locale, scrolled, section } from "./parts.js";
+import { Figures, StatusBadge, headed, locale, scrolled } from "./parts.js";
 
 const { createElement: h } = globalThis.React;
 const { Box, Flex, Table, Text } = globalThis.ChakraUI;
@@ -89,7 +89,8 @@ function Tasks({ tasks, leftOut }) {
 }
 
 function Slowest({ jobs, now }) {
-  return section(
+  return headed(
+    "h2",
     "Took longest",
     lines(jobs, (job) => h(Text, null, formatDuration(jobSeconds(job, now)))),
   );
@@ -97,7 +98,8 @@ function Slowest({ jobs, now }) {
 
 function Failed({ jobs, more, now }) {
   if (!jobs.length) return null;
-  return section(
+  return headed(
+    "h2",
     "Failed or cancelled",
     lines(jobs, (job) => [
       h(StatusBadge, { key: "status", job, now }),

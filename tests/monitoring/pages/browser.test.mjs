@@ -1,0 +1,136 @@
+// The pages in Airflow's UI, in a real browser: what only that shows. How pages are laid out, where real keys go, what
+// colours a theme has, and what axe finds in them. Of Airflow's own pages around them nothing is held.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { after, afterEach, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const { PAGES_URL: url, PAGES_TOKEN: token, CHROMIUM: executablePath, PAGES_PICTURES: pictures } = process.env;
+const RUNS = JSON.parse(process.env.PAGES_RUNS);
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+// As root, as whom containers often run, Chromium refuses its sandbox; it sees nothing but these pages.
+const ARGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
+const LIST = "/plugin/snowflake-batch-jobs";
+const RUN = `/dags/scores/runs/${RUNS.mapped}/plugin/snowflake-batch-run-jobs`;
+const TAB = `/dags/scores/runs/${RUNS.running}/tasks/score/plugin/snowflake-batch-job`;
+const FAILED = `/dags/scores/runs/${RUNS.failed}/tasks/score/plugin/snowflake-batch-job`;
+// What each page shows once it is there.
+const PAGES = { list: [LIST, "scores · score"], run: [RUN, "Took longest"], tab: [TAB, "26,543 rows/s"], failed: [FAILED, "no such column"] };
+
+let browser;
+before(async () => {
+  browser = await chromium.launch({ executablePath, args: ARGS.split(" "), timeout: 120_000 });
+});
+after(() => browser?.close());
+afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
+
+async function open([address, text], { theme = "light", width = 1_440 } = {}) {
+  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: theme, locale: "en-US" });
+  await context.addCookies([{ name: "_token", value: token, url }]);
+  await context.addInitScript((chosen) => localStorage.setItem("theme", chosen), theme);
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  page.errors = [];
+  page.on("pageerror", (error) => page.errors.push(error.message));
+  await page.goto(url + address);
+  await page.getByText(text).first().waitFor();
+  return page;
+}
+
+for (const [name, page] of Object.entries(PAGES)) {
+  for (const theme of ["light", "dark"]) {
+    for (const width of [400, 1_440]) {
+      test(`${name}, ${theme}, ${width} px: nothing is cut off, and axe finds nothing`, async () => {
+        const shown = await open(page, { theme, width });
+        // Airflow slides things into their places.
+        await shown.waitForTimeout(1_000);
+        assert.equal(await shown.evaluate(() => document.documentElement.classList.contains("dark")), theme === "dark");
+        if (pictures) await shown.screenshot({ path: `${pictures}/${name}-${theme}-${width}.png`, fullPage: true });
+        await shown.addScriptTag({ path: AXE });
+        const found = await shown.evaluate(() => globalThis.axe.run(".snowflake-batch"));
+        assert.ok(found.passes.length > 5);
+        const told = found.violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => `${html.slice(0, 300)} ${failureSummary}`)]);
+        assert.deepEqual(told, []);
+        // What is wider than its place scrolls in a box of its own.
+        const [wanted, given] = await shown.evaluate(() => {
+          const { scrollWidth, clientWidth } = document.querySelector(".snowflake-batch");
+          return [scrollWidth, clientWidth];
+        });
+        assert.ok(wanted <= given, `${wanted} > ${given}`);
+        assert.deepEqual(shown.errors, []);
+      });
+    }
+  }
+}
+
+for (const delay of [0, 60, 450]) {
+  test(`letters ${delay} ms after one another all stay, and a status chosen right after takes them along`, async () => {
+    const page = await open(PAGES.list);
+    const search = page.getByRole("searchbox");
+    await search.focus();
+    await page.keyboard.type("scores score", { delay });
+    await page.getByLabel("Status", { exact: true }).selectOption("failed");
+    await page.waitForURL(/group=failed/);
+    await page.waitForURL(/text=scores\+score/);
+    assert.equal(await search.inputValue(), "scores score");
+    // Of all jobs, two have failed.
+    await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 2);
+  });
+}
+
+test("with the keyboard alone: search, sort, open a job, cancel with a question that Escape leaves", async () => {
+  const page = await open(PAGES.list);
+  const tabTo = async (locator) => {
+    for (let presses = 0; presses < 150; presses++) {
+      if (await locator.evaluate((element) => element === document.activeElement)) return;
+      await page.keyboard.press("Tab");
+    }
+    assert.fail("the key Tab does not lead there");
+  };
+  await tabTo(page.getByRole("searchbox"));
+  await page.keyboard.type("linear");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/text=linear/);
+  await tabTo(page.getByRole("button", { name: /^Duration/ }));
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/sort=duration/);
+  await page.getByRole("columnheader", { name: /Duration/, sort: "descending" }).waitFor();
+  await tabTo(page.getByRole("link", { name: "scores · score" }).first());
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/snowflake-batch-job$/);
+  await page.goto(url + TAB);
+  const cancel = page.getByRole("button", { name: "Cancel job", exact: true });
+  await cancel.waitFor();
+  await tabTo(cancel);
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Yes: Cancel job" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Yes: Cancel job" }).waitFor({ state: "detached" });
+  assert.ok(await cancel.evaluate((element) => element === document.activeElement));
+});
+
+test("a change of a card is shown soon, and nothing is asked while the page is hidden", async () => {
+  const page = await open(PAGES.list);
+  const address = `${url}/api/v2/dags/scores/dagRuns/${RUNS.changing}/taskInstances/score/xcomEntries/snowflake_batch_job`;
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+  const { value } = await (await fetch(`${address}?map_index=-1`, { headers })).json();
+  const changed = { ...value, compute_pool: "ANOTHER_POOL" };
+  const answer = await fetch(address, { method: "PATCH", headers, body: JSON.stringify({ value: changed, map_index: -1 }) });
+  assert.equal(answer.status, 200);
+  const begun = performance.now();
+  await page.getByText("ANOTHER_POOL").first().waitFor();
+  const taken = performance.now() - begun;
+  console.log(`seen after ${Math.round(taken)} ms`);
+  // Two seconds, and a busy machine.
+  assert.ok(taken < 5_000, `${taken} ms`);
+  await page.evaluate(() => {
+    Object.defineProperty(document, "hidden", { configurable: true, value: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await page.waitForTimeout(500);
+  let asked = 0;
+  page.on("request", (request) => (asked += request.url().includes("/snowflake-batch/")));
+  await page.waitForTimeout(4_000);
+  assert.equal(asked, 0);
+});

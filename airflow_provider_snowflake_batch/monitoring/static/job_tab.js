@@ -4,7 +4,7 @@ import { Actions } from "./actions.js";
 import { usePolled } from "./api.js";
 import { Cost } from "./cost.js";
 import { formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
-import { CopyButton, Empty, ProgressBar, StatusBadge, Time, Trouble, locale, progressTexts, section } from "./parts.js";
+import { CopyButton, Empty, ProgressBar, StatusBadge, SteadyButton, Time, Trouble, locale, progressTexts, section } from "./parts.js";
 import { Replicas } from "./replicas.js";
 import { Containers, EarlierTries } from "./containers_and_tries.js";
 import { Throughput } from "./throughput.js";
@@ -71,6 +71,20 @@ function Title({ job, links, now }) {
         h("a", { href: url, rel: "noopener noreferrer", target: "_blank" }, `${name} ↗`),
       ),
     ),
+    !links[SNOWSIGHT] && h(NoSnowsight, { job }),
+  );
+}
+
+const SNOWSIGHT = "Snowsight job";
+
+function NoSnowsight({ job }) {
+  const why =
+    job.card.job_name === "" ? "There is no job to open." : "The task has found no address for its job there; the local Snowflake has none.";
+  return h(
+    HStack,
+    { gap: 2 },
+    h(SteadyButton, { id: "batch-job-snowsight", idle: true, size: "xs", title: why }, `${SNOWSIGHT} ↗`),
+    h(Text, { color: "fg.muted", fontSize: "xs" }, why),
   );
 }
 

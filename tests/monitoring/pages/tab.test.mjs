@@ -59,11 +59,20 @@ test("the tab of a mapped task asks for that one", async () => {
   assert.ok(asked[0].endsWith("&map_index=3"));
 });
 
+for (const [name, why] of [["running", "The task has found no address for its job there"], ["refused", "There is no job to open."]]) {
+  test(`where Snowsight has no such job it says why: ${name}`, async () => {
+    await show_(jobs[name], { "Output stage": "https://app.snowflake.com/x" });
+    assert.equal(screen.getByRole("button", { name: /^Snowsight job/ }).getAttribute("aria-disabled"), "true");
+    assert.ok(screen.getByText(why, { exact: false }));
+  });
+}
+
 test("it links to Snowsight and to the log", async () => {
   const url = "https://app.snowflake.com/x/y/#/compute/job/DB/PUBLIC/J";
   await show_(jobs.failed, { "Snowsight job": url });
   const link = screen.getByRole("link", { name: /^Snowsight job/ });
   assert.deepEqual([link.getAttribute("href"), link.getAttribute("rel")], [url, "noopener noreferrer"]);
+  assert.equal(screen.queryByRole("button", { name: /^Snowsight job/ }), null);
   const log = screen.getByRole("link", { name: "Log of the task" });
   assert.equal(log.getAttribute("href"), `/dags/scores/runs/${RUN}/tasks/score`);
 });

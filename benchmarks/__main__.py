@@ -20,6 +20,8 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "worker_throughput": ([], []),
     "stages": ([], []),
     "mixed_table": (["--files", "2", "--repeats", "1"], []),
+    "registry_models": (["--quick"], []),
+    "wide_table": (["--quick"], []),
     "text_lengths": (["--rows", "2000", "--repeats", "1"], []),
     "xgboost_rate": (["--rows", "4000000"], []),
     "images": (["--files", "5000", "--repeats", "1"], ["--repeats", "5"]),

@@ -224,7 +224,7 @@ class TaskReader:
 
     def _decoded(self, table: pa.Table) -> pa.Table:
         # Where there are many small tables, the first ones tell enough.
-        if table.num_rows > SMALL_ROWS or self._decoded_rows < PROBED_ROWS:
+        if self._fixed_width is None and (table.num_rows > SMALL_ROWS or self._decoded_rows < PROBED_ROWS):
             self._decoded_rows += table.num_rows
             self._decoded_bytes += table.nbytes
         return table
@@ -294,7 +294,9 @@ class TaskReader:
     def _finished(self, pieces: Pieces, origins: list[Origin], width: float) -> Iterator[RowBatch]:
         table, merged = pieces.table(), merge(origins)
         if self._files is None:
-            yield RowBatch(table, table, merged, 2 * table.nbytes)
+            # Asking each of thousands of columns takes as long as writing the results.
+            held = table.nbytes if self._fixed_width is None else math.ceil(table.num_rows * self._fixed_width)
+            yield RowBatch(table, table, merged, 2 * held)
         else:
             yield from self._files.batches(table, merged, lambda: self._batch_size.rows(width))
 

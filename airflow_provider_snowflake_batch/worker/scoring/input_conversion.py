@@ -127,11 +127,13 @@ def block_frame(arrays: Sequence[pa.ChunkedArray], names: Sequence[str], dtype: 
         tensor = columns.to_tensor(null_to_nan=pa.types.is_floating(arrays[0].type), row_major=True)
         return pd.DataFrame(tensor.to_numpy(), columns=list(names), copy=False)
     block = own_array((rows, len(arrays)), dtype)
-    for number, array in enumerate(arrays):
-        start = 0
-        for chunk in array.chunks:
-            block[start : start + len(chunk), number] = chunk.to_numpy(zero_copy_only=False)
-            start += len(chunk)
+    start = 0
+    # Piece by piece for the same reason.
+    for piece in pa.table(list(arrays), names=[""] * len(arrays)).to_batches():
+        block[start : start + len(piece)] = piece.to_tensor(
+            null_to_nan=pa.types.is_floating(arrays[0].type), row_major=True
+        ).to_numpy()
+        start += len(piece)
     return pd.DataFrame(block, columns=list(names), copy=False)
 
 
@@ -162,7 +164,9 @@ def _feature(table: pa.Table, files: Files, column: str, feature: Feature) -> An
 def _natural_frame(table: pa.Table, wanted: Mapping[str, str], files: Files) -> pd.DataFrame:
     """Columns as they are. :param wanted: names in the frame to columns of the table."""
     read = {name: files[column] for name, column in wanted.items() if column in files}
-    plain = {name: table.column(column) for name, column in wanted.items() if name not in read}
+    # One by one by their names, thousands of columns take longer to find than to give.
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    plain = {name: columns[column] for name, column in wanted.items() if name not in read}
     frame = _plain_frame(plain)
     if not read:
         return frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import itertools
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,26 @@ def test_the_block_holds_every_value_whatever_the_chunks(rows: list[list[float]]
 
     np.testing.assert_array_equal(found.to_numpy(), values[:, [2, 0, 1]])
     assert set(found.dtypes) == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.int8(), pa.float64()])
+def test_chunks_of_columns_may_end_in_different_rows(kind: pa.DataType) -> None:
+    def column(values: list[int | None], *ends: int) -> pa.ChunkedArray:
+        cuts = [0, *ends, len(values)]
+        return pa.chunked_array([pa.array(values[a:b], kind) for a, b in itertools.pairwise(cuts)], kind)
+
+    most = 127 if kind == pa.int8() else 2**53 if kind == pa.float64() else 2**63 - 1
+    first: list[int | None] = [1, 2, 3, 4, most]
+    second = [None if kind == pa.float64() else 0, 6, 7, 8, 9]
+
+    found = frame(
+        pa.table({"a": column(first, 2, 2, 4), "b": column(second, 1)}),
+        *(Feature(name, "DOUBLE" if kind == pa.float64() else str(kind).upper()) for name in "ab"),
+    )
+
+    assert found["a"].tolist() == first
+    np.testing.assert_array_equal(found["b"], np.array(second, dtype=kind.to_pandas_dtype()))
+    assert set(found.dtypes) == {np.dtype(kind.to_pandas_dtype())}
 
 
 def test_whole_numbers_with_nulls_stay_whole() -> None:

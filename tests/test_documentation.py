@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.sources import parse_source
+from benchmarks import document
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("[CS]*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -100,3 +101,8 @@ def test_messages_that_the_troubleshooting_page_explains_exist() -> None:
     texts = texts_of_the_package()
     assert {text for text in quoted - others if text not in texts} == set()
     assert "has no …: its output is not" in texts
+
+
+@pytest.mark.parametrize("page", document.pages(), ids=lambda page: page.name)
+def test_figures_are_those_that_were_measured(page: Path) -> None:
+    assert page.read_text(encoding="utf-8") == document.pages()[page]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 
 Kind = Literal["word", "quoted", "string", "number", "stage", "symbol", "bind"]
 
@@ -176,6 +176,8 @@ class Cursor:
         token = self.next()
         if token.kind == "stage" or (token.kind == "string" and token.value.startswith("@")):
             return token.value
+        if token.kind == "string" and "://" in token.value:
+            raise not_supported(f"The external location {token.value} (a stage with its files does the same)")
         self.at -= 1
         raise self.unexpected("a stage location")
 

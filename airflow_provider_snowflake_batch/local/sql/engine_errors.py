@@ -77,6 +77,9 @@ def _missing_schema(failure: _Failure) -> SnowflakeError:
 
 def _invalid_identifier(failure: _Failure) -> SnowflakeError:
     name = next(group for group in failure.words.groups() if group)
+    numbered = re.fullmatch(r"COLUMN(\d+)", name)
+    if numbered is not None and f"${numbered[1]}" in failure.statement:
+        return not_supported(f"${numbered[1]} of anything but VALUES and staged files (a column's name does the same)")
     where = _place(failure.statement, name)
     return invalid_identifier(name, f" error {where}")
 

@@ -79,6 +79,11 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
     ),
     (
         exp.DataType,
+        lambda node: node.this in (exp.DataType.Type.GEOGRAPHY, exp.DataType.Type.GEOMETRY),
+        "A type of places (GEOGRAPHY, GEOMETRY; text or numbers may do instead)",
+    ),
+    (
+        exp.DataType,
         lambda node: node.this == exp.DataType.Type.DECFLOAT,
         "The type DECFLOAT (NUMBER or FLOAT may do instead)",
     ),

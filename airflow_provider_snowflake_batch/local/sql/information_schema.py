@@ -233,7 +233,7 @@ def _table(statement: Statement, tables: Tables, one: Relation) -> dict[str, Any
 def _column(column: TableColumn) -> dict[str, Any]:
     found: dict[str, Any] = {
         "COLUMN_NAME": column.name,
-        "COLUMN_DEFAULT": column.default,
+        "COLUMN_DEFAULT": None if column.is_identity else column.default,
         "IS_NULLABLE": _yes(column.nullable),
         "IS_SELF_REFERENCING": "NO",
         "IS_IDENTITY": _yes(column.is_identity),

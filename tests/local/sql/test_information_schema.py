@@ -42,7 +42,8 @@ def test_columns_have_their_declared_types_and_defaults(connection: SnowflakeCon
         "SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, COLUMN_DEFAULT, "
         f"IS_IDENTITY FROM LOCAL.INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = '{schema}' ORDER BY ORDINAL_POSITION",
     ) == [
-        ("ID", "NUMBER", None, 38, 0, default, "YES"),
+        # SQLAlchemy refuses a column that has both an identity and a default.
+        ("ID", "NUMBER", None, 38, 0, None, "YES"),
         ("AT", "TIMESTAMP_LTZ", None, None, None, None, "NO"),
         ("A", "ARRAY", None, None, None, None, "NO"),
         ("O", "OBJECT", None, None, None, None, "NO"),

@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS declared_columns (
     PRIMARY KEY (database, schema, relation, name));
 CREATE TABLE IF NOT EXISTS key_columns (
     database TEXT, schema TEXT, relation TEXT, kind TEXT, name TEXT, constraint_name TEXT);
+CREATE TABLE IF NOT EXISTS view_texts (
+    database TEXT, schema TEXT, name TEXT, text TEXT, PRIMARY KEY (database, schema, name));
 CREATE TABLE IF NOT EXISTS foreign_keys (
     database TEXT, schema TEXT, relation TEXT, pk_database TEXT, pk_schema TEXT, pk_relation TEXT, record TEXT);
 """
@@ -87,6 +89,17 @@ class Catalog:
                 "DELETE FROM created_objects WHERE (kind, database, schema, name) = (?, ?, ?, ?)",
                 (kind, database, schema, name),
             )
+
+    def keep_text(self, view: Name, text: str) -> None:
+        """Note the statement that has made a view."""
+        with self._lock:
+            self._connection.execute("INSERT OR REPLACE INTO view_texts VALUES (?, ?, ?, ?)", (*view, text))
+
+    def view_texts(self) -> dict[Name, str]:
+        """The statements that have made views, by the view's name."""
+        with self._lock:
+            rows = self._connection.execute("SELECT * FROM view_texts").fetchall()
+        return {row[:3]: row[3] for row in rows}
 
     def created(self, kind: str, database: str, schema: str = "", name: str = "") -> datetime.datetime | None:
         with self._lock:
@@ -172,11 +185,14 @@ class Catalog:
 
     def rename(self, relation: Name, to: Name) -> None:
         columns, keys = dict(self.declared(relation)), self.keys(relation)
-        kinds = {kind: self.created(kind, *relation) for kind in ("TABLE", "TRANSIENT")}
+        kinds = {kind: self.created(kind, *relation) for kind in ("TABLE", "TRANSIENT", "VIEW")}
+        text = self.view_texts().get(relation)
         foreign_keys = [key for key in self.foreign_keys() if relation in key[:2]]
         self.forget(relation)
         self.declare(to, columns.items())
         self.add_keys(to, keys)
+        if text is not None:
+            self.keep_text(to, text)
         for table, other, record in foreign_keys:
             self.add_foreign_key(to if table == relation else table, to if other == relation else other, record)
         for kind, created in kinds.items():
@@ -196,7 +212,8 @@ class Catalog:
     def forget(self, relation: Name) -> None:
         with self._lock:
             self._forget(relation)
-            self._connection.execute("DELETE FROM created_objects WHERE (database, schema, name) = (?, ?, ?)", relation)
+            for table in ("created_objects", "view_texts"):
+                self._connection.execute(f"DELETE FROM {table} WHERE (database, schema, name) = (?, ?, ?)", relation)
             self._connection.execute(
                 "DELETE FROM foreign_keys WHERE (pk_database, pk_schema, pk_relation) = (?, ?, ?)", relation
             )
@@ -206,15 +223,12 @@ class Catalog:
         for relation in [name for name in self._declared if name[0] == database and schema in (None, name[1])]:
             self.forget(relation)
         with self._lock:
-            for table, prefix in (("key_columns", ""), ("foreign_keys", ""), ("foreign_keys", "pk_")):
+            tables = ("key_columns", "foreign_keys", "view_texts", "created_objects")
+            for table, prefix in (*((table, "") for table in tables), ("foreign_keys", "pk_")):
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE {prefix}database = ? AND (? IS NULL OR {prefix}schema = ?)",
                     (database, schema, schema),
                 )
-            self._connection.execute(
-                "DELETE FROM created_objects WHERE database = ? AND (? IS NULL OR schema = ?)",
-                (database, schema, schema),
-            )
 
     def _forget(self, relation: Name) -> None:
         self._declared.pop(relation, None)

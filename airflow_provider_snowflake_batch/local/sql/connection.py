@@ -131,6 +131,7 @@ class EngineConnection:
             if not describe_only and isinstance(tree, exp.Create) and template_of(tree) is not None:
                 fill_template(tree, lambda query: next((row[0] for row in self._inner_rows(statement, query)), None))
             self._guard(tree, statement)
+            tree.meta["text"] = statement.text.strip().rstrip(";")
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
                 self.transactions.run(tree)
                 return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)

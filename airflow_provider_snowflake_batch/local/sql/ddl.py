@@ -143,6 +143,8 @@ class Definitions:
             (catalog.record if tree.find(exp.TransientProperty) else catalog.unrecord)("TRANSIENT", *name)
             catalog.declare(name, columns or self._copied(tree))
             catalog.add_keys(name, keys)
+            if kind == "VIEW" and (text := tree.meta.get("text")) is not None:
+                catalog.keep_text(name, text)
             self._engine.tables.emptied(name)
         elif isinstance(tree, exp.Drop):
             self._engine.tables.dropped(name)

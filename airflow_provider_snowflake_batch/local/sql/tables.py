@@ -159,6 +159,7 @@ class Tables:
             )
             if schema not in HIDDEN_SCHEMAS and database != GLOBAL_DATABASE_NAME
         ]
+        texts = self._catalog.view_texts()
         found += [
             Relation(
                 database,
@@ -167,7 +168,7 @@ class Tables:
                 "VIEW",
                 self._catalog.created("VIEW", database, schema, name),
                 comment or "",
-                text,
+                texts.get((database, schema, name), text),
             )
             for database, schema, name, comment, text in self._engine.query(
                 "SELECT database_name, schema_name, view_name, x.comment, sql FROM duckdb_views() "

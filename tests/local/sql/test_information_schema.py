@@ -105,6 +105,25 @@ def test_views_schemas_and_databases_are_those_of_show(connection: SnowflakeConn
     assert execute(connection, query) == [(row[1], row[0]) for row in execute(connection, "SHOW DATABASES")]
 
 
+def test_the_text_of_a_view_is_the_statement_that_made_it(connection: SnowflakeConnection, schema: str) -> None:
+    def texts() -> list[tuple[str, str]]:
+        shown = [(row[1], row[7]) for row in execute(connection, "SHOW VIEWS")]
+        query = f"FROM INFORMATION_SCHEMA.VIEWS WHERE TABLE_SCHEMA = '{schema}' ORDER BY 1"
+        assert execute(connection, f"SELECT TABLE_NAME, VIEW_DEFINITION {query}") == shown
+        return shown
+
+    text = "create or replace view v as\n  select iff(a > 1, 'x', 'y') as b from t -- why"
+    execute(connection, "CREATE TABLE T (A INT)")
+    execute(connection, "CREATE VIEW V AS SELECT 1 AS A")
+    execute(connection, text)
+    assert texts() == [("V", text)]
+    execute(connection, "ALTER VIEW V RENAME TO W")
+    assert texts() == [("W", text)]
+    assert execute(connection, "SHOW VIEWS")[0][0] is not None
+    execute(connection, "DROP VIEW W")
+    assert texts() == []
+
+
 @pytest.mark.parametrize("view", ["TABLE_CONSTRAINTS", "LOAD_HISTORY", "SEQUENCES", "KEY_COLUMN_USAGE"])
 def test_a_view_that_is_lacking_says_so(connection: SnowflakeConnection, view: str) -> None:
     number, state, message = error(connection, f"SELECT COUNT(*) FROM LOCAL.INFORMATION_SCHEMA.{view}")

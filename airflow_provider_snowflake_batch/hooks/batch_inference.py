@@ -104,7 +104,10 @@ class SnowflakeBatchHook(SnowflakeStageHook):
             return self.rows(statement(qualified))
         except Exception as error:
             if does_not_exist(error):
-                raise JobNotFoundError(f"Job {qualified} does not exist, or this role may not see it.") from error
+                raise JobNotFoundError(
+                    f"Job {qualified} does not exist, or this role may not see it. SHOW JOB SERVICES IN SCHEMA "
+                    f"{qualified.database}.{qualified.schema} lists the ones that it can see."
+                ) from error
             raise
 
     def list_jobs(

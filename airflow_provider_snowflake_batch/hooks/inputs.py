@@ -231,7 +231,10 @@ def _check_encryption(hook: SnowflakeBatchHook, stage: QualifiedName) -> None:
     """
     rows = [row for row in hook.rows(statements.show_stages(stage)) if row["name"] == stage.name]
     if not rows:
-        raise JobInputError(f"X: stage {stage} does not exist, or this role may not see it.")
+        raise JobInputError(
+            f"X: stage {stage} does not exist, or this role may not see it. SHOW STAGES IN ACCOUNT lists the ones that "
+            "it can see."
+        )
     kind = str(rows[0]["type"]).upper()
     if kind.startswith("INTERNAL") and "NO CSE" not in kind:
         raise JobInputError(

@@ -62,7 +62,10 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
         the table then has the rows it had before (none, if it was created for them).
     """
     if not hook.is_complete(directory):
-        raise SnowflakeBatchError(f"{directory} has no {SUCCESS}: its files are not complete. Nothing was loaded.")
+        raise SnowflakeBatchError(
+            f"{directory} has no {SUCCESS}: its files are not complete. Nothing was loaded. Its job is still at work, "
+            "or has failed: let a BatchSuccessSensor wait for it, or score again."
+        )
     manifest = _manifest(hook, directory)
     expected = None if manifest is None else manifest.rows
     listed = hook.list_files(directory)
@@ -70,7 +73,10 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
     if manifest is not None and manifest.files is not None:
         missing = sorted(set(manifest.files) - set(files))
         if missing:
-            raise SnowflakeBatchError(f"{directory} lacks {missing[0]}, which its manifest lists. Nothing was loaded.")
+            raise SnowflakeBatchError(
+                f"{directory} lacks {missing[0]}, which its manifest lists. Nothing was loaded. Put the file back, or "
+                "score again."
+            )
         # There may be a file of an attempt that came late. It is not part of the results.
         files = [name for name in files if name in set(manifest.files)]
     _refuse_others(listed, directory)

@@ -44,7 +44,10 @@ def look_up_model(hook: SnowflakeBatchHook, job: RegistryJob) -> RegistryJob:
     """
     rows = existing_rows(hook, statements.show_model_versions(job.model))
     if rows is None:
-        raise JobInputError(f"model_name: {job.model} does not exist, or this role has no USAGE on it.")
+        raise JobInputError(
+            f"model_name: {job.model} does not exist, or this role has no USAGE on it. SHOW MODELS IN ACCOUNT lists "
+            "the ones that it can see."
+        )
     listed = [ListedVersion.from_row(row) for row in rows]
     try:
         version = choose_version(listed, job.version)

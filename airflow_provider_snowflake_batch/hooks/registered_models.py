@@ -78,7 +78,10 @@ def _version(hook: SnowflakeBatchHook, model: RegistryModel) -> tuple[QualifiedN
     wanted = Identifier.parse(model.version, field="model.version") if model.version is not None else None
     rows = existing_rows(hook, statements.show_model_versions(name))
     if rows is None:
-        raise JobInputError(f"model.name: {name} does not exist, or this role has no USAGE on it.")
+        raise JobInputError(
+            f"model.name: {name} does not exist, or this role has no USAGE on it. SHOW MODELS IN ACCOUNT lists the "
+            "ones that it can see."
+        )
     listed = [ListedVersion.from_row(row) for row in rows]
     try:
         version = choose_version(listed, wanted)
@@ -123,7 +126,10 @@ def fetch_registered(hook: SnowflakeBatchHook, found: RegisteredFiles, folder: P
             hook.rows(statements.get_url(found.url + path, str(into)))
             local = into / path.rpartition("/")[2]
             if not local.is_file():
-                raise JobInputError(f"model.name: {found.url}{path} cannot be fetched.")
+                raise JobInputError(
+                    f"model.name: {found.url}{path} is listed, but GET has brought no such file. Fetch it by hand with "
+                    "this role to see why, or log the version again."
+                )
             add_file(opened, path, local)
             for one in into.iterdir():
                 one.unlink()

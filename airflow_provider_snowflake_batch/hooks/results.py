@@ -92,7 +92,7 @@ def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: Stage
     if SUCCESS not in names:
         raise JobFailedError(
             f"Job {result.job_name} is {result.status}, but {directory} has no {SUCCESS}: its output is not "
-            "complete and must not be read."
+            "complete and must not be read. Clear the task to score again."
         )
     result.files = len(data_files(files, directory))
     if MANIFEST in names:

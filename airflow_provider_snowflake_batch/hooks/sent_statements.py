@@ -123,5 +123,5 @@ class SentStatements:
             del self._unheard_of[query_id]
             raise JobSubmissionError(
                 f"Snowflake has known nothing of statement {query_id}, which submits the job, for "
-                f"{self._hook.transient_timeout:g} seconds. It was lost; there is no job."
+                f"{self._hook.transient_timeout:g} seconds. It was lost; there is no job. A retry submits it again."
             )

@@ -64,7 +64,10 @@ class SnowflakeStageHook(SnowflakeSessionHook):
             return self.rows(sql)
         except Exception as error:
             if does_not_exist(error):
-                raise JobInputError(f"The stage of {location} does not exist, or this role may not see it.") from error
+                raise JobInputError(
+                    f"The stage of {location} does not exist, or this role may not see it. SHOW STAGES IN ACCOUNT "
+                    "lists the ones that it can see."
+                ) from error
             raise
 
     def list_files(self, location: str | StagePath, *, pattern: str | None = None) -> list[StageFile]:

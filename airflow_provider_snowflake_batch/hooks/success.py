@@ -44,7 +44,10 @@ def results_are_there(
     if written is not None and (newer_than is None or written >= newer_than.replace(microsecond=0)):
         return True
     if info is not None and info.status.is_terminal and not _may_show_up(info):
-        raise JobFailedError(f"Job {info.name} ended as {info.reported_status} without {SUCCESS} in {directory}.")
+        raise JobFailedError(
+            f"Job {info.name} ended as {info.reported_status} without {SUCCESS} in {directory}. Its log may say why: "
+            f"airflow snowflake-batch logs {info.name}"
+        )
     return False
 
 

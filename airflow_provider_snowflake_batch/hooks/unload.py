@@ -191,7 +191,10 @@ def _wait_for_rows(hook: SnowflakeBatchHook, query_id: str, watch: Callable[[], 
         if known:
             heard_of = time.monotonic()
         elif time.monotonic() - heard_of > hook.transient_timeout:
-            raise JobSubmissionError(f"Snowflake knows nothing of statement {query_id}, which unloads the rows.")
+            raise JobSubmissionError(
+                f"Snowflake has known nothing of statement {query_id}, which unloads the rows, for "
+                f"{hook.transient_timeout:g} seconds. A retry unloads them again."
+            )
         _sleep(pause, watch)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
@@ -234,7 +237,7 @@ def _check_files(found: Sequence[StageFile], told: Sequence[UnloadedFile], direc
     if names != sorted(file.name for file in told):
         raise JobSubmissionError(
             f"The unload says that it has written {len(told)} file(s), but {directory} has {len(names)}: rows would be "
-            "lost or doubled."
+            "lost or doubled. Has somebody else written there? A retry unloads into a directory of its own."
         )
 
 

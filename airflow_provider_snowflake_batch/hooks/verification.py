@@ -70,7 +70,10 @@ def verify_results(
     if manifest is not None:
         found = _verify_listed(hook, directory, sizes, manifest, contents=contents)
     elif require_manifest:
-        raise ResultsError(f"{directory} has no {MANIFEST}, by which its files could be told to be all there.")
+        raise ResultsError(
+            f"{directory} has no {MANIFEST}, by which its files could be told to be all there. Snowflake's own runtime "
+            "writes none: without require_manifest, the rows are counted."
+        )
     else:
         found = _verify_unlisted(hook, directory, sizes, contents=contents)
     if expected_rows is not None and found.rows != expected_rows:
@@ -100,7 +103,10 @@ def _sizes(hook: SnowflakeBatchHook, directory: StagePath) -> dict[str, int]:
     # External stages may list folders, too.
     sizes = {file.path.removeprefix(directory.path): file.size for file in files if not file.path.endswith("/")}
     if SUCCESS not in sizes:
-        raise ResultsError(f"{directory} has no {SUCCESS}: its files are not complete.")
+        raise ResultsError(
+            f"{directory} has no {SUCCESS}: its files are not complete. Its job is still at work, or has failed: let a "
+            "BatchSuccessSensor wait for it, or score again."
+        )
     return sizes
 
 
@@ -227,7 +233,9 @@ def _read(hook: SnowflakeBatchHook, file: StagePath, size: int) -> _FileRead:
     import pyarrow.parquet as pq
 
     if size > (free := shutil.disk_usage(tempfile.gettempdir()).free):
-        raise SnowflakeBatchError(f"{file} has {size} bytes, and {tempfile.gettempdir()} room for {free}.")
+        raise SnowflakeBatchError(
+            f"{file} has {size} bytes, and {tempfile.gettempdir()} room for {free}. Set TMPDIR to a folder with more."
+        )
     with hook.fetched(file) as local:
         checksum = _checksum(local)
         try:

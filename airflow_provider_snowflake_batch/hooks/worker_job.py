@@ -198,6 +198,12 @@ def _check_model(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
 def _check_internal(hook: SnowflakeBatchHook, location: StagePath, field: str) -> None:
     rows = [row for row in hook.rows(statements.show_stages(location.stage)) if row["name"] == location.stage.name]
     if not rows:
-        raise JobInputError(f"{field}: The stage of {location} does not exist, or this role may not see it.")
+        raise JobInputError(
+            f"{field}: The stage of {location} does not exist, or this role may not see it. SHOW STAGES IN ACCOUNT "
+            "lists the ones that it can see."
+        )
     if not str(rows[0]["type"]).upper().startswith("INTERNAL"):
-        raise JobInputError(f"{field}: {location} is on an external stage, which a container cannot mount.")
+        raise JobInputError(
+            f"{field}: {location} is on an external stage, which a container cannot mount. Name an internal one, made "
+            "with ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')."
+        )

@@ -55,7 +55,7 @@ def test_a_job_from_submission_to_deletion(hook: SnowflakeBatchHook) -> None:
     assert info.name in {listed.name for listed in hook.list_jobs(starts_with=job.name.name)}
     hook.delete(job.name)
     hook.delete(job.name)
-    with pytest.raises(JobNotFoundError, match="does not exist, or this role may not see it"):
+    with pytest.raises(JobNotFoundError, match="may not see it. SHOW JOB SERVICES IN SCHEMA LOCAL.PUBLIC lists"):
         hook.status(job.name)
 
 

@@ -197,7 +197,7 @@ def test_a_lost_statement_is_sent_again_under_its_name(hook: SnowflakeBatchHook)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SnowflakeBatchHook, "submit", lambda self, job: str(uuid.uuid4()))
         patch.setattr(SnowflakeBatchHook, "__init__", partialmethod(begin, transient_timeout=1))
-        with pytest.raises(JobSubmissionError, match=r"It was lost; there is no job\."):
+        with pytest.raises(JobSubmissionError, match=r"It was lost; there is no job\. A retry submits it again\."):
             attempt(store, deferrable=False)
     lost = store.record["job_name"]
     assert attempt(store, deferrable=False)["job_name"] == lost

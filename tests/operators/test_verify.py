@@ -153,7 +153,7 @@ def test_a_manifest_that_was_written_for_other_contents(
 def test_results_that_are_not_complete(hook: SnowflakeBatchHook) -> None:
     hook.remove_files(f"{LOCATION}/_SUCCESS")
     for ask in (verify, lambda: hook.count_rows(LOCATION)):
-        with pytest.raises(ResultsError, match="has no _SUCCESS: its files are not complete"):
+        with pytest.raises(ResultsError, match="has no _SUCCESS: its files are not complete. .*BatchSuccessSensor"):
             ask()
     with pytest.raises(JobInputError, match="The stage of .* does not exist"):
         verify(stage_location="@NO_SUCH_STAGE/x")
@@ -220,7 +220,7 @@ def test_files_that_may_hold_results_are_not_left_out(unlisted: SnowflakeBatchHo
 
 def test_a_file_that_does_not_fit_is_not_fetched(hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
-    with pytest.raises(SnowflakeBatchError, match=r"part-1.parquet has \d+ bytes, and .* room for 10"):
+    with pytest.raises(SnowflakeBatchError, match=r"part-1.parquet has \d+ bytes, and .* room for 10. Set TMPDIR"):
         verify(contents=True)
 
 

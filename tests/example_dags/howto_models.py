@@ -20,7 +20,7 @@ from airflow_provider_snowflake_batch.local.server_process import LocalServer
 ROWS = (
     """INSERT INTO ML.PUBLIC.CUSTOMERS VALUES
         (1, 'ann', '2026-01-05', 50), (2, 'ann', '2026-01-05', 150), (3, 'bob', '2026-01-06', 250)""",
-    "INSERT INTO ML.PUBLIC.PLOTS VALUES (1, 2, 3), (2, 4, 5)",
+    "INSERT INTO ML.PUBLIC.PLOTS VALUES (1, 2, 3), (2, 4, 5), (3, 6, 0)",
     "INSERT INTO ML.PUBLIC.TEXTS VALUES (1, 'Once'), (2, 'Twice upon')",
     """INSERT INTO ML.PUBLIC.CHATS VALUES (1, '[{"role": "user", "content": "Why?"}]')""",
 )

@@ -25,8 +25,9 @@ from tests.example_dags.run_example import ROOT, fetch_folder
 pytestmark = pytest.mark.timeout(1800)
 
 PAGE = (ROOT / "docs" / "howto.md").read_text(encoding="utf-8")
-_RECIPE = re.compile(r"^```python\n(.*?^with DAG\(\"(\w+)\"\).*?)^```$", re.MULTILINE | re.DOTALL)
-RECIPES = {match[2]: match[1] for match in _RECIPE.finditer(PAGE)}
+_RECIPE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_DAG = re.compile(r"^(with DAG\(\"(\w+)\".*\)):$", re.MULTILINE)
+RECIPES = {match[2]: code for code in _RECIPE.findall(PAGE) for match in _DAG.finditer(code)}
 
 # Where a recipe's Dag is not run here, and why.
 NOT_RUN = {"reviews": "needs torch: test_reviews_transformers.py runs such a model"}
@@ -54,7 +55,9 @@ MADE = {
     "with_parameters": Made("STORY", ["Once, 0.9, 512", "Twice upon, 0.9, 512"]),
     "sized": CHURN,
     "gated": CHURN,
-    "own_code": Made("AREA", [6.0, 20.0], "area"),
+    "verified": CHURN,
+    "own_code": Made("AREA", [0.0, 6.0, 20.0], "area"),
+    "bad_rows": Made("RATIO", [2 / 3, 4 / 5], "shape"),
     "embed_and_classify": Made("CLASS", ["long", "short"], "classify"),
     "by_customer": Made("TOTAL", [200.0, 250.0]),
 }
@@ -74,7 +77,7 @@ for name in sys.argv[2:]:
 
 def recipes_that_run() -> dict[str, str]:
     """All but those that this machine lacks the libraries for."""
-    without = set(NOT_RUN) | (set() if os.environ.get("LOCAL_SNOWFLAKE_RUNTIME_PYTHON") else {"own_code"})
+    without = set(NOT_RUN) | (set() if os.environ.get("LOCAL_SNOWFLAKE_RUNTIME_PYTHON") else {"own_code", "bad_rows"})
     return {name: code for name, code in RECIPES.items() if name not in without}
 
 
@@ -107,7 +110,7 @@ def reports(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> di
     files = []
     for name, code in recipes_that_run().items():
         files.append(home / f"{name}.py")
-        files[-1].write_text(code.replace(f'with DAG("{name}"):', f'with DAG("{name}") as dag:'), encoding="utf-8")
+        files[-1].write_text(_DAG.sub(r"\1 as dag:", code), encoding="utf-8")
     report = home / "report.json"
     for command in (["-m", "airflow", "db", "migrate"], ["-c", RUN, report, *files]):
         done = subprocess.run(
@@ -162,6 +165,18 @@ def test_the_results_are_right(name: str, reports: dict[str, Any], connection: s
 def test_chats_are_answered(name: str, words: str, reports: dict[str, Any], connection: str, tmp_path: Path) -> None:
     (row,) = written(connection, tmp_path, reports[name]["results"]["score"]["output_location"])
     assert words in json.dumps(row["choices"])
+
+
+@pytest.mark.slow
+def test_a_row_that_cannot_be_scored_is_told(reports: dict[str, Any]) -> None:
+    if "bad_rows" not in reports:
+        pytest.skip("LOCAL_SNOWFLAKE_RUNTIME_PYTHON names no Python for jobs with a model of their own")
+    assert reports["bad_rows"]["results"]["shape"]["warnings"] == ["1 row(s) failed and were put aside."]
+
+
+@pytest.mark.slow
+def test_results_are_verified(reports: dict[str, Any]) -> None:
+    assert reports["verified"]["results"]["verify"]["rows"] == 3
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pyarrow as pa
 
 _TIME_UNITS = ("D", "s", "ms", "us", "ns")
 _WIDEST_FLOAT = 8
+# What memory is said to hold that is bytes.
+_BYTES = ("B", "b", "c")
 #: Whose types are dealt with by name, since each has a NULL of its own.
 _OF_THEIR_OWN = ("numpy", "pandas", "pyarrow")
 
@@ -19,6 +22,9 @@ def as_numpy(value: Any) -> Any:
         return _plain_array(value)
     if isinstance(value, (str, bytes, int, float)) or value is None:
         return value
+    if isinstance(value, array.array) or (isinstance(value, memoryview) and value.format not in _BYTES):
+        # Arrow would take the memory of numbers for bytes.
+        return np.asarray(value)
     for step in ("detach", "cpu"):
         if callable(getattr(value, step, None)):
             value = getattr(value, step)()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import datetime
 import enum
@@ -128,6 +129,9 @@ UUIDS = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUID.bytes, None], p
         (pa.table({"a": UUIDS}), {"a": [str(UUID), None]}),
         ({"a": pa.ListArray.from_arrays([0, 1, 2], UUIDS)}, {"a": [[str(UUID)], [None]]}),
         (pd.Series([UUID, None]), {"output_feature_0": [str(UUID), None]}),
+        ([memoryview(np.array([1.5])), memoryview(np.array([2, 3]))], {"output_feature_0": [[1.5], [2.0, 3.0]]}),
+        ([memoryview(b"a"), b"c"], {"output_feature_0": [b"a", b"c"]}),
+        ({"y": [array.array("q", [2**53 + 1]), None]}, {"y": [[2**53 + 1], None]}),
         (pd.MultiIndex.from_tuples([(1, 2), (3, 4)]), {"output_feature_0": [[1, 2], [3, 4]]}),
     ],
     ids=lambda value: type(value).__name__,

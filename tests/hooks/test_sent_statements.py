@@ -38,8 +38,7 @@ def until_ended(hook: SnowflakeBatchHook, query_id: str) -> None:
 def test_a_statement_that_somebody_cancels_may_be_tried_again(hook: SnowflakeBatchHook) -> None:
     query_id = sent(hook, "SELECT SYSTEM$WAIT(600)")
     assert not hook.check_submission(query_id)
-    with hook.twin() as other:
-        other.rows(statements.cancel_query(query_id))
+    hook.rows(statements.cancel_query(query_id))
     with pytest.raises(JobSubmissionError, match=r"^Snowflake gave up submitting the job: .*canceled"):
         until_ended(hook, query_id)
 

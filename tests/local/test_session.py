@@ -163,6 +163,22 @@ def test_last_query_id_and_result_scan(connection: SnowflakeConnection) -> None:
     assert rows == [("LOCAL",)]
 
 
+def test_a_session_cancels_its_own_query(connection: SnowflakeConnection) -> None:
+    running = connection.cursor()
+    running.execute_async("SELECT SYSTEM$WAIT(600)")
+    cancel = f"SELECT SYSTEM$CANCEL_QUERY('{running.sfqid}')"
+    assert one(connection, cancel) == f"query [{running.sfqid}] terminated."
+    deadline = time.monotonic() + 20
+    while connection.is_still_running(status := connection.get_query_status(running.sfqid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert status == QueryStatus.ABORTED
+    for form in (f"{cancel};", f"{cancel} WHERE TRUE"):
+        cursor = connection.cursor()
+        assert cursor.execute(form).fetchall() == [("Identified SQL statement is not currently executing.",)]
+        assert [column.name for column in cursor.description] == [cancel.removeprefix("SELECT ").upper()]
+
+
 def test_cancelling_one_query_leaves_the_sessions_others_alone(connect: Any) -> None:
     connection, other = connect(), connect()
     running, waiting = connection.cursor(), connection.cursor()

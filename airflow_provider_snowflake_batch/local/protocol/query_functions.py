@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function, table_function
+from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.protocol.queries import Queries
 from airflow_provider_snowflake_batch.local.sessions import Sessions
-from airflow_provider_snowflake_batch.local.statements import Result, Statement
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 
 
 @scalar_function("LAST_QUERY_ID")
@@ -54,3 +56,17 @@ def cancel_query(statement: Statement, arguments: Arguments, queries: Queries) -
         return "Identified SQL statement is not currently executing."
     queries.cancel(query)
     return f"query [{query.id}] terminated."
+
+
+@statement("SELECT SYSTEM$CANCEL_QUERY")
+def select_cancel_query(statement: Statement, cursor: Cursor, queries: Queries, engine: Engine) -> Result:
+    """The engine runs the statements of a session one after the other, and the one to cancel may be this session's."""
+    ahead = [cursor.peek(place) for place in range(4)]
+    if [token.kind if token is not None else None for token in ahead[1::2]] != ["string", None]:
+        return engine.execute(statement)
+    cursor.expect("(")
+    query_id = cursor.string()
+    cursor.expect(")")
+    cursor.end()
+    told = cancel_query(statement, Arguments([query_id]), queries)
+    return Result([Column(f"SYSTEM$CANCEL_QUERY('{query_id.upper()}')")], [(told,)])

@@ -66,8 +66,8 @@ def main() -> int:
                 camera.take("digits-score-log", f"/dags/digits/runs/{RUN}/tasks/score", log, height=1000)
                 wait_for_rows(airflow)
                 tab = f"/dags/many_digits/runs/{LONG_RUN}/tasks/score/plugin/snowflake-batch-job"
-                camera.take("batch-jobs", "/plugin/snowflake-batch-jobs", jobs, height=300)
-                camera.take("batch-job", tab, job, height=840)
+                camera.take("batch-jobs", "/plugin/snowflake-batch-jobs", jobs, height=420)
+                camera.take("batch-job", tab, job, height=1000)
                 if airflow.run_state(LONG_RUN) != "running":
                     print("The job had ended before its pictures were taken", file=sys.stderr)
                     return 1
@@ -132,6 +132,7 @@ def log(page: Page) -> None:
 def jobs(page: Page) -> None:
     """The list of all jobs."""
     page.get_by_text("digits · score").nth(1).wait_for()
+    page.get_by_text("Node-hours in 7 days").wait_for()
 
 
 def job(page: Page) -> None:

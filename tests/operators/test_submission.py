@@ -18,8 +18,10 @@ from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, Qualif
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.job_record import JobRecords
+from tests.local_faults import faults_of
 from tests.operators.task_instances import Store, TaskInstance, names
 
 
@@ -142,7 +144,7 @@ def test_a_task_killed_while_somebody_else_takes_the_name_leaves_their_job_alone
 
 
 def test_a_task_with_a_fixed_name_killed_right_after_its_statement_cancels_its_job(
-    hook: SnowflakeBatchHook, task: RunBatchOperator, monkeypatch: pytest.MonkeyPatch
+    hook: SnowflakeBatchHook, task: RunBatchOperator, monkeypatch: pytest.MonkeyPatch, local_server: LocalServer
 ) -> None:
     submit, name = SnowflakeBatchHook.submit, QualifiedName("SUBMISSION_FIXED", "PUBLIC", "LOCAL")
 
@@ -153,12 +155,15 @@ def test_a_task_with_a_fixed_name_killed_right_after_its_statement_cancels_its_j
 
     monkeypatch.setattr(SnowflakeBatchHook, "submit", killed_then)
     task.job_spec = {"job_name": name.name}
-    try:
-        with pytest.raises(JobCancelledError, match="since the task was killed"):
-            task.execute({"ti": TaskInstance(), "task_state_store": None})
-        assert hook.status(name).status in (JobStatus.CANCELLED, JobStatus.CANCELLING)
-    finally:
-        hook.delete(name)
+    # It could end before it is cancelled.
+    with faults_of(local_server) as faults:
+        faults.add("pending", job=name.name)
+        try:
+            with pytest.raises(JobCancelledError, match="since the task was killed"):
+                task.execute({"ti": TaskInstance(), "task_state_store": None})
+            assert hook.status(name).status in (JobStatus.CANCELLED, JobStatus.CANCELLING)
+        finally:
+            hook.delete(name)
 
 
 def test_a_job_of_somebody_else_that_takes_the_name_meanwhile_is_not_taken_for_the_tasks(

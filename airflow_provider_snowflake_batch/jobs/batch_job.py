@@ -28,6 +28,11 @@ class JobStatements:
     statement: str
     preparation: tuple[str, ...] = ()
 
+    @property
+    def text(self) -> str:
+        """All of them, as they can be run one after another in one session."""
+        return ";\n".join((*self.preparation, self.statement))
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFunction:

@@ -23,7 +23,7 @@ NOT_SUBMITTED = "NOT_SUBMITTED"
 
 @dataclass(frozen=True, slots=True)
 class JobCard:
-    """Holds no secret and no data. Times are seconds since the epoch.
+    """Holds no secret and no rows. Times are seconds since the epoch.
 
     :param job_name: ``database.schema.name``; empty where there is no job.
     :param status: the job's status when the card was last written; ``SUBMITTED`` before Snowflake has told one,
@@ -50,6 +50,8 @@ class JobCard:
     :param containers: what the containers said at the last look, those to blame first (:func:`told_containers`).
     :param earlier_tries: how the tries before this one have ended, oldest first (:func:`ended_try`).
     :param history: how far it was at earlier moments (`jobs/progress_history.py`); None where nothing tells of rows.
+    :param statement: what was sent to make the job, with what its session needs before; None where that is not told.
+    :param no_statement: why it is not.
     """
 
     job_name: str
@@ -73,6 +75,8 @@ class JobCard:
     containers: list[dict[str, Any]] | None = None
     earlier_tries: list[dict[str, Any]] | None = None
     instance_family: str | None = None
+    statement: str | None = None
+    no_statement: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
@@ -108,6 +112,7 @@ class JobCard:
             history=readable(card.history),
             containers=card.containers if isinstance(card.containers, list) else None,
             earlier_tries=card.earlier_tries if isinstance(card.earlier_tries, list) else None,
+            statement=readable_statement(card.statement),
         )
 
     def seen(
@@ -158,6 +163,27 @@ class JobCard:
             return now
         # Another clock than ours, and no end at all if it is no later than what is known already.
         return told if (self.started_at or self.submitted_at) < told <= now else now
+
+
+MOST_STATEMENT_BYTES = 8 * 1024
+"""Of a statement that stands on a card, which is written again with every change."""
+
+
+def told_statement(statement: str) -> dict[str, Any]:
+    """The fields of a card that tell of a statement: all of it, or why it is not there. Half of one is of no use."""
+    size = len(statement.encode("utf-8", "replace"))
+    if size > MOST_STATEMENT_BYTES:
+        return {"no_statement": f"It has {size:,} bytes, and a job card holds {MOST_STATEMENT_BYTES:,} of it at most."}
+    return {"statement": statement}
+
+
+def readable_statement(stored: Any) -> str | None:
+    """A statement as it was stored, or None for what is none."""
+    try:
+        whole = isinstance(stored, str) and len(stored.encode()) <= MOST_STATEMENT_BYTES
+    except UnicodeEncodeError:
+        return None
+    return stored if whole else None
 
 
 _MOST_CONTAINERS, _MOST_TRIES, _LONGEST = 8, 10, 300

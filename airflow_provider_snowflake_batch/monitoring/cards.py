@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_snowflake_batch.contract.progress import AllReplicas
+from airflow_provider_snowflake_batch.jobs.card import readable_statement
 from airflow_provider_snowflake_batch.jobs.progress_history import readable
 
 TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function", "instance_family")
@@ -50,6 +51,8 @@ def readable_card(stored: Any, *, longest: int, brief: bool = False) -> dict[str
         "containers": None if brief else _all(values.get("containers"), CONTAINER, longest),
         "earlier_tries": None if brief else _all(values.get("earlier_tries"), EARLIER_TRY, longest),
         "history": None if brief else readable(values.get("history")),
+        "statement": None if brief else readable_statement(values.get("statement")),
+        "no_statement": None if brief else _text(values.get("no_statement"), longest),
     }
 
 

@@ -17,6 +17,7 @@ from airflow_provider_snowflake_batch.jobs.card import (
     REFUSED,
     JobCard,
     told_containers,
+    told_statement,
 )
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.operators.earlier_tries import earlier_tries, remember_try
@@ -53,12 +54,21 @@ class TaskCard:
         self._cancelled = False
 
     @classmethod
-    def begin(cls, context: Context, job: BatchJob, record: JobRecord, *, poll_interval: float) -> Self:
+    def begin(
+        cls,
+        context: Context,
+        job: BatchJob,
+        record: JobRecord,
+        *,
+        poll_interval: float,
+        statement: str | None = None,
+    ) -> Self:
         """The card of a job that was just submitted or found again. It is written at once.
 
         The trigger's ``on_kill`` compares it with its own job, so it must be there before the task defers.
 
         :param poll_interval: most seconds between two looks at the job.
+        :param statement: what this try has sent; None if the job is that of an earlier one.
         """
         model = job.model_function
         # A job that an earlier try has begun keeps its size.
@@ -80,6 +90,7 @@ class TaskCard:
                 confirmed_every=max(CARD_SECONDS, poll_interval),
                 earlier_tries=earlier_tries(context),
                 instance_family=record.instance_family,
+                **_told_statement(statement),
             ),
             record.query_id,
         )
@@ -236,6 +247,18 @@ def _without_job(error: BaseException) -> str | None:
     if isinstance(error, JobInputError):
         return REFUSED
     return NOT_SUBMITTED if isinstance(error, JobSubmissionError) else None
+
+
+def _told_statement(statement: str | None) -> dict[str, Any]:
+    """The fields of a card that tell of a statement. Unlike a log, an XCom is stored as it is, so nothing is in it that
+    Airflow would mask there."""
+    from airflow.providers.common.compat.sdk import redact
+
+    if statement is None:
+        return {"no_statement": "An earlier try of the task has sent it."}
+    if redact(statement) != statement:
+        return {"no_statement": "It holds something that Airflow masks in logs."}
+    return told_statement(statement)
 
 
 def _stored_card(context: Context) -> JobCard | None:

@@ -149,7 +149,9 @@ class JobRun:
             self.canceller.job = record
             store_links(self._context, hook, job=record.name, location=job.output.location)
             JobCardLink().store_for(self._context)
-            begun = TaskCard.begin(self._context, job, record, poll_interval=self._task.poll_interval)
+            begun = TaskCard.begin(
+                self._context, job, record, poll_interval=self._task.poll_interval, statement=submission.statement
+            )
             with begun as card, records.to_be_sent_again():
                 self.card = card
                 count_begun(self._context, card.card, resumed=resumed is not None)

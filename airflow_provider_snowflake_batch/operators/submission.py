@@ -32,6 +32,8 @@ class Submission:
         self._hook = hook
         self._records = records
         self._canceller = canceller
+        self.statement: str | None = None
+        """What was sent; None where nothing was."""
 
     def submit(self, job: BatchJob) -> JobRecord:
         """Check the job, record it, send its statement, and record the statement's query id.
@@ -62,8 +64,10 @@ class Submission:
         # It may take long, when rows are unloaded: deadlines count from when the statement is sent.
         ready = prepare(self._hook, found, watch=lambda: self._refuse_when_killed(begun))
         self._refuse_when_killed(record)
+        statement = ready.submission().text
         record = replace(record, submitted_at=time.time())
         record = record.sent(self._hook.submit(ready))
+        self.statement = statement
         self._save(record)
         self._refuse_when_killed(record)
         if job.has_fixed_name:

@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_snowflake_batch.jobs.card import JobCard
+import pytest
+
+from airflow_provider_snowflake_batch.jobs.card import MOST_STATEMENT_BYTES, JobCard, told_statement
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.status import JobInfo
 
@@ -73,6 +75,22 @@ def test_a_stored_card_comes_back_and_a_newer_versions_too() -> None:
     values: dict[str, Any] = CARD.to_dict()
     assert JobCard.from_dict(values) == CARD
     assert JobCard.from_dict({**values, "of_a_later_version": 1}) == CARD
+
+
+def test_a_statement_is_on_a_card_whole_or_not_at_all() -> None:
+    longest = "S" * (MOST_STATEMENT_BYTES - 2) + "é"
+    card = replace(CARD, **told_statement(longest))
+    assert (card.statement, card.no_statement) == (longest, None)
+    assert JobCard.read(card.to_dict()) == card
+    left_out = replace(CARD, **told_statement(longest + "S"))
+    assert left_out.statement is None
+    assert left_out.no_statement == "It has 8,193 bytes, and a job card holds 8,192 of it at most."
+    assert card.seen(info("DONE"), 12).statement == longest
+
+
+@pytest.mark.parametrize("stored", [["SELECT 1"], 1, "S" * (MOST_STATEMENT_BYTES + 1), "\ud800"])
+def test_what_is_no_statement_is_not_taken_for_one(stored: Any) -> None:
+    assert JobCard.read({**CARD.to_dict(), "statement": stored}) == CARD
 
 
 def test_replicas_count_together() -> None:

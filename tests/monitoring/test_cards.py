@@ -16,13 +16,21 @@ def test_every_field_of_a_card_is_shown() -> None:
         progress={"phase": "p", **figures},
         accepted_at=5.5,
         history=[[1, 2], [3, 4]],
+        statement="EXECUTE\n\x1b[1mJOB",
+        no_statement="too long",
         containers=[{"replica": 0, "name": "main", "status": "DONE", "message": "", "exit_code": 0, "restarts": 0}],
     )
     assert readable_card(stored, longest=100) == stored == JobCard.from_dict(stored).to_dict()
 
 
-def test_a_list_needs_no_history() -> None:
-    assert readable_card(card(history=[[1, 2]]), longest=100, brief=True)["history"] is None
+def test_a_list_needs_neither_history_nor_statement() -> None:
+    shown = readable_card(card(history=[[1, 2]], statement="SELECT 1", no_statement="x"), longest=100, brief=True)
+    assert (shown["history"], shown["statement"], shown["no_statement"]) == (None, None, None)
+
+
+def test_a_statement_is_never_cut() -> None:
+    assert readable_card(card(statement="S" * 200), longest=100)["statement"] == "S" * 200
+    assert readable_card(card(statement="S" * 9000), longest=20_000)["statement"] is None
 
 
 def test_numbers_that_json_lacks_are_left_out() -> None:

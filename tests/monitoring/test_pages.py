@@ -50,7 +50,7 @@ def told_of(status: str, message: str, **changes: Any) -> dict[str, Any]:
 
 JOBS: dict[str, Any] = {
     "now": NOW,
-    "running": told(progress=HALF, started_at=NOON + 20, confirmed_every=10),
+    "running": told(progress=HALF, started_at=NOON + 20, confirmed_every=10, statement="EXECUTE JOB\nNAME = <b>"),
     "done": told("success", "done", status="DONE", ended_at=NOON + 90, progress={"rows_done": 7, "rows_total": 7}),
     "one": told("success", "done", status="DONE", ended_at=NOON + 90, progress={"rows_done": 1, "rows_total": 1}),
     "failed": told_of("FAILED", "Job DB.PUBLIC.BATCH_1 ended as FAILED. ValueError: <script>alert(1)</script>"),
@@ -87,6 +87,7 @@ JOBS: dict[str, Any] = {
             "else",
         ],
     ),
+    "long": told(no_statement="It has 9,000 bytes, and a job card holds 8,192 of it at most."),
     "crashed": told_of("FAILED", "no", accepted_at=NOON + 20, started_at=NOON + 30, ended_at=NOON + 60, history="no"),
     "mapped": [told(task_id="parts", map_index=index, map_label="March") for index in (0, 1)],
 }

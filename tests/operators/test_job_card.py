@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError, JobSubmissionError
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
+from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo
 from airflow_provider_snowflake_batch.operators import job_card
@@ -140,6 +142,27 @@ def test_a_task_without_a_job_has_a_card_that_says_why(
     assert shown is not None
     assert (shown.status, shown.message, shown.model, shown.compute_pool) == (status, str(error), "M", "P")
     assert shown.job_name == ("" if record is None else "D.S.J")
+
+
+@pytest.mark.parametrize(
+    ("statement", "told", "why"),
+    [
+        ("EXECUTE JOB SERVICE", "EXECUTE JOB SERVICE", None),
+        ("EXECUTE JOB SERVICE 'one-that-is-masked'", None, "It holds something that Airflow masks in logs."),
+        ("S" * 9000, None, "It has 9,000 bytes, and a job card holds 8,192 of it at most."),
+        (None, None, "An earlier try of the task has sent it."),
+    ],
+)
+def test_it_tells_the_statement_or_why_it_does_not(
+    instance: TaskInstance, statement: str | None, told: str | None, why: str | None
+) -> None:
+    mask_secret("one-that-is-masked")
+    job = RegistryJob.parse(
+        name="D.S.J", model_name="D.S.M", X="D.S.T", compute_pool="P", output_spec={"stage_location": "@D.S.R/"}
+    )
+    TaskCard.begin({"ti": instance}, job, RECORD, poll_interval=5, statement=statement)  # type: ignore[typeddict-item]
+    shown = instance.xcoms[JOB_CARD_KEY]
+    assert (shown["statement"], shown["no_statement"]) == (told, why)
 
 
 def test_a_card_that_cannot_be_written_does_not_end_the_wait(card: TaskCard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,6 +189,7 @@ def test_the_statement_says_what_is_run(
     monkeypatch.setattr(SnowflakeBatchHook, "submit", lambda self, job: sent.append(job) or submit(self, job))
     result, instance = execute(operator(version_name=version, function_name="PREDICT", wait_for_completion=False))
     statement = execute_inference_job(*sent)
+    assert instance.xcoms[JOB_CARD_KEY]["statement"] == statement
     assert "MODEL = LOCAL.PUBLIC.LINEAR\nVERSION = V1\nFUNCTION = 'predict'\nNAME = " in statement
     card = instance.xcoms[JOB_CARD_KEY]
     assert (card["version"], card["function"], result["version"]) == ("V1", "predict", "V1")

@@ -113,6 +113,8 @@ def test_a_class_of_the_dags_author_scores_a_table(hook: SnowflakeBatchHook, dag
     card = instance.xcoms[JOB_CARD_KEY]
     assert (card["model"], card["function"], card["status"]) == ("my_models.linear:Linear", "predict", "DONE")
     assert card["progress"]["rows_done"] == 3
+    assert card["statement"].startswith("EXECUTE JOB SERVICE\n")
+    assert f"NAME = {result['job_name']}\n" in card["statement"]
     assert staged(hook) == [], "what the job was given is removed after success"
 
 

@@ -194,6 +194,7 @@ function Details({ job }) {
     ["Instance family", card.instance_family && h(Code, null, card.instance_family)],
     ["Replicas", card.job_name !== "" && typeof card.replicas === "number" && formatNumber(card.replicas, locale())],
     ["Output", location && h(Location, { location })],
+    ["Statement", card.job_name !== "" && h(Statement, { card })],
     ["Try of the task", typeof card.attempt === "number" && formatNumber(card.attempt, locale())],
     ["State of the task", h(Badge, { borderRadius: "full", colorPalette: state, px: 2, variant: "subtle" }, state)],
     ["Last confirmed", typeof card.updated_at === "number" && h(Time, { seconds: card.updated_at })],
@@ -212,6 +213,19 @@ function Details({ job }) {
         ),
       ),
     ),
+  );
+}
+
+function Statement({ card: { statement, no_statement: why } }) {
+  const label = "Copy the statement";
+  const told = statement ? "To run it again, give it another NAME." : (why ?? "The card does not tell it.");
+  return h(
+    HStack,
+    { gap: 2, wrap: "wrap" },
+    statement
+      ? h(CopyButton, { value: statement, label })
+      : h(SteadyButton, { "aria-label": label, idle: true, size: "2xs", title: told }, "Copy"),
+    h(Text, { color: "fg.muted", fontSize: "xs" }, told),
   );
 }
 

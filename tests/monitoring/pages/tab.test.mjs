@@ -18,7 +18,7 @@ for (const [name, texts, absent] of [
   ["old", ["OLD", "UNKNOWN", "No rows reported yet."], ["Not confirmed"]],
   ["nothing", ["Unnamed job", "UNKNOWN"], []],
   ["stale", ["Not confirmed for 2 min 0 s", "no triggerer or worker may be running", "3 min 0 s so far"], ["left", "rows/s"]],
-  ["refused", ["REFUSED", "No job was submitted", "The job was refused", "The compute pool NOWHERE does not exist."], ["Timeline", "Replicas"]],
+  ["refused", ["REFUSED", "No job was submitted", "The job was refused", "The compute pool NOWHERE does not exist."], ["Timeline", "Replicas", "Statement"]],
   ["cancelled", ["CANCELLED", "The job was cancelled", "Snowflake said then: CANCELLED."], ["RUNNING"]],
 ]) {
   test(`it shows its job: ${name}`, async () => {
@@ -135,6 +135,27 @@ for (const [cost, texts, absent] of [
     const shown = document.body.textContent;
     for (const each of texts) assert.ok(shown.includes(each), `${each} in ${shown}`);
     for (const each of absent) assert.ok(!shown.includes(each), each);
+  });
+}
+
+test("the statement is copied as it was sent, with the keyboard too", async () => {
+  await show_(jobs.running);
+  const user = userEvent.setup({ delay: 0 });
+  const copy = screen.getByRole("button", { name: "Copy the statement" });
+  copy.focus();
+  await user.keyboard("{Enter}");
+  await waitFor(() => assert.ok(screen.getAllByRole("status").some((each) => each.textContent === "Copied")));
+  assert.equal(await navigator.clipboard.readText(), "EXECUTE JOB\nNAME = <b>");
+  assert.equal(document.activeElement, copy);
+  assert.ok(screen.getByText("To run it again, give it another NAME."));
+});
+
+for (const [name, why] of [["long", "It has 9,000 bytes, and a job card holds 8,192 of it at most."], ["old", "The card does not tell it."]]) {
+  test(`a statement that is not on the card cannot be copied, and why: ${name}`, async () => {
+    await show_(jobs[name]);
+    const copy = screen.getByRole("button", { name: "Copy the statement" });
+    assert.equal(copy.getAttribute("aria-disabled"), "true");
+    assert.ok(screen.getByText(why));
   });
 }
 

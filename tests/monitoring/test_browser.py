@@ -104,6 +104,7 @@ def fill(new_run: Callable[[str], str]) -> dict[str, str]:
 
 def story(now: float) -> dict[str, Any]:
     return {
+        "statement": "EXECUTE JOB SERVICE\nIN COMPUTE POOL POOL",
         "history": [[60 + 5 * step, 20_000 * step * step] for step in range(40)],
         "earlier_tries": [
             {"attempt": 1, "job_name": "ML.SCORING.BATCH_SCORES_SCORE_0A1B2C3D", "status": "FAILED",

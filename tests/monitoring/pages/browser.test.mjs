@@ -110,6 +110,17 @@ test("with the keyboard alone: search, sort, open a job, cancel with a question 
   assert.ok(await cancel.evaluate((element) => element === document.activeElement));
 });
 
+test("with the keyboard alone: copy the statement", async () => {
+  const page = await open(PAGES.tab);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"], { origin: url });
+  const copy = page.getByRole("button", { name: "Copy the statement" });
+  await copy.focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("status").filter({ hasText: "Copied" }).waitFor({ state: "attached" });
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "EXECUTE JOB SERVICE\nIN COMPUTE POOL POOL");
+  assert.ok(await copy.evaluate((element) => element === document.activeElement));
+});
+
 test("a change of a card is shown soon, and nothing is asked while the page is hidden", async () => {
   const page = await open(PAGES.list);
   const address = `${url}/api/v2/dags/scores/dagRuns/${RUNS.changing}/taskInstances/score/xcomEntries/snowflake_batch_job`;

@@ -148,7 +148,10 @@ _pollers: dict[tuple[asyncio.AbstractEventLoop, ConnectionSettings], Poller] = {
 async def shared_poller(settings: ConnectionSettings) -> AsyncIterator[Poller]:
     """This event loop's poller for these settings; it logs out when its last user has left."""
     key = (asyncio.get_running_loop(), settings)
-    poller = _pollers.setdefault(key, Poller(settings))
+    poller = _pollers.get(key)
+    if poller is None:
+        # Not as a default of setdefault: each poller that is made starts a thread.
+        poller = _pollers[key] = Poller(settings)
     poller.users += 1
     try:
         yield poller

@@ -31,12 +31,16 @@ _GATHER_SECONDS = 0.05
 # Snowflake may work for minutes on the statements that submit jobs. Each has to be asked about by itself, and while
 # many are, nobody hears of a status. That one has made its job, the common statement tells anyhow.
 _STATEMENTS_A_LOOK = 10
+# Triggers that are told something in one turn of the event loop, each of which takes some hundredths of a millisecond:
+# Airflow's own work comes in between.
+_ANSWERS_A_TURN = 200
 
 
 @dataclass(slots=True)
 class _Question:
     query_id: str | None
-    answer: asyncio.Future[JobInfo | None]
+    # One for each who asks: one that is cancelled takes nothing away from another.
+    answers: list[asyncio.Future[JobInfo | None]]
 
 
 @dataclass
@@ -59,14 +63,15 @@ class Poller:
 
     async def poll(self, name: QualifiedName, query_id: str | None = None) -> JobInfo | None:
         """One look at a job; see :meth:`SnowflakeBatchHook.poll` for what comes back and what is raised."""
+        answer: asyncio.Future[JobInfo | None] = asyncio.get_running_loop().create_future()
         question = self._questions.get(name)
-        if question is None:
-            question = _Question(query_id, asyncio.get_running_loop().create_future())
-            self._questions[name] = question
+        if question is not None:
+            question.answers.append(answer)
+        else:
+            self._questions[name] = _Question(query_id, [answer])
             if self._gathering is None:
                 self._gathering = asyncio.create_task(self._answer())
-        # Another trigger may wait for the same answer: one that is cancelled must not take it away.
-        return await asyncio.shield(question.answer)
+        return await answer
 
     async def _answer(self) -> None:
         await asyncio.sleep(_GATHER_SECONDS)
@@ -77,22 +82,29 @@ class Poller:
             )
         except Exception as error:
             answers = dict.fromkeys(questions, error)
-        for name, question in questions.items():
-            answer = answers[name]
-            if question.answer.cancelled():
-                continue
-            if isinstance(answer, Exception):
-                question.answer.set_exception(answer)
-                # Nobody may be waiting any more; that is no reason for a warning in the triggerer's log.
-                question.answer.exception()
-            else:
-                question.answer.set_result(answer)
+        for number, (name, question) in enumerate(questions.items(), start=1):
+            for waiting in question.answers:
+                _tell(waiting, answers[name])
+            if number % _ANSWERS_A_TURN == 0:
+                await asyncio.sleep(0)
 
     async def close(self) -> None:
         if self._gathering is not None:
             # Otherwise its statement would come after the logout, and log in again.
             self._gathering.cancel()
         await self._thread.close()
+
+
+def _tell(waiting: asyncio.Future[JobInfo | None], answer: JobInfo | Exception | None) -> None:
+    if waiting.done():
+        # Who asked was cancelled meanwhile.
+        return
+    if isinstance(answer, Exception):
+        waiting.set_exception(answer)
+        # Who asked may be cancelled before it hears of that, which is no reason for a warning in the triggerer's log.
+        waiting.exception()
+    else:
+        waiting.set_result(answer)
 
 
 def _look(

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
+
+import pytest
 
 from airflow_provider_snowflake_batch.jobs.connection import ConnectionSettings
+from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
+from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 from airflow_provider_snowflake_batch.triggers.poller import shared_poller
 
 
@@ -23,3 +28,47 @@ def test_triggers_of_one_connection_share_a_thread_which_ends_with_the_last_of_t
     (thread,) = asyncio.run(threads_of(20))
     thread.join(timeout=30)
     assert not thread.is_alive()
+
+
+def test_many_triggers_are_told_in_many_turns_of_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While all of thousands were told in one, nothing else in the triggerer would go on, its heartbeat not either."""
+    names = [QualifiedName(f"JOB_{number}", "S", "D") for number in range(2000)]
+    jobs = [JobInfo(str(name), JobStatus.RUNNING, "RUNNING") for name in names]
+    hook = SimpleNamespace(list_jobs=lambda *_, **__: jobs, close=lambda: None)
+    monkeypatch.setattr("airflow_provider_snowflake_batch.triggers.poller.open_hook", lambda _: hook)
+    told: list[JobInfo | None] = []
+
+    async def most_in_one_turn() -> int:
+        async with shared_poller(ConnectionSettings()) as poller:
+
+            async def ask(name: QualifiedName) -> None:
+                told.append(await poller.poll(name))
+
+            asking = [asyncio.create_task(ask(name)) for name in names]
+            most = 0
+            while len(told) < len(names):
+                before = len(told)
+                await asyncio.sleep(0)
+                most = max(most, len(told) - before)
+            await asyncio.gather(*asking)
+            return most
+
+    assert asyncio.run(most_in_one_turn()) <= 500
+    assert told == jobs
+
+
+def test_one_who_asks_takes_no_answer_away_from_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = QualifiedName("JOB", "S", "D")
+    hook = SimpleNamespace(poll=lambda *_: JobInfo(str(name), JobStatus.DONE, "DONE"), close=lambda: None)
+    monkeypatch.setattr("airflow_provider_snowflake_batch.triggers.poller.open_hook", lambda _: hook)
+
+    async def ask_three_times() -> list[JobInfo | BaseException | None]:
+        async with shared_poller(ConnectionSettings()) as poller:
+            asking = [asyncio.create_task(poller.poll(name)) for _ in range(3)]
+            await asyncio.sleep(0)
+            asking[0].cancel()
+            return await asyncio.gather(*asking, return_exceptions=True)
+
+    cancelled, *others = asyncio.run(ask_three_times())
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert [other.status for other in others if isinstance(other, JobInfo)] == [JobStatus.DONE] * 2

@@ -7,16 +7,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import Enum
+from functools import cache
 from typing import Any, ClassVar, Self, TypeVar
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
 _E = TypeVar("_E", bound=Enum)
 
+# Values of these very types are plain as they are. An enum's member that is a text has a type of its own.
+_SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
+
 
 def is_template(value: Any) -> bool:
     """Whether a text still holds a Jinja expression, so that it can be checked only after rendering."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def is_flat(value: Any) -> bool:
+    """Whether this is a dict with nothing but plain texts, numbers, truth values and None in it, as most blocks are."""
+    return type(value) is dict and _SCALARS.issuperset(map(type, (*value, *value.values())))
 
 
 def plain_value(value: Any) -> Any:
@@ -26,6 +35,8 @@ def plain_value(value: Any) -> Any:
     snowflake-ml-python's (pydantic models), becomes a dict of its fields. What holds none of these is returned itself,
     the same object: Airflow tells by that which values another task has returned, and renders no template in those.
     """
+    if type(value) in _SCALARS or is_flat(value):
+        return value
     if isinstance(value, Enum):
         return plain_value(value.value)
     if isinstance(value, Spec):
@@ -88,7 +99,7 @@ class Spec:
             raise InvalidJobError(
                 cls.label, f"expected {cls.__name__}(…) or a dict of its fields, got {type(value).__name__}."
             )
-        known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
+        known = _defaults(cls)  # type: ignore[arg-type]
         for name in given:
             if name not in known:
                 raise InvalidJobError(cls.label, f"unknown field {name!r}; the fields are {', '.join(known)}.")
@@ -101,11 +112,17 @@ class Spec:
     def to_dict(self) -> dict[str, Any]:
         """The fields that differ from their defaults, as plain JSON values."""
         plain: dict[str, Any] = {}
-        for item in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, item.name)
-            if value is not None and value != item.default:
-                plain[item.name] = _json_value(value)
+        for name, default in _defaults(type(self)).items():  # type: ignore[arg-type]
+            value = getattr(self, name)
+            if value is not None and value != default:
+                plain[name] = _json_value(value)
         return plain
+
+
+@cache
+def _defaults(cls: type[Spec]) -> dict[str, Any]:
+    """The fields of a block, and what each is if it is not given."""
+    return {item.name: item.default for item in fields(cls)}  # type: ignore[arg-type]
 
 
 def _json_value(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.deadlines import check_seconds
@@ -16,7 +17,7 @@ from airflow_provider_snowflake_batch.jobs.runtimes import (
     refuse_worker_fields,
 )
 from airflow_provider_snowflake_batch.jobs.sources import StageParquet, parse_source
-from airflow_provider_snowflake_batch.jobs.spec_fields import Spec, is_template
+from airflow_provider_snowflake_batch.jobs.spec_fields import Spec, is_flat, is_template
 from airflow_provider_snowflake_batch.jobs.specs import InferenceEngineOptions, InputSpec, JobSpec, OutputSpec
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
@@ -60,15 +61,19 @@ def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ..
     is_worker = choose_runtime(arguments["model"], arguments["model_name"])
     if is_worker:
         refuse_registry_arguments(arguments)
-    refuse_fields = refuse_registry_fields if is_worker else refuse_worker_fields
-    for name, check in _CHECKS.items():
+    for name in _CHECKS:
         value = arguments[name]
-        if value is None and name in _NEEDED:
-            raise InvalidJobError(name, "is needed, got None.")
-        if value is not None and _is_plain(value) and not is_template(value):
-            checked = check(value)
-            if isinstance(checked, Spec):
-                refuse_fields(name, checked)
+        if value is None:
+            if name in _NEEDED:
+                raise InvalidJobError(name, "is needed, got None.")
+            continue
+        if type(value) is str:
+            _check_equal(name, is_worker, value)
+        elif is_flat(value):
+            # True equals 1 and 1.0, but is another value.
+            _check_equal(name, is_worker, tuple((key, type(item), item) for key, item in value.items()))
+        elif _is_plain(value):
+            _check(name, is_worker, value)
     X, output = arguments["X"], arguments["output_spec"]
     if isinstance(X, str) and X.endswith(file_endings):
         return
@@ -77,6 +82,20 @@ def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ..
     source = parse_source(X)
     if isinstance(source, StageParquet) and _is_plain(output) and not _has_template(output):
         refuse_overlap(source.location, OutputSpec.of(output).location)
+
+
+@lru_cache(maxsize=256)
+def _check_equal(name: str, is_worker: bool, value: str | tuple[tuple[Any, type, Any], ...]) -> None:
+    """Check a text, or the items of a flat dict, but once: a Dag may have many tasks that are alike."""
+    _check(name, is_worker, value if isinstance(value, str) else {key: item for key, _, item in value})
+
+
+def _check(name: str, is_worker: bool, value: Any) -> None:
+    if is_template(value):
+        return
+    checked = _CHECKS[name](value)
+    if isinstance(checked, Spec):
+        (refuse_registry_fields if is_worker else refuse_worker_fields)(name, checked)
 
 
 def _parse_model(value: Any) -> object:

@@ -171,7 +171,8 @@ class RunBatchOperator(QueryFileOperator):
         on_finish: Literal["keep", "drop"] = "keep",
         **kwargs: Any,
     ) -> None:
-        super().__init__(X=plain_source(X), **{"multiple_outputs": True, **kwargs})
+        super().__init__(**{"multiple_outputs": True, **kwargs})
+        self.X = plain_source(X)
         self.model = model
         self.model_name = model_name
         self.version_name = version_name

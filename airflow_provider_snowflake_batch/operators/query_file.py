@@ -19,11 +19,8 @@ class QueryFileOperator(SnowflakeBatchOperator):
     name of a model or a stage path may end so, too.
     """
 
+    X: Any
     template_ext: Sequence[str] = (".sql",)
-
-    def __init__(self, *, X: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.X = X
 
     def resolve_template_files(self) -> None:
         self.template_fields = ("X",) if isinstance(self.X, str) else ()

@@ -103,6 +103,22 @@ def test_what_belongs_to_the_other_runtime_fails_the_parse(changes: dict[str, An
         operator(**changes)
 
 
+def test_what_one_task_may_have_is_not_thereby_right_for_the_next() -> None:
+    """What is equal to Python, or would be right with another runtime, or was wrong before, is checked by itself."""
+    operator(job_spec={"replicas": 1})
+    operator(model=MODEL, model_name=None, job_spec={"on_error": "quarantine"})
+    for _ in range(2):
+        for wrong, message in [
+            ({"replicas": True}, "replicas: expected an int"),
+            ({"on_error": "quarantine"}, "on_err"),
+        ]:
+            with pytest.raises(InvalidJobError, match=rf"^job_spec\.{message}"):
+                operator(job_spec=wrong)
+    operator(job_spec={"job_name": "{{ params.name }}"}, compute_pool="{{ params.pool }}")
+    with pytest.raises(InvalidJobError, match=r"^compute_pool:"):
+        operator(compute_pool="a b")
+
+
 def test_a_model_of_ones_own_is_a_plain_dict_with_templates(tmp_path: Path) -> None:
     with DAG("dag") as dag:
         task = operator(

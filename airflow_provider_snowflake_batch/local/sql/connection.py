@@ -27,7 +27,7 @@ from airflow_provider_snowflake_batch.local.sql.casts import round_casts
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.dates import keep_dates
 from airflow_provider_snowflake_batch.local.sql.ddl import Definitions
-from airflow_provider_snowflake_batch.local.sql.dml import CHANGES, Changes, described
+from airflow_provider_snowflake_batch.local.sql.dml import Changes, described
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of, write_types
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
 from airflow_provider_snowflake_batch.local.sql.guard import guard
@@ -37,7 +37,7 @@ from airflow_provider_snowflake_batch.local.sql.not_null import required_outputs
 from airflow_provider_snowflake_batch.local.sql.offsets import SESSION
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
 from airflow_provider_snowflake_batch.local.sql.pivots import fill_pivots, open_pivots
-from airflow_provider_snowflake_batch.local.sql.query_types import as_declared, declared_outputs
+from airflow_provider_snowflake_batch.local.sql.query_types import CHANGES, as_declared, declared_outputs
 from airflow_provider_snowflake_batch.local.sql.registered_relations import RegisteredRelations
 from airflow_provider_snowflake_batch.local.sql.rewrites import fill_in
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
     from airflow_provider_snowflake_batch.local.sql.engine import Engine
 
-CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 INSERT, UPDATE, DELETE, MERGE, DDL = 0x3100, 0x3200, 0x3300, 0x3400, 0x6000
 _CONFLICT_RETRIES = 20
 _MERGE_ACTIONS = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}

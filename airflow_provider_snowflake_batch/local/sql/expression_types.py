@@ -19,10 +19,12 @@ from airflow_provider_snowflake_batch.local.sql.macros import quotient
 from airflow_provider_snowflake_batch.local.sql.math_functions import decimal_places, round_number, with_places
 from airflow_provider_snowflake_batch.local.sql.offsets import SESSION, at_zone, keep_offset, zone_of
 from airflow_provider_snowflake_batch.local.sql.query_types import (
+    CHANGES,
     Lookup,
     common_kind,
     cte_outputs,
     declared_kind,
+    is_assignment,
     number_kind,
     sources_of,
 )
@@ -61,31 +63,38 @@ def write_types(tree: Expr, lookup: Lookup) -> Expr:
     """
     # Inner ones first: what is cast is known to what stands around it.
     for select in reversed(list(tree.find_all(exp.Select))):
-        kind = _kinds(select, lookup)
-        for node in reversed(list(_own_nodes(select))):
-            for cast in list(cast_arguments(node, kind)):
-                keep_offset(cast, kind)
-            if (moment := _moment(node, kind)) is not None:
-                node.replace(moment)
-            elif isinstance(node, exp.Avg):
-                _write_average(node, kind)
-            elif isinstance(node, exp.Div):
-                _write_quotient(node, kind)
-            elif isinstance(node, (exp.Ceil, exp.Floor)):
-                if (scale := _scale(kind(node.this))) is not None and (rounded := round_number(node, scale)):
-                    node.replace(rounded)
-            elif isinstance(node, exp.Typeof) and (kind(_unwrapped(node.this)) or "").startswith("TIMESTAMP_TZ"):
-                is_null = exp.Is(this=_unwrapped(node.this).copy(), expression=exp.Null())
-                node.replace(exp.If(this=is_null, true=exp.Null(), false=exp.Literal.string("TIMESTAMP_TZ")))
-            elif isinstance(node, (exp.Median, exp.PercentileCont)):
-                _write_percentile(node, kind)
-            elif isinstance(node, _SHIFTS) and _is_date_kept(node, kind):
-                _refuse_fraction(node, kind)
-                node.replace(exp.cast(node.copy(), exp.DataType.Type.DATE))
-            else:
-                _refuse_fraction(node, kind)
-                keep_offset(node, kind)
+        _write_own(select, _kinds(select, lookup))
+    if isinstance(tree, CHANGES):
+        _write_own(tree, _kinds(tree, lookup))
     return tree
+
+
+def _write_own(query: Expr, kind: Kind) -> None:
+    for node in reversed(list(_own_nodes(query))):
+        if is_assignment(node):
+            continue
+        for cast in list(cast_arguments(node, kind)):
+            keep_offset(cast, kind)
+        if (moment := _moment(node, kind)) is not None:
+            node.replace(moment)
+        elif isinstance(node, exp.Avg):
+            _write_average(node, kind)
+        elif isinstance(node, exp.Div):
+            _write_quotient(node, kind)
+        elif isinstance(node, (exp.Ceil, exp.Floor)):
+            if (scale := _scale(kind(node.this))) is not None and (rounded := round_number(node, scale)):
+                node.replace(rounded)
+        elif isinstance(node, exp.Typeof) and (kind(_unwrapped(node.this)) or "").startswith("TIMESTAMP_TZ"):
+            is_null = exp.Is(this=_unwrapped(node.this).copy(), expression=exp.Null())
+            node.replace(exp.If(this=is_null, true=exp.Null(), false=exp.Literal.string("TIMESTAMP_TZ")))
+        elif isinstance(node, (exp.Median, exp.PercentileCont)):
+            _write_percentile(node, kind)
+        elif isinstance(node, _SHIFTS) and _is_date_kept(node, kind):
+            _refuse_fraction(node, kind)
+            node.replace(exp.cast(node.copy(), exp.DataType.Type.DATE))
+        else:
+            _refuse_fraction(node, kind)
+            keep_offset(node, kind)
 
 
 def _refuse_fraction(node: Expr, kind: Kind) -> None:
@@ -98,26 +107,34 @@ def _refuse_fraction(node: Expr, kind: Kind) -> None:
         raise not_supported(f"A number with decimal places in {text} (ROUND or TRUNC says what is meant)")
 
 
-def _own_nodes(select: exp.Select) -> Iterator[Expr]:
-    """The expressions of a SELECT without those of the queries in it."""
-    for node in select.walk(prune=lambda node: node is not select and isinstance(node, exp.Query)):
-        if node is not select and not isinstance(node, exp.Query):
+def _own_nodes(query: Expr) -> Iterator[Expr]:
+    """The expressions of a SELECT or a change without those of the queries in it."""
+    for node in query.walk(prune=lambda node: node is not query and isinstance(node, exp.Query)):
+        if node is not query and not isinstance(node, exp.Query):
             yield node
 
 
-def _kinds(select: exp.Select, lookup: Lookup) -> Kind:
-    """Gives the type of an expression of a SELECT, None where it is not known."""
+def _kinds(query: Expr, lookup: Lookup) -> Kind:
+    """Gives the type of an expression of a SELECT or a change, None where it is not known."""
     scopes = []
-    scope: Expr | None = select
-    while isinstance(scope, exp.Select):
+    scope: Expr | None = query
+    while scope is not None:
         # A query in a query sees the columns of those around it too.
         scopes.append(sources_of(scope, lookup, cte_outputs(scope, lookup, kind_of), kind_of))
-        scope = scope.find_ancestor(exp.Select)
+        scope = _around(scope)
 
     def kind(node: Expr) -> str | None:
         return next((found for sources in scopes if (found := kind_of(node, sources)) is not None), None)
 
     return kind
+
+
+def _around(query: Expr) -> Expr | None:
+    """The SELECT, or the change, that a query stands in; one that a change reads from does not see its table."""
+    inner, around = query, query.parent
+    while around is not None and not isinstance(around, (exp.Select, *CHANGES)):
+        inner, around = around, around.parent
+    return None if isinstance(around, CHANGES) and inner.arg_key in ("from_", "using") else around
 
 
 def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:

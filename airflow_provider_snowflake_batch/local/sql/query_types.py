@@ -20,6 +20,7 @@ Lookup = Callable[[exp.Table], Mapping[str, str]]
 Sources = Mapping[str, Mapping[str, str]]
 """The declared types of the columns of each relation in a FROM."""
 KindOf = Callable[[Expr, Sources], str | None]
+CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 _DECLARED = re.compile(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?(?:@(.+))?")
 _NUMBER = re.compile(r"NUMBER\((\d+),(\d+)\)")
 _BUILDERS: list[tuple[type[Expr], str]] = [
@@ -84,11 +85,9 @@ def _outputs(query: Expr, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> dic
     return found
 
 
-def sources_of(select: exp.Select, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> dict[str, Mapping[str, str]]:
-    """The types of the columns of each relation in a SELECT's FROM, by its name there."""
-    from_ = select.args.get("from_")
-    relations = [from_.this] if isinstance(from_, exp.From) else []
-    relations += [join.this for join in select.args.get("joins") or []]
+def sources_of(query: Expr, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> dict[str, Mapping[str, str]]:
+    """The types of the columns of each relation that a SELECT or a change reads, by its name there."""
+    relations = _relations(query)
     sources: dict[str, Mapping[str, str]] = {}
     for number, relation in enumerate(relations):
         if isinstance(relation, exp.Table) and isinstance(relation.this, exp.Identifier):
@@ -104,6 +103,23 @@ def sources_of(select: exp.Select, lookup: Lookup, ctes: Sources, kind_of: KindO
         alias = relation.args.get("alias")
         sources[_name(alias.this) if isinstance(alias, exp.TableAlias) and alias.this else name] = columns
     return sources
+
+
+def _relations(query: Expr) -> list[Expr]:
+    from_ = query.args.get("from_")
+    read = [from_.this] if isinstance(from_, exp.From) else []
+    if isinstance(query, (exp.Update, exp.Delete, exp.Merge)):
+        using = query.args.get("using") or []
+        read = [query.this, *read, *(using if isinstance(using, list) else [using])]
+        read = [relation for relation in read if isinstance(relation, Expr)]
+    # What a SELECT joins stands beside its FROM, what a change joins with what it is joined to.
+    holders = [query] if isinstance(query, exp.Select) else read
+    return read + [join.this for holder in holders for join in holder.args.get("joins") or []]
+
+
+def is_assignment(node: Expr) -> bool:
+    """Whether it is ``column = value`` of a SET, which compares nothing."""
+    return isinstance(node, exp.EQ) and isinstance(node.parent, exp.Update) and node.arg_key == "expressions"
 
 
 def declared_kind(node: Expr, sources: Sources) -> str | None:

@@ -57,6 +57,24 @@ def test_averages_and_quotients_of_others(table: SnowflakeConnection) -> None:
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        "INSERT INTO T (N, F) VALUES (3, 1 / 3)",
+        "UPDATE T SET N = 3, F = N / 3 WHERE N / 3 = 0.333333",
+        "UPDATE T X SET N = 3, F = X.N / S.K FROM (SELECT 3 AS K) S WHERE X.N = 1",
+        "UPDATE T SET N = 3, F = (SELECT MIN(Y.N) / (T.N + 2) FROM T Y) WHERE N = 1",
+        "MERGE INTO T USING (SELECT 3 AS K) ON N + 2 = K WHEN MATCHED AND N / K < 1 THEN UPDATE SET F = N / K, N = 3",
+        "MERGE INTO T USING (SELECT 3 AS K) S ON N = K WHEN NOT MATCHED THEN INSERT (N, F) VALUES (S.K, 1 / S.K)",
+    ],
+)
+def test_a_change_computes_with_the_same_types_as_a_query(table: SnowflakeConnection, change: str) -> None:
+    execute(table, change)
+    assert execute(table, "SELECT F FROM T WHERE N = 3") == [(0.333333,)]
+    execute(table, "DELETE FROM T USING (SELECT 9 AS K) S WHERE N / S.K = 0.333333")
+    assert execute(table, "SELECT COUNT(*) FROM T WHERE N = 3") == [(0,)]
+
+
+@pytest.mark.parametrize(
     ("query", "value"),
     [
         ("DATEADD(DAY, B, A) FROM (SELECT * FROM VALUES ('2020-08-01'::DATE, 1) AS T (A, B))",
@@ -108,6 +126,18 @@ def test_what_an_unknown_offset_decides_is_refused(table: SnowflakeConnection, e
     message = error(table, f"SELECT {expression} FROM (SELECT Z FROM T)")[2]
     assert REFUSED in message
     assert "TIMESTAMP_LTZ" in message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE T SET D = Z::DATE",
+        "DELETE FROM T WHERE HOUR(Z) = 4",
+        "MERGE INTO T USING (SELECT 1 AS K) S ON N = K WHEN MATCHED THEN UPDATE SET D = DATE(T.Z)",
+    ],
+)
+def test_nor_does_it_decide_what_is_changed(table: SnowflakeConnection, change: str) -> None:
+    assert REFUSED in error(table, change)[2]
 
 
 @pytest.mark.parametrize("number", ["1.5", "M", "F"])

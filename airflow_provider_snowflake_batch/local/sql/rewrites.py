@@ -147,6 +147,9 @@ def _aggregate(node: Expr, context: _Context) -> Expr:
     if isinstance(node, exp.Window) and node.args.get("order") is not None and _orders_by_sequence(node):
         # SEQ8() numbers the rows as they come, which is also their order without any.
         node.set("order", None)
+    if isinstance(node, exp.GroupConcat) and node.args.get("separator") is None:
+        # Nothing; the engine would put a comma between.
+        node.set("separator", exp.Literal.string(""))
     return _of_nothing(node)
 
 

@@ -90,6 +90,8 @@ TEXTS = [
     ("(SELECT LISTAGG(A, ',') FROM VALUES ('2024-01-01'::TIMESTAMP_NTZ) T (A))", "2024-01-01 00:00:00.000"),
     ("(SELECT LISTAGG(DISTINCT A, ',') WITHIN GROUP (ORDER BY A) FROM VALUES (10), (9), (9), (NULL) T (A))", "9,10"),
     ("(SELECT LISTAGG(DISTINCT A) WITHIN GROUP (ORDER BY A DESC) FROM VALUES (1.50), (2) T (A))", "2.001.50"),
+    ("(SELECT LISTAGG(A) WITHIN GROUP (ORDER BY A) FROM VALUES ('b'), ('a'), (NULL) T (A))", "ab"),
+    ("(SELECT MAX(L) FROM (SELECT LISTAGG(A) OVER (PARTITION BY 1) AS L FROM VALUES (7), (7) T (A)))", "77"),
     ("(SELECT LISTAGG(DISTINCT A, '|') WITHIN GROUP (ORDER BY A) FROM VALUES (1) T (A) WHERE A > 1)", ""),
     ("INITCAP('the quick-brown fox')", "The Quick-Brown Fox"),
     ("TRANSLATE('abc', 'ab', 'x')", "xc"),

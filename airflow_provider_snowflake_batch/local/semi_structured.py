@@ -7,6 +7,8 @@ https://docs.snowflake.com/en/sql-reference/functions/parse_json (what a query s
 from __future__ import annotations
 
 import json
+from collections import Counter
+from typing import Any
 
 
 def on_one_line(text: str) -> str:
@@ -33,3 +35,23 @@ def on_several_lines(text: str) -> str:
     if text[:1] not in ("{", "["):
         return text
     return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False, indent=2)
+
+
+def repeated_key(text: str) -> str:
+    """A key that an object of the JSON text has twice, in quotes; nothing if there is none.
+
+    >>> repeated_key('[{"a": 1}, {"b": {"c": 1, "c": 2}}]')
+    '"c"'
+    """
+    repeated: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        if len(dict(pairs)) < len(pairs):
+            repeated.append(Counter(key for key, _ in pairs).most_common(1)[0][0])
+
+    try:
+        json.loads(text, object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        # The engine says what is wrong with it.
+        return ""
+    return f'"{repeated[0]}"' if repeated else ""

@@ -26,7 +26,15 @@ from airflow_provider_snowflake_batch.local.parsing import tokenize
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.snowflake_names import refuse_clauses, refused_beginning
 from airflow_provider_snowflake_batch.local.sql.column_values import WRONG_TYPE
-from airflow_provider_snowflake_batch.local.sql.macros import DIVISION_BY_ZERO, INEXACT, NO_NUMBER, TOO_FINE, TOO_LONG
+from airflow_provider_snowflake_batch.local.sql.macros import (
+    DIVISION_BY_ZERO,
+    INEXACT,
+    NO_NUMBER,
+    REPEATED,
+    TAKES_LAST,
+    TOO_FINE,
+    TOO_LONG,
+)
 from airflow_provider_snowflake_batch.local.sql.math_functions import OUT_OF_DOMAIN
 
 log = logging.getLogger(__name__)
@@ -244,6 +252,8 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     # Values
     (_VALUES, _WIDE, _lacks("A whole number beyond 64 bits")),
     (_VALUES, re.escape(INEXACT), _lacks(INEXACT)),
+    (_VALUES, re.escape(TAKES_LAST), _lacks(TAKES_LAST)),
+    (_VALUES, f"{REPEATED} (?s:.*?)(?=' to )", _says("Error parsing JSON: {0}", 100069, "22P02")),
     (
         _VALUES,
         r"Could not convert string '((?s:.*?))' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)",

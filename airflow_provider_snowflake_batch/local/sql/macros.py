@@ -10,7 +10,7 @@ import re
 import duckdb
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.semi_structured import on_one_line
+from airflow_provider_snowflake_batch.local.semi_structured import on_one_line, repeated_key
 
 DIVISION_BY_ZERO = "Division by zero"
 _PREFIX = "memory.main._local_"
@@ -54,6 +54,9 @@ _LONGEST_TEXT = 128 * 2**20
 """Of a VARCHAR. Source: https://docs.snowflake.com/en/sql-reference/data-types-text"""
 _ON_ONE_LINE = "_local_on_one_line"
 _EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
+_UNIQUE_JSON, _REPEATED_KEY = f"{_PREFIX}unique_json", "_local_repeated_key"
+REPEATED = "duplicate object attribute"
+TAKES_LAST = "The parameter 'd' of PARSE_JSON for an object that has a key twice"
 INEXACT = "A number in JSON with more digits than a 64-bit floating-point number holds"
 
 # A NUMBER in a VARIANT is what its digits say: 2 and not 2.0 for a NUMBER(10,0), 1.5 for a NUMBER(10,2). DuckDB's own
@@ -84,6 +87,12 @@ CREATE OR REPLACE MACRO {_EXACT_JSON}(t) AS CASE
     -- A cast that fails with the words in it: error() is not allowed where the errors of a load are counted.
     THEN CAST(CAST('{INEXACT}' AS INTEGER) AS VARCHAR)
     ELSE nullif(trim(CAST(t AS VARCHAR)), '') END;
+CREATE OR REPLACE MACRO {_PREFIX}keys(t) AS regexp_extract_all(t, '"((?:[^"\\]|\\.)*)"\s*:', 1);
+-- What has the same key in several objects is read once more, in Python.
+CREATE OR REPLACE MACRO {_UNIQUE_JSON}(t, words) AS CASE
+    WHEN len(list_distinct({_PREFIX}keys(t))) < len({_PREFIX}keys(t)) AND {_REPEATED_KEY}(t) <> ''
+    THEN CASE WHEN words = '' THEN '' ELSE CAST(CAST(words || ' ' || {_REPEATED_KEY}(t) AS INTEGER) AS VARCHAR) END
+    ELSE t END;
 CREATE OR REPLACE MACRO {_OBJECT_OF_ROW}(row_value) AS (
     SELECT coalesce(json_group_object(key, value::JSON), '{{}}'::JSON)
     FROM (
@@ -236,6 +245,7 @@ _REPLACED = {"TO_JSON": TO_JSON, "_FS_TO_TIMESTAMP": _TO_TIMESTAMP, "_FS_OBJECT_
 def define(duck: duckdb.DuckDBPyConnection) -> None:
     """Make the macros."""
     duck.create_function(_ON_ONE_LINE, on_one_line, ["VARCHAR"], "VARCHAR")
+    duck.create_function(_REPEATED_KEY, repeated_key, ["VARCHAR"], "VARCHAR")
     duck.execute(_MACROS)
     duck.execute(_QUOTIENTS)
 
@@ -261,9 +271,17 @@ def write_json(tree: Expr) -> Expr:
         elif name in _REPLACED:
             call.set("this", _REPLACED[name])
     for parsed in list(tree.find_all(exp.ParseJSON)):
+        text = parsed.this
+        is_literal = isinstance(text, exp.Literal)
         # The engine reads fractions as DOUBLE.
-        if not isinstance(parsed.this, exp.Literal) or _LONG_NUMBER.search(parsed.this.name):
+        if not is_literal or _LONG_NUMBER.search(text.name):
             parsed.set("this", exp.Anonymous(this=_EXACT_JSON, expressions=[parsed.this.copy()]))
+        # It takes the first of two equal keys, and what is no JSON is NULL to TRY_PARSE_JSON.
+        if not is_literal or repeated_key(text.name):
+            of = parsed.args.get("expression")
+            words = TAKES_LAST if isinstance(of, exp.Literal) and of.name.lower() == "d" else REPEATED
+            given = exp.Literal.string("" if parsed.args.get("safe") else words)
+            parsed.set("this", exp.Anonymous(this=_UNIQUE_JSON, expressions=[parsed.this.copy(), given]))
     return tree
 
 

@@ -226,3 +226,21 @@ def test_numbers_of_json_that_would_lose_digits_are_refused(connection: Snowflak
         assert "A number in JSON with more digits than a 64-bit floating-point number holds is not supported" in str(
             found
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "source"), [('\'{"a": 1, "a": 2}\'', ""), ("T", 'FROM (SELECT \'[{"b": {"a": 1, "a": 1}}]\' AS T)')]
+)
+def test_json_with_a_key_twice(connection: SnowflakeConnection, text: str, source: str) -> None:
+    errno, _, message = error(connection, f"SELECT PARSE_JSON({text}) {source}")
+    assert (errno, message.endswith('duplicate object attribute "a"')) == (100069, True), message
+    assert execute(connection, f"SELECT TRY_PARSE_JSON({text}) {source}") == [(None,)]
+    assert "not supported by the local Snowflake" in error(connection, f"SELECT PARSE_JSON({text}, 'd') {source}")[2]
+
+
+def test_json_with_a_key_in_several_objects(connection: SnowflakeConnection) -> None:
+    texts = ['[{"a": 1}, {"a": 2}]', '{"a": {"a": "x"}}', '{"a": "\\", \\"a\\": "}', "1", " ", None]
+    found = execute(connection, "SELECT PARSE_JSON(C) FROM (VALUES (%s), (%s), (%s), (%s), (%s), (%s)) V (C)", texts)
+    assert [one and json.loads(one) for (one,) in found] == [
+        [{"a": 1}, {"a": 2}], {"a": {"a": "x"}}, {"a": '", "a": '}, 1, None, None,
+    ]  # fmt: skip

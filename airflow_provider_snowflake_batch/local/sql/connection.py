@@ -276,6 +276,12 @@ class EngineConnection:
             rows = rows.select(listed) if len(set(rows.columns)) == len(rows.columns) else rows
         return rows, columns
 
+    def written(self, query: exp.Query) -> list[Column]:
+        """The columns of the query of an INSERT, if one of them is a TIMESTAMP_TZ."""
+        query = translate.numbered(query)
+        declared = declared_outputs(query, self.lookup, kind_of)
+        return self._bind(query)[1] if any(kind.startswith("TIMESTAMP_TZ") for kind in declared.values()) else []
+
     def write(self, tree: Expr) -> Result:
         """Run DDL or DML."""
         self.transactions.check()

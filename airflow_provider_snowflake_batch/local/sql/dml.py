@@ -15,6 +15,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.column_values import fit_writes, writers
+from airflow_provider_snowflake_batch.local.sql.offsets import keeps_moments, written_elsewhere
 from airflow_provider_snowflake_batch.local.statements import Column, Result
 
 if TYPE_CHECKING:
@@ -48,12 +49,24 @@ class Changes:
         """:param tree: one of :data:`CHANGES`; it is changed."""
         # Under the name that the session knows, which the statement loses for a temporary table.
         target = self._connection.target(tree)
+        if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Query) and target is not None:
+            self._refuse_other_clocks(tree, tree.expression, target)
         self._connection.temporary.redirect(tree)
         if isinstance(tree, exp.Merge):
             return self._merge(tree, target)
         statement_type, counts = next(entry for kind, entry in _COUNTS.items() if isinstance(tree, kind))
         values = self._retried(tree, target)[: len(counts)]
         return Result(_count_columns(counts), [values], statement_type=statement_type)
+
+    def _refuse_other_clocks(self, insert: exp.Insert, query: exp.Query, target: Name) -> None:
+        if not (written := self._connection.written(query)):
+            return
+        kinds = {column.name: column.declared for column in self._engine.tables.columns(self._session, target)}
+        named = insert.this.expressions if isinstance(insert.this, exp.Schema) else []
+        names = [one.name if one.args.get("quoted") else one.name.upper() for one in named] or list(kinds)
+        for name, column in zip(names, written, strict=False):
+            if column.type == "TIMESTAMP_TZ" and not keeps_moments(kinds.get(name, "")):
+                raise written_elsewhere(name)
 
     def _retried(self, tree: Expr, target: Name | None) -> list[int]:
         """Run DML; outside a transaction, wait for a concurrent writer instead of failing as DuckDB does.

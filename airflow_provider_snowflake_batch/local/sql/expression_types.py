@@ -17,7 +17,14 @@ from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 from airflow_provider_snowflake_batch.local.sql.macros import quotient
 from airflow_provider_snowflake_batch.local.sql.math_functions import decimal_places, round_number, with_places
-from airflow_provider_snowflake_batch.local.sql.offsets import SESSION, at_zone, keep_offset, zone_of
+from airflow_provider_snowflake_batch.local.sql.offsets import (
+    SESSION,
+    at_zone,
+    keep_offset,
+    keeps_moments,
+    written_elsewhere,
+    zone_of,
+)
 from airflow_provider_snowflake_batch.local.sql.query_types import (
     CHANGES,
     Lookup,
@@ -72,29 +79,42 @@ def write_types(tree: Expr, lookup: Lookup) -> Expr:
 def _write_own(query: Expr, kind: Kind) -> None:
     for node in reversed(list(_own_nodes(query))):
         if is_assignment(node):
-            continue
-        for cast in list(cast_arguments(node, kind)):
-            keep_offset(cast, kind)
-        if (moment := _moment(node, kind)) is not None:
-            node.replace(moment)
-        elif isinstance(node, exp.Avg):
-            _write_average(node, kind)
-        elif isinstance(node, exp.Div):
-            _write_quotient(node, kind)
-        elif isinstance(node, (exp.Ceil, exp.Floor)):
-            if (scale := _scale(kind(node.this))) is not None and (rounded := round_number(node, scale)):
-                node.replace(rounded)
-        elif isinstance(node, exp.Typeof) and (kind(_unwrapped(node.this)) or "").startswith("TIMESTAMP_TZ"):
-            is_null = exp.Is(this=_unwrapped(node.this).copy(), expression=exp.Null())
-            node.replace(exp.If(this=is_null, true=exp.Null(), false=exp.Literal.string("TIMESTAMP_TZ")))
-        elif isinstance(node, (exp.Median, exp.PercentileCont)):
-            _write_percentile(node, kind)
-        elif isinstance(node, _SHIFTS) and _is_date_kept(node, kind):
-            _refuse_fraction(node, kind)
-            node.replace(exp.cast(node.copy(), exp.DataType.Type.DATE))
+            _refuse_other_clock(node.this, node.expression, kind)
         else:
-            _refuse_fraction(node, kind)
-            keep_offset(node, kind)
+            _write_node(node, kind)
+
+
+def _write_node(node: Expr, kind: Kind) -> None:
+    for cast in list(cast_arguments(node, kind)):
+        keep_offset(cast, kind)
+    if (moment := _moment(node, kind)) is not None:
+        node.replace(moment)
+    elif isinstance(node, exp.Avg):
+        _write_average(node, kind)
+    elif isinstance(node, exp.Div):
+        _write_quotient(node, kind)
+    elif isinstance(node, (exp.Ceil, exp.Floor)):
+        if (scale := _scale(kind(node.this))) is not None and (rounded := round_number(node, scale)):
+            node.replace(rounded)
+    elif isinstance(node, exp.Typeof) and (kind(_unwrapped(node.this)) or "").startswith("TIMESTAMP_TZ"):
+        is_null = exp.Is(this=_unwrapped(node.this).copy(), expression=exp.Null())
+        node.replace(exp.If(this=is_null, true=exp.Null(), false=exp.Literal.string("TIMESTAMP_TZ")))
+    elif isinstance(node, (exp.Median, exp.PercentileCont)):
+        _write_percentile(node, kind)
+    elif isinstance(node, exp.Insert) and isinstance(node.expression, exp.Tuple):
+        for column, value in zip(node.this.expressions, node.expression.expressions, strict=False):
+            _refuse_other_clock(column, value, kind)
+    elif isinstance(node, _SHIFTS) and _is_date_kept(node, kind):
+        _refuse_fraction(node, kind)
+        node.replace(exp.cast(node.copy(), exp.DataType.Type.DATE))
+    else:
+        _refuse_fraction(node, kind)
+        keep_offset(node, kind)
+
+
+def _refuse_other_clock(column: Expr, value: Expr, kind: Kind) -> None:
+    if (kind(value) or "").startswith("TIMESTAMP_TZ") and not keeps_moments(kind(column) or ""):
+        raise written_elsewhere(column.name)
 
 
 def _refuse_fraction(node: Expr, kind: Kind) -> None:
@@ -151,6 +171,9 @@ def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
     if isinstance(node, exp.Sum):
         scale = _scale(kind_of(node.this, sources))
         return None if scale is None else f"NUMBER(38,{scale})"
+    if isinstance(node, (exp.Add, exp.Sub)) and isinstance(node.expression, exp.Interval):
+        shifted = kind_of(node.this, sources)
+        return shifted if (shifted or "").startswith("TIMESTAMP_") else None
     if isinstance(node, (exp.Add, exp.Sub, exp.Mul)):
         left, right = _scale(kind_of(node.this, sources)), _scale(kind_of(node.expression, sources))
         if left is None or right is None:

@@ -107,6 +107,19 @@ def _refused(node: Expr) -> SnowflakeError:
     )
 
 
+def keeps_moments(declared: str) -> bool:
+    """Whether a column of this type keeps the moment of a TIMESTAMP_TZ, whatever its offset."""
+    return declared.startswith(("TIMESTAMP_TZ", "TIMESTAMP_LTZ"))
+
+
+def written_elsewhere(column: str) -> SnowflakeError:
+    """What is said of a TIMESTAMP_TZ that is written to a column of dates, text and the like."""
+    return not_supported(
+        f"A TIMESTAMP_TZ written to a column of another type ({column}; a cast, of a TIMESTAMP_LTZ where the offset is "
+        "not known, says what is meant)"
+    )
+
+
 def _compare_clocks(node: Expr, kind: Callable[[Expr], str | None]) -> None:
     """How many hours, days or months lie between two moments depends on where their hours and days begin."""
     if _unit(node) in _EXACT:

@@ -226,10 +226,8 @@ def name_projections(tree: Expr, text: str) -> None:
 
     :param text: what the tree was parsed from.
     """
-    select = tree
-    while isinstance(select, (exp.SetOperation, exp.Subquery)):
-        select = select.this
-    if not isinstance(select, exp.Select):
+    select = _first_select(tree)
+    if select is None:
         return
     named: list[Expr] = []
     texts = projection_texts(text)
@@ -244,6 +242,25 @@ def name_projections(tree: Expr, text: str) -> None:
             name = projection_name(projection) if isinstance(projection, _NAMED_OTHERWISE) else given
             named.append(exp.alias_(projection, name, quoted=True))
     select.set("expressions", named)
+
+
+def numbered(query: exp.Query) -> exp.Query:
+    """The query with a name for each of its columns that has none."""
+    query = query.copy()
+    if (select := _first_select(query)) is not None:
+        named = [
+            one if isinstance(one, (exp.Alias, exp.Star, exp.Column)) else exp.alias_(one, f"_c{number}", quoted=True)
+            for number, one in enumerate(select.expressions)
+        ]
+        select.set("expressions", named)
+    return query
+
+
+def _first_select(tree: Expr) -> exp.Select | None:
+    """The SELECT that names the columns of a query."""
+    while isinstance(tree, (exp.SetOperation, exp.Subquery)):
+        tree = tree.this
+    return tree if isinstance(tree, exp.Select) else None
 
 
 def projection_texts(text: str) -> list[str]:

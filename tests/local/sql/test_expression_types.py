@@ -85,6 +85,7 @@ def test_a_change_computes_with_the_same_types_as_a_query(table: SnowflakeConnec
         (f"HOUR({ZONED})", 23),
         (f"HOUR(DATEADD(HOUR, 2, {ZONED}))", 1),
         (f"{ZONED}::TIMESTAMP_NTZ", datetime.datetime(2024, 7, 1, 23)),
+        (f"({ZONED} + INTERVAL '1 day')::DATE", datetime.date(2024, 7, 2)),
         (f"CONVERT_TIMEZONE('Asia/Tokyo', {ZONED})::DATE", datetime.date(2024, 7, 2)),
         (f"DATEADD(MONTH, 8, {ZONED})::DATE", datetime.date(2025, 3, 1)),
         ("DATEADD(MONTH, 1, '2024-02-29 23:00:00 -0800'::TIMESTAMP_TZ)::TIMESTAMP_LTZ::TIMESTAMP_NTZ",
@@ -104,7 +105,7 @@ def test_dates_and_clocks(table: SnowflakeConnection, query: str, value: Any) ->
 
 
 def test_a_timestamp_with_an_offset_stays_one(table: SnowflakeConnection) -> None:
-    moments = f"DATEADD(DAY, 1, Z), DATE_TRUNC('DAY', {ZONED}), CONVERT_TIMEZONE('UTC', Z), MAX(Z) OVER ()"
+    moments = f"Z + INTERVAL '1 day', DATE_TRUNC('DAY', {ZONED}), CONVERT_TIMEZONE('UTC', Z), MAX(Z) OVER ()"
     cursor = table.cursor().execute(f"SELECT {moments} FROM T WHERE N = 1")
     assert cursor is not None
     assert [column.type_code for column in cursor.description] == [FIELD_NAME_TO_ID["TIMESTAMP_TZ"]] * 4
@@ -118,7 +119,7 @@ def test_a_timestamp_with_an_offset_stays_one(table: SnowflakeConnection) -> Non
     [
         "Z::DATE", "HOUR(Z)", "DATE_TRUNC('DAY', Z)", "Z::TEXT", "TO_CHAR(Z, 'HH')", "DATEADD(MONTH, 1, Z)",
         "ADD_MONTHS(Z, 1)", "DATEDIFF(DAY, Z, Z)", "TIMESTAMPDIFF(HOUR, Z, CURRENT_TIMESTAMP)",
-        "DATE_PART(TIMEZONE_HOUR, Z)", "EXTRACT(TIMEZONE_MINUTE FROM Z)",
+        "(Z + INTERVAL '1 day')::DATE", "DATE_PART(TIMEZONE_HOUR, Z)", "EXTRACT(TIMEZONE_MINUTE FROM Z)",
         f"DATEDIFF(DAY, {ZONED}, '2024-01-01 00:00:00 +0000'::TIMESTAMP_TZ)",
     ],
 )  # fmt: skip
@@ -134,10 +135,24 @@ def test_what_an_unknown_offset_decides_is_refused(table: SnowflakeConnection, e
         "UPDATE T SET D = Z::DATE",
         "DELETE FROM T WHERE HOUR(Z) = 4",
         "MERGE INTO T USING (SELECT 1 AS K) S ON N = K WHEN MATCHED THEN UPDATE SET D = DATE(T.Z)",
+        "UPDATE T SET D = Z",
+        "UPDATE T SET D = CONVERT_TIMEZONE('UTC', Z)",
+        "INSERT INTO T (N, D) SELECT N, Z FROM T",
+        "INSERT INTO T (N, D) SELECT 3, MAX(Z) FROM T",
+        "INSERT INTO T SELECT N, M, F, Z, Z, L FROM T UNION ALL SELECT * FROM T",
+        f"MERGE INTO T USING (SELECT {ZONED} AS K) S ON N = 3 WHEN NOT MATCHED THEN INSERT (D) VALUES (S.K)",
+        f"MERGE INTO T USING (SELECT {ZONED} AS K) S ON N = 1 WHEN MATCHED THEN UPDATE SET D = S.K",
     ],
 )
 def test_nor_does_it_decide_what_is_changed(table: SnowflakeConnection, change: str) -> None:
     assert REFUSED in error(table, change)[2]
+    assert execute(table, "SELECT COUNT(*), MIN(D) FROM T") == [(2, datetime.date(2024, 1, 31))]
+
+
+def test_a_moment_is_written_where_its_offset_does_not_matter(table: SnowflakeConnection) -> None:
+    execute(table, "INSERT INTO T (N, D, Z, L) SELECT 3, Z::TIMESTAMP_LTZ, L, Z FROM T WHERE N = 1")
+    execute(table, "UPDATE T SET L = DATEADD(DAY, 1, Z) WHERE N = 3")
+    assert execute(table, "SELECT D, DATEDIFF(SECOND, Z, L) FROM T WHERE N = 3") == [(datetime.date(2024, 7, 2), 86400)]
 
 
 @pytest.mark.parametrize("number", ["1.5", "M", "F"])

@@ -92,6 +92,7 @@ def unload(statement: Statement, engine: Engine, stages: Stages, scratch: Path, 
         _beside(scratch, stage.folder, replaced) as (folder, files),
         engine.stream(session, query) as (columns, batches),
     ):
+        _check_moments(columns, found)
         schema = file_schema(columns, batches.schema)
         tables = converted(batches, schema)
         write = _parquet if found.type == "PARQUET" else _text_files
@@ -136,6 +137,21 @@ def _check_partitioned(options: dict[str, Any]) -> None:
     for name, wrong in (("OVERWRITE", True), ("SINGLE", True), ("INCLUDE_QUERY_ID", False)):
         if options.get(name, not wrong) is wrong:
             raise compilation_error(f"{name} = {str(wrong).upper()} cannot be combined with PARTITION BY.")
+
+
+def _check_moments(columns: Sequence[Column], found: FileFormat) -> None:
+    kinds = {column.type for column in columns} & {"TIMESTAMP_TZ", "TIMESTAMP_LTZ"}
+    if found.type == "PARQUET" and kinds:
+        raise SnowflakeError(
+            "Error encountered when unloading to PARQUET: TIMESTAMP_TZ and LTZ types are not supported for unloading "
+            f"to Parquet. value get: {max(kinds)}",
+            errno=2019,
+            sqlstate="0A000",
+        )
+    if "TIMESTAMP_TZ" in kinds:
+        raise not_supported(
+            "A TIMESTAMP_TZ, whose offset is not kept, in COPY INTO a location (cast it to TIMESTAMP_LTZ)"
+        )
 
 
 def _within(path: str, partition: str | None) -> str:

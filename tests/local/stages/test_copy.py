@@ -137,6 +137,23 @@ def test_values_in_a_csv_file_have_snowflakes_text(connection: SnowflakeConnecti
     assert run(connection, query) == [(True, True)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "file_format", "words"),
+    [
+        ("TIMESTAMP_TZ", "CSV", "not supported by the local Snowflake"),
+        ("TIMESTAMP_TZ", "PARQUET", "value get: TIMESTAMP_TZ"),
+        ("TIMESTAMP_LTZ", "PARQUET", "value get: TIMESTAMP_LTZ"),
+    ],
+)
+def test_moments_that_a_file_cannot_hold(
+    connection: SnowflakeConnection, kind: str, file_format: str, words: str
+) -> None:
+    query = f"SELECT '2024-01-02 03:04:05 +05:30'::{kind} AS A"
+    message = error(connection, f"COPY INTO @S/out/x FROM ({query}) FILE_FORMAT = (TYPE = {file_format})")[1]
+    assert words in message
+    assert run(connection, "LIST @S/out/") == []
+
+
 def test_a_field_that_no_row_has_is_null_whatever_its_number(connection: SnowflakeConnection) -> None:
     run(connection, "COPY INTO @S/few/x.csv FROM (SELECT 1, 2) FILE_FORMAT = (COMPRESSION = NONE) SINGLE = TRUE")
     assert run(connection, "SELECT $2, $5, $99999999999999999999 FROM @S/few/") == [("2", None, None)]

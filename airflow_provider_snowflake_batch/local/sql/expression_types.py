@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 from airflow_provider_snowflake_batch.local.sql.macros import quotient
 from airflow_provider_snowflake_batch.local.sql.math_functions import decimal_places, round_number, with_places
@@ -80,8 +80,10 @@ def _write_own(query: Expr, kind: Kind) -> None:
     for node in reversed(list(_own_nodes(query))):
         if is_assignment(node):
             _refuse_other_clock(node.this, node.expression, kind)
-        else:
-            _write_node(node, kind)
+            continue
+        if isinstance(node, exp.TryCast):
+            _check_tried(node, kind)
+        _write_node(node, kind)
 
 
 def _write_node(node: Expr, kind: Kind) -> None:
@@ -110,6 +112,15 @@ def _write_node(node: Expr, kind: Kind) -> None:
     else:
         _refuse_fraction(node, kind)
         keep_offset(node, kind)
+
+
+def _check_tried(node: exp.TryCast, kind: Kind) -> None:
+    """:raises SnowflakeError: for ``TRY_CAST`` of anything but text."""
+    given = "VARIANT" if isinstance(node.this, (exp.JSONExtract, exp.ParseJSON)) else kind(node.this)
+    if node.args.get("requires_string") and given is not None and not given.startswith("VARCHAR"):
+        types = f"{given.partition('@')[0]} and {declared_type(node.args['to'])}"
+        message = f"SQL compilation error:\nFunction TRY_CAST cannot be used with arguments of types {types}"
+        raise SnowflakeError(message, errno=1065, sqlstate="22023")
 
 
 def _refuse_other_clock(column: Expr, value: Expr, kind: Kind) -> None:

@@ -129,6 +129,18 @@ def test_what_an_unknown_offset_decides_is_refused(table: SnowflakeConnection, e
     assert "TIMESTAMP_LTZ" in message
 
 
+@pytest.mark.parametrize("value", ["N", "1.5", "D", "Z", "PARSE_JSON('1')", "PARSE_JSON('{}'):a", "MAX(F)", "TRUE"])
+def test_what_is_no_text_is_not_tried_to_be_cast(table: SnowflakeConnection, value: str) -> None:
+    errno, _, message = error(table, f"SELECT TRY_CAST({value} AS INT) FROM T WHERE N > 5")
+    assert (errno, "TRY_CAST cannot be used with arguments of types" in message) == (1065, True), message
+
+
+def test_text_is_tried_to_be_cast(table: SnowflakeConnection) -> None:
+    values = ("'x'", "N::TEXT", "NULL", 'PARSE_JSON(\'{"a": "7"}\'):a::TEXT', "N || '2'", "LEFT('12', 1)")
+    tried = ", ".join(f"TRY_CAST({value} AS INT)" for value in values)
+    assert execute(table, f"SELECT {tried} FROM T WHERE N = 1") == [(None, 1, None, 7, 12, 1)]
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -70,6 +70,7 @@ LACKING = [
     "COPY INTO 's3://bucket' FROM T",
     "COPY INTO T FROM 's3://bucket/x' FILE_FORMAT = (TYPE = CSV)",
     "SELECT $1 FROM T",
+    "SELECT 'a' 'b' FROM T",
     "SELECT X.$1 FROM T X",
     "SELECT * FROM T AT (OFFSET => -60)",
     "SELECT * FROM T BEFORE (STATEMENT => 'x')",

@@ -6,7 +6,9 @@ tables, ``VALUES`` columns by number.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import Expr, exp
@@ -29,6 +31,8 @@ _AFTER_PROJECTIONS = {
     "FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT", "UNION", "EXCEPT", "MINUS", "INTERSECT", "FETCH",
     "OFFSET", "INTO",
 }  # fmt: skip
+_LITERALS = re.compile(r"'\s+'")
+"""What stands between two literals, or is one."""
 _NAMED_OTHERWISE = (exp.Parameter, exp.CurrentDate)
 REGISTERED = "_registered_"
 """How the names of relations begin that exist for one statement."""
@@ -195,6 +199,12 @@ def parse(text: str) -> Expr:
 
     :raises sqlglot.errors.ParseError: when it is not Snowflake's SQL.
     """
+    if _LITERALS.search(text):
+        tokens = tokenize(text)
+        for before, after in pairwise(tokens):
+            if before.kind == after.kind == "string" and before.text[-1] == after.text[0] == "'":
+                # sqlglot would join them.
+                raise not_supported(f"Two literals in a row ({before.text[:40]} {after.text[:40]}; || joins them)")
     trees = [
         tree
         for tree in sqlglot.parse(text, read="snowflake")

@@ -186,7 +186,7 @@ CREATE OR REPLACE MACRO {_PREFIX}entries(j, mode) AS CASE
     WHEN json_type(j) = 'OBJECT' AND mode <> 'ARRAY' THEN list_transform(list_sort(json_keys(j)), lambda k:
         struct_pack(k := k, i := NULL::BIGINT, v := json_extract(j, '$."' || replace(k, '"', '\"') || '"')))
     WHEN json_type(j) = 'ARRAY' AND mode <> 'OBJECT' THEN list_transform(CAST(j AS JSON[]), lambda v, n:
-        struct_pack(k := NULL::VARCHAR, i := (n - 1)::BIGINT, v := v))
+        struct_pack(k := NULL::VARCHAR, i := (n - 1)::BIGINT, v := coalesce(v, CAST('null' AS JSON))))
     ELSE [] END;
 -- The names are none that a column of the input may have, which they would hide.
 CREATE OR REPLACE MACRO {_FLATTEN}(input, path, is_outer, mode) AS TABLE

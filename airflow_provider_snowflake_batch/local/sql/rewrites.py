@@ -118,8 +118,16 @@ def _array(node: exp.Array, context: _Context) -> Expr | None:
     if len({_kind(element) for element in node.expressions}) < 2 and not isinstance(node.parent, exp.PropertyEQ):
         return None
     # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
-    node.set("expressions", [exp.Anonymous(this="to_json", expressions=[e]) for e in node.expressions])
+    node.set("expressions", [_json_element(one) for one in node.expressions])
     return node
+
+
+def _json_element(value: Expr) -> Expr:
+    made = exp.Anonymous(this="to_json", expressions=[value])
+    if isinstance(value, exp.Literal):
+        return made
+    # The engine reads a list with a NULL of its own as text that is no JSON.
+    return exp.Coalesce(this=made, expressions=[exp.cast(exp.Literal.string("null"), exp.DataType.Type.JSON)])
 
 
 def _to_char(node: exp.ToChar, context: _Context) -> Expr:

@@ -93,8 +93,8 @@ def _write_node(node: Expr, kind: Kind) -> None:
         node.replace(moment)
     elif isinstance(node, exp.Avg):
         _write_average(node, kind)
-    elif isinstance(node, exp.Div):
-        _write_quotient(node, kind)
+    elif isinstance(node, (exp.Div, exp.Mul)):
+        _write_scaled(node, kind)
     elif isinstance(node, (exp.Ceil, exp.Floor)):
         if (scale := _scale(kind(node.this))) is not None and (rounded := round_number(node, scale)):
             node.replace(rounded)
@@ -311,10 +311,15 @@ def _write_average(average: exp.Avg, kind: Kind) -> None:
     whole.replace(quotient(parts[0], scale, parts[1], 0, _quotient_scale(scale)))
 
 
-def _write_quotient(division: exp.Div, kind: Kind) -> None:
-    left, right = _scale(kind(division.this)), _scale(kind(division.expression))
-    if left is not None and right is not None:
-        division.replace(quotient(division.this, left, division.expression, right, _quotient_scale(left)))
+def _write_scaled(node: exp.Div | exp.Mul, kind: Kind) -> None:
+    """A quotient of NUMBERs, or a product of which the engine would keep more digits than Snowflake."""
+    left, right = _scale(kind(node.this)), _scale(kind(node.expression))
+    if left is None or right is None:
+        return
+    if isinstance(node, exp.Div):
+        node.replace(quotient(node.this, left, node.expression, right, _quotient_scale(left)))
+    elif left + right > (scale := max(left, right, 12)):
+        node.replace(exp.cast(exp.paren(node.copy()), exp.DataType.build(f"DECIMAL(38, {scale})")))
 
 
 def _unwrapped(value: Expr) -> Expr:

@@ -37,6 +37,8 @@ def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
          "0.333333 -0.666667 1.12500000 0.888889 2.25000000"),
         ("AVG(X) / 2 FROM (WITH C AS (SELECT N + 1 AS X FROM T) SELECT X FROM C)", "1.250000000000"),
         ("100 * 1 / 3, ROUND(1 / 7, 2), 12345678901234567 / 3", "33.333333 0.14 4115226300411522.333333"),
+        ("1.23456789 * 1.23456789, SUM(M * 0.00000000002), 0.1 * 0.0000000000001 FROM T",
+         "1.524157875019 6.7E-11 0E-13"),
     ],
 )  # fmt: skip
 def test_averages_and_quotients_of_numbers_are_numbers(table: SnowflakeConnection, query: str, values: str) -> None:

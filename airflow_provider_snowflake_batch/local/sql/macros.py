@@ -159,8 +159,10 @@ CREATE OR REPLACE MACRO {WHOLE_MICROSECONDS}(v) AS CASE
     WHEN typeof(v) IN ('VARCHAR', 'STRING_LITERAL') AND regexp_matches(CAST(v AS VARCHAR), '{NANOSECONDS}')
     THEN error('The time ' || CAST(v AS VARCHAR) || ' {TOO_FINE}') ELSE v END;
 CREATE OR REPLACE MACRO {_PREFIX}auto_timestamp(v) AS try_strptime(CAST(v AS VARCHAR), {_AUTO});
--- Whole numbers in text are seconds, or, where they would be too many, parts of one.
+-- Whole numbers in text are seconds, or, where they would be too many, parts of one. A number keeps its fraction.
 CREATE OR REPLACE MACRO {_PREFIX}since_1970(v, scale) AS make_timestamp(CAST(CASE
+    WHEN regexp_matches(typeof(v), '^(DECIMAL\(\d+,[1-9]|DOUBLE|FLOAT)')
+        THEN round(TRY_CAST(v AS DOUBLE) * 1000000 / 10 ** scale)
     WHEN typeof(v) NOT IN {_TEXTS} OR scale <> 0 OR abs(TRY_CAST(v AS HUGEINT)) < 31536000000
         THEN TRY_CAST(v AS HUGEINT) * 1000000 // CAST(10 ** scale AS HUGEINT)
     WHEN abs(TRY_CAST(v AS HUGEINT)) < 31536000000000 THEN TRY_CAST(v AS HUGEINT) * 1000

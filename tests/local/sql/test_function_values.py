@@ -111,6 +111,8 @@ MOMENTS = [
     ("TO_TIMESTAMP('1700000000123')", datetime.datetime(2023, 11, 14, 22, 13, 20, 123000)),
     ("TO_TIMESTAMP('1700000000123456')", datetime.datetime(2023, 11, 14, 22, 13, 20, 123456)),
     ("TO_TIMESTAMP('1700000000123456000')", datetime.datetime(2023, 11, 14, 22, 13, 20, 123456)),
+    ("TO_TIMESTAMP(1700000000.25)", datetime.datetime(2023, 11, 14, 22, 13, 20, 250000)),
+    ("TO_TIMESTAMP(-1.5::FLOAT)", datetime.datetime(1969, 12, 31, 23, 59, 58, 500000)),
     ("TO_TIMESTAMP(1700000000)", datetime.datetime(2023, 11, 14, 22, 13, 20)),
     ("TO_TIMESTAMP('2/18/2008 02:36:48')", datetime.datetime(2008, 2, 18, 2, 36, 48)),
     ("TO_TIMESTAMP('2013-04-28T20')", datetime.datetime(2013, 4, 28, 20)),

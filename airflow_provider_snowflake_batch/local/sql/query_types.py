@@ -26,9 +26,13 @@ _NUMBER = re.compile(r"NUMBER\((\d+),(\d+)\)")
 _BUILDERS: list[tuple[type[Expr], str]] = [
     (exp.Array, "ARRAY"),
     (exp.ArrayAgg, "ARRAY"),
+    (exp.ArrayConstructCompact, "ARRAY"),
+    (exp.Split, "ARRAY"),
     (exp.Struct, "OBJECT"),
     (exp.JSONObject, "OBJECT"),
     (exp.JSONObjectAgg, "OBJECT"),
+    (exp.ObjectAgg, "OBJECT"),
+    (exp.StarMap, "OBJECT"),
 ]
 
 

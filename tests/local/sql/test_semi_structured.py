@@ -43,6 +43,8 @@ def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
         ("ARRAY_SLICE(A, 0, -1)", [1, "a"]),
         ("ARRAY_DISTINCT(ARRAY_CONSTRUCT('x', 'x'))", ["x"]),
         ("OBJECT_KEYS(O)", ["a", "b"]),
+        ("SPLIT('x,y', ',')", ["x", "y"]),
+        ("ARRAY_CONSTRUCT_COMPACT(N, NULL)", [7]),
         ("OBJECT_KEYS(OBJECT_CONSTRUCT('b', 1, 'a', 2))", ["a", "b"]),
     ],
 )
@@ -96,6 +98,8 @@ def test_what_is_asked_of_arrays(table: SnowflakeConnection, expression: str, va
         ("OBJECT_DELETE(O, 'a', 'b', 'c')", {}),
         ("OBJECT_DELETE(OBJECT_CONSTRUCT('a\"x', 1, 'b', 2), 'b')", {'a"x': 1}),
         ("OBJECT_PICK(O, 'a', 'c')", {"a": 2}),
+        ("OBJECT_AGG('k', N)", {"k": 7}),
+        ("OBJECT_CONSTRUCT(*)", {"A": [1, "a", 2.5], "V": [1, 2, 2], "O": {"a": 2, "b": 1}, "N": 7}),
         ("OBJECT_PICK(O, ARRAY_CONSTRUCT('a', 'b'))", {"a": 2, "b": 1}),
     ],
 )

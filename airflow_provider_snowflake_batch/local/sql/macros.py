@@ -54,7 +54,7 @@ _LONGEST_TEXT = 128 * 2**20
 """Of a VARCHAR. Source: https://docs.snowflake.com/en/sql-reference/data-types-text"""
 _ON_ONE_LINE = "_local_on_one_line"
 _EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
-_UNIQUE_JSON, _REPEATED_KEY = f"{_PREFIX}unique_json", "_local_repeated_key"
+UNIQUE_JSON, _REPEATED_KEY = f"{_PREFIX}unique_json", "_local_repeated_key"
 REPEATED = "duplicate object attribute"
 TAKES_LAST = "The parameter 'd' of PARSE_JSON for an object that has a key twice"
 INEXACT = "A number in JSON with more digits than a 64-bit floating-point number holds"
@@ -89,7 +89,7 @@ CREATE OR REPLACE MACRO {_EXACT_JSON}(t) AS CASE
     ELSE nullif(trim(CAST(t AS VARCHAR)), '') END;
 CREATE OR REPLACE MACRO {_PREFIX}keys(t) AS regexp_extract_all(t, '"((?:[^"\\]|\\.)*)"\s*:', 1);
 -- What has the same key in several objects is read once more, in Python.
-CREATE OR REPLACE MACRO {_UNIQUE_JSON}(t, words) AS CASE
+CREATE OR REPLACE MACRO {UNIQUE_JSON}(t, words) AS CASE
     WHEN len(list_distinct({_PREFIX}keys(t))) < len({_PREFIX}keys(t)) AND {_REPEATED_KEY}(t) <> ''
     THEN CASE WHEN words = '' THEN '' ELSE CAST(CAST(words || ' ' || {_REPEATED_KEY}(t) AS INTEGER) AS VARCHAR) END
     ELSE t END;
@@ -283,7 +283,7 @@ def write_json(tree: Expr) -> Expr:
             of = parsed.args.get("expression")
             words = TAKES_LAST if isinstance(of, exp.Literal) and of.name.lower() == "d" else REPEATED
             given = exp.Literal.string("" if parsed.args.get("safe") else words)
-            parsed.set("this", exp.Anonymous(this=_UNIQUE_JSON, expressions=[parsed.this.copy(), given]))
+            parsed.set("this", exp.Anonymous(this=UNIQUE_JSON, expressions=[parsed.this.copy(), given]))
     return tree
 
 

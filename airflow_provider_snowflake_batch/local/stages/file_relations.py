@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.sql.macros import REPEATED, UNIQUE_JSON
 from airflow_provider_snowflake_batch.local.sql.partial_loads import REJECT_SCANS, REJECTS
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
@@ -123,8 +124,10 @@ def _wider(known: pa.DataType | None, found: pa.DataType) -> pa.DataType:
 def _json(found: FileFormat, paths: str, name: str) -> Source:
     shape = "array" if found.flag("STRIP_OUTER_ARRAY") else "auto"
     compression = _compression(found)
+    # ALLOW_DUPLICATE is FALSE.
+    document = f"CAST({UNIQUE_JSON}(json, {_text(REPEATED)}) AS JSON)"
     sql = (
-        f'SELECT json AS "{ROW}", {name} AS "{_NAME}", '
+        f'SELECT {document} AS "{ROW}", {name} AS "{_NAME}", '
         f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
         f"FROM read_json_objects({paths}, filename = true, format = '{shape}', compression = '{compression}', "
         "maximum_object_size = 134217728)"

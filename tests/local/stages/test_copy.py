@@ -137,6 +137,21 @@ def test_values_in_a_csv_file_have_snowflakes_text(connection: SnowflakeConnecti
     assert run(connection, query) == [(True, True)]
 
 
+def test_json_files_with_a_key_twice(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    (tmp_path / "twice.json").write_text('{"a": 1}\n{"a": {"b": 1, "b": 2}}\n')
+    (tmp_path / "once.json").write_text('{"a": {"a": 1}}\n[{"a": 2}, {"a": 3}]\n')
+    run(connection, f"PUT file://{tmp_path}/*.json @S/json AUTO_COMPRESS = FALSE")
+    run(connection, "CREATE TABLE J (V VARIANT)")
+    rest = "FILE_FORMAT = (TYPE = JSON)"
+    errno, message = error(connection, f"COPY INTO J FROM @S/json FILES = ('twice.json') {rest}")
+    assert (errno, 'duplicate object attribute "b"' in message) == (100069, True)
+    (row,) = copy(connection, f"@S/json FILES = ('once.json') {rest}", "J")
+    assert (row["status"], run(connection, "SELECT V:a:a::INT, V[1]:a::INT FROM J")) == (
+        "LOADED",
+        [(1, None), (None, 3)],
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "file_format", "words"),
     [

@@ -54,6 +54,13 @@ _FIXED: dict[type[Expr], str] = {
     exp.Count: "NUMBER(18,0)",
     exp.RowNumber: "NUMBER(18,0)",
 }
+_WHOLE: tuple[type[Expr], ...] = (
+    exp.ApproxDistinct, exp.ArraySize, exp.CountIf, exp.DateDiff, exp.Day, exp.DayOfMonth, exp.DayOfWeek,
+    exp.DayOfWeekIso, exp.DayOfYear, exp.DenseRank, exp.Extract, exp.Hour, exp.Length, exp.Levenshtein, exp.Minute,
+    exp.Month, exp.Ntile, exp.Quarter, exp.Rank, exp.RegexpCount, exp.Second, exp.StrPosition, exp.TimestampDiff,
+    exp.Week, exp.WeekOfYear, exp.Year, exp.YearOfWeek, exp.YearOfWeekIso,
+)  # fmt: skip
+_FIXED |= dict.fromkeys(_WHOLE, "NUMBER(38,0)")
 _ROUNDING = (exp.Ceil, exp.Floor, exp.Round, exp.Trunc)
 _TRIED = {f"TRY_{name}": kind for name, kind in _READERS.items()} | dict.fromkeys(
     ("TRY_TO_TIMESTAMP", "TRY_TO_TIMESTAMP_NTZ"), exp.DataType.Type.TIMESTAMPNTZ
@@ -185,10 +192,11 @@ def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
     if isinstance(node, (exp.Add, exp.Sub)) and isinstance(node.expression, exp.Interval):
         shifted = kind_of(node.this, sources)
         return shifted if (shifted or "").startswith("TIMESTAMP_") else None
-    if isinstance(node, (exp.Add, exp.Sub, exp.Mul)):
-        left, right = _scale(kind_of(node.this, sources)), _scale(kind_of(node.expression, sources))
+    if isinstance(node, (exp.Add, exp.Sub, exp.Mul, exp.Mod)):
+        kinds = kind_of(node.this, sources), kind_of(node.expression, sources)
+        left, right = _scale(kinds[0]), _scale(kinds[1])
         if left is None or right is None:
-            return None
+            return "NUMBER(38,0)" if isinstance(node, exp.Sub) and kinds == ("DATE", "DATE") else None
         scale = left + right if isinstance(node, exp.Mul) else max(left, right)
         # The engine keeps all digits of a product, Snowflake no more than 12 behind the point.
         return f"NUMBER(38,{scale})" if scale <= max(left, right, 12) else None

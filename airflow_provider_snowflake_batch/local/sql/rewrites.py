@@ -242,6 +242,14 @@ def _cast(node: exp.Cast | exp.TryCast, context: _Context) -> Expr | None:
     return _as_semi_structured(node) if node.args["to"].this in _SEMI_STRUCTURED else None
 
 
+def _extract(node: exp.Extract, context: _Context) -> Expr | None:
+    if str(node.this.name).upper() not in ("EPOCH", "EPOCH_SECOND", "EPOCH_SECONDS"):
+        return None
+    # The engine's own has a fraction, which a cast would round.
+    seconds = exp.Anonymous(this="epoch", expressions=[node.expression])
+    return exp.cast(exp.Anonymous(this="floor", expressions=[seconds]), "BIGINT")
+
+
 def _to_binary(node: exp.ToBinary, context: _Context) -> Expr | None:
     if node.args.get("format") is not None:
         return None
@@ -308,6 +316,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.ApproxTopK,), lambda node, context: top_k(node)),
     ((exp.GetExtract,), _get),
     ((exp.Cast, exp.TryCast), _cast),
+    ((exp.Extract,), _extract),
     ((exp.ToBinary,), _to_binary),
     ((exp.TsOrDsToDate,), lambda node, context: read_date(node)),
     ((exp.StrToTime, exp.TsOrDsToTime), lambda node, context: read_time(node)),

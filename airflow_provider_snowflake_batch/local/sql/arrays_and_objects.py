@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     AS_LIST,
     OBJECT_ONLY,
     OBJECT_WITH,
+    OF_ONE_TYPE,
     TYPE_OF,
     to_json,
 )
@@ -63,7 +64,15 @@ def array_size(node: exp.ArraySize) -> Expr:
 
 def array_extreme(node: exp.ArrayMax | exp.ArrayMin) -> Expr | None:
     """``ARRAY_MAX`` and ``ARRAY_MIN``, which are a VARIANT."""
-    return None if isinstance(node.parent, exp.ToVariant) else exp.ToVariant(this=node.copy())
+    if isinstance(node.parent, exp.ToVariant):
+        return None
+    return exp.ToVariant(this=of_one_type(node.copy()))
+
+
+def of_one_type(node: Expr) -> Expr:
+    """A function that puts elements in order: the engine would take those of several types for text."""
+    node.set("this", exp.Anonymous(this=OF_ONE_TYPE, expressions=[node.this]))
+    return node
 
 
 def to_array(node: exp.ToArray) -> Expr:

@@ -31,6 +31,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     INEXACT,
     NO_NUMBER,
     REPEATED,
+    SORTS_ANY,
     TAKES_LAST,
     TOO_FINE,
     TOO_LONG,
@@ -160,6 +161,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (_ANY, "Duplicate field key '.*'", _says("{0}", 100199, "22000")),
     (_ANY, f"{OUT_OF_DOMAIN}.*", _says("{0}", 100046, "22003")),
     (_ANY, f"The time (.*?) {TOO_FINE}", lambda failure: nanoseconds(failure.words[1])),
+    (_ANY, re.escape(SORTS_ANY), _lacks(SORTS_ANY)),
     (_ANY, "Malformed JSON at byte.*", _says("Error parsing JSON: {0}", 100069, "22P02")),
     (_ANY, f"{WRONG_TYPE}.*", _says("SQL compilation error:\n{0}", 2023, "22000")),
     (

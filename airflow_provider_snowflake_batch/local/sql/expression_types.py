@@ -65,6 +65,8 @@ _ROUNDING = (exp.Ceil, exp.Floor, exp.Round, exp.Trunc)
 _TRIED = {f"TRY_{name}": kind for name, kind in _READERS.items()} | dict.fromkeys(
     ("TRY_TO_TIMESTAMP", "TRY_TO_TIMESTAMP_NTZ"), exp.DataType.Type.TIMESTAMPNTZ
 )
+_ORDERING = (exp.ArrayMax, exp.ArrayMin, exp.SortArray)
+_SEVERAL_TYPES = "several types"
 _SHIFTS = (exp.AddMonths, exp.DateAdd, exp.TimestampTrunc, exp.DateTrunc)
 _TIME_UNITS = {"HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
 
@@ -90,6 +92,9 @@ def _write_own(query: Expr, kind: Kind) -> None:
             continue
         if isinstance(node, exp.TryCast):
             _check_tried(node, kind)
+        elif isinstance(node, exp.Array) and not isinstance(node.parent, _ORDERING):
+            kinds = {(kind(element) or "").partition("(")[0] for element in node.expressions} - {""}
+            node.meta[_SEVERAL_TYPES] = len(kinds) > 1
         _write_node(node, kind)
 
 
@@ -119,6 +124,11 @@ def _write_node(node: Expr, kind: Kind) -> None:
     else:
         _refuse_fraction(node, kind)
         keep_offset(node, kind)
+
+
+def is_of_several_types(array: exp.Array) -> bool:
+    """Whether the elements of an array are known to be of several types, of which the engine would make one."""
+    return bool(array.meta.get(_SEVERAL_TYPES))
 
 
 def _check_tried(node: exp.TryCast, kind: Kind) -> None:

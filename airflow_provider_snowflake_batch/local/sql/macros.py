@@ -22,6 +22,8 @@ ARRAY_INSERT = f"{_PREFIX}array_insert"
 AS_LIST, AS_KEYS = f"{_PREFIX}as_list", f"{_PREFIX}as_keys"
 OBJECT_WITH, OBJECT_ONLY = f"{_PREFIX}object_with", f"{_PREFIX}object_only"
 ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
+OF_ONE_TYPE = f"{_PREFIX}of_one_type"
+SORTS_ANY = "The order of elements that may be of several types"
 CANONICAL = f"{_PREFIX}canonical"
 JSON_TEXT, TEXT = f"{_PREFIX}json_text", f"{_PREFIX}text"
 WHOLE_MICROSECONDS, CUT_TIMESTAMP = f"{_PREFIX}whole_microseconds", f"{_PREFIX}cut_timestamp"
@@ -125,6 +127,7 @@ CREATE OR REPLACE MACRO {OBJECT_WITH}(o, key, v, updates) AS CASE
     WHEN to_json(v) IS NULL THEN {OBJECT_ONLY}(o, [key], false)
     ELSE (SELECT json_group_object(_key, CASE _key WHEN key THEN {TO_JSON}(v) ELSE {_PREFIX}field(to_json(o), _key) END)
         FROM (SELECT unnest(list_distinct(list_append(json_keys(to_json(o)), key))) AS _key)) END;
+CREATE OR REPLACE MACRO {OF_ONE_TYPE}(a) AS CASE WHEN typeof(a) = 'JSON[]' THEN error('{SORTS_ANY}') ELSE a END;
 CREATE OR REPLACE MACRO {ARRAY_TO_STRING}(a, separator) AS array_to_string(list_transform(
     CAST(to_json(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
 CREATE OR REPLACE MACRO {JSON_TEXT}(j) AS CASE WHEN left(j, 1) IN ('{{', '[')

@@ -21,6 +21,7 @@ from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     object_insert,
     object_keys,
     object_part,
+    of_one_type,
     parse_json,
     to_array,
     type_of,
@@ -28,6 +29,7 @@ from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
 from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
 from airflow_provider_snowflake_batch.local.sql.dates import add_intervals, read_date
+from airflow_provider_snowflake_batch.local.sql.expression_types import is_of_several_types
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
@@ -115,7 +117,8 @@ def _quotient(node: exp.Div, context: _Context) -> Expr:
 
 
 def _array(node: exp.Array, context: _Context) -> Expr | None:
-    if len({_kind(element) for element in node.expressions}) < 2 and not isinstance(node.parent, exp.PropertyEQ):
+    is_mixed = is_of_several_types(node) or len({_kind(element) for element in node.expressions}) > 1
+    if not is_mixed and not isinstance(node.parent, exp.PropertyEQ):
         return None
     # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
     node.set("expressions", [_json_element(one) for one in node.expressions])
@@ -301,6 +304,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Typeof,), lambda node, context: type_of(node)),
     ((exp.ArraySize,), lambda node, context: array_size(node)),
     ((exp.ArrayMax, exp.ArrayMin), lambda node, context: array_extreme(node)),
+    ((exp.SortArray,), lambda node, context: of_one_type(node)),
     ((exp.ToArray,), lambda node, context: to_array(node)),
     ((exp.JSONExtract, exp.GetExtract, exp.Bracket), lambda node, context: element(node)),
     ((exp.Add, exp.Sub), lambda node, context: add_intervals(node)),

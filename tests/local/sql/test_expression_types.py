@@ -135,6 +135,17 @@ def test_what_an_unknown_offset_decides_is_refused(table: SnowflakeConnection, e
     assert "TIMESTAMP_LTZ" in message
 
 
+def test_an_array_keeps_the_types_of_its_elements(table: SnowflakeConnection) -> None:
+    query = (
+        "SELECT TO_JSON(ARRAY_CONSTRUCT(N, F, D, N = 1)), ARRAY_CONSTRUCT(N, 0.5 + F)[0], ARRAY_CONTAINS(1, X), X[2]"
+    )
+    found = execute(table, f"{query} FROM (SELECT *, ARRAY_CONSTRUCT(N, F, M) AS X FROM T WHERE N = 1)")
+    assert found == [('[1,1.0,"2024-01-31",true]', "1", True, "1.1")]
+    assert execute(table, "SELECT ARRAY_MAX(ARRAY_CONSTRUCT(M, F)) FROM T WHERE N = 2") == [("2.25",)]
+    for function in ("ARRAY_MAX", "ARRAY_MIN", "ARRAY_SORT"):
+        assert REFUSED in error(table, f"SELECT {function}(X) FROM (SELECT ARRAY_CONSTRUCT(N, F) AS X FROM T)")[2]
+
+
 @pytest.mark.parametrize("value", ["N", "1.5", "D", "Z", "PARSE_JSON('1')", "PARSE_JSON('{}'):a", "MAX(F)", "TRUE"])
 def test_what_is_no_text_is_not_tried_to_be_cast(table: SnowflakeConnection, value: str) -> None:
     errno, _, message = error(table, f"SELECT TRY_CAST({value} AS INT) FROM T WHERE N > 5")

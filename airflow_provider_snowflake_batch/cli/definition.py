@@ -127,7 +127,7 @@ def _doctor() -> ActionCommand:
 
 
 def _clean_up() -> ActionCommand:
-    from airflow.cli.cli_config import ARG_VERBOSE, ActionCommand, Arg, lazy_load_command
+    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, lazy_load_command
 
     return ActionCommand(
         name="clean-up",
@@ -147,6 +147,7 @@ def _clean_up() -> ActionCommand:
             ),
             Arg(("-y", "--yes"), help="Remove it", action="store_true"),
             _conn_id(),
+            ARG_OUTPUT,
             ARG_VERBOSE,
         ),
     )

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import tenacity
 from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.jobs.errors import is_cancelled, is_session_gone, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 
 if TYPE_CHECKING:
+    from airflow.sdk import Connection
     from snowflake.connector import SnowflakeConnection
     from snowflake.connector.cursor import SnowflakeCursor
 
@@ -53,6 +55,18 @@ class SnowflakeSessionHook(SnowflakeHook):
         self._parameters: dict[str, Any] | None = None
         self._namespace: tuple[str | None, str | None] | None = None
         self._may_ask_airflow = True
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        try:
+            return super().get_connection(conn_id)
+        except AirflowNotFoundException as error:
+            # Airflow also says so of one whose secrets backend has failed: another try may find it.
+            raise AirflowNotFoundException(
+                f"There is no Airflow connection {conn_id}, or the secrets backend that has it did not answer: add one "
+                f"of type snowflake, as `airflow snowflake-batch doctor --conn-id {conn_id}` shows, or name another, "
+                "in a Dag with snowflake_conn_id, at a terminal with --conn-id."
+            ) from error
 
     @property
     def _get_static_conn_params(self) -> dict[str, Any]:

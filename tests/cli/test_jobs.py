@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,6 @@ from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
-from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.cli.command_lines import arguments, command
 from tests.compute_pools import hook_with_pool
 from tests.container_jobs import container_job
@@ -204,6 +202,13 @@ def test_a_schema_that_is_not_there(run: Callable[..., str]) -> None:
         run("list", "--schema", "no_such.schema")
 
 
-def test_a_connection_that_is_not_there(local_server: LocalServer, run: Callable[..., Any]) -> None:
-    with pytest.raises(SystemExit, match=r"airflow snowflake-batch list: .*no_such"):
-        run("list", "--conn-id", "no_such")
+@pytest.mark.parametrize(
+    "given",
+    [("list",), ("describe", "JOB"), ("logs", "JOB"), ("cancel", "JOB"), ("delete", "JOB"), ("clean-up", "@S/out/")],
+)
+def test_a_connection_that_is_not_there(given: tuple[str, ...]) -> None:
+    name, *rest = given
+    with pytest.raises(SystemExit) as caught:
+        command(name).func(arguments(name, *rest, "--conn-id", "no_such"))
+    assert str(caught.value).startswith(f"airflow snowflake-batch {name}: There is no Airflow connection no_such, or ")
+    assert str(caught.value).count("\n") == 0

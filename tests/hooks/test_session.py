@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_snowflake_batch.hooks.session import SnowflakeSessionHook
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
@@ -91,3 +92,10 @@ def test_timeouts_of_the_connection_come_before_the_hooks(monkeypatch: pytest.Mo
     hook = SnowflakeSessionHook("session", driver_timeouts={"login_timeout": 20, "network_timeout": 60})
     parameters = hook._get_static_conn_params
     assert (parameters["login_timeout"], parameters["network_timeout"]) == (7, 60)
+
+
+def test_a_connection_that_is_not_there_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("tries again"))
+    for ask in (SnowflakeSessionHook.columns, SnowflakeSessionHook.rows):
+        with pytest.raises(AirflowNotFoundException, match="connection no_such, .* --conn-id no_such` shows"):
+            ask(SnowflakeSessionHook("no_such"), "SELECT 1")

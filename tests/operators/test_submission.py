@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 from snowflake.connector import SnowflakeConnection
 
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
@@ -22,7 +24,7 @@ from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from airflow_provider_snowflake_batch.operators.job_record import JobRecords
 from tests.local_faults import faults_of
-from tests.operators.task_instances import Store, TaskInstance, names
+from tests.operators.task_instances import Store, TaskInstance, batch_task, names
 
 
 @pytest.fixture
@@ -185,3 +187,13 @@ def test_a_job_of_somebody_else_that_takes_the_name_meanwhile_is_not_taken_for_t
     task.on_kill()
     assert hook.status(stranger.name).status in (JobStatus.PENDING, JobStatus.RUNNING)
     assert JobRecords(store, TaskInstance(max_tries=1)).load() is None, "a clear does not go on with it"
+
+
+def test_a_connection_that_is_not_there_is_told_and_nothing_is_sent() -> None:
+    instance = TaskInstance()
+    with pytest.raises(AirflowNotFoundException, match="no Airflow connection no_such, .* snowflake_conn_id") as raised:
+        batch_task("SUBMISSION", snowflake_conn_id="no_such").execute({"ti": instance, "task_state_store": Store()})
+    # A secrets backend may answer the next try.
+    assert not isinstance(raised.value, AirflowFailException)
+    card = instance.xcoms[JOB_CARD_KEY]
+    assert (card["status"], card["message"]) == ("NOT_SUBMITTED", str(raised.value))

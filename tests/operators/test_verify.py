@@ -290,5 +290,5 @@ def test_from_a_terminal(
     with pytest.raises(SystemExit, match="2"):
         command(snowflake_connection, location="out")
     assert "location: 'out'" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="airflow snowflake-batch verify: .*no_such_connection"):
+    with pytest.raises(SystemExit, match="verify: There is no Airflow connection no_such_connection, "):
         command("no_such_connection")

@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+PACKAGE = "airflow_provider_snowflake_batch"
 ROOT = Path(__file__).parent.parent
 STORED = Path(__file__).parent / "stored" / "public_api.json"
 _DIRECTIVE = re.compile(r"^\.\. auto(module|class):: ([\w.]+)\n((?:   .*\n)*)", re.MULTILINE)
@@ -55,7 +56,7 @@ def signatures() -> dict[str, list[str]]:
 def parameters(value: Any) -> list[str]:
     if inspect.isclass(value) and issubclass(value, Enum):
         return [each.name for each in value]
-    if not callable(value) or (inspect.isclass(value) and issubclass(value, Exception)):
+    if not callable(value) or (inspect.isclass(value) and not _has_own_parameters(value)):
         return []
     try:
         found = inspect.signature(value).parameters.values()
@@ -66,6 +67,12 @@ def parameters(value: Any) -> list[str]:
         for each in found
         if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
     ]
+
+
+def _has_own_parameters(cls: type) -> bool:
+    """Whether this package says what a class is made of: what Airflow or Python says may be other in other versions."""
+    maker = next(each for each in cls.__mro__ if "__init__" in vars(each))
+    return maker.__module__.startswith(f"{PACKAGE}.") and not issubclass(cls, Exception)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ class SnowflakeSessionHook(SnowflakeHook):
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
         try:
-            return super().get_connection(conn_id)
+            found: Connection = super().get_connection(conn_id)
+            return found
         except AirflowNotFoundException as error:
             # Airflow also says so of one whose secrets backend has failed: another try may find it.
             raise AirflowNotFoundException(

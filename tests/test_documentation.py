@@ -68,6 +68,19 @@ def test_the_how_to_leads_to_every_example_dag() -> None:
     assert set(re.findall(r"\(\.\./example_dags/([\w.]+)\)", page)) == examples
 
 
+def test_the_how_tos_table_leads_to_every_recipe_and_its_example() -> None:
+    page = (ROOT / "docs" / "howto.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[[^]]+\]\(#([\w-]+)\) \|(.*)\|$", page, re.MULTILINE)
+    leads = {anchor: set(re.findall(r"example_dags/([\w.]+)\)", examples)) for anchor, examples in rows}
+    recipes: dict[str, set[str]] = {}
+    for text in page.split("\n## ")[1:]:
+        title, _, rest = text.partition("\n")
+        anchor = re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-")
+        recipes[anchor] = set(re.findall(r"^A whole Dag: \[`example_dags/([\w.]+)`", rest, re.MULTILINE))
+    assert len(rows) == len(leads)
+    assert leads == recipes
+
+
 def texts_of_the_package() -> str:
     """Every text in the package's code, with … where a value is put in."""
     found = []

@@ -4,6 +4,7 @@
 """
 
 # No postponed annotations: the client compares the annotations of a model's methods with the types themselves.
+import base64
 import io
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 from snowflake.ml.model import custom_model, openai_signatures
-from snowflake.ml.model.model_signature import DataType, FeatureSpec, ModelSignature, ParamSpec
+from snowflake.ml.model.model_signature import DataType, FeatureGroupSpec, FeatureSpec, ModelSignature, ParamSpec
 from snowflake.ml.registry import Registry
 from snowflake.snowpark import Session
 
@@ -24,7 +25,13 @@ ROWS = (
     "INSERT INTO ML.PUBLIC.TEXTS VALUES (1, 'Once'), (2, 'Twice upon')",
     """INSERT INTO ML.PUBLIC.CHATS VALUES (1, '[{"role": "user", "content": "Why?"}]')""",
 )
-FILES = {"a.png": b"a", "b.png": b"bb", "2026/c.png": b"ccc", "2026/d.png": b"dddd"}
+FILES = {
+    "IMAGES/a.png": b"a",
+    "IMAGES/b.png": b"bb",
+    "IMAGES/2026/c.png": b"ccc",
+    "IMAGES/2026/d.png": b"dddd",
+    "SOUNDS/2026/one.wav": b"one",
+}
 
 
 class Churn(custom_model.CustomModel):
@@ -37,6 +44,14 @@ class Labels(custom_model.CustomModel):
     @custom_model.inference_api
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"LABEL": [content.decode() for content in rows["IMAGE"]]})
+
+
+class Speech(custom_model.CustomModel):
+    @custom_model.inference_api
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        texts = [base64.b64decode(content).decode() for content in rows["AUDIO"]]
+        heard = [{"text": text, "chunks": [{"timestamp": [0.0, 0.5], "text": text[:1]}]} for text in texts]
+        return pd.DataFrame({"SPEECH": heard})
 
 
 class Stories(custom_model.CustomModel):
@@ -75,6 +90,12 @@ def one_to_one(name: str, given: DataType, output: str, made: DataType, *params:
     return ModelSignature([FeatureSpec(name, given)], [FeatureSpec(output, made)], params=list(params))
 
 
+CHUNKS = FeatureGroupSpec(
+    "chunks",
+    [FeatureSpec("timestamp", DataType.DOUBLE, shape=(2,)), FeatureSpec("text", DataType.STRING)],
+    shape=(-1,),
+)
+HEARD = FeatureGroupSpec("SPEECH", [FeatureSpec("text", DataType.STRING), CHUNKS])
 OPTIONS: dict[str, dict[str, Any]] = {
     "TOTALS": {"function_type": "TABLE_FUNCTION"},
     "CHAT": {"cuda_version": "12.4"},
@@ -82,6 +103,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 MODELS: dict[str, tuple[type[custom_model.CustomModel], ModelSignature]] = {
     "CHURN": (Churn, one_to_one("FEATURE_1", DataType.DOUBLE, "CHURN", DataType.DOUBLE)),
     "LABELS": (Labels, one_to_one("IMAGE", DataType.BYTES, "LABEL", DataType.STRING)),
+    "SPEECH": (Speech, ModelSignature([FeatureSpec("AUDIO", DataType.STRING)], [HEARD])),
     "STORIES": (
         Stories,
         one_to_one(
@@ -100,7 +122,7 @@ def prepare(session: Session) -> None:
     for statement in ROWS:
         session.sql(statement).collect()
     for name, content in FILES.items():
-        session.file.put_stream(io.BytesIO(content), f"@ML.PUBLIC.IMAGES/{name}", auto_compress=False)
+        session.file.put_stream(io.BytesIO(content), f"@ML.PUBLIC.{name}", auto_compress=False)
     exported = io.BytesIO(pd.DataFrame({"id1": [1, 2], "feature_1": [50.0, 150.0]}).to_parquet())
     session.file.put_stream(exported, "@ML.PUBLIC.EXPORTS/features/1.parquet", auto_compress=False)
     registry = Registry(session, database_name="ML", schema_name="PUBLIC")

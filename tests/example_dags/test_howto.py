@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -18,6 +22,8 @@ import pytest
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
+from airflow_provider_snowflake_batch.triggers import success
 from tests.container_jobs import container_job
 from tests.example_dags.run_example import ROOT, fetch_folder
 
@@ -30,7 +36,10 @@ _DAG = re.compile(r"^(with DAG\(\"(\w+)\".*\)):$", re.MULTILINE)
 RECIPES = {match[2]: code for code in _RECIPE.findall(PAGE) for match in _DAG.finditer(code)}
 
 # Where a recipe's Dag is not run here, and why.
-NOT_RUN = {"reviews": "needs torch: test_reviews_transformers.py runs such a model"}
+NOT_RUN = {
+    "load_theirs": "a run that no event has started loads nothing: see the test of its watcher",
+    "reviews": "needs torch: test_reviews_transformers.py runs such a model",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ MADE = {
     "score_all_files": Made("LABEL", ["ccc", "dddd"]),
     "score_content": Made("LABEL", ["ccc", "dddd"]),
     "load_results": CHURN,
+    "registered_and_own": CHURN,
     "with_parameters": Made("STORY", ["Once, 0.9, 512", "Twice upon, 0.9, 512"]),
     "sized": CHURN,
     "gated": CHURN,
@@ -161,7 +171,14 @@ def test_the_results_are_right(name: str, reports: dict[str, Any], connection: s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "words"), [("chat", "user: Why?"), ("describe_images", "[image/png, 1 bytes, ")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("chat", "user: Why?"),
+        ("describe_images", "[image/png, 1 bytes, "),
+        ("describe_images", "[audio/wav, 3 bytes, "),
+    ],
+)
 def test_chats_are_answered(name: str, words: str, reports: dict[str, Any], connection: str, tmp_path: Path) -> None:
     (row,) = written(connection, tmp_path, reports[name]["results"]["score"]["output_location"])
     assert words in json.dumps(row["choices"])
@@ -183,6 +200,61 @@ def test_results_are_verified(reports: dict[str, Any]) -> None:
 def test_the_table_holds_the_loaded_results(reports: dict[str, Any], connection: str) -> None:
     assert reports["load_results"]["results"]["load"]["rows"] == 3
     rows = SnowflakeBatchHook(connection).get_records("SELECT CHURN FROM ML.PUBLIC.SCORES ORDER BY ID")
+    assert rows == [(0.5,), (1.5,), (2.5,)]
+
+
+@pytest.mark.slow
+def test_nested_results_stay_nested(reports: dict[str, Any], connection: str, tmp_path: Path) -> None:
+    (row,) = written(connection, tmp_path, reports["transcribe"]["results"]["score"]["output_location"])
+    assert row["SPEECH"] == {"text": "one", "chunks": [{"timestamp": [0.0, 0.5], "text": "o"}]}
+    said = "SELECT SPEECH:chunks[0].text::TEXT, SPEECH:chunks[0].timestamp[1]::FLOAT FROM ML.PUBLIC.SPEECHES"
+    assert SnowflakeBatchHook(connection).get_records(said) == [("o", 0.5)]
+
+
+@pytest.mark.slow
+def test_a_job_that_completes_starts_its_dag(
+    reports: dict[str, Any], connection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(success, "_HANDED_OVER_SECONDS", 0.1)
+    recipe = tmp_path / "load_theirs.py"
+    recipe.write_text(_DAG.sub(r"\1 as dag:", RECIPES["load_theirs"]), encoding="utf-8")
+    names: dict[str, Any] = runpy.run_path(str(recipe))
+    (watcher,) = names["scores"].watchers
+    watcher.trigger.poll_interval = 0.2
+    done = fetch_folder(connection, reports["score_a_table"]["results"]["score"]["output_location"], tmp_path / "done")
+
+    def complete(hook: SnowflakeBatchHook, job: str) -> None:
+        for file in sorted(done.rglob("*"), key=lambda file: file.name == "_SUCCESS"):
+            if file.is_file():
+                hook.write_file(f"@ML.PUBLIC.RESULTS/theirs/{job}/{file.relative_to(done)}", file.read_bytes())
+
+    async def first_event(hook: SnowflakeBatchHook) -> dict[str, Any]:
+        heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+        async def follow() -> None:
+            async for event in watcher.trigger.run():
+                heard.put_nowait(event.payload)
+
+        following = asyncio.create_task(follow())
+        try:
+            # What is there at its first look is no news.
+            for number in range(60):
+                await asyncio.to_thread(complete, hook, f"JOB_{number}")
+                with suppress(TimeoutError):
+                    return await asyncio.wait_for(heard.get(), timeout=2)
+            pytest.fail(f"the watcher has told of nothing: {following}")
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    with SnowflakeBatchHook(connection) as hook:
+        payload = asyncio.run(first_event(hook))
+        assert re.fullmatch(r"@ML\.PUBLIC\.RESULTS/theirs/JOB_\d+/", payload["stage_location"])
+        find, load = names["dag"].get_task("directories"), names["dag"].get_task("load")
+        (location,) = find.python_callable({names["scores"]: [SimpleNamespace(extra={"payload": payload})]})
+        given = {name: load.partial_kwargs[name] for name in ("table", "mode")}
+        LoadBatchResultsOperator(task_id="load", stage_location=location, **given).execute({})
+        rows = hook.get_records("SELECT CHURN FROM ML.PUBLIC.THEIR_SCORES ORDER BY ID")
     assert rows == [(0.5,), (1.5,), (2.5,)]
 
 

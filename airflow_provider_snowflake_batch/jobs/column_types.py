@@ -17,7 +17,10 @@ _NUMBER = re.compile(r"(?:NUMBER|DECIMAL|NUMERIC|FIXED) ?\( ?(\d+) ?, ?(\d+) ?\)
 # So many digits of a decimal number are there again after it was a floating-point one.
 _FLOAT_DIGITS = 15
 FLOATS = ("REAL", "FLOAT", "DOUBLE")
-_CUTS_TIMES = re.compile(r"DATE|VARCHAR ?\(.*|TIMESTAMP_(?:NTZ|LTZ|TZ) ?\([0-5]\)")
+_CUTS_TIMES = re.compile(r"DATE|VARCHAR ?\(.*|TIME(?:STAMP_(?:NTZ|LTZ|TZ))? ?\([0-8]\)")
+_ARGUMENTS = re.compile(r" ?\(.*")
+_WITHOUT_ZONE = ("TIMESTAMP_NTZ", "DATETIME", "DATE")
+_WITH_ZONE = ("TIMESTAMP_LTZ", "TIMESTAMP_TZ")
 _TIMES_OF_DAY_ADDED = re.compile(r"(?:TIMESTAMP_NTZ|DATETIME)(?: ?\(\d\))?")
 
 
@@ -67,13 +70,16 @@ class LoadedColumn:
 
         Floating-point numbers may go into a column with decimal places: whoever gave it those wants the rounding. A
         column without decimal places may only have got its type from its first values. A moment as text has three
-        digits of a second (TIMESTAMP_OUTPUT_FORMAT).
+        digits of a second (TIMESTAMP_OUTPUT_FORMAT), a time of day none (TIME_OUTPUT_FORMAT), and how many a
+        floating-point number has is not documented.
         """
         number, target = _NUMBER.fullmatch(self.kind), _NUMBER.fullmatch(self.type)
         if self.type in FLOATS:
             return number is not None and int(number[1]) > _FLOAT_DIGITS
         if self.type == "BOOLEAN":
             return number is not None or self.kind in FLOATS
+        if self.kind in FLOATS and is_text(self.type):
+            return True
         if target is not None:
             if number is not None:
                 return int(number[2]) > int(target[2])
@@ -81,12 +87,31 @@ class LoadedColumn:
         have, kept = digits(self.kind), digits(self.type)
         if have is not None and kept is not None:
             return kept < have
-        return self.kind.startswith("TIMESTAMP") and _CUTS_TIMES.fullmatch(self.type) is not None
+        return self.kind.startswith("TIME") and _CUTS_TIMES.fullmatch(self.type) is not None
 
     @property
-    def is_refused(self) -> bool:
-        """Whether the column would change every value of the type: a column of type TIME loses the dates."""
-        return self.kind.startswith("TIMESTAMP") and re.fullmatch(r"TIME(?: ?\(\d\))?", self.type) is not None
+    def refusal(self) -> str:
+        """Why the column takes no value of the type, or nothing.
+
+        One of type TIME loses the dates. What a moment is without a zone, and the other way round, Snowflake decides by
+        the session's TIMEZONE, which is the account's or the user's affair: the same files would be other values.
+        """
+        have, into = (_ARGUMENTS.sub("", kind) for kind in (self.kind, self.type))
+        if have.startswith("TIMESTAMP") and into == "TIME":
+            return f"which no value of the type {self.kind} fits."
+        if have == "TIMESTAMP_LTZ" and (into in _WITHOUT_ZONE or is_text(self.type)):
+            return (
+                f"and the results hold moments ({self.kind}), which would become what they are in the session's "
+                "TIMEZONE. Nothing was loaded. Give the column the type TIMESTAMP_LTZ, or have the model return times "
+                "without a zone."
+            )
+        if have in _WITHOUT_ZONE and into in _WITH_ZONE:
+            return (
+                f"and the results hold {self.kind}, without a zone, which would become moments by the session's "
+                f"TIMEZONE. Nothing was loaded. Give the column the type {have}, or have the model return times with a "
+                "zone."
+            )
+        return ""
 
 
 def match_columns(found: Iterable[FileColumn], table: Mapping[str, str]) -> tuple[list[LoadedColumn], list[str]]:
@@ -109,10 +134,8 @@ def match_columns(found: Iterable[FileColumn], table: Mapping[str, str]) -> tupl
                 raise InvalidJobError("table", f"the files' column {column.name} may be any of {', '.join(targets)}.")
         if targets:
             into = _loaded(column, targets[0], table[targets[0]])
-            if into.is_refused:
-                raise InvalidJobError(
-                    "table", f"its column {into.target} is {into.type}, which no value of the type {into.kind} fits."
-                )
+            if refusal := into.refusal:
+                raise InvalidJobError("table", f"its column {into.target} is {into.type}, {refusal}")
             loaded.append(into)
         else:
             left_out.append(column.name)

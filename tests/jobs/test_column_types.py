@@ -77,6 +77,11 @@ def test_columns_go_where_their_names_are() -> None:
         ("TIMESTAMP_NTZ", "DATE", True),
         ("TIMESTAMP_LTZ", "TIMESTAMP_LTZ(3)", True),
         ("TIMESTAMP_NTZ", "VARCHAR(50)", True),
+        # The files' type does not say how many digits of a second there are.
+        ("TIMESTAMP_NTZ", "TIMESTAMP_NTZ(6)", True),
+        ("TIME", "TIME(0)", True),
+        ("TIME", "VARCHAR(50)", True),
+        ("REAL", "VARCHAR(50)", True),
         ("NUMBER(9, 4)", "NUMBER(10,2)", True),
         ("NUMBER(38, 0)", "BOOLEAN", True),
         ("REAL", "BOOLEAN", True),
@@ -84,6 +89,7 @@ def test_columns_go_where_their_names_are() -> None:
         ("BOOLEAN", "BOOLEAN", False),
         ("NUMBER(9, 4)", "NUMBER(12,6)", False),
         ("TIMESTAMP_NTZ", "TIMESTAMP_NTZ(9)", False),
+        ("TIME", "TIME(9)", False),
         ("REAL", "NUMBER(10,2)", False),
         ("NUMBER(38, 0)", "NUMBER(10,0)", False),
         ("REAL", "FLOAT", False),
@@ -100,3 +106,34 @@ def test_a_moment_does_not_go_into_a_time_of_day() -> None:
         InvalidJobError, match=r"its column T is TIME\(9\), which no value of the type TIMESTAMP_NTZ fits"
     ):
         match_columns([FileColumn("t", "TIMESTAMP_NTZ", "f", ("t",))], {"T": "TIME(9)"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        ("TIMESTAMP_LTZ", "TIMESTAMP_NTZ(9)"),
+        ("TIMESTAMP_LTZ", "DATE"),
+        ("TIMESTAMP_LTZ", "VARCHAR(16777216)"),
+        ("TIMESTAMP_NTZ", "TIMESTAMP_LTZ(9)"),
+        ("TIMESTAMP_NTZ(6)", "TIMESTAMP_TZ(9)"),
+        ("DATE", "TIMESTAMP_LTZ(3)"),
+        ("DATE", "TIMESTAMP_TZ(9)"),
+    ],
+)
+def test_what_would_go_by_the_timezone_of_a_session_is_refused(kind: str, column: str) -> None:
+    with pytest.raises(InvalidJobError, match=r"table: its column T is .* the session's TIMEZONE"):
+        match_columns([FileColumn("t", kind, "f", ("t",))], {"T": column})
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        ("TIMESTAMP_LTZ", "TIMESTAMP_LTZ(9)"),
+        ("TIMESTAMP_LTZ", "TIMESTAMP_TZ(9)"),
+        ("TIMESTAMP_NTZ", "VARCHAR(16777216)"),
+        ("DATE", "TIMESTAMP_NTZ(9)"),
+        ("DATE", "DATE"),
+    ],
+)
+def test_what_is_the_same_in_every_session_is_not(kind: str, column: str) -> None:
+    assert match_columns([FileColumn("t", kind, "f", ("t",))], {"T": column})[0][0].kind == kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,7 @@ def test_files_without_a_common_type_load_nothing(
         ("FLOAT", pa.array([Decimal("0.1"), None], pa.decimal128(20, 5)), pa.array([Decimal("123456789012345.12345")])),
         ("DATE", pa.array([datetime(2026, 1, 1)]), pa.array([MOMENT])),
         ("VARCHAR", pa.array([datetime(2026, 1, 1, 5, 6)]), pa.array([datetime(2026, 1, 1, 5, 6, 7, 123456)])),
+        ("TIME(0)", pa.array([time(5, 6)]), pa.array([time(5, 6, 7, 500000)])),
     ],
 )
 def test_a_table_that_would_change_values_is_left_as_it_was(
@@ -195,6 +196,35 @@ def test_a_table_that_would_change_values_is_left_as_it_was(
     with pytest.raises(JobInputError, match=r"table: its column P is .* and would change 1 value\(s\) of the results"):
         load()
     assert len(output.rows("SELECT * FROM SCORES")) == len(kept)
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("TIMESTAMP_NTZ", pa.array([MOMENT.replace(tzinfo=UTC)])),
+        ("DATE", pa.array([MOMENT.replace(tzinfo=UTC)])),
+        ("VARCHAR", pa.array([MOMENT.replace(tzinfo=UTC)])),
+        ("TIMESTAMP_LTZ", pa.array([MOMENT])),
+        ("TIMESTAMP_TZ", pa.array([date(2026, 1, 1)])),
+    ],
+)
+def test_what_would_go_by_the_timezone_of_a_session_is_not_loaded(
+    output: SnowflakeBatchHook, column: str, values: pa.Array
+) -> None:
+    output.run(f"CREATE TABLE SCORES (P {column})")
+    put(output, "0.parquet", pa.table({"P": values}))
+    with pytest.raises(JobInputError, match=rf"table: its column P is {column}.* the session's TIMEZONE"):
+        load()
+    assert output.rows("SELECT * FROM SCORES") == []
+
+
+@pytest.mark.parametrize("column", ["TIMESTAMP_LTZ", "TIMESTAMP_TZ"])
+def test_a_moment_stays_that_moment(output: SnowflakeBatchHook, column: str) -> None:
+    output.run(f"CREATE TABLE SCORES (P {column})")
+    put(output, "0.parquet", pa.table({"P": pa.array([MOMENT.replace(tzinfo=UTC)])}))
+    load()
+    same = "SELECT P = '2026-01-02 03:04:05.678901 +0000'::TIMESTAMP_TZ AS SAME FROM SCORES"
+    assert output.rows(same) == [{"same": True}]
 
 
 TEXTS: dict[str, tuple[str, list[str | None]]] = {

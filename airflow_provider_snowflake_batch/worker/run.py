@@ -217,7 +217,7 @@ class Run:
         bad_rows = sum(record.quarantined_rows for record in records.values())
         if bad_rows and bad_rows == plan.rows:
             raise ModelError(f"every row failed, so none is set aside; {one_bad_row(directory, records)}")
-        schema = joined_schema(records)
+        schema = joined_schema(records, plan.tasks)
         if schema is None:
             schema = self._empty_schema(plan, description)
             parts = [_written(directory, 0, schema, lambda: [schemas.no_rows(schema)])]
@@ -290,9 +290,17 @@ class Run:
         name = record.part.name
 
         def tables() -> Iterator[pa.Table]:
+            first_row = 0
             with pq.ParquetFile(directory.path / name) as source:
                 for batch in source.iter_batches():
-                    yield schemas.fit(pa.Table.from_batches([batch]), schema)
+                    try:
+                        fitted = schemas.fit(pa.Table.from_batches([batch]), schema)
+                    except schemas.Misfit as error:
+                        # Where rows were set aside, a row's number in the part is not that of the task.
+                        where = task.place if record.quarantine else task.row(first_row + error.row)
+                        raise DataError(f"output {error.message} ({where})") from None
+                    yield fitted
+                    first_row += batch.num_rows
 
         part = _written(directory, task.index, schema, tables)
         token = directory.attempt.token

@@ -178,7 +178,7 @@ class Hosts:
         member.done += 1
         schema = arrow_schema(record)
         if schema is not None:
-            self._schema = schema if self._schema is None else schemas.join(self._schema, schema)
+            self._schema = schema if self._schema is None else schemas.join(self._schema, schema, task.place)
         self._done(record)
 
     def _tell(self, member: _Member, room: int = 0) -> None:

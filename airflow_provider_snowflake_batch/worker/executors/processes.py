@@ -172,7 +172,7 @@ class ProcessPool:
             self._loaded(worker, message)
             progress.phase("running")
         elif isinstance(message, messages.Widened):
-            self._join_schema(message.schema)
+            self._join_schema(message.schema, message.task.place)
             self._again(worker, message.task, progress)
         elif isinstance(message, messages.NotWritten):
             times = self._unwritten.get(message.task.index, 0) + 1
@@ -190,8 +190,9 @@ class ProcessPool:
     def _finished(
         self, worker: Worker, record: TaskRecord, progress: Progress, done: Callable[[TaskRecord], None]
     ) -> None:
-        progress.task(worker.number, worker.assigned.popleft().rows)
-        self._join_schema(arrow_schema(record))
+        task = worker.assigned.popleft()
+        progress.task(worker.number, task.rows)
+        self._join_schema(arrow_schema(record), task.place)
         self._quarantine.task(worker.number, record.quarantined_rows)
         self._unexplained_deaths = 0
         done(record)
@@ -204,11 +205,11 @@ class ProcessPool:
         self._backlog.give_back([task])
         self._assign(worker)
 
-    def _join_schema(self, schema: pa.Schema | None) -> None:
+    def _join_schema(self, schema: pa.Schema | None, where: str = "") -> None:
         if schema is None:
             return
         self._proven = True
-        self._schema = schema if self._schema is None else schemas.join(self._schema, schema)
+        self._schema = schema if self._schema is None else schemas.join(self._schema, schema, where)
 
     def _loaded(self, worker: Worker, message: messages.Loaded) -> None:
         assert self._load is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -148,7 +148,7 @@ class Share:
         def done(record: TaskRecord) -> None:
             self._records[record.task] = record
 
-        known = joined_schema(self._records)
+        known = joined_schema(self._records, self._plan.tasks)
         attempt = self._directory.attempt
         work = Work(self._job, self._plan.schema, attempt, self.identity, self._model_loaded, known, self._quarantine)
         self._executor.run(work, Backlog(left, self._more), self._progress, done)
@@ -342,16 +342,21 @@ def _file(check: RecordCheck, file: PartFile, *, aside: bool) -> Callable[[], Fa
     return lambda: check.file(file, aside=aside)
 
 
-def joined_schema(records: Mapping[int, TaskRecord]) -> pa.Schema | None:
-    """The schema that all parts can have."""
+def joined_schema(records: Mapping[int, TaskRecord], tasks: Iterable[Task]) -> pa.Schema | None:
+    """The schema that all parts can have.
+
+    :param tasks: those that the records may be of.
+    :raises DataError: a column has types that do not go together.
+    """
     schema: pa.Schema | None = None
     seen: set[str] = set()
+    places = {task.index: task for task in tasks}
     for index in sorted(records):
         encoded = records[index].schema
         if encoded is not None and encoded not in seen:
             seen.add(encoded)
             found = arrow_schema(records[index])
-            schema = found if schema is None else schemas.join(schema, found)
+            schema = found if schema is None else schemas.join(schema, found, places[index].place)
     return schema
 
 

@@ -110,7 +110,7 @@ class Buckets:
             writer.close()
         self._categories.write(self._folder)
         tasks = tuple(
-            Task(bucket, (RowRange(str(self._path(bucket)), 0, 0, 0, rows),), rows, self._bytes[bucket])
+            Task(bucket, (RowRange(str(self._path(bucket)), 0, 0, 0, rows),), rows, self._bytes[bucket], grouped=True)
             for bucket, rows in enumerate(self._rows)
             if rows
         )

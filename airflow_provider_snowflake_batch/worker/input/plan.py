@@ -53,16 +53,28 @@ class Task:
     """Rows that are predicted, written and recorded together.
 
     :param bytes: uncompressed size of the rows in the file, in bytes.
+    :param grouped: whether the ranges are of a file into which rows of all of the input were brought together.
     """
 
     index: int
     ranges: tuple[RowRange, ...]
     rows: int
     bytes: int
+    grouped: bool = False
+
+    def row(self, number: int) -> str:
+        """One of its rows, in words. :param number: from 0."""
+        for piece in self.ranges:
+            if self.grouped or number < piece.rows:
+                break
+            number -= piece.rows
+        return self.place if self.grouped else f"row {piece.first_row + number} of file {piece.path}"
 
     @property
     def place(self) -> str:
         """Where its rows are, in words."""
+        if self.grouped:
+            return f"task {self.index}, {self.rows} rows in groups"
         first = self.ranges[0]
         same = [one for one in self.ranges if one.path == first.path]
         files = len({one.path for one in self.ranges})

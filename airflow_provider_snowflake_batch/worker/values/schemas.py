@@ -24,15 +24,17 @@ from airflow_provider_snowflake_batch.worker.values.common_types import NoCommon
 UNNAMED = "output_feature_0"
 
 
-def join(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+def join(first: pa.Schema, second: pa.Schema, where: str = "") -> pa.Schema:
     """The narrowest schema that holds the rows of both.
 
+    :param where: which rows the second one is of, in words.
     :raises DataError: a column has types that do not go together.
     """
     try:
         return joined(first, second)
     except NoCommonType as error:
-        raise DataError(f"the model returned different types for different batches: {error}") from None
+        among = f" ({where})" if where else ""
+        raise DataError(f"the model returned different types for different batches: {error}{among}") from None
 
 
 def joined(first: pa.Schema, second: pa.Schema) -> pa.Schema:

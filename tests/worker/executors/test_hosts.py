@@ -18,13 +18,21 @@ from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 from airflow_provider_snowflake_batch.contract.vocabulary import SaveMode
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
-from airflow_provider_snowflake_batch.worker.errors import ModelError, ModelProcessDied, OutputError, TooManyBadRows
+from airflow_provider_snowflake_batch.worker.errors import (
+    DataError,
+    ModelError,
+    ModelProcessDied,
+    OutputError,
+    TooManyBadRows,
+)
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.host import Failure, Order, Report
 from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost, Hosts
+from airflow_provider_snowflake_batch.worker.executors.share import joined_schema
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.content import Identity
 from airflow_provider_snowflake_batch.worker.input.plan import RowRange, Task
+from airflow_provider_snowflake_batch.worker.output.records import encode_schema
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
 SECONDS = 10.0
@@ -106,9 +114,10 @@ def task(index: int) -> Task:
     return Task(index, (RowRange("a.parquet", 0, 10 * index, 10 * index, 10),), 10, 100 - index)
 
 
-def record(index: int, *, model: str = "model", bad: int = 0) -> TaskRecord:
+def record(index: int, *, model: str = "model", bad: int = 0, kind: pa.DataType | None = None) -> TaskRecord:
     aside = PartFile(f"q{index}", bad, 1, "0") if bad else None
-    return TaskRecord(index, "f", None, 10, 0.1, None, quarantine=aside, attempt="t", model=model)
+    schema = None if kind is None else encode_schema(pa.schema([("Y", kind)]))
+    return TaskRecord(index, "f", None, 10, 0.1, schema, quarantine=aside, attempt="t", model=model)
 
 
 def test_who_has_room_gets_the_next_ones() -> None:
@@ -201,6 +210,18 @@ def test_a_task_that_takes_its_replica_along_again_and_again_is_named() -> None:
     bench.say(host, Report(room=1))
     with pytest.raises(ModelProcessDied, match=r"lost each of the 3 times it worked on rows 0–9 of file a\.parquet"):
         bench.hear(host, HostLost("gone"))
+
+
+def test_a_task_whose_types_do_not_go_with_those_of_others_is_named() -> None:
+    bench = Bench(2)
+    host = bench.join(1)
+    bench.say(host, Report(room=2))
+    records = (record(0, kind=pa.int64()), record(1, kind=pa.string()))
+    message = r"column 'Y': int64 and string have no common type \(rows 10–19 of file a\.parquet\)"
+    with pytest.raises(DataError, match=message):
+        bench.hear(host, Report(records))
+    with pytest.raises(DataError, match=message):
+        joined_schema(dict(enumerate(records)), [task(0), task(1)])
 
 
 def test_what_a_record_says_twice_counts_once() -> None:

@@ -45,6 +45,15 @@ def test_what_only_a_link_leads_to_is_found_by_it_once(tmp_path: Path) -> None:
     assert str(tmp_path / "alone") in led_to
 
 
+def test_a_hard_link_is_a_file_of_its_own(tmp_path: Path) -> None:
+    put(tmp_path, "day=1/a")
+    (tmp_path / "day=2").mkdir()
+    (tmp_path / "day=2" / "a").hardlink_to(tmp_path / "day=1" / "a")
+    (tmp_path / "link").symlink_to("day=2/a")
+
+    assert files_below(tmp_path)[0] == ["day=1/a", "day=2/a"]
+
+
 def test_links_in_a_circle_below_another_end(tmp_path: Path) -> None:
     root = tmp_path / "input"
     put(root, "1")

@@ -130,6 +130,16 @@ def test_a_missing_input_is_refused(tmp_path: Path) -> None:
         plan.make_plan(tmp_path / "nowhere", ".*")
 
 
+def test_a_row_of_a_task_is_named_by_file_and_number() -> None:
+    task = plan.Task(1, (plan.RowRange("a", 2, 70, 0, 3), plan.RowRange("b", 0, 0, 0, 5)), 8, 1)
+    assert [task.row(number) for number in (0, 2, 3, 7)] == [
+        "row 70 of file a", "row 72 of file a", "row 0 of file b", "row 4 of file b"
+    ]  # fmt: skip
+    # Groups lie in a temporary file, in another order.
+    groups = plan.Task(4, (plan.RowRange("/tmp/x", 0, 0, 0, 9),), 9, 1, grouped=True)
+    assert groups.row(3) == groups.place == "task 4, 9 rows in groups"
+
+
 def test_files_share_the_widest_types(tmp_path: Path) -> None:
     pq.write_table(pa.table({"ID": pa.array([1], pa.int32()), "S": pa.nulls(1)}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"S": ["x"], "ID": pa.array([2], pa.int64())}), tmp_path / "2.parquet")

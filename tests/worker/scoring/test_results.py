@@ -268,6 +268,8 @@ def test_the_joint_schema_does_not_depend_on_the_order(kinds: list[pa.DataType],
 def test_types_that_do_not_go_together_are_named() -> None:
     with pytest.raises(DataError, match="different types for different batches: column 'a': string and int64"):
         schemas.join(pa.schema([("a", pa.string())]), pa.schema([("a", pa.int64())]))
+    with pytest.raises(DataError, match=r"have no common type \(rows 3–5 of file a.parquet\)$"):
+        schemas.join(pa.schema([("a", pa.string())]), pa.schema([("a", pa.int64())]), "rows 3–5 of file a.parquet")
     with pytest.raises(schemas.Misfit, match="column 'a' is double for all rows, and a value cannot be had") as caught:
         schemas.fit(pa.table({"a": [1, 2, 2**60 + 1, 2**61 + 1]}), pa.schema([("a", pa.float64())]))
     assert caught.value.row == 2

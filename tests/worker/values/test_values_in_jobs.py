@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_snowflake_batch.worker.input.plan import TASK_ROWS
 from tests.worker.batches import Batch
 
 MODES: dict[str, dict[str, Any]] = {
@@ -106,6 +107,17 @@ def test_an_output_that_the_type_of_all_batches_lacks_is_named(batch: Batch) -> 
     assert outcome.code == 1
     assert "output column 'Y' is double for all rows, and a value cannot be had as that" in outcome.last
     assert outcome.last.endswith("(row 1 of file data_000.parquet)")
+
+
+def test_an_output_that_the_type_of_all_tasks_lacks_is_named(batch: Batch) -> None:
+    batch.rows({"ID": [0]}, {"ID": [index % 4 for index in range(TASK_ROWS - 1)]}, {"ID": [9]})
+    batch.job("WideThenFractions", inference={"num_workers": 1})
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert "output column 'Y' is double for all rows, and a value cannot be had as that" in outcome.last
+    assert outcome.last.endswith("(row 1 of file data_001.parquet)")
 
 
 def test_ordered_categories_in_another_order_make_no_groups(batch: Batch) -> None:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.jobs import row_statements
 from airflow_provider_snowflake_batch.jobs.column_types import FileColumn, merge_columns
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.errors import (
+    InvalidJobError,
+    is_interrupted,
+    is_transient,
+    lacks_privilege,
+)
 
 if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
@@ -42,15 +47,27 @@ def columns_of_files(
             cursor.execute(sql)
         found = []
         for first in range(0, len(files), most):
-            cursor.execute(row_statements.infer_schema(location, files[first : first + most], file_format))
+            found += together(cursor, files[first : first + most])
+        return found
+
+    def together(cursor: SnowflakeCursor, some: Sequence[str]) -> list[FileColumn]:
+        try:
+            cursor.execute(row_statements.infer_schema(location, some, file_format))
             names = [column.name.lower() for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            rows.sort(key=lambda row: int(row["order_id"]))
-            _refuse_ambiguous(rows, field, key)
-            for row in rows:
-                file = str(row.get("filenames") or files[first]).partition(", ")[0]
-                found.append(FileColumn(str(row["column_name"]), str(row["type"]), file))
-        return found
+        except Exception as error:
+            if len(some) > 1 and not (is_transient(error) or is_interrupted(error) or lacks_privilege(error)):
+                # If it is for types that do not go together, halves find out of which files. Else it stays as it is.
+                half = len(some) // 2
+                merge_columns(together(cursor, some[:half]) + together(cursor, some[half:]), field=field, key=key)
+            raise
+        rows.sort(key=lambda row: int(row["order_id"]))
+        _refuse_ambiguous(rows, field, key)
+        columns = []
+        for row in rows:
+            file = str(row.get("filenames") or some[0]).partition(", ")[0]
+            columns.append(FileColumn(str(row["column_name"]), str(row["type"]), file))
+        return columns
 
     return merge_columns(hook.on_session(infer), field=field, key=key)
 

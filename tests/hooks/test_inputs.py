@@ -121,6 +121,14 @@ def test_values_without_a_type_for_all_files_are_refused(hook: SnowflakeBatchHoo
         values(hook, pattern=".*")
 
 
+def test_of_many_files_those_are_named_whose_types_do_not_go_together(hook: SnowflakeBatchHook) -> None:
+    tables = {f"{number}.parquet": pa.table({"ID": [1], "V": [number]}) for number in range(5)}
+    put(hook, **tables | {"5.parquet": pa.table({"ID": [1], "V": ["x"]})})
+    message = r"X: column V is NUMBER\(38, 0\) in (.*/)?\d.parquet and TEXT in (.*/)?5.parquet: no type holds"
+    with pytest.raises(JobInputError, match=message):
+        values(hook, pattern=".*")
+
+
 def test_no_file_is_left_out_when_types_are_looked_up(
     hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

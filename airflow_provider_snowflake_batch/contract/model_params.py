@@ -9,15 +9,21 @@ stands for "not given", a group may be given in part.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 _INTEGERS = {f"{sign}INT{bits}": (bits, sign == "") for sign in ("", "U") for bits in (8, 16, 32, 64)}
 _FLOATS = {"FLOAT", "DOUBLE"}
 _TEXTS = {"STRING", "BYTES", "TIMESTAMP_NTZ"}
-
+# What NumPy takes for a time, which is how the client checks: ISO 8601, from the right shortened as one likes.
+_TIME = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.\d+)?)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?)?)?",
+    re.ASCII,
+)
 
 # The model type of Hugging Face pipelines in model.yaml.
 HUGGING_FACE_PIPELINE = "huggingface_pipeline"
@@ -138,7 +144,7 @@ def _checked(param: Param, value: Any, shape: tuple[int, ...], where: str, texts
             return value
     elif param.dtype in _TEXTS:
         if isinstance(value, str) or (texts_or_flags and isinstance(value, bool) and param.dtype == "STRING"):
-            return value
+            return _time(str(value), where) if param.dtype == "TIMESTAMP_NTZ" else value
     elif isinstance(value, Mapping) or param.dtype != "OBJECT":
         # A type that this version does not know is the model's own affair.
         return value
@@ -172,6 +178,22 @@ def _fitting_float(param: Param, value: float, where: str) -> float:
         number = float(value)
         if param.dtype == "FLOAT" and math.isfinite(number):
             struct.pack("<f", number)
-        return number
     except OverflowError:
         raise ParamError(f"parameter {where}: the number does not fit {param.dtype}") from None
+    if isinstance(value, int) and number != value:
+        raise ParamError(f"parameter {where}: {value} would become {int(number)} as {param.dtype}")
+    return number
+
+
+def _time(value: str, where: str) -> str:
+    match = _TIME.fullmatch(value)
+    try:
+        if match is None:
+            raise ValueError
+        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+        datetime(year, month or 1, day or 1, hour, minute, second)
+    except ValueError:
+        raise ParamError(
+            f"parameter {where} must be TIMESTAMP_NTZ, such as '2026-01-31T12:00:00', not {value!r}"
+        ) from None
+    return value

@@ -108,7 +108,9 @@ class TreeColumns:
         """Values in the type of the categories. A text is never taken for a number, nor a number for a text."""
         if pa.types.is_null(values.type) or values.null_count == len(values):
             return pa.nulls(len(values), kind)
-        if _is_text(values.type) == _is_text(kind):
+        # What Arrow makes of a number as a flag is another value.
+        alike = _is_text(values.type) == _is_text(kind)
+        if alike and pa.types.is_boolean(values.type) == pa.types.is_boolean(kind):
             try:
                 return values.cast(kind)
             except pa.ArrowException:

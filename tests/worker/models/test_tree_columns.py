@@ -255,6 +255,13 @@ def test_what_would_be_scored_wrong_is_refused(rows: pd.DataFrame, message: str)
         assert message in str(caught.value)
 
 
+def test_a_number_is_no_flag() -> None:
+    flags = TreeColumns("Trees", ("C",), {"C": pa.array([False, True])})
+    assert flags.fit(pa.table({"C": [True, None]}))["C"].to_pylist() == [True, None]
+    with pytest.raises(ValueError, match="column 'C' holds int64, the Trees model was trained with categories of bool"):
+        flags.fit(pa.table({"C": [1, 5]}))
+
+
 def test_rows_without_names_are_left_alone() -> None:
     rows = np.zeros((2, 2))
 

@@ -59,6 +59,13 @@ def test_a_malformed_login_is_told_so(local_server: LocalServer, body: bytes) ->
     assert (status, bool(message)) == (400, True)
 
 
+@pytest.mark.parametrize("version", ["9" * 5000, "4.\u00b2", "4..5", ""])
+def test_a_client_may_call_itself_what_it_likes(local_server: LocalServer, version: str) -> None:
+    body = json.dumps({"data": {"LOGIN_NAME": "X", "PASSWORD": local_server.airflow_connection["password"]}}).encode()
+    status, answer = ask(local_server, LOGIN, body, {"User-Agent": f"Driver/{version} (Linux)"})
+    assert (status, json.loads(answer)["success"]) == (200, True)
+
+
 @pytest.mark.parametrize(
     ("encoding", "body", "status"),
     [

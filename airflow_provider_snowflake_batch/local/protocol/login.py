@@ -17,6 +17,7 @@ from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SES
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE, parameter_value
 
+_VERSION_DIGITS = 9
 _PASSWORD_AUTHENTICATORS = {"", "SNOWFLAKE", "USERNAME_PASSWORD_MFA", "OAUTH", "PROGRAMMATIC_ACCESS_TOKEN"}
 
 
@@ -133,7 +134,7 @@ def _client(user_agent: str) -> tuple[str, tuple[int, ...]]:
     """Name and version of the driver: ``PythonConnector/4.8.1 (Linux…) …``, whatever is built on it."""
     name, _, rest = user_agent.partition("/")
     version = rest.split(" ")[0].split(".")
-    return name, tuple(int(part) for part in version if part.isdigit())
+    return name, tuple(int(part) for part in version if part.isdecimal() and len(part) <= _VERSION_DIGITS)
 
 
 def enter_namespace(logins: Logins, session: Session, query: dict[str, str]) -> None:

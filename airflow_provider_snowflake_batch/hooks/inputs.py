@@ -61,7 +61,9 @@ def look_up_source(hook: SnowflakeBatchHook, job: AnyJob) -> Source:
             _check_columns_exist(job.input, columns)
             return source
         case StageParquet() if not source.needs_query:
-            _parquet_files(hook, source)
+            among = _parquet_files(hook, source)
+            if isinstance(job, RegistryJob):
+                _refuse_hidden(source.location, among)
             return source
         case StageParquet():
             return _query_of_files(hook, job, source)
@@ -214,6 +216,17 @@ def _parquet_files(hook: SnowflakeBatchHook, source: StageParquet) -> InputFiles
     if found.others or found.hidden:
         log.warning("These files under %s are no input: %s", source.location, some(found.others + found.hidden))
     return found
+
+
+def _refuse_hidden(location: StagePath, among: InputFiles) -> None:
+    """:raises JobInputError: if a runtime that goes by the endings of names would read what is no data."""
+    if among.hidden:
+        others = {"stage_location": str(location), "pattern": visible_parquet(location)}
+        raise JobInputError(
+            f"X: under {location} are Parquet files on whose path a name begins with _ or ., so that they are no data, "
+            f"but it is not sure that a job leaves them out: {some(among.hidden)}. Move them away, or let a query read "
+            f"the others: X = {others}; with the pattern {PARQUET_FILES!r} it reads these, too."
+        )
 
 
 def _checked_paths(hook: SnowflakeBatchHook, job: AnyJob, source: StagePaths) -> StagePaths:

@@ -18,6 +18,7 @@ from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.jobs import row_statements, statements
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.sources import StageParquet
+from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
 
 STAGE = "@FOUND_INPUTS"
 PARQUET = pa.table({"V": [1]})
@@ -81,10 +82,31 @@ def test_the_refusal_tells_how_to_read_such_files(hook: SnowflakeBatchHook) -> N
 def test_what_is_no_data_is_told_and_left_out_by_location_and_query(
     hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(hook, **{"a.parquet": PARQUET, "README.md": b"#", "_SUCCESS": b"", "_old/a.parquet": pa.table({"V": [9]})})
+    put(hook, **{"a.parquet": PARQUET, "README.md": b"#", "_SUCCESS": b""})
     assert isinstance(looked_up(hook, f"{STAGE}/in/").source, StageParquet)
-    assert "are no input: README.md, _old/a.parquet" in caplog.text
+    assert "are no input: README.md" in caplog.text
+    put(hook, **{"_old/a.parquet": pa.table({"V": [9]})})
     assert values(hook, filter="V > 0") == [1]
+    assert "are no input: README.md, _old/a.parquet" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["_quarantine/part.parquet", "_part.parquet", "d/.old/x.parquet"])
+def test_parquet_that_is_no_data_is_not_left_to_snowflakes_runtime(hook: SnowflakeBatchHook, name: str) -> None:
+    put(hook, **{"a.parquet": PARQUET, name: pa.table({"V": [9]})})
+    with pytest.raises(JobInputError, match=f"not sure that a job leaves them out: {name}. Move them away") as refused:
+        looked_up(hook, f"{STAGE}/in/")
+    for pattern, expected in ((r"/?([^_./][^/]*/)*[^_./][^/]*\.parquet", [1]), (r".*\.parquet", [1, 9])):
+        assert repr(pattern) in str(refused.value)
+        assert values(hook, pattern=pattern) == expected
+    worker = WorkerJob.parse(
+        name="JOB",
+        model={"target": "m:M", "code": "m.py"},
+        X=f"{STAGE}/in/",
+        compute_pool="P",
+        output_spec={"stage_location": f"{STAGE}/out"},
+    )
+    worker = worker.qualify(*hook.namespace)
+    assert look_up_source(hook, worker) == worker.source
 
 
 @pytest.mark.parametrize("files", [{"README.md": b"#"}, {"_SUCCESS": b""}, {"_a.parquet": PARQUET}])

@@ -1,8 +1,9 @@
 """Rows in the form that a tree model was trained with: its columns by name and in its order, its categories whole.
 
 XGBoost takes an Arrow table by position, LightGBM a DataFrame too; XGBoost takes a category that it was not trained
-with for the next one in its order (version 3.2), and fails for a batch in which all are missing. Only the model knows
-its columns and categories, so the rows are brought into its form where it is called. What is looked up there is kept.
+with for the next one in its order (version 3.2), fails for a batch in which all are missing, and scores categories in a
+column of numbers by their places. Only the model knows its columns and categories, so the rows are brought into its
+form where it is called. What is looked up there is kept.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class TreeColumns:
     :param categories: those of its categorical columns, as far as it knows them.
     :param unknown_is_missing: the library scores a category that the model does not know as a missing one.
     :param spelled: how the library spells a column's name.
+    :param numbers: the columns for whose categories the library would score their places.
     """
 
     library: str
@@ -36,6 +38,7 @@ class TreeColumns:
     categories: Mapping[str, pa.Array] = field(default_factory=dict)
     unknown_is_missing: bool = False
     spelled: Callable[[str], str] = str
+    numbers: frozenset[str] = frozenset()
 
     def fit(self, rows: Any) -> Any:
         """The rows in this form; what has no names of columns as it is.
@@ -75,6 +78,8 @@ class TreeColumns:
         for place, (name, column) in enumerate(zip(self.names, table.columns, strict=True)):
             if name in self.categories:
                 table = table.set_column(place, name, self._dictionary(name, column))
+            elif name in self.numbers and pa.types.is_dictionary(column.type):
+                table = table.set_column(place, name, self._plain_numbers(name, column))
             elif pa.types.is_null(column.type):
                 table = table.set_column(place, name, column.cast(pa.float32()))
         return table
@@ -90,6 +95,10 @@ class TreeColumns:
 
     def _frame(self, frame: pd.DataFrame) -> pd.DataFrame:
         changed = {}
+        for name, kind in zip(frame.columns, frame.dtypes, strict=True):
+            if isinstance(kind, pd.CategoricalDtype) and name in self.numbers:
+                numbers = self._plain_numbers(name, pa.array(frame[name], from_pandas=True))
+                changed[name] = pd.Series(numbers.to_numpy(zero_copy_only=False), index=frame.index)
         for name, categories in self.categories.items():
             column = frame[name]
             wanted = categories.to_pandas()
@@ -103,6 +112,26 @@ class TreeColumns:
             codes = places.fill_null(-1).to_numpy(zero_copy_only=False)
             changed[name] = pd.Series(pd.Categorical.from_codes(codes, categories=wanted), index=frame.index)
         return frame.assign(**changed) if changed else frame
+
+    def _plain_numbers(self, name: str, values: Any) -> Any:
+        """Numbers that came as categories."""
+        kind = values.type.value_type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            raise self._no_numbers(name, f"categories of {kind}")
+        return values.cast(kind)
+
+    def _no_numbers(self, name: str, given: str) -> ValueError:
+        return ValueError(f"column {name!r} holds {given}, the {self.library} model was trained with numbers")
+
+    def check_numbers(self, names: Sequence[str] | None, kinds: Sequence[str] | None) -> None:
+        """Refuse rows that are in the library's own form already.
+
+        :param names: their columns. :param kinds: the type of each, as XGBoost names it.
+        :raises ValueError: one holds categories where the model knows numbers.
+        """
+        for name, kind in zip(names or (), kinds or (), strict=False):
+            if kind == "c" and name in self.numbers:
+                raise self._no_numbers(name, "categories")
 
     def _cast(self, name: str, values: pa.Array, kind: pa.DataType) -> pa.Array:
         """Values in the type of the categories. A text is never taken for a number, nor a number for a text."""
@@ -154,7 +183,9 @@ def of_xgboost(booster: Any) -> TreeColumns:
     """What an XGBoost model was trained with. Before 3.1 it does not know its categories."""
     names, types = booster.feature_names or (), booster.feature_types or ()
     categories = xgboost_categories(booster) if "c" in types else {}
-    return TreeColumns("XGBoost", tuple(names), categories)
+    # Without types, all are numbers.
+    numbers = frozenset(name for name, kind in zip(names, types or [""] * len(names), strict=True) if kind != "c")
+    return TreeColumns("XGBoost", tuple(names), categories, numbers=numbers)
 
 
 def xgboost_categories(holder: Any) -> dict[str, pa.Array]:

@@ -86,6 +86,7 @@ def _wrap_xgboost(module: Any) -> None:
     @functools.wraps(predict)
     def predict_checked(self: Any, data: Any, *args: Any, **options: Any) -> Any:
         columns = columns_of(self)
+        columns.check_numbers(getattr(data, "feature_names", None), getattr(data, "feature_types", None))
         if columns.categories:
             columns.check_categories(tree_columns.xgboost_categories(data))
         return predict(self, data, *args, **options)

@@ -205,6 +205,40 @@ def test_some_of_the_trees_know_what_all_were_trained_with(xgboost_model: Path) 
     assert "column 'C' holds 'zz', a category that the XGBoost model was not trained with" in done.stderr
 
 
+def test_categories_in_a_column_of_numbers_are_not_scored_by_their_places() -> None:
+    pytest.importorskip("xgboost")
+    program = (
+        "import pandas as pd, pyarrow as pa\n"
+        "from airflow_provider_snowflake_batch.worker.models import tree_libraries\n"
+        "tree_libraries.install()\n"
+        "import xgboost\n"
+        "train = pd.DataFrame({'N': [10, 20, 30, 40] * 50})\n"
+        "model = xgboost.XGBRegressor(n_estimators=60, n_jobs=1).fit(train, train['N'] * 2)\n"
+        "booster = model.get_booster()\n"
+        "whole = pd.DataFrame({'n': [10, 40, 20]})\n"
+        "places = whole.astype('category')\n"
+        "table = pa.Table.from_pandas(places, preserve_index=False)\n"
+        "frames = [model.predict(places), booster.inplace_predict(places), booster.inplace_predict(table)]\n"
+        "matrices = [booster.predict(xgboost.DMatrix(one, enable_categorical=True)) for one in (places, table)]\n"
+        "print([bool((one == model.predict(whole)).all()) for one in frames + matrices])\n"
+        "texts = whole.astype(str).astype('category')\n"
+        "labelled = xgboost.DMatrix(texts.rename(columns=str.upper), [0] * 3, enable_categorical=True)\n"
+        "for call in (lambda: model.predict(texts), lambda: booster.predict(labelled)):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except ValueError as error:\n"
+        "        print(error)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.stdout.splitlines() == [
+        str([True] * 5),
+        "column 'N' holds categories of string, the XGBoost model was trained with numbers",
+        "column 'N' holds categories, the XGBoost model was trained with numbers",
+    ], done.stderr
+
+
 def test_a_column_is_not_two_columns_of_the_model() -> None:
     with pytest.raises(ValueError, match="column 'a' and column 'A' would both be the input column 'A'"):
         TreeColumns("Trees", ("a", "A")).fit(Frame({"A": [1], "B": [2]}))

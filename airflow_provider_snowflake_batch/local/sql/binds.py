@@ -100,7 +100,9 @@ def literal(binding: Mapping[str, Any]) -> str:
     if value is None:
         return "NULL"
     if kind == "FIXED":
-        return format(Decimal(value), "f")
+        text = format(Decimal(value), "f")
+        # After another minus, its own would begin a comment.
+        return f" {text}" if text.startswith("-") else text
     if kind == "REAL":
         return f"'{float(value)}'::FLOAT"
     if kind == "BOOLEAN":

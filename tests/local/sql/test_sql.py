@@ -271,6 +271,12 @@ def test_databases_schemas_and_show(connection: SnowflakeConnection) -> None:
     assert execute(connection, "SELECT CURRENT_DATABASE()") == [(None,)]
 
 
+def test_a_negative_number_after_a_minus_begins_no_comment(connect: Any, schema: str) -> None:
+    connection = connect(schema=schema, paramstyle="qmark")
+    sql = "SELECT 10-?, -?, ARRAY_CONSTRUCT(1, 2)[?]::INT, 10-?"
+    assert execute(connection, sql, [-3, -4, -1, Decimal("-0.5")]) == [(13, 4, None, Decimal("10.5"))]
+
+
 def test_identifier_takes_a_name_and_nothing_else(connect: Any, schema: str) -> None:
     connection = connect(schema=schema, paramstyle="qmark")
     execute(connection, "CREATE TABLE T AS SELECT 1 AS A")

@@ -78,7 +78,7 @@ class LoadedColumn:
             return number is not None and int(number[1]) > _FLOAT_DIGITS
         if self.type == "BOOLEAN":
             return number is not None or self.kind in FLOATS
-        if self.kind in FLOATS and is_text(self.type):
+        if (self.kind in FLOATS and is_text(self.type)) or (self.kind == "TEXT" and self.type == "DATE"):
             return True
         if target is not None:
             if number is not None:

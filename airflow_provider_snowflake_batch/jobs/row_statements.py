@@ -143,6 +143,9 @@ def _is_changed(column: LoadedColumn) -> str:
         return f"{value} <> {value}::FLOAT::{column.kind}"
     if column.type == "BOOLEAN":
         return f"{value} <> {value}::BOOLEAN::NUMBER"
+    if column.type == "DATE" and column.kind == "TEXT":
+        # What is no date at all is COPY's affair.
+        return f"TRY_TO_TIMESTAMP_NTZ({value}) <> TRY_TO_DATE({value})"
     if column.kind == "TEXT":
         # Beside a number of no decimal places, Snowflake may read the text as one of none.
         return f"{value}::FLOAT <> {value}::{column.type}"

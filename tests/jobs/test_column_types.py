@@ -94,6 +94,7 @@ def test_columns_go_where_their_names_are() -> None:
         ("NUMBER(38, 0)", "NUMBER(10,0)", False),
         ("REAL", "FLOAT", False),
         ("DATE", "TIMESTAMP_NTZ(9)", False),
+        ("TEXT", "DATE", True),
         ("TEXT", "VARCHAR(16777216)", False),
     ],
 )

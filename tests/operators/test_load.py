@@ -183,6 +183,7 @@ def test_files_without_a_common_type_load_nothing(
         ("FLOAT", pa.array([Decimal("0.1"), None], pa.decimal128(20, 5)), pa.array([Decimal("123456789012345.12345")])),
         ("DATE", pa.array([datetime(2026, 1, 1)]), pa.array([MOMENT])),
         ("VARCHAR", pa.array([datetime(2026, 1, 1, 5, 6)]), pa.array([datetime(2026, 1, 1, 5, 6, 7, 123456)])),
+        ("DATE", ["2026-01-01", None], ["2026-01-01 03:04:05"]),
         ("TIME(0)", pa.array([time(5, 6)]), pa.array([time(5, 6, 7, 500000)])),
     ],
 )

@@ -51,6 +51,8 @@ class JobResult:
     :param model: ``database.schema.model``.
     :param version: the version that has run; None if that is not known.
     :param rows_reused: input rows whose results were kept from earlier tries; None where the runtime does not tell.
+    :param quarantined_rows: rows that failed and were put aside, which ``rows`` does not count; None likewise. For the
+        job card: the task's result says so in its warnings.
     """
 
     job_name: str
@@ -64,9 +66,11 @@ class JobResult:
     model: str | None = None
     version: str | None = None
     rows_reused: int | None = None
+    quarantined_rows: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
+        del values["quarantined_rows"]
         return values
 
 
@@ -109,6 +113,7 @@ def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: Stage
         return
     result.rows = manifest.rows
     result.rows_reused = _rows_reused(manifest, result.job_name)
+    result.quarantined_rows = manifest.quarantined_rows
     if manifest.files is not None:
         result.files = len(manifest.files)
     result.warnings += manifest.warnings

@@ -41,9 +41,9 @@ class JobCard:
     :param updated_at: when the card was last written. While a job runs, that is when it was last looked at.
     :param confirmed_every: seconds after which it is looked at and written again while the job runs; None if nobody
         does, or in cards of versions that wrote changes only.
-    :param progress: ``phase``, ``rows_done``, ``rows_total``, ``rows_per_second``, ``eta_seconds``, ``rows_reused`` of
-        all replicas together, and ``by_replica`` where there are several (`contract/progress.py`); None where the
-        runtime tells none, as Snowflake's own does.
+    :param progress: ``phase``, ``rows_done``, ``rows_total``, ``rows_per_second``, ``eta_seconds``, ``rows_reused`` and
+        ``quarantined_rows`` of all replicas together, and ``by_replica`` where there are several
+        (`contract/progress.py`); None where the runtime tells none, as Snowflake's own does.
     :param message: why the task failed.
     :param accepted_at: since when there is a job in Snowflake, which may build its image before; None if nobody saw it.
     :param instance_family: of the compute pool's nodes; None where nobody has looked.

@@ -127,6 +127,7 @@ class Progress:
         tell, as older ones do not.
     :param replicas: how many the job has; None if the worker does not tell.
     :param by_replica: how far each of them is; None where there is one, and where only the total is known.
+    :param quarantined_rows: of the rows done, those that were set aside as bad; None if the worker does not tell.
     """
 
     replica: int
@@ -138,6 +139,7 @@ class Progress:
     rows_reused: int | None = None
     replicas: int | None = None
     by_replica: AllReplicas | None = None
+    quarantined_rows: int | None = None
 
     @classmethod
     def parse(cls, line: str) -> Progress | None:
@@ -153,7 +155,7 @@ class Progress:
         whole = all(_is_count(found[name]) for name in ("replica", "rows_done", "rows_total"))
         if not whole or not isinstance(found["phase"], str):
             return None
-        for name in ("rows_reused", "replicas"):
+        for name in ("rows_reused", "replicas", "quarantined_rows"):
             if not _is_count(found[name]):
                 found[name] = None
         found["by_replica"] = AllReplicas.from_json(found["by_replica"])
@@ -171,6 +173,7 @@ class Progress:
             return None
         phases = {part.phase for part in known}
         reused = [part.rows_reused for part in known if part.rows_reused is not None]
+        bad = [part.quarantined_rows for part in known if part.quarantined_rows is not None]
         return cls(
             replica=known[0].replica,
             phase=phases.pop() if len(phases) == 1 else "running",
@@ -181,6 +184,7 @@ class Progress:
             rows_reused=sum(reused) if reused else None,
             replicas=max((part.replicas for part in known if part.replicas is not None), default=None),
             by_replica=_each(known, lost),
+            quarantined_rows=sum(bad) if bad else None,
         )
 
     def _own(self, *, lost: bool) -> ReplicaProgress:
@@ -199,6 +203,8 @@ class Progress:
             del values[name]
         if self.by_replica is not None:
             values["by_replica"] = self.by_replica.to_json()
+        if self.quarantined_rows is None:
+            del values["quarantined_rows"]
         return values
 
     def sentence(self) -> str:
@@ -208,6 +214,8 @@ class Progress:
         parts = [f"{self.rows_done:,} of {self.rows_total:,} rows ({100 * self.rows_done // self.rows_total} %)"]
         if self.rows_reused:
             parts.append(f"{self.rows_reused:,} kept from earlier tries")
+        if self.quarantined_rows:
+            parts.append(f"{self.quarantined_rows:,} set aside as bad")
         if self.rows_per_second:
             parts.append(f"{self.rows_per_second:,.0f} rows/s")
         if self.eta_seconds:

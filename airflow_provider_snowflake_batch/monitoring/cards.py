@@ -22,7 +22,7 @@ NUMBERS = (
     "confirmed_every",
     "accepted_at",
 )
-PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds", "rows_reused")
+PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds", "rows_reused", "quarantined_rows")
 CONTAINER = ({"name", "status", "message"}, {"replica", "exit_code", "restarts"})
 EARLIER_TRY = (
     {"job_name", "status", "message"},

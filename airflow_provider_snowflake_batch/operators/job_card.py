@@ -173,6 +173,8 @@ class TaskCard:
             progress = {**known, "phase": "done", "rows_done": result.rows, "rows_total": result.rows}
             if result.rows_reused is not None:
                 progress["rows_reused"] = result.rows_reused
+            if result.quarantined_rows is not None:
+                progress["quarantined_rows"] = result.quarantined_rows
             self.card = replace(self.card, progress={**progress, "eta_seconds": None})
         self._update()
 

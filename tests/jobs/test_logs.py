@@ -92,9 +92,23 @@ def test_rows_kept_from_earlier_tries_are_those_of_all_replicas() -> None:
     assert total.sentence().startswith("3,600 of 27,000 rows (13 %), 1,008 kept from earlier tries, ")
 
 
+def test_rows_set_aside_are_those_of_all_replicas() -> None:
+    values = json.loads(RECORD.removeprefix(PROGRESS_PREFIX))
+    lines = [{**values, "quarantined_rows": 2}, {**values, "replica": 0, "quarantined_rows": 1}]
+    parts = [progress for each in lines if (progress := Progress.parse(PROGRESS_PREFIX + json.dumps(each)))]
+    total = Progress.total(parts)
+    assert total is not None
+    assert total.to_dict()["quarantined_rows"] == 3
+    assert total.sentence().startswith("2,400 of 18,000 rows (13 %), 3 set aside as bad, ")
+    untold = Progress.parse(RECORD)
+    assert untold is not None
+    assert "quarantined_rows" not in untold.to_dict()
+
+
 @pytest.mark.parametrize("value", [None, True, -1, 2.5, "many", [1]])
-def test_a_number_of_kept_rows_that_is_none_is_left_out(value: object) -> None:
-    values = json.loads(RECORD.removeprefix(PROGRESS_PREFIX)) | {"rows_reused": value}
+@pytest.mark.parametrize("name", ["rows_reused", "quarantined_rows"])
+def test_a_number_of_rows_that_is_none_is_left_out(name: str, value: object) -> None:
+    values = json.loads(RECORD.removeprefix(PROGRESS_PREFIX)) | {name: value}
     assert Progress.parse(PROGRESS_PREFIX + json.dumps(values)) == Progress.parse(RECORD)
 
 

@@ -11,7 +11,8 @@ from tests.monitoring.rows import card
 
 
 def test_every_field_of_a_card_is_shown() -> None:
-    figures = {"rows_done": 1, "rows_total": 2, "rows_per_second": 3.5, "eta_seconds": 4, "rows_reused": 0}
+    figures = {"rows_done": 1, "rows_total": 2, "rows_per_second": 3.5, "eta_seconds": 4}
+    figures |= {"rows_reused": 0, "quarantined_rows": 1}
     stored = card(
         progress={"phase": "p", **figures},
         accepted_at=5.5,

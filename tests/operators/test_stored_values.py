@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,6 +129,21 @@ def test_a_job_that_takes_no_time(begun: str, ended: str, seconds: float) -> Non
     assert result["seconds"] == seconds
     assert through_xcom(result) == through_event(result) == result
     assert pushed["snowflake_batch_job"]["progress"]["rows_total"] == 0
+
+
+def test_a_card_ends_with_the_bad_rows_of_the_manifest() -> None:
+    pushed: dict[str, Any] = {}
+    ti = SimpleNamespace(try_number=1, xcom_push=lambda key, value: pushed.update({key: through_xcom(value)}))
+    context: Any = {"ti": ti}
+    # The last line of a log may be missed, or be that of a job which has found everything done.
+    running = replace(CARD, progress={"rows_done": 7, "quarantined_rows": 0})
+    hook: Any = Hook(b'{"rows": 7, "quarantined_rows": 2}')
+    record, card = JobRecord("D.S.J", "@D.S.R/J/", 1.0), TaskCard(context, running)
+    result = EndedJob(context, hook, JobRecords(None, ti), record, card).collect(
+        _info("DONE"), drop=False, streamed=True
+    )
+    assert pushed["snowflake_batch_job"]["progress"]["quarantined_rows"] == 2
+    assert "quarantined_rows" not in result.to_dict(), "each of its keys is an XCom"
 
 
 def test_all_else_that_is_stored() -> None:

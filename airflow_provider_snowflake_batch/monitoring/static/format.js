@@ -62,11 +62,12 @@ export function percentDone(progress) {
 }
 
 export function formatRows(progress, locale = "en") {
-  const { rows_done: done, rows_total: total, rows_reused: reused } = progress ?? {};
+  const { rows_done: done, rows_total: total, rows_reused: reused, quarantined_rows: bad } = progress ?? {};
   if (!isNumber(done)) return null;
   const kept = isNumber(reused) && reused > 0 ? `, ${formatNumber(reused, locale)} kept from earlier tries` : "";
-  if (!isNumber(total) || total === done) return `${formatCount(done, "row", locale)}${kept}`;
-  return `${formatNumber(done, locale)} of ${formatCount(total, "row", locale)}${kept}`;
+  const aside = isNumber(bad) && bad > 0 ? `, ${formatNumber(bad, locale)} set aside as bad` : "";
+  if (!isNumber(total) || total === done) return `${formatCount(done, "row", locale)}${kept}${aside}`;
+  return `${formatNumber(done, locale)} of ${formatCount(total, "row", locale)}${kept}${aside}`;
 }
 
 export function formatCount(number, word, locale = "en") {

@@ -29,6 +29,8 @@ const CASES = [
   [["formatRows", {"rows_done": 5, "rows_reused": 0}], "5 rows"],
   [["formatRows", {"rows_done": 5, "rows_reused": 3}], "5 rows, 3 kept from earlier tries"],
   [["formatRows", {"rows_done": 5, "rows_total": 9, "rows_reused": 3}], "5 of 9 rows, 3 kept from earlier tries"],
+  [["formatRows", {"rows_done": 5, "quarantined_rows": 0}], "5 rows"],
+  [["formatRows", {"rows_done": 5, "rows_total": 9, "rows_reused": 3, "quarantined_rows": 2}], "5 of 9 rows, 3 kept from earlier tries, 2 set aside as bad"],
   [["shortName", 'DB."a.b"."my ""x.y"'], '"my ""x.y"'],
   [["shortName", "DB.PUBLIC.M"], "M"],
   [["shortName", null], "–"],

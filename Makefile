@@ -133,7 +133,7 @@ PYTHON_worker-newest := 3.13
 # These pack models with snowflake-ml-python, which needs the driver.
 WITH_REGISTRY := $(addprefix tests/worker/,models/test_registry.py models/test_chat_stand_in.py input/test_partitions.py)
 # In these, which versions there are decides nothing: how replicas meet, what a kill leaves, what the tests' stage does.
-OF_ANY_VERSION := $(addprefix tests/worker/,cluster executors/test_hosts.py executors/test_replicas.py \
+OF_ANY_VERSION := $(addprefix tests/worker/,cluster executors/test_hosts.py executors/test_replicas.py executors/test_same_as_one.py \
 	test_kill_resume.py test_recovery.py test_stage_volume.py)
 
 # The oldest libraries that pyproject.toml admits. Outside of test-all: what differs most, Airflow 3.2 and the worker's

@@ -68,7 +68,8 @@ class AirflowStack:
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._dag_of_run: dict[str, str] = {}
-        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        # With SQLite an answer may wait for other transactions; whoever asks in a loop has a deadline of its own.
+        self._client = httpx.Client(base_url=self.url, timeout=120, trust_env=False)
 
     # --- processes -------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import email
 import hashlib
+import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -19,10 +21,10 @@ ROOT = Path(__file__).parent.parent
 NAME = f"airflow_provider_snowflake_batch-{package.__version__}"
 
 
-def build(folder: Path) -> dict[str, Path]:
+def build(folder: Path, **environment: str) -> dict[str, Path]:
     """The files that a build leaves in a folder, by their suffix."""
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300, env=os.environ | environment)
     return {path.suffix: path for path in folder.iterdir()}
 
 
@@ -57,6 +59,38 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: dict[str, Path]) ->
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert {"[apache_airflow_provider]", "[airflow.plugins]", "[pytest11]"} <= set(points.splitlines())
+
+
+def description(wheel: Path) -> email.message.Message:
+    with zipfile.ZipFile(wheel) as files:
+        return email.message_from_bytes(files.read(f"{NAME}.dist-info/METADATA"))
+
+
+def test_a_release_has_absolute_links_to_files_that_its_tag_has(tmp_path: Path) -> None:
+    url = "https://git.example.com/somebody/project"
+    page = description(build(tmp_path, PROJECT_URL=f"{url}/")[".whl"])
+    assert page.get_all("Project-URL") == [
+        f"Documentation, {url}/blob/v{package.__version__}/docs/index.md",
+        f"Changelog, {url}/blob/v{package.__version__}/CHANGELOG.md",
+        f"Source, {url}",
+        f"Issues, {url}/issues",
+    ]
+    text = page.get_payload()
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
+    links = re.findall(r"(?<!!)\[[^]]*\]\(([^)]*)\)", text)
+    assert len(pictures) >= 2
+    assert all(picture.startswith(f"{url}/raw/v{package.__version__}/") for picture in pictures)
+    assert all(link.startswith("https://") for link in links)
+    for link in [*pictures, *links]:
+        if link.startswith(url):
+            path = re.sub(r"^/(raw|blob)/[^/]+/", "", link.removeprefix(url)).partition("#")[0]
+            assert (ROOT / path).is_file(), link
+
+
+def test_an_address_that_is_none_ends_the_build(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        build(tmp_path, PROJECT_URL="somebody/project")
+    assert b"expected a repository's address" in failed.value.stderr + failed.value.stdout
 
 
 def test_the_source_distribution_is_enough_to_build_and_test(built: dict[str, Path]) -> None:

@@ -39,7 +39,7 @@ class JobLostError(SnowflakeBatchError):
 
 
 class ResultsError(SnowflakeBatchError):
-    """A job's results are not what they should be: not complete, files missing, changed or too many, or other rows."""
+    """A job's results are not complete, or files are missing, changed or too many, or the number of rows is wrong."""
 
 
 class SnowflakeUnreachableError(SnowflakeBatchError):

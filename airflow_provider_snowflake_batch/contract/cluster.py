@@ -1,7 +1,8 @@
 """The network of a job's replicas: what the container's specification declares and the worker listens on.
 
-Between the containers of a service only declared endpoints are open, and ports from 32768 on are the kernel's own to
-give away: https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
+Between the containers of a service only declared endpoints are open. Ports from 32768 on are left out, since the kernel
+gives them to any process:
+https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 PORTS_VARIABLE = "WORKER_PORTS"
 """Environment variable of the container: the ports, as ``first-last``."""
 ADDRESS_VARIABLE = "WORKER_ADDRESS"
-"""Environment variable of the container: its address, where that of its host name is not the one to be reached by."""
+"""Environment variable of the container: its address, where others do not reach it by the address of its host name."""
 
 PORT_COUNT = 40
 """How many ports a replica needs at least: each process of Ray listens on one, and each actor."""

@@ -1,9 +1,10 @@
-"""What a file's name tells of whether it may hold rows: the same for a stage's list and for a directory."""
+"""Whether a file may hold rows, judged by its name: one rule for a stage's list and for a directory."""
 
 from __future__ import annotations
 
-# What often lies beside data, or is another format of it. Whatever has another ending, or none, may be Parquet: Hive
-# writes 000000_0, COPY INTO … SINGLE = TRUE what it is told, others .parq, .pq, .PARQUET or .parquet.snappy.
+# Endings of files that often lie beside data, and of data in other formats. A file with any other ending, or with none,
+# may be Parquet: Hive writes 000000_0, COPY INTO … SINGLE = TRUE any name, others .parq, .pq, .PARQUET or
+# .parquet.snappy.
 _OTHER_FORMATS = frozenset({
     "avro", "crc", "csv", "html", "ini", "ipynb", "jpeg", "jpg", "json", "jsonl", "log", "md", "ndjson", "orc", "pdf",
     "pkl", "png", "py", "sql", "svg", "toml", "tsv", "txt", "xlsx", "xml", "yaml", "yml",

@@ -1,4 +1,4 @@
-"""The kinds of models that are a file of a library's own format: what each states of its model, read and written."""
+"""The kinds of models that are a file of a library's own format: what a job file states of each, read and written."""
 
 from __future__ import annotations
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# No number of rows or processes is larger; what counts them has 64 bits.
+# More than any number of rows or processes, and small enough that sums of such numbers fit into 64 bits.
 MOST = 2**53
 _LEADING_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}(?=/|$)", re.ASCII)
 _NAMES: dict[type[Any], str] = {str: "a string", int: "a whole number", dict: "an object", list: "a list"}
 
 
 class JobFileError(ValueError):
-    """A job file says something that cannot be done as it stands there."""
+    """A job file is malformed, or asks for something that cannot be done."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"JOB.json: {message}")

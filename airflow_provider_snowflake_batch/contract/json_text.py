@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-# Far more than params have; a job is given to other processes in ways that end at some hundreds.
+# Params are never nested this deeply. Some of the ways in which a job gets to other processes fail at some hundreds.
 DEEPEST = 100
 
 
@@ -22,7 +22,7 @@ def load(text: str | bytes) -> Any:
 
 
 def load_strictly(text: str) -> Any:
-    """A JSON document, and nothing that Python takes for it besides: no NaN, no infinity, no key that comes twice.
+    """A JSON document. What Python reads besides is refused: NaN, infinity, a key that comes twice.
 
     :raises ValueError: it is none, in words that follow the file's name.
     """

@@ -177,7 +177,7 @@ def _rows(number: Any) -> int:
 
 
 def _list(value: dict[str, Any], name: str) -> list[Any]:
-    # Manifests of the first versions know of no rows set aside.
+    # Manifests of the first versions lack this field.
     found = value.get(name, [] if name == "quarantine_files" else None)
     if not isinstance(found, list):
         raise ValueError(f"its {name!r} is no list")

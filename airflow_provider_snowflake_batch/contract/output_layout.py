@@ -34,7 +34,7 @@ are neither output nor forbidden input."""
 PART_PREFIX = "part-"
 PARQUET_ENDING = ".parquet"
 BAD_ROWS_ENDING = ".pq"
-"""Another one than that of results: the usual pattern for results does not find bad rows."""
+"""Not the ending of results, so that the usual pattern for results does not match files of bad rows."""
 RECORD_ENDING = ".json"
 
 DATA_FILE_PATTERN = r"[^_/][^/]*\.parquet"

@@ -18,9 +18,9 @@ from airflow_provider_snowflake_batch.contract.json_text import is_count
 PROGRESS_PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
 
 MOST_TOLD = 24
-"""Replicas that are told one by one; of the others, only sums are. About 2 KB of JSON."""
+"""So many replicas are listed one by one, which is about 2 KB of JSON; of the others there are only sums."""
 SLOW_SHARE = 0.5
-"""Who has less than this share of the usual speed of the others is slow."""
+"""A replica is slow if its speed is below this share of the others' median speed."""
 
 
 class ReplicaState(str, Enum):
@@ -37,7 +37,7 @@ class ReplicaState(str, Enum):
     DONE = "done"
 
 
-# Whoever holds a job up is told one by one before the others are.
+# Where not all replicas are listed one by one, those that hold the job up are.
 _TOLD_FIRST = (ReplicaState.LOST, ReplicaState.SLOW, ReplicaState.LATE)
 
 
@@ -144,7 +144,7 @@ def _rank(state: ReplicaState) -> int:
 
 
 def _judged(replicas: list[ReplicaProgress]) -> list[ReplicaProgress]:
-    """The replicas, with those that run marked as slow that are."""
+    """The replicas; one that runs and is slow is marked as slow."""
     speeds = {
         one.replica: one.rows_per_second
         for one in replicas
@@ -170,6 +170,6 @@ def _state(value: Any) -> ReplicaState:
 
 
 def _speed(value: Any) -> float | None:
-    # Not NaN, and not infinity, which Python's JSON lets through.
+    # Python reads NaN and infinity in JSON. Both fail this comparison.
     whole = type(value) in (int, float) and 0 <= value < 1e15
     return float(value) if whole else None

@@ -1,4 +1,4 @@
-"""What a directory of results lacks, or has too much of, by its manifest. Whoever lists the directory asks here."""
+"""Whether a directory of results has the files that its manifest lists, and no others. The caller lists it."""
 
 from __future__ import annotations
 

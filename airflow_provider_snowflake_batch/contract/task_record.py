@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.contract.json_text import is_count, load
 from airflow_provider_snowflake_batch.contract.part_file import PartFile, parse_part_file
 
-# What reading something of somebody else's can raise.
+# What may be raised when a record is read that somebody else may have written.
 _BROKEN = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 

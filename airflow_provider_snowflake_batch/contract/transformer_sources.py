@@ -1,4 +1,4 @@
-"""The kinds of models that are a folder as ``transformers`` writes it: what each states, read and written."""
+"""The kinds of models that are a folder as ``transformers`` writes it: what a job file states of each."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-# https://packaging.python.org/en/latest/specifications/binary-distribution-format/: what an installer spreads over the
-# system; these two belong beside the rest.
+# https://packaging.python.org/en/latest/specifications/binary-distribution-format/: an installer puts the folders below
+# NAME.data into different places of the system. Of these, purelib and platlib are where modules are imported from.
 _WHEEL_MARK = re.compile(r"[^/]+\.dist-info/WHEEL")
 _WHEEL_LIBRARY = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
 _WHEEL_DATA = re.compile(r"[^/]+\.data/")
@@ -45,9 +45,9 @@ def add_file(archive: zipfile.ZipFile, name: str, path: Path) -> None:
 
 
 def installed_names(members: Iterable[str]) -> dict[str, str]:
-    """Where the files of a zip archive or wheel are once it is unpacked for importing, by their names in it.
+    """The files of a zip archive or wheel by their names in it, each with its path once it is unpacked for importing.
 
-    :returns: without those that are not for importing: scripts of a wheel, and the like.
+    :returns: without a wheel's scripts and other files that are not imported.
     """
     names = list(members)
     is_wheel = any(_WHEEL_MARK.fullmatch(name) for name in names)

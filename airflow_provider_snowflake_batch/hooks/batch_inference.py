@@ -80,7 +80,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
 
     def refuse_taken_name(self, query_id: str) -> None:
         """Look for a few seconds whether Snowflake refuses the statement that :meth:`submit` has just sent because
-        somebody else's job has the name: that one would be taken for this job.
+        somebody else's job has the name. That job would be taken for this one.
 
         :raises JobInputError: if so.
         """
@@ -166,7 +166,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
                 lambda job: statements.service_logs(job, instance_id, container, lines=lines, since=since),
             )
         except Exception as error:
-            # What Snowflake answers before there is a container to read from.
+            # Snowflake answers this before there is a container.
             if "Container Status: PENDING" in str(error):
                 return ""
             raise
@@ -189,7 +189,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         except JobNotFoundError:
             if query_id is not None:
                 self.rows(statements.cancel_query(query_id))
-                # The statement may have made its job between the two.
+                # The statement may have made its job before it was cancelled.
                 with suppress(JobNotFoundError):
                     self.cancel(name)
         except Exception:
@@ -197,11 +197,11 @@ class SnowflakeBatchHook(SnowflakeStageHook):
                 raise
 
     def kill_own(self, name: str | QualifiedName, query_id: str | None) -> None:
-        """As :meth:`kill`, for a name that somebody else's job may have: that one is left alone.
+        """As :meth:`kill`, but leaves a job alone that has the name and is somebody else's.
 
         :param query_id: None if the statement was not sent, so that there is nothing to stop.
         """
-        if query_id is None or self._sent_statements.has_come_to_nothing(query_id):
+        if query_id is None or self._sent_statements.was_refused(query_id):
             self.log.info("The statement for job %s has made none; whatever has the name is left alone.", name)
             return
         self.kill(name, query_id)
@@ -290,7 +290,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
                 if query_id is not None and not self.check_submission(query_id):
                     return None
             except JobInputError:
-                # Sent twice because the first answer got lost, the statement finds its own job in the way.
+                # A statement whose first answer was lost is sent again, and may be refused because its job exists.
                 with suppress(JobNotFoundError):
                     return self.status(name)
                 raise
@@ -314,10 +314,10 @@ class SnowflakeBatchHook(SnowflakeStageHook):
 
         :param directory: the job's output directory, ``@database.schema.stage/…/<job name>/``.
         :param contents: also fetch every file, one after the other, and compare checksum, rows and columns. Without it,
-            of results with a manifest only that is fetched; of others, a warehouse counts the rows.
+            only the manifest is fetched; where there is none, a warehouse counts the rows.
         :param expected_rows: how many rows there must be.
         :param min_rows: how many rows there must be at least.
-        :param require_manifest: without a manifest, nothing is in order.
+        :param require_manifest: refuse results without a manifest.
         :raises ResultsError: with everything that is wrong.
         """
         from airflow_provider_snowflake_batch.hooks.verification import verify_results
@@ -342,8 +342,8 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         return count_rows(self, self.qualify_location(directory).directory())
 
     def clean_up(self, stage_location: str | StagePath, *, days: float = 30, dry_run: bool = False) -> list[StagePath]:
-        """Remove what jobs with a model of your own have left below their output location, beside their results: what
-        failed ones were given, and worker, code and models that none has used for long.
+        """Remove files that jobs with a model of your own have left below their output location, beside their results:
+        rows and job files of failed jobs, and archives of worker, code and models that no job has used for long.
 
         Nothing is removed that a job may still read, as far as this role sees the jobs.
 

@@ -57,7 +57,8 @@ def columns_of_files(
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except Exception as error:
             if len(some) > 1 and not (is_transient(error) or is_interrupted(error) or lacks_privilege(error)):
-                # If it is for types that do not go together, halves find out of which files. Else it stays as it is.
+                # Types that do not go together are found in the halves, with the names of their files. If the halves
+                # find none, this error is raised.
                 half = len(some) // 2
                 merge_columns(together(cursor, some[:half]) + together(cursor, some[half:]), field=field, key=key)
             raise

@@ -1,4 +1,4 @@
-"""The files of a folder beside the Dag, of which an archive is made."""
+"""The files of a folder beside the Dag's file, and the archive that is made of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_snowflake_batch.exceptions import JobInputError
 
 
 def files_of(folder: Path, wanted: Callable[[str], bool], field: str) -> Iterator[Path]:
-    """Every file of a folder, links followed, but for those that lead back up.
+    """Every file of a folder, also behind links, except links that lead to a folder above.
 
     :param wanted: whether a file or folder of this name belongs to it.
     :param field: which names the folder, for errors.

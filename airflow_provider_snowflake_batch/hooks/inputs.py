@@ -137,7 +137,7 @@ def remove_input(hook: SnowflakeBatchHook, places: Iterable[StagePath]) -> None:
         try:
             hook.remove_files(place)
         except Exception as error:
-            # The job's own fate is what counts; files in a reserved folder do no harm.
+            # Files in a reserved folder do no harm, and the task is to end as its job did.
             log.warning("The files in %s could not be removed: %s", place, error_text(error))
 
 
@@ -150,7 +150,7 @@ def _query_of_files(hook: SnowflakeBatchHook, job: AnyJob, source: StageParquet)
         files = _list(hook, source)
     file_format = source.file_format
     if file_format is None:
-        # Named after the job: sessions of one schema must not meet at one format.
+        # Named after the job, since two sessions of one schema must not share a format.
         file_format = QualifiedName(f"{job.name.name[:240]}_PARQUET", job.name.schema, job.name.database)
     found = StageQuery(source, (), file_format, temporary=source.file_format is None)
     preparation = [row_statements.create_parquet_format(file_format)] if found.temporary else []
@@ -219,7 +219,7 @@ def _parquet_files(hook: SnowflakeBatchHook, source: StageParquet) -> InputFiles
 
 
 def _refuse_hidden(location: StagePath, among: InputFiles) -> None:
-    """:raises JobInputError: if a runtime that goes by the endings of names would read what is no data."""
+    """:raises JobInputError: if a runtime that goes by the endings of names would read files that are no data."""
     if among.hidden:
         others = {"stage_location": str(location), "pattern": visible_parquet(location)}
         raise JobInputError(

@@ -77,7 +77,7 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
                 f"{directory} lacks {missing[0]}, which its manifest lists. Nothing was loaded. Put the file back, or "
                 "score again."
             )
-        # There may be a file of an attempt that came late. It is not part of the results.
+        # A late attempt may have left a file that is not part of the results.
         files = [name for name in files if name in set(manifest.files)]
     _refuse_others(listed, directory)
     originals = {} if manifest is None else manifest.original_types

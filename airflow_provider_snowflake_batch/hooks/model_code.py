@@ -86,7 +86,7 @@ def _find(model: ModelSpec, place: str, folder: Path, module: str) -> FoundCode:
     path = (folder / place).absolute()
     if path.is_dir():
         files = list(files_of(path, _is_code, _FIELD))
-        # `code` may be the package itself, or the folder that it lies in; a package may hold a module of its own name.
+        # `code` may be the package itself or the folder that holds it. A package may hold a module of its own name.
         is_package = path.name == module.partition(".")[0] and not _has_module(_members(files, path), module)
         return _found(files, path.parent if is_package else path, place)
     if not path.is_file():
@@ -114,7 +114,7 @@ def _found(files: Iterable[Path], root: Path, place: str) -> FoundCode:
         size += path.stat().st_size
         _check_size(size, place)
         members[path.relative_to(root).as_posix()] = path
-    # The worker looks into the wheels that lie in a folder itself.
+    # The worker imports from wheels that lie directly in the folder.
     wheels = [one for name, one in members.items() if name.endswith(WHEEL_ENDING) and "/" not in name]
     inside = (_found_archive(wheel, place).members for wheel in wheels if isinstance(wheel, Path))
     return FoundCode(frozenset(members).union(*inside), files=members)

@@ -93,7 +93,7 @@ def specification_of(hook: SnowflakeBatchHook, model: QualifiedName, version: Id
     except Exception as error:
         if is_transient(error):
             raise
-        # The parameter is not documented. Where Snowflake refuses it, the job is submitted without these checks.
+        # The parameter is not documented. If Snowflake refuses it, the job is submitted without these checks.
         log.info("What version %s of model %s takes cannot be seen: %s", version, model, error_text(error))
         return None
     texts = [row.get("model_spec") for row in rows if row["name"] == version.value]

@@ -1,4 +1,4 @@
-"""Why a job has missed a deadline, above all: what it waits for while it is PENDING."""
+"""Why a job has missed a deadline, in particular what a PENDING job waits for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def missed_deadline(hook: SnowflakeBatchHook, name: QualifiedName, missed: Misse
                 said = f" ({row['status_message'].rstrip('.')})" if row.get("status_message") else ""
                 reasons.append(f"compute pool {pool} is {row.get('state')}, {nodes}{said}")
     except Exception as error:
-        # The deadline has passed all the same, and the job is to be cancelled.
+        # Raised nevertheless, since the job has to be cancelled.
         reasons.append(f"what it waits for could not be read: {error}")
     kind = PoolCapacityError if capacity else JobPendingError
     return kind(f"Job {name} did not start in time: {'; '.join(reason.rstrip('.') for reason in reasons)}.")

@@ -95,7 +95,7 @@ def _check_output(hook: SnowflakeBatchHook, job: BatchJob) -> None:
         files = hook.list_files(directory)
     except JobInputError as error:
         raise JobInputError(f"output_spec.stage_location: {error}") from error
-    # What an earlier try has left is what a job that resumes goes on with; the worker tells whether it is that.
+    # A job that resumes goes on with the files in the directory. The worker checks that an earlier try has left them.
     resumes = isinstance(job, WorkerJob) and job.resumed is not None
     if files and job.output.mode is SaveMode.ERROR and not resumes:
         raise JobInputError(

@@ -120,7 +120,7 @@ def fetch_registered(hook: SnowflakeBatchHook, found: RegisteredFiles, folder: P
     archive = folder / found.name
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as opened:
         for number, path in enumerate(found.files):
-            # GET writes a file under its last name alone, and takes the place for a prefix.
+            # A folder for each file: GET drops the path before the name, and may fetch files whose URLs begin the same.
             into = folder / str(number)
             into.mkdir()
             hook.rows(statements.get_url(found.url + path, str(into)))

@@ -1,4 +1,4 @@
-"""What is left when a job has ended: its files, its manifest, its last words."""
+"""What is left of a job that has ended: its files, its manifest, the end of its logs."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: Stage
     try:
         manifest = parse_result_manifest(hook.read_file(directory.child(MANIFEST)))
     except ValueError as error:
-        # Whoever has written it, the job is done and its results are complete.
+        # The job is DONE and its results are complete, so the task does not fail for a manifest that it cannot read.
         result.warnings.append(f"{MANIFEST} of the results cannot be read: {error}. It tells no number of rows.")
         return
     result.rows = manifest.rows
@@ -122,7 +122,7 @@ def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: Stage
 
 
 def _rows_reused(manifest: ResultManifest, job_name: str) -> int:
-    # A job that finds everything done leaves the manifest of the one that did it.
+    # A job that finds all work done keeps the manifest of the job that did it.
     writer = manifest.job_name
     if writer is not None and writer.rpartition(".")[2] != job_name.rpartition(".")[2]:
         return manifest.rows + manifest.quarantined_rows
@@ -146,12 +146,12 @@ def done_and_dropped(
         status=JobStatus.DONE,
         reported_status=JobStatus.DONE.value,
         created_on=submitted.isoformat(),
-        # A stage tells the time in whole seconds.
+        # A stage tells the time in whole seconds, so _SUCCESS may seem to be older than the submission.
         updated_on=max(written, submitted).isoformat(),
     )
 
 
-def read_last_words(hook: SnowflakeBatchHook, job_name: str) -> tuple[list[ContainerInfo], dict[str, str]]:
+def read_containers_and_logs(hook: SnowflakeBatchHook, job_name: str) -> tuple[list[ContainerInfo], dict[str, str]]:
     """What the containers report, and what those that matter wrote: the failed ones, else those of the first replica.
 
     A job can end before it has containers, and logs go with the node: what cannot be read is left out.
@@ -185,13 +185,13 @@ def failure_of(info: JobInfo, containers: list[ContainerInfo], logs: dict[str, s
         return JobLostError(f"Job {info.name} was dropped while it ran.")
     last = next((lines[-1].strip() for text in logs.values() if (lines := text.strip().splitlines())), "")
     if last.startswith(PROGRESS_PREFIX.strip()):
-        # The process was at work when it was killed: nothing in its log tells of that, the container does.
+        # The process was killed while it worked. Its container tells of that, its log does not.
         last = ""
     parts = [_sentence(last)] if last else []
     parts.append(f"Job {info.name} ended as {info.reported_status}.")
     failed = [container for container in containers if container.status == "FAILED"]
     if failed:
-        # A container's message may repeat the log's last line, which stands here already.
+        # A container's message may repeat the log's last line, which is in the message already.
         reported = describe_containers(failed)
         # Without a log, what the containers report is the reason.
         place = len(parts) if last else 0

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.batch_job import SubmittedJob
 
-# Seconds. A job's statement is refused for its name at once, and may be at work for minutes.
+# Seconds. Snowflake refuses a taken name at once. An accepted statement may be at work for minutes.
 _REFUSED_WITHIN = 10.0
-# What is left of the time that Airflow gives a task to end is for cancelling the job.
+# Airflow gives a task five seconds to end. The rest of them is for cancelling the job.
 _KILLED_WITHIN = 1.5
 
 
 class SentStatements:
-    """The statements of one hook. What they mean to its users is told at the hook's methods.
+    """The statements of one hook; its methods of the same names say more.
 
     :param hook: whose session they are sent over.
     """
@@ -30,7 +30,7 @@ class SentStatements:
         self._hook = hook
         self._unheard_of: dict[str, float] = {}
         """Since when Snowflake has known nothing of a query id, by the monotonic clock."""
-        self._sent = 0
+        self._times_sent = 0
         """How often the last job's statement was sent: more than once if the session failed."""
 
     def send(self, job: SubmittedJob) -> str:
@@ -39,10 +39,10 @@ class SentStatements:
         job = prepare(self._hook, job)
         submission = job.submission()
         self._hook.log.info("Submitting job %s:\n%s", job.name, submission.statement)
-        self._sent = 0
+        self._times_sent = 0
 
         def send(cursor: SnowflakeCursor) -> str:
-            self._sent += 1
+            self._times_sent += 1
             for statement in submission.preparation:
                 cursor.execute(statement)
             cursor.execute_async(submission.statement)
@@ -57,7 +57,7 @@ class SentStatements:
             connection = cursor.connection
             status = connection.get_query_status(query_id)
             if status is QueryStatus.NO_DATA:
-                self._give_it_time(query_id)
+                self._allow_for_delay(query_id)
                 return False
             self._unheard_of.pop(query_id, None)
             if connection.is_still_running(status):
@@ -74,7 +74,7 @@ class SentStatements:
             raise
         except Exception as error:
             if already_exists(error):
-                # A repeated request after a lost answer finds the job that the first one made: the name is ours alone.
+                # Nobody else uses the name, so a repeated request has found the job that the first one made.
                 raise JobInputError(
                     f"A job of this name exists already: {error_text(error)} Snowflake keeps the names of ended jobs "
                     "for up to 30 days; leave job_name out to get a new one for each try, or drop the old job."
@@ -86,8 +86,8 @@ class SentStatements:
             raise JobInputError(f"Snowflake refused the job: {error_text(error)}") from error
 
     def refuse_taken_name(self, query_id: str) -> None:
-        if self._sent != 1:
-            # The first of several may have made the job.
+        if self._times_sent != 1:
+            # A statement that was sent more than once may have made the job that has the name.
             return
         deadline = time.monotonic() + _REFUSED_WITHIN
         try:
@@ -97,24 +97,24 @@ class SentStatements:
             if error.__cause__ is not None and already_exists(error.__cause__):
                 raise
         except JobSubmissionError:
-            # Whoever waits for the job hears of it.
+            # Waiting for the job raises the same error.
             return
 
-    def has_come_to_nothing(self, query_id: str) -> bool:
-        """Whether Snowflake refuses a statement that was just sent, so that a job of its name is somebody else's."""
+    def was_refused(self, query_id: str) -> bool:
+        """Whether Snowflake has refused a statement that was just sent. A job of its name is then somebody else's."""
         deadline = time.monotonic() + _KILLED_WITHIN
         try:
             while not self.has_ended(query_id) and time.monotonic() < deadline:
                 time.sleep(0.2)
         except JobInputError as error:
-            # The first of several may have made the job.
-            return self._sent <= 1 or error.__cause__ is None or not already_exists(error.__cause__)
+            # A statement that was sent more than once may have made the job that has the name.
+            return self._times_sent <= 1 or error.__cause__ is None or not already_exists(error.__cause__)
         except JobSubmissionError:
             return True
         return False
 
-    def _give_it_time(self, query_id: str) -> None:
-        """Allow for a statement that Snowflake hears of a little late; one that was lost would be awaited for ever.
+    def _allow_for_delay(self, query_id: str) -> None:
+        """Wait for a statement of which Snowflake does not know yet, but not for ever, since it may be lost.
 
         :raises JobSubmissionError: if that has gone on for ``transient_timeout``.
         """

@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 # Options of the driver that the stock hook does not hand on; each may stand in the connection's extra.
 _FORWARDED_EXTRAS = ("protocol", "login_timeout", "network_timeout", "platform_detection_timeout_seconds")
-# Whoever ends a task does not wait for long.
+# Seconds for which the hook for signal handlers repeats a statement: Airflow soon kills a task that it has told to end.
 _TWIN_SECONDS = 20
 
 
@@ -62,7 +62,7 @@ class SnowflakeSessionHook(SnowflakeHook):
             found: Connection = super().get_connection(conn_id)
             return found
         except AirflowNotFoundException as error:
-            # Airflow also says so of one whose secrets backend has failed: another try may find it.
+            # Airflow says the same when a secrets backend has failed: another try may find the connection.
             raise AirflowNotFoundException(
                 f"There is no Airflow connection {conn_id}, or the secrets backend that has it did not answer: add one "
                 f"of type snowflake, as `airflow snowflake-batch doctor --conn-id {conn_id}` shows, or name another, "
@@ -76,7 +76,7 @@ class SnowflakeSessionHook(SnowflakeHook):
         return self._parameters
 
     def _read_parameters(self) -> dict[str, Any]:
-        # The stock hook keeps what it has read before.
+        # The stock hook caches the parameters of the connection.
         self.__dict__.pop("_get_static_conn_params", None)
         parameters: dict[str, Any] = self._driver_timeouts | dict(super()._get_static_conn_params)
         extra = self.get_connection(self.get_conn_id()).extra_dejson
@@ -101,7 +101,7 @@ class SnowflakeSessionHook(SnowflakeHook):
             ) from None
 
     def _conn_params_to_sqlalchemy_uri(self, conn_params: dict[str, Any]) -> str:
-        # SQLAlchemy's dialect takes these only as connect_args.
+        # SQLAlchemy's dialect takes the forwarded extras as connect_args, but not in the URI.
         in_uri = {name: value for name, value in conn_params.items() if name not in _FORWARDED_EXTRAS}
         return str(super()._conn_params_to_sqlalchemy_uri(in_uri))
 
@@ -113,7 +113,7 @@ class SnowflakeSessionHook(SnowflakeHook):
         return super().get_sqlalchemy_engine(kwargs)  # type: ignore[no-untyped-call]
 
     def get_conn(self) -> SnowflakeConnection:
-        # At each login the driver announces itself in two lines of the task's log that help nobody. A level that
+        # At each login the driver writes two lines into the task's log that tell nothing about the job. A level that
         # somebody has set is left alone.
         announcer = logging.getLogger("snowflake.connector.connection")
         if announcer.level == logging.NOTSET:
@@ -140,7 +140,7 @@ class SnowflakeSessionHook(SnowflakeHook):
         with self._lock:
             connection, self._connection = self._connection, None
         if connection is not None:
-            # What the driver's connect option server_session_keep_alive sets.
+            # The driver's connect option server_session_keep_alive sets this.
             connection._server_session_keep_alive = True  # type: ignore[attr-defined]
             with suppress(Exception):
                 connection.close(retry=False)
@@ -160,7 +160,7 @@ class SnowflakeSessionHook(SnowflakeHook):
                 yield cursor
 
     def on_session(self, action: Callable[[SnowflakeCursor], _T]) -> _T:
-        """Do something with a cursor of the kept-open session, and all of it again while only the way there fails.
+        """Do something with a cursor of the kept-open session, and do all of it again while only the network fails.
 
         :param action: what may be done twice without harm. After a failure it gets a cursor of a new session, so a
             transaction belongs into one action as a whole.
@@ -169,7 +169,7 @@ class SnowflakeSessionHook(SnowflakeHook):
         def reconnect(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
             self.log.warning("Snowflake could not be reached (attempt %d): %s", state.attempt_number, error)
-            # A broken session may also be why an unclear error came, and a login is cheap beside a wait.
+            # A broken session may be the cause of an unclear error, and a login takes less time than the pause.
             self._abandon()
             if self._may_ask_airflow:
                 self._read_connection_again()

@@ -48,7 +48,7 @@ def path_in_stage(name: str, url: str = "") -> str:
 
 
 def _is(row: dict[str, Any], stage: QualifiedName) -> bool:
-    """Whether a row of SHOW STAGES, whose LIKE takes a name for a pattern, is about this very stage."""
+    """Whether a row of SHOW STAGES is about this stage: LIKE reads its name as a pattern, so other rows may come."""
     return bool(row["name"] == stage.name)
 
 
@@ -134,7 +134,7 @@ class SnowflakeStageHook(SnowflakeSessionHook):
                 if file_does_not_exist(error):
                     raise FileNotFoundError(f"{qualified} does not exist.") from error
                 raise
-            # GET takes the location for a prefix: others' files may have come along.
+            # GET takes the location for a prefix, so other files may have been fetched as well.
             file = Path(folder) / qualified.path.rpartition("/")[2]
             if not file.is_file():
                 raise FileNotFoundError(f"{qualified} does not exist.")

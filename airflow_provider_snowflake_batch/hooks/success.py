@@ -29,10 +29,10 @@ def results_are_there(
     :param newer_than: an older ``_SUCCESS`` does not count; with its time zone. Snowflake tells the time of a stage
         file in whole seconds.
     :param job_name: the job that is to write it.
-    :raises JobFailedError: if that job has ended, so that ``_SUCCESS`` will not come any more. What a job that is DONE
-        has written may show up a little later.
+    :raises JobFailedError: if that job has ended, so that ``_SUCCESS`` will not come any more. After a job that is
+        DONE it may still show up a little later.
     """
-    # The job first: if it ends between the two questions, its _SUCCESS is seen.
+    # The job is asked for first: if it ends after that, the look for _SUCCESS comes later still.
     info = None
     if job_name is not None:
         try:

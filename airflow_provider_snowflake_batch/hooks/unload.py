@@ -1,7 +1,7 @@
 """The rows of a worker's job, put on its output stage as Parquet files.
 
-Each attempt writes into a directory of its own: a failed one may leave files behind. What an attempt has written counts
-once its list is there, and a later try of the task finds it by that.
+Each attempt writes into a directory of its own, since a failed one may leave files behind. Last it writes a list of its
+files. Files count only with this list, by which a later try of the task finds them.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ _WATCH_SECONDS = 0.5
 def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
     """Hold that the rows can be put into files without a value becoming another. No row is read for it.
 
-    :raises JobInputError: naming the first column of which that is not known, or if Snowflake cannot compile what is to
-        be unloaded.
+    :raises JobInputError: naming the first column for which that is not known, or if Snowflake cannot compile the query
+        that unloads the rows.
     """
     query = row_statements.select_source(job.source)
     try:
         selected = unloaded_columns(_columns(hook, job, query))
-        # Each column is named once more, which compiles less often than the query alone.
+        # A query that compiles alone may fail here, where each of its columns is named again.
         _columns(hook, job, row_statements.select_unloaded(query, selected))
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
@@ -71,7 +71,7 @@ def put_rows(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[[], None]
     """Put the rows of a job on its output stage, unless an earlier try has.
 
     :param job: fully qualified, its source looked up.
-    :param watch: called at least every half second while Snowflake unloads them. What it raises ends that, there, too.
+    :param watch: called at least every half second while Snowflake unloads them. If it raises, Snowflake stops as well.
     :raises JobInputError: if Snowflake cannot unload them.
     :raises JobSubmissionError: if the statement was cancelled, timed out or met an internal error, or its files are not
         those that it tells of: another try may help.
@@ -98,7 +98,7 @@ def _cannot_unload(job: WorkerJob, error: Exception) -> SnowflakeBatchError:
 
 
 def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows | None:
-    """The rows that an earlier try has put there whole."""
+    """The rows of an earlier try, if all of their files are there."""
     files = {file.path: file for file in hook.list_files(job.staged_input)}
     for path in sorted(files):
         directory, _, name = path.rpartition("/")
@@ -124,7 +124,7 @@ def _unload(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[[], None])
     log.info("Unloading the rows of %s", job.source)
 
     def send(cursor: SnowflakeCursor) -> tuple[StagePath, str]:
-        # A directory of its own for a repetition, too: the first statement may have written files.
+        # A repeated statement gets another directory, since the first one may have written files.
         directory = job.staged_input.child(secrets.token_hex(4)).directory()
         for statement in _preparation(job):
             cursor.execute(statement)
@@ -145,7 +145,7 @@ def _unload(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[[], None])
     ]
     _check_files(hook.list_files(directory), files, directory)
     if not files:
-        # Snowflake writes no file for no rows; the worker has to know the columns.
+        # Without rows Snowflake writes no file, but the worker has to know the columns.
         content = _empty_file(columns)
         files = [UnloadedFile("empty.parquet", 0, len(content))]
         hook.write_file(directory.child("empty.parquet"), content)
@@ -153,7 +153,7 @@ def _unload(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[[], None])
 
 
 def _original_types(source: Source, columns: Sequence[RowColumn]) -> list[tuple[str, str]]:
-    """The SQL type of each column: of a text that an earlier job's unload has made, what that was made of."""
+    """The SQL type of each column; for a text that an earlier job's unload has made, the type that it was made of."""
     originals = dict(source.originals) if isinstance(source, StageQuery) else {}
 
     def original(column: RowColumn) -> str:
@@ -178,7 +178,7 @@ def _wait_for_rows(hook: SnowflakeBatchHook, query_id: str, watch: Callable[[], 
             return False, None
         if cursor.connection.is_still_running(status):
             return True, None
-        # Raises the statement's error if it has failed.
+        # This raises the statement's error; its status tells only that it has failed.
         cursor.get_results_from_sfqid(query_id)
         rows = cursor.fetchall()
         names = [column.name.lower() for column in cursor.description]
@@ -200,7 +200,7 @@ def _wait_for_rows(hook: SnowflakeBatchHook, query_id: str, watch: Callable[[], 
 
 
 def _sleep(seconds: float, watch: Callable[[], None]) -> None:
-    """Sleep, but notice in time what ends the task: Airflow gives it five seconds."""
+    """Sleep, but call ``watch`` often: Airflow gives a task five seconds to end."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(left, _WATCH_SECONDS))

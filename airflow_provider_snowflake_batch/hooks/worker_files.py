@@ -43,7 +43,7 @@ def clean_up(hook: SnowflakeBatchHook, location: StagePath, days: float, *, dry_
     staying = {path: content for path, content in contents.items() if path.split("/")[1] not in old - kept}
     going = [file.path for file in leftovers.leftovers(files, days, kept, staying)]
     if going and not dry_run:
-        # Asking about jobs may take long, and a job may have sent what it found worn.
+        # Asking about jobs may take long. A job that found one of these files old may have sent it again meanwhile.
         still_old = {file.path for file in _found(hook, root) if file.days >= days}
         going = [path for path in going if path in still_old]
         for path in going:
@@ -63,7 +63,7 @@ def _read(hook: SnowflakeBatchHook, path: StagePath) -> bytes:
     try:
         return hook.read_file(path)
     except FileNotFoundError:
-        # Its job has succeeded meanwhile.
+        # Its job has succeeded meanwhile, and has removed it.
         return b""
 
 
@@ -77,5 +77,5 @@ def _has_live_job(hook: SnowflakeBatchHook, directory: str, contents: dict[str, 
     try:
         return any(may_still_read(hook, hook.qualify_name(name)) for name in names)
     except InvalidJobError:
-        # None of ours is called so.
+        # No job of this package has such a name, so nothing is known about it: its files stay.
         return True

@@ -1,4 +1,4 @@
-"""What a job of the worker needs before it is submitted: what only the account tells, and files on its stage."""
+"""What a job of the worker needs before it is submitted: facts that only the account tells, and files on its stage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.instance_families import has_gpus
-from airflow_provider_snowflake_batch.jobs.leftovers import is_worn
+from airflow_provider_snowflake_batch.jobs.leftovers import needs_renewal
 from airflow_provider_snowflake_batch.jobs.models import RegistryModel
 from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told
 from airflow_provider_snowflake_batch.jobs.sources import StagePaths
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Of the digest in the name of a job file.
+# So many digits of the digest are in a job file's name.
 _DIGITS = 12
 
 CONFIG_SECTION = "snowflake_batch"
@@ -83,7 +83,7 @@ def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[
     """Put on the output stage what the container starts from, and the rows unless it reads them where they lie.
 
     :param job: as :func:`look_up_worker_job` returns it.
-    :param watch: called again and again: what it raises ends it.
+    :param watch: called again and again; an exception of it ends the upload.
     :raises JobInputError: if Snowflake cannot unload the rows.
     """
     archive = _worker_archive()
@@ -91,10 +91,10 @@ def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[
     found = find_model_file(job.model, job.code_folder)
     model = found.packed() if found is not None else None
     rows = put_rows(hook, job, watch) if job.unloads or isinstance(job.source, StagePaths) else None
-    present = {file.path for file in hook.list_files(job.worker_folder) if not is_worn(file.last_modified)}
+    present = {file.path for file in hook.list_files(job.worker_folder) if not needs_renewal(file.last_modified)}
     files = {archive.name: archive.content} | {one.name: one.content for one in (*code, model) if one is not None}
     for name, content in files.items():
-        # Named after its content: what is there is the same, and is sent again before it may count as a leftover.
+        # Files are named after their content. One that is there is sent again before it gets old enough for a leftover.
         if (location := job.worker_folder.child(name)).path not in present:
             watch()
             log.info("Uploading %s (%d KiB)", location, len(content) // 1024)
@@ -114,7 +114,7 @@ def upload_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[
 
 
 def _copy_registered(hook: SnowflakeBatchHook, model: RegistryModel, folder: StagePath, present: set[str]) -> str:
-    """Have a registered model's files on the job's stage.
+    """Copy a registered model's files to the job's stage, unless they are there.
 
     :returns: the archive's name.
     """

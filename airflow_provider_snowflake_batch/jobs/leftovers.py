@@ -1,9 +1,9 @@
 """Which files of the worker's jobs, below an output location, no job needs any more: the rule, without I/O.
 
-A job that succeeds leaves its results alone. What it shares with others stays (the worker, code, models, each named
-after its content), and what one that failed was given stays for its next try: rows, job file. Nobody tells when the
-last try was, so age decides. What is shared is sent again when it is half as old as a leftover has to be: a file that a
-job has found there stays for the other half, whoever removes leftovers meanwhile.
+A job that succeeds leaves only its results, and the files that it shares with other jobs: the worker, code and models,
+each named after its content. A job that failed also leaves its rows and its job file, for the next try. Nothing tells
+that there will be no next try, so age decides. A shared file is sent again once it is half as old as a leftover has to
+be. So a file that a job has found stays for the other half of that time, whoever removes leftovers meanwhile.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEAST_DAYS = 30.0
 _DAY = 86400.0
 
 
-def is_worn(last_modified: str) -> bool:
+def needs_renewal(last_modified: str) -> bool:
     """Whether a shared file has to be sent again before a job may count on it.
 
     :param last_modified: as ``LIST`` writes it.
@@ -35,7 +35,7 @@ def is_worn(last_modified: str) -> bool:
 
 
 def worker_input(output_directory: StagePath) -> tuple[StagePath, StagePath]:
-    """Where lies what the jobs that write into a directory are given: unloaded rows, job files."""
+    """Two places: those of the unloaded rows and of the job files of the jobs that write into a directory."""
     return staged_input(output_directory), job_files(output_directory)
 
 
@@ -81,7 +81,7 @@ def _is_unloaded(name: str) -> bool:
 
 
 def old_directories(files: Sequence[Found], days: float) -> set[str]:
-    """The output directories for whose jobs nothing was put there for so many days.
+    """The output directories whose jobs were given nothing for so many days.
 
     :raises InvalidJobError: if that is less than :data:`LEAST_DAYS`.
     """
@@ -122,7 +122,7 @@ def leftovers(files: Sequence[Found], days: float, kept: set[str], job_files: Ma
         if not file.is_shared or file.days < days:
             return False
         name = file.path.rpartition("/")[2]
-        # The worker's name stands in the container's command, which nobody keeps.
+        # Only the container's command names the worker, and no file keeps that: it stays while any job file does.
         return not job_files if name.startswith("batch-worker-") else name not in mentioned
 
     return [file for file in files if goes(file)]

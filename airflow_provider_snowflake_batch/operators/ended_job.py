@@ -1,4 +1,4 @@
-"""What a task makes of a job that has ended: its result, or the exception for it."""
+"""From a job that has ended to the task's result, or to the exception that the task fails with."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class EndedJob:
         self._card.look(info)
         count_ended(self._context, self._card.card)
         result = result_so_far(self._context, info, self._record, self._card)
-        # A job may end in the very moment in which it began, and two clocks may differ.
+        # A job may last 0 seconds, and times of two clocks may give less.
         seconds = info.seconds if info.seconds is not None else time.time() - self._record.submitted_at
         result.seconds = round(max(seconds, 0.0), 3)
         if not info.status.is_successful:
@@ -86,12 +86,12 @@ class EndedJob:
         return result
 
     def _failure(self, info: JobInfo, *, streamed: bool) -> Exception:
-        from airflow_provider_snowflake_batch.hooks.results import failure_of, read_last_words, tail
+        from airflow_provider_snowflake_batch.hooks.results import failure_of, read_containers_and_logs, tail
 
         if cancelled_for_earlier_try(self._records, info):
             log.info("Job %s was cancelled for the try before this one: starting a new one.", info.name)
             return CancelledForEarlierTry(f"Job {info.name} was cancelled for the try before this one.")
-        containers, logs = read_last_words(self._hook, info.name)
+        containers, logs = read_containers_and_logs(self._hook, info.name)
         self._card.tell_containers(containers)
         for label, text in logs.items() if not streamed else ():
             log.error("End of the log of %s:\n%s", label, tail(text))
@@ -101,7 +101,7 @@ class EndedJob:
         try:
             self._hook.delete(result.job_name)
         except Exception as error:
-            # The results are there and complete: no reason to fail, and to score all rows again.
+            # The results are complete. If the task failed, a retry would score all rows again.
             result.warnings.append(f"Job {result.job_name} could not be dropped: {error}")
         else:
             log.info("Job %s was dropped.", result.job_name)

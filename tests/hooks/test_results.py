@@ -9,7 +9,12 @@ from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
 from airflow_provider_snowflake_batch.hooks import results
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
-from airflow_provider_snowflake_batch.hooks.results import JobResult, collect_result, failure_of, read_last_words
+from airflow_provider_snowflake_batch.hooks.results import (
+    JobResult,
+    collect_result,
+    failure_of,
+    read_containers_and_logs,
+)
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, StagePath
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus
@@ -86,18 +91,18 @@ def test_what_cannot_be_read_of_a_job_that_failed_is_left_out(hook: SnowflakeBat
     job = container_job(hook, POOL, "python", "-c", "raise SystemExit('the model broke')")
     info = hook.wait(job.name, query_id=hook.submit(job), deadlines=Deadlines.within(60))
 
-    containers, logs = read_last_words(hook, info.name)
+    containers, logs = read_containers_and_logs(hook, info.name)
     assert logs == {"replica 0, container main": "the model broke"}
     assert str(failure_of(info, containers, logs)).startswith("the model broke. Job ")
 
     unreadable = faults.add("http-error", status=404, statement="GET_SERVICE_LOGS")
-    containers, logs = read_last_words(hook, info.name)
+    containers, logs = read_containers_and_logs(hook, info.name)
     assert ([container.status for container in containers], logs) == (["FAILED"], {})
     assert "There is no log to show" in str(failure_of(info, containers, logs))
     assert faults.fired(unreadable)
 
     unlisted = faults.add("http-error", status=404, statement="SHOW SERVICE CONTAINERS")
-    assert read_last_words(hook, info.name) == ([], {})
+    assert read_containers_and_logs(hook, info.name) == ([], {})
     assert faults.fired(unlisted)
 
 

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.leftovers import Found, is_worn, job_of, leftovers, old_directories
+from airflow_provider_snowflake_batch.jobs.leftovers import Found, job_of, leftovers, needs_renewal, old_directories
 
 ARCHIVE, CODE, MODEL = "batch-worker-0.1-ab.pyz", "code-1a2b3c.zip", "model-1a2b3c.json"
 OLD = 40.0
@@ -63,8 +63,8 @@ def test_what_is_sent_again_is_so_long_before_it_is_a_leftover() -> None:
     def modified(days: float) -> str:
         return format_datetime(datetime.now(UTC) - timedelta(days=days), usegmt=True)
 
-    assert not is_worn(modified(14.9))
-    assert is_worn(modified(15.1))
+    assert not needs_renewal(modified(14.9))
+    assert needs_renewal(modified(15.1))
     with pytest.raises(InvalidJobError, match="days: files may be in use for 30 days"):
         old_directories([], 29)
 

@@ -38,7 +38,7 @@ class JobStatements:
 class ModelFunction:
     """What scores the rows.
 
-    :param model: the model in the registry, or ``package.module:Class`` of one that is in none.
+    :param model: the model in the registry, or ``package.module:Class`` of one that is in no registry.
     :param version: its version or alias; None for the model's default version, and for one that is in no registry.
     :param function: the model's function; None if it has only one.
     """
@@ -93,8 +93,9 @@ class BatchJob(SubmittedJob, Protocol):
         """The beginning of a name that is made for the job."""
 
     def fingerprint(self) -> str:
-        """A hash of which rows are scored by what, and into where. Neither a name made for the job nor its size is part
-        of it: two jobs of one fingerprint would write the same rows. Database, schema and role are, as far as they
+        """A hash of which rows are scored by what, and into where: jobs of one fingerprint would write the same rows.
+
+        It covers neither the job's size nor a name made for the job. It covers database, schema and role as far as they
         decide what a query reads.
         """
 

@@ -153,7 +153,7 @@ class JobCard:
             told = datetime.fromisoformat(info.created_on or "").timestamp()
         except ValueError:
             return now
-        # Another clock than ours.
+        # Snowflake's clock and ours may differ.
         return min(max(told, self.submitted_at), now)
 
     def _end(self, info: JobInfo, now: float) -> float:
@@ -161,12 +161,12 @@ class JobCard:
             told = datetime.fromisoformat(info.updated_on or "").timestamp()
         except ValueError:
             return now
-        # Another clock than ours, and no end at all if it is no later than what is known already.
+        # Snowflake's clock and ours may differ: a time before the start or after now is not taken for the end.
         return told if (self.started_at or self.submitted_at) < told <= now else now
 
 
 MOST_STATEMENT_BYTES = 8 * 1024
-"""Of a statement that stands on a card, which is written again with every change."""
+"""The longest statement that a card holds: the whole card is written again with every change."""
 
 
 def told_statement(statement: str) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def ended_try(card: JobCard, now: float) -> dict[str, Any]:
         "ended_at": card.ended_at or now,
         "rows_done": progress.get("rows_done"),
         "rows_reused": progress.get("rows_reused"),
-        # Of several lines, as of a traceback, the last one tells.
+        # The reason is the last line of a traceback, and the beginning of any other message.
         "message": message[-_LONGEST:] if "\n" in message else message[:_LONGEST],
     }
 

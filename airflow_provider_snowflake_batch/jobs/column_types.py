@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.jobs.text_forms import created_type, digit
 
 _DIGITS = 38
 _NUMBER = re.compile(r"(?:NUMBER|DECIMAL|NUMERIC|FIXED) ?\( ?(\d+) ?, ?(\d+) ?\)")
-# So many digits of a decimal number are there again after it was a floating-point one.
+# A decimal number of up to so many digits stays the same when it becomes a floating-point number and decimal again.
 _FLOAT_DIGITS = 15
 FLOATS = ("REAL", "FLOAT", "DOUBLE")
 _CUTS_TIMES = re.compile(r"DATE|VARCHAR ?\(.*|TIME(?:STAMP_(?:NTZ|LTZ|TZ))? ?\([0-8]\)")

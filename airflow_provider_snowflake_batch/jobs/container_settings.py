@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.qualify import Namespace
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# The worker's own, and what Snowflake sets.
+# Names of variables that the worker uses itself, or that Snowflake sets.
 _RESERVED = re.compile(r"(BATCH|SNOWFLAKE)_.*|TMPDIR")
 SECRET_KEYS = ("secret_string", "username", "password")
 # Limits of the page above, and of …/service-network-communications.
@@ -27,7 +27,7 @@ _MOST_SECRETS = 50
 _MOST_INTEGRATIONS = 10
 DEFAULT_SECRET_KEY = SECRET_KEYS[0]
 _VOLUME_SIZE = re.compile(r"([1-9]\d*)Gi")
-# …/block-storage-volume: the widest of what the clouds have, since the task does not know on which one it runs.
+# …/block-storage-volume: the widest limits of all clouds, since the task does not know on which one the account is.
 _MOST_GIB = 65536
 _VOLUME_SPEED = {"iops": (3000, 80000), "throughput": (125, 2400)}
 
@@ -57,7 +57,7 @@ def environment(field: str, value: Any) -> Mapping[str, str]:
     for name, content in value.items():
         _check_variable(field, name)
         if not isinstance(content, (str, int, float)) or "\0" in str(content):
-            # Not the value: it stands where secrets do not belong, but may be one.
+            # The message leaves the value out: somebody may have put a secret here, although it does not belong here.
             raise InvalidJobError(f"{field}[{name!r}]", f"expected a text, got {_kind(content)}.")
         if name == PORTS_VARIABLE:
             try:

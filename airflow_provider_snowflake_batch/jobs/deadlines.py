@@ -41,7 +41,7 @@ class Deadlines:
         return cls(end=time.time() + seconds)
 
     def for_job(self, info: JobInfo) -> Self:
-        """The deadlines of a job that is there by now."""
+        """The deadlines, now that Snowflake has the job."""
         if self.start is None or self.pending is None or info.created_on is None:
             return self
         made = datetime.fromisoformat(info.created_on).timestamp()

@@ -1,4 +1,4 @@
-"""How what is public is given up: it goes on working, and says until when and what takes its place."""
+"""How public names are given up: an old name goes on working, and warns until when it does and what replaces it."""
 
 from __future__ import annotations
 

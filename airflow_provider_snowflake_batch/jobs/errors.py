@@ -23,7 +23,8 @@ class InvalidJobError(ValueError):
 # driver's gs_errors.js.
 SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390113, 390114, 390115, 390195, 390318, 390400, 252007})
 _CONNECTION_FAULTS = frozenset({250001, 250002, 250003, 250005, 251011, 251012, 253002, 253003})
-# The driver's own numbers. Those that are not connection faults, such as a missing file for GET, will not go away.
+# Errors that the driver itself raises. Unless one is a connection fault, repeating the statement does not help: for
+# example when the file for GET is missing.
 _DRIVER_NUMBERS = range(250000, 256000)
 _FILE_DOES_NOT_EXIST = 253006
 _DOES_NOT_EXIST = frozenset({2003, 2043})
@@ -50,7 +51,7 @@ _TRANSIENT_TEXT = re.compile(
 
 def error_number(error: BaseException) -> int | None:
     """Snowflake's number of an error, from the driver's ``errno`` (an int, or digits in the 5.x line)."""
-    # The operating system numbers its errors, too.
+    # The errno of an OSError is the operating system's number, not Snowflake's.
     number = getattr(error, "errno", None) if not isinstance(error, OSError) else None
     if isinstance(number, int) and number >= 0:
         return number

@@ -1,7 +1,7 @@
 """Which files under a stage location are a job's Parquet input, as far as their names tell.
 
-What Snowflake's own runtime reads of a location is not documented. Files whose names end in ``.parquet`` are read by
-every runtime; with others, rows might be left out without a word, so that they are not left to chance.
+Which files of a location Snowflake's own runtime reads is not documented. Every runtime reads files whose names end in
+``.parquet``. Of other files a runtime might leave out rows without a word, so a job with such files is refused.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class InputFiles:
             elif is_something_else(name):
                 found.others.append(name)
             elif size and not name.endswith("/"):
-                # An empty file is what some tools make of a folder, and holds no rows.
+                # Some tools write an empty file for a folder. It holds no rows.
                 found.unclear.append(name)
         return found
 

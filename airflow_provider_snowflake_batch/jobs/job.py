@@ -37,7 +37,7 @@ JOB_NAME_PREFIX = "BATCH"
 # Longer names are legal, but the job's name is also a directory and a DNS label in logs and pages.
 MAX_JOB_NAME_LENGTH = 120
 
-# Of a JobSpec: what does not reach the job. The warehouse is that of our own statements.
+# Fields of JobSpec that do not reach the job. The warehouse runs the operator's own statements.
 _FIELDS_OF_THE_TASK = ("job_name_prefix", "warehouse")
 
 
@@ -67,7 +67,7 @@ class ScoringJob:
 
     @property
     def identifying_settings(self) -> dict[str, Any]:
-        """The settings that are part of the job's fingerprint. A field that is not known to be one of size is."""
+        """The settings that are part of the job's fingerprint: all but those that are known to be about its size."""
         others = (*self.SIZE_FIELDS, *_FIELDS_OF_THE_TASK)
         return {name: value for name, value in self.settings.to_dict().items() if name not in others}
 
@@ -231,10 +231,10 @@ class RegistryJob(ScoringJob):
         }
 
     def older_fingerprints(self) -> tuple[str, ...]:
-        """Up to version 0.1 the fingerprint was of everything but the name, so also of the size.
+        """Up to version 0.1 the fingerprint covered everything but the name, so also the size.
 
-        A record of such a version holds no sizing, and a job that is asked for in another size is another one to it.
-        Once, the fingerprint was not of the session that reads the rows.
+        A record of such a version holds no sizing. Compared with it, the same job in another size is another job.
+        Another earlier version did not cover the session that reads the rows.
         """
         described = {
             "model": str(self.model),
@@ -247,7 +247,7 @@ class RegistryJob(ScoringJob):
 
     def submission(self) -> JobStatements:
         """One ``EXECUTE INFERENCE JOB SERVICE``."""
-        # Operators, which need no statement's text when a Dag is parsed, do without PyYAML there.
+        # Imported here, so that parsing a Dag does not load PyYAML.
         from airflow_provider_snowflake_batch.jobs import statements
 
         return JobStatements(statements.execute_inference_job(self), tuple(statements.before_inference_job(self)))
@@ -300,7 +300,7 @@ def staged_input(output_directory: StagePath) -> StagePath:
 
 
 def with_column(source: Source, given: InputSpec) -> Source:
-    """A list of files that names no column gets the one that is to be read as files, if there is only one."""
+    """A list of files that names no column gets the only column of ``column_handling``, or else the default one."""
     if not isinstance(source, (StagePaths, StageListing)) or source.column_name is not None:
         return source
     handled = list(given.column_handling or ())

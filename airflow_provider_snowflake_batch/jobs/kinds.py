@@ -35,7 +35,7 @@ def parse_job(
         "inference_engine_options": inference_engine_options,
     }
     if choose_runtime(model, model_name):
-        # Parsing a Dag needs no job, and loads few modules.
+        # Imported here, so that parsing a Dag does not load it.
         from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
 
         refuse_registry_arguments(of_the_registry)

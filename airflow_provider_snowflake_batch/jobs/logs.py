@@ -18,7 +18,7 @@ from airflow_provider_snowflake_batch.contract.progress import AllReplicas, Repl
 from airflow_provider_snowflake_batch.jobs.json_values import number
 
 GAP = "… lines were written faster than they could be read; some are missing here …"
-# More would not help to find the overlap, and comparing costs time.
+# More lines would not help to find the overlap, and comparing them costs time.
 _REMEMBERED_LINES = 2000
 # Enough to find the place again in any log that does not repeat itself all the time.
 _POSITION_LINES = 20
@@ -81,12 +81,16 @@ def _checksum(line: str) -> int:
 
 
 def _find(tail: list[int], now: list[int], count: int) -> int:
-    """How many lines of ``now`` have been seen, if ``tail`` were the last ones seen, of ``count``."""
+    """How many lines of ``now`` have been seen before.
+
+    :param tail: the last lines that were seen then.
+    :param count: how many lines were seen then.
+    """
     if not tail:
         return 0
     width = len(tail)
     if now[max(count - width, 0) : count] == tail:
-        # The whole log is still there, so the count alone tells.
+        # The log still begins where it began then.
         return count
     # If the log repeats itself, the first match is the one that loses no line.
     first = next((end for end in range(width, len(now) + 1) if now[end - width : end] == tail), None)
@@ -224,12 +228,12 @@ class Progress:
         return ", ".join(parts) + told
 
 
-# A job has no more; who says so has not been this package's worker.
+# No job has more replicas: a line with a larger number is not from this package's worker.
 _MOST_REPLICAS = 1000
 
 
 def _each(parts: Sequence[Progress], lost: Collection[int]) -> AllReplicas | None:
-    """How far each replica is: as the one tells that knows all, else as each tells of itself."""
+    """How far each replica is: told by the one replica that knows of all, or else by each of itself."""
     told = next((part.by_replica for part in parts if part.by_replica is not None), None)
     count = max((part.replicas or 1 for part in parts), default=1)
     if told is not None or not 1 < count <= _MOST_REPLICAS:
@@ -241,7 +245,7 @@ def _each(parts: Sequence[Progress], lost: Collection[int]) -> AllReplicas | Non
     return AllReplicas.of(found.values())
 
 
-# With more replicas than this, a line names only those that do not simply run.
+# With more replicas than this, a line names only those that are slow, late or lost.
 _NAMED_IN_WORDS = 6
 
 

@@ -88,7 +88,7 @@ class Specification:
     def parse(cls, text: str) -> Specification | None:
         """Read the column ``model_spec``, in either form that snowflake-ml-python knows of it.
 
-        :returns: None if it is in neither form: other software has made this version, and it is not checked.
+        :returns: None if it is in neither form. Then other software has made this version, and it is not checked.
         """
         try:
             document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

@@ -9,7 +9,7 @@ from airflow_provider_snowflake_batch.jobs.json_values import number
 
 MOST_POINTS = 80
 """At most so many points; as JSON they take less than 2.5 KB."""
-# Beyond what any job takes (31 years) or scores, so that a point's length is bounded.
+# More than any job takes (31 years) or scores. They bound the length of a point.
 _MOST_SECONDS, _MOST_ROWS = 10**9, 10**15
 
 Points = list[list[int]]
@@ -25,8 +25,8 @@ def grown(points: Sequence[Sequence[int]] | None, seconds: float, rows: int) -> 
     told = [list(point) for point in points or ()]
     now = [min(max(round(seconds), 0), _MOST_SECONDS), min(max(int(rows), 0), _MOST_ROWS)]
     # The last point moves with time until it is far enough from the one before.
-    far = (now[0] - told[0][0]) / MOST_POINTS if told else 0
-    while told and (told[-1][0] >= now[0] or (len(told) > 1 and told[-1][0] - told[-2][0] < far)):
+    apart = (now[0] - told[0][0]) / MOST_POINTS if told else 0
+    while told and (told[-1][0] >= now[0] or (len(told) > 1 and told[-1][0] - told[-2][0] < apart)):
         told.pop()
     told.append(now)
     if len(told) > MOST_POINTS:

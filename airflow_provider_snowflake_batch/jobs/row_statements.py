@@ -25,11 +25,11 @@ from airflow_provider_snowflake_batch.jobs.text_forms import form_of
 MOST_COPIED_FILES = 1000
 # The limit of the FILES argument (https://docs.snowflake.com/en/sql-reference/functions/infer_schema).
 MOST_INFERRED_FILES = 1000
-# Few large files: each is read in pieces by as many replicas as there are. A stage volume is slow with small ones.
+# A stage volume is slow with many small files. Several replicas can read parts of one large file.
 UNLOADED_FILE_BYTES = 128 * 2**20
-# What Parquet files are read by, whatever an account's defaults are, now or after a change of behaviour: bytes stay
-# bytes, times and decimals are what they are, and the scanner is the one whose types INFER_SCHEMA reports (the other
-# one takes INT96 for TIMESTAMP_LTZ).
+# Each option is stated, so that neither an account's defaults nor a change of behaviour has an effect: bytes stay
+# bytes, times and decimals keep their types, and the scanner is the one whose types INFER_SCHEMA reports (the other one
+# takes INT96 for TIMESTAMP_LTZ).
 # https://docs.snowflake.com/en/sql-reference/sql/create-file-format#type-parquet
 _PARQUET = "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = FALSE"
 _TYPE = re.compile(r"[A-Z_]+( ?\(\d+(, ?\d+)?\))?")
@@ -102,7 +102,7 @@ def copy_into_table(
 
 
 def select_unloaded(query: str, columns: Sequence[str]) -> str:
-    """What of a query's rows is unloaded. :param columns: as they stand after SELECT."""
+    """The rows of a query as they are unloaded. :param columns: as they stand after SELECT."""
     return f"SELECT {', '.join(columns)} FROM (\n{query}\n)"
 
 
@@ -112,7 +112,7 @@ def copy_into_stage(directory: StagePath, query: str, columns: Sequence[str]) ->
     The statement's id in the files' names keeps a repetition inside Snowflake from doubling rows.
     https://docs.snowflake.com/en/sql-reference/sql/copy-into-location
 
-    :param columns: what of the query is written, as it stands after SELECT.
+    :param columns: what is written of each row, as it stands after SELECT.
     """
     return (
         f"COPY INTO {stage_sql(directory)} FROM ({select_unloaded(query, columns)}) "
@@ -124,7 +124,7 @@ def copy_into_stage(directory: StagePath, query: str, columns: Sequence[str]) ->
 def count_changed(
     location: StagePath, pattern: str, file_format: QualifiedName, columns: Sequence[LoadedColumn]
 ) -> str:
-    """How many values of some columns of files would be others in a table: one row, a number for each column."""
+    """How many values of each of some columns would change if they were loaded: one row, a number for each column."""
     counts = ", ".join(f"COUNT_IF({_is_changed(column)}) AS {Identifier(column.target).quoted()}" for column in columns)
     within = f"FILE_FORMAT => {literal(file_format.sql())}, PATTERN => {literal(pattern)}"
     return f"SELECT {counts} FROM {stage_sql(location)} ({within})"
@@ -139,15 +139,15 @@ def count_file_rows(location: StagePath, pattern: str, file_format: QualifiedNam
 def _is_changed(column: LoadedColumn) -> str:
     value = _loaded(column)
     if column.type in FLOATS:
-        # Beside a floating-point number, the value itself would become one.
+        # Cast back: compared with a floating-point number, the value would become one itself, and be equal to it.
         return f"{value} <> {value}::FLOAT::{column.kind}"
     if column.type == "BOOLEAN":
         return f"{value} <> {value}::BOOLEAN::NUMBER"
     if column.type == "DATE" and column.kind == "TEXT":
-        # What is no date at all is COPY's affair.
+        # A text that is no date gives NULL here, and an error in COPY.
         return f"TRY_TO_TIMESTAMP_NTZ({value}) <> TRY_TO_DATE({value})"
     if column.kind == "TEXT":
-        # Beside a number of no decimal places, Snowflake may read the text as one of none.
+        # Compared with a number without decimal places, Snowflake may read the text as one without them.
         return f"{value}::FLOAT <> {value}::{column.type}"
     if column.type.startswith("VARCHAR"):
         return f"{value} <> {value}::VARCHAR::{column.kind}"
@@ -155,7 +155,7 @@ def _is_changed(column: LoadedColumn) -> str:
 
 
 def _loaded(column: LoadedColumn) -> str:
-    # A file has one of the spellings, if any.
+    # No file has the column under two spellings.
     form = form_of(column.original)
     values = [_read(name, column.kind if form is None else "VARCHAR") for name in column.spellings]
     value = values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
@@ -233,5 +233,5 @@ def _find_column(columns: Sequence[tuple[str, str]], wanted: str) -> tuple[str, 
 def _read(name: str, kind: str) -> str:
     if '"' in name:
         raise InvalidJobError("X", f"the column {name!r} of the files cannot be read: its name holds a double quote.")
-    # What has no plain type is semi-structured, and VARIANT loses nothing of it.
+    # Columns of other types are semi-structured. A VARIANT holds them without loss.
     return f'$1:"{name}"::{kind if _TYPE.fullmatch(kind) else "VARIANT"}'

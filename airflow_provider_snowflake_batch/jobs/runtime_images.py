@@ -1,8 +1,8 @@
 """Which image the worker runs in: Snowflake's own container runtime, unless a task names another.
 
-The path and that a tag carries three numbers:
-https://docs.snowflake.com/en/developer-guide/snowflake-ml/container-runtime/custom-runtime-images. That an account
-tells its image by ``SYSTEM$GET_ML_JOB_RUNTIME`` is not documented: snowflake-ml-python asks so
+The image's path, and the three numbers of its tag, are from
+https://docs.snowflake.com/en/developer-guide/snowflake-ml/container-runtime/custom-runtime-images. The function
+``SYSTEM$GET_ML_JOB_RUNTIME``, which tells an account's image, is not documented; snowflake-ml-python calls it
 (``ml/jobs/_utils/runtime_env_utils.py`` of 2.6).
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
 
 REPOSITORY = "/snowflake/images/snowflake_images/container_runtime"
-# Releases that are known to have run jobs. An account that does not answer the question may still have them: a version
-# that has left the lists runs until its end of life.
+# Releases that are known to have run jobs. They are for accounts that do not tell their image. A release that Snowflake
+# lists no longer runs until its end of life.
 FALLBACK_CPU_IMAGE = f"{REPOSITORY}/cpu_x86_64:2.7.2"
 FALLBACK_GPU_IMAGE = f"{REPOSITORY}/gpu_x86_64:2.9.0"
 RELEASE = re.compile(r"\d+\.\d+\.\d+(-[\w.]+)?")

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
 _E = TypeVar("_E", bound=Enum)
 
-# Values of these very types are plain as they are. An enum's member that is a text has a type of its own.
+# Values of exactly these types are plain. A member of an enum may be a text as well, but its type is the enum.
 _SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 
 
@@ -70,7 +70,7 @@ def check_json(field: str, value: Any) -> None:
 
 
 def _check_keys(field: str, value: Any) -> None:
-    """JSON has no other keys than texts, and makes texts of numbers without a word."""
+    """JSON's keys are texts. Python's JSON writes a number as a text there without a word, so it is refused."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
@@ -148,7 +148,7 @@ def member(label: str, value: Any, kind: type[_E]) -> _E | str:
         return value
     if is_template(value):
         return str(value)
-    # Members of snowflake-ml-python's own enums come in here too, and what a template makes of one: its class and name.
+    # A member may also be one of snowflake-ml-python's own enums, or what a template makes of it: `Class.NAME`.
     text = str(plain_value(value))
     wanted = text.removeprefix(f"{kind.__name__}.").lower()
     for member in kind:

@@ -227,7 +227,7 @@ class JobSpec(Spec):
             raise InvalidJobError("job_spec.min_replicas", f"{least} is more than replicas, which is {most or 1}.")
 
     def _check_container(self) -> None:
-        # Most Dags say nothing of this; what their parsing loads is few modules.
+        # Imported here, so that a Dag without these fields is parsed without it.
         from airflow_provider_snowflake_batch.jobs import container_settings
 
         checks: dict[str, Callable[[str, Any], Any]] = {

@@ -1,8 +1,8 @@
 """SQL that a user writes, and that must not leave the parentheses in which it is sent.
 
-Nobody but Snowflake knows where its comments, literals and stage paths end. So what different readers of SQL may take
-for different things is refused, with a word on how to write it so that it has one meaning: then where the parentheses
-stand does not depend on the reader. The tests hold this against other readers.
+Only Snowflake knows where its comments, literals and stage paths end. So a text is refused if readers of SQL may
+disagree on it, with a word on how to write it so that all agree. All readers then find the parentheses at the same
+places. The tests hold this against other readers.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
-# Letters, digits and what else may stand in a name. A "$" may, so "$$" after one of these may begin no literal.
+# Characters that a name may have. "$" is one of them, so "$$" right after such a character may be part of a name.
 _WORD = r"[\w$\u0080-\U0010ffff]"
-# Possessive throughout: a quote that was taken for an escaped one is not given back to end its literal elsewhere.
+# Quantifiers are possessive: otherwise the expression might go back to an escaped quote and end the literal there.
 _PART = re.compile(
     rf"""(?P<line_comment>(?:--|//)[^\n]*+)
       | (?P<block_comment>/\*(?:[^*]|\*(?!/))*+\*/)
@@ -28,10 +28,10 @@ _PART = re.compile(
       | .""",
     re.VERBOSE | re.DOTALL,
 )
-# Right after one of these the beginning of a comment may be the end of an operator, or of "https://".
+# After one of these, "--", "//" or "/*" may also belong to an operator or to "https://".
 _SIGNS = tuple(":|<>!&^~#?%")
 _COMMENTS = ("line_comment", "block_comment")
-# Some reader may end a line here, so that what follows is no comment.
+# Some readers end a line at one of these, and a line comment with it.
 _OTHER_LINE_ENDS = re.compile(r"\r(?!\n)|\r\Z|[\v\f\x1c-\x1e\x85\u2028\u2029]")
 _IN_PATH = re.compile(r'"(?:[^"]|"")*+"|(--|//|/\*|\$\$)')
 _LEADING_COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|//[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)

@@ -25,7 +25,7 @@ def stage_sql(location: StagePath) -> str:
     return literal(str(location))
 
 
-# Line breaks of YAML 1.1, what it does not take as it stands, and halves of characters.
+# Line breaks of YAML 1.1, characters that it only reads escaped, and halves of surrogate pairs.
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
@@ -47,7 +47,7 @@ def _json(value: Any, line: str) -> str:
         return f"[{', '.join(_json(item, line) for item in value)}]"
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     if isinstance(value, float) and "e" in text and "." not in text:
-        # Without the point it is a text in YAML 1.1.
+        # YAML 1.1 reads a number without a point before the exponent as a text.
         return text.replace("e", ".0e")
     return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
@@ -59,5 +59,5 @@ def yaml_text(document: Any) -> str:
         )
 
     text = dump(allow_unicode=True)
-    # YAML 1.1 takes NEL and its like for line breaks, which the library writes as they are: escape those.
+    # The library writes NEL and similar characters unescaped, and YAML 1.1 reads them as line breaks.
     return text if yaml.safe_load(text) == document else dump(allow_unicode=False)

@@ -48,7 +48,7 @@ _TERMINAL = frozenset(
 )
 
 
-# Within which two times of one job's creation may differ, as statements round them.
+# Two statements may round the time of a job's creation differently. Seconds.
 _ONE_MOMENT_SECONDS = 1.0
 
 
@@ -85,9 +85,9 @@ class JobInfo:
         return between.total_seconds()
 
     def replaces(self, earlier: JobInfo) -> bool:
-        """Whether this is another job of the name, made when the earlier one was gone; False where nothing tells.
+        """Whether this is another job of the same name, made when the earlier one was gone; False if that is not known.
 
-        Snowflake keeps one job of a name, and a name that a user gives (``job_name``) comes again with the next run.
+        Snowflake keeps one job of a name. A name that a user gives (``job_name``) is used again by the next run.
         """
         if self.created_on is None or earlier.created_on is None:
             return False
@@ -137,12 +137,12 @@ class ContainerInfo:
         )
 
 
-# What a process ends with that a signal has ended: SIGKILL, as for want of memory, and SIGTERM.
+# Exit codes of a process that was ended by SIGKILL, as when memory runs out, or by SIGTERM.
 _KILLED, _TERMINATED = 137, 143
 
 
 def by_blame(containers: Iterable[ContainerInfo]) -> list[ContainerInfo]:
-    """Those first that most likely made the job fail: a job's other replicas are ended when one has failed."""
+    """The containers, likely causes of a job's failure first. When a replica has failed, the others are ended."""
 
     def key(container: ContainerInfo) -> tuple[bool, int, int, str]:
         rank = {_KILLED: 1, _TERMINATED: 3, 0: 4, None: 2}.get(container.exit_code, 0)

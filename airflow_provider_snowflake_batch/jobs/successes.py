@@ -1,4 +1,4 @@
-"""Which ``_SUCCESS`` files are news: each is, once, and once more whenever it is written again."""
+"""Which ``_SUCCESS`` files are news: each of them once, and again when it is written again."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class SeenSuccesses:
-    """What has been told of already. It stays small: of what was written long ago, only how long ago is kept.
+    """What has been told of already. It stays small, since files that were written long ago are not listed one by one.
 
     :param horizon: seconds since the epoch; what was written before is no news.
     :param recent: the mark of each directory whose ``_SUCCESS`` was written since.

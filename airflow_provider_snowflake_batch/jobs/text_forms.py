@@ -1,4 +1,4 @@
-"""Types whose values Parquet files cannot hold as they are: the text of each, and the value of that text again.
+"""Types whose values Parquet files cannot hold as they are: how they become text, and how the text becomes the value.
 
 What ``COPY INTO <location>`` makes of types:
 https://docs.snowflake.com/en/user-guide/data-unload-considerations (TIMESTAMP_NTZ loses what is below a millisecond;
@@ -6,7 +6,7 @@ TIMESTAMP_LTZ, TIMESTAMP_TZ, ARRAY, OBJECT and MAP are refused) and
 …/sql-reference/data-types-vector (VECTOR is refused). Text is ISO 8601 with nine digits for times, and JSON for
 semi-structured values.
 
-What makes the values again stands in ``COPY INTO <table>``, which knows a part of the functions only:
+The SQL that makes values of texts stands in ``COPY INTO <table>``, which has only some of the functions:
 https://docs.snowflake.com/en/user-guide/data-load-transform#supported-functions
 """
 
@@ -48,7 +48,7 @@ FORMS = {
     "TIMESTAMP_NTZ": TextForm(
         f"TO_VARCHAR({{}}, '{_TIMESTAMP}')", f"TO_TIMESTAMP_NTZ({{}}, '{_TIMESTAMP}')", ("TIMESTAMP_NTZ", "DATE")
     ),
-    # A moment, which has no zone of its own.
+    # Its values are moments; a value has no zone of its own.
     "TIMESTAMP_LTZ": TextForm(
         f"TO_VARCHAR(CONVERT_TIMEZONE('UTC', {{}})::TIMESTAMP_NTZ, '{_TIMESTAMP}') || 'Z'",
         f"TO_TIMESTAMP_TZ(RTRIM({{}}, 'Z') || ' +0000', '{_WITH_OFFSET}')::TIMESTAMP_LTZ",
@@ -62,7 +62,7 @@ FORMS = {
     "VARIANT": TextForm("TO_JSON({})", "PARSE_JSON({})", ("VARIANT",)),
     "OBJECT": TextForm("TO_JSON({}::VARIANT)", "PARSE_JSON({})::OBJECT", ("OBJECT", "VARIANT")),
     "ARRAY": TextForm("TO_JSON({}::VARIANT)", "PARSE_JSON({})::ARRAY", ("ARRAY", "VARIANT")),
-    # The driver tells neither the types of keys and values nor those of elements and how many there are.
+    # The driver does not tell the types of keys, values and elements, nor how many elements a vector has.
     "MAP": TextForm("TO_JSON({}::VARIANT)", "PARSE_JSON({})::OBJECT", ("OBJECT", "VARIANT"), "OBJECT"),
     "VECTOR": TextForm("TO_JSON(TO_ARRAY({})::VARIANT)", "PARSE_JSON({})::ARRAY", ("ARRAY", "VARIANT"), "ARRAY"),
 }

@@ -1,4 +1,4 @@
-"""Rows of a query as Parquet files of a stage: which form each type gets, so that no value becomes another."""
+"""Rows of a query as Parquet files of a stage: how values of each type are written, so that none changes."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ class Step:
     :param done: the wait is over: the job is where it was waited for.
     :param missed: the deadline that has passed; then the wait is over, too.
     :param pause: seconds until the next look; 0 if there is none.
-    :param changed: the status is another than at the last look, or the first one: to be told.
-    :param is_new: the status is none that this version knows: to be told with a warning.
+    :param changed: the status differs from that of the last look, or this is the first one: to be told.
+    :param is_new: this version does not know the status: to be told with a warning.
     """
 
     done: bool = False
@@ -67,7 +67,7 @@ class Waiting:
             self._deadlines = self._deadlines.for_job(info)
             changed = self._last is None or info.reported_status != self._last.reported_status
             if changed and self._last is not None:
-                # At the first look a job may have been as it is for long.
+                # Not at the first look: the job may have had this status for long.
                 self._changed_at = now
             self._last = info
         is_new = changed and info is not None and info.status is JobStatus.UNKNOWN

@@ -1,6 +1,6 @@
 """Which job a deferred task waits for, told to a trigger that Airflow asks to end it.
 
-The job card tells it, too, but cards are for people and callbacks, who may write into them. This mark is nobody else's.
+The job card tells it, too, but people and callbacks may write into cards. Nothing else writes or reads this mark.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def waiting_mark(job_name: str, output_location: str, submitted_at: float) -> di
 def still_waits(job_name: str, *, state: str | None, mark: Any, card: Any) -> bool:
     """Whether a task still waits for a job, so that it must not be cancelled.
 
-    The name tells jobs apart, since Snowflake has but one of a name: who waits for a job of this name is not to see it
-    cancelled. But only what has all that the operator writes is believed to name another one.
+    Jobs are told apart by their names, since Snowflake has only one job of a name: a job is not cancelled if the task
+    waits for a job of its name. A mark or a card counts only if it has every field that the operator writes.
 
     :param state: of the task instance. It alone does not tell: after a clear, a new try may wait for a job of its own.
     :param mark: the XCom :data:`WAITS_KEY`, or None; versions before it wrote none.
@@ -34,7 +34,8 @@ def still_waits(job_name: str, *, state: str | None, mark: Any, card: Any) -> bo
     for stored in (mark, card):
         if _names_a_job(stored):
             return bool(stored["job_name"] == job_name)
-    # A new try, which begins without XComs, writes both before it defers.
+    # Mark and card are missing. A new try begins without XComs and writes both before it defers, so a deferred task is
+    # one that has waited all along.
     return state == "deferred"
 
 

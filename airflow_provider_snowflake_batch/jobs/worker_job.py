@@ -47,7 +47,7 @@ WORKER_FOLDER = "_batch_worker"
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What only the account tells of where the container runs.
+    """Where the container runs, which only the account tells.
 
     :param image: with its tag.
     :param size: what the container gets of a node.
@@ -67,8 +67,8 @@ class Upload:
     :param model: name there of the model's own file, or of its folder's archive; None if it lies on a stage.
     :param rows: where the rows of a query or table were put; None where the job reads its input in place.
     :param types: their columns, and the SQL types that these had.
-    :param job_file: name of what the worker is to do, in the job's folder. A try that Airflow has given up may still
-        upload its own: what a running job's containers read must not become another.
+    :param job_file: name of the job file, in the job's folder. It is another one for other content, since a try that
+        Airflow has given up may still upload its own: the file that a running job's containers read must not change.
     """
 
     archive: str
@@ -214,7 +214,7 @@ class WorkerJob(ScoringJob):
         """A hash of which rows are scored by what, and into where; see
         :class:`~airflow_provider_snowflake_batch.jobs.batch_job.BatchJob`.
 
-        Of code, the places count, not the content: the worker itself tells by the content what it can go on with.
+        It covers where code lies, not its content: the worker compares the content when it goes on with finished tasks.
         """
         return self.hash_of(self._described())
 
@@ -228,7 +228,7 @@ class WorkerJob(ScoringJob):
         }
 
     def older_fingerprints(self) -> tuple[str, ...]:
-        """Once, the fingerprint was not of the session that reads the rows."""
+        """An earlier version did not cover the session that reads the rows."""
         return (hash_of(self._described()),)
 
     def submission(self) -> JobStatements:
@@ -286,7 +286,7 @@ class WorkerJob(ScoringJob):
 
 
 def job_files(output_directory: StagePath) -> StagePath:
-    """``<stage_location>/_batch_worker/<directory>/``: what tells the jobs that write into a directory what to do.
+    """``<stage_location>/_batch_worker/<directory>/``: the job files of the jobs that write into a directory.
 
     :param output_directory: ``<stage_location>/<directory>/``.
     """

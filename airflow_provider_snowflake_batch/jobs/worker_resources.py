@@ -20,7 +20,8 @@ _MIB = 2**20
 _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 # For each stage that is mounted (…/snowflake-stage-volume, limitations).
 STAGE_MEMORY = 512 * _MIB
-# Shared memory is of the container's own; model processes hand batches over in it. snowflake-ml-python takes as much.
+# Model processes hand batches over in shared memory, which is part of the container's memory. snowflake-ml-python uses
+# the same share.
 _SHARED_SHARE = 0.3
 _SHARED_WITHOUT_SIZE = 1024 * _MIB
 

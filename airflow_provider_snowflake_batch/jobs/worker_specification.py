@@ -28,8 +28,8 @@ _OUTPUT = "BATCH_OUTPUT"
 _INPUT = "BATCH_INPUT"
 _MODEL = "BATCH_MODEL"
 _TEMPORARY = f"{_ROOT}/tmp"
-# A mounted stage is served by a container beside ours, whose defaults (0.5 CPU, 1 GiB) make heavy reading and writing
-# slow or fail (…/snowflake-stage-volume, stageConfig.resources). Its memory is asked for as by default.
+# A container beside ours serves a mounted stage. With its default limits (0.5 CPU, 1 GiB), heavy reading and writing is
+# slow or fails (…/snowflake-stage-volume, stageConfig.resources). The requested memory is the default.
 _STAGE_RESOURCES = {"requests": {"cpu": 0, "memory": "512Mi"}, "limits": {"cpu": 2, "memory": "2Gi"}}
 _ARCHIVES = (".zip", ".whl")
 _CODE_FILES = (*_ARCHIVES, ".py")
@@ -147,7 +147,7 @@ def _temporary_volume(job: WorkerJob) -> dict[str, Any]:
 
 
 def _endpoints(job: WorkerJob) -> list[dict[str, Any]]:
-    """What replicas reach each other by: only declared ports are open between containers.
+    """The ports at which replicas reach each other: only declared ports are open between containers.
 
     A range of ports can be reached by the address of a container only, which is how replicas call each other:
     https://docs.snowflake.com/en/developer-guide/snowpark-container-services/service-network-communications

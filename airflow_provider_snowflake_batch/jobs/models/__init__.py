@@ -1,4 +1,4 @@
-"""The models that the worker runs by itself, without an image of Snowflake's for each, in the words of its job file."""
+"""The models that the worker runs without an image of their own, in the words of the worker's job file."""
 
 from __future__ import annotations
 

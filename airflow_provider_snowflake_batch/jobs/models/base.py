@@ -1,4 +1,4 @@
-"""What every model has that the worker runs by itself: how a task states it, and where what it needs lies."""
+"""What all models of the worker have in common: how a task states a model, and where the model's files are."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class ModelSpec(Spec, ABC):
 
     @property
     def code_places(self) -> tuple[str, ...]:
-        """Where the code is, each place once more as the user wrote it."""
+        """Where the code is: each place as the user wrote it."""
         return (self.code,) if isinstance(self.code, str) else self.code or ()
 
     @property
     def own_code(self) -> Mapping[str, str]:
-        """Code that is no file anywhere: the text of each place that is such."""
+        """Code that is in no file: its text, by the place that stands for it."""
         return {}
 
     @property

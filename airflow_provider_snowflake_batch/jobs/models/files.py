@@ -101,8 +101,8 @@ class LightGBMModel(FileModel):
 class SklearnModel(FileModel):
     """An estimator or pipeline with scikit-learn's methods, as skops (``.skops``), joblib or pickle wrote it.
 
-    To read a file of joblib or pickle is to run what is in it: take only those that you have written yourself. skops
-    runs nothing but types that it knows, and those in ``trusted``.
+    Reading a file of joblib or pickle runs what is in it: use only files that you have written yourself. skops runs
+    only types that it knows, and those in ``trusted``.
 
     :param path: as of ``XGBoostModel``, as are ``columns`` and ``code``.
     :param function: the method, such as ``predict``, ``predict_proba``, ``decision_function`` or ``transform``.

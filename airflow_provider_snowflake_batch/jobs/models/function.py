@@ -15,7 +15,7 @@ from airflow_provider_snowflake_batch.jobs.models.base import ModelSpec
 MODULE = "task_function"
 """The module that the function is in, in the container. No library has this name, so it hides none."""
 
-# Annotations are for readers: what they name is not in the container.
+# Keeps annotations from being evaluated: the container may lack the names in them.
 _BEGINNING = "from __future__ import annotations\n\n\n"
 
 
@@ -31,7 +31,7 @@ class FunctionModel(ModelSpec):
     """
 
     kind: ClassVar[str] = "function"
-    # The worker calls the target itself, and the module is made of the text.
+    # Fixed, unlike those of other kinds: the worker calls the function itself, in a module that is made of the text.
     function: ClassVar[str] = "__call__"  # type: ignore[misc]
     code: ClassVar[str] = f"{MODULE}.py"  # type: ignore[misc]
 

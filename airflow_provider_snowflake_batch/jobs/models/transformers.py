@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.jobs.spec_fields import check_json, is_tem
 
 @dataclass(frozen=True)
 class _FolderModel(ModelSpec):
-    """Base of these kinds. There is nothing to choose that is called."""
+    """Base of these kinds. A job cannot choose the function: there is one."""
 
     function: ClassVar[str] = "__call__"  # type: ignore[misc]
 
@@ -44,7 +44,7 @@ class _FolderModel(ModelSpec):
     def _check(self, batch_tokens: Any) -> None:
         check_place("model.path", self.path)
         check_code(self)
-        # Text where a template gives it.
+        # A template makes a text of the number.
         whole = re.fullmatch(r"0*[1-9][0-9]*", batch_tokens if isinstance(batch_tokens, str) else repr(batch_tokens))
         if batch_tokens is not None and not whole and not is_template(batch_tokens):
             raise InvalidJobError("model.batch_tokens", f"expected a whole number above 0, got {batch_tokens!r}.")

@@ -52,7 +52,7 @@ def check_waiting(
 
 
 def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ...]) -> None:
-    """Refuse what rendering cannot mend. What holds a template, or another task's output, is left for later.
+    """Refuse values that are wrong. A value with a template, or another task's output, is checked when the task runs.
 
     :param arguments: of :class:`~airflow_provider_snowflake_batch.operators.batch_inference.RunBatchOperator`, by name.
     :param file_endings: an ``X`` that ends like this is the name of a file that Airflow reads when it renders.
@@ -70,7 +70,7 @@ def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ..
         if type(value) is str:
             _check_equal(name, is_worker, value)
         elif is_flat(value):
-            # True equals 1 and 1.0, but is another value.
+            # With its type, since the cache would take True for 1 and 1.0, which are other values.
             _check_equal(name, is_worker, tuple((key, type(item), item) for key, item in value.items()))
         elif _is_plain(value):
             _check(name, is_worker, value)
@@ -86,7 +86,7 @@ def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ..
 
 @lru_cache(maxsize=256)
 def _check_equal(name: str, is_worker: bool, value: str | tuple[tuple[Any, type, Any], ...]) -> None:
-    """Check a text, or the items of a flat dict, but once: a Dag may have many tasks that are alike."""
+    """Check a text, or the items of a flat dict. Equal values are checked once: many tasks of a Dag may be alike."""
     _check(name, is_worker, value if isinstance(value, str) else {key: item for key, _, item in value})
 
 
@@ -99,7 +99,7 @@ def _check(name: str, is_worker: bool, value: Any) -> None:
 
 
 def _parse_model(value: Any) -> object:
-    # Most Dags have none; what their parsing loads is few modules.
+    # Imported here, so that a Dag without such a model is parsed without it.
     from airflow_provider_snowflake_batch.jobs.models import parse_model
 
     return parse_model(value)

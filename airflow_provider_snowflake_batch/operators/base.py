@@ -53,9 +53,10 @@ class SnowflakeBatchOperator(BaseOperator):
         self.role = role
 
     def _checking(self) -> AbstractContextManager[None]:
-        """Around what is checked when the operator is made; its templated fields are plain values then.
+        """The block in which an operator checks its arguments when it is made; templated fields become plain values.
 
-        That is when the Dag is parsed, but for a mapped task it is when the task runs, and no retry mends its values.
+        An operator is made when the Dag is parsed, but that of a mapped task when the task runs. There a wrong value
+        fails the task without a retry, since no retry changes it.
         """
         for name in self.template_fields:
             given = getattr(self, name, None)
@@ -86,7 +87,7 @@ def describe_outlets(operator: BaseOperator, context: Context, extra: Mapping[st
     if events is None:
         return
     for outlet in operator.outlets:
-        # An alias names no asset until somebody adds one to it.
+        # An alias is no asset.
         if isinstance(outlet, (Asset, AssetNameRef, AssetUriRef)):
             event = events[outlet]
             event.extra = {**json_value(extra), **event.extra}

@@ -236,7 +236,7 @@ class RunBatchOperator(QueryFileOperator):
         """The job that the rendered fields describe, under a name of its own."""
         with failing_for_good():
             for name in self._given:
-                # Text unless the Dag renders native objects, or the value is another task's output.
+                # A template that gives None is the text "None", unless the Dag renders native objects.
                 if getattr(self, name) in ("None", None):
                     raise InvalidJobError(name, "it has become None: did the task that it is read from return it?")
             settings = JobSpec.of(self.job_spec)
@@ -250,7 +250,7 @@ class RunBatchOperator(QueryFileOperator):
     def _job_fields(self) -> dict[str, Any]:
         dag = self.get_dag()
         folder = str(Path(dag.fileloc).parent) if dag is not None and dag.fileloc else None
-        # What another task returned may hold enums again, where it was mapped with a function of the Dag's author.
+        # Another task's output may hold enums again, if a function of the Dag's author has mapped it.
         return {"code_folder": folder} | {name: plain_value(getattr(self, name)) for name in _JOB_FIELDS}
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:

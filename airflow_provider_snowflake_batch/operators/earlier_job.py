@@ -1,4 +1,4 @@
-"""What becomes of the job that an earlier try of a task has begun: see docs/concepts.md, "Retries, crashes, clears"."""
+"""What a try does about the job of an earlier try: see docs/concepts.md, "Retries, crashes, clears"."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # When a deferred task is cleared, its old trigger cancels the job a few seconds later, and has 30 seconds for that
-# ([triggerer] on_kill_timeout): by then the new try may have found the job. The rest is for clocks that differ.
+# ([triggerer] on_kill_timeout). The new try may have found the job before. The rest is for clocks that differ.
 _LATE_CANCEL_SECONDS = 60.0
 
 
@@ -50,8 +50,7 @@ class EarlierJob:
         self._submit = submit
 
     def go_on_or_clear_away(self, job: BatchJob) -> JobRecord | None:
-        """Go on with the earlier job if it is worth that; submit it if its try could not; else cancel or drop it as far
-        as it is in the way.
+        """Go on with the earlier job, or submit it if its try did not get so far, or else clear it away.
 
         :param job: what this try asks for.
         :returns: the job to wait for, or None if the caller is to submit a new one.
@@ -83,7 +82,7 @@ class EarlierJob:
         return None
 
     def _discard_input(self, record: JobRecord) -> None:
-        """What the earlier tries have kept on the stage for the next one, which is of no use to this one."""
+        """Remove the rows and job files of earlier tries, which this try does not go on with."""
         from airflow_provider_snowflake_batch.hooks.worker_files import remove_worker_input
 
         remove_worker_input(self._hook, StagePath.parse(record.output_location, field="output_location"))
@@ -110,7 +109,7 @@ class EarlierJob:
                 info = None
             if info is None or not record.is_of(job):
                 raise
-            # It arrived while this try looked whether name and directory are free.
+            # The earlier try's statement made its job while this try looked whether name and directory are free.
             log.info("Job %s of an earlier try is %s after all.", record.job_name, info.reported_status)
             if decide(record, info, job) is Decision.REPLACE_RESIZED:
                 self._replace_resized(record, info, job)
@@ -141,16 +140,16 @@ class EarlierJob:
         self._clear_away_ended(record, job)
 
     def _clear_away_ended(self, record: JobRecord, job: BatchJob) -> None:
-        """What is in the way of a job of the same name."""
+        """Remove what is in the way of a job of the same name: the ended job, and its files."""
         if record.name != job.name:
             return
         self._make_room(record)
         if job.output.mode is SaveMode.ERROR and not self._records.resumes(job):
-            # The directory was empty before that job began.
+            # All files are the ended job's: it was refused unless the directory was empty.
             self._hook.remove_files(StagePath.parse(record.output_location, field="output_location"))
 
     def _make_room(self, record: JobRecord) -> None:
-        """Make room for a job of the same name, which Snowflake would refuse: it keeps the names of ended jobs."""
+        """Drop the ended job: Snowflake refuses a new one while it keeps the name of an ended one."""
         log.info("Dropping job %s of an earlier try, since the new one has its name.", record.job_name)
         self._hook.delete(record.name)
 
@@ -178,8 +177,8 @@ def look(hook: SnowflakeBatchHook, record: JobRecord) -> JobInfo | None:
 def cancelled_for_earlier_try(records: JobRecords, info: JobInfo) -> bool:
     """Whether a job was cancelled for an earlier try just when this one went on with it.
 
-    A clear does that: it ends the old try, whose trigger cancels the job, and starts the next one, neither of which
-    waits for the other. Whoever cancels the job later means this try.
+    A clear does that: it ends the old try, whose trigger cancels the job, and starts the next one. Neither waits for
+    the other. A job that is cancelled later was cancelled for another reason.
     """
     record = records.load()
     if info.status is not JobStatus.CANCELLED or record is None or record.found_at is None:

@@ -1,4 +1,4 @@
-"""How the tries of a task have failed, for the job cards of later ones: an XCom is cleared at the start of each try."""
+"""How tries of a task have failed, kept for the job cards of later ones: Airflow clears XComs when a try starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def earlier_tries(context: Context) -> list[dict[str, Any]] | None:
     try:
         found = store.get(TRIES_KEY)
     except Exception:
-        # The card informs people; the job goes on without it.
+        # The card only informs people, so the job goes on without it.
         log.debug("The earlier tries could not be read", exc_info=True)
         return None
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else None

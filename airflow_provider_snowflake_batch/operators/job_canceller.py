@@ -1,7 +1,7 @@
 """What a try does about its job when Airflow tells it to end.
 
-Airflow calls ``on_kill`` in its handler of SIGTERM, and then lets the interrupted code go on for a few seconds. That
-code may just be sending the job's statement, or asking Airflow itself. So the handler decides in a thread of its own
+Airflow calls ``on_kill`` in its handler of SIGTERM, and then lets the interrupted code go on for a few seconds. At that
+moment this code may be sending the job's statement, or asking Airflow something. So the handler decides in a thread
 whether the job is cancelled, and the interrupted code waits for that thread before it goes on.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Airflow gives a task five seconds to end. Its signal handler waits this long for Airflow's answer, and then lets the
 # interrupted code go on.
 _HANDLER_SECONDS = 1.0
-# Then the answer may take so long; what remains is for cancelling the job.
+# In all, the answer may take so long. The rest of the five seconds is for cancelling the job.
 _ANSWER_SECONDS = 3.5
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class JobCanceller:
         if first is Reaction.CANCEL:
             with self._open_hook() as hook:
                 self._cancel(hook, job)
-                # The interrupted code may just be asking Airflow, which takes one question at a time.
+                # In a thread, since Airflow answers one question at a time and may be answering the interrupted code.
                 self._thread = threading.Thread(target=self._tell, args=(hook,), name="tell-of-the-end", daemon=True)
                 self._thread.start()
                 self._thread.join(_HANDLER_SECONDS)
@@ -141,12 +141,12 @@ class JobCanceller:
         self._thread.start()
         if question.ended(within=_HANDLER_SECONDS):
             self._thread.join()
-        # Otherwise the interrupted code is most likely asking Airflow itself, and has to come to an end with that.
+        # Otherwise Airflow is probably answering the interrupted code, which can only go on after this handler.
 
     def _cancel_if_nobody_goes_on(self, job: JobRecord, question: Question) -> None:
         try:
             with self._open_hook() as hook:
-                # While Airflow answers.
+                # Now, to use the time until Airflow answers.
                 hook.log_in()
                 answer = question.goes_on(within=_ANSWER_SECONDS)
                 if belongs_to_next_try(answer=answer, replaced=self._replaced):
@@ -159,7 +159,7 @@ class JobCanceller:
 
     def _cancel(self, hook: SnowflakeBatchHook, job: JobRecord) -> None:
         log.info("The task was killed: cancelling job %s", job.job_name)
-        # Before the request, since the interrupted code may just be sending the job's statement.
+        # Set before the request: the interrupted code may be sending the job's statement, and then looks at it.
         self._cancelled = True
         self.end(hook, job)
 

@@ -131,11 +131,11 @@ class TaskCard:
         too_soon = now - self._written_at < (self.card.confirmed_every or CARD_SECONDS)
         if written is not None and self.card.status == written.status and too_soon:
             return
-        # Also when nothing is new: a page can tell from a card's age that nobody looks any more.
+        # Written also when nothing has changed: a page takes an old card as a sign that nobody looks at the job.
         self._update()
 
     def tell_containers(self, containers: Iterable[ContainerInfo]) -> None:
-        """What the containers of a job that has failed report; written with what comes of it."""
+        """Note what the containers of a failed job report. The card is written at the end of the task."""
         self.card = replace(self.card, containers=told_containers(containers) or self.card.containers)
 
     def cancelled(self, hook: SnowflakeBatchHook, why: str) -> None:
@@ -146,7 +146,7 @@ class TaskCard:
         """
         self._cancelled = True
         said = None
-        # As for a task that has missed its time limit.
+        # A task that has missed its time limit has a message already.
         why = f"{self.card.message.rstrip('.')}. {why}" if self.card.message else why
         for look in range(_CANCELLED_LOOKS):
             try:
@@ -182,7 +182,7 @@ class TaskCard:
         try:
             self._write()
         except Exception:
-            # The card informs people; the job goes on without it.
+            # The card only informs people, so the job goes on without it.
             log.debug("The job card could not be written", exc_info=True)
 
     def _write(self) -> None:
@@ -198,7 +198,7 @@ class TaskCard:
         # A deferral is a BaseException, and so is what ends the process.
         if isinstance(error, (Exception, AirflowTaskTimeout)):
             if self._cancelled and isinstance(error, JobCancelledError):
-                # Why it was cancelled stands on the card.
+                # The card already says why the job was cancelled.
                 remember_try(self._context, self.card)
                 return
             message = str(error) or type(error).__name__
@@ -252,8 +252,8 @@ def _without_job(error: BaseException) -> str | None:
 
 
 def _told_statement(statement: str | None) -> dict[str, Any]:
-    """The fields of a card that tell of a statement. Unlike a log, an XCom is stored as it is, so nothing is in it that
-    Airflow would mask there."""
+    """The fields of a card that tell of a statement. Airflow masks secrets in logs, but not in XComs: a statement with
+    something that it would mask is left out."""
     from airflow.providers.common.compat.sdk import redact
 
     if statement is None:

@@ -37,10 +37,10 @@ class JobRecord:
     :param query_id: of the statement; None while it may not have been sent.
     :param dropping: its results were collected and it is being dropped: that it is gone does not mean it was lost.
     :param found_at: when a later try began to go on with it, in seconds since the epoch.
-    :param done_within: the tries that the task instance might make when it had done all it has to do with the job.
+    :param done_within: how many tries the task instance might make when the task had done with the job; None before.
     :param version: the model's version that the job runs, also where the task leaves it to the model's default.
     :param function: the model's function, likewise.
-    :param begun_within: the tries that the task instance might make when the job was begun.
+    :param begun_within: how many tries the task instance might make when the job was begun.
     :param sizing: what the job runs on; None where nobody has noted it.
     :param instance_family: of the compute pool's nodes; None where nobody has noted it.
     """
@@ -86,8 +86,8 @@ class JobRecords:
 
     def __init__(self, store: Any, ti: Any) -> None:
         self._store = store
-        # Clearing a task raises the first number, a retry leaves both as they are. The second one tells when a changed
-        # ``retries`` has raised the first by chance to what it was.
+        # Clearing a task raises the first number, a retry leaves both as they are. If ``retries`` was changed before a
+        # clear, the first number may by chance stay the same; then the second one differs.
         retries = getattr(getattr(ti, "task", None), "retries", None)
         self._tries = [getattr(ti, "max_tries", None) or 0, retries or 0]
 
@@ -106,7 +106,7 @@ class JobRecords:
     def load(self) -> JobRecord | None:
         """The job that the task has begun; None if it has none, or has done with it before it was cleared.
 
-        A try may die after it has done all and before Airflow has heard of that. The next one still needs the record.
+        A try may die when it is done, but before Airflow knows of it. The next try still needs the record.
         """
         return self._stored()
 
@@ -118,10 +118,10 @@ class JobRecords:
         return record
 
     def as_begun(self, job: BatchJob) -> BatchJob:
-        """The job with the version and the output directory that an earlier try has begun with: default and aliases may
-        have moved since, and a kind of job that can resume goes on with what lies in the directory.
+        """The job with the version and the output directory that an earlier try has begun with.
 
-        A clear asks for the rows anew, and so for what version and default are by then.
+        The model's default and its aliases may stand for another version since. A job that can resume goes on with the
+        files in the directory. After a clear, a task begins anew: with the version of that moment.
         """
         record = self._begun(job)
         if record is None:
@@ -163,18 +163,18 @@ class JobRecords:
         self.save(replace(record, found_at=time.time()))
 
     def mark_dropping(self) -> None:
-        """Note that from now on the job may be gone although nothing is wrong."""
+        """Note that the job is being dropped: from now on it is no error if it is gone."""
         if (record := self._stored()) is not None:
             self.save(replace(record, dropping=True))
 
     def mark_done(self) -> None:
-        """Note that the task has done with the job: a clear means that the user wants the rows scored again."""
+        """Note that the task has done with the job, so that the task scores the rows again when it is cleared."""
         if (record := self._stored()) is not None:
             self.save(replace(record, done_within=self._tries))
 
     @contextmanager
-    def to_be_sent_again(self) -> Iterator[None]:
-        """If the statement comes to nothing, the next try sends it again, under the same name."""
+    def forgetting_lost_statement(self) -> Iterator[None]:
+        """If Snowflake does not finish the statement, the next try sends it again, under the same name."""
         try:
             yield
         except JobSubmissionError:

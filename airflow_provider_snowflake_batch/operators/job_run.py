@@ -152,7 +152,7 @@ class JobRun:
             begun = TaskCard.begin(
                 self._context, job, record, poll_interval=self._task.poll_interval, statement=submission.statement
             )
-            with begun as card, records.to_be_sent_again():
+            with begun as card, records.forgetting_lost_statement():
                 self.card = card
                 count_begun(self._context, card.card, resumed=resumed is not None)
                 if not self._task.wait_for_completion:
@@ -183,7 +183,7 @@ class JobRun:
                 case "refused":
                     raise JobInputError(event["message"])
                 case "not_submitted":
-                    with JobRecords.of(self._context, durable=self._task.durable).to_be_sent_again():
+                    with JobRecords.of(self._context, durable=self._task.durable).forgetting_lost_statement():
                         raise JobSubmissionError(event["message"])
                 case "lost":
                     raise JobLostError(event["message"])
@@ -202,7 +202,7 @@ class JobRun:
         self, hook: SnowflakeBatchHook, current_job: Callable[[], JobRecord | None]
     ) -> AbstractContextManager[None]:
         if self._task.model is not None:
-            # The next try goes on with the same rows.
+            # They stay for the next try, which goes on with the same rows.
             return nullcontext()
         return discarding_staged_input(hook, self._task.X, current_job)
 

@@ -130,7 +130,7 @@ class JobWaiter:
 def give_up(
     hook: SnowflakeBatchHook, record: JobRecord, error: JobTimeoutError, limits: TimeLimits, card: TaskCard
 ) -> NoReturn:
-    """Cancel a job that has missed a deadline, and raise what tells so.
+    """Cancel a job that has missed a deadline, and raise the error that says so.
 
     :param error: which deadline it has missed.
     :param card: shows what Snowflake says of the job then.
@@ -148,7 +148,7 @@ def give_up(
 def unreachable(record: JobRecord, how: str, *, durable: bool) -> SnowflakeUnreachableError:
     """What a task fails with when it cannot ask about its job. The job is left alone.
 
-    :param how: what asking has come to.
+    :param how: the error that asking has ended with.
     :param durable: a retry would go on with the job.
     """
     next_try = " A retry goes on with it." if durable else ""

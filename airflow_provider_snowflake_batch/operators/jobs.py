@@ -112,13 +112,13 @@ class DeleteBatchJobOperator(_JobOperator):
             with failing_for_good():
                 location = _directory(self.output_location) if self.output_location is not None else None
             if location is not None:
-                # What is only told to stop may still write.
+                # A job that was told to stop may still write for a while.
                 _stop(hook, name)
             hook.delete(name)
             self.log.info("Job %s is deleted", name)
             if location is not None:
                 removed = hook.remove_files(location)
-                # What earlier tries and the job itself were given, which success would have removed.
+                # Rows and job files, which stay if no job has succeeded.
                 for place in worker_input(location):
                     removed += hook.remove_files(place)
                 self.log.info("Removed %d file(s) under %s", removed, location)

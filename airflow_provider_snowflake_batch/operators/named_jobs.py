@@ -27,7 +27,7 @@ def find_records(
     """Where a try finds the job of an earlier one: in Airflow's store, or else in Snowflake by its name.
 
     :param job: what this try asks for, fully qualified.
-    :param waits: the task waits for its jobs. One that does not has no business with them once it has succeeded.
+    :param waits: the task waits for its jobs. A task that does not wait has done with them once it has succeeded.
     """
     records = JobRecords.of(context, durable=durable)
     if not durable or records.has_store:
@@ -66,7 +66,7 @@ class NamedJobs(JobRecords):
         return self._numbered(job, self._number)
 
     def as_begun(self, job: BatchJob) -> BatchJob:
-        """Tries of one task instance that ask for the same share the directory of the first one's job."""
+        """Tries of one task instance that ask for the same job share the directory of the first try's job."""
         return job.resuming(self._numbered(job, 1).output_directory) if job.can_resume else job
 
     def resumes(self, job: BatchJob) -> bool:
@@ -82,8 +82,8 @@ class NamedJobs(JobRecords):
         if found:
             end, latest = found[-1]
             self._number = end.number + 1
-            # A clear asks for the rows anew. Before Airflow 3.3 it cannot cancel the job of a deferred task, though:
-            # that one may go on.
+            # After a clear the rows are scored again. But before Airflow 3.3 a clear does not cancel the job of a
+            # deferred task, so such a job may still run: then the task goes on with it.
             same_tries = end.tries == self._ti.max_tries
             goes_on = not latest.status.is_terminal and (same_tries or self._waits)
             if goes_on or (same_tries and latest.status is JobStatus.DONE):
@@ -91,8 +91,8 @@ class NamedJobs(JobRecords):
             log.info("Job %s of an earlier try is %s: not going on with it.", latest.name, latest.reported_status)
         if self._ti.try_number == 1:
             return None
-        # Not there, but an earlier try may have sent its statement, or have dropped the job when it was done. Nothing
-        # else writes under this name, so what lies in its directory is the job's.
+        # There is no job, but an earlier try may have sent its statement, or have dropped it when it was done. Nothing
+        # else writes under this name, so files in its directory are that job's.
         return self._record(str(self.name(self._job).name), time.time(), same_job=True, dropping=True)
 
     def _found(self) -> list[tuple[TaskJobName, JobInfo]]:

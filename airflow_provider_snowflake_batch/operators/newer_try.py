@@ -33,8 +33,8 @@ def was_replaced(error: BaseException) -> bool:
 class Question:
     """Asks Airflow whether the task goes on elsewhere. It begins to ask when it is made, in a thread of its own.
 
-    A signal may come while the interrupted code is itself asking Airflow, and there is one question at a time: the
-    answer then comes only after the handler has returned and the interrupted request has ended.
+    Airflow answers one question at a time. If the signal has interrupted a request to Airflow, the answer comes only
+    after the handler has returned and the interrupted request has ended.
 
     :param ti: the task instance of this try.
     """
@@ -74,7 +74,7 @@ def _goes_on(ti: Any) -> bool:
         return True
     if known[key] != "running":
         return False
-    # Running: this try itself, which has tries left if its worker ends it, or a newer one.
+    # The try that runs is this one, or a newer one. If this one may be retried, the task goes on in either case.
     if ti.try_number <= ti.max_tries:
         return True
     card = ti.xcom_pull(task_ids=ti.task_id, key=JOB_CARD_KEY, map_indexes=ti.map_index)

@@ -33,6 +33,6 @@ class QueryFileOperator(SnowflakeBatchOperator):
         self, content: Any, context: Context, jinja_env: Environment | None = None, seen_oids: set[int] | None = None
     ) -> Any:
         if isinstance(content, str) and content is not self.X and content.endswith(tuple(self.template_ext)):
-            # An empty comment, which is nothing once it is rendered.
+            # An empty comment of Jinja, which renders as nothing: Airflow must not take this text for a file's name.
             content += "{##}"
         return super().render_template(content, context, jinja_env, seen_oids)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.status import JobInfo
     from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 
-# An earlier job in one of these states gives no result; CANCELLING leads nowhere else.
+# An earlier job in one of these states gives no result, now or later.
 _OF_NO_USE = frozenset(
     {
         JobStatus.FAILED,

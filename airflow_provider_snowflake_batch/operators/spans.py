@@ -33,7 +33,7 @@ def tell_job(card: JobCard, result: JobResult | None = None, failure: Exception 
         from opentelemetry import trace
 
         tracer = trace.get_tracer("airflow_provider_snowflake_batch")
-        # The clock of Snowflake tells the end, and that of this machine the beginning.
+        # The end is by Snowflake's clock, the beginning by this machine's. They may differ.
         ended = max(card.ended_at, card.submitted_at)
         job = tracer.start_span(NAME, start_time=_nanoseconds(card.submitted_at), attributes=_attributes(card, result))
         if job.is_recording():
@@ -43,7 +43,7 @@ def tell_job(card: JobCard, result: JobResult | None = None, failure: Exception 
                 )
                 part.end(_nanoseconds(ends))
         if failure is not None:
-            # As Airflow does: its log masks secrets that a message may hold, and nobody does so here.
+            # Without the message, as Airflow does: it may hold secrets, which are masked in logs but not here.
             job.set_status(trace.StatusCode.ERROR, f"Exception: {type(failure).__name__}")
         job.end(_nanoseconds(ended))
     except Exception:

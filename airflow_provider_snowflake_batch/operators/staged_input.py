@@ -22,7 +22,7 @@ def discarding_staged_input(
 ) -> Iterator[None]:
     """Remove rows that were staged for a job when its task fails and the job does not need them any more.
 
-    A job of which nobody can hear may still run, and keeps its rows.
+    If Snowflake cannot be reached, the job may still run, and keeps its rows.
 
     :param X: the operator's argument, which tells whether rows are staged at all.
     :param current_job: the job of this try, asked when the task fails.

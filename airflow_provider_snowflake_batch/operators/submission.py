@@ -51,17 +51,17 @@ class Submission:
             str(job.name),
             str(found.output_directory),
             time.time(),
-            # Of what the task asks for: a default version that has changed since makes no other job of it.
+            # Of the job as the task asks for it, so that a default version that changes makes no other job of it.
             job.fingerprint(),
             version=str(model.version) if model.version is not None else None,
             function=model.function,
             sizing=dict(job.sizing),
             instance_family=self._hook.instance_families.get(str(job.compute_pool)),
         )
-        # Written, and known to on_kill, before the statement is sent: whatever happens in between must find the job.
+        # Recorded, and known to on_kill, before the statement is sent: after a crash or a kill the job must be found.
         self._canceller.name_may_be_taken = job.has_fixed_name
         self._canceller.job = record = begun = self._records.begin(record)
-        # It may take long, when rows are unloaded: deadlines count from when the statement is sent.
+        # Unloading rows may take long, so deadlines count from the moment when the statement is sent.
         ready = prepare(self._hook, found, watch=lambda: self._refuse_when_killed(begun))
         self._refuse_when_killed(record)
         statement = ready.submission().text
@@ -79,17 +79,17 @@ class Submission:
     def _refuse_when_killed(self, record: JobRecord) -> None:
         self._canceller.wait()
         if self._canceller.has_cancelled:
-            # The request to cancel it may have come before there was a job.
+            # Cancelled once more, since the first request may have come before there was a job.
             self._canceller.end(self._hook, record)
             raise JobCancelledError(f"Job {record.job_name} was cancelled, since the task was killed.")
 
     def _refuse_taken_name(self, record: JobRecord) -> None:
-        """Another task may have begun a job of the same name in the same moment; a name that is made is this task's."""
+        """Refuse a name that the user has chosen if another task's job has it: both may have been begun at once."""
         assert record.query_id is not None
         try:
             self._hook.refuse_taken_name(record.query_id)
         except JobInputError:
-            # What is there is not this task's to cancel or to go on with.
+            # The job of that name is another task's: this task must neither cancel it nor go on with it.
             self._canceller.job = None
             self._records.mark_done()
             raise
@@ -98,7 +98,7 @@ class Submission:
         try:
             self._records.save(record)
         except Exception as error:
-            # The job has its name, and that is recorded.
+            # The job can be found without its query id, since its name is recorded.
             if was_replaced(error):
                 self._canceller.note_replaced()
             log.warning("The query id of job %s could not be recorded: %s", record.job_name, error)

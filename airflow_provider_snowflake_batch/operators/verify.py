@@ -89,7 +89,7 @@ class VerifyBatchResultsOperator(SnowflakeBatchOperator):
 
 
 def _rows(field: str, given: Any) -> int | None:
-    """A number of rows; a template brings it as text, and nothing as ``None``.
+    """A number of rows. A template gives it as text, and gives ``None`` for no number.
 
     :raises InvalidJobError: if it is none.
     """

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-# The trigger itself keeps the sensor's timeout; this one only serves if the triggerer never gets to it.
+# The trigger keeps the sensor's timeout. Airflow's own, so much later, is for the case that no triggerer runs it.
 _BACKSTOP = timedelta(minutes=10)
 
 
@@ -114,7 +114,7 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
         except AirflowException:
             raise
         except Exception as error:
-            # What the trigger reports of the same trouble.
+            # In the words of the trigger's event.
             raise SnowflakeBatchError(f"{type(error).__name__}: {error}") from error
         if not complete:
             self.log.info("%s has no %s yet", directory, SUCCESS)
@@ -122,7 +122,7 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         with self.hook as hook:
-            # What is wrong with a name, the first look reports.
+            # The first look raises the same error.
             with suppress(JobInputError, InvalidJobError):
                 job = hook.qualify_name(self.job_name) if self.job_name else None
                 store_links(context, hook, job=job, location=self.directory)
@@ -140,7 +140,7 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
         except (AirflowFailException, AirflowSkipException):
             raise
         except Exception as error:
-            # As the base class has it for the looks of its own loop.
+            # As in the loop of the base class.
             if not self.silent_fail:
                 raise
             self.log.exception("Looking on, since silent_fail is set: %s", error)

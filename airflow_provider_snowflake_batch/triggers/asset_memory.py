@@ -21,7 +21,7 @@ class AssetMemory:
     def __init__(self, trigger: BatchSuccessTrigger) -> None:
         self._log = trigger.log
         self._stores = _stores(getattr(trigger, "asset_state_store", None))
-        # An asset may have several watchers. How often one looks does not change what it has seen.
+        # Names the memory, since an asset may have several watchers. A watcher with another interval has seen the same.
         identity = {name: value for name, value in trigger.serialize()[1].items() if name != "poll_interval"}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         self._key = f"snowflake_batch_success_{digest[:16]}"
@@ -33,7 +33,7 @@ class AssetMemory:
             )
 
     async def load(self) -> SeenSuccesses | None:
-        """What is remembered, or None. It does not give up: without its memory a watcher would tell wrong things."""
+        """What is remembered, or None. It tries until it succeeds: without its memory a watcher would repeat events."""
         for store in self._stores:
             while True:
                 try:
@@ -52,7 +52,7 @@ class AssetMemory:
             try:
                 await store.aset(self._key, seen.to_dict())
             except Exception:
-                # The next event writes it again; until then a restart would repeat this one.
+                # The next event writes it again. After a restart before that, this event is repeated.
                 self._log.exception("What this watcher has seen cannot be written.")
 
 

@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 # late message for the end of the new part and fails the task (apache/airflow#71580 and #72716, open in 3.3). To those
 # five seconds come the time that the part takes to end after it has deferred, and a loop of the scheduler.
 _SETTLING_SECONDS = 8.0
-# Airflow itself waits for thirty.
+# Airflow waits thirty seconds for on_kill.
 _KILL_SECONDS = 25.0
-# For which the end of a cancelled job is looked for, so that its card can tell of it: containers have 30 to end in.
+# Seconds for which to look for the end of a cancelled job, so that its card can tell of it. Containers have 30 to end.
 _ENDING_SECONDS = 90.0
-# For which a statement that cancels a job is repeated.
+# Seconds for which a statement that cancels a job is repeated.
 _REPEAT_SECONDS = 20.0
 
 
@@ -139,7 +139,7 @@ class BatchJobTrigger(SnowflakeTrigger):
         self.deadlines = Deadlines(end_deadline, start_deadline, pending_timeout)
         self.stream_logs = stream_logs
         self.cancel_on_kill = cancel_on_kill
-        # The job as it was at the first look, which tells it from another of its name.
+        # The job at the first look. A later job of the same name is another one.
         self._first_seen: JobInfo | None = None
 
     def _own_arguments(self) -> dict[str, Any]:
@@ -295,7 +295,7 @@ class BatchJobTrigger(SnowflakeTrigger):
 
 
 def last_progress(logs: LogStream | None) -> dict[str, Any]:
-    """What an event tells of a job's progress: nothing, if its log is not read or tells none."""
+    """What an event tells of a job's progress: nothing if its log is not read, or has no progress lines."""
     progress = logs.progress if logs is not None else None
     return {"progress": progress.to_dict()} if progress is not None else {}
 

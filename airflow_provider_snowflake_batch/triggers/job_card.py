@@ -1,7 +1,7 @@
 """The job card of a deferred task, written beside the trigger's own work.
 
-The first such write of a triggerer takes many seconds, in which Airflow loads its execution API and stores no event:
-so nothing is written for a job that ends at once. Polling never waits for a write, the event no longer than a moment.
+The first such write of a triggerer takes many seconds, in which Airflow loads its execution API and stores no event. So
+nothing is written for a job that ends at once. Polling never waits for a write; the event waits for a moment at most.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class DeferredCard:
     ) -> None:
         def seen(card: JobCard) -> JobCard:
             looked_at = card.seen(info, now, progress, running_since=self._running_since, containers=containers)
-            # Written also when nothing is new: a page can tell from its age that nobody looks any more.
+            # Written also when nothing has changed: a page takes an old card as a sign that nobody looks at the job.
             return replace(looked_at, confirmed_every=pause)
 
         await _change(xcoms, self._job_name, seen)
@@ -90,7 +90,7 @@ class DeferredCard:
         global _open_cards
         _open_cards -= 1
         if self._writing is not None:
-            # The task writes the card next; what is on its way goes before the event, what is not must not follow it.
+            # The task writes the card next, so a write that has begun is to end before the event, and no other begins.
             await asyncio.wait({self._writing}, timeout=_LAST_WRITE_SECONDS)
             self._writing.cancel()
 
@@ -119,5 +119,5 @@ async def _change(xcoms: TaskXComs, job_name: str, change: Callable[[JobCard], J
         if stored is not None and stored.job_name == job_name:
             await xcoms.set(JOB_CARD_KEY, change(stored).to_dict())
     except Exception:
-        # The card informs people; all else goes on without it.
+        # The card only informs people, so all else goes on without it.
         log.debug("The card of job %s could not be written", job_name, exc_info=True)

@@ -61,7 +61,7 @@ class LogStream:
         self._resumed = positions is None
         self._saved_at = 0.0
         self._reading: asyncio.Task[None] | None = None
-        # Filled in the session's thread, so that nothing is lost when the reading that asked for it is cancelled.
+        # The session's thread adds lines, so that none is lost when the reading that asked for them is cancelled.
         self._lines: deque[str] = deque()
 
     @property
@@ -142,7 +142,7 @@ class LogStream:
 
 
 def _once(read: Callable[[SnowflakeBatchHook], _T], only: bool, hook: SnowflakeBatchHook) -> _T:
-    """Read without trying again: while a log is tried for again and again, nobody hears of a status.
+    """Read without trying again: while a reading is repeated, no trigger gets a status.
 
     :param only: False for the last reading, after which there is no other.
     """

@@ -28,18 +28,18 @@ _T = TypeVar("_T")
 
 # Long enough for triggers whose timers fire together to share a statement, short enough to go unnoticed.
 _GATHER_SECONDS = 0.05
-# Snowflake may work for minutes on the statements that submit jobs. Each has to be asked about by itself, and while
-# many are, nobody hears of a status. That one has made its job, the common statement tells anyhow.
+# Snowflake may work for minutes on statements that submit jobs. Each needs a question of its own, and meanwhile no
+# trigger gets a status. Once a statement has made its job, the common statement shows the job.
 _STATEMENTS_A_LOOK = 10
-# Triggers that are told something in one turn of the event loop, each of which takes some hundredths of a millisecond:
-# Airflow's own work comes in between.
+# So many triggers get their answers in one turn of the event loop, so that Airflow's own work comes in between. An
+# answer takes some hundredths of a millisecond.
 _ANSWERS_A_TURN = 200
 
 
 @dataclass(slots=True)
 class _Question:
     query_id: str | None
-    # One for each who asks: one that is cancelled takes nothing away from another.
+    # One for each trigger that asks, so that one that is cancelled leaves the others alone.
     answers: list[asyncio.Future[JobInfo | None]]
 
 
@@ -51,7 +51,7 @@ class Poller:
     users: int = 0
     _questions: dict[QualifiedName, _Question] = field(default_factory=dict)
     _gathering: asyncio.Task[None] | None = None
-    # Used in the session's thread only.
+    # For the session's thread only: it has no lock.
     _asked: dict[QualifiedName, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,18 +90,18 @@ class Poller:
 
     async def close(self) -> None:
         if self._gathering is not None:
-            # Otherwise its statement would come after the logout, and log in again.
+            # A later statement would log in again.
             self._gathering.cancel()
         await self._thread.close()
 
 
 def _tell(waiting: asyncio.Future[JobInfo | None], answer: JobInfo | Exception | None) -> None:
     if waiting.done():
-        # Who asked was cancelled meanwhile.
+        # The trigger that asked was cancelled meanwhile.
         return
     if isinstance(answer, Exception):
         waiting.set_exception(answer)
-        # Who asked may be cancelled before it hears of that, which is no reason for a warning in the triggerer's log.
+        # Marks the error as seen. Otherwise asyncio logs a warning if the trigger is cancelled before it sees it.
         waiting.exception()
     else:
         waiting.set_result(answer)
@@ -127,7 +127,7 @@ def _look(
             except Exception as error:
                 if is_transient(error):
                     raise
-                # The schema may be gone; what that means for each job, each job's own question tells.
+                # The schema may be gone, for example. Each job is then asked about by itself, which raises its error.
                 found = []
             listed = {QualifiedName.parse(info.name, field="job"): info for info in found}
             answers |= {name: listed[name] for name in names if name in listed}
@@ -147,7 +147,7 @@ def _look(
 
 
 def _common_beginning(names: list[str]) -> str:
-    # Whatever the first and the last in order share, all others share too.
+    # A beginning that the first and the last name in order share is shared by all names.
     first, last = min(names), max(names)
     shared = (index for index, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1])
     return first[: next(shared, min(len(first), len(last)))]
@@ -162,7 +162,7 @@ async def shared_poller(settings: ConnectionSettings) -> AsyncIterator[Poller]:
     key = (asyncio.get_running_loop(), settings)
     poller = _pollers.get(key)
     if poller is None:
-        # Not as a default of setdefault: each poller that is made starts a thread.
+        # setdefault would make a poller, and start its thread, each time.
         poller = _pollers[key] = Poller(settings)
     poller.users += 1
     try:

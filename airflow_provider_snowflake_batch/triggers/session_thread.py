@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# A statement may be repeated for minutes while Snowflake cannot be reached. Meanwhile a trigger that is told to end
-# would hold up its own on_kill, and the triggerer's end.
+# While Snowflake cannot be reached, a statement is repeated for minutes. A trigger that waited for it would delay its
+# own on_kill, and the triggerer's end.
 _CLOSE_SECONDS = 5.0
 
 
 class Priority(IntEnum):
-    """What goes first. A log may be read late; that a job has ended, or is to be cancelled, may not be seen late."""
+    """What goes first. Logs may be read late; statuses may not, and cancelling a job may not wait."""
 
     STATUS = 0
     LOG = 1
@@ -67,7 +67,7 @@ class SessionThread:
         return await asyncio.wrap_future(self._put(priority, call))
 
     async def close(self) -> None:
-        """Log out, and end the thread. What it is doing is not waited for long: it ends by itself."""
+        """Log out, and end the thread. If it is busy for long, it does so later by itself."""
 
         def log_out() -> None:
             if self._hook is not None:
@@ -87,7 +87,7 @@ class SessionThread:
             _, _, call, future = self._waiting.get()
             if call is None:
                 return
-            # False for what nobody waits for any more.
+            # An action that was cancelled is left out.
             if not future.set_running_or_notify_cancel():
                 continue
             try:

@@ -1,8 +1,8 @@
 """Work in the triggerer that has to be done even if Airflow no longer waits for it.
 
 Airflow 3.3 gives a trigger's ``on_kill`` thirty seconds (``[triggerer] on_kill_timeout``). But until the trigger has
-ended, each round of the triggerer, about every second, cancels it anew (``TriggerRunner.cancel_triggers``), and the
-second time that is ``on_kill`` itself, of which nothing is logged.
+ended, each round of the triggerer, about every second, cancels it again (``TriggerRunner.cancel_triggers``). The second
+time this cancels ``on_kill`` itself, and nothing is logged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 log = logging.getLogger(__name__)
-# The event loop keeps no task alive by itself.
+# Holds the tasks: the event loop's own references do not keep them alive.
 _at_work: set[asyncio.Task[None]] = set()
 
 
@@ -38,7 +38,7 @@ async def shielded(work: Coroutine[Any, Any, None], patience: float) -> None:
 
 
 def in_background(work: Coroutine[Any, Any, None]) -> None:
-    """Do some work that nobody waits for. What goes wrong with it is for who debugs."""
+    """Do some work that nobody waits for. Its errors are logged for debugging only."""
 
     async def quietly() -> None:
         try:

@@ -22,8 +22,8 @@ from airflow_provider_snowflake_batch.triggers.poller import shared_poller
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
-# Airflow collects events from the triggerer's process about once a second and stores them then. What is noted before
-# that may stay noted although its event died with the process. And of events that come at once, the scheduler (3.3)
+# Airflow collects events from the triggerer's process about once a second and stores them then. If a watcher noted a
+# directory before that and the process died, the event would be lost. Of events that come at once, the scheduler (3.3)
 # gives the run that they start only the first; the others wait for the next event.
 _HANDED_OVER_SECONDS = 5.0
 
@@ -125,7 +125,7 @@ class BatchSuccessTrigger(SnowflakeTrigger, BaseEventTrigger):
                 try:
                     listing = await poller.run(look)
                 except Exception as error:
-                    # An error that lasts would fill the triggerer's log.
+                    # Logged once: an error that lasts would fill the triggerer's log.
                     if (text := f"{type(error).__name__}: {error}") != failure:
                         trigger.log.exception("Cannot list %s; trying on.", trigger.location)
                         failure = text
@@ -141,7 +141,7 @@ class BatchSuccessTrigger(SnowflakeTrigger, BaseEventTrigger):
         async for listing in shared_stream:
             found = [each for each in listing.found if each.lies_in(listing.location, self.directories)]
             if seen is None or seen.news(found):
-                # Another triggerer may have told of them: Airflow moves the triggers of one that stalls.
+                # Airflow moves the triggers of a triggerer that stalls, so another one may have told of them already.
                 stored = await memory.load()
                 if stored is not None:
                     seen = stored if seen is None else seen.merged_with(stored)

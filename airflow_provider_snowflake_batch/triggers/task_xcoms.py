@@ -1,4 +1,4 @@
-"""The XComs of the task for which a trigger waits: gone at the start of each try, kept while the task is deferred."""
+"""The XComs of a trigger's task. Airflow clears them when a try starts, and keeps them while the task is deferred."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TaskXComs:
     async def get(self, key: str) -> Any:
         """The value, or None."""
         xcom = await asyncio.to_thread(_load_class)
-        # New in Airflow 3.3.
+        # Airflow 3.2 lacks it.
         if hasattr(xcom, "aget_one"):
             return await xcom.aget_one(key=key, **self._owner)
         from asgiref.sync import sync_to_async

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
+from airflow_provider_snowflake_batch.worker.cluster.meeting import Meeting
 from tests.worker.batches import HERE, ON_STAGES, Batch, Outcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(ON_STAGES, reason="replicas meet beside the job file, on a disk")]
@@ -110,12 +111,20 @@ def replicas(batch: Batch, python: str) -> Iterator[Replicas]:
 
 
 def _left(root: Path) -> list[str]:
-    """The processes of a batch: each inherits the environment, or is called with its folder. In words."""
-    found = []
+    """The processes of a batch, in words."""
+    return [
+        f"{number}: {command.replace(bytes(1), b' ').decode(errors='replace')[:300]}"
+        for number, (command, _) in _processes(root).items()
+    ]
+
+
+def _processes(root: Path) -> dict[str, tuple[bytes, bytes]]:
+    """Command and environment of the processes of a batch: each inherits this, or is called with its folder."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         command, environment = _read(process / "cmdline"), _read(process / "environ")
         if str(root).encode() in command or f"{MARK}={root}".encode() in environment.split(b"\0"):
-            found.append(f"{process.name}: {command.replace(bytes(1), b' ').decode(errors='replace')[:300]}")
+            found[process.name] = (command, environment)
     return found
 
 
@@ -188,6 +197,64 @@ def test_a_replica_that_is_killed_costs_its_unfinished_tasks(replicas: Replicas)
     assert all(replicas.tasks_called()[task] == calls[task] for task in recorded)
     assert all(number == 1 for number in again.values())
     assert len([task for task in again if task in calls]) <= 2
+
+
+STRANGER = """
+import sys, ray
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
+print(len(ray.nodes()), "nodes")
+"""
+
+
+def calls(python: str, cluster: str, token: str, home: Path) -> tuple[int, str]:
+    """How it ends for a program that calls a cluster with some token, and what it says."""
+    variables = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "HOME": str(home)}
+    command = [python, "-c", STRANGER, cluster]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=SECONDS)
+    return done.returncode, done.stdout
+
+
+def test_the_secret_of_a_run_is_told_to_its_own_alone(replicas: Replicas, python: str, tmp_path: Path) -> None:
+    """While there is a cluster, and afterwards: whoever does not own the files of the run cannot know it."""
+    batch = replicas.batch
+    replicas.job(wait_for=2, stuck=1)
+    for replica in (0, 1):
+        replicas.start(replica)
+    until((batch.root / "stuck").exists, "the call that does not return")
+    (note,), _ = Meeting(batch.root).look()
+    told = [one.encode() for one in (note.secret, note.ray_token, note.key.decode())]
+    running = _processes(batch.root)
+    nodes = {number: seen for number, seen in running.items() if seen[0].split(b"\0")[0].endswith(b"/raylet")}
+
+    assert len(nodes) == 2
+    for number, (command, environment) in running.items():
+        assert not [one for one in told if one in command + environment], (number, command)
+    folders = set()
+    for _, environment in nodes.values():
+        variables = dict(one.split(b"=", 1) for one in environment.split(b"\0") if b"=" in one)
+        # Whatever the default of this version of Ray.
+        assert variables[b"RAY_AUTH_MODE"] == b"token"
+        token = Path(os.fsdecode(variables[b"RAY_AUTH_TOKEN_PATH"]))
+        assert (token.read_text(), token.stat().st_mode & 0o777) == (note.ray_token, 0o600)
+        folders.add(token.parent)
+    # What Ray writes into its own logs is in there.
+    kept = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.name != "ray-token"]
+    assert any(path.name.startswith("raylet") for path in kept)
+    assert not [path for path in kept if any(one in _read(path) for one in told)]
+    (cluster,) = {re.search(rb"--gcs-address=([\d.:]+)", command)[1] for command, _ in nodes.values()}  # type: ignore[index]
+    entered = [calls(python, cluster.decode(), token, tmp_path) for token in (note.ray_token, "0" * 64)]
+    assert entered == [(0, "2 nodes\n"), (1, "")]
+
+    (batch.root / "free").touch()
+    outcomes = [replicas.outcome(replica) for replica in (0, 1)]
+    assert [one.code for one in outcomes] == [0, 0], [one.stderr for one in outcomes]
+    logs = "".join(one.stdout + one.stderr for one in outcomes).encode()
+    assert b"replica 1 takes part" in logs
+    # Among these: the job file, the manifest, the tasks' records.
+    left = [path for path in batch.root.rglob("*") if path.is_file()]
+    assert {"JOB.json", "_manifest.json"} <= {path.name for path in left}
+    assert not [path for path in left if any(one in _read(path) for one in told)]
+    assert not [one for one in told if one in logs]
 
 
 LISTENS = """

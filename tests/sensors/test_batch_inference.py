@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import (
+    AirflowNotFoundException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -57,6 +58,12 @@ def test_a_location_that_is_wrong_after_rendering_fails_without_a_retry() -> Non
     task.stage_location = "nowhere"
     with pytest.raises(JobInputError, match="stage_location: 'nowhere'"):
         task.execute({})
+
+
+@pytest.mark.parametrize("how", [{}, {"mode": "reschedule"}, {"deferrable": True}, {"silent_fail": True}])
+def test_a_connection_that_is_not_there_is_told_at_once(how: dict[str, Any]) -> None:
+    with pytest.raises(AirflowNotFoundException, match="no Airflow connection no_such, .* snowflake_conn_id"):
+        sensor(snowflake_conn_id="no_such", timeout=3600, **how).execute({})
 
 
 def test_a_dags_default_args_reach_it() -> None:

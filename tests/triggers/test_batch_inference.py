@@ -56,7 +56,7 @@ def submit(hook: SnowflakeBatchHook, code: str, pool: Identifier = POOL) -> tupl
     return str(job.name), hook.submit(job)
 
 
-def trigger_for(job: tuple[str, str], **changes: Any) -> BatchJobTrigger:
+def trigger_for(job: tuple[str, str | None], **changes: Any) -> BatchJobTrigger:
     given = {
         "job_name": job[0],
         "query_id": job[1],
@@ -76,6 +76,12 @@ async def first_event(trigger: BaseTrigger) -> dict[str, Any]:
 
 def run(awaitable: Awaitable[Any]) -> Any:
     return asyncio.run(asyncio.wait_for(awaitable, 60))
+
+
+def test_a_connection_that_is_not_there_is_told_to_the_task() -> None:
+    event = run(first_event(trigger_for(("A.B.C", None), snowflake_conn_id="no_such")))
+    assert event["status"] == "error"
+    assert "no Airflow connection no_such" in event["message"]
 
 
 def test_it_fires_once_when_the_job_has_ended(hook: SnowflakeBatchHook) -> None:

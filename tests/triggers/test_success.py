@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, AssetWatcher
+from airflow.sdk import Asset, AssetWatcher, Connection
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
@@ -273,6 +273,29 @@ def test_a_stage_that_comes_later(hook: SnowflakeBatchHook, capsys: pytest.Captu
     run(scenario())
     printed.append(capsys.readouterr().out)
     assert "".join(printed).count("Cannot list @WATCHED/scores/") == 1
+
+
+def test_a_connection_that_comes_later(
+    hook: SnowflakeBatchHook,
+    snowflake_connection: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printed: list[str] = []
+
+    def complaint() -> bool:
+        printed.append(capsys.readouterr().out)
+        return "There is no Airflow connection comes_later" in "".join(printed)
+
+    async def scenario() -> None:
+        long_ago = datetime.now(UTC) - timedelta(minutes=1)
+        async with running(trigger(snowflake_conn_id="comes_later", newer_than=long_ago)) as watching:
+            await until(complaint, "the missing connection went unnoticed")
+            monkeypatch.setenv("AIRFLOW_CONN_COMES_LATER", Connection.get(snowflake_connection).as_json())
+            await complete(hook, "job")
+            await watching.fires("job/")
+
+    run(scenario())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_provider_snowflake_batch.contract import VERSION
-from airflow_provider_snowflake_batch.contract.json_text import load
+from airflow_provider_snowflake_batch.contract.json_text import is_count, load
 from airflow_provider_snowflake_batch.contract.part_file import PartFile, parse_part_file
 
 
@@ -107,6 +107,8 @@ class ResultManifest:
     :param rows_reused: input rows whose results are an earlier job's; 0 also where the manifest does not tell.
     :param job_name: the job that has written it, if it tells.
     :param original_types: columns and the SQL types that they had, of which their Parquet types do not tell.
+    :param bytes: size of the files together; None if the manifest does not tell that of each.
+    :param columns: name and Arrow type of each; None likewise.
     """
 
     rows: int
@@ -116,6 +118,8 @@ class ResultManifest:
     rows_reused: int = 0
     job_name: str | None = None
     original_types: Mapping[str, str] = field(default_factory=dict)
+    bytes: int | None = None
+    columns: tuple[tuple[str, str], ...] | None = None
 
 
 def parse_manifest(text: str) -> StoredManifest:
@@ -167,7 +171,8 @@ def parse_result_manifest(text: str | bytes) -> ResultManifest:
     types = value.get("original_types") or {}
     if not isinstance(types, dict) or not all(isinstance(kind, str) for kind in types.values()):
         raise ValueError("its original types are no object of columns and types")
-    return ResultManifest(rows, names, bad_rows, tuple(map(str, warnings)), reused, job_name, types)
+    size, columns = _size(files), _columns(value.get("schema"))
+    return ResultManifest(rows, names, bad_rows, tuple(map(str, warnings)), reused, job_name, types, size, columns)
 
 
 def _rows(number: Any) -> int:
@@ -182,6 +187,22 @@ def _list(value: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(found, list):
         raise ValueError(f"its {name!r} is no list")
     return found
+
+
+def _size(files: Any) -> int | None:
+    # Nothing depends on it, so a manifest without it is one.
+    sizes: list[Any] = [None] if files is None else [one.get("bytes") for one in files]
+    return sum(sizes) if all(map(is_count, sizes)) else None
+
+
+def _columns(schema: Any) -> tuple[tuple[str, str], ...] | None:
+    found = []
+    for column in schema if isinstance(schema, list) else ():
+        name, kind = (column.get(key) for key in ("name", "type")) if isinstance(column, dict) else (None, None)
+        if not isinstance(name, str) or not isinstance(kind, str):
+            return None
+        found.append((name, kind))
+    return tuple(found) or None
 
 
 def _names(files: Any) -> tuple[str, ...]:

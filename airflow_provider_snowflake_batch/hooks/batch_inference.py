@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -230,6 +230,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         on_change: Callable[[JobInfo], None] | None = None,
         on_log: Callable[[str], None] | None = None,
         on_look: Callable[[JobInfo, Progress | None], None] | None = None,
+        on_last_lines: Callable[[Sequence[str]], None] | None = None,
     ) -> JobInfo:
         """Block until a job has ended, however it ended. A job that misses a deadline is left alone.
 
@@ -244,6 +245,8 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         :param on_log: called with each new line of the job's logs.
         :param on_look: called after each look, with how far the job is if its log has told; without ``on_log`` it
             is not read.
+        :param on_last_lines: called after each reading of the logs, before ``on_look``, with the last few lines, as a
+            job card tells them.
         :raises JobInputError: if Snowflake refused the statement.
         :raises JobLostError: if there is no such job, although its statement succeeded.
         :raises JobTimeoutError: if the job has missed its end.
@@ -268,6 +271,8 @@ class SnowflakeBatchHook(SnowflakeStageHook):
                 if on_log is not None and follower.is_due(info):
                     for line in follower.read(self, last=info.status.is_terminal):
                         on_log(line)
+                    if on_last_lines is not None:
+                        on_last_lines(follower.last_lines)
                 if on_look is not None:
                     on_look(info, follower.progress)
                 if step.done:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from airflow_provider_snowflake_batch.hooks.masking import masked
+from airflow_provider_snowflake_batch.jobs.card import MOST_LINES
 from airflow_provider_snowflake_batch.jobs.logs import LogWindow, Progress
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
@@ -36,6 +39,7 @@ class LogFollower:
     _progress: dict[int, Progress] = field(default_factory=dict)
     _untold: bool = False
     _lost: frozenset[int] = frozenset()
+    _last: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
     containers: Sequence[ContainerInfo] = ()
     """Those of the job itself, as :meth:`list_containers` has last found them."""
 
@@ -43,6 +47,11 @@ class LogFollower:
     def progress(self) -> Progress | None:
         """How far the whole job was at the last reading; None if its log does not tell."""
         return Progress.total(self._progress.values(), self._lost)
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The last lines that were read, without how far the job is, and without what Airflow masks."""
+        return list(self._last)
 
     @property
     def positions(self) -> dict[str, list[int]]:
@@ -83,7 +92,8 @@ class LogFollower:
             one.instance_id for one in found if one.instance_id is not None and one.status == "FAILED"
         )
         # The others are those that Snowflake adds for stage volumes.
-        self.containers = [container for container in found if not container.name.startswith("stage-mount-")]
+        own = [container for container in found if not container.name.startswith("stage-mount-")]
+        self.containers = [replace(container, message=masked(container.message)) for container in own]
         return [
             container
             for container in self.containers
@@ -102,7 +112,9 @@ class LogFollower:
             return []
         window = self._windows.setdefault(f"{instance}/{container.name}", LogWindow())
         label = f"[replica {instance}] " if several else ""
-        return [f"{label}{shown}" for shown in self._readable(window.advance(text, last=last))]
+        lines = self._readable(window.advance(text, last=last))
+        self._last.extend(masked(f"{label}{line}") for line in [one for one in lines if one.strip()][-MOST_LINES:])
+        return [f"{label}{line}" for line in lines]
 
     def _readable(self, lines: list[str]) -> list[str]:
         shown: list[str] = []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.contract.manifest import ResultManifest, parse_result_manifest
 from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS, is_data_file
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobFailedError, JobLostError
+from airflow_provider_snowflake_batch.hooks.masking import masked
 from airflow_provider_snowflake_batch.jobs.errors import is_transient
 from airflow_provider_snowflake_batch.jobs.json_values import json_value
 from airflow_provider_snowflake_batch.jobs.logs import PROGRESS_PREFIX
@@ -22,7 +23,7 @@ from airflow_provider_snowflake_batch.jobs.status import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.hooks.stage_files import StageFile
@@ -53,6 +54,8 @@ class JobResult:
     :param rows_reused: input rows whose results were kept from earlier tries; None where the runtime does not tell.
     :param quarantined_rows: rows that failed and were put aside, which ``rows`` does not count; None likewise. For the
         job card: the task's result says so in its warnings.
+    :param bytes: size of the files together; for the job card, as are the columns.
+    :param columns: name and Arrow type of each column of the results, where the runtime left a manifest that says so.
     """
 
     job_name: str
@@ -67,10 +70,13 @@ class JobResult:
     version: str | None = None
     rows_reused: int | None = None
     quarantined_rows: int | None = None
+    bytes: int | None = None
+    columns: Sequence[tuple[str, str]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
-        del values["quarantined_rows"]
+        for name in ("quarantined_rows", "bytes", "columns"):
+            del values[name]
         return values
 
 
@@ -98,7 +104,9 @@ def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: Stage
             f"Job {result.job_name} is {result.status}, but {directory} has no {SUCCESS}: its output is not "
             "complete and must not be read. Clear the task to score again."
         )
-    result.files = len(data_files(files, directory))
+    data = set(data_files(files, directory))
+    result.files = len(data)
+    result.bytes = sum(file.size for file in files if file.path.removeprefix(directory.directory().path) in data)
     if MANIFEST in names:
         _take_manifest(result, hook, directory)
     return result
@@ -115,7 +123,8 @@ def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: Stage
     result.rows_reused = _rows_reused(manifest, result.job_name)
     result.quarantined_rows = manifest.quarantined_rows
     if manifest.files is not None:
-        result.files = len(manifest.files)
+        result.files, result.bytes = len(manifest.files), manifest.bytes
+    result.columns = manifest.columns
     result.warnings += manifest.warnings
     if manifest.quarantined_rows:
         result.warnings.append(f"{manifest.quarantined_rows} row(s) failed and were put aside.")
@@ -154,10 +163,11 @@ def done_and_dropped(
 def read_containers_and_logs(hook: SnowflakeBatchHook, job_name: str) -> tuple[list[ContainerInfo], dict[str, str]]:
     """What the containers report, and what those that matter wrote: the failed ones, else those of the first replica.
 
-    A job can end before it has containers, and logs go with the node: what cannot be read is left out.
+    A job can end before it has containers, and logs go with the node: what cannot be read is left out. So is what
+    Airflow masks.
     """
     try:
-        containers = hook.containers(job_name)
+        containers = [replace(one, message=masked(one.message)) for one in hook.containers(job_name)]
     except Exception as error:
         if is_transient(error):
             raise
@@ -173,7 +183,7 @@ def read_containers_and_logs(hook: SnowflakeBatchHook, job_name: str) -> tuple[l
             hook.log.warning("The log of %s of job %s could not be read: %s", label, job_name, error)
         else:
             if text.strip():
-                logs[label] = text.rstrip()
+                logs[label] = masked(text.rstrip())
     return containers, logs
 
 

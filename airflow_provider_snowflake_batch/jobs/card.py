@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Self
@@ -52,6 +52,9 @@ class JobCard:
     :param history: how far it was at earlier moments (`jobs/progress_history.py`); None where nothing tells of rows.
     :param statement: what was sent to make the job, with what its session needs before; None where that is not told.
     :param no_statement: why it is not.
+    :param log: the last lines that the job has written, as the last look has found them (:func:`told_lines`); None once
+        it is done.
+    :param output: what a job that is done has written (:func:`told_output`).
     """
 
     job_name: str
@@ -77,6 +80,8 @@ class JobCard:
     instance_family: str | None = None
     statement: str | None = None
     no_statement: str | None = None
+    output: dict[str, Any] | None = None
+    log: list[str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
@@ -113,6 +118,8 @@ class JobCard:
             containers=card.containers if isinstance(card.containers, list) else None,
             earlier_tries=card.earlier_tries if isinstance(card.earlier_tries, list) else None,
             statement=readable_statement(card.statement),
+            output=card.output if isinstance(card.output, dict) else None,
+            log=card.log if isinstance(card.log, list) else None,
         )
 
     def seen(
@@ -123,12 +130,14 @@ class JobCard:
         message: str | None = None,
         running_since: float | None = None,
         containers: Iterable[ContainerInfo] = (),
+        lines: Iterable[str] = (),
     ) -> Self:
         """The card after a look at the job.
 
         :param now: when that look was.
         :param progress: of all replicas together; None leaves the last one.
         :param containers: as that look has shown them; none leaves the last ones.
+        :param lines: the last ones of the job's log; none leaves those that the card has.
         :param running_since: when an earlier look, of which the card knows nothing, has shown that the job runs.
         """
         if running_since is None and info.status is JobStatus.RUNNING:
@@ -143,6 +152,7 @@ class JobCard:
             progress=progress.to_dict() if progress is not None else self.progress,
             message=message or self.message,
             containers=told_containers(containers) or self.containers,
+            log=told_lines(lines) or self.log,
             history=self.history
             if progress is None
             else grown(self.history, now - self.submitted_at, progress.rows_done),
@@ -205,6 +215,38 @@ def told_containers(containers: Iterable[ContainerInfo]) -> list[dict[str, Any]]
         }
         for one in by_blame(containers)[:_MOST_CONTAINERS]
     ]
+
+
+MOST_LINES = 12
+"""Of a job's log on its card."""
+_LONGEST_LINE = 200
+
+
+def told_lines(lines: Iterable[str]) -> list[str]:
+    """What a card tells of a log: its last twelve lines that are not blank."""
+    return [_short(line.rstrip(), _LONGEST_LINE) for line in [one for one in lines if one.strip()][-MOST_LINES:]]
+
+
+_MOST_COLUMNS, _LONGEST_COLUMN = 40, 60
+
+
+def told_output(files: int | None, size: int | None, columns: Sequence[tuple[str, str]] | None) -> dict[str, Any]:
+    """What a card tells of a job's results: ``files``, ``bytes``, ``columns`` and ``columns_left_out``.
+
+    :param size: of the files together, in bytes.
+    :param columns: name and type of each; the first forty are told. None where nobody knows them.
+    """
+    told = (
+        None
+        if columns is None
+        else [[_short(text, _LONGEST_COLUMN) for text in column] for column in columns[:_MOST_COLUMNS]]
+    )
+    left_out = 0 if columns is None else max(len(columns) - _MOST_COLUMNS, 0)
+    return {"files": files, "bytes": size, "columns": told, "columns_left_out": left_out}
+
+
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def ended_try(card: JobCard, now: float) -> dict[str, Any]:

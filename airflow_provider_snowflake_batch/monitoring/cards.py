@@ -28,7 +28,7 @@ EARLIER_TRY = (
     {"job_name", "status", "message"},
     {"attempt", "submitted_at", "ended_at", "rows_done", "rows_reused"},
 )
-_MOST = 20
+_MOST, _MOST_COLUMNS = 20, 100
 
 
 def readable_card(stored: Any, *, longest: int, brief: bool = False) -> dict[str, Any]:
@@ -53,6 +53,8 @@ def readable_card(stored: Any, *, longest: int, brief: bool = False) -> dict[str
         "history": None if brief else readable(values.get("history")),
         "statement": None if brief else readable_statement(values.get("statement")),
         "no_statement": None if brief else _text(values.get("no_statement"), longest),
+        "log": None if brief else _lines(values.get("log"), longest),
+        "output": None if brief else _output(values.get("output"), longest),
     }
 
 
@@ -63,6 +65,23 @@ def _progress(values: Mapping[str, Any], longest: int) -> dict[str, Any]:
         **{name: _number(values.get(name)) for name in PROGRESS_NUMBERS},
         **({"by_replica": told.to_json()} if told is not None else {}),
     }
+
+
+def _lines(values: Any, longest: int) -> list[str] | None:
+    if not isinstance(values, list):
+        return None
+    return [text for text in (_text(each, longest) for each in values[-_MOST:]) if text is not None]
+
+
+def _output(values: Any, longest: int) -> dict[str, Any] | None:
+    if not isinstance(values, Mapping):
+        return None
+    columns = values.get("columns")
+    told = None
+    if isinstance(columns, list):
+        pairs = [each for each in columns[:_MOST_COLUMNS] if isinstance(each, list) and len(each) == 2]
+        told = [[_text(part, longest) for part in pair] for pair in pairs]
+    return {"columns": told, **{name: _number(values.get(name)) for name in ("files", "bytes", "columns_left_out")}}
 
 
 def _all(values: Any, known: tuple[set[str], set[str]], longest: int) -> list[dict[str, Any]] | None:

@@ -93,6 +93,7 @@ class EndedJob:
             return CancelledForEarlierTry(f"Job {info.name} was cancelled for the try before this one.")
         containers, logs = read_containers_and_logs(self._hook, info.name)
         self._card.tell_containers(containers)
+        self._card.tell_lines(next((tail(text).splitlines() for text in logs.values()), []))
         for label, text in logs.items() if not streamed else ():
             log.error("End of the log of %s:\n%s", label, tail(text))
         return failure_of(info, containers, logs)

@@ -17,6 +17,8 @@ from airflow_provider_snowflake_batch.jobs.card import (
     REFUSED,
     JobCard,
     told_containers,
+    told_lines,
+    told_output,
     told_statement,
 )
 from airflow_provider_snowflake_batch.jobs.logs import Progress
@@ -138,6 +140,10 @@ class TaskCard:
         """Note what the containers of a failed job report. The card is written at the end of the task."""
         self.card = replace(self.card, containers=told_containers(containers) or self.card.containers)
 
+    def tell_lines(self, lines: Iterable[str]) -> None:
+        """The last lines of the job's log; written with the next look, or with what comes of the job."""
+        self.card = replace(self.card, log=told_lines(lines) or self.card.log)
+
     def cancelled(self, hook: SnowflakeBatchHook, why: str) -> None:
         """The job was cancelled by this package. The card then tells what Snowflake says of it.
 
@@ -176,6 +182,8 @@ class TaskCard:
             if result.quarantined_rows is not None:
                 progress["quarantined_rows"] = result.quarantined_rows
             self.card = replace(self.card, progress={**progress, "eta_seconds": None})
+        output = told_output(result.files, result.bytes, result.columns)
+        self.card = replace(self.card, output=output, log=None)
         self._update()
 
     def _update(self) -> None:
@@ -201,7 +209,7 @@ class TaskCard:
                 # The card already says why the job was cancelled.
                 remember_try(self._context, self.card)
                 return
-            message = str(error) or type(error).__name__
+            message = _message(error)
             status = self.card.status
             if status == "SUBMITTED":
                 status = _without_job(error) or status
@@ -234,7 +242,7 @@ def tell_of_no_job(
         model=model,
         ended_at=now,
         updated_at=now,
-        message=str(error) or type(error).__name__,
+        message=_message(error),
         earlier_tries=earlier_tries(context),
     )
     remember_try(context, card)
@@ -242,6 +250,12 @@ def tell_of_no_job(
         context["ti"].xcom_push(key=JOB_CARD_KEY, value=card.to_dict())
     except Exception:
         log.debug("The job card could not be written", exc_info=True)
+
+
+def _message(error: BaseException) -> str:
+    from airflow_provider_snowflake_batch.hooks.masking import masked
+
+    return masked(str(error) or type(error).__name__)
 
 
 def _without_job(error: BaseException) -> str | None:
@@ -252,13 +266,13 @@ def _without_job(error: BaseException) -> str | None:
 
 
 def _told_statement(statement: str | None) -> dict[str, Any]:
-    """The fields of a card that tell of a statement. Airflow masks secrets in logs, but not in XComs: a statement with
-    something that it would mask is left out."""
-    from airflow.providers.common.compat.sdk import redact
+    """The fields of a card that tell of a statement. Unlike a log, an XCom is stored as it is, so nothing is in it that
+    Airflow would mask there."""
+    from airflow_provider_snowflake_batch.hooks.masking import masked
 
     if statement is None:
         return {"no_statement": "An earlier try of the task has sent it."}
-    if redact(statement) != statement:
+    if masked(statement) != statement:
         return {"no_statement": "It holds something that Airflow masks in logs."}
     return told_statement(statement)
 

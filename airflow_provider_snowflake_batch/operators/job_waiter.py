@@ -113,6 +113,7 @@ class JobWaiter:
                 on_change=lambda seen: log.info("Job %s is %s", seen.name, seen.reported_status),
                 on_log=log.info if stream_logs else None,
                 on_look=self._card.look,
+                on_last_lines=self._card.tell_lines,
             )
         except JobTimeoutError as error:
             give_up(self._hook, self._record, error, self._limits, self._card)

@@ -210,8 +210,7 @@ class BatchJobTrigger(SnowflakeTrigger):
                     self.log.warning("The status %s is new to this version; waiting on.", info.reported_status)
                 if logs is not None:
                     await logs.finish() if info.status.is_terminal else logs.follow(info)
-                told = (logs.progress, logs.containers) if logs is not None else (None, ())
-                card.look(info, *told)
+                card.look(info, *(logs.told if logs is not None else ()))
                 if step.done:
                     return {"status": info.reported_status, **last_progress(logs)}
             if step.missed is not None:

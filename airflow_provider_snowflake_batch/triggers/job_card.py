@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
@@ -32,6 +32,17 @@ log = logging.getLogger(__name__)
 _open_cards = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look at a job has shown, and when."""
+
+    info: JobInfo
+    progress: Progress | None
+    containers: Sequence[ContainerInfo]
+    lines: Sequence[str]
+    at: float
+
+
 class DeferredCard:
     """A context manager around a trigger's wait.
 
@@ -49,8 +60,17 @@ class DeferredCard:
         self._running_since: float | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    def look(self, info: JobInfo, progress: Progress | None = None, containers: Sequence[ContainerInfo] = ()) -> None:
-        """What a look at the job has shown. Returns at once; what is not written now is with the next look."""
+    def look(
+        self,
+        info: JobInfo,
+        progress: Progress | None = None,
+        containers: Sequence[ContainerInfo] = (),
+        lines: Sequence[str] = (),
+    ) -> None:
+        """What a look at the job has shown. Returns at once; what is not written now is with the next look.
+
+        :param lines: the last ones of its log.
+        """
         if self._running_since is None and info.status is JobStatus.RUNNING:
             self._running_since = time.time()
         if self._xcoms is None or (self._writing is not None and not self._writing.done()):
@@ -62,23 +82,23 @@ class DeferredCard:
         if info.reported_status == self._status and now - self._begun_at < pause:
             return
         self._status, self._begun_at = info.reported_status, now
-        self._writing = asyncio.create_task(self._write(self._xcoms, info, progress, containers, time.time(), pause))
+        seen = _Seen(info, progress, containers, lines, time.time())
+        self._writing = asyncio.create_task(self._write(self._xcoms, seen, pause))
 
-    async def _write(
-        self,
-        xcoms: TaskXComs,
-        info: JobInfo,
-        progress: Progress | None,
-        containers: Sequence[ContainerInfo],
-        now: float,
-        pause: float,
-    ) -> None:
-        def seen(card: JobCard) -> JobCard:
-            looked_at = card.seen(info, now, progress, running_since=self._running_since, containers=containers)
+    async def _write(self, xcoms: TaskXComs, seen: _Seen, pause: float) -> None:
+        def change(card: JobCard) -> JobCard:
+            looked_at = card.seen(
+                seen.info,
+                seen.at,
+                seen.progress,
+                running_since=self._running_since,
+                containers=seen.containers,
+                lines=seen.lines,
+            )
             # Written also when nothing has changed: a page takes an old card as a sign that nobody looks at the job.
             return replace(looked_at, confirmed_every=pause)
 
-        await _change(xcoms, self._job_name, seen)
+        await _change(xcoms, self._job_name, change)
 
     async def __aenter__(self) -> DeferredCard:
         global _open_cards

@@ -70,9 +70,9 @@ class LogStream:
         return self._follower.progress
 
     @property
-    def containers(self) -> Sequence[ContainerInfo]:
-        """The job's containers, as the last reading has found them."""
-        return self._follower.containers
+    def told(self) -> tuple[Progress | None, Sequence[ContainerInfo], Sequence[str]]:
+        """As the last reading has found them: how far the job is, its containers, the last lines of its log."""
+        return self.progress, self._follower.containers, self._follower.last_lines
 
     def follow(self, info: JobInfo) -> None:
         """Begin a reading, if one is due and none is under way."""

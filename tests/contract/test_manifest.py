@@ -24,9 +24,26 @@ FILE = {"name": "part-1.parquet", "rows": 3, "bytes": 9, "checksum": "sha256:0"}
 def test_a_manifest_of_any_version_is_read() -> None:
     old = {"version": 1, "rows": 3, "files": [FILE], "schema": [], "warnings": ["w"]}
 
-    assert parse_result_manifest(json.dumps(old)) == ResultManifest(3, ("part-1.parquet",), 0, ("w",))
+    assert parse_result_manifest(json.dumps(old)) == ResultManifest(3, ("part-1.parquet",), 0, ("w",), bytes=9)
     new = {**old, "attempt": "0a", "quarantined_rows": 2, "warnings": None}
-    assert parse_result_manifest(json.dumps(new).encode()) == ResultManifest(3, ("part-1.parquet",), 2)
+    assert parse_result_manifest(json.dumps(new).encode()) == ResultManifest(3, ("part-1.parquet",), 2, bytes=9)
+
+
+@pytest.mark.parametrize(
+    ("told", "size", "columns"),
+    [
+        ({"files": [FILE, FILE], "schema": [{"name": "ID", "type": "int64"}]}, 18, (("ID", "int64"),)),
+        ({"files": []}, 0, None),
+        ({"files": [{"name": "x"}], "schema": [{"name": "ID"}]}, None, None),
+        ({"files": [FILE | {"bytes": True}], "schema": [["ID", "int64"]]}, None, None),
+        ({"schema": {"ID": "int64"}}, None, None),
+    ],
+)
+def test_size_and_columns_are_told_where_all_of_them_are(
+    told: dict[str, Any], size: int | None, columns: tuple[tuple[str, str], ...] | None
+) -> None:
+    found = parse_result_manifest(json.dumps({"rows": 3, **told}))
+    assert (found.bytes, found.columns) == (size, columns)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +110,9 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
     assert (stored.rows, stored.files, stored.quarantine) == (3, (file,), (aside,))
     assert (stored.quarantined_rows, stored.schema) == (2, {"ID": "int64"})
     assert (stored.fingerprint, stored.attempt, stored.document["seconds"]) == ("f", "0a", 1.235)
-    assert parse_result_manifest(written.to_json()) == ResultManifest(3, ("part-1.parquet",), 2, ("w",), 1, "J")
+    assert parse_result_manifest(written.to_json()) == ResultManifest(
+        3, ("part-1.parquet",), 2, ("w",), 1, "J", bytes=9, columns=(("ID", "int64"),)
+    )
 
 
 def test_a_manifest_of_version_0_1_is_read() -> None:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.hooks import logs
@@ -123,3 +124,18 @@ def test_a_log_that_claims_to_be_of_very_many_replicas_costs_nothing() -> None:
     read(follower, job)
     assert follower.progress is not None
     assert follower.progress.by_replica is None
+
+
+def test_the_last_lines_are_those_of_the_model_without_what_airflow_masks() -> None:
+    mask_secret("password-of-the-job")
+    job, follower = Job(2), LogFollower(JOB)
+    job.texts[0] = "".join(f"line {number}\n" for number in range(30)) + "\n"
+    job.texts[1] = "x" * 190 + "password-of-the-job\n"
+    job.say(0, "running", 5, 10)
+    shown = read(follower, job)
+    assert len(shown) == 33
+    assert follower.last_lines == [
+        *(f"[replica 0] line {number}" for number in range(19, 30)), "[replica 1] " + "x" * 190 + "***",
+    ]  # fmt: skip
+    assert read(follower, job) == []
+    assert len(follower.last_lines) == 12, "kept until there are others"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from airflow_provider_snowflake_batch.jobs.card import MOST_STATEMENT_BYTES, JobCard, told_statement
+from airflow_provider_snowflake_batch.jobs.card import MOST_STATEMENT_BYTES, JobCard, told_output, told_statement
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.status import JobInfo
 
@@ -86,6 +87,24 @@ def test_a_statement_is_on_a_card_whole_or_not_at_all() -> None:
     assert left_out.statement is None
     assert left_out.no_statement == "It has 8,193 bytes, and a job card holds 8,192 of it at most."
     assert card.seen(info("DONE"), 12).statement == longest
+
+
+def test_of_a_table_of_any_width_a_card_tells_little() -> None:
+    told = told_output(3, 10**12, [("C" * 1000, "struct<" * 1000)] * 2000)
+    assert (told["files"], told["bytes"], told["columns_left_out"]) == (3, 10**12, 1960)
+    assert told["columns"] == [["C" * 59 + "…", ("struct<" * 9)[:59] + "…"]] * 40
+    assert len(json.dumps(told)) < 6_000
+    card = replace(CARD, output=told)
+    assert JobCard.read(card.to_dict()) == card
+    assert JobCard.read({**card.to_dict(), "output": "much"}) == CARD
+
+
+def test_of_a_log_a_card_tells_the_last_lines() -> None:
+    card = CARD.seen(info("RUNNING"), 12, lines=[*map(str, range(20)), " ", "x" * 500, ""])
+    assert card.log == [*map(str, range(9, 20)), "x" * 199 + "…"]
+    assert card.seen(info("RUNNING"), 13).log == card.log
+    assert JobCard.read(card.to_dict()) == card
+    assert JobCard.read({**card.to_dict(), "log": "much"}) == replace(card, log=None)
 
 
 @pytest.mark.parametrize("stored", [["SELECT 1"], 1, "S" * (MOST_STATEMENT_BYTES + 1), "\ud800"])

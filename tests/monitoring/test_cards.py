@@ -20,8 +20,11 @@ def test_every_field_of_a_card_is_shown() -> None:
         statement="EXECUTE\n\x1b[1mJOB",
         no_statement="too long",
         containers=[{"replica": 0, "name": "main", "status": "DONE", "message": "", "exit_code": 0, "restarts": 0}],
+        log=["\x1b[1mepoch 1", "epoch 2"],
+        output={"files": 2, "bytes": 2048, "columns": [["ID", "int64"]], "columns_left_out": 0},
     )
-    assert readable_card(stored, longest=100) == stored == JobCard.from_dict(stored).to_dict()
+    assert JobCard.from_dict(stored).to_dict() == stored
+    assert readable_card(stored, longest=100) == stored | {"log": ["epoch 1", "epoch 2"]}
 
 
 def test_a_list_needs_neither_history_nor_statement() -> None:
@@ -32,6 +35,19 @@ def test_a_list_needs_neither_history_nor_statement() -> None:
 def test_a_statement_is_never_cut() -> None:
     assert readable_card(card(statement="S" * 200), longest=100)["statement"] == "S" * 200
     assert readable_card(card(statement="S" * 9000), longest=20_000)["statement"] is None
+
+
+def test_of_what_a_job_has_written_only_what_can_be_read_is_shown() -> None:
+    told = {"files": "2", "bytes": math.nan, "columns": [["ID", 3], "x", ["A", "b", "c"]], "rows": [1]}
+    shown = readable_card(card(output=told), longest=100)["output"]
+    assert shown == {"files": None, "bytes": None, "columns": [["ID", None]], "columns_left_out": None}
+    assert readable_card(card(output=told), longest=100, brief=True)["output"] is None
+
+
+def test_of_a_log_the_texts_are_shown() -> None:
+    assert readable_card(card(log=["a" * 30, 3, None, "b"]), longest=20)["log"] == ["a" * 19 + "…", "b"]
+    assert readable_card(card(log="a"), longest=20)["log"] is None
+    assert readable_card(card(log=["a"]), longest=20, brief=True)["log"] is None
 
 
 def test_numbers_that_json_lacks_are_left_out() -> None:

@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError, JobSubmissionError
+from airflow_provider_snowflake_batch.hooks.results import JobResult
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.logs import Progress
@@ -214,6 +215,26 @@ def test_the_first_try_and_a_store_that_fails_tell_of_no_earlier_one(instance: T
     ):
         raise ValueError("no")
     assert instance.xcoms[JOB_CARD_KEY]["message"] == "no"
+
+
+def test_it_holds_nothing_that_airflow_masks(instance: TaskInstance, card: TaskCard) -> None:
+    mask_secret("one-that-is-masked")
+    with pytest.raises(ValueError, match="masked"), card:
+        raise ValueError("Cannot log in with one-that-is-masked")
+    assert instance.xcoms[JOB_CARD_KEY]["message"] == "Cannot log in with ***"
+    job_card.tell_of_no_job({"ti": instance}, ValueError("one-that-is-masked"), None, model="M", compute_pool="P")  # type: ignore[typeddict-item]
+    assert instance.xcoms[JOB_CARD_KEY]["message"] == "***"
+
+
+def test_it_tells_the_last_lines_of_the_log_until_the_job_is_done(instance: TaskInstance, card: TaskCard) -> None:
+    card.tell_lines(["epoch 1", "epoch 2"])
+    card.look(info("RUNNING"))
+    assert instance.xcoms[JOB_CARD_KEY]["log"] == ["epoch 1", "epoch 2"]
+    card.tell_lines([])
+    card.look(info("DONE"))
+    assert instance.xcoms[JOB_CARD_KEY]["log"] == ["epoch 1", "epoch 2"]
+    card.done(JobResult("D.S.J", "DONE", "@D.S.R/J/", rows=1, files=1))
+    assert instance.xcoms[JOB_CARD_KEY]["log"] is None
 
 
 def test_it_tells_what_the_containers_of_a_failed_job_report(instance: TaskInstance, card: TaskCard) -> None:

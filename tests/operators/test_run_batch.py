@@ -251,6 +251,7 @@ def test_the_models_own_error_is_the_tasks_error(hook: SnowflakeBatchHook, caplo
     assert events[scores].extra == {}
     card = task.xcoms[JOB_CARD_KEY]
     assert (card["status"], card["message"]) == ("FAILED", str(raised.value))
+    assert card["log"][-1].startswith("ModelError: ValueError: ")
     job_name = card["job_name"]
     assert hook.status(job_name).status is JobStatus.FAILED
     assert not hook.is_complete(f"@OPERATOR_TESTS/out/{job_name.rpartition('.')[2]}/")

@@ -131,6 +131,28 @@ def test_a_job_that_takes_no_time(begun: str, ended: str, seconds: float) -> Non
     assert pushed["snowflake_batch_job"]["progress"]["rows_total"] == 0
 
 
+@pytest.mark.parametrize(
+    ("manifest", "output"),
+    [
+        # Of three files in the directory, two of which are no data.
+        (b'{"rows": 7}', {"files": 1, "bytes": 1, "columns": None, "columns_left_out": 0}),
+        (
+            b'{"rows": 7, "files": [{"name": "a", "bytes": 9}], "schema": [{"name": "ID", "type": "int64"}]}',
+            {"files": 1, "bytes": 9, "columns": [["ID", "int64"]], "columns_left_out": 0},
+        ),
+    ],
+)
+def test_a_card_ends_with_what_the_job_has_written(manifest: bytes, output: dict[str, Any]) -> None:
+    pushed: dict[str, Any] = {}
+    ti = SimpleNamespace(try_number=1, xcom_push=lambda key, value: pushed.update({key: through_xcom(value)}))
+    context: Any = {"ti": ti}
+    hook: Any = Hook(manifest)
+    job = EndedJob(context, hook, JobRecords(None, ti), JobRecord("D.S.J", "@D.S.R/J/", 1.0), TaskCard(context, CARD))
+    result = job.collect(_info("DONE"), drop=False, streamed=True).to_dict()
+    assert pushed["snowflake_batch_job"]["output"] == output
+    assert not {"bytes", "columns"} & set(result), "each of its keys is an XCom"
+
+
 def test_a_card_ends_with_the_bad_rows_of_the_manifest() -> None:
     pushed: dict[str, Any] = {}
     ti = SimpleNamespace(try_number=1, xcom_push=lambda key, value: pushed.update({key: through_xcom(value)}))

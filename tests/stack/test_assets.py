@@ -93,7 +93,7 @@ def scored(airflow: AirflowStack) -> dict[str, Any]:
     return {"run": run, "job": job, "links": links, "card": card, "pages": pages, "result": airflow.xcom(run, "score")}
 
 
-ON_THE_TAB_ALONE = ("containers", "earlier_tries", "history", "statement", "no_statement")
+ON_THE_TAB_ALONE = ("containers", "earlier_tries", "history", "statement", "no_statement", "output", "log")
 
 
 def on_the_pages(airflow: AirflowStack, run: str) -> tuple[dict[str, Any], dict[str, Any]]:

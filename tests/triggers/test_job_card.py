@@ -59,7 +59,8 @@ def test_it_is_written_when_something_has_changed(xcoms: XComs) -> None:
             for _ in range(3):
                 card.look(info("PENDING"), Progress(0, "running", 0, 9))
                 await asyncio.sleep(0.02)
-            card.look(info("RUNNING"), Progress(0, "running", 1, 9), [ContainerInfo(0, "main", "READY", "Running")])
+            containers = [ContainerInfo(0, "main", "READY", "Running")]
+            card.look(info("RUNNING"), Progress(0, "running", 1, 9), containers, ["epoch 1"])
             await xcoms.written.get()
 
     run(scenario())
@@ -68,6 +69,7 @@ def test_it_is_written_when_something_has_changed(xcoms: XComs) -> None:
     assert xcoms.card["started_at"] is not None
     assert xcoms.card["containers"][0]["message"] == "Running"
     assert xcoms.card["history"][-1][1] == 1
+    assert xcoms.card["log"] == ["epoch 1"]
     assert xcoms.card["confirmed_every"] == 10
     assert job_card._open_cards == 0
 

@@ -25,6 +25,15 @@ export function formatDuration(seconds) {
   return minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
+export function formatBytes(bytes, locale = "en") {
+  if (!isNumber(bytes) || bytes < 0) return null;
+  const units = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+  const step = Math.min(bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3), units.length - 1);
+  const value = bytes / 1000 ** step;
+  const digits = step && value < 100 ? 1 : 0;
+  return `${new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value)} ${bytes === 1 ? "byte" : units[step]}`;
+}
+
 // Node time, which is counted in hours.
 export function formatHours(seconds, locale = "en") {
   if (!isNumber(seconds) || seconds < 0) return MISSING;

@@ -4,13 +4,15 @@ import { Actions } from "./actions.js";
 import { usePolled } from "./api.js";
 import { Cost } from "./cost.js";
 import { formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
-import { CopyButton, Empty, ProgressBar, StatusBadge, SteadyButton, Time, Trouble, locale, progressTexts, section } from "./parts.js";
+import { CopyButton, Empty, EndOfText, ProgressBar, StatusBadge, SteadyButton, Time, Trouble, locale, progressTexts, section } from "./parts.js";
+import { LastLines } from "./log.js";
+import { Output } from "./output.js";
 import { Replicas } from "./replicas.js";
 import { Containers, EarlierTries } from "./containers_and_tries.js";
 import { Throughput } from "./throughput.js";
 import { Timeline } from "./timeline.js";
 
-const { createElement: h, useEffect, useRef } = globalThis.React;
+const { createElement: h } = globalThis.React;
 const { Alert, Badge, Box, Button, Code, DataList, Flex, Heading, HStack, Link, Skeleton, Text } = globalThis.ChakraUI;
 const { Link: RouterLink } = globalThis.ReactRouterDOM;
 
@@ -44,6 +46,8 @@ function Job({ job, links, may, cost, now, refresh }) {
     h(Stale, { job, now }),
     h(Notice, { job }),
     h(Rows, { job, now }),
+    h(LastLines, { job }),
+    h(Output, { job }),
     h(Timeline, { job, now }),
     h(Containers, { job }),
     h(EarlierTries, { job }),
@@ -132,7 +136,7 @@ function Notice({ job }) {
         { minW: 0 },
         h(Alert.Title, null, job.live ? `${headline}, in the last try of the task` : headline),
         h(Text, { fontWeight: "semibold", wordBreak: "break-word" }, why),
-        why !== message.trim() && h(Message, null, message),
+        why !== message.trim() && h(EndOfText, { label: "The whole message", maxH: "24rem" }, message),
         h(Link, { asChild: true, fontSize: "sm" }, h(RouterLink, { to: taskPath(job) }, "Log of the task")),
       ),
     );
@@ -144,17 +148,6 @@ function Notice({ job }) {
     h(Alert.Indicator),
     h(Alert.Description, null, "The task has ended without seeing the end of the job. This is what it saw last."),
   );
-}
-
-function Message({ children }) {
-  const look = { fontSize: "xs", maxH: "24rem", overflow: "auto", whiteSpace: "pre-wrap", wordBreak: "break-word" };
-  const text = useRef(null);
-  // The end tells most, as of a traceback.
-  useEffect(() => {
-    if (text.current) text.current.scrollTop = text.current.scrollHeight;
-  }, [children]);
-  // Focusable, so that it can be scrolled with the keyboard.
-  return h(Box, { as: "pre", "aria-label": "The whole message", ref: text, role: "region", tabIndex: 0, ...look }, children);
 }
 
 function Rows({ job, now }) {

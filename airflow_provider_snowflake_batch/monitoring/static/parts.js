@@ -11,7 +11,7 @@ import {
   statusLook,
 } from "./format.js";
 
-const { createElement: h, useState } = globalThis.React;
+const { createElement: h, useEffect, useRef, useState } = globalThis.React;
 const { Alert, Badge, Box, Button, Clipboard, Flex, Heading, Progress, Text, VisuallyHidden } = globalThis.ChakraUI;
 
 export function locale() {
@@ -151,6 +151,17 @@ export function section(title, ...parts) {
 // level: of its heading, "h2" below one of the first level.
 export function headed(level, title, ...parts) {
   return h(Box, { as: "section", "aria-label": title }, h(Heading, { as: level, mb: 2, size: "xs" }, title), ...parts);
+}
+
+// A text of many lines, open at its end, which tells most.
+export function EndOfText({ label, children, ...more }) {
+  const look = { fontSize: "xs", overflow: "auto", whiteSpace: "pre-wrap", wordBreak: "break-word" };
+  const text = useRef(null);
+  useEffect(() => {
+    if (text.current) text.current.scrollTop = text.current.scrollHeight;
+  }, [children]);
+  // Focusable, so that it can be scrolled with the keyboard.
+  return h(Box, { as: "pre", "aria-label": label, ref: text, role: "region", tabIndex: 0, ...look, ...more }, children);
 }
 
 // A table in a window that may be too narrow for it. Focusable, so that it can be scrolled with the keyboard.

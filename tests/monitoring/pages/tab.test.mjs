@@ -124,6 +124,30 @@ test("how the tries before have ended", async () => {
   assert.deepEqual(others, []);
 });
 
+test("the last lines of the log, and where all of it is", async () => {
+  await show_(jobs.talking);
+  const log = within(screen.getByRole("region", { name: "Log" }));
+  assert.equal(log.getByRole("region", { name: "Last lines of the log" }).textContent, "epoch 1\n<b>epoch 2</b>");
+  assert.equal(log.getByRole("link", { name: "All of it" }).getAttribute("href"), `/dags/scores/runs/${RUN}/tasks/score`);
+});
+
+test("what the job has written", async () => {
+  await show_(jobs.written);
+  assert.ok(within(screen.getByRole("region", { name: "Results" })).getByText("9,000 rows · 12 files · 1.2 MB · 5 columns"));
+  assert.deepEqual(cells("Columns of the results"), [["ID", "int64"], ["<b>", "double"], ["3 columns more"]]);
+});
+
+test("of a runtime that tells no columns, the files", async () => {
+  await show_(jobs.unread);
+  assert.ok(within(screen.getByRole("region", { name: "Results" })).getByText("1 file · 0 bytes"));
+  assert.equal(screen.queryByRole("table", { name: "Columns of the results" }), null);
+});
+
+test("a job that has not ended has written nothing yet", async () => {
+  await show_(jobs.running);
+  assert.equal(screen.queryByRole("region", { name: "Results" }), null);
+});
+
 for (const [cost, texts, absent] of [
   [{ node_seconds: 120, credits: 0.00367, least_credits: 0.0183, prices_of: "2026-01-13" }, ["2 min 0 s of node time · about 0.0037 credits", "five minutes at least", "0.018 credits then", "Prices of 2026-01-13."], []],
   [{ node_seconds: 7200, credits: 2, least_credits: 2, prices_of: null }, ["2 h 0 min of node time · about 2 credits", "Prices of your own."], ["five minutes"]],

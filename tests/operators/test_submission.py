@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundExceptio
 from snowflake.connector import SnowflakeConnection
 
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError
+from airflow_provider_snowflake_batch.hooks import sent_statements
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
@@ -139,6 +140,8 @@ def test_a_task_killed_while_somebody_else_takes_the_name_leaves_their_job_alone
         return query_id
 
     monkeypatch.setattr(SnowflakeBatchHook, "submit", late)
+    # On a busy machine the refusal may take longer than a killed task may wait.
+    monkeypatch.setattr(sent_statements, "_KILLED_WITHIN", 60.0)
     task.job_spec = {"job_name": "SUBMISSION_TAKEN"}
     with pytest.raises(JobCancelledError, match="since the task was killed"):
         task.execute({"ti": TaskInstance(), "task_state_store": None})

@@ -1,4 +1,4 @@
-"""The watcher's trigger against the local Snowflake, driven as Airflow's triggerer drives it."""
+"""The watcher's trigger, driven as Airflow's triggerer drives it: with the local Snowflake, and with given listings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset, AssetWatcher, Connection
 
+from airflow_provider_snowflake_batch.exceptions import JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.hooks.stage_files import StageFile
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.successes import Success
+from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+from airflow_provider_snowflake_batch.jobs.successes import SeenSuccesses, Success
 from airflow_provider_snowflake_batch.triggers import success
+from airflow_provider_snowflake_batch.triggers.asset_memory import AssetMemory
 from airflow_provider_snowflake_batch.triggers.success import BatchSuccessTrigger
-
-pytestmark = pytest.mark.slow
 
 LOCATION = "@WATCHED/scores"
 FULL_LOCATION = "@LOCAL.PUBLIC.WATCHED/scores/"
@@ -122,6 +124,7 @@ async def complete(hook: SnowflakeBatchHook, directory: str) -> None:
     await asyncio.to_thread(hook.write_file, f"{LOCATION}/{directory}/_SUCCESS", b"")
 
 
+@pytest.mark.slow
 def test_each_success_fires_once_and_what_was_there_does_not(hook: SnowflakeBatchHook) -> None:
     async def scenario() -> None:
         await complete(hook, "old")
@@ -138,6 +141,7 @@ def test_each_success_fires_once_and_what_was_there_does_not(hook: SnowflakeBatc
     run(scenario())
 
 
+@pytest.mark.slow
 def test_a_directory_that_is_written_again_fires_again(hook: SnowflakeBatchHook) -> None:
     async def scenario() -> None:
         await complete(hook, "job")
@@ -153,6 +157,7 @@ def test_a_directory_that_is_written_again_fires_again(hook: SnowflakeBatchHook)
     run(scenario())
 
 
+@pytest.mark.slow
 def test_a_restart_neither_repeats_nor_misses(hook: SnowflakeBatchHook) -> None:
     async def scenario() -> None:
         store = Store()
@@ -168,6 +173,7 @@ def test_a_restart_neither_repeats_nor_misses(hook: SnowflakeBatchHook) -> None:
     run(scenario())
 
 
+@pytest.mark.slow
 def test_a_stalled_triggerer_does_not_repeat_what_another_has_told(hook: SnowflakeBatchHook) -> None:
     async def scenario() -> None:
         store, stalled = Store(), trigger()
@@ -190,6 +196,7 @@ def test_a_stalled_triggerer_does_not_repeat_what_another_has_told(hook: Snowfla
     run(scenario())
 
 
+@pytest.mark.slow
 def test_without_a_store_it_says_so_once_and_works(
     hook: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +209,7 @@ def test_without_a_store_it_says_so_once_and_works(
     assert capsys.readouterr().out.count("There is no asset state store") == 1
 
 
+@pytest.mark.slow
 def test_newer_than_is_where_the_first_start_begins(hook: SnowflakeBatchHook) -> None:
     async def scenario() -> None:
         await complete(hook, "job")
@@ -214,6 +222,7 @@ def test_newer_than_is_where_the_first_start_begins(hook: SnowflakeBatchHook) ->
     run(scenario())
 
 
+@pytest.mark.slow
 def test_watchers_of_one_location_share_one_listing(hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch) -> None:
     """The listings themselves are real, and so is what Airflow shares them with (3.3 and later)."""
     shared_stream = pytest.importorskip("airflow.triggers.shared_stream")
@@ -253,6 +262,7 @@ def test_what_separates_streams() -> None:
     assert {trigger(role="R").shared_stream_key(), trigger(poll_interval=9).shared_stream_key()}.isdisjoint(keys)
 
 
+@pytest.mark.slow
 def test_a_stage_that_comes_later(hook: SnowflakeBatchHook, capsys: pytest.CaptureFixture[str]) -> None:
     hook.run("DROP STAGE WATCHED")
 
@@ -320,3 +330,131 @@ def test_serialization_brings_back_the_same_trigger(make: Callable[[], BatchSucc
     assert pydoc.locate(path)(**arguments).serialize() == (path, arguments)
     watcher = AssetWatcher(name="watcher", trigger=make())
     assert Asset("scores", watchers=[watcher]).watchers == [watcher]
+
+
+def written(directory: str, seconds: float, md5: str = "d41d") -> Success:
+    found = Success.of(f"scores/{directory}/_SUCCESS", seconds, md5)
+    assert found is not None
+    return found
+
+
+async def listings(*steps: list[Success]) -> AsyncIterator[Any]:
+    """What a stream of listings brings, one after the other."""
+    for found in steps:
+        yield success._Listing(StagePath.parse(FULL_LOCATION, field="X"), tuple(found))
+
+
+def fired(watcher: BatchSuccessTrigger, store: Store, *steps: list[Success]) -> list[tuple[str, str]]:
+    async def scenario() -> list[tuple[str, str]]:
+        events = [event async for event in watcher.filter_shared_stream(listings(*steps))]
+        return [(event.payload["stage_location"], event.payload["written"]) for event in events]
+
+    watcher.asset_state_store = store
+    return run(scenario())  # type: ignore[no-any-return]
+
+
+A, B, C = written("a", 100), written("b", 200), written("c", 300)
+EVENTS = {
+    name: (f"{FULL_LOCATION}{name}/", datetime.fromtimestamp(seconds, UTC).isoformat())
+    for name, seconds in (("a", 100), ("b", 200), ("c", 300))
+}
+
+
+def test_listings_become_events_in_the_order_of_writing() -> None:
+    assert fired(trigger(), Store(), [A], [A], [C, A, B], [C, A, B]) == [EVENTS["b"], EVENTS["c"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "events"),
+    [
+        ({}, []),
+        ({"newer_than": datetime.fromtimestamp(150, UTC)}, ["b", "c"]),
+        ({"newer_than": datetime.fromtimestamp(150, UTC), "directories": "[ac]"}, ["c"]),
+    ],
+)
+def test_what_is_there_at_the_very_first_start(changes: dict[str, Any], events: list[str]) -> None:
+    store = Store()
+    assert fired(trigger(**changes), store, [A, B, C]) == [EVENTS[name] for name in events]
+    assert store.values, "it is remembered, whether or not there was news"
+    assert fired(trigger(**changes), store, [A, B, C]) == []
+
+
+def test_what_another_triggerer_has_told_meanwhile_is_no_news() -> None:
+    store, watcher = Store(), trigger()
+
+    async def scenario() -> list[Any]:
+        async def both() -> AsyncIterator[Any]:
+            async for listing in listings([A]):
+                yield listing
+            await AssetMemory(watcher).save(SeenSuccesses.at_first([A, B]))
+            async for listing in listings([A, B, C]):
+                yield listing
+
+        return [event.payload["stage_location"] async for event in watcher.filter_shared_stream(both())]
+
+    watcher.asset_state_store = store
+    assert run(scenario()) == [EVENTS["c"][0]]
+
+
+def test_a_crash_before_the_event_is_noted_repeats_it() -> None:
+    store = Store()
+    assert fired(trigger(), store, []) == []
+
+    async def dies_with_the_event() -> str:
+        watcher = trigger()
+        watcher.asset_state_store = store
+        async for event in watcher.filter_shared_stream(listings([A])):
+            return str(event.payload["stage_location"])
+        raise AssertionError("no event")
+
+    assert run(dies_with_the_event()) == EVENTS["a"][0]
+    assert fired(trigger(), store, [A]) == [EVENTS["a"]]
+
+
+class Session:
+    """Stands in for the session that triggers share: each look is answered with the next of some outcomes."""
+
+    def __init__(self, *outcomes: list[StageFile] | Exception) -> None:
+        self._outcomes = list(outcomes)
+
+    async def run(self, look: Callable[[Any], Any]) -> Any:
+        return look(self)
+
+    def qualify_location(self, location: StagePath) -> StagePath:
+        return location.qualify("LOCAL", "PUBLIC")
+
+    def list_files(self, location: StagePath, *, pattern: str) -> list[StageFile]:
+        assert str(location) == FULL_LOCATION
+        outcome = self._outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def test_a_look_that_fails_is_repeated_and_logged_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    modified = "Thu, 01 Jan 1970 00:01:40 GMT"
+    files = [
+        StageFile("scores/a/_SUCCESS", 0, "d41d", modified),
+        StageFile("scores/b/not_SUCCESS", 0, "d41d", modified),
+    ]
+    gone, away = JobInputError("there is no such stage"), ConnectionError("away")
+    session = Session(gone, gone, away, files, gone, files)
+
+    @asynccontextmanager
+    async def shared(settings: Any) -> AsyncIterator[Session]:
+        yield session
+
+    monkeypatch.setattr(success, "shared_poller", shared)
+
+    async def scenario() -> list[Any]:
+        stream = BatchSuccessTrigger.open_shared_stream(trigger(poll_interval=0.01).serialize()[1])
+        return [await anext(stream), await anext(stream)]
+
+    for listing in run(scenario()):
+        assert str(listing.location) == FULL_LOCATION
+        assert listing.found == (A,)
+    said = caplog.text + capsys.readouterr().out
+    # The stage's absence, the lost network, and the absence again after a look that has succeeded.
+    assert said.count("Cannot list @WATCHED/scores/; trying on.") == 3

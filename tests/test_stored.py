@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.jobs.card import JobCard
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.kinds import parse_job
 from airflow_provider_snowflake_batch.jobs.logs import LogWindow, Progress
+from airflow_provider_snowflake_batch.jobs.sent_statement import readable_statement, told_statement
 from airflow_provider_snowflake_batch.jobs.sources import JobOutput, parse_source
 from airflow_provider_snowflake_batch.jobs.successes import SeenSuccesses
 from airflow_provider_snowflake_batch.jobs.unload import Unload, UnloadedFile
@@ -115,6 +116,14 @@ def test_a_card_is_shown(version: Path) -> None:
     card = JobCard.from_dict(stored)
 
     assert {name: value for name, value in card.to_dict().items() if name in stored} == stored
+
+
+@every_version_with("sent_statement.json")
+def test_the_statement_of_a_job_is_shown(version: Path) -> None:
+    stored = read(version / "sent_statement.json")
+
+    assert stored == {"job_name": stored["job_name"], **told_statement(stored["statement"])}
+    assert readable_statement(stored["statement"]) == stored["statement"]
 
 
 @every_version_with("waiting_mark.json")

@@ -10,6 +10,7 @@ from typing import Any, Self
 from airflow_provider_snowflake_batch.jobs.json_values import json_value, number
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.progress_history import grown, readable
+from airflow_provider_snowflake_batch.jobs.sent_statement import readable_statement
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, by_blame
 
 # The XCom under which the operator keeps it, written before the task defers.
@@ -50,8 +51,8 @@ class JobCard:
     :param containers: what the containers said at the last look, those to blame first (:func:`told_containers`).
     :param earlier_tries: how the tries before this one have ended, oldest first (:func:`ended_try`).
     :param history: how far it was at earlier moments (`jobs/progress_history.py`); None where nothing tells of rows.
-    :param statement: what was sent to make the job, with what its session needs before; None where that is not told.
-    :param no_statement: why it is not.
+    :param statement: on cards from before it had an XCom of its own (`jobs/sent_statement.py`), as is the next one.
+    :param no_statement: why there is none.
     :param log: the last lines that the job has written, as the last look has found them (:func:`told_lines`); None once
         it is done.
     :param output: what a job that is done has written (:func:`told_output`).
@@ -173,27 +174,6 @@ class JobCard:
             return now
         # Snowflake's clock and ours may differ: a time before the start or after now is not taken for the end.
         return told if (self.started_at or self.submitted_at) < told <= now else now
-
-
-MOST_STATEMENT_BYTES = 8 * 1024
-"""The longest statement that a card holds: the whole card is written again with every change."""
-
-
-def told_statement(statement: str) -> dict[str, Any]:
-    """The fields of a card that tell of a statement: all of it, or why it is not there. Half of one is of no use."""
-    size = len(statement.encode("utf-8", "replace"))
-    if size > MOST_STATEMENT_BYTES:
-        return {"no_statement": f"It has {size:,} bytes, and a job card holds {MOST_STATEMENT_BYTES:,} of it at most."}
-    return {"statement": statement}
-
-
-def readable_statement(stored: Any) -> str | None:
-    """A statement as it was stored, or None for what is none."""
-    try:
-        whole = isinstance(stored, str) and len(stored.encode()) <= MOST_STATEMENT_BYTES
-    except UnicodeEncodeError:
-        return None
-    return stored if whole else None
 
 
 _MOST_CONTAINERS, _MOST_TRIES, _LONGEST = 8, 10, 300

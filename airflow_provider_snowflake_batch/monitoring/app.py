@@ -25,17 +25,18 @@ from packaging.version import Version
 from sqlalchemy.orm import Session
 
 from airflow_provider_snowflake_batch.jobs.prices import estimated_cost, readable_prices
+from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
 from airflow_provider_snowflake_batch.monitoring import follow
 from airflow_provider_snowflake_batch.monitoring.bundle import bundle_version, scripts
-from airflow_provider_snowflake_batch.monitoring.cards import readable_card
+from airflow_provider_snowflake_batch.monitoring.cards import readable_card, with_statement
 from airflow_provider_snowflake_batch.monitoring.entries import JobGroup, StoredJob
 from airflow_provider_snowflake_batch.monitoring.index import Wanted
 from airflow_provider_snowflake_batch.monitoring.listing import find_dags, find_jobs
 from airflow_provider_snowflake_batch.monitoring.order import InvalidPlace, Order, Place, Sort
 from airflow_provider_snowflake_batch.monitoring.overview import overview as find_overview
 from airflow_provider_snowflake_batch.monitoring.overview import roll_up
-from airflow_provider_snowflake_batch.monitoring.queries import find_job, find_links
+from airflow_provider_snowflake_batch.monitoring.queries import find_job, find_values
 
 MOST_JOBS = 100
 """Jobs in one answer."""
@@ -193,9 +194,11 @@ def job(
     found = find_job(session, dag_id, run_id, task_id, map_index)
     if found is None:
         return {"job": None, "links": {}, "now": time.time()}
-    stored = find_links(session, dag_id, run_id, task_id, map_index, [link.xcom_key for link in _LINKS])
+    keys = [STATEMENT_KEY, *(link.xcom_key for link in _LINKS)]
+    stored = find_values(session, dag_id, run_id, task_id, map_index, keys)
     links = {link.name: stored.get(link.xcom_key) for link in _LINKS}
     shown, now = _shown(found, brief=False), time.time()
+    shown["card"] = with_statement(shown["card"], stored.get(STATEMENT_KEY), longest=_PAGE_TEXT)
     return {
         "job": shown,
         "cost": estimated_cost(shown["card"], _last_seen(shown, now), _own_prices()),

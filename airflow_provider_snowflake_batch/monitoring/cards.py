@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_snowflake_batch.contract.progress import AllReplicas
-from airflow_provider_snowflake_batch.jobs.card import readable_statement
 from airflow_provider_snowflake_batch.jobs.progress_history import readable
+from airflow_provider_snowflake_batch.jobs.sent_statement import readable_statement
 
 TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function", "instance_family")
 NUMBERS = (
@@ -51,10 +51,28 @@ def readable_card(stored: Any, *, longest: int, brief: bool = False) -> dict[str
         "containers": None if brief else _all(values.get("containers"), CONTAINER, longest),
         "earlier_tries": None if brief else _all(values.get("earlier_tries"), EARLIER_TRY, longest),
         "history": None if brief else readable(values.get("history")),
-        "statement": None if brief else readable_statement(values.get("statement")),
-        "no_statement": None if brief else _text(values.get("no_statement"), longest),
+        **dict.fromkeys(("statement", "no_statement")),
+        **({} if brief else _statement(values, longest)),
         "log": None if brief else _lines(values.get("log"), longest),
         "output": None if brief else _output(values.get("output"), longest),
+    }
+
+
+def with_statement(card: dict[str, Any], stored: Any, *, longest: int) -> dict[str, Any]:
+    """A readable card with the statement of its job, which is kept beside it.
+
+    :param stored: the value of that XCom.
+    """
+    if not isinstance(stored, Mapping) or stored.get("job_name") != card["job_name"]:
+        # A card of a version that kept the statement on it has it already.
+        return card
+    return {**card, **_statement(stored, longest)}
+
+
+def _statement(values: Mapping[str, Any], longest: int) -> dict[str, Any]:
+    return {
+        "statement": readable_statement(values.get("statement")),
+        "no_statement": _text(values.get("no_statement"), longest),
     }
 
 

@@ -70,7 +70,7 @@ def find_job(session: Session, dag_id: str, run_id: str, task_id: str, map_index
     return _entry(row)[1] if row is not None else None
 
 
-def find_links(
+def find_values(
     session: Session, dag_id: str, run_id: str, task_id: str, map_index: int, keys: Iterable[str]
 ) -> dict[str, Any]:
     """What is stored under some XCom keys of a task instance."""

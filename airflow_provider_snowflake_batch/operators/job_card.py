@@ -19,9 +19,10 @@ from airflow_provider_snowflake_batch.jobs.card import (
     told_containers,
     told_lines,
     told_output,
-    told_statement,
 )
+from airflow_provider_snowflake_batch.jobs.json_values import json_value
 from airflow_provider_snowflake_batch.jobs.logs import Progress
+from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY, told_statement
 from airflow_provider_snowflake_batch.operators.earlier_tries import earlier_tries, remember_try
 
 if TYPE_CHECKING:
@@ -92,11 +93,11 @@ class TaskCard:
                 confirmed_every=max(CARD_SECONDS, poll_interval),
                 earlier_tries=earlier_tries(context),
                 instance_family=record.instance_family,
-                **_told_statement(statement),
             ),
             record.query_id,
         )
         card._write()
+        card._keep_statement(statement)
         return card
 
     @classmethod
@@ -193,6 +194,13 @@ class TaskCard:
             # The card only informs people, so the job goes on without it.
             log.debug("The job card could not be written", exc_info=True)
 
+    def _keep_statement(self, statement: str | None) -> None:
+        told = {"job_name": self.card.job_name, **_told_statement(statement)}
+        try:
+            self._ti.xcom_push(key=STATEMENT_KEY, value=json_value(told))
+        except Exception:
+            log.debug("The statement could not be kept", exc_info=True)
+
     def _write(self) -> None:
         self._ti.xcom_push(key=JOB_CARD_KEY, value=self.card.to_dict())
         self._written_at, self._written = time.time(), self.card
@@ -266,8 +274,8 @@ def _without_job(error: BaseException) -> str | None:
 
 
 def _told_statement(statement: str | None) -> dict[str, Any]:
-    """The fields of a card that tell of a statement. Unlike a log, an XCom is stored as it is, so nothing is in it that
-    Airflow would mask there."""
+    """What is told of a statement. Unlike a log, an XCom is stored as it is, so nothing is in it that Airflow would
+    mask there."""
     from airflow_provider_snowflake_batch.hooks.masking import masked
 
     if statement is None:

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.standalone.processes import end, free_ports
 from tests.monitoring.conftest import Client
 from tests.monitoring.javascript import run_tests
@@ -32,6 +33,7 @@ pytestmark = [
     ),
 ]
 
+STATEMENT = "EXECUTE JOB SERVICE\nIN COMPUTE POOL POOL"
 HALF = {"phase": "predict", "rows_done": 4512345, "rows_total": 9000000, "rows_per_second": 26543.2, "eta_seconds": 169}
 
 
@@ -93,6 +95,8 @@ def fill(new_run: Callable[[str], str]) -> dict[str, str]:
     for age, (name, (state, status, told)) in enumerate(jobs.items()):
         set_state("scores", runs[name], state, age=age)
         push("scores", runs[name], card(f"ML.SCORING.BATCH_SCORES_SCORE_{age}0F3A7C21", status, **told))
+    sent = {"job_name": "ML.SCORING.BATCH_SCORES_SCORE_00F3A7C21", "statement": STATEMENT}
+    push("scores", runs["running"], sent, key=STATEMENT_KEY)
     for index, (state, status) in enumerate((("deferred", "PENDING"), ("failed", "FAILED"))):
         told = {**looked, "message": "ModelError: expected 12 columns, got 11"} if state == "failed" else looked
         set_state("scores", runs["mapped"], state, task_id="parts", map_index=index, label=("February", "March")[index])
@@ -104,7 +108,6 @@ def fill(new_run: Callable[[str], str]) -> dict[str, str]:
 
 def story(now: float) -> dict[str, Any]:
     return {
-        "statement": "EXECUTE JOB SERVICE\nIN COMPUTE POOL POOL",
         "history": [[60 + 5 * step, 20_000 * step * step] for step in range(40)],
         "earlier_tries": [
             {"attempt": 1, "job_name": "ML.SCORING.BATCH_SCORES_SCORE_0A1B2C3D", "status": "FAILED",

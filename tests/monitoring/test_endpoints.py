@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.monitoring.order import Place, Sort
 from tests.monitoring.auth import CLERK
 from tests.monitoring.conftest import Client
@@ -165,6 +166,30 @@ def test_links_to_snowsight_are_those_that_the_task_has_stored(client: Client, n
     push("scores", run, "javascript:alert(1)", key="_link_OutputStageLink")
     links = client("viewer").get(JOB, params=of("scores", run)).json()["links"]
     assert links == {"Snowsight job": "https://app.snowflake.com/x/y/#/compute/job/DB/PUBLIC/J"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ({"job_name": "DB.PUBLIC.BATCH_1", "statement": "EXECUTE NEW"}, ("EXECUTE NEW", None)),
+        ({"job_name": "DB.PUBLIC.BATCH_1", "no_statement": "long"}, (None, "long")),
+        # Of a version that kept it on the card.
+        (None, ("EXECUTE OLD", None)),
+        ({"job_name": "DB.PUBLIC.ANOTHER", "statement": "EXECUTE NEW"}, ("EXECUTE OLD", None)),
+        ({"job_name": "DB.PUBLIC.BATCH_1", "statement": ["x"], "no_statement": 3}, (None, None)),
+        ("EXECUTE NEW", ("EXECUTE OLD", None)),
+    ],
+)
+def test_the_statement_is_told_on_the_jobs_own_page(
+    client: Client, new_run: Run, kept: Any, told: tuple[str | None, str | None]
+) -> None:
+    run = new_run("scores")
+    push("scores", run, card(statement="EXECUTE OLD"))
+    if kept is not None:
+        push("scores", run, kept, key=STATEMENT_KEY)
+    shown = client("viewer").get(JOB, params=of("scores", run)).json()["job"]["card"]
+    assert (shown["statement"], shown["no_statement"]) == told
+    assert "EXECUTE" not in client("viewer").get(JOBS).text
 
 
 @pytest.mark.parametrize(

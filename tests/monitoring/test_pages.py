@@ -101,7 +101,7 @@ JOBS: dict[str, Any] = {
             "else",
         ],
     ),
-    "long": told(no_statement="It has 9,000 bytes, and a job card holds 8,192 of it at most."),
+    "long": told(no_statement="It has 9,000 bytes, and 8,192 are kept at most."),
     "crashed": told_of("FAILED", "no", accepted_at=NOON + 20, started_at=NOON + 30, ended_at=NOON + 60, history="no"),
     "mapped": [told(task_id="parts", map_index=index, map_label="March") for index in (0, 1)],
 }

@@ -13,6 +13,7 @@ from airflow_provider_snowflake_batch.hooks.results import JobResult
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.logs import Progress
+from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo
 from airflow_provider_snowflake_batch.operators import job_card
 from airflow_provider_snowflake_batch.operators.earlier_tries import earlier_tries
@@ -150,7 +151,7 @@ def test_a_task_without_a_job_has_a_card_that_says_why(
     [
         ("EXECUTE JOB SERVICE", "EXECUTE JOB SERVICE", None),
         ("EXECUTE JOB SERVICE 'one-that-is-masked'", None, "It holds something that Airflow masks in logs."),
-        ("S" * 9000, None, "It has 9,000 bytes, and a job card holds 8,192 of it at most."),
+        ("S" * 9000, None, "It has 9,000 bytes, and 8,192 are kept at most."),
         (None, None, "An earlier try of the task has sent it."),
     ],
 )
@@ -162,8 +163,10 @@ def test_it_tells_the_statement_or_why_it_does_not(
         name="D.S.J", model_name="D.S.M", X="D.S.T", compute_pool="P", output_spec={"stage_location": "@D.S.R/"}
     )
     TaskCard.begin({"ti": instance}, job, RECORD, poll_interval=5, statement=statement)  # type: ignore[typeddict-item]
-    shown = instance.xcoms[JOB_CARD_KEY]
-    assert (shown["statement"], shown["no_statement"]) == (told, why)
+    told_of = {"statement": told} if told else {"no_statement": why}
+    assert instance.xcoms[STATEMENT_KEY] == {"job_name": "D.S.J", **told_of}
+    card = instance.xcoms[JOB_CARD_KEY]
+    assert (card["statement"], card["no_statement"]) == (None, None), "it would be written again at each look"
 
 
 def test_a_card_that_cannot_be_written_does_not_end_the_wait(card: TaskCard, monkeypatch: pytest.MonkeyPatch) -> None:

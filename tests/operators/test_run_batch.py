@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInput
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OutputSpec
 from airflow_provider_snowflake_batch.jobs.statements import execute_inference_job
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
@@ -189,7 +190,7 @@ def test_the_statement_says_what_is_run(
     monkeypatch.setattr(SnowflakeBatchHook, "submit", lambda self, job: sent.append(job) or submit(self, job))
     result, instance = execute(operator(version_name=version, function_name="PREDICT", wait_for_completion=False))
     statement = execute_inference_job(*sent)
-    assert instance.xcoms[JOB_CARD_KEY]["statement"] == statement
+    assert instance.xcoms[STATEMENT_KEY]["statement"] == statement
     assert "MODEL = LOCAL.PUBLIC.LINEAR\nVERSION = V1\nFUNCTION = 'predict'\nNAME = " in statement
     card = instance.xcoms[JOB_CARD_KEY]
     assert (card["version"], card["function"], result["version"]) == ("V1", "predict", "V1")

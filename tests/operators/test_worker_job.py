@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInput
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
+from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OnError, OutputSpec
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
 from tests.compute_pools import hook_with_pool
@@ -113,8 +114,11 @@ def test_a_class_of_the_dags_author_scores_a_table(hook: SnowflakeBatchHook, dag
     card = instance.xcoms[JOB_CARD_KEY]
     assert (card["model"], card["function"], card["status"]) == ("my_models.linear:Linear", "predict", "DONE")
     assert card["progress"]["rows_done"] == 3
-    assert card["statement"].startswith("EXECUTE JOB SERVICE\n")
-    assert f"NAME = {result['job_name']}\n" in card["statement"]
+    assert card["output"]["files"] == result["files"]
+    assert ["PREDICTION", "double"] in card["output"]["columns"]
+    sent = instance.xcoms[STATEMENT_KEY]["statement"]
+    assert sent.startswith("EXECUTE JOB SERVICE\n")
+    assert f"NAME = {result['job_name']}\n" in sent
     assert staged(hook) == [], "what the job was given is removed after success"
 
 

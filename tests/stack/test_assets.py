@@ -141,6 +141,9 @@ def test_the_pages_show_the_job_while_it_runs_and_afterwards(airflow: AirflowSta
     shown = on_the_pages(airflow, scored["run"])[1]["job"]["card"]
     stored = airflow.xcom(scored["run"], "score", "snowflake_batch_job")
     assert shown["history"]
+    statement = airflow.xcom(scored["run"], "score", "snowflake_batch_statement")
+    assert statement == {"job_name": scored["job"], "statement": shown.pop("statement")}
+    assert (stored.pop("statement"), shown["output"]["files"]) == (None, 1)
     assert {name: value for name, value in shown.items() if name in stored or value is not None} == stored
 
 

@@ -211,7 +211,7 @@ function Details({ job }) {
 
 function Statement({ card: { statement, no_statement: why } }) {
   const label = "Copy the statement";
-  const told = statement ? "To run it again, give it another NAME." : (why ?? "The card does not tell it.");
+  const told = statement ? "To run it again, give it another NAME." : (why ?? "The task does not tell it.");
   return h(
     HStack,
     { gap: 2, wrap: "wrap" },

@@ -174,8 +174,8 @@ test("the statement is copied as it was sent, with the keyboard too", async () =
   assert.ok(screen.getByText("To run it again, give it another NAME."));
 });
 
-for (const [name, why] of [["long", "It has 9,000 bytes, and a job card holds 8,192 of it at most."], ["old", "The card does not tell it."]]) {
-  test(`a statement that is not on the card cannot be copied, and why: ${name}`, async () => {
+for (const [name, why] of [["long", "It has 9,000 bytes, and 8,192 are kept at most."], ["old", "The task does not tell it."]]) {
+  test(`a statement that was not kept cannot be copied, and why: ${name}`, async () => {
     await show_(jobs[name]);
     const copy = screen.getByRole("button", { name: "Copy the statement" });
     assert.equal(copy.getAttribute("aria-disabled"), "true");

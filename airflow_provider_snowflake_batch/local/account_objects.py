@@ -1,4 +1,4 @@
-"""Warehouses and roles: bookkeeping that clients ask for, without anything behind it."""
+"""The one account of the local Snowflake; its warehouses and roles, with nothing behind them."""
 
 from __future__ import annotations
 
@@ -100,3 +100,19 @@ class AccountObjects:
 
     def close(self) -> None:
         self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What exists after the first start and what the printed connection names.
+
+    :param version: of the Snowflake that it says it is.
+    """
+
+    name: str = "local"
+    user: str = "LOCAL"
+    role: str = "SYSADMIN"
+    database: str = "LOCAL"
+    schema: str = "PUBLIC"
+    warehouse: str = "COMPUTE_WH"
+    version: str = "10.0.0"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from airflow_provider_snowflake_batch.local import call
+from airflow_provider_snowflake_batch.local import functions
 from airflow_provider_snowflake_batch.local.protocol import query_functions
-from airflow_provider_snowflake_batch.local.registry import change_models, packages, show_models
+from airflow_provider_snowflake_batch.local.registry import change_models, show_models
 from airflow_provider_snowflake_batch.local.spcs import (
-    account_functions,
     container_runtime,
     deploy_model,
-    events,
     execute_inference_job,
     execute_job,
     image_repositories,
     job_history,
     pool_statements,
-    secret_statements,
+    secrets,
     service_methods,
     show_services,
 )
@@ -23,50 +21,43 @@ from airflow_provider_snowflake_batch.local.sql import (
     grant_statements,
     information_schema,
     namespaces,
-    session_functions,
     session_statements,
     show,
     show_columns,
     stream_statements,
 )
-from airflow_provider_snowflake_batch.local.stages import copy, stage_statements, table_functions, transfers, urls
+from airflow_provider_snowflake_batch.local.stages import stage_statements, table_functions, transfers
 from airflow_provider_snowflake_batch.local.tasks import task_statements
 
 MODULES = (
-    call,
+    functions,
     query_functions,
     # models
     change_models,
-    packages,
     show_models,
     # jobs and compute pools
-    account_functions,
     container_runtime,
     deploy_model,
-    events,
     execute_inference_job,
     execute_job,
     image_repositories,
     job_history,
     pool_statements,
-    secret_statements,
+    secrets,
     service_methods,
     show_services,
     # sessions, databases, tables
     grant_statements,
     information_schema,
     namespaces,
-    session_functions,
     session_statements,
     show,
     show_columns,
     stream_statements,
     # stages
-    copy,
     stage_statements,
     table_functions,
     transfers,
-    urls,
     # tasks
     task_statements,
 )

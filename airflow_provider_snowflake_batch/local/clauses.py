@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -9,7 +10,6 @@ from typing import Any, Protocol, TypeVar
 from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, not_supported
 from airflow_provider_snowflake_batch.local.functions import read_constant
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.patterns import like
 from airflow_provider_snowflake_batch.local.sessions import Session
 
 Row = TypeVar("Row")
@@ -187,3 +187,20 @@ def _parenthesised(cursor: Cursor) -> dict[str, Any] | list[Any]:
             listed.append(property_value(cursor))
         cursor.accept(",")
     return named or listed
+
+
+def like(pattern: str | None, name: str) -> bool:
+    """Whether a name matches a SHOW … LIKE pattern, which ignores case; no pattern matches everything."""
+    if pattern is None:
+        return True
+    expression = re.sub(r"\\(.)|(%)|(_)|(.)", _piece, pattern, flags=re.DOTALL)
+    return re.fullmatch(expression, name, re.IGNORECASE | re.DOTALL) is not None
+
+
+def _piece(match: re.Match[str]) -> str:
+    escaped, percent, underscore, character = match.groups()
+    if percent:
+        return ".*"
+    if underscore:
+        return "."
+    return re.escape(escaped or character)

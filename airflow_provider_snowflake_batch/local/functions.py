@@ -1,4 +1,4 @@
-"""Functions of SQL that the server answers itself, wherever they stand in a query.
+"""Functions of SQL that the server answers itself, wherever they stand in a query, and CALL of them.
 
 A scalar function becomes its value, a table function becomes its rows, before the SQL engine sees the statement.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.snowflake_names import has_function
-from airflow_provider_snowflake_batch.local.statements import Result, Statement
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
 from airflow_provider_snowflake_batch.local.wiring import Function, Parts, Registrations
 
 
@@ -237,3 +237,22 @@ def unknown_view(name: str) -> SnowflakeError:
         errno=2003,
         sqlstate="42S02",
     )
+
+
+@statement("CALL")
+def call(statement: Statement, cursor: Cursor, functions: Functions) -> Result:
+    parts = cursor.name()
+    if cursor.accept("!"):
+        called = cursor.next().value
+        method = functions.methods.get(called)
+        if method is None:
+            raise unknown_function(f"{'.'.join(parts)}!{called}")
+        arguments = read_arguments(cursor)
+        cursor.end()
+        return method(statement, parts, arguments)
+    function = functions.scalar.get(parts[0]) if len(parts) == 1 else None
+    if function is None:
+        raise unknown_function(".".join(parts))
+    arguments = read_arguments(cursor)
+    cursor.end()
+    return Result([Column(parts[0])], [(function(statement, arguments),)])

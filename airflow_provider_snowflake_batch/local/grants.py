@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.parsing import quoted
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 
 # https://docs.snowflake.com/en/user-guide/security-access-control-overview#role-hierarchy-and-privilege-inheritance

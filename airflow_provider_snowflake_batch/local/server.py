@@ -9,8 +9,7 @@ import threading
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.local import answers
-from airflow_provider_snowflake_batch.local.account import Account
-from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
+from airflow_provider_snowflake_batch.local.account_objects import Account, AccountObjects
 from airflow_provider_snowflake_batch.local.faults.control import FaultControl
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.faults.requests import RequestFaults
@@ -25,8 +24,8 @@ from airflow_provider_snowflake_batch.local.sessions import Sessions
 from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.submission import JobRooms
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
+from airflow_provider_snowflake_batch.local.stages.files import OtherFiles
 from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
-from airflow_provider_snowflake_batch.local.stages.other_files import OtherFiles
 from airflow_provider_snowflake_batch.local.stages.reading import StageReads
 from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.state import StateDirectory

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -162,3 +163,13 @@ class Statements:
             return None
         cursor.at = best[0]
         return best[1], cursor
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """A time of the control database as a result value."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def text_columns(names: str) -> list[Column]:
+    """Text columns of these names, given with blanks between."""
+    return [Column(name) for name in names.split()]

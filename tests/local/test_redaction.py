@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_snowflake_batch.local.redaction import without_secrets
+from airflow_provider_snowflake_batch.local.parsing import without_secrets
 
 
 @pytest.mark.parametrize(

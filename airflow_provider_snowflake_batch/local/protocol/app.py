@@ -25,12 +25,12 @@ from airflow_provider_snowflake_batch.local.bodies import (
     read_object,
 )
 from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.parsing import without_secrets
 from airflow_provider_snowflake_batch.local.protocol import login
 from airflow_provider_snowflake_batch.local.protocol.chunks import INLINE_ROWS, LARGE, Chunks
 from airflow_provider_snowflake_batch.local.protocol.login import Logins
 from airflow_provider_snowflake_batch.local.protocol.queries import Queries, Query
 from airflow_provider_snowflake_batch.local.protocol.results import arrow_rowset, json_rowset, rowtype, statistics
-from airflow_provider_snowflake_batch.local.redaction import without_secrets
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session
 from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES
 from airflow_provider_snowflake_batch.local.sql import binds

@@ -8,11 +8,9 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from airflow_provider_snowflake_batch.local.account import Account
-from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
+from airflow_provider_snowflake_batch.local.account_objects import Account, AccountObjects
 from airflow_provider_snowflake_batch.local.bodies import BodyRefused
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError
-from airflow_provider_snowflake_batch.local.protocol.names import stored_name
 from airflow_provider_snowflake_batch.local.sessions import MASTER_VALIDITY, SESSION_VALIDITY, Session, Sessions
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE, parameter_value
@@ -184,3 +182,12 @@ def refusal(code: str, message: str) -> dict[str, Any]:
         "success": False,
         "headers": None,
     }
+
+
+def stored_name(name: str | None) -> str | None:
+    """The name as Snowflake stores it: quoted as it stands, unquoted in upper case; None for none."""
+    if not name:
+        return None
+    if len(name) >= 2 and name.startswith('"') and name.endswith('"'):
+        return name[1:-1].replace('""', '"')
+    return name.upper()

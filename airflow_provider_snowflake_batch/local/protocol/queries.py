@@ -20,8 +20,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     statement_cancelled,
     statement_timed_out,
 )
-from airflow_provider_snowflake_batch.local.parsing import Token, tokenize
-from airflow_provider_snowflake_batch.local.redaction import without_secrets
+from airflow_provider_snowflake_batch.local.parsing import Token, tokenize, without_secrets
 from airflow_provider_snowflake_batch.local.shortages import OUT_OF_RESOURCES, check_room
 from airflow_provider_snowflake_batch.local.snowflake_names import refuse_script
 from airflow_provider_snowflake_batch.local.sql import binds

@@ -1,20 +1,29 @@
-"""SHOW MODELS, VERSIONS and FUNCTIONS, and what clients ask about tags and capabilities.
+"""SHOW MODELS, VERSIONS and FUNCTIONS, and what clients ask about tags, capabilities and packages.
 
-https://docs.snowflake.com/en/sql-reference/sql/show-models, …/show-versions-in-model, …/show-functions-in-model
+https://docs.snowflake.com/en/sql-reference/sql/show-models, …/show-versions-in-model, …/show-functions-in-model and
+https://docs.snowflake.com/en/sql-reference/info-schema/packages. What a model can be run with here is what is
+installed beside the server, since jobs run in the server's environment.
 """
 
 from __future__ import annotations
 
-from airflow_provider_snowflake_batch.local.clauses import show_clauses
-from airflow_provider_snowflake_batch.local.columns import moment, text_columns
+import sys
+from functools import cache
+from importlib.metadata import distributions
+
+from airflow_provider_snowflake_batch.local.clauses import like, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
-from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function, table_function
+from airflow_provider_snowflake_batch.local.functions import (
+    Arguments,
+    information_schema_view,
+    scalar_function,
+    table_function,
+)
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.patterns import like
 from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
 from airflow_provider_snowflake_batch.local.registry.versions import as_json
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement, text_columns
 
 _TIME = ("TIMESTAMP_LTZ", 0, 9)
 _NUMBER = ("FIXED", 38, 0)
@@ -158,3 +167,29 @@ def _parts(name: object) -> tuple[str, ...]:
     parts = cursor.name()
     cursor.end()
     return parts
+
+
+@scalar_function("SYSTEM$IMPORT_MODEL")
+def import_model(statement: Statement, arguments: Arguments) -> str:
+    """Refused: it downloads a model from Hugging Face in a job."""
+    raise not_supported(
+        "SYSTEM$IMPORT_MODEL, by which log_model lets an account download a model from Hugging Face (with "
+        "compute_pool_for_log=None the client downloads it itself),"
+    )
+
+
+@information_schema_view("PACKAGES")
+def packages(statement: Statement, database: str) -> Result:
+    columns = [Column(name) for name in ("PACKAGE_NAME", "VERSION", "LANGUAGE", "RUNTIME_VERSION")]
+    runtime = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Result(columns, [(name, version, "python", runtime) for name, version in _installed()])
+
+
+@cache
+def _installed() -> tuple[tuple[str, str], ...]:
+    found = {
+        name.lower().replace("_", "-"): distribution.version
+        for distribution in distributions()
+        if (name := distribution.metadata["Name"])
+    }
+    return tuple(sorted(found.items()))

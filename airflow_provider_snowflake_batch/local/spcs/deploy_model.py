@@ -17,7 +17,6 @@ from airflow_provider_snowflake_batch.contract.output_layout import SUCCESS
 from airflow_provider_snowflake_batch.local.errors import invalid_specification, not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.spcs import quantities
 from airflow_provider_snowflake_batch.local.spcs.execute_inference_job import InferenceRequest, submit
 from airflow_provider_snowflake_batch.local.spcs.execute_job import stage_file
 from airflow_provider_snowflake_batch.local.spcs.inference_specification import COLUMN, InferenceSpecification
@@ -27,7 +26,10 @@ from airflow_provider_snowflake_batch.local.spcs.yaml_rules import (
     anything,
     boolean,
     choice,
+    cpu,
     free_mapping,
+    gpu,
+    inference_memory,
     integer,
     load,
     mapping,
@@ -42,9 +44,9 @@ _JOB = mapping(
         "name": text,
         "name_prefix": text,
         "compute_pool": text,
-        "cpu": quantities.cpu,
-        "memory": quantities.inference_memory,
-        "gpu": quantities.gpu,
+        "cpu": cpu,
+        "memory": inference_memory,
+        "gpu": gpu,
         "num_workers": integer(1),
         "max_batch_rows": integer(1),
         "warehouse": text,

@@ -10,7 +10,6 @@ import time
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import show_clauses
-from airflow_provider_snowflake_batch.local.columns import moment, text_columns
 from airflow_provider_snowflake_batch.local.errors import (
     already_exists,
     compilation_error,
@@ -21,7 +20,7 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import service_clauses
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement, text_columns
 
 
 @statement("CREATE IMAGE REPOSITORY", "CREATE OR REPLACE IMAGE REPOSITORY")

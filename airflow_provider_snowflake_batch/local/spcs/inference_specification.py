@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.errors import invalid_specification, not_supported
-from airflow_provider_snowflake_batch.local.spcs import quantities
 from airflow_provider_snowflake_batch.local.spcs.yaml_rules import (
     anything,
     boolean,
     choice,
+    cpu,
     free_mapping,
+    gpu,
+    inference_memory,
     integer,
     load,
     mapping,
@@ -43,9 +45,9 @@ _SPECIFICATION = mapping(
         ),
         "resources": mapping(
             {
-                "cpu_requests": quantities.cpu,
-                "memory_requests": quantities.inference_memory,
-                "gpu_requests": quantities.gpu,
+                "cpu_requests": cpu,
+                "memory_requests": inference_memory,
+                "gpu_requests": gpu,
             }
         ),
         "inference": mapping(

@@ -1,10 +1,16 @@
-"""Processes of containers: started, found again, told to stop, asked how they ended."""
+"""Processes of containers: their environment and mount paths, how they are started, found again, stopped and ended.
+
+A process cannot mount anything without privileges, so every place where the specification itself names a mount path
+is rewritten to the folder behind it: the words of ``command`` and ``args`` and the values of ``env``. Code that has a
+mount path built in finds the folders in ``SNOWFLAKE_LOCAL_MOUNTS``, a JSON object of mount path → folder.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +22,9 @@ from typing import Any
 
 import psutil
 
+from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
 from airflow_provider_snowflake_batch.local.spcs import supervisor
-from airflow_provider_snowflake_batch.local.spcs.records import Container
-from airflow_provider_snowflake_batch.local.spcs.volumes import MOUNTS_VARIABLE, rewrite
+from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 
 LOG_LIMIT_BYTES = 64 * 2**20
 IDENTITY_VARIABLE = "SNOWFLAKE_LOCAL_CONTAINER"
@@ -243,3 +249,39 @@ def _pid_path(folder: Path, container_name: str) -> Path:
 
 def _exit_path(folder: Path, container_name: str) -> Path:
     return folder / f"{container_name}.exit"
+
+
+def platform_variables(job: Job, container: Container, account: str) -> dict[str, str]:
+    """https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services"""
+    return {
+        "SNOWFLAKE_HOST": "127.0.0.1",
+        "SNOWFLAKE_ACCOUNT": account,
+        "SNOWFLAKE_DATABASE": job.database,
+        "SNOWFLAKE_SCHEMA": job.schema,
+        "SNOWFLAKE_SERVICE_NAME": job.name,
+        "SNOWFLAKE_JOB_INDEX": str(container.instance),
+        "SNOWFLAKE_JOBS_COUNT": str(job.replicas),
+        # Instead of a network of its own: an address of this machine for each replica of a job. The first is not
+        # taken for a node's own by everybody.
+        ADDRESS_VARIABLE: f"127.0.0.{2 + container.instance % 250}",
+    }
+
+
+MOUNTS_VARIABLE = "SNOWFLAKE_LOCAL_MOUNTS"
+
+
+def rewrite(text: str, mounts: Mapping[str, str]) -> str:
+    """The text with every mount path replaced by its folder.
+
+    A mount path counts where a path begins: not inside a longer path, a word or a URL. The longest one wins.
+
+    >>> rewrite("--in=/data/x:/data2", {"/data": "/stage"})
+    '--in=/stage/x:/data2'
+    """
+    if not mounts:
+        return text
+    longest_first = sorted(mounts, key=len, reverse=True)
+    alternatives = "|".join(re.escape(path) for path in longest_first)
+    # `/` before: the middle of a path or of `scheme://`; a word character after: another, longer name.
+    pattern = rf"(?<![\w./~-])({alternatives})(?=/|$|[^\w.-])"
+    return re.sub(pattern, lambda match: mounts[match[1]], text)

@@ -24,12 +24,12 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.faults.faults import Faults
 from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, secrets, status
 from airflow_provider_snowflake_batch.local.spcs.container_runtime import is_container_runtime
-from airflow_provider_snowflake_batch.local.spcs.due import DueJobs
 from airflow_provider_snowflake_batch.local.spcs.instance_families import missing_gpus
 from airflow_provider_snowflake_batch.local.spcs.logs import last_words
-from airflow_provider_snowflake_batch.local.spcs.platform_variables import platform_variables
+from airflow_provider_snowflake_batch.local.spcs.processes import platform_variables
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.runtime_environment import BeingMade, NotMade, RuntimeEnvironment
+from airflow_provider_snowflake_batch.local.spcs.scheduling import DueJobs
 from airflow_provider_snowflake_batch.local.spcs.slow_nodes import SlowNodes
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 

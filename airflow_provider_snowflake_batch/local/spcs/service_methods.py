@@ -1,6 +1,7 @@
-"""What is called on a service: its logs, waiting for it, cancelling it.
+"""What is called on a service (its logs, waiting for it, cancelling it), and functions about what surrounds it.
 
-https://docs.snowflake.com/en/sql-reference/functions/system_get_service_logs,
+https://docs.snowflake.com/en/sql-reference/functions/system_get_service_logs, …/system_get_service_dns_domain,
+…/system_get_compute_pool_pending_maintenance and
 https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-services
 """
 
@@ -12,16 +13,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
-from airflow_provider_snowflake_batch.local.columns import moment
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error
+from airflow_provider_snowflake_batch.local.errors import (
+    SnowflakeError,
+    cannot_be_performed,
+    compilation_error,
+    not_supported,
+)
 from airflow_provider_snowflake_batch.local.functions import Arguments, method, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import logs, service_clauses
 from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.job_history import instant
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
+from airflow_provider_snowflake_batch.local.spcs.show_services import dns_domain
 from airflow_provider_snowflake_batch.local.spcs.store import Store
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+from airflow_provider_snowflake_batch.local.sql.databases import Databases
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment
 
 _DAY = 86400.0
 
@@ -179,3 +186,26 @@ def _seconds(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise compilation_error(f"Invalid number of seconds: {value!r}.") from None
+
+
+@scalar_function("SYSTEM$GET_SERVICE_DNS_DOMAIN")
+def get_service_dns_domain(statement: Statement, arguments: Arguments, databases: Databases) -> str:
+    """``<hash>.svc.spcs.internal`` of a schema."""
+    cursor = Cursor(str(arguments.get(0)))
+    parts = cursor.name()
+    cursor.end()
+    database, schema = parts if len(parts) == 2 else (statement.session.database or "", parts[0])
+    if not databases.has_schema(database, schema):
+        raise cannot_be_performed()
+    return dns_domain(database, schema)
+
+
+@scalar_function("SYSTEM$GET_COMPUTE_POOL_PENDING_MAINTENANCE")
+def get_pending_maintenance(statement: Statement, arguments: Arguments) -> str:
+    """Nothing here is ever maintained."""
+    return "[]"
+
+
+@scalar_function("SYSTEM$REGISTRY_LIST_IMAGES")
+def registry_list_images(statement: Statement, arguments: Arguments) -> str:
+    raise not_supported("SYSTEM$REGISTRY_LIST_IMAGES (images are neither stored nor run)")

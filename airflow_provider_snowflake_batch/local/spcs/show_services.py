@@ -11,7 +11,6 @@ from typing import Any
 import yaml
 
 from airflow_provider_snowflake_batch.local.clauses import show_clauses
-from airflow_provider_snowflake_batch.local.columns import moment, text_columns
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import service_clauses, status
@@ -19,7 +18,7 @@ from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsContro
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement, text_columns
 
 _NUMBER = ("FIXED", 38, 0)
 _TIME = ("TIMESTAMP_LTZ", 0, 9)

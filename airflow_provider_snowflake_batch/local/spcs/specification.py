@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_specification, not_supported
-from airflow_provider_snowflake_batch.local.spcs import quantities
 from airflow_provider_snowflake_batch.local.spcs.yaml_rules import (
     anything,
     boolean,
     choice,
+    cpu,
     free_mapping,
+    gpu,
     integer,
     load,
     mapping,
     matching,
+    memory,
     refused,
     scalar,
     sequence,
@@ -28,7 +30,7 @@ from airflow_provider_snowflake_batch.local.spcs.yaml_rules import (
 
 _NAME = matching(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "at most 63 lower-case letters, digits and '-'")
 _MOUNT_PATH = matching(r"/.*[^/]|/", "an absolute path without a trailing slash")
-_QUANTITIES = mapping({"cpu": quantities.cpu, "memory": quantities.memory, "nvidia.com/gpu": quantities.gpu})
+_QUANTITIES = mapping({"cpu": cpu, "memory": memory, "nvidia.com/gpu": gpu})
 _RESOURCES = mapping({"requests": _QUANTITIES, "limits": _QUANTITIES})
 
 _MOST_SECRETS = 50
@@ -99,7 +101,7 @@ _VOLUME = mapping(
     {
         "name": text,
         "source": text,
-        "size": quantities.memory,
+        "size": memory,
         "stageConfig": _STAGE_CONFIG,
         "blockConfig": _BLOCK_CONFIG,
         "uid": integer(0),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.sql.keys import Key
+from airflow_provider_snowflake_batch.local.sql.declarations import Key
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 
 _SCHEMA = """

@@ -12,8 +12,7 @@ from functools import partial
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.binary import from_text, no_longer
-from airflow_provider_snowflake_batch.local.sql.casts import cut, moment
+from airflow_provider_snowflake_batch.local.sql.casts import cut, from_text, moment, no_longer
 from airflow_provider_snowflake_batch.local.sql.macros import TOO_LONG, WHOLE_MICROSECONDS, to_json
 from airflow_provider_snowflake_batch.local.sql.texts import as_text, is_of_type
 from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH

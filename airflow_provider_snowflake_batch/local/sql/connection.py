@@ -14,37 +14,40 @@ from fakesnow.conn import FakeSnowflakeConnection
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
-from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.parsing import quoted
 from airflow_provider_snowflake_batch.local.sql import translate
+from airflow_provider_snowflake_batch.local.sql.arrow import RegisteredRelations
 from airflow_provider_snowflake_batch.local.sql.batch_inserts import (
     insert_from,
     literal_columns,
     read_from,
     with_moments,
 )
-from airflow_provider_snowflake_batch.local.sql.binary import without_lengths
-from airflow_provider_snowflake_batch.local.sql.casts import round_casts
+from airflow_provider_snowflake_batch.local.sql.casts import round_casts, without_lengths
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.dates import keep_dates
 from airflow_provider_snowflake_batch.local.sql.ddl import Definitions
+from airflow_provider_snowflake_batch.local.sql.declarations import fill_template, template_of
 from airflow_provider_snowflake_batch.local.sql.dml import Changes, described
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of, write_types
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
 from airflow_provider_snowflake_batch.local.sql.guard import guard
 from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_json
 from airflow_provider_snowflake_batch.local.sql.names import Names
-from airflow_provider_snowflake_batch.local.sql.not_null import required_outputs
 from airflow_provider_snowflake_batch.local.sql.offsets import SESSION
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
-from airflow_provider_snowflake_batch.local.sql.pivots import fill_pivots, open_pivots
-from airflow_provider_snowflake_batch.local.sql.query_types import CHANGES, as_declared, declared_outputs
-from airflow_provider_snowflake_batch.local.sql.registered_relations import RegisteredRelations
+from airflow_provider_snowflake_batch.local.sql.query_types import (
+    CHANGES,
+    as_declared,
+    declared_outputs,
+    required_outputs,
+)
 from airflow_provider_snowflake_batch.local.sql.rewrites import fill_in
+from airflow_provider_snowflake_batch.local.sql.select_clauses import fill_pivots, open_pivots
 from airflow_provider_snowflake_batch.local.sql.temporary import TemporaryTables, table_of_statement
 from airflow_provider_snowflake_batch.local.sql.texts import write_texts
 from airflow_provider_snowflake_batch.local.sql.transactions import Transactions
 from airflow_provider_snowflake_batch.local.sql.types import is_nested, result_column
-from airflow_provider_snowflake_batch.local.sql.using_template import fill_template, template_of
 from airflow_provider_snowflake_batch.local.sql.variants import compare_variants
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
 

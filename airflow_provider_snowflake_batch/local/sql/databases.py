@@ -12,7 +12,7 @@ from fakesnow import info_schema, macros
 from fakesnow.instance import GLOBAL_DATABASE_NAME
 
 from airflow_provider_snowflake_batch.local.errors import already_exists, does_not_exist
-from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.parsing import quoted
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog
 
 if TYPE_CHECKING:

@@ -1,15 +1,21 @@
-"""Arithmetic on a DATE that stays a DATE, as with Snowflake; DuckDB makes it a timestamp.
+"""Dates and times: arithmetic on a DATE that stays one, formats as ``strftime`` knows them, digits of a second.
 
-Works on statements that are already in the engine's SQL. Sources:
-https://docs.snowflake.com/en/sql-reference/functions/dateadd and
-https://docs.snowflake.com/en/sql-reference/functions/date_trunc.
+Sources: https://docs.snowflake.com/en/sql-reference/functions/dateadd, https://docs.snowflake.com/en/sql-reference/functions/date_trunc
+and https://docs.snowflake.com/en/sql-reference/date-time-input-output.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set as AbstractSet
 
 from sqlglot import Expr, exp
+from sqlglot.dialects.snowflake import Snowflake
+from sqlglot.optimizer.simplify import simplify
+
+from airflow_provider_snowflake_batch.local.errors import nanoseconds, not_supported
+from airflow_provider_snowflake_batch.local.sql.casts import cut
+from airflow_provider_snowflake_batch.local.sql.macros import NANOSECONDS, TRY_TO_TIMESTAMP, WHOLE_MICROSECONDS
 
 _Type = exp.DataType.Type
 _WHOLE_DAYS = {"DAY", "DAYS", "WEEK", "WEEKS", "MONTH", "MONTHS", "QUARTER", "QUARTERS", "YEAR", "YEARS"}
@@ -81,3 +87,107 @@ def _is_date(node: Expr | None, known: AbstractSet[str]) -> bool:
     if isinstance(node, exp.Column):
         return node.name in known
     return isinstance(node, exp.CurrentDate)
+
+
+# For a value whose type it can tell, the parser would read the format itself, and elements in lower case wrongly.
+for _name in ("TO_CHAR", "TO_VARCHAR"):
+    Snowflake.Parser.FUNCTIONS[_name] = exp.ToChar.from_arg_list
+
+_ELEMENTS = {
+    "YYYY": "%Y", "YY": "%y", "MMMM": "%B", "MON": "%b", "MM": "%m", "DD": "%d", "DY": "%a", "HH24": "%H",
+    "HH12": "%I", "HH": "%H", "AM": "%p", "PM": "%p", "MI": "%M", "SS": "%S", "FF": "%n", "FF3": "%g", "FF6": "%f",
+    "FF9": "%n",
+}  # fmt: skip
+# Longest first. A quoted text stands for itself, and so does what is no letter; T, Z and UTC are common unquoted.
+_TOKEN = re.compile(
+    '"(?P<quoted>[^"]*)"|(?P<element>' + "|".join(sorted(_ELEMENTS, key=len, reverse=True)) + r")|(?P<other>UTC|.)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def write_formatted(value: Expr, given: Expr) -> Expr:
+    """The value as text in a date or time format.
+
+    :raises SnowflakeError: for number formats, for elements that DuckDB lacks and for a format that is no constant.
+    """
+    given = simplify(given.copy())  # dbt says 'yyyy-mm-dd HH24:MI'||'UTC'
+    if not isinstance(given, exp.Literal) or not given.is_string:
+        raise not_supported("A format of TO_CHAR that is no constant")
+    format_ = exp.Literal.string(to_strftime(given.this))
+    return exp.Anonymous(this="strftime", expressions=[exp.cast(value.copy(), "TIMESTAMP"), format_])
+
+
+def to_strftime(text: str) -> str:
+    """A Snowflake date or time format for ``strftime``.
+
+    >>> to_strftime('YYYY-MM-DD"T"HH24:MI')
+    '%Y-%m-%dT%H:%M'
+    """
+    pieces = []
+    elements = 0
+    for match in _TOKEN.finditer(text):
+        if match["quoted"] is not None:
+            pieces.append(match["quoted"].replace("%", "%%"))
+        elif match["element"] is not None:
+            elements += 1
+            pieces.append(_ELEMENTS[match["element"].upper()])
+        elif match["other"].isalnum() and match["other"] not in ("T", "Z", "UTC"):
+            raise not_supported(f"The format '{text}'")
+        else:
+            pieces.append(match["other"].replace("%", "%%"))
+    if not elements:
+        raise not_supported(f"The format '{text}'")
+    return "".join(pieces)
+
+
+_TIMES = {
+    exp.DataType.Type.TIME, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.DATETIME,
+    exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ,
+}  # fmt: skip
+# The nine digits of a second in a format, as the parser writes them.
+_NINE_DIGITS = "%f_nine"
+
+
+def is_time_cast(node: exp.Cast | exp.TryCast) -> bool:
+    return node.args["to"].this in _TIMES
+
+
+def cut_digits(node: exp.Cast | exp.TryCast) -> Expr | None:
+    """A cast to a time with fewer digits of a second than the engine keeps, and a TRY_CAST to a TIMESTAMP_NTZ, which
+    the engine's own translation would let fail; None for any other.
+
+    :raises SnowflakeError: "not supported" for a literal with more.
+    """
+    kind, value = node.args["to"], node.this
+    if isinstance(value, exp.Literal) and value.is_string:
+        _check_digits(value.this)
+    digits = int(kind.expressions[0].name) if kind.expressions else 9
+    is_time = kind.this == exp.DataType.Type.TIME
+    is_tried = isinstance(node, exp.TryCast) and not is_time
+    if kind.this in (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ) or (digits >= 6 and not is_tried):
+        return None
+    kind.set("expressions", None)
+    made = exp.Anonymous(this=TRY_TO_TIMESTAMP, expressions=[value]) if is_tried else node
+    return made if digits >= 6 else cut(made, digits, is_time=is_time)
+
+
+def _check_digits(text: str) -> None:
+    """:raises SnowflakeError: "not supported" for a time with more digits of a second than the engine keeps."""
+    if re.search(NANOSECONDS, text):
+        raise nanoseconds(text)
+
+
+def read_time(node: exp.StrToTime | exp.TsOrDsToTime) -> Expr | None:
+    """Text with nine digits of a second, of which the engine keeps six. Its own element for nine is for the years 1677
+    to 2262 only, and moments with it are rounded.
+    """
+    if isinstance(node.this, exp.Literal):
+        _check_digits(node.this.this)
+    given = node.args.get("format")
+    if not isinstance(given, exp.Literal) or _NINE_DIGITS not in given.this:
+        return None
+    node.set("format", exp.Literal.string(given.this.replace(_NINE_DIGITS, "%f")))
+    pieces = [exp.Literal.string(piece) for piece in (r"([.]\d{6})\d{1,3}", r"\1")]
+    whole = exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[node.this])
+    node.set("this", exp.Anonymous(this="regexp_replace", expressions=[whole, *pieces]))
+    return node

@@ -1,7 +1,11 @@
-"""CREATE, ALTER, DROP, TRUNCATE and COMMENT of tables, views and sequences, and what the catalog keeps of them."""
+"""CREATE, ALTER, DROP, TRUNCATE and COMMENT of tables, views and sequences, and what the catalog keeps of them.
+
+Source of SWAP WITH: https://docs.snowflake.com/en/sql-reference/sql/alter-table
+"""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -10,17 +14,29 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, invalid_identifier, not_supported
+from airflow_provider_snowflake_batch.local.errors import (
+    SnowflakeError,
+    does_not_exist,
+    invalid_identifier,
+    not_supported,
+)
+from airflow_provider_snowflake_batch.local.parsing import quoted
 from airflow_provider_snowflake_batch.local.sql import translate
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
-from airflow_provider_snowflake_batch.local.sql.comments import comment_statement, take_comments
-from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns, declarations, is_wider
+from airflow_provider_snowflake_batch.local.sql.declarations import (
+    Key,
+    changed_columns,
+    comment_statement,
+    declarations,
+    is_wider,
+    take_comments,
+    take_foreign_keys,
+    take_keys,
+)
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of
-from airflow_provider_snowflake_batch.local.sql.foreign_keys import take_foreign_keys
-from airflow_provider_snowflake_batch.local.sql.keys import Key, take_keys
 from airflow_provider_snowflake_batch.local.sql.query_types import declared_outputs
-from airflow_provider_snowflake_batch.local.sql.swap import swap, swapped_table
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
+from airflow_provider_snowflake_batch.local.sql.translate import table_parts
 from airflow_provider_snowflake_batch.local.statements import Result, nothing_dropped
 
 if TYPE_CHECKING:
@@ -193,3 +209,31 @@ class Definitions:
         with self._engine.write_lock:
             for part in self._connection.translated(tree):
                 self._duck.execute(part.sql(dialect="duckdb"))
+
+
+def swapped_table(tree: Expr) -> exp.Table | None:
+    """The other table, if the statement swaps one."""
+    actions = tree.args.get("actions") or [] if isinstance(tree, exp.Alter) else []
+    return actions[0].this if len(actions) == 1 and isinstance(actions[0], exp.SwapTable) else None
+
+
+def swap(engine: Engine, session: Session, duck: duckdb.DuckDBPyConnection, first: Name, other: exp.Table) -> None:
+    """Exchange the tables' names, with what the catalog and the load history know of each: all of it or nothing.
+
+    :raises SnowflakeError: 2003 for a table that is not there; "not supported" across schemas and for temporary ones.
+    """
+    second = session.qualify(table_parts(other))
+    for name in (first, second):
+        if not engine.tables.has_table(session, name):
+            raise does_not_exist("Table", ".".join(name))
+        if name in engine.connection(session).temporary:
+            raise not_supported("ALTER TABLE … SWAP WITH of a temporary table")
+    if first[:2] != second[:2]:
+        raise not_supported("ALTER TABLE … SWAP WITH a table of another schema")
+    if first == second:
+        return
+    between = f"_swap_{secrets.token_hex(8)}"
+    with engine.write_lock, engine.atomic(session):
+        for old, new in ((first[2], between), (second[2], first[2]), (between, second[2])):
+            duck.execute(f"ALTER TABLE {quoted(*first[:2], old)} RENAME TO {quoted(new)}")
+    engine.tables.swapped(first, second)

@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.column_values import fit_writes, writers
 from airflow_provider_snowflake_batch.local.sql.offsets import keeps_moments, written_elsewhere
+from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Column, Result
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Changes:
             return
         kinds = {column.name: column.declared for column in self._engine.tables.columns(self._session, target)}
         named = insert.this.expressions if isinstance(insert.this, exp.Schema) else []
-        names = [one.name if one.args.get("quoted") else one.name.upper() for one in named] or list(kinds)
+        names = [stored_name(one) for one in named] or list(kinds)
         for name, column in zip(names, written, strict=False):
             if column.type == "TIMESTAMP_TZ" and not keeps_moments(kinds.get(name, "")):
                 raise written_elsewhere(name)

@@ -21,7 +21,8 @@ from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show
 
 from airflow_provider_snowflake_batch.local.functions import Functions
-from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.parsing import quoted
+from airflow_provider_snowflake_batch.local.sql.arrow import write_parquet
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog
 from airflow_provider_snowflake_batch.local.sql.checkpoints import NEVER, Checkpoints
 from airflow_provider_snowflake_batch.local.sql.connection import EngineConnection
@@ -31,7 +32,6 @@ from airflow_provider_snowflake_batch.local.sql.file_loads import FileReads, Sta
 from airflow_provider_snowflake_batch.local.sql.macros import define
 from airflow_provider_snowflake_batch.local.sql.streams import Streams
 from airflow_provider_snowflake_batch.local.sql.tables import Tables
-from airflow_provider_snowflake_batch.local.sql.unload import write_parquet
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 from airflow_provider_snowflake_batch.local.statements import CURRENT, Column, Result, Statement
 
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from airflow_provider_snowflake_batch.local.sessions import Session
-    from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
-    from airflow_provider_snowflake_batch.local.sql.partial_loads import StagedRows
+    from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads, StagedRows
 
 T = TypeVar("T")
 

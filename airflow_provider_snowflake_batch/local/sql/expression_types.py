@@ -35,7 +35,7 @@ from airflow_provider_snowflake_batch.local.sql.query_types import (
     number_kind,
     sources_of,
 )
-from airflow_provider_snowflake_batch.local.sql.text_arguments import cast_arguments
+from airflow_provider_snowflake_batch.local.sql.texts import cast_arguments
 
 Kind = Callable[[Expr], str | None]
 _KEEPING = (

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from airflow_provider_snowflake_batch.local.account import Account
-from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
+from airflow_provider_snowflake_batch.local.account_objects import Account, AccountObjects
 from airflow_provider_snowflake_batch.local.errors import does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.grants import Grant, Grants, sql_name
 from airflow_provider_snowflake_batch.local.parsing import Cursor

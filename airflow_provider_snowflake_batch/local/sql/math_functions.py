@@ -1,16 +1,17 @@
-"""Mathematical functions and statistics where the engine's own would give another value: NaN where Snowflake has an
-error, FLOAT where it has a NUMBER, fewer digits than it keeps.
+"""Mathematics, statistics and random numbers, where the engine's own would give another value.
 
 Sources: https://docs.snowflake.com/en/sql-reference/functions-numeric,
-https://docs.snowflake.com/en/sql-reference/functions/median (three digits more than the values have) and
-https://docs.snowflake.com/en/sql-reference/functions/approx_percentile (a FLOAT).
+https://docs.snowflake.com/en/sql-reference/functions/median (three digits more than the values have),
+https://docs.snowflake.com/en/sql-reference/functions/approx_percentile (a FLOAT) and
+https://docs.snowflake.com/en/sql-reference/functions-data-generation.
 """
 
 from __future__ import annotations
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.macros import TOP_K
+from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.sql.macros import RANDOM, RANDOM_OF, TOP_K, UNIFORM, UNIFORM_WHOLE
 
 OUT_OF_DOMAIN = "Invalid floating point operation"
 _MOST_DIGITS = 38
@@ -89,3 +90,52 @@ def with_places(value: Expr, precision: int, scale: int) -> Expr:
     """A value of ``MEDIAN`` or ``PERCENTILE_CONT`` with the digits that the result has."""
     kind = f"DECIMAL({min(precision + 3, _MOST_DIGITS)}, {min(scale + 3, _MOST_DIGITS - 1)})"
     return exp.cast(value.copy(), exp.DataType.build(kind))
+
+
+DRAWS = (exp.Rand, exp.Uniform, exp.Normal, exp.Randstr, exp.Zipf)
+
+
+def draw(node: exp.Func) -> Expr:
+    """A call of one of :data:`DRAWS` in the engine's SQL; what it draws with is in it already.
+
+    :raises SnowflakeError: 2 for draws, and places of a seed, that the engine lacks.
+    """
+    if isinstance(node, exp.Rand):
+        if node.this is None:
+            return exp.Anonymous(this=RANDOM, expressions=[])
+        if not _may_number_rows(node):
+            raise not_supported("RANDOM with a seed outside of a SELECT's columns and its ORDER BY")
+        row = exp.Window(this=exp.RowNumber())
+        return exp.Anonymous(this=RANDOM_OF, expressions=[node.this.copy(), row])
+    if isinstance(node, exp.Uniform):
+        low, high, drawn = node.this, node.expression, node.args.get("gen")
+        if not isinstance(drawn, Expr):
+            raise not_supported("UNIFORM without a generator")
+        whole = _is_whole(low) and _is_whole(high)
+        arguments = [low.copy(), high.copy(), drawn.copy()]
+        return exp.Anonymous(this=UNIFORM_WHOLE if whole else UNIFORM, expressions=arguments)
+    if isinstance(node, exp.Normal) and any(_is_call(call, RANDOM) for call in node.find_all(exp.Anonymous)):
+        return node
+    raise not_supported(f"{node.sql_name()} of this generator")
+
+
+def _may_number_rows(node: Expr) -> bool:
+    """Whether a window function may stand in its place."""
+    above = node.parent
+    while above is not None and not isinstance(above, exp.Query):
+        if isinstance(above, (exp.Where, exp.Having, exp.Group, exp.Join, exp.Window, exp.AggFunc, exp.Lateral)):
+            return False
+        above = above.parent
+    return isinstance(above, exp.Select)
+
+
+def _is_whole(value: Expr) -> bool:
+    if isinstance(value, (exp.Neg, exp.Paren)):
+        return _is_whole(value.this)
+    if isinstance(value, exp.Cast):
+        return value.args["to"].this in exp.DataType.INTEGER_TYPES
+    return isinstance(value, exp.Literal) and not value.is_string and value.this.isdigit()
+
+
+def _is_call(call: exp.Anonymous, name: str) -> bool:
+    return str(call.this) == name

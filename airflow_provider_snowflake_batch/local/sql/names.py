@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.local.errors import (
 )
 from airflow_provider_snowflake_batch.local.sql.declarations import changed_columns
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
-from airflow_provider_snowflake_batch.local.sql.translate import REGISTERED, projection_name, table_parts
+from airflow_provider_snowflake_batch.local.sql.translate import REGISTERED, projection_name, stored_name, table_parts
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Session
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 Name = tuple[str, str, str]
 Columns = Callable[[Name], Collection[str] | None]
 _TEMPORARY = ("temp", "main")
-
-
-def stored_name(identifier: Expr) -> str:
-    """The name as Snowflake stores it: unquoted in upper case."""
-    name: str = identifier.name
-    return name if identifier.args.get("quoted") else name.upper()
 
 
 class Names:

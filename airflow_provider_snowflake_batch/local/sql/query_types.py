@@ -1,4 +1,4 @@
-"""The declared types of a query's columns, where they come straight from a table or a cast.
+"""What is known of a query's columns from tables, casts and literals: the types that were declared, and NOT NULL.
 
 DuckDB has one JSON type for VARIANT, OBJECT and ARRAY, one type for both time-zone-aware timestamps, and text without
 length; what a table or a cast declared tells them apart.
@@ -7,13 +7,16 @@ length; what a table or a cast declared tells them apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
+from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import OBJECT_ONLY, OBJECT_WITH
+from airflow_provider_snowflake_batch.local.sql.server_functions import ROW_NUMBERS
+from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Column
 
 Lookup = Callable[[exp.Table], Mapping[str, str]]
@@ -61,7 +64,7 @@ def _with_ctes(query: Expr, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> S
     known = dict(ctes)
     for cte in with_.expressions if isinstance(with_, exp.With) else ():
         outputs = _outputs(cte.this, lookup, known, kind_of)
-        known[_name(cte.args["alias"].this)] = _renamed(outputs, cte.args["alias"], cte.this)
+        known[stored_name(cte.args["alias"].this)] = _renamed(outputs, cte.args["alias"], cte.this)
     return known
 
 
@@ -79,13 +82,13 @@ def _outputs(query: Expr, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> dic
                 found |= {name: kind for name, kind in columns.items() if name not in found}
             continue
         if isinstance(projection, exp.Column) and isinstance(projection.this, exp.Star):
-            found |= sources.get(_name(projection.args["table"]), {})
+            found |= sources.get(stored_name(projection.args["table"]), {})
             continue
         kind = kind_of(projection.unalias(), sources)
         if kind is not None:
             output = projection.args["alias"] if isinstance(projection, exp.Alias) else projection.this
             if isinstance(output, exp.Identifier):
-                found[_name(output)] = kind
+                found[stored_name(output)] = kind
     return found
 
 
@@ -95,7 +98,7 @@ def sources_of(query: Expr, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> d
     sources: dict[str, Mapping[str, str]] = {}
     for number, relation in enumerate(relations):
         if isinstance(relation, exp.Table) and isinstance(relation.this, exp.Identifier):
-            name = _name(relation.this)
+            name = stored_name(relation.this)
             columns = ctes[name] if name in ctes and not relation.db else lookup(relation)
         elif isinstance(relation, exp.Subquery):
             name, columns = str(number), _outputs(relation.this, lookup, ctes, kind_of)
@@ -105,7 +108,7 @@ def sources_of(query: Expr, lookup: Lookup, ctes: Sources, kind_of: KindOf) -> d
         else:
             continue
         alias = relation.args.get("alias")
-        sources[_name(alias.this) if isinstance(alias, exp.TableAlias) and alias.this else name] = columns
+        sources[stored_name(alias.this) if isinstance(alias, exp.TableAlias) and alias.this else name] = columns
     return sources
 
 
@@ -131,9 +134,9 @@ def declared_kind(node: Expr, sources: Sources) -> str | None:
     if isinstance(node, (exp.Cast, exp.TryCast)):
         return declared_type(node.args["to"])
     if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
-        name = _name(node.this)
+        name = stored_name(node.this)
         if table := node.args.get("table"):
-            return sources.get(_name(table), {}).get(name)
+            return sources.get(stored_name(table), {}).get(name)
         return next((columns[name] for columns in sources.values() if name in columns), None)
     if isinstance(node, exp.Anonymous) and node.this in (OBJECT_WITH, OBJECT_ONLY):
         return "OBJECT"
@@ -150,7 +153,7 @@ def _renamed(columns: Mapping[str, str], alias: Expr | None, query: Expr) -> Map
         return {}
     names = [one.alias_or_name for one in select.expressions]
     return {
-        _name(new): columns[old if old in columns else old.upper()]
+        stored_name(new): columns[old if old in columns else old.upper()]
         for new, old in zip(given, names, strict=False)
         if old in columns or old.upper() in columns
     }
@@ -161,7 +164,7 @@ def _of_values(values: exp.Values, kind_of: KindOf) -> dict[str, str]:
     rows = [row.expressions if isinstance(row, exp.Tuple) else [row] for row in values.expressions]
     alias = values.args.get("alias")
     given = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
-    names = [_name(one) for one in given] if given else [f"COLUMN{n}" for n in range(1, len(rows[0]) + 1)]
+    names = [stored_name(one) for one in given] if given else [f"COLUMN{n}" for n in range(1, len(rows[0]) + 1)]
     kinds = [
         common_kind(kind_of(row[number], {}) for row in rows if not isinstance(row[number], exp.Null))
         for number in range(len(rows[0]))
@@ -188,11 +191,6 @@ def common_kind(kinds: Iterable[str | None]) -> str | None:
     return f"NUMBER({min(whole + scale, 38)},{scale})"
 
 
-def _name(identifier: Expr) -> str:
-    name: str = identifier.name
-    return name if identifier.args.get("quoted") else name.upper()
-
-
 def as_declared(column: Column, declared: str | None) -> Column:
     """The result column with what its declaration adds to the engine's type, if the two agree."""
     match = _DECLARED.fullmatch(declared or "")
@@ -208,3 +206,53 @@ def as_declared(column: Column, declared: str | None) -> Column:
     if column.type == "VARIANT" and name in ("OBJECT", "ARRAY"):
         return replace(column, type=name)
     return column
+
+
+_REQUIRED = "NOT NULL"
+_ALWAYS = (
+    exp.Array, exp.Boolean, exp.Count, exp.CurrentDate, exp.CurrentTimestamp, exp.DenseRank, exp.Is, exp.Literal,
+    exp.Rand, exp.Rank, exp.RowNumber,
+)  # fmt: skip
+_AS_ITS_VALUES = (
+    exp.Abs, exp.Add, exp.And, exp.Between, exp.Cast, exp.Concat, exp.DPipe, exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE,
+    exp.Length, exp.Like, exp.Lower, exp.Mod, exp.Mul, exp.NEQ, exp.Neg, exp.Not, exp.Or, exp.Paren, exp.Round,
+    exp.Sub, exp.Trim, exp.Upper,
+)  # fmt: skip
+
+
+def required_outputs(query: Expr, lookup: Callable[[exp.Table], Collection[str]]) -> set[str]:
+    """The names of a query's columns that can hold no NULL for certain.
+
+    :param lookup: the names of a table's columns that are NOT NULL.
+    """
+    adds_nulls = any(join.side for join in query.find_all(exp.Join))
+    if adds_nulls or query.find(exp.SetOperation, exp.Rollup, exp.Cube, exp.GroupingSets, exp.Pivot):
+        return set()
+    return set(declared_outputs(query, lambda table: dict.fromkeys(lookup(table), _REQUIRED), _kind))
+
+
+def _kind(node: Expr, sources: Sources) -> str | None:
+    return _REQUIRED if _is_required(node, sources) else None
+
+
+def _is_required(node: Expr, sources: Sources) -> bool:
+    if isinstance(node, exp.Column):
+        return declared_kind(node, sources) == _REQUIRED
+    if isinstance(node, exp.Window):
+        return isinstance(node.this, _ALWAYS)
+    if isinstance(node, exp.Coalesce):
+        return any(_is_required(one, sources) for one in (node.this, *node.expressions))
+    if isinstance(node, exp.Case):
+        default = node.args.get("default")
+        branches = [branch.args["true"] for branch in node.args["ifs"]]
+        return default is not None and all(_is_required(one, sources) for one in (*branches, default))
+    if isinstance(node, exp.If):
+        return all(
+            one is not None and _is_required(one, sources) for one in (node.args["true"], node.args.get("false"))
+        )
+    if isinstance(node, exp.Func) and function_name(node) in ROW_NUMBERS:
+        return True
+    if isinstance(node, _AS_ITS_VALUES):
+        values = [one for one in node.iter_expressions() if not isinstance(one, (exp.DataType, exp.Var))]
+        return all(_is_required(one, sources) for one in values)
+    return isinstance(node, _ALWAYS)

@@ -26,9 +26,15 @@ from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     to_array,
     type_of,
 )
-from airflow_provider_snowflake_batch.local.sql.binary import is_binary_cast, read_hexadecimal
-from airflow_provider_snowflake_batch.local.sql.date_formats import write_formatted
-from airflow_provider_snowflake_batch.local.sql.dates import add_intervals, read_date
+from airflow_provider_snowflake_batch.local.sql.casts import is_binary_cast, read_hexadecimal
+from airflow_provider_snowflake_batch.local.sql.dates import (
+    add_intervals,
+    cut_digits,
+    is_time_cast,
+    read_date,
+    read_time,
+    write_formatted,
+)
 from airflow_provider_snowflake_batch.local.sql.expression_types import is_of_several_types
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
@@ -42,12 +48,21 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     TEXTS,
     TO_JSON_TEXT,
 )
-from airflow_provider_snowflake_batch.local.sql.math_functions import CHECKED, as_float, check_domain, top_k
-from airflow_provider_snowflake_batch.local.sql.random_numbers import DRAWS, draw
-from airflow_provider_snowflake_batch.local.sql.seconds import cut_digits, is_time_cast, read_time
+from airflow_provider_snowflake_batch.local.sql.math_functions import (
+    CHECKED,
+    DRAWS,
+    as_float,
+    check_domain,
+    draw,
+    top_k,
+)
 from airflow_provider_snowflake_batch.local.sql.select_clauses import count_rows, order_by_all
-from airflow_provider_snowflake_batch.local.sql.sequences import ROW_NUMBERS, is_next_value, next_value
-from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value
+from airflow_provider_snowflake_batch.local.sql.server_functions import (
+    ROW_NUMBERS,
+    call_by_value,
+    is_next_value,
+    next_value,
+)
 from airflow_provider_snowflake_batch.local.statements import Statement
 
 _SEMI_STRUCTURED = {exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY, exp.DataType.Type.OBJECT}

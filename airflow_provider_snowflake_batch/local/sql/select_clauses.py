@@ -1,6 +1,13 @@
-"""Clauses of a SELECT that the engine would take for something else."""
+"""Clauses of a SELECT that the engine would take for something else, or cannot follow before a query was asked.
+
+Source: https://docs.snowflake.com/en/sql-reference/constructs/pivot
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
 
 from sqlglot import Expr, exp
 
@@ -30,3 +37,59 @@ def count_rows(node: exp.Count) -> Expr | None:
     if isinstance(node.this, exp.Column) and isinstance(node.this.this, exp.Star):
         raise not_supported("COUNT(t.*), which counts the rows without any NULL (COUNT(*) counts all)")
     return None
+
+
+def open_pivots(tree: Expr) -> list[exp.Pivot]:
+    """The pivots of a statement whose values it does not list, inner ones first."""
+    found = [pivot for pivot in tree.find_all(exp.Pivot) if _values_of(pivot) is not None]
+    return found[::-1]
+
+
+def fill_pivots(
+    tree: Expr, pivots: Sequence[exp.Pivot], rows_of: Callable[[exp.Query], Sequence[Sequence[Any]]]
+) -> None:
+    """Write the values of pivots into a statement.
+
+    :param rows_of: gives the rows of a query.
+    :raises SnowflakeError: "not supported" for values that are neither text nor numbers.
+    """
+    for pivot in pivots:
+        listed = _values_of(pivot)
+        assert listed is not None
+        query = _query_of(pivot, listed)
+        with_ = tree.args.get("with_")
+        if with_ is not None and query.args.get("with_") is None:
+            query.set("with_", with_.copy())
+        values = [_literal(row[0]) for row in rows_of(query) if row[0] is not None]
+        if not values:
+            raise not_supported("PIVOT over a column without values")
+        listed.set("expressions", values)
+
+
+def _values_of(pivot: exp.Pivot) -> exp.In | None:
+    """The IN of a pivot that lists no values."""
+    for field in pivot.args.get("fields") or []:
+        if isinstance(field, exp.In) and any(isinstance(one, (exp.PivotAny, exp.Query)) for one in field.expressions):
+            return field
+    return None
+
+
+def _query_of(pivot: exp.Pivot, listed: exp.In) -> exp.Query:
+    """The query whose rows are a pivot's values."""
+    given = listed.expressions[0]
+    if isinstance(given, exp.Query):
+        return given.copy()
+    assert pivot.parent is not None
+    relation = pivot.parent.copy()
+    relation.set("pivots", None)
+    order = given.this.expressions if given.this is not None else [exp.Ordered(this=listed.this.copy())]
+    query = exp.select(listed.this.copy()).distinct().from_(relation)
+    return query.order_by(*(one.copy() for one in order))
+
+
+def _literal(value: Any) -> Expr:
+    if isinstance(value, str):
+        return exp.Literal.string(value)
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return exp.Literal.number(value)
+    raise not_supported(f"PIVOT over values of the type {type(value).__name__} without a list of them")

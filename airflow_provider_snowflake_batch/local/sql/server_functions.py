@@ -1,17 +1,19 @@
-"""Calls of functions that the server answers itself and the engine does not know: ``CURRENT_ROLE()``,
-``SYSTEM$STREAM_HAS_DATA('S')``. The engine is given their value.
-"""
+"""Calls of what the server knows and the engine does not: its own functions, by their value, and ``name.NEXTVAL``."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, Functions, unknown_function
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Statement
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.local.sessions import Session
 
 
 def call_by_value(node: exp.Func, statement: Statement, functions: Functions) -> Expr:
@@ -66,3 +68,26 @@ def _value(value: Any) -> Expr:
     if isinstance(value, (int, float)):
         return exp.Literal.number(value)
     return exp.Literal.string(str(value))
+
+
+ROW_NUMBERS = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
+"""Functions that number the rows of a query: https://docs.snowflake.com/en/sql-reference/functions/seq1"""
+
+
+def is_next_value(node: Expr) -> bool:
+    """Whether a node is ``name.NEXTVAL``."""
+    return (
+        isinstance(node, exp.Column)
+        and bool(node.table)
+        and isinstance(node.this, exp.Identifier)
+        and node.name.upper() == "NEXTVAL"
+    )
+
+
+def next_value(column: exp.Column, session: Session) -> Expr:
+    """The engine's function for ``name.NEXTVAL``."""
+    parts = [stored_name(part) for part in column.parts[:-1] if isinstance(part, exp.Identifier)]
+    sequence = ".".join(f'"{part}"' for part in session.qualify(tuple(parts)))
+    call: Expr = exp.Anonymous(this="nextval", expressions=[exp.Literal.string(sequence)])
+    is_projection = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
+    return exp.alias_(call, "NEXTVAL", quoted=True) if is_projection else call

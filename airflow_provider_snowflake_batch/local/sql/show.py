@@ -7,8 +7,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.account import Account
-from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
+from airflow_provider_snowflake_batch.local.account_objects import Account, AccountObjects
 from airflow_provider_snowflake_batch.local.clauses import ShowClauses, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor

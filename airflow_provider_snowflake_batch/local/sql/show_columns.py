@@ -7,10 +7,9 @@ import re
 from collections import Counter
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.clauses import show_clauses
+from airflow_provider_snowflake_batch.local.clauses import like, show_clauses
 from airflow_provider_snowflake_batch.local.errors import does_not_exist
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.patterns import like
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, TableColumn
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine

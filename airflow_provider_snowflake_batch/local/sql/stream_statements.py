@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import properties, show_clauses
-from airflow_provider_snowflake_batch.local.columns import moment
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
@@ -17,7 +16,7 @@ from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, SHOW, shown
 from airflow_provider_snowflake_batch.local.sql.show import moment as moment_column
 from airflow_provider_snowflake_batch.local.sql.streams import Stream, Streams
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement
 
 _SHOWN: list[Column | str] = [
     moment_column("created_on"), "name", "database_name", "schema_name", "owner", "comment", "table_name",

@@ -23,7 +23,7 @@ from airflow_provider_snowflake_batch.local.errors import (
     does_not_exist,
     not_supported,
 )
-from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.parsing import quoted
 from airflow_provider_snowflake_batch.local.sql.databases import STREAM_COPIES
 from airflow_provider_snowflake_batch.local.sql.translate import table_parts
 from airflow_provider_snowflake_batch.local.state import StateDirectory

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from fakesnow.instance import GLOBAL_DATABASE_NAME
 
 from airflow_provider_snowflake_batch.local.errors import does_not_exist
-from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.parsing import quoted
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, Relation, TableColumn
 from airflow_provider_snowflake_batch.local.sql.databases import HIDDEN_SCHEMAS, STREAM_COPIES
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH, declared, result_column

@@ -332,6 +332,11 @@ def projection_name(node: Expr) -> str:
 
 def table_parts(table: exp.Table) -> tuple[str, ...]:
     """The name as Snowflake stores it: unquoted parts in upper case."""
-    return tuple(
-        part.name if part.quoted else part.name.upper() for part in table.parts if isinstance(part, exp.Identifier)
-    )
+    return tuple(stored_name(part) for part in table.parts if isinstance(part, exp.Identifier))
+
+
+def stored_name(node: Expr) -> str:
+    """The name of a column or of anything else as Snowflake stores it: unquoted in upper case."""
+    identifier = node.find(exp.Identifier) or node
+    name: str = identifier.name
+    return name if identifier.args.get("quoted") else name.upper()

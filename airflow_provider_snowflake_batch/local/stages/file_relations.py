@@ -12,9 +12,9 @@ import pyarrow as pa
 from sqlglot import exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
-from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.parsing import quoted
+from airflow_provider_snowflake_batch.local.sql.file_loads import REJECT_SCANS, REJECTS
 from airflow_provider_snowflake_batch.local.sql.macros import REPEATED, UNIQUE_JSON
-from airflow_provider_snowflake_batch.local.sql.partial_loads import REJECT_SCANS, REJECTS
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, readable

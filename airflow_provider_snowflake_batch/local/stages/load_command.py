@@ -5,24 +5,32 @@ Source: https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+import pyarrow as pa
 from sqlglot import exp
 
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
-from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.parsing import Cursor, quoted
 from airflow_provider_snowflake_batch.local.sessions import Session
 from airflow_provider_snowflake_batch.local.sql import translate
-from airflow_provider_snowflake_batch.local.stages import matching
-from airflow_provider_snowflake_batch.local.stages.csv_files import first_width
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
-from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
-from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, bytes_as_text
+from airflow_provider_snowflake_batch.local.stages.formats import FileFormat, malformed
+from airflow_provider_snowflake_batch.local.stages.parquet_files import (
+    ParquetReading,
+    bytes_as_text,
+    first_with_empty_text,
+)
+from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
 from airflow_provider_snowflake_batch.local.stages.reading import location_of
 from airflow_provider_snowflake_batch.local.stages.stages import Stages
 
@@ -166,7 +174,7 @@ def _check_bytes(command: Load, columns: Sequence[TableColumn], file: StageFile)
 
 def _check_matched(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:
     if command.format.type == "PARQUET" and command.matching != "NONE":
-        matching.check_values(file, command.format, command.matching, columns)
+        check_values(file, command.format, command.matching, columns)
 
 
 def insert_of(command: Load, columns: Sequence[TableColumn], file: StageFile) -> exp.Insert:
@@ -188,7 +196,7 @@ def insert_of(command: Load, columns: Sequence[TableColumn], file: StageFile) ->
     elif command.matching != "NONE":
         if command.columns is not None:
             raise not_supported("MATCH_BY_COLUMN_NAME with a list of columns")
-        pairs = matching.by_name(file, command.format, command.matching, columns)
+        pairs = by_name(file, command.format, command.matching, columns)
         listed, select = list(pairs), f"SELECT {', '.join(pairs.values())} FROM {_text_of(command)}"
     else:
         semi_structured = [c for c in columns if c.name in names and re.match("VARIANT|OBJECT|ARRAY", c.declared)]
@@ -240,3 +248,74 @@ def _cast(tree: exp.Insert, columns: Sequence[TableColumn], file_type: str) -> N
 
 def _text_of(command: Load) -> str:
     return "'" + command.location.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+def first_width(path: Path, found: FileFormat) -> int | None:
+    """The number of fields in the first row after the header, None for a file without one."""
+    enclosed = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
+    is_enclosed = enclosed.upper() != "NONE"
+    with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", errors="replace", newline="") as text:
+        skipped = int(found.options.get("SKIP_HEADER", 0)) or (1 if found.flag("PARSE_HEADER") else 0)
+        rows = csv.reader(
+            itertools.islice(text, skipped, None),
+            delimiter=found.text("FIELD_DELIMITER", ","),
+            quotechar=enclosed if is_enclosed else None,
+            quoting=csv.QUOTE_MINIMAL if is_enclosed else csv.QUOTE_NONE,
+        )
+        row = next((row for row in rows if row), None)
+    return None if row is None else len(row)
+
+
+def _opened(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic.startswith(_GZIP):
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if magic == _ZSTD:
+        return cast(BinaryIO, pa.CompressedInputStream(str(path), "zstd"))
+    return path.open("rb")
+
+
+def by_name(file: StageFile, found: FileFormat, how: str, table: Sequence[TableColumn]) -> dict[str, str]:
+    """The table's columns and what of the file goes into each, as SQL: NULL for those that the file has not.
+
+    :param how: CASE_SENSITIVE or CASE_INSENSITIVE.
+    :raises SnowflakeError: "not supported" for other than Parquet files, and for names that differ in case only.
+    """
+    return {
+        column.name: f"$1:{quoted(source)}" if source is not None else "NULL"
+        for column, source in _matches(file, found, how, table)
+        # What a table counts itself is left to it.
+        if source is not None or not column.is_identity
+    }
+
+
+def check_values(file: StageFile, found: FileFormat, how: str, table: Sequence[TableColumn]) -> None:
+    """:raises SnowflakeError: 100069 for an empty text in a column that is matched, which Snowflake does not take."""
+    names = [source for _, source in _matches(file, found, how, table) if source is not None]
+    empty = first_with_empty_text(file.local, names, ParquetReading.of(found, matched=True))
+    if empty is not None:
+        raise malformed(
+            f"Empty column value in column {empty}, which MATCH_BY_COLUMN_NAME does not take. Select the columns "
+            f'instead, as in COPY INTO … FROM (SELECT $1:"{empty}" …).'
+        )
+
+
+def _matches(
+    file: StageFile, found: FileFormat, how: str, table: Sequence[TableColumn]
+) -> list[tuple[TableColumn, str | None]]:
+    """Each column of the table with that of the file that goes into it."""
+    if found.type != "PARQUET":
+        raise not_supported(f"MATCH_BY_COLUMN_NAME of {found.type} files")
+    sensitive = how == "CASE_SENSITIVE"
+    inside: dict[str, str] = {}
+    for column in parquet_columns(file.local, ParquetReading.of(found)):
+        key = column.name if sensitive else column.name.upper()
+        if key in inside:
+            names = f"{inside[key]} and {column.name}"
+            raise not_supported(f"MATCH_BY_COLUMN_NAME = {how} of the file '{file.path}', which has {names},")
+        inside[key] = column.name
+    return [(one, inside.get(one.name if sensitive else one.name.upper())) for one in table]

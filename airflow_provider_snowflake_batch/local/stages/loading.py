@@ -22,7 +22,7 @@ from airflow_provider_snowflake_batch.local.statements import Column, Result, St
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.catalog import TableColumn
-    from airflow_provider_snowflake_batch.local.sql.partial_loads import StagedRows
+    from airflow_provider_snowflake_batch.local.sql.file_loads import StagedRows
 
 _COPY = 0x3600
 _NOT_THE_FILE = (2, 904, 1003, 2003)

@@ -1,4 +1,4 @@
-"""Statements about stages and file formats: CREATE, ALTER, DROP, SHOW, DESCRIBE, LIST, REMOVE."""
+"""Statements about stages and file formats: CREATE, ALTER, DROP, SHOW, DESCRIBE, LIST, REMOVE, COPY INTO."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from airflow_provider_snowflake_batch.local.clauses import properties, property_
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
+from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, moment, number, shown
-from airflow_provider_snowflake_batch.local.stages.files import remove_files, stage_files
+from airflow_provider_snowflake_batch.local.stages.files import ListedFile, OtherFiles, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormats, file_format
-from airflow_provider_snowflake_batch.local.stages.other_files import ListedFile, OtherFiles
+from airflow_provider_snowflake_batch.local.stages.loading import Rooms, load
+from airflow_provider_snowflake_batch.local.stages.reading import StageReads
 from airflow_provider_snowflake_batch.local.stages.stages import Stage, Stages
+from airflow_provider_snowflake_batch.local.stages.unloading import unload
+from airflow_provider_snowflake_batch.local.state import StateDirectory
 from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
 
 _STAGE_OPTIONS = ("ENCRYPTION", "DIRECTORY", "FILE_FORMAT", "COMMENT")
@@ -240,3 +244,18 @@ def show_file_formats(statement: Statement, cursor: Cursor, databases: Databases
         ],
         rows,
     )  # fmt: skip
+
+
+@statement("COPY INTO")
+def copy_into(
+    statement: Statement, cursor: Cursor, engine: Engine, stages: Stages, reads: StageReads, state: StateDirectory
+) -> Result:
+    target = cursor.peek()
+    if target is not None and target.kind in ("stage", "string"):
+        return unload(statement, engine, stages, state.scratch, cursor)
+    return load(statement, Rooms(engine, stages, reads), cursor)
+
+
+@statement("COPY FILES INTO")
+def copy_files(statement: Statement, cursor: Cursor) -> Result:
+    raise not_supported("COPY FILES")

@@ -16,9 +16,8 @@ from typing import Any
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor, unescape
-from airflow_provider_snowflake_batch.local.stages.files import stage_files
+from airflow_provider_snowflake_batch.local.stages.files import OtherFiles, stage_files
 from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
-from airflow_provider_snowflake_batch.local.stages.other_files import OtherFiles
 from airflow_provider_snowflake_batch.local.stages.stages import Stages
 from airflow_provider_snowflake_batch.local.state import StateDirectory
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement

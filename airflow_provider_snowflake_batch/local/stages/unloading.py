@@ -24,10 +24,9 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.local.clauses import properties
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
-from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.quoting import quoted
+from airflow_provider_snowflake_batch.local.parsing import Cursor, quoted
+from airflow_provider_snowflake_batch.local.sql.arrow import converted, file_schema
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
-from airflow_provider_snowflake_batch.local.sql.unload import converted, file_schema
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 from airflow_provider_snowflake_batch.local.stages.stages import Stages, split_location

@@ -9,12 +9,11 @@ import time
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import property_value, show_clauses
-from airflow_provider_snowflake_batch.local.columns import moment
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement
 from airflow_provider_snowflake_batch.local.tasks.tasks import Run, Task, Tasks
 
 _SHOW, _DESCRIBE = 0x4400, 0x4500

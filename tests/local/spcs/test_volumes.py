@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_snowflake_batch.local.spcs.volumes import rewrite
+from airflow_provider_snowflake_batch.local.spcs.processes import rewrite
 
 MOUNTS = {"/data": "/stage/data", "/data/deep": "/stage/other", "/out": "/stage/out"}
 

@@ -557,3 +557,15 @@ class PadsTokens(PadsTexts):
 
     def predict(self, table: pa.Table) -> dict[str, Any]:  # type: ignore[override]
         return super().predict(table.to_pandas())
+
+
+class PartByPart:
+    """Scores some rows before the others, as one with a model for each country does."""
+
+    def __init__(self, form: str) -> None:
+        self.input_format = form
+
+    def predict(self, rows: Any) -> pd.DataFrame:
+        frame = rows.to_pandas() if isinstance(rows, pa.Table) else rows
+        odd = frame["ID"] % 2 == 1
+        return pd.concat([frame[odd], frame[~odd]])[["X"]].rename(columns={"X": "Y"})

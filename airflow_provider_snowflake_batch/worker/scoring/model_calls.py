@@ -27,6 +27,7 @@ from airflow_provider_snowflake_batch.worker.scoring.input_conversion import Inp
 from airflow_provider_snowflake_batch.worker.scoring.lack_of_memory import out_of_memory, release, text_of
 from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
 from airflow_provider_snowflake_batch.worker.scoring.output_rows import OutputRows, RowByRow
+from airflow_provider_snowflake_batch.worker.scoring.results import OtherOrder
 from airflow_provider_snowflake_batch.worker.scoring.returned_copies import detached, owned, size_of
 
 TRIED_ROWS = 16
@@ -153,7 +154,7 @@ class ModelCaller:
             count = rows.table.num_rows
             no_memory = out_of_memory(error)
             divisible = count > 1 and self._output_rows.divisible
-            if not self._quarantine and not (no_memory and divisible):
+            if isinstance(error, OtherOrder) or (not self._quarantine and not (no_memory and divisible)):
                 raise _as_worker_error(error, rows) from None
             if not divisible:
                 self._count_failure(error, rows)

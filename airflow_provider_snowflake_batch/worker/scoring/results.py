@@ -30,14 +30,20 @@ from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_
 
 @dataclass
 class ListHabit:
-    """What a model's lists of arrays hold: one array an output, or one a row.
+    """What is known of a model from its batches: whether its lists of arrays hold one an output, or one a row.
 
     As many arrays as rows, each as long as there are rows, can be either; other batches of the same model tell.
 
     :param per_output: None as long as no batch has told.
+    :param own_index: whether a frame had an index of the model's own, which says nothing of the given rows.
     """
 
     per_output: bool | None = None
+    own_index: bool = False
+
+
+class OtherOrder(DataError):
+    """The model returned the rows in another order. None of them is bad, and each alone would be scored."""
 
 
 def to_table(returned: Any, rows: int | None, signature: Signature | None, habit: ListHabit | None = None) -> pa.Table:
@@ -52,6 +58,8 @@ def to_table(returned: Any, rows: int | None, signature: Signature | None, habit
         habit.per_output = len(signature.outputs) > 1
     if isinstance(returned, Iterator):
         returned = list(returned)
+    if rows is not None:
+        _check_order(returned, rows, habit)
     if isinstance(returned, (list, tuple)) and returned and (first := _as_frame(returned[0])) is not None:
         return _one_below_the_other([first, *map(_as_frame, returned[1:])], rows, signature, habit)
     columns = _columns(returned, rows, habit)
@@ -68,6 +76,39 @@ def to_table(returned: Any, rows: int | None, signature: Signature | None, habit
     ]
     table = pa.table([array for _, array in stored], schema=pa.schema([field for field, _ in stored]))
     return table if signature is not None else schemas.marked(table)
+
+
+def _check_order(returned: Any, rows: int, habit: ListHabit) -> None:
+    """Hold that pandas' labels of rows do not contradict their places.
+
+    A model is given rows with the labels 0, 1, 2 and so on. One that sorts them, or scores some before others, returns
+    them with their labels: by position, each prediction would be another row's.
+
+    :raises OtherOrder: they are the given labels in another order.
+    """
+    if isinstance(returned, (pd.DataFrame, pd.Series)):
+        indexes = [returned.index]
+    elif isinstance(returned, Mapping):
+        indexes = [values.index for values in returned.values() if isinstance(values, pd.Series)]
+    elif type(returned) in (list, tuple) and returned and isinstance(returned[0], (pd.DataFrame, pd.Series)):
+        indexes = [item.index for item in returned if isinstance(item, (pd.DataFrame, pd.Series))]
+        if len(indexes) > 1 and sum(map(len, indexes)) == rows:
+            indexes = [indexes[0].append(indexes[1:])]
+    else:
+        return
+    for index in indexes:
+        # That of a frame that was made anew, or has been left as it was: by far the most usual one.
+        usual = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+        if usual or habit.own_index or len(index) != rows:
+            continue
+        labels = index.to_numpy() if index.name is None and index.dtype.kind in "iu" else None
+        if labels is None or not np.array_equal(np.sort(labels), np.arange(rows)):
+            habit.own_index = True
+        elif not np.array_equal(labels, np.arange(rows)):
+            raise OtherOrder(
+                "the model returned the rows in another order than it was given them, as their index says; end with "
+                ".sort_index(), or with .reset_index(drop=True) if each is at its row's place"
+            )
 
 
 def _storable(values: Any, feature: Feature | None, name: str, *, one_a_row: bool) -> tuple[pa.Field, Any]:

@@ -56,7 +56,7 @@ def storable_column(values: Any, feature: Feature | None, name: str) -> tuple[pa
         if feature is not None and feature.dtype == "OBJECT":
             array = pa.array([_json(item) for item in _items(values)], type=kind)
             return pa.field(feature.name, array.type), array
-        field, array = _column(values)
+        field, array = _column(values, name)
         if feature is None:
             array = _storable(array)
             return field.with_name(name) if field.type == array.type else pa.field(name, array.type), array
@@ -67,10 +67,10 @@ def storable_column(values: Any, feature: Feature | None, name: str) -> tuple[pa
         raise DataError(_message(name, kind, error)) from None
 
 
-def _column(values: Any) -> tuple[pa.Field, Any]:
+def _column(values: Any, name: str) -> tuple[pa.Field, Any]:
     """An array of some values, and a field for it with the marks that only they tell (`only_nan`)."""
     array = _typed(values)
-    return _of_objects(list(_items(values))) if array is None else (pa.field("", array.type), array)
+    return _of_objects(list(_items(values)), name) if array is None else (pa.field("", array.type), array)
 
 
 def _typed(values: Any) -> Any:
@@ -91,7 +91,7 @@ def _typed(values: Any) -> Any:
     return None
 
 
-def _of_objects(items: Sequence[Any]) -> tuple[pa.Field, Any]:
+def _of_objects(items: Sequence[Any], name: str) -> tuple[pa.Field, Any]:
     if are_plain(items):
         return _of_values(items)
     items = [as_numpy(item) for item in items]
@@ -109,9 +109,15 @@ def _of_objects(items: Sequence[Any]) -> tuple[pa.Field, Any]:
     tables = []
     for kind, places in of_kind.items():
         field, array = (_of_values if kind is None else _of_arrays)([items[place] for place in places])
-        tables.append(schemas.marked(pa.table([array], schema=pa.schema([field]))))
+        tables.append(schemas.marked(pa.table([array], schema=pa.schema([field.with_name(name)]))))
     schema = reduce(schemas.joined, (table.schema for table in tables))
-    column = pa.concat_tables(schemas.fit(table, schema) for table in tables).column(0)
+    fitting = []
+    for table, places in zip(tables, of_kind.values(), strict=True):
+        try:
+            fitting.append(schemas.fit(table, schema))
+        except schemas.Misfit as error:
+            raise OutputMisfit(f"output {error.message}", places[error.row]) from None
+    column = pa.concat_tables(fitting).column(0)
     order = np.full(len(items), -1)
     order[[place for places in of_kind.values() for place in places]] = np.arange(len(column))
     return schema.field(0), column.take(pa.array(order, mask=order < 0))

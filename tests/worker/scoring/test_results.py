@@ -339,6 +339,65 @@ def test_a_list_of_arrays_means_the_same_in_every_batch() -> None:
     assert to_table(square, 2, one).to_pydict() == {"V": [[1, 2], [3, 4]]}
 
 
+def test_an_array_that_the_type_of_the_others_lacks_is_named() -> None:
+    arrays = [np.array([0.5]), np.array([1]), np.array([2.5]), np.array([2**53 + 1])]
+
+    with pytest.raises(DataError, match="output column 'Y' is list<item: double> for all rows") as raised:
+        to_table({"Y": arrays}, 4, None)
+
+    assert getattr(raised.value, "row", None) == 3
+
+
+TURNED = pd.DataFrame({"Y": [3, 2, 1, 0]}, index=[3, 2, 1, 0])
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        TURNED,
+        TURNED["Y"],
+        {"X": [1, 2, 3, 4], "Y": TURNED["Y"]},
+        pd.DataFrame({"Y": range(4)})[::-1],
+        pd.concat([TURNED[:1], TURNED[1:]]),
+        [TURNED[:3], TURNED[3:]],
+        (frame for frame in (TURNED[:3], TURNED[3:])),
+        (TURNED["Y"], TURNED["Y"]),
+    ],
+    ids=["frame", "series", "dict", "turned", "concat", "list of frames", "generator of frames", "outputs"],
+)
+def test_rows_in_another_order_are_not_taken_by_their_places(returned: Any) -> None:
+    with pytest.raises(DataError, match=r"in another order than it was given them.* end with .sort_index\(\)"):
+        to_table(returned, 4, None)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.RangeIndex(4),
+        pd.Index([0, 1, 2, 3]),
+        pd.Index([3, 2, 1, 9]),
+        pd.Index([1, 1, 0, 2]),
+        pd.Index([3, 2, 1, 0], name="ID"),
+        pd.Index(["b", "a", "c", "d"]),
+        pd.Index([3.0, 2.0, 1.0, 0.0]),
+        pd.MultiIndex.from_tuples([(1, 0), (0, 0), (2, 0), (3, 0)]),
+        pd.date_range("2026-01-01", periods=4)[::-1],
+    ],
+)
+def test_an_index_of_the_models_own_says_nothing_of_the_order(index: pd.Index) -> None:
+    habit = ListHabit()
+    for returned in (pd.DataFrame({"Y": [0, 1, 2, 3]}, index=index), pd.Series([0, 1, 2, 3], index, name="Y")):
+        assert to_table(returned, 4, None, habit).to_pydict() == {"Y": [0, 1, 2, 3]}
+
+    # Neighbours, found by a model in rows of its own, may be the first few by chance.
+    habit.own_index = True
+    assert to_table(TURNED, 4, None, habit).to_pydict() == {"Y": [3, 2, 1, 0]}
+
+
+def test_groups_return_rows_in_any_order() -> None:
+    assert to_table(TURNED, None, None).to_pydict() == {"Y": [3, 2, 1, 0]}
+
+
 @pytest.mark.parametrize(
     ("items", "stored"),
     [

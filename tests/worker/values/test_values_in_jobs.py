@@ -120,6 +120,20 @@ def test_an_output_that_the_type_of_all_tasks_lacks_is_named(batch: Batch) -> No
     assert outcome.last.endswith("(row 1 of file data_001.parquet)")
 
 
+@pytest.mark.parametrize("form", ["pandas", "arrow"])
+@pytest.mark.parametrize("mode", ["plain", "quarantine"])
+def test_rows_that_a_model_scores_in_another_order_are_not_mixed_up(batch: Batch, form: str, mode: str) -> None:
+    batch.ids(1000)
+    batch.job("PartByPart", init={"form": form}, **MODES[mode])
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert "the model returned the rows in another order than it was given them" in outcome.last
+    assert ".sort_index()" in outcome.last
+    assert "of file data_000.parquet" in outcome.last
+
+
 def test_ordered_categories_in_another_order_make_no_groups(batch: Batch) -> None:
     def ordered(*values: str) -> pa.Array:
         places = pa.array([0] * 2, pa.int8())

@@ -225,6 +225,9 @@ class Batch:
             self._figures.faults[what] += 1
 
     def _pause(self) -> None:
+        if self._choice.random() < 0.5:
+            # On a busy machine most kills would hit processes that start, and hardly any would find a part.
+            self._wait_for_a_record()
         until = time.monotonic() + self._choice.uniform(0, LONGEST_PAUSE_SECONDS)
         while time.monotonic() < until and self._running:
             if self._shots_at_the_end < 2 and self._recorded() == self._tasks:
@@ -234,6 +237,17 @@ class Batch:
                 return
             time.sleep(0.002)
             self._collect()
+
+    def _wait_for_a_record(self) -> None:
+        """Until something is recorded, or somebody has to be started."""
+        known = set(_names(self._output / "_tasks"))
+        until = time.monotonic() + LONGEST_LOOK_SECONDS
+        while time.monotonic() < until and not set(_names(self._output / "_tasks")) - known:
+            awake = [one.popen for one in self._running if one.wakes is None]
+            if self._succeeded() or not awake or any(one.poll() is not None for one in awake):
+                return
+            time.sleep(0.01)
+            self._wake()
 
     def _recorded(self) -> int:
         return len({name.partition(".")[0] for name in _names(self._output / "_tasks")})

@@ -1,10 +1,12 @@
-"""Results on a stage are verified, against the local Snowflake."""
+"""Results on a stage are verified, against the local Snowflake.
+
+Also tests ``hooks/verification.py``.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from argparse import Namespace
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +18,6 @@ from airflow.sdk import DAG, Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from snowflake.connector.errors import ProgrammingError
 
-from airflow_provider_snowflake_batch.cli.verify import verify as verify_command
 from airflow_provider_snowflake_batch.contract.manifest import Column, Manifest
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
 from airflow_provider_snowflake_batch.exceptions import JobInputError, ResultsError, SnowflakeBatchError
@@ -270,25 +271,3 @@ def test_another_tasks_output_says_where_and_how_many() -> None:
             stage_location=scores.output.map(lambda result: result["output_location"])
         )
     assert each.upstream_task_ids == {"scores"}
-
-
-def command(connection: str, **changes: Any) -> None:
-    given = {
-        "conn_id": connection, "location": LOCATION, "contents": False, "expected_rows": None, "min_rows": None,
-        "require_manifest": False, "output": "json", "verbose": False,
-    }  # fmt: skip
-    verify_command(Namespace(**(given | changes)))
-
-
-def test_from_a_terminal(
-    hook: SnowflakeBatchHook, snowflake_connection: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command(snowflake_connection, contents=True)
-    assert '"rows": "3"' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="has 3 rows, fewer than 4"):
-        command(snowflake_connection, min_rows=4)
-    with pytest.raises(SystemExit, match="2"):
-        command(snowflake_connection, location="out")
-    assert "location: 'out'" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="verify: There is no Airflow connection no_such_connection, "):
-        command("no_such_connection")

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
-# Whoever waits at a terminal is told of a lost network or a misspelt account sooner than a task is. Seconds.
+# Seconds. At a terminal, a lost network or a misspelt account is an error sooner than in a task.
 TERMINAL: dict[str, Any] = {"transient_timeout": 20, "driver_timeouts": {"login_timeout": 20}}
 
 
@@ -40,7 +40,7 @@ def hook_of(command: str, conn_id: str, **overrides: Any) -> Iterator[SnowflakeB
         console(stderr=True).print(f"airflow snowflake-batch {command}: {error}", soft_wrap=True)
         raise SystemExit(2) from None
     except Exception as error:
-        # A login that fails is the driver's own error.
+        # A failed login raises the driver's own error.
         raise SystemExit(f"airflow snowflake-batch {command}: {error_text(error)}") from None
 
 

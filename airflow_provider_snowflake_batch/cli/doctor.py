@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.doctor.look_at_airflow import look_at_airf
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 
-# Seconds, also for what the account answers.
+# Seconds, for the login and for each answer of the account.
 _DRIVER_TIMEOUTS = TERMINAL["driver_timeouts"] | {"network_timeout": 60}
 
 

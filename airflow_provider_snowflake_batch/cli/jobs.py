@@ -143,7 +143,7 @@ def jobs_of(hook: SnowflakeBatchHook, given: str | None, like: str | None) -> li
 
 
 def refuse_unknown(statuses: set[str], found: Iterable[JobInfo]) -> None:
-    """Refuse what would leave out every job without a word: statuses that are none, and that no job reports.
+    """Refuse statuses that this version does not know and that no job reports: they would leave out all jobs.
 
     :raises InvalidJobError: that names those there are.
     """

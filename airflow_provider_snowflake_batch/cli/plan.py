@@ -22,7 +22,7 @@ def plan(args: Namespace) -> None:
     :raises SystemExit: with the worker's exit code, after its own words, if it cannot.
     """
     table = args.output == "table"
-    # What a model prints goes to standard error.
+    # Only the answer comes on standard output. What a model prints goes to standard error.
     command = [sys.executable, "-m", _WORKER, "plan", args.job_file]
     if args.seconds is not None:
         command += ["--seconds", str(args.seconds)]
@@ -30,7 +30,7 @@ def plan(args: Namespace) -> None:
     if done.returncode:
         raise SystemExit(done.returncode)
     if table or args.output == "json":
-        # As it is: Airflow's console makes texts of numbers, in YAML as well.
+        # Not by Airflow's console, which turns numbers into texts, in YAML as well.
         print(done.stdout, end="")
         return
     document = json.loads(done.stdout)

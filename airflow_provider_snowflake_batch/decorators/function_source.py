@@ -1,8 +1,7 @@
-"""The text of a function in a Dag, which runs elsewhere by itself: read, and checked that it needs nothing around it.
+"""The text of a function in a Dag, which runs elsewhere by itself. If it needs names from around it, it is refused.
 
-The rules are those of Airflow's ``@task.virtualenv``: decorators are left out, what the function uses is imported
-inside of it, and what it is to know is passed to it. There a mistake shows when the task runs, here when the Dag is
-parsed.
+The rules are those of Airflow's ``@task.virtualenv``: decorators are left out, the function imports what it uses, and
+values are passed to it as arguments. There a mistake shows when the task runs, here when the Dag is parsed.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _KNOWN = frozenset(dir(builtins)) | _OF_MODULES
 def read_function(function: Callable[..., Any]) -> str:
     """The function's text from ``def`` on, without decorators and without indentation.
 
-    :raises InvalidJobError: naming what of the function cannot be had where it runs.
+    :raises InvalidJobError: naming what the function needs and would lack where it runs.
     """
     if not isinstance(function, FunctionType) or function.__name__ == "<lambda>":
         shown = "a class" if isinstance(function, type) else getattr(function, "__name__", type(function).__name__)
@@ -87,7 +86,7 @@ def _without_decorators(function: FunctionType) -> str:
         lines[-1] += "\n"
     indentation = len(lines[0]) - len(lines[0].lstrip())
     try:
-        # Below a line of ours, so that it may be indented: taking that away may change texts in it.
+        # Parsed below an `if`, since it is indented: without the indentation, texts in it might change.
         tree = ast.parse("if True:\n" + "".join(lines)) if indentation else ast.parse("\n" + "".join(lines))
     except SyntaxError:
         raise _refused(function.__name__, "does not stand on lines of its own") from None

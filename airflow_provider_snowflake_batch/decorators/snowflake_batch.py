@@ -35,7 +35,7 @@ class FunctionBatchOperator(DecoratedOperator, RunBatchOperator):
     """
 
     custom_operator_name = DECORATOR
-    # Not the model: what looks like a template in the function's text is none.
+    # Not the model: the function's text may hold braces that are no template.
     template_fields: Sequence[str] = ("op_args", "op_kwargs", *_JOB_FIELDS, *CONNECTION_FIELDS)
     template_fields_renderers: ClassVar[dict[str, str]] = {
         **DecoratedOperator.template_fields_renderers,
@@ -53,7 +53,7 @@ class FunctionBatchOperator(DecoratedOperator, RunBatchOperator):
         for name in _NOT_GIVEN:
             if name in kwargs:
                 raise InvalidJobError(name, f"{DECORATOR} has none: the function is the model.")
-        # As a plain value, a FunctionModel: parsing a Dag loads few modules.
+        # The dict form of a FunctionModel, so that parsing a Dag does not load its module.
         model = {"kind": "function", "name": python_callable.__name__, "text": read_function(python_callable)}
         self._signature = called_signature(python_callable)
         super().__init__(
@@ -70,7 +70,7 @@ class FunctionBatchOperator(DecoratedOperator, RunBatchOperator):
             self._arguments(later=True)
 
     def _as_called(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Something with the signature that calls in the Dag have, for Airflow to compare these with."""
+        """A stand-in for the function. Airflow compares calls in the Dag with its signature, which lacks the rows."""
 
         def called(*args: Any, **kwargs: Any) -> None:
             """Never called."""
@@ -92,9 +92,9 @@ class FunctionBatchOperator(DecoratedOperator, RunBatchOperator):
         return fields | {"input_spec": given | {"params": self._arguments()}}
 
     def _arguments(self, *, later: bool = False) -> dict[str, Any]:
-        """The function's arguments by name; its defaults are its own affair.
+        """The function's arguments by name, without those that are left to its defaults.
 
-        :param later: let pass what has its value when the task runs only.
+        :param later: let values pass that are known only when the task runs.
         :raises InvalidJobError: one is no JSON value.
         """
         bound = self._signature.bind_partial(*self.op_args, **self.op_kwargs)
@@ -115,7 +115,7 @@ class FunctionBatchOperator(DecoratedOperator, RunBatchOperator):
 def _not_json(value: Any, later: bool) -> Any:
     """What in a value is not JSON; None if nothing is.
 
-    :param later: let pass what has its value when the task runs only, such as another task's output.
+    :param later: let values pass that are known only when the task runs, such as another task's output.
     """
     if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value)):
         return None

@@ -1,1 +1,1 @@
-"""What is missing before a job can run: an account and an Airflow looked at, and judged."""
+"""Looks at an account and an Airflow, and tells what is missing before a job can run."""

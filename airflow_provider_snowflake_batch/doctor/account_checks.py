@@ -131,7 +131,7 @@ def _check_privileges(asked: Asked, facts: AccountFacts) -> Iterator[Finding]:
     if isinstance(facts.privileges, Unseen):
         yield unknown("privileges", f"the grants of {session.role} cannot be seen: {facts.privileges.why}")
         return
-    # What is not there is told with the object itself.
+    # Objects that do not exist have a finding of their own, so privileges on them are left out.
     absent = {
         kind
         for kind, seen in (("COMPUTE POOL", facts.pool), ("STAGE", facts.stage), ("MODEL", facts.model))

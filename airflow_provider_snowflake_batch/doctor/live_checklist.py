@@ -1,5 +1,6 @@
-"""What a first run on an account has to show, in the order in which to look: nothing of it was seen by those who wrote
-this package. ``docs/first-run.md`` has the same table.
+"""What a first run on an account has to show, in the order in which to look. Nothing of it has been seen there yet.
+
+``docs/first-run.md`` has the same table.
 """
 
 from __future__ import annotations

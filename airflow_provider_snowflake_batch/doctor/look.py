@@ -39,7 +39,7 @@ _MOST_ROLES = 200
 
 
 def look_at_account(hook: SnowflakeBatchHook, asked: Asked, images: Mapping[str, str]) -> AccountFacts | Refused:
-    """What there is of that which was asked about: about ten short statements.
+    """Look at the objects that were asked about, with about ten short statements.
 
     :param images: ``cpu_image`` and ``gpu_image`` of Airflow's configuration, where they are set.
     """
@@ -136,7 +136,7 @@ def _probe(hook: SnowflakeBatchHook, location: StagePath, *, write: bool) -> Ite
         if not hook.remove_files(file):
             raise OSError("it is still there")
 
-    # Only what lies under the new file's name is listed, which is nothing: a stage may hold a million files.
+    # Lists the new file's name, under which there is nothing: a stage may hold a million files.
     steps: list[tuple[str, Callable[[], object]]] = [("list", lambda: hook.list_files(file))]
     if write:
         steps += [("write", lambda: hook.write_file(file, content)), ("read", read), ("remove", remove)]
@@ -197,7 +197,7 @@ def _privileges(hook: SnowflakeBatchHook, role: str | None) -> tuple[tuple[str, 
     """
     if role is None:
         return (), frozenset()
-    # Everybody has PUBLIC.
+    # Every role inherits from PUBLIC.
     left, found, known = [QualifiedName(role), QualifiedName("PUBLIC")], set[Privilege](), list[str]()
     while left and len(known) < _MOST_ROLES:
         one = left.pop(0)

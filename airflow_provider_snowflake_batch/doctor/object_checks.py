@@ -113,7 +113,7 @@ def check_image(asked: Asked, facts: AccountFacts) -> Iterator[Finding]:
     option = "gpu_image" if has_gpus(facts.pool.family) else "cpu_image"
     told = facts.image
     if facts.pinned_image is not None:
-        # Whether it names an image is told with Airflow's configuration.
+        # A text that names no image has a finding among those of Airflow's configuration.
         if problem_with_image(facts.pinned_image) is None:
             yield ok("runtime image", f"{facts.pinned_image}, from [snowflake_batch] {option}")
     elif isinstance(told, str) and (image := image_told([[told]])) is not None:

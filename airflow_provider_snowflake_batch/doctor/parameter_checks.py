@@ -74,7 +74,7 @@ def _check_workloads(asked: Asked, facts: AccountFacts) -> Iterator[Finding]:
     """Which workloads the account lets run on compute pools; nothing for an account that does not tell."""
     allowed = _types(facts.parameters.get(ALLOWED_WORKLOADS))
     refused = _types(facts.parameters.get(DISALLOWED_WORKLOADS))
-    # A plain container job counts as USER. As what a registered model's job counts, no page says.
+    # A plain container job counts as USER. For a registered model's job, the documentation does not say.
     kind, judge = ("USER", wrong) if asked.runtime == WORKER else ("MODEL_SERVING", unknown)
     fix = []
     if allowed and not allowed & {"ALL", kind}:

@@ -14,9 +14,9 @@ from airflow_provider_snowflake_batch.jobs.worker_resources import SYSTEM_POOLS
 
 _JOBS = "sql-reference/sql/execute-job-service"
 _INFERENCE = "sql-reference/sql/execute-inference-job-service"
-# SHOW GRANTS calls a model so.
+# Kinds of objects that SHOW GRANTS calls by another name.
 _KINDS_SHOWN_OTHERWISE = {"MODULE": "MODEL"}
-# Whoever may do anything with one of these may use it
+# Any privilege on one of these includes its use
 # (https://docs.snowflake.com/en/sql-reference/sql/execute-job-service#access-control-requirements).
 _ANY_PRIVILEGE_IS_USAGE = {"DATABASE", "SCHEMA"}
 
@@ -80,7 +80,7 @@ def needs(asked: Asked, session: Session, image: str | None = None) -> list[Need
         found.append(
             Need("CREATE FILE FORMAT", "SCHEMA", home, why, "sql-reference/sql/create-file-format", optional=True)
         )
-    # Everybody may use Snowflake's own pools.
+    # Every role may use Snowflake's own pools.
     if asked.compute_pool is not None and not asked.compute_pool.value.startswith(SYSTEM_POOLS):
         found.append(
             Need("USAGE", "COMPUTE POOL", QualifiedName(asked.compute_pool.value), "the job runs on it", statement)
@@ -92,7 +92,7 @@ def needs(asked: Asked, session: Session, image: str | None = None) -> list[Need
     if asked.model is not None and asked.runtime != WORKER:
         found.append(Need("USAGE", "MODEL", asked.model, "the job runs it", _INFERENCE))
     elif asked.model is not None:
-        # Whether it is this privilege, no page says plainly.
+        # The documentation does not say plainly that it is this privilege.
         page = "developer-guide/snowflake-ml/model-registry/overview"
         found.append(Need("READ", "MODEL", asked.model, "its files are copied", page, optional=True))
     if image is not None and (own := repository(image)) is not None:
@@ -123,7 +123,7 @@ def privilege(row: Mapping[str, Any]) -> Privilege:
 
 
 def inherited(rows: Iterable[Mapping[str, Any]]) -> list[QualifiedName]:
-    """The roles whose privileges a role has beside its own; to own a role is to have none of its privileges.
+    """The roles whose privileges a role has beside its own. A role that it only owns gives it none.
 
     Names of a database's roles have two parts.
     """

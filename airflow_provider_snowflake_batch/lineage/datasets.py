@@ -137,7 +137,7 @@ def _of_table(namespace: str, meta: DbTableMeta, database: str | None, schema: s
         try:
             location = StagePath.parse(meta.qualified_name, field="stage").qualify(database, schema)
         except InvalidJobError:
-            # A user or table stage, or one whose name the parser has taken apart.
+            # The stage of a user or table, or a name that the parser has split.
             return None
         return stage(namespace, location) if location.stage.is_qualified else None
 

@@ -58,7 +58,7 @@ def batch_job(
     database, schema = hook.expected_namespace()
     job = job.qualify(database, schema)
     if card is not None:
-        # The task's fields may leave both to the model.
+        # If the task leaves them to the model, the card tells what has run.
         job = job.as_submitted(card.version, card.function)
     model = job.model_function
     source, misunderstood = datasets.inputs(namespace, job.source, database, schema)

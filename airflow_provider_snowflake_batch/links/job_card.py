@@ -25,6 +25,6 @@ class JobCardLink(StoredLink):
     def store_for(self, context: Context) -> None:
         """Make the link work from now on."""
         page = urlsplit(context["ti"].log_url)
-        # Airflow's pages know the tab that is open by its address with these two characters as they are.
+        # Airflow's pages compare the open tab's address with one in which these two characters are not escaped.
         task = page.path.replace("%3A", ":").replace("%2B", "+")
         self.store(context, page._replace(path=f"{task}/plugin/{JOB_PAGE}", query="").geturl())

@@ -25,7 +25,7 @@ class StoredLink(BaseOperatorLink):
         """
         known = _stored_here.get((*_try(ti_key), self.xcom_key))
         if known is not None or _is_first_part(ti_key):
-            # Airflow would log an error for each XCom that is asked for and is not there.
+            # Asked for here, an XCom that is missing would be an error in Airflow's log.
             return known or ""
         from airflow.providers.common.compat.sdk import XCom
 
@@ -41,7 +41,7 @@ class StoredLink(BaseOperatorLink):
         _stored_here[(*_try(context["ti"]), self.xcom_key)] = url
 
 
-# What this process has stored, by the try and the XCom's key.
+# Addresses that this process has stored, by the try and the XCom's key.
 _stored_here: dict[tuple[Any, ...], str] = {}
 
 

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--directory", type=Path, default=DIRECTORY, help="where everything is kept (default: %(default)s)"
         )
-        # How whoever reads the output can end it: make has a word of its own.
+        # The command that the output names for ending the stack: `make` gives its own.
         command.add_argument("--command-line", default="", help=argparse.SUPPRESS)
         command.add_argument("--no-report", action="store_true", help=argparse.SUPPRESS)
         if name in ("up", "run"):

@@ -153,7 +153,7 @@ def request(url: str, body: Any = None, token: str = "") -> Any:
     """
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = None if body is None else json.dumps(body).encode()
-    # Not through a proxy: it is this machine.
+    # Not through a proxy, since it is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(urllib.request.Request(url, data, headers), timeout=30) as response:

@@ -1,4 +1,4 @@
-"""Processes with all that descend from them, and ports."""
+"""Processes and their descendants, free ports, and the ends of logs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def end(roots: Iterable[subprocess.Popen[bytes]], grace: float) -> None:
     :param grace: seconds between the request (SIGTERM) and the end (SIGKILL); 0 does not ask.
     """
     roots = list(roots)
-    # Task processes leave their scheduler's group, so groups alone do not reach everything.
+    # Task processes are in other groups than their scheduler, so ending the group would miss them.
     families = [process for root in roots for process in family(root)]
     if grace:
         for root in roots:

@@ -1,4 +1,4 @@
-"""What a user is told who has started it."""
+"""What a user reads after starting the stack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from airflow_provider_snowflake_batch.standalone.settings import CONNECTION_ID
 from airflow_provider_snowflake_batch.standalone.stack import Running
 
-# The example to begin with, where it is there.
+# The example to begin with, if it is among the Dags.
 _FIRST = "digits"
 
 

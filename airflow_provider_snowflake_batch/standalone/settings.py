@@ -10,7 +10,7 @@ from typing import Any
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 CONNECTION_ID = "snowflake_default"
-# An Airflow of one's own in this environment is another one.
+# Variables of this process that begin so belong to another Airflow.
 _PREFIX = "AIRFLOW"
 
 
@@ -69,8 +69,8 @@ def settings_of(component: str, home: Path) -> dict[str, str]:
     """What one of :data:`COMPONENTS` needs otherwise than the others."""
     if component != "api-server":
         return {}
-    # It writes the log of users' actions in its event loop, which a change under way in one of its threads may need
-    # before it can end: the two wait for each other until the time is up. Clicks are made again then.
+    # The API server writes its log of users' actions in its event loop. There the write may wait for a change of one of
+    # its threads, and that change for the event loop: the timeout ends this, and the user has to click again.
     return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database(home, timeout=3)}
 
 
@@ -97,7 +97,7 @@ def database(home: Path, *, timeout: int) -> str:
 
 def _bundle(path: Path) -> dict[str, Any]:
     return {
-        # "example_dags" itself is reserved for Airflow's own.
+        # The name "example_dags" is reserved for Airflow's own bundle.
         "name": path.name.replace("_", "-"),
         "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
         "kwargs": {"path": str(path), "refresh_interval": 5},

@@ -1,7 +1,7 @@
 """Start, look at and end a local Snowflake with an Airflow beside it, which go on without a terminal.
 
-A supervisor, :func:`run`, has all of them as its children and holds a lock on the directory as long as it lives: so
-``up``, ``down`` and ``status`` never take another process for it.
+A supervisor, :func:`run`, has all of them as its children and holds a lock on the directory as long as it lives. By the
+lock ``up``, ``down`` and ``status`` know it from any other process.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def down(directory: Path) -> bool:
             if time.monotonic() > deadline:
                 raise StandaloneError(f"Process {holder} does not end; its log: {place.log}")
             time.sleep(0.1)
-    # What a supervisor that was killed has left.
+    # Processes that a killed supervisor has left.
     left = processes.working_in(_home(place))
     processes.kill(left)
     return holder is not None or bool(left)
@@ -206,7 +206,7 @@ def run(wanted: Wanted, say: Say, ready: Callable[[Running], None]) -> None:
     :raises StandaloneError: a part cannot be started, or has ended.
     """
     place = Place(wanted.directory)
-    # What it writes is nobody else's affair.
+    # Files may hold secrets.
     os.umask(0o077)
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, _stop_once)
@@ -218,7 +218,7 @@ def run(wanted: Wanted, say: Say, ready: Callable[[Running], None]) -> None:
 
 
 def _stop_once(number: int, frame: FrameType | None) -> None:
-    """What ends everything is not itself interrupted."""
+    """Ends everything at the first signal, and ignores later ones: ending is not to be interrupted."""
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -238,7 +238,7 @@ def _supervise(wanted: Wanted, place: Place, say: Say, ready: Callable[[Running]
             return
         home, url = _home(place), f"http://127.0.0.1:{wanted.port}"
         known = place.secrets()
-        # A supervisor that was killed may have left a scheduler, and two of them share nothing well.
+        # A killed supervisor may have left a scheduler, and two of them must not share a database of SQLite.
         processes.kill(processes.working_in(home))
         environment = _environment(wanted, home, server.airflow_connection_json, known)
         if not (home / "airflow.db").exists():
@@ -263,14 +263,14 @@ def _local_snowflake(wanted: Wanted, place: Place) -> Iterator[LocalServer]:
         try:
             server.start(START_SECONDS)
         except RuntimeError as error:
-            # That of a supervisor that was killed is about to end by itself.
+            # The server of a killed supervisor ends by itself soon.
             if "is using the state directory" not in str(error) or time.monotonic() > deadline:
                 raise StandaloneError(str(error)) from None
             time.sleep(0.5)
     try:
         yield server
     finally:
-        # It was asked, and killed when it did not.
+        # stop() asks, and then kills: there is nothing left to do.
         with suppress(subprocess.TimeoutExpired):
             server.stop()
 

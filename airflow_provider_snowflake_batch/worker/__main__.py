@@ -30,7 +30,7 @@ usage: python -m airflow_provider_snowflake_batch.worker COMMAND
   verify OUTPUT_DIRECTORY   check a finished job's files against its manifest
   archive PATH              write the worker as one file, which runs by: python PATH COMMAND"""
 
-# The longest way out in order: a heartbeat that is being written, then model processes with a batch at hand.
+# Longer than an orderly end takes, which waits for a heartbeat and then for the batches of the model processes.
 GIVE_UP_SECONDS = 16.0
 
 
@@ -79,14 +79,14 @@ def _write_archive(path: Path, output: console.Console) -> int:
 
 
 def _in_words(error: Exception) -> WorkerError:
-    """What nobody has foreseen, such as a file system that fails, with the place where it came up."""
+    """An error that no other class is for, such as one of a file system, with the place where it was raised."""
     return WorkerError(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
 def _run(output: console.Console, errors: console.Console, work: Callable[[JobFolder, Descendants], None]) -> int:
     folder = JobFolder()
     folder.use()
-    # It forks, so nothing else has begun yet.
+    # Made first, since it forks: no thread may have been started before.
     descendants = Descendants(folder.path)
     try:
         work(folder, descendants)
@@ -126,7 +126,7 @@ def _plan(path: Path, seconds: float, as_json: bool, output: console.Console, er
         job = read_job(path)
         rows = sample.task_rows(job)
         job = prepare_model(job, folder.path)
-        # Standard output is for what is said in the end.
+        # Standard output is for the forecast alone.
         streams = (errors.pipe(), errors.pipe())
         taken = sample.samples(job, seconds, sum(rows), folder.path, lambda: Launcher(streams, descendants.reap))
         document = to_document(list(taken), rows)
@@ -161,7 +161,7 @@ def _score(
 
     launcher = Launcher((output.pipe(), errors.pipe()), descendants.reap)
     try:
-        # The process that will load the model starts while this one loads its own libraries and plans.
+        # Started now, so that it is ready for the model when this process has loaded its libraries and made the plan.
         launcher.start_early(next(iter(device_shares(job.num_workers)), None))
         from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
         from airflow_provider_snowflake_batch.worker.models import prepare_model
@@ -178,9 +178,9 @@ def _score(
 def _terminate_in_order() -> None:
     """Let SIGTERM and SIGINT end the batch in order: processes are stopped, records stay.
 
-    The handler runs between two steps of Python, and what it raises may be swallowed on the way: a read of a stage that
-    hangs, or a library, could hold this process up. Containers are killed 30 seconds after SIGTERM, so a thread that
-    the signal wakes by itself ends the process before, without more ado.
+    Python runs the handler between two of its own steps, so a read of a stage that hangs delays it, and a library may
+    swallow its exception. Containers are killed 30 seconds after SIGTERM. So the signal also wakes a thread, which ends
+    the process before that if it has not ended in order.
     """
     text = "stopped by {}; finished tasks keep their records"
 
@@ -195,7 +195,7 @@ def _terminate_in_order() -> None:
             number = os.read(woken, 1)[0]
         time.sleep(GIVE_UP_SECONDS)
         message = Terminated(text.format(signal.Signals(number).name) + ", although something held them up")
-        # Not by sys.stderr, which what hangs may hold locked. The kernel ends the model processes with this one.
+        # Not by sys.stderr, which the code that hangs may have locked. The kernel ends the model processes as well.
         with contextlib.suppress(OSError):
             os.write(2, (message.describe() + "\n").encode())
         os._exit(message.exit_code)

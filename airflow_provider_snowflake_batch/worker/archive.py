@@ -50,7 +50,7 @@ class WorkerArchive:
 
     @property
     def name(self) -> str:
-        """A file name that is another for each content."""
+        """A file name that differs for each content."""
         return f"batch-worker-{airflow_provider_snowflake_batch.__version__}-{self.digest[:12]}{ENDING}"
 
     def write(self, path: Path) -> Path:

@@ -1,7 +1,7 @@
 """Rows set aside because the model, or the files they name, failed for them: ``on_error`` is ``quarantine``.
 
-They go to ``_quarantine/<plan>-<task>.<attempt>.pq``: Parquet, under a name that the usual pattern for results,
-``.*\\.parquet``, does not match, so that whoever reads the results does not read these as well.
+They go to ``_quarantine/<plan>-<task>.<attempt>.pq``. The files are Parquet, but the usual pattern for results,
+``.*\\.parquet``, does not match their names, so that readers of results leave them out.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Quarantine:
     """Counts the rows of a batch that are set aside.
 
     :param most: how many there may be. :param recorded: how many finished tasks have recorded.
-    :ivar elsewhere: how many others have set aside, where each counts its own.
+    :ivar elsewhere: how many rows other replicas have set aside, where each replica counts its own.
     """
 
     def __init__(self, most: int, recorded: int = 0) -> None:
@@ -107,7 +107,7 @@ class Quarantine:
         self._at_hand[worker] = count
 
     def task(self, worker: int, count: int) -> None:
-        """A process finished a task with so many bad rows. It may be some rows into the next task by now."""
+        """A process finished a task with so many bad rows. It may have begun the next task already."""
         self._recorded += count
         self._at_hand[worker] = max(self._at_hand.get(worker, 0) - count, 0)
 

@@ -1,8 +1,8 @@
 """Standard output and standard error, shared by the coordinator and what its model processes print.
 
-Whoever reads them may be gone, slow, or behind a full disk: none of that is a reason to lose a scored row. So nothing
-here raises. Progress lines and the line that names the cause of a failure begin at the beginning of a line, whatever a
-model has printed before them, and what a model prints is never taken for a progress line.
+The reader of a stream may be gone or slow, or its disk may be full. No scored row is to be lost for that, so nothing
+here raises. Progress lines and the line that names the cause of a failure start a new line, whatever a model has
+printed before them. What a model prints is never taken for a progress line.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import threading
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 
 _PREFIX = PROGRESS_PREFIX.encode()
-# Stands for the prefix in what a model prints.
+# Replaces the prefix where a model prints it.
 _NO_PREFIX = _PREFIX.rstrip() + b": "
 _READ_BYTES = 65_536
-# What is left in a pipe when everything that could write to it has ended is copied for so long.
+# Seconds for which the rest in a pipe is copied after all processes that write to it have ended.
 _DRAIN_SECONDS = 5.0
 
 
@@ -31,7 +31,7 @@ def open_missing() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free number, which is this one.
+            # open() takes the lowest free number, which is the missing stream's.
             os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(descriptor, True)
 
@@ -56,7 +56,7 @@ class Console:
             self._write_line(text)
 
     def line_if_taken(self, text: str) -> None:
-        """Write a line of one's own, or leave it if nobody takes it at this moment: there will be another."""
+        """Write a line of one's own, or drop it if the stream takes nothing at this moment: others follow."""
         if self._lock.acquire(blocking=False):
             try:
                 if _takes(self._descriptor, 0.0):
@@ -67,7 +67,7 @@ class Console:
     def _write_line(self, text: str) -> None:
         held, self._held = self._held, b""
         begin = b"" if self._at_line_start and not held else b"\n"
-        # In one piece: model processes that print directly do so between lines, not within one.
+        # In one piece, so that what model processes print directly comes between lines and not within one.
         self._write(held + begin + text.encode("utf-8", "replace") + b"\n")
 
     def pipe(self) -> int:
@@ -83,7 +83,7 @@ class Console:
         if self._pipe is not None and self._thread is not None:
             os.close(self._pipe)
             self._pipe = None
-            # A process that could not be ended may hold the other end open for ever.
+            # With a limit: a process that could not be ended may hold the other end open for ever.
             self._thread.join(_DRAIN_SECONDS)
 
     def _copy(self, reading: int) -> None:
@@ -111,7 +111,7 @@ class Console:
             except BlockingIOError:
                 _takes(self._descriptor, 1.0)
             except OSError:
-                # Closed, or no room: it is lost, the rows are not.
+                # The stream is closed or its disk is full. The text is lost, but no row.
                 return
 
 

@@ -17,7 +17,7 @@ EXIT_REFUSED = 2
 EXIT_SUPERSEDED = 3
 EXIT_TERMINATED = 143
 
-# An error may quote what was given to the model. A log shows a line, and its reader wants the beginning and the end.
+# An error may quote the model's input. Log readers show one line, of which the beginning and the end matter most.
 MESSAGE_CHARACTERS = 4000
 DETAILS_CHARACTERS = 64_000
 

@@ -1,4 +1,4 @@
-"""What a batch will take, reckoned from a short sample of it. Arithmetic alone."""
+"""Time and memory of a batch, calculated from a short sample of it. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_SECONDS = 20.0
 """Of a sample, for all batch sizes together."""
 # Parts of a sample whose speeds are compared.
 _PARTS = 5
-# Two standard errors hold the mean in about 95 of 100 cases.
+# The mean lies within two standard errors in about 95 of 100 cases.
 _ERRORS = 2.0
 
 
@@ -36,7 +36,7 @@ class Sample:
 
     @property
     def _used(self) -> tuple[tuple[float, int], ...]:
-        # What came before the first rows were told is no steady state, unless there is nothing else.
+        # The time before the first rows is left out, since it is no steady state, unless there are no other points.
         return self.points if len(self.points) > 2 else ((0.0, 0), *self.points)
 
     @property

@@ -86,8 +86,8 @@ def _check_paths(job: Job) -> None:
 def check_apart(job: Job) -> None:
     """Hold that nothing which the job reads lies where it writes, also behind links.
 
-    Stages and the folders of the model's code may hold the output: it lies on a stage, and ``python_path`` may be the
-    folder of a whole project. What lies there is then no file of the model.
+    Stages and the folders of the model's code may hold the output, since it lies on a stage, and ``python_path`` may be
+    the folder of a whole project. Files in the output are then no files of the model.
 
     :raises Refused: something does.
     """
@@ -102,7 +102,7 @@ def check_apart(job: Job) -> None:
 
 
 def check_output(output: Path, places: Mapping[str, Path]) -> None:
-    """Hold that an output directory, which may be cleared, holds none of some places.
+    """Hold that an output directory holds none of some places, since it may be cleared.
 
     :raises Refused: it holds one.
     """

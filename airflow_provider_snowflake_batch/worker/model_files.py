@@ -11,7 +11,7 @@ from airflow_provider_snowflake_batch.worker.input.content import files_digest, 
 from airflow_provider_snowflake_batch.worker.output.kept_tasks import in_background
 
 IN_USE = "the model's files were replaced while it was in use; run again"
-# How much longer than a look takes it is until the next one.
+# The pause after a look is so many times as long as the look.
 LOOKS_APART = 20
 
 
@@ -23,7 +23,7 @@ class ModelFiles:
 
     def __init__(self, job: Job) -> None:
         self._files = models.model_files(job)
-        # Before the first process loads them.
+        # Seen now, before any process loads them.
         self._seen = files_seen(self._files)
         self._digest = in_background(self._hash)
 
@@ -41,7 +41,7 @@ class ModelFiles:
         """Their hash; waits until it is known.
 
         :raises OSError: a file cannot be read.
-        :raises OutputError: they were replaced while they were hashed.
+        :raises OutputError: files were replaced while they were hashed.
         """
         return self._digest.result()
 
@@ -71,8 +71,8 @@ class WatchedFiles:
     def check(self, digest: str) -> None:
         """Hold that what has been scored up to now was scored with the files that were hashed.
 
-        At most a twentieth of the time is spent on looking: where there are very many files, or a look at one takes
-        long, not each call looks.
+        Looks take at most a twentieth of the time. So where there are very many files, or a look at one takes long, not
+        every call looks.
 
         :param digest: their hash.
         :raises OutputError: they are others now.

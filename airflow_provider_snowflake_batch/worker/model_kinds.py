@@ -66,7 +66,7 @@ def _brought(word: str) -> list[EntryPoint]:
 
     :raises Refused: several packages bring it.
     """
-    # A package that is found in two places on the path is there once.
+    # A package may be found in two places on the path.
     found = list({entry.value: entry for entry in _installed() if entry.name == word}.values())
     if len(found) > 1:
         raise Refused(f"model.kind {word!r} is brought by several packages: {', '.join(sorted(map(_package, found)))}")

@@ -64,7 +64,7 @@ class Progress:
         return time.monotonic() if self._completed is None else self._completed
 
     def complete(self) -> None:
-        """The result is complete. What processes take to end from now on is not counted."""
+        """The result is complete. The time that processes take to end after that is not counted."""
         self._completed = time.monotonic()
 
     def plan(self, rows: int, tasks: int, rows_done: int, tasks_done: int) -> None:
@@ -98,7 +98,7 @@ class Progress:
         """A process finished a task."""
         self.tasks_done += 1
         self._rows_in_tasks += rows
-        # The process may be some batches into the next task by now.
+        # The process may have predicted some batches of the next task already.
         self._rows_at_hand[worker] = max(self._rows_at_hand.get(worker, 0) - rows, 0)
 
     def forget(self, worker: int) -> None:

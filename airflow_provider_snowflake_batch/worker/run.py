@@ -57,7 +57,7 @@ from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.stage_files.loaders import column_loaders
 from airflow_provider_snowflake_batch.worker.values import schemas
 
-# How long what was seen of input and model counts as seen now.
+# Seconds for which a look at input and model need not be repeated.
 LOOK_SECONDS = 1.0
 
 
@@ -88,7 +88,7 @@ class Run:
             self._progress.complete()
             executor.stop()
         except (Terminated, Superseded):
-            # What a process has half written is not to be left in a directory that somebody may read by now.
+            # Stopped first, so that no process leaves a half-written file in a directory that may be read already.
             executor.stop()
             raise
         except WorkerError:
@@ -199,7 +199,7 @@ class Run:
             json.dumps(handling, sort_keys=True),
             json.dumps(self._job.input.partition_column),
             json.dumps(self._job.output.columns),
-            # Another version may cut the input in other places: its records are of other rows then.
+            # Another version may cut the input into other tasks. Its records are then of other rows.
             json.dumps([task.rows for task in plan.tasks]),
             json.dumps(bucket_count(self._job.input.path, plan) if self._job.input.partition_column else None),
         )
@@ -274,7 +274,8 @@ class Run:
         self, directory: OutputDirectory, record: TaskRecord, schema: pa.Schema, task: Task
     ) -> PartFile | None:
         """The task's part in the schema that all parts share; written anew beside the old one if it is narrower."""
-        # A function of groups returns as many rows as it likes; what it was given is known all the same.
+        # A function of groups may return any number of rows, so for groups only the rows that it was given are
+        # compared.
         written = record.part.rows if record.part is not None else 0
         counted = [record.input_rows]
         if not self._job.input.partition_column:
@@ -286,7 +287,7 @@ class Run:
         own_schema = arrow_schema(record)
         if record.part is None or own_schema is None or own_schema.equals(schema):
             return record.part
-        # Beside the narrower one, which another attempt may be about to list; what is not listed in the end is removed.
+        # The narrower part stays, since another attempt may be about to list it. Unlisted parts are removed in the end.
         name = record.part.name
 
         def tables() -> Iterator[pa.Table]:
@@ -296,7 +297,7 @@ class Run:
                     try:
                         fitted = schemas.fit(pa.Table.from_batches([batch]), schema)
                     except schemas.Misfit as error:
-                        # Where rows were set aside, a row's number in the part is not that of the task.
+                        # If rows were set aside, the row's number in the part is not its number in the task.
                         where = task.place if record.quarantine else task.row(first_row + error.row)
                         raise DataError(f"output {error.message} ({where})") from None
                     yield fitted
@@ -330,9 +331,9 @@ def _written(
 
 
 def _look_again(*looks: Callable[[], None]) -> Callable[[], None]:
-    """What repeats looks that were made just now, unless that was a moment ago.
+    """A function that repeats looks, unless the last ones were made a moment ago.
 
-    A look at hundreds of thousands of files takes a while. An attempt that was stalled since has been for longer.
+    A look at hundreds of thousands of files takes a while. It has to be repeated if the attempt was stalled since.
     """
     looked = time.monotonic()
 

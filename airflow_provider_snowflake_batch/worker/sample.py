@@ -23,7 +23,7 @@ from airflow_provider_snowflake_batch.worker.stage_files.loaders import column_l
 
 # Rows in one call of the model, beside what the job says or the worker chooses.
 BATCH_ROWS = (128, 1024, 8192, 65536)
-# A model that has told of no rows for so many times a sample's time is too slow for it.
+# A sample ends with an error if the model has scored no row within so many times the sample's time.
 _PATIENCE = 3.0
 _MEMORY_SECONDS = 0.25
 
@@ -104,7 +104,7 @@ def samples(
     first = _take(job, share, folder / "output-0", make_launcher)
     yield first
     for number, size in enumerate(BATCH_ROWS, start=1):
-        # One call of which would take all of the time, or be the same as one with fewer rows.
+        # Larger sizes are left out: one call would take all of the time, or would get no more rows than a smaller one.
         longest = first.rows_per_second * share / max(first.workers, 1)
         if size != job.max_batch_rows and size <= min(longest, rows):
             changed = replace(job, max_batch_rows=size)
@@ -116,7 +116,7 @@ def _take(job: Job, seconds: float, output: Path, make_launcher: Callable[[], La
     watch, launcher = _Watch(seconds), make_launcher()
     whole = True
     try:
-        # As a job does, whose libraries load meanwhile.
+        # Early, as a job starts it, so that libraries load meanwhile.
         launcher.start_early(next(iter(device_shares(job.num_workers)), None))
         Run(job, Replica(), ReplicaExecutor(Replica(), launcher), watch)()
     except _Over:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 _PREFIX = "sfbatch-job-"
 _UNNAMED = "sfbatch-new-"
-# A folder has its name after milliseconds. One that has none for so long is of a worker that was killed meanwhile.
+# A folder gets its name after milliseconds. If it has none after so long, its worker was killed.
 _UNNAMED_SECONDS = 3600.0
 _LOCK = ".lock"
 
@@ -32,10 +32,10 @@ class JobFolder:
         parent = Path(tempfile.gettempdir()) if parent is None else parent
         self._short: JobFolder | None = None
         _remove_abandoned(parent)
-        # Only this user can look into it. It gets its name when it is locked, so that nobody takes it for abandoned.
+        # Only this user can look into it. It gets its name when it is locked: a named folder without a lock is removed.
         unnamed = Path(tempfile.mkdtemp(prefix=_UNNAMED, dir=parent))
         self._lock: int | None = os.open(unnamed / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        # Without locks it is never taken for abandoned.
+        # On a file system without locks, no folder is taken for abandoned.
         with contextlib.suppress(OSError):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.path = unnamed.with_name(_PREFIX + unnamed.name.removeprefix(_UNNAMED))
@@ -74,7 +74,7 @@ def _remove_abandoned(parent: Path) -> None:
             try:
                 lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
             except FileNotFoundError:
-                # All but removed; what is not empty is somebody else's.
+                # An empty folder was being removed. Any other one is not a worker's.
                 folder.rmdir()
                 continue
             try:

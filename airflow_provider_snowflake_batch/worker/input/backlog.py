@@ -9,7 +9,7 @@ from airflow_provider_snowflake_batch.worker.input.plan import Task
 
 
 class Backlog:
-    """Tasks that are pulled one by one, the largest first: what is left at the end is small, and all finish together.
+    """Tasks that are pulled one by one, the largest first: the last ones are small, so all processes end together.
 
     :param tasks: what is known to be left.
     :param more: asked again and again for tasks that turn out to be left; None when no more will come.
@@ -33,7 +33,7 @@ class Backlog:
         return not self._complete or bool(self._tasks)
 
     def look(self) -> bool:
-        """Take in what has turned out to be left. :return: whether there is something new."""
+        """Add tasks that have turned out to be left. :return: whether there are any."""
         if self._complete:
             return False
         found = self._more()

@@ -1,15 +1,15 @@
 """How many rows the model is called with, when nobody says.
 
-A call has a fixed cost, so small batches waste time; large ones cost memory, and with a slow model they leave nobody
-knowing for hours whether anything happens. The size is found while running: it doubles as long as that makes the model
-faster by more than ``WORTH_IT``, or a call is so short that its fixed cost must matter, and as long as a call stays
-short. How long a larger call takes is told from two sizes that were tried, not from the number of rows: a model that
-waits for something else takes as long for twice as many. Calls that are long from the beginning are halved first: that
-tells whether they have a fixed cost, and if they have none, they become short. The size only ever changes between
-batches, and results do not depend on it. It is found anew now and then, since a busy machine may have misled.
+A call has a fixed cost, so small batches waste time. Large ones cost memory, and with a slow model nobody knows for
+hours whether anything happens. The size is found while running: it doubles as long as that makes the model faster by
+more than ``WORTH_IT``, or a call is so short that its fixed cost must matter, and as long as a call stays short. How
+long a larger call takes is estimated from two sizes that were tried, not from the number of rows: a model that waits
+for something else takes as long for twice as many. If calls are long from the beginning, half the rows are tried first.
+That tells whether calls have a fixed cost; if they have none, they become short. The size only ever changes between
+batches, and results do not depend on it. It is looked for again now and then, since the machine may have been busy.
 
-A call for which there was no memory limits all that follow, whoever chose their size; after many calls within the limit
-it is doubled again, since it may have been one large row.
+If there was no memory for a call, all later calls get fewer rows, whoever chose their size. After many calls within
+that limit it is doubled again, since a single large row may have been the reason.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ MOST_ROWS = 65_536
 MOST_BYTES = 16 * 1024 * 1024
 WORTH_IT = 1.05
 SHORT_SECONDS = 0.05
-# A row with a file is much work, beside which a call's fixed cost is soon nothing; a large batch leaves the caches.
+# A row with a file is so much work that a call's fixed cost hardly matters, and a large batch does not fit into caches.
 SHORT_SECONDS_WITH_FILES = 0.02
 LONG_SECONDS = 2.0
-# Of a model that sorts its rows by length: the more of them it has at hand, the less of its work is padding. Yet a
-# batch has to end within the seconds that a job is given to stop (``executors.processes.STOP_SECONDS``).
+# For a model that sorts its rows by length: the more rows it gets at once, the less of its work is padding. But a batch
+# has to end within the seconds that a job is given to stop (``executors.processes.STOP_SECONDS``).
 LONG_SECONDS_SORTED = 6.0
-# A size is judged by the fastest of some calls: the first ones of a model often do work that later ones do not.
+# A size is judged by the fastest of so many calls: first calls often do work that later ones do not.
 CALLS = 4
-# Of calls that take this long fewer are enough; what a first call does besides is little beside it.
+# For calls that take this long, fewer are enough: the extra work of a first call is a small part of it.
 SLOW_SECONDS = 0.5
 SLOW_CALLS = 2
-# Calls with the size that was found until it is looked for anew; twice as many each time.
+# After so many calls the size is looked for again; after twice as many each time.
 AGAIN_AFTER = 64
-# Calls within a limit before it is doubled; twice as many each time that turns out to have been too early.
+# After so many calls within a limit it is doubled; after twice as many whenever that was too early.
 PATIENCE = 32
 
 
@@ -127,7 +127,7 @@ class BatchSize:
                 self._before = before
                 self._grow(*before, _fixed(before, (rows, seconds)))
             elif seconds > self._long and rows > 1:
-                # As fast, and half as long.
+                # Half the rows at the same speed: calls are half as long.
                 self._try(rows // 2)
             else:
                 self._settle(rows)

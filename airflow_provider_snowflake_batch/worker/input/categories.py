@@ -1,8 +1,8 @@
 """Categories of rows that are spread over buckets.
 
-A bucket file has one dictionary for a column, input files may have one each. So a bucket holds plain values, and beside
-the buckets lie the categories of the whole input: a group gets its columns as dictionaries of all of them, as it would
-without groups, whichever rows it has.
+A bucket file has one dictionary for a column, but each input file may have its own. So a bucket holds plain values, and
+the categories of the whole input lie beside the buckets. A group gets its columns as dictionaries of all categories, as
+it would without groups, whichever rows it has.
 """
 
 from __future__ import annotations

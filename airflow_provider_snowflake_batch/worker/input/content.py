@@ -1,8 +1,8 @@
 """What a batch read, as hashes: the bytes of row groups and of model files, not their sizes, names or times.
 
-A task reads row groups, and hashes their bytes on the way. A later attempt compares: it reads the same bytes again,
-while other tasks run, and a task whose bytes are others now is done again. SHA-256, because processors have it built
-in: 2 GB/s and core, faster than any other hash of the standard library that a collision cannot be expected from.
+A task reads row groups, and hashes their bytes on the way. A later attempt reads the same bytes again, while other
+tasks run; a task whose bytes have changed is done again. The hash is SHA-256, since processors have it built in: 2 GB/s
+for each core, faster than any other hash of the standard library that is safe from collisions.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.worker.input.plan import Task
 
 BLOCK_BYTES = 1024 * 1024
-# A file up to this size counts whole for each of its row groups: to hash it takes less than to find out where they lie.
-# It is part of what a digest means and stays as it is.
+# For a file up to this size, all of it is hashed for each of its row groups, which is faster than finding out where
+# they lie. Digests in records depend on this number: it must not change.
 WHOLE_FILE_BYTES = 1024 * 1024
 MODEL_THREADS = 4
-# Written by interpreters and tools beside the code, read by none of it; and installed packages.
+# Files that interpreters and tools write beside the code and that no code reads, and installed packages.
 NOT_CODE = frozenset(
     (
         ".venv",
@@ -44,7 +44,8 @@ NOT_CODE = frozenset(
         ".ipynb_checkpoints",
     )
 )
-# Writers before parquet-mr 1.2.9 left the header of a dictionary out of a column's size; pyarrow reads so much more.
+# Writers before parquet-mr 1.2.9 left the header of a dictionary out of a column's size. pyarrow then reads so many
+# more bytes.
 _UNSTATED_HEADER_BYTES = 100
 _GOLDEN = 0x9E3779B97F4A7C15
 _ODD = 0xD1B54A32D192ED03
@@ -111,7 +112,7 @@ def seen(status: os.stat_result) -> int:
     Two times tell that: copying, unpacking and syncing set the one of the content to what it was elsewhere; the one of
     the file itself nobody can set.
     """
-    # Multiplicative hashing: nearby values are far apart, so that no change of one makes up for that of another.
+    # Multiplicative hashing puts nearby values far apart, so that changes of two numbers do not cancel each other.
     return (status.st_size * _GOLDEN + status.st_mtime_ns + status.st_ctime_ns * _ODD) % 2**64
 
 
@@ -147,7 +148,7 @@ def files_digest(files: Iterable[tuple[str, Path]]) -> str:
 
     def content(path: Path) -> bytes:
         try:
-            # Of a pipe or a socket nothing can be read twice.
+            # Bytes of a pipe or a socket can be read only once.
             return file_digest(path) if stat.S_ISREG(path.stat().st_mode) else b"\0"
         except OSError:
             return b"\1"
@@ -166,7 +167,7 @@ def files_digest(files: Iterable[tuple[str, Path]]) -> str:
 def files_seen(files: Iterable[tuple[str, Path]]) -> str:
     """A hash over names, sizes and times of change of files, to tell cheaply whether any may have changed.
 
-    What an empty file holds its size tells: locks that are taken meanwhile change nothing.
+    Times of an empty file do not count, since its size tells what it holds: taking a lock changes nothing.
     """
     digest = hashlib.sha256()
     for name, path in files:
@@ -189,7 +190,7 @@ def code_files(roots: Sequence[Path], apart_from: Path, others: Sequence[Path] =
     """
     found: list[tuple[str, Path]] = []
     for number, root in enumerate(roots):
-        # A folder that holds this one is no part of it.
+        # A skipped folder may hold this folder itself, which is not to be skipped.
         skip = [folder for folder in (apart_from, *others) if not holds(folder, root)]
         names, led_to = files_below(root, lambda name: name not in NOT_CODE, lambda path: True, skip)
         for place in led_to:

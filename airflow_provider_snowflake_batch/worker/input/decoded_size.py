@@ -1,8 +1,9 @@
 """How much memory the rows of a row group take once they are decoded, told before they are.
 
-The footer's own figures do not tell: a text that a dictionary holds once is there for each row in memory, and so is a
-prefix that texts share. What has a fixed width follows from the number of values. Texts in a dictionary are read as one
-first, which takes less memory and less than half of the time of decoding them; then the length of each row is known.
+The footer's figures do not tell: in memory, each row has its own copy of a text that a dictionary holds once, or of a
+prefix that texts share. The size of values of a fixed width follows from their number. Texts in a dictionary are first
+read as a dictionary, which takes less memory and less than half of the time of decoding them, and tells the length of
+each row.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE
 _OFFSET_BYTES = 4
 _SHARING = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 _PREFIXES = "DELTA_BYTE_ARRAY"
-# So many values of one column are looked at together.
+# So many values of one column are measured together.
 _VALUES_AT_ONCE = 1024 * 1024
-# Texts that share prefixes are looked at as they are.
+# So many rows are decoded together where texts share prefixes, to measure the texts themselves.
 _ROWS_WITH_PREFIXES = 256
 
 
@@ -113,7 +114,7 @@ def _value_bytes(array: Any) -> Any:
     kind = array.type
     if pa.types.is_dictionary(kind):
         each = np.append(_value_bytes(array.dictionary), 0.0)
-        # NULL is the place behind the last one.
+        # NULL gets the index after the last one.
         places = array.indices.fill_null(len(array.dictionary)) if array.null_count else array.indices
         return each[places.to_numpy(zero_copy_only=False)]
     if pa.types.is_struct(kind):

@@ -12,7 +12,7 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input.read_ahead import Admit, ReadAhead
 from airflow_provider_snowflake_batch.worker.input.row_batch import FileBytes, Origin, RowBatch, cut, without
 
-# A batch of file contents is cut short at this size, whatever the number of rows asked for.
+# A batch of file contents ends at this size, however many rows were asked for.
 FILE_BATCH_BYTES = 64 * 1024 * 1024
 # Rows whose files are read without a pause.
 ROWS_AT_ONCE = 1024
@@ -24,10 +24,10 @@ RowContents = list[Content | DataError]
 
 @dataclass(frozen=True)
 class Loader:
-    """What becomes of a column.
+    """How the values of a column become what the model gets.
 
-    :param load: from the value in the input to what the model gets; raises `DataError` if a file cannot be had.
-    :param kind: the Arrow type of what it gets; with 64-bit offsets, because a batch may hold more than 2 GiB.
+    :param load: from the value in the input to what the model gets; raises `DataError` if a file cannot be read.
+    :param kind: the Arrow type of the result; with 64-bit offsets, because a batch may hold more than 2 GiB.
     """
 
     load: Callable[[str | None, Admit], Content]

@@ -25,14 +25,14 @@ from airflow_provider_snowflake_batch.worker.processes import interpreter, limit
 FILES_PER_HELPER = 2048
 MOST_HELPERS = 16
 SHARE = 256
-# The next share is with a helper before it is done with the current one.
+# A helper has its next share before it has finished the current one.
 SHARES_AT_HAND = 2
-# One slow share holds back those after it; so many at most.
+# Answers are given in order, so one slow share holds back later ones: at most so many.
 MOST_HELD_BACK = 64
 
-# What is read of one footer are hundreds of small objects, and glibc keeps but seven of a size for the next one. Model
-# processes are left as they are: what is kept lies scattered, and so would a model that is loaded there. LightGBM
-# scored 3 % slower, and a process that decodes images took more memory.
+# Reading one footer makes hundreds of small objects, and glibc keeps only seven of a size for reuse. Not set for model
+# processes: kept memory lies scattered, and so would a model that is loaded into it. LightGBM scored 3 % slower then,
+# and a process that decodes images took more memory.
 _TUNABLES = "glibc.malloc.tcache_count=100"
 
 # What a helper answers to a share: for each file all of `SourceFile` but the path, or the error that ends the batch.
@@ -95,7 +95,7 @@ class Helpers:
         self._tell(helper, str(self._root))
 
     def _tell(self, helper: HelperProcess, message: Any) -> None:
-        # To one that is just dying it is lost, which is noticed when nothing can be heard from it.
+        # A message to a dying helper is lost. Its end is noticed when its answers are read.
         with contextlib.suppress(OSError):
             helper.connection.send(message)
 

@@ -19,8 +19,8 @@ from airflow_provider_snowflake_batch.worker.input.parquet_input import open_rea
 
 FOOTER_READ_BYTES = 64 * 1024
 FOOTER_THREADS = 32
-# A footer in the page cache is read and parsed in less than a tenth of this. Threads would double that, since they
-# take the interpreter from each other; where opening a file takes long, they are what helps.
+# A footer in the page cache is read and parsed in less than a tenth of this. There threads would double the time, since
+# they wait for the interpreter. Where opening a file takes long, threads help.
 SLOW_SECONDS = 0.001
 SLOW_OPENINGS = 4
 _MAGIC = b"PAR1"
@@ -111,7 +111,7 @@ def for_each(work: Callable[[Value], Result], values: Sequence[Value], together:
     for value in values:
         begun = time.perf_counter()
         found.append(work(value))
-        # A single slow one may have had to wait for a busy processor.
+        # Several in a row count, since a single one may only have waited for a busy processor.
         slow = slow + 1 if time.perf_counter() - begun > SLOW_SECONDS else 0
         if slow == SLOW_OPENINGS:
             break

@@ -10,7 +10,7 @@ from airflow_provider_snowflake_batch.contract.file_names import is_something_el
 from airflow_provider_snowflake_batch.contract.job_file import DEFAULT_PATTERN
 from airflow_provider_snowflake_batch.worker.errors import Refused
 
-# The second one is that of files whose footer is encrypted: they are input, and refused with their name.
+# PARE begins files whose footer is encrypted. They count as input, so that they are refused by name.
 _MAGIC = (b"PAR1", b"PARE")
 _MOST_NAMED = 5
 
@@ -48,7 +48,7 @@ class InputNames:
         if self._named(path) is not None or (self._by_content and self._holds_parquet(path)):
             self._any = True
             return path
-        # An empty file is what some tools make of a folder, and holds no rows.
+        # Some tools write an empty file for a folder. It holds no rows.
         if self._size(path):
             unclear = self._by_content and not is_something_else(path)
             (self._unclear if unclear else self._others).add(path)
@@ -81,7 +81,7 @@ class InputNames:
     def _holds_parquet(self, path: str) -> bool:
         try:
             with (self._root / path).open("rb") as file:
-                # Not the end as well: of a file that was cut off, rows would be missing without a word.
+                # The file's end is not looked at: a file that was cut off is input, and fails when it is read.
                 return file.read(4) in _MAGIC
         except OSError as error:
             raise Refused(f"cannot read {path}, which may be input: {error.strerror or error}") from None

@@ -1,8 +1,8 @@
 """Which files lie below a folder, links included, each of them once.
 
-A link to a folder is followed, since stages and configuration volumes are laid out with them, but no folder is entered
-twice, and a file that is found by its own name is not found by a link again. A link that leads to a folder which holds
-the place where the search began is a loop: what is meant by it nobody can tell.
+Links to folders are followed, since stages and configuration volumes are made with them. But no folder is entered
+twice, and a file that is found by its own name is not found again by a link. A link to a folder that holds the place
+where the search began is a loop, and is refused.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Search:
                 there = folder.stat()
                 self._places[(there.st_dev, there.st_ino)] = ""
         self._found: list[str] = []
-        # Beside each file its inode: a link may lead to it. Nothing is asked of the file for that.
+        # The inode of each file, since a link may lead to it. The folder's entry tells it, without a look at the file.
         self._inodes = array("Q")
         self._devices: dict[int, int] = {}
         self._folder_links: list[str] = []
@@ -45,7 +45,7 @@ class _Search:
 
     def run(self) -> list[str]:
         self._walk("")
-        # Links after everything else, so that a file goes by its own name wherever it has one below the root.
+        # Links come last, so that a file that lies below the root is found by its own name.
         while self._folder_links:
             links, self._folder_links = sorted(self._folder_links), []
             for link in links:
@@ -104,7 +104,7 @@ class _Search:
             try:
                 there = Path(self._path(link)).stat()
             except OSError:
-                # It leads nowhere. Whoever reads it says so.
+                # It leads nowhere, which is an error when the file is read.
                 self._found.append(link)
                 continue
             if not stat.S_ISREG(there.st_mode):

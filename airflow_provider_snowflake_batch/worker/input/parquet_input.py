@@ -57,7 +57,7 @@ class ParquetInput:
     ) -> None:
         self.path = path
         self.source = source
-        # What is in memory is not read ahead once more.
+        # A source in memory needs no buffer.
         self._buffered = isinstance(source, pa.OSFile)
         self.reader = open_reader(source, pre_buffer=self._buffered)
         self.metadata: pq.FileMetaData = self.reader.metadata
@@ -91,7 +91,8 @@ class ParquetInput:
         :raises DataError: a time has nanoseconds that would be lost.
         """
         if len(row_groups) > 1 and any(map(_holds_categories, self.reader.schema_arrow.types)):
-            # Each row group has its own categories, and Arrow puts those inside of lists and objects not together.
+            # One by one, since each row group has its own categories, and Arrow cannot unify those inside of lists and
+            # objects.
             for number in row_groups:
                 yield from self.batches(rows, [number], use_threads=use_threads)
             return
@@ -116,7 +117,7 @@ class ParquetInput:
         return sum(self.metadata.row_group(number).num_rows for number in range(row_group))
 
     def _nanoseconds(self) -> pq.ParquetReader:
-        """A second reader: what it reads of another unit tells what the first one cut off."""
+        """A second reader, which reads nanoseconds: a difference tells what the first one has cut off."""
         if self._again is None:
             self._again = pq.ParquetReader()
             self._again.open(
@@ -207,7 +208,7 @@ def _any_lost(micros: pa.Array, nanos: pa.Array) -> bool:
     if micros.type == nanos.type:
         return False
     if pa.types.is_timestamp(nanos.type):
-        # Beyond what 64 bits hold both wrap alike, so that their difference stays right.
+        # Outside of 64 bits both wrap around in the same way, so that their difference stays right.
         wide = micros.view(pa.int64()).fill_null(0).to_numpy() * np.int64(1000)
         return not np.array_equal(wide, nanos.view(pa.int64()).fill_null(0).to_numpy())
     if pa.types.is_map(nanos.type):

@@ -38,8 +38,8 @@ from airflow_provider_snowflake_batch.worker.values.schemas import fit
 
 BUCKET_BYTES = 64 * 1024 * 1024
 MOST_BUCKETS = 512
-# So much is read before the buckets are written, so that their files are not made of crumbs. It is all of what was read
-# that counts: a few rows of a rare value hold on to the whole table that they came in.
+# So many bytes are read before buckets are written, so that their files do not consist of tiny pieces. All bytes read
+# count, since a few rows of a bucket keep the whole table in memory that they came in.
 PENDING_BYTES = 64 * 1024 * 1024
 CRUMB_BYTES = 1024 * 1024
 READ_ROWS = 65_536
@@ -53,7 +53,7 @@ ROW_COLUMN = "__SOURCE_ROW"
 def bucket_count(root: Path, plan: Plan) -> int:
     """How many buckets there are: it follows from the input alone, so that every replica makes the same.
 
-    No fewer than there would be tasks of so many rows without groups: what a model does with a row may take long.
+    At least as many as there would be tasks without groups, since a model may take long for a row.
 
     :raises DataError: the first file cannot be read.
     """
@@ -197,10 +197,10 @@ def _key(column: pa.ChunkedArray) -> pa.Array:
     if isinstance(kind, pa.BaseExtensionType):
         return _key(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
     if pa.types.is_floating(kind):
-        # There is a negative zero, which equals the other one.
+        # Adding 0.0 makes 0.0 of -0.0, which equals it.
         return pc.add(pc.cast(column, pa.float64()), 0.0).combine_chunks()
     if pa.types.is_temporal(kind):
-        # As numbers, because Python has no times with nanoseconds.
+        # As numbers, because Python's times have no nanoseconds.
         column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         return column.view(pa.int64() if kind.bit_width == 64 else pa.int32())
     return column.combine_chunks()
@@ -257,7 +257,7 @@ class PartitionReader:
         rows = _Rows(table)
         runs = list(_runs(key.take(order)))
         while runs:
-            # Not the whole bucket: it lies in the file, and only what is taken out of it is in memory.
+            # Some groups at a time, so that not all of the bucket is in memory.
             first = runs[0][0]
             count = max(1, bisect.bisect_right(runs, first + most, key=lambda run: run[1]))
             together = runs[:count]

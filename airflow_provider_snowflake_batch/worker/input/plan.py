@@ -23,8 +23,8 @@ from airflow_provider_snowflake_batch.worker.input.input_names import InputNames
 from airflow_provider_snowflake_batch.worker.input.listing import check_links, files_below
 from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_schema, plain_layout
 
-# A task is what is lost when a process dies, and what a record on the stage stands for: small enough to repeat,
-# large enough that tens of thousands of records are never needed.
+# A task is lost when its process dies, and has one record on the stage. So it is small enough to be repeated, and large
+# enough that there are never tens of thousands of records.
 TASK_ROWS = 65_536
 TASK_ROWS_WITH_FILES = 256
 TASK_BYTES = 32 * 1024 * 1024
@@ -232,8 +232,8 @@ def _pieces(files: Iterable[Layout], most_rows: int, most_bytes: int) -> Iterato
     for path, row_groups in files:
         first_row = 0
         for number, (rows, size) in enumerate(row_groups):
-            # Each process that does a part of a row group decodes the rows before it too: only a group well above a
-            # task's size is cut.
+            # A process that does a part of a row group also decodes the rows before it. So a row group is cut only if
+            # it is well above a task's size.
             parts = max(-(-rows // (2 * most_rows)), -(-size // (4 * most_bytes)), 1) if rows else 0
             if parts > 1:
                 parts = min(rows, max(-(-rows // most_rows), -(-size // most_bytes)))

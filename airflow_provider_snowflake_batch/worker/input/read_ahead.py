@@ -1,9 +1,9 @@
 """Reads in order: one by one as long as that is fast enough, otherwise hundreds at once, within a number of bytes.
 
-Handing a read of microseconds to another thread costs more than the read, and the threads take the interpreter from the
-model; where a read takes milliseconds, hundreds must be under way for the model never to wait. How long a read takes
-does not tell the two apart on a busy machine. What does is whether whoever takes the results waits for reads, or reads
-wait for him.
+If a read takes microseconds, handing it to another thread costs more than the read, and the threads take the
+interpreter from the model. If it takes milliseconds, hundreds must be under way so that the model never waits. On a
+busy machine, the time of a read does not tell these two cases apart. It tells whether the consumer waits for reads, or
+reads wait for it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ BYTES_AHEAD = 64 * 1024 * 1024
 # One by one is too slow when some reads in a row take this long, and more than half of the time that passes.
 JUDGED_READS = 64
 SLOW_SECONDS = 0.03
-# Then so many are under way that one ends about this often.
+# Otherwise so many reads are under way that one ends about this often.
 SECONDS_APART = 100e-6
-# Many threads that end their reads together wait for the interpreter longer than for the reads, and take it from the
-# model. So there are a few, and one more for each time of waiting for reads while others had not begun.
+# Many threads that end their reads at the same time wait longer for the interpreter than for the reads, and take it
+# from the model. So there are few at first, and one more whenever the consumer has waited while reads had not begun.
 FIRST_THREADS = 16
 SECONDS_FOR_THREAD = 0.004
-# After so many reads it is tried whether one by one would do; each time that it does not, twice as many.
+# After so many reads, one by one is tried again; after twice as many whenever it was too slow.
 TRIED_AFTER = 512
 TRIED_AFTER_MOST = 65_536
-# How much a single read counts for how long reads take.
+# The weight of a single read in the average time of reads.
 WEIGHT = 1 / 16
 
 Value = TypeVar("Value")
@@ -58,7 +58,7 @@ class ReadAhead(Generic[Value, Result]):
     ) -> None:
         self._read = read
         self._limit = limit
-        # Not an executor: its futures, with a lock and a condition each, cost more than reading a small file.
+        # Not an executor, since its futures, with a lock and a condition each, cost more than reading a small file.
         self._asked: SimpleQueue[_Turn[Value, Result] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._waited = 0.0
@@ -109,7 +109,7 @@ class ReadAhead(Generic[Value, Result]):
         while (turn := self._asked.get()) is not None:
             if not turn.cancelled:
                 self._do(turn)
-            # Waiting for the next, a thread must not hold what it has read.
+            # While it waits for the next read, a thread must not hold the last result.
             del turn
 
     def _do(self, turn: _Turn[Value, Result]) -> None:
@@ -226,7 +226,7 @@ class _Gate:
             self.next = turn
             if self._blocked:
                 self._room.notify_all()
-        # Whoever finishes says so if it is the next by then.
+        # A read that finishes later wakes this thread, if it is the one that is waited for.
         if not turn.finished:
             with contextlib.suppress(Empty):
                 self._finished.get(timeout=seconds)

@@ -20,11 +20,10 @@ from airflow_provider_snowflake_batch.worker.processes import limits
 from airflow_provider_snowflake_batch.worker.values.schemas import Misfit, fit
 
 WHOLE_ROW_GROUP_BYTES = 64 * 1024 * 1024
-# What is too large comes in pieces of so many bytes, or of one row.
+# A row group that is too large is decoded in pieces of so many bytes, or of one row.
 PIECE_BYTES = 16 * 1024 * 1024
 MOST_PIECES = 8
-# Columns of some hundred rows lie apart in memory until they are copied together: soon, while the processor's cache
-# still holds them.
+# Tables of fewer rows are copied together soon, while the processor's cache still holds them.
 SMALL_ROWS = 1024
 SMALL_PIECES = 16
 # The first rows of what is read tell how wide rows are in memory.
@@ -45,7 +44,7 @@ def rows_at_once(file: ParquetInput, row_group: int, fixed_width: float | None, 
     if fixed_width is not None:
         fits = max(stored, rows * fixed_width) <= WHOLE_ROW_GROUP_BYTES
         return None if fits else max(1, min(MOST_ROWS, int(PIECE_BYTES / max(fixed_width, 1.0))))
-    # No value is longer than all that is stored. There may be very many small files.
+    # A quick answer for small row groups, of which there may be very many: no value is longer than all stored bytes.
     if flat and rows * stored <= WHOLE_ROW_GROUP_BYTES:
         return None
     size = DecodedSize(file.reader, file.source, row_group, WHOLE_ROW_GROUP_BYTES, file.leaves)
@@ -89,7 +88,7 @@ class Pieces:
     def table(self) -> pa.Table:
         self._join_small()
         table = pa.concat_tables(self._tables) if len(self._tables) > 1 else self._tables[0]
-        # Each piece costs something in every later step; many of them cost more than copying them does here.
+        # Each piece costs time in every later step. Copying many of them together costs less.
         return table.combine_chunks() if len(self._tables) > MOST_PIECES else table
 
 
@@ -150,7 +149,7 @@ class TaskReader:
         use_threads: bool,
         columns: Collection[str] | None = None,
     ) -> None:
-        # An empty row group would not say how many rows it has.
+        # At least one column is read, since without any the number of rows would be unknown.
         self._columns = columns if columns and len(columns) < len(schema) else None
         if self._columns is not None:
             schema = pa.schema([field for field in schema if field.name in self._columns])
@@ -185,7 +184,7 @@ class TaskReader:
             for first_row, table in self._pieces(piece):
                 start = 0
                 if self._fixed_width is None and self._files is None:
-                    # Rows may be wider from here on.
+                    # Asked again for each piece, since rows may become wider.
                     fitting = self._batch_size.rows(table.nbytes / max(table.num_rows, 1))
                     if pieces.rows >= fitting:
                         yield from self._finished(pieces, origins, self._row_bytes(task))
@@ -223,7 +222,7 @@ class TaskReader:
         return self._decoded_bytes / max(self._decoded_rows, 1.0)
 
     def _decoded(self, table: pa.Table) -> pa.Table:
-        # Where there are many small tables, the first ones tell enough.
+        # Of many small tables, the first ones are measured.
         if self._fixed_width is None and (table.num_rows > SMALL_ROWS or self._decoded_rows < PROBED_ROWS):
             self._decoded_rows += table.num_rows
             self._decoded_bytes += table.nbytes
@@ -243,7 +242,8 @@ class TaskReader:
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"cannot read input file {piece.path}: {error}") from None
         finally:
-            # Its memory is free before that of the next is asked for; and what was broken off is begun anew.
+            # Dropped before the next row group is asked for, to free its memory. A row group that was left in the
+            # middle is begun again.
             if first < last or self._rows_left is None or self._rows_left.used_up:
                 self._rows_left = None
 
@@ -261,7 +261,8 @@ class TaskReader:
     def _tables(self, file: ParquetInput, row_group: int) -> Iterator[pa.Table]:
         """The row group in pieces that fit into memory; whole if it does, which is twice as fast."""
         if self._fixed_width is None and not self._decoded_rows:
-            # Longer than it looks: all of the row group is read, and most of it unpacked, before the first row.
+            # This takes longer than it seems: all of the row group is read, and most of it decompressed, for the first
+            # row.
             probe = next(file.batches(PROBED_ROWS, [row_group], use_threads=False), None)
             if probe is not None:
                 self._decoded(probe)
@@ -294,7 +295,8 @@ class TaskReader:
     def _finished(self, pieces: Pieces, origins: list[Origin], width: float) -> Iterator[RowBatch]:
         table, merged = pieces.table(), merge(origins)
         if self._files is None:
-            # Asking each of thousands of columns takes as long as writing the results.
+            # Calculated where possible: asking thousands of columns for their size takes as long as writing the
+            # results.
             held = table.nbytes if self._fixed_width is None else math.ceil(table.num_rows * self._fixed_width)
             yield RowBatch(table, table, merged, 2 * held)
         else:

@@ -71,7 +71,7 @@ class RowBatch:
         :param rows: how many output rows there are.
         """
         if rows != self.table.num_rows:
-            # A function of groups returns as many as it likes.
+            # Output rows of a group belong to no single input row.
             group = self.where()
             return lambda place: group
         return partial(_name, self.origins, self.sources)

@@ -18,10 +18,10 @@ from airflow_provider_snowflake_batch.worker.input import content
 from airflow_provider_snowflake_batch.worker.input.footers import FOOTER_READ_BYTES, read_at
 from airflow_provider_snowflake_batch.worker.input.read_ahead import Admit, ReadAhead
 
-# A file up to this size is read in one go, not once for the footer and once for each row group.
+# A file up to this size is read at once, instead of once for the footer and once for each row group.
 WHOLE_FILE_BYTES = 1024 * 1024
 BYTES_AHEAD = 32 * 1024 * 1024
-# Hashed while the processor's cache still holds it.
+# Bytes are hashed in such pieces, while the processor's cache still holds them.
 PIECE_BYTES = 256 * 1024
 
 
@@ -32,7 +32,7 @@ class Source:
     """
 
     def __init__(self, path: str, admit: Admit) -> None:
-        # Without Python's file objects, which cost more than the reads: there may be hundreds of thousands of files.
+        # Not a file object of Python, which costs more than the reads: there may be hundreds of thousands of files.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._loaded: tuple[tuple[int, int], bytes] | None = None
         try:
@@ -42,7 +42,7 @@ class Source:
             if self.size <= WHOLE_FILE_BYTES:
                 admit(self.size)
                 data = read_at(self._descriptor, 0, self.size)
-                # Shorter if it was cut off just now; pyarrow says so.
+                # The file may have been cut off since; then pyarrow raises an error.
                 self.size, self._whole = len(data), data
                 self.native = pa.BufferReader(data)
                 self.close()
@@ -60,7 +60,7 @@ class Source:
         :raises OSError: it cannot be read.
         """
         span = content.span(metadata, row_group, self.size)
-        # Row groups of a small file have one span.
+        # All row groups of a small file have the same span.
         if self._loaded is None or self._loaded[0] != span:
             if self._window is None:
                 digest = hashlib.sha256(memoryview(self._whole)[span[0] : span[1]]).digest()
@@ -96,7 +96,7 @@ class _Window(io.RawIOBase):
         :return: their SHA-256.
         :raises OSError: they cannot be read.
         """
-        # Given back before the next is asked for.
+        # Freed before memory for the next row group is asked for.
         self._first = self._last = 0
         self._bytes = None
         digest = hashlib.sha256()
@@ -125,7 +125,7 @@ class _Window(io.RawIOBase):
             return self._bytes.slice(first - self._first, last - first)
         if self._tail_first <= first:
             return self._tail.slice(first - self._tail_first, last - first)
-        # A footer that is longer than most; or something beside the row groups.
+        # Neither the end of the file nor a row group: a long footer, for example.
         return self._read(first, last)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

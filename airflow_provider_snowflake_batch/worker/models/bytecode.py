@@ -1,9 +1,9 @@
-"""Modules in the model's own folders are what their source says now, whatever was compiled of it before.
+"""Modules in the model's own folders run as their source is now, even if an older compiled file lies beside it.
 
-Python takes a compiled file for that of the source if time (in whole seconds) and size are those that it was made of.
-Sources that were unpacked, synced or built reproducibly often have the same. So in these folders a compiled file counts
-only if it states the hash of its source and has Python compare it (https://peps.python.org/pep-0552/); others are
-written anew, or left aside where that cannot be done.
+Python uses a compiled file if it states the time (in whole seconds) and the size of the source. Other sources that were
+unpacked, synced or built reproducibly often have the same time and size. So in these folders a compiled file counts
+only if it states the hash of its source and has Python compare it (https://peps.python.org/pep-0552/). Other compiled
+files are written anew, or ignored where that cannot be done.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib import machinery
 from pathlib import Path
 from typing import Any
 
-# Flags of a compiled file: it states a hash, and the hash is compared.
+# The flags of a compiled file that states a hash which Python has to compare.
 _BY_HASH = (3).to_bytes(4, "little")
 _FLAGS = slice(4, 8)
 

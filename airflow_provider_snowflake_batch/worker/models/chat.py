@@ -51,7 +51,7 @@ def load(model: ChatModel, input_files: JobInput) -> LoadedModel:
 
     def call(rows: pd.DataFrame) -> pd.DataFrame:
         texts = rows[COLUMN].tolist()
-        # All of them are looked at before the first is answered.
+        # All chats are checked before the first is answered.
         chats = [engine.checked(messages_of(text)) for text in texts]
         answered = engine.answer(chats)
         created = float(int(time.time()))

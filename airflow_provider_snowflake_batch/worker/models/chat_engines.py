@@ -42,13 +42,13 @@ class VllmEngine(Engine):
     def __init__(self, model: ChatModel, sampling: Sampling) -> None:
         vllm = importlib.import_module("vllm")
         self._llm = vllm.LLM(model=str(model.path), **model.engine_arguments)
-        # It draws one answer only where nothing is drawn.
+        # At temperature 0 vLLM takes no other number of answers than 1: the one answer is copied.
         self._copies = 1 if sampling.temperature > 0 else sampling.n
         self._sampling = vllm.SamplingParams(
             n=sampling.n // self._copies,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
-            # It takes -1 for "all", newer versions 0 as well.
+            # -1 means "all" in each version of vLLM, 0 in newer ones only.
             top_k=sampling.top_k or -1,
             max_tokens=sampling.max_tokens,
             stop=list(sampling.stop) or None,
@@ -135,7 +135,7 @@ class TransformersEngine(Engine):
     def _arguments(self) -> Mapping[str, Any]:
         given: dict[str, Any] = {"max_new_tokens": self._sampling.max_tokens}
         if self._sampling.temperature <= 0:
-            # Nothing is drawn, so n answers are the same one; None for what the model's own settings may hold.
+            # Without sampling, all answers are the same one. None replaces values of the model's own settings.
             return given | {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         drawn = {"temperature": self._sampling.temperature, "top_p": self._sampling.top_p}
         return (
@@ -148,7 +148,7 @@ class TransformersEngine(Engine):
         ``stop_strings`` of the library knows fewer kinds of tokenizers.
         """
         torch, stops = self._torch, self._sampling.stop
-        # A token is at least a character, but for special ones.
+        # A token has at least one character, except special tokens: the others make up for these.
         tail = max(map(len, stops)) + 8
 
         def stopped(input_ids: Any, scores: Any, **_: Any) -> Any:

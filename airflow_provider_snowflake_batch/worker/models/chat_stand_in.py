@@ -1,10 +1,10 @@
 """A test double of vLLM: it stands on the local Snowflake where vLLM stands in an account, and runs no language model.
 
 It takes and gives what vLLM does behind Snowflake's batch inference: a column ``messages`` of OpenAI-style chats, and
-the columns of a chat completion (https://platform.openai.com/docs/api-reference/chat/object). Its answer says what it
-was given: every text, and of every image, video and sound the type, the size and the beginning of its SHA-256. So a
-pipeline around a chat model can be tried without a GPU and gives the same answer each time; that no model has spoken
-stands in the answer itself, in ``model`` and in the log.
+the columns of a chat completion (https://platform.openai.com/docs/api-reference/chat/object). Its answer repeats what
+it was given: every text, and the type, the size and the beginning of the SHA-256 of every image, video and sound. So a
+pipeline around a chat model can be tried without a GPU and gives the same answer each time. The answer itself, its
+column ``model`` and the log say that no model has answered.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def complete(text: str | None, model_name: str, params: Mapping[str, Any]) -> di
     tokens = len(content.split())
     count = max(int(params.get("n") or 1), 1)
     answers = [ChatAnswer(content, reason, tokens)] * count
-    # A time would make each run's answer another.
+    # A constant, so that each run gives the same answer.
     return completion(str(text), f"{model_name} ({NAME})", answers, len(words), created=0.0)
 
 

@@ -1,8 +1,8 @@
 """A model's code, or its folder, as a zip file or wheel: copied from where it lies, and unpacked in temporary space.
 
-Nothing is imported from a mounted stage, where each of the many small, scattered reads of an import asks a server, and
-a ``__pycache__`` from another day is taken for the module. The archive is read once, from its beginning to its end.
-What is in it is the model's code as if it lay in a folder: by that the worker tells whether two models are the same.
+Nothing is imported from a mounted stage: there each of the many small, scattered reads of an import asks a server, and
+Python may use an older ``__pycache__``. The archive is read once, from its beginning to its end. Its files are the
+model's code as if they lay in a folder, and by them the worker tells whether two models are the same.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def unpack(archive: Path, folder: Path, field: str) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise Refused(f"{field}: {archive} is a damaged zip file: {error}") from None
     except (NotImplementedError, RuntimeError) as error:
-        # A way of compression that this Python lacks, or a password.
+        # A compression that this Python lacks, or a password.
         raise Refused(f"{field}: {archive} cannot be unpacked: {error}") from None
 
 

@@ -61,7 +61,7 @@ class FileKind(ModelKind[Source]):
 
 
 def copied(path: Path, folder: Path) -> Path:
-    """A copy of a file in local temporary space: libraries read here and there, which a mounted stage is not made for.
+    """A copy of a file in local temporary space: libraries read scattered pieces, which is slow on a mounted stage.
 
     :param folder: it is made.
     :raises Refused: there is no such file, or it does not fit in there.

@@ -30,10 +30,10 @@ from airflow_provider_snowflake_batch.worker.models.transformer_folder import (
     local_folder,
 )
 
-# Tokens that go through a model at once. On a processor, larger batches are hardly faster and leave its caches.
+# Tokens that go through a model at once. On a processor, larger batches are hardly faster and do not fit into caches.
 _BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
 _MEDIA_ROWS = 8
-# A tokenizer that states no length has 10^30.
+# A tokenizer without a limit states 10^30 as its length.
 _NO_LIMIT = 10**9
 POOLING = ("mean", "cls", "none")
 _PARAMS: Mapping[str, tuple[str, ...]] = {
@@ -52,7 +52,7 @@ class Kind(ModelKind[HuggingFaceModel]):
 
     def describe(self, model: HuggingFaceModel, input_files: JobInput) -> Description:
         _check_params(model.task, input_files.params)
-        # Not the number of tokens in a batch, on which no result depends; the files count by themselves.
+        # Without the number of tokens in a batch, on which no result depends, and the files, which are hashed.
         stated = json.dumps([model.task, model.column])
         return Description(f"huggingface:{hashlib.sha256(stated.encode()).hexdigest()}")
 
@@ -106,9 +106,9 @@ class _Texts:
         self._pipeline = pipeline
         self._column = column
         self._tokenizer = pipeline.tokenizer
-        # Without a token for padding nothing can be padded: one text at a time.
+        # Without a token for padding, texts cannot be padded and go one at a time.
         self._budget = budget if self._tokenizer.pad_token_id is not None else 0
-        # What stands before a text moves it on for a model that counts places from the beginning.
+        # Padding before a text changes its positions, which matters to models that count them from the beginning.
         self._same = self._tokenizer.padding_side == "left"
         self._cut = {name: params[name] for name in ("truncation", "max_length") if name in params}
         self._params = {
@@ -181,8 +181,8 @@ class _Media:
     def recognise(self, values: Sequence[Any]) -> Mapping[str, Any]:
         extractor = self._pipeline.feature_extractor
         sounds = [media.sound(value, self._column, extractor.sampling_rate) for value in values]
-        # Whisper gets 30 seconds of everything, filled up with silence. What other models hear in a batch's padding
-        # comes out as text, so they get sounds of one length together.
+        # Whisper always gets 30 seconds, filled up with silence. Other models write text for a batch's padding, so only
+        # sounds of the same length go together.
         whole = extractor.n_samples if self._pipeline.type == "seq2seq_whisper" else 0
         together: dict[Any, list[int]] = {}
         for place, sound in enumerate(sounds):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-# A window is cut where a text is shorter than this share of its longest, once it has as many texts as make a call pay.
+# A window with enough texts for a call ends before a text that is shorter than this share of its longest.
 _LIKE = 0.75
 _WORTH_A_CALL = 16
 

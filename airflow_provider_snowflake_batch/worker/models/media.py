@@ -1,4 +1,4 @@
-"""Images and sounds in rows, as pipelines take them: bytes, Base64, or a data URL; never an address that is fetched."""
+"""Images and sounds in rows, as pipelines take them: bytes, Base64, or a data URL. No address is ever fetched."""
 
 from __future__ import annotations
 

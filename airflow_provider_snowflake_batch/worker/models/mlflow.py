@@ -121,7 +121,7 @@ class Kind(FileKind[MLflowModel]):
 
     def load(self, model: MLflowModel, input_files: JobInput) -> LoadedModel:
         import_from(model.python_path)
-        # A container has no business with others' servers.
+        # The job is not to call MLflow's server.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         pyfunc = import_library("mlflow.pyfunc", "mlflow", "Snowflake's container runtime does not bring it.")
         found = Described.read(model.path)
@@ -138,7 +138,7 @@ class Kind(FileKind[MLflowModel]):
 
 
 def _choice(found: Described, model: MLflowModel) -> ColumnChoice:
-    """Which columns a model gets whose inputs are no plain columns, or some of which may be missing."""
+    """The columns for a model whose inputs are tensors, or may be missing."""
     if not found.names:
         count = 1 if found.inputs and not found.has_tensors else _width(found)
         return chosen_columns("MLflow", (), count, model.columns)

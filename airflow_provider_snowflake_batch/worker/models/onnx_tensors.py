@@ -210,7 +210,7 @@ def columns_of(name: str, value: Any, names: str | Sequence[str] | None) -> dict
     """
     word = names if isinstance(names, str) else name
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        # What a classifier returns for each row: its classes and their probabilities.
+        # A classifier returns a map from classes to probabilities for each row.
         labels = list(value[0])
         value = np.array([[row[label] for label in labels] for row in value])
         if names is None or isinstance(names, str):

@@ -1,10 +1,10 @@
 """Pipelines of Hugging Face, as ``snowflake-ml-python`` packs them: which params a call of theirs is given.
 
-The packed model is the pipeline itself, behind a function that takes any keyword. Where ``log_model`` has found the
-signature by the pipeline's task, the defaults in it repeat the pipeline's own. Given explicitly they are not always the
-same: ``top_k=1`` makes a text classification return a list for each row, where its signature has a label and a score,
-and None is no value for many. So such a default is left to the pipeline, and so are members of a group that are not
-given.
+The packed model is the pipeline itself, behind a function that takes any keyword. If ``log_model`` has found the
+signature by the pipeline's task, the defaults in the signature repeat the pipeline's own. But a default that is passed
+explicitly may have another effect: ``top_k=1`` makes a text classification return a list for each row, although its
+signature has a label and a score, and many parameters do not accept None. So such defaults are not passed, and neither
+are members of a group that the job does not set.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def arguments(metadata: Mapping[str, Any], signature: Signature, given: Mapping[
     """
     resolved = check_params(signature, given)
     if any(one.name == "messages" for one in signature.inputs):
-        # Chats go to a function of the client's that has other defaults than the signature.
+        # Chats go to a function of the client, whose defaults differ from those of the signature.
         return resolved
     named = {param.name for param, _ in given_params(signature.params, given)}
     own = _own_defaults(metadata)
@@ -72,7 +72,7 @@ def _is_own(default: Any, own: Any) -> bool:
 
 
 def _without_unset(value: Any, param: Param) -> Any:
-    """A group without the members that nobody has set: None is no value for most, and the pipeline has its own."""
+    """A group without the members that are None: most parameters do not accept None, and the pipeline has defaults."""
     if isinstance(value, list) and param.specs:
         return [_without_unset(item, param) for item in value]
     if not (isinstance(value, Mapping) and param.specs):

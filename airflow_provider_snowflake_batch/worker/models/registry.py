@@ -134,7 +134,7 @@ def load(model: RegistryModel, input_files: JobInput) -> LoadedModel:
     _import_light()
     packager_module = importlib.import_module("snowflake.ml.model._packager.model_packager")
     packager = packager_module.ModelPackager(str(directory))
-    # It is about deploying to a warehouse, and would be the one thing to read in the log of most jobs.
+    # The warning is about deploying to a warehouse, and would stand alone in the log of most jobs.
     warnings.filterwarnings("ignore", message="Found dependencies specified as pip requirements")
     packager.load(as_custom_model=True)
     passed = params
@@ -147,8 +147,8 @@ def load(model: RegistryModel, input_files: JobInput) -> LoadedModel:
 def _import_light() -> None:
     """Put a package in place of ``snowflake.ml.model`` that runs its ``__init__`` only when something asks for it.
 
-    That file imports the whole client (sessions, feature store, registry operations): most of the time it takes to
-    start a small job, and nothing of it is needed to load a model. Names that only the real ``__init__`` defines are
+    That file imports the whole client (sessions, feature store, registry operations). This takes most of the time in
+    which a small job starts, and loading a model needs nothing of it. Names that only the real ``__init__`` defines are
     still found: the first access runs it.
     """
     name = "snowflake.ml.model"

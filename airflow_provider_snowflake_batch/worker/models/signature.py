@@ -30,7 +30,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "STRING": pa.string(),
     "BYTES": pa.binary(),
     "TIMESTAMP_NTZ": pa.timestamp("ns"),
-    # A map whose values may be of any kind has no Arrow type; it is kept as JSON text, as Snowflake unloads it.
+    # Arrow has no type for a map with values of any type. It is kept as JSON text, as Snowflake unloads it.
     "OBJECT": pa.string(),
 }
 

@@ -76,7 +76,7 @@ def _read(path: Path, trusted: Sequence[str]) -> Any:
 
 
 def _limit_threads(estimator: Any) -> None:
-    """Have parts that would take all cores take this process's share of them. It changes no result."""
+    """Limit parts that would use all cores to this process's share of them. It changes no result."""
     threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
     given = estimator.get_params() if hasattr(estimator, "get_params") else {}
     several = {
@@ -98,7 +98,7 @@ def _naming(estimator: Any, function: str) -> Callable[[Any], Any]:
         if hasattr(returned, "columns"):
             return returned
         if isinstance(returned, tuple):
-            # Beside the prediction, such as its standard deviation.
+            # Further values beside the prediction, such as its standard deviation.
             parts = [
                 named_outputs(word if not number else f"{word}_{number}", one) for number, one in enumerate(returned)
             ]
@@ -120,5 +120,5 @@ def _feature_names(estimator: Any) -> Sequence[Any]:
     try:
         return list(estimator.get_feature_names_out())
     except Exception:
-        # Not every transformer has them.
+        # Not every transformer knows the names of its output.
         return ()

@@ -16,7 +16,7 @@ CONFIG_FILE = "config.json"
 
 
 def local_folder(path: Path, folder: Path) -> Path:
-    """The model's folder where it can be read from here and there: weights are mapped into memory, and read so.
+    """The model's folder on a local disk: weights are mapped into memory, and so are read in scattered pieces.
 
     A zip archive is unpacked, and what lies on another file system than temporary files, such as a mounted stage, is
     copied from its beginning to its end; what is on the same disk stays where it is.
@@ -62,9 +62,9 @@ def import_transformers(extra: Sequence[str] = ()) -> tuple[Any, Any]:
     :param extra: other packages that the model needs, by the names that they are imported by.
     :raises Refused: one of them is not installed.
     """
-    # Without it, what a folder lacks is looked for on the network, with one timeout after the other.
+    # Otherwise files that the folder lacks are looked for on the network, with one timeout after the other.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # Its threads do not survive a fork, and it says so in the log each time.
+    # Threads do not survive a fork, and the library would warn of that in the log each time.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     names = ("transformers", "torch", *extra)
     missing = []
@@ -81,7 +81,7 @@ def import_transformers(extra: Sequence[str] = ()) -> tuple[Any, Any]:
             "Snowflake's container runtime has; an image of your own gets them by pip"
         )
     transformers = importlib.import_module("transformers")
-    # The job's log tells how far the job is.
+    # The job's own progress lines tell how far it is.
     transformers.utils.logging.disable_progress_bar()
     return transformers, importlib.import_module("torch")
 

@@ -1,9 +1,9 @@
 """Rows in the form that a tree model was trained with: its columns by name and in its order, its categories whole.
 
-XGBoost takes an Arrow table by position, LightGBM a DataFrame too; XGBoost takes a category that it was not trained
-with for the next one in its order (version 3.2), fails for a batch in which all are missing, and scores categories in a
-column of numbers by their places. Only the model knows its columns and categories, so the rows are brought into its
-form where it is called. What is looked up there is kept.
+XGBoost takes the columns of an Arrow table by position, and LightGBM also those of a DataFrame. XGBoost takes a
+category that it was not trained with for the next one in its order (version 3.2), fails for a batch in which all values
+are missing, and scores categories in a column of numbers by their indexes. Only the model knows its columns and
+categories, so the rows are brought into its form where it is called. What was looked up is kept.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TreeColumns:
     :param categories: those of its categorical columns, as far as it knows them.
     :param unknown_is_missing: the library scores a category that the model does not know as a missing one.
     :param spelled: how the library spells a column's name.
-    :param numbers: the columns for whose categories the library would score their places.
+    :param numbers: the columns in which the library would score the indexes of categories instead of their values.
     """
 
     library: str
@@ -137,7 +137,7 @@ class TreeColumns:
         """Values in the type of the categories. A text is never taken for a number, nor a number for a text."""
         if pa.types.is_null(values.type) or values.null_count == len(values):
             return pa.nulls(len(values), kind)
-        # What Arrow makes of a number as a flag is another value.
+        # Arrow's cast of a number to a flag changes its value.
         alike = _is_text(values.type) == _is_text(kind)
         if alike and pa.types.is_boolean(values.type) == pa.types.is_boolean(kind):
             try:
@@ -183,7 +183,7 @@ def of_xgboost(booster: Any) -> TreeColumns:
     """What an XGBoost model was trained with. Before 3.1 it does not know its categories."""
     names, types = booster.feature_names or (), booster.feature_types or ()
     categories = xgboost_categories(booster) if "c" in types else {}
-    # Without types, all are numbers.
+    # A model without types has numbers only.
     numbers = frozenset(name for name, kind in zip(names, types or [""] * len(names), strict=True) if kind != "c")
     return TreeColumns("XGBoost", tuple(names), categories, numbers=numbers)
 
@@ -196,7 +196,7 @@ def xgboost_categories(holder: Any) -> dict[str, pa.Array]:
         found = holder.get_categories(export_to_arrow=True)
         pairs = found.to_arrow() if found is not None else ()
     except Exception:
-        # Not known; the model is called all the same.
+        # The categories are not known. The model is called nevertheless.
         return {}
     return {name: values for name, values in pairs or () if values is not None}
 

@@ -1,8 +1,8 @@
-"""Has XGBoost and LightGBM called with rows in their model's form, wherever in a model's code that is done.
+"""Makes calls of XGBoost and LightGBM get rows in their model's form, wherever in a model's code the call is.
 
-A model of the kind ``python`` may keep a tree model anywhere and call it as it likes, and the registry's own code does
-so for its models. What they all end in are two or three methods of each library, so those are wrapped as soon as the
-library is imported.
+A model of the kind ``python`` may keep a tree model anywhere and call it in any way, and so does the registry's code
+for its models. All these calls end in two or three methods of each library, so these are wrapped when the library is
+imported.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def _wrap_xgboost(module: Any) -> None:
 
     @functools.wraps(part)
     def part_of_known(self: Any, rounds: Any) -> Any:
-        # Some of the trees do not know the categories that all were trained with.
+        # A part of the trees does not tell the categories that the whole model was trained with.
         return columns_of.same(part(self, rounds), self)
 
     @functools.wraps(make_matrix)
     def make_matrix_in_form(self: Any, data: Any, label: Any = None, *args: Any, **options: Any) -> None:
-        # A matrix does not know which model it is for; it is plain where there is only one with these columns.
+        # A matrix does not say which model it is for. If only one model has these columns, it is for that one.
         if label is None and options.get("feature_names") is None:
             whose = [columns for columns in map(columns_of, list(boosters)) if columns.are_in(data)]
             if len(whose) == 1:
@@ -78,7 +78,7 @@ def _wrap_xgboost(module: Any) -> None:
 
     @functools.wraps(inplace_predict)
     def inplace_predict_in_form(self: Any, data: Any, *args: Any, **options: Any) -> Any:
-        # Who switches the check off says that the columns are right as they are.
+        # A caller who switches the check off states that the columns are right.
         if options.get("validate_features", True):
             data = columns_of(self).fit(data)
         return inplace_predict(self, data, *args, **options)
@@ -126,7 +126,7 @@ class _Remembered:
         if found is None:
             found = self._columns_of(booster)
             if found.names:
-                # One that has none may still be about to be loaded.
+                # A model without columns may not be loaded yet, so nothing is remembered of it.
                 self._known[booster] = found
         return found
 

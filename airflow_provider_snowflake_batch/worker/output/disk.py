@@ -1,8 +1,8 @@
 """Files that must still be there after the machine has lost its power.
 
-A stage volume keeps a file once it is closed and knows nothing of flushing; a disk keeps what was flushed to it, the
-file and the folder that names it. So flushing is asked for, and a file system that has no such thing is left in peace.
-Closing a file on a stage volume sends it to a store, which may fail as anything on a network may, and work next time.
+A stage volume keeps a file once it is closed, and has no flushing. A disk keeps files and folders that were flushed. So
+both are flushed, and errors of file systems that cannot flush are ignored. Closing a file on a stage volume sends it
+over a network, which may fail and succeed the next time.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-# What file systems answer that cannot flush a file, or a folder.
+# Errors of file systems that cannot flush a file, or a folder.
 _CANNOT = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF, errno.ENOTTY}
-# What file systems answer that send files elsewhere and could not: not for lack of room, or of a right.
+# Errors of file systems that send files over a network, except those for lack of room or of a right.
 _PASSING = {
     errno.EIO,
     errno.EREMOTEIO,
@@ -64,7 +64,7 @@ def flush_folder(path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        # Some file systems open no folder; then there is nothing to flush either.
+        # On a file system that cannot open folders there is nothing to flush.
         return
     try:
         flush(descriptor)
@@ -81,7 +81,7 @@ def write_new(path: Path, text: str) -> None:
     try:
         persistently(lambda: _write_once(path, text))
     except OSError as error:
-        # What fails while a file is closed does not say which one.
+        # An error of closing a file lacks its path.
         raise type(error)(error.errno, error.strerror, str(path)) from None
 
 

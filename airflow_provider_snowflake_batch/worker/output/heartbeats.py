@@ -1,10 +1,10 @@
 """Signs of life: how the replica that finishes a batch notices that another one is gone without a word.
 
 Each replica but the first writes a small file every few seconds, each time under another name, and removes those of
-some minutes ago: others see a new file on a stage volume late, and one that is replaced again and again before they do,
-perhaps never. The first one watches whether the names change, by its own clock only: clocks of different machines are
-not compared. It cannot tell a replica that died before it was watched from one that has no node yet, so it waits for
-the first change much longer than for the next.
+some minutes ago. On a stage volume other replicas see a new file late, and perhaps never if it is replaced before that.
+The first replica watches whether the names change, by its own clock only: clocks of different machines are not
+compared. It cannot tell a replica that died before it was watched from one that has no node yet, so it waits for the
+first change much longer than for the next.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 
 BEAT_SECONDS = 10.0
 KEPT_BEATS = 18
-# Many beats: a file on a stage volume takes a while to be seen by others.
+# As long as many beats, since others see a file on a stage volume late.
 SILENT_SECONDS = 300.0
 # A replica may wait for a node as long as that.
 ABSENT_SECONDS = 3600.0
-# What one wrote last that has ended in order; the last of its records may be seen a little later than this.
+# The last sign of a replica that has ended in order. Its last records may be seen a little later.
 ENDED = "ended"
 ENDED_SECONDS = 60.0
 _STOP_SECONDS = 5.0
@@ -44,7 +44,7 @@ class Heartbeat:
     def _run(self) -> None:
         attempt, number, given = uuid.uuid4().hex[:8], 0, deque[Path]()
         with contextlib.suppress(OSError):
-            # What earlier attempts gave, the last of which may have been killed.
+            # Signs of earlier attempts, which they have not removed if they were killed.
             given.extend(sorted(self._path.parent.glob(f"{self._path.name}.*")))
         while True:
             while len(given) >= KEPT_BEATS or (number == 0 and given):
@@ -59,7 +59,7 @@ class Heartbeat:
 
     def _give(self, sign: str) -> Path:
         path = self._path.with_name(f"{self._path.name}.{sign}")
-        # One beat that is missed means nothing.
+        # A single missed beat does no harm.
         with contextlib.suppress(OSError):
             path.write_text(sign, encoding="utf-8")
         return path
@@ -70,7 +70,7 @@ class Heartbeat:
 
     def stop(self) -> None:
         self._stopped.set()
-        # A write may hang where the stage does; an exit must not wait for that.
+        # With a limit: a write may hang with the stage, and the exit must not wait for that.
         self._thread.join(_STOP_SECONDS)
 
 

@@ -1,8 +1,8 @@
-"""Whether what an earlier attempt has left is what its records say, and was made of the input as it is now.
+"""Whether the parts of an earlier attempt are as its records say, and were made of the input as it is now.
 
-That means reading it: the parts that are kept, and the row groups that they were made of. It is done beside the tasks
-that are left to do, so that no size of what is finished keeps the first new row waiting; what turns out not to count is
-done again. Threads do it, since reading and hashing leave the interpreter alone.
+For that the parts are read, and the row groups that they were made of. This is done beside the tasks that are left, so
+that the first new row does not wait for it, however much is finished. A task whose part turns out not to count is done
+again. Threads do it, since reading and hashing do not hold the interpreter.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class RecordCheck:
 
     def _task_digest(self, task: Task) -> str:
         digest = TaskDigest()
-        # Row groups of one file are read together: most tasks are many small files, or one row group of a large one.
+        # Row groups of one file are read together. Most tasks are many small files, or one row group of a large file.
         groups: dict[str, tuple[int, ...]] = {}
         for piece in task.ranges:
             groups[piece.path] = (*groups.get(piece.path, ()), piece.row_group)

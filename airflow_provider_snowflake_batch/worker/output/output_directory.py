@@ -46,7 +46,7 @@ from airflow_provider_snowflake_batch.worker.errors import OutputError, Refused,
 from airflow_provider_snowflake_batch.worker.output.disk import flush_folder, write_new
 from airflow_provider_snowflake_batch.worker.output.records import parse_record
 
-# How long another attempt may take to write a manifest; one that is still cut off then is nobody's any more.
+# Seconds that another attempt may take to write a manifest. One that is cut off after that was left by a dead attempt.
 MANIFEST_SECONDS = 5.0
 
 # Files of rows as a worker names them, for any batch.
@@ -82,7 +82,7 @@ class OutputDirectory:
         return self._new(folder, f"{self.tag}-{task:06d}", BAD_ROWS_ENDING)
 
     def _new(self, folder: Path, stem: str, ending: str) -> Path:
-        # Within an attempt a task is done again where its process died, or the schema became wider.
+        # An attempt does a task again if its process died or the schema became wider.
         path, number = folder / f"{stem}.{self.attempt.token}{ending}", 0
         while path.exists():
             number += 1
@@ -99,7 +99,7 @@ class OutputDirectory:
     def finished(self) -> StoredManifest | None:
         """The manifest, if this very batch is finished by its own account.
 
-        Whatever manifest is there now is no other attempt's that came first; one that comes later is.
+        A manifest that is there now does not supersede this attempt; one that is written later does.
         """
         self.attempt = replace(self.attempt, found=self._manifest_hash())
         stored = self.stored_manifest()
@@ -123,7 +123,7 @@ class OutputDirectory:
             shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
             raise Refused(f"the output directory {self.path} is not empty and mode is error: it holds {shown}")
         self.check_superseded()
-        # Whichever replica comes first: an old one must not stand beside new files.
+        # Each replica removes it before it writes: an old _SUCCESS must not lie beside new files.
         self._remove(SUCCESS)
         if first:
             self._remove(MANIFEST)
@@ -133,7 +133,7 @@ class OutputDirectory:
         (self.path / TASKS).mkdir(exist_ok=True)
 
     def strangers(self, stored: StoredManifest) -> list[str]:
-        """What a reader of a finished directory would take for its rows, and no worker has written."""
+        """Files that a reader of a finished directory would take for results, and that no worker has written."""
         listed = {one.name for one in stored.files} | {f"{QUARANTINE}/{one.name}" for one in stored.quarantine}
         return sorted(name for name in data_files(self.path) - listed if not _OWN_NAME.fullmatch(name))
 
@@ -151,7 +151,7 @@ class OutputDirectory:
             return folder.is_dir() and all(entry.name.startswith(f"{self.tag}-") for entry in folder.iterdir())
         if name not in (MANIFEST, SUCCESS):
             return False
-        # A manifest that cannot be read, without _SUCCESS, is one that was cut off while it was written.
+        # A manifest that cannot be read, in a directory without _SUCCESS, was cut off while it was written.
         stored = self.stored_manifest()
         if stored is None:
             return not (self.path / SUCCESS).exists()
@@ -193,7 +193,7 @@ class OutputDirectory:
         self.check_superseded()
         folder = self.path / TASKS
         write_new(self._new(folder, f"{self.tag}-{record.task:06d}", RECORD_ENDING), record.to_json())
-        # The names of the part and of the record itself.
+        # The folders that hold the names of the part, of the bad rows and of the record itself.
         for one in (self.path, folder, *([self.path / QUARANTINE] if record.quarantine is not None else [])):
             flush_folder(one)
 
@@ -212,7 +212,7 @@ class OutputDirectory:
             if tag != self.tag or not number.isdecimal() or not entry.name.endswith(RECORD_ENDING):
                 continue
             task = int(number)
-            # Version 0.1 wrote a part anew under ".r1" where its schema was to become wider, and removed the first.
+            # Version 0.1 wrote a part with a wider schema again, under ".r1", and then removed the first one.
             if task in found:
                 continue
             record = self._read_record(entry)
@@ -304,7 +304,7 @@ class OutputDirectory:
                 write_new(self.path / MANIFEST, manifest.to_json())
                 break
             except FileExistsError:
-                # Being written at this moment, or left by an attempt that was cut off in it.
+                # Another attempt is writing the manifest at this moment, or died while it did.
                 if self.stored_manifest() is None and time.monotonic() < deadline:
                     time.sleep(0.1)
                 else:
@@ -335,7 +335,7 @@ class OutputDirectory:
             for entry in self.entries(folder):
                 entry.unlink(missing_ok=True)
         for folder in RECORDS:
-            # Stages have no folders; on a disk, an empty one would be there for nothing.
+            # On a disk an empty folder would be left; stages have no folders.
             with contextlib.suppress(OSError):
                 (self.path / folder).rmdir()
         self.check_superseded()
@@ -353,11 +353,11 @@ class OutputDirectory:
 
     def _remove_unlisted(self, listed: set[str]) -> None:
         unlisted = [one for one in self.path.iterdir() if one.name.endswith(PARQUET_ENDING) and one.name not in listed]
-        # A folder holds no rows, or they would have been refused.
+        # Folders stay: they hold no results, or the directory would have been refused.
         unlisted = [one for one in unlisted if not one.is_dir() or one.is_symlink()]
         unlisted += [one for one in self.entries(QUARANTINE) if one.name not in listed]
         if unlisted:
-            # Once more just before: what is not in this manifest may be in another one.
+            # Checked again just before: files that this manifest does not list may be in a newer one.
             self.check_superseded()
         for entry in unlisted:
             entry.unlink(missing_ok=True)
@@ -368,7 +368,7 @@ class OutputDirectory:
         Its processes must have ended: a reader who takes every file of a finished directory would read these as well.
         """
         stored = self.stored_manifest()
-        # One that the first replica has yet to remove knows nothing of this attempt.
+        # A manifest from before this attempt, which the first replica has not removed yet, does not list its files.
         if stored is None or self._manifest_hash() == self.attempt.found:
             return
         listed = {file.name for file in [*stored.files, *stored.quarantine]}
@@ -388,7 +388,7 @@ class OutputDirectory:
 
 
 def data_files(directory: Path) -> set[str]:
-    """What a reader of a directory might take for results or bad rows, wherever it lies, as paths below it."""
+    """Files at any depth that a reader of a directory might take for results or bad rows, as paths below it."""
     found: set[str] = set()
     for folder, folders, names in os.walk(directory):
         place = Path(folder)

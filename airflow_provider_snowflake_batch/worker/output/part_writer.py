@@ -82,8 +82,8 @@ class ChecksumFile:
 def encoding_options(first: pa.Table) -> dict[str, Any]:
     """How to encode columns, judged by the first rows.
 
-    Random bits, as most floating-point columns are, cost as much to compress as all the rest of writing and do not
-    become smaller; a dictionary or least and greatest values do not pay for them either.
+    Most floating-point columns are like random bits: compressing them takes as long as all the rest of writing and
+    saves nothing. A dictionary or statistics are not worth their cost for them either.
     """
     names = first.schema.names
     if any(pa.types.is_nested(kind) for kind in first.schema.types):
@@ -163,6 +163,6 @@ class PartWriter:
         """Give the file up, and remove it."""
         self._pending = []
         self._file.abandon()
-        # What cannot be removed is in no record, so it is removed with the rest of what counts for nothing.
+        # A file that cannot be removed is in no record, so it is removed with other unlisted files in the end.
         with contextlib.suppress(OSError):
             self._path.unlink()

@@ -7,7 +7,7 @@ import pyarrow as pa
 from airflow_provider_snowflake_batch.contract import task_record
 from airflow_provider_snowflake_batch.contract.task_record import TaskRecord
 
-# What Arrow, and the reading of hexadecimal digits, raise about something that somebody else has written.
+# Raised by Arrow or for the hexadecimal digits, if somebody else has written the text.
 _BROKEN = (ValueError, TypeError, pa.ArrowException)
 
 

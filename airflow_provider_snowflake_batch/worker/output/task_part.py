@@ -1,8 +1,8 @@
 """The part file of one task while it is being written.
 
-Without a signature the types of the outputs are known only from what the model returns. The first tables are held back
-until there is enough of them to choose a schema; a later batch that does not fit it, which is rare, sends the task
-back to be done again with the wider one.
+Without a signature, only the values that the model returns tell the types of the outputs. The first tables are held
+back until there are enough of them to choose a schema. A later batch that does not fit it, which is rare, has the task
+done again with a wider one.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class TaskPart:
 
     def _begin(self) -> PartWriter:
         assert self._schema is not None
-        # Later is early enough for it to count; but nothing should be seen of it where a reader may be by now.
+        # The record is checked again later. This check keeps new files out of a directory that may be read already.
         self._directory.check_superseded()
         writer = PartWriter(self._directory.part_path(self.task.index), self._schema)
         self._writer = writer

@@ -30,8 +30,8 @@ from airflow_provider_snowflake_batch.worker.temporary import remove_tree
 MARK = "SNOWFLAKE_BATCH_RUN"
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_SECONDS = 5.0
-# What ends by itself once nobody uses it any more, and removes then what the others have left: shared memory and
-# semaphores. It is not looked for where somebody else holds on to it.
+# Processes that end by themselves when all their users have ended, and then remove shared memory and semaphores that
+# these have left. They get some time for that.
 _CLEANERS = (b"resource_tracker", b"torch_shm_manager")
 _CLEAN_SECONDS = 2.0
 _PAUSE_SECONDS = 0.005
@@ -77,7 +77,7 @@ class Descendants:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             for pid in left:
-                # What it had started becomes this process's, and is found in the next round.
+                # Its children become children of this process, and are found in the next round.
                 with contextlib.suppress(ChildProcessError):
                     while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
                         time.sleep(_PAUSE_SECONDS)
@@ -89,21 +89,21 @@ class Descendants:
     def _is_ours(self, pid: int) -> bool:
         if pid in self._foreign or pid == self._guard:
             return False
-        # A child that was there before may have left some of its own; those have not got the mark.
+        # A child from before this run may have left children of its own. They lack the mark.
         return not self._foreign or _is_marked(pid, self._mark)
 
 
 def _guard(reading: int, mark: str, folder: Path) -> NoReturn:
     """Wait until the coordinator is gone, then end what it has left."""
     try:
-        # Not with the coordinator's group or terminal.
+        # A session of its own, so that signals to the coordinator's group or terminal do not end it.
         os.setsid()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):
             os.dup2(nothing, descriptor)
-        # The coordinator's end of the pipe among them.
+        # Also closes the coordinator's end of the pipe, which must not stay open here.
         os.closerange(3, reading)
         os.closerange(reading + 1, 1024)
         while os.read(reading, 1):
@@ -125,7 +125,7 @@ def kill_marked(name: str, value: str) -> None:
         born = _marked(name, value)
         for pid in _but_cleaners(list(born), deadline):
             with contextlib.suppress(OSError):
-                # So that no other process of the same number is killed. Its parent may be gone already.
+                # By a handle, so that no later process of the same number is killed.
                 handle = os.pidfd_open(pid)
                 try:
                     if _origin(pid)[1] == born[pid]:
@@ -168,7 +168,7 @@ def _cleans_up(pid: int) -> bool:
 
 def _is_marked(pid: int, mark: str, name: str = MARK) -> bool:
     try:
-        # What the process was started with; nobody else's can be read.
+        # The environment that the process was started with. That of another user's process cannot be read.
         return f"{name}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return False
@@ -194,6 +194,6 @@ def _origin(pid: int) -> tuple[int, int]:
 
     :raises OSError: there is none, or the system does not tell.
     """
-    # After the name, which may hold anything: state, parent, …; the 22nd of all is the time of birth.
+    # After the name, which may hold any character: state, parent, …. The time of birth is the 22nd field of all.
     fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     return int(fields[1]), int(fields[19])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# What holds the package: a folder, or the archive that `archive` writes.
+# The folder that holds the package, or the archive that `archive` writes.
 _ROOT = Path(__file__).parents[3]
 
 

@@ -23,8 +23,8 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "RAYON_NUM_THREADS",
 )
-# Blocks of this size and more, such as large files, come from the system and go back there at once: kept, files of
-# 8 MiB took twice the memory. Of others, so much may stay with the process when it is free.
+# Blocks of at least this size, such as large files, are taken from the system and given back at once: when they were
+# kept, files of 8 MiB took twice the memory. Of smaller blocks, the process may keep so many free bytes.
 LARGE_BLOCK_BYTES = 8 * 1024 * 1024
 KEPT_BYTES = 64 * 1024 * 1024
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -110,10 +110,10 @@ def limit_threads(count: int) -> None:
 def choose_allocator() -> None:
     """Have memory that is freed kept for the next batch, unless the environment states otherwise.
 
-    Arrow, if it is loaded from now on, takes jemalloc: rows are allocated by the thread that reads and freed by the one
-    that writes. Arrow's default, mimalloc, gives such memory back to the system and asks for it again: a fifth of the
-    time spent on reading went into clearing pages. The arrays that a model makes on its way are NumPy's, some hundred
-    kilobytes for each column of a batch, and glibc gives these back as well: a fifth of scikit-learn's time went there.
+    Arrow, if it is loaded after this, uses jemalloc. One thread allocates rows and another one frees them; Arrow's
+    default, mimalloc, gives such memory back to the system and asks for it again, and a fifth of the time of reading
+    went into clearing pages. NumPy allocates a model's intermediate arrays, some hundred kilobytes for each column of a
+    batch. glibc gives these back as well, which took a fifth of scikit-learn's time.
     """
     if sys.platform != "linux":
         return
@@ -123,7 +123,7 @@ def choose_allocator() -> None:
         return
     import ctypes
 
-    # Another C library than glibc has no such function.
+    # Only glibc has this function.
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)

@@ -16,7 +16,7 @@ def bytes_with_descendants() -> int | None:
     total, left = 0, [os.getpid()]
     while left:
         process = _PROC / str(left.pop())
-        # One that has ended meanwhile holds nothing.
+        # A process that has ended meanwhile is left out.
         with contextlib.suppress(OSError):
             total += _proportional(process / "smaps_rollup")
             for children in process.glob("task/*/children"):

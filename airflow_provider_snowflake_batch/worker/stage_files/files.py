@@ -18,11 +18,11 @@ from airflow_provider_snowflake_batch.contract.vocabulary import FileEncoding
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input.read_ahead import Admit, freely
 
-# Finding out where a folder really is takes longer than reading a small file.
+# So many folders are remembered: resolving one takes longer than reading a small file.
 FOLDERS_KNOWN = 4096
-# For files that do not say their size beforehand.
+# Files that do not state their size are read in such chunks.
 CHUNK_BYTES = 1024 * 1024
-# A link is not followed before it is known where it leads.
+# Opening does not follow a link: first it has to be known where it leads.
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -69,7 +69,7 @@ class StageFiles:
     def _open(self, stage_path: str) -> int:
         text = stage_path.strip()
         folder_path, _, name = text.rpartition("/")
-        # A quotation mark may be that of a stage's name with a slash in it.
+        # In a stage's name in quotes, a slash does not separate folders.
         if name and name not in (".", "..") and '"' not in name and "\0" not in name:
             folder = self._folder(folder_path)
             if folder is not None:
@@ -108,13 +108,13 @@ class StageFiles:
 
 
 def _content(descriptor: int, admit: Admit) -> bytes:
-    """All that a file holds, without Python's file objects, which let go of the interpreter twice as often."""
+    """All bytes of a file. Python's file objects would release the interpreter twice as often."""
     size = os.fstat(descriptor).st_size
     admit(size)
     data = os.read(descriptor, size or CHUNK_BYTES)
     if len(data) == size:
         return data
-    # More than one call reads, shorter than it was, or of no stated size.
+    # The file is larger than one read, has become shorter, or states no size.
     parts = [data]
     while parts[-1]:
         parts.append(os.read(descriptor, CHUNK_BYTES))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from airflow.sdk import DAG
+from snowflake.connector.cursor import SnowflakeCursor
 
 from airflow_provider_snowflake_batch.exceptions import JobFailedError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -22,6 +24,7 @@ from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OutputSpec, Sharing
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
+from airflow_provider_snowflake_batch.worker.cluster.meeting import Note
 from tests.local_faults import LocalFaults, faults_of
 from tests.operators.task_instances import Store, TaskInstance
 
@@ -84,12 +87,16 @@ class Tries:
         )
         self._store, self._threads = Store(), ThreadPoolExecutor(1)
         self.jobs: list[str] = []
+        self.secrets: dict[str, str] = {}
+        self.job_files: dict[str, str] = {}
         self.instance = TaskInstance(max_tries=3)
+        self._instances = [self.instance]
 
     def begin(self, wanted: int = REPLICAS) -> Future[Any]:
         """The next try; its first calls are made when so many replicas are about to."""
         (self.here / "wanted").write_text(str(wanted))
         self.instance = TaskInstance(try_number=len(self.jobs) + 1, max_tries=3)
+        self._instances.append(self.instance)
         ended = self._threads.submit(
             self._task.execute,
             {"ti": self.instance, "task_state_store": self._store},  # type: ignore[typeddict-item]
@@ -119,6 +126,30 @@ class Tries:
     def read(self, path: str) -> bytes:
         return self.hook.read_file(f"@{STAGE}/{path}")
 
+    def keep_secret(self) -> None:
+        """Read what the replicas of the job that runs know each other by, and what lies beside it."""
+        beside = [one.path for one in self.hook.list_files(f"@{STAGE}/out/_batch_worker/")]
+        beside = [path for path in beside if f"/{self.name(-1)}/" in path and "ended" not in path]
+        (path,) = [path for path in beside if "/_replicas-" in path]
+        self.job_files |= {one: self.read(one).decode() for one in beside if one != path}
+        note = Note(**json.loads(self.read(path)), run="")
+        each = {"secret": note.secret, "token": note.ray_token, "key": note.key.decode()}
+        self.secrets |= {f"{what} of {self.name(-1)}": one for what, one in each.items()}
+
+    def told(self) -> Iterator[tuple[str, str]]:
+        """What somebody may see who is not to know the secrets, and where."""
+        yield "store", str(self._store.values)
+        yield "XComs and cards", str([instance.xcoms for instance in self._instances])
+        for job in self.jobs:
+            for statement in ("DESCRIBE SERVICE", "SHOW SERVICE CONTAINERS IN SERVICE"):
+                yield f"{statement} {job}", str(self.hook.rows(f"{statement} {job}"))
+            for replica in range(REPLICAS):
+                yield f"log of {replica} of {job}", self.hook.logs(job, instance_id=replica)
+        for one in self.hook.list_files(f"@{STAGE}/"):
+            # That of a replica 0 that was killed is still there.
+            if "/_replicas-" not in one.path:
+                yield one.path, self.read(one.path).decode("latin-1")
+
     def records(self) -> list[dict[str, Any]]:
         paths = [one.path for one in self.hook.list_files(f"{self.location}/_tasks/")]
         return [json.loads(self.read(path)) for path in paths if path.endswith(".json")]
@@ -128,6 +159,7 @@ class Tries:
         wanted = REPLICAS * len(self.jobs)
         self.until(lambda: ended.done() or len(self.records()) >= wanted)
         assert not ended.done(), ended.exception()
+        self.keep_secret()
         self.faults.add("lose-node", node=node, seconds=0, job=self.name(-1), count=1)
         with pytest.raises(JobFailedError, match="node that ran the instance was lost"):
             ended.result(SECONDS)
@@ -158,7 +190,13 @@ def tries(snowflake_connection: str, local_server: LocalServer, tmp_path: Path) 
         (tries.here / "free").touch()
 
 
-def test_two_nodes_are_lost_and_nothing_recorded_is_scored_again(tries: Tries) -> None:
+def test_two_nodes_are_lost_and_nothing_recorded_is_scored_again(
+    tries: Tries, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    statements: list[str] = []
+    execute = SnowflakeCursor.execute
+    monkeypatch.setattr(SnowflakeCursor, "execute", lambda *given, **named: noted(statements, execute, given, named))
     # The node of a replica, then that of the head; in the end a node is slow, and another one late.
     tries.lose_node(2, tries.begin())
     tries.lose_node(0, tries.begin())
@@ -170,6 +208,7 @@ def test_two_nodes_are_lost_and_nothing_recorded_is_scored_again(tries: Tries) -
     tries.faults.clear(late)
     # It is given a task, though the others were there long before.
     tries.until(lambda: ended.done() or (tries.here / f"{tries.name(2)}.2.there").exists())
+    tries.keep_secret()
     (tries.here / "free").touch()
     result = ended.result(SECONDS)
     tries.faults.clear(slow)
@@ -193,6 +232,26 @@ def test_two_nodes_are_lost_and_nothing_recorded_is_scored_again(tries: Tries) -
         assert max(given) == by, f"rows from {first} on were scored after job {by} had recorded them"
         reused += record["input_rows"] if by < 2 else 0
     assert result["rows_reused"] == reused == 2 * REPLICAS * TASK_ROWS
+
+    # By what the replicas of each job know each other is told nowhere.
+    told = {
+        **dict(tries.told()),
+        **tries.job_files,
+        "the tasks' logs": caplog.text,
+        "statements": "\n".join(statements),
+    }
+    assert told["statements"].count("EXECUTE JOB SERVICE") == len(tries.jobs)
+    assert "replica 2 late" in caplog.text
+    assert len(set(tries.secrets.values())) == 9
+    assert len([text for text in tries.job_files.values() if '"executor"' in text]) == 3
+    assert f"{tries.location.removeprefix(f'@{STAGE}/')}/_manifest.json" in told
+    assert not [(where, what) for where, text in told.items() for what, one in tries.secrets.items() if one in text]
+
+
+def noted(statements: list[str], execute: Callable[..., Any], given: Sequence[Any], named: dict[str, Any]) -> Any:
+    """Do what a cursor does, and note down its statement with its binds."""
+    statements.append(f"{given[1:]} {named}")
+    return execute(*given, **named)
 
 
 def state_of(tries: Tries, replica: int) -> str | None:

@@ -39,6 +39,24 @@ class Column:
     """The zone, or the offset in minutes, of all values of a TIMESTAMP_TZ, if it is known; UTC if not."""
 
 
+def columns_of(names: str) -> list[Column]:
+    """Columns from their names, with commas between: of text, or of the type after a colon.
+
+    >>> columns_of("name, rows:NUMBER, created_on:TIMESTAMP_LTZ(3)")[1]
+    Column(name='rows', type='FIXED', precision=38, scale=0, length=None, nullable=True, zone=None)
+    """
+    found = []
+    for listed in names.split(","):
+        name, _, kind = listed.strip().partition(":")
+        if kind == "NUMBER":
+            found.append(Column(name, "FIXED", 38, 0))
+        elif kind.startswith("TIMESTAMP"):
+            found.append(Column(name, kind[:-3], 0, int(kind[-2])))
+        else:
+            found.append(Column(name, kind or "TEXT"))
+    return found
+
+
 @dataclass(slots=True)
 class Result:
     """What a handler answers: columns and rows of plain Python values (datetimes aware, VARIANT as JSON text).
@@ -168,8 +186,3 @@ class Statements:
 def moment(seconds: float | None) -> datetime | None:
     """A time of the control database as a result value."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def text_columns(names: str) -> list[Column]:
-    """Text columns of these names, given with blanks between."""
-    return [Column(name) for name in names.split()]

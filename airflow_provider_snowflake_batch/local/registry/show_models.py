@@ -23,10 +23,7 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
 from airflow_provider_snowflake_batch.local.registry.versions import as_json
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement, text_columns
-
-_TIME = ("TIMESTAMP_LTZ", 0, 9)
-_NUMBER = ("FIXED", 38, 0)
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, columns_of, moment, statement
 
 
 @statement("SHOW MODELS")
@@ -35,21 +32,17 @@ def show_models(statement: Statement, cursor: Cursor, databases: Databases, regi
     models = chosen.select(registry.all(), lambda model: (model.name, model.database, model.schema))
     rows = [
         (
-            moment(model.created_on),
-            model.name,
-            "USER_MODEL",
-            model.database,
-            model.schema,
-            model.comment,
-            model.owner,
-            model.default_version,
-            as_json([version.name for version in model.versions]),
+            moment(model.created_on), model.name, "USER_MODEL", model.database, model.schema, model.comment,
+            model.owner, model.default_version, as_json([version.name for version in model.versions]),
             as_json({alias: version.name for version in model.versions for alias in model.aliases(version)}),
         )
         for model in models
-    ]
-    names = "name model_type database_name schema_name comment owner default_version_name versions aliases"
-    return Result([Column("created_on", *_TIME), *text_columns(names)], rows)
+    ]  # fmt: skip
+    columns = columns_of(
+        "created_on:TIMESTAMP_LTZ(9), name, model_type, database_name, schema_name, comment, owner, "
+        "default_version_name, versions, aliases"
+    )
+    return Result(columns, rows)
 
 
 @statement("SHOW VERSIONS")
@@ -58,37 +51,22 @@ def show_versions(statement: Statement, cursor: Cursor, registry: ModelRegistry)
     cursor.expect("IN", "MODEL")
     model = registry.get(statement.session, cursor.name())
     cursor.end()
-    columns = [
-        Column("created_on", *_TIME),
-        *text_columns("name aliases database_name schema_name model_name is_default_version functions"),
-        *text_columns("metadata user_data comment model_attributes"),
-        Column("size", *_NUMBER),
-        *text_columns("environment runnable_in inference_services model_spec"),
-    ]
+    columns = columns_of(
+        "created_on:TIMESTAMP_LTZ(9), name, aliases, database_name, schema_name, model_name, is_default_version, "
+        "functions, metadata, user_data, comment, model_attributes, size:NUMBER, environment, runnable_in, "
+        "inference_services, model_spec"
+    )
     rows = []
     for record in (version for version in model.versions if like(pattern, version.name)):
         version = registry.open(model, record)
-        rows.append(
-            (
-                moment(record.created_on),
-                record.name,
-                as_json(model.aliases(record)),
-                model.database,
-                model.schema,
-                model.name,
-                str(record.name == model.default_version).lower(),
-                as_json([function.name for function in version.functions]),
-                as_json(record.metadata),
-                as_json(version.manifest.get("user_data") or {}),
-                record.comment,
-                as_json(version.attributes),
-                version.size,
-                as_json({"default": version.manifest.get("runtimes") or {}}),
-                as_json(version.runnable_in),
-                "[]",
-                version.model_spec,
-            )
-        )
+        rows.append((
+            moment(record.created_on), record.name, as_json(model.aliases(record)), model.database, model.schema,
+            model.name, str(record.name == model.default_version).lower(),
+            as_json([function.name for function in version.functions]), as_json(record.metadata),
+            as_json(version.manifest.get("user_data") or {}), record.comment, as_json(version.attributes), version.size,
+            as_json({"default": version.manifest.get("runtimes") or {}}), as_json(version.runnable_in), "[]",
+            version.model_spec,
+        ))  # fmt: skip
     return Result(columns, rows)
 
 
@@ -111,29 +89,19 @@ def _functions(statement: Statement, registry: ModelRegistry, cursor: Cursor, pa
     name = cursor.name()[0] if cursor.accept("VERSION") else None
     cursor.end()
     version = registry.resolve(statement.session, parts, name)
-    columns = [
-        Column("created_on", *_TIME),
-        Column("name"),
-        Column("version_name"),
-        Column("min_num_arguments", *_NUMBER),
-        Column("max_num_arguments", *_NUMBER),
-        *text_columns("arguments return_type description language"),
-    ]
+    columns = columns_of(
+        "created_on:TIMESTAMP_LTZ(9), name, version_name, min_num_arguments:NUMBER, max_num_arguments:NUMBER, "
+        "arguments, return_type, description, language"
+    )
     rows = [
         (
-            moment(version.record.created_on),
-            function.name,
-            version.name,
-            len(function.arguments),
-            len(function.arguments),
-            as_json(function.arguments),
-            function.return_type,
-            "user-defined function",
+            moment(version.record.created_on), function.name, version.name, len(function.arguments),
+            len(function.arguments), as_json(function.arguments), function.return_type, "user-defined function",
             "PYTHON",
         )
         for function in version.functions
         if like(pattern, function.name)
-    ]
+    ]  # fmt: skip
     return Result(columns, rows)
 
 
@@ -157,7 +125,7 @@ def tag_references(statement: Statement, arguments: Arguments, registry: ModelRe
     if str(arguments.get(1, default="")).upper() != "MODULE":
         raise not_supported("TAG_REFERENCES for anything but models")
     model = registry.get(statement.session, _parts(arguments.get(0)))
-    columns = text_columns("TAG_DATABASE TAG_SCHEMA TAG_NAME TAG_VALUE LEVEL OBJECT_NAME DOMAIN")
+    columns = columns_of("TAG_DATABASE, TAG_SCHEMA, TAG_NAME, TAG_VALUE, LEVEL, OBJECT_NAME, DOMAIN")
     rows = [(*tag.split("."), value, "MODULE", model.name, "MODULE") for tag, value in model.tags.items()]
     return Result(columns, rows)
 

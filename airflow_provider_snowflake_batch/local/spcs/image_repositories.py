@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import Any
 
 from airflow_provider_snowflake_batch.local.clauses import show_clauses
 from airflow_provider_snowflake_batch.local.errors import (
@@ -20,7 +19,7 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import service_clauses
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement, text_columns
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of, moment, statement
 
 
 @statement("CREATE IMAGE REPOSITORY", "CREATE OR REPLACE IMAGE REPOSITORY")
@@ -54,30 +53,20 @@ def create_image_repository(statement: Statement, cursor: Cursor, store: Store) 
 @statement("SHOW IMAGE REPOSITORIES")
 def show_image_repositories(statement: Statement, cursor: Cursor, databases: Databases, store: Store) -> Result:
     chosen = show_clauses(cursor, statement.session, databases)
-    named: list[tuple[str, str, str, dict[str, Any]]] = []
-    for full_name, record in store.image_repositories().items():
-        database, schema, name = full_name.split(".")
-        named.append((database, schema, name, record))
+    named = [(tuple(full_name.split(".")), record) for full_name, record in store.image_repositories().items()]
     rows = [
         (
-            moment(record["created_on"]),
-            name,
-            database,
-            schema,
-            f"local.registry.snowflakecomputing.com/{database}/{schema}/{name}".lower(),
-            record["owner"],
-            "ROLE",
-            record["comment"],
-            "SNOWFLAKE_SSE",
-            None,
+            moment(record["created_on"]), name, database, schema,
+            f"local.registry.snowflakecomputing.com/{database}/{schema}/{name}".lower(), record["owner"], "ROLE",
+            record["comment"], "SNOWFLAKE_SSE", None,
         )
-        for database, schema, name, record in chosen.select(named, lambda item: (item[2], item[0], item[1]))
-    ]
-    names = (
-        "name database_name schema_name repository_url owner owner_role_type comment encryption"
-        " privatelink_repository_url"
+        for (database, schema, name), record in chosen.select(named, lambda one: (one[0][2], *one[0][:2]))
+    ]  # fmt: skip
+    columns = columns_of(
+        "created_on:TIMESTAMP_LTZ(9), name, database_name, schema_name, repository_url, owner, owner_role_type, "
+        "comment, encryption, privatelink_repository_url"
     )
-    return Result([Column("created_on", "TIMESTAMP_LTZ", 0, 9), *text_columns(names)], rows)
+    return Result(columns, rows)
 
 
 @statement("DROP IMAGE REPOSITORY")

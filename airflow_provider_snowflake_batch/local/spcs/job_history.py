@@ -20,27 +20,13 @@ from airflow_provider_snowflake_batch.local.spcs import service_clauses, status
 from airflow_provider_snowflake_batch.local.spcs.control_plane import RETENTION_SECONDS, SpcsControlPlane
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.store import Store
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of, moment
 
-_TIME = ("TIMESTAMP_LTZ", 0, 9)
-_COLUMNS = [
-    Column("QUERY_ID"),
-    Column("ID", "FIXED", 38, 0),
-    Column("NAME"),
-    Column("DATABASE_NAME"),
-    Column("SCHEMA_NAME"),
-    Column("CREATED_TIME", *_TIME),
-    Column("COMPLETED_TIME", *_TIME),
-    Column("DELETED_TIME", *_TIME),
-    Column("STATUS"),
-    Column("MESSAGE"),
-    Column("INSTANCE_STATUSES", "VARIANT"),
-    Column("COMPUTE_POOL_NAME"),
-    Column("OWNER"),
-    Column("OWNER_ROLE_TYPE"),
-    Column("PARAMETERS", "VARIANT"),
-    Column("MANAGING_OBJECT", "VARIANT"),
-]
+_COLUMNS = columns_of(
+    "QUERY_ID, ID:NUMBER, NAME, DATABASE_NAME, SCHEMA_NAME, CREATED_TIME:TIMESTAMP_LTZ(9), "
+    "COMPLETED_TIME:TIMESTAMP_LTZ(9), DELETED_TIME:TIMESTAMP_LTZ(9), STATUS, MESSAGE, INSTANCE_STATUSES:VARIANT, "
+    "COMPUTE_POOL_NAME, OWNER, OWNER_ROLE_TYPE, PARAMETERS:VARIANT, MANAGING_OBJECT:VARIANT"
+)
 
 
 @table_function("SNOWFLAKE.SPCS.GET_JOB_HISTORY")
@@ -78,23 +64,11 @@ def instant(value: Any, default: float) -> float:
 
 def _row(job: Job, containers: list[Container]) -> tuple[Any, ...]:
     return (
-        job.query_id,
-        job.number,
-        job.name,
-        job.database,
-        job.schema,
-        moment(job.created_on),
-        moment(job.completed_on),
-        moment(job.deleted_on),
-        job.status.value,
-        job.message,
-        json.dumps(_instance_statuses(containers)),
-        job.compute_pool,
-        job.owner,
-        "ROLE",
-        json.dumps(job.parameters),
+        job.query_id, job.number, job.name, job.database, job.schema, moment(job.created_on),
+        moment(job.completed_on), moment(job.deleted_on), job.status.value, job.message,
+        json.dumps(_instance_statuses(containers)), job.compute_pool, job.owner, "ROLE", json.dumps(job.parameters),
         None,
-    )
+    )  # fmt: skip
 
 
 def _instance_statuses(containers: list[Container]) -> dict[str, Any]:
@@ -128,16 +102,10 @@ def _container(container: Container) -> dict[str, Any]:
 
 
 _DAY = 86400.0
-_EVENT_COLUMNS = [
-    Column("TIMESTAMP", "TIMESTAMP_NTZ", 0, 9),
-    Column("SEVERITY"),
-    Column("EVENT_NAME"),
-    Column("EVENT_DETAILS", "VARIANT"),
-    Column("INSTANCE_ID", "FIXED", 38, 0),
-    Column("CONTAINER_NAME"),
-    Column("RECORD", "VARIANT"),
-    Column("RECORD_ATTRIBUTES", "VARIANT"),
-]
+_EVENT_COLUMNS = columns_of(
+    "TIMESTAMP:TIMESTAMP_NTZ(9), SEVERITY, EVENT_NAME, EVENT_DETAILS:VARIANT, INSTANCE_ID:NUMBER, "
+    "CONTAINER_NAME, RECORD:VARIANT, RECORD_ATTRIBUTES:VARIANT"
+)
 Event = tuple[float, str, str, str, Container | None]
 """Seconds since the epoch, name, status, message, and the container unless it is the job's."""
 
@@ -182,12 +150,7 @@ def _event_row(event: Event) -> tuple[Any, ...]:
     severity = "ERROR" if state in ("FAILED", "INTERNAL_ERROR") else "INFO"
     details = json.dumps({"status": state, "message": message})
     return (
-        datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None),
-        severity,
-        name,
-        details,
-        None if container is None else container.instance,
-        None if container is None else container.name,
-        json.dumps({"name": name, "severity_text": severity}),
-        "{}",
-    )
+        datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None), severity, name, details,
+        None if container is None else container.instance, None if container is None else container.name,
+        json.dumps({"name": name, "severity_text": severity}), "{}",
+    )  # fmt: skip

@@ -17,34 +17,15 @@ from airflow_provider_snowflake_batch.local.spcs.records import ComputePool
 from airflow_provider_snowflake_batch.local.spcs.scheduling import occupied
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement, text_columns
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of, moment, statement
 
-_NUMBER = ("FIXED", 38, 0)
-_TIME = ("TIMESTAMP_LTZ", 0, 9)
-_COLUMNS = [
-    Column("name"),
-    Column("state"),
-    Column("min_nodes", *_NUMBER),
-    Column("max_nodes", *_NUMBER),
-    Column("instance_family"),
-    Column("num_services", *_NUMBER),
-    Column("num_jobs", *_NUMBER),
-    Column("auto_suspend_secs", *_NUMBER),
-    Column("auto_resume"),
-    Column("active_nodes", *_NUMBER),
-    Column("idle_nodes", *_NUMBER),
-    Column("target_nodes", *_NUMBER),
-    Column("created_on", *_TIME),
-    Column("resumed_on", *_TIME),
-    Column("updated_on", *_TIME),
-    Column("owner"),
-    Column("comment"),
-    Column("is_exclusive"),
-    Column("application"),
-    Column("placement_group"),
-    Column("backup_instance_families"),
-]
-_DIAGNOSIS = [Column("budget"), Column("error_code"), Column("status_message")]
+_COLUMNS = columns_of(
+    "name, state, min_nodes:NUMBER, max_nodes:NUMBER, instance_family, num_services:NUMBER, num_jobs:NUMBER, "
+    "auto_suspend_secs:NUMBER, auto_resume, active_nodes:NUMBER, idle_nodes:NUMBER, target_nodes:NUMBER, "
+    "created_on:TIMESTAMP_LTZ(9), resumed_on:TIMESTAMP_LTZ(9), updated_on:TIMESTAMP_LTZ(9), owner, comment, "
+    "is_exclusive, application, placement_group, backup_instance_families"
+)
+_DIAGNOSIS = columns_of("budget, error_code, status_message")
 
 
 @statement("CREATE COMPUTE POOL")
@@ -122,7 +103,7 @@ def show_nodes(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> 
     taken = occupied((job, item) for job in jobs for item in containers[job.id])
     nodes = [] if pool.suspended and not taken else range(max(pool.min_nodes, max(taken, default=-1) + 1))
     return Result(
-        text_columns("name state instance_family"),
+        columns_of("name, state, instance_family"),
         [(f"node-{node}", "ACTIVE" if node in taken else "IDLE", pool.instance_family) for node in nodes],
     )
 
@@ -130,13 +111,7 @@ def show_nodes(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> 
 @statement("SHOW COMPUTE POOL INSTANCE FAMILIES")
 def show_instance_families(statement: Statement, cursor: Cursor, databases: Databases) -> Result:
     chosen = show_clauses(cursor, statement.session, databases, level="ACCOUNT")
-    columns = [
-        Column("name"),
-        Column("vcpu", *_NUMBER),
-        Column("memory_gib", *_NUMBER),
-        Column("gpu_count", *_NUMBER),
-        Column("gpu_type"),
-    ]
+    columns = columns_of("name, vcpu:NUMBER, memory_gib:NUMBER, gpu_count:NUMBER, gpu_type")
     families = chosen.select(FAMILIES.values(), lambda family: (family.name,))
     rows = [(item.name, int(item.cpu), int(item.memory / 2**30), item.gpu, item.gpu_type) for item in families]
     return Result(columns, rows)
@@ -181,28 +156,9 @@ def _defaults(cursor: Cursor) -> dict[str, Any]:
 def _row(pools: ComputePools, pool: ComputePool) -> list[Any]:
     now = pools.state(pool)
     return [
-        pool.name,
-        now.state,
-        pool.min_nodes,
-        pool.max_nodes,
-        pool.instance_family,
-        0,
-        now.jobs,
-        pool.auto_suspend_secs,
-        str(pool.auto_resume).lower(),
-        now.active_nodes,
-        now.idle_nodes,
-        0 if pool.suspended else max(pool.min_nodes, now.active_nodes),
-        moment(pool.created_on),
-        moment(pool.resumed_on),
-        moment(pool.updated_on),
-        pool.owner,
-        pool.comment,
-        "false",
-        None,
-        None,
-        None,
-        None,
-        None if now.error_code is None else str(now.error_code),
-        now.status_message,
-    ]
+        pool.name, now.state, pool.min_nodes, pool.max_nodes, pool.instance_family, 0, now.jobs,
+        pool.auto_suspend_secs, str(pool.auto_resume).lower(), now.active_nodes, now.idle_nodes,
+        0 if pool.suspended else max(pool.min_nodes, now.active_nodes), moment(pool.created_on),
+        moment(pool.resumed_on), moment(pool.updated_on), pool.owner, pool.comment, "false", None, None, None, None,
+        None if now.error_code is None else str(now.error_code), now.status_message,
+    ]  # fmt: skip

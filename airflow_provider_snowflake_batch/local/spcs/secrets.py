@@ -30,7 +30,7 @@ from airflow_provider_snowflake_batch.local.spcs.records import Container, Job, 
 from airflow_provider_snowflake_batch.local.spcs.specification import SecretSpecification
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement, text_columns
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, columns_of, moment, statement
 
 
 def references(job: Job, wanted: Iterable[SecretSpecification], store: Store) -> list[dict[str, str]]:
@@ -166,7 +166,7 @@ def drop_secret(statement: Statement, cursor: Cursor, store: Store) -> Result:
 def show_secrets(statement: Statement, cursor: Cursor, databases: Databases, store: Store) -> Result:
     chosen = show_clauses(cursor, statement.session, databases)
     found = chosen.select(store.secrets(), lambda one: (one.name, one.database, one.schema))
-    names = text_columns("name schema_name database_name owner comment secret_type oauth_scopes owner_role_type")
+    names = columns_of("name, schema_name, database_name, owner, comment, secret_type, oauth_scopes, owner_role_type")
     return Result([_CREATED, *names], [(*_shown(one), None, "ROLE") for one in found])
 
 
@@ -174,9 +174,9 @@ def show_secrets(statement: Statement, cursor: Cursor, databases: Databases, sto
 def describe_secret(statement: Statement, cursor: Cursor, store: Store) -> Result:
     secret = get(store, service_clauses.full_name(statement, cursor.name()))
     cursor.end()
-    names = text_columns(
-        "name schema_name database_name owner comment secret_type username oauth_access_token_expiry_time"
-        " oauth_refresh_token_expiry_time oauth_scopes integration_name"
+    names = columns_of(
+        "name, schema_name, database_name, owner, comment, secret_type, username, "
+        "oauth_access_token_expiry_time, oauth_refresh_token_expiry_time, oauth_scopes, integration_name"
     )
     username = secret.content.get("username")
     return Result([_CREATED, *names], [(*_shown(secret), username, None, None, None, None)])

@@ -28,7 +28,7 @@ from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.show_services import dns_domain
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of, moment
 
 _DAY = 86400.0
 
@@ -101,7 +101,7 @@ def spcs_wait_for(statement: Statement, parts: tuple[str, ...], arguments: Argum
     if wanted not in JobStatus.__members__ or wanted == "UNKNOWN":
         raise compilation_error(f"Invalid argument for SPCS_WAIT_FOR: status '{wanted}'.")
     _wait_for(statement, spcs, job, JobStatus(wanted), _seconds(arguments.get(1, "TIMEOUT_SECS", 0)))
-    return Result([Column("SPCS_WAIT_FOR")], [(f"Service {job.name} is in the {wanted} state.",)])
+    return Result(columns_of("SPCS_WAIT_FOR"), [(f"Service {job.name} is in the {wanted} state.",)])
 
 
 @method("SPCS_CANCEL_JOB")
@@ -113,7 +113,7 @@ def spcs_cancel_job(
         text = f"Cancellation of job {job.name} is in progress."
     else:
         text = f"Job {job.name} has already ended with status: {job.status.value}."
-    return Result([Column("SPCS_CANCEL_JOB")], [(text,)])
+    return Result(columns_of("SPCS_CANCEL_JOB"), [(text,)])
 
 
 @method("SPCS_GET_LOGS")
@@ -123,13 +123,9 @@ def spcs_get_logs(statement: Statement, parts: tuple[str, ...], arguments: Argum
     now = time.time()
     start = instant(arguments.get(0, "START_TIME"), now - _DAY)
     end = instant(arguments.get(1, "END_TIME"), now)
-    columns = [
-        Column("TIMESTAMP", "TIMESTAMP_NTZ", 0, 9),
-        Column("INSTANCE_ID", "FIXED", 38, 0),
-        Column("CONTAINER_NAME"),
-        Column("LOG"),
-        Column("RECORD_ATTRIBUTES", "VARIANT"),
-    ]
+    columns = columns_of(
+        "TIMESTAMP:TIMESTAMP_NTZ(9), INSTANCE_ID:NUMBER, CONTAINER_NAME, LOG, RECORD_ATTRIBUTES:VARIANT"
+    )
     rows: list[tuple[Any, ...]] = []
     for container in spcs.store.containers(job.id):
         for written, line in logs.lines(spcs.log_path(container)):

@@ -18,41 +18,16 @@ from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsContro
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement, text_columns
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of, moment, statement
 
-_NUMBER = ("FIXED", 38, 0)
-_TIME = ("TIMESTAMP_LTZ", 0, 9)
-_SERVICE_COLUMNS = [
-    Column("name"),
-    Column("status"),
-    Column("database_name"),
-    Column("schema_name"),
-    Column("owner"),
-    Column("compute_pool"),
-    Column("spec"),
-    Column("dns_name"),
-    Column("current_instances", *_NUMBER),
-    Column("target_instances", *_NUMBER),
-    Column("min_ready_instances", *_NUMBER),
-    Column("min_instances", *_NUMBER),
-    Column("max_instances", *_NUMBER),
-    Column("auto_resume"),
-    Column("external_access_integrations"),
-    Column("created_on", *_TIME),
-    Column("updated_on", *_TIME),
-    Column("resumed_on", *_TIME),
-    Column("suspended_on", *_TIME),
-    Column("auto_suspend_secs", *_NUMBER),
-    Column("comment"),
-    Column("owner_role_type"),
-    Column("query_warehouse"),
-    Column("is_job"),
-    Column("is_async_job"),
-    Column("spec_digest"),
-    Column("is_upgrading"),
-    Column("managing_object_domain"),
-    Column("managing_object_name"),
-]
+_SERVICE_COLUMNS = columns_of(
+    "name, status, database_name, schema_name, owner, compute_pool, spec, dns_name, current_instances:NUMBER, "
+    "target_instances:NUMBER, min_ready_instances:NUMBER, min_instances:NUMBER, max_instances:NUMBER, "
+    "auto_resume, external_access_integrations, created_on:TIMESTAMP_LTZ(9), updated_on:TIMESTAMP_LTZ(9), "
+    "resumed_on:TIMESTAMP_LTZ(9), suspended_on:TIMESTAMP_LTZ(9), auto_suspend_secs:NUMBER, comment, "
+    "owner_role_type, query_warehouse, is_job, is_async_job, spec_digest, is_upgrading, managing_object_domain, "
+    "managing_object_name"
+)
 _SPEC = 6
 
 
@@ -115,87 +90,51 @@ def create_service(statement: Statement, cursor: Cursor) -> Result:
 def show_service_instances(statement: Statement, cursor: Cursor, store: Store, spcs: SpcsControlPlane) -> Result:
     job = _service(statement, spcs, cursor)
     cursor.end()
-    names = (
-        "database_name schema_name service_name service_status instance_id status spec_digest creation_time start_time"
-        " ip_address"
-    )
-    rows = []
-    for instance, group in status.instances(store.containers(job.id)).items():
-        started = group[0].started_on
-        rows.append(
-            (
-                job.database,
-                job.schema,
-                job.name,
-                job.status.value,
-                str(instance),
-                status.instance_status(group),
-                _digest(job),
-                _text(job.created_on),
-                _text(started),
-                "127.0.0.1" if started is not None else None,
-            )
+    rows = [
+        (
+            *_of_instance(job, instance, group), _digest(job), _text(job.created_on), _text(group[0].started_on),
+            "127.0.0.1" if group[0].started_on is not None else None,
         )
-    return Result(text_columns(names), rows)
+        for instance, group in status.instances(store.containers(job.id)).items()
+    ]  # fmt: skip
+    columns = columns_of(
+        "database_name, schema_name, service_name, service_status, instance_id, status, spec_digest, creation_time, "
+        "start_time, ip_address"
+    )
+    return Result(columns, rows)
 
 
 @statement("SHOW SERVICE CONTAINERS IN SERVICE")
 def show_service_containers(statement: Statement, cursor: Cursor, store: Store, spcs: SpcsControlPlane) -> Result:
     job = _service(statement, spcs, cursor)
     cursor.end()
-    columns = [
-        *text_columns("database_name schema_name service_name service_status instance_id instance_status"),
-        *text_columns("container_name status message image_name image_digest"),
-        Column("restart_count", *_NUMBER),
-        Column("start_time"),
-        Column("last_exit_code", *_NUMBER),
-        Column("last_restart_time"),
-    ]
-    rows = []
-    for instance, group in status.instances(store.containers(job.id)).items():
-        for container in group:
-            rows.append(
-                (
-                    job.database,
-                    job.schema,
-                    job.name,
-                    job.status.value,
-                    str(instance),
-                    status.instance_status(group),
-                    *_container_row(container),
-                )
-            )
+    columns = columns_of(
+        "database_name, schema_name, service_name, service_status, instance_id, instance_status, container_name, "
+        "status, message, image_name, image_digest, restart_count:NUMBER, start_time, last_exit_code:NUMBER, "
+        "last_restart_time"
+    )
+    rows = [
+        (
+            *_of_instance(job, instance, group), container.name, container.status, container.message, container.image,
+            # No container of a job is restarted: https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-compute-pool
+            None, 0, _text(container.started_on), container.exit_code, None,
+        )
+        for instance, group in status.instances(store.containers(job.id)).items()
+        for container in group
+    ]  # fmt: skip
     return Result(columns, rows)
 
 
-def _container_row(container: Container) -> tuple[Any, ...]:
-    return (
-        container.name,
-        container.status,
-        container.message,
-        container.image,
-        None,
-        # A job's container is not restarted: https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-compute-pool
-        0,
-        _text(container.started_on),
-        container.exit_code,
-        None,
-    )
+def _of_instance(job: Job, instance: int, group: list[Container]) -> tuple[str, ...]:
+    """What the rows of an instance and of its containers begin with."""
+    return job.database, job.schema, job.name, job.status.value, str(instance), status.instance_status(group)
 
 
 @statement("SHOW ENDPOINTS IN SERVICE")
 def show_endpoints(statement: Statement, cursor: Cursor, spcs: SpcsControlPlane) -> Result:
     job = _service(statement, spcs, cursor)
     cursor.end()
-    columns = [
-        Column("name"),
-        Column("port", *_NUMBER),
-        Column("port_range"),
-        Column("protocol"),
-        Column("is_public"),
-        Column("ingress_url"),
-        Column("privatelink_ingress_url"),
-    ]
+    columns = columns_of("name, port:NUMBER, port_range, protocol, is_public, ingress_url, privatelink_ingress_url")
     rows = [
         (item["name"], item.get("port"), item.get("portRange"), item.get("protocol", "HTTP"), "false", None, None)
         for item in job.endpoints
@@ -214,35 +153,11 @@ def _service_row(job: Job, containers: list[Container]) -> list[Any]:
     current = sum(status.instance_status(group) in ("READY", "TERMINATING") for group in groups)
     integrations = f"[{','.join(job.external_access_integrations)}]" if job.external_access_integrations else None
     return [
-        job.name,
-        job.status.value,
-        job.database,
-        job.schema,
-        job.owner,
-        job.compute_pool,
-        _dns_name(job),
-        current,
-        job.replicas,
-        job.replicas,
-        job.replicas,
-        job.replicas,
-        "false",
-        integrations,
-        moment(job.created_on),
-        moment(job.updated_on),
-        None,
-        None,
-        0,
-        job.comment,
-        "ROLE",
-        job.query_warehouse,
-        "true",
-        str(job.is_async).lower(),
-        _digest(job),
-        "false",
-        None,
-        None,
-    ]
+        job.name, job.status.value, job.database, job.schema, job.owner, job.compute_pool, _dns_name(job), current,
+        job.replicas, job.replicas, job.replicas, job.replicas, "false", integrations, moment(job.created_on),
+        moment(job.updated_on), None, None, 0, job.comment, "ROLE", job.query_warehouse, "true",
+        str(job.is_async).lower(), _digest(job), "false", None, None,
+    ]  # fmt: skip
 
 
 def _shown(specification: str) -> str:

@@ -12,7 +12,7 @@ from airflow_provider_snowflake_batch.local.account_objects import Account, Acco
 from airflow_provider_snowflake_batch.local.errors import does_not_exist, not_supported
 from airflow_provider_snowflake_batch.local.grants import Grant, Grants, sql_name
 from airflow_provider_snowflake_batch.local.parsing import Cursor
-from airflow_provider_snowflake_batch.local.sql.show import moment, shown
+from airflow_provider_snowflake_batch.local.sql.show import shown
 from airflow_provider_snowflake_batch.local.statements import Result, Statement, statement
 
 _DONE = "Statement executed successfully."
@@ -171,7 +171,7 @@ def show_grants(
         raise not_supported(f"SHOW GRANTS {cursor.rest()}")
     rows = [(role.created, role.name, "USER", user, role.owner) for role in roles]
     rows += [(grant.created, name, "ROLE", grant.role, grant.by) for grant in to_roles]
-    return shown([moment("created_on"), "role", "granted_to", "grantee_name", "granted_by"], rows)
+    return shown("created_on:TIMESTAMP_LTZ(3), role, granted_to, grantee_name, granted_by", rows)
 
 
 def _shown_grants(found: Iterable[Grant]) -> Result:
@@ -182,5 +182,7 @@ def _shown_grants(found: Iterable[Grant]) -> Result:
         )
         for grant in found
     ]  # fmt: skip
-    columns = ["privilege", "granted_on", "name", "granted_to", "grantee_name", "grant_option", "granted_by"]
-    return shown([moment("created_on"), *columns], rows)
+    return shown(
+        "created_on:TIMESTAMP_LTZ(3), privilege, granted_on, name, granted_to, grantee_name, grant_option, granted_by",
+        rows,
+    )

@@ -12,10 +12,9 @@ from typing import Any
 from airflow_provider_snowflake_batch.local.functions import information_schema_view
 from airflow_provider_snowflake_batch.local.sql.catalog import Relation, TableColumn
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
-from airflow_provider_snowflake_batch.local.sql.show import moment, number
 from airflow_provider_snowflake_batch.local.sql.tables import Tables
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of
 
 _OWNER = "SYSADMIN"
 _IDENTITY = re.compile(r"IDENTITY START (-?\d+) INCREMENT (-?\d+) \w+")
@@ -119,7 +118,8 @@ def databases(statement: Statement, database: str, engine: Engine) -> Result:
 
 
 def _result(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Result:
-    listed = [number(n) if n in _NUMBERS else moment(n) if n in _MOMENTS else Column(n) for n in names]
+    kinds = dict.fromkeys(_NUMBERS, ":NUMBER") | dict.fromkeys(_MOMENTS, ":TIMESTAMP_LTZ(3)")
+    listed = columns_of(",".join(f"{name}{kinds.get(name, '')}" for name in names))
     return Result(listed, [[row.get(name) for name in names] for row in rows])
 
 

@@ -15,7 +15,7 @@ from airflow_provider_snowflake_batch.local.sql.catalog import Relation
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.tables import Tables
-from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
+from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, columns_of, statement
 
 SHOW = 0x4400
 DESCRIBE = 0x4500
@@ -40,28 +40,20 @@ def _with_terse(kind: str | None = None) -> Callable[[Handler], Handler]:
                 return result
             names = [column.name for column in result.columns]
             rows = [[row[names.index(one)] if one in names else kind for one in _TERSE] for row in result.rows or []]
-            return shown([moment("created_on"), *_TERSE[1:]], rows)
+            return shown("created_on:TIMESTAMP_LTZ(3), name, kind, database_name, schema_name", rows)
 
         return shown_or_terse
 
     return decorate
 
 
-def shown(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]], statement_type: int = SHOW) -> Result:
-    """A SHOW result: a column given as text is TEXT."""
-    return Result(
-        [column if isinstance(column, Column) else Column(column) for column in columns],
-        rows,
-        statement_type=statement_type,
-    )
+def shown(columns: str | Sequence[Column], rows: Sequence[Sequence[Any]], statement_type: int = SHOW) -> Result:
+    """The answer of a SHOW.
 
-
-def moment(name: str) -> Column:
-    return Column(name, "TIMESTAMP_LTZ", precision=0, scale=3)
-
-
-def number(name: str) -> Column:
-    return Column(name, "FIXED", precision=38, scale=0)
+    :param columns: these, or what :func:`columns_of` makes them of.
+    """
+    listed = columns_of(columns) if isinstance(columns, str) else columns
+    return Result(listed, rows, statement_type=statement_type)
 
 
 @statement("SHOW DATABASES", "SHOW TERSE DATABASES")
@@ -76,12 +68,10 @@ def show_databases(statement: Statement, cursor: Cursor, databases: Databases, e
         for name in clauses.select(engine.databases.names(), lambda name: (name,))
     ]  # fmt: skip
     return shown(
-        [
-            moment("created_on"), "name", "is_default", "is_current", "origin", "owner", "comment", "options",
-            "retention_time", "kind", "owner_role_type",
-        ],
+        "created_on:TIMESTAMP_LTZ(3), name, is_default, is_current, origin, owner, comment, options, "
+        "retention_time, kind, owner_role_type",
         rows,
-    )  # fmt: skip
+    )
 
 
 @statement("SHOW SCHEMAS", "SHOW TERSE SCHEMAS")
@@ -105,12 +95,10 @@ def show_schemas(statement: Statement, cursor: Cursor, databases: Databases, eng
         for schema, database in clauses.select(names, lambda name: name)
     ]  # fmt: skip
     return shown(
-        [
-            moment("created_on"), "name", "is_default", "is_current", "database_name", "owner", "comment", "options",
-            "retention_time", "owner_role_type",
-        ],
+        "created_on:TIMESTAMP_LTZ(3), name, is_default, is_current, database_name, owner, comment, options, "
+        "retention_time, owner_role_type",
         rows,
-    )  # fmt: skip
+    )
 
 
 def _relations(statement: Statement, tables: Tables, clauses: ShowClauses) -> list[Relation]:
@@ -139,14 +127,12 @@ def show_tables(statement: Statement, cursor: Cursor, databases: Databases, tabl
         if table.kind != "VIEW"
     ]  # fmt: skip
     return shown(
-        [
-            moment("created_on"), "name", "database_name", "schema_name", "kind", "comment", "cluster_by",
-            number("rows"), number("bytes"), "owner", "retention_time", "automatic_clustering", "change_tracking",
-            "search_optimization", "is_external", "enable_schema_evolution", "owner_role_type", "is_event",
-            "is_hybrid", "is_iceberg", "is_dynamic", "is_immutable",
-        ],
+        "created_on:TIMESTAMP_LTZ(3), name, database_name, schema_name, kind, comment, cluster_by, "
+        "rows:NUMBER, bytes:NUMBER, owner, retention_time, automatic_clustering, change_tracking, "
+        "search_optimization, is_external, enable_schema_evolution, owner_role_type, is_event, is_hybrid, "
+        "is_iceberg, is_dynamic, is_immutable",
         rows,
-    )  # fmt: skip
+    )
 
 
 @statement("SHOW VIEWS", "SHOW TERSE VIEWS")
@@ -162,12 +148,10 @@ def show_views(statement: Statement, cursor: Cursor, databases: Databases, table
         if view.kind == "VIEW"
     ]  # fmt: skip
     return shown(
-        [
-            moment("created_on"), "name", "reserved", "database_name", "schema_name", "owner", "comment", "text",
-            "is_secure", "is_materialized", "owner_role_type", "change_tracking",
-        ],
+        "created_on:TIMESTAMP_LTZ(3), name, reserved, database_name, schema_name, owner, comment, text, "
+        "is_secure, is_materialized, owner_role_type, change_tracking",
         rows,
-    )  # fmt: skip
+    )
 
 
 def _plain_kind(kind: str) -> str:
@@ -188,13 +172,11 @@ def show_objects(statement: Statement, cursor: Cursor, databases: Databases, tab
         for relation in _relations(statement, tables, clauses)
     ]  # fmt: skip
     return shown(
-        [
-            moment("created_on"), "name", "database_name", "schema_name", "kind", "comment", "cluster_by",
-            number("rows"), number("bytes"), "owner", "retention_time", "owner_role_type", "is_hybrid", "is_dynamic",
-            "is_iceberg",
-        ],
+        "created_on:TIMESTAMP_LTZ(3), name, database_name, schema_name, kind, comment, cluster_by, "
+        "rows:NUMBER, bytes:NUMBER, owner, retention_time, owner_role_type, is_hybrid, is_dynamic, "
+        "is_iceberg",
         rows,
-    )  # fmt: skip
+    )
 
 
 @statement("DESCRIBE TABLE", "DESC TABLE", "DESCRIBE VIEW", "DESC VIEW", "DESCRIBE", "DESC")
@@ -211,13 +193,11 @@ def describe_table(statement: Statement, cursor: Cursor, tables: Tables) -> Resu
         for column in tables.columns(statement.session, statement.session.qualify(parts))
     ]  # fmt: skip
     return shown(
-        [
-            "name", "type", "kind", "null?", "default", "primary key", "unique key", "check", "expression", "comment",
-            "policy name", "privacy domain",
-        ],
+        "name, type, kind, null?, default, primary key, unique key, check, expression, comment, policy name, "
+        "privacy domain",
         rows,
         DESCRIBE,
-    )  # fmt: skip
+    )
 
 
 @statement(
@@ -246,14 +226,12 @@ def show_warehouses(
             )
         )  # fmt: skip
     return shown(
-        [
-            "name", "state", "type", "size", number("min_cluster_count"), number("max_cluster_count"),
-            number("started_clusters"), number("running"), number("queued"), "is_default", "is_current",
-            number("auto_suspend"), "auto_resume", moment("created_on"), moment("resumed_on"), moment("updated_on"),
-            "owner", "comment", "resource_monitor", "owner_role_type",
-        ],
+        "name, state, type, size, min_cluster_count:NUMBER, max_cluster_count:NUMBER, "
+        "started_clusters:NUMBER, running:NUMBER, queued:NUMBER, is_default, is_current, "
+        "auto_suspend:NUMBER, auto_resume, created_on:TIMESTAMP_LTZ(3), resumed_on:TIMESTAMP_LTZ(3), "
+        "updated_on:TIMESTAMP_LTZ(3), owner, comment, resource_monitor, owner_role_type",
         rows,
-    )  # fmt: skip
+    )
 
 
 @statement("SHOW ROLES")
@@ -270,12 +248,10 @@ def show_roles(
         for role in clauses.select(objects.all("ROLE"), lambda one: (one.name,))
     ]  # fmt: skip
     return shown(
-        [
-            moment("created_on"), "name", "is_default", "is_current", "is_inherited", number("assigned_to_users"),
-            number("granted_to_roles"), number("granted_roles"), "owner", "comment",
-        ],
+        "created_on:TIMESTAMP_LTZ(3), name, is_default, is_current, is_inherited, assigned_to_users:NUMBER, "
+        "granted_to_roles:NUMBER, granted_roles:NUMBER, owner, comment",
         rows,
-    )  # fmt: skip
+    )
 
 
 @statement("SHOW USERS")
@@ -284,7 +260,7 @@ def show_users(statement: Statement, cursor: Cursor, databases: Databases, accou
     now = datetime.datetime.now(datetime.UTC)
     users = clauses.select([statement.session.user], lambda name: (name,))
     return shown(
-        ["name", moment("created_on"), "login_name", "display_name", "disabled", "default_role"],
+        "name, created_on:TIMESTAMP_LTZ(3), login_name, display_name, disabled, default_role",
         [(name, now, name, name, "false", account.role) for name in users],
     )
 

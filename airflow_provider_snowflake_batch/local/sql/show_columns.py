@@ -13,20 +13,19 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.catalog import Catalog, Name, TableColumn
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
-from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, moment, shown
-from airflow_provider_snowflake_batch.local.sql.show import number as number_column
+from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, shown
 from airflow_provider_snowflake_batch.local.sql.tables import Tables
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, statement
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of, statement
 
-_KEY_COLUMNS: list[Column | str] = [
-    moment("created_on"), "database_name", "schema_name", "table_name", "column_name", number_column("key_sequence"),
-    "constraint_name", "rely", "comment",
-]  # fmt: skip
+_KEY_COLUMNS = columns_of(
+    "created_on:TIMESTAMP_LTZ(3), database_name, schema_name, table_name, column_name, key_sequence:NUMBER, "
+    "constraint_name, rely, comment"
+)
 
-_SEQUENCE_COLUMNS: list[Column | str] = [
-    "name", "database_name", "schema_name", number_column("next_value"), number_column("interval"),
-    moment("created_on"), "owner", "comment", "owner_role_type", "ordered",
-]  # fmt: skip
+_SEQUENCE_COLUMNS = columns_of(
+    "name, database_name, schema_name, next_value:NUMBER, interval:NUMBER, created_on:TIMESTAMP_LTZ(3), owner, "
+    "comment, owner_role_type, ordered"
+)
 
 
 def _tables(statement: Statement, engine: Engine, cursor: Cursor) -> list[Name]:
@@ -69,12 +68,10 @@ def show_columns(statement: Statement, cursor: Cursor, tables: Tables, engine: E
                     )
                 )  # fmt: skip
     return shown(
-        [
-            "table_name", "schema_name", "column_name", "data_type", "null?", "default", "kind", "expression",
-            "comment", "database_name", "autoincrement",
-        ],
+        "table_name, schema_name, column_name, data_type, null?, default, kind, expression, comment, "
+        "database_name, autoincrement",
         rows,
-    )  # fmt: skip
+    )
 
 
 def _data_type(column: TableColumn) -> dict[str, Any]:
@@ -150,13 +147,11 @@ def _foreign_keys(statement: Statement, cursor: Cursor, catalog: Catalog, engine
                 key["delete_rule"], name, primary, "NOT DEFERRABLE", "false", None,
             ))  # fmt: skip
     return shown(
-        [
-            moment("created_on"), "pk_database_name", "pk_schema_name", "pk_table_name", "pk_column_name",
-            "fk_database_name", "fk_schema_name", "fk_table_name", "fk_column_name", number_column("key_sequence"),
-            "update_rule", "delete_rule", "fk_name", "pk_name", "deferrability", "rely", "comment",
-        ],
+        "created_on:TIMESTAMP_LTZ(3), pk_database_name, pk_schema_name, pk_table_name, pk_column_name, "
+        "fk_database_name, fk_schema_name, fk_table_name, fk_column_name, key_sequence:NUMBER, update_rule, "
+        "delete_rule, fk_name, pk_name, deferrability, rely, comment",
         rows,
-    )  # fmt: skip
+    )
 
 
 @statement("SHOW SEQUENCES")

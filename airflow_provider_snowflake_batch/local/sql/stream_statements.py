@@ -14,15 +14,13 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, SHOW, shown
-from airflow_provider_snowflake_batch.local.sql.show import moment as moment_column
 from airflow_provider_snowflake_batch.local.sql.streams import Stream, Streams
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of, moment, statement
 
-_SHOWN: list[Column | str] = [
-    moment_column("created_on"), "name", "database_name", "schema_name", "owner", "comment", "table_name",
-    "source_type", "base_tables", "type", "stale", "mode", moment_column("stale_after"), "invalid_reason",
-    "owner_role_type",
-]  # fmt: skip
+_SHOWN = columns_of(
+    "created_on:TIMESTAMP_LTZ(3), name, database_name, schema_name, owner, comment, table_name, source_type, "
+    "base_tables, type, stale, mode, stale_after:TIMESTAMP_LTZ(3), invalid_reason, owner_role_type"
+)
 
 
 @statement("CREATE STREAM", "CREATE OR REPLACE STREAM")

@@ -18,7 +18,7 @@ from airflow_provider_snowflake_batch.local.stages.files import StageFile, remov
 from airflow_provider_snowflake_batch.local.stages.load_command import Load, Tolerance, check, insert_of, parse
 from airflow_provider_snowflake_batch.local.stages.reading import StageReads
 from airflow_provider_snowflake_batch.local.stages.stages import Stages
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, columns_of
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sql.catalog import TableColumn
@@ -27,18 +27,10 @@ if TYPE_CHECKING:
 _COPY = 0x3600
 _NOT_THE_FILE = (2, 904, 1003, 2003)
 """Errors of the statement, which no file is at fault for."""
-_COLUMNS = [
-    Column("file"),
-    Column("status"),
-    Column("rows_parsed", "FIXED", precision=38, scale=0),
-    Column("rows_loaded", "FIXED", precision=38, scale=0),
-    Column("error_limit", "FIXED", precision=38, scale=0),
-    Column("errors_seen", "FIXED", precision=38, scale=0),
-    Column("first_error"),
-    Column("first_error_line", "FIXED", precision=38, scale=0),
-    Column("first_error_character", "FIXED", precision=38, scale=0),
-    Column("first_error_column_name"),
-]
+_COLUMNS = columns_of(
+    "file, status, rows_parsed:NUMBER, rows_loaded:NUMBER, error_limit:NUMBER, errors_seen:NUMBER, first_error, "
+    "first_error_line:NUMBER, first_error_character:NUMBER, first_error_column_name"
+)
 
 
 @dataclass(frozen=True, slots=True)

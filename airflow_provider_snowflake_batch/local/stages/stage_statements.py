@@ -13,7 +13,7 @@ from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
-from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, moment, number, shown
+from airflow_provider_snowflake_batch.local.sql.show import DESCRIBE, shown
 from airflow_provider_snowflake_batch.local.stages.files import ListedFile, OtherFiles, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormats, file_format
 from airflow_provider_snowflake_batch.local.stages.loading import Rooms, load
@@ -21,7 +21,7 @@ from airflow_provider_snowflake_batch.local.stages.reading import StageReads
 from airflow_provider_snowflake_batch.local.stages.stages import Stage, Stages
 from airflow_provider_snowflake_batch.local.stages.unloading import unload
 from airflow_provider_snowflake_batch.local.state import StateDirectory
-from airflow_provider_snowflake_batch.local.statements import Column, Handler, Result, Statement, statement
+from airflow_provider_snowflake_batch.local.statements import Handler, Result, Statement, columns_of, statement
 
 _STAGE_OPTIONS = ("ENCRYPTION", "DIRECTORY", "FILE_FORMAT", "COMMENT")
 _TEMPORARY = ("", "TEMP ", "TEMPORARY ", "SCOPED TEMP ", "SCOPED TEMPORARY ")
@@ -84,7 +84,7 @@ def alter_stage(statement: Statement, cursor: Cursor, stages: Stages) -> Result:
     if cursor.accept("REFRESH"):
         # The directory table reads the folder itself, so it is never behind.
         cursor.end()
-        return Result([Column("file"), Column("status")], [], statement_type=0x6000)
+        return Result(columns_of("file, status"), [], statement_type=0x6000)
     raise not_supported(f"ALTER STAGE {cursor.rest()}")
 
 
@@ -110,13 +110,11 @@ def show_stages(statement: Statement, cursor: Cursor, databases: Databases, stag
         for stage in clauses.select(visible, lambda stage: (stage.short_name, stage.database, stage.schema))
     ]  # fmt: skip
     return shown(
-        [
-            moment("created_on"), "name", "database_name", "schema_name", "url", "has_credentials",
-            "has_encryption_key", "owner", "comment", "region", "type", "cloud", "notification_channel",
-            "storage_integration", "endpoint", "owner_role_type", "directory_enabled",
-        ],
+        "created_on:TIMESTAMP_LTZ(3), name, database_name, schema_name, url, has_credentials, "
+        "has_encryption_key, owner, comment, region, type, cloud, notification_channel, storage_integration, "
+        "endpoint, owner_role_type, directory_enabled",
         rows,
-    )  # fmt: skip
+    )
 
 
 def _kind(stage: Stage) -> str:
@@ -147,8 +145,7 @@ def describe_stage(statement: Statement, cursor: Cursor, stages: Stages) -> Resu
         ("DIRECTORY", "ENABLE", "Boolean", str(_directory(stage.options)).lower(), "false"),
         ("STAGE_ENCRYPTION", "TYPE", "String", str(_as_dict(encryption).get("TYPE", "SNOWFLAKE_FULL")), ""),
     ]
-    columns = ["parent_property", "property", "property_type", "property_value", "property_default"]
-    return shown(columns, rows, DESCRIBE)
+    return shown("parent_property, property, property_type, property_value, property_default", rows, DESCRIBE)
 
 
 def _as_dict(value: Any) -> dict[str, Any]:
@@ -165,7 +162,7 @@ def list_files(statement: Statement, cursor: Cursor, stages: Stages, other_files
         location, pattern = _location_and_pattern(cursor)
         files = stage_files(stages, statement.session, location, pattern)
     rows = [(file.name, file.size, file.md5, _http_date(file.modified)) for file in files]
-    return shown(["name", number("size"), "md5", "last_modified"], rows)
+    return shown("name, size:NUMBER, md5, last_modified", rows)
 
 
 @statement("REMOVE", "RM")
@@ -174,7 +171,7 @@ def remove(statement: Statement, cursor: Cursor, stages: Stages) -> Result:
     files = stage_files(stages, statement.session, location, pattern)
     stage, _ = stages.resolve(statement.session, location)
     remove_files(files, stage.folder)
-    return shown(["name", "result"], [(file.name, "removed") for file in files], 0x4000)
+    return shown("name, result", [(file.name, "removed") for file in files], 0x4000)
 
 
 def _location_and_pattern(cursor: Cursor) -> tuple[str, str | None]:
@@ -238,12 +235,10 @@ def show_file_formats(statement: Statement, cursor: Cursor, databases: Databases
         for database, schema, name, kind, options, created, owner, comment in found
     ]  # fmt: skip
     return shown(
-        [
-            moment("created_on"), "name", "database_name", "schema_name", "type", "owner", "comment",
-            "format_options", "owner_role_type",
-        ],
+        "created_on:TIMESTAMP_LTZ(3), name, database_name, schema_name, type, owner, comment, "
+        "format_options, owner_role_type",
         rows,
-    )  # fmt: skip
+    )
 
 
 @statement("COPY INTO")

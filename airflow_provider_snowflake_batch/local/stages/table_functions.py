@@ -26,7 +26,7 @@ from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading
 from airflow_provider_snowflake_batch.local.stages.schema_inference import infer_columns
 from airflow_provider_snowflake_batch.local.stages.stages import Stage, Stages, split_location
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of
 
 
 @table_function("INFER_SCHEMA")
@@ -47,14 +47,7 @@ def infer_schema(statement: Statement, arguments: Arguments, formats: FileFormat
         for name, column in infer_columns(files, ParquetReading.of(found), ignore_case=ignore_case).items()
     ]  # fmt: skip
     return Result(
-        [
-            Column("COLUMN_NAME"),
-            Column("TYPE"),
-            Column("NULLABLE", "BOOLEAN"),
-            Column("EXPRESSION"),
-            Column("FILENAMES"),
-            Column("ORDER_ID", "FIXED", precision=38, scale=0),
-        ],
+        columns_of("COLUMN_NAME, TYPE, NULLABLE:BOOLEAN, EXPRESSION, FILENAMES, ORDER_ID:NUMBER"),
         rows,
         statement_type=0x1000,
     )
@@ -71,14 +64,7 @@ def directory(statement: Statement, arguments: Arguments, stages: Stages, http_f
     enabled = isinstance(given := stage.options.get("DIRECTORY"), dict) and given.get("ENABLE") is True
     files = stage_files(stages, statement.session, location) if enabled else []
     return Result(
-        [
-            Column("RELATIVE_PATH"),
-            Column("SIZE", "FIXED", precision=38, scale=0),
-            Column("LAST_MODIFIED", "TIMESTAMP_TZ", precision=0, scale=3),
-            Column("MD5"),
-            Column("ETAG"),
-            Column("FILE_URL"),
-        ],
+        columns_of("RELATIVE_PATH, SIZE:NUMBER, LAST_MODIFIED:TIMESTAMP_TZ(3), MD5, ETAG, FILE_URL"),
         [
             (file.path, file.size, file.modified, file.md5, file.md5, file_url(statement, http_files, stage, file.path))
             for file in files

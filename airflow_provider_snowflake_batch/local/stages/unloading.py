@@ -30,7 +30,7 @@ from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 from airflow_provider_snowflake_batch.local.stages.stages import Stages, split_location
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement
+from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, columns_of
 
 _OPTIONS = (
     "FILE_FORMAT", "HEADER", "OVERWRITE", "SINGLE", "MAX_FILE_SIZE", "INCLUDE_QUERY_ID", "DETAILED_OUTPUT",
@@ -104,12 +104,11 @@ def unload(statement: Statement, engine: Engine, stages: Stages, scratch: Path, 
                 files += write(schema, _sliced(part, limit, found), found, header, folder, below, limit)
     prefix = "" if stage.short_name.startswith(("~", "%")) else f"{stage.short_name.lower()}/"
     if options.get("DETAILED_OUTPUT") is True:
-        columns_out = [Column("FILE_NAME"), _number("FILE_SIZE"), _number("ROW_COUNT")]
+        columns_out = columns_of("FILE_NAME, FILE_SIZE:NUMBER, ROW_COUNT:NUMBER")
         return Result(columns_out, [(prefix + f.name, f.size, f.rows) for f in files], statement_type=_COPY)
     totals = (sum(f.rows for f in files), sum(f.raw_size for f in files), sum(f.size for f in files))
-    return Result(
-        [_number(n) for n in ("rows_unloaded", "input_bytes", "output_bytes")], [totals], statement_type=_COPY
-    )
+    columns = columns_of("rows_unloaded:NUMBER, input_bytes:NUMBER, output_bytes:NUMBER")
+    return Result(columns, [totals], statement_type=_COPY)
 
 
 @contextmanager
@@ -193,10 +192,6 @@ def _sliced(tables: Iterator[pa.Table], limit: int | None, found: FileFormat) ->
 
 def _table(cursor: Cursor) -> str:
     return quoted(*cursor.name())
-
-
-def _number(name: str) -> Column:
-    return Column(name, "FIXED", precision=38, scale=0)
 
 
 def _namer(path: str, found: FileFormat, single: bool, query_id: str | None) -> Callable[[int], str]:

@@ -13,7 +13,7 @@ from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
-from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, moment, statement
+from airflow_provider_snowflake_batch.local.statements import Result, Statement, columns_of, moment, statement
 from airflow_provider_snowflake_batch.local.tasks.tasks import Run, Task, Tasks
 
 _SHOW, _DESCRIBE = 0x4400, 0x4500
@@ -23,23 +23,19 @@ _OPTIONS = {
     "ALLOW_OVERLAPPING_EXECUTION", "SUSPEND_TASK_AFTER_NUM_FAILURES",
 }  # fmt: skip
 _LTZ = ("TIMESTAMP_LTZ", 0, 3)
-_SHOWN = [
-    Column("created_on", *_LTZ), Column("name"), Column("id"), Column("database_name"), Column("schema_name"),
-    Column("owner"), Column("comment"), Column("warehouse"), Column("schedule"), Column("predecessors"),
-    Column("state"), Column("definition"), Column("condition"), Column("allow_overlapping_execution"),
-    Column("error_integration"), Column("last_committed_on", *_LTZ), Column("last_suspended_on", *_LTZ),
-    Column("owner_role_type"), Column("config"), Column("budget"), Column("task_relations"),
-]  # fmt: skip
-_HISTORY = [
-    Column("QUERY_ID"), Column("NAME"), Column("DATABASE_NAME"), Column("SCHEMA_NAME"), Column("QUERY_TEXT"),
-    Column("CONDITION_TEXT"), Column("STATE"), Column("ERROR_CODE"), Column("ERROR_MESSAGE"),
-    Column("SCHEDULED_TIME", *_LTZ), Column("QUERY_START_TIME", *_LTZ), Column("NEXT_SCHEDULED_TIME", *_LTZ),
-    Column("COMPLETED_TIME", *_LTZ), Column("ROOT_TASK_ID"), Column("GRAPH_VERSION", "FIXED", 38, 0),
-    Column("RUN_ID", "FIXED", 38, 0), Column("RETURN_VALUE"), Column("SCHEDULED_FROM"),
-    Column("ATTEMPT_NUMBER", "FIXED", 38, 0), Column("CONFIG"), Column("QUERY_HASH"),
-    Column("QUERY_HASH_VERSION", "FIXED", 38, 0), Column("QUERY_PARAMETERIZED_HASH"),
-    Column("QUERY_PARAMETERIZED_HASH_VERSION", "FIXED", 38, 0), Column("GRAPH_RUN_GROUP_ID"),
-]  # fmt: skip
+_SHOWN = columns_of(
+    "created_on:TIMESTAMP_LTZ(3), name, id, database_name, schema_name, owner, comment, warehouse, schedule, "
+    "predecessors, state, definition, condition, allow_overlapping_execution, error_integration, "
+    "last_committed_on:TIMESTAMP_LTZ(3), last_suspended_on:TIMESTAMP_LTZ(3), owner_role_type, config, budget, "
+    "task_relations"
+)
+_HISTORY = columns_of(
+    "QUERY_ID, NAME, DATABASE_NAME, SCHEMA_NAME, QUERY_TEXT, CONDITION_TEXT, STATE, ERROR_CODE, ERROR_MESSAGE, "
+    "SCHEDULED_TIME:TIMESTAMP_LTZ(3), QUERY_START_TIME:TIMESTAMP_LTZ(3), NEXT_SCHEDULED_TIME:TIMESTAMP_LTZ(3), "
+    "COMPLETED_TIME:TIMESTAMP_LTZ(3), ROOT_TASK_ID, GRAPH_VERSION:NUMBER, RUN_ID:NUMBER, RETURN_VALUE, "
+    "SCHEDULED_FROM, ATTEMPT_NUMBER:NUMBER, CONFIG, QUERY_HASH, QUERY_HASH_VERSION:NUMBER, "
+    "QUERY_PARAMETERIZED_HASH, QUERY_PARAMETERIZED_HASH_VERSION:NUMBER, GRAPH_RUN_GROUP_ID"
+)
 
 
 @statement("CREATE TASK", "CREATE OR REPLACE TASK")

@@ -93,7 +93,7 @@ class Functions:
         self.expression |= _EXPRESSION.of(modules, parts)
 
 
-def scalar_function(name: str) -> Callable[[Function], Function]:
+def scalar_function(*names: str) -> Callable[[Function], Function]:
     """Register the function for ``NAME(…)`` in any expression: it returns a string, number, boolean or None.
 
     >>> @scalar_function("SYSTEM$GET_SERVICE_LOGS")
@@ -101,7 +101,7 @@ def scalar_function(name: str) -> Callable[[Function], Function]:
     """
 
     def register(function: Function) -> Function:
-        _SCALAR.add([name], function)
+        _SCALAR.add(names, function)
         return function
 
     return register

@@ -46,6 +46,10 @@ NEXT_WAIT = 15.0
 """Seconds that each further request waits."""
 
 
+class _Gone(Exception):
+    """The session of a request has ended."""
+
+
 class Endpoints:
     """The endpoints of one server.
 
@@ -100,10 +104,11 @@ class Endpoints:
         )
 
     async def heartbeat(self, request: Request) -> Response:
-        return _success(None) if self._session(request) else _gone()
+        self._session(request)
+        return _success(None)
 
     async def delete_session(self, request: Request) -> Response:
-        session = self._session(request)
+        session = self._sessions.find(_token(request))
         if session is not None and request.query_params.get("delete") == "true":
             await self._in_thread(self._sessions.close, session)
         return _success(None)
@@ -112,8 +117,6 @@ class Endpoints:
 
     async def query(self, request: Request) -> Response:
         session = self._session(request)
-        if session is None:
-            return _gone()
         body = await read_object(request, SESSION_BYTES)
         if body.get("bindStage"):
             refused = not_supported("A stage for bind variables")
@@ -133,8 +136,7 @@ class Endpoints:
         return await self._finished(query, request)
 
     async def result(self, request: Request) -> Response:
-        if self._session(request) is None:
-            return _gone()
+        self._session(request)
         query = self._queries.find(request.path_params["query_id"])
         if query is None:
             return _failure("000709", f"Statement {request.path_params['query_id']} not found", "02000")
@@ -144,8 +146,6 @@ class Endpoints:
 
     async def abort(self, request: Request) -> Response:
         session = self._session(request)
-        if session is None:
-            return _gone()
         body = await read_object(request, SESSION_BYTES)
         query = self._queries.find_request(session, str(body.get("requestId")))
         if query is not None:
@@ -153,16 +153,14 @@ class Endpoints:
         return _success(None)
 
     async def abort_by_id(self, request: Request) -> Response:
+        self._session(request)
         query = self._queries.find(request.path_params["query_id"])
-        if self._session(request) is None:
-            return _gone()
         if query is not None:
             await self._in_thread(self._queries.cancel, query)
         return _success(None)
 
     async def monitoring(self, request: Request) -> Response:
-        if self._session(request) is None:
-            return _gone()
+        self._session(request)
         query = self._queries.find(request.path_params["query_id"])
         if query is None:
             return _success({"queries": []})
@@ -262,8 +260,12 @@ class Endpoints:
         chunks = self._chunks.describe(query, base_url)
         return data | chunks | {"rowsetBase64": arrow_rowset(result, INLINE_ROWS)}
 
-    def _session(self, request: Request) -> Session | None:
-        return self._sessions.find(_token(request))
+    def _session(self, request: Request) -> Session:
+        """:raises _Gone: when there is none that the request's token is of."""
+        session = self._sessions.find(_token(request))
+        if session is None:
+            raise _Gone
+        return session
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         from starlette.concurrency import run_in_threadpool
@@ -295,6 +297,9 @@ def _answered(
     async def answered(request: Request) -> Response:
         try:
             return await handler(request)
+        except _Gone:
+            message = "Session no longer exists.  New login required to access the service."
+            return _failure("390104", message, "08001")
         except BodyRefused as refused:
             return _failure("390000", refused.message, "22023", status=refused.status)
         except ClientDisconnect:
@@ -322,10 +327,6 @@ def _failure(
 ) -> Response:
     data = {"errorCode": code, "sqlState": sqlstate, "queryId": query_id, "internalError": False}
     return _json({"data": data, "code": code, "message": message, "success": False, "headers": None}, status)
-
-
-def _gone() -> Response:
-    return _failure("390104", "Session no longer exists.  New login required to access the service.", "08001")
 
 
 def _in_progress(query: Query, code: str) -> Response:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.sql.expressions import call
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_INSERT,
     AS_ARRAY,
@@ -46,19 +47,19 @@ def list_function(node: Expr) -> Expr:
     for key in lists:
         value = node.args.get(key)
         if isinstance(value, list):
-            node.set(key, [exp.Anonymous(this=AS_LIST, expressions=[one]) for one in value])
+            node.set(key, [call(AS_LIST, one) for one in value])
         elif isinstance(value, Expr):
-            node.set(key, exp.Anonymous(this=AS_LIST, expressions=[value]))
+            node.set(key, call(AS_LIST, value))
     for key in elements:
         if isinstance(value := node.args.get(key), Expr):
             node.set(key, to_json(value.this if isinstance(value, exp.ToVariant) else value))
     if isinstance(node, exp.ArrayInsert):
-        return exp.Anonymous(this=ARRAY_INSERT, expressions=[node.this, node.args["position"], node.expression])
+        return call(ARRAY_INSERT, node.this, node.args["position"], node.expression)
     return node
 
 
 def array_size(node: exp.ArraySize) -> Expr:
-    node.set("this", exp.Anonymous(this="to_json", expressions=[node.this]))
+    node.set("this", call("to_json", node.this))
     return node
 
 
@@ -71,13 +72,13 @@ def array_extreme(node: exp.ArrayMax | exp.ArrayMin) -> Expr | None:
 
 def of_one_type(node: Expr) -> Expr:
     """A function that puts elements in order: the engine would take those of several types for text."""
-    node.set("this", exp.Anonymous(this=OF_ONE_TYPE, expressions=[node.this]))
+    node.set("this", call(OF_ONE_TYPE, node.this))
     return node
 
 
 def to_array(node: exp.ToArray) -> Expr:
     """``TO_ARRAY``: an array of one value, unless it is an array already."""
-    return exp.Anonymous(this=AS_ARRAY, expressions=[node.this])
+    return call(AS_ARRAY, node.this)
 
 
 def type_of(node: exp.Typeof) -> Expr:
@@ -87,7 +88,7 @@ def type_of(node: exp.Typeof) -> Expr:
     value = node.this
     while isinstance(value, (exp.ToVariant, exp.Paren)):
         value = value.this
-    return exp.paren(exp.Anonymous(this=TYPE_OF, expressions=[value.copy()]))
+    return exp.paren(call(TYPE_OF, value.copy()))
 
 
 def element(node: exp.JSONExtract | exp.GetExtract | exp.Bracket) -> Expr | None:
@@ -108,13 +109,13 @@ def parse_json(node: exp.ParseJSON) -> Expr | None:
 
 
 def object_keys(node: exp.JSONKeys) -> Expr:
-    keys = exp.Anonymous(this="json_keys", expressions=[exp.Anonymous(this="to_json", expressions=[node.this])])
-    return exp.Anonymous(this="list_sort", expressions=[keys])
+    keys = call("json_keys", call("to_json", node.this))
+    return call("list_sort", keys)
 
 
 def object_insert(node: exp.ObjectInsert) -> Expr:
     updates = node.args.get("update_flag") or exp.false()
-    return exp.Anonymous(this=OBJECT_WITH, expressions=[node.this, node.args["key"], node.args["value"], updates])
+    return call(OBJECT_WITH, node.this, node.args["key"], node.args["value"], updates)
 
 
 def object_part(node: exp.Anonymous) -> Expr | None:
@@ -124,8 +125,8 @@ def object_part(node: exp.Anonymous) -> Expr | None:
         return None
     keys = node.expressions[1:]
     if name == "OBJECT_PICK" and len(keys) == 1 and not isinstance(keys[0], exp.Literal):
-        listed = exp.Anonymous(this=AS_KEYS, expressions=keys)
+        listed = call(AS_KEYS, *keys)
     else:
-        listed = exp.Anonymous(this="list_value", expressions=keys)
+        listed = call("list_value", *keys)
     is_picked = exp.Boolean(this=name == "OBJECT_PICK")
-    return exp.Anonymous(this=OBJECT_ONLY, expressions=[node.expressions[0], listed, is_picked])
+    return call(OBJECT_ONLY, node.expressions[0], listed, is_picked)

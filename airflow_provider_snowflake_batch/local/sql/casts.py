@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import (
+    BINARY,
     BOOLEAN_TEXT,
     CUT_TIME,
     CUT_TIMESTAMP,
     DATE_TEXT,
+    MOMENT,
     NUMBER_TEXT,
-    TOO_LONG,
+    SHORT_BINARY,
+    TRY_BINARY,
+    TRY_MOMENT,
     WHOLE_MICROSECONDS,
 )
 from airflow_provider_snowflake_batch.local.sql.texts import TEXT_TYPES, is_of_type, plain_text
@@ -21,12 +26,7 @@ from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH
 
 _Type = exp.DataType.Type
 _MOMENTS = {_Type.TIMESTAMPTZ, _Type.TIMESTAMPLTZ}
-_READ_BY = {
-    _Type.BOOLEAN: BOOLEAN_TEXT,
-    _Type.DATE: DATE_TEXT,
-    _Type.DECIMAL: NUMBER_TEXT,
-    _Type.DOUBLE: NUMBER_TEXT,
-}
+_READ_BY = {_Type.BOOLEAN: BOOLEAN_TEXT, _Type.DATE: DATE_TEXT, _Type.DECIMAL: NUMBER_TEXT, _Type.DOUBLE: NUMBER_TEXT}
 _READ_BY |= dict.fromkeys((_Type.TINYINT, _Type.SMALLINT, _Type.INT, _Type.BIGINT, _Type.INT128), NUMBER_TEXT)
 _NO_TEXT = (
     exp.Boolean, exp.Null, exp.Predicate, exp.Binary, exp.Neg, exp.Count, exp.Sum, exp.Avg, exp.Interval,
@@ -40,21 +40,16 @@ def round_casts(tree: Expr) -> Expr:
     for cast in [*tree.find_all(exp.Cast, exp.TryCast)]:
         kind = cast.args["to"]
         if isinstance(kind, exp.DataType) and kind.this in _MOMENTS and isinstance(cast.this, exp.Column):
-            cast.replace(moment(cast.this, type(cast)))
+            cast.replace(moment(cast.this, tried=isinstance(cast, exp.TryCast)))
         if isinstance(kind, exp.DataType) and kind.this == _Type.TIME and isinstance(cast.this, exp.Column):
-            cast.set("this", exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[cast.this]))
+            cast.set("this", call(WHOLE_MICROSECONDS, cast.this))
         if not isinstance(kind, exp.DataType) or kind.this not in _INTEGERS or _is_whole(cast.this):
             _read_text(cast)
             continue
         value = cast.this
         # The engine knows the type when it binds the statement, and drops the branch that does not apply.
-        is_float = exp.In(
-            this=exp.Anonymous(this="typeof", expressions=[value.copy()]),
-            expressions=[exp.Literal.string("DOUBLE"), exp.Literal.string("FLOAT")],
-        )
-        rounded = exp.Anonymous(
-            this="round", expressions=[type(cast)(this=value.copy(), to=exp.DataType(this=_Type.DOUBLE))]
-        )
+        is_float = exp.In(this=call("typeof", value.copy()), expressions=[string("DOUBLE"), string("FLOAT")])
+        rounded = call("round", type(cast)(this=value.copy(), to=exp.DataType(this=_Type.DOUBLE)))
         whole = type(cast)(this=rounded, to=kind.copy())
         ifs = [exp.If(this=is_float, true=whole)]
         if (read := _of_text(cast)) is not None:
@@ -63,24 +58,15 @@ def round_casts(tree: Expr) -> Expr:
     return tree
 
 
-def moment(value: Expr, cast: type[exp.Cast | exp.TryCast] = exp.Cast) -> Expr:
-    """A value cast to a time-zone-aware timestamp; text may have a blank before its offset, which the engine would take
-    for the name of a zone.
-    """
-    whole = exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[plain_text(value)])
-    text = exp.Anonymous(
-        this="regexp_replace",
-        expressions=[whole, exp.Literal.string(r"\s+([+-]\d\d:?(\d\d)?|Z)$"), exp.Literal.string(r"\1")],
-    )
-    kind = exp.DataType(this=_Type.TIMESTAMPTZ)
-    ifs = [exp.If(this=is_of_type(value, "VARCHAR"), true=cast(this=text, to=kind))]
-    return exp.paren(exp.Case(ifs=ifs, default=cast(this=value.copy(), to=kind.copy())))
+def moment(value: Expr, *, tried: bool = False) -> Expr:
+    """A value cast to a time-zone-aware timestamp."""
+    return call(TRY_MOMENT if tried else MOMENT, value.copy())
 
 
 def cut(value: Expr, digits: int, *, is_time: bool) -> Expr:
     """A time of day or a TIMESTAMP_NTZ with so many digits of a second, up to five."""
-    unit = exp.Literal.number(10 ** (6 - digits))
-    return exp.Anonymous(this=CUT_TIME if is_time else CUT_TIMESTAMP, expressions=[value.copy(), unit])
+    unit = number(10 ** (6 - digits))
+    return call(CUT_TIME if is_time else CUT_TIMESTAMP, value.copy(), unit)
 
 
 def _read_text(cast: exp.Cast | exp.TryCast) -> None:
@@ -105,7 +91,7 @@ def _of_text(cast: exp.Cast | exp.TryCast) -> exp.Cast | exp.TryCast | None:
         is_other = isinstance(inner, exp.DataType) and inner.this not in TEXT_TYPES
     if macro is None or is_other:
         return None
-    return type(cast)(this=exp.Anonymous(this=macro, expressions=[plain_text(value)]), to=kind.copy())
+    return type(cast)(this=call(macro, plain_text(value)), to=kind.copy())
 
 
 def _is_whole(value: Expr) -> bool:
@@ -127,27 +113,14 @@ def is_binary_cast(node: Expr) -> bool:
 
 def read_hexadecimal(cast: Expr) -> None:
     """Make a cast to BINARY read text as Snowflake does, and refuse what is too long; BINARY stays as it is."""
-    kind = cast.args["to"]
-    read = from_text(cast.this, safe=isinstance(cast, exp.TryCast))
+    kind, tried = cast.args["to"], isinstance(cast, exp.TryCast)
     length = int(kind.expressions[0].name) if kind.expressions else BINARY_LENGTH
-    cast.set("this", no_longer(read, length, exp.Null() if isinstance(cast, exp.TryCast) else None))
+    cast.set("this", no_longer(call(TRY_BINARY if tried else BINARY, cast.this), length, tried=tried))
 
 
-def no_longer(value: Expr, length: int, otherwise: Expr | None = None) -> Expr:
-    """BINARY of at most so many bytes; what is longer becomes ``otherwise``, or an error."""
-    if length >= BINARY_LENGTH:
-        return value
-    digits = exp.Anonymous(this="hex", expressions=[value.copy()])
-    message = exp.Concat(
-        expressions=[exp.Literal.string("String '"), digits, exp.Literal.string(f"' {TOO_LONG}")], safe=False
-    )
-    size = exp.Anonymous(this="octet_length", expressions=[value.copy()])
-    is_longer = exp.GT(this=size, expression=exp.Literal.number(length))
-    # A cast that fails with the words in it: error() is not allowed where the errors of a load are counted.
-    number = exp.cast(exp.paren(message), exp.DataType.Type.INT)
-    failing = exp.Anonymous(this="repeat", expressions=[exp.Literal.string(""), number])
-    failure = otherwise or exp.Anonymous(this="encode", expressions=[failing])
-    return exp.Case(ifs=[exp.If(this=is_longer, true=failure)], default=value)
+def no_longer(value: Expr, length: int, *, tried: bool = False) -> Expr:
+    """BINARY of at most so many bytes; what is longer becomes an error, or NULL."""
+    return value if length >= BINARY_LENGTH else call(SHORT_BINARY, value, number(length), exp.Boolean(this=tried))
 
 
 def without_lengths(tree: Expr) -> Expr:
@@ -156,30 +129,3 @@ def without_lengths(tree: Expr) -> Expr:
         if kind.this in _BINARY and kind.expressions:
             kind.set("expressions", None)
     return tree
-
-
-def from_text(value: Expr, *, safe: bool = False) -> Expr:
-    """A value as BINARY, which becomes of BINARY and of text with an even number of hexadecimal digits only.
-
-    :param safe: NULL instead of an error for anything else.
-    """
-    kind = exp.Anonymous(this="typeof", expressions=[value.copy()])
-    text = exp.cast(value.copy(), exp.DataType.Type.VARCHAR)
-    is_text = exp.In(this=kind.copy(), expressions=[exp.Literal.string(one) for one in ("VARCHAR", "JSON", '"NULL"')])
-    is_whole = exp.EQ(
-        this=exp.Mod(this=exp.Length(this=text.copy()), expression=exp.Literal.number(2)),
-        expression=exp.Literal.number(0),
-    )
-    case = exp.Case(
-        ifs=[
-            exp.If(
-                this=exp.EQ(this=kind, expression=exp.Literal.string("BLOB")),
-                true=exp.Anonymous(this="hex", expressions=[value.copy()]),
-            ),
-            # The engine would read one digit for a byte, and the digits of a number.
-            exp.If(this=exp.and_(is_text, is_whole), true=text.copy()),
-        ],
-        default=exp.DPipe(this=exp.Literal.string("not hexadecimal: "), expression=text),
-    )
-    digits = exp.Anonymous(this="unhex", expressions=[case])
-    return exp.Anonymous(this="try", expressions=[digits]) if safe else digits

@@ -12,9 +12,16 @@ from functools import partial
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.casts import cut, from_text, moment, no_longer
-from airflow_provider_snowflake_batch.local.sql.macros import TOO_LONG, WHOLE_MICROSECONDS, to_json
-from airflow_provider_snowflake_batch.local.sql.texts import as_text, is_of_type
+from airflow_provider_snowflake_batch.local.sql.casts import cut, moment, no_longer
+from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
+from airflow_provider_snowflake_batch.local.sql.macros import (
+    BINARY,
+    SEMI_STRUCTURED,
+    SHORT_TEXT,
+    WHOLE_MICROSECONDS,
+    to_json,
+)
+from airflow_provider_snowflake_batch.local.sql.texts import as_text
 from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH
 
 Writer = Callable[[Expr], Expr]
@@ -61,22 +68,18 @@ def writers(declared: Mapping[str, str], *, of_literals: bool = False, cut: bool
 
 def _clock(value: Expr, kind: str, digits: int) -> Expr:
     """A time of day or a TIMESTAMP_NTZ with so many digits of a second."""
-    whole = exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[value.copy()])
+    whole = call(WHOLE_MICROSECONDS, value.copy())
     return cut(whole, digits, is_time=kind == "TIME") if digits < 6 else whole
 
 
 def _binary(value: Expr, length: int) -> Expr:
-    return no_longer(from_text(value), length)
+    return no_longer(call(BINARY, value.copy()), length)
 
 
 def _semi_structured(value: Expr, kind: str) -> Expr:
     """A value of an ARRAY or OBJECT column, which takes no text."""
-    words = exp.Literal.string(f"{WRONG_TYPE}, expecting {kind} but got VARCHAR. Use PARSE_JSON, TO_ARRAY or TO_OBJECT")
-    is_text = exp.And(
-        this=is_of_type(value, "VARCHAR"), expression=exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
-    )
-    failure = exp.Anonymous(this="error", expressions=[words])
-    return exp.Case(ifs=[exp.If(this=is_text, true=failure)], default=to_json(value))
+    words = f"{WRONG_TYPE}, expecting {kind} but got VARCHAR. Use PARSE_JSON, TO_ARRAY or TO_OBJECT"
+    return call(SEMI_STRUCTURED, value.copy(), string(words))
 
 
 def fit_writes(tree: Expr, writers: Mapping[str, Writer], columns: Sequence[str]) -> None:
@@ -99,8 +102,7 @@ def fit_writes(tree: Expr, writers: Mapping[str, Writer], columns: Sequence[str]
                 names = [one.name for one in named] or list(columns)
                 values = then.expression.expressions
                 then.expression.set(
-                    "expressions",
-                    [writers[n](v) if n in writers else v for n, v in zip(names, values, strict=False)],
+                    "expressions", [writers[n](v) if n in writers else v for n, v in zip(names, values, strict=False)]
                 )
 
 
@@ -146,13 +148,4 @@ def _fitted(value: Expr, length: int, cut: bool) -> Expr:
     text = as_text(value)
     if length >= TEXT_LENGTH:
         return text
-    if cut:
-        return exp.Anonymous(this="left", expressions=[text, exp.Literal.number(length)])
-    is_longer = exp.GT(
-        this=exp.Anonymous(this="length", expressions=[text.copy()]), expression=exp.Literal.number(length)
-    )
-    message = exp.Literal.string("String '")
-    for part in (text.copy(), exp.Literal.string(f"' {TOO_LONG}")):
-        message = exp.DPipe(this=message, expression=part)  # type: ignore[assignment]
-    failure = exp.Anonymous(this="error", expressions=[message])
-    return exp.Case(ifs=[exp.If(this=is_longer, true=failure)], default=text)
+    return call("left", text, number(length)) if cut else call(SHORT_TEXT, text, number(length), exp.false())

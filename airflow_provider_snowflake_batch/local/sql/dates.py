@@ -15,6 +15,7 @@ from sqlglot.optimizer.simplify import simplify
 
 from airflow_provider_snowflake_batch.local.errors import nanoseconds, not_supported
 from airflow_provider_snowflake_batch.local.sql.casts import cut
+from airflow_provider_snowflake_batch.local.sql.expressions import call, string
 from airflow_provider_snowflake_batch.local.sql.macros import NANOSECONDS, TRY_TO_TIMESTAMP, WHOLE_MICROSECONDS
 
 _Type = exp.DataType.Type
@@ -58,7 +59,7 @@ def add_intervals(node: exp.Add | exp.Sub) -> Expr | None:
         return None
     made: Expr = node.this.copy()
     for part in interval.this.name.split(","):
-        text = exp.Literal.string(part.strip()).sql()
+        text = string(part.strip()).sql()
         made = type(node)(this=made, expression=exp.maybe_parse(f"INTERVAL {text}", dialect="snowflake"))
     return exp.paren(made)
 
@@ -113,8 +114,8 @@ def write_formatted(value: Expr, given: Expr) -> Expr:
     given = simplify(given.copy())  # dbt says 'yyyy-mm-dd HH24:MI'||'UTC'
     if not isinstance(given, exp.Literal) or not given.is_string:
         raise not_supported("A format of TO_CHAR that is no constant")
-    format_ = exp.Literal.string(to_strftime(given.this))
-    return exp.Anonymous(this="strftime", expressions=[exp.cast(value.copy(), "TIMESTAMP"), format_])
+    format_ = string(to_strftime(given.this))
+    return call("strftime", exp.cast(value.copy(), "TIMESTAMP"), format_)
 
 
 def to_strftime(text: str) -> str:
@@ -167,7 +168,7 @@ def cut_digits(node: exp.Cast | exp.TryCast) -> Expr | None:
     if kind.this in (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ) or (digits >= 6 and not is_tried):
         return None
     kind.set("expressions", None)
-    made = exp.Anonymous(this=TRY_TO_TIMESTAMP, expressions=[value]) if is_tried else node
+    made = call(TRY_TO_TIMESTAMP, value) if is_tried else node
     return made if digits >= 6 else cut(made, digits, is_time=is_time)
 
 
@@ -186,8 +187,8 @@ def read_time(node: exp.StrToTime | exp.TsOrDsToTime) -> Expr | None:
     given = node.args.get("format")
     if not isinstance(given, exp.Literal) or _NINE_DIGITS not in given.this:
         return None
-    node.set("format", exp.Literal.string(given.this.replace(_NINE_DIGITS, "%f")))
-    pieces = [exp.Literal.string(piece) for piece in (r"([.]\d{6})\d{1,3}", r"\1")]
-    whole = exp.Anonymous(this=WHOLE_MICROSECONDS, expressions=[node.this])
-    node.set("this", exp.Anonymous(this="regexp_replace", expressions=[whole, *pieces]))
+    node.set("format", string(given.this.replace(_NINE_DIGITS, "%f")))
+    pieces = [string(piece) for piece in (r"([.]\d{6})\d{1,3}", r"\1")]
+    whole = call(WHOLE_MICROSECONDS, node.this)
+    node.set("this", call("regexp_replace", whole, *pieces))
     return node

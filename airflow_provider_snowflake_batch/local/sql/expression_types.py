@@ -15,6 +15,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
+from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import quotient
 from airflow_provider_snowflake_batch.local.sql.math_functions import decimal_places, round_number, with_places
 from airflow_provider_snowflake_batch.local.sql.offsets import (
@@ -112,7 +113,7 @@ def _write_node(node: Expr, kind: Kind) -> None:
             node.replace(rounded)
     elif isinstance(node, exp.Typeof) and (kind(_unwrapped(node.this)) or "").startswith("TIMESTAMP_TZ"):
         is_null = exp.Is(this=_unwrapped(node.this).copy(), expression=exp.Null())
-        node.replace(exp.If(this=is_null, true=exp.Null(), false=exp.Literal.string("TIMESTAMP_TZ")))
+        node.replace(exp.If(this=is_null, true=exp.Null(), false=string("TIMESTAMP_TZ")))
     elif isinstance(node, (exp.Median, exp.PercentileCont)):
         _write_percentile(node, kind)
     elif isinstance(node, exp.Insert) and isinstance(node.expression, exp.Tuple):
@@ -299,10 +300,10 @@ def _moment(node: Expr, kind: Kind) -> Expr | None:
     if _scale(kind(value)) is None and not isinstance(node, exp.UnixToTime):
         return exp.cast(value.copy(), made)
     digits = int(scale.name) if isinstance(scale, Expr) else 0
-    unit = exp.Literal.number(f"1e{6 - digits}")
+    unit = number(f"1e{6 - digits}")
     microseconds = exp.cast(exp.Mul(this=exp.paren(value.copy()), expression=unit), exp.DataType.Type.BIGINT)
-    in_utc = exp.Anonymous(this="make_timestamp", expressions=[microseconds])
-    moment = exp.Anonymous(this="timezone", expressions=[exp.Literal.string("UTC"), in_utc])
+    in_utc = call("make_timestamp", microseconds)
+    moment = call("timezone", string("UTC"), in_utc)
     return at_zone(exp.cast(moment, made), SESSION)
 
 

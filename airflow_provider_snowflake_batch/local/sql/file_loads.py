@@ -17,6 +17,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.column_values import limits
 from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
+from airflow_provider_snowflake_batch.local.sql.expressions import call
 from airflow_provider_snowflake_batch.local.sql.macros import TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 
@@ -140,10 +141,10 @@ def stage_rows(
         value = projection.unalias().copy()
         if cut and column.name in lengths:
             limit = exp.Literal.number(lengths[column.name])
-            value = exp.Anonymous(this="left", expressions=[exp.cast(value, exp.DataType.Type.TEXT), limit])
+            value = call("left", exp.cast(value, exp.DataType.Type.TEXT), limit)
         fields.append(exp.PropertyEQ(this=exp.to_identifier(f"c{number}", quoted=True), expression=value))
     evaluated = select.copy()
-    packed = exp.Anonymous(this="try", expressions=[exp.Anonymous(this="struct_pack", expressions=fields)])
+    packed = call("try", call("struct_pack", *fields))
     numbered = exp.Window(this=exp.RowNumber())
     evaluated.set("expressions", [exp.alias_(packed, _ROW, quoted=True), exp.alias_(numbered, _NUMBER, quoted=True)])
     for name in (REJECTS, REJECT_SCANS):

@@ -52,6 +52,10 @@ OFFSET_TEXT = f"{_PREFIX}offset_text"
 TO_JSON_TEXT = f"{_PREFIX}to_json_text"
 TOP_K, TYPE_OF, AS_ARRAY = f"{_PREFIX}top_k", f"{_PREFIX}type_of", f"{_PREFIX}as_array"
 TOO_LONG = "is too long and would be truncated"
+BINARY, TRY_BINARY = f"{_PREFIX}binary", f"{_PREFIX}try_binary"
+SHORT_BINARY, SHORT_TEXT = f"{_PREFIX}short_binary", f"{_PREFIX}short_text"
+MOMENT, TRY_MOMENT = f"{_PREFIX}moment", f"{_PREFIX}try_moment"
+SEMI_STRUCTURED = f"{_PREFIX}semi_structured"
 _LONGEST_TEXT = 128 * 2**20
 """Of a VARCHAR. Source: https://docs.snowflake.com/en/sql-reference/data-types-text"""
 _ON_ONE_LINE = "_local_on_one_line"
@@ -145,6 +149,21 @@ CREATE OR REPLACE MACRO {TEXT}(v) AS CASE
     -- The engine's own arrays and objects, which are not JSON yet.
     WHEN regexp_matches(typeof(v), '\]$|^STRUCT|^MAP') THEN CAST(to_json(v) AS VARCHAR)
     ELSE CAST(v AS VARCHAR) END;
+-- What is too long fails with a cast that has the words in it: error() is not allowed where the errors of a load are
+-- counted.
+CREATE OR REPLACE MACRO {SHORT_TEXT}(t, most, tried) AS CASE WHEN length(t) <= most OR t IS NULL THEN t
+    WHEN NOT tried THEN CAST(CAST('String ''' || t || ''' {TOO_LONG}' AS INTEGER) AS VARCHAR) END;
+CREATE OR REPLACE MACRO {SHORT_BINARY}(b, most, tried) AS CASE WHEN octet_length(b) <= most OR b IS NULL THEN b
+    WHEN NOT tried THEN encode(repeat('', CAST('String ''' || hex(b) || ''' {TOO_LONG}' AS INTEGER))) END;
+-- BINARY becomes of BINARY and of text with an even number of hexadecimal digits only: the engine would read one digit
+-- for a byte, and the digits of a number.
+CREATE OR REPLACE MACRO {_PREFIX}digits_of(v) AS CASE WHEN typeof(v) = 'BLOB' THEN hex(v)
+    WHEN typeof(v) IN ('VARCHAR', 'JSON', '"NULL"') AND length({TEXT}(v)) % 2 = 0 THEN {TEXT}(v)
+    ELSE 'not hexadecimal: ' || {TEXT}(v) END;
+CREATE OR REPLACE MACRO {BINARY}(v) AS unhex({_PREFIX}digits_of(v));
+CREATE OR REPLACE MACRO {TRY_BINARY}(v) AS TRY(unhex({_PREFIX}digits_of(v)));
+CREATE OR REPLACE MACRO {SEMI_STRUCTURED}(v, words) AS
+    CASE WHEN typeof(v) = 'VARCHAR' AND v IS NOT NULL THEN error(words) ELSE {TO_JSON}(v) END;
 CREATE OR REPLACE MACRO {TEXTS}(l) AS
     list_transform(list_filter(l, lambda e: e IS NOT NULL), lambda e: {TEXT}(e));
 -- What HASH is made of: numbers that are equal have one hash, whatever their types.
@@ -161,6 +180,13 @@ CREATE OR REPLACE MACRO {TO_JSON_TEXT}(v) AS {_ON_ONE_LINE}(CAST({TO_JSON}(v) AS
 CREATE OR REPLACE MACRO {WHOLE_MICROSECONDS}(v) AS CASE
     WHEN typeof(v) IN ('VARCHAR', 'STRING_LITERAL') AND regexp_matches(CAST(v AS VARCHAR), '{NANOSECONDS}')
     THEN error('The time ' || CAST(v AS VARCHAR) || ' {TOO_FINE}') ELSE v END;
+-- Text may have a blank before its offset, which the engine would take for the name of a zone.
+CREATE OR REPLACE MACRO {_PREFIX}moment_of(v) AS
+    regexp_replace({WHOLE_MICROSECONDS}(CAST(v AS VARCHAR)), '\s+([+-]\d\d:?(\d\d)?|Z)$', '\1');
+CREATE OR REPLACE MACRO {MOMENT}(v) AS
+    CASE typeof(v) WHEN 'VARCHAR' THEN CAST({_PREFIX}moment_of(v) AS TIMESTAMPTZ) ELSE CAST(v AS TIMESTAMPTZ) END;
+CREATE OR REPLACE MACRO {TRY_MOMENT}(v) AS CASE typeof(v)
+    WHEN 'VARCHAR' THEN TRY_CAST({_PREFIX}moment_of(v) AS TIMESTAMPTZ) ELSE TRY_CAST(v AS TIMESTAMPTZ) END;
 CREATE OR REPLACE MACRO {_PREFIX}auto_timestamp(v) AS try_strptime(CAST(v AS VARCHAR), {_AUTO});
 -- Whole numbers in text are seconds, or, where they would be too many, parts of one. A number keeps its fraction.
 CREATE OR REPLACE MACRO {_PREFIX}since_1970(v, scale) AS make_timestamp(CAST(CASE

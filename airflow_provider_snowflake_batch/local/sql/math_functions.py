@@ -11,6 +11,7 @@ from __future__ import annotations
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import RANDOM, RANDOM_OF, TOP_K, UNIFORM, UNIFORM_WHOLE
 
 OUT_OF_DOMAIN = "Invalid floating point operation"
@@ -36,9 +37,9 @@ def check_domain(node: Expr) -> Expr:
     if isinstance(value, Expr):
         size = exp.Abs(this=value.copy()) if isinstance(node, _OF_SIZE) else exp.paren(value.copy())
         words = f"{OUT_OF_DOMAIN}: {node.key}"
-        failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(words)])
-        is_outside = compares(this=size, expression=exp.Literal.number(bound))
-        node.set(key, exp.paren(exp.Case(ifs=[exp.If(this=is_outside, true=failure)], default=value.copy())))
+        failure = call("error", string(words))
+        is_outside = compares(this=size, expression=number(bound))
+        node.set(key, exp.paren(either(is_outside, failure, value.copy())))
     return node
 
 
@@ -51,7 +52,7 @@ def as_float(node: exp.ApproxQuantile) -> Expr:
 def top_k(node: exp.ApproxTopK) -> Expr:
     """``APPROX_TOP_K``: the most frequent values, each with its count."""
     number = node.args.get("expression") or exp.Literal.number(1)
-    return exp.Anonymous(this=TOP_K, expressions=[node.this, number])
+    return call(TOP_K, node.this, number)
 
 
 def round_number(node: exp.Ceil | exp.Floor, scale: int) -> Expr | None:
@@ -83,7 +84,7 @@ def decimal_places(node: Expr) -> int | None:
 
 def _power_of_ten(exponent: int) -> Expr:
     text = f"1{'0' * exponent}" if exponent >= 0 else f"0.{'0' * (-exponent - 1)}1"
-    return exp.cast(exp.Literal.string(text), exp.DataType.build(f"DECIMAL({len(text)}, {max(-exponent, 0)})"))
+    return exp.cast(string(text), exp.DataType.build(f"DECIMAL({len(text)}, {max(-exponent, 0)})"))
 
 
 def with_places(value: Expr, precision: int, scale: int) -> Expr:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.sql.expressions import call, string
 from airflow_provider_snowflake_batch.local.sql.macros import OFFSET_HOUR, OFFSET_MINUTE, OFFSET_TEXT
 
 _Type = exp.DataType.Type
@@ -62,11 +63,11 @@ def keep_offset(node: Expr, kind: Callable[[Expr], str | None]) -> None:
         raise _refused(node)
     clock, zone = found
     if isinstance(node, exp.Extract) and _part(node) in _OFFSET_PARTS:
-        node.replace(exp.Anonymous(this=_OFFSET_PARTS[_part(node)], expressions=[_minutes(value, clock)]))
+        node.replace(call(_OFFSET_PARTS[_part(node)], _minutes(value, clock)))
         return
     if _is_text(node):
-        text = exp.DPipe(this=exp.cast(clock, _Type.VARCHAR), expression=exp.Literal.string(" "))
-        offset = exp.Anonymous(this=OFFSET_TEXT, expressions=[_minutes(value, clock)])
+        text = exp.DPipe(this=exp.cast(clock, _Type.VARCHAR), expression=string(" "))
+        offset = call(OFFSET_TEXT, _minutes(value, clock))
         node.replace(exp.paren(exp.DPipe(this=text, expression=offset)))
         return
     node.set(str(key), clock)
@@ -90,8 +91,8 @@ def _is_text(node: Expr) -> bool:
 def _minutes(moment: Expr, clock: Expr) -> Expr:
     """The offset of a clock that shows a moment."""
     moment = moment.copy().transform(_without_zone)
-    in_utc = _shown(exp.cast(moment, _Type.TIMESTAMPTZ), exp.Literal.string("UTC"))
-    return exp.Anonymous(this="date_diff", expressions=[exp.Literal.string("minute"), in_utc, clock.copy()])
+    in_utc = _shown(exp.cast(moment, _Type.TIMESTAMPTZ), string("UTC"))
+    return call("date_diff", string("minute"), in_utc, clock.copy())
 
 
 def _without_zone(node: Expr) -> Expr:
@@ -226,11 +227,11 @@ def _clock_of_kind(value: Expr, kind: Callable[[Expr], str | None]) -> tuple[Exp
     moment = exp.cast(value.copy(), _Type.TIMESTAMPTZ)
     if zone == SESSION:
         shown = exp.cast(moment, _Type.TIMESTAMPNTZ)
-        return shown, exp.Anonymous(this="current_setting", expressions=[exp.Literal.string("TimeZone")])
+        return shown, call("current_setting", string("TimeZone"))
     if zone.lstrip("-").isdigit():
-        offset = exp.Interval(this=exp.Literal.string(zone), unit=exp.var("MINUTE"))
-        return exp.paren(exp.Add(this=_shown(moment, exp.Literal.string("UTC")), expression=offset)), offset.copy()
-    return _shown(moment, exp.Literal.string(zone)), exp.Literal.string(zone)
+        offset = exp.Interval(this=string(zone), unit=exp.var("MINUTE"))
+        return exp.paren(exp.Add(this=_shown(moment, string("UTC")), expression=offset)), offset.copy()
+    return _shown(moment, string(zone)), string(zone)
 
 
 def _literal_clock(text: str) -> tuple[Expr, Expr] | None:
@@ -240,20 +241,20 @@ def _literal_clock(text: str) -> tuple[Expr, Expr] | None:
         return None
     if moment.tzinfo is None:
         return None
-    shown = exp.cast(exp.Literal.string(moment.replace(tzinfo=None).isoformat(" ")), _Type.TIMESTAMPNTZ)
+    shown = exp.cast(string(moment.replace(tzinfo=None).isoformat(" ")), _Type.TIMESTAMPNTZ)
     minutes = round((moment.utcoffset() or datetime.timedelta()).total_seconds() / 60)
-    return shown, exp.Interval(this=exp.Literal.string(str(minutes)), unit=exp.var("MINUTE"))
+    return shown, exp.Interval(this=string(str(minutes)), unit=exp.var("MINUTE"))
 
 
 def _shown(moment: Expr, zone: Expr) -> Expr:
-    return exp.Anonymous(this="timezone", expressions=[zone.copy(), moment])
+    return call("timezone", zone.copy(), moment)
 
 
 def _at(clock: Expr, zone: Expr) -> Expr:
     """The moment at which a clock shows this."""
     if isinstance(zone, exp.Interval):
         in_utc = exp.Sub(this=exp.paren(clock), expression=zone.copy())
-        moment = exp.Anonymous(this="timezone", expressions=[exp.Literal.string("UTC"), in_utc])
+        moment = call("timezone", string("UTC"), in_utc)
     else:
-        moment = exp.Anonymous(this="timezone", expressions=[zone.copy(), clock])
+        moment = call("timezone", zone.copy(), clock)
     return _zoned(exp.cast(moment, _Type.TIMESTAMPTZ), zone)

@@ -36,6 +36,7 @@ from airflow_provider_snowflake_batch.local.sql.dates import (
     write_formatted,
 )
 from airflow_provider_snowflake_batch.local.sql.expression_types import is_of_several_types
+from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
@@ -124,9 +125,9 @@ def _quotient(node: exp.Div, context: _Context) -> Expr:
     """Let a division by zero fail, as with Snowflake; DuckDB would make it infinite."""
     divisor = node.expression
     if not _is_nonzero(divisor):
-        failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(DIVISION_BY_ZERO)])
-        is_zero = exp.EQ(this=exp.paren(divisor.copy()), expression=exp.Literal.number(0))
-        case = exp.Case(ifs=[exp.If(this=is_zero, true=failure)], default=divisor.copy())
+        failure = call("error", string(DIVISION_BY_ZERO))
+        is_zero = exp.EQ(this=exp.paren(divisor.copy()), expression=number(0))
+        case = either(is_zero, failure, divisor.copy())
         node.set("expression", exp.paren(case))
     return node
 
@@ -141,11 +142,11 @@ def _array(node: exp.Array, context: _Context) -> Expr | None:
 
 
 def _json_element(value: Expr) -> Expr:
-    made = exp.Anonymous(this="to_json", expressions=[value])
+    made = call("to_json", value)
     if isinstance(value, exp.Literal):
         return made
     # The engine reads a list with a NULL of its own as text that is no JSON.
-    return exp.Coalesce(this=made, expressions=[exp.cast(exp.Literal.string("null"), exp.DataType.Type.JSON)])
+    return exp.Coalesce(this=made, expressions=[exp.cast(string("null"), exp.DataType.Type.JSON)])
 
 
 def _to_char(node: exp.ToChar, context: _Context) -> Expr:
@@ -157,7 +158,7 @@ def _trim(node: exp.Trim, context: _Context) -> Expr:
     # The engine's own translation would lose the characters and the side.
     name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "trim")
     characters = [] if node.expression is None else [node.expression]
-    return exp.Anonymous(this=name, expressions=[exp.cast(node.this, "VARCHAR"), *characters])
+    return call(name, exp.cast(node.this, "VARCHAR"), *characters)
 
 
 def _regexp_replace(node: exp.RegexpReplace, context: _Context) -> Expr:
@@ -175,12 +176,12 @@ def _aggregate(node: Expr, context: _Context) -> Expr:
         node.set("order", None)
     if isinstance(node, exp.GroupConcat) and node.args.get("separator") is None:
         # Nothing; the engine would put a comma between.
-        node.set("separator", exp.Literal.string(""))
+        node.set("separator", string(""))
     return _of_nothing(node)
 
 
 def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
-    return exp.Anonymous(this=ARRAY_TO_STRING, expressions=[node.this, node.expression])
+    return call(ARRAY_TO_STRING, node.this, node.expression)
 
 
 def _flatten(node: exp.Explode, context: _Context) -> Expr | None:
@@ -193,9 +194,9 @@ def _flatten(node: exp.Explode, context: _Context) -> Expr | None:
     if not given.keys() & {"OUTER", "MODE", "PATH"}:
         return None
     given.setdefault("INPUT", node.this)
-    path, mode = given.get("PATH", exp.Literal.string("")), given.get("MODE", exp.Literal.string("BOTH"))
-    options = [given["INPUT"], path, given.get("OUTER", exp.false()), exp.Literal.string(mode.name.upper())]
-    wrapped = exp.Anonymous(this=FLATTEN_OPTIONS, expressions=[one.copy() for one in options])
+    path, mode = given.get("PATH", string("")), given.get("MODE", string("BOTH"))
+    options = [given["INPUT"], path, given.get("OUTER", exp.false()), string(mode.name.upper())]
+    wrapped = call(FLATTEN_OPTIONS, *[one.copy() for one in options])
     node.set("this", exp.Kwarg(this=exp.var("input"), expression=wrapped))
     node.set("expressions", None)
     return node
@@ -225,30 +226,28 @@ def _sample(node: exp.TableSample, context: _Context) -> Expr:
 def _hash(node: exp.Anonymous, context: _Context) -> Expr | None:
     if str(node.this).upper() != "HASH" or any(one.is_star for one in node.expressions):
         return None
-    keys = [
-        exp.Anonymous(this=key, expressions=[one.copy()]) for one in node.expressions for key in (NUMBER_KEY, OTHER_KEY)
-    ]
-    return exp.Anonymous(this=SIGNED, expressions=[exp.Anonymous(this="hash", expressions=keys)])
+    keys = [call(key, one.copy()) for one in node.expressions for key in (NUMBER_KEY, OTHER_KEY)]
+    return call(SIGNED, call("hash", *keys))
 
 
 def _size(node: exp.Repeat | exp.Space | exp.Pad, context: _Context) -> Expr:
     key = {exp.Repeat: "times", exp.Pad: "expression"}.get(type(node), "this")
-    text = exp.Literal.string(" ") if isinstance(node, exp.Space) else exp.cast(node.this.copy(), "VARCHAR")
-    each = exp.Length(this=text.copy()) if isinstance(node, exp.Repeat) else exp.Literal.number(1)
-    node.set(key, exp.Anonymous(this=SIZE, expressions=[text, node.args[key], each]))
+    text = string(" ") if isinstance(node, exp.Space) else exp.cast(node.this.copy(), "VARCHAR")
+    each = exp.Length(this=text.copy()) if isinstance(node, exp.Repeat) else number(1)
+    node.set(key, call(SIZE, text, node.args[key], each))
     return node
 
 
 def _to_json(node: exp.JSONFormat, context: _Context) -> Expr:
-    return exp.Anonymous(this=TO_JSON_TEXT, expressions=[node.this])
+    return call(TO_JSON_TEXT, node.this)
 
 
 def _get(node: exp.GetExtract, context: _Context) -> Expr | None:
     if not isinstance(node.expression, exp.Literal):
         return None
     # The one of DuckDB's lists gives their own type, this one VARIANT.
-    value = exp.Anonymous(this="to_json", expressions=[node.this])
-    return exp.Anonymous(this="json_extract", expressions=[value, _json_key(node.expression)])
+    value = call("to_json", node.this)
+    return call("json_extract", value, _json_key(node.expression))
 
 
 def _cast(node: exp.Cast | exp.TryCast, context: _Context) -> Expr | None:
@@ -264,14 +263,14 @@ def _extract(node: exp.Extract, context: _Context) -> Expr | None:
     if str(node.this.name).upper() not in ("EPOCH", "EPOCH_SECOND", "EPOCH_SECONDS"):
         return None
     # The engine's own has a fraction, which a cast would round.
-    seconds = exp.Anonymous(this="epoch", expressions=[node.expression])
-    return exp.cast(exp.Anonymous(this="floor", expressions=[seconds]), "BIGINT")
+    seconds = call("epoch", node.expression)
+    return exp.cast(call("floor", seconds), "BIGINT")
 
 
 def _to_binary(node: exp.ToBinary, context: _Context) -> Expr | None:
     if node.args.get("format") is not None:
         return None
-    node.set("format", exp.Literal.string("HEX"))
+    node.set("format", string("HEX"))
     return node
 
 
@@ -326,10 +325,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Order,), lambda node, context: order_by_all(node)),
     ((exp.Count,), lambda node, context: count_rows(node)),
     ((exp.Time,), lambda node, context: exp.cast(node.this, "TIME")),
-    (
-        (exp.ByteLength,),
-        lambda node, context: exp.Anonymous(this="strlen", expressions=[exp.cast(node.this, "VARCHAR")]),
-    ),
+    ((exp.ByteLength,), lambda node, context: call("strlen", exp.cast(node.this, "VARCHAR"))),
     (CHECKED, lambda node, context: check_domain(node)),
     ((exp.ApproxQuantile,), lambda node, context: as_float(node)),
     ((exp.ApproxTopK,), lambda node, context: top_k(node)),
@@ -371,7 +367,7 @@ def _as_semi_structured(cast: exp.Cast | exp.TryCast) -> Expr:
 def _json_key(key: exp.Literal) -> Expr:
     """The key of an object, or the position in an array, as DuckDB takes it."""
     if key.is_string:
-        return exp.Literal.string('$."' + key.this.replace('"', '""') + '"')
+        return string('$."' + key.this.replace('"', '""') + '"')
     return key.copy()
 
 
@@ -383,22 +379,22 @@ def _of_nothing(node: Expr) -> Expr:
         aggregate = exp.ArrayAgg(this=ordered, nulls_excluded=True)
         if isinstance(node.parent, (exp.Window, exp.Filter)) and node.arg_key == "this":
             return aggregate
-        return exp.Coalesce(this=aggregate, expressions=[exp.ParseJSON(this=exp.Literal.string("[]"))])
+        return exp.Coalesce(this=aggregate, expressions=[exp.ParseJSON(this=string("[]"))])
     if isinstance(node.parent, (exp.WithinGroup, exp.Window, exp.Filter)) and node.arg_key == "this":
         return node
     inner = node
     while isinstance(inner, (exp.WithinGroup, exp.Window, exp.Filter)):
         inner = inner.this
     if isinstance(inner, exp.ArrayAgg):
-        empty: Expr = exp.ParseJSON(this=exp.Literal.string("[]"))
+        empty: Expr = exp.ParseJSON(this=string("[]"))
     elif isinstance(inner, exp.GroupConcat) and _is_distinct_in_order(inner) and inner is node:
         # The engine orders the text, which is another order than that of numbers and dates.
-        listed = exp.Anonymous(this=TEXTS, expressions=[exp.Anonymous(this="list", expressions=[inner.this.copy()])])
-        separator = inner.args.get("separator") or exp.Literal.string("")
-        joined = exp.Anonymous(this="array_to_string", expressions=[listed, separator.copy()])
-        return exp.Coalesce(this=joined, expressions=[exp.Literal.string("")])
+        listed = call(TEXTS, call("list", inner.this.copy()))
+        separator = inner.args.get("separator") or string("")
+        joined = call("array_to_string", listed, separator.copy())
+        return exp.Coalesce(this=joined, expressions=[string("")])
     elif isinstance(inner, exp.GroupConcat):
-        empty = exp.Literal.string("")
+        empty = string("")
     else:
         return node
     return exp.Coalesce(this=node.copy(), expressions=[empty])

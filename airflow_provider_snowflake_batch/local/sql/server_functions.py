@@ -8,6 +8,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, Functions, unknown_function
+from airflow_provider_snowflake_batch.local.sql.expressions import number, string
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Statement
@@ -66,8 +67,8 @@ def _value(value: Any) -> Expr:
     if isinstance(value, bool):
         return exp.Boolean(this=value)
     if isinstance(value, (int, float)):
-        return exp.Literal.number(value)
-    return exp.Literal.string(str(value))
+        return number(value)
+    return string(str(value))
 
 
 ROW_NUMBERS = {"SEQ1", "SEQ2", "SEQ4", "SEQ8"}
@@ -88,6 +89,6 @@ def next_value(column: exp.Column, session: Session) -> Expr:
     """The engine's function for ``name.NEXTVAL``."""
     parts = [stored_name(part) for part in column.parts[:-1] if isinstance(part, exp.Identifier)]
     sequence = ".".join(f'"{part}"' for part in session.qualify(tuple(parts)))
-    call: Expr = exp.Anonymous(this="nextval", expressions=[exp.Literal.string(sequence)])
+    call: Expr = exp.Anonymous(this="nextval", expressions=[string(sequence)])
     is_projection = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
     return exp.alias_(call, "NEXTVAL", quoted=True) if is_projection else call

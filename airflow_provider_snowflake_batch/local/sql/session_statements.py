@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_snowflake_batch.local.account_objects import Account, AccountObjects
@@ -16,6 +17,7 @@ from airflow_provider_snowflake_batch.local.errors import (
 )
 from airflow_provider_snowflake_batch.local.functions import Arguments, read_constant, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
+from airflow_provider_snowflake_batch.local.sessions import Session
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.sql.parameters import PARAMETERS, check_known, check_parameter
@@ -197,75 +199,40 @@ REGION = "LOCAL"
 ORGANIZATION = "LOCAL"
 
 
-@scalar_function("CURRENT_USER")
-def current_user(statement: Statement, arguments: Arguments) -> str:
-    return statement.session.user
+_OF_SESSION: dict[str, Callable[[Session], str | None]] = {
+    "CURRENT_CLIENT": lambda session: None,
+    "CURRENT_DATABASE": lambda session: session.database,
+    "CURRENT_IP_ADDRESS": lambda session: "127.0.0.1",
+    "CURRENT_ORGANIZATION_NAME": lambda session: ORGANIZATION,
+    "CURRENT_REGION": lambda session: REGION,
+    "CURRENT_ROLE": lambda session: session.role,
+    "CURRENT_SCHEMA": lambda session: session.schema,
+    "CURRENT_SCHEMAS": lambda session: json.dumps([f"{session.database}.{session.schema}"] if session.schema else []),
+    "CURRENT_SECONDARY_ROLES": lambda session: json.dumps({"roles": "", "value": ""}),
+    "CURRENT_SESSION": lambda session: str(session.id),
+    "CURRENT_USER": lambda session: session.user,
+    "CURRENT_WAREHOUSE": lambda session: session.warehouse,
+}
 
 
-@scalar_function("CURRENT_ROLE")
-def current_role(statement: Statement, arguments: Arguments) -> str:
-    return statement.session.role
+def _of_session(name: str, value: Callable[[Session], str | None]) -> None:
+    @scalar_function(name)
+    def current(statement: Statement, arguments: Arguments) -> str | None:
+        return value(statement.session)
 
 
-@scalar_function("CURRENT_WAREHOUSE")
-def current_warehouse(statement: Statement, arguments: Arguments) -> str | None:
-    return statement.session.warehouse
+for _name, _value in _OF_SESSION.items():
+    _of_session(_name, _value)
 
 
-@scalar_function("CURRENT_DATABASE")
-def current_database(statement: Statement, arguments: Arguments) -> str | None:
-    return statement.session.database
-
-
-@scalar_function("CURRENT_SCHEMA")
-def current_schema(statement: Statement, arguments: Arguments) -> str | None:
-    return statement.session.schema
-
-
-@scalar_function("CURRENT_SCHEMAS")
-def current_schemas(statement: Statement, arguments: Arguments) -> str:
-    session = statement.session
-    return json.dumps([f"{session.database}.{session.schema}"] if session.schema else [])
-
-
-@scalar_function("CURRENT_ACCOUNT")
+@scalar_function("CURRENT_ACCOUNT", "CURRENT_ACCOUNT_NAME")
 def current_account(statement: Statement, arguments: Arguments, account: Account) -> str:
     return account.name.upper()
-
-
-@scalar_function("CURRENT_ACCOUNT_NAME")
-def current_account_name(statement: Statement, arguments: Arguments, account: Account) -> str:
-    return account.name.upper()
-
-
-@scalar_function("CURRENT_ORGANIZATION_NAME")
-def current_organization_name(statement: Statement, arguments: Arguments) -> str:
-    return ORGANIZATION
-
-
-@scalar_function("CURRENT_REGION")
-def current_region(statement: Statement, arguments: Arguments) -> str:
-    return REGION
-
-
-@scalar_function("CURRENT_SESSION")
-def current_session(statement: Statement, arguments: Arguments) -> str:
-    return str(statement.session.id)
 
 
 @scalar_function("CURRENT_VERSION")
 def current_version(statement: Statement, arguments: Arguments, account: Account) -> str:
     return account.version
-
-
-@scalar_function("CURRENT_CLIENT")
-def current_client(statement: Statement, arguments: Arguments) -> str | None:
-    return None
-
-
-@scalar_function("CURRENT_IP_ADDRESS")
-def current_ip_address(statement: Statement, arguments: Arguments) -> str:
-    return "127.0.0.1"
 
 
 @scalar_function("CURRENT_STATEMENT")
@@ -282,11 +249,6 @@ def current_transaction(statement: Statement, arguments: Arguments, engine: Engi
 @scalar_function("CURRENT_AVAILABLE_ROLES")
 def current_available_roles(statement: Statement, arguments: Arguments, objects: AccountObjects) -> str:
     return json.dumps(sorted(objects.roles()))
-
-
-@scalar_function("CURRENT_SECONDARY_ROLES")
-def current_secondary_roles(statement: Statement, arguments: Arguments) -> str:
-    return json.dumps({"roles": "", "value": ""})
 
 
 @scalar_function("SYSTEM$WAIT")

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.macros import TEXT, TOO_LONG
+from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
+from airflow_provider_snowflake_batch.local.sql.macros import SHORT_TEXT, TEXT
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
 
 _Type = exp.DataType.Type
@@ -35,41 +36,26 @@ def write_texts(tree: Expr) -> Expr:
 
 def as_text(value: Expr) -> Expr:
     """The value as text: VARIANT without quotes, a FLOAT without ``.0``, BINARY in hexadecimal digits."""
-    return value if _is_text(value) else _call(TEXT, value)
+    return value if _is_text(value) else call(TEXT, value.copy())
 
 
 def json_text(value: Expr) -> Expr:
     """The text of a value that is JSON: a string without its quotes, anything else as JSON, NULL for null."""
-    return _call("json_extract_string", plain_text(value), exp.Literal.string("$"))
+    return call("json_extract_string", plain_text(value), string("$"))
 
 
 def is_of_type(value: Expr, *types: str) -> Expr:
     """Whether DuckDB's type of a value is one of these: a constant once the statement is bound."""
-    return exp.In(
-        this=exp.Anonymous(this="typeof", expressions=[value.copy()]),
-        expressions=[exp.Literal.string(name) for name in types],
-    )
+    return exp.In(this=call("typeof", value.copy()), expressions=[string(name) for name in types])
 
 
 def _write_cast(cast: exp.Cast | exp.TryCast) -> None:
     kind = cast.args["to"]
     if not isinstance(kind, exp.DataType) or kind.this not in TEXT_TYPES or cast.meta.get(_PLAIN):
         return
-    length = _length(kind)
-    text = as_text(cast.this)
-    if length is None:
-        cast.set("this", text)
-        return
-    is_longer = exp.GT(this=_call("length", text), expression=exp.Literal.number(length))
-    if isinstance(cast, exp.TryCast):
-        failure: Expr = exp.Null()
-    else:
-        message: Expr = exp.Literal.string("String '")
-        for part in (text, exp.Literal.string(f"' {TOO_LONG}")):
-            message = exp.DPipe(this=message, expression=part.copy())
-        # A cast that fails with the words in it: error() is not allowed where the errors of a load are counted.
-        failure = plain_text(exp.cast(exp.paren(message), _Type.INT))
-    cast.set("this", exp.Case(ifs=[exp.If(this=is_longer, true=failure)], default=text.copy()))
+    length, text = _length(kind), as_text(cast.this)
+    tried = exp.Boolean(this=isinstance(cast, exp.TryCast))
+    cast.set("this", text if length is None else call(SHORT_TEXT, text, number(length), tried))
 
 
 def _length(kind: exp.DataType) -> int | None:
@@ -100,10 +86,6 @@ def plain_text(value: Expr) -> Expr:
     cast = exp.Cast(this=value.copy(), to=exp.DataType(this=_Type.VARCHAR))
     cast.meta[_PLAIN] = True
     return cast
-
-
-def _call(name: str, *arguments: Expr) -> Expr:
-    return exp.Anonymous(this=name, expressions=[argument.copy() for argument in arguments])
 
 
 _OF_TEXT = (

@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.sql.expressions import call, either, string
 from airflow_provider_snowflake_batch.local.sql.macros import CANONICAL
 from airflow_provider_snowflake_batch.local.sql.texts import as_text, is_of_type, json_text, plain_text
 
@@ -179,14 +180,10 @@ def _one(operator: type[Expr], json: Expr, other: Expr, swapped: bool) -> Expr:
 def _as_number(operator: type[Expr], json: Expr, other: Expr, swapped: bool) -> Expr:
     """Whole numbers are compared exactly, all others as FLOAT."""
     text = json_text(json)
-    return exp.Case(
-        ifs=[
-            exp.If(
-                this=_is_json_kind(json, "BIGINT", "UBIGINT"),
-                true=_pair(operator, exp.cast(text, _Type.INT128), other, swapped),
-            )
-        ],
-        default=_pair(operator, exp.cast(text.copy(), _Type.DOUBLE), other, swapped),
+    return either(
+        _is_json_kind(json, "BIGINT", "UBIGINT"),
+        _pair(operator, exp.cast(text, _Type.INT128), other, swapped),
+        _pair(operator, exp.cast(text.copy(), _Type.DOUBLE), other, swapped),
     )
 
 
@@ -203,14 +200,14 @@ def _both(operator: type[Expr], left: Expr, right: Expr) -> Expr:
         are_nested = exp.And(
             this=_is_json_kind(left, "OBJECT", "ARRAY"), expression=_is_json_kind(right, "OBJECT", "ARRAY")
         )
-        sides = [exp.Anonymous(this=CANONICAL, expressions=[plain_text(side)]) for side in (left, right)]
+        sides = [call(CANONICAL, plain_text(side)) for side in (left, right)]
         ifs.append(exp.If(this=are_nested, true=operator(this=sides[0], expression=sides[1])))
     return exp.Case(ifs=ifs, default=operator(this=json_text(left), expression=json_text(right)))
 
 
 def _is_json_kind(value: Expr, *kinds: str) -> Expr:
-    kind = exp.Anonymous(this="json_type", expressions=[plain_text(value)])
-    return exp.In(this=kind, expressions=[exp.Literal.string(name) for name in kinds])
+    kind = call("json_type", plain_text(value))
+    return exp.In(this=kind, expressions=[string(name) for name in kinds])
 
 
 def _replace_in(node: exp.In, known: AbstractSet[str]) -> None:
@@ -226,7 +223,7 @@ def _replace_in(node: exp.In, known: AbstractSet[str]) -> None:
     if _is_json(node.this):
         node.replace(as_json)
         return
-    case = exp.Case(ifs=[exp.If(this=is_of_type(node.this, "JSON"), true=as_json)], default=plain)
+    case = either(is_of_type(node.this, "JSON"), as_json, plain)
     node.replace(exp.paren(case))
 
 
@@ -254,13 +251,9 @@ def _replace_extreme(node: exp.Max | exp.Min) -> None:
         return
     name = "arg_max" if isinstance(node, exp.Max) else "arg_min"
     text = plain_text(node.this)
-    key = exp.Anonymous(
-        this="row", expressions=[exp.TryCast(this=text, to=exp.DataType(this=_Type.DOUBLE)), text.copy()]
-    )
-    by_value = exp.Anonymous(this=name, expressions=[node.this.copy(), key])
-    node.replace(
-        exp.paren(exp.Case(ifs=[exp.If(this=is_of_type(node.copy(), "JSON"), true=by_value)], default=node.copy()))
-    )
+    key = call("row", exp.TryCast(this=text, to=exp.DataType(this=_Type.DOUBLE)), text.copy())
+    by_value = call(name, node.this.copy(), key)
+    node.replace(exp.paren(either(is_of_type(node.copy(), "JSON"), by_value, node.copy())))
 
 
 def _sort(order: exp.Order, known: AbstractSet[str]) -> None:

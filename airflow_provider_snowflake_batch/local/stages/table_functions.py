@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.local.functions import (
     table_function,
 )
 from airflow_provider_snowflake_batch.local.parsing import quoted
+from airflow_provider_snowflake_batch.local.sql.expressions import call, string
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormats
 from airflow_provider_snowflake_batch.local.stages.http_files import HttpFiles
@@ -107,8 +108,8 @@ def get_presigned_url(statement: Statement, arguments: list[Any], stages: Stages
     seconds = _seconds(arguments[2]) if len(arguments) == 3 else _HOUR
     prefix, key = http_files.presign(stage.folder, seconds)
     path = arguments[1]
-    signed = exp.func("sha256", _joined(exp.Literal.string(key), path, exp.Literal.string(key)))
-    url = _joined(exp.Literal.string(prefix), _encoded(path), exp.Literal.string("?signature="), signed)
+    signed = exp.func("sha256", _joined(string(key), path, string(key)))
+    url = _joined(string(prefix), _encoded(path), string("?signature="), signed)
     return url.copy()
 
 
@@ -118,7 +119,7 @@ def build_stage_file_url(statement: Statement, arguments: list[Any], stages: Sta
     if len(arguments) != 2:
         raise compilation_error("BUILD_STAGE_FILE_URL takes a stage and a path.")
     prefix = file_url(statement, http_files, _stage(statement, stages, arguments[0]), "")
-    return _joined(exp.Literal.string(prefix), _encoded(arguments[1]))
+    return _joined(string(prefix), _encoded(arguments[1]))
 
 
 @scalar_function("GET_RELATIVE_PATH")
@@ -177,4 +178,4 @@ def _joined(*parts: Expr) -> Expr:
 
 
 def _encoded(path: Expr) -> Expr:
-    return exp.Anonymous(this="url_encode", expressions=[path.copy()])
+    return call("url_encode", path.copy())

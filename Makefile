@@ -234,7 +234,8 @@ bench: $(VENV)/.installed-bench $(RUNTIME)/.installed ## Measure what parsing, i
 bench-peers: $(VENV)/.installed-bench $(VENV)-peers/.installed ## Measure Daft, Ray Data, Spark and pandas beside the worker
 	$(BIN)/python -m benchmarks.peers --python $(VENV)-peers/bin/python
 
-# Airflow brings a newer exporter of OpenTelemetry than its oldest, which would bring a newer API than the oldest.
+# Airflow brings a newer exporter of OpenTelemetry than its oldest, which would bring a newer API than the oldest. What is
+# installed with `--override` brings the extras that are named there only.
 LOWEST := constraints/lowest.txt
 PUBLISHED := demo local onnx openlineage ray registry
 constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releases that fit
@@ -243,7 +244,7 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--output-file constraints.txt pyproject.toml
 	@printf '%s\n' '# The oldest libraries that pyproject.toml admits; those that they bring along are new.' > $(LOWEST)
 	echo 'opentelemetry-exporter-otlp<1.28' | $(BIN)/uv pip compile --quiet --no-config --python-version 3.11 \
-		--resolution lowest-direct $(PUBLISHED:%=--extra %) --constraints /dev/stdin --no-annotate --no-header \
+		--resolution lowest-direct $(PUBLISHED:%=--extra %) --constraints /dev/stdin --no-annotate --no-header --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links pyproject.toml >> $(LOWEST)
 
 clean: down ## Remove everything that the other targets made, but for the data of make local (.local-snowflake)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -59,6 +59,9 @@ class Card:
 
     def cancelled(self, hook: SnowflakeBatchHook, why: str) -> None:
         self.reasons.append(why)
+
+    def tell_lines(self, lines: Iterable[str]) -> None:
+        pass
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def assemble(
     """
     converter = InputConverter(schema.names, model.signature, model.form, model.columns)
     loaders = column_loaders(job, schema)
-    # Calls are made of rows of like lengths then, which are looked for in more rows than one call takes.
+    # A model with lengths is called with rows of like lengths, which are chosen from more rows than one call takes.
     fixed = job.max_batch_rows if model.lengths is None else None
     batch_size = BatchSize(fixed, reads_files=bool(loaders), sorts=model.sorts)
     quarantine = job.on_error is OnError.QUARANTINE
@@ -60,7 +60,7 @@ def assemble(
     if job.input.partition_column is None:
         passed = passed_columns(job, schema.names)
         output_rows = RowByRow(model.signature, passed=passed)
-        # Bad rows are written with all that they are.
+        # Bad rows are written with all of their columns, so all are read.
         wanted = None if quarantine or converter.columns is None else {*converter.columns, *passed, *loaders}
         reader = TaskReader(opener(job.input.path), schema, batch_size, files, use_threads=use_threads, columns=wanted)
     else:

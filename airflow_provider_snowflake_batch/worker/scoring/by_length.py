@@ -1,6 +1,7 @@
 """Calling a model with rows of like lengths, for models that pad a batch to its longest row.
 
-A batch is what the rows are chosen from. What comes back is put into their order again, so for all else it is one call.
+The rows of each call are chosen from a batch. Results are put back into the batch's order, so that for all other code
+the batch is one call.
 """
 
 from __future__ import annotations

@@ -123,7 +123,8 @@ def block_frame(arrays: Sequence[pa.ChunkedArray], names: Sequence[str], dtype: 
     rows = len(arrays[0]) if arrays else 0
     if arrays and all(array.num_chunks == 1 for array in arrays):
         columns = pa.RecordBatch.from_arrays([array.chunk(0) for array in arrays], names=[""] * len(arrays))
-        # In one pass without the interpreter's lock: column by column, each touches every cache line of the block.
+        # In one pass and without the interpreter's lock. Column by column, every column would touch all cache lines of
+        # the block.
         tensor = columns.to_tensor(null_to_nan=pa.types.is_floating(arrays[0].type), row_major=True)
         return pd.DataFrame(tensor.to_numpy(), columns=list(names), copy=False)
     block = own_array((rows, len(arrays)), dtype)
@@ -146,7 +147,7 @@ def _with_files(table: pa.Table, files: Files) -> pa.Table:
 
 
 def _bytes_array(contents: Sequence[bytes | None]) -> Any:
-    """The very objects that were read: an Arrow column would copy them in and out again."""
+    """The bytes objects that were read, since an Arrow column would copy them in and out again."""
     array = np.empty(len(contents), dtype=object)
     array[:] = contents
     return array
@@ -164,7 +165,7 @@ def _feature(table: pa.Table, files: Files, column: str, feature: Feature) -> An
 def _natural_frame(table: pa.Table, wanted: Mapping[str, str], files: Files) -> pd.DataFrame:
     """Columns as they are. :param wanted: names in the frame to columns of the table."""
     read = {name: files[column] for name, column in wanted.items() if column in files}
-    # One by one by their names, thousands of columns take longer to find than to give.
+    # Looked up once: finding thousands of columns by their names takes longer than converting them.
     columns = dict(zip(table.column_names, table.columns, strict=True))
     plain = {name: columns[column] for name, column in wanted.items() if name not in read}
     frame = _plain_frame(plain)
@@ -206,7 +207,7 @@ def _mixed_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
         if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
             others[name] = _whole_objects(column)
         elif column.null_count and column.type in _NULLABLE:
-            # Each by itself: the type of a column does not depend on the columns beside it.
+            # Each column by itself, so that its type does not depend on the columns beside it.
             others[name] = column.to_pandas(types_mapper=_NULLABLE.get)
         elif _has_moments_of_a_zone(column.type):
             others[name] = column.to_pandas().copy()
@@ -279,7 +280,7 @@ def _parsed(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.Chunked
     """Snowflake unloads ARRAY, OBJECT and VARIANT as JSON text."""
     try:
         values = [None if text is None else json.loads(text) for text in column.to_pylist()]
-        # Not with the type: Arrow would cut off fractions without a word.
+        # Without the type, since with it Arrow would cut off fractions without a word.
         found = from_objects(values)
         return found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found])
     except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:

@@ -6,9 +6,10 @@ import gc
 import re
 import sys
 
-# PyTorch's and CuPy's class; TensorFlow's.
+# Names of classes: PyTorch's and CuPy's, and TensorFlow's.
 _NAMES = {"OutOfMemoryError", "ResourceExhaustedError"}
-# PyTorch's CPU allocator and its errors of cuBLAS and cuDNN, ONNX Runtime, JAX, XGBoost, Numba, the operating system.
+# Texts of PyTorch's CPU allocator, of its errors of cuBLAS and cuDNN, of ONNX Runtime, JAX, XGBoost, Numba and the
+# operating system.
 _TEXTS = re.compile(
     r"out.of.memory|failed to allocate|(?:can't|cannot|could not|unable to) allocate|memory allocation|bad_alloc"
     r"|OOM when allocating|STATUS_ALLOC_FAILED",

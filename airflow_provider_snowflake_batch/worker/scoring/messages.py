@@ -31,9 +31,9 @@ class Hello:
 
 @dataclass(frozen=True)
 class Limit:
-    """First order: most threads that numeric libraries may start in the process.
+    """The first order: the most threads that numeric libraries may start in the process.
 
-    An order of its own, because the next one cannot be read without loading such libraries.
+    It comes by itself, because reading the next order loads such libraries.
     """
 
     threads: int

@@ -1,9 +1,9 @@
 """Calling the model with a batch: once if that works, otherwise in as many calls as it takes.
 
-A batch for which there is no memory is halved, and those that follow are kept as small. When bad rows are set aside, so
-is any batch that fails, until single rows are left that fail alone: with *b* bad rows among *n* that takes about
-2·b·log2(n) calls. A model that fails for everything must not be called for every row, so as long as no row of the job
-has been scored, ``TRIED_ROWS`` rows are tried alone, spread over the batch; if all of them fail, the job does.
+If there is no memory for a batch, it is halved, and later batches are kept as small. When bad rows are set aside, any
+batch that fails is halved again and again, until single rows fail alone: with *b* bad rows among *n* that takes about
+2·b·log2(n) calls. A model that fails for everything must not be called for every row. So as long as no row of the job
+has been scored, ``TRIED_ROWS`` rows are tried alone, spread over the batch; if all of them fail, the job fails.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from airflow_provider_snowflake_batch.worker.scoring.results import OtherOrder
 from airflow_provider_snowflake_batch.worker.scoring.returned_copies import detached, owned, size_of
 
 TRIED_ROWS = 16
-# Characters of an error; a library may well put a whole array into its message.
+# Characters of an error that are kept. A library may put a whole array into its message.
 MOST_TEXT = 4000
 
 
@@ -138,7 +138,7 @@ class ModelCaller:
         self._set_aside(answer, rows.bad)
         count = rows.table.num_rows
         if count and self._output_rows.divisible and self._batch_size.within_limit(count) < count:
-            # It was read before the limit fell.
+            # The batch was read before the limit became smaller.
             self._score_pieces(answer, rows, count)
         elif count:
             self._score(answer, rows, argument)
@@ -164,7 +164,7 @@ class ModelCaller:
                 self._batch_size.too_large(count)
             elif not self._proven and count > TRIED_ROWS:
                 self._try_some(rows, error)
-        # Outside the handler: the exception holds the frames, and with them the memory that was too much.
+        # Outside of the handler, since the exception holds the frames and with them the memory that was too much.
         argument = None
         if no_memory:
             release()
@@ -173,7 +173,7 @@ class ModelCaller:
     def _score_pieces(self, answer: Answer, rows: RowBatch, most: int) -> None:
         start, count = 0, rows.table.num_rows
         while start < count:
-            # The limit may fall on the way.
+            # Asked for each piece, since the limit may become smaller.
             stop = min(count, start + self._batch_size.within_limit(most))
             piece = rows.slice(start, stop)
             self._score(answer, piece, self.convert(piece))
@@ -189,7 +189,7 @@ class ModelCaller:
             else:
                 returned, safe, combined = None, True, self._sorted(rows, argument)
         finally:
-            # The model has forked, and this is the child that came back: it has none of the threads that go on here.
+            # The model has forked and its child has returned here. The child lacks the other threads of the pipeline.
             if os.getpid() != self._pid:
                 os._exit(0)
         seconds = time.perf_counter() - begun
@@ -199,7 +199,7 @@ class ModelCaller:
             return Scored(rows, None, size, combined)
         if safe and not self._quarantine:
             return Scored(rows, returned, size)
-        # Whether what was returned can be used decides about the rows, so it cannot be left to the thread that writes.
+        # Combined here and not in the thread that writes: rows are bad if what was returned for them cannot be used.
         inputs, outputs = self._combine(rows, returned)
         return Scored(rows, None, size, (inputs, outputs if safe else detached(outputs)))
 
@@ -209,7 +209,7 @@ class ModelCaller:
         call, output_rows = self._by_length
 
         def outputs(returned: Any, count: int) -> pa.Table:
-            # A model may write its next call into the same memory.
+            # Copied, since a model may write the results of its next call into the same memory.
             kept, safe = owned(returned)
             table = output_rows.outputs(kept, count)
             return table if safe else detached(table)
@@ -290,12 +290,12 @@ def _text(error: BaseException) -> str:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if len(text) > MOST_TEXT:
         text = f"{text[:MOST_TEXT]}… ({len(text)} characters)"
-    # A lone surrogate is no text that a file could hold.
+    # A file cannot hold half of a surrogate pair.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def own_traceback(error: BaseException) -> str:
-    """The traceback from the model's first frame on: the frames of this package explain nothing to its author."""
+    """The traceback from the model's first frame on: frames of this package do not help the model's author."""
     tb = error.__traceback__
     package = __name__.split(".scoring.")[0]
     while tb is not None and tb.tb_next is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(package):

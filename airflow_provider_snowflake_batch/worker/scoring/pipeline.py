@@ -59,7 +59,7 @@ class ByteQueue(Generic[Item]):
         return self._bytes + size <= self._limit and len(self._items) < self._length
 
     def close(self) -> None:
-        """Nobody takes anything any more, so nobody is to wait for room."""
+        """Nothing will be taken any more: wake and let pass whoever waits for room."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -187,7 +187,7 @@ class Pipeline:
                 next_queue.put(Stopped())
 
     def _fail(self, error: WorkerError) -> None:
-        # The first failure is the cause; later ones follow from it.
+        # Only the first failure is reported, since it is the cause of later ones.
         if self._failed.acquire(blocking=False):
             self._stopping.set()
             self._reporter.failed(error)

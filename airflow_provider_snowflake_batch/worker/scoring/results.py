@@ -115,7 +115,7 @@ def _storable(values: Any, feature: Feature | None, name: str, *, one_a_row: boo
     try:
         return storable_column(values, feature, name)
     except OutputMisfit as error:
-        # Which row of the input is meant is known only if each has one of the output.
+        # Without one output row for each input row, it is not known which input row is meant.
         raise error if one_a_row else DataError(error.message) from None
 
 
@@ -249,7 +249,7 @@ def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) ->
         return {"output_feature_0": list(values)}
     if any(issubclass(kind, pa.Scalar) for kind in set(map(type, values))):
         values = [_from_scalar(item) for item in values]
-    # None among objects is a row for which there is nothing, and so is what pandas has in its place.
+    # None among dicts is a row without results, and so are pandas' own missing values.
     if all(item is None or isinstance(item, Mapping) or is_missing(item) for item in values):
         if not set(map(type, values)) <= {dict, type(None)}:
             values = [item if isinstance(item, Mapping) else None for item in values]
@@ -272,7 +272,7 @@ def _from_scalar(item: Any) -> Any:
         return None
     if not isinstance(item, pa.MapScalar):
         return item
-    # Not by pa.array, which fails for a map in it that is NULL (pyarrow 26).
+    # Not by pa.array, which fails if a map among the items is NULL (pyarrow 26).
     keys, values = item.values.flatten()
     try:
         return list(zip(exact_list(keys), exact_list(values), strict=True))
@@ -299,7 +299,7 @@ def _are_outputs(values: Sequence[Any], columns: Sequence[Any], rows: int | None
     """Whether these are the outputs, and not the rows."""
     if columns and all(map(_is_array, columns)):
         return _per_output(values, [len(item) for item in columns], rows, habit)
-    # Columns as lists, ``return labels, scores``: a row that is a list is as long only by chance.
+    # Columns as lists, ``return labels, scores``. Rows that are lists have this length only by chance.
     if not columns or not isinstance(values, tuple) or rows is None or habit.per_output is False:
         return False
     return all((_is_array(item) or isinstance(item, list)) and len(item) == rows for item in columns)

@@ -1,12 +1,12 @@
-"""What a model returned, made safe from what the model does next.
+"""Copies of what a model returned, so that the model's next call does not change it.
 
-Models that write each batch into the same memory (a preallocated array, an I/O binding, a CUDA graph, the same list of
-dicts) would otherwise change rows that wait to be written; and a generator would run the model's code in the thread
+Some models write each batch into the same memory (a preallocated array, an I/O binding, a CUDA graph, the same list of
+dicts), and would otherwise change rows that wait to be written. A generator would run the model's code in the thread
 that writes.
 
-Arrays and frames of numbers and texts, the usual case, are copied. Everything else, such as Arrow's own, which may lie
-over any memory, and lists of lists, is made into the columns that are written before the model is called again: that
-has to be done anyway, and Python's objects cannot be gone through while the model holds the interpreter.
+Arrays and frames of numbers and texts, the usual case, are copied. Everything else becomes the columns that are written
+before the model is called again: Arrow's objects, which may share any memory, and lists of lists, for example. That has
+to be done anyway, and Python's objects cannot be read while the model holds the interpreter.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_numpy
 
 _SAMPLE = 16
-# About what a small Python object takes.
+# About the bytes of a small Python object.
 _OBJECT_BYTES = 64
-# Values that nobody can change.
+# Types whose values cannot change.
 _FIXED = (
     str, bytes, bool, int, float, complex, type(None), decimal.Decimal, uuid.UUID, Enum, np.bool_, np.number,
     np.datetime64, datetime.date, datetime.time, datetime.timedelta, type(pd.NA), type(pd.NaT),
 )  # fmt: skip
-# Extension types of pandas whose copies are copies; those over Arrow share its memory.
+# Extension types of pandas whose copies share no memory, unlike those over Arrow.
 _COPIED = (
     pd.Int8Dtype, pd.Int16Dtype, pd.Int32Dtype, pd.Int64Dtype, pd.UInt8Dtype, pd.UInt16Dtype, pd.UInt32Dtype,
     pd.UInt64Dtype, pd.Float32Dtype, pd.Float64Dtype, pd.BooleanDtype, pd.DatetimeTZDtype, pd.PeriodDtype,
 )  # fmt: skip
-# What holds its items, so that each of them is the same whenever it is asked for.
+# Types that hold their items. Others may make an item anew each time that it is asked for.
 _HOLDERS = (
     list, tuple, str, bytes, bytearray, memoryview, Set, Mapping, MappingView, range, array.array, collections.deque,
     collections.UserList, pd.Index, pd.api.extensions.ExtensionArray, pa.Table, pa.RecordBatch, pa.Array,
@@ -58,7 +58,7 @@ def owned(returned: Any) -> tuple[Any, bool]:
     :raises DataError: an iterator gives what cannot be copied.
     """
     if isinstance(returned, Iterator):
-        # What it gave first may be the memory for what it gives next.
+        # Copied one by one: an iterator may give its next item in the memory of the first.
         returned = [_kept(item) for item in returned]
     if isinstance(returned, np.ndarray):
         if returned.dtype.hasobject:
@@ -74,7 +74,7 @@ def owned(returned: Any) -> tuple[Any, bool]:
     if callable(getattr(returned, "detach", None)) and callable(getattr(returned, "clone", None)):
         return returned.detach().clone(), True
     if isinstance(returned, Mapping) and not isinstance(returned, dict):
-        # It may make each column in the memory of the one before.
+        # Copied one by one: the mapping may make each column in the memory of the one before.
         return {name: _kept(value) for name, value in returned.items()}, True
     if isinstance(returned, Mapping):
         values = {name: owned(value) for name, value in returned.items()}
@@ -138,7 +138,7 @@ def _copy(item: Any) -> Any:
     if isinstance(item, memoryview):
         return bytes(item)
     try:
-        # Copies of columns over Arrow, and of Arrow's own, share memory; what is pickled does not.
+        # Copies of columns over Arrow, and of Arrow's objects, share memory. Pickling them does not.
         arrow = isinstance(item, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray))
         return pickle.loads(pickle.dumps(item)) if arrow else copy.deepcopy(item)
     except Exception as error:

@@ -1,6 +1,6 @@
 """The values of one output become an Arrow array of a type that Parquet and Snowflake hold.
 
-What such files have no type for is kept as what comes next to it: categories and run lengths as their values, extension
+Values of types that such files lack are kept in the nearest type: categories and run lengths as their values, extension
 types as what they store, times with a zone in UTC, periods, UUIDs and members of an Enum as text or as their value.
 """
 
@@ -28,9 +28,9 @@ from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, kno
 
 # Lists have 32-bit offsets, as most readers of Parquet expect.
 _MOST_ITEMS = 2**31 - 1
-# Readers of Parquet that know no floating-point numbers of 16 bits, such as Snowflake, take them for bytes.
+# Some readers of Parquet, such as Snowflake, do not know floating-point numbers of 16 bits, and read bytes instead.
 _NEXT_TO = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary(), pa.float16(): pa.float32()}
-# What pandas calls its periods in Arrow: numbers, of which nobody else knows the meaning.
+# The extension type of pandas' periods in Arrow: numbers whose meaning only pandas knows.
 _PERIODS = "pandas.period"
 
 
@@ -86,7 +86,7 @@ def _typed(values: Any) -> Any:
             return pa.array([None if pd.isna(item) else str(item) for item in values], pa.string())
         if isinstance(values.dtype, pd.SparseDtype):
             values = pd.Series(np.asarray(values.array))
-        # By NumPy, to which NaN is a value and not a missing one.
+        # By way of NumPy: of a Series, Arrow would make NULL of NaN.
         return pa.array(known_type(values.to_numpy()) if isinstance(values.dtype, np.dtype) else values)
     return None
 
@@ -105,7 +105,7 @@ def _of_objects(items: Sequence[Any], name: str) -> tuple[pa.Field, Any]:
         return _of_arrays(items)
     if not of_kind.keys() - {None}:
         return _of_values(items)
-    # Arrays of several types, or arrays and values: each as in a batch of its own.
+    # Arrays of several types, or arrays and values, become what each would be in a batch of its own.
     tables = []
     for kind, places in of_kind.items():
         field, array = (_of_values if kind is None else _of_arrays)([items[place] for place in places])
@@ -155,7 +155,7 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
     """
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
-        # UUIDs are text, as those of Python are; Snowflake would read bytes.
+        # UUIDs become text, as those of Python do; otherwise Snowflake would read bytes.
         return pa.string() if isinstance(kind, pa.UuidType) else storable_type(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return storable_type(kind.value_type)
@@ -163,7 +163,7 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
         return _flat(kind)
     if types.is_struct(kind):
         fields = [kind.field(index) for index in range(kind.num_fields)]
-        # Parquet knows nothing of objects without keys.
+        # Parquet has no objects without keys.
         return pa.struct([(one.name, storable_type(one.type)) for one in fields]) if fields else pa.null()
     if types.is_fixed_size_list(kind) and kind.list_size and storable_type(kind.value_type) == kind.value_type:
         return kind
@@ -188,7 +188,7 @@ def _flat(kind: pa.DataType) -> pa.DataType:
     if types.is_date(kind):
         return pa.date32()
     if types.is_decimal(kind) and kind.scale < 0:
-        # Nor decimals that leave out digits before the point.
+        # Parquet has no decimals with a negative scale.
         digits = kind.precision - kind.scale
         return pa.decimal256(digits, 0) if digits > MOST_DIGITS else pa.decimal128(digits, 0)
     if types.is_interval(kind):

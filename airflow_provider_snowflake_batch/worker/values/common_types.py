@@ -1,7 +1,7 @@
-"""The type that holds the values of two types, and columns brought to it: exactly, or not at all.
+"""The type that holds the values of two types, and columns converted to it: exactly, or not at all.
 
-Which type that is does not depend on the order in which types are seen, so every task, replica and attempt arrives at
-the same. Whole numbers and fractions meet in 64-bit floating point, and a value that this cannot hold is refused.
+The type does not depend on the order in which types are seen, so every task, replica and attempt finds the same one.
+The common type of whole numbers and fractions is 64-bit floating point; a value that it cannot hold is refused.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _common_time(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     if types.is_timestamp(first) and types.is_timestamp(second):
         if (first.tz is None) != (second.tz is None):
             return None
-        # Moments are the same in every zone.
+        # A moment is the same in every zone.
         zone = first.tz if first.tz == second.tz else "UTC"
         return pa.timestamp(_finer(first.unit, second.unit), zone)
     if types.is_duration(first) and types.is_duration(second):
@@ -169,7 +169,7 @@ def _common_text(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     large = any(types.is_large_string(kind) or types.is_large_binary(kind) for kind in (first, second))
     if _is_text(first) and _is_text(second):
         return pa.large_string() if large else pa.string()
-    # Parquet files of some writers do not say that bytes are text.
+    # Some writers of Parquet files do not mark bytes as text.
     return pa.large_binary() if large else pa.binary()
 
 
@@ -250,7 +250,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if array.type == kind:
         return array
     if types.is_null(array.type) or types.is_null(kind) or not len(array):
-        # Parquet knows nothing of objects without keys.
+        # Parquet has no objects without keys.
         return pa.nulls(len(array), kind)
     if types.is_run_end_encoded(array.type):
         return _converted(pc.run_end_decode(array), kind)
@@ -266,10 +266,10 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if types.is_floating(array.type) and not (types.is_floating(kind) or types.is_integer(kind)):
         return _without_nan(array, kind)
     if types.is_integer(array.type) and types.is_decimal(kind):
-        # Arrow asks for room for every value of the type, whatever the values are.
+        # By way of a wider type, since Arrow's cast requires room for every value of the type.
         return array.cast(pa.decimal256(INTEGER_DIGITS + kind.scale, kind.scale)).cast(kind)
     if types.is_date(array.type) and types.is_timestamp(kind):
-        # From day to nanosecond at once, Arrow does not notice that there is no such moment.
+        # In two steps: casting days to nanoseconds at once, Arrow does not notice an overflow.
         return array.cast(pa.timestamp("ms")).cast(kind)
     if types.is_nested(array.type):
         return bring_nested(array, kind, _converted)
@@ -277,7 +277,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _without_nan(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """What was taken for numbers because of NaN, which is missing beside what has no NaN.
+    """Values that were taken for numbers because of NaN, in the type that they have without it. NaN becomes NULL.
 
     :raises ValueError: there are other numbers, and not whole ones that became floating-point numbers beside NaN.
     """
@@ -317,7 +317,7 @@ def without_layout(array: pa.Array) -> pa.Array:
 def bring_nested(array: pa.Array, kind: pa.DataType, convert: Callable[[pa.Array, pa.DataType], pa.Array]) -> pa.Array:
     """Lists, objects or maps in another type of lists, objects or maps.
 
-    Each level by itself: Arrow's own cast loses the length of lists of nulls, and does not know all pairs.
+    Each level is converted by itself: Arrow's cast loses the length of lists of nulls, and lacks some pairs of types.
 
     :param convert: brings what is inside to its type.
     :raises ValueError: objects have fields of the same name, so that it is not known which is which.

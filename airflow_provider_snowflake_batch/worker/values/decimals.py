@@ -1,6 +1,6 @@
-"""Decimals as the numbers that models compute with: exactly, or as near as there is one.
+"""Decimals as the numbers that models compute with: exactly, or the nearest one.
 
-Arrow's own cast multiplies by an inexact power of ten, so its 0.07 may be the floating-point number beside 0.07.
+Arrow's cast multiplies by an inexact power of ten, so it may give a neighbour of the nearest floating-point number.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Any decimal of so many digits is had again from the nearest 64-bit floating-point number, and so many powers of ten
-# are such numbers themselves (IEEE 754).
+# A decimal of up to so many digits can be recovered from the nearest 64-bit floating-point number, and so many powers
+# of ten are exact in 64-bit floating point (IEEE 754).
 SURE_DIGITS = 15
 EXACT_POWERS = 22
 _POWERS = 10.0 ** np.arange(EXACT_POWERS + 1)
@@ -30,7 +30,7 @@ def whole_numbers(array: pa.Array) -> pa.Array:
 def floats(array: pa.Array, *, exactly: bool) -> pa.Array:
     """Decimals as the nearest 64-bit floating-point numbers.
 
-    :param exactly: refuse what cannot be had again from the number.
+    :param exactly: refuse a value that cannot be recovered from the number.
     :raises pa.ArrowInvalid: a value has too many digits for that.
     """
     unscaled, scale, small = _unscaled(array)
@@ -55,7 +55,7 @@ def _unscaled(array: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     scale = np.full(rows, kind.scale)
     fits = high == low >> 63
     small = fits & _sure(low) & (scale <= EXACT_POWERS)
-    # What is too long may end in zeros, as quotients and sums of a wide type do.
+    # A value with too many digits may end in zeros, as quotients and sums of a wide type do.
     while True:
         long = np.flatnonzero(fits & ~small & (scale > 0))
         long = long[low[long] % 10 == 0]
@@ -67,7 +67,7 @@ def _unscaled(array: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _sure(unscaled: np.ndarray) -> np.ndarray:
-    # Not by their absolute values: the least of the numbers has none.
+    # Not by absolute values, since the least 64-bit number has none.
     sure: np.ndarray = (unscaled > -_MOST) & (unscaled < _MOST)
     return sure
 

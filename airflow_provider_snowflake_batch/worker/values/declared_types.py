@@ -1,8 +1,8 @@
 """Values brought to the type that a model's signature states: exactly, as the type itself says, or not at all.
 
-A signature says of which kind a value is: a number, a flag, a text, bytes, a moment. Arrow's own cast knows no kinds:
-to it true is the number 1, the number 1 a nanosecond after 1970, and ``"0x1F"`` 31. A number that is too large
-for 32 bits becomes infinity, and the cast does not fail.
+A signature says of which kind a value is: a number, a flag, a text, bytes, a moment. Arrow's cast mixes kinds: true
+becomes the number 1, the number 1 a nanosecond after 1970, and ``"0x1F"`` 31. It makes infinity of a number that is too
+large for 32 bits.
 
 ``FLOAT`` and ``DOUBLE`` mean the nearest such number. What the model *returns* as a whole number must be one of these
 exactly; what it is *given* may be rounded, as models that compute in 32 bits expect.
@@ -66,7 +66,7 @@ def declared(column: pa.ChunkedArray, kind: pa.DataType, reading: Reading) -> pa
 
 
 def _declared(array: pa.Array, kind: pa.DataType, reading: Reading) -> pa.Array:
-    # A UUID is text, unless bytes are meant.
+    # A UUID counts as text, except where the signature has bytes.
     array = array.storage if isinstance(array.type, pa.UuidType) and _kind(kind) == _BYTES else without_layout(array)
     if array.type == kind:
         return array
@@ -81,7 +81,7 @@ def _declared(array: pa.Array, kind: pa.DataType, reading: Reading) -> pa.Array:
     if pa.types.is_floating(kind):
         return _floats(array, kind, reading)
     if pa.types.is_floating(array.type) and target in (_NUMBER, _FLAG):
-        # Whole numbers and others have no NaN, with which pandas says that there is none.
+        # pandas writes NaN for a missing value, also in columns whose type has no NaN.
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
     if target == _FLAG and source == _NUMBER:
         # Arrow takes any other number for true.
@@ -91,7 +91,7 @@ def _declared(array: pa.Array, kind: pa.DataType, reading: Reading) -> pa.Array:
     if source == _TEXT and target == _NUMBER:
         _check_numbers(array)
     if pa.types.is_date(array.type) and target == _MOMENT:
-        # From day to nanosecond at once, Arrow does not notice that there is no such moment.
+        # In two steps: casting days to nanoseconds at once, Arrow does not notice an overflow.
         array = array.cast(pa.timestamp("ms"))
     return array.cast(kind)
 

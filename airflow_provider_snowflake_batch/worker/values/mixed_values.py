@@ -1,8 +1,8 @@
 """Python's values of several types as one Arrow array: as if each came in a batch of its own.
 
-Arrow looks at the first value to know what the others are. So 1 after a time is a moment of 1970, true after 0.5 is
-the number 1, and in the other order both are errors. Here values are taken apart by their types, and brought to the
-type that these have in common, as the batches of a job are (`common_types`).
+Arrow takes the type of the first value for all. So 1 after a time becomes a moment of 1970, true after 0.5 becomes the
+number 1, and in the other order both are errors. Here values are separated by their types, and converted to the type
+that these have in common, as the batches of a job are (`common_types`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.values.common_types import common_of, converted
 
-# Of 64-bit whole numbers with a sign.
+# The largest 64-bit whole number with a sign.
 _MOST = 2**63 - 1
-# A flag is a whole number to Python, and a time a day.
+# In this order, since in Python a bool is an int, and a datetime is a date.
 _KINDS = (bool, int, float, str, bytes, datetime.datetime, datetime.date, datetime.timedelta)
 
 

@@ -1,4 +1,4 @@
-"""Lists, objects and maps as Python's and NumPy's own: for each row the same, whatever other rows are there.
+"""Lists, objects and maps as Python's and NumPy's own. A row's value does not depend on the other rows.
 
 | In Arrow | Is |
 |---|---|
@@ -7,9 +7,9 @@
 | object | a dict |
 | map | a list of pairs |
 
-NULL among floating-point numbers is NaN, among moments and durations in a list NaT, anywhere else None. pyarrow's own
-``to_pandas`` makes floats of all whole numbers as soon as one of the batch is NULL, and whole numbers of nanoseconds.
-The arrays lie in memory of their own, and can be written to.
+NULL among floating-point numbers is NaN, among moments and durations in a list NaT, anywhere else None. pyarrow's
+``to_pandas`` makes floats of all whole numbers if one in the batch is NULL, and whole numbers of nanoseconds. The
+arrays have memory of their own, and can be written to.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from airflow_provider_snowflake_batch.worker.values.common_types import entries, is_list
 from airflow_provider_snowflake_batch.worker.values.own_memory import own_copy
 
-# As NumPy keeps NaT.
+# NumPy stores NaT as this number.
 _NAT = -(2**63)
 
 
@@ -35,7 +35,7 @@ def objects(array: pa.Array) -> np.ndarray:
     :raises ValueError: Python has no such value: a time of day with nanoseconds, a moment after the year 9999.
     """
     if pa.types.is_nested(array.type) and _is_plain(array) and not _ends_in_numbers(array.type):
-        # The same, in half of the time.
+        # pyarrow gives the same in half of the time.
         return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     return _object_array(_values(array))
 
@@ -56,7 +56,7 @@ def _is_plain(array: pa.Array) -> bool:
         children = [array.field(index) for index in range(kind.num_fields)]
         if len({field.name for field in kind}) < len(children):
             return False
-        # In an object, pyarrow's NULL among floating-point numbers is None.
+        # pyarrow gives None for NULL in floating-point fields of an object, where NaN is wanted.
         dense = all(not (types.is_floating(one.type) and one.null_count) for one in children)
         return (
             not array.null_count and dense and all(not types.is_nested(one.type) and _is_plain(one) for one in children)
@@ -164,7 +164,7 @@ def _lists(array: pa.Array) -> list[Any]:
         values = own_copy(values)
     length = len(values) // len(array) if len(array) else 0
     if length and np.array_equal(edges, np.arange(len(array) + 1) * length):
-        # Embeddings are all as long; this takes half of the time.
+        # Lists of one length, such as embeddings, take half of the time in this way.
         found = list(values.reshape(len(array), length))
     else:
         found = [values[start:stop] for start, stop in itertools.pairwise(edges.tolist())]
@@ -183,7 +183,7 @@ def _dense(items: pa.Array) -> np.ndarray | None:
         filled = pc.fill_null(items, pa.scalar(0, pa.int8()).cast(kind)) if items.null_count else items
         return filled.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     if types.is_date(kind):
-        # As a column of dates is in pandas.
+        # In milliseconds, as pandas has a column of dates.
         return pc.cast(items, pa.timestamp("ms")).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     moments = types.is_duration(kind) or (types.is_timestamp(kind) and kind.tz is None)
     if moments:

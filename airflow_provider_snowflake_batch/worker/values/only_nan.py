@@ -1,10 +1,9 @@
-"""Marks for NaN: whether it is a number, or says that there is none, other batches tell.
+"""Marks for columns with NaN: only other batches tell whether NaN is a number or a missing value.
 
-pandas says with NaN that there is no text, flag, object or decimal. So a batch with nothing else looks like one of
-numbers, and one of whole numbers and NaN, which are floating-point numbers, may be one of decimals and NULL. And where
-there are no values at all, as in arrays without items, a type means nothing: NumPy takes floating-point numbers where
-nobody says more. The marks are in the metadata of the Arrow field, also of fields inside of lists and objects, and in
-no file.
+pandas writes NaN for a missing text, flag, object or decimal. So a batch with nothing else looks like numbers, and a
+batch of whole numbers and NaN, which are floating-point numbers, may really be decimals and NULL. And where there are
+no values at all, as in arrays without items, the type means nothing: NumPy's default is floating-point numbers. The
+marks are in the metadata of the Arrow field, also of fields inside of lists and objects, and in no file.
 """
 
 from __future__ import annotations
@@ -121,7 +120,7 @@ def _of_nothing(field: pa.Field, known: Sequence[pa.Field]) -> pa.Field:
     try:
         return field.with_type(common_type(known[0].type, known[-1].type)).with_metadata(_NOTHING)
     except NoCommonType:
-        # Whichever comes first.
+        # The first by name, so that the order of the two does not matter.
         return min(known, key=lambda one: str(one.type)).with_name(field.name)
 
 
@@ -131,7 +130,7 @@ def _holds_only_nan(chunks: Sequence[pa.Array]) -> bool:
         if chunk.null_count == len(chunk):
             continue
         first = chunk[0].as_py()
-        # Most columns are told by their first value.
+        # The first value is enough for most columns.
         if not (first is None or first != first) or not pc.all(pc.is_nan(chunk)).as_py():
             return False
         found = True

@@ -1,12 +1,12 @@
-"""Memory of its own for what the model is called with, which it may change as it likes.
+"""Copies of the rows for the model, which may change what it is called with.
 
-The rows that a batch is made of are needed again: they are passed through beside the predictions, set aside if they are
-bad, given to the model in smaller batches if it fails; and batches lie side by side in what was read of a file. Memory
-that is only marked as not to be written is no help: PyTorch writes to it all the same, and whether a model that works
-in place fails would depend on which columns have a NULL.
+The rows of a batch are needed again: they are passed through beside the predictions, set aside if they are bad, or
+given to the model in smaller batches if it fails. And several batches share the memory of what was read of a file.
+Marking the memory as read-only is not enough: PyTorch writes to it nevertheless, and whether a model that works in
+place fails would depend on which columns have a NULL.
 
-The memory comes from Arrow's allocator, which keeps it for the next batch; malloc returns it to the system, and getting
-it again takes longer than the copy.
+The memory comes from Arrow's allocator, which keeps it for the next batch. malloc would return it to the system, and
+getting it again takes longer than the copy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow as pa
 
 
 def own_array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """An array that is not filled."""
+    """An array with arbitrary values."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if not size:
         return np.empty(shape, dtype)
@@ -37,7 +37,7 @@ def own_values(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     parts: list[np.ndarray] = [chunk.to_numpy(zero_copy_only=False) for chunk in chunks]
     if len(parts) == 1 and parts[0].flags.writeable:
-        # Arrow has made it for this.
+        # Arrow has just made this array, so nothing else uses its memory.
         return parts[0]
     if not parts:
         return np.asarray(column.to_numpy())
@@ -60,7 +60,7 @@ def own_table(table: pa.Table) -> pa.Table:
 def _own_column(column: pa.ChunkedArray) -> Any:
     whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):
-        # More text than one piece can hold.
+        # One piece cannot hold so much text.
         return pa.chunked_array([_own(chunk) for chunk in whole.chunks], column.type)
     return _own(whole)
 
@@ -76,7 +76,7 @@ def _own(array: pa.Array) -> pa.Array:
     if _is_text(kind):
         read_only = [None if buffer is None else buffer.slice() for buffer in array.buffers()]
         return pa.Array.from_buffers(kind, len(array), read_only, array.null_count, array.offset)
-    # Where it is a part of a larger array, only that part is copied.
+    # Of a slice of a larger array, only that part is copied.
     return pa.concat_arrays([array, array.slice(0, 0)])
 
 

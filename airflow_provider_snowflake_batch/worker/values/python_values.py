@@ -1,8 +1,8 @@
 """Python's values, and those of libraries, as an Arrow array.
 
-Arrow finds the type by itself and is exact in most; where it is not (it drops the time of a datetime beside a date, the
-zone of some times, and nanoseconds), the values are brought to one type first, or refused. Values of several types are
-not left to it (`mixed_values`).
+Arrow finds the type by itself, and converts most values exactly. It drops the time of a datetime beside a date, the
+zone of some times, and nanoseconds: such values are converted to one type first, or refused. Values of several types
+are converted here (`mixed_values`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from airflow_provider_snowflake_batch.worker.values.nested import exact_list
 from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, known_type
 
 _PLAIN = {str, bytes, bool, int, float, type(None)}
-# Types that Arrow brings to one by itself, exactly and in any order.
+# Types that Arrow converts to one type by itself, exactly and in any order.
 _NUMBERS = {int, float}
 _TIMES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
 _OF_DTYPE = {"b": bool, "i": int, "u": int, "f": float, "S": bytes, "U": str}
@@ -72,7 +72,7 @@ def from_objects(items: Sequence[Any], seen: Seen | None = None) -> pa.Array | p
     if not kinds <= _NUMBERS and len(kinds) > 1:
         return mixed(values)
     try:
-        # Not with type=kind: Arrow would cut off fractions without a word.
+        # Without type=kind, with which Arrow would cut off fractions without a word.
         return pa.array(values)
     except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError):
         return mixed(values)
@@ -159,7 +159,7 @@ def _plain(value: Any, seen: Seen) -> Any:
         named = {str(name): _plain(item, seen) for name, item in value.items()}
         if len(named) < len(value):
             raise ValueError(f"an object has keys that are the same as text: {', '.join(map(repr, value))}")
-        # Files know nothing of objects without keys, so they are missing, whatever keys others have.
+        # Parquet has no objects without keys, so such an object is NULL, whatever keys others have.
         return named if named or seen.for_text else None
     if isinstance(value, (list, tuple, pd.Series)):
         return [_plain(item, seen) for item in value]
@@ -184,7 +184,7 @@ def _numpy_scalar(value: np.generic, seen: Seen) -> Any:
     item = known.item()
     if not isinstance(item, int):
         return _time(item, seen)
-    # Python has no such time; pandas has, in units from seconds to nanoseconds.
+    # Python's times cannot hold it. Those of pandas can, in units from seconds to nanoseconds.
     wide: Any = pd.Timestamp(known) if isinstance(known, np.datetime64) else pd.Timedelta(known)
     return _time(wide, seen)
 

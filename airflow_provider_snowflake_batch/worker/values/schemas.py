@@ -20,7 +20,7 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.values import only_nan
 from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_schema, converted, misfit
 
-# How an output without a name is called, the first of them if there are several.
+# The name of an output without a name, or of the first of several.
 UNNAMED = "output_feature_0"
 
 
@@ -48,7 +48,7 @@ def joined(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     try:
         joint = common_schema(_without_nan(first), _without_nan(second))
     except NoCommonType:
-        # In words of the types that they have.
+        # Raises an error that names the types as they are, without the effect of marks.
         common_schema(first, second)
         raise
     fields = []
@@ -70,7 +70,7 @@ def marked(table: pa.Table) -> pa.Table:
     fields = list(table.schema)
     found = [only_nan.marked(field, column.chunks) for field, column in zip(fields, table.columns, strict=True)]
     if all(map(operator.is_, found, fields)):
-        # As nearly always: there is no table to be made.
+        # The usual case, which needs no new table.
         return table.replace_schema_metadata(None)
     return pa.table(table.columns, schema=pa.schema(found))
 

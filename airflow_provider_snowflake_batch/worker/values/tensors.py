@@ -10,9 +10,9 @@ import pyarrow as pa
 
 _TIME_UNITS = ("D", "s", "ms", "us", "ns")
 _WIDEST_FLOAT = 8
-# What memory is said to hold that is bytes.
+# Format codes of the buffer protocol for bytes.
 _BYTES = ("B", "b", "c")
-#: Whose types are dealt with by name, since each has a NULL of its own.
+#: Libraries whose types have code of their own, since each has its own NULL.
 _OF_THEIR_OWN = ("numpy", "pandas", "pyarrow")
 
 
@@ -23,7 +23,7 @@ def as_numpy(value: Any) -> Any:
     if isinstance(value, (str, bytes, int, float)) or value is None:
         return value
     if isinstance(value, array.array) or (isinstance(value, memoryview) and value.format not in _BYTES):
-        # Arrow would take the memory of numbers for bytes.
+        # By NumPy, since Arrow would read a buffer of numbers as bytes.
         return np.asarray(value)
     for step in ("detach", "cpu"):
         if callable(getattr(value, step, None)):
@@ -32,7 +32,7 @@ def as_numpy(value: Any) -> Any:
         try:
             return _plain_array(np.asarray(value.numpy()))
         except TypeError:
-            # A type that numpy lacks, such as bfloat16.
+            # NumPy lacks the type, such as bfloat16.
             if not callable(getattr(value, "float", None)):
                 raise
             return np.asarray(value.float().numpy())
@@ -79,7 +79,7 @@ def _plain_array(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         array = np.asarray(array)
     if array.dtype.type.__module__.partition(".")[0] != "ml_dtypes":
         return array
-    # What JAX and TensorFlow add to NumPy is smaller than the types that it becomes here.
+    # Types that JAX and TensorFlow add to NumPy become larger ones, which hold all of their values.
     name = array.dtype.name
     return array.astype(np.uint8 if name.startswith("uint") else np.int8 if name.startswith("int") else np.float32)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from functools import cache
@@ -423,6 +424,26 @@ def files_of_tests() -> list[Path]:
 def test_tests_are_found_by_the_path_of_what_they_test(path: Path) -> None:
     folder = path.parent
     assert path.parts[0] in OF_NO_ROOM or (ROOT / folder).is_dir() or folder.name == "clients"
+
+
+def own_test_file(module: Path) -> Path:
+    return module.parent / f"test_{module.stem.strip('_')}.py"
+
+
+@cache
+def modules_named_by(path: Path) -> frozenset[Path]:
+    """The modules that a test file names in its docstring, as ``worker/errors.py``."""
+    tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+    return frozenset(Path(name) for name in re.findall(r"``([\w/]+\.py)``", ast.get_docstring(tree) or ""))
+
+
+@pytest.mark.parametrize(
+    "module", [module for module in modules() if module.name != "__init__.py" and room_of(module) != "local"], ids=str
+)
+def test_the_tests_of_a_module_are_found_by_its_path(module: Path) -> None:
+    """In the file of its name; or in one that names it, which ``grep -rl worker/errors.py tests`` finds."""
+    named_by = [str(path) for path in files_of_tests() if module in modules_named_by(path)]
+    assert (TESTS / own_test_file(module)).is_file() or named_by
 
 
 def test_every_folder_of_the_package_has_tests() -> None:

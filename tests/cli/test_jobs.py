@@ -1,4 +1,7 @@
-"""``airflow snowflake-batch list``, ``describe``, ``logs``, ``cancel`` and ``delete``, against the local Snowflake."""
+"""``airflow snowflake-batch list``, ``describe``, ``logs``, ``cancel`` and ``delete``, against the local Snowflake.
+
+Also tests ``cli/connection.py``.
+"""
 
 from __future__ import annotations
 

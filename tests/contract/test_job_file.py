@@ -1,4 +1,8 @@
-"""A job file comes back as it was written, whatever is in it, and a newer writer's says no more than it must."""
+"""A job file comes back as it was written, whatever is in it, and a newer writer's says no more than it must.
+
+Also tests ``contract/file_sources.py``, ``contract/job_fields.py``, ``contract/model_sources.py``,
+``contract/transformer_sources.py``, ``contract/vocabulary.py``.
+"""
 
 from __future__ import annotations
 

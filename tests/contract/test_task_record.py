@@ -1,4 +1,7 @@
-"""A task record comes back as it was written, whoever wrote it."""
+"""A task record comes back as it was written, whoever wrote it.
+
+Also tests ``contract/part_file.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What of a function in a Dag is sent elsewhere, and what is refused because it would be missing there."""
+"""What of a function in a Dag is sent elsewhere, and what is refused because it would be missing there.
+
+Also tests ``jobs/models/function.py``.
+"""
 
 from __future__ import annotations
 

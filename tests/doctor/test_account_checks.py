@@ -1,4 +1,7 @@
-"""What is said of an account: facts in, findings out."""
+"""What is said of an account: facts in, findings out.
+
+Also tests ``doctor/facts.py``, ``doctor/findings.py``, ``doctor/object_checks.py``, ``doctor/parameter_checks.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is said of an Airflow, and what of this one is seen."""
+"""What is said of an Airflow, and what of this one is seen.
+
+Also tests ``doctor/look_at_airflow.py``.
+"""
 
 from __future__ import annotations
 

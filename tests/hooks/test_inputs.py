@@ -1,4 +1,7 @@
-"""What a job's input is found to be, against the local Snowflake: its files, and the values that its query reads."""
+"""What a job's input is found to be, against the local Snowflake: its files, and the values that its query reads.
+
+Also tests ``hooks/file_columns.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A model's code as one archive: what goes in, and what is refused."""
+"""A model's code as one archive: what goes in, and what is refused.
+
+Also tests ``hooks/folder_files.py``.
+"""
 
 from __future__ import annotations
 

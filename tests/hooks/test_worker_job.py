@@ -1,4 +1,7 @@
-"""A worker's job on its way to submission, against the local Snowflake: what is looked up, unloaded and uploaded."""
+"""A worker's job on its way to submission, against the local Snowflake: what is looked up, unloaded and uploaded.
+
+Also tests ``hooks/unload.py``.
+"""
 
 from __future__ import annotations
 

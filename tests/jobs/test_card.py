@@ -1,4 +1,7 @@
-"""The job card: what looks at the job make of it."""
+"""The job card: what looks at the job make of it.
+
+Also tests ``jobs/sent_statement.py``.
+"""
 
 from __future__ import annotations
 

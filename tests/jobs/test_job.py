@@ -1,3 +1,8 @@
+"""The jobs of registered models, and the names of jobs.
+
+Also tests ``jobs/qualify.py``.
+"""
+
 from __future__ import annotations
 
 import json

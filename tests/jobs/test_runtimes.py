@@ -1,4 +1,7 @@
-"""Which field belongs to which of the two ways to run a batch."""
+"""Which field belongs to which of the two ways to run a batch.
+
+Also tests ``jobs/kinds.py``.
+"""
 
 from __future__ import annotations
 

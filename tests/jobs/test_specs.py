@@ -1,3 +1,8 @@
+"""The blocks that describe a job.
+
+Also tests ``jobs/spec_fields.py``.
+"""
+
 from __future__ import annotations
 
 import copy

@@ -1,4 +1,7 @@
-"""The worker's job: what makes it another, what it mounts, and its specification and job file as a whole."""
+"""The worker's job: what makes it another, what it mounts, and its specification and job file as a whole.
+
+Also tests ``jobs/worker_specification.py``.
+"""
 
 from __future__ import annotations
 

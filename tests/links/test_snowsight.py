@@ -1,4 +1,7 @@
-"""The links that tasks store, against the local Snowflake as itself and under an account's host name."""
+"""The links that tasks store, against the local Snowflake as itself and under an account's host name.
+
+Also tests ``hooks/snowsight.py``, ``links/stored_link.py``.
+"""
 
 from __future__ import annotations
 

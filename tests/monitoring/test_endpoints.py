@@ -1,4 +1,7 @@
-"""The endpoints in Airflow's API application: whom they answer, and what."""
+"""The endpoints in Airflow's API application: whom they answer, and what.
+
+Also tests ``monitoring/app.py``, ``monitoring/overview.py``.
+"""
 
 from __future__ import annotations
 

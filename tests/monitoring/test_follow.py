@@ -1,4 +1,7 @@
-"""The index follows the metadata database: every way in which a job there can change, and what that costs."""
+"""The index follows the metadata database: every way in which a job there can change, and what that costs.
+
+Also tests ``monitoring/listing.py``, ``monitoring/queries.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The index of jobs alone: what it finds, in which order, and how, against a plain search of a list."""
+"""The index of jobs alone: what it finds, in which order, and how, against a plain search of a list.
+
+Also tests ``monitoring/entries.py``, ``monitoring/order.py``.
+"""
 
 from __future__ import annotations
 

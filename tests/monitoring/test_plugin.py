@@ -1,4 +1,7 @@
-"""How Airflow learns of the pages, and what that costs the components that never show them."""
+"""How Airflow learns of the pages, and what that costs the components that never show them.
+
+Also tests ``monitoring/bundle.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What needs no Snowflake: how the operator reads its arguments, when the Dag is parsed and when it is rendered."""
+"""What needs no Snowflake: how the operator reads its arguments, when the Dag is parsed and when it is rendered.
+
+Also tests ``operators/arguments.py``, ``operators/base.py``, ``operators/query_file.py``.
+"""
 
 from __future__ import annotations
 

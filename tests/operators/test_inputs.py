@@ -1,4 +1,7 @@
-"""Every form of the operator's X against the local Snowflake: the rows that are scored, and what is refused."""
+"""Every form of the operator's X against the local Snowflake: the rows that are scored, and what is refused.
+
+Also tests ``operators/staged_input.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""When a waiting task writes its job's card."""
+"""When a waiting task writes its job's card.
+
+Also tests ``hooks/masking.py``, ``operators/earlier_tries.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Loading results into tables, against the local Snowflake."""
+"""Loading results into tables, against the local Snowflake.
+
+Also tests ``hooks/loading.py``.
+"""
 
 from __future__ import annotations
 

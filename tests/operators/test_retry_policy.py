@@ -1,4 +1,7 @@
-"""A retry policy tells the causes of a failure apart, by class or by the text in which Airflow stores a policy."""
+"""A retry policy tells the causes of a failure apart, by class or by the text in which Airflow stores a policy.
+
+Also tests ``exceptions.py``.
+"""
 
 from __future__ import annotations
 

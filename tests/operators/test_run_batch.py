@@ -1,4 +1,7 @@
-"""The operator against the local Snowflake: what it refuses before it submits, and what a job brings back."""
+"""The operator against the local Snowflake: what it refuses before it submits, and what a job brings back.
+
+Also tests ``hooks/preflight.py``, ``operators/ended_job.py``.
+"""
 
 from __future__ import annotations
 

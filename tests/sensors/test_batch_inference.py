@@ -1,4 +1,7 @@
-"""The sensor in each of its modes, against the local Snowflake."""
+"""The sensor in each of its modes, against the local Snowflake.
+
+Also tests ``hooks/success.py``.
+"""
 
 from __future__ import annotations
 

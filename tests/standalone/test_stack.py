@@ -1,4 +1,8 @@
-"""A local Snowflake with an Airflow beside it, started and ended from a terminal."""
+"""A local Snowflake with an Airflow beside it, started and ended from a terminal.
+
+Also tests ``standalone/__main__.py``, ``standalone/airflow.py``, ``standalone/processes.py``,
+``standalone/report.py``, ``standalone/settings.py``.
+"""
 
 from __future__ import annotations
 

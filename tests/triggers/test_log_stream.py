@@ -1,4 +1,7 @@
-"""A job's log in the log of the task that waits for it."""
+"""A job's log in the log of the task that waits for it.
+
+Also tests ``triggers/session_thread.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Whole batches with Python models: what comes out, and what is said when nothing can."""
+"""Whole batches with Python models: what comes out, and what is said when nothing can.
+
+Also tests ``worker/__main__.py``, ``worker/errors.py``, ``worker/executors/model_process.py``,
+``worker/processes/interpreter.py``, ``worker/progress.py``, ``worker/run.py``.
+"""
 
 from __future__ import annotations
 

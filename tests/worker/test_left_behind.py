@@ -1,4 +1,7 @@
-"""What models start and leave behind is gone when the job is, however it ends."""
+"""What models start and leave behind is gone when the job is, however it ends.
+
+Also tests ``worker/processes/descendants.py``, ``worker/processes/parent.py``, ``worker/temporary.py``.
+"""
 
 from __future__ import annotations
 

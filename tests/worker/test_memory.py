@@ -1,4 +1,7 @@
-"""Memory depends on the configuration, not on the input."""
+"""Memory depends on the configuration, not on the input.
+
+Also tests ``worker/processes/memory.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Bad rows are set aside, all others scored; what is wrong as a whole still fails, and soon."""
+"""Bad rows are set aside, all others scored; what is wrong as a whole still fails, and soon.
+
+Also tests ``worker/bad_rows.py``.
+"""
 
 from __future__ import annotations
 

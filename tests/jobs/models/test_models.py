@@ -1,3 +1,8 @@
+"""Models of the worker as a task states them.
+
+Also tests ``jobs/models/base.py``, ``jobs/models/files.py``, ``jobs/models/python.py``, ``jobs/models/registry.py``.
+"""
+
 from __future__ import annotations
 
 import pickle

@@ -1,4 +1,7 @@
-"""Replicas find each other in any order, and each hears how it ended."""
+"""Replicas find each other in any order, and each hears how it ended.
+
+Also tests ``worker/cluster/leader.py``, ``worker/cluster/lines.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tasks are pulled by hosts as they have room. Hosts are stand-ins that answer as they are told."""
+"""Tasks are pulled by hosts as they have room. Hosts are stand-ins that answer as they are told.
+
+Also tests ``worker/executors/share.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Model processes: which devices they see, and how they may end."""
+"""Model processes: which devices they see, and how they may end.
+
+Also tests ``worker/executors/launcher.py``, ``worker/executors/model_worker.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Replicas as Ray nodes on loopback addresses of this machine, in an environment that has Ray."""
+"""Replicas as Ray nodes on loopback addresses of this machine, in an environment that has Ray.
+
+Also tests ``worker/executors/ray_cluster.py``, ``worker/executors/ray_host.py``, ``worker/ray_replicas.py``.
+"""
 
 from __future__ import annotations
 

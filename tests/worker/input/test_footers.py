@@ -1,4 +1,7 @@
-"""Footers are read alike by one process, by many threads and by helper processes, and no helper outlives its job."""
+"""Footers are read alike by one process, by many threads and by helper processes, and no helper outlives its job.
+
+Also tests ``worker/input/footer_pool.py``, ``worker/input/footer_process.py``.
+"""
 
 from __future__ import annotations
 

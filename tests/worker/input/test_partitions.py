@@ -1,4 +1,7 @@
-"""``partition_column``: each group whole, in one call."""
+"""``partition_column``: each group whole, in one call.
+
+Also tests ``worker/input/categories.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A task's rows come back whole, in order and with their places, however files and batches are cut."""
+"""A task's rows come back whole, in order and with their places, however files and batches are cut.
+
+Also tests ``worker/input/file_columns.py``, ``worker/input/row_batch.py``, ``worker/input/sources.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Chat models: what transformers writes for each chat by itself, and what vLLM is asked."""
+"""Chat models: what transformers writes for each chat by itself, and what vLLM is asked.
+
+Also tests ``worker/models/chat_engines.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Models in the files of XGBoost, LightGBM and scikit-learn return what the libraries return when called directly."""
+"""Models in the files of XGBoost, LightGBM and scikit-learn return what the libraries return when called directly.
+
+Also tests ``worker/models/base.py``, ``worker/models/file_kind.py``, ``worker/models/lightgbm.py``,
+``worker/models/sklearn.py``, ``worker/models/tree_libraries.py``, ``worker/models/xgboost.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Models in ONNX files return what a session of ONNX Runtime returns for the same tensors."""
+"""Models in ONNX files return what a session of ONNX Runtime returns for the same tensors.
+
+Also tests ``worker/models/onnx_tensors.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which params a packed pipeline is given; the signatures are those that ``log_model`` finds by the task."""
+"""Which params a packed pipeline is given; the signatures are those that ``log_model`` finds by the task.
+
+Also tests ``worker/models/signature.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Two attempts at one directory: what one has written no other replaces, and the first manifest wins."""
+"""Two attempts at one directory: what one has written no other replaces, and the first manifest wins.
+
+Also tests ``worker/attempt.py``, ``worker/output/heartbeats.py``, ``worker/output/output_directory.py``,
+``worker/output/replica_notes.py``, ``worker/output/task_part.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What an earlier attempt has left is believed when it has been looked at, and that keeps no new row waiting."""
+"""What an earlier attempt has left is believed when it has been looked at, and that keeps no new row waiting.
+
+Also tests ``worker/model_files.py``.
+"""
 
 from __future__ import annotations
 

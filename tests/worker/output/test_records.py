@@ -1,4 +1,7 @@
-"""Records: older and newer ones are read, everything else is told from them."""
+"""Records: older and newer ones are read, everything else is told from them.
+
+Also tests ``worker/output/verify.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A model may change what it is called with: the rows themselves, other batches and the model's next call stay."""
+"""A model may change what it is called with: the rows themselves, other batches and the model's next call stay.
+
+Also tests ``worker/scoring/messages.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the model is called with."""
+"""What the model is called with.
+
+Also tests ``worker/models/columns.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whatever models return, in whatever form and order of batches: one schema, and every value as it was."""
+"""Whatever models return, in whatever form and order of batches: one schema, and every value as it was.
+
+Also tests ``worker/output/disk.py``, ``worker/output/part_writer.py``.
+"""
 
 from __future__ import annotations
 

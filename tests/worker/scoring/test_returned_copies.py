@@ -1,4 +1,7 @@
-"""What a model returned is its own: neither the model's next call nor the form it came in changes it."""
+"""What a model returned is its own: neither the model's next call nor the form it came in changes it.
+
+Also tests ``worker/values/own_memory.py``.
+"""
 
 from __future__ import annotations
 

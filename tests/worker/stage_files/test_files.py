@@ -1,4 +1,7 @@
-"""Columns of full stage paths: the model gets what the files hold."""
+"""Columns of full stage paths: the model gets what the files hold.
+
+Also tests ``worker/stage_files/loaders.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Values of several types in one batch are what they are in batches of their own, in whatever order."""
+"""Values of several types in one batch are what they are in batches of their own, in whatever order.
+
+Also tests ``worker/values/only_nan.py``.
+"""
 
 from __future__ import annotations
 

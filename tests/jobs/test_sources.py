@@ -173,5 +173,6 @@ def test_the_results_of_a_job_are_its_data_files(prefix: str) -> None:
 
 @pytest.mark.parametrize("result", [JobResult, Verification])
 def test_the_whole_result_of_a_task_is_an_input(result: type[Any]) -> None:
-    whole = {one.name: 1 for one in fields(result)} | {"output_location": "@db.s.st/out/J/"}
+    every_field: dict[str, Any] = dict.fromkeys((one.name for one in fields(result)), 1)
+    whole = result(**every_field | {"output_location": "@db.s.st/out/J/"}).to_dict()
     assert parse_source(whole) == JobOutput(StagePath.parse("@db.s.st/out/J/", field="x"))

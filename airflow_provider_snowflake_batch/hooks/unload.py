@@ -10,11 +10,11 @@ import io
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_snowflake_batch.exceptions import JobInputError, JobSubmissionError, SnowflakeBatchError
+from airflow_provider_snowflake_batch.exceptions import JobInputError, JobSubmissionError
 from airflow_provider_snowflake_batch.jobs import row_statements, statements
 from airflow_provider_snowflake_batch.jobs.errors import (
     InvalidJobError,
@@ -55,16 +55,10 @@ def check_unload(hook: SnowflakeBatchHook, job: WorkerJob) -> None:
         that unloads the rows.
     """
     query = row_statements.select_source(job.source)
-    try:
+    with _telling_why_not(job):
         selected = unloaded_columns(_columns(hook, job, query))
         # A query that compiles alone may fail here, where each of its columns is named again.
         _columns(hook, job, row_statements.select_unloaded(query, selected))
-    except InvalidJobError as error:
-        raise JobInputError(str(error)) from None
-    except Exception as error:
-        if is_transient(error) or error_number(error) is None:
-            raise
-        raise _cannot_unload(job, error) from error
 
 
 def put_rows(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[[], None]) -> StagedRows:
@@ -80,21 +74,29 @@ def put_rows(hook: SnowflakeBatchHook, job: WorkerJob, watch: Callable[[], None]
         return found
     if isinstance(job.source, StagePaths):
         return _put_paths(hook, job, job.source)
-    try:
+    with _telling_why_not(job):
         return _unload(hook, job, watch)
+
+
+@contextmanager
+def _telling_why_not(job: WorkerJob) -> Iterator[None]:
+    """Turn errors of Snowflake into those of a task, which tell whether another try may help.
+
+    :raises JobInputError: if the rows cannot be unloaded.
+    :raises JobSubmissionError: if Snowflake has given up.
+    """
+    try:
+        yield
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
     except Exception as error:
         if is_transient(error) or error_number(error) is None:
             raise
-        raise _cannot_unload(job, error) from error
-
-
-def _cannot_unload(job: WorkerJob, error: Exception) -> SnowflakeBatchError:
-    """What a statement's error means for the task: whether another try may help."""
-    if is_interrupted(error):
-        return JobSubmissionError(f"Snowflake gave up unloading the rows of {job.source}: {error_text(error)}")
-    return JobInputError(f"X: Snowflake cannot unload the rows of {job.source}: {error_text(error)}")
+        if is_interrupted(error):
+            raise JobSubmissionError(
+                f"Snowflake gave up unloading the rows of {job.source}: {error_text(error)}"
+            ) from error
+        raise JobInputError(f"X: Snowflake cannot unload the rows of {job.source}: {error_text(error)}") from error
 
 
 def _earlier_rows(hook: SnowflakeBatchHook, job: WorkerJob) -> StagedRows | None:

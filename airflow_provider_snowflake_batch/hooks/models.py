@@ -42,20 +42,7 @@ def look_up_model(hook: SnowflakeBatchHook, job: RegistryJob) -> RegistryJob:
 
     :raises JobInputError: if there is no such model, version or function, or if the version cannot do the job.
     """
-    rows = existing_rows(hook, statements.show_model_versions(job.model))
-    if rows is None:
-        raise JobInputError(
-            f"model_name: {job.model} does not exist, or this role has no USAGE on it. SHOW MODELS IN ACCOUNT lists "
-            "the ones that it can see."
-        )
-    listed = [ListedVersion.from_row(row) for row in rows]
-    try:
-        version = choose_version(listed, job.version)
-    except LookupError:
-        known = {name for one in listed for name in (one.name, *one.aliases)}
-        raise JobInputError(
-            f"version_name: model {job.model} has no version or alias {job.version}; it has {some(known)}."
-        ) from None
+    version = find_version(hook, job.model, job.version, fields=("model_name", "version_name"))
     if version is None:
         return job
     job = replace(job, version=version)
@@ -73,6 +60,32 @@ def look_up_model(hook: SnowflakeBatchHook, job: RegistryJob) -> RegistryJob:
     except InvalidJobError as error:
         raise JobInputError(str(error)) from None
     return job
+
+
+def find_version(
+    hook: SnowflakeBatchHook, model: QualifiedName, wanted: Identifier | None, *, fields: tuple[str, str]
+) -> Identifier | None:
+    """The version that a job runs.
+
+    :param wanted: the version or alias that the task names; None for the default one.
+    :param fields: the task's fields of the model and of the version, for errors.
+    :returns: None if the registry does not tell which version is the default one.
+    :raises JobInputError: if there is no such model or version.
+    """
+    rows = existing_rows(hook, statements.show_model_versions(model))
+    if rows is None:
+        raise JobInputError(
+            f"{fields[0]}: {model} does not exist, or this role has no USAGE on it. SHOW MODELS IN ACCOUNT lists the "
+            "ones that it can see."
+        )
+    listed = [ListedVersion.from_row(row) for row in rows]
+    try:
+        return choose_version(listed, wanted)
+    except LookupError:
+        known = {name for one in listed for name in (one.name, *one.aliases)}
+        raise JobInputError(
+            f"{fields[1]}: model {model} has no version or alias {wanted}; it has {some(known)}."
+        ) from None
 
 
 def existing_rows(hook: SnowflakeBatchHook, sql: str) -> list[dict[str, Any]] | None:

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.contract.zip_archive import add_file
 from airflow_provider_snowflake_batch.exceptions import JobInputError
-from airflow_provider_snowflake_batch.hooks.inputs import some
-from airflow_provider_snowflake_batch.hooks.models import check_function_and_params, existing_rows, specification_of
+from airflow_provider_snowflake_batch.hooks.models import (
+    check_function_and_params,
+    existing_rows,
+    find_version,
+    specification_of,
+)
 from airflow_provider_snowflake_batch.jobs import statements
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
-from airflow_provider_snowflake_batch.jobs.model_versions import ListedVersion, choose_version
 from airflow_provider_snowflake_batch.jobs.models.registry import RegistryModel
 
 if TYPE_CHECKING:
@@ -76,21 +79,9 @@ def find_registered(hook: SnowflakeBatchHook, model: RegistryModel) -> Registere
 def _version(hook: SnowflakeBatchHook, model: RegistryModel) -> tuple[QualifiedName, Identifier]:
     name = QualifiedName.parse(model.name, field="model.name")
     wanted = Identifier.parse(model.version, field="model.version") if model.version is not None else None
-    rows = existing_rows(hook, statements.show_model_versions(name))
-    if rows is None:
-        raise JobInputError(
-            f"model.name: {name} does not exist, or this role has no USAGE on it. SHOW MODELS IN ACCOUNT lists the "
-            "ones that it can see."
-        )
-    listed = [ListedVersion.from_row(row) for row in rows]
-    try:
-        version = choose_version(listed, wanted)
-    except LookupError:
-        version = None
+    version = find_version(hook, name, wanted, fields=("model.name", "model.version"))
     if version is None:
-        known = {text for one in listed for text in (one.name, *one.aliases)}
-        shown = wanted or "default version"
-        raise JobInputError(f"model.version: model {name} has no version or alias {shown}; it has {some(known)}.")
+        raise JobInputError(f"model.version: the registry does not tell the default version of {name}. Name a version.")
     return name, version
 
 

@@ -131,6 +131,14 @@ def test_a_role_that_may_not_read_the_files(
         check_registered(hook, RegistryModel(MODEL), {})
 
 
+def test_a_default_version_that_is_not_told(hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, hook, "SHOW VERSIONS", [{"name": "V1", "aliases": "[]", "is_default_version": "false"}])
+    with pytest.raises(
+        JobInputError, match=rf"model\.version: the registry does not tell the default version of {MODEL}"
+    ):
+        find_registered(hook, RegistryModel(MODEL))
+
+
 def test_a_file_that_is_listed_and_does_not_come(
     hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

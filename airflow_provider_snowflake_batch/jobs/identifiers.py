@@ -18,6 +18,7 @@ _QUOTED = re.compile(r'"((?:[^"\x00]|"")+)"')
 _PART = re.compile(rf"{_QUOTED.pattern}|({_UNQUOTED.pattern})")
 _LOCATION = re.compile(rf"@((?:{_PART.pattern})(?:\.(?:{_PART.pattern})){{0,2}})(?:/(.*))?\Z", re.DOTALL)
 _STAGE_PATH = re.compile(r"[\w.=+~:%@!, -]+")
+_NO_SEGMENTS = frozenset({"", ".", ".."})
 # The EXECUTE statements take a stage location only in its unquoted form.
 _BARE_STAGE_PATH = re.compile(r"[A-Za-z0-9_./=+-]*")
 
@@ -219,7 +220,7 @@ def _stage_name(text: str) -> QualifiedName:
 
 def _segments(path: str, text: str, field: str, example: str) -> list[str]:
     segments = path.removesuffix("/").split("/") if path else []
-    if any(segment in ("", ".", "..") for segment in segments):
+    if not _NO_SEGMENTS.isdisjoint(segments):
         raise InvalidJobError(field, f"{text!r} has an empty, '.' or '..' part in its path: {example}")
     return segments
 

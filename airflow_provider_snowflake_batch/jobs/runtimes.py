@@ -52,7 +52,7 @@ def refuse_worker_fields(label: str, spec: Spec) -> None:
     :raises InvalidJobError: naming the first one.
     """
     reasons = WORKER_ONLY.get(label, {})
-    for name in spec.to_dict():
+    for name in spec.given_fields():
         if name in reasons:
             raise InvalidJobError(
                 f"{label}.{name}",
@@ -67,7 +67,7 @@ def refuse_registry_fields(label: str, spec: Spec) -> None:
     :raises InvalidJobError: naming the first one.
     """
     hints = REGISTRY_ONLY.get(label, {})
-    for name in spec.to_dict():
+    for name in spec.given_fields():
         if name in hints:
             raise InvalidJobError(f"{label}.{name}", _registry_only(hints[name]))
 

@@ -15,7 +15,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 _E = TypeVar("_E", bound=Enum)
 
 # Values of exactly these types are plain. A member of an enum may be a text as well, but its type is the enum.
-_SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
+SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 
 
 def is_template(value: Any) -> bool:
@@ -25,7 +25,7 @@ def is_template(value: Any) -> bool:
 
 def is_flat(value: Any) -> bool:
     """Whether this is a dict with nothing but plain texts, numbers, truth values and None in it, as most blocks are."""
-    return type(value) is dict and _SCALARS.issuperset(map(type, (*value, *value.values())))
+    return type(value) is dict and SCALARS.issuperset(map(type, (*value, *value.values())))
 
 
 def plain_value(value: Any) -> Any:
@@ -35,7 +35,7 @@ def plain_value(value: Any) -> Any:
     snowflake-ml-python's (pydantic models), becomes a dict of its fields. What holds none of these is returned itself,
     the same object: Airflow tells by that which values another task has returned, and renders no template in those.
     """
-    if type(value) in _SCALARS or is_flat(value):
+    if type(value) in SCALARS or is_flat(value):
         return value
     if isinstance(value, Enum):
         return plain_value(value.value)
@@ -111,12 +111,16 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that differ from their defaults, as plain JSON values."""
-        plain: dict[str, Any] = {}
+        return {name: _json_value(getattr(self, name)) for name in self.given_fields()}
+
+    def given_fields(self) -> list[str]:
+        """The fields that differ from their defaults."""
+        given: list[str] = []
         for name, default in _defaults(type(self)).items():  # type: ignore[arg-type]
             value = getattr(self, name)
-            if value is not None and value != default:
-                plain[name] = _json_value(value)
-        return plain
+            if value is not None and value is not default and value != default:
+                given.append(name)
+        return given
 
 
 @cache

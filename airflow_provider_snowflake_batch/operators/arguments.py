@@ -17,7 +17,7 @@ from airflow_provider_snowflake_batch.jobs.runtimes import (
     refuse_worker_fields,
 )
 from airflow_provider_snowflake_batch.jobs.sources import StageParquet, parse_source
-from airflow_provider_snowflake_batch.jobs.spec_fields import Spec, is_flat, is_template
+from airflow_provider_snowflake_batch.jobs.spec_fields import SCALARS, Spec, is_flat, is_template
 from airflow_provider_snowflake_batch.jobs.specs import InferenceEngineOptions, InputSpec, JobSpec, OutputSpec
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
@@ -31,6 +31,8 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "inference_engine_options": InferenceEngineOptions.of,
 }
 _NEEDED = ("compute_pool", "output_spec")
+# Tasks do not share one: to look whether it was checked takes half as long as to check it.
+_UNLIKE = ("output_spec",)
 
 
 def check_waiting(
@@ -69,7 +71,7 @@ def check_arguments(arguments: Mapping[str, Any], *, file_endings: tuple[str, ..
             continue
         if type(value) is str:
             _check_equal(name, is_worker, value)
-        elif is_flat(value):
+        elif name not in _UNLIKE and is_flat(value):
             # With its type, since the cache would take True for 1 and 1.0, which are other values.
             _check_equal(name, is_worker, tuple((key, type(item), item) for key, item in value.items()))
         elif _is_plain(value):
@@ -107,6 +109,8 @@ def _parse_model(value: Any) -> object:
 
 def _is_plain(value: Any) -> bool:
     """Whether this is a value, rather than something like another task's output that becomes one later."""
+    if type(value) in SCALARS:
+        return True
     if isinstance(value, Mapping):
         return all(_is_plain(item) for item in value.values())
     if isinstance(value, (list, tuple)):
@@ -115,6 +119,8 @@ def _is_plain(value: Any) -> bool:
 
 
 def _has_template(value: Any) -> bool:
+    if type(value) is str:
+        return is_template(value)
     if isinstance(value, Mapping):
         return any(_has_template(item) for item in value.values())
     if isinstance(value, (list, tuple)):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cache, cached_property
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
@@ -13,7 +14,7 @@ from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow_provider_snowflake_batch.exceptions import failing_for_good
 from airflow_provider_snowflake_batch.jobs.connection import CONNECTION_FIELDS, ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.json_values import json_value
-from airflow_provider_snowflake_batch.jobs.spec_fields import plain_value
+from airflow_provider_snowflake_batch.jobs.spec_fields import SCALARS, is_flat, plain_value
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,6 +35,11 @@ class SnowflakeBatchOperator(BaseOperator):
     template_fields: Sequence[str] = CONNECTION_FIELDS
     ui_color = "#29b5e8"
     ui_fgcolor = "#ffffff"
+    snowflake_conn_id: str
+    warehouse: str | None
+    database: str | None
+    schema: str | None
+    role: str | None
 
     def __init__(
         self,
@@ -46,11 +52,21 @@ class SnowflakeBatchOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.snowflake_conn_id = snowflake_conn_id
-        self.warehouse = warehouse
-        self.database = database
-        self.schema = schema
-        self.role = role
+        self._keep(
+            snowflake_conn_id=snowflake_conn_id, warehouse=warehouse, database=database, schema=schema, role=role
+        )
+
+    def _keep(self, **arguments: Any) -> None:
+        """Have arguments as attributes of their names.
+
+        Airflow looks for a converter of each attribute that is assigned to, and for more that may follow: a fifth of
+        the time that making an operator takes, and nothing to be found for what is this package's own.
+        """
+        if _are_plain_attributes(type(self), tuple(arguments)):
+            self.__dict__.update(arguments)
+            return
+        for name, value in arguments.items():
+            setattr(self, name, value)
 
     def _checking(self) -> AbstractContextManager[None]:
         """The block in which an operator checks its arguments when it is made; templated fields become plain values.
@@ -60,10 +76,19 @@ class SnowflakeBatchOperator(BaseOperator):
         """
         for name in self.template_fields:
             given = getattr(self, name, None)
-            if (plain := plain_value(given)) is not given:
+            if type(given) not in SCALARS and (plain := plain_value(given)) is not given:
                 setattr(self, name, plain)
         mapped = getattr(self, "_BaseOperator__from_mapped", False)
         return failing_for_good() if mapped else nullcontext()
+
+    def _set_xcomargs_dependencies(self) -> None:
+        # Airflow looks into every templated field for what another task returns. Texts, numbers and flat dicts, which
+        # most tasks have alone, hold none.
+        if not all(type(one) in SCALARS or is_flat(one) for one in self._templated()):
+            super()._set_xcomargs_dependencies()
+
+    def _templated(self) -> Iterator[Any]:
+        return (getattr(self, name, None) for name in self.template_fields)
 
     @property
     def connection(self) -> ConnectionSettings:
@@ -76,6 +101,20 @@ class SnowflakeBatchOperator(BaseOperator):
         from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
         return SnowflakeBatchHook(**self.connection.arguments())
+
+
+@cache
+def _are_plain_attributes(operator: type[BaseOperator], names: tuple[str, ...]) -> bool:
+    """Whether assigning to such an attribute of a new operator does no more than to keep the value.
+
+    A class that is derived from ours may have properties of these names, or converters.
+    """
+    if operator.__setattr__ is not BaseOperator.__setattr__:
+        return False
+    return not any(
+        hasattr(operator, f"_convert_{name}") or hasattr(getattr_static(operator, name, None), "__set__")
+        for name in names
+    )
 
 
 def describe_outlets(operator: BaseOperator, context: Context, extra: Mapping[str, Any]) -> None:

@@ -32,14 +32,11 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.operators.job_run import JobRun
 
 
+# What is given of these is never to become None, as where another task has returned nothing.
+_NEVER_NONE = ("model", "model_name", "version_name", "function_name", "X", "compute_pool")
 # The arguments that describe the job; each may hold templates.
 _JOB_FIELDS = (
-    "model",
-    "model_name",
-    "version_name",
-    "function_name",
-    "X",
-    "compute_pool",
+    *_NEVER_NONE,
     "input_spec",
     "output_spec",
     "job_spec",
@@ -147,6 +144,27 @@ class RunBatchOperator(QueryFileOperator):
         "inference_engine_options": "json",
     }
 
+    model: ModelSpec | Mapping[str, Any] | None
+    model_name: str | None
+    version_name: str | None
+    function_name: str | None
+    compute_pool: str
+    input_spec: InputSpec | Mapping[str, Any] | None
+    output_spec: OutputSpec | Mapping[str, Any]
+    job_spec: JobSpec | Mapping[str, Any] | None
+    inference_engine_options: InferenceEngineOptions | Mapping[str, Any] | None
+    wait_for_completion: bool
+    deferrable: bool
+    poll_interval: float
+    timeout: float | None
+    pending_timeout: float | None
+    stream_logs: bool
+    durable: bool
+    cancel_on_kill: bool
+    on_finish: Literal["keep", "drop"]
+    _given: tuple[str, ...]
+    _run: JobRun | None = None
+
     def __init__(
         self,
         *,
@@ -172,28 +190,31 @@ class RunBatchOperator(QueryFileOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.X = plain_source(X)
-        self.model = model
-        self.model_name = model_name
-        self.version_name = version_name
-        self.function_name = function_name
-        self.compute_pool = compute_pool
-        self.input_spec = input_spec
-        self.output_spec = output_spec
-        self.job_spec = job_spec
-        self.inference_engine_options = inference_engine_options
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.timeout = timeout
-        self.pending_timeout = pending_timeout
-        self.stream_logs = stream_logs
-        self.durable = durable
-        self.cancel_on_kill = cancel_on_kill
-        self.on_finish = on_finish
-        names = ("model", "model_name", "version_name", "function_name", "X", "compute_pool")
-        self._given = tuple(name for name in names if getattr(self, name) is not None)
-        self._run: JobRun | None = None
+        job = {
+            "model": model,
+            "model_name": model_name,
+            "version_name": version_name,
+            "function_name": function_name,
+            "X": plain_source(X),
+            "compute_pool": compute_pool,
+            "input_spec": input_spec,
+            "output_spec": output_spec,
+            "job_spec": job_spec,
+            "inference_engine_options": inference_engine_options,
+        }
+        self._keep(
+            **job,
+            wait_for_completion=wait_for_completion,
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            pending_timeout=pending_timeout,
+            stream_logs=stream_logs,
+            durable=durable,
+            cancel_on_kill=cancel_on_kill,
+            on_finish=on_finish,
+            _given=tuple(name for name in _NEVER_NONE if job[name] is not None),
+        )
         # Plain dicts from here on: Airflow renders the templates inside them and shows them on the task's page.
         with self._checking():
             check_waiting(

@@ -475,6 +475,50 @@ def test_a_mapped_task_fails_for_good_with_what_is_wrong(
     assert isinstance(raised.value, AirflowFailException)
 
 
+def test_a_derived_class_may_treat_the_arguments_in_its_own_way() -> None:
+    class Derived(RunBatchOperator):
+        def __init__(self, *, late: Any, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.version_name = late
+
+        @property
+        def compute_pool(self) -> str:  # type: ignore[override]
+            return self._pool
+
+        @compute_pool.setter
+        def compute_pool(self, value: str) -> None:
+            self._pool = value.upper()
+
+        def _convert_warehouse(self, value: str) -> str:
+            return f"{value}_wh"
+
+    with DAG("derived"):
+        choose = operator(task_id="choose")
+        task = Derived(
+            task_id="score",
+            model_name="db.s.model",
+            X="SELECT 1 AS a",
+            compute_pool="pool",
+            output_spec={"stage_location": "@db.s.out/"},
+            warehouse="small",
+            late=choose.output["version"],
+        )
+    assert task.compute_pool == "POOL"
+    assert task.warehouse == "small_wh"
+    assert task.upstream_task_ids == {"choose"}
+
+
+@pytest.mark.parametrize("field", ["X", "model_name", "role", "job_spec"])
+def test_another_tasks_output_in_any_field_makes_that_task_come_before(field: str) -> None:
+    with DAG("before"):
+        choose = operator(task_id="choose")
+        value: Any = choose.output["model"]
+        task = operator(**{field: {"num_workers": value} if field == "job_spec" else value})
+        assigned = operator(task_id="assigned")
+        setattr(assigned, field, value)
+    assert task.upstream_task_ids == assigned.upstream_task_ids == {"choose"}
+
+
 def test_another_tasks_output_is_no_value_yet() -> None:
     from airflow.sdk import task
 

@@ -200,6 +200,13 @@ def _refuse_changes(
         return [int(number) for number in cursor.fetchall()[0]]
 
     for column, number in zip(columns, hook.on_session(count), strict=True):
+        if number and column.may_lack_zone:
+            raise InvalidJobError(
+                "table",
+                f"its column {column.target} is {column.type}, and {number} text(s) of the results have no zone, so "
+                "that they would become moments by the session's TIMEZONE. Nothing was loaded. Have the model return "
+                "texts with an offset (…+01:00, …Z) or times with a zone.",
+            )
         if number:
             raise InvalidJobError(
                 "table",

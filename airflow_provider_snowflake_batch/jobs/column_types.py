@@ -65,6 +65,11 @@ class LoadedColumn:
     original: str = ""
 
     @property
+    def may_lack_zone(self) -> bool:
+        """Whether some texts would become moments by the session's TIMEZONE, having no zone of their own."""
+        return self.kind == "TEXT" and _ARGUMENTS.sub("", self.type) in _WITH_ZONE
+
+    @property
     def may_change(self) -> bool:
         """Whether the column would round or cut some values of the type, and Snowflake would not say so.
 
@@ -79,6 +84,8 @@ class LoadedColumn:
         if self.type == "BOOLEAN":
             return number is not None or self.kind in FLOATS
         if (self.kind in FLOATS and is_text(self.type)) or (self.kind == "TEXT" and self.type == "DATE"):
+            return True
+        if self.may_lack_zone:
             return True
         if target is not None:
             if number is not None:

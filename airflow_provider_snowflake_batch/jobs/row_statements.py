@@ -33,6 +33,9 @@ UNLOADED_FILE_BYTES = 128 * 2**20
 # https://docs.snowflake.com/en/sql-reference/sql/create-file-format#type-parquet
 _PARQUET = "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = FALSE"
 _TYPE = re.compile(r"[A-Z_]+( ?\(\d+(, ?\d+)?\))?")
+# A time of day with an offset at its end, in each of the forms that AUTO detects, or seconds since 1970.
+# https://docs.snowflake.com/en/sql-reference/date-time-input-output#supported-formats-for-auto-detection
+_HAS_ZONE = "^-?[0-9]+$|^.*:[0-9][0-9]([.][0-9]+)? ?(Z|[+-][0-9][0-9](:?[0-9][0-9])?)$"
 
 
 def describe_table(table: QualifiedName) -> str:
@@ -146,6 +149,8 @@ def _is_changed(column: LoadedColumn) -> str:
     if column.type == "DATE" and column.kind == "TEXT":
         # A text that is no date gives NULL here, and an error in COPY.
         return f"TRY_TO_TIMESTAMP_NTZ({value}) <> TRY_TO_DATE({value})"
+    if column.may_lack_zone:
+        return f"NOT REGEXP_LIKE(TRIM({value}), {literal(_HAS_ZONE)})"
     if column.kind == "TEXT":
         # Compared with a number without decimal places, Snowflake may read the text as one without them.
         return f"{value}::FLOAT <> {value}::{column.type}"

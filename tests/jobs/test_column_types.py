@@ -95,6 +95,9 @@ def test_columns_go_where_their_names_are() -> None:
         ("REAL", "FLOAT", False),
         ("DATE", "TIMESTAMP_NTZ(9)", False),
         ("TEXT", "DATE", True),
+        ("TEXT", "TIMESTAMP_LTZ(9)", True),
+        ("TEXT", "TIMESTAMP_TZ(9)", True),
+        ("TEXT", "TIMESTAMP_NTZ(9)", False),
         ("TEXT", "VARCHAR(16777216)", False),
     ],
 )

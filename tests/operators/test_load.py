@@ -222,6 +222,26 @@ def test_what_would_go_by_the_timezone_of_a_session_is_not_loaded(
     assert output.rows("SELECT * FROM SCORES") == []
 
 
+@pytest.mark.parametrize("column", ["TIMESTAMP_LTZ", "TIMESTAMP_TZ(9)"])
+def test_texts_with_a_zone_are_moments_and_others_are_not_loaded(output: SnowflakeBatchHook, column: str) -> None:
+    output.run(f"CREATE TABLE SCORES (P {column})")
+    texts = [
+        "2026-01-02 03:04:05.678901 +0000",
+        "2026-01-02T04:04:05.678901+01:00",
+        "2026-01-02T03:04:05.678901Z",
+        None,
+    ]
+    put(output, "0.parquet", pa.table({"P": texts}))
+    load()
+    same = "SELECT P = '2026-01-02 03:04:05.678901 +0000'::TIMESTAMP_TZ AS SAME FROM SCORES"
+    assert [row["same"] for row in output.rows(same)] == [True, True, True, None]
+
+    put(output, "1.parquet", pa.table({"P": [*texts, "2026-01-02 03:04:05", "2026-01-02"]}))
+    with pytest.raises(JobInputError, match=r"column P is TIMESTAMP_.*, and 2 text\(s\) .* the session's TIMEZONE"):
+        load()
+    assert len(output.rows("SELECT * FROM SCORES")) == len(texts)
+
+
 @pytest.mark.parametrize("column", ["TIMESTAMP_LTZ", "TIMESTAMP_TZ"])
 def test_a_moment_stays_that_moment(output: SnowflakeBatchHook, column: str) -> None:
     output.run(f"CREATE TABLE SCORES (P {column})")

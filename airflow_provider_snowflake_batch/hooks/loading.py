@@ -204,8 +204,9 @@ def _refuse_changes(
             raise InvalidJobError(
                 "table",
                 f"its column {column.target} is {column.type}, and {number} text(s) of the results have no zone, so "
-                "that they would become moments by the session's TIMEZONE. Nothing was loaded. Have the model return "
-                "texts with an offset (…+01:00, …Z) or times with a zone.",
+                "that they would become moments by the session's TIMEZONE"
+                f"{'' if column.digits_kept is None else ', or more digits of a second'}. Nothing was loaded. Have the "
+                "model return texts with an offset (…+01:00, …Z) or times with a zone.",
             )
         if number:
             raise InvalidJobError(

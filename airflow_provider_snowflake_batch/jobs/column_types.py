@@ -13,6 +13,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.text_forms import created_type, digits, form_of, is_text, takes
 
 _DIGITS = 38
+_MOST_OF_A_SECOND = 9
 _NUMBER = re.compile(r"(?:NUMBER|DECIMAL|NUMERIC|FIXED) ?\( ?(\d+) ?, ?(\d+) ?\)")
 # A decimal number of up to so many digits stays the same when it becomes a floating-point number and decimal again.
 _FLOAT_DIGITS = 15
@@ -70,6 +71,12 @@ class LoadedColumn:
         return self.kind == "TEXT" and _ARGUMENTS.sub("", self.type) in _WITH_ZONE
 
     @property
+    def digits_kept(self) -> int | None:
+        """The digits of a second that the column keeps of texts; None if it keeps all, or holds no times."""
+        kept = digits(self.type) if self.kind == "TEXT" else None
+        return None if kept == _MOST_OF_A_SECOND else kept
+
+    @property
     def may_change(self) -> bool:
         """Whether the column would round or cut some values of the type, and Snowflake would not say so.
 
@@ -85,7 +92,7 @@ class LoadedColumn:
             return number is not None or self.kind in FLOATS
         if (self.kind in FLOATS and is_text(self.type)) or (self.kind == "TEXT" and self.type == "DATE"):
             return True
-        if self.may_lack_zone:
+        if self.may_lack_zone or self.digits_kept is not None:
             return True
         if target is not None:
             if number is not None:

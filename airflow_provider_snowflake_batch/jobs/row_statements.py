@@ -149,8 +149,14 @@ def _is_changed(column: LoadedColumn) -> str:
     if column.type == "DATE" and column.kind == "TEXT":
         # A text that is no date gives NULL here, and an error in COPY.
         return f"TRY_TO_TIMESTAMP_NTZ({value}) <> TRY_TO_DATE({value})"
+    conditions = []
     if column.may_lack_zone:
-        return f"NOT REGEXP_LIKE(TRIM({value}), {literal(_HAS_ZONE)})"
+        conditions.append(f"NOT REGEXP_LIKE(TRIM({value}), {literal(_HAS_ZONE)})")
+    if column.digits_kept is not None:
+        more = f"^.*:[0-9][0-9][.]{'[0-9]' * column.digits_kept}[0-9]*[1-9].*$"
+        conditions.append(f"REGEXP_LIKE({value}, {literal(more)})")
+    if conditions:
+        return " OR ".join(conditions)
     if column.kind == "TEXT":
         # Compared with a number without decimal places, Snowflake may read the text as one without them.
         return f"{value}::FLOAT <> {value}::{column.type}"

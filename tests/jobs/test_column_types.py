@@ -98,6 +98,8 @@ def test_columns_go_where_their_names_are() -> None:
         ("TEXT", "TIMESTAMP_LTZ(9)", True),
         ("TEXT", "TIMESTAMP_TZ(9)", True),
         ("TEXT", "TIMESTAMP_NTZ(9)", False),
+        ("TEXT", "TIMESTAMP_NTZ(6)", True),
+        ("TEXT", "TIME(0)", True),
         ("TEXT", "VARCHAR(16777216)", False),
     ],
 )

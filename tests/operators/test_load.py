@@ -188,6 +188,9 @@ def test_files_without_a_common_type_load_nothing(
         ("VARCHAR", pa.array([datetime(2026, 1, 1, 5, 6)]), pa.array([datetime(2026, 1, 1, 5, 6, 7, 123456)])),
         ("DATE", ["2026-01-01", None], ["2026-01-01 03:04:05"]),
         ("TIME(0)", pa.array([time(5, 6)]), pa.array([time(5, 6, 7, 500000)])),
+        ("TIME(3)", ["05:06:07.120", None], ["05:06:07.1234"]),
+        ("TIMESTAMP_NTZ(3)", ["2026-01-02 03:04:05.1230", "2026-01-02", None], ["2026-01-02T03:04:05.123456"]),
+        ("TIMESTAMP_NTZ(0)", ["2026-01-02 03:04:05"], ["2026-01-02 03:04:05.5"]),
     ],
 )
 def test_a_table_that_would_change_values_is_left_as_it_was(
@@ -240,6 +243,13 @@ def test_texts_with_a_zone_are_moments_and_others_are_not_loaded(output: Snowfla
     with pytest.raises(JobInputError, match=r"column P is TIMESTAMP_.*, and 2 text\(s\) .* the session's TIMEZONE"):
         load()
     assert len(output.rows("SELECT * FROM SCORES")) == len(texts)
+
+
+def test_texts_of_moments_are_not_cut(output: SnowflakeBatchHook) -> None:
+    output.run("CREATE TABLE SCORES (P TIMESTAMP_LTZ(3))")
+    put(output, "0.parquet", pa.table({"P": ["2026-01-02 03:04:05.678Z", "2026-01-02 03:04:05.6781Z"]}))
+    with pytest.raises(JobInputError, match=r"1 text\(s\) of the results have no zone.* or more digits of a second"):
+        load()
 
 
 @pytest.mark.parametrize("column", ["TIMESTAMP_LTZ", "TIMESTAMP_TZ"])

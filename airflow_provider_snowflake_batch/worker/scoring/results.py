@@ -299,10 +299,15 @@ def _are_outputs(values: Sequence[Any], columns: Sequence[Any], rows: int | None
     """Whether these are the outputs, and not the rows."""
     if columns and all(map(_is_array, columns)):
         return _per_output(values, [len(item) for item in columns], rows, habit)
-    # Columns as lists, ``return labels, scores``. Rows that are lists have this length only by chance.
-    if not columns or not isinstance(values, tuple) or rows is None or habit.per_output is False:
+    if not columns or not isinstance(values, tuple) or rows is None:
         return False
-    return all((_is_array(item) or isinstance(item, list)) and len(item) == rows for item in columns)
+    if not all(_is_array(item) or isinstance(item, list) for item in columns):
+        return False
+    # Columns as lists, ``return labels, scores``. Rows that are lists have this length only by chance.
+    per_output = habit.per_output is not False and all(len(item) == rows for item in columns)
+    if len(values) == rows and not per_output:
+        habit.per_output = False
+    return per_output
 
 
 def _labels_and_objects(values: Sequence[Any], rows: int | None) -> bool:

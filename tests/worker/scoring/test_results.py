@@ -398,6 +398,16 @@ def test_groups_return_rows_in_any_order() -> None:
     assert to_table(TURNED, None, None).to_pydict() == {"Y": [3, 2, 1, 0]}
 
 
+def test_a_tuple_of_lists_means_the_same_in_every_batch() -> None:
+    outputs, rows = ListHabit(), ListHabit()
+    to_table(([1, 2, 3], [4, 5, 6]), 3, None, outputs)
+    to_table(([1, 2], [3, 4], [5, 6]), 3, None, rows)
+    square = ([1, 2], [3, 4])
+
+    assert to_table(square, 2, None, outputs).to_pydict() == {"output_feature_0": [1, 2], "output_feature_1": [3, 4]}
+    assert to_table(square, 2, None, rows).to_pydict() == {"output_feature_0": [[1, 2], [3, 4]]}
+
+
 @pytest.mark.parametrize(
     ("items", "stored"),
     [

@@ -103,6 +103,21 @@ def test_imports_follow_the_arrows(module: Path) -> None:
     assert not wrong
 
 
+NUMBERS = {"eight": 8, "eleven": 11, "eighteen": 18}
+
+
+def test_the_walks_of_the_page_lead_through_modules_that_are_there() -> None:
+    page = (ROOT.parent / "docs/architecture.md").read_text(encoding="utf-8")
+    walks = page.partition("## Three walks\n")[2].partition("\n## ")[0].split("\n\n**")[1:]
+    assert len(walks) == 3
+    for walk in walks:
+        files = list(dict.fromkeys(re.findall(r"`([\w/]+\.py)`", walk.replace("`operators/named_jobs.py`", ""))))
+        count = re.search(r"\*\*: (\w+) files\.", walk)
+        assert count is not None
+        assert NUMBERS[count[1]] == len(files)
+        assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
 def test_every_room_has_its_rule() -> None:
     rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
     files = {path.stem for path in ROOT.glob("*.py")}

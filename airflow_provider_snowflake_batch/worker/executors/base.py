@@ -1,4 +1,4 @@
-"""Who does the tasks of a planned batch, and where: what planning knows of that, and an executor of a batch.
+"""The executor of a planned batch, as the code that plans the batch knows it: who does the tasks, and where.
 
 Planning says which tasks there are, and keeps those that are left in a `Backlog`. An executor pulls from it when one
 of its processes has room, so that fast ones do more than slow ones. It decides how a batch is divided among replicas,
@@ -62,7 +62,7 @@ class Executor(Protocol):
     """Does the tasks of batches, on this machine or on others."""
 
     def owner(self, task: int) -> int:
-        """The number of the replica that sees to a task. Where one replica sees to all of them it is that one."""
+        """The number of the replica that is responsible for a task."""
 
     def group(self, job: Job, plan: Plan, column: str) -> Groups:
         """Prepare to bring the rows together that share a value.

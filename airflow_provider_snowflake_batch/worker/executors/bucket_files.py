@@ -45,7 +45,7 @@ class BucketSender:
         for task in order.tasks:
             path = Path(task.ranges[0].path)
             if not self._begun:
-                # What all buckets have in common goes first, once.
+                # The categories of all buckets go first, and only once.
                 yield from _pieces(path.with_name(CATEGORIES_FILE))
                 self._begun = True
             yield from _pieces(path)

@@ -29,12 +29,12 @@ from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.plan import Task
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
-# An exchange without news takes so long.
+# Seconds after which an exchange without news ends.
 EXCHANGE_SECONDS = 0.5
-# Without an exchange for so long, nobody is there any more who could use what is done here.
+# Seconds without an exchange after which the replica that gives out the tasks counts as gone.
 LEFT_ALONE_SECONDS = 90.0
 
-# Whatever holds it up then, the kernel ends its processes with this one.
+# Seconds for which a kill waits for the host's thread. If it takes longer, the kernel ends the processes with this one.
 KILL_SECONDS = 5.0
 
 
@@ -138,7 +138,7 @@ class Host:
             return report
 
     def heard(self) -> None:
-        """Whoever has the tasks is there, though there is no exchange now."""
+        """Note a sign of life of the replica that gives out the tasks, outside of an exchange."""
         self._asked = time.monotonic()
 
     def stop(self) -> None:
@@ -149,7 +149,7 @@ class Host:
         """End now. Returns when all processes have ended, but does not wait for ever."""
         self._killed = True
         self._feed.stop()
-        # The pool is one thread's.
+        # The host's thread kills the processes: the pool may be used by one thread only.
         self._thread.join(KILL_SECONDS)
 
     def _run(self) -> None:
@@ -235,7 +235,7 @@ class Feed(Backlog):
         self._notify()
 
     def _notify(self) -> None:
-        # A full pipe is readable as well.
+        # A full pipe is enough: it is readable.
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake, b".")
 

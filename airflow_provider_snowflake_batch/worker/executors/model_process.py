@@ -32,9 +32,9 @@ from airflow_provider_snowflake_batch.worker.processes import limits, parent
 from airflow_provider_snowflake_batch.worker.scoring import messages
 
 _REAP_SECONDS = 0.1
-# The batch waits for this.
+# Short, since the batch waits for it.
 _STOP_SECONDS = 0.002
-# What the model has registered for the end of its process may take so long.
+# Seconds for what the model has registered for the end of its process.
 _CLEAN_UP_SECONDS = 5.0
 
 
@@ -70,7 +70,7 @@ class _Process:
         self._children: dict[int, int] = {}
 
     def forked(self) -> None:
-        """In a process that was just forked from this one, by the model as well: this conversation is not its own."""
+        """Close the connection in a process that was forked from this one, by this class or by the model."""
         self._connection.close()
 
     def _send(self, message: Any) -> None:
@@ -97,7 +97,7 @@ class _Process:
                 with _seldom_collecting():
                     self._model = models.load_model(self._load.job)
             finally:
-                # The model has forked, and this is the child that came back.
+                # The model has forked and its child has returned here.
                 if os.getpid() != pid:
                     os._exit(0)
         except WorkerError as error:
@@ -107,11 +107,11 @@ class _Process:
 
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._give_up(ModelError(f"{text} (while loading the model)", own_traceback(error)))
-        # Before forking, too.
+        # Now, so that forked processes have them as well.
         _load_libraries()
         forkable = self._load.fork and limits.forkable()
         if forkable:
-            # Objects that the collector does not visit stay in pages that all processes share.
+            # The collector does not visit frozen objects, so that processes go on sharing their pages.
             gc.collect()
             gc.freeze()
         self._send(messages.Loaded(time.monotonic() - begun, limits.resident_bytes(), forkable))
@@ -139,7 +139,7 @@ class _Process:
                 _end()
 
     def _reap(self) -> None:
-        # Each by its own number: the model may have started processes that it waits for itself.
+        # Only these processes: the model may have started others, for which it waits itself.
         for child, worker in list(self._children.items()):
             pid, status = os.waitpid(child, os.WNOHANG)
             if pid:
@@ -203,7 +203,7 @@ class _Process:
                 else:
                     tasks.put(order)
         except (EOFError, OSError):
-            # The coordinator is gone; whatever is being written has no record and will be done again.
+            # The coordinator is gone. A part that is being written has no record, and its task will be done again.
             os._exit(1)
 
 
@@ -234,16 +234,16 @@ class _ConnectionReporter:
 
 @contextlib.contextmanager
 def _seldom_collecting() -> Iterator[None]:
-    """Look for garbage less often while libraries are imported: of what they make, hardly anything is garbage.
+    """Look for garbage less often while libraries are imported, since hardly any of their objects is garbage.
 
-    Not never: a model may do more than import when it is loaded.
+    It is not switched off, since loading a model may do more than import.
     """
     before, seldom = gc.get_threshold(), (20_000, 100, 100)
     gc.set_threshold(*seldom)
     try:
         yield
     finally:
-        # The model may have chosen for itself.
+        # A threshold that the model has set meanwhile stays.
         if gc.get_threshold() == seldom:
             gc.set_threshold(*before)
 
@@ -263,9 +263,9 @@ def _reseed() -> None:
 
 
 def _leave_clean_up_to_mother() -> None:
-    """In a forked process: what was registered before for the end of the process is the mother's to do."""
+    """Drop, in a forked process, what was registered for the end of its mother, which does it itself."""
     atexit._clear()
-    # Temporary folders of the model among them. Those made from now on are registered anew.
+    # For example the removal of the model's temporary folders. Later ones are registered again.
     for one in list(weakref.finalize._registry):  # type: ignore[attr-defined]
         one.atexit = False
     weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]

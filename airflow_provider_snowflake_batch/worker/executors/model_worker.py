@@ -43,7 +43,7 @@ class Worker:
         return self.popen is not None and not self.mother and not self.working and not self.spare
 
     def tell(self, message: Any) -> None:
-        """Send an order; to a process that is just dying it is lost, which is noticed when the process is buried."""
+        """Send an order. If the process is dying, the order is lost, which is noticed when its end is."""
         if self.connection is not None:
             with contextlib.suppress(OSError):
                 self.connection.send(message)

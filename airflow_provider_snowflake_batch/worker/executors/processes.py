@@ -38,14 +38,14 @@ from airflow_provider_snowflake_batch.worker.scoring import messages
 from airflow_provider_snowflake_batch.worker.values import schemas
 
 MOST_DEATHS = 2
-# A store that does not take a file may take it the next time.
+# So many times a task is done again whose part could not be written: a store may take it the next time.
 MOST_UNWRITTEN = 2
-# The next task is with the process before the current one is done, so that its rows are read meanwhile.
+# A process has its next task before the current one is done, so that its rows are read meanwhile.
 TASKS_AT_HAND = 2
 STOP_SECONDS = 8.0
 WAIT_SECONDS = 0.25
 ENDING_SECONDS = 0.005
-# A process may take what is left of the memory after the first, but not all of it: rows need some.
+# The share of the free memory that further processes may take: rows need the rest.
 MEMORY_SHARE = 0.7
 
 
@@ -103,8 +103,8 @@ class ProcessPool:
         self._load = messages.Load(job, work.schema, work.attempt, fork=self._wanted > 1 and not self._shares)
         self._start()
         if self._wanted > 1 and limits.cores() > 1:
-            # On a core that has nothing to do meanwhile. If the first can be forked it was for nothing; if not, the
-            # libraries, which take longer to load than many a model, are there.
+            # A second process on a core that is idle meanwhile. If the first one can be forked, it was not needed.
+            # Otherwise it has loaded the libraries by then, which takes longer than loading many models.
             self._start(spare=True)
         progress.phase("loading")
         while backlog.open or any(worker.assigned for worker in self._workers.values()):
@@ -115,14 +115,14 @@ class ProcessPool:
             for ready in wait([self._launcher.server, *self._connections(), *woken_by], WAIT_SECONDS):
                 if ready is self._launcher.server:
                     self._accept()
-                # One that is needed no more may have been ended since.
+                # The process may have been dismissed in this round.
                 elif worker := next((one for one in self._workers.values() if one.connection is ready), None):
                     self._receive(worker, progress, done)
             self._bury(work, progress, done)
             progress.quarantined_rows = self._quarantine.rows
             progress.workers = sum(worker.working for worker in self._workers.values())
             progress.tick()
-        # They give back memory and devices while the batch is finished, or other replicas are waited for.
+        # Ended now to free memory and devices, while the batch is finished or other replicas are waited for.
         self._dismiss()
 
     def _dismiss(self) -> None:
@@ -137,7 +137,7 @@ class ProcessPool:
         try:
             hello = connection.recv()
         except (EOFError, OSError):
-            # It died before it could say who it is; it is buried as one that never called.
+            # It died before it could say who it is, and is treated as a process that never called.
             connection.close()
             return
         worker = self._workers.get(hello.worker)
@@ -222,7 +222,7 @@ class ProcessPool:
             worker.working = True
             worker.tell(messages.Begin())
             self._assign(worker)
-            # Judged once: as more processes load, the memory that is left says less and less.
+            # Measured once, since later the free memory depends on how far the other processes have loaded.
             if first and self._load.job.num_workers is None and message.resident:
                 fitting = 1 + int(limits.free_memory() * MEMORY_SHARE / message.resident)
                 self._wanted = min(self._wanted, fitting)
@@ -240,7 +240,7 @@ class ProcessPool:
                 self._workers[number] = Worker(number)
                 mother.tell(messages.Fork(number))
             elif loading and first:
-                # Whether the others can be forked is known when it has loaded.
+                # When the first process has loaded the model, it is known whether others can be forked from it.
                 return
             elif spare is not None:
                 spare.spare = False
@@ -295,7 +295,7 @@ class ProcessPool:
                 continue
             progress.forget(worker.number)
             self._quarantine.forget(worker.number)
-            # It may have ended between writing a record and saying so.
+            # The process may have died after it had written a record and before it could report it.
             while worker.assigned and (record := recorded(work, worker.assigned[0])) is not None:
                 self._finished(worker, record, progress, done)
             self._died(worker)
@@ -310,7 +310,7 @@ class ProcessPool:
         how = describe_exit(worker.exit_status)
         task = worker.assigned[0] if worker.assigned and not worker.bystander else None
         if worker.mother:
-            # Those forked from it end with it; each is buried in turn, and none is to blame.
+            # Processes that were forked from it end with it. Each has its turn here, and none is to blame.
             for other in self._workers.values():
                 if other.popen is None:
                     other.bystander, other.exit_status = True, worker.exit_status
@@ -336,13 +336,13 @@ class ProcessPool:
         """Ask all processes to end after the batch at hand; kill what has not ended after some seconds."""
         deadline = time.monotonic() + seconds
         for worker in [one for one in self._workers.values() if one.popen and not one.working and not one.mother]:
-            # Still loading: it has nothing at hand, and could not hear.
+            # A process that loads the model has no rows, and does not read orders.
             worker.kill()
             del self._workers[worker.number]
         self._backlog.clear()
         self._dismiss()
         while self._workers and time.monotonic() < deadline:
-            # A process is gone a moment after its connection.
+            # A process ends a moment after its connection.
             connections = self._connections()
             seconds = ENDING_SECONDS * (1 if len(connections) < len(self._workers) else 10)
             ready = wait([self._launcher.server, *connections], seconds)
@@ -352,7 +352,7 @@ class ProcessPool:
                 if self._ended(worker):
                     del self._workers[worker.number]
             if self._launcher.server in ready:
-                # It was forked so late that all was done before it called.
+                # A process that was forked late may call when all is done.
                 self._accept()
                 self._dismiss()
         self.kill()
@@ -361,9 +361,9 @@ class ProcessPool:
         if worker.popen is not None:
             return worker.popen.poll() is not None
         if worker.connection is None and worker.pid is None and worker.exit_status is None:
-            # It has yet to call, unless its mother is gone.
+            # It has not called yet, unless its mother is gone.
             return not any(one.mother for one in self._workers.values())
-        # What it had forked itself may hold on to the connection.
+        # The exit status counts as well, since a process that it has forked may hold the connection open.
         return worker.connection is None or worker.exit_status is not None
 
     def _drain(self, worker: Worker) -> None:
@@ -379,7 +379,7 @@ class ProcessPool:
 
     def kill(self) -> None:
         """End all processes now, and wait until they are gone, so that nothing is printed after this."""
-        # Forked ones first, while the process that they were forked from can still bury them.
+        # Forked processes first, while their mother can still wait for them.
         for worker in sorted(self._workers.values(), key=lambda one: one.popen is not None):
             worker.kill()
         self._workers.clear()
@@ -395,7 +395,7 @@ def recorded(work: Work, task: Task) -> TaskRecord | None:
 
 
 def _note(text: str) -> None:
-    # Nobody may be there to read it.
+    # The reader of the stream may be gone.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(text + "\n")
         sys.stderr.flush()

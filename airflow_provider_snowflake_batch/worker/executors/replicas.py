@@ -1,7 +1,7 @@
 """Replicas that do not know each other: each does every n-th task in model processes of its own machine.
 
-All replicas plan alike, so that each can tell its own tasks by their numbers; no one hands them out. Groups are brought
-together by each replica for itself, in temporary files of its machine.
+All replicas make the same plan, so that each knows its own tasks by their numbers: nobody gives them out. Each replica
+brings its groups of rows together by itself, in temporary files of its machine.
 """
 
 from __future__ import annotations

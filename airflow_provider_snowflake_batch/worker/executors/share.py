@@ -38,7 +38,8 @@ from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.values import schemas
 
 POLL_SECONDS = 1.0
-# The word of a replica that failed before this one began may be of an earlier attempt: its next one takes it back.
+# Seconds for which a failure does not count that was noted before this replica began: it may be an earlier attempt's.
+# Then the other replica's next attempt removes it.
 FAILED_BEFORE_SECONDS = 30.0
 
 
@@ -65,7 +66,7 @@ class Others:
                 raise OutputError(f"another replica failed: {failure[1]}")
             waited = now - self._watch.begun
             if replica in missing and not self._watch.heard_of(replica) and waited > FAILED_BEFORE_SECONDS:
-                # Passed on once: the next attempt does not hear it again.
+                # Removed, so that the next attempt does not fail for it again.
                 self._notes.clear_failure(replica)
                 raise OutputError(f"another replica, {replica}, failed before this one began: {failure[1]}")
         if silent:
@@ -99,10 +100,10 @@ class Share:
         self.others: Others | None = None
         self._tasks = {task.index: task for task in plan.tasks}
         self._check = RecordCheck(directory.path, directory.path / QUARANTINE, job.input.path, plan, identity)
-        # Records of this batch that do not count, so that they are not read again.
+        # Records of this batch that do not count. They are not read again.
         self._refused: list[TaskRecord] = []
         self._records = self._usable(directory.read_records())
-        # Each replica looks after its own tasks; the first one, which vouches for all of them, after all.
+        # Each replica checks its own tasks. The first one checks all, since it writes the manifest.
         kept = {index: one for index, one in self._records.items() if self._mine(index) or replica.index == 0}
         self._kept = set(self._records)
         self._checks = Checks([(index, _later(self._check, one)) for index, one in sorted(kept.items())])
@@ -168,7 +169,7 @@ class Share:
             self._kept.discard(index)
             self._refuse(record, fault)
             if self._mine(index):
-                # No other replica is to count it either.
+                # Removed, so that no other replica counts it.
                 self._directory.remove_record(record)
                 self._quarantine.withdraw(record.quarantined_rows)
                 self._progress.again(self._tasks[index].rows)
@@ -212,8 +213,8 @@ class Share:
     def _look_at(self, record: TaskRecord) -> Fault | None:
         """Whether a record counts that another replica has written just now.
 
-        Of its input nothing is read again where both have seen the same files. Where not, the other one may be of an
-        attempt that is thought dead, and goes on with files that have been replaced since.
+        Its input is not read again if both replicas have seen the same files. Otherwise the other replica may belong to
+        an attempt that is thought dead, and may go on with files that have been replaced since.
         """
         task = self._tasks[record.task]
         if record.seen is not None and record.seen == seen_by_plan(task, self._plan.seen):
@@ -267,7 +268,7 @@ class FinishedCheck:
         self._replica, self._directory, self._identity, self._executor = replica, directory, identity, executor
         self._most_bad_rows = job.max_quarantined if job.on_error is OnError.QUARANTINE else 0
         self._check = RecordCheck(directory.path, directory.path / QUARANTINE, job.input.path, plan, identity)
-        # Groups are numbered anew when they are brought together; each is made of the whole input.
+        # Groups get their numbers when they are brought together, and each is made of the whole input.
         self._tasks = {task.index for task in plan.tasks} if job.input.partition_column is None else None
         self._rows = plan.rows
 

@@ -1,4 +1,4 @@
-"""What each of the replicas has done that share a batch, as the one knows it that gives out the tasks."""
+"""What each replica of a batch has done, as known to the replica that gives out the tasks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Tally:
         """A replica has done a task."""
         one = self._replicas[replica]
         one.rows += rows
-        # It may be some batches into the next task by now.
+        # The replica may have scored some batches of the next task already.
         one.at_hand = max(one.at_hand - rows, 0)
 
     def left(self, replica: int, *, lost: bool) -> None:

@@ -1,7 +1,4 @@
-"""Memory depends on the configuration, not on the input.
-
-Also tests ``worker/processes/memory.py``.
-"""
+"""Memory depends on the configuration, not on the input."""
 
 from __future__ import annotations
 

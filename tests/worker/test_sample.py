@@ -1,4 +1,7 @@
-"""``plan``: a timed sample of a batch, as a command."""
+"""``plan``: a timed sample of a batch, as a command.
+
+Also tests ``worker/processes/memory.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A model may change what it is called with: the rows themselves, other batches and the model's next call stay.
 
-Also tests ``worker/scoring/messages.py``.
+Also tests ``worker/scoring/messages.py``, ``worker/values/own_memory.py``.
 """
 
 from __future__ import annotations

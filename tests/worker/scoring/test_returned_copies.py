@@ -1,7 +1,4 @@
-"""What a model returned is its own: neither the model's next call nor the form it came in changes it.
-
-Also tests ``worker/values/own_memory.py``.
-"""
+"""What a model returned is its own: neither the model's next call nor the form it came in changes it."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _end_if_unchanged(
     index = follow.FOLLOWER.current(session)
     tag = f'"{_PROCESS}.{index.version}.{hash(frozenset(readable))}.{since}"'
     headers = {"Cache-Control": "no-store", "ETag": tag}
-    # A proxy that compresses calls a tag weak.
+    # A proxy that compresses the answer marks its tag as weak.
     if request.headers.get("If-None-Match", "").removeprefix("W/") == tag:
         raise HTTPException(304, headers=headers)
     response.headers.update(headers)
@@ -214,7 +214,7 @@ def script(version: str, name: str) -> Response:
     content = scripts().get(name)
     if content is None:
         raise HTTPException(404, "Not found")
-    # During an upgrade, a page of one server may ask another one for its scripts: browsers must not keep those.
+    # During an upgrade, a page of one server may ask another server for its scripts. Browsers must not keep these.
     kept = "public, max-age=31536000, immutable" if version == bundle_version() else "no-store"
     headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
     return Response(content, media_type="text/javascript", headers=headers)
@@ -224,7 +224,7 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, ZoneInfoNotFoundError):
-        # A browser may know a time zone that this machine does not. The answer says whose days it tells of.
+        # A browser may know a time zone that this machine does not. The answer names the time zone of its days.
         return ZoneInfo("UTC")
 
 
@@ -238,7 +238,7 @@ def _own_prices() -> dict[str, float]:
     try:
         return readable_prices(conf.getjson("snowflake_batch", "credits_per_node_hour", fallback={}))
     except AirflowConfigException:
-        # A page that estimates with other prices, and says so, is better than none.
+        # The page estimates with the known prices and says so, which is better than no estimate.
         log.warning("[snowflake_batch] credits_per_node_hour is no JSON: it is not used.")
         return {}
 

@@ -1,4 +1,4 @@
-"""What the index of jobs holds of each: by what it is found, sorted and counted. No I/O."""
+"""What the index of jobs holds of each job, to find, sort and count jobs. No I/O."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from airflow_provider_snowflake_batch.monitoring.cards import readable_card
 Key = tuple[int, str, int]
 """Which task instance: number of the Dag run in Airflow's database, task id, map index."""
 
-# Of what the list shows of a message, and some more.
+# Characters of a message that can be found: somewhat more than the list shows.
 _MOST_TOLD = 1_000
 _MICROSECONDS = 1_000_000
 # Databases have whole numbers of 64 bits.
 _FURTHEST = 2**62
-# Beyond what any job has, so that the figures of all jobs together stay numbers.
+# More than any job has. They keep the sums over all jobs within 64 bits.
 _MOST_ROWS, _MOST_SECONDS, _MOST_NODES = 10**15, 10**11, 10**6
 
 LOOKS_MISSED = 3
-"""Looks at a job that may fail to come before what its card says is no longer taken for what is so now."""
+"""A running job's card counts as current until so many looks at the job are overdue."""
 
 
 class JobGroup(str, Enum):
     """What became of a job, as far as its task knows.
 
-    ``active`` may still change. ``failed`` is all else that is not ``done``: failed or cancelled jobs, those that were
-    never submitted, and those whose task ended without seeing how the job did.
+    An ``active`` job may still change. ``failed`` are all others that are not ``done``: failed or cancelled jobs, jobs
+    that were never submitted, and jobs whose task ended without seeing how they ended.
     """
 
     ACTIVE = "active"
@@ -70,7 +70,7 @@ class StoredJob:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A job as the index holds it. Numbers are whole, so that reckoning with them is exact; earlier is less.
+    """A job as the index holds it. Numbers are whole, so that sums are exact. What comes first in the list is less.
 
     :param mark: is another whenever the list has to show something else of the job.
     :param watched: whether the task may write its card at any time.
@@ -203,7 +203,7 @@ def _figures(job: StoredJob, card: dict[str, Any], written: datetime) -> dict[st
         "rows_done": done,
         "rows_total": max(done, _within(progress.get("rows_total"), _MOST_ROWS)),
         "speed": _within(progress.get("rows_per_second"), _MOST_ROWS) if active else 0,
-        # Cards of versions that wrote changes only do not tell.
+        # Cards of versions that only wrote changes do not tell when they will be confirmed.
         "fresh_until": microseconds(seen + LOOKS_MISSED * every) if told_fresh else _FURTHEST,
     }
 

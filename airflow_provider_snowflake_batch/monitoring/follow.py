@@ -39,7 +39,7 @@ WHOLE_EVERY = 600.0
 """Seconds between comparisons that rely on no time in the database."""
 IDLE = 600.0
 """Seconds after the last request during which the index is kept in step."""
-# Clocks of several servers, and transactions that take long.
+# Seconds by which times in the database may be late: for clocks that differ, and for long transactions.
 _MARGIN = 600.0
 _AT_ONCE = 100
 _MANY = 1_000
@@ -72,7 +72,7 @@ class Follower:
         self._asked = time.monotonic()
         if self._is_behind():
             with self._following:
-                # Another request may have done it in the meantime.
+                # Another request may have looked while this one waited for the lock.
                 if self._is_behind():
                     self.compare(session)
         elif time.monotonic() - self._looked >= LOOK_EVERY and self._following.acquire(blocking=False):
@@ -155,7 +155,7 @@ class Follower:
                 with self._following, create_session() as session:
                     self.compare(session)
             except Exception:
-                # The next request that needs it compares for itself, and says what is wrong.
+                # The next request that needs the index compares by itself, and raises the error.
                 log.warning("The index of batch jobs could not be compared with the database", exc_info=True)
 
 

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.monitoring.order import Order, Place
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-# A job that changes while it is read may belong elsewhere.
+# So many times a page is looked up anew: a job that changes while it is read may belong on another page.
 _TRIES = 3
 
 

@@ -66,7 +66,7 @@ def _is_value(value: Any) -> bool:
 
 
 _NUMBERS = {"recency", "sent", "shortness", "dag_run_id", "map_index"}
-# What tells two jobs apart that are alike otherwise.
+# Columns that tell two jobs apart if all others are the same.
 _TIES = ("dag_run_id", "task_id", "map_index")
 COLUMNS: dict[Sort, tuple[str, ...]] = {
     Sort.NEWEST: ("recency", *_TIES),

@@ -47,7 +47,7 @@ def bundle_url() -> str:
 def react_apps() -> list[dict[str, Any]]:
     url = bundle_url()
     return [
-        # The names are also those by which Airflow finds the pages' components once the script is loaded.
+        # By these names Airflow also finds the pages' components once the script is loaded.
         {
             "name": "Batch inference",
             "url_route": JOBS_PAGE,

@@ -93,7 +93,8 @@ _ITS_OWN = and_(*_is(TaskInstance, XComModel.dag_id, XComModel.run_id, XComModel
 
 
 _CARDS = XComModel.key == JOB_CARD_KEY
-# The same, where the task instance is known: databases without statistics would go through all cards for it.
+# The same for a known task instance. The concatenation keeps a database without statistics from reading all cards,
+# which it would do with the index of keys.
 _OF_FEW = XComModel.key.concat("") == JOB_CARD_KEY
 _KEY: list[Any] = [XComModel.dag_run_id, XComModel.task_id, XComModel.map_index]
 _MARK: list[Any] = [

@@ -116,7 +116,7 @@ def leftovers(files: Sequence[Found], days: float, kept: set[str], job_files: Ma
     old = old_directories(files, days) - kept
     mentioned = b"\n".join(job_files.values()).decode(errors="replace")
 
-    def goes(file: Found) -> bool:
+    def may_go(file: Found) -> bool:
         if file.directory is not None:
             return file.directory in old
         if not file.is_shared or file.days < days:
@@ -125,7 +125,7 @@ def leftovers(files: Sequence[Found], days: float, kept: set[str], job_files: Ma
         # Only the container's command names the worker, and no file keeps that: it stays while any job file does.
         return not job_files if name.startswith("batch-worker-") else name not in mentioned
 
-    return [file for file in files if goes(file)]
+    return [file for file in files if may_go(file)]
 
 
 def _age(last_modified: str) -> float:

@@ -32,7 +32,7 @@ from airflow_provider_snowflake_batch.operators.job_record import JobRecord, Job
 from airflow_provider_snowflake_batch.operators.job_waiter import JobWaiter, TimeLimits, give_up, unreachable
 from airflow_provider_snowflake_batch.operators.metrics import count_begun
 from airflow_provider_snowflake_batch.operators.named_jobs import find_records
-from airflow_provider_snowflake_batch.operators.staged_input import discard_input, discarding_staged_input
+from airflow_provider_snowflake_batch.operators.staged_input import discard_input_of_ended_job, discarding_staged_input
 from airflow_provider_snowflake_batch.operators.submission import Submission
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ class JobRun:
         ended = EndedJob(self._context, hook, JobRecords.of(self._context, durable=self._task.durable), record, card)
         result = ended.collect(info, drop=self._task.on_finish == "drop", streamed=streamed)
         if self._task.model is not None:
-            discard_input(hook, record)
+            discard_input_of_ended_job(hook, record)
         return self._hand_over(result, card)
 
     def _hand_over(self, result: JobResult, card: TaskCard) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def discarding_staged_input(
         raise
 
 
-def discard_input(hook: SnowflakeBatchHook, record: JobRecord) -> None:
+def discard_input_of_ended_job(hook: SnowflakeBatchHook, record: JobRecord) -> None:
     """Remove what a job of the worker that has succeeded was given: rows that were unloaded for it, its job file."""
     from airflow_provider_snowflake_batch.hooks.worker_files import discard_worker_input
 

@@ -118,7 +118,7 @@ class ProcessPool:
                 # The process may have been dismissed in this round.
                 elif worker := next((one for one in self._workers.values() if one.connection is ready), None):
                     self._receive(worker, progress, done)
-            self._bury(work, progress, done)
+            self._replace_ended(work, progress, done)
             progress.quarantined_rows = self._quarantine.rows
             progress.workers = sum(worker.working for worker in self._workers.values())
             progress.tick()
@@ -283,7 +283,7 @@ class ProcessPool:
             worker.assigned.append(task)
             worker.tell(messages.Assignment(task, self._identity(), self._schema, self._proven, self._quarantine.room))
 
-    def _bury(self, work: Work, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
+    def _replace_ended(self, work: Work, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
         """Look for processes that ended, give their tasks back, start others in their place."""
         for worker in list(self._workers.values()):
             if worker.popen is not None:

@@ -285,9 +285,9 @@ class FinishedCheck:
             return Fault(
                 f"{stored.quarantined_rows} rows were set aside as bad, and {allowed}", unlike="a finished result"
             )
-        strangers = self._directory.strangers(stored)
-        if strangers:
-            shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
+        foreign_files = self._directory.foreign_files(stored)
+        if foreign_files:
+            shown = ", ".join(foreign_files[:5]) + (", …" if len(foreign_files) > 5 else "")
             return Fault(f"this batch did not write {shown}", unlike="other files beside a finished result")
         faults = manifest_faults(stored, ())
         if faults:

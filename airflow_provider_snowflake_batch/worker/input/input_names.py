@@ -61,7 +61,7 @@ class InputNames:
             input: rows would be missing without a word.
         """
         wanted = "Parquet file" if self._by_content else f"file that matches {self._pattern!r}"
-        if not self._any and (seen := self._unclear.and_those(self._others).and_those(self._hidden)):
+        if not self._any and (seen := self._unclear.merged_with(self._others).merged_with(self._hidden)):
             raise Refused(f"the input {self._root} has no {wanted}; it has {seen}")
         if self._unclear:
             raise Refused(
@@ -69,7 +69,7 @@ class InputNames:
                 f"what they are, so that rows might be left out: {self._unclear}. Unpack or remove them, or set "
                 f"input.pattern to what the input files' paths match, such as '.*[.]parquet'"
             )
-        told = self._others.and_those(self._hidden)
+        told = self._others.merged_with(self._hidden)
         return f"no input in {self._root}: {told}" if self._by_content and told else None
 
     def _size(self, path: str) -> int:
@@ -99,7 +99,7 @@ class _Some:
         bisect.insort(self._first, name)
         del self._first[_MOST_NAMED:]
 
-    def and_those(self, other: _Some) -> _Some:
+    def merged_with(self, other: _Some) -> _Some:
         return _Some([*self._first, *other._first][:_MOST_NAMED], self._count + other._count)
 
     def __bool__(self) -> bool:

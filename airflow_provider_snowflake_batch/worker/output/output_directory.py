@@ -132,7 +132,7 @@ class OutputDirectory:
             self._remove_foreign_records(everything=again)
         (self.path / TASKS).mkdir(exist_ok=True)
 
-    def strangers(self, stored: StoredManifest) -> list[str]:
+    def foreign_files(self, stored: StoredManifest) -> list[str]:
         """Files that a reader of a finished directory would take for results, and that no worker has written."""
         listed = {one.name for one in stored.files} | {f"{QUARANTINE}/{one.name}" for one in stored.quarantine}
         return sorted(name for name in data_files(self.path) - listed if not _OWN_NAME.fullmatch(name))

@@ -70,7 +70,7 @@ class Descendants:
         """Kill all of them, and wait until they are gone."""
         deadline = time.monotonic() + _KILL_SECONDS
         while (left := [pid for pid in _children(os.getpid()) if self._is_ours(pid)]) and time.monotonic() < deadline:
-            left = _but_cleaners(left, deadline)
+            left = _without_cleaners(left, deadline)
             if not left:
                 time.sleep(_PAUSE_SECONDS)
             for pid in left:
@@ -123,7 +123,7 @@ def kill_marked(name: str, value: str) -> None:
     deadline = time.monotonic() + _KILL_SECONDS
     while time.monotonic() < deadline:
         born = _marked(name, value)
-        for pid in _but_cleaners(list(born), deadline):
+        for pid in _without_cleaners(list(born), deadline):
             with contextlib.suppress(OSError):
                 # By a handle, so that no later process of the same number is killed.
                 handle = os.pidfd_open(pid)
@@ -151,7 +151,7 @@ def _marked(name: str, value: str) -> dict[int, int]:
     return {pid: there[pid][1] for pid in found if pid != os.getpid()}
 
 
-def _but_cleaners(pids: list[int], deadline: float) -> list[int]:
+def _without_cleaners(pids: list[int], deadline: float) -> list[int]:
     """Which of some processes are to be killed now: cleaners only when they have had their time."""
     if time.monotonic() > deadline - _KILL_SECONDS + _CLEAN_SECONDS:
         return pids

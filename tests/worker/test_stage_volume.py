@@ -1,4 +1,7 @@
-"""Stage volumes are no disks: what the imitation refuses, and what the worker makes of it."""
+"""Stage volumes are no disks: what the imitation refuses, and what the worker makes of it.
+
+Also tests ``worker/output/disk.py``.
+"""
 
 from __future__ import annotations
 

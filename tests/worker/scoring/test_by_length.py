@@ -1,7 +1,6 @@
 """Rows of like lengths go to the model together, and come out in their order.
 
-Also tests ``worker/scoring/assembly.py``, ``worker/scoring/model_calls.py``, ``worker/scoring/output_rows.py``,
-``worker/scoring/storable_arrays.py``.
+Also tests ``worker/scoring/assembly.py``, ``worker/scoring/model_calls.py``, ``worker/scoring/output_rows.py``.
 """
 
 from __future__ import annotations

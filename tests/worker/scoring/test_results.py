@@ -1,4 +1,8 @@
-"""What models return, and the types it is stored in."""
+"""What models return, and the types it is stored in.
+
+Also tests ``worker/scoring/storable_arrays.py``, ``worker/values/python_values.py``, ``worker/values/schemas.py``,
+``worker/values/tensors.py``.
+"""
 
 from __future__ import annotations
 

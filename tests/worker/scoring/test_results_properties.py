@@ -1,6 +1,6 @@
 """Whatever models return, in whatever form and order of batches: one schema, and every value as it was.
 
-Also tests ``worker/output/disk.py``, ``worker/output/part_writer.py``.
+Also tests ``worker/output/part_writer.py``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Whatever comes in: every value reaches the model and the result as it is, alone or beside others, or is named.
 
 Also tests ``worker/input/parquet_input.py``, ``worker/values/common_types.py``, ``worker/values/decimals.py``,
-``worker/values/nested.py``, ``worker/values/python_values.py``, ``worker/values/schemas.py``,
-``worker/values/tensors.py``.
+``worker/values/nested.py``.
 """
 
 from __future__ import annotations

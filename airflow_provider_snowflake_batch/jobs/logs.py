@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
+from airflow_provider_snowflake_batch.contract.json_text import is_count
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX as PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.contract.progress import AllReplicas, ReplicaProgress, ReplicaState
 from airflow_provider_snowflake_batch.jobs.json_values import number
@@ -156,11 +157,11 @@ class Progress:
         except (ValueError, AttributeError, RecursionError):
             return None
         # Any program may write a line that begins so. Its numbers are added up, and its replica becomes a key.
-        whole = all(_is_count(found[name]) for name in ("replica", "rows_done", "rows_total"))
+        whole = all(is_count(found[name]) for name in ("replica", "rows_done", "rows_total"))
         if not whole or not isinstance(found["phase"], str):
             return None
         for name in ("rows_reused", "replicas", "quarantined_rows"):
-            if not _is_count(found[name]):
+            if not is_count(found[name]):
                 found[name] = None
         found["by_replica"] = AllReplicas.from_json(found["by_replica"])
         # A rate over no time is NaN or infinity, and Python writes both into JSON.
@@ -268,10 +269,6 @@ def _replica_in_words(one: ReplicaProgress) -> str:
     if one.rows_per_second:
         figures.append(f"{one.rows_per_second:,.0f} rows/s")
     return f"replica {one.replica}{words}" + (": " + ", ".join(figures) if figures else "")
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
 
 
 def _duration(seconds: float) -> str:

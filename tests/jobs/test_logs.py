@@ -105,7 +105,7 @@ def test_rows_set_aside_are_those_of_all_replicas() -> None:
     assert "quarantined_rows" not in untold.to_dict()
 
 
-@pytest.mark.parametrize("value", [None, True, -1, 2.5, "many", [1]])
+@pytest.mark.parametrize("value", [None, True, -1, 2**63, 2.5, "many", [1]])
 @pytest.mark.parametrize("name", ["rows_reused", "quarantined_rows"])
 def test_a_number_of_rows_that_is_none_is_left_out(name: str, value: object) -> None:
     values = json.loads(RECORD.removeprefix(PROGRESS_PREFIX)) | {name: value}
@@ -120,6 +120,7 @@ def test_a_number_of_rows_that_is_none_is_left_out(name: str, value: object) -> 
         ("replica", -1),
         ("phase", {"a": 1}),
         ("rows_done", "many"),
+        ("rows_done", 2**63),
         ("rows_total", None),
         ("rows_total", 1.5),
     ],

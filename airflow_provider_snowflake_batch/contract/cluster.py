@@ -1,4 +1,5 @@
-"""The network of a job's replicas: what the container's specification declares and the worker listens on.
+"""The network of a job's replicas: what the container's specification declares and the worker listens on, and by what a
+container reaches Snowflake.
 
 Between the containers of a service only declared endpoints are open. Ports from 32768 on are left out, since the kernel
 gives them to any process:
@@ -13,6 +14,15 @@ PORTS_VARIABLE = "WORKER_PORTS"
 """Environment variable of the container: the ports, as ``first-last``."""
 ADDRESS_VARIABLE = "WORKER_ADDRESS"
 """Environment variable of the container: its address, where others do not reach it by the address of its host name."""
+
+HOST_VARIABLE = "SNOWFLAKE_HOST"
+PORT_VARIABLE = "SNOWFLAKE_PORT"
+PROTOCOL_VARIABLE = "SNOWFLAKE_PROTOCOL"
+TOKEN_FILE_VARIABLE = "SNOWFLAKE_TOKEN_FILE_PATH"
+"""Environment variables of every container: where Snowflake answers, and, where it is not `TOKEN_FILE`, its token."""
+TOKEN_FILE = "/snowflake/session/token"
+"""Where a container finds a token to log in with:
+https://docs.snowflake.com/en/developer-guide/snowpark-container-services/spcs-execute-sql"""
 
 PORT_COUNT = 40
 """How many ports a replica needs at least: each process of Ray listens on one, and each actor."""

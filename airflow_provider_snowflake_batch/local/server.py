@@ -18,6 +18,7 @@ from airflow_provider_snowflake_batch.local.grants import LONG_AGO, Grants, Secu
 from airflow_provider_snowflake_batch.local.protocol.app import Endpoints
 from airflow_provider_snowflake_batch.local.protocol.login import Logins
 from airflow_provider_snowflake_batch.local.protocol.queries import Queries
+from airflow_provider_snowflake_batch.local.protocol.sql_api import SqlApi
 from airflow_provider_snowflake_batch.local.registry import model_files
 from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
 from airflow_provider_snowflake_batch.local.sessions import Sessions
@@ -84,8 +85,12 @@ class LocalSnowflake:
         statements.wire(answers.MODULES, parts)
         functions.wire(answers.MODULES, parts)
 
-        logins = Logins(state.secret, account, sessions, objects, engine.databases)
-        routes = [*self.http_files.routes, *FaultControl(faults, state.secret).routes]
+        logins = Logins(state.secret, account, sessions, objects, engine.databases, spcs.knows_token)
+        routes = [
+            *self.http_files.routes,
+            *FaultControl(faults, state.secret).routes,
+            *SqlApi(logins, queries).routes,
+        ]
         self.app = RequestFaults(Endpoints(logins, queries, routes).app, faults, sessions, queries)
         self.port = 0
         """The port it listens on, once it does."""
@@ -144,7 +149,7 @@ class LocalSnowflake:
 
         :param port: where it listens.
         """
-        self.port = self.http_files.port = port
+        self.port = self.http_files.port = self.spcs.platform.port = port
         self.spcs.start()
         threading.Thread(target=self._close_idle, name="idle-sessions", daemon=True).start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ _PASSWORD_AUTHENTICATORS = {"", "SNOWFLAKE", "USERNAME_PASSWORD_MFA", "OAUTH", "
 class Logins:
     """What a login looks at, and the sessions that it begins one of.
 
-    :param secret: the password.
+    :param secret: the password. :param is_container: tells a token of a container of a job that runs.
     """
 
     secret: str
@@ -31,6 +32,13 @@ class Logins:
     sessions: Sessions
     objects: AccountObjects
     databases: Databases
+    is_container: Callable[[str], bool]
+
+    async def accepts(self, given: str) -> bool:
+        """Whether a password or token is good."""
+        if hmac.compare_digest(given.encode(), self.secret.encode()):
+            return True
+        return bool(await run_in_threadpool(self.is_container, given))
 
 
 async def login(
@@ -38,8 +46,8 @@ async def login(
 ) -> dict[str, Any]:
     """Answer a login request.
 
-    The secret is accepted as a password and as an OAuth or programmatic access token; other authenticators are
-    refused.
+    The secret is accepted as a password and as an OAuth or programmatic access token, a container's token is as the
+    second; other authenticators are refused.
 
     :param base_url: how the client reaches this server: scheme, host and port.
     :raises BodyRefused: 400 for a body that is no login request.
@@ -49,7 +57,7 @@ async def login(
     if authenticator not in _PASSWORD_AUTHENTICATORS:
         return refusal("390144", f"The authenticator {authenticator[:100]} is not supported by the local Snowflake.")
     given = str(data.get("PASSWORD") or data.get("TOKEN") or "")
-    if not hmac.compare_digest(given.encode(), logins.secret.encode()):
+    if not await logins.accepts(given):
         return refusal("390100", "Incorrect username or password was specified.")
     user = stored_name(str(data.get("LOGIN_NAME") or "")) or logins.account.user
     role = stored_name(query.get("roleName")) or logins.account.role

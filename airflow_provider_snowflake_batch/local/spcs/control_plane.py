@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_snowflake_batch.local.errors import already_exists, does_not_exist
 from airflow_provider_snowflake_batch.local.spcs import processes
 from airflow_provider_snowflake_batch.local.spcs.compute_pools import ComputePools
+from airflow_provider_snowflake_batch.local.spcs.platform_variables import Platform
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.runner import JobRunner
 from airflow_provider_snowflake_batch.local.spcs.store import Store
@@ -34,7 +35,8 @@ class SpcsControlPlane:
     def __init__(self, state: StateDirectory, account: str, faults: Faults) -> None:
         self.store = Store(state.connect)
         self.pools = ComputePools(self.store)
-        self.runner = JobRunner(self.store, state.path / "jobs", account, faults)
+        self.platform = Platform(account, state.secret)
+        self.runner = JobRunner(self.store, state.path / "jobs", self.platform, faults)
         faults.on_change.append(self.runner.faults_changed)
 
     def start(self) -> None:
@@ -63,6 +65,11 @@ class SpcsControlPlane:
             if resumed:
                 self.pools.resume(pool.name)
         self.runner.wake(None if resumed else job.id)
+
+    def knows_token(self, token: str) -> bool:
+        """Whether it is that of a container of a job that has not ended."""
+        job_id = self.platform.job_of(token)
+        return job_id is not None and any(job.id == job_id for job in self.store.active_jobs())
 
     def wake(self) -> None:
         """Look at once what can be moved on: a compute pool has changed."""

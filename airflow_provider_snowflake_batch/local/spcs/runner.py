@@ -26,7 +26,7 @@ from airflow_provider_snowflake_batch.local.spcs import processes, scheduling, s
 from airflow_provider_snowflake_batch.local.spcs.container_runtime import is_container_runtime
 from airflow_provider_snowflake_batch.local.spcs.instance_families import missing_gpus
 from airflow_provider_snowflake_batch.local.spcs.logs import last_words
-from airflow_provider_snowflake_batch.local.spcs.processes import platform_variables
+from airflow_provider_snowflake_batch.local.spcs.platform_variables import Platform
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.runtime_environment import BeingMade, NotMade, RuntimeEnvironment
 from airflow_provider_snowflake_batch.local.spcs.scheduling import DueJobs
@@ -51,11 +51,11 @@ class JobRunner:
     Hold ``lock`` from reading a job to writing it.
     """
 
-    def __init__(self, store: Store, folder: Path, account: str, faults: Faults) -> None:
+    def __init__(self, store: Store, folder: Path, platform: Platform, faults: Faults) -> None:
         self.store = store
         self.folder = folder
         self.lock = threading.RLock()
-        self._account = account
+        self._platform = platform
         self._faults = faults
         self._runtime = RuntimeEnvironment(self.wake)
         self._grace_seconds = float(os.environ.get(GRACE_VARIABLE, "30"))
@@ -311,7 +311,7 @@ class JobRunner:
                 Path(path).mkdir(parents=True, exist_ok=True)
             if not processes.adopt(container, folder):
                 secrets.write_files(container, self.store)
-                platform = platform_variables(job, container, self._account) | from_secrets
+                platform = self._platform.variables(job, container, folder) | from_secrets
                 notice = missing_gpus(job.resources.get("gpu", 0))
                 supervisor = processes.start(container, folder, platform, self._grace_seconds, interpreter, notice)
                 container.pid = supervisor.pid

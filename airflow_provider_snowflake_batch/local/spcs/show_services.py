@@ -15,6 +15,7 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_n
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.spcs import service_clauses, status
 from airflow_provider_snowflake_batch.local.spcs.control_plane import SpcsControlPlane
+from airflow_provider_snowflake_batch.local.spcs.platform_variables import address
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
 from airflow_provider_snowflake_batch.local.spcs.store import Store
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
@@ -93,7 +94,7 @@ def show_service_instances(statement: Statement, cursor: Cursor, store: Store, s
     rows = [
         (
             *_of_instance(job, instance, group), _digest(job), _text(job.created_on), _text(group[0].started_on),
-            "127.0.0.1" if group[0].started_on is not None else None,
+            address(instance) if group[0].started_on is not None else None,
         )
         for instance, group in status.instances(store.containers(job.id)).items()
     ]  # fmt: skip
@@ -168,7 +169,7 @@ def _shown(specification: str) -> str:
 
 
 def _dns_name(job: Job) -> str:
-    """As an account forms it; on this machine every instance is 127.0.0.1."""
+    """As an account forms it; on this machine nobody resolves it."""
     return f"{job.name.lower().replace('_', '-')}.{dns_domain(job.database, job.schema)}"
 
 

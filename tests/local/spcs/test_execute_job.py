@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import snowflake.connector
 
 from tests.local.spcs.conftest import Services
 
@@ -84,6 +86,40 @@ def test_environment_of_a_container(services: Services, schema: str) -> None:
         assert {key: env.get(key) for key in expected} == expected
         assert "SNOWFLAKE_ACCOUNT" in env
         assert "A_SECRET_OF_THE_SERVER" not in env
+
+
+ASKS = """
+import json, os, sys, urllib.request
+import snowflake.connector
+
+of = os.environ
+token = open(of["SNOWFLAKE_TOKEN_FILE_PATH"]).read()
+url = f"{of['SNOWFLAKE_PROTOCOL']}://{of['SNOWFLAKE_HOST']}:{of['SNOWFLAKE_PORT']}/api/v2/statements"
+body = {"statement": f"SHOW SERVICE INSTANCES IN SERVICE {of['SNOWFLAKE_SERVICE_NAME']}"}
+body |= {"database": of["SNOWFLAKE_DATABASE"], "schema": of["SNOWFLAKE_SCHEMA"]}
+request = urllib.request.Request(url, json.dumps(body).encode(), {"Authorization": f"Bearer {token}"})
+answer = json.load(urllib.request.urlopen(request))
+names = [column["name"] for column in answer["resultSetMetaData"]["rowType"]]
+rows = [dict(zip(names, row)) for row in answer["data"]]
+connection = snowflake.connector.connect(
+    host=of["SNOWFLAKE_HOST"], port=int(of["SNOWFLAKE_PORT"]), protocol=of["SNOWFLAKE_PROTOCOL"],
+    account=of["SNOWFLAKE_ACCOUNT"], token=token, authenticator="oauth",
+)
+(one,) = connection.cursor().execute("SELECT 1").fetchone()
+mode = os.stat(of["SNOWFLAKE_TOKEN_FILE_PATH"]).st_mode & 0o777
+print(json.dumps([[(row["instance_id"], row["ip_address"]) for row in rows], one, oct(mode), token]))
+"""
+
+
+def test_a_container_asks_snowflake_with_its_token(services: Services, connect: Any) -> None:
+    """As https://docs.snowflake.com/en/developer-guide/snowpark-container-services/spcs-execute-sql shows it."""
+    name = services.python(ASKS)
+    services.wait(name, seconds=60)
+    instances, one, mode, token = json.loads(services.logs(name).splitlines()[-1])
+    assert (instances, one, mode) == ([["0", "127.0.0.2"]], 1, "0o600")
+    # It is good as long as the job runs.
+    with pytest.raises(snowflake.connector.errors.DatabaseError, match="Incorrect username or password"):
+        connect(token=token, authenticator="oauth")
 
 
 def test_what_failed_is_told_by_the_container(services: Services) -> None:

@@ -7,6 +7,7 @@ whatever the number of replicas (`MOST_TOLD`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -19,6 +20,9 @@ PROGRESS_PREFIX = "SNOWFLAKE_BATCH_PROGRESS "
 
 MOST_TOLD = 24
 """So many replicas are listed one by one, which is about 2 KB of JSON; of the others there are only sums."""
+MOST_BAD_ROWS = 3
+"""Bad rows of which the error is told; of all others, only the number is."""
+_MOST_BAD_ROW_BYTES = 240
 SLOW_SHARE = 0.5
 """A replica is slow if its speed is below this share of the others' median speed."""
 
@@ -35,6 +39,27 @@ class ReplicaState(str, Enum):
     LOST = "lost"
     """It was there, and has failed or does not answer any more."""
     DONE = "done"
+
+
+def told_bad_row(text: str) -> str:
+    """What is told of a bad row: a line that as JSON is of bounded length.
+
+    :param text: the row and its error, in words.
+    """
+    line = " ".join(text.split())
+    if len(json.dumps(line)) <= _MOST_BAD_ROW_BYTES:
+        return line
+    kept = line[:_MOST_BAD_ROW_BYTES]
+    while len(json.dumps(f"{kept}…")) > _MOST_BAD_ROW_BYTES:
+        kept = kept[: len(kept) * 3 // 4]
+    return f"{kept}…"
+
+
+def read_bad_rows(value: Any) -> tuple[str, ...]:
+    """What was told of bad rows, by this version or another; nothing for what tells of none."""
+    if not isinstance(value, (list, tuple)):
+        return ()
+    return tuple(told_bad_row(one) for one in value[:MOST_BAD_ROWS] if isinstance(one, str))
 
 
 # Where not all replicas are listed one by one, those that hold the job up are.

@@ -123,7 +123,9 @@ class LogFollower:
             if progress is None:
                 shown.append(line)
             else:
-                self._progress[progress.replica] = progress
+                # The model's own words, as its log is.
+                told = tuple(map(masked, progress.first_bad_rows))
+                self._progress[progress.replica] = replace(progress, first_bad_rows=told)
                 self._untold = True
         return shown
 

@@ -15,7 +15,12 @@ from typing import Any, TypeVar
 
 from airflow_provider_snowflake_batch.contract.json_text import is_count
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX as PROGRESS_PREFIX
-from airflow_provider_snowflake_batch.contract.progress import AllReplicas, ReplicaProgress, ReplicaState
+from airflow_provider_snowflake_batch.contract.progress import (
+    AllReplicas,
+    ReplicaProgress,
+    ReplicaState,
+    read_bad_rows,
+)
 from airflow_provider_snowflake_batch.jobs.json_values import number
 
 GAP = "… lines were written faster than they could be read; some are missing here …"
@@ -133,6 +138,8 @@ class Progress:
     :param replicas: how many the job has; None if the worker does not tell.
     :param by_replica: how far each of them is; None where there is one, and where only the total is known.
     :param quarantined_rows: of the rows done, those that were set aside as bad; None if the worker does not tell.
+    :param batch_rows: with how many rows the model is called at most; None likewise.
+    :param first_bad_rows: the first rows that were set aside with their errors, in words.
     """
 
     replica: int
@@ -145,6 +152,8 @@ class Progress:
     replicas: int | None = None
     by_replica: AllReplicas | None = None
     quarantined_rows: int | None = None
+    batch_rows: int | None = None
+    first_bad_rows: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, line: str) -> Progress | None:
@@ -160,9 +169,10 @@ class Progress:
         whole = all(is_count(found[name]) for name in ("replica", "rows_done", "rows_total"))
         if not whole or not isinstance(found["phase"], str):
             return None
-        for name in ("rows_reused", "replicas", "quarantined_rows"):
+        for name in ("rows_reused", "replicas", "quarantined_rows", "batch_rows"):
             if not is_count(found[name]):
                 found[name] = None
+        found["first_bad_rows"] = read_bad_rows(found["first_bad_rows"])
         found["by_replica"] = AllReplicas.from_json(found["by_replica"])
         # A rate over no time is NaN or infinity, and Python writes both into JSON.
         return cls(**found | {name: number(found[name]) for name in _RATES})
@@ -190,6 +200,8 @@ class Progress:
             replicas=max((part.replicas for part in known if part.replicas is not None), default=None),
             by_replica=_each(known, lost),
             quarantined_rows=sum(bad) if bad else None,
+            batch_rows=max((part.batch_rows for part in known if part.batch_rows), default=None),
+            first_bad_rows=read_bad_rows([text for part in known for text in part.first_bad_rows]),
         )
 
     def _own(self, *, lost: bool) -> ReplicaProgress:
@@ -208,8 +220,9 @@ class Progress:
             del values[name]
         if self.by_replica is not None:
             values["by_replica"] = self.by_replica.to_json()
-        if self.quarantined_rows is None:
-            del values["quarantined_rows"]
+        for name in ("quarantined_rows", "batch_rows", "first_bad_rows"):
+            if not values[name] and values[name] != 0:
+                del values[name]
         return values
 
     def sentence(self) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_snowflake_batch.contract.progress import AllReplicas
+from airflow_provider_snowflake_batch.contract.progress import AllReplicas, read_bad_rows
 from airflow_provider_snowflake_batch.jobs.progress_history import readable
 from airflow_provider_snowflake_batch.jobs.sent_statement import readable_statement
 
@@ -22,7 +22,15 @@ NUMBERS = (
     "confirmed_every",
     "accepted_at",
 )
-PROGRESS_NUMBERS = ("rows_done", "rows_total", "rows_per_second", "eta_seconds", "rows_reused", "quarantined_rows")
+PROGRESS_NUMBERS = (
+    "rows_done",
+    "rows_total",
+    "rows_per_second",
+    "eta_seconds",
+    "rows_reused",
+    "quarantined_rows",
+    "batch_rows",
+)
 CONTAINER = ({"name", "status", "message"}, {"replica", "exit_code", "restarts"})
 EARLIER_TRY = (
     {"job_name", "status", "message"},
@@ -47,7 +55,7 @@ def readable_card(stored: Any, *, longest: int, brief: bool = False) -> dict[str
         **{name: _text(values.get(name), longest) for name in TEXTS},
         **{name: _number(values.get(name)) for name in NUMBERS},
         "message": _end(values.get("message"), longest),
-        "progress": _progress(progress, longest) if isinstance(progress, Mapping) else None,
+        "progress": _progress(progress, longest, brief=brief) if isinstance(progress, Mapping) else None,
         "containers": None if brief else _all(values.get("containers"), CONTAINER, longest),
         "earlier_tries": None if brief else _all(values.get("earlier_tries"), EARLIER_TRY, longest),
         "history": None if brief else readable(values.get("history")),
@@ -76,11 +84,13 @@ def _statement(values: Mapping[str, Any], longest: int) -> dict[str, Any]:
     }
 
 
-def _progress(values: Mapping[str, Any], longest: int) -> dict[str, Any]:
+def _progress(values: Mapping[str, Any], longest: int, *, brief: bool) -> dict[str, Any]:
     told = AllReplicas.from_json(values.get("by_replica"))
+    bad = [_text(one, longest) for one in read_bad_rows(values.get("first_bad_rows"))]
     return {
         "phase": _text(values.get("phase"), longest),
         **{name: _number(values.get(name)) for name in PROGRESS_NUMBERS},
+        **({} if brief or not bad else {"first_bad_rows": bad}),
         **({"by_replica": told.to_json()} if told is not None else {}),
     }
 

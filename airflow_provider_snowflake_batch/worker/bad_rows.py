@@ -6,11 +6,12 @@ They go to ``_quarantine/<plan>-<task>.<attempt>.pq``. The files are Parquet, bu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.contract.progress import MOST_BAD_ROWS, told_bad_row
 from airflow_provider_snowflake_batch.worker.errors import Refused, TooManyBadRows
 
 FILE_COLUMN = "QUARANTINE_FILE"
@@ -69,6 +70,7 @@ class Quarantine:
 
     :param most: how many there may be. :param recorded: how many finished tasks have recorded.
     :ivar elsewhere: how many rows other replicas have set aside, where each replica counts its own.
+    :ivar first: the first ones of this attempt with their errors, in words.
     """
 
     def __init__(self, most: int, recorded: int = 0) -> None:
@@ -76,6 +78,7 @@ class Quarantine:
         self._recorded = recorded
         self._at_hand: dict[int, int] = {}
         self.elsewhere = 0
+        self.first: list[str] = []
 
     @property
     def rows(self) -> int:
@@ -99,8 +102,15 @@ class Quarantine:
         :raises TooManyBadRows: there are more than there may be.
         """
         self._at_hand[worker] = self._at_hand.get(worker, 0) + count
+        self.remember([latest])
         if self.room < 0:
             raise too_many(latest)
+
+    def remember(self, told: Iterable[str]) -> None:
+        """Some bad rows with their errors, in words."""
+        # A task that is done again sets the same ones aside.
+        new = [text for one in told if (text := told_bad_row(one)) not in self.first]
+        self.first += new[: MOST_BAD_ROWS - len(self.first)]
 
     def at_hand(self, worker: int, count: int) -> None:
         """So many rows are set aside of what a process, or those of a replica, have not done."""

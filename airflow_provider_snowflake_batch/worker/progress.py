@@ -7,7 +7,9 @@
 ``phase`` is ``planning``, ``loading``, ``running``, ``finishing``, ``done`` or ``failed``. ``rows_*`` and ``tasks_*``
 count this replica's share; ``rows_done`` includes ``quarantined_rows``, those set aside as bad, and ``rows_reused``,
 those that an earlier attempt did; ``rows_per_second`` counts from the first row predicted in this attempt;
-``eta_seconds`` is null until it can be told.
+``eta_seconds`` is null until it can be told. ``batch_rows`` is with how many rows the model has been called lately at
+most, and ``first_bad_rows`` tells the first rows that this attempt has set aside, with their errors; both are missing
+until there is something to tell.
 Where replicas share the work over Ray, replica 0 writes the lines of all; ``by_replica`` tells what each has done in
 this attempt, and who is slow, late or lost (`contract/progress.py`).
 """
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX, AllReplicas
@@ -36,6 +38,7 @@ class Progress:
     :param replica: this replica's number. :param replicas: how many there are.
     :param write: takes a line without its end.
     :ivar by_replica: tells of each replica, where this one knows of all.
+    :ivar first_bad_rows: the first rows that were set aside with their errors, in words.
     """
 
     def __init__(self, replica: int = 0, replicas: int = 1, write: Callable[[str], None] = lambda _: None) -> None:
@@ -53,6 +56,8 @@ class Progress:
         self.tasks_done = self.tasks_total = 0
         self.workers = 0
         self.quarantined_rows = 0
+        self.first_bad_rows: Sequence[str] = ()
+        self._batch_rows: dict[int, int] = {}
         self.by_replica: TellOfReplicas | None = None
 
     @property
@@ -89,6 +94,16 @@ class Progress:
     def rows(self, worker: int, count: int) -> None:
         """A process predicted rows of a task that is not done yet."""
         self._rows_at_hand[worker] = self._rows_at_hand.get(worker, 0) + count
+
+    def batch(self, worker: int, rows: int) -> None:
+        """A process, or those of a replica, have called the model with so many rows."""
+        if rows:
+            self._batch_rows[worker] = rows
+
+    @property
+    def batch_rows(self) -> int:
+        """With how many rows the model is called at most; 0 while it has not been called."""
+        return max(self._batch_rows.values(), default=0)
 
     def at_hand(self, worker: int, rows: int) -> None:
         """So many rows are predicted of what a process, or those of a replica, have not done."""
@@ -143,6 +158,10 @@ class Progress:
             "workers": self.workers,
             "seconds": round(self.seconds, 3),
         }
+        if self.batch_rows:
+            value["batch_rows"] = self.batch_rows
+        if self.first_bad_rows:
+            value["first_bad_rows"] = list(self.first_bad_rows)
         if self.by_replica is not None:
             value["by_replica"] = self.by_replica(over=self._phase == "done").to_json()
         self._write_line(PROGRESS_PREFIX + json.dumps(value))

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_snowflake_batch.contract.progress import MOST_TOLD, AllReplicas, ReplicaProgress, ReplicaState
+from airflow_provider_snowflake_batch.contract.progress import (
+    MOST_TOLD,
+    AllReplicas,
+    ReplicaProgress,
+    ReplicaState,
+    read_bad_rows,
+    told_bad_row,
+)
 
 STATES = st.sampled_from(list(ReplicaState))
 SPEEDS = st.none() | st.floats(0, 1e9, allow_nan=False).map(lambda speed: round(speed, 1))
@@ -113,3 +120,19 @@ def test_somebody_elses_long_list_is_cut() -> None:
     told = AllReplicas.from_json({"each": [{"replica": number, "rows": 1} for number in range(10_000)], "others": 5})
     assert told is not None
     assert len(told.each) == MOST_TOLD
+
+
+@given(st.text(max_size=1000))
+def test_a_bad_row_is_told_in_a_line_of_bounded_length(text: str) -> None:
+    told = told_bad_row(text)
+    assert len(json.dumps(told)) <= 240
+    assert told == told_bad_row(told)
+    assert "\n" not in told
+    line = " ".join(text.split())
+    assert told == line or (told.endswith("…") and line.startswith(told[:-1]))
+
+
+@pytest.mark.parametrize("value", [None, "ValueError: no", {"0": "x"}, 5, [1, None, ["x"]]])
+def test_what_tells_of_no_bad_row_is_read_as_none(value: Any) -> None:
+    assert read_bad_rows(value) == ()
+    assert read_bad_rows(["a", 1, "b\nc", "d"]) == ("a", "b c")

@@ -106,7 +106,7 @@ def test_rows_set_aside_are_those_of_all_replicas() -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, -1, 2**63, 2.5, "many", [1]])
-@pytest.mark.parametrize("name", ["rows_reused", "quarantined_rows"])
+@pytest.mark.parametrize("name", ["rows_reused", "quarantined_rows", "batch_rows"])
 def test_a_number_of_rows_that_is_none_is_left_out(name: str, value: object) -> None:
     values = json.loads(RECORD.removeprefix(PROGRESS_PREFIX)) | {name: value}
     assert Progress.parse(PROGRESS_PREFIX + json.dumps(values)) == Progress.parse(RECORD)

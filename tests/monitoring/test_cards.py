@@ -12,9 +12,9 @@ from tests.monitoring.rows import card
 
 def test_every_field_of_a_card_is_shown() -> None:
     figures = {"rows_done": 1, "rows_total": 2, "rows_per_second": 3.5, "eta_seconds": 4}
-    figures |= {"rows_reused": 0, "quarantined_rows": 1}
+    figures |= {"rows_reused": 0, "quarantined_rows": 1, "batch_rows": 256}
     stored = card(
-        progress={"phase": "p", **figures},
+        progress={"phase": "p", **figures, "first_bad_rows": ["ValueError: no"]},
         accepted_at=5.5,
         history=[[1, 2], [3, 4]],
         statement="EXECUTE\n\x1b[1mJOB",
@@ -42,6 +42,13 @@ def test_of_what_a_job_has_written_only_what_can_be_read_is_shown() -> None:
     shown = readable_card(card(output=told), longest=100)["output"]
     assert shown == {"files": None, "bytes": None, "columns": [["ID", None]], "columns_left_out": None}
     assert readable_card(card(output=told), longest=100, brief=True)["output"] is None
+
+
+def test_of_bad_rows_the_page_of_the_job_tells_the_first() -> None:
+    stored = card(progress={"first_bad_rows": ["\x1b[1ma", 3, "b", "c"]})
+    assert readable_card(stored, longest=100)["progress"]["first_bad_rows"] == ["a", "b"]
+    assert "first_bad_rows" not in readable_card(stored, longest=100, brief=True)["progress"]
+    assert "first_bad_rows" not in readable_card(card(progress={"first_bad_rows": "a"}), longest=100)["progress"]
 
 
 def test_of_a_log_the_texts_are_shown() -> None:

@@ -85,6 +85,7 @@ def test_a_job_is_told_with_its_task(client: Client, new_run: Run) -> None:
         "eta_seconds": 2.0,
         "rows_reused": 0,
         "quarantined_rows": 0,
+        "batch_rows": 4096,
     }
     stored = card(progress=progress, version="V1", started_at=1.5, updated_at=2.5)
     push("scores", run, stored)

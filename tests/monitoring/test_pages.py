@@ -52,6 +52,10 @@ JOBS: dict[str, Any] = {
     "now": NOW,
     "running": told(progress=HALF, started_at=NOON + 20, confirmed_every=10, statement="EXECUTE JOB\nNAME = <b>"),
     "done": told("success", "done", status="DONE", ended_at=NOON + 90, progress={"rows_done": 7, "rows_total": 7}),
+    "picky": told(
+        progress=HALF
+        | {"quarantined_rows": 2000, "batch_rows": 4096, "first_bad_rows": ["ValueError: <b> (row 7 of file a)", "b"]}
+    ),
     "talking": told(log=["epoch 1", "<b>epoch 2</b>"]),
     "written": told(
         "success",

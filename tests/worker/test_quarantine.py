@@ -54,6 +54,11 @@ def test_bad_rows_are_set_aside_with_their_error(batch: Batch) -> None:
         "QUARANTINE_ERROR": "ValueError: cannot score 150",
     }
     assert outcome.progress[-1]["quarantined_rows"] == 4
+    told = outcome.progress[-1]["first_bad_rows"]
+    assert len(told) == 3
+    texts = [f"ValueError: cannot score {one} (row {one % 100} of file data_00{one // 100}.parquet)" for one in bad]
+    assert set(told) < set(texts)
+    assert outcome.progress[-1]["batch_rows"] == 100
     assert outcome.progress[-1]["rows_done"] == 300
     # Halving 100 rows down to one takes 7 steps of two calls; 16 rows are tried before anything has been scored.
     assert len(tasks_called(marks)) <= 3 + 16 + 4 * 2 * 7

@@ -3,7 +3,7 @@
 import { Actions } from "./actions.js";
 import { usePolled } from "./api.js";
 import { Cost } from "./cost.js";
-import { formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
+import { formatCount, formatDuration, formatNumber, reason, staleSeconds, statusLook, taskPath } from "./format.js";
 import { CopyButton, Empty, EndOfText, ProgressBar, StatusBadge, SteadyButton, Time, Trouble, locale, progressTexts, section } from "./parts.js";
 import { LastLines } from "./log.js";
 import { Output } from "./output.js";
@@ -154,7 +154,9 @@ function Rows({ job, now }) {
   if (job.card.job_name === "") return null;
   const { rows, percent, rate, left } = progressTexts(job, now);
   const phase = job.group === "active" ? job.card.progress?.phase : null;
-  const figures = [rows, percent, rate, left, phase].filter(Boolean);
+  const { batch_rows: batch, first_bad_rows: bad } = job.card.progress ?? {};
+  const batches = batch > 0 && `${formatCount(batch, "row", locale())} a call`;
+  const figures = [rows, percent, rate, batches, left, phase].filter(Boolean);
   return section(
     "Progress",
     h(ProgressBar, { job, size: "md" }),
@@ -170,8 +172,23 @@ function Rows({ job, now }) {
           job.group === "active" ? "No rows reported yet. " : "No rows reported. ",
           "Snowflake's own runtime reports none; this package's worker does.",
         ),
+    bad?.length > 0 && h(BadRows, { told: bad, all: job.card.progress.quarantined_rows }),
     h(Throughput, { job }),
     h(Replicas, { job }),
+  );
+}
+
+function BadRows({ told, all }) {
+  const more = typeof all === "number" && all > told.length;
+  return h(
+    Box,
+    { fontSize: "sm", mt: 2 },
+    h(Text, { color: "fg.muted" }, more ? "Set aside as bad, the first:" : "Set aside as bad:"),
+    h(
+      Box,
+      { as: "ul", "aria-label": "Bad rows", listStyleType: "disc", ps: 5 },
+      told.map((text) => h(Box, { key: text, as: "li", wordBreak: "break-word" }, text)),
+    ),
   );
 }
 

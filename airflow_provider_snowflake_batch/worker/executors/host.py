@@ -76,6 +76,8 @@ class Report:
     :param workers: processes that have the model.
     :param rows_at_hand: rows scored of tasks that are not done.
     :param bad_rows_at_hand: those of them that were set aside.
+    :param first_bad_rows: the first ones that were, with their errors, in words.
+    :param batch_rows: with how many rows the model is called at most; 0 while it has not been called.
     :param ended: nothing of it runs any more.
     """
 
@@ -86,6 +88,8 @@ class Report:
     bad_rows_at_hand: int = 0
     failure: Failure | None = None
     ended: bool = False
+    first_bad_rows: tuple[str, ...] = ()
+    batch_rows: int = 0
 
 
 class Host:
@@ -130,6 +134,8 @@ class Host:
                 self._quarantine.rows_at_hand,
                 self._failure,
                 self._ended,
+                tuple(self._quarantine.first),
+                self._progress.batch_rows,
             )
             self._records.clear()
             self._room_told = report.room

@@ -147,7 +147,9 @@ class Hosts:
         member.workers = report.workers
         member.bad_rows_at_hand = report.bad_rows_at_hand
         self._work.quarantine.at_hand(member.key, report.bad_rows_at_hand)
+        self._work.quarantine.remember(report.first_bad_rows)
         self._progress.at_hand(member.key, report.rows_at_hand)
+        self._progress.batch(member.key, report.batch_rows)
         if report.failure is not None:
             kind = errors.BY_NAME.get(report.failure.kind, errors.WorkerError)
             raise kind(report.failure.message, report.failure.details)
@@ -243,6 +245,7 @@ class Hosts:
         if quarantine.room < 0:
             raise too_many("rows of several replicas, see the files of bad rows")
         self._progress.quarantined_rows = quarantine.rows
+        self._progress.first_bad_rows = quarantine.first
         self._progress.workers = sum(member.workers for member in self._members.values())
         self._progress.tick()
 

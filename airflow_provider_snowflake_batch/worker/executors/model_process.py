@@ -220,9 +220,9 @@ class _ConnectionReporter:
     def not_written(self, task: Any, message: str, *, passing: bool) -> None:
         self._send(messages.NotWritten(task, message, passing))
 
-    def rows(self, count: int) -> None:
+    def rows(self, count: int, batch: int) -> None:
         if count:
-            self._send(messages.Rows(count))
+            self._send(messages.Rows(count, batch))
 
     def set_aside(self, count: int, latest: str) -> None:
         self._send(messages.SetAside(count, latest))

@@ -120,6 +120,7 @@ class ProcessPool:
                     self._receive(worker, progress, done)
             self._replace_ended(work, progress, done)
             progress.quarantined_rows = self._quarantine.rows
+            progress.first_bad_rows = self._quarantine.first
             progress.workers = sum(worker.working for worker in self._workers.values())
             progress.tick()
         # Ended now to free memory and devices, while the batch is finished or other replicas are waited for.
@@ -166,6 +167,7 @@ class ProcessPool:
             self._assign(worker)
         elif isinstance(message, messages.Rows):
             progress.rows(worker.number, message.count)
+            progress.batch(worker.number, message.batch)
         elif isinstance(message, messages.SetAside):
             self._quarantine.set_aside(worker.number, message.count, message.latest)
         elif isinstance(message, messages.Loaded):

@@ -141,9 +141,10 @@ class NotWritten:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows predicted since the last such message."""
+    """Rows predicted since the last such message. :param batch: the most with which the model was called meanwhile."""
 
     count: int
+    batch: int
 
 
 @dataclass(frozen=True)

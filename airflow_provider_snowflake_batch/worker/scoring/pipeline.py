@@ -120,7 +120,7 @@ class Reporter(Protocol):
 
     def widened(self, task: Task, schema: pa.Schema) -> None: ...
 
-    def rows(self, count: int) -> None: ...
+    def rows(self, count: int, batch: int) -> None: ...
 
     def set_aside(self, count: int, latest: str) -> None: ...
 
@@ -205,7 +205,7 @@ class Pipeline:
             self._ahead.put(TaskEnd(self._reader.content()))
 
     def _predict(self) -> None:
-        reported, pending = time.monotonic(), 0
+        reported, pending, batch = time.monotonic(), 0, 0
         while True:
             item = self._ahead.get()
             if isinstance(item, Stopped):
@@ -216,16 +216,18 @@ class Pipeline:
                 answer = self._caller(item.rows, item.argument)
                 self._behind.put(Predicted(item.rows, answer), item.rows.bytes + answer.bytes)
                 pending += item.rows.table.num_rows
+                batch = max(batch, item.rows.table.num_rows)
                 for bad in answer.bad:
                     self._reporter.set_aside(len(bad.rows), f"{bad.error} ({bad.where()})")
-                if time.monotonic() - reported > PROGRESS_SECONDS:
-                    self._reporter.rows(pending)
-                    reported, pending = time.monotonic(), 0
-            else:
-                if isinstance(item, TaskStart):
-                    self._caller.begin(item.assignment)
+            elif isinstance(item, TaskStart):
+                self._caller.begin(item.assignment)
+            # Also before a task is said to be done: a short batch has no other moment.
+            if isinstance(item, TaskEnd) or time.monotonic() - reported > PROGRESS_SECONDS:
+                self._reporter.rows(pending, batch)
+                reported, pending, batch = time.monotonic(), 0, 0
+            if not isinstance(item, Ready):
                 self._behind.put(item)
-        self._reporter.rows(pending)
+        self._reporter.rows(pending, batch)
 
     def _write(self) -> None:
         part: TaskPart | None = None

@@ -124,6 +124,14 @@ test("how the tries before have ended", async () => {
   assert.deepEqual(others, []);
 });
 
+test("the first bad rows with their errors, and how many rows the model is called with", async () => {
+  await show_(jobs.picky);
+  const progress = within(screen.getByRole("region", { name: "Progress" }));
+  for (const each of ["4,096 rows a call", "Set aside as bad, the first:"]) assert.ok(progress.getByText(each));
+  const told = within(progress.getByRole("list", { name: "Bad rows" })).getAllByRole("listitem");
+  assert.deepEqual(told.map((each) => each.textContent), ["ValueError: <b> (row 7 of file a)", "b"]);
+});
+
 test("the last lines of the log, and where all of it is", async () => {
   await show_(jobs.talking);
   const log = within(screen.getByRole("region", { name: "Log" }));

@@ -259,6 +259,11 @@ def test_bad_rows_are_counted_over_all_hosts() -> None:
     # What others have set aside; a host knows its own.
     assert bench.say(other, Report(bad_rows_at_hand=3)).bad_rows_elsewhere == 2
     assert bench.progress.quarantined_rows == 5
+    told = tuple(f"ValueError: {number}" for number in range(2))
+    bench.say(one, Report(bad_rows_at_hand=0, first_bad_rows=told, batch_rows=256))
+    bench.say(other, Report(bad_rows_at_hand=3, first_bad_rows=("a", "b"), batch_rows=64))
+    assert bench.progress.first_bad_rows == [*told, "a"]
+    assert bench.progress.batch_rows == 256
     with pytest.raises(TooManyBadRows):
         bench.hear(one, Report(bad_rows_at_hand=1))
 

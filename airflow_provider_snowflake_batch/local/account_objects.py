@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +30,7 @@ class AccountObjects:
     """The account's warehouses and roles, in the control database."""
 
     def __init__(self, state: StateDirectory) -> None:
-        self._connection = state.connect()
-        self._lock = threading.Lock()
-        self._connection.execute(
+        self._control = state.control(
             "CREATE TABLE IF NOT EXISTS account_objects ("
             "kind TEXT, name TEXT, created TEXT, owner TEXT, properties TEXT, PRIMARY KEY (kind, name))"
         )
@@ -41,10 +38,9 @@ class AccountObjects:
             self.create("ROLE", role, "ACCOUNTADMIN", {}, if_not_exists=True)
 
     def all(self, kind: str) -> list[AccountObject]:
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT name, created, owner, properties FROM account_objects WHERE kind = ? ORDER BY name", (kind,)
-            ).fetchall()
+        rows = self._control.rows(
+            "SELECT name, created, owner, properties FROM account_objects WHERE kind = ? ORDER BY name", kind
+        )
         return [
             AccountObject(name, datetime.datetime.fromisoformat(created), owner, json.loads(properties))
             for name, created, owner, properties in rows
@@ -72,34 +68,31 @@ class AccountObjects:
         """
         verb = "REPLACE" if or_replace else "INSERT OR IGNORE"
         now = datetime.datetime.now(datetime.UTC).isoformat()
-        with self._lock:
-            cursor = self._connection.execute(
-                f"{verb} INTO account_objects VALUES (?, ?, ?, ?, ?)", (kind, name, now, owner, json.dumps(properties))
-            )
-        if cursor.rowcount == 0 and not if_not_exists:
+        changed = self._control.insert("account_objects", kind, name, now, owner, json.dumps(properties), verb=verb)
+        if changed == 0 and not if_not_exists:
             raise already_exists(name)
-        return cursor.rowcount > 0
+        return changed > 0
 
     def alter(self, kind: str, name: str, properties: dict[str, Any]) -> None:
-        with self._lock:
-            self._connection.execute(
-                "UPDATE account_objects SET properties = json_patch(properties, ?) WHERE kind = ? AND name = ?",
-                (json.dumps(properties), kind, name),
-            )
+        self._control.run(
+            "UPDATE account_objects SET properties = json_patch(properties, ?) WHERE kind = ? AND name = ?",
+            json.dumps(properties),
+            kind,
+            name,
+        )
 
     def drop(self, kind: str, name: str, *, if_exists: bool = False) -> bool:
         """Whether it was there.
 
         :raises SnowflakeError: 2003 if it is not and ``if_exists`` is not given.
         """
-        with self._lock:
-            cursor = self._connection.execute("DELETE FROM account_objects WHERE kind = ? AND name = ?", (kind, name))
-        if cursor.rowcount == 0 and not if_exists:
+        changed = self._control.run("DELETE FROM account_objects WHERE kind = ? AND name = ?", kind, name)
+        if changed == 0 and not if_exists:
             raise does_not_exist(kind.capitalize(), name)
-        return cursor.rowcount > 0
+        return changed > 0
 
     def close(self) -> None:
-        self._connection.close()
+        self._control.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ https://docs.snowflake.com/en/sql-reference/sql/show-grants
 from __future__ import annotations
 
 import datetime
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -64,9 +63,7 @@ class Grants:
     def __init__(self, state: StateDirectory) -> None:
         self.securables: dict[str, Callable[[], list[Securable]]] = {}
         """How to list the objects of each kind of which grants are kept."""
-        self._lock = threading.Lock()
-        self._connection = state.connect()
-        self._connection.execute(
+        self._control = state.control(
             "CREATE TABLE IF NOT EXISTS grants (privilege TEXT, kind TEXT, name TEXT, role TEXT, with_option INTEGER, "
             "granted_by TEXT, created TEXT, PRIMARY KEY (privilege, kind, name, role))"
         )
@@ -76,28 +73,24 @@ class Grants:
 
     def add(self, privileges: Iterable[str], kind: str, name: str, role: str, *, with_option: bool, by: str) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat()
-        with self._lock:
+        with self._control.lock:
             for privilege in privileges:
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (privilege, kind, name, role, with_option, by, now),
+                self._control.insert(
+                    "grants", privilege, kind, name, role, with_option, by, now, verb="INSERT OR REPLACE"
                 )
 
     def remove(self, privileges: Iterable[str], kind: str, name: str, role: str, *, option_only: bool) -> None:
         """Take grants back; one that was never given is none to take."""
         change = "UPDATE grants SET with_option = 0" if option_only else "DELETE FROM grants"
-        with self._lock:
+        with self._control.lock:
             for privilege in privileges:
-                self._connection.execute(
-                    f"{change} WHERE (privilege, kind, name, role) = (?, ?, ?, ?)", (privilege, kind, name, role)
+                self._control.run(
+                    f"{change} WHERE (privilege, kind, name, role) = (?, ?, ?, ?)", privilege, kind, name, role
                 )
 
     def all(self) -> list[Grant]:
         """What was granted and still holds, and that each object's owner owns it."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT privilege, kind, name, role, with_option, granted_by, created FROM grants"
-            ).fetchall()
+        rows = self._control.rows("SELECT privilege, kind, name, role, with_option, granted_by, created FROM grants")
         existing = {(kind, sql_name(one.name)): one for kind, objects in self.securables.items() for one in objects()}
         found = [
             Grant("OWNERSHIP", kind, name, one.owner, True, one.owner, one.created)
@@ -114,4 +107,4 @@ class Grants:
         return sorted(found, key=lambda grant: (grant.on, grant.name, grant.privilege, grant.role))
 
     def close(self) -> None:
-        self._connection.close()
+        self._control.close()

@@ -10,8 +10,10 @@ import secrets
 import shutil
 import sqlite3
 import stat
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -63,6 +65,13 @@ class StateDirectory:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
+
+    def control(self, schema: str) -> ControlDatabase:
+        """The control database for a part of the server that has tables of its own there.
+
+        :param schema: makes them where they are missing.
+        """
+        return ControlDatabase(self.connect(), schema)
 
     def write_private(self, path: Path, text: str) -> None:
         """Replace a file whole, readable by its owner only."""
@@ -120,3 +129,46 @@ def _close_to_others(folder: Path) -> None:
                 mode = path.lstat().st_mode
                 if mode & _OTHERS and not stat.S_ISLNK(mode):
                     path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+
+
+class ControlDatabase:
+    """What a part of the server keeps. Any thread may use it; hold ``lock`` for what must not come between."""
+
+    def __init__(self, connection: sqlite3.Connection, schema: str) -> None:
+        self._connection = connection
+        self.lock = threading.RLock()
+        self._connection.executescript(schema)
+
+    def run(self, sql: str, *values: Any) -> int:
+        """How many rows the statement has changed."""
+        with self.lock:
+            return self._connection.execute(sql, values).rowcount
+
+    def insert(self, table: str, *values: Any, verb: str = "INSERT") -> int:
+        """Insert a row with a value for each column; how many rows that has changed."""
+        return self.run(f"{verb} INTO {table} VALUES ({', '.join('?' * len(values))})", *values)
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
+        """The first row, if there is one."""
+        return next(iter(self.rows(sql, *values)), None)
+
+    @contextlib.contextmanager
+    def atomic(self) -> Iterator[None]:
+        """All changes of the block, or none."""
+        with self.lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk has rolled it back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        self._connection.close()

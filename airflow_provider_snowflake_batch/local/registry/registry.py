@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import threading
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
@@ -73,9 +72,8 @@ class ModelRegistry:
         self._databases = databases
         self.folder = state.path / "models"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._connection = state.connect()
-        self._connection.execute(_SCHEMA)
-        self._lock = threading.RLock()
+        self._control = state.control(_SCHEMA)
+        self._control.run(_SCHEMA)
         self._remove_orphans()
 
     # Looking up
@@ -104,8 +102,7 @@ class ModelRegistry:
         return self._load(".".join(session.qualify(parts)))
 
     def all(self) -> list[Model]:
-        with self._lock:
-            rows = self._connection.execute("SELECT record FROM registry_models ORDER BY full_name").fetchall()
+        rows = self._control.rows("SELECT record FROM registry_models ORDER BY full_name")
         return [_model(record) for (record,) in rows]
 
     # Changing
@@ -122,8 +119,7 @@ class ModelRegistry:
         record = self._copy(version, source)
         model = Model(database, schema, name, session.role or "", time.time(), version, comment, [record])
         try:
-            with self._lock:
-                self._connection.execute("INSERT INTO registry_models VALUES (?, ?)", (model.full_name, _json(model)))
+            self._control.insert("registry_models", model.full_name, _json(model))
         except sqlite3.IntegrityError:
             self._remove(record)
             raise already_exists(model.full_name) from None
@@ -135,7 +131,7 @@ class ModelRegistry:
         self.get(session, parts)
         record = self._copy(version, source)
         try:
-            with self._lock:
+            with self._control.lock:
                 model = self.get(session, parts)
                 if model.find(version) is not None:
                     raise already_exists(f"{model.full_name} {version}")
@@ -147,7 +143,7 @@ class ModelRegistry:
 
     def drop_version(self, session: Session, parts: tuple[str, ...], version: str) -> None:
         """:raises SnowflakeError: for the default version and the only one."""
-        with self._lock:
+        with self._control.lock:
             model = self.get(session, parts)
             record = model.version(version)
             if len(model.versions) == 1:
@@ -168,22 +164,24 @@ class ModelRegistry:
 
         :raises SnowflakeError: 2003 if there is none.
         """
-        with self._lock:
+        with self._control.lock:
             model = self.get(session, parts)
-            self._connection.execute("DELETE FROM registry_models WHERE full_name = ?", (model.full_name,))
+            self._control.run("DELETE FROM registry_models WHERE full_name = ?", model.full_name)
             for record in model.versions:
                 self._remove(record)
 
     def rename(self, session: Session, parts: tuple[str, ...], new: tuple[str, ...]) -> None:
         """:raises SnowflakeError: 2003 if there is none, 2002 if the new name is taken."""
-        with self._lock:
+        with self._control.lock:
             model = self.get(session, parts)
             old = model.full_name
             model.database, model.schema, model.name = session.qualify(new)
             try:
-                self._connection.execute(
+                self._control.run(
                     "UPDATE registry_models SET full_name = ?, record = ? WHERE full_name = ?",
-                    (model.full_name, _json(model), old),
+                    model.full_name,
+                    _json(model),
+                    old,
                 )
             except sqlite3.IntegrityError:
                 raise already_exists(model.full_name) from None
@@ -193,7 +191,7 @@ class ModelRegistry:
 
         :raises SnowflakeError: if the alias is a system one or in use.
         """
-        with self._lock:
+        with self._control.lock:
             model = self.get(session, parts)
             record = model.version(version)
             if alias is not None and (alias in SYSTEM_ALIASES or model.find(alias) not in (None, record)):
@@ -202,17 +200,14 @@ class ModelRegistry:
             self.save(model)
 
     def save(self, model: Model) -> None:
-        with self._lock:
-            self._connection.execute(
-                "UPDATE registry_models SET record = ? WHERE full_name = ?", (_json(model), model.full_name)
-            )
+        self._control.run("UPDATE registry_models SET record = ? WHERE full_name = ?", _json(model), model.full_name)
 
     def drop_all(self, database: str, schema: str | None = None) -> None:
         """Drop the models of a database or schema that is itself dropped."""
-        with self._lock:
+        with self._control.lock:
             for model in self.all():
                 if model.database == database and schema in (None, model.schema):
-                    self._connection.execute("DELETE FROM registry_models WHERE full_name = ?", (model.full_name,))
+                    self._control.run("DELETE FROM registry_models WHERE full_name = ?", model.full_name)
                     for record in model.versions:
                         self._remove(record)
 
@@ -235,10 +230,7 @@ class ModelRegistry:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _load(self, full_name: str) -> Model | None:
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT record FROM registry_models WHERE full_name = ?", (full_name,)
-            ).fetchone()
+        row = self._control.row("SELECT record FROM registry_models WHERE full_name = ?", full_name)
         return None if row is None else _model(row[0])
 
 

@@ -8,7 +8,6 @@ known. Source: https://docs.snowflake.com/en/user-guide/streams-intro
 from __future__ import annotations
 
 import json
-import threading
 import time
 import uuid
 from collections.abc import Iterable
@@ -66,14 +65,12 @@ class Streams:
     """
 
     def __init__(self, state: StateDirectory, engine: Engine) -> None:
-        self._connection = state.connect()
-        self._lock = threading.Lock()
-        self._engine = engine
-        self._connection.execute(
+        self._control = state.control(
             "CREATE TABLE IF NOT EXISTS streams ("
             "database TEXT, schema TEXT, name TEXT, record TEXT, PRIMARY KEY (database, schema, name))"
         )
-        streams = [_stream(record) for (record,) in self._connection.execute("SELECT record FROM streams").fetchall()]
+        self._engine = engine
+        streams = [_stream(record) for (record,) in self._control.rows("SELECT record FROM streams")]
         self._streams = {stream.qualified: stream for stream in streams}
 
     def all(self) -> list[Stream]:
@@ -102,10 +99,8 @@ class Streams:
             self._engine.query(f'CREATE SCHEMA IF NOT EXISTS {database}."{STREAM_COPIES}"')
             rows = "WHERE FALSE" if with_rows else ""
             self._engine.query(f"CREATE TABLE {stream.copy} AS SELECT * FROM {quoted(*stream.table)} {rows}")
-        with self._lock:
-            self._connection.execute(
-                "INSERT INTO streams VALUES (?, ?, ?, ?)", (*stream.qualified, json.dumps(asdict(stream)))
-            )
+        with self._control.lock:
+            self._control.insert("streams", *stream.qualified, json.dumps(asdict(stream)))
             self._streams[stream.qualified] = stream
 
     def drop(self, name: Name) -> None:
@@ -123,8 +118,8 @@ class Streams:
                 self.drop(stream.qualified)
 
     def _forget(self, stream: Stream) -> None:
-        with self._lock:
-            self._connection.execute("DELETE FROM streams WHERE (database, schema, name) = (?, ?, ?)", stream.qualified)
+        with self._control.lock:
+            self._control.run("DELETE FROM streams WHERE (database, schema, name) = (?, ?, ?)", *stream.qualified)
             del self._streams[stream.qualified]
 
     def has_data(self, connection: EngineConnection, stream: Stream) -> bool:
@@ -192,7 +187,7 @@ class Streams:
             connection.query(f"INSERT INTO {stream.copy} SELECT * FROM {quoted(*stream.table)}", [])
 
     def close(self) -> None:
-        self._connection.close()
+        self._control.close()
 
 
 def _is_written(table: exp.Table) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -117,13 +116,11 @@ class FileFormats:
     """The named file formats, in the control database; temporary ones end with their session."""
 
     def __init__(self, state: StateDirectory) -> None:
-        self._connection = state.connect()
-        self._lock = threading.Lock()
-        self._connection.execute(
+        self._control = state.control(
             "CREATE TABLE IF NOT EXISTS file_formats (database TEXT, schema TEXT, name TEXT, type TEXT, options TEXT, "
             "created TEXT, owner TEXT, comment TEXT, session_id INTEGER, PRIMARY KEY (database, schema, name))"
         )
-        self._connection.execute("DELETE FROM file_formats WHERE session_id IS NOT NULL")
+        self._control.run("DELETE FROM file_formats WHERE session_id IS NOT NULL")
 
     def create(
         self,
@@ -142,22 +139,20 @@ class FileFormats:
         """
         name = session.qualify(parts)
         verb = "REPLACE" if or_replace else "INSERT OR IGNORE"
-        with self._lock:
-            cursor = self._connection.execute(
-                f"{verb} INTO file_formats VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *name,
-                    found.type,
-                    json.dumps(dict(found.options)),
-                    datetime.datetime.now(datetime.UTC).isoformat(),
-                    session.role,
-                    comment,
-                    session.id if temporary else None,
-                ),
-            )
-        if cursor.rowcount == 0 and not if_not_exists:
+        changed = self._control.insert(
+            "file_formats",
+            *name,
+            found.type,
+            json.dumps(dict(found.options)),
+            datetime.datetime.now(datetime.UTC).isoformat(),
+            session.role,
+            comment,
+            session.id if temporary else None,
+            verb=verb,
+        )
+        if changed == 0 and not if_not_exists:
             raise already_exists(name[-1])
-        return cursor.rowcount > 0
+        return changed > 0
 
     def get(self, session: Session, text: str) -> FileFormat:
         """The format of a name as SQL writes it.
@@ -167,41 +162,34 @@ class FileFormats:
         cursor = Cursor(text)
         name = session.qualify(cursor.name())
         cursor.end()
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT type, options FROM file_formats WHERE (database, schema, name) = (?, ?, ?)", name
-            ).fetchone()
+        row = self._control.row(
+            "SELECT type, options FROM file_formats WHERE (database, schema, name) = (?, ?, ?)", *name
+        )
         if row is None:
             raise does_not_exist("File format", ".".join(name))
         return FileFormat(row[0], json.loads(row[1]))
 
     def drop(self, session: Session, parts: tuple[str, ...], *, if_exists: bool) -> bool:
         name = session.qualify(parts)
-        with self._lock:
-            cursor = self._connection.execute(
-                "DELETE FROM file_formats WHERE (database, schema, name) = (?, ?, ?)", name
-            )
-        if cursor.rowcount == 0 and not if_exists:
+        changed = self._control.run("DELETE FROM file_formats WHERE (database, schema, name) = (?, ?, ?)", *name)
+        if changed == 0 and not if_exists:
             raise does_not_exist("File format", ".".join(name))
-        return cursor.rowcount > 0
+        return changed > 0
 
     def list(self) -> list[tuple[Any, ...]]:
         """Rows of database, schema, name, type, options, created, owner, comment."""
-        with self._lock:
-            return self._connection.execute(
-                "SELECT database, schema, name, type, options, created, owner, comment FROM file_formats"
-            ).fetchall()
+        return self._control.rows(
+            "SELECT database, schema, name, type, options, created, owner, comment FROM file_formats"
+        )
 
     def drop_all(self, database: str, schema: str | None = None) -> None:
         """Drop the file formats of a database or schema that is itself dropped."""
-        with self._lock:
-            self._connection.execute(
-                "DELETE FROM file_formats WHERE database = ? AND (? IS NULL OR schema = ?)", (database, schema, schema)
-            )
+        self._control.run(
+            "DELETE FROM file_formats WHERE database = ? AND (? IS NULL OR schema = ?)", database, schema, schema
+        )
 
     def close_session(self, session: Session) -> None:
-        with self._lock:
-            self._connection.execute("DELETE FROM file_formats WHERE session_id = ?", (session.id,))
+        self._control.run("DELETE FROM file_formats WHERE session_id = ?", session.id)
 
     def resolve(self, session: Session, value: Any) -> FileFormat:
         """The format of a ``FILE_FORMAT`` option: a name, ``(FORMAT_NAME = 'x')`` or ``(TYPE = … …)``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,9 +72,7 @@ class Stages:
         self._root = state.stage_files
         self.formats = FileFormats(state)
         self.loads = LoadHistory(state)
-        self._connection = state.connect()
-        self._lock = threading.RLock()
-        self._connection.execute(
+        self._control = state.control(
             "CREATE TABLE IF NOT EXISTS stages (database TEXT, schema TEXT, name TEXT, folder TEXT, created TEXT, "
             "owner TEXT, comment TEXT, session_id INTEGER, options TEXT, PRIMARY KEY (database, schema, name))"
         )
@@ -101,7 +98,7 @@ class Stages:
         database, schema, name = session.qualify(parts)
         if not self._databases.has_schema(database, schema):
             raise does_not_exist("Schema", f"{database}.{schema}")
-        with self._lock:
+        with self._control.lock:
             existing = self.find(database, schema, name)
             if existing is not None:
                 if if_not_exists:
@@ -111,28 +108,24 @@ class Stages:
                 self._remove(existing)
             folder = self._root / _segment(database) / _segment(schema) / _segment(name)
             folder.mkdir(parents=True, exist_ok=True)
-            self._connection.execute(
-                f"INSERT INTO stages ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    database,
-                    schema,
-                    name,
-                    str(folder.relative_to(self._root)),
-                    datetime.datetime.now(datetime.UTC).isoformat(),
-                    session.role,
-                    comment,
-                    session.id if temporary else None,
-                    json.dumps(options or {}),
-                ),
+            self._control.insert(
+                "stages",
+                database,
+                schema,
+                name,
+                str(folder.relative_to(self._root)),
+                datetime.datetime.now(datetime.UTC).isoformat(),
+                session.role,
+                comment,
+                session.id if temporary else None,
+                json.dumps(options or {}),
             )
         return True
 
     def find(self, database: str, schema: str, name: str) -> Stage | None:
-        with self._lock:
-            row = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM stages WHERE database = ? AND schema = ? AND name = ?",
-                (database, schema, name),
-            ).fetchone()
+        row = self._control.row(
+            f"SELECT {_COLUMNS} FROM stages WHERE database = ? AND schema = ? AND name = ?", database, schema, name
+        )
         return self._stage(row) if row else None
 
     def get(self, session: Session, parts: tuple[str, ...]) -> Stage:
@@ -145,10 +138,7 @@ class Stages:
 
     def list(self, *, temporary: bool | None = None) -> list[Stage]:
         condition = {None: "1", True: "session_id IS NOT NULL", False: "session_id IS NULL"}[temporary]
-        with self._lock:
-            rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM stages WHERE {condition} ORDER BY database, schema, name"
-            ).fetchall()
+        rows = self._control.rows(f"SELECT {_COLUMNS} FROM stages WHERE {condition} ORDER BY database, schema, name")
         return [self._stage(row) for row in rows]
 
     def all(self) -> dict[str, Path]:
@@ -160,7 +150,7 @@ class Stages:
 
         :raises SnowflakeError: 2003 if there is none and ``if_exists`` is not given.
         """
-        with self._lock:
+        with self._control.lock:
             try:
                 stage = self.get(session, parts)
             except SnowflakeError as error:
@@ -171,12 +161,15 @@ class Stages:
         return True
 
     def update(self, stage: Stage, *, comment: str | None = None, options: dict[str, Any] | None = None) -> None:
-        with self._lock:
-            self._connection.execute(
-                "UPDATE stages SET comment = coalesce(?, comment), options = json_patch(options, ?) "
-                "WHERE database = ? AND schema = ? AND name = ?",
-                (comment, json.dumps(options or {}), stage.database, stage.schema, stage.short_name),
-            )
+        self._control.run(
+            "UPDATE stages SET comment = coalesce(?, comment), options = json_patch(options, ?) "
+            "WHERE database = ? AND schema = ? AND name = ?",
+            comment,
+            json.dumps(options or {}),
+            stage.database,
+            stage.schema,
+            stage.short_name,
+        )
 
     def drop_all(self, database: str, schema: str | None = None) -> None:
         """Drop the stages of a database or schema that is itself dropped."""
@@ -237,11 +230,12 @@ class Stages:
         return self._implicit(session, f"%{table}", database, schema)
 
     def _remove(self, stage: Stage) -> None:
-        with self._lock:
-            self._connection.execute(
-                "DELETE FROM stages WHERE database = ? AND schema = ? AND name = ?",
-                (stage.database, stage.schema, stage.short_name),
-            )
+        self._control.run(
+            "DELETE FROM stages WHERE database = ? AND schema = ? AND name = ?",
+            stage.database,
+            stage.schema,
+            stage.short_name,
+        )
         shutil.rmtree(stage.folder, ignore_errors=True)
 
     def _stage(self, row: tuple[Any, ...]) -> Stage:

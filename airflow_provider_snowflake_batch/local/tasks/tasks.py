@@ -86,18 +86,15 @@ class Tasks:
     """
 
     def __init__(self, state: StateDirectory, sessions: Sessions, queries: Queries, engine: Engine) -> None:
-        self._connection = state.connect()
-        self._lock = threading.Lock()
+        self._control = state.control(_SCHEMA)
         self._closed = False
         self._sessions, self._queries, self._engine = sessions, queries, engine
-        self._connection.executescript(_SCHEMA)
         for run in self.runs():
             if run.completed is None:
                 self._keep(replace(run, state="FAILED", error=_STOPPED, error_code="000604", completed=time.time()))
 
     def all(self) -> list[Task]:
-        with self._lock:
-            rows = self._connection.execute("SELECT record FROM tasks ORDER BY name").fetchall()
+        rows = self._control.rows("SELECT record FROM tasks ORDER BY name")
         return [_task(record) for (record,) in rows]
 
     def get(self, name: Name) -> Task:
@@ -115,13 +112,10 @@ class Tasks:
         for name in task.after:
             self.get(name)
         verb = "REPLACE" if or_replace else "INSERT OR IGNORE"
-        with self._lock:
-            cursor = self._connection.execute(
-                f"{verb} INTO tasks VALUES (?, ?, ?, ?)", (*task.qualified, json.dumps(asdict(task)))
-            )
-        if not cursor.rowcount and not if_not_exists:
+        changed = self._control.insert("tasks", *task.qualified, json.dumps(asdict(task)), verb=verb)
+        if not changed and not if_not_exists:
             raise already_exists(task.name)
-        return cursor.rowcount > 0
+        return changed > 0
 
     def start(self, name: Name, started: bool) -> None:
         """Resume or suspend a task."""
@@ -129,8 +123,7 @@ class Tasks:
 
     def drop(self, name: Name) -> None:
         self.get(name)
-        with self._lock:
-            self._connection.execute("DELETE FROM tasks WHERE (database, schema, name) = (?, ?, ?)", name)
+        self._control.run("DELETE FROM tasks WHERE (database, schema, name) = (?, ?, ?)", *name)
 
     def drop_all(self, database: str, schema: str | None = None) -> None:
         """Those of a database or schema that is dropped."""
@@ -140,8 +133,7 @@ class Tasks:
 
     def runs(self) -> list[Run]:
         """All runs, newest first."""
-        with self._lock:
-            rows = self._connection.execute("SELECT number, record FROM task_runs ORDER BY number DESC").fetchall()
+        rows = self._control.rows("SELECT number, record FROM task_runs ORDER BY number DESC")
         return [_run(number, record) for number, record in rows]
 
     def execute(self, name: Name) -> None:
@@ -208,20 +200,20 @@ class Tasks:
 
     def _keep(self, run: Run) -> Run:
         record = json.dumps(asdict(run))
-        with self._lock:
+        with self._control.lock:
             if self._closed:
                 # The next start says what became of it.
                 return run
             if run.number:
-                self._connection.execute("UPDATE task_runs SET record = ? WHERE number = ?", (record, run.number))
+                self._control.run("UPDATE task_runs SET record = ? WHERE number = ?", record, run.number)
                 return run
-            cursor = self._connection.execute("INSERT INTO task_runs (record) VALUES (?)", (record,))
-        return replace(run, number=int(cursor.lastrowid or 0))
+            ((number,),) = self._control.rows("INSERT INTO task_runs (record) VALUES (?) RETURNING number", record)
+        return replace(run, number=number)
 
     def close(self) -> None:
-        with self._lock:
+        with self._control.lock:
             self._closed = True
-            self._connection.close()
+            self._control.close()
 
 
 def _task(record: str) -> Task:

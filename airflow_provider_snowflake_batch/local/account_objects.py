@@ -81,15 +81,10 @@ class AccountObjects:
             name,
         )
 
-    def drop(self, kind: str, name: str, *, if_exists: bool = False) -> bool:
-        """Whether it was there.
-
-        :raises SnowflakeError: 2003 if it is not and ``if_exists`` is not given.
-        """
-        changed = self._control.run("DELETE FROM account_objects WHERE kind = ? AND name = ?", kind, name)
-        if changed == 0 and not if_exists:
+    def drop(self, kind: str, name: str) -> None:
+        """:raises SnowflakeError: 2003 if it is not there."""
+        if not self._control.run("DELETE FROM account_objects WHERE kind = ? AND name = ?", kind, name):
             raise does_not_exist(kind.capitalize(), name)
-        return changed > 0
 
     def close(self) -> None:
         self._control.close()

@@ -11,8 +11,10 @@ from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, n
 from airflow_provider_snowflake_batch.local.functions import read_constant
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sessions import Session
+from airflow_provider_snowflake_batch.local.statements import Result
 
 Row = TypeVar("Row")
+Parts = TypeVar("Parts", bound=tuple[str, ...])
 
 
 class Namespaces(Protocol):
@@ -204,3 +206,28 @@ def _piece(match: re.Match[str]) -> str:
     if underscore:
         return "."
     return re.escape(escaped or character)
+
+
+def drop(
+    cursor: Cursor,
+    read: Callable[[tuple[str, ...]], Parts],
+    is_there: Callable[[Parts], bool],
+    remove: Callable[[Parts], object],
+    *,
+    cascades: bool = False,
+) -> Result:
+    """``DROP <kind> [IF EXISTS] <name>``, the cursor placed after the kind.
+
+    :param read: makes of the name's parts what the next two take, whose last part is the object's own name.
+    :param remove: drops the object, or says that there is none.
+    :param cascades: whether CASCADE or RESTRICT may follow.
+    """
+    if_exists = cursor.accept("IF", "EXISTS")
+    name = read(cursor.name())
+    if cascades and not cursor.accept("CASCADE"):
+        cursor.accept("RESTRICT")
+    cursor.end()
+    was_there = not if_exists or is_there(name)
+    if was_there:
+        remove(name)
+    return Result.dropped(name[-1], was_there=was_there)

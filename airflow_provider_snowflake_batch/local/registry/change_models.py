@@ -7,8 +7,10 @@ https://docs.snowflake.com/en/sql-reference/sql/create-model, â€¦/alter-model, â
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
+from airflow_provider_snowflake_batch.local.clauses import drop
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.registry.registry import ModelRegistry
@@ -97,13 +99,10 @@ def comment_on_model(statement: Statement, cursor: Cursor, registry: ModelRegist
 
 @statement("DROP MODEL")
 def drop_model(statement: Statement, cursor: Cursor, registry: ModelRegistry) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    parts = cursor.name()
-    cursor.end()
-    if if_exists and registry.find(statement.session, parts) is None:
-        return Result.dropped(parts[-1], was_there=False)
-    registry.drop(statement.session, parts)
-    return Result.dropped(parts[-1], was_there=True)
+    session = statement.session
+    return drop(
+        cursor, session.qualify, lambda name: registry.find(session, name) is not None, partial(registry.drop, session)
+    )
 
 
 def _source(statement: Statement, stages: Stages, registry: ModelRegistry, cursor: Cursor) -> Path:

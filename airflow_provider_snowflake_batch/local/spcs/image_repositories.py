@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from airflow_provider_snowflake_batch.local.clauses import show_clauses
+from airflow_provider_snowflake_batch.local.clauses import drop, show_clauses
 from airflow_provider_snowflake_batch.local.errors import (
     already_exists,
     compilation_error,
@@ -71,16 +71,14 @@ def show_image_repositories(statement: Statement, cursor: Cursor, databases: Dat
 
 @statement("DROP IMAGE REPOSITORY")
 def drop_image_repository(statement: Statement, cursor: Cursor, store: Store) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    full_name = service_clauses.full_name(statement, cursor.name())
-    cursor.end()
-    name = full_name.rpartition(".")[2]
-    if full_name not in store.image_repositories():
-        if if_exists:
-            return Result.dropped(name, was_there=False)
-        raise does_not_exist("Image repository", full_name)
-    store.drop_image_repository(full_name)
-    return Result.dropped(name, was_there=True)
+    there = store.image_repositories()
+
+    def remove(name: tuple[str, ...]) -> None:
+        if ".".join(name) not in there:
+            raise does_not_exist("Image repository", ".".join(name))
+        store.drop_image_repository(".".join(name))
+
+    return drop(cursor, statement.session.qualify, lambda name: ".".join(name) in there, remove)
 
 
 @statement("SHOW IMAGES IN IMAGE REPOSITORY")

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.clauses import properties, show_clauses
+from airflow_provider_snowflake_batch.local.clauses import drop, properties, show_clauses
 from airflow_provider_snowflake_batch.local.errors import (
     SnowflakeError,
     already_exists,
@@ -152,14 +152,10 @@ def alter_secret(statement: Statement, cursor: Cursor, store: Store) -> Result:
 
 @statement("DROP SECRET")
 def drop_secret(statement: Statement, cursor: Cursor, store: Store) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    full_name = service_clauses.full_name(statement, cursor.name())
-    cursor.end()
-    was_there = store.find_secret(full_name) is not None
-    if not was_there and not if_exists:
-        raise does_not_exist("Secret", full_name)
-    store.drop_secret(full_name)
-    return Result.dropped(full_name.rpartition(".")[2], was_there=was_there)
+    def remove(name: tuple[str, ...]) -> None:
+        store.drop_secret(get(store, ".".join(name)).full_name)
+
+    return drop(cursor, statement.session.qualify, lambda name: store.find_secret(".".join(name)) is not None, remove)
 
 
 @statement("SHOW SECRETS")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from airflow_provider_snowflake_batch.local.account_objects import AccountObjects
-from airflow_provider_snowflake_batch.local.clauses import properties
+from airflow_provider_snowflake_batch.local.clauses import drop, properties
 from airflow_provider_snowflake_batch.local.errors import cannot_be_performed, not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
@@ -44,15 +46,13 @@ def create_database(statement: Statement, cursor: Cursor, databases: Databases, 
 
 @statement("DROP DATABASE")
 def drop_database(statement: Statement, cursor: Cursor, databases: Databases) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    (name,) = cursor.name()
-    if not cursor.accept("CASCADE"):
-        cursor.accept("RESTRICT")
-    cursor.end()
-    if if_exists and name not in databases.names():
-        return Result.dropped(name, was_there=False)
-    databases.drop(name)
-    return Result.dropped(name, was_there=True)
+    def one(parts: tuple[str, ...]) -> tuple[str]:
+        (name,) = parts
+        return (name,)
+
+    return drop(
+        cursor, one, lambda name: name[0] in databases.names(), lambda name: databases.drop(name[0]), cascades=True
+    )
 
 
 @statement("CREATE SCHEMA", "CREATE TRANSIENT SCHEMA", "CREATE OR REPLACE SCHEMA", "CREATE OR REPLACE TRANSIENT SCHEMA")
@@ -77,15 +77,13 @@ def create_schema(statement: Statement, cursor: Cursor, databases: Databases, en
 
 @statement("DROP SCHEMA")
 def drop_schema(statement: Statement, cursor: Cursor, databases: Databases) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    database, name = _schema_name(statement, cursor.name())
-    if not cursor.accept("CASCADE"):
-        cursor.accept("RESTRICT")
-    cursor.end()
-    if if_exists and not databases.has_schema(database, name):
-        return Result.dropped(name, was_there=False)
-    databases.drop_schema(database, name)
-    return Result.dropped(name, was_there=True)
+    return drop(
+        cursor,
+        partial(_schema_name, statement),
+        lambda name: databases.has_schema(*name),
+        lambda name: databases.drop_schema(*name),
+        cascades=True,
+    )
 
 
 def _schema_name(statement: Statement, parts: tuple[str, ...]) -> tuple[str, str]:
@@ -162,7 +160,7 @@ def drop_role(statement: Statement, cursor: Cursor, objects: AccountObjects) -> 
 
 
 def _drop(objects: AccountObjects, cursor: Cursor, kind: str) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    (name,) = cursor.name()
-    cursor.end()
-    return Result.dropped(name, was_there=objects.drop(kind, name, if_exists=if_exists))
+    def names(parts: tuple[str, ...]) -> bool:
+        return parts[0] in {one.name for one in objects.all(kind)}
+
+    return drop(cursor, lambda parts: parts, names, lambda parts: objects.drop(kind, *parts))

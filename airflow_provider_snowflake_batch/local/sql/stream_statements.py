@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.clauses import properties, show_clauses
+from airflow_provider_snowflake_batch.local.clauses import drop, properties, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, scalar_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
@@ -53,13 +53,8 @@ def alter_stream(statement: Statement, cursor: Cursor) -> Result:
 
 @statement("DROP STREAM")
 def drop_stream(statement: Statement, cursor: Cursor, streams: Streams) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    name = statement.session.qualify(cursor.name())
-    cursor.end()
-    if if_exists and name not in {one.qualified for one in streams.all()}:
-        return Result.dropped(name[2], was_there=False)
-    streams.drop(name)
-    return Result.dropped(name[2], was_there=True)
+    there = {one.qualified for one in streams.all()}
+    return drop(cursor, statement.session.qualify, lambda name: name in there, streams.drop)
 
 
 @statement("SHOW STREAMS")

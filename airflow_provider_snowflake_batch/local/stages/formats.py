@@ -169,12 +169,11 @@ class FileFormats:
             raise does_not_exist("File format", ".".join(name))
         return FileFormat(row[0], json.loads(row[1]))
 
-    def drop(self, session: Session, parts: tuple[str, ...], *, if_exists: bool) -> bool:
+    def drop(self, session: Session, parts: tuple[str, ...]) -> None:
+        """:raises SnowflakeError: 2003 if there is none."""
         name = session.qualify(parts)
-        changed = self._control.run("DELETE FROM file_formats WHERE (database, schema, name) = (?, ?, ?)", *name)
-        if changed == 0 and not if_exists:
+        if not self._control.run("DELETE FROM file_formats WHERE (database, schema, name) = (?, ?, ?)", *name):
             raise does_not_exist("File format", ".".join(name))
-        return changed > 0
 
     def list(self) -> list[tuple[Any, ...]]:
         """Rows of database, schema, name, type, options, created, owner, comment."""

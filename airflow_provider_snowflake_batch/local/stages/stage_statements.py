@@ -6,9 +6,10 @@ import datetime
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.clauses import properties, property_value, show_clauses
+from airflow_provider_snowflake_batch.local.clauses import drop, properties, property_value, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import Cursor
 from airflow_provider_snowflake_batch.local.sql.databases import Databases
@@ -90,11 +91,8 @@ def alter_stage(statement: Statement, cursor: Cursor, stages: Stages) -> Result:
 
 @statement("DROP STAGE")
 def drop_stage(statement: Statement, cursor: Cursor, stages: Stages) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    parts = cursor.name()
-    cursor.end()
-    dropped = stages.drop(statement.session, parts, if_exists=if_exists)
-    return Result.dropped(parts[-1], was_there=dropped)
+    session = statement.session
+    return drop(cursor, session.qualify, lambda name: stages.find(*name) is not None, partial(stages.drop, session))
 
 
 @statement("SHOW STAGES", "SHOW TERSE STAGES")
@@ -216,11 +214,9 @@ def create_file_format(statement: Statement, cursor: Cursor, formats: FileFormat
 
 @statement("DROP FILE FORMAT")
 def drop_file_format(statement: Statement, cursor: Cursor, formats: FileFormats) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    parts = cursor.name()
-    cursor.end()
-    dropped = formats.drop(statement.session, parts, if_exists=if_exists)
-    return Result.dropped(parts[-1], was_there=dropped)
+    session = statement.session
+    there = {row[:3] for row in formats.list()}
+    return drop(cursor, session.qualify, lambda name: name in there, partial(formats.drop, session))
 
 
 @statement("SHOW FILE FORMATS")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_snowflake_batch.local.errors import (
-    SnowflakeError,
     already_exists,
     compilation_error,
     does_not_exist,
@@ -145,20 +144,13 @@ class Stages:
         """The folder of each named stage by ``DB.SCHEMA.STAGE``."""
         return {stage.name: stage.folder for stage in self.list()}
 
-    def drop(self, session: Session, parts: tuple[str, ...], *, if_exists: bool = False) -> bool:
-        """Whether a stage was dropped, its files with it.
+    def drop(self, session: Session, parts: tuple[str, ...]) -> None:
+        """Drop a stage, its files with it.
 
-        :raises SnowflakeError: 2003 if there is none and ``if_exists`` is not given.
+        :raises SnowflakeError: 2003 if there is none.
         """
         with self._control.lock:
-            try:
-                stage = self.get(session, parts)
-            except SnowflakeError as error:
-                if if_exists and error.errno == 2003:
-                    return False
-                raise
-            self._remove(stage)
-        return True
+            self._remove(self.get(session, parts))
 
     def update(self, stage: Stage, *, comment: str | None = None, options: dict[str, Any] | None = None) -> None:
         self._control.run(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from airflow_provider_snowflake_batch.local.clauses import property_value, show_clauses
+from airflow_provider_snowflake_batch.local.clauses import drop, property_value, show_clauses
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, table_function
 from airflow_provider_snowflake_batch.local.parsing import Cursor
@@ -109,13 +109,8 @@ def alter_task(statement: Statement, cursor: Cursor, tasks: Tasks) -> Result:
 
 @statement("DROP TASK")
 def drop_task(statement: Statement, cursor: Cursor, tasks: Tasks) -> Result:
-    if_exists = cursor.accept("IF", "EXISTS")
-    name = statement.session.qualify(cursor.name())
-    cursor.end()
-    if if_exists and name not in {task.qualified for task in tasks.all()}:
-        return Result.dropped(name[2], was_there=False)
-    tasks.drop(name)
-    return Result.dropped(name[2], was_there=True)
+    there = {task.qualified for task in tasks.all()}
+    return drop(cursor, statement.session.qualify, lambda name: name in there, tasks.drop)
 
 
 @statement("EXECUTE TASK")

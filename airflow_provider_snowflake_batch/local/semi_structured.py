@@ -37,6 +37,19 @@ def on_several_lines(text: str) -> str:
     return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False, indent=2)
 
 
+def with_last_values(text: str) -> str:
+    """The JSON text with the last of the values of each key that an object has twice.
+
+    >>> with_last_values('{"a": 1, "b": 2, "a": 3}')
+    '{"a": 3, "b": 2}'
+    """
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        # The engine says what is wrong with it.
+        return text
+
+
 def repeated_key(text: str) -> str:
     """A key that an object of the JSON text has twice, in quotes; nothing if there is none.
 

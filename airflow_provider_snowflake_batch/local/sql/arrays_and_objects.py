@@ -6,6 +6,8 @@ Source: https://docs.snowflake.com/en/sql-reference/functions-semistructured
 from __future__ import annotations
 
 from sqlglot import Expr, exp
+from sqlglot.dialects.snowflake import Snowflake
+from sqlglot.helper import seq_get
 
 from airflow_provider_snowflake_batch.local.sql.expressions import call
 from airflow_provider_snowflake_batch.local.sql.macros import (
@@ -20,6 +22,10 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     to_json,
 )
 
+# The parser would drop the second argument.
+Snowflake.Parser.FUNCTIONS["TRY_PARSE_JSON"] = lambda args: exp.ParseJSON(
+    this=seq_get(args, 0), expression=seq_get(args, 1), safe=True
+)
 LIST_FUNCTIONS: dict[type[Expr], tuple[tuple[str, ...], tuple[str, ...]]] = {
     exp.ArrayAppend: (("this",), ("expression",)),
     exp.ArrayCompact: (("this",), ()),

@@ -139,7 +139,7 @@ class Definitions:
         is_sequence = str(tree.args.get("kind")).upper() == "SEQUENCE"
         has = self._has_sequence if is_sequence else partial(self._engine.tables.has_table, self._session)
         is_there = target is not None and has(target)
-        if isinstance(tree, exp.Alter) and not is_there:
+        if isinstance(tree, (exp.Alter, exp.Comment)) and target is not None and not is_there:
             return "Statement executed successfully."
         if isinstance(tree, exp.Drop) and target is not None and not is_there:
             return nothing_dropped(target[2])

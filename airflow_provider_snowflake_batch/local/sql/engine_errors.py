@@ -32,7 +32,6 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     NO_NUMBER,
     REPEATED,
     SORTS_ANY,
-    TAKES_LAST,
     TOO_FINE,
     TOO_LONG,
 )
@@ -254,7 +253,6 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     # Values
     (_VALUES, _WIDE, _lacks("A whole number beyond 64 bits")),
     (_VALUES, re.escape(INEXACT), _lacks(INEXACT)),
-    (_VALUES, re.escape(TAKES_LAST), _lacks(TAKES_LAST)),
     (_VALUES, f"{REPEATED} (?s:.*?)(?=' to )", _says("Error parsing JSON: {0}", 100069, "22P02")),
     (
         _VALUES,
@@ -388,10 +386,11 @@ def snowflake_error(error: BaseException, text: str = "") -> SnowflakeError:
 def _parse_error(error: ParseError) -> SnowflakeError:
     if error.errors:
         where = error.errors[0]
-        column = max(int(where.get("col") or 1) - len(str(where.get("highlight") or "")), 0)
-        return syntax_error(
-            f"line {where.get('line') or 1} at position {column} unexpected '{where.get('highlight') or ''}'."
-        )
+        found = str(where.get("highlight") or "")
+        if found.upper() in ("PIVOT", "UNPIVOT"):
+            return not_supported(f"{found.upper()} of anything but a table or a query in parentheses")
+        column = max(int(where.get("col") or 1) - len(found), 0)
+        return syntax_error(f"line {where.get('line') or 1} at position {column} unexpected '{found}'.")
     return syntax_error(str(error))
 
 

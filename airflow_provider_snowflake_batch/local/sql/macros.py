@@ -10,7 +10,7 @@ import re
 import duckdb
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.semi_structured import on_one_line, repeated_key
+from airflow_provider_snowflake_batch.local.semi_structured import on_one_line, repeated_key, with_last_values
 
 DIVISION_BY_ZERO = "Division by zero"
 _PREFIX = "memory.main._local_"
@@ -61,8 +61,8 @@ _LONGEST_TEXT = 128 * 2**20
 _ON_ONE_LINE = "_local_on_one_line"
 _EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
 UNIQUE_JSON, _REPEATED_KEY = f"{_PREFIX}unique_json", "_local_repeated_key"
+LAST_VALUES, _LAST_VALUES = f"{_PREFIX}last_values", "_local_last_values"
 REPEATED = "duplicate object attribute"
-TAKES_LAST = "The parameter 'd' of PARSE_JSON for an object that has a key twice"
 INEXACT = "A number in JSON with more digits than a 64-bit floating-point number holds"
 
 # A NUMBER in a VARIANT is what its digits say: 2 and not 2.0 for a NUMBER(10,0), 1.5 for a NUMBER(10,2). DuckDB's own
@@ -99,6 +99,8 @@ CREATE OR REPLACE MACRO {UNIQUE_JSON}(t, words) AS CASE
     WHEN len(list_distinct({_PREFIX}keys(t))) < len({_PREFIX}keys(t)) AND {_REPEATED_KEY}(t) <> ''
     THEN CASE WHEN words = '' THEN '' ELSE CAST(CAST(words || ' ' || {_REPEATED_KEY}(t) AS INTEGER) AS VARCHAR) END
     ELSE t END;
+CREATE OR REPLACE MACRO {LAST_VALUES}(t) AS
+    CASE WHEN len(list_distinct({_PREFIX}keys(t))) < len({_PREFIX}keys(t)) THEN {_LAST_VALUES}(t) ELSE t END;
 CREATE OR REPLACE MACRO {_OBJECT_OF_ROW}(row_value) AS (
     SELECT coalesce(json_group_object(key, value::JSON), '{{}}'::JSON)
     FROM (
@@ -277,6 +279,7 @@ def define(duck: duckdb.DuckDBPyConnection) -> None:
     """Make the macros."""
     duck.create_function(_ON_ONE_LINE, on_one_line, ["VARCHAR"], "VARCHAR")
     duck.create_function(_REPEATED_KEY, repeated_key, ["VARCHAR"], "VARCHAR")
+    duck.create_function(_LAST_VALUES, with_last_values, ["VARCHAR"], "VARCHAR")
     duck.execute(_MACROS)
     duck.execute(_QUOTIENTS)
 
@@ -310,9 +313,12 @@ def write_json(tree: Expr) -> Expr:
         # It takes the first of two equal keys, and what is no JSON is NULL to TRY_PARSE_JSON.
         if not is_literal or repeated_key(text.name):
             of = parsed.args.get("expression")
-            words = TAKES_LAST if isinstance(of, exp.Literal) and of.name.lower() == "d" else REPEATED
-            given = exp.Literal.string("" if parsed.args.get("safe") else words)
-            parsed.set("this", exp.Anonymous(this=UNIQUE_JSON, expressions=[parsed.this.copy(), given]))
+            if isinstance(of, exp.Literal) and of.name.lower() == "d":
+                made = exp.Anonymous(this=LAST_VALUES, expressions=[parsed.this.copy()])
+            else:
+                words = exp.Literal.string("" if parsed.args.get("safe") else REPEATED)
+                made = exp.Anonymous(this=UNIQUE_JSON, expressions=[parsed.this.copy(), words])
+            parsed.set("this", made)
     return tree
 
 

@@ -49,6 +49,20 @@ def as_float(node: exp.ApproxQuantile) -> Expr:
     return node
 
 
+def slope(node: exp.RegrSlope | exp.Window) -> Expr | None:
+    """``REGR_SLOPE`` of rows that all have one x, which is NULL; the engine says NaN."""
+    function = node.this if isinstance(node, exp.Window) else node
+    is_within = isinstance(node.parent, exp.Window) and node.arg_key == "this"
+    if not isinstance(function, exp.RegrSlope) or is_within:
+        return None
+    spread: Expr = call("regr_sxx", function.this.copy(), function.expression.copy())
+    if node is not function:
+        window = node.copy()
+        window.set("this", spread)
+        spread = window
+    return exp.paren(either(exp.EQ(this=spread, expression=number(0)), exp.Null(), node.copy()))
+
+
 def top_k(node: exp.ApproxTopK) -> Expr:
     """``APPROX_TOP_K``: the most frequent values, each with its count."""
     number = node.args.get("expression") or exp.Literal.number(1)

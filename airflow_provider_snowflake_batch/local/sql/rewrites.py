@@ -55,6 +55,7 @@ from airflow_provider_snowflake_batch.local.sql.math_functions import (
     as_float,
     check_domain,
     draw,
+    slope,
     top_k,
 )
 from airflow_provider_snowflake_batch.local.sql.select_clauses import count_rows, order_by_all
@@ -301,6 +302,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.ToChar,), _to_char),
     ((exp.Trim,), _trim),
     ((exp.RegexpReplace,), _regexp_replace),
+    ((exp.RegrSlope, exp.Window), lambda node, context: slope(node)),
     ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), _aggregate),
     (DRAWS, lambda node, context: draw(node)),
     ((exp.ArrayToString,), _array_to_string),

@@ -183,7 +183,10 @@ def show_objects(statement: Statement, cursor: Cursor, databases: Databases, tab
 def describe_table(statement: Statement, cursor: Cursor, tables: Tables) -> Result:
     parts = cursor.name()
     if cursor.accept("TYPE"):
-        cursor.expect("=", "COLUMNS")
+        cursor.expect("=")
+        if cursor.accept("STAGE"):
+            raise not_supported("DESCRIBE … TYPE = STAGE (DESCRIBE STAGE tells the options of a stage)")
+        cursor.expect("COLUMNS")
     cursor.end()
     rows = [
         (

@@ -98,6 +98,13 @@ def test_swap_exchanges_everything(table: SnowflakeConnection) -> None:
     assert error(table, "ALTER TABLE T SWAP WITH NOPE")[0] == 2003
 
 
+def test_a_comment_on_what_may_not_be_there(table: SnowflakeConnection) -> None:
+    run(table, "COMMENT IF EXISTS ON TABLE NOPE IS 'x'")
+    run(table, "COMMENT IF EXISTS ON TABLE T IS 'it is'")
+    assert {row[1]: row[5] for row in run(table, "SHOW TABLES LIKE 'T'")} == {"T": "it is"}
+    assert error(table, "COMMENT ON TABLE NOPE IS 'x'")[0] == 2003
+
+
 def test_whole_numbers_beyond_64_bits(table: SnowflakeConnection) -> None:
     wide = 2**63
     for sql in (f"INSERT INTO T (ID) VALUES ({wide})", f"SELECT '{wide}0'::INT", f"SELECT {wide - 1} + ID FROM T"):

@@ -11,11 +11,13 @@ from airflow_provider_snowflake_batch.contract.transformer_sources import ChatMo
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.chats import COLUMN, ChatAnswer, Sampling
 from airflow_provider_snowflake_batch.worker.models.length_windows import in_windows
-from airflow_provider_snowflake_batch.worker.models.transformer_folder import device_of, import_transformers
+from airflow_provider_snowflake_batch.worker.models.transformer_folder import (
+    default_batch_tokens,
+    device_of,
+    import_transformers,
+)
 
 Chat = list[dict[str, Any]]
-# Tokens that a model works on at once, those to come counted.
-_BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
 
 
 class Engine(ABC):
@@ -92,7 +94,7 @@ class TransformersEngine(Engine):
         loaded = transformers.AutoModelForCausalLM.from_pretrained(str(model.path), **model.engine_arguments)
         self._model = loaded.to(self._device).eval()
         self._sampling = sampling
-        self._budget = model.batch_tokens or _BATCH_TOKENS[self._device.partition(":")[0]]
+        self._budget = model.batch_tokens or default_batch_tokens(self._device)
         ends = self._model.generation_config.eos_token_id
         ends = ends if ends is not None else self._tokenizer.eos_token_id
         self._ends = set(ends if isinstance(ends, (list, tuple)) else [ends]) - {None}

@@ -25,13 +25,12 @@ from airflow_provider_snowflake_batch.worker.models.base import Description, Loa
 from airflow_provider_snowflake_batch.worker.models.code_archives import import_from, unpacked
 from airflow_provider_snowflake_batch.worker.models.length_windows import in_windows
 from airflow_provider_snowflake_batch.worker.models.transformer_folder import (
+    default_batch_tokens,
     device_of,
     import_transformers,
     local_folder,
 )
 
-# Tokens that go through a model at once. On a processor, larger batches are hardly faster and do not fit into caches.
-_BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
 _MEDIA_ROWS = 8
 # A tokenizer without a limit states 10^30 as its length.
 _NO_LIMIT = 10**9
@@ -71,7 +70,7 @@ def load(model: HuggingFaceModel, input_files: JobInput) -> LoadedModel:
     transformers, torch = import_transformers(("PIL",) if model.task == "image-classification" else ())
     device = device_of(torch)
     pipeline = transformers.pipeline(task=model.task, model=str(model.path), device=device)
-    budget = model.batch_tokens or _BATCH_TOKENS[device.partition(":")[0]]
+    budget = model.batch_tokens or default_batch_tokens(device)
     params = dict(input_files.params)
     call: Callable[[Sequence[Any]], Mapping[str, Any]]
     match model.task:

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.transformer_folder import (
+    default_batch_tokens,
     device_of,
     import_transformers,
     local_folder,
@@ -124,3 +125,8 @@ def test_libraries_fetch_nothing_and_draw_no_progress_bars(monkeypatch: pytest.M
 @pytest.mark.parametrize(("available", "device"), [(True, "cuda:0"), (False, "cpu")])
 def test_a_gpu_is_used_where_there_is_one(available: bool, device: str) -> None:
     assert device_of(SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: available))) == device
+
+
+@pytest.mark.parametrize(("device", "tokens"), [("cpu", 8192), ("cuda:0", 65536)])
+def test_tokens_where_nobody_says_how_many(device: str, tokens: int) -> None:
+    assert default_batch_tokens(device) == tokens

@@ -80,6 +80,9 @@ class Buckets:
         assert plan.schema is not None
         self._root, self._column, self._owns = root, column, owns
         self._plan = replace(plan, schema=grouped_schema(plan.schema))
+        for name in (FILE_COLUMN, ROW_COLUMN):
+            if name in plan.schema.names:
+                raise Refused(f"partition_column needs the name {name} for itself: the input has a column of that name")
         schema = bucket_schema(plan.schema)
         kind = schema.field(column).type
         if pa.types.is_nested(kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind):

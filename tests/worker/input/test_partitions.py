@@ -144,6 +144,9 @@ def test_what_makes_no_groups_is_refused(batch: Batch) -> None:
     outcome = batch.run()
     assert outcome.code == 2
     assert "partition column 'STORE' is not among the input columns: ID, LIST" in outcome.last
+    batch.rows({"ID": [1], "__SOURCE_ROW": [1]})
+    batch.job("Short", input={"partition_column": "ID"})
+    assert "Refused: partition_column needs the name __SOURCE_ROW for itself" in batch.run().last
 
 
 keys: dict[str, Any] = {

@@ -87,7 +87,7 @@ class LoadedColumn:
         """
         number, target = _NUMBER.fullmatch(self.kind), _NUMBER.fullmatch(self.type)
         if self.type in FLOATS:
-            return number is not None and int(number[1]) > _FLOAT_DIGITS
+            return self.kind == "TEXT" or (number is not None and int(number[1]) > _FLOAT_DIGITS)
         if self.type == "BOOLEAN":
             return number is not None or self.kind in FLOATS
         if (self.kind in FLOATS and is_text(self.type)) or (self.kind == "TEXT" and self.type == "DATE"):

@@ -141,6 +141,10 @@ def count_file_rows(location: StagePath, pattern: str, file_format: QualifiedNam
 
 def _is_changed(column: LoadedColumn) -> str:
     value = _loaded(column)
+    if column.type in FLOATS and column.kind == "TEXT":
+        # Of a fraction, the nearest floating-point number is meant; of a whole number, that number.
+        whole = f"TRY_TO_NUMBER({value}, 38, 0)"
+        return f"REGEXP_LIKE({value}, '^[+-]?[0-9]+$') AND {whole} <> {whole}::FLOAT::NUMBER(38, 0)"
     if column.type in FLOATS:
         # Cast back: compared with a floating-point number, the value would become one itself, and be equal to it.
         return f"{value} <> {value}::FLOAT::{column.kind}"

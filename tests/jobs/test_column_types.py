@@ -100,6 +100,7 @@ def test_columns_go_where_their_names_are() -> None:
         ("TEXT", "TIMESTAMP_NTZ(9)", False),
         ("TEXT", "TIMESTAMP_NTZ(6)", True),
         ("TEXT", "TIME(0)", True),
+        ("TEXT", "FLOAT", True),
         ("TEXT", "VARCHAR(16777216)", False),
     ],
 )

@@ -184,6 +184,7 @@ def test_files_without_a_common_type_load_nothing(
         ("BOOLEAN", [1, 0, None], [300]),
         ("FLOAT", [1, None, 2**53, 2**60], [2**53 + 1]),
         ("FLOAT", pa.array([Decimal("0.1"), None], pa.decimal128(20, 5)), pa.array([Decimal("123456789012345.12345")])),
+        ("FLOAT", ["0.1", "-9007199254740992", "1e3", None], ["9007199254740993"]),
         ("DATE", pa.array([datetime(2026, 1, 1)]), pa.array([MOMENT])),
         ("VARCHAR", pa.array([datetime(2026, 1, 1, 5, 6)]), pa.array([datetime(2026, 1, 1, 5, 6, 7, 123456)])),
         ("DATE", ["2026-01-01", None], ["2026-01-01 03:04:05"]),

@@ -1,6 +1,6 @@
 """All tasks of a batch, given to hosts as they have room: a fast one gets more than a slow one, a late one helps.
 
-Of a host that is lost, the tasks that it has recorded count, and the others are given to whoever has room.
+If a host is lost, the tasks that it has recorded count, and its other tasks are given to hosts that have room.
 """
 
 from __future__ import annotations

@@ -33,17 +33,18 @@ from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost
 from airflow_provider_snowflake_batch.worker.executors.ray_host import RayHost, Setup
 
 _LOOK_SECONDS = 1.0
-# An answer takes half a second, and on a machine that swaps much more.
+# Seconds for an answer, which takes half a second, and much longer on a machine that swaps.
 _ANSWER_SECONDS = 60.0
-# Ray needs 12 s and more to be sure that a node is dead; until then it may be the network.
+# Seconds for which a node may be unreachable. Ray needs 12 s and more to be sure that a node is dead.
 _UNAVAILABLE_SECONDS = 20.0
 _RETRY_SECONDS = 0.5
-# An actor has to load libraries, and the model's code to be read from a stage and unpacked.
+# Seconds for the first answer: the actor has to load libraries, and to read the model's code from a stage and unpack
+# it.
 _BEGIN_SECONDS = 600.0
-# Pieces of files that are on their way at the same time: each lies in Ray's object store, which is small here, and the
-# network of one machine is filled by few.
+# Pieces of files that are sent at the same time. Each takes room in Ray's object store, which is small here, and few of
+# them are enough for the network of one machine.
 _SENT_AT_ONCE = 4
-# A host may be killed for lack of memory, and its node live on.
+# So often a host is started on a node: it may be killed for lack of memory while its node goes on.
 _MOST_STARTS = 3
 
 
@@ -171,13 +172,13 @@ class RayCluster:
             if asked is None:
                 asked = call()
             try:
-                # Not in one go: Ray may say nothing for 12 seconds and more where the replica is known to be gone.
+                # In short steps: the replica may be known to be gone long before Ray raises an error.
                 return self._ray.get(asked, timeout=_LOOK_SECONDS)
             except exceptions.GetTimeoutError:
                 if time.monotonic() > deadline:
                     raise HostLost(f"it has not answered for {seconds:.0f} s") from None
             except exceptions.ActorUnavailableError:
-                # The same order again is no harm: it is numbered.
+                # Sending the same order again does no harm, since orders are numbered.
                 failing = failing or time.monotonic()
                 if time.monotonic() - failing > _UNAVAILABLE_SECONDS:
                     raise HostLost(f"its node has not answered for {_UNAVAILABLE_SECONDS:.0f} s") from None
@@ -206,8 +207,8 @@ class RayCluster:
 def silence() -> None:
     """Keep Ray from printing that a node is dead, or a process.
 
-    What that means for the batch is told already, and what Ray prints gets between the lines of progress. A version of
-    Ray that does it otherwise is left as it is.
+    The batch's own messages tell it, and Ray's would come between the progress lines. A version of Ray that prints in
+    another way is left alone.
     """
     from ray._private import worker
 
@@ -216,7 +217,7 @@ def silence() -> None:
 
 
 def replica_of(node: Mapping[str, Any]) -> int:
-    """Whose a node is, as Ray lists it; 0 if nobody's."""
+    """The replica that a node of Ray's list belongs to; 0 if to none."""
     prefix = resource(0)[:-1]
     for name in node.get("Resources", {}):
         if name.startswith(prefix) and name.removeprefix(prefix).isdecimal():

@@ -1,7 +1,7 @@
 """The executor of replica 0 where the replicas are a Ray cluster: whoever has room gets the next task.
 
-Its own model processes begin at once; the cluster is started meanwhile, if there is more to do than they can have at
-the same time, and every node that comes gets a host. So nothing waits for a replica that comes late, or never.
+Its own model processes begin at once. If there are more tasks than they can have at the same time, the cluster is
+started meanwhile, and every node that comes gets a host. So nothing waits for a replica that comes late, or never.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from airflow_provider_snowflake_batch.worker.output.output_directory import Outp
 from airflow_provider_snowflake_batch.worker.processes import limits
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
-# Those that are asked now and then have heard it by then.
+# Seconds in which hosts hear that nothing more will come, since each is asked more often than that.
 FINISH_SECONDS = 2.0
 
 
@@ -87,7 +87,7 @@ class RayExecutor:
 
     def _let_in(self, cluster: RayCluster, hosts: Hosts, work: Work) -> None:
         for replica, node in self._newcomers(cluster):
-            # A name of its own for all that it writes: a host that is thought lost may still write.
+            # The host writes under a token of its own, since an earlier host that seems to be lost may still write.
             token = secrets.token_hex(TOKEN_BYTES)
             self._tokens.add(token)
             setup = Setup(

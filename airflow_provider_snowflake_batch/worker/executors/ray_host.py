@@ -1,7 +1,8 @@
 """The actor that replica 0 starts on the Ray node of each other replica: a host, driven from there.
 
-An actor for each node rather than for each model process: the processes of a machine share what they have loaded, and
-one that dies, by a fault in native code or for lack of memory, takes no other along, and is explained by its exit.
+There is one actor for each node and not for each model process. So the processes of a machine share what they have
+loaded. And if one dies, by a fault in native code or for lack of memory, the others go on, and its exit status explains
+why.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Setup:
 
 
 class RayHost:
-    """What Ray makes an actor of."""
+    """The class of the actor."""
 
     def __init__(self) -> None:
         self._host: Host | None = None
@@ -59,7 +60,7 @@ class RayHost:
         self._failure: Failure | None = None
 
     def begin(self, setup: Setup) -> None:
-        """Start model processes. What goes wrong is told by the next report."""
+        """Start model processes. The next report tells an error."""
         try:
             folder = JobFolder()
             if setup.input is not None:
@@ -79,7 +80,7 @@ class RayHost:
         return report
 
     def receive(self, piece: Piece) -> None:
-        """Keep a part of what the next tasks are made of. What goes wrong is told by the next report."""
+        """Keep a piece of the files of the next tasks. The next report tells an error."""
         if self._host is None or self._buckets is None:
             return
         self._host.heard()

@@ -1,8 +1,8 @@
 """Lines between replica 0 and each other one, open as long as both are there.
 
-On a line, replica 0 says where the Ray cluster is and, in the end, how the batch ended. A line that breaks, or on which
-nothing is heard, tells each end at once that the other one is gone, where Ray takes a minute. Messages are JSON; both
-ends prove first that they know the note's secret (``multiprocessing.connection``, HMAC).
+On a line, replica 0 tells where the Ray cluster is and, in the end, how the batch ended. If a line breaks or is silent,
+each end knows at once that the other one is gone, for which Ray needs a minute. Messages are JSON. First both ends
+prove that they know the note's secret (``multiprocessing.connection``, HMAC).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 _CONNECT_SECONDS = 5.0
 SIGN_SECONDS = 2.0
-# What a broken line, and one that somebody else has called, can raise.
+# Errors of a line that is broken, or on which somebody else has called.
 BROKEN = (OSError, EOFError, ValueError)
 
 
@@ -34,7 +34,7 @@ class Line:
 
     def __init__(self, connected: socket.socket, key: bytes, silence: float, *, calls: bool) -> None:
         self.peer = str(connected.getpeername()[0])
-        # A read or write that takes longer fails; blocking calls of Connection know no other limit.
+        # A limit of the socket, since blocking calls of Connection have none.
         limit = struct.pack("ll", int(silence), int(silence % 1 * 1e6))
         for one in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             connected.setsockopt(socket.SOL_SOCKET, one, limit)

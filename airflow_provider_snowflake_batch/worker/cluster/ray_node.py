@@ -1,8 +1,8 @@
 """A Ray node of this replica, started by Ray's own command line.
 
-Which process of Ray listens on which port: https://docs.ray.io/en/latest/ray-core/configure.html. Left to itself, Ray
-draws most of them at random. The nodes end with this process, which kills all that descends from it: ``ray stop`` would
-end those of other jobs, and left alone a node ends a minute after its head.
+Which process of Ray listens on which port: https://docs.ray.io/en/latest/ray-core/configure.html. By default, Ray draws
+most ports at random. The nodes end with this process, which kills its descendants: ``ray stop`` would also end nodes of
+other jobs, and by itself a node ends only a minute after its head.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from airflow_provider_snowflake_batch.worker.errors import ClusterError
 from airflow_provider_snowflake_batch.worker.processes import interpreter
 from airflow_provider_snowflake_batch.worker.processes.descendants import kill_marked
 
-# Nothing goes through it but messages, and files in a few small pieces. Ray takes no less than 75 MiB.
+# Only messages and small pieces of files go through it. Ray's minimum is 75 MiB.
 _OBJECT_STORE_BYTES = 100_000_000
 _SHOWN_LINES = 5
 _PROGRAM = "airflow_provider_snowflake_batch.worker.cluster.ray_start"
 _MOST_STARTS = 3
-# What a node says that has not registered in time, as on a busy machine.
+# In the output of a node that has not registered in time, as on a busy machine.
 _TOO_SLOW = "timed out during startup"
 _MOST_SLOW_STARTS = 10
-# By what the processes of one start are known.
+# The environment variable that marks the processes of one start.
 _START = "SNOWFLAKE_BATCH_RAY_START"
 
 
@@ -90,11 +90,11 @@ def start_command(place: Place, replica: int, *, head: Path | None = None, clust
     command = [sys.executable, "-m", _PROGRAM, "start"]
     if head is not None:
         command += ["--head", f"--port={ports.gcs}", f"--temp-dir={head}", "--include-dashboard=false", "--no-monitor"]
-        # Even so, a process for the dashboard is started, and waited for, unless its address is taken. Replica 0
-        # listens at this one.
+        # Nevertheless Ray starts a process for the dashboard and waits for it, unless its address is taken. Replica 0
+        # already listens at this address.
         command += [f"--dashboard-host={place.address}", f"--dashboard-port={place.ports[0]}"]
         if importlib.util.find_spec("grpc") is not None:
-            # Listens where Ray's client is installed, wanted or not; elsewhere, naming its port is an error.
+            # If Ray's client is installed, its server always listens. If it is not, naming the port is an error.
             command.append(f"--ray-client-server-port={ports.client}")
     else:
         command.append(f"--address={cluster}")
@@ -109,12 +109,12 @@ def start_command(place: Place, replica: int, *, head: Path | None = None, clust
         f"--metrics-export-port={ports.metrics}",
         f"--min-worker-port={ports.workers[0]}",
         f"--max-worker-port={ports.workers[-1]}",
-        # One process for the host is all that a node runs: none is started in advance for its CPUs.
+        # A node runs one process only, the host's: without CPUs, Ray starts no processes in advance.
         "--num-cpus=0",
         "--num-gpus=0",
         f"--object-store-memory={_OBJECT_STORE_BYTES}",
         f'--resources={{"{resource(replica)}": 1}}',
-        # Whatever is printed goes to the replicas' own logs.
+        # Output goes to the replicas' own logs, so Ray need not collect it.
         "--include-log-monitor=false",
         "--disable-usage-stats",
     ]
@@ -144,10 +144,10 @@ def ray_settings(place: Place, token: Path) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
         "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
-        # Which GPUs a model process sees is this package's affair.
+        # This package decides which GPUs a model process sees.
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1",
-        # It would kill the host where memory is short, with all model processes; the kernel kills one of these.
+        # Ray's monitor would kill the host with all model processes when memory is short. The kernel kills only one.
         "RAY_memory_monitor_refresh_ms": "0",
         "RAY_DEDUP_LOGS": "0",
     }
@@ -177,7 +177,7 @@ class RayNode:
         self._starts += 1
         self._mark = uuid.uuid4().hex
         environment = {**interpreter.environment(), **self._settings, _START: self._mark}
-        # Told by whoever started the node, which has a token of its own.
+        # A token from outside: the cluster has its own, in a file.
         environment.pop("RAY_AUTH_TOKEN", None)
         environment.pop("RAY_ADDRESS", None)
         return subprocess.Popen(
@@ -202,14 +202,15 @@ class RayNode:
         words = ""
         if status:
             words = self._last_words()
-            # Some of it may live on, with the ports that the next start needs.
+            # Some processes may still run and hold the ports that the next start needs.
             kill_marked(_START, self._mark)
             if others := taken(self._ports):
                 ports = ", ".join(map(str, others))
                 words = f"somebody else listens on port {ports}, and {PORTS_VARIABLE} says which are Ray's: {words}"
         if status and self._starts < (_MOST_SLOW_STARTS if _TOO_SLOW in words else _MOST_STARTS):
             self._note(f"Ray has not started, and is started again: {words}")
-            # The processes share the place where they write; otherwise zeros would stand before the next one's words.
+            # The processes share the position in this file. Without this, zeros would come before the next one's
+            # output.
             self._output.seek(0)
             self._output.truncate()
             self._popen = self._start()

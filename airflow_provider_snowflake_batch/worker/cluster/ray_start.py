@@ -1,13 +1,13 @@
 """``ray start`` for several nodes of a busy machine. Run as a program, with the arguments of Ray's own.
 
-A node has to register within 30 seconds or it is given up, which no setting changes (``ray._private.node``); on a busy
-machine, loading what belongs to it takes longer. Where Ray looks for its node it is made to wait until the node is
-there, and no longer once its raylet has ended.
+A node has to register within 30 seconds or it is given up, which no setting changes (``ray._private.node``). On a busy
+machine, loading its modules takes longer. So the function that looks for the node is replaced by one that waits until
+the node is there, or its raylet has ended.
 
 Nodes of one machine and cluster put their sockets into one folder, under the first name that is not there yet: two that
 start at the same time may choose the same one, and one of them ends. Here each has names of its own.
 
-A version of Ray that does these otherwise is left as it is.
+A version of Ray that does this in another way is left alone.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def raylet_has_ended() -> bool:
     """Whether there is a raylet among the children of this process that has not been waited for."""
     for listed in Path("/proc/self/task").glob("*/children"):
         for child in listed.read_text().split():
-            # A process that has ended has its name, in parentheses, and its state until it is waited for.
+            # Name, in parentheses, and state are there until the parent has waited for the process.
             with contextlib.suppress(OSError):
                 name, state = Path(f"/proc/{child}/stat").read_text().partition("(")[2].rsplit(")", 1)
                 if name == "raylet" and state.split()[0] in "ZX":

@@ -10,7 +10,7 @@ from airflow_provider_snowflake_batch.jobs import account_statements as sql
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.instance_families import FAMILIES, GIB, has_arm_processors, has_gpus
 from airflow_provider_snowflake_batch.jobs.model_versions import choose_version
-from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told, problem_with_image
+from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_in_answer, problem_with_image
 from airflow_provider_snowflake_batch.jobs.worker_resources import SYSTEM_POOLS
 
 _GRANT_FOR = {"list": "READ", "read": "READ", "write": "WRITE", "remove": "WRITE"}
@@ -116,7 +116,7 @@ def check_image(asked: Asked, facts: AccountFacts) -> Iterator[Finding]:
         # A text that names no image has a finding among those of Airflow's configuration.
         if problem_with_image(facts.pinned_image) is None:
             yield ok("runtime image", f"{facts.pinned_image}, from [snowflake_batch] {option}")
-    elif isinstance(told, str) and (image := image_told([[told]])) is not None:
+    elif isinstance(told, str) and (image := image_in_answer([[told]])) is not None:
         yield ok("runtime image", f"{image}, as the account tells")
     else:
         why = told.why if isinstance(told, Unseen) else f"it answers {told!r}"

@@ -29,7 +29,7 @@ from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.instance_families import has_gpus
 from airflow_provider_snowflake_batch.jobs.leftovers import needs_renewal
 from airflow_provider_snowflake_batch.jobs.models import RegistryModel
-from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_told
+from airflow_provider_snowflake_batch.jobs.runtime_images import fallback_image, image_in_answer
 from airflow_provider_snowflake_batch.jobs.sources import StagePaths
 from airflow_provider_snowflake_batch.jobs.worker_job import Placement, Upload, WorkerJob
 from airflow_provider_snowflake_batch.jobs.worker_resources import SYSTEM_POOLS, container_size
@@ -134,10 +134,10 @@ def _worker_archive() -> WorkerArchive:
 def _image(hook: SnowflakeBatchHook, job: WorkerJob, *, gpu: bool) -> str:
     """The task's image, that of Airflow's configuration, the one that the account tells, or a documented one."""
     pinned = job.settings.image or conf.get(CONFIG_SECTION, "gpu_image" if gpu else "cpu_image", fallback=None)
-    return pinned or _told(hook, job.compute_pool) or _fallback(job.compute_pool, gpu=gpu)
+    return pinned or _image_of_account(hook, job.compute_pool) or _fallback(job.compute_pool, gpu=gpu)
 
 
-def _told(hook: SnowflakeBatchHook, pool: Identifier) -> str | None:
+def _image_of_account(hook: SnowflakeBatchHook, pool: Identifier) -> str | None:
     try:
         rows = hook.rows(statements.ml_job_runtime(pool))
     except Exception as error:
@@ -145,7 +145,7 @@ def _told(hook: SnowflakeBatchHook, pool: Identifier) -> str | None:
             raise
         log.info("The account does not tell the image of compute pool %s: %s", pool, error_text(error))
         return None
-    return image_told([list(row.values()) for row in rows])
+    return image_in_answer([list(row.values()) for row in rows])
 
 
 def _fallback(pool: Identifier, *, gpu: bool) -> str:

@@ -131,11 +131,11 @@ def other_sizing(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """
     names = sorted({*recorded, *wanted})
     return ", ".join(
-        f"{name} {_told(recorded.get(name))} instead of {_told(wanted.get(name))}"
+        f"{name} {_in_words(recorded.get(name))} instead of {_in_words(wanted.get(name))}"
         for name in names
         if recorded.get(name) != wanted.get(name)
     )
 
 
-def _told(value: Any) -> str:
+def _in_words(value: Any) -> str:
     return "unset" if value is None else str(value)

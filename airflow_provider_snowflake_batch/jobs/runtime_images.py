@@ -31,7 +31,7 @@ def fallback_image(*, gpu: bool) -> str:
     return FALLBACK_GPU_IMAGE if gpu else FALLBACK_CPU_IMAGE
 
 
-def image_told(rows: Sequence[Sequence[Any]]) -> str | None:
+def image_in_answer(rows: Sequence[Sequence[Any]]) -> str | None:
     """The image in an answer of ``SYSTEM$GET_ML_JOB_RUNTIME``.
 
     :param rows: of the answer; its first cell is a reference to an image, with a tag.

@@ -10,7 +10,7 @@ from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.links.snowsight import SnowsightJobLink
 from airflow_provider_snowflake_batch.operators.earlier_job import CancelledForEarlierTry, cancelled_for_earlier_try
 from airflow_provider_snowflake_batch.operators.metrics import count_ended, count_rows
-from airflow_provider_snowflake_batch.operators.spans import tell_job
+from airflow_provider_snowflake_batch.operators.spans import add_spans
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -64,7 +64,7 @@ class EndedJob:
         result.seconds = round(max(seconds, 0.0), 3)
         if not info.status.is_successful:
             failure = self._failure(info, streamed=streamed)
-            tell_job(self._card.card, failure=failure)
+            add_spans(self._card.card, failure=failure)
             raise failure
         collect_result(self._hook, result, StagePath.parse(result.output_location, field="output_location"))
         if drop:
@@ -82,7 +82,7 @@ class EndedJob:
             log.warning(warning)
         self._card.done(result)
         count_rows(self._context, self._card.card, result)
-        tell_job(self._card.card, result)
+        add_spans(self._card.card, result)
         return result
 
     def _failure(self, info: JobInfo, *, streamed: bool) -> Exception:

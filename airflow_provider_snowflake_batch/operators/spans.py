@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 NAME = "snowflake_batch.job"
 
 
-def tell_job(card: JobCard, result: JobResult | None = None, failure: Exception | None = None) -> None:
+def add_spans(card: JobCard, result: JobResult | None = None, failure: Exception | None = None) -> None:
     """Add a span for a job that has ended, from its submission to its end, with a span for each part of that time.
 
     The task tells the whole job at its end, since a deferred task has no process while the job runs. Whatever goes

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
 from airflow_provider_snowflake_batch.jobs.runtime_images import (
     fallback_image,
-    image_told,
+    image_in_answer,
     problem_with_image,
     repository,
 )
@@ -28,7 +28,7 @@ from airflow_provider_snowflake_batch.jobs.runtime_images import (
     ],
 )
 def test_the_image_of_an_answer(rows: list[tuple[Any, ...]], image: str | None) -> None:
-    assert image_told(rows) == image
+    assert image_in_answer(rows) == image
 
 
 def test_the_fallback_has_a_tag_of_three_numbers() -> None:

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from airflow_provider_snowflake_batch.exceptions import JobFailedError
 from airflow_provider_snowflake_batch.hooks.results import JobResult
 from airflow_provider_snowflake_batch.jobs.card import JobCard
-from airflow_provider_snowflake_batch.operators.spans import tell_job
+from airflow_provider_snowflake_batch.operators.spans import add_spans
 
 CARD = JobCard(
     job_name="ML.PUBLIC.SCORES",
@@ -53,7 +53,7 @@ def by_name(spans: InMemorySpanExporter) -> dict[str, ReadableSpan]:
 
 
 def test_a_job_with_the_parts_of_its_time(spans: InMemorySpanExporter) -> None:
-    tell_job(CARD, RESULT)
+    add_spans(CARD, RESULT)
     told = by_name(spans)
     job, pending, running = (told[f"snowflake_batch.job{part}"] for part in ("", ".pending", ".running"))
     assert (seconds(job), seconds(pending), seconds(running)) == ((1000, 1200), (1000, 1060.5), (1060.5, 1200))
@@ -73,13 +73,13 @@ def test_a_job_with_the_parts_of_its_time(spans: InMemorySpanExporter) -> None:
 
 def test_it_belongs_to_the_tasks_own_span(spans: InMemorySpanExporter) -> None:
     with trace.get_tracer("airflow").start_as_current_span("worker.score") as task:
-        tell_job(CARD, RESULT)
+        add_spans(CARD, RESULT)
     assert by_name(spans)["snowflake_batch.job"].parent == task.get_span_context()
 
 
 def test_a_failure_is_named_without_its_message(spans: InMemorySpanExporter) -> None:
     """Which may hold what Airflow's log masks."""
-    tell_job(replace(CARD, status="FAILED"), failure=JobFailedError("the password is 123"))
+    add_spans(replace(CARD, status="FAILED"), failure=JobFailedError("the password is 123"))
     job = by_name(spans)["snowflake_batch.job"]
     assert (job.status.status_code, job.status.description) == (trace.StatusCode.ERROR, "Exception: JobFailedError")
     assert "123" not in job.to_json()
@@ -99,7 +99,7 @@ def test_a_failure_is_named_without_its_message(spans: InMemorySpanExporter) -> 
 def test_times_that_are_missing_or_differ(
     spans: InMemorySpanExporter, changes: dict[str, Any], expected: dict[str, tuple[float, float]]
 ) -> None:
-    tell_job(replace(CARD, **changes))
+    add_spans(replace(CARD, **changes))
     told = {name.removeprefix("snowflake_batch.job"): seconds(span) for name, span in by_name(spans).items()}
     assert told == expected
 
@@ -109,4 +109,4 @@ def test_a_tracer_that_fails_does_not_fail_the_task(monkeypatch: pytest.MonkeyPa
         raise RuntimeError("no exporter")
 
     monkeypatch.setattr(trace, "get_tracer", broken)
-    tell_job(CARD, RESULT)
+    add_spans(CARD, RESULT)

@@ -113,7 +113,7 @@ class Quarantine:
         self.first += new[: MOST_BAD_ROWS - len(self.first)]
 
     def at_hand(self, worker: int, count: int) -> None:
-        """So many rows are set aside of what a process, or those of a replica, have not done."""
+        """Note how many bad rows a process, or all of a replica's, have in tasks that are not done."""
         self._at_hand[worker] = count
 
     def task(self, worker: int, count: int) -> None:
@@ -122,7 +122,7 @@ class Quarantine:
         self._at_hand[worker] = max(self._at_hand.get(worker, 0) - count, 0)
 
     def withdraw(self, count: int) -> None:
-        """A finished task with so many bad rows does not count after all."""
+        """Note that a finished task with so many bad rows does not count."""
         self._recorded -= count
 
     def forget(self, worker: int) -> None:

@@ -23,7 +23,7 @@ _DRAIN_SECONDS = 5.0
 
 
 def open_missing() -> None:
-    """Open standard streams that whoever started this process has closed.
+    """Open standard streams that were closed when this process was started.
 
     Otherwise the next file that is opened takes their number, and what a library prints is written into it.
     """

@@ -30,7 +30,7 @@ class ModelFiles:
     def _hash(self) -> str:
         """Hash of the files, which a process is loading meanwhile.
 
-        :raises OutputError: they were replaced at this moment, so that nobody knows which ones it has.
+        :raises OutputError: they were replaced at this moment, so that it is not known which ones were loaded.
         """
         digest = files_digest(self._files)
         if files_seen(self._files) != self._seen:

@@ -1,4 +1,4 @@
-"""Progress for whoever reads the log: JSON lines on stdout that no model's own output looks like.
+"""Progress for readers of the log: JSON lines on stdout that cannot be confused with a model's own output.
 
 ::
 
@@ -106,7 +106,7 @@ class Progress:
         return max(self._batch_rows.values(), default=0)
 
     def at_hand(self, worker: int, rows: int) -> None:
-        """So many rows are predicted of what a process, or those of a replica, have not done."""
+        """Note how many rows a process, or all of a replica's, have predicted of tasks that are not done."""
         self._rows_at_hand[worker] = rows
 
     def task(self, worker: int, rows: int) -> None:

@@ -1,4 +1,4 @@
-"""One replica's model processes, fed with tasks by whoever has them all.
+"""One replica's model processes, which get their tasks from the replica that has all of them.
 
 The processes are those of one machine alone, with all that belongs to them: sharing a loaded model, replacing one that
 dies, doing a task again whose part did not arrive. What is left to be done is kept elsewhere: an exchange brings new
@@ -236,7 +236,7 @@ class Feed(Backlog):
             self._notify()
 
     def stop(self) -> None:
-        """Have whoever works on them stop."""
+        """Make the pool stop working on the tasks."""
         self._stopped = True
         self._notify()
 

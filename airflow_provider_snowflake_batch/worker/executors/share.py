@@ -370,6 +370,6 @@ def one_bad_row(directory: OutputDirectory, records: Mapping[int, TaskRecord]) -
 
 
 def note(text: str) -> None:
-    """A remark for whoever reads the log."""
+    """Write a remark into the log."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The tasks of a batch that are left, for whoever has room for one."""
+"""The tasks of a batch that are left, given out one by one."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ class Backlog:
         self._tasks.extendleft(reversed(list(tasks)))
 
     def clear(self) -> None:
-        """Nothing is to be begun any more."""
+        """Drop all tasks that have not been taken, so that no more begin."""
         self._tasks.clear()
         self._complete = True

@@ -1,4 +1,4 @@
-"""How many rows the model is called with, when nobody says.
+"""How many rows the model is called with, where neither the job nor the user has chosen.
 
 A call has a fixed cost, so small batches waste time. Large ones cost memory, and with a slow model nobody knows for
 hours whether anything happens. The size is found while running: it doubles as long as that makes the model faster by
@@ -76,7 +76,7 @@ class BatchSize:
         return self.within_limit(max(1, min(self._rows, int(MOST_BYTES / wide))))
 
     def within_limit(self, rows: int) -> int:
-        """So many rows, or as many as there was memory for."""
+        """The number of rows, or the limit if that is less."""
         limit = self._limit
         return rows if limit is None else min(rows, limit)
 
@@ -148,7 +148,7 @@ class BatchSize:
             self._try((8 if 8 * seconds < self._short else 2) * rows)
 
     def too_large(self, rows: int) -> None:
-        """The model had no memory for a call of so many rows: stay well below."""
+        """Set a limit well below a number of rows for which the model had no memory."""
         with self._lock:
             self._limit = max(1, min(rows // 2, self._limit or rows))
             self._within_limit = 0

@@ -151,7 +151,7 @@ def _footer_bytes(name: str, path: str) -> tuple[os.stat_result, bytes]:
 
 
 def read_at(descriptor: int, start: int, count: int) -> bytes:
-    """So many bytes of an open file, fewer only where it ends."""
+    """A number of bytes of an open file, fewer only at its end."""
     data = os.pread(descriptor, count, start)
     while len(data) < count:
         more = os.pread(descriptor, count - len(data), start + len(data))

@@ -193,7 +193,7 @@ class Pace:
 class _Gate:
     """Lets reads take memory: while there is room, and always the one that is waited for.
 
-    Nobody is woken who does not wait: that is what handing over a result costs.
+    Only a thread that waits is woken, since waking one is what makes handing over a result expensive.
     """
 
     def __init__(self, limit: int) -> None:
@@ -243,7 +243,7 @@ class _Gate:
                 self._room.notify_all()
 
     def open(self) -> None:
-        """Nobody waits any more."""
+        """Let all reads pass: their results are not wanted any more."""
         with self._lock:
             self._opened = True
             self._room.notify_all()

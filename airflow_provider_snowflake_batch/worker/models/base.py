@@ -19,7 +19,7 @@ DataForm = Literal["pandas", "arrow"]
 #: Raises Refused where they do not fit.
 ColumnChoice = Callable[[Sequence[str]], Mapping[str, str]]
 Source = TypeVar("Source", bound=ModelSource)
-#: Tokens that go through a model at once, where nobody says how many: on a processor, more are hardly faster.
+#: Tokens that go through a model at once by default: on a processor, more are hardly faster.
 DEFAULT_BATCH_TOKENS = 8192
 
 
@@ -71,7 +71,7 @@ class ModelKind(ABC, Generic[Source]):
     source: ClassVar[type[ModelSource]]
 
     def prepare(self, model: Source, folder: Path) -> Source:
-        """The model as it can be used: what cannot be used where it lies is copied first. Called once, before all else.
+        """The model as it can be used: files that cannot be used where they lie are copied. Called once, and first.
 
         :param folder: for temporary files, which other processes of the job see as well; it is removed with the job.
         :raises Refused: it cannot be had.

@@ -1,4 +1,4 @@
-"""A pipeline put together from its parts, as a job asks for it: for whoever has a model in memory and tasks to do."""
+"""Puts a pipeline together from its parts, as the job asks for it. The caller has the model in memory, and tasks."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def own_values(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
 def own_table(table: pa.Table) -> pa.Table:
     """A table whose numbers lie in memory that nothing else uses, each column in one piece.
 
-    Texts and bytes, which nobody gets as an array of numbers, stay where they are and cannot be written to.
+    Texts and bytes stay where they are and cannot be written to, since models do not get them as arrays of numbers.
     """
     return pa.table([_own_column(column) for column in table.columns], schema=table.schema)
 

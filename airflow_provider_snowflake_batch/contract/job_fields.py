@@ -25,8 +25,8 @@ class JobFileError(ValueError):
 class Places:
     """Where the paths of a job file begin.
 
-    Whoever writes the file knows the mount points of an account's containers, not the folders that stand for them where
-    a job is a plain process. So a path may begin with ``${NAME}``, a variable that the container's specification sets.
+    The writer of the file knows the mount points of an account's containers, but not the folders in their place where a
+    job is a plain process. So a path may begin with ``${NAME}``, a variable that the container's specification sets.
 
     :param folder: where relative paths start.
     :param environment: the variables.
@@ -165,7 +165,7 @@ class Fields:
     def done(self) -> None:
         """Hold that every field of the object has been read.
 
-        :raises JobFileError: there is one that nobody knows.
+        :raises JobFileError: there is a field that no reader has asked for.
         """
         unknown = sorted(set(self._value) - self._seen)
         if unknown:

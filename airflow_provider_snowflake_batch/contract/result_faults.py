@@ -17,7 +17,7 @@ from airflow_provider_snowflake_batch.contract.output_layout import (
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
 
 NO_RESULTS = (TASKS, FAILURES, REPLICAS, STAGED_INPUT)
-"""Folders whose files nobody takes for results: a replica that is killed may leave records there."""
+"""Folders whose files are not taken for results: a replica that is killed may leave records there."""
 
 
 def may_be_results(path: str) -> bool:

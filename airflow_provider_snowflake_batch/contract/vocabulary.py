@@ -31,6 +31,6 @@ class Sharing(str, Enum):
     """How several replicas share a batch."""
 
     RAY = "ray"
-    """Whoever has room pulls the next task, over a Ray cluster of the replicas."""
+    """Replicas that have room get the next task, over a Ray cluster of the replicas."""
     STATIC = "static"
     """Replica *i* of *n* does every *n*-th task."""

@@ -26,7 +26,7 @@ class SnowflakeBatchDeprecationWarning(DeprecationWarning):
 
 
 def deprecated(what: str, *, gone_in: str, instead: str) -> None:
-    """Warn, at the line of whoever has called into this package.
+    """Warn, at the line that has called into this package.
 
     :param what: for example ``RunBatchOperator(model_version=…)``.
     :param gone_in: the version that will be without it.

@@ -64,7 +64,7 @@ class Identifier:
         return _sql_part(self.value)
 
     def quoted(self) -> str:
-        """In double quotes, for names that nobody has written in SQL: they may be reserved words."""
+        """In double quotes, for names that do not come from SQL and so may be reserved words."""
         return _quoted(self.value)
 
     def __str__(self) -> str:

@@ -44,7 +44,7 @@ WITH RECURSIVE each (dag_id) AS (
 SELECT dag_id FROM each WHERE dag_id IS NOT NULL
 """
 _FEW = 5_000
-"""So many jobs are sorted faster than they may be found in the order of all."""
+"""Up to so many jobs are found and then sorted. More are looked for in the order of all jobs, which is faster then."""
 _GROUPS = tuple(JobGroup)
 _MOST_WORDS = 10
 """Of a text that somebody has typed; more tell no more."""

@@ -110,7 +110,7 @@ class BatchSuccessTrigger(SnowflakeTrigger, BaseEventTrigger):
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[_Listing]:
-        """List again and again. What fails is tried again at the next interval: a watcher has nobody to report to."""
+        """List again and again, also after errors: a watcher has no task that could fail with one."""
         trigger = cls(**kwargs)
         failure = ""
 

@@ -42,3 +42,11 @@ def parse_job(
         return WorkerJob.parse(name=name, model=model, code_folder=code_folder, **given)
     assert model_name is not None
     return RegistryJob.parse(name=name, model_name=model_name, **of_the_registry, **given)
+
+
+def keeps_input(model: Any) -> bool:
+    """Whether a job that fails leaves what it was given for the task's next try, as jobs do that can resume.
+
+    :param model: the task's field. It alone tells, since templates in other fields may give other values by then.
+    """
+    return model is not None

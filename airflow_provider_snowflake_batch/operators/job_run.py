@@ -20,6 +20,7 @@ from airflow_provider_snowflake_batch.exceptions import (
     failing_for_good,
 )
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines, Missed
+from airflow_provider_snowflake_batch.jobs.kinds import keeps_input
 from airflow_provider_snowflake_batch.jobs.waiting_mark import WAITS_KEY, waiting_mark
 from airflow_provider_snowflake_batch.links.job_card import JobCardLink
 from airflow_provider_snowflake_batch.links.snowsight import store_links
@@ -201,7 +202,7 @@ class JobRun:
     def _discarding_staged_input(
         self, hook: SnowflakeBatchHook, current_job: Callable[[], JobRecord | None]
     ) -> AbstractContextManager[None]:
-        if self._task.model is not None:
+        if keeps_input(self._task.model):
             # They stay for the next try, which goes on with the same rows.
             return nullcontext()
         return discarding_staged_input(hook, self._task.X, current_job)
@@ -269,7 +270,7 @@ class JobRun:
     ) -> dict[str, Any]:
         ended = EndedJob(self._context, hook, JobRecords.of(self._context, durable=self._task.durable), record, card)
         result = ended.collect(info, drop=self._task.on_finish == "drop", streamed=streamed)
-        if self._task.model is not None:
+        if keeps_input(self._task.model):
             discard_input_of_ended_job(hook, record)
         return self._hand_over(result, card)
 

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
-from airflow_provider_snowflake_batch.jobs.kinds import parse_job
+from airflow_provider_snowflake_batch.jobs.kinds import keeps_input, parse_job
 from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
 
 GIVEN: dict[str, Any] = {"name": "job", "X": "t", "compute_pool": "p", "output_spec": {"stage_location": "@r/x"}}
@@ -21,6 +21,11 @@ MODEL = {"target": "m:C"}
 def test_the_model_decides_which_kind_it_is() -> None:
     assert isinstance(parse_job(**GIVEN, model=MODEL), WorkerJob)
     assert isinstance(parse_job(**GIVEN, model_name="m"), RegistryJob)
+
+
+@pytest.mark.parametrize("given", [{"model": MODEL}, {"model_name": "m"}])
+def test_jobs_that_can_resume_leave_what_they_were_given_for_the_next_try(given: dict[str, Any]) -> None:
+    assert keeps_input(given.get("model")) == parse_job(**GIVEN, **given).can_resume
 
 
 @pytest.mark.parametrize(

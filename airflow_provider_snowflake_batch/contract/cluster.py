@@ -15,6 +15,8 @@ PORTS_VARIABLE = "WORKER_PORTS"
 ADDRESS_VARIABLE = "WORKER_ADDRESS"
 """Environment variable of the container: its address, where others do not reach it by the address of its host name."""
 
+SERVICE_VARIABLE = "SNOWFLAKE_SERVICE_NAME"
+"""Environment variable of every container: the job's name in its schema."""
 HOST_VARIABLE = "SNOWFLAKE_HOST"
 PORT_VARIABLE = "SNOWFLAKE_PORT"
 PROTOCOL_VARIABLE = "SNOWFLAKE_PROTOCOL"
@@ -50,3 +52,14 @@ def parse_ports(text: str) -> range:
 def format_ports(ports: range) -> str:
     """A range of ports as text."""
     return f"{ports[0]}-{ports[-1]}"
+
+
+def show_instances(service: str) -> str:
+    """The statement by which a replica asks for the others.
+
+    :param service: the job's name, without its schema; names in quotes are not supported for services.
+    :raises ValueError: it is no such name.
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]*", service, re.ASCII):
+        raise ValueError(f"{service!r} is not the name of a service")
+    return f"SHOW SERVICE INSTANCES IN SERVICE {service}"

@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.contract.cluster import (
     HOST_VARIABLE,
     PORT_VARIABLE,
     PROTOCOL_VARIABLE,
+    SERVICE_VARIABLE,
     TOKEN_FILE_VARIABLE,
 )
 from airflow_provider_snowflake_batch.local.spcs.records import Container, Job
@@ -46,7 +47,7 @@ class Platform:
             "SNOWFLAKE_ACCOUNT": self._account,
             "SNOWFLAKE_DATABASE": job.database,
             "SNOWFLAKE_SCHEMA": job.schema,
-            "SNOWFLAKE_SERVICE_NAME": job.name,
+            SERVICE_VARIABLE: job.name,
             "SNOWFLAKE_JOB_INDEX": str(container.instance),
             "SNOWFLAKE_JOBS_COUNT": str(job.replicas),
             ADDRESS_VARIABLE: address(container.instance),

@@ -10,12 +10,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from airflow_provider_snowflake_batch.worker.cluster import lines
+from airflow_provider_snowflake_batch.worker.cluster import lines, peers
 from airflow_provider_snowflake_batch.worker.cluster.lines import BROKEN, Line
 from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Note, Patience, now
 from airflow_provider_snowflake_batch.worker.cluster.place import Place
@@ -31,6 +31,8 @@ from airflow_provider_snowflake_batch.worker.processes.limits import THREAD_VARI
 
 NODE_VARIABLE = "SNOWFLAKE_BATCH_NODE"
 _LOOK_SECONDS = 1.0
+# Nobody answers at the address of a note: Snowflake is asked then, and again.
+_ASK_SECONDS = 15.0
 _STREAMS = ("out", "err")
 
 
@@ -64,30 +66,49 @@ def find(
     call: Callable[[Note], Line],
     clock: Callable[[], float] = now,
     sleep: Callable[[float], None] = time.sleep,
+    elsewhere: Callable[[], Sequence[str]] = peers.addresses,
 ) -> tuple[Note, Line] | End:
     """Find replica 0, which may come much later.
 
-    :return: its note and a line to it; or how its run ended, if that is over and no other one has begun.
+    :param elsewhere: tells addresses of the job's replicas, where nobody answers at that of the note.
+    :return: its note, with the address at which it is reached, and a line to it; or how its run ended, if that is over
+        and no other one has begun.
     :raises ClusterError: it has not come in time; `Unreachable` if it has, as its note says.
     """
     begun = clock()
+    others: Sequence[str] = ()
+    ask_at: float | None = None
     while True:
         notes, ends = meeting.look()
+        if notes and ask_at is None:
+            ask_at = clock() + _ASK_SECONDS
         for note in notes:
-            try:
-                return note, call(note)
-            except BROKEN:
-                # It is not there yet as others see it, or was killed before it could remove its note.
-                continue
+            for address in (note.address, *(one for one in others if one != note.address)):
+                reached = replace(note, address=address)
+                try:
+                    return reached, call(reached)
+                except BROKEN:
+                    # It is not there yet as others see it, or was killed before it could remove its note.
+                    continue
         waited = clock() - begun
         if ends and waited > patience.ended:
             return ends[-1]
         if waited > patience.meeting:
-            if notes:
-                at = f"{notes[-1].address}:{notes[-1].port}"
-                raise Unreachable(f"replica 0 says that it listens at {at}, but nobody answers there")
-            raise ClusterError(f"replica 0 has not come within {patience.meeting:.0f} s")
+            raise _not_found(notes, others, patience)
+        if ask_at is not None and clock() > ask_at:
+            others, ask_at = elsewhere(), clock() + _ASK_SECONDS
         sleep(_LOOK_SECONDS)
+
+
+def _not_found(notes: Sequence[Note], others: Sequence[str], patience: Patience) -> ClusterError:
+    if notes:
+        at = f"{notes[-1].address}:{notes[-1].port}"
+        found = [one for one in others if one != notes[-1].address]
+        nor = f", nor at the other addresses of the service, {', '.join(found)}" if found else ""
+        return Unreachable(f"replica 0 says that it listens at {at}, but nobody answers there{nor}")
+    status = peers.status_of(0)
+    said = f"; SHOW SERVICE INSTANCES says {status} of it" if status is not None else ""
+    return ClusterError(f"replica 0 has not come within {patience.meeting:.0f} s{said}")
 
 
 class Helper:
@@ -162,7 +183,9 @@ class Helper:
                 if "end" in word:
                     return End(str(word["end"]), str(word.get("message", "")))
                 if "cluster" in word and node is None:
-                    node = self._start_node(note, str(word["cluster"]), pipes)
+                    # It may say another address than the one at which it was found.
+                    port = str(word["cluster"]).rpartition(":")[2]
+                    node = self._start_node(note, f"{note.address}:{port}", pipes)
                 if node is not None and not up:
                     up = self._look_at(node)
 

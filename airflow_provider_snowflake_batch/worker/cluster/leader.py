@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE, PORTS_VARIABLE
+from airflow_provider_snowflake_batch.worker.cluster import peers
 from airflow_provider_snowflake_batch.worker.cluster.lines import BROKEN, SIGN_SECONDS, Line
 from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Note, Patience, now
 from airflow_provider_snowflake_batch.worker.cluster.place import Place
@@ -47,7 +48,9 @@ class Leader:
     def _listen_for_lines(self) -> None:
         address, port = self.place.address, self.place.ports[0]
         try:
-            self._server.bind((address, port))
+            # Whoever calls proves that it knows the secret, by whichever address of this replica it calls. Those of
+            # loopback are what tells the replicas of one machine apart.
+            self._server.bind((address if address.startswith("127.") else "", port))
             self._server.listen(_LONGEST_QUEUE)
         except OSError as error:
             why = error.strerror or str(error)
@@ -80,7 +83,8 @@ class Leader:
         here = self.here
         absent = [replica for replica in range(self._count) if replica not in here]
         if absent:
-            text = f"not come within {self._patience.meeting:.0f} s: {in_words(absent)} of {self._count}"
+            who = in_words(absent, peers.statuses())
+            text = f"not come within {self._patience.meeting:.0f} s: {who} of {self._count}"
             if len(here) < (least or 1):
                 raise ClusterError(
                     f"{text}. inference.min_replicas is {least}: is the compute pool's MAX_NODES large enough?"
@@ -180,9 +184,10 @@ class Leader:
             self._changed.notify_all()
 
 
-def in_words(replicas: list[int]) -> str:
-    """Some replicas, as a message names them."""
-    return f"replica{'s' if len(replicas) > 1 else ''} {', '.join(map(str, replicas))}"
+def in_words(replicas: list[int], statuses: Mapping[int, str]) -> str:
+    """Some replicas, as a message names them, with what Snowflake says of each."""
+    each = (f"{one} ({statuses[one]})" if one in statuses else str(one) for one in replicas)
+    return f"replica{'s' if len(replicas) > 1 else ''} {', '.join(each)}"
 
 
 def unlike(replica: int, ours: Mapping[str, str], theirs: Mapping[str, Any]) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from airflow_provider_snowflake_batch.contract.cluster import (
@@ -17,6 +18,7 @@ from airflow_provider_snowflake_batch.contract.cluster import (
     PORTS_VARIABLE,
     parse_ports,
 )
+from airflow_provider_snowflake_batch.worker.cluster import peers
 from airflow_provider_snowflake_batch.worker.errors import Refused
 
 _TRIES = 100
@@ -55,15 +57,36 @@ def place_from_environment() -> Place:
 
 
 def _own_address() -> str:
-    with contextlib.suppress(OSError):
-        found = socket.gethostbyname(socket.gethostname())
-        # Some systems name themselves in /etc/hosts.
-        if not found.startswith("127."):
-            return found
+    """The address by which the others reach this replica."""
+    # What the service's name leads to, the others can reach.
+    for found in itertools.chain(_own(peers.by_dns_name()), _of_host_name(), _of_statement()):
+        return found
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(_ELSEWHERE)
         return str(probe.getsockname()[0])
     raise Refused(f"this replica's address is not known: set the environment variable {ADDRESS_VARIABLE}")
+
+
+def _of_host_name() -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        found = socket.gethostbyname(socket.gethostname())
+        # Some systems name themselves in /etc/hosts.
+        if not found.startswith("127."):
+            yield found
+
+
+def _of_statement() -> Iterator[str]:
+    with contextlib.suppress(peers.NotKnown):
+        me = os.environ.get("SNOWFLAKE_JOB_INDEX", "0")
+        yield from _own(one.address for one in peers.by_statement() if one.address and str(one.replica) == me)
+
+
+def _own(addresses: Iterable[str]) -> Iterator[str]:
+    """Those of some addresses that are this machine's."""
+    for address in addresses:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+            yield address
 
 
 def _free_ports() -> range:

@@ -128,3 +128,33 @@ def test_one_that_is_there_has_its_time_to_answer(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(HostLost, match="it has not answered for 0 s"):
         ray.answer(0.1)
     assert ray.asked > 1
+
+
+def test_a_host_that_has_ended_is_started_again_on_its_node_but_not_for_ever() -> None:
+    """As one that was killed for lack of memory: otherwise its node would stand idle to the end."""
+    here, lost = {0, 1, 2}, set[str]()
+    nodes = [
+        {"NodeID": "head", "Alive": True, "Resources": {"replica_0": 1.0, "CPU": 0.0}},
+        {"NodeID": "a", "Alive": True, "Resources": {"replica_1": 1.0}},
+        {"NodeID": "b", "Alive": True, "Resources": {"replica_2": 1.0}},
+        {"NodeID": "gone", "Alive": False, "Resources": {"replica_3": 1.0}},
+    ]
+    cluster = ray_cluster.RayCluster.__new__(ray_cluster.RayCluster)
+    cluster._ray, cluster._leader = SimpleNamespace(nodes=lambda: nodes), SimpleNamespace(here=here)  # type: ignore[assignment]
+    cluster._starts, cluster._lost = {}, lost
+
+    def come() -> list[tuple[int, str]]:
+        cluster._looked = float("-inf")
+        return list(cluster.newcomers())
+
+    assert come() == [(1, "a"), (2, "b")]
+    assert come() == []
+    lost.add("a")
+    assert come() == [(1, "a")]
+    assert come() == []
+    # Ray says for a while that the node of a replica lives that has hung up.
+    here.discard(2)
+    lost.update("ab")
+    assert come() == [(1, "a")]
+    lost.add("a")
+    assert come() == []

@@ -173,20 +173,26 @@ test-dbt: $(VENV)/.installed-dev $(VENV)-dbt/.installed
 .PHONY: test-mlflow
 test-mlflow: export WORKER_ARCHIVE = $(abspath $(VENV)-mlflow/worker.pyz)
 test-mlflow: export LOCAL_SNOWFLAKE_RUNTIME_PYTHON = $(abspath $(VENV)-mlflow/bin/python)
-test-mlflow: $(VENV)/.installed-dev $(VENV)-mlflow/.installed
+test-mlflow: $(VENV)/.installed-dev $(VENV)-mlflow/.installed $(RUNTIME)/.installed
 	$(VENV)-mlflow/bin/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
 	$(VENV)-mlflow/bin/python -m pytest tests/worker/models/test_mlflow.py tests/worker/models/test_file_kinds.py -k "mlflow or skops"
+	$(call same_as_one,mlflow,mlflow)
 	$(BIN)/python -m pytest tests/operators/test_model_files.py tests/example_dags/test_iris_mlflow.py -k mlflow
 
 # Models of Hugging Face, with the real libraries. Outside of test-all: torch from PyPI brings CUDA, more than 5 GB.
 WITH_TRANSFORMERS := $(addprefix tests/worker/models/test_,huggingface.py chat.py length_windows.py chats.py media.py \
 	packed_pipelines.py)
 
+# Ray comes from the container runtime, which has the same Python.
+same_as_one = WORKER_ARCHIVE= LOCAL_SNOWFLAKE_RUNTIME_PYTHON=$(abspath $(RUNTIME)/bin/python) \
+	$(VENV)-$(1)/bin/python -m pytest tests/worker/executors/test_same_as_one.py -k "$(2)"
+
 .PHONY: test-transformers
 test-transformers: export WORKER_ARCHIVE = $(abspath $(VENV)-transformers/worker.pyz)
-test-transformers: $(VENV)/.installed-dev $(VENV)-transformers/.installed ## Run models of Hugging Face with torch (5 GB)
+test-transformers: $(VENV)/.installed-dev $(VENV)-transformers/.installed $(RUNTIME)/.installed ## Run models of Hugging Face with torch (5 GB)
 	$(BIN)/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
 	$(VENV)-transformers/bin/python -m pytest $(WITH_TRANSFORMERS)
+	$(call same_as_one,transformers,huggingface or chat_model)
 	LOCAL_SNOWFLAKE_RUNTIME_PYTHON=$(abspath $(VENV)-transformers/bin/python) \
 		$(BIN)/python -m pytest tests/operators/test_transformer_models.py tests/example_dags/test_reviews_transformers.py
 

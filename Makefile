@@ -95,8 +95,9 @@ test-fast: $(VENV)/.installed-dev $(PAGES)/node_modules/.installed ## Run the un
 # Not one of test-all, as few machines have the browser: Debian's is in the package chromium.
 .PHONY: test-browser
 test-browser: export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-test-browser: $(VENV)/.installed-dev $(PAGES)/node_modules/.installed ## Run the tests of the pages in a real browser
+test-browser: $(VENV)/.installed-dev $(VENV)-fab/.installed $(PAGES)/node_modules/.installed ## Run the tests of the pages in a real browser
 	$(BIN)/python -m pytest -rs tests/monitoring/test_browser.py
+	$(VENV)-fab/bin/python -m pytest -rs tests/monitoring/test_fab.py -k in_a_browser
 
 # Measured processes are slower; whether the tests pass, test-fast tells. A process that is killed counts nothing.
 coverage: $(VENV)/.installed-dev ## Run the unit tests and show which branches they reach; pages in htmlcov

@@ -6,72 +6,40 @@ The tests themselves are in ``pages/browser.test.mjs``; this makes the jobs that
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
-from airflow_provider_snowflake_batch.standalone.processes import end, free_ports
+from tests.monitoring import browser
 from tests.monitoring.conftest import Client
 from tests.monitoring.javascript import run_tests
 from tests.monitoring.rows import card, push, set_state
 
-CHROMIUM = os.environ.get("CHROMIUM", "")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not Path(CHROMIUM).is_file(),
-        reason="needs Chromium (Debian: apt-get install chromium), and its path in CHROMIUM: make test-browser",
-    ),
-]
-
 STATEMENT = "EXECUTE JOB SERVICE\nIN COMPUTE POOL POOL"
+BAD = {
+    "quarantined_rows": 12,
+    "batch_rows": 4096,
+    "first_bad_rows": [f"ValueError: cannot score {row} (row {row} of file data_000.parquet)" for row in (7, 150, 151)],
+}
+OUTPUT = {
+    "files": 12,
+    "bytes": 234_567_890,
+    "columns": [[f"FEATURE_{number}", "double"] for number in range(30)]
+    + [["A_LONG_NAME_" * 5, "struct<a: list<item: double>>"]],
+    "columns_left_out": 3,
+}
 HALF = {"phase": "predict", "rows_done": 4512345, "rows_total": 9000000, "rows_per_second": 26543.2, "eta_seconds": 169}
 
 
 @pytest.fixture
 def server(database: None, tmp_path: Path) -> Iterator[str]:
     """An API server on the tests' database; its address."""
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    command = [
-        sys.executable,
-        "-m",
-        "airflow",
-        "api-server",
-        "--port",
-        str(port),
-        "--host",
-        "127.0.0.1",
-        "--workers",
-        "1",
-    ]
-    with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 180
-        while not answers(f"{url}/api/v2/version"):
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"The API server does not answer: {(tmp_path / 'server.log').read_text()[-3000:]}")
-            time.sleep(0.5)
+    with browser.api_server(tmp_path) as url:
         yield url
-    finally:
-        end([process], grace=5)
-
-
-def answers(address: str) -> bool:
-    try:
-        return httpx.get(address, timeout=10, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def fill(new_run: Callable[[str], str]) -> dict[str, str]:
@@ -81,7 +49,7 @@ def fill(new_run: Callable[[str], str]) -> dict[str, str]:
     looked = {"updated_at": now, "confirmed_every": 3600, "submitted_at": now - 300, "accepted_at": now - 280,
               "started_at": now - 240, "version": "V3", "instance_family": "CPU_X64_S"}  # fmt: skip
     jobs: dict[str, tuple[str, str, dict[str, Any]]] = {
-        "running": ("deferred", "RUNNING", {**looked, **story(now), "progress": HALF | replicas()}),
+        "running": ("deferred", "RUNNING", {**looked, **story(now), "progress": HALF | BAD | replicas()}),
         "failed": (
             "failed",
             "FAILED",
@@ -89,7 +57,8 @@ def fill(new_run: Callable[[str], str]) -> dict[str, str]:
              "containers": [{"replica": 0, "name": "main", "status": "FAILED", "message": "x", "exit_code": 137,
                              "restarts": 0}]},
         ),
-        "done": ("success", "DONE", {**looked, "ended_at": now - 86400 * 2, "started_at": now - 86400 * 2 - 7200}),
+        "done": ("success", "DONE", {**looked, "ended_at": now - 86400 * 2, "started_at": now - 86400 * 2 - 7200,
+                             "progress": {"rows_done": 9000000, "rows_total": 9000000}, "output": OUTPUT}),
         "changing": ("deferred", "RUNNING", looked),
     }  # fmt: skip
     for age, (name, (state, status, told)) in enumerate(jobs.items()):
@@ -108,6 +77,7 @@ def fill(new_run: Callable[[str], str]) -> dict[str, str]:
 
 def story(now: float) -> dict[str, Any]:
     return {
+        "log": [f"epoch {epoch}: loss 0.{97 - epoch}" for epoch in range(12)],
         "history": [[60 + 5 * step, 20_000 * step * step] for step in range(40)],
         "earlier_tries": [
             {"attempt": 1, "job_name": "ML.SCORING.BATCH_SCORES_SCORE_0A1B2C3D", "status": "FAILED",
@@ -130,7 +100,7 @@ def replicas() -> dict[str, Any]:
     return {"by_replica": told}
 
 
-@pytest.mark.timeout(900)
+@browser.needed
 def test_the_pages_in_a_browser(
     server: str, client: Client, new_run: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

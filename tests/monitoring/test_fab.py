@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.monitoring import matrix
+from tests.monitoring import browser, matrix
 from tests.monitoring.conftest import SETTINGS, Client, airflow
+from tests.monitoring.javascript import run_tests
+from tests.monitoring.rows import card, push, set_state
 
 pytest.importorskip("airflow.providers.fab", reason="needs the FAB provider: make test-fab")
 
@@ -21,11 +24,13 @@ ROLES = {
     None: matrix.NOBODY,
     "Public": matrix.FORBIDDEN,
     "Clerk": matrix.SOME,
+    "Onlooker": matrix.ALL,
     "Viewer": matrix.ALL,
     "User": matrix.ALL,
     "Op": matrix.ALL,
     "Admin": matrix.ALL,
 }
+"""Of an organisation: a *Clerk* reads one Dag, an *Onlooker* what a *Viewer* does at first."""
 CLERK = [("can_read", "DAG:scores"), ("can_read", "XComs")]
 
 
@@ -50,7 +55,8 @@ def users(database: None) -> dict[str, int]:
     with get_application_builder() as builder:
         manager: Any = builder.sm
         manager.sync_roles()
-        manager.bulk_sync_roles([{"role": "Clerk", "perms": CLERK}])
+        viewers = [(each.action.name, each.resource.name) for each in manager.find_role("Viewer").permissions]
+        manager.bulk_sync_roles([{"role": "Clerk", "perms": CLERK}, {"role": "Onlooker", "perms": viewers}])
         return {
             role: manager.add_user(role.lower(), role, "x", f"{role}@x.org", manager.find_role(role), role).id
             for role in ROLES
@@ -91,8 +97,36 @@ def test_viewers_see_the_pages_with_the_permission_that_the_documentation_names(
     assert {role: seen(role) for role in ("Viewer", "User", "Op", "Admin")} == {
         "Viewer": False, "User": False, "Op": True, "Admin": True,
     }  # fmt: skip
+    let_viewers_see()
+    assert seen("Viewer")
+    assert seen("User")
+
+
+def let_viewers_see() -> None:
     page = (Path(__file__).parents[2] / "docs" / "airflow.md").read_text()
     (command,) = [line for line in page.splitlines() if line.startswith("airflow roles add-perms")]
     airflow(*command.split()[1:])
-    assert seen("Viewer")
-    assert seen("User")
+
+
+@browser.needed
+def test_each_role_finds_the_pages_in_a_browser_and_does_what_it_may(
+    client: Client, new_run: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_viewers_see()
+    roles: dict[str, dict[str, Any]] = {}
+    for role in ("Onlooker", "Viewer", "User", "Op", "Admin"):
+        run = new_run("scores")
+        set_state("scores", run, "running")
+        push("scores", run, card(updated_at=time.time(), confirmed_every=3600))
+        _, token = client(role).headers["Authorization"].split()
+        edits = role in {"User", "Op", "Admin"}
+        roles[role] = {"token": token, "run": run, "sees": role != "Onlooker", "edits": edits}
+    with browser.api_server(tmp_path) as url:
+        monkeypatch.setenv("PAGES_URL", url)
+        monkeypatch.setenv("PAGES_ROLES", json.dumps(roles))
+        done = run_tests("roles.test.mjs", {}, seconds=800)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for each in roles.values():
+        task = client("Admin").get(f"/api/v2/dags/scores/dagRuns/{each['run']}/taskInstances/score").json()
+        assert task["state"] == ("failed" if each["edits"] else "running")

@@ -4,23 +4,22 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
-const { PAGES_URL: url, PAGES_TOKEN: token, CHROMIUM: executablePath, PAGES_PICTURES: pictures } = process.env;
+const { PAGES_URL: url, PAGES_TOKEN: token, PAGES_PICTURES: pictures } = process.env;
 const RUNS = JSON.parse(process.env.PAGES_RUNS);
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-// As root, as whom containers often run, Chromium refuses its sandbox; it sees nothing but these pages.
-const ARGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 const LIST = "/plugin/snowflake-batch-jobs";
 const RUN = `/dags/scores/runs/${RUNS.mapped}/plugin/snowflake-batch-run-jobs`;
 const TAB = `/dags/scores/runs/${RUNS.running}/tasks/score/plugin/snowflake-batch-job`;
 const FAILED = `/dags/scores/runs/${RUNS.failed}/tasks/score/plugin/snowflake-batch-job`;
 // What each page shows once it is there.
-const PAGES = { list: [LIST, "scores · score"], run: [RUN, "Took longest"], tab: [TAB, "26,543 rows/s"], failed: [FAILED, "no such column"] };
+const DONE = `/dags/scores/runs/${RUNS.done}/tasks/score/plugin/snowflake-batch-job`;
+const PAGES = { list: [LIST, "scores · score"], run: [RUN, "Took longest"], tab: [TAB, "26,543 rows/s"], failed: [FAILED, "no such column"], done: [DONE, "FEATURE_0"] };
 
 let browser;
 before(async () => {
-  browser = await chromium.launch({ executablePath, args: ARGS.split(" "), timeout: 120_000 });
+  browser = await launch();
 });
 after(() => browser?.close());
 afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));

@@ -147,11 +147,7 @@ _ANY = duckdb.Error
 _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (duckdb.InterruptException, "", lambda failure: statement_cancelled()),
     (_ANY, rf"String '(?s:.*)' {TOO_LONG}", _says("{0}", 100078, "22000")),
-    (
-        _ANY,
-        "Timestamp '.*' is not recognized as seconds since 1970",
-        _says(f"{{0}}. {_NOT_READ}", 100035, "22007"),
-    ),
+    (_ANY, "Timestamp '.*' is not recognized as seconds since 1970", _says(f"{{0}}. {_NOT_READ}", 100035, "22007")),
     (
         _ANY,
         "blob contained invalid UTF8|is not valid UTF8",
@@ -171,11 +167,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (_ANY, 'Column with name "?(.+?)"? already exists', _duplicate_column),
     (_ANY, 'with name "?(.+?)"? already exists', lambda failure: already_exists(failure.words[1])),
     # Names and calls
-    (
-        _NAMES,
-        "cannot be volatile",
-        _lacks("RANDOM in the ORDER BY of a window (a subquery may give it a name first)"),
-    ),
+    (_NAMES, "cannot be volatile", _lacks("RANDOM in the ORDER BY of a window (a subquery may give it a name first)")),
     (
         _NAMES,
         '(Scalar|Aggregate|Macro|Table) (?:Macro )?Function with name "?(.+?)"? does not exist',
@@ -215,11 +207,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         ),
     ),
     (_NAMES, 'Referenced table "(.+?)" not found', _invalid_identifier),
-    (
-        _NAMES,
-        r"No function matches .* '(?:hex|decode)\((\w+)",
-        _lacks("A value of the type {1} as BINARY"),
-    ),
+    (_NAMES, r"No function matches .* '(?:hex|decode)\((\w+)", _lacks("A value of the type {1} as BINARY")),
     (_NAMES, "No function matches|Could not choose a best candidate function", _no_such_call),
     (_NAMES, "Collation with name", _lacks("COLLATE")),
     (
@@ -254,11 +242,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (_VALUES, _WIDE, _lacks("A whole number beyond 64 bits")),
     (_VALUES, re.escape(INEXACT), _lacks(INEXACT)),
     (_VALUES, f"{REPEATED} (?s:.*?)(?=' to )", _says("Error parsing JSON: {0}", 100069, "22P02")),
-    (
-        _VALUES,
-        r"Could not convert string '((?s:.*?))' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)",
-        _not_a_number,
-    ),
+    (_VALUES, r"Could not convert string '((?s:.*?))' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)", _not_a_number),
     (
         _VALUES,
         r"Could not convert string '((?s:.*?))' to BOOL",
@@ -285,25 +269,13 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         lambda failure: _not_recognized("Timestamp", failure, 100035),
     ),
     (_VALUES, r'Could not convert string "((?s:.*?))" to DECIMAL', _not_a_number),
-    (
-        _VALUES,
-        r"Could not cast value (.*?) to DECIMAL",
-        _says("Numeric value '{1}' is out of range", 100039, "22003"),
-    ),
+    (_VALUES, r"Could not cast value (.*?) to DECIMAL", _says("Numeric value '{1}' is out of range", 100039, "22003")),
     (_VALUES, "", _says("{line}", 100035, "22007")),
     (duckdb.ConstraintException, "NOT NULL", _says("NULL result in a non-nullable column", 100072, "22000")),
     (duckdb.ConstraintException, "", _says("{line}", 100000, "22000")),
-    (
-        _ANY,
-        "cannot affect the same target row",
-        _says("Duplicate row detected during DML action", 100090, "42P18"),
-    ),
+    (_ANY, "cannot affect the same target row", _says("Duplicate row detected during DML action", 100090, "42P18")),
     (_ANY, re.escape(DIVISION_BY_ZERO), _says(DIVISION_BY_ZERO, 100051, "22012")),
-    (
-        _ANY,
-        r"Expected Number of Columns: (\d+) Found: (\d+)|Error when sniffing file",
-        _different_widths,
-    ),
+    (_ANY, r"Expected Number of Columns: (\d+) Found: (\d+)|Error when sniffing file", _different_widths),
     (
         duckdb.OutOfRangeException,
         r"Overflow in \w+ of DECIMAL",
@@ -324,11 +296,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     # The rest, by its class
     (duckdb.PermissionException, "", _lacks("Reading or writing files in SQL")),
     (duckdb.NotImplementedException, "", _lacks("{line}")),
-    (
-        duckdb.TransactionException,
-        "aborted",
-        _lacks("A statement after a failed one in the same transaction"),
-    ),
+    (duckdb.TransactionException, "aborted", _lacks("A statement after a failed one in the same transaction")),
     (duckdb.TransactionException, "", _says("{line}", 625, "57014")),
     (
         (duckdb.InvalidInputException, duckdb.SyntaxException, duckdb.SequenceException),

@@ -128,6 +128,8 @@ def _replace_comparison(node: Expr, known: AbstractSet[str]) -> None:
 def _compared(operator: type[Expr], left: Expr, right: Expr, known: AbstractSet[str]) -> Expr:
     """The comparison of two values, of which each may be JSON."""
     plain = operator(this=left.copy(), expression=right.copy())
+    if isinstance(left, exp.Null) or isinstance(right, exp.Null):
+        return plain
     left_json, right_json = _may_be_json(left, known), _may_be_json(right, known)
     ifs = []
     if left_json and right_json:

@@ -318,7 +318,8 @@ class EngineConnection:
         types = self._columns_by_type(tree)
         tree = round_casts(without_lengths(_with_quoted_names(tree)))
         tree = keep_dates(tree, {name for name, kinds in types.items() if kinds == {"DATE"}})
-        tree = compare_variants(tree, {name for name, kinds in types.items() if "JSON" in kinds})
+        json_columns = {name for name, kinds in types.items() if "JSON" in kinds}
+        tree = compare_variants(tree, json_columns, {name for name in json_columns if types[name] == {"JSON"}})
         return write_json(write_texts(tree))
 
     # Namespace and end

@@ -8,12 +8,13 @@ https://docs.snowflake.com/en/sql-reference/data-type-conversion (VARIANT is coe
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.expressions import call, either, string
-from airflow_provider_snowflake_batch.local.sql.macros import CANONICAL
+from airflow_provider_snowflake_batch.local.sql.macros import CANONICAL, to_json
 from airflow_provider_snowflake_batch.local.sql.texts import as_text, is_of_type, json_text, plain_text
 
 _Type = exp.DataType.Type
@@ -23,20 +24,25 @@ _OF_TEXT = (
     exp.RegexpExtract, exp.RegexpFullMatch, exp.RegexpLike, exp.RegexpReplace, exp.Repeat, exp.Replace, exp.Reverse,
     exp.Right, exp.SHA2, exp.Split, exp.SplitPart, exp.StartsWith, exp.StrPosition, exp.Substring, exp.Trim, exp.Upper,
 )  # fmt: skip
+_CHOOSING = (exp.Case, exp.Coalesce, exp.DecodeCase, exp.If, exp.Nvl2)
 _OF_TEXT_BY_NAME = {"LTRIM", "RTRIM", "TRIM"}
 _JSON_FUNCTIONS = {"JSON", "TO_JSON", "JSON_EXTRACT", "JSON_ARRAY", "JSON_OBJECT", "JSON_GROUP_OBJECT"}
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 
 
-def compare_variants(tree: Expr, json_columns: AbstractSet[str]) -> Expr:
+def compare_variants(tree: Expr, json_columns: AbstractSet[str], only_json: AbstractSet[str]) -> Expr:
     """The tree with what may be a VARIANT compared, sorted and read as text by its value.
 
     :param json_columns: names of columns of the statement's tables that hold JSON.
+    :param only_json: those of them that hold it in each of these tables.
     """
     known = _with_aliases(tree, json_columns)
     if not known and not tree.find(exp.JSONExtract, exp.ParseJSON, exp.JSON) and not _finds_json_cast(tree):
         return tree
+    certain = _certain(tree, only_json)
     for node in reversed(list(tree.walk())):
+        for values in _of_one_type(node):
+            _make_alike(values, known, certain)
         if isinstance(node, _COMPARISONS) and not _is_assignment(node):
             _replace_comparison(node, known)
         elif isinstance(node, exp.Between) and _may_be_json(node.this, known):
@@ -87,10 +93,8 @@ def _may_be_json(node: Expr, known: AbstractSet[str]) -> bool:
         return str(node.this).upper() in _JSON_FUNCTIONS
     if isinstance(node, (exp.Paren, exp.Alias)):
         return _may_be_json(node.this, known)
-    if isinstance(node, exp.Coalesce):
-        return any(_may_be_json(one, known) for one in (node.this, *node.expressions))
-    if isinstance(node, exp.Case):
-        return any(_may_be_json(one.args["true"], known) for one in node.args["ifs"])
+    if isinstance(node, _CHOOSING):
+        return any(_may_be_json(one, known) for one in _alternatives(node))
     if isinstance(node, (exp.AnyValue, exp.First, exp.Last, exp.FirstValue, exp.LastValue, exp.Lag, exp.Lead)):
         return _may_be_json(node.this, known)
     if isinstance(node, (exp.Window, exp.Max, exp.Min)):
@@ -245,6 +249,55 @@ def _read_as_text(node: Expr, known: AbstractSet[str]) -> None:
                     node.set(key, value)
                 else:
                     node.set(key, as_text(one))
+
+
+def _make_alike(values: Sequence[Expr], known: AbstractSet[str], certain: AbstractSet[str]) -> None:
+    """Make VARIANT of every value where one is: the engine would read text beside JSON as JSON."""
+    if any(_is_json(value) or (isinstance(value, exp.Column) and value.name in certain) for value in values):
+        for value in values:
+            if not isinstance(value, exp.Null) and not _may_be_json(value, known):
+                value.replace(to_json(value))
+
+
+def _of_one_type(node: Expr) -> Iterator[Sequence[Expr]]:
+    """The values of an expression, or of each column of a UNION and its kin, that take one type."""
+    if isinstance(node, _CHOOSING) and not isinstance(node.parent, exp.Case):
+        yield _alternatives(node)
+    elif isinstance(node, exp.SetOperation) and not isinstance(node.parent, exp.SetOperation):
+        for column in zip(*(select.expressions for select in _selects(node)), strict=False):
+            yield [projection.unalias() for projection in column]
+
+
+def _alternatives(node: Expr) -> Sequence[Expr]:
+    """The values of which one is that of an expression."""
+    if isinstance(node, exp.Coalesce):
+        return [node.this, *node.expressions]
+    if isinstance(node, exp.DecodeCase):
+        # What is compared, pairs of a value and a result, perhaps a default.
+        given = node.expressions
+        return [*given[2::2], *(given[-1:] if len(given) % 2 == 0 else [])]
+    branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]
+    others = [node.args[key] for key in ("default", "false") if node.args.get(key) is not None]
+    return [*(branch.args["true"] for branch in branches), *others]
+
+
+def _selects(query: Expr) -> list[exp.Select]:
+    """Those of a UNION and its kin whose columns have places: none where one of them has a star."""
+    if isinstance(query, exp.SetOperation):
+        both = [_selects(query.this), _selects(query.expression)]
+        return [one for side in both for one in side] if all(both) else []
+    select = query.unnest() if isinstance(query, exp.Subquery) else query
+    if not isinstance(select, exp.Select) or any(one.is_star for one in select.expressions):
+        return []
+    return [select]
+
+
+def _certain(tree: Expr, only_json: AbstractSet[str]) -> AbstractSet[str]:
+    """Of the names of columns that hold JSON in every table, those that the statement gives to nothing else."""
+    given = {alias.alias for alias in tree.find_all(exp.Alias)}
+    for alias in tree.find_all(exp.TableAlias):
+        given |= {column.name for column in alias.args.get("columns") or []}
+    return only_json - given
 
 
 def _replace_extreme(node: exp.Max | exp.Min) -> None:

@@ -42,6 +42,14 @@ MOMENT = "'2024-02-03 14:05:06.5'::TIMESTAMP_NTZ"
         ("V:x = V:x", True),
         ("V:n < V:i", True),
         ("V:none = 'y'", None),
+        ("COALESCE(V:nowhere, 'z')", '"z"'),
+        ("TYPEOF(NVL(V:nowhere, '5'))", "VARCHAR"),
+        ("IFF(FALSE, V:x, 'z')::VARCHAR", "z"),
+        ("IFF(TRUE, V:x, 'z') = 'y'", True),
+        ("CASE WHEN V:n > 2 THEN V:x WHEN V:n > 1 THEN 'z' END", '"z"'),
+        ("DECODE(1, 2, V:x, 3, 'q', 'z')", '"z"'),
+        ("NVL2(V:nowhere, V:x, 'z')", '"z"'),
+        ("COALESCE(V:nowhere, 0)::INT", 0),
         ("V:x = NULL", None),
         ("V:x IS NOT DISTINCT FROM NULL", False),
         ("NULL IS DISTINCT FROM V:n", True),
@@ -277,3 +285,13 @@ def test_the_slope_of_rows_with_one_x_is_null(connection: SnowflakeConnection) -
     windows = f"SELECT DISTINCT G, REGR_SLOPE(Y, X) OVER (PARTITION BY G) {rows} ORDER BY G"
     assert execute(connection, windows) == [(1, 0.5), (2, None)]
     assert execute(connection, f"SELECT REGR_SLOPE(Y, X) + 1 AS S {rows} WHERE G = 1") == [(1.5,)]
+
+
+def test_text_beside_a_variant_becomes_one(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (ID INT, V VARIANT, S VARCHAR)")
+    execute(connection, "INSERT INTO T SELECT 1, PARSE_JSON('7'), 'a' UNION ALL SELECT 2, NULL, '8'")
+    assert execute(connection, "SELECT NVL(V, S), NVL(V, 'none') FROM T ORDER BY ID") == [("7", "7"), ('"8"', '"none"')]
+    unions = "SELECT V FROM T WHERE ID = 1 UNION ALL SELECT S FROM T UNION ALL SELECT 'q' ORDER BY 1"
+    assert execute(connection, unions) == [('"8"',), ('"a"',), ('"q"',), ("7",)]
+    # A name that the statement gives to text is text.
+    assert execute(connection, "SELECT NVL(V, 'z') FROM (SELECT S AS V FROM T) ORDER BY 1") == [("8",), ("a",)]

@@ -39,5 +39,7 @@ def test_rows_come_from_other_tasks(airflow: AirflowStack, hook: SnowflakeBatchH
         "loaded": 2,
         "mapped": [1, 2],
     }
+    # None, too, and all of them: a key that is added belongs into the Dag.
+    assert airflow.xcom(run, "every_key") == airflow.xcom(run, "first")
     assert airflow.xcom(run, "verify")["output_location"] == airflow.xcom(run, "first")["output_location"]
     assert [airflow.xcom(run, f"verify_each[{index}]")["rows"] for index in (0, 1)] == [1, 2]

@@ -22,6 +22,10 @@ BATCH: dict[str, Any] = {
     "poll_interval": 2,
     "deferrable": True,
 }
+KEYS = (
+    "job_name", "status", "output_location", "rows", "files", "seconds", "attempt", "warnings", "model", "version",
+    "rows_reused",
+)  # fmt: skip
 MEASURE = {
     "model_name": "MEASURE",
     "input_spec": {
@@ -86,3 +90,9 @@ with DAG("inputs_from_tasks", schedule=None):
         load.output["rows"],
         mapped.output["rows"],
     )
+
+    @task
+    def every_key(keys: dict[str, Any]) -> dict[str, Any]:
+        return keys
+
+    every_key({key: first.output[key] for key in KEYS})

@@ -260,7 +260,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
         if types.is_dictionary(kind):
             values = _converted(array.dictionary, kind.value_type)
             return pa.DictionaryArray.from_arrays(array.indices.cast(kind.index_type), values, ordered=kind.ordered)
-        return _converted(array.dictionary_decode(), kind)
+        return _converted(decoded(array), kind)
     if types.is_decimal(array.type) and types.is_floating(kind):
         return floats(array, exactly=True).cast(kind)
     if types.is_floating(array.type) and not (types.is_floating(kind) or types.is_integer(kind)):
@@ -301,6 +301,14 @@ def _uuid_texts(array: pa.Array) -> pa.Array:
     )
 
 
+def decoded(array: pa.DictionaryArray) -> pa.Array:
+    """The values of categories. Arrow does not look up texts and bytes that are views, as Polars has them."""
+    values = array.dictionary
+    if pa.types.is_string_view(values.type) or pa.types.is_binary_view(values.type):
+        array = pa.DictionaryArray.from_arrays(array.indices, values.cast(plain_layout(values.type)))
+    return array.dictionary_decode()
+
+
 def without_layout(array: pa.Array) -> pa.Array:
     """The plain values of an array whose type says more: of categories, run lengths and extension types."""
     if isinstance(array.type, pa.UuidType):
@@ -308,7 +316,7 @@ def without_layout(array: pa.Array) -> pa.Array:
     if isinstance(array.type, pa.BaseExtensionType):
         return without_layout(array.storage)
     if pa.types.is_dictionary(array.type):
-        return without_layout(array.dictionary_decode())
+        return without_layout(decoded(array))
     if pa.types.is_run_end_encoded(array.type):
         return without_layout(pc.run_end_decode(array))
     return array

@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_snowflake_batch.worker.values.common_types import entries, is_list
+from airflow_provider_snowflake_batch.worker.values.common_types import decoded, entries, is_list
 from airflow_provider_snowflake_batch.worker.values.own_memory import own_copy
 
 # NumPy stores NaT as this number.
@@ -78,7 +78,7 @@ def _values(array: pa.Array) -> list[Any]:
     if isinstance(kind, pa.BaseExtensionType):
         return array.to_pylist() if isinstance(kind, pa.UuidType) else _values(array.storage)
     if types.is_dictionary(kind):
-        return _values(array.dictionary_decode())
+        return _values(decoded(array))
     if types.is_floating(kind):
         return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
     if (types.is_timestamp(kind) or types.is_duration(kind)) and kind.unit == "ns":

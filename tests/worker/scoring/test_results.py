@@ -249,6 +249,21 @@ def test_types_of_arrow_that_files_cannot_give_back(array: pa.Array, kind: pa.Da
     assert pq.read_table(file)["a"].to_pylist() == array.to_pylist()
 
 
+@pytest.mark.parametrize(
+    ("values", "view", "kind"), [(["b", "a"], pa.string_view(), pa.string()), ([b"b"], pa.binary_view(), pa.binary())]
+)
+def test_categories_of_views_are_their_values(values: list[Any], view: pa.DataType, kind: pa.DataType) -> None:
+    """As Polars has its Enum and its Categorical."""
+    categories = pa.DictionaryArray.from_arrays(pa.array([0, None, 0], pa.uint8()), pa.array(values, view))
+    expected = [values[0], None, values[0]]
+
+    table = to_table(pa.table({"a": categories, "list": pa.ListArray.from_arrays([0, 1, 2, 3], categories)}), 3, None)
+    assert table.schema.types == [kind, pa.list_(kind)]
+    assert table.to_pydict() == {"a": expected, "list": [[one] for one in expected]}
+    declared = Feature("a", "STRING" if kind == pa.string() else "BYTES")
+    assert to_table({"a": categories}, 3, signature(declared)).to_pydict() == {"a": expected}
+
+
 TYPES = [
     pa.null(), pa.int8(), pa.int64(), pa.float32(), pa.float64(),
     pa.list_(pa.null()), pa.list_(pa.int32()), pa.list_(pa.float64()),

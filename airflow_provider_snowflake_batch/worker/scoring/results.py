@@ -281,7 +281,7 @@ def _from_scalar(item: Any) -> Any:
 
 
 def _as_array(item: Any) -> Any:
-    item = as_numpy(item)
+    item = as_numpy(as_arrow(item))
     return pd.Series(item) if isinstance(item, (pd.Index, pd.api.extensions.ExtensionArray)) else item
 
 

@@ -24,7 +24,7 @@ from airflow_provider_snowflake_batch.worker.values.common_types import MOST_DIG
 from airflow_provider_snowflake_batch.worker.values.declared_types import RETURNED, declared
 from airflow_provider_snowflake_batch.worker.values.nested import exact_list
 from airflow_provider_snowflake_batch.worker.values.python_values import Seen, are_plain, from_objects, nan_apart, plain
-from airflow_provider_snowflake_batch.worker.values.tensors import as_numpy, known_type
+from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_numpy, known_type
 
 # Lists have 32-bit offsets, as most readers of Parquet expect.
 _MOST_ITEMS = 2**31 - 1
@@ -94,7 +94,7 @@ def _typed(values: Any) -> Any:
 def _of_objects(items: Sequence[Any], name: str) -> tuple[pa.Field, Any]:
     if are_plain(items):
         return _of_values(items)
-    items = [as_numpy(item) for item in items]
+    items = [as_numpy(as_arrow(item)) for item in items]
     if set(map(type, items)) == {np.ndarray} and len({(item.dtype, item.ndim) for item in items}) == 1:
         return (_of_values if _array_kind(items[0]) is None else _of_arrays)(items)
     of_kind: dict[Any, list[int]] = {}

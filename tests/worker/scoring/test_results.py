@@ -264,6 +264,16 @@ def test_categories_of_views_are_their_values(values: list[Any], view: pa.DataTy
     assert to_table({"a": categories}, 3, signature(declared)).to_pydict() == {"a": expected}
 
 
+def test_columns_of_another_library_are_outputs_or_rows() -> None:
+    whole, texts, one = (Arrow(pa.chunked_array([items])) for items in ([1, 2, 3], ["a", "b", "c"], [4]))
+
+    outputs = {"output_feature_0": [1, 2, 3], "output_feature_1": ["a", "b", "c"]}
+    assert to_table((whole, texts), 3, None).to_pydict() == outputs
+    assert to_table([whole, texts], 3, None).to_pydict() == outputs
+    assert to_table([whole, None, one], 3, None).to_pydict() == {"output_feature_0": [[1, 2, 3], None, [4]]}
+    assert to_table({"Y": [whole, None, one]}, 3, None).to_pydict() == {"Y": [[1, 2, 3], None, [4]]}
+
+
 TYPES = [
     pa.null(), pa.int8(), pa.int64(), pa.float32(), pa.float64(),
     pa.list_(pa.null()), pa.list_(pa.int32()), pa.list_(pa.float64()),

@@ -36,7 +36,7 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "first_result": (["--quick"], []),
     "unload": ([], []),
     "trigger_latency": ([], []),
-    "trigger_polling": (["--jobs", "200", "--seconds", "30"], []),
+    "trigger_polling": (["--jobs", "200", "--seconds", "30"], ["--jobs", "10000", "--stock-jobs", "1000"]),
     "pages": (["--cards", "2000", "--repeats", "3"], ["--cards", "100000"]),
     "peers": (["--rows", "1000000"], []),
 }

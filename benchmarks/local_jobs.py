@@ -58,20 +58,31 @@ def multiply(state: Path, count: int) -> None:
     directory.close()
 
 
-def measure(folder: Path, count: int) -> dict[str, float]:
-    """Processor seconds of the server for a submission and for a look, and how long it takes to stop."""
+def put_waiting(state: Path, count: int) -> list[str]:
+    """Jobs that wait in the suspended pool FULL, for the server that is started next; their names."""
     import snowflake.connector
 
     from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
-    with LocalServer(folder / "state") as server, snowflake.connector.connect(**server.connection_kwargs) as connection:
+    with LocalServer(state) as server, snowflake.connector.connect(**server.connection_kwargs) as connection:
         cursor = connection.cursor()
         cursor.execute(
             "CREATE COMPUTE POOL FULL MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU_X64_XS "
             "INITIALLY_SUSPENDED = TRUE AUTO_RESUME = FALSE"
         )
         submit(cursor, "WAITING")
-    multiply(folder / "state", count)
+        first = f"{connection.database}.{connection.schema}.WAITING"
+    multiply(state, count)
+    return [first, *(f"{first}_{number}" for number in range(1, count))]
+
+
+def measure(folder: Path, count: int) -> dict[str, float]:
+    """Processor seconds of the server for a submission and for a look, and how long it takes to stop."""
+    import snowflake.connector
+
+    from airflow_provider_snowflake_batch.local.server_process import LocalServer
+
+    put_waiting(folder / "state", count)
     with LocalServer(folder / "state") as server:
         assert server.process is not None
         process = psutil.Process(server.process.pid)

@@ -135,8 +135,8 @@ class SnowflakeBatchHook(SnowflakeStageHook):
             if schema is not None:
                 schema = Identifier.parse(schema, field="schema").value
                 database = database or self.namespace[0]
-        rows = self.rows(statements.show_jobs(database, schema, like=like, starts_with=starts_with, limit=limit))
-        return [JobInfo.from_row(row) for row in rows]
+        statement = statements.show_jobs(database, schema, like=like, starts_with=starts_with, limit=limit)
+        return self.made_of_rows(statement, JobInfo.from_row)
 
     def containers(self, name: str | QualifiedName) -> list[ContainerInfo]:
         """``SHOW SERVICE CONTAINERS``: what every container of every replica reports."""

@@ -222,12 +222,18 @@ class SnowflakeSessionHook(SnowflakeHook):
 
         :param parameters: session parameters that hold for this statement.
         """
+        return self.made_of_rows(sql, lambda row: row, parameters=parameters)
+
+    def made_of_rows(
+        self, sql: str, make: Callable[[dict[str, Any]], _T], *, parameters: Mapping[str, Any] | None = None
+    ) -> list[_T]:
+        """As :meth:`rows`, but what is made of each; of very many rows no more than one is there as a dict."""
         options: dict[str, Any] = {"_statement_params": dict(parameters)} if parameters else {}
 
-        def fetch(cursor: SnowflakeCursor) -> list[dict[str, Any]]:
+        def fetch(cursor: SnowflakeCursor) -> list[_T]:
             cursor.execute(sql, **options)
             names = [column.name.lower() for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return [make(dict(zip(names, row, strict=True))) for row in cursor]
 
         return self.on_session(fetch)
 

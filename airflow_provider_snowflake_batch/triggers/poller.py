@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# Long enough for triggers whose timers fire together to share a statement, short enough to go unnoticed.
+# Long enough for triggers whose timers fire together to share a statement, short enough to go unnoticed. Thousands take
+# longer to ask: as long as more of them come, they are waited for, but no longer than that.
 _GATHER_SECONDS = 0.05
+_MOST_GATHER_SECONDS = 1.0
 # Snowflake may work for minutes on statements that submit jobs. Each needs a question of its own, and meanwhile no
 # trigger gets a status. Once a statement has made its job, the common statement shows the job.
 _STATEMENTS_A_LOOK = 10
@@ -74,7 +76,11 @@ class Poller:
         return await answer
 
     async def _answer(self) -> None:
-        await asyncio.sleep(_GATHER_SECONDS)
+        until = time.monotonic() + _MOST_GATHER_SECONDS
+        asked = 0
+        while len(self._questions) > asked and time.monotonic() < until:
+            asked = len(self._questions)
+            await asyncio.sleep(_GATHER_SECONDS)
         questions, self._questions, self._gathering = self._questions, {}, None
         try:
             answers = await self.run(

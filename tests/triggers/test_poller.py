@@ -57,6 +57,29 @@ def test_many_triggers_are_told_in_many_turns_of_the_event_loop(monkeypatch: pyt
     assert told == jobs
 
 
+def test_triggers_that_take_long_to_ask_share_a_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timers of ten thousand that fire together keep the event loop busy for longer than a question waits."""
+    names = [QualifiedName(f"JOB_{number}", "S", "D") for number in range(500)]
+    jobs = [JobInfo(str(name), JobStatus.RUNNING, "RUNNING") for name in names]
+    statements: list[object] = []
+    hook = SimpleNamespace(list_jobs=lambda *_, **__: statements.append(1) or jobs, close=lambda: None)
+    monkeypatch.setattr("airflow_provider_snowflake_batch.triggers.poller.open_hook", lambda _: hook)
+    # However slow the machine is.
+    monkeypatch.setattr("airflow_provider_snowflake_batch.triggers.poller._MOST_GATHER_SECONDS", 60.0)
+
+    async def ask_one_after_another() -> list[JobInfo | None]:
+        async with shared_poller(ConnectionSettings()) as poller:
+            asking = []
+            for name in names:
+                asking.append(asyncio.create_task(poller.poll(name)))
+                if len(asking) % 50 == 0:
+                    await asyncio.sleep(0.02)
+            return await asyncio.gather(*asking)
+
+    assert asyncio.run(ask_one_after_another()) == jobs
+    assert len(statements) == 1
+
+
 def test_one_who_asks_takes_no_answer_away_from_another(monkeypatch: pytest.MonkeyPatch) -> None:
     name = QualifiedName("JOB", "S", "D")
     hook = SimpleNamespace(poll=lambda *_: JobInfo(str(name), JobStatus.DONE, "DONE"), close=lambda: None)

@@ -55,7 +55,7 @@ TOO_LONG = "is too long and would be truncated"
 BINARY, TRY_BINARY = f"{_PREFIX}binary", f"{_PREFIX}try_binary"
 SHORT_BINARY, SHORT_TEXT = f"{_PREFIX}short_binary", f"{_PREFIX}short_text"
 MOMENT, TRY_MOMENT = f"{_PREFIX}moment", f"{_PREFIX}try_moment"
-SEMI_STRUCTURED = f"{_PREFIX}semi_structured"
+SEMI_STRUCTURED, BYTES = f"{_PREFIX}semi_structured", f"{_PREFIX}bytes"
 _LONGEST_TEXT = 128 * 2**20
 """Of a VARCHAR. Source: https://docs.snowflake.com/en/sql-reference/data-types-text"""
 _ON_ONE_LINE = "_local_on_one_line"
@@ -166,6 +166,8 @@ CREATE OR REPLACE MACRO {BINARY}(v) AS unhex({_PREFIX}digits_of(v));
 CREATE OR REPLACE MACRO {TRY_BINARY}(v) AS TRY(unhex({_PREFIX}digits_of(v)));
 CREATE OR REPLACE MACRO {SEMI_STRUCTURED}(v, words) AS
     CASE WHEN typeof(v) = 'VARCHAR' AND v IS NOT NULL THEN error(words) ELSE {TO_JSON}(v) END;
+CREATE OR REPLACE MACRO {BYTES}(v) AS
+    CASE WHEN typeof(v) = 'BLOB' THEN CAST(CAST(v AS VARCHAR) AS BLOB) ELSE encode({TEXT}(v)) END;
 CREATE OR REPLACE MACRO {TEXTS}(l) AS
     list_transform(list_filter(l, lambda e: e IS NOT NULL), lambda e: {TEXT}(e));
 -- What HASH is made of: numbers that are equal have one hash, whatever their types.

@@ -40,6 +40,7 @@ from airflow_provider_snowflake_batch.local.sql.expressions import call, either,
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
+    BYTES,
     DIVISION_BY_ZERO,
     FLATTEN_OPTIONS,
     NUMBER_KEY,
@@ -268,6 +269,12 @@ def _extract(node: exp.Extract, context: _Context) -> Expr | None:
     return exp.cast(call("floor", seconds), "BIGINT")
 
 
+def _to_base64(node: exp.Base64Encode, context: _Context) -> Expr:
+    # Of BINARY and of text alike; the engine takes BINARY only.
+    node.set("this", call(BYTES, node.this))
+    return node
+
+
 def _to_binary(node: exp.ToBinary, context: _Context) -> Expr | None:
     if node.args.get("format") is not None:
         return None
@@ -334,6 +341,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.GetExtract,), _get),
     ((exp.Cast, exp.TryCast), _cast),
     ((exp.Extract,), _extract),
+    ((exp.Base64Encode,), _to_base64),
     ((exp.ToBinary,), _to_binary),
     ((exp.TsOrDsToDate,), lambda node, context: read_date(node)),
     ((exp.StrToTime, exp.TsOrDsToTime), lambda node, context: read_time(node)),

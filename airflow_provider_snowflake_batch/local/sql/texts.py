@@ -88,20 +88,20 @@ def plain_text(value: Expr) -> Expr:
     return cast
 
 
-_OF_TEXT = (
+OF_TEXT = (
     exp.Ascii, exp.Base64Encode, exp.Hex, exp.Initcap, exp.Left, exp.Length, exp.Lower, exp.MD5, exp.Pad,
     exp.RegexpCount, exp.RegexpExtract, exp.RegexpExtractAll, exp.RegexpInstr, exp.RegexpReplace, exp.Repeat,
     exp.Replace, exp.Reverse, exp.Right, exp.SHA, exp.SHA2, exp.Split, exp.SplitPart, exp.Strtok, exp.Stuff,
     exp.Substring, exp.Translate, exp.Unicode, exp.Upper,
 )  # fmt: skip
-_OF_TWO_TEXTS = (
+OF_TWO_TEXTS = (
     exp.Contains, exp.EndsWith, exp.ILike, exp.JarowinklerSimilarity, exp.Levenshtein, exp.Like, exp.RegexpLike,
     exp.StartsWith, exp.StrPosition,
 )  # fmt: skip
 # What writes the text of a value itself, but in the session's zone.
 _WRITERS = (exp.Array, exp.ArrayAgg, exp.Concat, exp.ConcatWs, exp.DPipe, exp.ObjectAgg, exp.PropertyEQ, exp.ToVariant)
 _COMPARING = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
-_NO_TEXT = ("NUMBER", "FLOAT", "BOOLEAN", "DATE", "TIME")
+_NO_TEXT = ("NUMBER", "FLOAT", "BOOLEAN", "DATE", "TIME", "VARIANT")
 
 Kind = Callable[[Expr], str | None]
 
@@ -118,15 +118,16 @@ def cast_arguments(node: Expr, kind: Kind) -> Iterator[exp.Cast]:
                     yield _cast(literal, "TIMESTAMPTZ")
         return
     for value, kinds in _texts(node):
-        if (kind(value) or "").startswith(kinds):
+        is_variant = isinstance(value, (exp.JSONExtract, exp.ParseJSON)) and "VARIANT" in kinds
+        if is_variant or (kind(value) or "").startswith(kinds):
             yield _cast(value, "TEXT")
 
 
 def _texts(node: Expr) -> list[tuple[Expr, tuple[str, ...]]]:
     """The arguments that are to be text, each with the types of which it is cast."""
-    if isinstance(node, _OF_TEXT):
+    if isinstance(node, OF_TEXT):
         return [(node.this, _NO_TEXT)]
-    if isinstance(node, _OF_TWO_TEXTS):
+    if isinstance(node, OF_TWO_TEXTS):
         return [(one, _NO_TEXT) for key in ("this", "expression", "substr") if (one := node.args.get(key)) is not None]
     if isinstance(node, exp.GroupConcat):
         value = node.this

@@ -10,24 +10,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.expressions import call, either, string
 from airflow_provider_snowflake_batch.local.sql.macros import CANONICAL, to_json
-from airflow_provider_snowflake_batch.local.sql.texts import as_text, is_of_type, json_text, plain_text
+from airflow_provider_snowflake_batch.local.sql.texts import (
+    OF_TEXT,
+    OF_TWO_TEXTS,
+    as_text,
+    is_of_type,
+    json_text,
+    plain_text,
+)
 
 _Type = exp.DataType.Type
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-_OF_TEXT = (
-    exp.Contains, exp.EndsWith, exp.ILike, exp.Initcap, exp.Left, exp.Length, exp.Like, exp.Lower, exp.MD5, exp.Pad,
-    exp.RegexpExtract, exp.RegexpFullMatch, exp.RegexpLike, exp.RegexpReplace, exp.Repeat, exp.Replace, exp.Reverse,
-    exp.Right, exp.SHA2, exp.Split, exp.SplitPart, exp.StartsWith, exp.StrPosition, exp.Substring, exp.Trim, exp.Upper,
-)  # fmt: skip
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.EqualNull)
+_READ_AS_TEXT = (
+    *OF_TEXT,
+    *OF_TWO_TEXTS,
+    exp.BitLength,
+    exp.GroupConcat,
+    exp.RegexpFullMatch,
+    exp.StrtokToArray,
+    exp.Trim,
+)
 _CHOOSING = (exp.Case, exp.Coalesce, exp.DecodeCase, exp.If, exp.Nvl2)
-_OF_TEXT_BY_NAME = {"LTRIM", "RTRIM", "TRIM"}
+_OF_TEXT_BY_NAME = {"LTRIM", "RTRIM", "SHA256", "TRIM"}
 _JSON_FUNCTIONS = {"JSON", "TO_JSON", "JSON_EXTRACT", "JSON_ARRAY", "JSON_OBJECT", "JSON_GROUP_OBJECT"}
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Names of columns that may be JSON, and of those that are JSON for certain."""
+
+    names: set[str]
+    certain: AbstractSet[str]
 
 
 def compare_variants(tree: Expr, json_columns: AbstractSet[str], only_json: AbstractSet[str]) -> Expr:
@@ -36,14 +56,14 @@ def compare_variants(tree: Expr, json_columns: AbstractSet[str], only_json: Abst
     :param json_columns: names of columns of the statement's tables that hold JSON.
     :param only_json: those of them that hold it in each of these tables.
     """
-    known = _with_aliases(tree, json_columns)
-    if not known and not tree.find(exp.JSONExtract, exp.ParseJSON, exp.JSON) and not _finds_json_cast(tree):
+    known = _Known(set(json_columns), _certain(tree, only_json))
+    _add_aliases(tree, known)
+    if not known.names and not tree.find(exp.JSONExtract, exp.ParseJSON, exp.JSON) and not _finds_json_cast(tree):
         return tree
-    certain = _certain(tree, only_json)
     for node in reversed(list(tree.walk())):
         for values in _of_one_type(node):
-            _make_alike(values, known, certain)
-        if isinstance(node, _COMPARISONS) and not _is_assignment(node):
+            _make_alike(values, known)
+        if isinstance(node, (*_COMPARISONS, exp.Nullif)) and not _is_assignment(node):
             _replace_comparison(node, known)
         elif isinstance(node, exp.Between) and _may_be_json(node.this, known):
             lower = _compared(exp.GTE, node.this, node.args["low"], known)
@@ -53,11 +73,9 @@ def compare_variants(tree: Expr, json_columns: AbstractSet[str], only_json: Abst
             _read_subquery_as_text(node.args.get("query"), known)
             if _may_be_json(node.this, known):
                 _replace_in(node, known)
-        elif isinstance(node, exp.Case) and node.this is not None and _may_be_json(node.this, known):
-            for one in node.args["ifs"]:
-                one.set("this", _compared(exp.EQ, node.this, one.this, known))
-            node.set("this", None)
-        elif isinstance(node, _OF_TEXT) or (
+        elif isinstance(node, (exp.Case, exp.DecodeCase)):
+            _compare_cases(node, known)
+        elif isinstance(node, _READ_AS_TEXT) or (
             isinstance(node, exp.Anonymous) and str(node.this).upper() in _OF_TEXT_BY_NAME
         ):
             _read_as_text(node, known)
@@ -68,27 +86,25 @@ def compare_variants(tree: Expr, json_columns: AbstractSet[str], only_json: Abst
     return tree
 
 
-def _with_aliases(tree: Expr, json_columns: AbstractSet[str]) -> set[str]:
-    """The names of columns that may be JSON, those that the statement makes itself among them."""
-    known = set(json_columns)
+def _add_aliases(tree: Expr, known: _Known) -> None:
+    """Take in the names that the statement itself gives to what may be JSON."""
     aliases = list(tree.find_all(exp.Alias))
     for _ in range(3):
-        before = len(known)
-        known |= {alias.alias for alias in aliases if _may_be_json(alias.this, known)}
-        if len(known) == before:
+        before = len(known.names)
+        known.names.update(alias.alias for alias in aliases if _may_be_json(alias.this, known))
+        if len(known.names) == before:
             break
     if tree.find(exp.Lateral, exp.Unnest) or "_FS_FLATTEN" in tree.sql(dialect="duckdb").upper():
-        known |= {"VALUE", "THIS"}
-    return known
+        known.names.update(("VALUE", "THIS"))
 
 
-def _may_be_json(node: Expr, known: AbstractSet[str]) -> bool:
+def _may_be_json(node: Expr, known: _Known) -> bool:
     if isinstance(node, (exp.Cast, exp.TryCast)):
         return isinstance(node.args["to"], exp.DataType) and node.args["to"].this == _Type.JSON
     if isinstance(node, (exp.JSONExtract, exp.ParseJSON, exp.JSON)):
         return True
     if isinstance(node, exp.Column):
-        return node.name in known
+        return node.name in known.names
     if isinstance(node, exp.Anonymous):
         return str(node.this).upper() in _JSON_FUNCTIONS
     if isinstance(node, (exp.Paren, exp.Alias)):
@@ -102,12 +118,14 @@ def _may_be_json(node: Expr, known: AbstractSet[str]) -> bool:
     return False
 
 
-def _is_json(node: Expr) -> bool:
+def _is_json(node: Expr, known: _Known) -> bool:
     """Whether a value is JSON for certain: no branch for anything else, which DuckDB might still evaluate."""
     if isinstance(node, (exp.Cast, exp.TryCast)):
         return isinstance(node.args["to"], exp.DataType) and node.args["to"].this == _Type.JSON
+    if isinstance(node, exp.Column):
+        return node.name in known.certain
     if isinstance(node, exp.Paren):
-        return _is_json(node.this)
+        return _is_json(node.this, known)
     return isinstance(node, (exp.JSONExtract, exp.ParseJSON, exp.JSON))
 
 
@@ -120,16 +138,21 @@ def _is_assignment(node: Expr) -> bool:
     return isinstance(node.parent, exp.Update) and node.arg_key == "expressions"
 
 
-def _replace_comparison(node: Expr, known: AbstractSet[str]) -> None:
+def _replace_comparison(node: Expr, known: _Known) -> None:
     if isinstance(node.expression, (exp.All, exp.Any)):
         _read_subquery_as_text(node.expression.this, known)
         if _may_be_json(node.this, known):
             node.set("this", as_text(node.this))
     elif _may_be_json(node.this, known) or _may_be_json(node.expression, known):
-        node.replace(_compared(type(node), node.this, node.expression, known))
+        if isinstance(node, exp.Nullif):
+            is_equal = _compared(exp.EQ, node.this, node.expression, known)
+            node.replace(exp.paren(either(is_equal, exp.Null(), node.this.copy())))
+        else:
+            operator = exp.NullSafeEQ if isinstance(node, exp.EqualNull) else type(node)
+            node.replace(_compared(operator, node.this, node.expression, known))
 
 
-def _compared(operator: type[Expr], left: Expr, right: Expr, known: AbstractSet[str]) -> Expr:
+def _compared(operator: type[Expr], left: Expr, right: Expr, known: _Known) -> Expr:
     """The comparison of two values, of which each may be JSON."""
     plain = operator(this=left.copy(), expression=right.copy())
     if isinstance(left, exp.Null) or isinstance(right, exp.Null):
@@ -139,16 +162,16 @@ def _compared(operator: type[Expr], left: Expr, right: Expr, known: AbstractSet[
     if left_json and right_json:
         both = exp.And(this=is_of_type(left, "JSON"), expression=is_of_type(right, "JSON"))
         ifs.append(exp.If(this=both, true=_both(operator, left, right)))
-        if _is_json(left) and _is_json(right):
+        if _is_json(left, known) and _is_json(right, known):
             return exp.paren(_both(operator, left, right))
     if left_json:
         one = _one(operator, left, right, False)
-        if _is_json(left) and not ifs:
+        if _is_json(left, known) and not ifs:
             return exp.paren(one)
         ifs.append(exp.If(this=is_of_type(left, "JSON"), true=one))
     if right_json:
         one = _one(operator, right, left, True)
-        if _is_json(right) and not ifs:
+        if _is_json(right, known) and not ifs:
             return exp.paren(one)
         ifs.append(exp.If(this=is_of_type(right, "JSON"), true=one))
     return exp.paren(exp.Case(ifs=ifs, default=plain)) if ifs else plain
@@ -216,7 +239,22 @@ def _is_json_kind(value: Expr, *kinds: str) -> Expr:
     return exp.In(this=kind, expressions=[string(name) for name in kinds])
 
 
-def _replace_in(node: exp.In, known: AbstractSet[str]) -> None:
+def _compare_cases(node: exp.Case | exp.DecodeCase, known: _Known) -> None:
+    """``CASE v WHEN …``, and ``DECODE``, which takes two NULLs for equal."""
+    if isinstance(node, exp.Case) and node.this is not None and _may_be_json(node.this, known):
+        for one in node.args["ifs"]:
+            one.set("this", _compared(exp.EQ, node.this, one.this, known))
+        node.set("this", None)
+    elif isinstance(node, exp.DecodeCase) and any(_may_be_json(one, known) for one in node.expressions[:2]):
+        value, *given = node.expressions
+        ifs = [
+            exp.If(this=_compared(exp.NullSafeEQ, value, one, known), true=result)
+            for one, result in zip(given[::2], given[1::2], strict=False)
+        ]
+        node.replace(exp.paren(exp.Case(ifs=ifs, default=given[-1] if len(given) % 2 else None)))
+
+
+def _replace_in(node: exp.In, known: _Known) -> None:
     plain = node.copy()
     if node.expressions:
         any_of: Expr = _compared(exp.EQ, node.this, node.expressions[0], known)
@@ -226,21 +264,28 @@ def _replace_in(node: exp.In, known: AbstractSet[str]) -> None:
     else:
         as_json = node.copy()
         as_json.set("this", json_text(node.this))
-    if _is_json(node.this):
+    if _is_json(node.this, known):
         node.replace(as_json)
         return
     case = either(is_of_type(node.this, "JSON"), as_json, plain)
     node.replace(exp.paren(case))
 
 
-def _read_subquery_as_text(query: Expr | None, known: AbstractSet[str]) -> None:
+def _read_subquery_as_text(query: Expr | None, known: _Known) -> None:
     """The one column of a subquery whose values something is compared with."""
     select = query.unnest() if isinstance(query, exp.Subquery) else query
     if isinstance(select, exp.Select) and _may_be_json(select.expressions[0], known):
         select.set("expressions", [as_text(select.expressions[0].unalias()), *select.expressions[1:]])
 
 
-def _read_as_text(node: Expr, known: AbstractSet[str]) -> None:
+def _read_as_text(node: Expr, known: _Known) -> None:
+    if isinstance(node, exp.GroupConcat):
+        value = node.this
+        while isinstance(value, (exp.Order, exp.Distinct)):
+            value = value.expressions[0] if isinstance(value, exp.Distinct) else value.this
+        if _may_be_json(value, known):
+            value.replace(as_text(value))
+        return
     for key, value in list(node.args.items()):
         for number, one in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(one, Expr) and _may_be_json(one, known):
@@ -251,9 +296,9 @@ def _read_as_text(node: Expr, known: AbstractSet[str]) -> None:
                     node.set(key, as_text(one))
 
 
-def _make_alike(values: Sequence[Expr], known: AbstractSet[str], certain: AbstractSet[str]) -> None:
+def _make_alike(values: Sequence[Expr], known: _Known) -> None:
     """Make VARIANT of every value where one is: the engine would read text beside JSON as JSON."""
-    if any(_is_json(value) or (isinstance(value, exp.Column) and value.name in certain) for value in values):
+    if any(_is_json(value, known) for value in values):
         for value in values:
             if not isinstance(value, exp.Null) and not _may_be_json(value, known):
                 value.replace(to_json(value))
@@ -263,6 +308,8 @@ def _of_one_type(node: Expr) -> Iterator[Sequence[Expr]]:
     """The values of an expression, or of each column of a UNION and its kin, that take one type."""
     if isinstance(node, _CHOOSING) and not isinstance(node.parent, exp.Case):
         yield _alternatives(node)
+    elif isinstance(node, (exp.Lag, exp.Lead)) and node.args.get("default") is not None:
+        yield [node.this, node.args["default"]]
     elif isinstance(node, exp.SetOperation) and not isinstance(node.parent, exp.SetOperation):
         for column in zip(*(select.expressions for select in _selects(node)), strict=False):
             yield [projection.unalias() for projection in column]
@@ -311,7 +358,7 @@ def _replace_extreme(node: exp.Max | exp.Min) -> None:
     node.replace(exp.paren(either(is_of_type(node.copy(), "JSON"), by_value, node.copy())))
 
 
-def _sort(order: exp.Order, known: AbstractSet[str]) -> None:
+def _sort(order: exp.Order, known: _Known) -> None:
     keys: list[Expr] = []
     for key in order.expressions:
         value = key.this

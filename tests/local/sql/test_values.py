@@ -295,3 +295,36 @@ def test_text_beside_a_variant_becomes_one(connection: SnowflakeConnection, sche
     assert execute(connection, unions) == [('"8"',), ('"a"',), ('"q"',), ("7",)]
     # A name that the statement gives to text is text.
     assert execute(connection, "SELECT NVL(V, 'z') FROM (SELECT S AS V FROM T) ORDER BY 1") == [("8",), ("a",)]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "ASCII({})", "BASE64_ENCODE({})", "BIT_LENGTH({})", "CHARINDEX('c', {})", "EDITDISTANCE({}, 'abc')",
+        "HEX_ENCODE({})", "INSERT({}, 1, 2, 'Z')", "JAROWINKLER_SIMILARITY({}, 'abc')", "LISTAGG({}, ',')",
+        "LISTAGG(DISTINCT {}, ',')", "REGEXP_COUNT({}, 'ab')", "REGEXP_INSTR({}, 'c')", "REGEXP_SUBSTR_ALL({}, 'a')",
+        "SHA1({})", "SHA2({})", "SPLIT({}, 'c')", "STRTOK({}, 'c', 2)", "STRTOK_TO_ARRAY({}, 'c')",
+        "TRANSLATE({}, 'a', 'z')", "UNICODE({})", "EQUAL_NULL({}, 'abcab')", "{} IS DISTINCT FROM 'abcab'",
+        "DECODE({}, 'x', 1, 'abcab', 2)", "NULLIF({}, 'abcab')",
+    ],
+)  # fmt: skip
+def test_a_variant_in_functions_of_text_is_its_text(
+    connection: SnowflakeConnection, schema: str, expression: str
+) -> None:
+    """Its JSON has quotes, which neither lengths and places nor digests may count."""
+    execute(
+        connection,
+        "CREATE TABLE T AS SELECT S, TO_VARIANT(S) AS V, OBJECT_CONSTRUCT('k', S) AS O FROM VALUES ('abcab') T (S)",
+    )
+    for given in ("V", "O:k", "NVL(O:none, V)"):
+        calls = f"SELECT {expression.format('S')}, {expression.format(given)} FROM T"
+        ((wanted, found),) = execute(connection, calls)
+        assert found == wanted, given
+
+
+def test_the_row_before_the_first_has_a_variant(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T AS SELECT ID, TO_VARIANT(ID) AS V FROM VALUES (1), (2) T (ID)")
+    assert execute(connection, "SELECT LAG(V, 1, 'none') OVER (ORDER BY ID) FROM T ORDER BY ID") == [
+        ('"none"',),
+        ("1",),
+    ]

@@ -452,13 +452,18 @@ def modules_named_by(path: Path) -> frozenset[Path]:
     return frozenset(Path(name) for name in re.findall(r"``([\w/]+\.py)``", ast.get_docstring(tree) or ""))
 
 
-@pytest.mark.parametrize(
-    "module", [module for module in modules() if module.name != "__init__.py" and room_of(module) != "local"], ids=str
-)
+@pytest.mark.parametrize("module", [module for module in modules() if module.name != "__init__.py"], ids=str)
 def test_the_tests_of_a_module_are_found_by_its_path(module: Path) -> None:
     """In the file of its name; or in one that names it, which ``grep -rl worker/errors.py tests`` finds."""
     named_by = [str(path) for path in files_of_tests() if module in modules_named_by(path)]
     assert (TESTS / own_test_file(module)).is_file() or named_by
+
+
+@pytest.mark.parametrize("path", files_of_tests(), ids=str)
+def test_modules_that_a_test_file_names_are_there(path: Path) -> None:
+    """Names without a folder are those of other test files, or of modules beside the rooms."""
+    named = {module for module in modules_named_by(path) if len(module.parts) > 1 and module.parts[0] != "tests"}
+    assert sorted(str(module) for module in named if not (ROOT / module).is_file()) == []
 
 
 def test_every_folder_of_the_package_has_tests() -> None:

@@ -1,4 +1,7 @@
-"""What a client may send before it has logged in, and that what is malformed gets an answer in Snowflake's shape."""
+"""What a client may send before it has logged in, and that what is malformed gets an answer in Snowflake's shape.
+
+Also tests ``local/protocol/app.py``, ``local/protocol/login.py``.
+"""
 
 from __future__ import annotations
 

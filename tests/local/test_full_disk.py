@@ -1,4 +1,7 @@
-"""A full disk, and other things that a machine runs short of: what passes must not end the server, nor lose a row."""
+"""A full disk, and other things that a machine runs short of: what passes must not end the server, nor lose a row.
+
+Also tests ``local/shortages.py``, ``local/sql/checkpoints.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,9 @@
 """What Snowflake has and the local one lacks says so; "syntax error" is what Snowflake would call one; nothing is
-accepted and ignored; and whatever is asked, the answer is an error of the statement."""
+accepted and ignored; and whatever is asked, the answer is an error of the statement.
+
+Also tests ``local/functions.py``, ``local/snowflake_names.py``, ``local/sql/guard.py``,
+``local/sql/select_clauses.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Login, sessions and the request cycle, through the real driver."""
+"""Login, sessions and the request cycle, through the real driver.
+
+Also tests ``local/protocol/chunks.py``, ``local/protocol/queries.py``, ``local/protocol/query_functions.py``,
+``local/protocol/results.py``, ``local/server_process.py``, ``local/sessions.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What survives the server's end, and that one state directory has one server."""
+"""What survives the server's end, and that one state directory has one server.
+
+Also tests ``local/__main__.py``, ``local/sql/connection.py``, ``local/sql/databases.py``.
+"""
 
 from __future__ import annotations
 

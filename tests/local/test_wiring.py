@@ -1,4 +1,7 @@
-"""Functions get the parts that their signatures name."""
+"""Functions get the parts that their signatures name.
+
+Also tests ``local/server.py``, ``local/statements.py``.
+"""
 
 from __future__ import annotations
 

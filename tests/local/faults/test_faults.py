@@ -1,4 +1,8 @@
-"""Faults on demand, as the real driver meets them over HTTP."""
+"""Faults on demand, as the real driver meets them over HTTP.
+
+Also tests ``local/faults/cli.py``, ``local/faults/control.py``, ``local/faults/kinds.py``,
+``local/faults/requests.py``, ``local/spcs/slow_nodes.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""HTTP and HTTPS on one port, and whom the certificate lets in."""
+"""HTTP and HTTPS on one port, and whom the certificate lets in.
+
+Also tests ``local/tls.py``.
+"""
 
 from __future__ import annotations
 

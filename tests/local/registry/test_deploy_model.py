@@ -1,4 +1,7 @@
-"""SYSTEM$DEPLOY_MODEL as clients before version 2 send it."""
+"""SYSTEM$DEPLOY_MODEL as clients before version 2 send it.
+
+Also tests ``local/spcs/deploy_model.py``.
+"""
 
 from __future__ import annotations
 

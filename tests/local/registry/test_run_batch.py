@@ -1,4 +1,7 @@
-"""Batch inference through the real client and through SQL, down to the worker's Parquet."""
+"""Batch inference through the real client and through SQL, down to the worker's Parquet.
+
+Also tests ``local/spcs/worker_job.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Statements on models with a package written by hand: what the registry itself reads of one."""
+"""Statements on models with a package written by hand: what the registry itself reads of one.
+
+Also tests ``local/registry/change_models.py``, ``local/registry/model_files.py``, ``local/registry/registry.py``,
+``local/registry/show_models.py``, ``local/registry/versions.py``.
+"""
 
 from __future__ import annotations
 

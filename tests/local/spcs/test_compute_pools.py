@@ -1,3 +1,9 @@
+"""Compute pools, and what lies beside them in an account.
+
+Also tests ``local/spcs/image_repositories.py``, ``local/spcs/instance_families.py``,
+``local/spcs/pool_statements.py``.
+"""
+
 from __future__ import annotations
 
 import pytest

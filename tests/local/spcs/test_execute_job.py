@@ -1,3 +1,9 @@
+"""EXECUTE JOB SERVICE, and what its containers get.
+
+Also tests ``local/spcs/control_plane.py``, ``local/spcs/platform_variables.py``, ``local/spcs/service_clauses.py``,
+``local/spcs/submission.py``.
+"""
+
 from __future__ import annotations
 
 import json

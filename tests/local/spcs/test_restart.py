@@ -1,4 +1,7 @@
-"""Servers that end and start again while jobs run."""
+"""Servers that end and start again while jobs run.
+
+Also tests ``local/spcs/runner.py``, ``local/spcs/store.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the provider writes, this server reads: whatever goes into a job comes out of the statement."""
+"""What the provider writes, this server reads: whatever goes into a job comes out of the statement.
+
+Also tests ``local/spcs/execute_inference_job.py``.
+"""
 
 from __future__ import annotations
 

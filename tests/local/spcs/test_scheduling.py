@@ -1,3 +1,8 @@
+"""Which job gets a node, and which waits.
+
+Also tests ``local/spcs/status.py``.
+"""
+
 from __future__ import annotations
 
 import time

@@ -1,3 +1,8 @@
+"""What SHOW and DESCRIBE tell of services.
+
+Also tests ``local/spcs/job_history.py``, ``local/spcs/show_services.py``.
+"""
+
 from __future__ import annotations
 
 import yaml

@@ -1,3 +1,8 @@
+"""Specifications of services and of inference jobs.
+
+Also tests ``local/spcs/inference_specification.py``, ``local/spcs/yaml_rules.py``.
+"""
+
 from __future__ import annotations
 
 from typing import Any

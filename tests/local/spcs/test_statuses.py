@@ -1,3 +1,8 @@
+"""The states that a job goes through.
+
+Also tests ``local/spcs/service_methods.py``.
+"""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,7 @@
-"""The supervisor alone, as a process."""
+"""The supervisor alone, as a process.
+
+Also tests ``local/spcs/processes.py``, ``local/spcs/records.py``.
+"""
 
 from __future__ import annotations
 

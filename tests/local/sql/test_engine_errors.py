@@ -1,4 +1,7 @@
-"""What the engine says, as an account says it."""
+"""What the engine says, as an account says it.
+
+Also tests ``local/errors.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Values whose type DuckDB would change: averages, quotients, dates, time zones; and values drawn at random."""
+"""Values whose type DuckDB would change: averages, quotients, dates, time zones; and values drawn at random.
+
+Also tests ``local/sql/expressions.py``.
+"""
 
 from __future__ import annotations
 

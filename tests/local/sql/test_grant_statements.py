@@ -1,4 +1,7 @@
-"""GRANT, REVOKE and SHOW GRANTS keep a record, and say where they keep none."""
+"""GRANT, REVOKE and SHOW GRANTS keep a record, and say where they keep none.
+
+Also tests ``local/account_objects.py``, ``local/grants.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What SHOW, DESCRIBE and INFORMATION_SCHEMA say of tables and columns, through the real driver."""
+"""What SHOW, DESCRIBE and INFORMATION_SCHEMA say of tables and columns, through the real driver.
+
+Also tests ``local/sql/show.py``, ``local/sql/show_columns.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a result says besides its values: names, whether NULL is possible, how semi-structured values are written."""
+"""What a result says besides its values: names, whether NULL is possible, how semi-structured values are written.
+
+Also tests ``local/semi_structured.py``, ``local/sql/arrow.py``, ``local/sql/query_types.py``, ``local/sql/types.py``.
+"""
 
 from __future__ import annotations
 

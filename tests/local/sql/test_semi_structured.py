@@ -1,4 +1,7 @@
-"""Functions of arrays and objects, of literals and of columns."""
+"""Functions of arrays and objects, of literals and of columns.
+
+Also tests ``local/sql/arrays_and_objects.py``.
+"""
 
 from __future__ import annotations
 

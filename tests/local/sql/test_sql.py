@@ -1,4 +1,10 @@
-"""SQL through the real driver: types both ways, binds, errors, namespaces, temporary tables, transactions."""
+"""SQL through the real driver: types both ways, binds, errors, namespaces, temporary tables, transactions.
+
+Also tests ``local/sql/batch_inserts.py``, ``local/sql/binds.py``, ``local/sql/engine.py``,
+``local/sql/namespaces.py``, ``local/sql/parameters.py``, ``local/sql/server_functions.py``,
+``local/sql/session_statements.py``, ``local/sql/temporary.py``, ``local/sql/transactions.py``,
+``local/sql/translate.py``.
+"""
 
 from __future__ import annotations
 

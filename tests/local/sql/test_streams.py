@@ -1,4 +1,7 @@
-"""Streams: the rows inserted since a change has read them last."""
+"""Streams: the rows inserted since a change has read them last.
+
+Also tests ``local/sql/stream_statements.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tables as Snowflake keeps them: lengths of text, exchanged names, whole numbers, names that are not there."""
+"""Tables as Snowflake keeps them: lengths of text, exchanged names, whole numbers, names that are not there.
+
+Also tests ``local/sql/catalog.py``, ``local/sql/ddl.py``, ``local/sql/declarations.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Values that DuckDB would compare, sort, cast or write in another way than Snowflake."""
+"""Values that DuckDB would compare, sort, cast or write in another way than Snowflake.
+
+Also tests ``local/sql/texts.py``, ``local/sql/variants.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What INSERT, UPDATE and COPY write: all or nothing, each value as its column's type."""
+"""What INSERT, UPDATE and COPY write: all or nothing, each value as its column's type.
+
+Also tests ``local/sql/column_values.py``, ``local/sql/dml.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Moments: the offsets at which they are shown, and the digits of a second that they keep."""
+"""Moments: the offsets at which they are shown, and the digits of a second that they keep.
+
+Also tests ``local/sql/offsets.py``.
+"""
 
 from __future__ import annotations
 

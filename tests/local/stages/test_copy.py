@@ -1,4 +1,8 @@
-"""COPY INTO both ways: what happens to rows that do not fit, which files are taken, how files are cut."""
+"""COPY INTO both ways: what happens to rows that do not fit, which files are taken, how files are cut.
+
+Also tests ``local/sql/file_loads.py``, ``local/stages/file_relations.py``, ``local/stages/load_command.py``,
+``local/stages/load_history.py``, ``local/stages/loading.py``, ``local/stages/unloading.py``.
+"""
 
 from __future__ import annotations
 

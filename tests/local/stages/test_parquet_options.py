@@ -1,4 +1,7 @@
-"""Parquet files under the options of a file format: a load that leaves one out gets what an account would give it."""
+"""Parquet files under the options of a file format: a load that leaves one out gets what an account would give it.
+
+Also tests ``local/stages/formats.py``, ``local/stages/parquet_files.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Stages through the real driver: files up and down, listing, loading, unloading, queries over files."""
+"""Stages through the real driver: files up and down, listing, loading, unloading, queries over files.
+
+Also tests ``local/stages/files.py``, ``local/stages/reading.py``, ``local/stages/stage_statements.py``,
+``local/stages/transfers.py``.
+"""
 
 from __future__ import annotations
 

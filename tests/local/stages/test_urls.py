@@ -1,4 +1,7 @@
-"""URLs of staged files, what a query can ask about the files it reads, and tables made from staged files."""
+"""URLs of staged files, what a query can ask about the files it reads, and tables made from staged files.
+
+Also tests ``local/stages/http_files.py``, ``local/stages/schema_inference.py``, ``local/stages/table_functions.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tasks: kept by name, run by EXECUTE TASK, one after another; what became of them is in TASK_HISTORY."""
+"""Tasks: kept by name, run by EXECUTE TASK, one after another; what became of them is in TASK_HISTORY.
+
+Also tests ``local/tasks/task_statements.py``.
+"""
 
 from __future__ import annotations
 

@@ -74,6 +74,16 @@ That is seven a minute. On an account the limit is how many nodes the pool has: 
 wait without a worker slot, and those that use the same connection share one session of the triggerer
 ([](architecture.md)).
 
+| In one triggerer, measured ({polling_of}) | |
+|---|---|
+| statements a minute | {polling_statements:.0f} |
+| processor time | {polling_percent:.0f} % of a core |
+| memory | {polling_kb:.1f} KB a job |
+| the event loop is held at most | {polling_held:.0f} ms |
+
+What holds the event loop is Python's look for garbage among all objects of the process: {garbage:.0f} ms with these
+jobs, {garbage_alone:.0f} ms with none, which are Airflow's and the driver's.
+
 | On the local Snowflake, measured | |
 |---|---|
 | a submission ({jobs_of}) | {submission:.2f} ms of processor time, {submission_few:.2f} ms among 10 |
@@ -116,7 +126,7 @@ def scaling_page(found: dict[str, dict[str, Any]]) -> str:
     """What the figures mean for large work."""
     figures = {name: result["figures"] for name, result in found.items()}
     rate, files, jobs = figures["xgboost_rate"]["rows/s per core"], figures["small_files"], figures["local_jobs"]
-    first, stages = figures["first_result"], figures["stages"]
+    first, stages, polling = figures["first_result"], figures["stages"], figures["trigger_polling"]
     custom = first["processor time of the whole job, s, custom"]
     # What was measured how often stands at the beginning of what it is.
     many, files_count = (_count(found[name]["what"]) for name in ("local_jobs", "small_files"))
@@ -145,6 +155,13 @@ def scaling_page(found: dict[str, dict[str, Any]]) -> str:
         wide=figures["wide_table"]["share of the limit, processor time"],
         wide_mb=figures["wide_table"]["peak memory, MB"],
         wide_of=found["wide_table"]["what"],
+        polling_of=found["trigger_polling"]["what"],
+        polling_statements=polling["statements_per_minute"],
+        polling_percent=polling["cpu_percent"],
+        polling_kb=polling["kb_per_job"],
+        polling_held=polling["held_ms"],
+        garbage=polling["garbage_ms"],
+        garbage_alone=polling["garbage_ms_without_jobs"],
         jobs_of=found["local_jobs"]["what"],
         submission=jobs[f"a submission at {many}, ms"],
         submission_few=jobs["a submission at 10, ms"],

@@ -71,6 +71,7 @@ class Query:
     """The statements of a multi-statement request, in order."""
     future: Future[None] | None = None
     running: bool = False
+    result_bytes: int | None = None
 
     @property
     def status(self) -> str:
@@ -88,9 +89,11 @@ class Query:
     def size(self) -> int:
         if self.result is None:
             return 0
-        if self.result.table is not None:
-            return int(self.result.table.nbytes)
-        return 64 * len(self.result.columns) * (len(self.result.rows) + 1)
+        # Of all queries that are kept it is asked again and again.
+        if self.result_bytes is None:
+            table, columns, rows = self.result.table, self.result.columns, self.result.rows
+            self.result_bytes = 64 * len(columns) * (len(rows) + 1) if table is None else int(table.nbytes)
+        return self.result_bytes
 
 
 class Queries:

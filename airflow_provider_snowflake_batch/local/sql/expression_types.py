@@ -16,7 +16,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
-from airflow_provider_snowflake_batch.local.sql.macros import quotient
+from airflow_provider_snowflake_batch.local.sql.macros import AS_ARRAY, AS_OBJECT, quotient
 from airflow_provider_snowflake_batch.local.sql.math_functions import decimal_places, round_number, with_places
 from airflow_provider_snowflake_batch.local.sql.offsets import (
     SESSION,
@@ -66,6 +66,7 @@ _ROUNDING = (exp.Ceil, exp.Floor, exp.Round, exp.Trunc)
 _TRIED = {f"TRY_{name}": kind for name, kind in _READERS.items()} | dict.fromkeys(
     ("TRY_TO_TIMESTAMP", "TRY_TO_TIMESTAMP_NTZ"), exp.DataType.Type.TIMESTAMPNTZ
 )
+_SHAPES = {exp.DataType.Type.ARRAY: AS_ARRAY, exp.DataType.Type.OBJECT: AS_OBJECT}
 _ORDERING = (exp.ArrayMax, exp.ArrayMin, exp.SortArray)
 _SEVERAL_TYPES = "several types"
 _SHIFTS = (exp.AddMonths, exp.DateAdd, exp.TimestampTrunc, exp.DateTrunc)
@@ -100,6 +101,7 @@ def _write_own(query: Expr, kind: Kind) -> None:
 
 
 def _write_node(node: Expr, kind: Kind) -> None:
+    _shape(node, kind)
     for cast in list(cast_arguments(node, kind)):
         keep_offset(cast, kind)
     if (moment := _moment(node, kind)) is not None:
@@ -125,6 +127,13 @@ def _write_node(node: Expr, kind: Kind) -> None:
     else:
         _refuse_fraction(node, kind)
         keep_offset(node, kind)
+
+
+def _shape(node: Expr, kind: Kind) -> None:
+    """Let a cast of a VARIANT to ARRAY make one of a single value, and one to OBJECT fail for anything else."""
+    shape = _SHAPES.get(node.args["to"].this) if type(node) is exp.Cast else None
+    if shape and (isinstance(node.this, (exp.JSONExtract, exp.ParseJSON)) or kind(node.this) == "VARIANT"):
+        node.set("this", call(shape, node.this))
 
 
 def is_of_several_types(array: exp.Array) -> bool:

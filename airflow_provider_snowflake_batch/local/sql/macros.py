@@ -50,7 +50,9 @@ _FLATTEN = f"{_PREFIX}flatten"
 OFFSET_HOUR, OFFSET_MINUTE = f"{_PREFIX}offset_hour", f"{_PREFIX}offset_minute"
 OFFSET_TEXT = f"{_PREFIX}offset_text"
 TO_JSON_TEXT = f"{_PREFIX}to_json_text"
-TOP_K, TYPE_OF, AS_ARRAY = f"{_PREFIX}top_k", f"{_PREFIX}type_of", f"{_PREFIX}as_array"
+TOP_K, TYPE_OF = f"{_PREFIX}top_k", f"{_PREFIX}type_of"
+AS_ARRAY, AS_OBJECT = f"{_PREFIX}as_array", f"{_PREFIX}as_object"
+NO_OBJECT = "Failed to cast variant value"
 TOO_LONG = "is too long and would be truncated"
 BINARY, TRY_BINARY = f"{_PREFIX}binary", f"{_PREFIX}try_binary"
 SHORT_BINARY, SHORT_TEXT = f"{_PREFIX}short_binary", f"{_PREFIX}short_text"
@@ -247,6 +249,8 @@ CREATE OR REPLACE MACRO {TOP_K}(v, k) AS list_transform(
     lambda e: [{TO_JSON}(e.v), to_json(-e.n)]);
 CREATE OR REPLACE MACRO {AS_ARRAY}(v) AS CASE coalesce(json_type(to_json(v)), 'NULL')
     WHEN 'ARRAY' THEN CAST({TO_JSON}(v) AS JSON) WHEN 'NULL' THEN NULL ELSE json_array({TO_JSON}(v)) END;
+CREATE OR REPLACE MACRO {AS_OBJECT}(v) AS CASE coalesce(json_type(to_json(v)), 'NULL') WHEN 'NULL' THEN NULL
+    WHEN 'OBJECT' THEN CAST({TO_JSON}(v) AS JSON) ELSE error('{NO_OBJECT} ' || {TO_JSON_TEXT}(v) || ' to OBJECT') END;
 CREATE OR REPLACE MACRO {TYPE_OF}(v) AS CASE
     WHEN v IS NULL THEN NULL
     WHEN typeof(v) IN ('DATE', 'TIME', 'BOOLEAN', 'VARCHAR', 'DOUBLE') THEN typeof(v)

@@ -331,3 +331,19 @@ def test_the_row_before_the_first_has_a_variant(connection: SnowflakeConnection,
         ('"none"',),
         ("1",),
     ]
+
+
+def test_a_variant_cast_to_an_array_or_an_object(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (ID INT, V VARIANT)")
+    texts = ["5", '{"a": [1, {"b": 2}]}', "null"]
+    execute(connection, "INSERT INTO T SELECT C, PARSE_JSON(J) FROM VALUES (1, %s), (2, %s), (3, %s) T (C, J)", texts)
+    found = execute(connection, "SELECT V::ARRAY FROM T ORDER BY ID")
+    assert [one and json.loads(one) for (one,) in found] == [[5], [{"a": [1, {"b": 2}]}], None]
+    ((found_object, inner, whole, single),) = execute(
+        connection, "SELECT V::OBJECT, V:a[1]::OBJECT, V:a::ARRAY, V:a[0]::ARRAY FROM T WHERE ID = 2"
+    )
+    assert [json.loads(one) for one in (found_object, inner, whole, single)] == [
+        {"a": [1, {"b": 2}]}, {"b": 2}, [1, {"b": 2}], [1],
+    ]  # fmt: skip
+    assert error(connection, "SELECT V::OBJECT FROM T WHERE ID = 1")[0] == 100071
+    assert error(connection, "SELECT PARSE_JSON('[1]')::OBJECT")[0] == 100071

@@ -16,6 +16,7 @@ from snowflake.connector import SnowflakeConnection
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError
 from airflow_provider_snowflake_batch.hooks import sent_statements
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.hooks.masking import masked
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob
@@ -199,4 +200,4 @@ def test_a_connection_that_is_not_there_is_told_and_nothing_is_sent() -> None:
     # A secrets backend may answer the next try.
     assert not isinstance(raised.value, AirflowFailException)
     card = instance.xcoms[JOB_CARD_KEY]
-    assert (card["status"], card["message"]) == ("NOT_SUBMITTED", str(raised.value))
+    assert (card["status"], card["message"]) == ("NOT_SUBMITTED", masked(str(raised.value)))

@@ -41,7 +41,7 @@ class Heard:
     def widened(self, task: Task, schema: pa.Schema) -> None:
         raise AssertionError("the model has one type of output only")
 
-    def rows(self, count: int) -> None:
+    def rows(self, count: int, batch: int) -> None:
         pass
 
     def set_aside(self, count: int, latest: str) -> None:

@@ -12,7 +12,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
 
 def connection(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
-    given = {"conn_type": "snowflake", "login": "me", "password": "secret", "extra": {"account": "a"}}
+    given = {"conn_type": "snowflake", "login": "me", "password": "open-sesame", "extra": {"account": "a"}}
     monkeypatch.setenv("AIRFLOW_CONN_SESSION", json.dumps(given | changes))
 
 

@@ -56,6 +56,11 @@ class TaskRecord:
     def quarantined_rows(self) -> int:
         return 0 if self.quarantine is None else self.quarantine.rows
 
+    @property
+    def files(self) -> list[PartFile]:
+        """The part and the file of bad rows, as far as there are any."""
+        return [one for one in (self.part, self.quarantine) if one is not None]
+
     def to_json(self) -> str:
         """The record's text."""
         return json.dumps(asdict(self))

@@ -298,11 +298,10 @@ class FinishedCheck:
         listed = {one.name for one in [*stored.files, *stored.quarantine]}
         records = [
             record
-            for index, record in self._directory.read_records().items()
-            if (self._tasks is None or index in self._tasks)
-            and all(one.name in listed for one in (record.part, record.quarantine) if one is not None)
+            for index, record in self._directory.read_records(listed=listed).items()
+            if self._tasks is None or index in self._tasks
         ]
-        told_of = {one.name for record in records for one in (record.part, record.quarantine) if one is not None}
+        told_of = {one.name for record in records for one in record.files}
         lost = self._without_record(records, listed - told_of)
         if lost is not None:
             return Fault(f"no record tells which rows of the input {lost} was made of")

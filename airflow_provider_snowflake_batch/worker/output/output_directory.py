@@ -18,7 +18,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,12 +198,17 @@ class OutputDirectory:
             flush_folder(one)
 
     def read_records(
-        self, known: Mapping[int, TaskRecord] | None = None, without: Iterable[TaskRecord] = ()
+        self,
+        known: Mapping[int, TaskRecord] | None = None,
+        without: Iterable[TaskRecord] = (),
+        listed: Collection[str] | None = None,
     ) -> dict[int, TaskRecord]:
         """The finished tasks of this batch; a record cut off in writing does not count, nor one without its part.
 
         :param known: records read before, which are not read again.
         :param without: records that have turned out not to count.
+        :param listed: if given, records of other files do not count: those of an attempt that came late, and died
+            before it could take them back.
         """
         found = dict(known or {})
         refused = list(without)
@@ -216,7 +221,9 @@ class OutputDirectory:
             if task in found:
                 continue
             record = self._read_record(entry)
-            if record is not None and record.task == task and record not in refused:
+            if record is None or record.task != task or record in refused:
+                continue
+            if listed is None or all(one.name in listed for one in record.files):
                 found[task] = record
         return found
 
@@ -383,7 +390,7 @@ class OutputDirectory:
         if entry.parent.name != TASKS:
             return False
         record = self._read_record(entry)
-        files = [one for one in (record.part, record.quarantine) if one is not None] if record is not None else []
+        files = record.files if record is not None else []
         return all(file.name in listed for file in files) and record is not None
 
 

@@ -228,6 +228,24 @@ def test_what_a_killed_attempt_left_beside_a_finished_result_is_removed(batch: B
     assert right(batch)
 
 
+@pytest.mark.parametrize("token", ["00000000", "zzzzzzzz"])
+def test_a_finished_result_stays_though_a_late_attempt_died_with_a_record_beside_it(batch: Batch, token: str) -> None:
+    """It was killed after it had recorded a task, before it saw that another attempt had finished."""
+    prepared(batch)
+    before = (batch.output / "_manifest.json").read_bytes()
+    record = records(batch)[0]
+    mine = json.loads(record.read_text())["attempt"]
+    part = batch.output / json.loads(record.read_text())["part"]["name"]
+    shutil.copy(part, part.with_name(part.name.replace(mine, token)))
+    late = record.with_name(record.name.replace(mine, token))
+    late.write_text(record.read_text().replace(mine, token))
+
+    run(batch)
+
+    assert (batch.output / "_manifest.json").read_bytes() == before
+    assert right(batch)
+
+
 def finished_check(batch: Batch, replica: Replica) -> Fault | None:
     job = read_job(batch.root / "JOB.json")
     directory = OutputDirectory(job.output.path, Attempt(batch.manifest()["fingerprint"]))

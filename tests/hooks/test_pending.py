@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,11 @@ def pending(hook: SnowflakeBatchHook, faults: LocalFaults, reason: str) -> Quali
     faults.add("pending", job=POOL.value, reason=reason)
     job = container_job(hook, POOL, "true")
     hook.wait(job.name, query_id=hook.submit(job), until_accepted=True)
+    # The local Snowflake accepts a job before it looks why the job cannot start.
+    deadline = time.monotonic() + 60
+    while reason not in {container.message for container in hook.containers(job.name)}:
+        assert time.monotonic() < deadline, f"no container says {reason}"
+        time.sleep(0.05)
     return job.name
 
 

@@ -18,23 +18,10 @@ from airflow_provider_snowflake_batch.hooks.registered_models import (
     find_registered,
 )
 from airflow_provider_snowflake_batch.jobs.models import RegistryModel
+from tests.packed_custom_model import METHOD, SIGNATURE
 
 MODEL = "LOCAL.PUBLIC.REGISTERED_FILES"
 STAGE = "@REGISTERED_FILES_PACKAGES"
-SIGNATURE = {
-    "inputs": [{"name": "X", "type": "DOUBLE", "nullable": True}],
-    "outputs": [{"name": "Y", "type": "DOUBLE", "nullable": True}],
-    "params": [{"name": "factor", "dtype": "DOUBLE", "default_value": 2.0}],
-}
-METHOD = {
-    "name": "PREDICT",
-    "type": "FUNCTION",
-    "handler": "functions.predict.infer",
-    "runtime": "python_runtime",
-    "inputs": [{"name": "X", "type": "FLOAT"}],
-    "params": [{"name": "FACTOR", "type": "FLOAT", "default": 2.0}],
-    "outputs": [{"type": "OBJECT"}],
-}
 MANIFEST = {"manifest_version": "1.0", "runtimes": {}, "methods": [METHOD]}
 SPECIFICATION = {
     "version": "2023-12-01",

@@ -16,21 +16,7 @@ import yaml
 from snowflake.connector import DictCursor, SnowflakeConnection
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-
-SIGNATURE = {
-    "inputs": [{"name": "X", "type": "DOUBLE", "nullable": True}],
-    "outputs": [{"name": "Y", "type": "DOUBLE", "nullable": True}],
-    "params": [{"name": "factor", "dtype": "DOUBLE", "default_value": 2.0}],
-}
-METHOD = {
-    "name": "PREDICT",
-    "type": "FUNCTION",
-    "handler": "functions.predict.infer",
-    "runtime": "python_runtime",
-    "inputs": [{"name": "X", "type": "FLOAT"}],
-    "params": [{"name": "FACTOR", "type": "FLOAT", "default": 2.0}],
-    "outputs": [{"type": "OBJECT"}],
-}
+from tests.packed_custom_model import METHOD, SIGNATURE
 
 
 def package(folder: Path, **changes: Any) -> Path:

@@ -10,6 +10,9 @@ from pathlib import Path
 from airflow_provider_snowflake_batch.contract.zip_archive import zip_archive
 from airflow_provider_snowflake_batch.exceptions import JobInputError
 
+MOST_BYTES = 100 * 2**20
+"""The largest code, file or folder that is uploaded. Larger ones, such as weights, belong on a stage."""
+
 
 def files_of(folder: Path, wanted: Callable[[str], bool], field: str) -> Iterator[Path]:
     """Every file of a folder, also behind links, except links that lead to a folder above.

@@ -10,11 +10,8 @@ from pathlib import Path
 
 from airflow_provider_snowflake_batch.contract.zip_archive import WHEEL_ENDING, installed_names
 from airflow_provider_snowflake_batch.exceptions import JobInputError
-from airflow_provider_snowflake_batch.hooks.folder_files import files_of, packed, refusing
+from airflow_provider_snowflake_batch.hooks.folder_files import MOST_BYTES, files_of, packed, refusing
 from airflow_provider_snowflake_batch.jobs.models import ModelSpec
-
-MOST_BYTES = 100 * 2**20
-"""The largest code that is uploaded. Weights and the like belong on a stage."""
 
 _FIELD = "model.code"
 _ARCHIVES = (".zip", WHEEL_ENDING)

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError
-from airflow_provider_snowflake_batch.hooks.folder_files import files_of, packed, refusing
+from airflow_provider_snowflake_batch.hooks.folder_files import MOST_BYTES, files_of, packed, refusing
 from airflow_provider_snowflake_batch.jobs.models import ModelSpec
-
-MOST_BYTES = 100 * 2**20
-"""The largest file or folder that is uploaded. What is larger belongs on a stage."""
 
 _FIELD = "model.path"
 _NOT_MODEL = frozenset({"__pycache__", ".git", ".ipynb_checkpoints"})

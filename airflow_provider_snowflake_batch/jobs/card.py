@@ -16,6 +16,9 @@ from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo,
 # The XCom under which the operator keeps it, written before the task defers.
 JOB_CARD_KEY = "snowflake_batch_job"
 
+CARD_SECONDS = 10
+"""Least time between two versions of a card while the job's status stays the same."""
+
 REFUSED = "REFUSED"
 """Status of a card whose task has no job: what it asks for was refused, by its own checks or by Snowflake."""
 NOT_SUBMITTED = "NOT_SUBMITTED"

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_provider_snowflake_batch.exceptions import JobCancelledError, JobInputError, JobSubmissionError
 from airflow_provider_snowflake_batch.jobs.card import (
+    CARD_SECONDS,
     JOB_CARD_KEY,
     NOT_SUBMITTED,
     REFUSED,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
     from airflow_provider_snowflake_batch.operators.job_record import JobRecord
 
-CARD_SECONDS = 10
-"""Least time between two versions of the card while the job's status stays the same."""
 # A task that is told to end has five seconds for all.
 _CANCELLED_LOOKS, _CANCELLED_PAUSE = 3, 0.5
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY, JobCard
+from airflow_provider_snowflake_batch.jobs.card import CARD_SECONDS, JOB_CARD_KEY, JobCard
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
     from airflow_provider_snowflake_batch.triggers.task_xcoms import TaskXComs
 
-CARD_SECONDS = 10
-"""Least time before the first write, and between two versions of a card while the job's status stays the same."""
 CARDS_PER_SECOND = 10
 """Most cards that a triggerer writes for progress alone, so that many deferred tasks do not load the API server."""
 _LAST_WRITE_SECONDS = 1

@@ -5,21 +5,16 @@ Exit codes are listed in `errors`.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from airflow_provider_snowflake_batch.worker import console
-from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, Refused, Terminated, WorkerError
+from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, Refused, WorkerError
 from airflow_provider_snowflake_batch.worker.processes.descendants import Descendants
+from airflow_provider_snowflake_batch.worker.processes.stop_signals import StopSignals
 from airflow_provider_snowflake_batch.worker.temporary import JobFolder
 
 USAGE = """\
@@ -29,9 +24,6 @@ usage: python -m airflow_provider_snowflake_batch.worker COMMAND
                             score some of it, and say what all of it will take
   verify OUTPUT_DIRECTORY   check a finished job's files against its manifest
   archive PATH              write the worker as one file, which runs by: python PATH COMMAND"""
-
-# Longer than an orderly end takes, which waits for a heartbeat and then for the batches of the model processes.
-GIVE_UP_SECONDS = 16.0
 
 
 def main(arguments: list[str]) -> int:
@@ -88,8 +80,16 @@ def _run(output: console.Console, errors: console.Console, work: Callable[[JobFo
     folder.use()
     # Made first, since it forks: no thread may have been started before.
     descendants = Descendants(folder.path)
+    signals = StopSignals()
     try:
-        work(folder, descendants)
+        try:
+            work(folder, descendants)
+        finally:
+            signals.ignore()
+    except Exception as error:
+        if signals.received is None:
+            raise
+        raise signals.received from error
     finally:
         descendants.kill()
         output.close()
@@ -122,7 +122,6 @@ def _plan(path: Path, seconds: float, as_json: bool, output: console.Console, er
         from airflow_provider_snowflake_batch.worker.job import read_job
         from airflow_provider_snowflake_batch.worker.models import prepare_model
 
-        _terminate_in_order()
         job = read_job(path)
         rows = sample.task_rows(job)
         job = prepare_model(job, folder.path)
@@ -144,7 +143,6 @@ def _score(
     from airflow_provider_snowflake_batch.worker.executors.choice import choose
     from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
 
-    _terminate_in_order()
     job = read_job(path)
     replica = replica_from_environment()
     meeting = Meeting(path.resolve().parent)
@@ -173,39 +171,6 @@ def _score(
         Run(job, replica, ReplicaExecutor(replica, launcher), progress)()
     finally:
         launcher.close()
-
-
-def _terminate_in_order() -> None:
-    """Let SIGTERM and SIGINT end the batch in order: processes are stopped, records stay.
-
-    Python runs the handler between two of its own steps, so a read of a stage that hangs delays it, and a library may
-    swallow its exception. Containers are killed 30 seconds after SIGTERM. So the signal also wakes a thread, which ends
-    the process before that if it has not ended in order.
-    """
-    text = "stopped by {}; finished tasks keep their records"
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, signal.SIG_IGN)
-        raise Terminated(text.format(signal.Signals(number).name))
-
-    def watch(woken: int) -> None:
-        number = os.read(woken, 1)[0]
-        while number not in (signal.SIGTERM, signal.SIGINT):
-            number = os.read(woken, 1)[0]
-        time.sleep(GIVE_UP_SECONDS)
-        message = Terminated(text.format(signal.Signals(number).name) + ", although something held them up")
-        # Not by sys.stderr, which the code that hangs may have locked. The kernel ends the model processes as well.
-        with contextlib.suppress(OSError):
-            os.write(2, (message.describe() + "\n").encode())
-        os._exit(message.exit_code)
-
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    threading.Thread(target=watch, args=(woken,), name="give-up", daemon=True).start()
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, handle)
 
 
 if __name__ == "__main__":

@@ -62,8 +62,9 @@ class JobFolder:
             self._short.remove()
         if self._lock is not None:
             remove_tree(self.path)
-            os.close(self._lock)
-            self._lock = None
+            # Whoever is interrupted here may call again.
+            lock, self._lock = self._lock, None
+            os.close(lock)
 
 
 def _remove_abandoned(parent: Path) -> None:

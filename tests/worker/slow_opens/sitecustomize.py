@@ -13,7 +13,7 @@ from typing import Any
 
 STAGE = os.environ.get("SLOW_OPENS_STAGE")
 COUNTS = os.environ.get("SLOW_OPENS_COUNTS", "")
-SECONDS = 0.2
+SECONDS = float(os.environ.get("SLOW_OPENS_SECONDS", "0.2"))
 
 
 class Openings:

@@ -240,6 +240,12 @@ def _as_before(settings: Mapping[str, str]) -> Iterator[None]:
     os.environ.update(settings)
     try:
         yield
+    except SystemExit as ended:
+        # So Ray's own handler ends the process, with the signal's number and without a word.
+        for number, handler in handlers.items():
+            if ended.code == number and callable(handler):
+                handler(number, None)
+        raise
     finally:
         for name, value in before.items():
             if value is None:

@@ -43,8 +43,10 @@ class StopSignals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.ignore()
-        self.received = _terminated(number)
-        raise self.received
+        # Who has replaced the handlers for a while puts them back.
+        if self.received is None:
+            self.received = _terminated(number)
+            raise self.received
 
 
 def _terminated(number: int, remark: str = "") -> Terminated:

@@ -290,6 +290,39 @@ def test_ray_does_not_tell_what_is_told_already(python: str) -> None:
     assert told("silent") == ""
 
 
+CONNECTS = """
+import os, signal, threading, time
+from airflow_provider_snowflake_batch.worker.errors import Terminated
+from airflow_provider_snowflake_batch.worker.executors.ray_cluster import _as_before
+from airflow_provider_snowflake_batch.worker.processes.stop_signals import StopSignals
+
+StopSignals()
+own = signal.getsignal(signal.SIGTERM)
+
+def stop():
+    while signal.getsignal(signal.SIGTERM) == own:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=stop, daemon=True).start()
+try:
+    with _as_before({}):
+        import ray
+        ray.init(address="127.0.0.1:1", logging_level="ERROR")
+except Terminated as stopped:
+    print(stopped, flush=True)
+os._exit(0)
+"""
+
+
+def test_a_signal_while_ray_has_handlers_of_its_own_stops_the_batch_in_order(python: str) -> None:
+    command = [python, "-c", CONNECTS]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+    assert done.stdout == "stopped by SIGTERM; finished tasks keep their records\n", done.stderr
+
+
 def test_without_the_first_replica_the_next_attempt_goes_on(replicas: Replicas) -> None:
     """One replica never comes at all, and nobody waits for it."""
     batch = replicas.batch

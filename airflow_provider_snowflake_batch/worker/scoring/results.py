@@ -175,6 +175,7 @@ def _by_name(names: Sequence[str], signature: Signature | None) -> dict[str, Fea
 
 
 def _columns(returned: Any, rows: int | None, habit: ListHabit) -> dict[str, Any]:
+    returned = as_arrow(returned)
     if isinstance(returned, pd.DataFrame):
         if isinstance(returned.columns, pd.RangeIndex):
             return {f"output_feature_{index}": returned.iloc[:, index] for index in range(returned.shape[1])}
@@ -183,8 +184,6 @@ def _columns(returned: Any, rows: int | None, habit: ListHabit) -> dict[str, Any
         returned = pd.Series(returned.to_flat_index() if isinstance(returned, pd.MultiIndex) else returned)
     if isinstance(returned, pd.Series):
         return {"output_feature_0" if returned.name is None else str(returned.name): returned}
-    if not isinstance(returned, (pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)):
-        returned = as_arrow(returned)
     if isinstance(returned, (pa.Table, pa.RecordBatch)):
         return _named(zip(returned.schema.names, returned.columns, strict=True))
     if isinstance(returned, (pa.Array, pa.ChunkedArray)):

@@ -77,7 +77,7 @@ def _typed(values: Any) -> Any:
     """An array of what says of which type it is; None for objects."""
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         return _typed(values.to_pandas()) if _holds_periods(values.type) else values
-    if isinstance(values, np.ndarray) and values.dtype != object:
+    if isinstance(values, np.ndarray) and values.dtype != object and not values.dtype.names:
         return pa.array(known_type(values)) if values.ndim == 1 else _nested(values)
     if isinstance(values, pd.Series) and values.dtype != object:
         if isinstance(values.dtype, pd.CategoricalDtype) and isinstance(values.cat.categories.dtype, pd.PeriodDtype):
@@ -255,7 +255,7 @@ def _check_items(count: int) -> None:
 def _items(values: Any) -> Iterable[Any]:
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         return exact_list(values)
-    if isinstance(values, np.ndarray) and values.ndim > 1:
+    if isinstance(values, np.ndarray) and values.ndim > 1 and not values.dtype.names:
         return values.tolist()  # type: ignore[no-any-return]
     return values  # type: ignore[no-any-return]
 

@@ -7,6 +7,7 @@ are converted here (`mixed_values`).
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import decimal
@@ -28,6 +29,8 @@ _PLAIN = {str, bytes, bool, int, float, type(None)}
 # Types that Arrow converts to one type by itself, exactly and in any order.
 _NUMBERS = {int, float}
 _TIMES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
+# What keeps an order, and becomes a list. (A namedtuple is an object.)
+_LISTS = (list, tuple, range, collections.deque, pd.Series, pd.Index, pd.api.extensions.ExtensionArray)
 _OF_DTYPE = {"b": bool, "i": int, "u": int, "f": float, "S": bytes, "U": str}
 
 
@@ -150,18 +153,16 @@ def _plain(value: Any, seen: Seen) -> Any:
         return {one.name: _plain(getattr(value, one.name), seen) for one in dataclasses.fields(value)}
     value = as_numpy(value)
     if isinstance(value, np.ndarray):
-        if value.dtype.kind in "biuSU" or (value.dtype.kind == "f" and value.dtype.itemsize <= 8):
-            seen.kinds.add(_OF_DTYPE[value.dtype.kind])
-            seen.nan = seen.nan or (value.dtype.kind == "f" and bool(np.isnan(value).any()))
-            return value.tolist()
-        return [_plain(item, seen) for item in (value if value.ndim else [value[()]])]
+        return _array(value, seen) if value.ndim else _of_no_dimension(value, seen)
     if isinstance(value, Mapping):
         named = {str(name): _plain(item, seen) for name, item in value.items()}
         if len(named) < len(value):
             raise ValueError(f"an object has keys that are the same as text: {', '.join(map(repr, value))}")
         # Parquet has no objects without keys, so such an object is NULL, whatever keys others have.
         return named if named or seen.for_text else None
-    if isinstance(value, (list, tuple, pd.Series)):
+    if isinstance(value, tuple) and hasattr(value, "_fields") and not isinstance(value, pa.MonthDayNano):
+        return {name: _plain(item, seen) for name, item in zip(value._fields, value, strict=True)}
+    if isinstance(value, _LISTS) and not isinstance(value, pa.MonthDayNano):
         return [_plain(item, seen) for item in value]
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
         return [_plain(item, seen) for item in exact_list(value)]
@@ -169,6 +170,24 @@ def _plain(value: Any, seen: Seen) -> Any:
         raise ValueError("a set keeps no order; return a list")
     seen.kinds.add(type(value))
     return value
+
+
+def _array(value: np.ndarray[Any, Any], seen: Seen) -> list[Any]:
+    if value.dtype.kind in "biuSU" or (value.dtype.kind == "f" and value.dtype.itemsize <= 8):
+        seen.kinds.add(_OF_DTYPE[value.dtype.kind])
+        seen.nan = seen.nan or (value.dtype.kind == "f" and bool(np.isnan(value).any()))
+        return value.tolist()  # type: ignore[no-any-return]
+    return [_plain(item, seen) for item in value]
+
+
+def _of_no_dimension(value: np.ndarray[Any, Any], seen: Seen) -> Any:
+    """An array that is a single value: a tensor without dimensions, or a row of a masked array."""
+    if isinstance(value, np.ma.MaskedArray):
+        if value.dtype.names:
+            return {name: _plain(value[name], seen) for name in value.dtype.names}
+        if np.ma.getmaskarray(value)[()]:
+            return None
+    return _plain(np.asarray(value)[()], seen)
 
 
 def _numpy_scalar(value: np.generic, seen: Seen) -> Any:

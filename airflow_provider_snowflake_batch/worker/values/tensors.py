@@ -6,7 +6,10 @@ import array
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+
+from airflow_provider_snowflake_batch.worker.errors import DataError
 
 _TIME_UNITS = ("D", "s", "ms", "us", "ns")
 _WIDEST_FLOAT = 8
@@ -36,8 +39,9 @@ def as_numpy(value: Any) -> Any:
             if not callable(getattr(value, "float", None)):
                 raise
             return np.asarray(value.float().numpy())
-    if hasattr(value, "toarray") and hasattr(value, "shape"):
-        return np.asarray(value.toarray())
+    for dense in ("toarray", "todense"):
+        if callable(getattr(value, dense, None)) and hasattr(value, "shape"):
+            return np.asarray(getattr(value, dense)())
     if type(value).__module__.partition(".")[0] in ("jax", "jaxlib", "cupy"):
         return _plain_array(np.asarray(value.get() if hasattr(value, "get") else value))
     return _by_protocol(value)
@@ -49,17 +53,30 @@ def _by_protocol(value: Any) -> Any:
     if kind.__module__.partition(".")[0] in _OF_THEIR_OWN or _speaks_arrow(kind):
         return value
     if hasattr(kind, "__array__") or hasattr(value, "__array_interface__"):
-        return _plain_array(np.asarray(value))
+        try:
+            return _plain_array(np.asarray(value))
+        except (TypeError, ValueError):
+            # Lists of different lengths, and numbers beside None, as awkward has them.
+            if not callable(getattr(value, "to_list", None)):
+                raise
+            return value.to_list()
     return _plain_array(np.from_dlpack(value)) if hasattr(kind, "__dlpack__") else value
 
 
 def as_arrow(value: Any) -> Any:
-    """Frames and columns of other libraries that speak Arrow's C interface, as polars does, as Arrow's own."""
+    """Frames and columns of other libraries that speak Arrow's C interface, as polars does, as Arrow's own.
+
+    Frames that do not, as those of Dask and Modin, become frames of pandas: NumPy would make numbers of one type of all
+    columns, and forget their names.
+
+    :raises DataError: a column holds Python's objects, of which Arrow is given the addresses.
+    """
     kind = type(value)
     if kind.__module__.partition(".")[0] in _OF_THEIR_OWN:
         return value
     if not _speaks_arrow(kind):
-        return value
+        return _as_pandas(value)
+    _check_objects(value)
     if hasattr(kind, "__arrow_c_stream__"):
         try:
             return pa.table(value)
@@ -67,6 +84,28 @@ def as_arrow(value: Any) -> Any:
             return pa.chunked_array(value)
     array = pa.array(value)
     return pa.RecordBatch.from_struct_array(array) if pa.types.is_struct(array.type) else array
+
+
+def _as_pandas(value: Any) -> Any:
+    """A frame of another library, or what is still to be computed, as pandas' own; anything else as it is."""
+    if hasattr(type(value), "__dask_graph__") and callable(getattr(value, "compute", None)):
+        return value.compute()
+    if not (hasattr(value, "columns") and hasattr(value, "dtypes") and hasattr(type(value), "__array__")):
+        return value
+    if callable(getattr(value, "to_pandas", None)):
+        return value.to_pandas()
+    names = list(value.columns)
+    if len(set(names)) < len(names):
+        raise DataError(f"the model returned a frame with columns of the same name: {', '.join(map(str, names))}")
+    index = np.asarray(value.index) if hasattr(value, "index") else None
+    return pd.DataFrame({name: np.asarray(value[name]) for name in names}, index)
+
+
+def _check_objects(value: Any) -> None:
+    """Hold that no column is of Polars' type for Python's objects."""
+    kinds = getattr(value, "dtypes", None) or [getattr(value, "dtype", None)]
+    if "Object" in map(str, kinds if isinstance(kinds, list) else []):
+        raise DataError("the model returned a column of Python's objects (Object); give it one of Polars' other types")
 
 
 def _speaks_arrow(kind: type) -> bool:

@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
-from airflow_provider_snowflake_batch.worker.scoring.results import ListHabit, to_table
+from airflow_provider_snowflake_batch.worker.scoring.results import ListHabit, OtherOrder, to_table
+from airflow_provider_snowflake_batch.worker.scoring.returned_copies import owned
 from airflow_provider_snowflake_batch.worker.values import schemas
 from tests.worker.scoring.tensors import Tensor
 
@@ -272,6 +273,73 @@ def test_columns_of_another_library_are_outputs_or_rows() -> None:
     assert to_table([whole, texts], 3, None).to_pydict() == outputs
     assert to_table([whole, None, one], 3, None).to_pydict() == {"output_feature_0": [[1, 2, 3], None, [4]]}
     assert to_table({"Y": [whole, None, one]}, 3, None).to_pydict() == {"Y": [[1, 2, 3], None, [4]]}
+
+
+class OtherFrame:
+    """A frame of a library that offers nothing but NumPy's protocol, which makes numbers of one type of all columns."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.columns, self.dtypes, self.index, self._frame = frame.columns, frame.dtypes, frame.index, frame
+
+    def __getitem__(self, name: str) -> Any:
+        return self._frame[name]
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self._frame.to_numpy()
+
+
+class Convertible(OtherFrame):
+    def to_pandas(self) -> pd.DataFrame:
+        return self._frame
+
+
+class Lazy(OtherFrame):
+    def __dask_graph__(self) -> None: ...
+
+    def compute(self) -> pd.DataFrame:
+        return self._frame
+
+
+@pytest.mark.parametrize("kind", [OtherFrame, Convertible, Lazy])
+def test_frames_of_another_library_keep_their_columns(kind: type[OtherFrame]) -> None:
+    columns = {"i": [2**53 + 1, 2], "f": [0.5, 1.5], "t": ["a", None]}
+    frame = kind(pd.DataFrame(columns))
+
+    assert to_table(owned(frame)[0], 2, None).to_pydict() == columns
+    assert to_table(frame, 2, None).to_pydict() == columns
+    assert to_table([frame, frame], 4, None).to_pydict() == {name: 2 * items for name, items in columns.items()}
+    with pytest.raises(OtherOrder):
+        to_table(owned(kind(pd.DataFrame(columns).sort_values("i")))[0], 2, None)
+    with pytest.raises(DataError, match="same name"):
+        to_table(kind(pd.DataFrame([[1, 2]], columns=["a", "a"])), 1, None)
+
+
+class Ragged:
+    """An array that NumPy cannot have, as those of awkward: lists of different lengths, numbers beside None."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self._items = items
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise ValueError("subarray lengths are not regular")
+
+    def to_list(self) -> list[Any]:
+        return self._items
+
+
+@pytest.mark.parametrize("items", [[[1, 2], [], None], [2**53 + 1, None, 1]])
+def test_arrays_that_numpy_cannot_have_are_lists(items: list[Any]) -> None:
+    for returned in (Ragged(items), {"output_feature_0": Ragged(items)}):
+        assert to_table(owned(returned)[0], 3, None).to_pydict() == {"output_feature_0": items}
+
+
+def test_python_objects_of_polars_are_refused() -> None:
+    """Its Arrow columns of them hold the addresses of objects."""
+    polars = pytest.importorskip("polars")
+    column = polars.Series("y", [object(), object()])
+    for returned in (column, polars.DataFrame([column]), {"y": column}):
+        with pytest.raises(DataError, match="Python's objects"):
+            to_table(owned(returned)[0], 2, None)
 
 
 TYPES = [

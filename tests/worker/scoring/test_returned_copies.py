@@ -379,6 +379,10 @@ SHORT = pd.Timedelta(1, "ns")
 MOMENT = datetime.datetime(2020, 1, 1, 5)
 
 
+PAIR = [("i", "i8"), ("f", "f8")]
+Pair = collections.namedtuple("Pair", ["i", "f"])
+
+
 @pytest.mark.parametrize(
     ("returned", "kind", "expected"),
     [
@@ -404,6 +408,27 @@ MOMENT = datetime.datetime(2020, 1, 1, 5)
         (np.array(["2020-01"], "M8[M]"), pa.timestamp("ms"), [datetime.datetime(2020, 1, 1)]),
         (np.array([1000], "M8[ps]"), pa.timestamp("ns"), [pd.Timestamp(1)]),
         (np.array([3], "m8[10ms]"), pa.duration("us"), [datetime.timedelta(milliseconds=30)]),
+        ([np.array(MOMENT, "M8[us]")], pa.timestamp("us"), [MOMENT]),
+        ([np.array(1.5, np.longdouble), None], pa.float64(), [1.5, None]),
+        ([np.array("a", object), np.array(None, object)], pa.string(), ["a", None]),
+        ([np.array((1, 2.5), PAIR)], pa.struct({"i": pa.int64(), "f": pa.float64()}), [{"i": 1, "f": 2.5}]),
+        (
+            {"y": list(np.ma.array([(1, 2.5), (3, 4.5)], mask=[(0, 1), (1, 0)], dtype=PAIR))},
+            pa.struct({"i": pa.int64(), "f": pa.float64()}),
+            [{"i": 1, "f": None}, {"i": None, "f": 4.5}],
+        ),
+        ({"y": np.array([(1, 2.5)], PAIR)}, pa.struct({"i": pa.int64(), "f": pa.float64()}), [{"i": 1, "f": 2.5}]),
+        (
+            {"y": np.array([[(1, 2.5)]], PAIR)},
+            pa.list_(pa.struct({"i": pa.int64(), "f": pa.float64()})),
+            [[{"i": 1, "f": 2.5}]],
+        ),
+        ([Pair(1, 2.5)], pa.struct({"i": pa.int64(), "f": pa.float64()}), [{"i": 1, "f": 2.5}]),
+        ([[Pair("a", [2.5])]], pa.list_(pa.struct({"i": pa.string(), "f": pa.list_(pa.float64())})),
+         [[{"i": "a", "f": [2.5]}]]),
+        ({"y": [pd.array([1, None], "Int64")]}, pa.list_(pa.int64()), [[1, None]]),
+        ({"y": [pd.Index([1, 2]), range(2), collections.deque([3])]}, pa.list_(pa.int64()), [[1, 2], [0, 1], [3]]),
+        ({"y": [pd.Categorical(["a", None, "a"])]}, pa.list_(pa.string()), [["a", None, "a"]]),
     ],
 )  # fmt: skip
 def test_values_that_arrow_would_change_or_lacks(returned: Any, kind: pa.DataType, expected: list[Any]) -> None:
@@ -446,6 +471,7 @@ def test_numbers_that_other_libraries_add_to_numpy() -> None:
         (np.array([1], "m8[M]"), "months and years are no durations"),
         ([Decimal("Infinity")], "decimals have no infinity"),
         ([{1, 2}], "a set keeps no order"),
+        ([pa.MonthDayNano([1, 2, 3])], "files have no type for month_day_nano_interval"),
         ([{"y": {1: "a", "1": "b"}}], "keys that are the same as text"),
     ],
 )

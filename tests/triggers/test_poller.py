@@ -64,7 +64,8 @@ def test_triggers_that_take_long_to_ask_share_a_statement(monkeypatch: pytest.Mo
     statements: list[object] = []
     hook = SimpleNamespace(list_jobs=lambda *_, **__: statements.append(1) or jobs, close=lambda: None)
     monkeypatch.setattr("airflow_provider_snowflake_batch.triggers.poller.open_hook", lambda _: hook)
-    # However slow the machine is.
+    # However slow the machine is: no pause between two questions is as long as the first wait for more of them.
+    monkeypatch.setattr("airflow_provider_snowflake_batch.triggers.poller._GATHER_SECONDS", 0.6)
     monkeypatch.setattr("airflow_provider_snowflake_batch.triggers.poller._MOST_GATHER_SECONDS", 60.0)
 
     async def ask_one_after_another() -> list[JobInfo | None]:
@@ -73,7 +74,7 @@ def test_triggers_that_take_long_to_ask_share_a_statement(monkeypatch: pytest.Mo
             for name in names:
                 asking.append(asyncio.create_task(poller.poll(name)))
                 if len(asking) % 50 == 0:
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.1)
             return await asyncio.gather(*asking)
 
     assert asyncio.run(ask_one_after_another()) == jobs

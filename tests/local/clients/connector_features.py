@@ -234,9 +234,8 @@ def asynchronous(local: Local) -> None:
 
     with local.connect() as connection:
         cursor = connection.cursor()
-        started = time.monotonic()
-        cursor.execute_async("SELECT SYSTEM$WAIT(2), 7")
-        assert time.monotonic() - started < 1.5, "it waited"
+        cursor.execute_async("SELECT SYSTEM$WAIT(4), 7")
+        # The call did not wait for it.
         assert connection.is_still_running(connection.get_query_status(cursor.sfqid))
         other = connection.cursor()
         other.get_results_from_sfqid(cursor.sfqid)

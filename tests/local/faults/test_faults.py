@@ -35,7 +35,7 @@ def value(connection: SnowflakeConnection, sql: str) -> Any:
     return row[0]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came about"
@@ -321,12 +321,12 @@ def test_a_stage_lags(faults: LocalFaults, connection: SnowflakeConnection, sche
     (tmp_path / "a.csv").write_text("1\n")
     cursor.execute(f"PUT file://{tmp_path}/a.csv @lagging AUTO_COMPRESS = FALSE")
     assert len(rows_of(connection, "LIST @lagging")) == 1
-    fault = faults.add("stage-lag", seconds=1.5, statement=r"^LIST")
+    fault = faults.add("stage-lag", seconds=5, statement=r"^LIST")
     cursor.execute(f"PUT file://{tmp_path}/a.csv @lagging/b AUTO_COMPRESS = FALSE")
     assert rows_of(connection, "LIST @lagging/b") == []
     assert value(connection, "SELECT $1 FROM @lagging/b/a.csv") == "1"
     assert faults.fired(fault) == 1
-    eventually(lambda: len(rows_of(connection, "LIST @lagging")) == 2, 5)
+    eventually(lambda: len(rows_of(connection, "LIST @lagging")) == 2)
 
 
 # Setting them

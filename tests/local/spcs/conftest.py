@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +16,16 @@ from snowflake.connector import DictCursor, SnowflakeConnection
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.05)
+
+
+def until_exists(path: Path) -> str:
+    """Code of a container that waits until a test makes this file."""
+    return f"import os, time\nwhile not os.path.exists({str(path)!r}): time.sleep(0.05)\n"
 
 
 class Services:
@@ -63,7 +69,7 @@ class Services:
     def python(self, code: str, **options: Any) -> str:
         return self.submit("python", "-c", code, **options)
 
-    def wait(self, name: str, status: str = "DONE", seconds: float = 20) -> None:
+    def wait(self, name: str, status: str = "DONE", seconds: float = 60) -> None:
         self.rows(f"CALL {name}!SPCS_WAIT_FOR('{status}', {seconds})")
 
     def status(self, name: str) -> str:

@@ -6,9 +6,11 @@ Also tests ``local/spcs/image_repositories.py``, ``local/spcs/instance_families.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.local.spcs.conftest import Services
+from tests.local.spcs.conftest import Services, until_exists
 
 
 def test_the_system_pool_is_there(services: Services) -> None:
@@ -40,11 +42,12 @@ def test_a_job_resumes_its_pool(services: Services) -> None:
     assert services.row(f"DESCRIBE COMPUTE POOL {services.pool}")["state"] == "IDLE"
 
 
-def test_suspending_lets_jobs_end(services: Services) -> None:
-    name = services.python("import time; time.sleep(0.7)")
+def test_suspending_lets_jobs_end(services: Services, tmp_path: Path) -> None:
+    name = services.python(until_exists(tmp_path / "end"))
     services.wait(name, "RUNNING")
     services.rows(f"ALTER COMPUTE POOL {services.pool} SUSPEND")
     assert services.row(f"DESCRIBE COMPUTE POOL {services.pool}")["state"] == "STOPPING"
+    (tmp_path / "end").touch()
     services.wait(name)
     assert services.row(f"DESCRIBE COMPUTE POOL {services.pool}")["state"] == "SUSPENDED"
 

@@ -16,7 +16,7 @@ import pytest
 import snowflake.connector
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.local.spcs.conftest import Services, wait_until
+from tests.local.spcs.conftest import Services, until_exists, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -45,10 +45,10 @@ def begun(services: Services, name: str) -> None:
     wait_until(lambda: services.logs(name).startswith("begun"))
 
 
-def marked() -> tuple[str, str]:
-    """Code that waits for a second, and the mark by which its processes are found."""
+def marked(until: Path) -> tuple[str, str]:
+    """Code that waits until the test makes a file, and the mark by which its processes are found."""
     mark = uuid.uuid4().hex
-    return f"import time; print('begun', flush=True); time.sleep(1.5); print('ended'); mark = '{mark}'", mark
+    return f"mark = '{mark}'; print('begun', flush=True)\n{until_exists(until)}print('ended')\n", mark
 
 
 def processes_with(mark: str) -> list[psutil.Process]:
@@ -62,11 +62,8 @@ def processes_with(mark: str) -> list[psutil.Process]:
 def test_a_killed_server_finds_its_running_job_again(server: LocalServer, tmp_path: Path) -> None:
     services = prepare(server)
     signal_to_end = tmp_path / "end"
-    name = services.python(
-        "import os, time; print('begun', flush=True)\n"
-        f"while not os.path.exists('{signal_to_end}'): time.sleep(0.05)\n"
-        "print('ended')"
-    )
+    code, _ = marked(signal_to_end)
+    name = services.python(code)
     begun(services, name)
     server.kill()
     server.start()
@@ -79,13 +76,15 @@ def test_a_killed_server_finds_its_running_job_again(server: LocalServer, tmp_pa
     assert services.containers(name)[0]["last_exit_code"] == 0
 
 
-def test_a_job_that_ended_meanwhile_has_its_exit_code(server: LocalServer) -> None:
+def test_a_job_that_ended_meanwhile_has_its_exit_code(server: LocalServer, tmp_path: Path) -> None:
     services = prepare(server)
-    code, mark = marked()
-    done, failed = services.python(code), services.python(f"print('begun', flush=True); {code}; raise SystemExit(9)")
+    code, mark = marked(tmp_path / "end")
+    done, failed = services.python(code), services.python(f"{code}raise SystemExit(9)")
     for name in (done, failed):
         begun(services, name)
     server.kill()
+    assert processes_with(mark)
+    (tmp_path / "end").touch()
     wait_until(lambda: not processes_with(mark))
     server.start()
     services = connect(server)
@@ -94,10 +93,10 @@ def test_a_job_that_ended_meanwhile_has_its_exit_code(server: LocalServer) -> No
     assert services.containers(failed)[0]["last_exit_code"] == 9
 
 
-def test_a_job_whose_processes_are_gone_has_failed_with_a_reason(server: LocalServer) -> None:
+def test_a_job_whose_processes_are_gone_has_failed_with_a_reason(server: LocalServer, tmp_path: Path) -> None:
     services = prepare(server)
-    code, mark = marked()
-    name = services.python(code.replace("1.5", "60"))
+    code, mark = marked(tmp_path / "never")
+    name = services.python(code)
     begun(services, name)
     server.kill()
     supervisors = {os.getsid(process.pid) for process in processes_with(mark)}
@@ -135,10 +134,10 @@ def test_what_a_killed_supervisor_leaves_behind_is_ended(server: LocalServer, se
     wait_until(lambda: not [one for one in processes_with(mark) if one.status() != psutil.STATUS_ZOMBIE])
 
 
-def test_stopping_the_server_leaves_no_process(server: LocalServer) -> None:
+def test_stopping_the_server_leaves_no_process(server: LocalServer, tmp_path: Path) -> None:
     services = prepare(server)
-    code, mark = marked()
-    name = services.python(code.replace("1.5", "60"))
+    code, mark = marked(tmp_path / "never")
+    name = services.python(code)
     begun(services, name)
     server.stop()
     assert processes_with(mark) == []

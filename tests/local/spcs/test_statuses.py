@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.local.spcs.conftest import Services, wait_until
+from tests.local.spcs.conftest import Services, until_exists, wait_until
 
 WAIT = "import time; time.sleep(60)"
 STUBBORN = (
@@ -26,13 +27,14 @@ def is_running(pid: int) -> bool:
         return file.read().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_running_then_done(services: Services) -> None:
-    name = services.python("import time; time.sleep(0.5)")
+def test_running_then_done(services: Services, tmp_path: Path) -> None:
+    name = services.python(until_exists(tmp_path / "end"))
     services.wait(name, "RUNNING")
     (container,) = services.containers(name)
     assert (container["status"], container["message"], container["last_exit_code"]) == ("READY", "Running", None)
     (instance,) = services.rows(f"SHOW SERVICE INSTANCES IN SERVICE {name}")
     assert (instance["instance_id"], instance["status"]) == ("0", "READY")
+    (tmp_path / "end").touch()
     services.wait(name)
     (container,) = services.containers(name)
     assert (container["status"], container["message"], container["last_exit_code"]) == (
@@ -138,13 +140,13 @@ def test_wait_for_says_what_the_status_is(services: Services) -> None:
     begun = time.monotonic()
     error = services.error(f"CALL {name}!SPCS_WAIT_FOR('DONE', 0.3)")
     assert "Current status: RUNNING" in str(error)
-    assert 0.2 < time.monotonic() - begun < 2
+    assert 0.2 < time.monotonic() - begun < 20
     # A status that cannot come any more is not waited for.
     services.rows(f"CALL {name}!SPCS_CANCEL_JOB()")
     services.wait(name, "CANCELLED")
     begun = time.monotonic()
-    assert "Current status: CANCELLED" in str(services.error(f"CALL {name}!SPCS_WAIT_FOR('DONE', 30)"))
-    assert time.monotonic() - begun < 5
+    assert "Current status: CANCELLED" in str(services.error(f"CALL {name}!SPCS_WAIT_FOR('DONE', 300)"))
+    assert time.monotonic() - begun < 50
 
 
 def test_aborting_a_synchronous_statement_cancels_the_job(services: Services) -> None:

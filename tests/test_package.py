@@ -94,6 +94,13 @@ def test_the_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").is_file()
 
 
+def test_installers_choose_airflow_before_what_airflow_limits(project: dict[str, Any]) -> None:
+    """uv chooses versions in the order of the requirements, which the build sorts. The newest FastAPI, chosen first,
+    fits an old Airflow only."""
+    names = [re.split(r"[<>=~!;]", line)[0] for line in sorted(project["dependencies"])]
+    assert names.index("apache-airflow-core") < names.index("fastapi")
+
+
 def test_constraints_cover_every_requirement(project: dict[str, Any]) -> None:
     names = requirements(project, list(project["optional-dependencies"])) - {DISTRIBUTION}
     pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))

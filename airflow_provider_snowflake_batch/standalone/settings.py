@@ -62,6 +62,9 @@ def component_settings(
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_ports[1]),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_ports[0]),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        # A job's processes are on this machine, too. While they keep it busy, an answer may take longer than the five
+        # seconds that are the default, after which a task fails before it has begun, without a word in its log.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
     }
 
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input import content
 from airflow_provider_snowflake_batch.worker.input.parquet_input import open_reader
+from airflow_provider_snowflake_batch.worker.values.pandas_types import with_pandas_types
 
 FOOTER_READ_BYTES = 64 * 1024
 FOOTER_THREADS = 32
@@ -59,7 +60,7 @@ class Schemas:
         last, stored, more = self._last, metadata.schema, metadata.metadata
         if last is not None and last[0].equals(stored) and last[1] == more:
             return last[2]
-        schema = reader.schema_arrow.remove_metadata()
+        schema = with_pandas_types(reader.schema_arrow.remove_metadata())
         self._last = (stored, more, schema)
         return schema
 

@@ -27,6 +27,7 @@ from airflow_provider_snowflake_batch.worker.values import decimals
 from airflow_provider_snowflake_batch.worker.values.declared_types import GIVEN, declared
 from airflow_provider_snowflake_batch.worker.values.nested import check_moments, exact_list, objects
 from airflow_provider_snowflake_batch.worker.values.own_memory import own_array, own_table, own_values
+from airflow_provider_snowflake_batch.worker.values.pandas_types import is_of_pandas
 from airflow_provider_snowflake_batch.worker.values.python_values import from_objects
 
 _NULLABLE: dict[pa.DataType, Any] = {
@@ -204,7 +205,9 @@ def _mixed_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
     for name, column in numbers.items():
         if pa.types.is_timestamp(column.type) or pa.types.is_duration(column.type):
             check_moments(column)
-        if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
+        if is_of_pandas(column.type):
+            others[name] = column.to_pandas().copy()
+        elif pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
             others[name] = _whole_objects(column)
         elif column.null_count and column.type in _NULLABLE:
             # Each column by itself, so that its type does not depend on the columns beside it.
@@ -238,8 +241,8 @@ def _storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """What a column of an extension type stores; a UUID stays one."""
-    return column if isinstance(column.type, pa.UuidType) else _storage(column)
+    """What a column of an extension type stores; a UUID stays one, and so do pandas' own types."""
+    return column if isinstance(column.type, pa.UuidType) or is_of_pandas(column.type) else _storage(column)
 
 
 def _whole_objects(column: pa.ChunkedArray) -> np.ndarray:

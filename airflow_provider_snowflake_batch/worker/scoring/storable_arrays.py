@@ -1,7 +1,8 @@
 """The values of one output become an Arrow array of a type that Parquet and Snowflake hold.
 
 Values of types that such files lack are kept in the nearest type: categories and run lengths as their values, extension
-types as what they store, times with a zone in UTC, periods, UUIDs and members of an Enum as text or as their value.
+types as what they store, times with a zone in UTC, periods, UUIDs and members of an Enum as text or as their value,
+intervals as objects of their ends and which of them are closed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from airflow_provider_snowflake_batch.worker.values import only_nan, schemas
 from airflow_provider_snowflake_batch.worker.values.common_types import MOST_DIGITS, converted, misfit
 from airflow_provider_snowflake_batch.worker.values.declared_types import RETURNED, declared
 from airflow_provider_snowflake_batch.worker.values.nested import exact_list
+from airflow_provider_snowflake_batch.worker.values.pandas_types import described, interval_columns, is_of_pandas
 from airflow_provider_snowflake_batch.worker.values.python_values import Seen, are_plain, from_objects, nan_apart, plain
 from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_numpy, known_type
 
@@ -30,8 +32,8 @@ from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_
 _MOST_ITEMS = 2**31 - 1
 # Some readers of Parquet, such as Snowflake, do not know floating-point numbers of 16 bits, and read bytes instead.
 _NEXT_TO = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary(), pa.float16(): pa.float32()}
-# The extension type of pandas' periods in Arrow: numbers whose meaning only pandas knows.
-_PERIODS = "pandas.period"
+# Columns of pandas whose numbers mean nothing without the column's type.
+_OF_PANDAS = (pd.PeriodDtype, pd.IntervalDtype)
 
 
 class OutputMisfit(DataError):
@@ -76,12 +78,14 @@ def _column(values: Any, name: str) -> tuple[pa.Field, Any]:
 def _typed(values: Any) -> Any:
     """An array of what says of which type it is; None for objects."""
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        return _typed(values.to_pandas()) if _holds_periods(values.type) else values
+        return _typed(values.to_pandas()) if _holds_pandas_types(values.type) else values
     if isinstance(values, np.ndarray) and values.dtype != object and not values.dtype.names:
         return pa.array(known_type(values)) if values.ndim == 1 else _nested(values)
     if isinstance(values, pd.Series) and values.dtype != object:
-        if isinstance(values.dtype, pd.CategoricalDtype) and isinstance(values.cat.categories.dtype, pd.PeriodDtype):
+        if isinstance(values.dtype, pd.CategoricalDtype) and isinstance(values.cat.categories.dtype, _OF_PANDAS):
             values = values.astype(values.cat.categories.dtype)
+        if isinstance(values.dtype, pd.IntervalDtype):
+            return interval_columns(values.array)
         if isinstance(values.dtype, pd.PeriodDtype):
             return pa.array([None if pd.isna(item) else str(item) for item in values], pa.string())
         if isinstance(values.dtype, pd.SparseDtype):
@@ -135,9 +139,8 @@ def _of_values(items: Sequence[Any]) -> tuple[pa.Field, Any]:
     return field if apart is None else only_nan.marked_beside(field, *apart), array
 
 
-def _holds_periods(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return isinstance(kind, pa.BaseExtensionType) and kind.extension_name == _PERIODS
+def _holds_pandas_types(kind: pa.DataType) -> bool:
+    return is_of_pandas(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
 def _storable(array: Any) -> Any:
@@ -154,6 +157,9 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
     :raises TypeError: there is none.
     """
     types = pa.types
+    if is_of_pandas(kind):
+        # As a column of its own it has been converted: what it stores does not say what it means.
+        raise TypeError(f"there is {described(kind)} inside of another type; return it as a column of its own")
     if isinstance(kind, pa.BaseExtensionType):
         # UUIDs become text, as those of Python do; otherwise Snowflake would read bytes.
         return pa.string() if isinstance(kind, pa.UuidType) else storable_type(kind.storage_type)

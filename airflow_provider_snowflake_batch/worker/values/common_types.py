@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_snowflake_batch.worker.values.decimals import floats
+from airflow_provider_snowflake_batch.worker.values.pandas_types import described, is_of_pandas
 
 # Digits of the largest 64-bit whole number, and of the largest NUMBER that Snowflake has.
 INTEGER_DIGITS = 20
@@ -59,6 +60,8 @@ def common_type(first: pa.DataType, second: pa.DataType) -> pa.DataType:
         return second
     if types.is_null(second):
         return first
+    if is_of_pandas(first) or is_of_pandas(second):
+        raise NoCommonType(f"{described(first)} and {described(second)} have no common type")
     if isinstance(first, pa.BaseExtensionType) or isinstance(second, pa.BaseExtensionType):
         one, other = (_text_or_storage(*pair) for pair in ((first, second), (second, first)))
         return common_type(one, other)
@@ -313,6 +316,8 @@ def without_layout(array: pa.Array) -> pa.Array:
     """The plain values of an array whose type says more: of categories, run lengths and extension types."""
     if isinstance(array.type, pa.UuidType):
         return _uuid_texts(array)
+    if is_of_pandas(array.type):
+        raise ValueError(f"{described(array.type)} is no such value")
     if isinstance(array.type, pa.BaseExtensionType):
         return without_layout(array.storage)
     if pa.types.is_dictionary(array.type):

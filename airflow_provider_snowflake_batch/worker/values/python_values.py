@@ -149,6 +149,12 @@ def _plain(value: Any, seen: Seen) -> Any:
     if isinstance(value, (uuid.UUID, pd.Period)):
         seen.kinds.add(str)
         return str(value)
+    if isinstance(value, pd.Interval):
+        return {
+            "left": _plain(value.left, seen),
+            "right": _plain(value.right, seen),
+            "closed": _plain(value.closed, seen),
+        }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: _plain(getattr(value, one.name), seen) for one in dataclasses.fields(value)}
     value = as_numpy(value)

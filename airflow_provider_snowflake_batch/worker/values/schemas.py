@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.contract.manifest import Column
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.values import only_nan
 from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_schema, converted, misfit
+from airflow_provider_snowflake_batch.worker.values.pandas_types import is_of_pandas
 
 # The name of an output without a name, or of the first of several.
 UNNAMED = "output_feature_0"
@@ -166,8 +167,11 @@ def columns(schema: pa.Schema) -> list[Column]:
 def type_name(kind: pa.DataType) -> str:
     """A type as the manifest names it: alike for a schema in memory and one read from a file.
 
-    Parquet calls the items of a list "element", Arrow "item"; the name means nothing.
+    Parquet calls the items of a list "element", Arrow "item"; the name means nothing. A reader that has not loaded
+    pandas sees what its types store.
     """
+    if is_of_pandas(kind):
+        return type_name(kind.storage_type)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return f"list<{type_name(kind.value_type)}>"
     if pa.types.is_struct(kind):

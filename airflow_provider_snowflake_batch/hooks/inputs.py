@@ -159,6 +159,7 @@ def _query_of_files(hook: SnowflakeBatchHook, job: AnyJob, source: StageParquet)
         str(source),
     )
     _check_one_spelling(columns)
+    _check_whole_numbers(hook, source, file_format, preparation, columns)
     found = replace(found, columns=tuple((column.name, column.kind) for column in columns))
     try:
         query = row_statements.select_source(found)
@@ -276,6 +277,40 @@ def _check_one_spelling(columns: Iterable[FileColumn]) -> None:
                 f"X: the files spell a column's name in more than one way: {known.name} ({known.file}) and "
                 f"{column.name} ({column.file}), which Snowflake takes for two columns. Write the files with one "
                 f'name, or a query of your own as X that says which is read (SELECT $1:"{known.name}" … FROM @…).'
+            )
+
+
+def _check_whole_numbers(
+    hook: SnowflakeBatchHook,
+    source: StageParquet,
+    file_format: QualifiedName,
+    preparation: Sequence[str],
+    columns: Sequence[FileColumn],
+) -> None:
+    """Whole numbers that other files have as floating-point ones are read as such, and must not change by that.
+
+    Where there are none, no row is looked at.
+    """
+    mixed = [column for column in columns if column.whole and '"' not in column.name]
+    if source.select is not None and source.filter is None:
+        read = {one.name.value.upper() for one in source.select}
+        mixed = [column for column in mixed if column.name.upper() in read]
+    if not mixed:
+        return
+
+    def count(cursor: SnowflakeCursor) -> list[int]:
+        for sql in preparation:
+            cursor.execute(sql)
+        assert source.pattern is not None
+        cursor.execute(row_statements.count_rounded(source.location, source.pattern, file_format, mixed))
+        return [int(number) for number in cursor.fetchall()[0]]
+
+    for column, number in zip(mixed, _ask(lambda: hook.on_session(count), str(source)), strict=True):
+        if number:
+            raise JobInputError(
+                f"X: column {column.name} holds whole numbers in some files, as {column.whole}, and floating-point "
+                f"numbers in others, and {number} of the whole ones, above 2⁵³, are no floating-point number. Write "
+                "the files with one type, or read some of them only."
             )
 
 

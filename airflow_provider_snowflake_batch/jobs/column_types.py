@@ -34,6 +34,7 @@ class FileColumn:
     :param file: one of the files.
     :param spellings: every spelling, where names that differ in case only count as one.
     :param original: the SQL type that its values had before they became what is in the files; empty if not known.
+    :param whole: a file that has whole numbers where others have floating-point ones; empty if there is none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class FileColumn:
     file: str
     spellings: tuple[str, ...] = ()
     original: str = ""
+    whole: str = ""
 
     @property
     def created_kind(self) -> str:
@@ -57,6 +59,7 @@ class LoadedColumn:
     :param kind: the values' type.
     :param type: the column's.
     :param original: the type that texts of the files are turned into again; empty if they are taken as they are.
+    :param has_whole: whether some of the files have whole numbers where others have floating-point ones.
     """
 
     target: str
@@ -64,6 +67,7 @@ class LoadedColumn:
     kind: str
     type: str = ""
     original: str = ""
+    has_whole: bool = False
 
     @property
     def may_lack_zone(self) -> bool:
@@ -85,6 +89,8 @@ class LoadedColumn:
         digits of a second (TIMESTAMP_OUTPUT_FORMAT), a time of day none (TIME_OUTPUT_FORMAT), and how many a
         floating-point number has is not documented.
         """
+        if self.has_whole:
+            return True
         number, target = _NUMBER.fullmatch(self.kind), _NUMBER.fullmatch(self.type)
         if self.type in FLOATS:
             return self.kind == "TEXT" or (number is not None and int(number[1]) > _FLOAT_DIGITS)
@@ -164,7 +170,7 @@ def match_columns(found: Iterable[FileColumn], table: Mapping[str, str]) -> tupl
 
 def _loaded(column: FileColumn, target: str, kind: str) -> LoadedColumn:
     if form_of(column.original) is None or is_text(kind):
-        return LoadedColumn(target, column.spellings, column.kind, kind)
+        return LoadedColumn(target, column.spellings, column.kind, kind, has_whole=bool(column.whole))
     if not takes(kind, column.original):
         raise InvalidJobError(
             "table",
@@ -215,16 +221,19 @@ def merge_columns(
             )
         file = known.file if kind == known.kind else column.file
         spellings = tuple(dict.fromkeys((*known.spellings, column.name)))
-        merged[key(column.name)] = FileColumn(known.name, kind, file, spellings)
+        whole = known.whole
+        if kind in FLOATS and not whole:
+            whole = next((one.file for one in (known, column) if _NUMBER.fullmatch(one.kind)), "")
+        merged[key(column.name)] = FileColumn(known.name, kind, file, spellings, whole=whole)
     return list(merged.values())
 
 
 def common_type(one: str, other: str) -> str | None:
     """The type that holds the values of both types, or None if there is none.
 
-    Whole numbers beside floating-point ones become floating-point: exact up to 2⁵³. Whole numbers are reported as
-    NUMBER(38, 0) whatever their width, so beside decimals they keep as many digits as fit; one that does not fit is
-    Snowflake's error, not a changed value.
+    Whole numbers beside floating-point ones become floating-point: exact up to 2⁵³, so that larger ones have to be
+    looked for (:attr:`FileColumn.whole`). Whole numbers are reported as NUMBER(38, 0) whatever their width, so beside
+    decimals they keep as many digits as fit; one that does not fit is Snowflake's error, not a changed value.
     """
     if one == other:
         return one

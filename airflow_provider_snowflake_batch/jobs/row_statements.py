@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from airflow_provider_snowflake_batch.jobs.column_types import FLOATS, LoadedColumn
+from airflow_provider_snowflake_batch.jobs.column_types import FLOATS, FileColumn, LoadedColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.sources import (
@@ -32,6 +33,9 @@ UNLOADED_FILE_BYTES = 128 * 2**20
 # takes INT96 for TIMESTAMP_LTZ).
 # https://docs.snowflake.com/en/sql-reference/sql/create-file-format#type-parquet
 _PARQUET = "TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = FALSE"
+# From here on, some whole numbers are no floating-point numbers of 64 bits.
+_EXACT_IN_FLOAT = 2**53
+_MOST_IN_NUMBER = 10**37
 _TYPE = re.compile(r"[A-Z_]+( ?\(\d+(, ?\d+)?\))?")
 # A time of day with an offset at its end, in each of the forms that AUTO detects, or seconds since 1970.
 # https://docs.snowflake.com/en/sql-reference/date-time-input-output#supported-formats-for-auto-detection
@@ -133,13 +137,37 @@ def count_changed(
     return f"SELECT {counts} FROM {stage_sql(location)} ({within})"
 
 
+def count_rounded(location: StagePath, pattern: str, file_format: QualifiedName, columns: Sequence[FileColumn]) -> str:
+    """How many whole numbers of each of some columns no floating-point number is: one row, a number for each column."""
+    counts = ", ".join(f"COUNT_IF({_is_rounded((one.name,))}) AS {Identifier(one.name).quoted()}" for one in columns)
+    within = f"FILE_FORMAT => {literal(file_format.sql())}, PATTERN => {literal(pattern)}"
+    return f"SELECT {counts} FROM {stage_sql(location)} ({within})"
+
+
 def count_file_rows(location: StagePath, pattern: str, file_format: QualifiedName) -> str:
     """How many rows some files have together: one row, one number."""
     within = f"FILE_FORMAT => {literal(file_format.sql())}, PATTERN => {literal(pattern)}"
     return f"SELECT COUNT(*) AS ROW_COUNT FROM {stage_sql(location)} ({within})"
 
 
+def _is_rounded(spellings: Sequence[str]) -> str:
+    # Only where whole numbers are not all floating-point ones, and not where NUMBER has no room for one of those.
+    number, whole = _first(spellings, "FLOAT"), _first(spellings, "NUMBER(38, 0)")
+    changes = f"{whole} <> {number}::NUMBER(38, 0)"
+    return f"IFF(ABS({number}) BETWEEN {_EXACT_IN_FLOAT} AND {_MOST_IN_NUMBER}, {changes}, FALSE)"
+
+
+def _first(spellings: Sequence[str], kind: str) -> str:
+    """The values of a column. No file has it under two spellings."""
+    values = [_read(name, kind) for name in spellings]
+    return values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
+
+
 def _is_changed(column: LoadedColumn) -> str:
+    if column.has_whole:
+        rest = replace(column, has_whole=False)
+        rounded = _is_rounded(column.spellings)
+        return f"{rounded} OR ({_is_changed(rest)})" if rest.may_change else rounded
     value = _loaded(column)
     if column.type in FLOATS and column.kind == "TEXT":
         # Of a fraction, the nearest floating-point number is meant; of a whole number, that number.
@@ -170,10 +198,8 @@ def _is_changed(column: LoadedColumn) -> str:
 
 
 def _loaded(column: LoadedColumn) -> str:
-    # No file has the column under two spellings.
     form = form_of(column.original)
-    values = [_read(name, column.kind if form is None else "VARCHAR") for name in column.spellings]
-    value = values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
+    value = _first(column.spellings, column.kind if form is None else "VARCHAR")
     return value if form is None else form.read.format(value)
 
 

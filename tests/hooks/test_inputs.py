@@ -6,6 +6,7 @@ Also tests ``hooks/file_columns.py``.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -16,9 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError
+from airflow_provider_snowflake_batch.hooks import inputs
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.hooks.inputs import look_up_source
 from airflow_provider_snowflake_batch.jobs import row_statements, statements
+from airflow_provider_snowflake_batch.jobs.column_types import FileColumn
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob
 from airflow_provider_snowflake_batch.jobs.sources import StageParquet
 from airflow_provider_snowflake_batch.jobs.worker_job import WorkerJob
@@ -163,6 +166,41 @@ def test_no_file_is_left_out_when_types_are_looked_up(
     put(hook, **{"5.parquet": PARQUET, "6.parquet": pa.table({"V": ["x"]})})
     with pytest.raises(JobInputError, match=r"column V is REAL in .*/2.parquet and TEXT in .*/6.parquet"):
         values(hook, pattern=".*")
+
+
+def test_whole_numbers_beside_floating_point_ones_do_not_change(
+    hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many files Snowflake looks at together, and whatever it then says of a column of both."""
+    monkeypatch.setattr(row_statements, "MOST_INFERRED_FILES", 1)
+    put(hook, **{"a.parquet": pa.table({"V": [2**53, 2**60, -(2**53), 3]})})
+    put(hook, **{"b.parquet": pa.table({"V": [0.5, 1e300, 2.0**53, float("nan"), None]})})
+    assert values(hook, pattern=".*", filter="V < 1e19 OR V = 1e300") == [
+        *(-(2**53), 0.5, 3, 2**53, 2**53, 2**60, 1e300),
+    ]
+    put(hook, **{"c.parquet": pa.table({"V": [2**53 + 1]})})
+    with pytest.raises(JobInputError, match=r"column V holds whole numbers beyond 2\^53"):
+        values(hook, pattern=".*")
+
+
+def test_whole_numbers_that_would_become_others_are_counted(
+    hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Snowflake reads each file's values. The local one refuses a query over files of both kinds."""
+    told = [FileColumn("V", "REAL", "b.parquet", whole="a.parquet"), FileColumn("W", "REAL", "a.parquet")]
+    monkeypatch.setattr(inputs, "columns_of_files", lambda *arguments, **options: told)
+    large = [2**53 + 1, -(2**53) - 1, 2**60, 2**53, 5, None]
+    put(hook, **{"a.parquet": pa.table({"V": large, "W": large})})
+    location = {"stage_location": f"{STAGE}/in/"}
+
+    message = "X: column V holds whole numbers in some files, as a.parquet, and .* and 2 of the whole ones, above 2⁵³"
+    for options in ({"pattern": ".*"}, {"select": ["V"]}, {"select": ["W"], "filter": "V > 5"}):
+        with pytest.raises(JobInputError, match=message):
+            looked_up(hook, location | options)
+    looked_up(hook, location | {"select": ["W"]})
+
+    put(hook, **{"a.parquet": pa.table({"V": [0.5, 1e300, -1e300, math.inf, math.nan, 2.0**60], "W": [1.0] * 6})})
+    looked_up(hook, location | {"pattern": ".*"})
 
 
 @pytest.mark.parametrize("options", [{"pattern": ".*"}, {"select": ["ID"]}])

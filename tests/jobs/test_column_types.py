@@ -48,6 +48,7 @@ def test_columns_of_several_groups_of_files() -> None:
     assert [(column.name, column.kind) for column in merge_columns(found, field="X")] == [
         ("a", "REAL"), ("b", "TEXT"), ("A", "NUMBER(38, 0)")
     ]  # fmt: skip
+    assert [column.whole for column in merge_columns(found, field="X")] == ["1.parquet", "", ""]
     merged = merge_columns(found, field="X", key=str.upper)
     assert [(column.kind, column.spellings) for column in merged] == [("REAL", ("a", "A")), ("TEXT", ("b",))]
 

@@ -23,6 +23,8 @@ from snowflake.connector.errors import ProgrammingError
 from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.hooks import loading
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs import row_statements
+from airflow_provider_snowflake_batch.jobs.column_types import FileColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
 
@@ -172,6 +174,37 @@ def test_files_without_a_common_type_load_nothing(
     with pytest.raises((JobInputError, ProgrammingError), match=message):
         load()
     assert output.rows("SHOW TABLES LIKE 'SCORES'") == []
+
+
+@pytest.mark.parametrize("table", [None, "FLOAT", "NUMBER(38, 0)", "VARCHAR"])
+def test_whole_numbers_beside_floating_point_ones_are_loaded_as_they_are(
+    output: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch, table: str | None
+) -> None:
+    monkeypatch.setattr(row_statements, "MOST_INFERRED_FILES", 1)
+    if table is not None:
+        output.run(f"CREATE TABLE SCORES (P {table})")
+    put(output, "0.parquet", pa.table({"P": [2**53, 2**60, None]}))
+    put(output, "1.parquet", pa.table({"P": [2.0, None]}))
+    assert load()["rows"] == 5
+    assert sorted(int(float(row["p"])) for row in output.rows("SELECT * FROM SCORES WHERE P IS NOT NULL")) == [
+        2,
+        2**53,
+        2**60,
+    ]
+
+
+@pytest.mark.parametrize("table", ["FLOAT", "NUMBER(38, 0)", "NUMBER(38, 2)", "VARCHAR"])
+def test_whole_numbers_that_would_become_others_are_not_loaded(
+    output: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """As Snowflake reads each file's values. The local one refuses a query over files of both kinds."""
+    told = [FileColumn("P", "REAL", "1.parquet", ("P",), whole="0.parquet")]
+    monkeypatch.setattr(loading, "columns_of_files", lambda *arguments, **options: told)
+    output.run(f"CREATE TABLE SCORES (P {table})")
+    put(output, "0.parquet", pa.table({"P": [2**53 + 1, 5, None]}))
+    with pytest.raises(JobInputError, match=r"table: its column P is .* and would change 1 value\(s\) of the results"):
+        load()
+    assert output.rows("SELECT * FROM SCORES") == []
 
 
 @pytest.mark.parametrize(

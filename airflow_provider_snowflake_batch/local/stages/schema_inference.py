@@ -18,8 +18,6 @@ from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading
 from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
 
-_EXACT_IN_FLOAT = 2**53
-
 
 @dataclass(slots=True)
 class InferredColumn:
@@ -55,7 +53,7 @@ def infer_columns(
     for name, column in columns.items():
         if column.kind == "REAL":
             for file in column.whole:
-                _check_exact(file, name, ignore_case)
+                check_exact(file, name, "INFER_SCHEMA", ignore_case=ignore_case)
     return columns
 
 
@@ -73,15 +71,19 @@ def _take(column: InferredColumn, name: str, kind: pa.DataType, file: StageFile)
     column.files.append(file)
 
 
-def _check_exact(file: StageFile, name: str, ignore_case: bool) -> None:
-    """Whole numbers that other files have as floating-point ones must not change when they are read as such."""
+def check_exact(file: StageFile, name: str, what: str, *, ignore_case: bool = False) -> None:
+    """Hold that whole numbers that other files have as floating-point ones do not change when they are read as such.
+
+    :param what: for the error: what is asked of the files.
+    :raises SnowflakeError: "not supported" if one would.
+    """
     with pq.ParquetFile(file.local) as parquet:
         spelled = [each for each in parquet.schema_arrow.names if (each.upper() if ignore_case else each) == name]
         for batch in parquet.iter_batches(columns=spelled):
             for values in batch.columns:
-                if any(value is not None and abs(value) > _EXACT_IN_FLOAT for value in values.to_pylist()):
+                if any(value is not None and int(float(value)) != value for value in values.to_pylist()):
                     raise not_supported(
-                        f"INFER_SCHEMA of files whose column {name} holds whole numbers beyond 2^53 ({file.path}) and "
+                        f"{what} of files whose column {name} holds whole numbers beyond 2^53 ({file.path}) and "
                         "floating-point ones (other files)"
                     )
 

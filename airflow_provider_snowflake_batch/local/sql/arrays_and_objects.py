@@ -9,12 +9,13 @@ from sqlglot import Expr, exp
 from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.helper import seq_get
 
-from airflow_provider_snowflake_batch.local.sql.expressions import call
+from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_INSERT,
     AS_ARRAY,
     AS_KEYS,
     AS_LIST,
+    NESTED,
     OBJECT_ONLY,
     OBJECT_WITH,
     OF_ONE_TYPE,
@@ -64,8 +65,18 @@ def list_function(node: Expr) -> Expr:
     return node
 
 
+def with_step(node: exp.GenerateSeries) -> Expr | None:
+    """``ARRAY_GENERATE_RANGE``, whose step may not be 0; the engine would give an empty array."""
+    step = node.args.get("step")
+    if step is None or not node.args.get("is_end_exclusive"):
+        return None
+    failure = call("error", string("The step of ARRAY_GENERATE_RANGE must not be 0"))
+    node.set("step", either(exp.EQ(this=exp.paren(step.copy()), expression=number(0)), failure, step.copy()))
+    return node
+
+
 def array_size(node: exp.ArraySize) -> Expr:
-    node.set("this", call("to_json", node.this))
+    node.set("this", call(NESTED, node.this))
     return node
 
 
@@ -115,7 +126,7 @@ def parse_json(node: exp.ParseJSON) -> Expr | None:
 
 
 def object_keys(node: exp.JSONKeys) -> Expr:
-    keys = call("json_keys", call("to_json", node.this))
+    keys = call("json_keys", call(NESTED, node.this))
     return call("list_sort", keys)
 
 

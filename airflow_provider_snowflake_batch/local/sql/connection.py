@@ -30,6 +30,7 @@ from airflow_provider_snowflake_batch.local.sql.ddl import Definitions
 from airflow_provider_snowflake_batch.local.sql.declarations import fill_template, template_of
 from airflow_provider_snowflake_batch.local.sql.dml import Changes, described
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of, write_types
+from airflow_provider_snowflake_batch.local.sql.expressions import engine_sql
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
 from airflow_provider_snowflake_batch.local.sql.guard import guard
 from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_json
@@ -263,7 +264,7 @@ class EngineConnection:
         declared = declared_outputs(tree, self.lookup, kind_of)
         required = required_outputs(tree, self._required)
         self.temporary.redirect(tree)
-        sql = self.translated(tree)[-1].sql(dialect="duckdb")
+        sql = engine_sql(self.translated(tree)[-1])
         self.transactions.check()
         rows = self._duck.sql(sql)
         types = [str(kind) for kind in rows.types]

@@ -34,6 +34,7 @@ from airflow_provider_snowflake_batch.local.sql.declarations import (
     take_keys,
 )
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of
+from airflow_provider_snowflake_batch.local.sql.expressions import engine_sql
 from airflow_provider_snowflake_batch.local.sql.query_types import declared_outputs
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
 from airflow_provider_snowflake_batch.local.sql.translate import table_parts
@@ -65,10 +66,13 @@ class Definitions:
         foreign_keys = self._foreign_keys(tree)
         keys = take_keys(tree)
         comments = take_comments(tree)
+        copied = _copied_table(tree)
+        columns = columns or list(self._connection.lookup(copied).items() if copied is not None else [])
+        rules = self._rules(copied) if copied is not None else []
         change = self._connection.temporary.change(tree)
         self._connection.temporary.redirect(tree)
         if change is not None:
-            self._run(tree)
+            self._run(tree, rules)
             self._comment(tree, comments)
             return Result.message(self._connection.temporary.changed(tree, change, dict(columns)))
         target = self._connection.target(tree)
@@ -78,7 +82,7 @@ class Definitions:
         if (already := self._done_already(tree, target)) is not None:
             return Result.message(already)
         if not isinstance(tree, exp.Alter) or tree.args.get("actions"):
-            self._define(tree)
+            self._define(tree, rules)
         self._comment(tree, comments)
         if isinstance(tree, exp.TruncateTable):
             for table in tree.expressions:
@@ -157,7 +161,7 @@ class Definitions:
         if isinstance(tree, exp.Create):
             catalog.record(kind, *name)
             (catalog.record if tree.find(exp.TransientProperty) else catalog.unrecord)("TRANSIENT", *name)
-            catalog.declare(name, columns or self._copied(tree))
+            catalog.declare(name, columns)
             catalog.add_keys(name, keys)
             if kind == "VIEW" and (text := tree.meta.get("text")) is not None:
                 catalog.keep_text(name, text)
@@ -173,19 +177,33 @@ class Definitions:
                 catalog.change_column(name, column, new_name, declared)
             catalog.add_keys(name, keys)
 
-    def _copied(self, tree: exp.Create) -> list[tuple[str, str]]:
-        """The declared columns of the table that CREATE TABLE … LIKE or CLONE copies."""
-        like = tree.find(exp.LikeProperty)
-        clone = tree.args.get("clone")
-        source = like.this if like is not None else clone.this if isinstance(clone, exp.Clone) else None
-        return list(self._connection.lookup(source).items()) if isinstance(source, exp.Table) else []
+    def _rules(self, source: exp.Table) -> list[str]:
+        """What a copy of a table has to be told of its columns: the engine copies names and types only.
 
-    def _define(self, tree: Expr) -> None:
+        :raises SnowflakeError: "not supported" for a column of values from a sequence: that of a copy starts anew.
+        """
+        name = self._session.qualify(translate.table_parts(source))
+        temporary = self._connection.temporary
+        rows = self._connection.query(
+            "SELECT column_name, column_default, is_nullable FROM duckdb_columns() "
+            "WHERE (database_name, schema_name, table_name) = (?, ?, ?)",
+            ("temp", "main", temporary[name]) if name in temporary else name,
+        )
+        rules = []
+        for column, default, is_nullable in rows:
+            if "nextval(" in (default or "").lower():
+                raise not_supported(f"LIKE or CLONE of a table whose column {column} takes its values from a sequence")
+            rules += [f"ALTER COLUMN {quoted(column)} SET DEFAULT {default}"] if default is not None else []
+            rules += [] if is_nullable else [f"ALTER COLUMN {quoted(column)} SET NOT NULL"]
+        return rules
+
+    def _define(self, tree: Expr, rules: Sequence[str]) -> None:
         """Run DDL, and keep what the information schema shows of it and DuckDB has no place for."""
         parts = self._connection.translated(tree)
         with self._engine.write_lock, self._connection.transactions.atomic():
             for part in parts:
-                self._duck.execute(part.sql(dialect="duckdb")).fetchall()
+                self._duck.execute(engine_sql(part)).fetchall()
+                self._follow(part, rules)
                 if found := part.args.get("table_comment"):
                     table, comment = found
                     self._engine.tables.keep_comment(self._session.qualify(translate.table_parts(table)), comment)
@@ -205,10 +223,25 @@ class Definitions:
                 self._duck.execute(comment_statement(name, column, comment))
         self._engine.tables.changed()
 
-    def _run(self, tree: Expr) -> None:
+    def _run(self, tree: Expr, rules: Sequence[str]) -> None:
         with self._engine.write_lock:
             for part in self._connection.translated(tree):
-                self._duck.execute(part.sql(dialect="duckdb"))
+                self._duck.execute(engine_sql(part))
+                self._follow(part, rules)
+
+    def _follow(self, part: Expr, rules: Sequence[str]) -> None:
+        """Give a new table's columns the rules of those that they are copied from."""
+        for rule in rules:
+            table = table_of_statement(part)
+            assert table is not None
+            self._duck.execute(f"ALTER TABLE {engine_sql(table)} {rule}")
+
+
+def _copied_table(tree: Expr) -> exp.Table | None:
+    """The table that ``CREATE TABLE … LIKE`` or ``CLONE`` copies."""
+    like = tree.find(exp.LikeProperty) if isinstance(tree, exp.Create) else None
+    copy = like if like is not None else tree.args.get("clone")
+    return copy.this if isinstance(copy, Expr) and isinstance(copy.this, exp.Table) else None
 
 
 def swapped_table(tree: Expr) -> exp.Table | None:

@@ -15,6 +15,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.column_values import fit_writes, writers
+from airflow_provider_snowflake_batch.local.sql.expressions import engine_sql
 from airflow_provider_snowflake_batch.local.sql.offsets import keeps_moments, written_elsewhere
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Column, Result
@@ -106,7 +107,7 @@ class Changes:
         return int(self._rows(exp.select("count(*)").from_(several.subquery("several")))[0][0])
 
     def _rows(self, tree: Expr) -> list[tuple[Any, ...]]:
-        return self._duck.execute(tree.sql(dialect="duckdb")).fetchall()
+        return self._duck.execute(engine_sql(tree)).fetchall()
 
     def _overwrite(self, insert: Expr) -> list[tuple[Any, ...]]:
         """Replace all rows of a table: the query sees those from before, and if anything fails they stay."""
@@ -124,7 +125,7 @@ class Changes:
             yield
             return
         name = f"_overwrite_{next(self._numbers)}"
-        relation = query.sql(dialect="duckdb")
+        relation = engine_sql(query)
         self._duck.execute(f"CREATE TEMP TABLE {name} AS {relation}")
         insert.set("expression", exp.select("*").from_(exp.to_table(f"temp.main.{name}")))
         try:
@@ -151,7 +152,7 @@ class Changes:
 
     def _merge(self, tree: exp.Merge, target: Name | None) -> Result:
         (translated,) = self._fitted(tree, target, [self._connection.translated_whole(tree)])
-        sql = translated.sql(dialect="duckdb")
+        sql = engine_sql(translated)
         self._connection.transactions.check()
         with self._engine.write_lock:
             done = Counter(action for (action,) in self._duck.execute(f"{sql} RETURNING merge_action").fetchall())

@@ -29,12 +29,15 @@ from airflow_provider_snowflake_batch.local.sql.column_values import WRONG_TYPE
 from airflow_provider_snowflake_batch.local.sql.macros import (
     DIVISION_BY_ZERO,
     INEXACT,
+    LENIENT,
     NO_NUMBER,
     NO_OBJECT,
     REPEATED,
     SORTS_ANY,
+    TAKES_NO_TEXT,
     TOO_FINE,
     TOO_LONG,
+    WITHOUT_CAST,
 )
 from airflow_provider_snowflake_batch.local.sql.math_functions import OUT_OF_DOMAIN
 
@@ -159,6 +162,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (_ANY, f"{OUT_OF_DOMAIN}.*", _says("{0}", 100046, "22003")),
     (_ANY, f"The time (.*?) {TOO_FINE}", lambda failure: nanoseconds(failure.words[1])),
     (_ANY, re.escape(SORTS_ANY), _lacks(SORTS_ANY)),
+    (_ANY, rf"\w+ of (a VARIANT|text) {WITHOUT_CAST}", _lacks("{0}")),
     (_ANY, "Malformed JSON at byte.*", _says("Error parsing JSON: {0}", 100069, "22P02")),
     (_ANY, f"{WRONG_TYPE}.*", _says("SQL compilation error:\n{0}", 2023, "22000")),
     (
@@ -241,8 +245,13 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (duckdb.ParserException, "syntax error at or near", _lacks("What the statement asks of the engine ({line})")),
     (duckdb.ParserException, "", _says(f"SQL compilation error:\n{{line}}\n{_NOT_TAKEN}", 1003, "42000")),
     # Values
+    (
+        _VALUES,
+        TAKES_NO_TEXT,
+        _says(f"SQL compilation error:\nInvalid argument types: {TAKES_NO_TEXT} (PARSE_JSON reads one)", 1044, "42P13"),
+    ),
     (_VALUES, _WIDE, _lacks("A whole number beyond 64 bits")),
-    (_VALUES, re.escape(INEXACT), _lacks(INEXACT)),
+    (_VALUES, f"{LENIENT}|{INEXACT}", _lacks("{0}")),
     (_VALUES, f"{REPEATED} (?s:.*?)(?=' to )", _says("Error parsing JSON: {0}", 100069, "22P02")),
     (_VALUES, r"Could not convert string '((?s:.*?))' to '?(?:U?INT|DOUBLE|DECIMAL|FLOAT|HUGEINT)", _not_a_number),
     (

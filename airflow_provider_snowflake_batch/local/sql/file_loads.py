@@ -17,7 +17,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.column_values import limits
 from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
-from airflow_provider_snowflake_batch.local.sql.expressions import call
+from airflow_provider_snowflake_batch.local.sql.expressions import call, engine_sql
 from airflow_provider_snowflake_batch.local.sql.macros import TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 
@@ -172,7 +172,7 @@ def insert_good(staged: StagedRows) -> str:
     query = f"SELECT {listed} FROM {staged.table} WHERE NOT ({staged.wrong})"
     target = staged.insert.copy()
     target.set("expression", exp.maybe_parse(query, dialect="duckdb"))
-    return target.sql(dialect="duckdb")
+    return engine_sql(target)
 
 
 def _wrong(columns: Sequence[TableColumn], lengths: dict[str, int]) -> str:
@@ -244,7 +244,7 @@ def _evaluate(duck: duckdb.DuckDBPyConnection, select: exp.Select, index: int, n
     query = exp.Select(expressions=[select.expressions[index].unalias().copy()])
     query.set("from_", exp.From(this=numbered))
     query = query.where(exp.EQ(this=exp.column(_NUMBER), expression=exp.Literal.number(number)))
-    row = duck.execute(query.sql(dialect="duckdb")).fetchone()
+    row = duck.execute(engine_sql(query)).fetchone()
     return None if row is None else row[0]
 
 

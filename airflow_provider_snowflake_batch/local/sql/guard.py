@@ -41,7 +41,6 @@ _PROPERTIES = (
     exp.TransientProperty,
 )
 _NAMED_PROPERTIES = {"CHANGE_TRACKING", "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS"}
-_UNKEPT = ((exp.CollateColumnConstraint, "COLLATE"),)
 TABLE_FUNCTIONS_OF_THE_ENGINE = {
     "FLATTEN", "EXPLODE", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE", "RANGE",
 }  # fmt: skip
@@ -82,6 +81,8 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
         lambda node: node.this in (exp.DataType.Type.GEOGRAPHY, exp.DataType.Type.GEOMETRY),
         "A type of places (GEOGRAPHY, GEOMETRY; text or numbers may do instead)",
     ),
+    (exp.CollateColumnConstraint, lambda node: True, "COLLATE"),
+    (exp.Collate, lambda node: bool(node.expression.name), "COLLATE (a comparison of LOWER(…) knows no case)"),
     (
         exp.DataType,
         lambda node: node.this == exp.DataType.Type.DECFLOAT,
@@ -109,6 +110,8 @@ def guard(tree: Expr, text: str, functions: Functions) -> None:
     for wherever, is_lacking, what in _LACKING:
         if any(is_lacking(node) for node in tree.find_all(wherever)):
             raise not_supported(what)
+    for values in tree.find_all(exp.Values):
+        _guard_values(values)
     for flatten in tree.find_all(exp.Explode):
         _guard_flatten(flatten)
     for node in tree.find_all(exp.Func, exp.Table, exp.Lateral, exp.TableFromRows):
@@ -127,9 +130,14 @@ def _guard_create(tree: exp.Create) -> None:
         elif not isinstance(option, _PROPERTIES):
             words = option.sql(dialect="snowflake").split()
             raise not_supported(f"CREATE {tree.kind} with {' '.join(words[:2])}")
-    for kind, words in _UNKEPT:
-        if tree.find(kind):
-            raise not_supported(words)
+
+
+def _guard_values(values: exp.Values) -> None:
+    """:raises SnowflakeError: 2014 for what makes a semi-structured value, which VALUES takes none of."""
+    made = next((one for row in values.expressions for one in row.find_all(exp.Array, exp.Struct, exp.ParseJSON)), None)
+    if made is not None and made.find_ancestor(exp.Query, exp.Values) is values:
+        words = f"Invalid expression [{made.sql(dialect='snowflake')}] in VALUES clause"
+        raise SnowflakeError(f"SQL compilation error:\n{words}", errno=2014, sqlstate="22000")
 
 
 def _guard_flatten(flatten: exp.Explode) -> None:

@@ -34,6 +34,8 @@ SIZE = f"{_PREFIX}size"
 SIGNED, NUMBER_KEY, OTHER_KEY = f"{_PREFIX}signed", f"{_PREFIX}number_key", f"{_PREFIX}other_key"
 TEXTS = f"{_PREFIX}texts"
 BOOLEAN_TEXT, DATE_TEXT, NUMBER_TEXT = f"{_PREFIX}boolean_text", f"{_PREFIX}date_text", f"{_PREFIX}number_text"
+NO_VARIANT, NO_TEXT = f"{_PREFIX}no_variant", f"{_PREFIX}no_text"
+WITHOUT_CAST = "without a cast"
 NO_NUMBER = "\u2060"
 """What a text ends with that the engine would read as a number and Snowflake does not."""
 _TEXTS = "('VARCHAR', 'STRING_LITERAL')"
@@ -61,10 +63,15 @@ SEMI_STRUCTURED, BYTES = f"{_PREFIX}semi_structured", f"{_PREFIX}bytes"
 _LONGEST_TEXT = 128 * 2**20
 """Of a VARCHAR. Source: https://docs.snowflake.com/en/sql-reference/data-types-text"""
 _ON_ONE_LINE = "_local_on_one_line"
+_LENIENT = r",\s*[\]}]|\bundefined\b"
 _EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
 UNIQUE_JSON, _REPEATED_KEY = f"{_PREFIX}unique_json", "_local_repeated_key"
 LAST_VALUES, _LAST_VALUES = f"{_PREFIX}last_values", "_local_last_values"
 REPEATED = "duplicate object attribute"
+NESTED = f"{_PREFIX}nested"
+TAKES_NO_TEXT = "Text where a VARIANT, ARRAY or OBJECT is needed"
+LENIENT = "JSON with a comma before a bracket that closes, or with undefined"
+"""What Snowflake reads as undefined, which the engine does not know, or leaves out."""
 INEXACT = "A number in JSON with more digits than a 64-bit floating-point number holds"
 
 # A NUMBER in a VARIANT is what its digits say: 2 and not 2.0 for a NUMBER(10,0), 1.5 for a NUMBER(10,2). DuckDB's own
@@ -85,10 +92,15 @@ CREATE OR REPLACE MACRO {TO_JSON}(v) AS CASE
     WHEN typeof(v) = 'BLOB' THEN to_json(hex(CAST(CAST(v AS VARCHAR) AS BLOB)))
     ELSE to_json(v) END;
 CREATE OR REPLACE MACRO {_DIGITS}(x) AS trim(replace(split_part(lower(x), 'e', 1), '.', ''), '-0');
+CREATE OR REPLACE MACRO {_PREFIX}without_texts(t) AS
+    regexp_replace(CAST(t AS VARCHAR), '"(?:[^"\\]|\\.)*"', '""', 'g');
 CREATE OR REPLACE MACRO {_EXACT_JSON}(t) AS CASE
+    WHEN regexp_matches(CAST(t AS VARCHAR), '{_LENIENT}')
+        AND regexp_matches({_PREFIX}without_texts(t), '{_LENIENT}')
+    THEN CAST(CAST('{LENIENT}' AS INTEGER) AS VARCHAR)
     WHEN regexp_matches(CAST(t AS VARCHAR), '[0-9.]{{17}}') AND len(list_filter(
         regexp_extract_all(
-            regexp_replace(CAST(t AS VARCHAR), '"(?:[^"\\]|\\.)*"', '""', 'g'),
+            {_PREFIX}without_texts(t),
             '[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?'),
         lambda x: regexp_matches(x, '[.eE]') AND len({_DIGITS}(x)) > 15
             AND {_DIGITS}(x) <> {_DIGITS}(CAST(TRY_CAST(x AS DOUBLE) AS VARCHAR)))) > 0
@@ -117,27 +129,35 @@ CREATE OR REPLACE MACRO {UNIFORM_WHOLE}(low, high, drawn) AS CAST(
     low + (CAST(drawn AS HUGEINT) + 9223372036854775808) % (CAST(high AS HUGEINT) - low + 1) AS BIGINT);
 CREATE OR REPLACE MACRO {UNIFORM}(low, high, drawn) AS
     low + CAST(CAST(drawn AS HUGEINT) + 9223372036854775808 AS DOUBLE) / 18446744073709551616.0 * (high - low);
-CREATE OR REPLACE MACRO {AS_LIST}(a) AS CAST(to_json(a) AS JSON[]);
+-- Text is no ARRAY or OBJECT, whatever it says: the engine would parse it, or take it for an empty one.
+CREATE OR REPLACE MACRO {NESTED}(v) AS CASE WHEN typeof(v) = 'VARCHAR' AND v IS NOT NULL
+    THEN CAST(CAST('{TAKES_NO_TEXT}' AS INTEGER) AS JSON) ELSE to_json(v) END;
+CREATE OR REPLACE MACRO {AS_LIST}(a) AS CAST({NESTED}(a) AS JSON[]);
 CREATE OR REPLACE MACRO {_PREFIX}inserted(l, place, e) AS CASE
     WHEN place > len(l) THEN list_append(list_resize(l, place), e)
     ELSE list_concat(list_slice(l, 1, place), [e], list_slice(l, place + 1, len(l))) END;
 CREATE OR REPLACE MACRO {ARRAY_INSERT}(l, position, e) AS CASE
     WHEN position < -len(l) THEN error('Array index is out of range: ' || position)
     ELSE {_PREFIX}inserted(l, CASE WHEN position < 0 THEN len(l) + position ELSE position END, e) END;
-CREATE OR REPLACE MACRO {AS_KEYS}(a) AS CAST(to_json(a) AS VARCHAR[]);
+CREATE OR REPLACE MACRO {AS_KEYS}(a) AS CAST({NESTED}(a) AS VARCHAR[]);
 CREATE OR REPLACE MACRO {_PREFIX}field(o, key) AS json_extract(o, '$."' || replace(key, '"', '\"') || '"');
-CREATE OR REPLACE MACRO {OBJECT_ONLY}(o, keys, listed) AS CASE WHEN to_json(o) IS NULL THEN NULL ELSE (
-    SELECT coalesce(json_group_object(_key, {_PREFIX}field(to_json(o), _key)), '{{}}'::JSON)
-    FROM (SELECT unnest(json_keys(to_json(o))) AS _key) WHERE list_contains(keys, _key) = listed) END;
+CREATE OR REPLACE MACRO {OBJECT_ONLY}(o, keys, listed) AS CASE WHEN {NESTED}(o) IS NULL THEN NULL ELSE (
+    SELECT coalesce(json_group_object(_key, {_PREFIX}field({NESTED}(o), _key)), '{{}}'::JSON)
+    FROM (SELECT unnest(json_keys({NESTED}(o))) AS _key) WHERE list_contains(keys, _key) = listed) END;
 CREATE OR REPLACE MACRO {OBJECT_WITH}(o, key, v, updates) AS CASE
-    WHEN to_json(o) IS NULL OR key IS NULL THEN NULL
-    WHEN NOT updates AND list_contains(json_keys(to_json(o)), key) THEN error('Duplicate field key ''' || key || '''')
+    WHEN {NESTED}(o) IS NULL OR key IS NULL THEN NULL
+    WHEN NOT updates AND list_contains(json_keys({NESTED}(o)), key) THEN error('Duplicate field key ''' || key || '''')
     WHEN to_json(v) IS NULL THEN {OBJECT_ONLY}(o, [key], false)
-    ELSE (SELECT json_group_object(_key, CASE _key WHEN key THEN {TO_JSON}(v) ELSE {_PREFIX}field(to_json(o), _key) END)
-        FROM (SELECT unnest(list_distinct(list_append(json_keys(to_json(o)), key))) AS _key)) END;
+    ELSE (SELECT json_group_object(
+            _key, CASE _key WHEN key THEN {TO_JSON}(v) ELSE {_PREFIX}field({NESTED}(o), _key) END)
+        FROM (SELECT unnest(list_distinct(list_append(json_keys({NESTED}(o)), key))) AS _key)) END;
+CREATE OR REPLACE MACRO {NO_VARIANT}(v, name) AS
+    CASE WHEN typeof(v) = 'JSON' THEN error(name || ' of a VARIANT {WITHOUT_CAST}') ELSE v END;
+CREATE OR REPLACE MACRO {NO_TEXT}(v, name) AS CASE
+    WHEN typeof(v) = 'VARCHAR' THEN error(name || ' of text {WITHOUT_CAST}') ELSE {NO_VARIANT}(v, name) END;
 CREATE OR REPLACE MACRO {OF_ONE_TYPE}(a) AS CASE WHEN typeof(a) = 'JSON[]' THEN error('{SORTS_ANY}') ELSE a END;
 CREATE OR REPLACE MACRO {ARRAY_TO_STRING}(a, separator) AS array_to_string(list_transform(
-    CAST(to_json(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
+    CAST({NESTED}(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
 CREATE OR REPLACE MACRO {JSON_TEXT}(j) AS CASE WHEN left(j, 1) IN ('{{', '[')
     THEN {_ON_ONE_LINE}(CAST(j AS VARCHAR)) ELSE json_extract_string(j, '$') END;
 CREATE OR REPLACE MACRO {TEXT}(v) AS CASE
@@ -190,9 +210,11 @@ CREATE OR REPLACE MACRO {WHOLE_MICROSECONDS}(v) AS CASE
 CREATE OR REPLACE MACRO {_PREFIX}moment_of(v) AS
     regexp_replace({WHOLE_MICROSECONDS}(CAST(v AS VARCHAR)), '\s+([+-]\d\d:?(\d\d)?|Z)$', '\1');
 CREATE OR REPLACE MACRO {MOMENT}(v) AS
-    CASE typeof(v) WHEN 'VARCHAR' THEN CAST({_PREFIX}moment_of(v) AS TIMESTAMPTZ) ELSE CAST(v AS TIMESTAMPTZ) END;
-CREATE OR REPLACE MACRO {TRY_MOMENT}(v) AS CASE typeof(v)
-    WHEN 'VARCHAR' THEN TRY_CAST({_PREFIX}moment_of(v) AS TIMESTAMPTZ) ELSE TRY_CAST(v AS TIMESTAMPTZ) END;
+    CASE WHEN typeof(v) IN ('VARCHAR', 'JSON') THEN CAST({_PREFIX}moment_of({TEXT}(v)) AS TIMESTAMPTZ)
+    ELSE CAST(v AS TIMESTAMPTZ) END;
+CREATE OR REPLACE MACRO {TRY_MOMENT}(v) AS
+    CASE WHEN typeof(v) IN ('VARCHAR', 'JSON') THEN TRY_CAST({_PREFIX}moment_of({TEXT}(v)) AS TIMESTAMPTZ)
+    ELSE TRY_CAST(v AS TIMESTAMPTZ) END;
 CREATE OR REPLACE MACRO {_PREFIX}auto_timestamp(v) AS try_strptime(CAST(v AS VARCHAR), {_AUTO});
 -- Whole numbers in text are seconds, or, where they would be too many, parts of one. A number keeps its fraction.
 CREATE OR REPLACE MACRO {_PREFIX}since_1970(v, scale) AS make_timestamp(CAST(CASE
@@ -231,13 +253,13 @@ CREATE OR REPLACE MACRO {_FLATTEN}(input, path, is_outer, mode) AS TABLE
         CASE WHEN _f._key IS NOT NULL THEN CASE path WHEN '' THEN '' ELSE path || '.' END || _f._key
             WHEN _f._index IS NOT NULL THEN path || '[' || _f._index || ']' ELSE path END AS PATH,
         _f._index AS INDEX, _f._value AS VALUE,
-        json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS THIS
+        json_extract({NESTED}(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS THIS
     FROM (SELECT UNNEST(CASE WHEN is_outer AND coalesce(len(_entries), 0) = 0
             THEN [struct_pack(_key := NULL::VARCHAR, _index := NULL::BIGINT, _value := NULL::JSON)]
             ELSE _entries END, recursive := true)
         -- What is flattened has a name, as there are functions that cannot stand in a lambda.
         FROM (SELECT {_PREFIX}entries(_whole, mode) AS _entries FROM (SELECT
-            json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS _whole))
+            json_extract({NESTED}(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS _whole))
     ) AS _f(_key, _index, _value);
 CREATE OR REPLACE MACRO {OFFSET_HOUR}(minutes) AS CAST(sign(minutes) * (abs(minutes) // 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_MINUTE}(minutes) AS CAST(sign(minutes) * (abs(minutes) % 60) AS BIGINT);
@@ -310,22 +332,34 @@ def write_json(tree: Expr) -> Expr:
             call.replace(exp.Anonymous(this=_FLATTEN, expressions=[one.copy() for one in options]))
         elif name in _REPLACED:
             call.set("this", _REPLACED[name])
+    for extract in list(tree.find_all(exp.JSONExtract)):
+        if isinstance(extract.this, (exp.Column, exp.Literal)) or _is_text_cast(extract.this):
+            extract.set("this", exp.Anonymous(this=NESTED, expressions=[extract.this.copy()]))
     for parsed in list(tree.find_all(exp.ParseJSON)):
-        text = parsed.this
-        is_literal = isinstance(text, exp.Literal)
-        # The engine reads fractions as DOUBLE.
-        if not is_literal or _LONG_NUMBER.search(text.name):
-            parsed.set("this", exp.Anonymous(this=_EXACT_JSON, expressions=[parsed.this.copy()]))
-        # It takes the first of two equal keys, and what is no JSON is NULL to TRY_PARSE_JSON.
-        if not is_literal or repeated_key(text.name):
-            of = parsed.args.get("expression")
-            if isinstance(of, exp.Literal) and of.name.lower() == "d":
-                made = exp.Anonymous(this=LAST_VALUES, expressions=[parsed.this.copy()])
-            else:
-                words = exp.Literal.string("" if parsed.args.get("safe") else REPEATED)
-                made = exp.Anonymous(this=UNIQUE_JSON, expressions=[parsed.this.copy(), words])
-            parsed.set("this", made)
+        _read_exactly(parsed)
     return tree
+
+
+def _read_exactly(parsed: exp.ParseJSON) -> None:
+    """Refuse, or read another way, what the engine would make something else of."""
+    text = parsed.this
+    is_literal = isinstance(text, exp.Literal)
+    # The engine reads fractions as DOUBLE.
+    if not is_literal or _LONG_NUMBER.search(text.name) or re.search(_LENIENT, text.name):
+        parsed.set("this", exp.Anonymous(this=_EXACT_JSON, expressions=[parsed.this.copy()]))
+    # It takes the first of two equal keys, and what is no JSON is NULL to TRY_PARSE_JSON.
+    if not is_literal or repeated_key(text.name):
+        of = parsed.args.get("expression")
+        if isinstance(of, exp.Literal) and of.name.lower() == "d":
+            made = exp.Anonymous(this=LAST_VALUES, expressions=[parsed.this.copy()])
+        else:
+            words = exp.Literal.string("" if parsed.args.get("safe") else REPEATED)
+            made = exp.Anonymous(this=UNIQUE_JSON, expressions=[parsed.this.copy(), words])
+        parsed.set("this", made)
+
+
+def _is_text_cast(value: Expr) -> bool:
+    return isinstance(value, exp.Cast) and value.is_type(*exp.DataType.TEXT_TYPES)
 
 
 def to_json(value: Expr) -> Expr:

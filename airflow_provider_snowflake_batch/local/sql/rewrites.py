@@ -4,13 +4,14 @@ knows, and the engine's words where it would take Snowflake's for something else
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.functions import Functions
 from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     LIST_FUNCTIONS,
@@ -25,6 +26,7 @@ from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     parse_json,
     to_array,
     type_of,
+    with_step,
 )
 from airflow_provider_snowflake_batch.local.sql.casts import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.dates import (
@@ -43,10 +45,13 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     BYTES,
     DIVISION_BY_ZERO,
     FLATTEN_OPTIONS,
+    NESTED,
+    NO_TEXT,
     NUMBER_KEY,
     OTHER_KEY,
     SIGNED,
     SIZE,
+    TEXT,
     TEXTS,
     TO_JSON_TEXT,
 )
@@ -172,6 +177,16 @@ def _regexp_replace(node: exp.RegexpReplace, context: _Context) -> Expr:
     return node
 
 
+def _regexp_parameters(node: exp.RegexpCount | exp.RegexpInstr, context: _Context) -> Expr:
+    """Of ``c`` and ``i`` the last one counts; the engine knows the second only."""
+    given = node.args.get("parameters")
+    if isinstance(given, exp.Literal):
+        is_case_kept = given.name.rfind("c") > given.name.rfind("i")
+        others = given.name.replace("c", "").replace("i", "" if is_case_kept else "i")
+        node.set("parameters", string(others) if others else None)
+    return node
+
+
 def _aggregate(node: Expr, context: _Context) -> Expr:
     if isinstance(node, exp.Window) and node.args.get("order") is not None and _orders_by_sequence(node):
         # SEQ8() numbers the rows as they come, which is also their order without any.
@@ -220,7 +235,10 @@ def _asof_join(node: exp.Join, context: _Context) -> Expr | None:
 
 def _sample(node: exp.TableSample, context: _Context) -> Expr:
     method = {"ROW": "BERNOULLI", "BLOCK": "SYSTEM"}.get(node.text("method").upper())
-    if method is not None:
+    if node.args.get("size") is not None:
+        # So many rows are drawn in one way only.
+        node.set("method", exp.var("RESERVOIR"))
+    elif method is not None:
         node.set("method", exp.var(method))
     return node
 
@@ -240,6 +258,12 @@ def _size(node: exp.Repeat | exp.Space | exp.Pad, context: _Context) -> Expr:
     return node
 
 
+def _median(node: exp.Median) -> Expr:
+    # The engine knows one of text, too.
+    node.set("this", call(NO_TEXT, node.this, string("MEDIAN")))
+    return node
+
+
 def _to_json(node: exp.JSONFormat, context: _Context) -> Expr:
     return call(TO_JSON_TEXT, node.this)
 
@@ -248,7 +272,7 @@ def _get(node: exp.GetExtract, context: _Context) -> Expr | None:
     if not isinstance(node.expression, exp.Literal):
         return None
     # The one of DuckDB's lists gives their own type, this one VARIANT.
-    value = call("to_json", node.this)
+    value = call(NESTED, node.this)
     return call("json_extract", value, _json_key(node.expression))
 
 
@@ -290,7 +314,18 @@ def _key(node: exp.PropertyEQ, context: _Context) -> Expr:
     if isinstance(node.this, exp.Identifier):
         # The key of {'a': 1} is text, not a name to be read in upper case.
         node.this.set("quoted", True)
+    elif not isinstance(node.this, exp.Literal):
+        # That of OBJECT_CONSTRUCT may be a VARIANT.
+        node.set("this", call(TEXT, node.this))
     return node
+
+
+def _object(node: exp.Struct, context: _Context) -> Expr | None:
+    """:raises SnowflakeError: 100199 for a key that is written twice."""
+    keys = Counter(one.this.name for one in node.expressions if isinstance(one.this, (exp.Literal, exp.Identifier)))
+    if repeated := [key for key, times in keys.items() if times > 1]:
+        raise SnowflakeError(f"Duplicate field key '{repeated[0]}'", errno=100199, sqlstate="22000")
+    return None
 
 
 def _field(node: exp.Parameter, context: _Context) -> Expr | None:
@@ -309,9 +344,12 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.ToChar,), _to_char),
     ((exp.Trim,), _trim),
     ((exp.RegexpReplace,), _regexp_replace),
+    ((exp.RegexpCount, exp.RegexpInstr), _regexp_parameters),
     ((exp.RegrSlope, exp.Window), lambda node, context: slope(node)),
     ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), _aggregate),
     (DRAWS, lambda node, context: draw(node)),
+    ((exp.Struct,), _object),
+    ((exp.GenerateSeries,), lambda node, context: with_step(node)),
     ((exp.ArrayToString,), _array_to_string),
     (tuple(LIST_FUNCTIONS), lambda node, context: list_function(node)),
     ((exp.ParseJSON,), lambda node, context: parse_json(node)),
@@ -336,6 +374,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Time,), lambda node, context: exp.cast(node.this, "TIME")),
     ((exp.ByteLength,), lambda node, context: call("strlen", exp.cast(node.this, "VARCHAR"))),
     (CHECKED, lambda node, context: check_domain(node)),
+    ((exp.Median,), lambda node, context: _median(node)),
     ((exp.ApproxQuantile,), lambda node, context: as_float(node)),
     ((exp.ApproxTopK,), lambda node, context: top_k(node)),
     ((exp.GetExtract,), _get),

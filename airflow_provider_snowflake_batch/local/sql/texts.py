@@ -89,15 +89,18 @@ def plain_text(value: Expr) -> Expr:
 
 
 OF_TEXT = (
-    exp.Ascii, exp.Base64Encode, exp.Hex, exp.Initcap, exp.Left, exp.Length, exp.Lower, exp.MD5, exp.Pad,
-    exp.RegexpCount, exp.RegexpExtract, exp.RegexpExtractAll, exp.RegexpInstr, exp.RegexpReplace, exp.Repeat,
-    exp.Replace, exp.Reverse, exp.Right, exp.SHA, exp.SHA2, exp.Split, exp.SplitPart, exp.Strtok, exp.Stuff,
-    exp.Substring, exp.Translate, exp.Unicode, exp.Upper,
+    exp.Ascii, exp.Base64DecodeBinary, exp.Base64DecodeString, exp.Base64Encode, exp.Hex, exp.HexDecodeString,
+    exp.Initcap, exp.Left, exp.Length, exp.Lower, exp.MD5, exp.MD5Digest, exp.Pad, exp.RegexpCount, exp.RegexpExtract,
+    exp.RegexpExtractAll, exp.RegexpInstr, exp.RegexpReplace, exp.Repeat, exp.Replace, exp.Reverse, exp.Right,
+    exp.RtrimmedLength, exp.SHA, exp.SHA1Digest, exp.SHA2, exp.SHA2Digest, exp.Split, exp.SplitPart, exp.Strtok,
+    exp.Stuff, exp.Substring, exp.ToBinary, exp.Translate, exp.Unhex, exp.Unicode, exp.Upper,
 )  # fmt: skip
 OF_TWO_TEXTS = (
     exp.Contains, exp.EndsWith, exp.ILike, exp.JarowinklerSimilarity, exp.Levenshtein, exp.Like, exp.RegexpLike,
     exp.StartsWith, exp.StrPosition,
 )  # fmt: skip
+READING_TEXT = (exp.CheckJson, exp.ParseJSON, exp.StrToTime, exp.TsOrDsToDate, exp.TsOrDsToTime)
+"""Functions that read what text says: of a VARIANT the text that it holds."""
 # What writes the text of a value itself, but in the session's zone.
 _WRITERS = (exp.Array, exp.ArrayAgg, exp.Concat, exp.ConcatWs, exp.DPipe, exp.ObjectAgg, exp.PropertyEQ, exp.ToVariant)
 _COMPARING = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
@@ -127,6 +130,8 @@ def _texts(node: Expr) -> list[tuple[Expr, tuple[str, ...]]]:
     """The arguments that are to be text, each with the types of which it is cast."""
     if isinstance(node, OF_TEXT):
         return [(node.this, _NO_TEXT)]
+    if isinstance(node, READING_TEXT):
+        return [(node.this, ("VARIANT",))]
     if isinstance(node, OF_TWO_TEXTS):
         return [(one, _NO_TEXT) for key in ("this", "expression", "substr") if (one := node.args.get(key)) is not None]
     if isinstance(node, exp.GroupConcat):

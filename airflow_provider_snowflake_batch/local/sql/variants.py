@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.expressions import call, either, string
-from airflow_provider_snowflake_batch.local.sql.macros import CANONICAL, to_json
+from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.macros import CANONICAL, NO_VARIANT, to_json
 from airflow_provider_snowflake_batch.local.sql.texts import (
     OF_TEXT,
     OF_TWO_TEXTS,
+    READING_TEXT,
     as_text,
     is_of_type,
     json_text,
@@ -30,6 +32,7 @@ _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeE
 _READ_AS_TEXT = (
     *OF_TEXT,
     *OF_TWO_TEXTS,
+    *READING_TEXT,
     exp.BitLength,
     exp.GroupConcat,
     exp.RegexpFullMatch,
@@ -81,8 +84,8 @@ def compare_variants(tree: Expr, json_columns: AbstractSet[str], only_json: Abst
             _read_as_text(node, known)
         elif isinstance(node, (exp.Max, exp.Min)) and _may_be_json(node.this, known):
             _replace_extreme(node)
-        elif isinstance(node, exp.Order):
-            _sort(node, known)
+        elif isinstance(node, (exp.Order, exp.Greatest, exp.Least)):
+            _order(node, known)
     return tree
 
 
@@ -356,6 +359,16 @@ def _replace_extreme(node: exp.Max | exp.Min) -> None:
     key = call("row", exp.TryCast(this=text, to=exp.DataType(this=_Type.DOUBLE)), text.copy())
     by_value = call(name, node.this.copy(), key)
     node.replace(exp.paren(either(is_of_type(node.copy(), "JSON"), by_value, node.copy())))
+
+
+def _order(node: exp.Order | exp.Greatest | exp.Least, known: _Known) -> None:
+    if isinstance(node, exp.Order):
+        _sort(node, known)
+        return
+    for value in [node.this, *node.expressions]:
+        # The engine would put them in the order of their text, quotes included.
+        if _may_be_json(value, known):
+            value.replace(call(NO_VARIANT, value.copy(), string(function_name(node))))
 
 
 def _sort(order: exp.Order, known: _Known) -> None:

@@ -117,3 +117,102 @@ def test_objects(table: SnowflakeConnection, expression: str, value: dict[str, A
 def test_a_key_that_is_there_is_not_inserted(table: SnowflakeConnection) -> None:
     errno, _, message = error(table, "SELECT OBJECT_INSERT(O, 'a', 1) FROM T")
     assert (errno, message.endswith("Duplicate field key 'a'")) == (100199, True), message
+
+
+_TEXT_FUNCTIONS = (
+    "TO_BINARY({k}, 'UTF-8')", "TRY_TO_BINARY({k}, 'UTF-8')", "TO_BINARY({h})", "TRY_TO_BINARY({h})",
+    "TO_BINARY({b}, 'BASE64')", "HEX_DECODE_STRING({h})", "HEX_DECODE_BINARY({h})", "HEX_ENCODE({k})",
+    "BASE64_DECODE_STRING({b})", "BASE64_DECODE_BINARY({b})", "BASE64_ENCODE({k})", "MD5({k})", "MD5_BINARY({k})",
+    "SHA1({k})", "SHA1_BINARY({k})", "SHA2({k})", "SHA2_BINARY({k})", "RTRIMMED_LENGTH({k})", "LENGTH({k})",
+    "UPPER({k})", "SUBSTR({k}, 2)", "SPLIT_PART({k}, 'b', 1)", "REGEXP_REPLACE({k}, 'a', 'z')",
+    "TO_TIMESTAMP({t}, 'YYYY-MM-DD HH24:MI')",
+    "TRY_TO_DATE({t}, 'YYYY-MM-DD HH24:MI')", "{t}::TIMESTAMP_NTZ", "{t}::TIMESTAMP_LTZ", "TO_TIMESTAMP_LTZ({t})",
+    "{t}::TIMESTAMP_TZ::TIMESTAMP_LTZ", "TRY_PARSE_JSON({j}):a::INT", "PARSE_JSON({j}):a::INT", "CHECK_JSON({j})",
+    "OBJECT_CONSTRUCT({k}, 1):ab::INT",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "SELECT {calls} FROM W",
+        "SELECT V:k AS K, V:h AS H, V:b AS B, V:t AS T, V:j AS J, {calls} FROM W",
+        "WITH Q AS (SELECT V:k AS K, V:h AS H, V:b AS B, V:t AS T, V:j AS J FROM W) SELECT {calls} FROM Q",
+    ],
+    ids=["path", "alias", "query"],
+)
+def test_functions_of_text_and_bytes_read_the_text_of_a_variant(
+    connection: SnowflakeConnection, schema: str, source: str
+) -> None:
+    texts = {"k": "ab", "h": "6162", "b": "YWI=", "t": "2024-07-31 10:11", "j": '{"a": 1}'}
+    execute(connection, "CREATE TABLE W (V VARIANT)")
+    listed = ", ".join(f"'{key}', '{text}'" for key, text in texts.items())
+    execute(connection, f"INSERT INTO W SELECT OBJECT_CONSTRUCT({listed})")
+    columns = {key: f"V:{key}" if source == "SELECT {calls} FROM W" else key.upper() for key in texts}
+    of_variants = ", ".join(call.format(**columns) for call in _TEXT_FUNCTIONS)
+    of_texts = ", ".join(call.format(**{key: f"'{text}'" for key, text in texts.items()}) for call in _TEXT_FUNCTIONS)
+    ((*found,),) = execute(connection, source.format(calls=of_variants))
+    ((*right,),) = execute(connection, f"SELECT {of_texts}")
+    values = dict(zip(_TEXT_FUNCTIONS, found[-len(right) :], strict=True))
+    assert values == dict(zip(_TEXT_FUNCTIONS, right, strict=True))
+    assert values["TO_BINARY({k}, 'UTF-8')"] == b"ab"
+    assert values["RTRIMMED_LENGTH({k})"] == 2
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "S:a",
+        "S['a']",
+        "GET(S, 'a')",
+        "GET_PATH(S, 'a')",
+        "ARRAY_SIZE(S)",
+        "OBJECT_KEYS(S)",
+        "ARRAY_APPEND(S, 1)",
+        "F.VALUE",
+    ],
+)
+def test_text_is_no_array_or_object(table: SnowflakeConnection, expression: str) -> None:
+    source = """(SELECT '{"a": 1}' AS S)""" + (", LATERAL FLATTEN(INPUT => S) F" if expression == "F.VALUE" else "")
+    errno, sqlstate, message = error(table, f"SELECT {expression} FROM {source}")
+    assert (errno, sqlstate) == (1044, "42P13")
+    assert "PARSE_JSON" in message
+
+
+@pytest.mark.parametrize("expression", ["GREATEST(V[0], 3)", "LEAST(3, V[0])", "MEDIAN(V[0])", "MEDIAN(TO_VARCHAR(N))"])
+def test_what_would_put_text_in_order_needs_a_cast(table: SnowflakeConnection, expression: str) -> None:
+    errno, _, message = error(table, f"SELECT {expression} FROM T")
+    assert errno == 2
+    assert message.endswith("without a cast is not supported by the local Snowflake.")
+
+
+@pytest.mark.parametrize("text", ["[1, 2,]", '{"a": 1,}', "[1, undefined]", "undefined", '["a,]", 1 , ]'])
+@pytest.mark.parametrize("function", ["PARSE_JSON", "TRY_PARSE_JSON"])
+def test_json_that_the_engine_reads_otherwise(table: SnowflakeConnection, function: str, text: str) -> None:
+    for argument in (f"'{text}'", f"'{text}' || SUBSTR('x', 1 + N)"):
+        errno, _, message = error(table, f"SELECT {function}({argument}) FROM T")
+        assert (errno, "not supported by the local Snowflake" in message) == (2, True), message
+
+
+def test_such_signs_in_the_text_of_json(table: SnowflakeConnection) -> None:
+    (value,) = execute(table, """SELECT PARSE_JSON('["undefined", ",]"]')[1]::TEXT FROM T""")
+    assert value == (",]",)
+
+
+@pytest.mark.parametrize("step", ["0", "N - 7"])
+def test_a_range_has_a_step(table: SnowflakeConnection, step: str) -> None:
+    assert error(table, f"SELECT ARRAY_GENERATE_RANGE(1, 5, {step}) FROM T")[0] == 100183
+
+
+@pytest.mark.parametrize("value", ["[1, 2]", "{'a': 1}", "PARSE_JSON('1')", "OBJECT_CONSTRUCT('a', 1)"])
+@pytest.mark.parametrize("statement", ["INSERT INTO T (V) VALUES ({})", "SELECT * FROM VALUES (1), ({})"])
+def test_values_makes_nothing_semi_structured(table: SnowflakeConnection, statement: str, value: str) -> None:
+    errno, sqlstate, message = error(table, statement.format(value))
+    assert (errno, sqlstate) == (2014, "22000")
+    assert message.endswith("in VALUES clause")
+
+
+@pytest.mark.parametrize("made", ["OBJECT_CONSTRUCT('a', 1, 'a', 2)", "{'a': 1, 'b': 2, 'a': 3}"])
+def test_an_object_has_a_key_once(table: SnowflakeConnection, made: str) -> None:
+    errno, _, message = error(table, f"SELECT {made}")
+    assert (errno, message.endswith("Duplicate field key 'a'")) == (100199, True), message

@@ -89,6 +89,25 @@ def test_lengths_follow_changes_of_the_table(table: SnowflakeConnection) -> None
     assert error(table, "INSERT INTO W VALUES ('ab')")[0] == 100078
 
 
+@pytest.mark.parametrize(
+    "made", ["TABLE C LIKE S", "TABLE C CLONE S", "TEMPORARY TABLE C LIKE S", "TRANSIENT TABLE C LIKE S"]
+)
+def test_a_copied_table_keeps_defaults_and_not_null(table: SnowflakeConnection, made: str) -> None:
+    run(table, "CREATE TABLE S (A INT DEFAULT 5, B BOOLEAN NOT NULL DEFAULT TRUE, C VARCHAR(3))")
+    run(table, f"CREATE {made}")
+    run(table, "INSERT INTO C (C) VALUES ('abc')")
+    assert run(table, "SELECT * FROM C") == [(5, True, "abc")]
+    assert error(table, "INSERT INTO C (B) VALUES (NULL)")[0] == 100072
+    assert error(table, "INSERT INTO C (C) VALUES ('abcd')")[0] == 100078
+
+
+def test_a_sequence_is_not_copied_with_its_table(table: SnowflakeConnection) -> None:
+    run(table, "CREATE TABLE S (A INT AUTOINCREMENT, B INT)")
+    for copy in ("LIKE", "CLONE"):
+        errno, message = error(table, f"CREATE TABLE C {copy} S")
+        assert (errno, "not supported by the local Snowflake" in message) == (2, True), message
+
+
 def test_swap_exchanges_everything(table: SnowflakeConnection) -> None:
     run(table, "CREATE TABLE U (C NUMBER(10,2) COMMENT 'c') COMMENT = 'the other'")
     run(table, "INSERT INTO U VALUES (1.5)")

@@ -64,6 +64,8 @@ class AirflowStack:
             **component_settings(self.port, (worker_log_port, trigger_log_port), dags_folders, new_secrets()),
             "AIRFLOW__API__EXPOSE_STACKTRACE": "True",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            # Where many tasks start at once, or on a busy machine, an answer takes longer than the 5 s of the default.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             **(settings or {}),
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -218,6 +220,11 @@ class AirflowStack:
             lambda: f"Run {run_id} has not ended: {self.task_states(run_id)}",
         )
 
+    def events(self, run_id: str) -> list[str]:
+        """What Airflow's audit log says of a run, the oldest first; also why the scheduler gave up a task."""
+        found = self._get("/api/v2/eventLogs", run_id=run_id, order_by="event_log_id", limit=500)["event_logs"]
+        return [f"{each['task_id']}[{each['map_index']}] {each['event']}: {each['extra']}" for each in found]
+
     def try_number(self, run_id: str, task: str) -> int:
         return int(self._get(self._task_path(run_id, task))["try_number"])
 
@@ -325,8 +332,14 @@ class AirflowStack:
         name, map_index = _split(task)
         return f"{self._run_path(run_id)}/taskInstances/{name}" + (f"/{map_index}" if map_index >= 0 else "")
 
-    def _get(self, path: str, **params: Any) -> Any:
-        return _checked(self._client.get(path, params=params))
+    def _get(self, path: str, timeout: float = 180, **params: Any) -> Any:
+        response = self._wait(
+            lambda: self._client.get(path, params=params),
+            lambda response: not _rolled_back(response),
+            timeout,
+            lambda: f"GET {path} is never answered",
+        )
+        return _checked(response)
 
     def _change(self, method: str, path: str, body: dict[str, Any], timeout: float = 180) -> None:
         response = self._wait(
@@ -360,8 +373,8 @@ def cmdline(process: psutil.Process) -> list[str]:
 
 
 def _rolled_back(response: httpx.Response) -> bool:
-    """Whether SQLite refused a change because another process was writing: nothing has been done, as with a click that
-    a user makes again."""
+    """Whether SQLite refused a request because another process was writing: nothing has been done, as with a click that
+    a user makes again. What only reads is refused, too, as the server looks for revoked tokens and removes old ones."""
     return response.status_code == 500 and "Database error" in response.text
 
 

@@ -9,8 +9,6 @@ import re
 from enum import Enum
 from pathlib import Path
 
-import pytest
-
 from tests.public_api import PACKAGE, ROOT, STORED, documented, signatures
 
 # Told of on a page of its own: what starts a local Snowflake from a script.
@@ -44,9 +42,9 @@ def test_what_is_new_is_held_too() -> None:
     assert {name: parameters for name, parameters in new.items() if parameters or name not in before} == {}
 
 
-@pytest.mark.parametrize("name", sorted(PUBLIC))
-def test_what_is_public_is_described(name: str) -> None:
-    assert PUBLIC[name].__doc__
+def test_what_is_public_is_described() -> None:
+    assert len(PUBLIC) > 100
+    assert [name for name, value in PUBLIC.items() if not value.__doc__] == []
 
 
 def imported_by_pages() -> list[str]:

@@ -35,9 +35,11 @@ def retyped(source: str) -> list[str]:
     return [f"line {line}: {text!r}" for line, text in literals(source) if text in NAMES or TELLING.search(text)]
 
 
-@pytest.mark.parametrize("module", modules(), ids=str)
-def test_nobody_types_a_name_again(module: Path) -> None:
-    assert not retyped((ROOT / module).read_text(encoding="utf-8"))
+def test_nobody_types_a_name_again() -> None:
+    found = {str(module): retyped((ROOT / module).read_text(encoding="utf-8")) for module in modules()}
+
+    assert len(found) > 400
+    assert {module: lines for module, lines in found.items() if lines} == {}
 
 
 def test_a_name_that_is_typed_again_is_found() -> None:

@@ -64,8 +64,6 @@ class AirflowStack:
             **component_settings(self.port, (worker_log_port, trigger_log_port), dags_folders, new_secrets()),
             "AIRFLOW__API__EXPOSE_STACKTRACE": "True",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            # Where many tasks start at once, or on a busy machine, an answer takes longer than the 5 s of the default.
-            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             **(settings or {}),
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}

@@ -73,6 +73,8 @@ class Timed(NamedTuple):
     """:param seconds: from the first call of the model, when all nodes have it, to the last one.
     :param start: seconds until then. :param end: seconds from the last call until all replicas have ended.
     :param tasks: how many there were.
+    :param reading: seconds for which rows were read and brought together by groups; 0 without.
+    :param delivered: bytes of such rows that a host got in a second, over Ray; 0 without.
     """
 
     seconds: float
@@ -80,6 +82,8 @@ class Timed(NamedTuple):
     end: float
     tasks: int
     head: Head
+    reading: float
+    delivered: float
 
 
 def python_with_ray() -> Path:
@@ -87,15 +91,22 @@ def python_with_ray() -> Path:
     return Path(stated) if stated else RUNTIME if RUNTIME.exists() else Path(sys.executable)
 
 
-def write(folder: Path, files: Sequence[int], task_rows: int = TASK_ROWS) -> None:
-    """Input files of so many rows each. X is the number of the row among all."""
+def write(folder: Path, files: Sequence[int], task_rows: int = TASK_ROWS, group_rows: int | None = None) -> None:
+    """Input files of so many rows each. X is the number of the row among all.
+
+    :param group_rows: with a column G, by which there are groups of so many rows, all over the input.
+    """
     folder.mkdir()
     first = 0
+    schema = _SCHEMA if group_rows is None else _SCHEMA.append(pa.field("G", pa.int64()))
     for number, rows in enumerate(files):
-        with pq.ParquetWriter(folder / f"{number:02d}.parquet", _SCHEMA) as writer:
+        with pq.ParquetWriter(folder / f"{number:02d}.parquet", schema) as writer:
             for begin in range(first, first + rows, task_rows):
                 ids = np.arange(begin, min(begin + task_rows, first + rows))
-                writer.write_table(pa.table({"ID": ids, "X": ids.astype(np.float64)}, schema=_SCHEMA))
+                columns = {"ID": ids, "X": ids.astype(np.float64)}
+                if group_rows is not None:
+                    columns["G"] = ids % max(sum(files) // group_rows, 1)
+                writer.write_table(pa.table(columns, schema=schema))
         first += rows
 
 
@@ -121,6 +132,8 @@ class Replicas:
     """The replicas of one job.
 
     :param python: has Ray. :param folder: for the job's files. :param count: of replicas.
+    :param groups: rows with the same G are scored together. It is noted how long they are read.
+    :param environment: more variables for the replicas.
     :param device: arguments of the model besides its seconds and folder.
     """
 
@@ -133,8 +146,12 @@ class Replicas:
         *,
         executor: str = "ray",
         seconds: float = SECONDS,
+        groups: bool = False,
+        environment: Mapping[str, str] | None = None,
         **device: Any,
     ) -> None:
+        self._module = "benchmarks.grouped_worker" if groups else "airflow_provider_snowflake_batch.worker"
+        self._environment = environment or {}
         self._python, self.folder, self.source, self.count = python, folder, source, count
         self.calls, self.output = folder / "calls", folder / "out"
         self.calls.mkdir(parents=True)
@@ -146,8 +163,9 @@ class Replicas:
         document: Mapping[str, Any] = {
             "version": 1,
             "job_name": "BENCHMARK.PUBLIC.JOB",
-            "input": {"path": str(source)},
-            "output": {"path": str(self.output), "mode": "error", "columns": ["ID"]},
+            "input": {"path": str(source), "partition_column": "G" if groups else None},
+            # With groups, all columns are written.
+            "output": {"path": str(self.output), "mode": "error", "columns": None if groups else ["ID"]},
             "model": model,
             "inference": {"num_workers": 1, "max_batch_rows": BATCH_ROWS, "executor": executor},
         }
@@ -155,14 +173,16 @@ class Replicas:
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, replica: int) -> None:
+        paths = [str(HERE.parent), *filter(None, [self._environment.get("PYTHONPATH")])]
         environment = {
             **os.environ,
-            "PYTHONPATH": str(HERE.parent),
+            **self._environment,
+            "PYTHONPATH": os.pathsep.join(paths),
             "SNOWFLAKE_JOB_INDEX": str(replica),
             "SNOWFLAKE_JOBS_COUNT": str(self.count),
             "WORKER_ADDRESS": f"127.0.0.{replica + 2}",
         }
-        command = [str(self._python), "-m", "airflow_provider_snowflake_batch.worker", str(self.folder / "JOB.json")]
+        command = [str(self._python), "-m", self._module, str(self.folder / "JOB.json")]
         with self.log(replica).open("ab") as log:
             self.processes[replica] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
@@ -214,4 +234,8 @@ class Replicas:
         assert manifest["rows"] == rows_of(self.source)
         tasks = len(list((self.output / "_tasks").glob("*.json"))) or len(manifest["files"])
         shutil.rmtree(self.output)
-        return Timed(last - first, first - begun, ended - last, tasks, head)
+        noted = [json.loads(path.read_text()) for path in self.folder.glob("reading-*.json")]
+        reading = max(one["ended"] for one in noted) - min(one["begun"] for one in noted) if noted else 0.0
+        carried = [json.loads(path.read_text()) for path in self.folder.glob("delivered-*.json")]
+        delivered = carried[0]["bytes"] / carried[0]["seconds"] if carried else 0.0
+        return Timed(last - first, first - begun, ended - last, tasks, head, reading, delivered)

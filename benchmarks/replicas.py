@@ -23,6 +23,7 @@ from pathlib import Path
 from airflow_provider_snowflake_batch.worker.processes.descendants import kill_marked
 from benchmarks.replica_kills import kill_replicas
 from benchmarks.replica_runs import (
+    BATCH_ROWS,
     HERE,
     SECONDS,
     SLOW_FACTOR,
@@ -36,8 +37,11 @@ from benchmarks.replica_runs import (
 )
 from benchmarks.report import save
 from benchmarks.scratch import scratch
+from benchmarks.slow_open import slow_openings
 
 NODES, MANY = 4, 16
+# Seconds for opening a file.
+OPEN_SECONDS = 0.5
 # Of the head's memory, for 100 times the rows.
 FEW_ROWS, MANY_ROWS = 100_000, 10_000_000
 RAY_DATA_SECONDS = 1200
@@ -131,6 +135,22 @@ class Measurement:
         self._is("16 nodes: seconds from the last row until the end", found.end)
         self._is("16 nodes: ms of scheduling a task", 1000 * found.head.processor_seconds / found.tasks)
 
+    def groups(self) -> None:
+        """Rows are read, and brought together by groups: by one node, by four, and by four that each read all.
+
+        Files that open slowly stand for a stage, as the model that waits does for a device.
+        """
+        source = self._folder / "slowly-opened"
+        write(source, [TASK_ROWS] * (self.tasks * 2 // 3), group_rows=BATCH_ROWS)
+        environment, _ = slow_openings(source, OPEN_SECONDS, self._folder)
+        found = {}
+        for name, nodes, executor in (("1 node", 1, "ray"), ("4 nodes", 4, "ray"), ("fixed share", 4, "static")):
+            found[name] = self.run(source, nodes, executor=executor, groups=True, environment=environment)
+            self._is(f"groups, {name}: rows/s read", rows_of(source) / found[name].reading)
+            self._is(f"groups, {name}: rows/s scored", rows_of(source) / found[name].seconds)
+        self._is("groups, 4 nodes: MB/s that a node gets", found["4 nodes"].delivered / 1e6)
+        self._is("groups, 4 nodes, times the rows/s read by one", found["1 node"].reading / found["4 nodes"].reading)
+
     def memory(self) -> None:
         """What the head takes for few and for many rows."""
         taken = []
@@ -186,7 +206,7 @@ class Measurement:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    rows = ("scaling", "skew", "slow", "ray-data", "memory", "many", "kills")
+    rows = ("scaling", "skew", "slow", "groups", "ray-data", "memory", "many", "kills")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows, 5 kills")
     parser.add_argument(
@@ -204,6 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
             "scaling": measured.scaling,
             "skew": measured.skew,
             "slow": measured.slow,
+            "groups": measured.groups,
             "ray-data": measured.ray_data,
             "memory": measured.memory,
             "many": measured.many,

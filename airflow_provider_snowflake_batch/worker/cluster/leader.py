@@ -66,6 +66,11 @@ class Leader:
             raise ClusterError(f"replica 0 cannot leave word for the others: {error}") from None
 
     @property
+    def count(self) -> int:
+        """How many replicas the job has."""
+        return self._count
+
+    @property
     def here(self) -> set[int]:
         """The replicas that are there at this moment, this one included."""
         with self._changed:

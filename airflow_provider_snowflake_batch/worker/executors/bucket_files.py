@@ -1,19 +1,21 @@
-"""Groups of rows on their way to other replicas: bucket files of one machine, sent in pieces to those that pull them.
+"""Files of grouped rows on their way from those that have read them to those that score them.
 
-Replica 0 has brought the rows together on its own disk. A host that takes a bucket as its task gets the file with it,
-keeps it on its disk while it works on it, and removes it when the task is recorded. A piece may be sent again, because
-its answer was lost: it goes to the same place of the file.
+Whoever has read a part of the input keeps, on a disk of its machine, one file for each bucket of rows
+(`shared_buckets`). A host that takes a bucket as its task gets all files of it, keeps them while it works on it, and
+removes them when the task is recorded. A piece may be sent again, because its answer was lost: it goes to the same
+place of the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.worker.errors import OutputError
 from airflow_provider_snowflake_batch.worker.executors.host import Order, Report
-from airflow_provider_snowflake_batch.worker.input.categories import CATEGORIES_FILE
 from airflow_provider_snowflake_batch.worker.input.plan import Task
 
 PIECE_BYTES = 4 * 1024 * 1024
@@ -23,45 +25,52 @@ PIECE_BYTES = 4 * 1024 * 1024
 class Piece:
     """Some bytes of a file.
 
-    :param name: of the file, in the folder of buckets. :param offset: of the first byte.
+    :param name: of the file. :param offset: of the first byte. :param last: whether the file ends with them.
     """
 
     name: str
     offset: int
     data: bytes
+    last: bool
 
 
-class BucketSender:
-    """Sends one host what its tasks are made of."""
+@dataclass(frozen=True)
+class Wanted:
+    """What is still to be fetched.
 
-    def __init__(self) -> None:
-        self._begun = False
+    :param names: of files, one after the other. :param offset: where to begin in the first of them.
+    """
 
-    def pieces(self, order: Order) -> Iterator[Piece]:
-        """What a host has to have before it gets an order.
+    names: Sequence[str]
+    offset: int = 0
 
-        :raises OutputError: a bucket cannot be read.
-        """
-        for task in order.tasks:
-            path = Path(task.ranges[0].path)
-            if not self._begun:
-                # The categories of all buckets go first, and only once.
-                yield from _pieces(path.with_name(CATEGORIES_FILE))
-                self._begun = True
-            yield from _pieces(path)
+    def after(self, pieces: Sequence[Piece]) -> Wanted:
+        """What is left when some pieces have come."""
+        end = pieces[-1]
+        done = len(pieces) if end.last else len(pieces) - 1
+        return Wanted(self.names[done:], 0 if end.last else end.offset + len(end.data))
 
 
-def _pieces(path: Path) -> Iterator[Piece]:
-    offset = 0
+def read_pieces(folder: Path, wanted: Wanted) -> list[Piece]:
+    """The next bytes of files: `PIECE_BYTES` together at most, and at least the next ones of the first file.
+
+    :raises OutputError: a file cannot be read.
+    """
+    found: list[Piece] = []
+    room, offset = PIECE_BYTES, wanted.offset
     try:
-        with path.open("rb") as file:
-            while (data := file.read(PIECE_BYTES)) or not offset:
-                yield Piece(path.name, offset, data)
-                offset += len(data)
-                if not data:
-                    return
+        for name in wanted.names:
+            with (folder / name).open("rb") as file:
+                file.seek(offset)
+                data = file.read(room)
+                last = offset + len(data) >= os.fstat(file.fileno()).st_size
+            found.append(Piece(name, offset, data, last))
+            room, offset = room - len(data), 0
+            if not room or not last:
+                break
     except OSError as error:
-        raise OutputError(f"cannot read the groups of rows in {path.parent} again: {error}") from None
+        raise OutputError(f"cannot read the groups of rows in {folder} again: {error}") from None
+    return found
 
 
 class BucketReceiver:
@@ -71,36 +80,53 @@ class BucketReceiver:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._names: dict[int, str] = {}
+        self.folder = folder
+        self._names: dict[int, list[str]] = {}
 
-    def receive(self, piece: Piece) -> None:
-        """Write a piece to its place.
+    def receive(self, pieces: Sequence[Piece]) -> None:
+        """Write pieces to their places.
 
-        :raises OutputError: the disk has no room for it.
+        :raises OutputError: the disk has no room for them.
         """
-        path = self._folder / piece.name
         try:
-            with path.open("r+b" if piece.offset else "wb") as file:
-                file.seek(piece.offset)
-                file.write(piece.data)
+            for piece in pieces:
+                path = self.folder / piece.name
+                with path.open("r+b" if piece.offset else "wb") as file:
+                    file.seek(piece.offset)
+                    file.write(piece.data)
         except OSError as error:
-            raise OutputError(
-                f"cannot keep the groups of rows in {self._folder} (TMPDIR says where): {error}"
-            ) from None
+            raise self._no_room(error) from None
+
+    def link(self, folder: Path, names: Sequence[str]) -> None:
+        """Take files over that this machine has already. Whoever has them may remove its own then.
+
+        :raises OutputError: one is not there, or the disk has no room for it.
+        """
+        try:
+            for name in names:
+                path = self.folder / name
+                path.unlink(missing_ok=True)
+                try:
+                    path.hardlink_to(folder / name)
+                except OSError:
+                    # Another file system, or one without links.
+                    shutil.copyfile(folder / name, path)
+        except OSError as error:
+            raise self._no_room(error) from None
+
+    def _no_room(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot keep the groups of rows in {self.folder} (TMPDIR says where): {error}")
 
     def order(self, order: Order) -> Order:
         """The order, with tasks that read the copies."""
         return replace(order, tasks=tuple(self._own(task) for task in order.tasks))
 
     def _own(self, task: Task) -> Task:
-        (piece,) = task.ranges
-        name = self._names[task.index] = Path(piece.path).name
-        return replace(task, ranges=(piece._replace(path=str(self._folder / name)),))
+        self._names[task.index] = [piece.path for piece in task.ranges]
+        return replace(task, ranges=tuple(piece._replace(path=str(self.folder / piece.path)) for piece in task.ranges))
 
     def forget(self, report: Report) -> None:
         """Remove the copies of those that are recorded."""
         for record in report.records:
-            name = self._names.pop(record.task, None)
-            if name is not None:
-                (self._folder / name).unlink(missing_ok=True)
+            for name in self._names.pop(record.task, ()):
+                (self.folder / name).unlink(missing_ok=True)

@@ -6,11 +6,12 @@ Ray is loaded here, when the cluster is used, and nowhere else.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -27,10 +28,18 @@ from airflow_provider_snowflake_batch.worker.cluster.ray_node import (
     write_token,
 )
 from airflow_provider_snowflake_batch.worker.errors import ClusterError
-from airflow_provider_snowflake_batch.worker.executors.bucket_files import BucketSender, Piece
+from airflow_provider_snowflake_batch.worker.executors.bucket_files import Piece, Wanted
+from airflow_provider_snowflake_batch.worker.executors.bucket_reader import Chunk, Spread, Spreading
 from airflow_provider_snowflake_batch.worker.executors.host import Order, Report
 from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost
-from airflow_provider_snowflake_batch.worker.executors.ray_host import RayHost, Setup
+from airflow_provider_snowflake_batch.worker.executors.ray_host import Fetched, RayHost, Setup, first_line
+from airflow_provider_snowflake_batch.worker.executors.ray_reader import RayReader
+from airflow_provider_snowflake_batch.worker.executors.shared_buckets import (
+    Reader,
+    ReaderHere,
+    ReaderLost,
+    SharedBuckets,
+)
 
 _LOOK_SECONDS = 1.0
 # Seconds for an answer, which takes half a second, and much longer on a machine that swaps.
@@ -41,8 +50,8 @@ _RETRY_SECONDS = 0.5
 # Seconds for the first answer: the actor has to load libraries, and to read the model's code from a stage and unpack
 # it.
 _BEGIN_SECONDS = 600.0
-# Pieces of files that are sent at the same time. Each takes room in Ray's object store, which is small here, and few of
-# them are enough for the network of one machine.
+# Pieces of files that one machine sends at the same time. Each takes room in Ray's object store, which is small here,
+# and few of them are enough for the network of one machine.
 _SENT_AT_ONCE = 4
 # So often a host is started on a node: it may be killed for lack of memory while its node goes on.
 _MOST_STARTS = 3
@@ -70,6 +79,7 @@ class RayCluster:
         self._lost: set[str] = set()
         self._looked = 0.0
         self._actors: list[Any] = []
+        self._readers: list[Any] = []
         self._sending = threading.Semaphore(_SENT_AT_ONCE)
 
     @property
@@ -117,34 +127,26 @@ class RayCluster:
         self._ray = ray
         self._leader.cluster_is_up(cluster_address(self._leader.place))
 
-    def host(self, replica: int, node: str, setup: Setup) -> Callable[[Order], Report]:
+    def host(
+        self, replica: int, node: str, setup: Setup, buckets: SharedBuckets | None = None
+    ) -> Callable[[Order], Report]:
         """Start a host on a node.
 
+        :param buckets: of what its tasks are made, for groups.
         :return: does one exchange with it; raises `HostLost`.
         """
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        actor = (
-            self._ray.remote(RayHost)
-            .options(
-                num_cpus=0,
-                max_restarts=0,
-                max_task_retries=0,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
-            )
-            .remote()
-        )
+        actor = self._start(RayHost, node)
         self._actors.append(actor)
-        sender = BucketSender() if setup.input is not None else None
+        target = _Target(self, replica, node, actor)
         begun = actor.begin.remote(setup)
 
         def ask(order: Order) -> Report:
             try:
                 if order.number == 1:
-                    self._answer(replica, lambda: begun, _BEGIN_SECONDS)
-                for piece in sender.pieces(order) if sender is not None else ():
-                    self._send(replica, actor, piece)
-                report: Report = self._answer(replica, lambda: actor.exchange.remote(order), _ANSWER_SECONDS)
+                    self.answer(replica, lambda: begun, _BEGIN_SECONDS)
+                if buckets is not None and order.tasks:
+                    buckets.deliver(target, order)
+                report: Report = self.answer(replica, lambda: actor.exchange.remote(order), _ANSWER_SECONDS)
                 if report.ended:
                     self._lost.add(node)
                 return report
@@ -154,11 +156,39 @@ class RayCluster:
 
         return ask
 
-    def _send(self, replica: int, actor: Any, piece: Piece) -> None:
-        with self._sending:
-            self._answer(replica, lambda: actor.receive.remote(piece), _ANSWER_SECONDS)
+    def reader(self, replica: int, node: str, spreading: Spreading) -> Reader:
+        """Start a reader on a node."""
+        # One thread reads, the others send what it has.
+        actor = self._start(RayReader, node, spreading, max_concurrency=1 + _SENT_AT_ONCE)
+        self._readers.append(actor)
+        return _ReaderThere(self, replica, node, actor)
 
-    def _answer(self, replica: int, call: Callable[[], Any], seconds: float) -> Any:
+    def _start(self, kind: type, node: str, *arguments: object, **options: object) -> Any:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        return (
+            self._ray.remote(kind)
+            .options(
+                num_cpus=0,
+                max_restarts=0,
+                max_task_retries=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+                **options,
+            )
+            .remote(*arguments)
+        )
+
+    def is_here(self, replica: int) -> bool:
+        """Whether a replica is there at this moment."""
+        return replica in self._leader.here
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Within it, this machine sends a piece."""
+        with self._sending:
+            yield
+
+    def answer(self, replica: int, call: Callable[[], Any], seconds: float) -> Any:
         """What a call of an actor answers within some seconds. It is called again where its node cannot be reached.
 
         :raises HostLost: it does not answer.
@@ -199,9 +229,81 @@ class RayCluster:
         """Leave the cluster; its head ends with this process."""
         if self._ray is not None:
             ray, self._ray = self._ray, None
-            for actor in self._actors:
+            for actor in (*self._actors, *self._readers):
                 ray.kill(actor)
             ray.shutdown()
+
+
+class _ReaderThere:
+    """A reader on another node."""
+
+    def __init__(self, cluster: RayCluster, replica: int, node: str, actor: Any) -> None:
+        self._cluster, self.replica, self.node, self.actor = cluster, replica, node, actor
+        self.folder: str | None = None
+        self.sending = threading.Semaphore(_SENT_AT_ONCE)
+
+    def spread(self, chunk: Chunk) -> Spread:
+        if self.folder is None:
+            self.folder = self._cluster.answer(self.replica, self.actor.folder.remote, _BEGIN_SECONDS)
+        # A chunk may take long, as may reading on one machine.
+        spread: Spread = self._cluster.answer(self.replica, lambda: self.actor.spread.remote(chunk), math.inf)
+        return spread
+
+    def pieces(self, wanted: Wanted) -> Sequence[Piece]:
+        try:
+            with self.sending:
+                found: Sequence[Piece] = self._cluster.answer(
+                    self.replica, lambda: self.actor.read.remote(wanted), _ANSWER_SECONDS
+                )
+        except HostLost as error:
+            raise ReaderLost(str(error)) from None
+        return found
+
+
+class _Target:
+    """A host on another node, as it gets files."""
+
+    def __init__(self, cluster: RayCluster, replica: int, node: str, actor: Any) -> None:
+        self._cluster, self._replica, self._node, self._actor = cluster, replica, node, actor
+
+    def receive(self, pieces: Sequence[Piece]) -> None:
+        with self._cluster.sending():
+            self._call(lambda: self._actor.receive.remote(pieces))
+
+    def _call(self, call: Callable[[], Any]) -> Any:
+        return self._cluster.answer(self._replica, call, _ANSWER_SECONDS)
+
+    def take(self, reader: Reader, names: Sequence[str]) -> None:
+        wanted = Wanted(names)
+        if isinstance(reader, ReaderHere):
+            while wanted.names:
+                pieces = reader.pieces(wanted)
+                self.receive(pieces)
+                wanted = wanted.after(pieces)
+        elif isinstance(reader, _ReaderThere):
+            if reader.node == self._node:
+                self._call(lambda: self._actor.link.remote(reader.folder, names))
+                return
+            while wanted.names:
+                wanted = self._fetch(reader, wanted)
+
+    def _fetch(self, reader: _ReaderThere, wanted: Wanted) -> Wanted:
+        """What is left to be fetched after the next pieces."""
+        failing: float | None = None
+        while True:
+            if not self._cluster.is_here(reader.replica):
+                raise ReaderLost("its node is gone")
+            with reader.sending:
+                fetched: Fetched = self._call(lambda: self._actor.fetch.remote(reader.actor, wanted))
+            if fetched.failure is None:
+                return fetched.left
+            failing = failing or time.monotonic()
+            if fetched.gone or time.monotonic() - failing > _UNAVAILABLE_SECONDS:
+                raise ReaderLost(fetched.failure)
+            time.sleep(_RETRY_SECONDS)
+
+    def wait(self) -> None:
+        self._call(self._actor.heard.remote)
 
 
 def silence() -> None:
@@ -223,11 +325,6 @@ def replica_of(node: Mapping[str, Any]) -> int:
         if name.startswith(prefix) and name.removeprefix(prefix).isdecimal():
             return int(name.removeprefix(prefix))
     return 0
-
-
-def first_line(text: str) -> str:
-    """The first line of a text that says something."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "it has ended")
 
 
 @contextmanager

@@ -25,8 +25,8 @@ from airflow_provider_snowflake_batch.worker.executors.processes import STOP_SEC
 from airflow_provider_snowflake_batch.worker.executors.ray_cluster import RayCluster
 from airflow_provider_snowflake_batch.worker.executors.ray_host import Setup
 from airflow_provider_snowflake_batch.worker.executors.share import note
+from airflow_provider_snowflake_batch.worker.executors.shared_buckets import HostHere, SharedBuckets
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
-from airflow_provider_snowflake_batch.worker.input.partitions import Buckets
 from airflow_provider_snowflake_batch.worker.input.plan import Plan
 from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.processes import limits
@@ -51,6 +51,9 @@ class RayExecutor:
         self._cluster: RayCluster | None = None
         self._host: Host | None = None
         self._hosts: Hosts | None = None
+        self._buckets: SharedBuckets | None = None
+        # Nodes that came while the input was read, and have no host yet.
+        self._waiting: list[tuple[int, str]] = []
         self._tokens: set[str] = set()
         self._all_there = self._without = False
 
@@ -63,8 +66,30 @@ class RayExecutor:
         return 0
 
     def group(self, job: Job, plan: Plan, column: str) -> Groups:
-        # On the disk of this replica; others are sent the buckets that they take.
-        return Buckets(job.input.path, plan, column, lambda _: True)
+        step = functools.partial(self._let_read, job)
+        self._buckets = SharedBuckets(job.input.path, plan, column, self._leader.count, step, note)
+        return self._buckets
+
+    def _let_read(self, job: Job) -> None:
+        """Have the nodes that have come read a part of the input."""
+        assert self._buckets is not None
+        if len(self._buckets.chunks) > 1:
+            self._start_cluster(job, self._buckets.spreading.count)
+        if self._cluster is not None:
+            for replica, node in self._newcomers(self._cluster):
+                self._employ(self._cluster, replica, node)
+                self._waiting.append((replica, node))
+            self._look_who_is_missing()
+
+    def _employ(self, cluster: RayCluster, replica: int, node: str) -> None:
+        note(f"replica {replica} takes part")
+        if self._buckets is not None:
+            # Also where all is read: it may have to read what a lost one has read.
+            self._buckets.employ(cluster.reader(replica, node, self._buckets.spreading))
+
+    def _start_cluster(self, job: Job, tasks: int) -> None:
+        if self._cluster is None and tasks > limits.process_count(job.num_workers, tasks):
+            self._cluster = RayCluster(self._leader, self._folder, note)
 
     def run(self, work: Work, backlog: Backlog, progress: Progress, done: Callable[[TaskRecord], None]) -> None:
         directory = OutputDirectory(work.job.output.path, work.attempt)
@@ -72,9 +97,8 @@ class RayExecutor:
         tasks = len(backlog)
         progress.phase("loading")
         self._host = Host(work, self._launcher, tasks)
-        hosts.join(0, self._host.exchange)
-        if tasks > limits.process_count(work.job.num_workers, tasks):
-            self._cluster = RayCluster(self._leader, self._folder, note)
+        hosts.join(0, self._host.exchange if self._buckets is None else HostHere(self._host, self._buckets))
+        self._start_cluster(work.job, tasks)
         loaded = False
         while hosts.open:
             hosts.step()
@@ -86,21 +110,30 @@ class RayExecutor:
         hosts.finish(FINISH_SECONDS)
 
     def _let_in(self, cluster: RayCluster, hosts: Hosts, work: Work) -> None:
+        waiting, self._waiting = self._waiting, []
+        for replica, node in waiting:
+            self._join(cluster, hosts, work, replica, node)
         for replica, node in self._newcomers(cluster):
-            # The host writes under a token of its own, since an earlier host that seems to be lost may still write.
-            token = secrets.token_hex(TOKEN_BYTES)
-            self._tokens.add(token)
-            setup = Setup(
-                work.schema,
-                work.attempt.fingerprint,
-                work.attempt.found,
-                token,
-                hosts.schema,
-                hosts.tasks_left,
-                work.identity().input,
-            )
-            note(f"replica {replica} takes part")
-            hosts.join(replica, cluster.host(replica, node, setup))
+            self._employ(cluster, replica, node)
+            self._join(cluster, hosts, work, replica, node)
+        self._look_who_is_missing()
+
+    def _join(self, cluster: RayCluster, hosts: Hosts, work: Work, replica: int, node: str) -> None:
+        # The host writes under a token of its own, since an earlier host that seems to be lost may still write.
+        token = secrets.token_hex(TOKEN_BYTES)
+        self._tokens.add(token)
+        setup = Setup(
+            work.schema,
+            work.attempt.fingerprint,
+            work.attempt.found,
+            token,
+            hosts.schema,
+            hosts.tasks_left,
+            work.identity().input,
+        )
+        hosts.join(replica, cluster.host(replica, node, setup, self._buckets))
+
+    def _look_who_is_missing(self) -> None:
         if not self._all_there:
             self._all_there = self._leader.missing(self._least, note)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,7 +22,7 @@ from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
 from airflow_provider_snowflake_batch.worker.cluster.helper import NodeFacts
 from airflow_provider_snowflake_batch.worker.errors import DataError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.base import Work
-from airflow_provider_snowflake_batch.worker.executors.bucket_files import BucketReceiver, Piece
+from airflow_provider_snowflake_batch.worker.executors.bucket_files import BucketReceiver, Piece, Wanted
 from airflow_provider_snowflake_batch.worker.executors.host import Failure, Host, Order, Report
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.input.content import Identity
@@ -30,6 +31,9 @@ from airflow_provider_snowflake_batch.worker.model_files import ModelFiles, unre
 from airflow_provider_snowflake_batch.worker.models import prepare_model
 from airflow_provider_snowflake_batch.worker.processes.limits import THREAD_VARIABLES
 from airflow_provider_snowflake_batch.worker.temporary import JobFolder
+
+# Seconds for a piece of a file from another node.
+FETCH_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,19 @@ class Setup:
     known_schema: pa.Schema | None
     share: int
     input: str | None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What has come of files that a host has asked another actor for.
+
+    :param left: what is still to be fetched. :param failure: why nothing has come.
+    :param gone: that actor has ended, so that asking again is of no use.
+    """
+
+    left: Wanted
+    failure: str | None = None
+    gone: bool = False
 
 
 class RayHost:
@@ -79,13 +96,42 @@ class RayHost:
         self._buckets.forget(report)
         return report
 
-    def receive(self, piece: Piece) -> None:
-        """Keep a piece of the files of the next tasks. The next report tells an error."""
+    def receive(self, pieces: Sequence[Piece]) -> None:
+        """Keep pieces of the files of the next tasks. The next report tells an error."""
+        self._keep(lambda buckets: buckets.receive(pieces))
+
+    def link(self, folder: str, names: Sequence[str]) -> None:
+        """Take files over that this machine has already. The next report tells an error."""
+        self._keep(lambda buckets: buckets.link(Path(folder), names))
+
+    def fetch(self, reader: Any, wanted: Wanted) -> Fetched:
+        """Ask another actor for the next bytes of files. They come from its node, past replica 0.
+
+        :param reader: the handle of a `RayReader`.
+        """
+        import ray
+        from ray import exceptions
+
+        self.heard()
+        try:
+            pieces = ray.get(reader.read.remote(wanted), timeout=FETCH_SECONDS)
+        except (exceptions.RayError, exceptions.GetTimeoutError) as error:
+            gone = isinstance(error, (exceptions.ActorDiedError, exceptions.RayTaskError))
+            return Fetched(wanted, first_line(str(error)), gone)
+        self.receive(pieces)
+        return Fetched(wanted.after(pieces))
+
+    def heard(self) -> None:
+        """See `Host.heard`."""
+        if self._host is not None:
+            self._host.heard()
+
+    def _keep(self, keep: Callable[[BucketReceiver], None]) -> None:
         if self._host is None or self._buckets is None:
             return
         self._host.heard()
         try:
-            self._buckets.receive(piece)
+            keep(self._buckets)
         except WorkerError as error:
             self._failure = Failure(type(error).__name__, error.message, error.details)
             self._host.stop()
@@ -124,3 +170,8 @@ def _identity(files: ModelFiles, input_digest: str | None) -> Callable[[], Ident
             raise DataError(unreadable(error)) from None
 
     return identity
+
+
+def first_line(text: str) -> str:
+    """The first line of a text that says something."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "it has ended")

@@ -7,7 +7,7 @@ it would without groups, whichever rows it has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 from airflow_provider_snowflake_batch.worker.errors import DataError
 
 CATEGORIES_FILE = "categories.arrow"
+# By column, dictionaries in the order in which they came, and which file each is from.
+CategoriesPart = Mapping[str, Sequence[tuple[pa.Array, str]]]
 _ORDERED = b"ordered"
 
 
@@ -47,6 +49,8 @@ class Categories:
         self._fields = [one for one in schema if pa.types.is_dictionary(one.type)]
         self._found: dict[str, pa.Array] = {one.name: pa.array([], one.type.value_type) for one in self._fields}
         self._last: dict[str, pa.Array] = {}
+        # Of ordered ones, all that have come, each once, with the file it came from first.
+        self._orders: dict[str, list[tuple[pa.Array, str]]] = {one.name: [] for one in self._fields}
 
     def add(self, table: pa.Table, path: str) -> None:
         """Take in the categories of some rows.
@@ -60,11 +64,34 @@ class Categories:
                 if last is not None and last.equals(chunk.dictionary):
                     continue
                 self._last[field.name] = chunk.dictionary
-                found = self._found[field.name]
-                if field.type.ordered:
-                    self._found[field.name] = _merged(found, chunk.dictionary, field.name, path)
-                else:
-                    self._found[field.name] = pc.unique(pa.concat_arrays([found, chunk.dictionary]))
+                self._take(field, chunk.dictionary, path)
+
+    def _take(self, field: pa.Field, dictionary: pa.Array, path: str) -> None:
+        found = self._found[field.name]
+        if not field.type.ordered:
+            self._found[field.name] = pc.unique(pa.concat_arrays([found, dictionary]))
+            return
+        orders = self._orders[field.name]
+        # One that has come before is in the common order already.
+        if not any(one.equals(dictionary) for one, _ in orders):
+            self._found[field.name] = _merged(found, dictionary, field.name, path)
+            orders.append((dictionary, path))
+
+    def part(self) -> CategoriesPart:
+        """What `join` needs of them."""
+        return {
+            field.name: self._orders[field.name] if field.type.ordered else [(self._found[field.name], "")]
+            for field in self._fields
+        }
+
+    def join(self, part: CategoriesPart) -> None:
+        """Take in the categories of the rows that follow, as if they had been added here.
+
+        :raises DataError: as `add`.
+        """
+        for field in self._fields:
+            for dictionary, path in part[field.name]:
+                self._take(field, dictionary, path)
 
     def write(self, folder: Path) -> None:
         """Keep them beside the buckets."""

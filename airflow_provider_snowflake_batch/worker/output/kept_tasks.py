@@ -29,6 +29,8 @@ from airflow_provider_snowflake_batch.worker.input.plan import Plan, Task
 from airflow_provider_snowflake_batch.worker.input.sources import row_group_digest
 
 THREADS = 2
+# So many files are hashed at the same time where all of the input is.
+HASHED_TOGETHER = 4
 ROW_GROUPS_KNOWN = 16_384
 LOOKED_AT_TOGETHER = 64
 
@@ -193,12 +195,20 @@ class RecordCheck:
 def input_digest(root: Path, plan: Plan) -> str:
     """Hash of all of an input, for tasks that are each made of all of it.
 
+    Several files are read at the same time, since each may lie on a distant store.
+
     :raises OSError: a file cannot be read.
     """
+    path_of, paths = opener(root), list(plan.seen)
+
+    def digests(first: int) -> list[bytes]:
+        return [file_digest(path_of(path)) for path in paths[first::HASHED_TOGETHER]]
+
+    found = [in_background(functools.partial(digests, first)) for first in range(min(HASHED_TOGETHER, len(paths)))]
+    parts = [one.result() for one in found]
     digest = hashlib.sha256()
-    path_of = opener(root)
-    for path in plan.seen:
-        digest.update(file_digest(path_of(path)))
+    for number in range(len(paths)):
+        digest.update(parts[number % HASHED_TOGETHER][number // HASHED_TOGETHER])
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -11,6 +11,8 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,12 +24,13 @@ from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
 from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Patience
 from airflow_provider_snowflake_batch.worker.cluster.place import place_from_environment
 from airflow_provider_snowflake_batch.worker.cluster.ray_node import RayNode
-from airflow_provider_snowflake_batch.worker.executors import ray_cluster, ray_executor
+from airflow_provider_snowflake_batch.worker.executors import ray_cluster, ray_executor, shared_buckets
 from airflow_provider_snowflake_batch.worker.executors.host import Order, Report
 from airflow_provider_snowflake_batch.worker.executors.hosts import Hosts
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
 from airflow_provider_snowflake_batch.worker.executors.ray_executor import RayExecutor
 from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
+from airflow_provider_snowflake_batch.worker.executors.shared_buckets import Reader, SharedBuckets
 from airflow_provider_snowflake_batch.worker.input import partitions, plan
 from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
 from airflow_provider_snowflake_batch.worker.models import prepare_model
@@ -61,6 +64,24 @@ class AllTakePart(Hosts):
         super().join(replica, asked)
 
 
+class AllRead(SharedBuckets):
+    """Groups of rows that are not read before all replicas can."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._employed = 0
+
+    def employ(self, reader: Reader) -> threading.Thread:
+        self._employed += 1
+        return super().employ(reader)
+
+    def fill(self) -> plan.Plan:
+        while self._employed < replica_from_environment().count - 1:
+            self._step()
+            time.sleep(0.05)
+        return super().fill()
+
+
 def _prepared(path: Path, folder: Path) -> Job:
     """A job with a folder of its own for copies of the model."""
     return prepare_model(read_job(path), Path(tempfile.mkdtemp(dir=folder)))
@@ -85,6 +106,7 @@ def ray(jobs: Sequence[Path], folder: JobFolder, current: Path) -> None:
 
     ray_cluster.RayNode = head  # type: ignore[assignment, misc]
     ray_executor.Hosts = AllTakePart  # type: ignore[misc]
+    ray_executor.SharedBuckets = AllRead  # type: ignore[misc]
     end = End("ClusterError", "the series has broken off")
     try:
         for path in jobs:
@@ -100,6 +122,8 @@ def ray(jobs: Sequence[Path], folder: JobFolder, current: Path) -> None:
 def main(how: str, shared: Path, jobs: Sequence[Path]) -> None:
     for module, name in ((plan, "TASK_ROWS"), (plan, "TASK_ROWS_WITH_FILES"), (partitions, "TASK_ROWS")):
         setattr(module, name, TASK_ROWS)
+    # So that each row group of the input is read for itself.
+    shared_buckets.CHUNK_BYTES, shared_buckets.CHUNKS_EACH = 1, 1000
     folder = JobFolder()
     folder.use()
     descendants = Descendants(folder.path)

@@ -1,6 +1,7 @@
 """Replicas as Ray nodes on loopback addresses of this machine, in an environment that has Ray.
 
-Also tests ``worker/executors/ray_cluster.py``, ``worker/executors/ray_host.py``, ``worker/ray_replicas.py``.
+Also tests ``worker/executors/ray_cluster.py``, ``worker/executors/ray_host.py``, ``worker/executors/ray_reader.py``,
+``worker/ray_replicas.py``.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
 from airflow_provider_snowflake_batch.worker.cluster.meeting import Meeting
 from tests.worker.batches import HERE, ON_STAGES, Batch, Outcome
+from tests.worker.executors.held_reader import READ_WHEN
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(ON_STAGES, reason="replicas meet beside the job file, on a disk")]
 # Limits for what goes wrong: on a busy machine, a cluster takes minutes to start.
@@ -47,10 +51,12 @@ class Replicas:
 
     def __init__(self, batch: Batch, python: str, count: int = 3) -> None:
         self.batch, self.count = batch, count
-        self._worker = [python, "-m", "airflow_provider_snowflake_batch.worker"]
+        self._python, self.worker = python, "airflow_provider_snowflake_batch.worker"
         self.processes: dict[int, subprocess.Popen[str]] = {}
 
-    def job(self, *, wait_for: int, stuck: int | None = None, **inference: object) -> None:
+    def job(
+        self, *, wait_for: int, stuck: int | None = None, partition_column: str | None = None, **inference: object
+    ) -> None:
         here = self.batch.root / "here"
         here.mkdir(exist_ok=True)
         # In a folder of its own: whatever changes in the model's folder ends the batch.
@@ -59,12 +65,16 @@ class Replicas:
         shutil.copy(HERE / "replica_models.py", code)
         init = {"folder": str(here), "replicas": wait_for, "stuck": stuck}
         model = {"kind": "python", "target": "replica_models:Together", "python_path": [str(code)], "init": init}
-        self.batch.job(model, inference={"num_workers": 1, "max_batch_rows": TASK_ROWS, **inference})
+        self.batch.job(
+            model,
+            input={"partition_column": partition_column},
+            inference={"num_workers": 1, "max_batch_rows": TASK_ROWS, **inference},
+        )
 
     def start(self, replica: int, **variables: str) -> None:
         self.processes[replica] = self.batch.start(
             replica=(replica, self.count),
-            worker=self._worker,
+            worker=[self._python, "-m", self.worker],
             variables={
                 "PYTHONPATH": str(ROOT),
                 ADDRESS_VARIABLE: f"127.0.0.{replica + 2}",
@@ -79,7 +89,7 @@ class Replicas:
 
     def alone(self) -> Outcome:
         """One replica that does all."""
-        process = self.batch.start(worker=self._worker, variables={"PYTHONPATH": str(ROOT)})
+        process = self.batch.start(worker=[self._python, "-m", self.worker], variables={"PYTHONPATH": str(ROOT)})
         stdout, stderr = process.communicate(timeout=SECONDS)
         return Outcome(process.returncode, stdout, stderr)
 
@@ -200,6 +210,43 @@ def test_a_replica_that_is_killed_costs_its_unfinished_tasks(replicas: Replicas)
     assert all(replicas.tasks_called()[task] == calls[task] for task in recorded)
     assert all(number == 1 for number in again.values())
     assert len([task for task in again if task in calls]) <= 2
+
+
+def test_what_a_killed_replica_has_read_of_groups_is_read_again(replicas: Replicas) -> None:
+    """It is killed while the input is read; of what it has read, nothing is left."""
+    batch, group_rows = replicas.batch, 8_192
+    groups = np.arange(ROWS) % (ROWS // group_rows)
+    # NULL is a group, too.
+    key = pa.array(groups, mask=groups == 7)
+    batch.rows({"ID": np.arange(ROWS), "X": np.arange(ROWS) * 3.0, "G": key}, row_group_size=TASK_ROWS)
+    replicas.job(wait_for=2, partition_column="G")
+    replicas.worker = "tests.worker.executors.held_reader"
+    go = batch.root / "go"
+    folders = {replica: batch.root / f"tmp-{replica}" for replica in range(3)}
+    for replica, folder in folders.items():
+        folder.mkdir()
+        replicas.start(replica, TMPDIR=str(folder), **{READ_WHEN: str(go)})
+
+    def read(replica: int) -> set[int]:
+        """Which chunks it has read, or is about to."""
+        names = [path.name for path in folders[replica].rglob("sfbatch-partitions-*/????-????.arrow")]
+        return {int(name[5:9]) for name in names}
+
+    # The first one has a chunk, and has not begun.
+    until(lambda: len(read(1) | read(2)) == TASKS - 1 and bool(read(2)), "all other chunks")
+    replicas.processes[2].kill()
+    go.touch()
+    outcomes = [replicas.outcome(replica) for replica in range(2)]
+
+    assert [one.code for one in outcomes] == [0, 0], [one.stderr for one in outcomes]
+    assert "replica 2 is lost as a reader" in outcomes[0].stderr
+    assert f"of {TASKS} parts of the input are read again by others" in outcomes[0].stderr
+    assert batch.verify().code == 0
+    assert batch.result()["ID"].to_pylist() == list(range(ROWS))
+    # Each group is called once, whole.
+    assert sorted(row for _, row in replicas.calls()) == list(range(ROWS // group_rows))
+    assert {replica for replica, _ in replicas.calls()} == {0, 1}
+    assert batch.result()["Y"].to_pylist() == [one * 6.0 for one in range(ROWS)]
 
 
 STRANGER = """

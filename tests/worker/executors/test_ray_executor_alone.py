@@ -111,7 +111,7 @@ class Silent:
         raise self.GetTimeoutError
 
     def answer(self, seconds: float) -> object:
-        return self.cluster._answer(1, object, seconds)
+        return self.cluster.answer(1, object, seconds)
 
 
 def test_a_replica_that_has_hung_up_is_lost_before_ray_knows(monkeypatch: pytest.MonkeyPatch) -> None:

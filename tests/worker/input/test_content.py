@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -163,3 +164,14 @@ def test_what_the_job_reads_and_writes_is_no_code(tmp_path: Path) -> None:
 
 def test_a_token_is_of_its_own_for_each_attempt() -> None:
     assert len({Attempt("f").token for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("files", [0, 1, 3, 9])
+def test_the_input_is_hashed_file_by_file_in_order_however_many_at_a_time(tmp_path: Path, files: int) -> None:
+    hashes = b""
+    for number in range(files):
+        write(tmp_path / f"{number}.parquet", np.arange(ROWS) * float(number))
+        hashes += hashlib.sha256((tmp_path / f"{number}.parquet").read_bytes()).digest()
+    made = plan.make_plan(tmp_path, ".*")
+
+    assert input_digest(tmp_path, made) == f"sha256:{hashlib.sha256(hashes).hexdigest()}"

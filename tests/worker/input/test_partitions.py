@@ -1,6 +1,6 @@
 """``partition_column``: each group whole, in one call.
 
-Also tests ``worker/input/categories.py``.
+Also tests ``worker/input/categories.py``, ``worker/input/spread.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snowflake.ml.model import custom_model, model_signature
 
-from airflow_provider_snowflake_batch.worker.input import partitions, plan
+from airflow_provider_snowflake_batch.worker.input import partitions, plan, spread
 from tests.worker import packed_models
 from tests.worker.batches import Batch
 from tests.worker.registry_models import pack, registry
@@ -185,10 +185,10 @@ def test_every_row_is_in_one_group_and_every_group_in_one_batch(
     made = plan.make_plan(batch.input, ".*")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(partitions, "BUCKET_BYTES", max(made.bytes // buckets, 1))
-        patch.setattr(partitions, "PENDING_BYTES", pending)
+        patch.setattr(spread, "PENDING_BYTES", pending)
         patch.setattr(partitions, "TAKEN_BYTES", taken)
-        spread = partitions.Buckets(batch.input, made, "K", lambda bucket: True)
-        filled = spread.fill()
+        made_buckets = partitions.Buckets(batch.input, made, "K", lambda bucket: True)
+        filled = made_buckets.fill()
     reader = partitions.PartitionReader("K")
     found: list[list[int]] = []
     groups: list[str] = []
@@ -197,7 +197,7 @@ def test_every_row_is_in_one_group_and_every_group_in_one_batch(
             (name,) = {group(value) for value in rows.table["K"].to_pylist()}
             groups.append(name)
             found.append(rows.table["ID"].to_pylist())
-    spread.close()
+    made_buckets.close()
 
     assert len(groups) == len(set(groups))
     assert all(ids == sorted(ids) for ids in found)
@@ -251,7 +251,7 @@ def test_a_file_that_a_group_lacks(batch: Batch) -> None:
 
 def test_rare_values_do_not_hold_on_to_the_rows_they_came_with(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partitions, "BUCKET_BYTES", 8 * 1024 * 1024)
-    monkeypatch.setattr(partitions, "PENDING_BYTES", 8 * 1024 * 1024)
+    monkeypatch.setattr(spread, "PENDING_BYTES", 8 * 1024 * 1024)
     rows = 20_000
     for number in range(24):
         columns = {f"F{column}": np.random.default_rng(column).random(rows) for column in range(32)}
@@ -262,18 +262,18 @@ def test_rare_values_do_not_hold_on_to_the_rows_they_came_with(batch: Batch, mon
     made = plan.make_plan(batch.input, ".*")
     assert made.bytes > 100 * 1024 * 1024
     most = 0
-    flush = partitions.Buckets._flush
+    flush = spread.BucketFiles._flush
 
-    def flush_and_measure(self: partitions.Buckets) -> None:
+    def flush_and_measure(self: spread.BucketFiles) -> None:
         nonlocal most
         most = max(most, pa.total_allocated_bytes())
         flush(self)
 
-    monkeypatch.setattr(partitions.Buckets, "_flush", flush_and_measure)
+    monkeypatch.setattr(spread.BucketFiles, "_flush", flush_and_measure)
     before = pa.total_allocated_bytes()
-    spread = partitions.Buckets(batch.input, made, "KEY", lambda bucket: True)
-    filled = spread.fill()
-    spread.close()
+    made_buckets = partitions.Buckets(batch.input, made, "KEY", lambda bucket: True)
+    filled = made_buckets.fill()
+    made_buckets.close()
 
     assert sum(task.rows for task in filled.tasks) == 24 * rows
     assert most - before < 50 * 1024 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import compileall
 import ipaddress
 import logging
 import os
@@ -11,11 +12,13 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import airflow_provider_snowflake_batch
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.local_faults import LocalFaults, faults_of
 from tests.models import log_linear_model
@@ -56,6 +59,12 @@ def _is_loopback(host: Any) -> bool:
 
 
 sys.addaudithook(_refuse_other_machines)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package once, where PYTHONDONTWRITEBYTECODE would have every process that tests start do so."""
+    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(airflow_provider_snowflake_batch.__file__).parent, quiet=1)
 
 
 @pytest.fixture(scope="session")

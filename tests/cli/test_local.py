@@ -1,4 +1,7 @@
-"""``airflow snowflake-batch local``."""
+"""``airflow snowflake-batch local``.
+
+Also tests ``standalone/settings.py``.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from airflow.configuration import conf
 
 from airflow_provider_snowflake_batch.cli import local
-from airflow_provider_snowflake_batch.standalone.processes import free_ports
+from airflow_provider_snowflake_batch.standalone.processes import free_ports, new_secrets
+from airflow_provider_snowflake_batch.standalone.settings import component_settings, home_settings, login_settings
 from tests.cli.command_lines import arguments
 
 
@@ -42,3 +47,16 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(local, "_NEEDED", ("json", "no_such_module"))
     with pytest.raises(SystemExit, match=r"no_such_module is missing: pip install '.*\[local\]'"):
         local.down(arguments("local down", "--directory", str(tmp_path)))
+
+
+def test_airflow_knows_the_settings_and_tasks_wait_as_long_as_the_database_does() -> None:
+    home = Path("/nowhere")
+    settings = {**home_settings(home, "{}"), **component_settings(8080, (8793, 8794), [home], new_secrets())}
+    settings |= login_settings("admin", home / "passwords.json")
+    for name in settings:
+        if name.startswith("AIRFLOW__"):
+            _, section, option = name.lower().split("__")
+            assert option in conf.configuration_description[section]["options"], name
+    # A job of this machine keeps the API server waiting, and so may another connection's change.
+    assert settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("?timeout=60")
+    assert float(settings["AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT"]) >= 60

@@ -20,14 +20,9 @@ import pytest
 import snowflake.connector
 
 from airflow_provider_snowflake_batch.standalone.airflow import StandaloneError, request
-from airflow_provider_snowflake_batch.standalone.processes import free_ports, new_secrets, working_in
+from airflow_provider_snowflake_batch.standalone.processes import free_ports, working_in
 from airflow_provider_snowflake_batch.standalone.report import what_runs
-from airflow_provider_snowflake_batch.standalone.settings import (
-    component_settings,
-    home_settings,
-    login_settings,
-    plain_environment,
-)
+from airflow_provider_snowflake_batch.standalone.settings import plain_environment
 from airflow_provider_snowflake_batch.standalone.stack import Place, Running, Wanted, down, up
 
 # What was started lives on when the object that stands for it is gone.
@@ -54,21 +49,6 @@ def until(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     return found
-
-
-def test_airflow_knows_the_settings_and_tasks_wait_as_long_as_the_database_does() -> None:
-    from airflow.configuration import conf
-
-    home = Path("/nowhere")
-    settings = {**home_settings(home, "{}"), **component_settings(8080, (8793, 8794), [home], new_secrets())}
-    settings |= login_settings("admin", home / "passwords.json")
-    for name in settings:
-        if name.startswith("AIRFLOW__"):
-            _, section, option = name.lower().split("__")
-            assert option in conf.configuration_description[section]["options"], name
-    # A job of this machine keeps the API server waiting, and so may another connection's change.
-    assert settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("?timeout=60")
-    assert float(settings["AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT"]) >= 60
 
 
 @pytest.mark.slow

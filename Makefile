@@ -149,6 +149,18 @@ WITH_lowest := --no-config
 test-lowest: $(VENV)-lowest/.installed ## Run tests with the oldest libraries that pyproject.toml admits
 	$(VENV)-lowest/bin/python -m pytest $(XDIST) $(TESTS_lowest)
 
+# The newest libraries of today, which constraints.txt may not have yet, on the newest Python that the worker is tested with,
+# or on another: make test-highest PYTHON_highest=3.14. Outside of test-all, as what is tested changes from day to day.
+HIGHEST := $(VENV)-highest
+PYTHON_highest := $(PYTHON_worker-newest)
+.PHONY: test-highest
+test-highest: | $(VENV)/.uv ## Run tests with the newest libraries, whatever constraints.txt says
+	@$(PYTHON) scripts/find_python.py $(PYTHON_highest) > /dev/null
+	@echo "Installing the newest packages for 'dev' into $(HIGHEST)"
+	@$(BIN)/uv venv --quiet --clear --python $$($(PYTHON) scripts/find_python.py $(PYTHON_highest)) $(HIGHEST)
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(HIGHEST)/bin/python --refresh -e '.[dev]'
+	$(HIGHEST)/bin/python -m pytest $(XDIST) $(TESTS_lowest)
+
 # Each in one process, so that one is installed while another is tested.
 test-others: $(VENV)/.installed-dev ## Run tests with other versions of Python and of the libraries
 	+$(call at_a_time,2) XDIST= $(OTHERS:%=test-%) test-cli test-dbt test-mlflow $(WORKERS:%=test-%)
@@ -255,7 +267,7 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--no-emit-index-url --no-emit-find-links pyproject.toml >> $(LOWEST)
 
 clean: down ## Remove everything that the other targets made, but for the data of make local (.local-snowflake)
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(VENV)-lowest $(PLAIN) $(RUNTIME) $(PAGES)/node_modules docs/_build dist build htmlcov .demo .standalone .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(VENV)-lowest $(HIGHEST) $(PLAIN) $(RUNTIME) $(PAGES)/node_modules docs/_build dist build htmlcov .demo .standalone .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.utils.cli import suppress_logs_and_warning
@@ -171,12 +172,20 @@ def job_row(job: JobInfo) -> dict[str, Any]:
     return {
         "job": job.name,
         "status": job.reported_status,
-        "created": job.created_on,
-        "changed": job.updated_on,
+        "created": _in_utc(job.created_on),
+        "changed": _in_utc(job.updated_on),
         "seconds": None if job.seconds is None else round(job.seconds, 1),
         "replicas": job.replicas,
         "compute pool": job.compute_pool,
     }
+
+
+def _in_utc(moment: str | None) -> str | None:
+    """As Airflow's commands print moments; Snowflake tells them in the session's time zone, by default Los Angeles'."""
+    if moment is None:
+        return None
+    told = datetime.fromisoformat(moment)
+    return (told if told.tzinfo is None else told.astimezone(UTC)).isoformat()
 
 
 def container_row(container: ContainerInfo) -> dict[str, Any]:

@@ -79,9 +79,12 @@ def called_signature(function: Callable[..., Any]) -> inspect.Signature:
 
 def _without_decorators(function: FunctionType) -> str:
     try:
-        lines, _ = inspect.getsourcelines(function)
+        # From Python 3.13 on, the text of `python -c` has this name, too, and would be taken for the function's.
+        lines = [] if function.__code__.co_filename == "<string>" else inspect.getsourcelines(function)[0]
     except (OSError, TypeError):
-        raise _refused(function.__name__, "has no source file, so its text cannot be had") from None
+        lines = []
+    if not lines:
+        raise _refused(function.__name__, "has no source file, so its text cannot be had")
     if not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     indentation = len(lines[0]) - len(lines[0].lstrip())

@@ -26,6 +26,8 @@ _T = TypeVar("_T")
 
 # Options of the driver that the stock hook does not hand on; each may stand in the connection's extra.
 _FORWARDED_EXTRAS = ("protocol", "login_timeout", "network_timeout", "platform_detection_timeout_seconds")
+# What tells a wrong connection from a wrong account: of each the name, and of none the secret.
+_SHOWN_OF_A_LOGIN = ("account", "host", "port", "user", "role")
 # Seconds for which the hook for signal handlers repeats a statement: Airflow soon kills a task that it has told to end.
 _TWIN_SECONDS = 20
 
@@ -118,7 +120,19 @@ class SnowflakeSessionHook(SnowflakeHook):
         announcer = logging.getLogger("snowflake.connector.connection")
         if announcer.level == logging.NOTSET:
             announcer.setLevel(logging.WARNING)
-        return super().get_conn()
+        try:
+            return super().get_conn()
+        except Exception as error:
+            self._name_the_connection(error)
+            raise
+
+    def _name_the_connection(self, error: Exception) -> None:
+        """The driver's errors of a login say neither which connection it was nor, some of them, which host."""
+        if isinstance(getattr(error, "msg", None), str):
+            parameters = self._get_static_conn_params
+            shown = ", ".join(f"{name} {parameters[name]}" for name in _SHOWN_OF_A_LOGIN if parameters.get(name))
+            # The class and its numbers say whether another try may help.
+            error.msg = f"{error.msg} This is the login of the Airflow connection {self.get_conn_id()} ({shown})."  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """Log out. The next statement logs in again."""

@@ -156,6 +156,8 @@ def describe_containers(containers: Iterable[ContainerInfo]) -> str:
 
     def one(container: ContainerInfo) -> str:
         code = f", exit code {container.exit_code}" if container.exit_code not in (None, 0) else ""
+        if container.exit_code == _KILLED:
+            code += " (killed, most often for want of memory: fewer rows at a time, or more memory)"
         instance = "?" if container.instance_id is None else container.instance_id
         return f"replica {instance} {container.name}: {container.message or container.status}{code}"
 

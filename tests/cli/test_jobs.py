@@ -82,6 +82,8 @@ def test_list(hook: SnowflakeBatchHook, start: Callable[..., QualifiedName], run
     rows = {row["job"]: row for row in json.loads(run("list", *like))}
     assert {rows[str(done)]["status"], rows[str(done)]["compute pool"]} == {"DONE", "CLI_TESTS"}
     assert list(rows).index(str(running)) < list(rows).index(str(done))
+    assert rows[str(done)]["created"].endswith("+00:00")
+    assert rows[str(done)]["changed"].endswith("+00:00")
 
     found = json.loads(run("list", *like, "--status", "pending", "running"))
     assert str(running) in {row["job"] for row in found}

@@ -6,6 +6,8 @@ Also tests ``jobs/models/function.py``.
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -186,6 +188,18 @@ def test_a_function_without_a_file_is_refused() -> None:
     exec("def score(rows):\n    return rows", made)
     with pytest.raises(InvalidJobError, match="score has no source file"):
         read_function(made["score"])
+
+
+def test_the_text_of_a_command_line_is_no_functions_source() -> None:
+    """Python 3.13 keeps it under the name that text given to exec has, too."""
+    code = (
+        "from airflow_provider_snowflake_batch.decorators.function_source import read_function\n"
+        "made = {}\n"
+        "exec('def score(rows): return rows', made)\n"
+        "read_function(made['score'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stderr.splitlines()[-1].endswith("score has no source file, so its text cannot be had.")
 
 
 def nothing():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowNotFoundException
+from snowflake.connector.errors import Error
 
 from airflow_provider_snowflake_batch.hooks.session import SnowflakeSessionHook
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_number, error_text
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
 
 
 def connection(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
@@ -99,3 +103,35 @@ def test_a_connection_that_is_not_there_is_told_with_what_to_do(monkeypatch: pyt
     for ask in (SnowflakeSessionHook.columns, SnowflakeSessionHook.rows):
         with pytest.raises(AirflowNotFoundException, match="connection no_such, .* --conn-id no_such` shows"):
             ask(SnowflakeSessionHook("no_such"), "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "number", "reason"),
+    [
+        ({"password": "wrong-secret"}, 390100, "Incorrect username or password was specified."),
+        ({"role": "NOBODY"}, 390189, "Role 'NOBODY' specified in the connect string does not exist"),
+        ({"port": None}, 250001, "Could not connect to Snowflake backend"),
+    ],
+)
+def test_a_login_that_fails_says_which_connection_it_was(
+    local_server: LocalServer, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], number: int, reason: str
+) -> None:
+    given = json.loads(local_server.airflow_connection_json)
+    given["password"] = changes.get("password", given["password"])
+    extra = given["extra"] | {"login_timeout": 1, "platform_detection_timeout_seconds": 0}
+    with socket.socket() as unused:
+        # Nobody listens at a port that is bound and no more.
+        unused.bind(("127.0.0.1", 0))
+        extra |= {"role": changes.get("role", extra["role"])}
+        extra |= {"port": unused.getsockname()[1]} if "port" in changes else {}
+        connection(monkeypatch, **(given | {"extra": extra}))
+        with SnowflakeSessionHook("session", transient_timeout=0) as hook, pytest.raises(Error) as caught:
+            hook.rows("SELECT 1")
+    error = caught.value
+    assert error_number(error) == number
+    assert reason in str(error)
+    whose = f"account local, host 127.0.0.1, port {extra['port']}, user LOCAL, role {extra['role']}"
+    assert str(error).endswith(f" This is the login of the Airflow connection session ({whose}).")
+    assert given["password"] not in str(error)
+    # Where the connection is known already, as in a command's answer, Snowflake's own sentence is enough.
+    assert "session" not in error_text(error)

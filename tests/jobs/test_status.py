@@ -56,6 +56,14 @@ def test_replicas_that_were_ended_for_another_one_come_after_it() -> None:
     assert [container.exit_code for container in by_blame(containers)] == [3, 137, None, 143, 0]
 
 
+def test_what_a_killed_container_means() -> None:
+    killed = ContainerInfo(0, "main", "FAILED", "User application error, check container logs", 137)
+    assert describe_containers([killed]) == (
+        "replica 0 main: User application error, check container logs, exit code 137 (killed, most often for want of "
+        "memory: fewer rows at a time, or more memory)"
+    )
+
+
 def test_container_rows_may_be_half_empty() -> None:
     row = {"instance_id": None, "container_name": "main", "status": "PENDING", "message": None, "last_exit_code": None}
     assert ContainerInfo.from_row(row) == ContainerInfo(None, "main", "PENDING", "")

@@ -313,7 +313,7 @@ def test_a_process_that_dies_once_is_replaced(batch: Batch, workers: int) -> Non
     ("changes", "message"),
     [
         ({"input": {"params": {"bias": 1.0, "gain": 2}}}, "has no parameter 'gain'; it takes bias"),
-        ({"model": {"kind": "python", "target": "nowhere:Class"}}, "there is no module 'nowhere'"),
+        ({"model": {"kind": "python", "target": "nowhere:Class"}}, "no module 'nowhere', neither in the model's code"),
         ({"model": {"kind": "python", "target": "json:Nothing"}}, "module 'json' has no 'Nothing'"),
         ({"model": {"kind": "python", "target": "json:JSONEncoder"}}, "has no function 'predict'"),
         ({"input": {"path": "elsewhere"}}, "elsewhere does not exist"),

@@ -82,7 +82,10 @@ def load(model: PythonModel, input_files: JobInput) -> LoadedModel:
                 "installed here: give it as code, too, or take an image that has it",
                 name=error.name,
             ) from error
-        raise Refused(f"model.target: there is no module {error.name!r}") from None
+        raise Refused(
+            f"model.target: there is no module {error.name!r}, neither in the model's code (python_path) nor installed "
+            "here: give the file or folder that has it as code"
+        ) from None
     for name in qualified_name.split("."):
         if not hasattr(found, name):
             raise Refused(f"model.target: module {module_name!r} has no {qualified_name!r}")

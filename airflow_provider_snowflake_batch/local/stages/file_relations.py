@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, readable
 from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
-from airflow_provider_snowflake_batch.local.stages.schema_inference import check_exact
+from airflow_provider_snowflake_batch.local.stages.schema_inference import check_exact, is_exact
 
 ROW = "_row"
 _NAME, _NUMBER = "METADATA$FILENAME", "METADATA$FILE_ROW_NUMBER"
@@ -84,11 +84,11 @@ def source_of(files: Sequence[StageFile], found: FileFormat, scratch: Path, opti
 def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path) -> Source:
     """Files whose columns are to be read alike are one scan.
 
-    :raises SnowflakeError: "not supported" for a whole number that the engine would round, since other files have
+    :raises SnowflakeError: "not supported" for a number that the engine would round, since other files have
         floating-point numbers in its column. Snowflake reads each file's values as they are.
     """
     types: dict[str, pa.DataType] = {}
-    whole: dict[str, list[StageFile]] = {}
+    exact: dict[str, list[StageFile]] = {}
     floating: set[str] = set()
     scans: dict[str, list[tuple[Path, StageFile]]] = {}
     for file in files:
@@ -97,16 +97,16 @@ def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path)
         _refuse_ambiguous([column.name for column in found], file)
         for column in found:
             types[column.name] = _wider(types.get(column.name), column.type)
-            if pa.types.is_integer(column.type):
-                whole.setdefault(column.name, []).append(file)
+            if is_exact(column.type):
+                exact.setdefault(column.name, []).append(file)
             elif pa.types.is_floating(column.type):
                 floating.add(column.name)
         replaced = [
             f"{quoted(RAW + column.sql)} AS {quoted(column.name)}" for column in found if not column.is_read_as_it_is
         ]
         scans.setdefault(f" REPLACE ({', '.join(replaced)})" if replaced else "", []).append((local, file))
-    for name in sorted(floating & whole.keys()):
-        for file in whole[name]:
+    for name in sorted(floating & exact.keys()):
+        for file in exact[name]:
             check_exact(file, name, "Reading")
     sql = " UNION ALL BY NAME ".join(_scan(replace, some) for replace, some in scans.items())
     return Source(sql, "PARQUET", types)

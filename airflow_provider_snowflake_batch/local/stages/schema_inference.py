@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +26,7 @@ class InferredColumn:
 
     :param kind: its type, or None while every file holds nothing but NULL in it.
     :param order: its place in the first file that has it.
-    :param whole: the files in which it holds whole numbers.
+    :param whole: the files in which it holds whole numbers or decimals.
     """
 
     kind: str | None
@@ -66,13 +67,24 @@ def _take(column: InferredColumn, name: str, kind: pa.DataType, file: StageFile)
                 f"INFER_SCHEMA of files whose column {name} is {told} ({file.path}) and {column.kind} (files before it)"
             )
         column.kind = common
-        if pa.types.is_integer(kind):
+        if is_exact(kind):
             column.whole.append(file)
     column.files.append(file)
 
 
+def is_exact(kind: pa.DataType) -> bool:
+    """Whether a type's values have more digits than floating-point numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_decimal(kind))
+
+
+def _changes(number: int | Decimal) -> bool:
+    """Whether a number becomes another one as a floating-point number."""
+    near = float(number)
+    return int(near) != number if number == int(number) else Decimal(repr(near)) != number
+
+
 def check_exact(file: StageFile, name: str, what: str, *, ignore_case: bool = False) -> None:
-    """Hold that whole numbers that other files have as floating-point ones do not change when they are read as such.
+    """Hold that numbers that other files have as floating-point ones do not change when they are read as such.
 
     :param what: for the error: what is asked of the files.
     :raises SnowflakeError: "not supported" if one would.
@@ -81,10 +93,10 @@ def check_exact(file: StageFile, name: str, what: str, *, ignore_case: bool = Fa
         spelled = [each for each in parquet.schema_arrow.names if (each.upper() if ignore_case else each) == name]
         for batch in parquet.iter_batches(columns=spelled):
             for values in batch.columns:
-                if any(value is not None and int(float(value)) != value for value in values.to_pylist()):
+                if any(value is not None and _changes(value) for value in values.to_pylist()):
                     raise not_supported(
-                        f"{what} of files whose column {name} holds whole numbers beyond 2^53 ({file.path}) and "
-                        "floating-point ones (other files)"
+                        f"{what} of files whose column {name} holds numbers with more digits than floating-point ones "
+                        f"({file.path}) and floating-point ones (other files)"
                     )
 
 

@@ -119,6 +119,7 @@ def test_a_killed_scheduler_with_all_its_tasks(
         held.hold(runs)
         airflow.kill("scheduler")
         held.release()
+        airflow.age_heartbeats("SchedulerJob")
         airflow.start("scheduler")
         held.assert_one_job_each(runs)
     assert_nothing_left(airflow, local_server)
@@ -132,6 +133,7 @@ def test_a_killed_scheduler_whose_tasks_live_on(
     with holding(airflow, hook, local_server) as held:
         held.hold(runs)
         airflow.kill("scheduler", alone=True)
+        airflow.age_heartbeats("SchedulerJob")
         airflow.start("scheduler")
         for run in runs:
             held.wait(lambda run=run: airflow.try_number(run.id, "score") == 2, f"{run}: no second try")

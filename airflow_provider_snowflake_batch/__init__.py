@@ -24,7 +24,9 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": integration,
                 "external-doc-url": "https://docs.snowflake.com/en/developer-guide/snowflake-ml/inference/batch-inference-jobs",
-                "tags": ["service"],
+                # In the source distribution, as with Airflow's own providers: catalogues of providers show it.
+                "logo": "/docs/integration-logos/snowflake-batch-inference.svg",
+                "tags": ["service", "ai-inference", "machine-learning"],
             }
         ],
         "config": _config(),

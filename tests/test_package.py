@@ -44,6 +44,17 @@ def test_provider_info_follows_airflows_schema() -> None:
     assert info["package-name"] == DISTRIBUTION
 
 
+def test_the_integration_has_what_airflow_asks_of_its_own_providers() -> None:
+    """The schema of the files from which Airflow makes provider info is stricter: it lists the tags."""
+    import xml.etree.ElementTree as ET
+
+    schema = json.loads((Path(airflow.__file__).parent / "provider.yaml.schema.json").read_text(encoding="utf-8"))
+    (integration,) = package.get_provider_info()["integrations"]
+    jsonschema.validate([integration], schema["properties"]["integrations"])
+    logo = ROOT / integration["logo"].lstrip("/")
+    assert ET.parse(logo).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
 def test_options_of_the_configuration_say_all_that_airflow_prints() -> None:
     """Its schema admits empty ones."""
     from packaging.version import Version

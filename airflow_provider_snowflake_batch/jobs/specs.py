@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -264,7 +264,7 @@ class InferenceEngineOptions(Spec):
     label: ClassVar[str] = "inference_engine_options"
 
     engine: InferenceEngine | None = None
-    engine_args_override: tuple[str, ...] | None = None
+    engine_args_override: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if self.engine is not None:

@@ -24,7 +24,7 @@ from airflow_provider_snowflake_batch.operators.query_file import QueryFileOpera
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
     from airflow_provider_snowflake_batch.jobs.models import ModelSpec
@@ -170,7 +170,7 @@ class RunBatchOperator(QueryFileOperator):
         *,
         model_name: str | None = None,
         model: ModelSpec | Mapping[str, Any] | None = None,
-        X: str | Source | Mapping[str, Any] | Sequence[str],
+        X: str | Source | Mapping[str, Any] | Sequence[str] | XComArg,
         compute_pool: str,
         output_spec: OutputSpec | Mapping[str, Any],
         version_name: str | None = None,

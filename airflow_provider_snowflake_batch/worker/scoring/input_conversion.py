@@ -24,6 +24,7 @@ from airflow_provider_snowflake_batch.worker.models.base import ColumnChoice, Da
 from airflow_provider_snowflake_batch.worker.models.columns import holds_text, match_columns
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.values import decimals
+from airflow_provider_snowflake_batch.worker.values.common_types import check_order
 from airflow_provider_snowflake_batch.worker.values.declared_types import GIVEN, declared
 from airflow_provider_snowflake_batch.worker.values.nested import check_moments, exact_list, objects
 from airflow_provider_snowflake_batch.worker.values.own_memory import own_array, own_table, own_values
@@ -237,6 +238,7 @@ def _storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     if not isinstance(kind, pa.BaseExtensionType):
         return column
+    check_order(kind)
     return _storage(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
 
 
@@ -313,7 +315,10 @@ def _python(column: pa.ChunkedArray, name: str) -> list[Any]:
 
 def _objects(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
     """Lists and objects as Python's own, as Snowflake hands ARRAY and OBJECT to a Python function."""
-    column = _storage(column)
+    try:
+        column = _storage(column)
+    except ValueError as error:
+        raise DataError(f"input column {name!r} ({column.type}) cannot be given to the model: {error}") from None
     text = holds_text(column.type)
     values: list[Any]
     if feature.dtype == "OBJECT" and text:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.models.signature import Feature
 from airflow_provider_snowflake_batch.worker.values import only_nan, schemas
-from airflow_provider_snowflake_batch.worker.values.common_types import MOST_DIGITS, converted, misfit
+from airflow_provider_snowflake_batch.worker.values.common_types import MOST_DIGITS, check_order, converted, misfit
 from airflow_provider_snowflake_batch.worker.values.declared_types import RETURNED, declared
 from airflow_provider_snowflake_batch.worker.values.nested import exact_list
 from airflow_provider_snowflake_batch.worker.values.pandas_types import described, interval_columns, is_of_pandas
@@ -161,6 +161,7 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
         # As a column of its own it has been converted: what it stores does not say what it means.
         raise TypeError(f"there is {described(kind)} inside of another type; return it as a column of its own")
     if isinstance(kind, pa.BaseExtensionType):
+        check_order(kind)
         # UUIDs become text, as those of Python do; otherwise Snowflake would read bytes.
         return pa.string() if isinstance(kind, pa.UuidType) else storable_type(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):

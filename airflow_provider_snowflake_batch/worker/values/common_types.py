@@ -85,6 +85,18 @@ def _text_or_storage(kind: pa.DataType, other: pa.DataType) -> pa.DataType:
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
+def check_order(kind: pa.DataType) -> None:
+    """Hold that a tensor's values are stored in the order of its shape: a list of them does not say another one.
+
+    :raises ValueError: they are not.
+    """
+    if isinstance(kind, pa.FixedShapeTensorType) and list(kind.permutation or []) != sorted(kind.permutation or []):
+        raise ValueError(
+            f"its tensors are stored in another order of dimensions ({kind.permutation}) than that of their shape; "
+            "store them in that one"
+        )
+
+
 def _values(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
@@ -258,6 +270,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if types.is_run_end_encoded(array.type):
         return _converted(pc.run_end_decode(array), kind)
     if isinstance(array.type, pa.BaseExtensionType):
+        check_order(array.type)
         return _converted(_uuid_texts(array) if _is_uuid_as_text(array.type, kind) else array.storage, kind)
     if types.is_dictionary(array.type):
         if types.is_dictionary(kind):

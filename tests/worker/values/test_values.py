@@ -298,6 +298,25 @@ def test_categories_inside_of_lists_are_read_across_row_groups(tmp_path: Path) -
     assert [value for values in read for value in values] == lists.to_pylist()
 
 
+def test_tensors_in_another_order_than_that_of_their_shape_are_refused() -> None:
+    kind = pa.fixed_shape_tensor(pa.int64(), [2, 3], permutation=[1, 0])
+    tensors = pa.ExtensionArray.from_storage(kind, pa.array([range(6)], kind.storage_type))
+    table = pa.table({"T": tensors})
+    for signature in (None, Signature((Feature("T", "INT64", shape=(6,)),), ())):
+        with pytest.raises(DataError, match=r"input column 'T' .* another order of dimensions \(\[1, 0\]\)"):
+            InputConverter(["T"], signature, "pandas")(table)
+    with pytest.raises(DataError, match=r"output 'T' cannot be stored: its tensors are stored in another order"):
+        to_table(table, 1, None)
+    with pytest.raises(ValueError, match="another order"):
+        converted(pa.chunked_array([tensors]), pa.list_(pa.int64()))
+
+    plain = pa.ExtensionArray.from_storage(
+        pa.fixed_shape_tensor(pa.int64(), [2, 3], permutation=[0, 1]), tensors.storage
+    )
+    assert to_table(pa.table({"T": plain}), 1, None).to_pydict() == {"T": [list(range(6))]}
+    assert InputConverter(["T"], None, "arrow")(table).schema.field("T").type == kind
+
+
 def test_what_extension_types_store_reaches_the_model() -> None:
     tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(np.arange(8.0).reshape(2, 2, 2))
     identity = uuid.UUID(int=7)

@@ -39,7 +39,7 @@ def json_value(value: Any) -> Any:
         case Decimal():
             return _decimal(value)
         case datetime():
-            return (value.astimezone(UTC) if value.tzinfo is not None else value).isoformat()
+            return _moment(value).isoformat()
         case date():
             return value.isoformat()
         case Mapping():
@@ -56,6 +56,16 @@ def json_value(value: Any) -> Any:
 
 def _text(value: str) -> str:
     return "".join("\ufffd" if one == "\0" or "\ud800" <= one <= "\udfff" else one for one in value)
+
+
+def _moment(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        # Its year in UTC is 0 or 10000, which Python does not have.
+        return value
 
 
 def number(value: Any) -> float | int | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.contract.output_layout import QUARANTINE
 from airflow_provider_snowflake_batch.contract.progress import MOST_BAD_ROWS, told_bad_row
 from airflow_provider_snowflake_batch.worker.errors import Refused, TooManyBadRows
 
@@ -132,4 +133,7 @@ class Quarantine:
 
 def too_many(latest: str) -> TooManyBadRows:
     """The error of a batch with more bad rows than there may be. :param latest: one of them, in words."""
-    return TooManyBadRows(f"more rows failed than inference.max_quarantined allows; the latest: {latest}")
+    return TooManyBadRows(
+        "more rows failed than max_quarantined (in inference, or in job_spec of an operator) allows; those of finished "
+        f"tasks are in {QUARANTINE} of the output directory; the latest: {latest}"
+    )

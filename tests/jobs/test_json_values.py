@@ -36,6 +36,7 @@ class Colour(Enum):
         (True, True),
         (SaveMode.OVERWRITE, SaveMode.OVERWRITE.value),
         (datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=9))), "2026-01-01T18:00:00+00:00"),
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9))), "0001-01-01T00:00:00+09:00"),
         (datetime(2026, 1, 2, 3, tzinfo=UTC), "2026-01-02T03:00:00+00:00"),
         (datetime(2026, 1, 2, 3), "2026-01-02T03:00:00"),
         (date(2026, 1, 2), "2026-01-02"),

@@ -122,7 +122,8 @@ def test_a_limit_that_is_raised_goes_on_where_it_stopped(batch: Batch) -> None:
 
     assert outcome.code == 1
     assert outcome.last.startswith(
-        "TooManyBadRows: more rows failed than inference.max_quarantined allows; the latest: ValueError: cannot score "
+        "TooManyBadRows: more rows failed than max_quarantined (in inference, or in job_spec of an operator) allows; "
+        "those of finished tasks are in _quarantine of the output directory; the latest: ValueError: cannot score "
     )
     assert not batch.succeeded()
     # The record of the task before is written beside the call that fails, so it may be there, or not, or cut off.

@@ -76,7 +76,8 @@ def show_clauses(
     """
     clauses = ShowClauses()
     scoped = False
-    cursor.accept("HISTORY")
+    if cursor.accept("HISTORY"):
+        raise not_supported("SHOW … HISTORY, which lists what was dropped, too,")
     while not cursor.done:
         if cursor.accept("LIKE"):
             clauses.like = cursor.string()

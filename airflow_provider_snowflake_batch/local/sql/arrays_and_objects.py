@@ -15,11 +15,11 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     AS_ARRAY,
     AS_KEYS,
     AS_LIST,
-    NESTED,
     OBJECT_ONLY,
     OBJECT_WITH,
     OF_ONE_TYPE,
     TYPE_OF,
+    nested,
     to_json,
 )
 
@@ -54,9 +54,9 @@ def list_function(node: Expr) -> Expr:
     for key in lists:
         value = node.args.get(key)
         if isinstance(value, list):
-            node.set(key, [call(AS_LIST, one) for one in value])
+            node.set(key, [call(AS_LIST, nested(one)) for one in value])
         elif isinstance(value, Expr):
-            node.set(key, call(AS_LIST, value))
+            node.set(key, call(AS_LIST, nested(value)))
     for key in elements:
         if isinstance(value := node.args.get(key), Expr):
             node.set(key, to_json(value.this if isinstance(value, exp.ToVariant) else value))
@@ -76,7 +76,7 @@ def with_step(node: exp.GenerateSeries) -> Expr | None:
 
 
 def array_size(node: exp.ArraySize) -> Expr:
-    node.set("this", call(NESTED, node.this))
+    node.set("this", call("to_json", nested(node.this)))
     return node
 
 
@@ -126,13 +126,13 @@ def parse_json(node: exp.ParseJSON) -> Expr | None:
 
 
 def object_keys(node: exp.JSONKeys) -> Expr:
-    keys = call("json_keys", call(NESTED, node.this))
+    keys = call("json_keys", call("to_json", nested(node.this)))
     return call("list_sort", keys)
 
 
 def object_insert(node: exp.ObjectInsert) -> Expr:
     updates = node.args.get("update_flag") or exp.false()
-    return call(OBJECT_WITH, node.this, node.args["key"], node.args["value"], updates)
+    return call(OBJECT_WITH, nested(node.this), node.args["key"], node.args["value"], updates)
 
 
 def object_part(node: exp.Anonymous) -> Expr | None:
@@ -146,4 +146,4 @@ def object_part(node: exp.Anonymous) -> Expr | None:
     else:
         listed = call("list_value", *keys)
     is_picked = exp.Boolean(this=name == "OBJECT_PICK")
-    return call(OBJECT_ONLY, node.expressions[0], listed, is_picked)
+    return call(OBJECT_ONLY, nested(node.expressions[0]), listed, is_picked)

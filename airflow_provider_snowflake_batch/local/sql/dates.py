@@ -15,7 +15,7 @@ from sqlglot.optimizer.simplify import simplify
 
 from airflow_provider_snowflake_batch.local.errors import nanoseconds, not_supported
 from airflow_provider_snowflake_batch.local.sql.casts import cut
-from airflow_provider_snowflake_batch.local.sql.expressions import call, string
+from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import NANOSECONDS, TRY_TO_TIMESTAMP, WHOLE_MICROSECONDS
 
 _Type = exp.DataType.Type
@@ -48,6 +48,29 @@ def read_date(node: exp.TsOrDsToDate) -> Expr | None:
     if node.args.get("format") is not None:
         return None
     return (exp.TryCast if node.args.get("safe") else exp.Cast)(this=node.this, to=exp.DataType.build("DATE"))
+
+
+FROM_PARTS: tuple[type[Expr], ...] = (
+    exp.TimeFromParts, exp.TimestampFromParts, exp.TimestampLtzFromParts, exp.TimestampTzFromParts,
+)  # fmt: skip
+
+
+def keep_fraction(node: Expr) -> Expr | None:
+    """A time that is made of parts, its nanoseconds among them.
+
+    :raises SnowflakeError: "not supported" for more digits of a second than the engine keeps.
+    """
+    given = node.args.get("nano")
+    if isinstance(given, exp.Literal) and not given.name.endswith("000") and int(given.name):
+        raise nanoseconds(node.sql(dialect="snowflake"))
+    if given is None or not isinstance(node, (exp.TimestampTzFromParts, exp.TimestampLtzFromParts)):
+        return None
+    # The engine's function for a moment takes none: they become a part of the seconds.
+    microseconds = exp.IntDiv(this=exp.paren(given), expression=number(1000))
+    fraction = exp.Div(this=exp.paren(microseconds), expression=number("1000000.0"))
+    node.set("sec", exp.paren(exp.Add(this=exp.paren(node.args["sec"]), expression=fraction)))
+    node.set("nano", None)
+    return node
 
 
 def add_intervals(node: exp.Add | exp.Sub) -> Expr | None:

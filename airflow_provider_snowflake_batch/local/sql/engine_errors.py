@@ -281,6 +281,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     ),
     (_VALUES, r'Could not convert string "((?s:.*?))" to DECIMAL', _not_a_number),
     (_VALUES, r"Could not cast value (.*?) to DECIMAL", _says("Numeric value '{1}' is out of range", 100039, "22003")),
+    (_VALUES, "^[^:]*: (Date|Time) out of range: ", _lacks("A part of a timestamp beyond its range ({line})")),
     (_VALUES, "", _says("{line}", 100035, "22007")),
     (duckdb.ConstraintException, "NOT NULL", _says("NULL result in a non-nullable column", 100072, "22000")),
     (duckdb.ConstraintException, "", _says("{line}", 100000, "22000")),

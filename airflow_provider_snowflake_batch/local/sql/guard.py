@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlglot import Expr, exp
+from sqlglot.dialects.snowflake import Snowflake
+from sqlglot.parser import Parser
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.functions import Functions, unknown_function, unknown_table_function
@@ -41,6 +43,20 @@ _PROPERTIES = (
     exp.TransientProperty,
 )
 _NAMED_PROPERTIES = {"CHANGE_TRACKING", "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS"}
+_GRAMMAR = {"AND", "CASE", "EXISTS", "OR"}
+
+
+def _forget_names_of_others() -> None:
+    """Let sqlglot read a function that Snowflake has not, such as ``DATE_DIFF``, as any unknown one: it would take it
+    for the one of another dialect, which the engine then answers.
+    """
+    known = Snowflake.Parser.FUNCTIONS
+    for name in [name for name in known if known[name] is Parser.FUNCTIONS.get(name)]:
+        if not has_function(name) and name not in _GRAMMAR:
+            del known[name]
+
+
+_forget_names_of_others()
 TABLE_FUNCTIONS_OF_THE_ENGINE = {
     "FLATTEN", "EXPLODE", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE", "RANGE",
 }  # fmt: skip

@@ -68,7 +68,7 @@ _EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
 UNIQUE_JSON, _REPEATED_KEY = f"{_PREFIX}unique_json", "_local_repeated_key"
 LAST_VALUES, _LAST_VALUES = f"{_PREFIX}last_values", "_local_last_values"
 REPEATED = "duplicate object attribute"
-NESTED = f"{_PREFIX}nested"
+_NESTED = f"{_PREFIX}nested"
 TAKES_NO_TEXT = "Text where a VARIANT, ARRAY or OBJECT is needed"
 LENIENT = "JSON with a comma before a bracket that closes, or with undefined"
 """What Snowflake reads as undefined, which the engine does not know, or leaves out."""
@@ -130,39 +130,38 @@ CREATE OR REPLACE MACRO {UNIFORM_WHOLE}(low, high, drawn) AS CAST(
 CREATE OR REPLACE MACRO {UNIFORM}(low, high, drawn) AS
     low + CAST(CAST(drawn AS HUGEINT) + 9223372036854775808 AS DOUBLE) / 18446744073709551616.0 * (high - low);
 -- Text is no ARRAY or OBJECT, whatever it says: the engine would parse it, or take it for an empty one.
-CREATE OR REPLACE MACRO {NESTED}(v) AS CASE WHEN typeof(v) = 'VARCHAR' AND v IS NOT NULL
+CREATE OR REPLACE MACRO {_NESTED}(v) AS CASE WHEN typeof(v) = 'VARCHAR' AND v IS NOT NULL
     THEN CAST(CAST('{TAKES_NO_TEXT}' AS INTEGER) AS JSON) ELSE to_json(v) END;
-CREATE OR REPLACE MACRO {AS_LIST}(a) AS CAST({NESTED}(a) AS JSON[]);
+CREATE OR REPLACE MACRO {AS_LIST}(a) AS CAST(to_json(a) AS JSON[]);
 CREATE OR REPLACE MACRO {_PREFIX}inserted(l, place, e) AS CASE
     WHEN place > len(l) THEN list_append(list_resize(l, place), e)
     ELSE list_concat(list_slice(l, 1, place), [e], list_slice(l, place + 1, len(l))) END;
 CREATE OR REPLACE MACRO {ARRAY_INSERT}(l, position, e) AS CASE
     WHEN position < -len(l) THEN error('Array index is out of range: ' || position)
     ELSE {_PREFIX}inserted(l, CASE WHEN position < 0 THEN len(l) + position ELSE position END, e) END;
-CREATE OR REPLACE MACRO {AS_KEYS}(a) AS CAST({NESTED}(a) AS VARCHAR[]);
+CREATE OR REPLACE MACRO {AS_KEYS}(a) AS CAST(to_json(a) AS VARCHAR[]);
 CREATE OR REPLACE MACRO {_PREFIX}field(o, key) AS json_extract(o, '$."' || replace(key, '"', '\"') || '"');
-CREATE OR REPLACE MACRO {OBJECT_ONLY}(o, keys, listed) AS CASE WHEN {NESTED}(o) IS NULL THEN NULL ELSE (
-    SELECT coalesce(json_group_object(_key, {_PREFIX}field({NESTED}(o), _key)), '{{}}'::JSON)
-    FROM (SELECT unnest(json_keys({NESTED}(o))) AS _key) WHERE list_contains(keys, _key) = listed) END;
+CREATE OR REPLACE MACRO {OBJECT_ONLY}(o, keys, listed) AS CASE WHEN to_json(o) IS NULL THEN NULL ELSE (
+    SELECT coalesce(json_group_object(_key, {_PREFIX}field(to_json(o), _key)), '{{}}'::JSON)
+    FROM (SELECT unnest(json_keys(to_json(o))) AS _key) WHERE list_contains(keys, _key) = listed) END;
 CREATE OR REPLACE MACRO {OBJECT_WITH}(o, key, v, updates) AS CASE
-    WHEN {NESTED}(o) IS NULL OR key IS NULL THEN NULL
-    WHEN NOT updates AND list_contains(json_keys({NESTED}(o)), key) THEN error('Duplicate field key ''' || key || '''')
+    WHEN to_json(o) IS NULL OR key IS NULL THEN NULL
+    WHEN NOT updates AND list_contains(json_keys(to_json(o)), key) THEN error('Duplicate field key ''' || key || '''')
     WHEN to_json(v) IS NULL THEN {OBJECT_ONLY}(o, [key], false)
-    ELSE (SELECT json_group_object(
-            _key, CASE _key WHEN key THEN {TO_JSON}(v) ELSE {_PREFIX}field({NESTED}(o), _key) END)
-        FROM (SELECT unnest(list_distinct(list_append(json_keys({NESTED}(o)), key))) AS _key)) END;
+    ELSE (SELECT json_group_object(_key, CASE _key WHEN key THEN {TO_JSON}(v) ELSE {_PREFIX}field(to_json(o), _key) END)
+        FROM (SELECT unnest(list_distinct(list_append(json_keys(to_json(o)), key))) AS _key)) END;
 CREATE OR REPLACE MACRO {NO_VARIANT}(v, name) AS
     CASE WHEN typeof(v) = 'JSON' THEN error(name || ' of a VARIANT {WITHOUT_CAST}') ELSE v END;
 CREATE OR REPLACE MACRO {NO_TEXT}(v, name) AS CASE
     WHEN typeof(v) = 'VARCHAR' THEN error(name || ' of text {WITHOUT_CAST}') ELSE {NO_VARIANT}(v, name) END;
 CREATE OR REPLACE MACRO {OF_ONE_TYPE}(a) AS CASE WHEN typeof(a) = 'JSON[]' THEN error('{SORTS_ANY}') ELSE a END;
 CREATE OR REPLACE MACRO {ARRAY_TO_STRING}(a, separator) AS array_to_string(list_transform(
-    CAST({NESTED}(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
+    CAST(to_json(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
 CREATE OR REPLACE MACRO {JSON_TEXT}(j) AS CASE WHEN left(j, 1) IN ('{{', '[')
     THEN {_ON_ONE_LINE}(CAST(j AS VARCHAR)) ELSE json_extract_string(j, '$') END;
 CREATE OR REPLACE MACRO {TEXT}(v) AS CASE
     WHEN typeof(v) = 'JSON' THEN {JSON_TEXT}(CAST(v AS VARCHAR))
-    WHEN typeof(v) IN ('DOUBLE', 'FLOAT') THEN regexp_replace(CAST(v AS VARCHAR), '\.0$', '')
+    WHEN typeof(v) IN ('DOUBLE', 'FLOAT') THEN replace(regexp_replace(CAST(v AS VARCHAR), '\.0$', ''), 'nan', 'NaN')
     WHEN typeof(v) = 'BLOB' THEN hex(CAST(CAST(v AS VARCHAR) AS BLOB))
     WHEN typeof(v) IN ('TIMESTAMP', 'TIMESTAMP_NS', 'TIMESTAMP_MS', 'TIMESTAMP_S')
         THEN strftime(CAST(CAST(v AS VARCHAR) AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%g')
@@ -209,12 +208,13 @@ CREATE OR REPLACE MACRO {WHOLE_MICROSECONDS}(v) AS CASE
 -- Text may have a blank before its offset, which the engine would take for the name of a zone.
 CREATE OR REPLACE MACRO {_PREFIX}moment_of(v) AS
     regexp_replace({WHOLE_MICROSECONDS}(CAST(v AS VARCHAR)), '\s+([+-]\d\d:?(\d\d)?|Z)$', '\1');
-CREATE OR REPLACE MACRO {MOMENT}(v) AS
-    CASE WHEN typeof(v) IN ('VARCHAR', 'JSON') THEN CAST({_PREFIX}moment_of({TEXT}(v)) AS TIMESTAMPTZ)
-    ELSE CAST(v AS TIMESTAMPTZ) END;
-CREATE OR REPLACE MACRO {TRY_MOMENT}(v) AS
-    CASE WHEN typeof(v) IN ('VARCHAR', 'JSON') THEN TRY_CAST({_PREFIX}moment_of({TEXT}(v)) AS TIMESTAMPTZ)
-    ELSE TRY_CAST(v AS TIMESTAMPTZ) END;
+CREATE OR REPLACE MACRO {_PREFIX}moment_in(v) AS
+    {_PREFIX}moment_of(json_extract_string(CAST(v AS VARCHAR), '$'));
+CREATE OR REPLACE MACRO {MOMENT}(v) AS CASE typeof(v) WHEN 'VARCHAR' THEN CAST({_PREFIX}moment_of(v) AS TIMESTAMPTZ)
+    WHEN 'JSON' THEN CAST({_PREFIX}moment_in(v) AS TIMESTAMPTZ) ELSE CAST(v AS TIMESTAMPTZ) END;
+CREATE OR REPLACE MACRO {TRY_MOMENT}(v) AS CASE typeof(v)
+    WHEN 'VARCHAR' THEN TRY_CAST({_PREFIX}moment_of(v) AS TIMESTAMPTZ)
+    WHEN 'JSON' THEN TRY_CAST({_PREFIX}moment_in(v) AS TIMESTAMPTZ) ELSE TRY_CAST(v AS TIMESTAMPTZ) END;
 CREATE OR REPLACE MACRO {_PREFIX}auto_timestamp(v) AS try_strptime(CAST(v AS VARCHAR), {_AUTO});
 -- Whole numbers in text are seconds, or, where they would be too many, parts of one. A number keeps its fraction.
 CREATE OR REPLACE MACRO {_PREFIX}since_1970(v, scale) AS make_timestamp(CAST(CASE
@@ -253,13 +253,13 @@ CREATE OR REPLACE MACRO {_FLATTEN}(input, path, is_outer, mode) AS TABLE
         CASE WHEN _f._key IS NOT NULL THEN CASE path WHEN '' THEN '' ELSE path || '.' END || _f._key
             WHEN _f._index IS NOT NULL THEN path || '[' || _f._index || ']' ELSE path END AS PATH,
         _f._index AS INDEX, _f._value AS VALUE,
-        json_extract({NESTED}(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS THIS
+        json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS THIS
     FROM (SELECT UNNEST(CASE WHEN is_outer AND coalesce(len(_entries), 0) = 0
             THEN [struct_pack(_key := NULL::VARCHAR, _index := NULL::BIGINT, _value := NULL::JSON)]
             ELSE _entries END, recursive := true)
         -- What is flattened has a name, as there are functions that cannot stand in a lambda.
         FROM (SELECT {_PREFIX}entries(_whole, mode) AS _entries FROM (SELECT
-            json_extract({NESTED}(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS _whole))
+            json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS _whole))
     ) AS _f(_key, _index, _value);
 CREATE OR REPLACE MACRO {OFFSET_HOUR}(minutes) AS CAST(sign(minutes) * (abs(minutes) // 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_MINUTE}(minutes) AS CAST(sign(minutes) * (abs(minutes) % 60) AS BIGINT);
@@ -328,13 +328,13 @@ def write_json(tree: Expr) -> Expr:
         elif name == "_FS_FLATTEN" and len(call.expressions) == 1:
             given = call.expressions[0]
             has_options = isinstance(given, exp.Anonymous) and given.this == FLATTEN_OPTIONS
-            options = given.expressions if has_options else [given, *_NO_OPTIONS]
-            call.replace(exp.Anonymous(this=_FLATTEN, expressions=[one.copy() for one in options]))
+            whole, *options = given.expressions if has_options else [given, *_NO_OPTIONS]
+            arguments = [nested(whole), *(one.copy() for one in options)]
+            call.replace(exp.Anonymous(this=_FLATTEN, expressions=arguments))
         elif name in _REPLACED:
             call.set("this", _REPLACED[name])
     for extract in list(tree.find_all(exp.JSONExtract)):
-        if isinstance(extract.this, (exp.Column, exp.Literal)) or _is_text_cast(extract.this):
-            extract.set("this", exp.Anonymous(this=NESTED, expressions=[extract.this.copy()]))
+        extract.set("this", nested(extract.this))
     for parsed in list(tree.find_all(exp.ParseJSON)):
         _read_exactly(parsed)
     return tree
@@ -358,8 +358,12 @@ def _read_exactly(parsed: exp.ParseJSON) -> None:
         parsed.set("this", made)
 
 
-def _is_text_cast(value: Expr) -> bool:
-    return isinstance(value, exp.Cast) and value.is_type(*exp.DataType.TEXT_TYPES)
+def nested(value: Expr) -> Expr:
+    """A value that must be no text. What only a constructor or another function can have made stays as it is."""
+    is_text = isinstance(value, exp.Cast) and value.is_type(*exp.DataType.TEXT_TYPES)
+    if is_text or isinstance(value, (exp.Column, exp.Literal)):
+        return exp.Anonymous(this=_NESTED, expressions=[value.copy()])
+    return value.copy()
 
 
 def to_json(value: Expr) -> Expr:

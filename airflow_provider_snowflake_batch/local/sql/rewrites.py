@@ -30,9 +30,11 @@ from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
 )
 from airflow_provider_snowflake_batch.local.sql.casts import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.dates import (
+    FROM_PARTS,
     add_intervals,
     cut_digits,
     is_time_cast,
+    keep_fraction,
     read_date,
     read_time,
     write_formatted,
@@ -45,7 +47,6 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     BYTES,
     DIVISION_BY_ZERO,
     FLATTEN_OPTIONS,
-    NESTED,
     NO_TEXT,
     NUMBER_KEY,
     OTHER_KEY,
@@ -54,6 +55,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     TEXT,
     TEXTS,
     TO_JSON_TEXT,
+    nested,
 )
 from airflow_provider_snowflake_batch.local.sql.math_functions import (
     CHECKED,
@@ -198,7 +200,7 @@ def _aggregate(node: Expr, context: _Context) -> Expr:
 
 
 def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
-    return call(ARRAY_TO_STRING, node.this, node.expression)
+    return call(ARRAY_TO_STRING, nested(node.this), node.expression)
 
 
 def _flatten(node: exp.Explode, context: _Context) -> Expr | None:
@@ -272,7 +274,7 @@ def _get(node: exp.GetExtract, context: _Context) -> Expr | None:
     if not isinstance(node.expression, exp.Literal):
         return None
     # The one of DuckDB's lists gives their own type, this one VARIANT.
-    value = call(NESTED, node.this)
+    value = call("to_json", nested(node.this))
     return call("json_extract", value, _json_key(node.expression))
 
 
@@ -382,6 +384,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Extract,), _extract),
     ((exp.Base64Encode,), _to_base64),
     ((exp.ToBinary,), _to_binary),
+    (FROM_PARTS, lambda node, context: keep_fraction(node)),
     ((exp.TsOrDsToDate,), lambda node, context: read_date(node)),
     ((exp.StrToTime, exp.TsOrDsToTime), lambda node, context: read_time(node)),
     ((exp.Func,), lambda node, context: call_by_value(node, context.statement, context.functions)),

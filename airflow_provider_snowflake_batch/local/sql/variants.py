@@ -282,6 +282,9 @@ def _read_subquery_as_text(query: Expr | None, known: _Known) -> None:
 
 
 def _read_as_text(node: Expr, known: _Known) -> None:
+    if isinstance(node, exp.ParseJSON) and not isinstance(node.this, exp.Column):
+        # The engine's own translation makes a VARIANT so, too, of what is JSON already.
+        return
     if isinstance(node, exp.GroupConcat):
         value = node.this
         while isinstance(value, (exp.Order, exp.Distinct)):

@@ -321,7 +321,7 @@ def _csv_value(value: Any) -> Any:
         offset = f" {value:%z}" if value.tzinfo is not None else ""
         return f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03}{offset}"
     if isinstance(value, float):
-        return repr(value).removesuffix(".0")
+        return repr(value).removesuffix(".0").replace("nan", "NaN")
     return value.hex().upper() if isinstance(value, bytes) else value
 
 

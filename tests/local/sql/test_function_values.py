@@ -135,6 +135,13 @@ MOMENTS = [
     ("DATEDIFF(week, '2024-01-07'::DATE, '2024-01-08'::DATE)", 1),
     ("TIME_SLICE('2019-02-28'::DATE, 4, 'MONTH', 'END')", datetime.date(2019, 5, 1)),
     ("DATE_FROM_PARTS(2010, 1, 100)", datetime.date(2010, 4, 10)),
+    ("'nan'::FLOAT::TEXT", "NaN"),
+    ("'-inf'::FLOAT::TEXT", "-inf"),
+    ("BIT_OR_AGG(1)", 1),
+    ("ARRAYAGG(1)[0]::INT", 1),
+    ("REGEXP_COUNT('aA', 'a', 1, 'ic')", 1),
+    ("REGEXP_INSTR('aA', 'A', 1, 1, 0, 'ci')", 1),
+    ("REGEXP_INSTR('aA', 'A', 1, 1, 0, 'c')", 2),
     ("ADD_MONTHS('2024-02-29'::DATE, 1)", datetime.date(2024, 3, 31)),
 ]
 JSON = "PARSE_JSON('[1, 2]')"

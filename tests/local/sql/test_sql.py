@@ -134,6 +134,8 @@ def test_pandas(connection: SnowflakeConnection, schema: str) -> None:
         ("SELECT NOPE FROM THERE", 904, "42000", "invalid identifier 'NOPE'"),
         ('SELECT "nope" FROM THERE', 904, "42000", "invalid identifier '\"nope\"'"),
         ("SELECT NOPE(1)", 2140, "42601", "Unknown function NOPE"),
+        ("SELECT DATE_DIFF('2024-01-01'::DATE, '2024-01-02'::DATE)", 2140, "42601", "Unknown function DATE_DIFF"),
+        ("SELECT JSON_EXTRACT(PARSE_JSON('{}'), 'a')", 2140, "42601", "Unknown function JSON_EXTRACT"),
         ("SELECT SYSTEM$NOPE(1)", 2140, "42601", "Unknown function SYSTEM$NOPE"),
         ("SELECT * FROM TABLE(NOPE(1))", 2143, "42601", "Unknown user-defined table function NOPE"),
         ("SELECT A + 'x' FROM THERE", 100038, "22018", "Numeric value 'x' is not recognized"),

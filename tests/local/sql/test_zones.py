@@ -47,6 +47,8 @@ def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
         ("TIMESTAMP_TZ_FROM_PARTS(2013, 1, 5, 12, 0, 0, 0, 'America/Los_Angeles')", "TIMESTAMP_TZ",
          "2013-01-05T12:00:00-08:00"),
         ("TIMESTAMP_LTZ_FROM_PARTS(2013, 1, 5, 12, 0, 0)", "TIMESTAMP_LTZ", "2013-01-05T12:00:00-05:00"),
+        ("TIMESTAMP_LTZ_FROM_PARTS(2013, 1, 5, 12, 0, 1, 250000000)", "TIMESTAMP_LTZ",
+         "2013-01-05T12:00:01.250000-05:00"),
         (f"DATE_TRUNC('DAY', {EST})", "TIMESTAMP_TZ", "2024-07-01T00:00:00-05:30"),
         ("DATE_TRUNC('DAY', N::TIMESTAMP_TZ)", "TIMESTAMP_TZ", "2024-07-01T00:00:00-04:00"),
         (f"DATEADD(MONTH, 8, {EST})", "TIMESTAMP_TZ", "2025-03-01T23:00:00-05:30"),

@@ -181,14 +181,16 @@ class RecordCheck:
         groups: dict[str, tuple[int, ...]] = {}
         for piece in task.ranges:
             groups[piece.path] = (*groups.get(piece.path, ()), piece.row_group)
-        known = {
-            path: dict(zip(numbers, self._digests(path, numbers), strict=True)) for path, numbers in groups.items()
-        }
+        known = {path: dict(zip(numbers, self._now(path, numbers), strict=True)) for path, numbers in groups.items()}
         for piece in task.ranges:
             digest.add(known[piece.path][piece.row_group], 0)
         return digest.content().digest
 
-    def _file_digests(self, path: str, row_groups: tuple[int, ...]) -> tuple[bytes, ...]:
+    def _now(self, path: str, row_groups: tuple[int, ...]) -> tuple[bytes, ...]:
+        # A file may be replaced between two looks, of which the later one is to find that out.
+        return self._digests(path, row_groups, seen(os.stat(self._path_of(path))))  # noqa: PTH116
+
+    def _file_digests(self, path: str, row_groups: tuple[int, ...], _seen: int) -> tuple[bytes, ...]:
         return tuple(row_group_digest(self._path_of(path), list(row_groups))[0])
 
 

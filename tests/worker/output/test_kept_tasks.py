@@ -460,10 +460,43 @@ def test_an_input_that_is_replaced_while_it_is_read_is_not_mixed(batch: Batch) -
 
     _, stderr = process.communicate(timeout=60)
 
-    assert process.returncode == 1
+    assert process.returncode == 1, stderr
     assert "the input was replaced while it was read; run again" in stderr.rstrip().splitlines()[-1]
     assert batch.run().code == 0
     assert right(batch)
+
+
+def test_what_an_attempt_knew_of_an_input_is_read_again_when_that_was_replaced(batch: Batch) -> None:
+    """Its check of an earlier attempt's record has read the same rows before they were replaced again."""
+
+    def replace(offset: float) -> None:
+        table = pa.table({"ID": np.arange(1000), "X": np.arange(1000) + offset})
+        options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+        pq.write_table(table, batch.input / "0.parquet", **options)
+
+    # What stays as it is, and tells that it is the same batch.
+    write(batch, 1, 0.0)
+    replace(0.0)
+    batch.job("Slowed", init={"wait_for": str(batch.root / "go")}, inference={"num_workers": 1})
+    (batch.root / "go").touch()
+    assert batch.run().code == 0
+    interrupted(batch)
+    for name in ("go", "waiting"):
+        (batch.root / name).unlink()
+    replace(0.25)
+
+    process = batch.start()
+    while not (batch.root / "waiting").exists() and process.poll() is None:
+        threading.Event().wait(0.02)
+    replace(0.5)
+    (batch.root / "go").touch()
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 1, stderr
+    assert "the input was replaced while it was read; run again" in stderr.rstrip().splitlines()[-1]
+    assert not batch.succeeded()
+    assert batch.run().code == 0
+    assert batch.result()["X"].to_pylist()[:1000] == [number + 0.5 for number in range(1000)]
 
 
 def test_a_check_that_breaks_is_a_fault_and_the_rest_goes_on() -> None:

@@ -156,25 +156,25 @@ def test_options_of_the_worker_runtime_reach_the_worker(hook: SnowflakeBatchHook
 def test_a_model_gets_secrets_that_no_statement_holds(hook: SnowflakeBatchHook, dags: Path) -> None:
     hook.run(
         [
-            "CREATE OR REPLACE SECRET WORKER_TOKEN TYPE = GENERIC_STRING SECRET_STRING = 'it''s $$ a token-7c2e'",
-            "CREATE OR REPLACE SECRET WORKER_LOGIN TYPE = PASSWORD USERNAME = 'someone' PASSWORD = 'word-7c2e'",
+            "CREATE OR REPLACE SECRET WORKER_TOKEN TYPE = GENERIC_STRING SECRET_STRING = 'it''s $$ a token-q7zw'",
+            "CREATE OR REPLACE SECRET WORKER_LOGIN TYPE = PASSWORD USERNAME = 'someone' PASSWORD = 'word-q7zw'",
         ]
     )
     (dags / "hub.py").write_text(
         "import os\n"
         "class Hub:\n"
         "    def predict(self, rows):\n"
-        "        assert os.environ['TOKEN'] == \"it's $$ a token-7c2e\"\n"
+        "        assert os.environ['TOKEN'] == \"it's $$ a token-q7zw\"\n"
         "        return {'WHO': [os.environ['WHO']] * len(rows), 'LENGTH': [len(os.environ['TOKEN'])] * len(rows)}\n"
     )
     secrets = {"TOKEN": "worker_token", "WHO": {"secret": "worker_login", "key": "username"}}
     task = operator(dags, model=PythonModel("hub:Hub", code="hub.py"), job_spec={"secrets": secrets})
     result, instance = execute(task)
     scored = results(hook, result["output_location"])
-    assert (set(scored["WHO"]), set(scored["LENGTH"])) == ({"someone"}, {len("it's $$ a token-7c2e")})
+    assert (set(scored["WHO"]), set(scored["LENGTH"])) == ({"someone"}, {len("it's $$ a token-q7zw")})
     described = hook.get_records(f"DESCRIBE SERVICE {result['job_name']}")
     assert "WORKER_TOKEN" in str(described)
-    assert "7c2e" not in str([described, instance.xcoms, hook.logs(result["job_name"])])
+    assert "q7zw" not in str([described, instance.xcoms, hook.logs(result["job_name"])])
 
 
 def test_the_rows_of_a_group_come_together(hook: SnowflakeBatchHook, dags: Path) -> None:

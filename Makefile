@@ -46,8 +46,12 @@ test: test-fast $(RUNTIME)/.installed ## Run the unit tests, and example Dags on
 # one. One is installed while another is tested. The long ones come first, so that none is left alone at the end.
 BESIDE_STACK = test-slow-rest test-slow-worker $(WORKERS:%=test-%) test-stage-volume $(OTHERS:%=test-%) test-cli test-dbt test-mlflow
 
-.PHONY: test-stack test-beside-stack test-slow-worker test-slow-rest
+.PHONY: test-rest test-stack test-beside-stack test-slow-worker test-slow-rest
 test-all: test ## Run every test, also with other versions
+	+$(MAKE) test-rest
+
+# All that test leaves out.
+test-rest:
 	+$(call at_a_time,2) test-stack test-beside-stack
 
 test-beside-stack: $(VENV)/.installed-dev $(RUNTIME)/.installed

@@ -132,7 +132,8 @@ class SnowflakeSessionHook(SnowflakeHook):
             parameters = self._get_static_conn_params
             shown = ", ".join(f"{name} {parameters[name]}" for name in _SHOWN_OF_A_LOGIN if parameters.get(name))
             # The class and its numbers say whether another try may help.
-            error.msg = f"{error.msg} This is the login of the Airflow connection {self.get_conn_id()} ({shown})."  # type: ignore[attr-defined]
+            whose = f"This is the login of the Airflow connection {self.get_conn_id()} ({shown})."
+            error.msg = f"{error.msg.rstrip(' .')}. {whose}"  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """Log out. The next statement logs in again."""

@@ -13,6 +13,7 @@ from snowflake.connector.errors import Error
 from airflow_provider_snowflake_batch.hooks.session import SnowflakeSessionHook
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_number, error_text
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.drivers import DRIVER_LINE
 
 
 def connection(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
@@ -110,7 +111,12 @@ def test_a_connection_that_is_not_there_is_told_with_what_to_do(monkeypatch: pyt
     [
         ({"password": "wrong-secret"}, 390100, "Incorrect username or password was specified."),
         ({"role": "NOBODY"}, 390189, "Role 'NOBODY' specified in the connect string does not exist"),
-        ({"port": None}, 250001, "Could not connect to Snowflake backend"),
+        (
+            {"port": None},
+            # The driver of the 5.x line counts it as a timeout.
+            250001 if DRIVER_LINE < 5 else 14,
+            "Could not connect to Snowflake backend" if DRIVER_LINE < 5 else "login timed out after 1s.",
+        ),
     ],
 )
 def test_a_login_that_fails_says_which_connection_it_was(

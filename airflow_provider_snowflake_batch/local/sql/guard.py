@@ -43,6 +43,7 @@ _PROPERTIES = (
     exp.TransientProperty,
 )
 _NAMED_PROPERTIES = {"CHANGE_TRACKING", "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS"}
+# These are read like functions, but are no names of functions.
 _GRAMMAR = {"AND", "CASE", "EXISTS", "OR"}
 
 

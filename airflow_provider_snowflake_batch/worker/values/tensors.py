@@ -103,8 +103,8 @@ def _as_pandas(value: Any) -> Any:
 
 def _check_objects(value: Any) -> None:
     """Hold that no column is of Polars' type for Python's objects."""
-    kinds = getattr(value, "dtypes", None) or [getattr(value, "dtype", None)]
-    if "Object" in map(str, kinds if isinstance(kinds, list) else []):
+    kinds = getattr(value, "dtypes", None)
+    if "Object" in map(str, kinds if isinstance(kinds, list) else [getattr(value, "dtype", None)]):
         raise DataError("the model returned a column of Python's objects (Object); give it one of Polars' other types")
 
 

@@ -140,14 +140,13 @@ def test_wait_for_says_what_the_status_is(services: Services) -> None:
     begun = time.monotonic()
     error = services.error(f"CALL {name}!SPCS_WAIT_FOR('DONE', 0.3)")
     assert "Current status: RUNNING" in str(error)
-    # Fewer than as many minutes would be.
-    assert 0.2 < time.monotonic() - begun < 10
+    assert 0.2 < time.monotonic() - begun < 2
     # A status that cannot come any more is not waited for.
     services.rows(f"CALL {name}!SPCS_CANCEL_JOB()")
     services.wait(name, "CANCELLED")
     begun = time.monotonic()
-    assert "Current status: CANCELLED" in str(services.error(f"CALL {name}!SPCS_WAIT_FOR('DONE', 300)"))
-    assert time.monotonic() - begun < 50
+    assert "Current status: CANCELLED" in str(services.error(f"CALL {name}!SPCS_WAIT_FOR('DONE', 30)"))
+    assert time.monotonic() - begun < 5
 
 
 def test_aborting_a_synchronous_statement_cancels_the_job(services: Services) -> None:

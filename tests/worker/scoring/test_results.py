@@ -333,6 +333,21 @@ def test_arrays_that_numpy_cannot_have_are_lists(items: list[Any]) -> None:
         assert to_table(owned(returned)[0], 3, None).to_pydict() == {"output_feature_0": items}
 
 
+class Exported:
+    """A frame that speaks Arrow, and has its types in a series, as cuDF's have."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame, self.dtypes = frame, frame.dtypes
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.Table.from_pandas(self._frame).__arrow_c_stream__(requested_schema)
+
+
+def test_frames_that_speak_arrow_may_have_their_types_in_a_series() -> None:
+    frame = pd.DataFrame({"A": [2**53 + 1, 2], "B": ["x", "y"]})
+    assert to_table(owned(Exported(frame))[0], 2, None).to_pydict() == frame.to_dict("list")
+
+
 def test_python_objects_of_polars_are_refused() -> None:
     """Its Arrow columns of them hold the addresses of objects."""
     polars = pytest.importorskip("polars")

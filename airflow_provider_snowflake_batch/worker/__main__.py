@@ -138,15 +138,15 @@ def _score(
     path: Path, folder: JobFolder, output: console.Console, errors: console.Console, descendants: Descendants
 ) -> None:
     from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
-    from airflow_provider_snowflake_batch.worker.cluster.meeting import Meeting
     from airflow_provider_snowflake_batch.worker.cluster.ray_node import is_installed
+    from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous
     from airflow_provider_snowflake_batch.worker.executors.choice import choose
     from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
 
     job = read_job(path)
     replica = replica_from_environment()
-    meeting = Meeting(path.resolve().parent)
-    sharing, remark = choose(job, replica.count, ray=is_installed(), meeting=meeting.possible)
+    rendezvous = Rendezvous(path.resolve().parent)
+    sharing, remark = choose(job, replica.count, ray=is_installed(), can_meet=rendezvous.is_writable)
     if remark is not None:
         errors.line(remark)
     if sharing is Sharing.RAY:

@@ -1,4 +1,4 @@
-"""A replica's run where the replicas share the work over Ray: the first leads, the others help."""
+"""A replica's run where the replicas share the work over Ray: the first leads, the others follow."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
-from airflow_provider_snowflake_batch.worker.cluster.helper import Helper
+from airflow_provider_snowflake_batch.worker.cluster.follower import Follower
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
-from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Patience
 from airflow_provider_snowflake_batch.worker.cluster.place import place_from_environment
+from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous, RunEnd, Timeouts
 from airflow_provider_snowflake_batch.worker.console import Console
 from airflow_provider_snowflake_batch.worker.errors import WorkerError
 from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
@@ -43,23 +43,23 @@ def run(
     :param path: of the job file. :param folder: for temporary files.
     :raises WorkerError: what ended it.
     """
-    place, patience = place_from_environment(), Patience.from_environment()
+    place, timeouts = place_from_environment(), Timeouts.from_environment()
     versions = {"Python": sys.version.split()[0], "Ray": ray_version()}
     streams = (output.pipe(), errors.pipe())
     needed = job.executor is Sharing.RAY or job.min_replicas is not None
     if replica.index:
-        Helper(path, replica.index, place, folder.path, streams, versions, patience, errors.line, needed=needed)()
+        Follower(path, replica.index, place, folder.path, streams, versions, timeouts, errors.line, needed=needed)()
         return
-    leader = Leader(place, Meeting(path.resolve().parent), replica.count, versions, patience)
-    end = End("ClusterError", "it has not said why")
+    leader = Leader(place, Rendezvous(path.resolve().parent), replica.count, versions, timeouts)
+    end = RunEnd("ClusterError", "it has not said why")
     try:
         _lead(job, replica, folder, leader, streams, output, descendants)
-        end = End()
+        end = RunEnd()
     except WorkerError as error:
-        end = End(type(error).__name__, error.message)
+        end = RunEnd(type(error).__name__, error.message)
         raise
     except BaseException as error:
-        end = End(WorkerError.__name__, f"{type(error).__name__}: {error}")
+        end = RunEnd(WorkerError.__name__, f"{type(error).__name__}: {error}")
         raise
     finally:
         leader.end(end)

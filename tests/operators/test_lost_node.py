@@ -24,7 +24,7 @@ from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OutputSpec, Sharing
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
-from airflow_provider_snowflake_batch.worker.cluster.meeting import Note
+from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Announcement
 from tests.local_faults import LocalFaults, faults_of
 from tests.operators.task_instances import Store, TaskInstance
 
@@ -132,7 +132,7 @@ class Tries:
         beside = [path for path in beside if f"/{self.name(-1)}/" in path and "ended" not in path]
         (path,) = [path for path in beside if "/_replicas-" in path]
         self.job_files |= {one: self.read(one).decode() for one in beside if one != path}
-        note = Note(**json.loads(self.read(path)), run="")
+        note = Announcement(**json.loads(self.read(path)), run="")
         each = {"secret": note.secret, "token": note.ray_token, "key": note.key.decode()}
         self.secrets |= {f"{what} of {self.name(-1)}": one for what, one in each.items()}
 

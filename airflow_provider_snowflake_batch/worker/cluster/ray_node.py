@@ -157,7 +157,7 @@ class RayNode:
     """A node that is being started.
 
     :param settings: environment variables besides this process's own.
-    :param note: takes a remark for whoever reads the log.
+    :param log: writes a line to the log.
     :param ports: what it listens on.
     """
 
@@ -165,10 +165,10 @@ class RayNode:
         self,
         command: list[str],
         settings: Mapping[str, str],
-        note: Callable[[str], None],
+        log: Callable[[str], None],
         ports: Iterable[int] = (),
     ) -> None:
-        self._command, self._settings, self._note, self._ports = command, settings, note, tuple(ports)
+        self._command, self._settings, self._log, self._ports = command, settings, log, tuple(ports)
         self._starts, self._up = 0, False
         self._output: IO[bytes] = TemporaryFile()  # noqa: SIM115
         self._popen = self._start()
@@ -208,7 +208,7 @@ class RayNode:
                 ports = ", ".join(map(str, others))
                 words = f"somebody else listens on port {ports}, and {PORTS_VARIABLE} says which are Ray's: {words}"
         if status and self._starts < (_MOST_SLOW_STARTS if _TOO_SLOW in words else _MOST_STARTS):
-            self._note(f"Ray has not started, and is started again: {words}")
+            self._log(f"Ray has not started, and is started again: {words}")
             # The processes share the position in this file. Without this, zeros would come before the next one's
             # output.
             self._output.seek(0)

@@ -6,13 +6,13 @@ from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
 from airflow_provider_snowflake_batch.worker.errors import Refused
 
-MEETING_PLACE = "replicas meet in the folder of the job file, which cannot be written to"
+CANNOT_MEET = "replicas meet in the folder of the job file, which cannot be written to"
 
 
-def choose(job: Job, count: int, *, ray: bool, meeting: bool) -> tuple[Sharing, str | None]:
+def choose(job: Job, count: int, *, ray: bool, can_meet: bool) -> tuple[Sharing, str | None]:
     """How the replicas of a job share its work, and a remark on it for the log.
 
-    :param count: of replicas. :param ray: Ray is installed. :param meeting: the replicas can meet.
+    :param count: of replicas. :param ray: Ray is installed. :param can_meet: the replicas can find each other.
     :raises Refused: the job file asks for what cannot be had.
     """
     if count == 1:
@@ -22,8 +22,8 @@ def choose(job: Job, count: int, *, ray: bool, meeting: bool) -> tuple[Sharing, 
         return Sharing.STATIC, None
     if not ray:
         why = "Ray is not installed"
-    elif not meeting:
-        why = MEETING_PLACE
+    elif not can_meet:
+        why = CANNOT_MEET
     if why is None:
         return Sharing.RAY, None
     if job.executor is Sharing.RAY or job.min_replicas is not None:

@@ -66,14 +66,14 @@ class RayCluster:
     """The head is being started from now on.
 
     :param folder: for the cluster's files; short, since paths of sockets are.
-    :param note: takes a remark for whoever reads the log.
+    :param log: writes a line to the log.
     """
 
-    def __init__(self, leader: Leader, folder: Path, note: Callable[[str], None]) -> None:
+    def __init__(self, leader: Leader, folder: Path, log: Callable[[str], None]) -> None:
         self._leader = leader
-        self._settings = ray_settings(leader.place, write_token(folder, leader.note.ray_token))
+        self._settings = ray_settings(leader.place, write_token(folder, leader.announcement.ray_token))
         command = start_command(leader.place, 0, head=folder / "r")
-        self._node = RayNode(command, self._settings, note, own_ports(leader.place))
+        self._node = RayNode(command, self._settings, log, own_ports(leader.place))
         self._ray: Any = None
         self._starts: dict[str, int] = {}
         self._lost: set[str] = set()
@@ -117,7 +117,7 @@ class RayCluster:
             try:
                 ray.init(
                     address=cluster_address(self._leader.place),
-                    namespace=self._leader.note.run,
+                    namespace=self._leader.announcement.run,
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                     _node_ip_address=self._leader.place.address,

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from airflow_provider_snowflake_batch.worker.attempt import Attempt
 from airflow_provider_snowflake_batch.worker.bad_rows import Quarantine
-from airflow_provider_snowflake_batch.worker.cluster.helper import NodeFacts
+from airflow_provider_snowflake_batch.worker.cluster.follower import NodeFacts
 from airflow_provider_snowflake_batch.worker.errors import DataError, WorkerError
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.bucket_files import BucketReceiver, Piece, Wanted

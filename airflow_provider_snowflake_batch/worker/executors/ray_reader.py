@@ -9,7 +9,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from airflow_provider_snowflake_batch.worker.cluster.helper import NodeFacts
+from airflow_provider_snowflake_batch.worker.cluster.follower import NodeFacts
 from airflow_provider_snowflake_batch.worker.executors.bucket_files import Piece, Wanted, read_pieces
 from airflow_provider_snowflake_batch.worker.executors.bucket_reader import BucketReader, Chunk, Spread, Spreading
 from airflow_provider_snowflake_batch.worker.job import read_job

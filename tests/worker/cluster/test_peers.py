@@ -22,17 +22,17 @@ from airflow_provider_snowflake_batch.jobs.job import ContainerJob
 from airflow_provider_snowflake_batch.jobs.status import JobStatus
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.worker.cluster import peers
-from airflow_provider_snowflake_batch.worker.cluster.helper import Unreachable, find
+from airflow_provider_snowflake_batch.worker.cluster.channel import connect
+from airflow_provider_snowflake_batch.worker.cluster.follower import Unreachable, find
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
-from airflow_provider_snowflake_batch.worker.cluster.lines import call
-from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Note, Patience
 from airflow_provider_snowflake_batch.worker.cluster.peers import Instance, NotKnown
 from airflow_provider_snowflake_batch.worker.cluster.place import Place, _free_ports, place_from_environment
+from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Announcement, Rendezvous, RunEnd, Timeouts
 from airflow_provider_snowflake_batch.worker.errors import ClusterError
 from tests.container_jobs import container_job
 from tests.local_faults import faults_of
 
-PATIENCE = Patience(silence=5.0)
+TIMEOUTS = Timeouts(silence=5.0)
 
 
 @pytest.fixture(autouse=True)
@@ -204,8 +204,8 @@ def logs_of(hook: SnowflakeBatchHook, job: ContainerJob) -> str:
 
 
 def test_where_the_note_is_wrong_replica_0_is_found_among_the_services_addresses(tmp_path: Path) -> None:
-    meeting, time_, asked = Meeting(tmp_path), [0.0], []
-    leader = Leader(Place("127.0.0.2", _free_ports()), meeting, 2, {}, PATIENCE)
+    rendezvous, time_, asked = Rendezvous(tmp_path), [0.0], []
+    leader = Leader(Place("127.0.0.2", _free_ports()), rendezvous, 2, {}, TIMEOUTS)
     (path,) = tmp_path.glob("_replicas-*")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"address": "127.0.0.77"}))
 
@@ -217,20 +217,20 @@ def test_where_the_note_is_wrong_replica_0_is_found_among_the_services_addresses
         time_[0] += seconds
 
     try:
-        note, line = find(  # type: ignore[misc]
-            meeting,
-            PATIENCE,
-            lambda note: call(note.address, note.port, note.key, 5.0),
+        announcement, channel = find(  # type: ignore[misc]
+            rendezvous,
+            TIMEOUTS,
+            lambda one: connect(one.address, one.port, one.key, 5.0),
             lambda: time_[0],
             later,
             elsewhere,
         )
-        assert (note.address, note.run, len(asked)) == ("127.0.0.2", leader.note.run, 1)
+        assert (announcement.address, announcement.run, len(asked)) == ("127.0.0.2", leader.announcement.run, 1)
         # Most runs need not ask.
         assert asked[0] >= 15
-        line.close()
+        channel.close()
     finally:
-        leader.end(End())
+        leader.end(RunEnd())
 
 
 def test_what_was_tried_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,18 +239,18 @@ def test_what_was_tried_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def later(seconds: float) -> None:
         time_[0] += seconds
 
-    def refused(note: Note) -> Any:
+    def refused(announcement: Announcement) -> Any:
         raise ConnectionRefusedError
 
     def search() -> Any:
-        return find(Meeting(tmp_path), PATIENCE, refused, lambda: time_[0], later, lambda: ["10.0.0.8", "10.0.0.9"])
+        return find(Rendezvous(tmp_path), TIMEOUTS, refused, lambda: time_[0], later, lambda: ["10.0.0.8", "10.0.0.9"])
 
     monkeypatch.setattr(peers, "status_of", lambda replica: "PENDING" if replica == 0 else None)
     with pytest.raises(
         ClusterError, match=r"^replica 0 has not come within 720 s; SHOW SERVICE INSTANCES says PENDING of it$"
     ):
         search()
-    Meeting(tmp_path).call("10.0.0.9", 12001)
+    Rendezvous(tmp_path).announce("10.0.0.9", 12001)
     with pytest.raises(
         Unreachable, match=r"nobody answers there, nor at the other addresses of the service, 10\.0\.0\.8$"
     ):
@@ -259,11 +259,11 @@ def test_what_was_tried_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_with_who_is_missing_stands_what_snowflake_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "statuses", lambda: {0: "READY", 1: "PENDING", 2: "FAILED"})
-    leader = Leader(Place("127.0.0.2", _free_ports()), Meeting(tmp_path), 4, {}, Patience(meeting=0.0))
+    leader = Leader(Place("127.0.0.2", _free_ports()), Rendezvous(tmp_path), 4, {}, Timeouts(rendezvous=0.0))
     try:
         with pytest.raises(
             ClusterError, match=r"^not come within 0 s: replicas 1 \(PENDING\), 2 \(FAILED\), 3 of 4\. "
         ):
             leader.missing(2, str)
     finally:
-        leader.end(End())
+        leader.end(RunEnd())

@@ -43,7 +43,7 @@ def test_every_port_is_one_that_is_declared_and_has_one_use(head: Path | None, t
     stated += [int(value) for name, value in settings.items() if name.endswith("_PORT")]
 
     assert len(stated) == len(set(stated)) >= 9
-    # The first one is for the lines between replicas. It is taken, so that no dashboard is started.
+    # The first one is for the channels between replicas. It is taken, so that no dashboard is started.
     assert (f"--dashboard-port={DEFAULT_PORTS[0]}" in command) == (head is not None)
     assert set(stated) <= set(DEFAULT_PORTS[1:] if head is None else DEFAULT_PORTS)
     workers = RayPorts.of(DEFAULT_PORTS).workers

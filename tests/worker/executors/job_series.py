@@ -21,9 +21,9 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
-from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Patience
 from airflow_provider_snowflake_batch.worker.cluster.place import place_from_environment
 from airflow_provider_snowflake_batch.worker.cluster.ray_node import RayNode
+from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous, RunEnd, Timeouts
 from airflow_provider_snowflake_batch.worker.executors import ray_cluster, ray_executor, shared_buckets
 from airflow_provider_snowflake_batch.worker.executors.host import Order, Report
 from airflow_provider_snowflake_batch.worker.executors.hosts import Hosts
@@ -97,7 +97,7 @@ def static(jobs: Sequence[Path], folder: Path) -> None:
 def ray(jobs: Sequence[Path], folder: JobFolder, current: Path) -> None:
     replica = replica_from_environment()
     versions = {"Python": sys.version.split()[0], "Ray": ray_cluster.ray_version()}
-    leader = Leader(place_from_environment(), Meeting(current.parent), replica.count, versions, Patience())
+    leader = Leader(place_from_environment(), Rendezvous(current.parent), replica.count, versions, Timeouts())
     heads: list[RayNode] = []
 
     def head(*arguments: Any) -> RayNode:
@@ -107,14 +107,14 @@ def ray(jobs: Sequence[Path], folder: JobFolder, current: Path) -> None:
     ray_cluster.RayNode = head  # type: ignore[assignment, misc]
     ray_executor.Hosts = AllTakePart  # type: ignore[misc]
     ray_executor.SharedBuckets = AllRead  # type: ignore[misc]
-    end = End("ClusterError", "the series has broken off")
+    end = RunEnd("ClusterError", "the series has broken off")
     try:
         for path in jobs:
             shutil.copy(path, current.with_suffix(".new"))
             os.replace(current.with_suffix(".new"), current)
             job = _prepared(current, folder.path)
             Run(job, replica, RayExecutor(leader, Launcher(), job, folder.short(30)))()
-        end = End()
+        end = RunEnd()
     finally:
         leader.end(end)
 

@@ -25,18 +25,18 @@ def job(executor: Sharing | None = None, *, column: str | None = None, least: in
 
 
 def test_several_replicas_share_over_ray_where_it_is_installed() -> None:
-    assert choose(job(), 3, ray=True, meeting=True) == (Sharing.RAY, None)
-    assert choose(job(Sharing.RAY), 3, ray=True, meeting=True) == (Sharing.RAY, None)
-    assert choose(job(column="G"), 3, ray=True, meeting=True) == (Sharing.RAY, None)
+    assert choose(job(), 3, ray=True, can_meet=True) == (Sharing.RAY, None)
+    assert choose(job(Sharing.RAY), 3, ray=True, can_meet=True) == (Sharing.RAY, None)
+    assert choose(job(column="G"), 3, ray=True, can_meet=True) == (Sharing.RAY, None)
 
 
 @pytest.mark.parametrize("executor", [None, *Sharing])
 def test_one_replica_needs_no_ray(executor: Sharing | None) -> None:
-    assert choose(job(executor), 1, ray=False, meeting=False) == (Sharing.STATIC, None)
+    assert choose(job(executor), 1, ray=False, can_meet=False) == (Sharing.STATIC, None)
 
 
 def test_a_fixed_share_is_what_was_asked_for() -> None:
-    assert choose(job(Sharing.STATIC), 3, ray=True, meeting=True) == (Sharing.STATIC, None)
+    assert choose(job(Sharing.STATIC), 3, ray=True, can_meet=True) == (Sharing.STATIC, None)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_a_fixed_share_is_what_was_asked_for() -> None:
 def test_without_a_cluster_the_share_is_fixed_and_the_log_says_so(
     column: str | None, ray: bool, meeting: bool, why: str
 ) -> None:
-    sharing, remark = choose(job(column=column), 3, ray=ray, meeting=meeting)
+    sharing, remark = choose(job(column=column), 3, ray=ray, can_meet=meeting)
     assert sharing is Sharing.STATIC
     assert remark is not None
     assert why in remark
     assert remark.endswith("each of the 3 replicas does a fixed share of the tasks")
     with pytest.raises(Refused, match=f"^inference.executor 'ray' cannot be had: .*{why}"):
-        choose(job(Sharing.RAY, column=column), 3, ray=ray, meeting=meeting)
+        choose(job(Sharing.RAY, column=column), 3, ray=ray, can_meet=meeting)
     with pytest.raises(Refused, match=f"^inference.min_replicas cannot be had: .*{why}"):
-        choose(job(column=column, least=2), 3, ray=ray, meeting=meeting)
+        choose(job(column=column, least=2), 3, ray=ray, can_meet=meeting)

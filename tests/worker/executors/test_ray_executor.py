@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
-from airflow_provider_snowflake_batch.worker.cluster.meeting import Meeting
+from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous
 from tests.worker.batches import HERE, ON_STAGES, Batch, Outcome
 from tests.worker.executors.held_reader import READ_WHEN
 
@@ -271,8 +271,8 @@ def test_the_secret_of_a_run_is_told_to_its_own_alone(replicas: Replicas, python
     for replica in (0, 1):
         replicas.start(replica)
     until((batch.root / "stuck").exists, "the call that does not return")
-    (note,), _ = Meeting(batch.root).look()
-    told = [one.encode() for one in (note.secret, note.ray_token, note.key.decode())]
+    (announcement,), _ = Rendezvous(batch.root).read()
+    told = [one.encode() for one in (announcement.secret, announcement.ray_token, announcement.key.decode())]
     running = _processes(batch.root)
     nodes = {number: seen for number, seen in running.items() if seen[0].split(b"\0")[0].endswith(b"/raylet")}
 
@@ -285,14 +285,14 @@ def test_the_secret_of_a_run_is_told_to_its_own_alone(replicas: Replicas, python
         # Whatever the default of this version of Ray.
         assert variables[b"RAY_AUTH_MODE"] == b"token"
         token = Path(os.fsdecode(variables[b"RAY_AUTH_TOKEN_PATH"]))
-        assert (token.read_text(), token.stat().st_mode & 0o777) == (note.ray_token, 0o600)
+        assert (token.read_text(), token.stat().st_mode & 0o777) == (announcement.ray_token, 0o600)
         folders.add(token.parent)
     # What Ray writes into its own logs is in there.
     kept = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.name != "ray-token"]
     assert any(path.name.startswith("raylet") for path in kept)
     assert not [path for path in kept if any(one in _read(path) for one in told)]
     (cluster,) = {re.search(rb"--gcs-address=([\d.:]+)", command)[1] for command, _ in nodes.values()}  # type: ignore[index]
-    entered = [calls(python, cluster.decode(), token, tmp_path) for token in (note.ray_token, "0" * 64)]
+    entered = [calls(python, cluster.decode(), token, tmp_path) for token in (announcement.ray_token, "0" * 64)]
     assert entered == [(0, "2 nodes\n"), (1, "")]
 
     (batch.root / "free").touch()
@@ -396,13 +396,13 @@ def test_without_the_first_replica_the_next_attempt_goes_on(replicas: Replicas) 
 
 def test_who_is_missing_is_named(replicas: Replicas) -> None:
     replicas.job(wait_for=2, min_replicas=2)
-    replicas.start(0, WORKER_MEETING_SECONDS="3")
+    replicas.start(0, WORKER_RENDEZVOUS_SECONDS="3")
     outcome = replicas.outcome(0)
 
     assert outcome.code == 1
     assert "not come within 3 s: replicas 1, 2 of 3. inference.min_replicas is 2" in outcome.last
 
-    replicas.start(1, WORKER_MEETING_SECONDS="3")
+    replicas.start(1, WORKER_RENDEZVOUS_SECONDS="3")
     late = replicas.outcome(1)
     assert late.code == 1
     assert "replica 0 has not come within 3 s" in late.last

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
-from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Patience
 from airflow_provider_snowflake_batch.worker.cluster.place import Place, _free_ports
+from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous, RunEnd, Timeouts
 from airflow_provider_snowflake_batch.worker.errors import ClusterError
 from airflow_provider_snowflake_batch.worker.executors import ray_cluster, ray_executor
 from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost
@@ -44,9 +44,9 @@ class NoCluster:
 
 @pytest.fixture
 def leader(tmp_path: Path) -> Iterator[Leader]:
-    leader = Leader(Place("127.0.0.2", _free_ports()), Meeting(tmp_path), 2, {}, Patience())
+    leader = Leader(Place("127.0.0.2", _free_ports()), Rendezvous(tmp_path), 2, {}, Timeouts())
     yield leader
-    leader.end(End())
+    leader.end(RunEnd())
 
 
 @pytest.fixture(autouse=True)

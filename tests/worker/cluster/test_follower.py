@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_snowflake_batch.worker.cluster import helper as helpers
+from airflow_provider_snowflake_batch.worker.cluster import follower as followers
 from airflow_provider_snowflake_batch.worker.cluster import leader as leaders
-from airflow_provider_snowflake_batch.worker.cluster.helper import Helper
+from airflow_provider_snowflake_batch.worker.cluster.follower import Follower
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader
-from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Patience
 from airflow_provider_snowflake_batch.worker.cluster.place import Place, _free_ports
+from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous, RunEnd, Timeouts
 from airflow_provider_snowflake_batch.worker.errors import ClusterError, ModelError
 
 VERSIONS = {"Python": "3.11.7", "Ray": "2.55.1"}
 SECONDS = 120
 PRINTS = """
-from airflow_provider_snowflake_batch.worker.cluster.helper import NodeFacts
+from airflow_provider_snowflake_batch.worker.cluster.follower import NodeFacts
 facts = NodeFacts.here()
 with open(facts.out, "w") as out, open(facts.err, "w") as err:
     print("a model process was here", file=out)
@@ -32,15 +32,15 @@ with open(facts.out, "w") as out, open(facts.err, "w") as err:
 
 @pytest.fixture
 def leader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Leader]:
-    # A helper looks at its node with each word, and a word is a sign of life, too.
+    # A follower looks at its node with each word, and a word is a sign of life, too.
     monkeypatch.setattr(leaders, "SIGN_SECONDS", 0.05)
-    leader = Leader(Place("127.0.0.2", _free_ports()), Meeting(tmp_path), 2, VERSIONS, Patience(silence=SECONDS))
+    leader = Leader(Place("127.0.0.2", _free_ports()), Rendezvous(tmp_path), 2, VERSIONS, Timeouts(silence=SECONDS))
     yield leader
-    leader.end(End())
+    leader.end(RunEnd())
 
 
 class Replica:
-    """A helper at work.
+    """A follower at work.
 
     :ivar notes: what it has remarked. :ivar ended: its end.
     """
@@ -49,14 +49,14 @@ class Replica:
         self.notes: list[str] = []
         self._thread = ThreadPoolExecutor(1)
         self.ended: Future[None] = self._thread.submit(
-            Helper(
+            Follower(
                 folder / "JOB.json",
                 1,
                 Place("127.0.0.3", _free_ports()),
                 folder,
                 streams,
                 VERSIONS,
-                Patience(silence=SECONDS),
+                Timeouts(silence=SECONDS),
                 self.notes.append,
                 needed=needed,
             )
@@ -84,13 +84,15 @@ def begin(
     begun: list[Replica] = []
 
     def start(program: str, *, needed: bool = False) -> tuple[Replica, list[int]]:
-        monkeypatch.setattr(helpers, "start_command", lambda *place, cluster: [sys.executable, "-c", program, cluster])
+        monkeypatch.setattr(
+            followers, "start_command", lambda *place, cluster: [sys.executable, "-c", program, cluster]
+        )
         begun.append(Replica(tmp_path, (pipes[0][1], pipes[1][1]), needed=needed))
         wait_for(lambda: leader.here == {0, 1})
         return begun[0], [pipe[0] for pipe in pipes]
 
     yield start
-    leader.end(End())
+    leader.end(RunEnd())
     for replica in begun:
         # Its failure is the test's affair.
         replica.ended.exception(SECONDS)
@@ -113,7 +115,7 @@ def test_its_node_writes_where_it_writes_and_it_ends_as_the_first_one_does(
     assert read(out) == "a model process was here\n"
     assert "OMP_NUM_THREADS" in read(err)
     replica.until_noted("this replica's Ray node has joined the cluster")
-    leader.end(End())
+    leader.end(RunEnd())
     assert replica.ended.result(SECONDS) is None
 
 
@@ -121,15 +123,15 @@ def test_the_failure_of_the_first_one_is_its_own(
     leader: Leader, begin: Callable[..., tuple[Replica, list[int]]]
 ) -> None:
     replica, _ = begin("")
-    leader.end(End("ModelError", "no leaf"))
+    leader.end(RunEnd("ModelError", "no leaf"))
     with pytest.raises(ModelError, match=r"^replica 0 has ended: no leaf$"):
         replica.ended.result(SECONDS)
 
 
 def test_a_first_one_that_is_lost_ends_it(leader: Leader, begin: Callable[..., tuple[Replica, list[int]]]) -> None:
     replica, _ = begin("")
-    for line in list(leader._lines.values()):
-        line.hang_up()
+    for channel in list(leader._channels.values()):
+        channel.shut_down()
     with pytest.raises(ClusterError, match=r"^replica 0 is gone \(.+\); what is recorded stays"):
         replica.ended.result(SECONDS)
 
@@ -141,7 +143,7 @@ def test_where_no_node_starts_the_others_go_on_unless_all_are_needed(
     leader.cluster_is_up("127.0.0.2:12002")
     replica.until_noted("Ray could not be started (exit code 1): no room; the others go on without this replica")
     assert not replica.ended.done(), "it still waits for the end"
-    leader.end(End())
+    leader.end(RunEnd())
     assert replica.ended.result(SECONDS) is None
 
 

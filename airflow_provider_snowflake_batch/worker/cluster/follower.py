@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from airflow_provider_snowflake_batch.worker.cluster import lines, peers
-from airflow_provider_snowflake_batch.worker.cluster.lines import BROKEN, Line
-from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Note, Patience, now
+from airflow_provider_snowflake_batch.worker.cluster import peers
+from airflow_provider_snowflake_batch.worker.cluster.channel import BROKEN, Channel, connect, keep_alive
 from airflow_provider_snowflake_batch.worker.cluster.place import Place
 from airflow_provider_snowflake_batch.worker.cluster.ray_node import (
     RayNode,
@@ -26,12 +25,13 @@ from airflow_provider_snowflake_batch.worker.cluster.ray_node import (
     start_command,
     write_token,
 )
+from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Announcement, Rendezvous, RunEnd, Timeouts, now
 from airflow_provider_snowflake_batch.worker.errors import BY_NAME, ClusterError, WorkerError
 from airflow_provider_snowflake_batch.worker.processes.limits import THREAD_VARIABLES
 
 NODE_VARIABLE = "SNOWFLAKE_BATCH_NODE"
 _LOOK_SECONDS = 1.0
-# Nobody answers at the address of a note: Snowflake is asked then, and again.
+# Nobody answers at the announced address: Snowflake is asked then, and again.
 _ASK_SECONDS = 15.0
 _STREAMS = ("out", "err")
 
@@ -57,66 +57,66 @@ class NodeFacts:
 
 
 class Unreachable(ClusterError):
-    """Replica 0 has left its note, but cannot be reached."""
+    """Replica 0 has announced itself, but cannot be reached."""
 
 
 def find(
-    meeting: Meeting,
-    patience: Patience,
-    call: Callable[[Note], Line],
+    rendezvous: Rendezvous,
+    timeouts: Timeouts,
+    reach: Callable[[Announcement], Channel],
     clock: Callable[[], float] = now,
     sleep: Callable[[float], None] = time.sleep,
     elsewhere: Callable[[], Sequence[str]] = peers.addresses,
-) -> tuple[Note, Line] | End:
+) -> tuple[Announcement, Channel] | RunEnd:
     """Find replica 0, which may come much later.
 
-    :param elsewhere: tells addresses of the job's replicas, where nobody answers at that of the note.
-    :return: its note, with the address at which it is reached, and a line to it; or how its run ended, if that is over
-        and no other one has begun.
-    :raises ClusterError: it has not come in time; `Unreachable` if it has, as its note says.
+    :param elsewhere: tells addresses of the job's replicas, where nobody answers at the announced one.
+    :return: its announcement, with the address at which it is reached, and a channel to it; or how its run ended, if
+        that is over and no other one has begun.
+    :raises ClusterError: it has not come in time; `Unreachable` if it has, as it announced.
     """
     begun = clock()
     others: Sequence[str] = ()
     ask_at: float | None = None
     while True:
-        notes, ends = meeting.look()
-        if notes and ask_at is None:
+        announcements, ends = rendezvous.read()
+        if announcements and ask_at is None:
             ask_at = clock() + _ASK_SECONDS
-        for note in notes:
-            for address in (note.address, *(one for one in others if one != note.address)):
-                reached = replace(note, address=address)
+        for announcement in announcements:
+            for address in (announcement.address, *(one for one in others if one != announcement.address)):
+                reached = replace(announcement, address=address)
                 try:
-                    return reached, call(reached)
+                    return reached, reach(reached)
                 except BROKEN:
-                    # It is not there yet as others see it, or was killed before it could remove its note.
+                    # It is not there yet as others see it, or was killed before it could remove its announcement.
                     continue
         waited = clock() - begun
-        if ends and waited > patience.ended:
+        if ends and waited > timeouts.ended:
             return ends[-1]
-        if waited > patience.meeting:
-            raise _not_found(notes, others, patience)
+        if waited > timeouts.rendezvous:
+            raise _not_found(announcements, others, timeouts)
         if ask_at is not None and clock() > ask_at:
             others, ask_at = elsewhere(), clock() + _ASK_SECONDS
         sleep(_LOOK_SECONDS)
 
 
-def _not_found(notes: Sequence[Note], others: Sequence[str], patience: Patience) -> ClusterError:
-    if notes:
-        at = f"{notes[-1].address}:{notes[-1].port}"
-        found = [one for one in others if one != notes[-1].address]
+def _not_found(announcements: Sequence[Announcement], others: Sequence[str], timeouts: Timeouts) -> ClusterError:
+    if announcements:
+        at = f"{announcements[-1].address}:{announcements[-1].port}"
+        found = [one for one in others if one != announcements[-1].address]
         nor = f", nor at the other addresses of the service, {', '.join(found)}" if found else ""
         return Unreachable(f"replica 0 says that it listens at {at}, but nobody answers there{nor}")
     status = peers.status_of(0)
     said = f"; SHOW SERVICE INSTANCES says {status} of it" if status is not None else ""
-    return ClusterError(f"replica 0 has not come within {patience.meeting:.0f} s{said}")
+    return ClusterError(f"replica 0 has not come within {timeouts.rendezvous:.0f} s{said}")
 
 
-class Helper:
+class Follower:
     """A replica other than the first.
 
     :param job_file: the path of the job file. :param folder: for files of this run; whoever owns it removes it.
     :param streams: the descriptors that model processes write to.
-    :param note: takes a remark for whoever reads the log.
+    :param log: writes a line to the log.
     :param needed: whether the job fails without it; otherwise it ends well where it cannot help.
     """
 
@@ -128,14 +128,14 @@ class Helper:
         folder: Path,
         streams: tuple[int, int],
         versions: Mapping[str, str],
-        patience: Patience,
-        note: Callable[[str], None],
+        timeouts: Timeouts,
+        log: Callable[[str], None],
         *,
         needed: bool,
     ) -> None:
-        self._note, self._needed = note, needed
+        self._log, self._needed = log, needed
         self._job_file, self._replica, self._place = job_file.resolve(), replica, place
-        self._folder, self._streams, self._versions, self._patience = folder, streams, versions, patience
+        self._folder, self._streams, self._versions, self._timeouts = folder, streams, versions, timeouts
 
     def __call__(self) -> None:
         """Help until replica 0 has ended.
@@ -143,36 +143,36 @@ class Helper:
         :raises WorkerError: it has failed, in the words and with the exit code of its failure, or is gone.
         """
 
-        def call(note: Note) -> Line:
-            return lines.call(note.address, note.port, note.key, self._patience.silence)
+        def reach(announcement: Announcement) -> Channel:
+            return connect(announcement.address, announcement.port, announcement.key, self._timeouts.silence)
 
         try:
-            found = find(Meeting(self._job_file.parent), self._patience, call)
+            found = find(Rendezvous(self._job_file.parent), self._timeouts, reach)
         except Unreachable as error:
             if self._needed:
                 raise
-            self._note(f"{error}; it goes on without this replica")
+            self._log(f"{error}; it goes on without this replica")
             return
-        if isinstance(found, End):
+        if isinstance(found, RunEnd):
             _end_as(found)
             return
-        note, line = found
+        announcement, channel = found
         stopped = threading.Event()
         try:
-            line.send(replica=self._replica, **self._versions)
-            lines.keep_alive(line, stopped)
-            _end_as(self._help(note, line))
+            channel.send(replica=self._replica, **self._versions)
+            keep_alive(channel, stopped)
+            _end_as(self._help(announcement, channel))
         finally:
             stopped.set()
-            line.close()
+            channel.close()
 
-    def _help(self, note: Note, line: Line) -> End:
+    def _help(self, announcement: Announcement, channel: Channel) -> RunEnd:
         node: RayNode | None = None
         up = False
         with self._output() as pipes:
             while True:
                 try:
-                    word = line.receive()
+                    word = channel.receive()
                 except BROKEN as error:
                     raise ClusterError(
                         f"replica 0 is gone ({str(error) or 'it hung up'}); what is recorded stays, and another "
@@ -181,11 +181,11 @@ class Helper:
                 if "refused" in word:
                     raise ClusterError(str(word["refused"]))
                 if "end" in word:
-                    return End(str(word["end"]), str(word.get("message", "")))
+                    return RunEnd(str(word["end"]), str(word.get("message", "")))
                 if "cluster" in word and node is None:
                     # It may say another address than the one at which it was found.
                     port = str(word["cluster"]).rpartition(":")[2]
-                    node = self._start_node(note, f"{note.address}:{port}", pipes)
+                    node = self._start_node(announcement, f"{announcement.address}:{port}", pipes)
                 if node is not None and not up:
                     up = self._look_at(node)
 
@@ -194,22 +194,22 @@ class Helper:
         try:
             if not node.is_up():
                 return False
-            self._note("this replica's Ray node has joined the cluster")
+            self._log("this replica's Ray node has joined the cluster")
         except ClusterError as error:
             if self._needed:
                 raise
-            self._note(f"{error}; the others go on without this replica")
+            self._log(f"{error}; the others go on without this replica")
         return True
 
-    def _start_node(self, note: Note, cluster: str, pipes: tuple[Path, Path]) -> RayNode:
+    def _start_node(self, announcement: Announcement, cluster: str, pipes: tuple[Path, Path]) -> RayNode:
         stated = tuple(name for name in THREAD_VARIABLES if name in os.environ)
         facts = NodeFacts(str(self._job_file), str(pipes[0]), str(pipes[1]), stated)
         path = self._folder / "node.json"
         path.write_text(json.dumps(asdict(facts)), encoding="utf-8")
-        token = write_token(self._folder, note.ray_token)
+        token = write_token(self._folder, announcement.ray_token)
         settings = ray_settings(self._place, token) | {NODE_VARIABLE: str(path)}
         command = start_command(self._place, self._replica, cluster=cluster)
-        return RayNode(command, settings, self._note, own_ports(self._place))
+        return RayNode(command, settings, self._log, own_ports(self._place))
 
     @contextmanager
     def _output(self) -> Iterator[tuple[Path, Path]]:
@@ -234,7 +234,7 @@ def _copy(source: int, target: int) -> None:
             continue
 
 
-def _end_as(end: End) -> None:
+def _end_as(end: RunEnd) -> None:
     """:raises WorkerError: replica 0 has failed."""
     if end.kind:
         kind = BY_NAME.get(end.kind, WorkerError)

@@ -1,6 +1,6 @@
 """Replicas find each other in any order, and each hears how it ended.
 
-Also tests ``worker/cluster/leader.py``, ``worker/cluster/lines.py``.
+Also tests ``worker/cluster/leader.py``, ``worker/cluster/channel.py``.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_snowflake_batch.worker.cluster import lines
-from airflow_provider_snowflake_batch.worker.cluster.helper import Helper, Unreachable, find
+from airflow_provider_snowflake_batch.worker.cluster import channel
+from airflow_provider_snowflake_batch.worker.cluster.channel import BROKEN, Channel
+from airflow_provider_snowflake_batch.worker.cluster.follower import Follower, Unreachable, find
 from airflow_provider_snowflake_batch.worker.cluster.leader import Leader, unlike
-from airflow_provider_snowflake_batch.worker.cluster.lines import BROKEN, Line
-from airflow_provider_snowflake_batch.worker.cluster.meeting import End, Meeting, Note, Patience
 from airflow_provider_snowflake_batch.worker.cluster.place import Place, _free_ports
+from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Announcement, Rendezvous, RunEnd, Timeouts
 from airflow_provider_snowflake_batch.worker.errors import ClusterError
 
 VERSIONS = {"Python": "3.11.7", "Ray": "2.55.1"}
@@ -43,126 +43,126 @@ class Clock:
 
 
 @pytest.fixture
-def meeting(tmp_path: Path) -> Meeting:
-    return Meeting(tmp_path)
+def rendezvous(tmp_path: Path) -> Rendezvous:
+    return Rendezvous(tmp_path)
 
 
-def answered(note: Note) -> Any:
-    return note.run
+def answered(announcement: Announcement) -> Any:
+    return announcement.run
 
 
-def refused(note: Note) -> Line:
+def refused(announcement: Announcement) -> Channel:
     raise ConnectionRefusedError
 
 
-def search(meeting: Meeting, call: Callable[[Note], Any], clock: Clock) -> Any:
-    return find(meeting, Patience(), call, clock, clock.sleep)
+def search(rendezvous: Rendezvous, call: Callable[[Announcement], Any], clock: Clock) -> Any:
+    return find(rendezvous, Timeouts(), call, clock, clock.sleep)
 
 
-def test_the_first_replica_may_come_much_later(meeting: Meeting) -> None:
+def test_the_first_replica_may_come_much_later(rendezvous: Rendezvous) -> None:
     clock = Clock()
-    made: list[Note] = []
-    clock.then[500.0] = lambda: made.append(meeting.call("10.0.0.1", 12001))
+    made: list[Announcement] = []
+    clock.then[500.0] = lambda: made.append(rendezvous.announce("10.0.0.1", 12001))
 
-    assert search(meeting, answered, clock) == (made[0], made[0].run)
+    assert search(rendezvous, answered, clock) == (made[0], made[0].run)
     assert 500 <= clock.time <= 502
 
 
-def test_a_note_of_a_run_that_was_killed_is_not_waited_for(meeting: Meeting) -> None:
+def test_the_announcement_of_a_run_that_was_killed_is_not_waited_for(rendezvous: Rendezvous) -> None:
     clock = Clock()
-    dead = meeting.call("10.0.0.1", 12001)
-    live: list[Note] = []
-    clock.then[20.0] = lambda: live.append(meeting.call("10.0.0.2", 12001))
+    dead = rendezvous.announce("10.0.0.1", 12001)
+    live: list[Announcement] = []
+    clock.then[20.0] = lambda: live.append(rendezvous.announce("10.0.0.2", 12001))
 
-    def call(note: Note) -> Any:
-        return refused(note) if note.run == dead.run else note.run
+    def call(announcement: Announcement) -> Any:
+        return refused(announcement) if announcement.run == dead.run else announcement.run
 
-    assert search(meeting, call, clock) == (live[0], live[0].run)
+    assert search(rendezvous, call, clock) == (live[0], live[0].run)
     # It has been removed by the one that lives.
-    assert meeting.look() == (live, [])
+    assert rendezvous.read() == (live, [])
 
 
-def test_one_that_never_comes_is_named(meeting: Meeting) -> None:
+def test_one_that_never_comes_is_named(rendezvous: Rendezvous) -> None:
     with pytest.raises(ClusterError, match=r"^replica 0 has not come within 720 s$"):
-        search(meeting, answered, Clock())
-    meeting.call("10.0.0.9", 12001)
+        search(rendezvous, answered, Clock())
+    rendezvous.announce("10.0.0.9", 12001)
     with pytest.raises(Unreachable, match=r"listens at 10\.0\.0\.9:12001, but nobody answers there"):
-        search(meeting, refused, Clock())
+        search(rendezvous, refused, Clock())
 
 
-def helper(folder: Path, notes: list[str], *, needed: bool) -> Helper:
-    place, patience = Place("127.0.0.3", _free_ports()), Patience(meeting=0.0)
-    return Helper(folder / "JOB.json", 1, place, folder, (1, 2), VERSIONS, patience, notes.append, needed=needed)
+def follower(folder: Path, notes: list[str], *, needed: bool) -> Follower:
+    place, timeouts = Place("127.0.0.3", _free_ports()), Timeouts(rendezvous=0.0)
+    return Follower(folder / "JOB.json", 1, place, folder, (1, 2), VERSIONS, timeouts, notes.append, needed=needed)
 
 
 def test_a_replica_that_cannot_reach_the_first_fails_the_job_only_if_it_is_needed(
-    meeting: Meeting, tmp_path: Path
+    rendezvous: Rendezvous, tmp_path: Path
 ) -> None:
     """Where no port is open between containers, replica 0 does all."""
-    meeting.call("127.0.0.2", 1)
+    rendezvous.announce("127.0.0.2", 1)
     notes: list[str] = []
     with pytest.raises(Unreachable):
-        helper(tmp_path, notes, needed=True)()
-    helper(tmp_path, notes, needed=False)()
+        follower(tmp_path, notes, needed=True)()
+    follower(tmp_path, notes, needed=False)()
     assert notes == [
         "replica 0 says that it listens at 127.0.0.2:1, but nobody answers there; it goes on without this replica"
     ]
 
 
-def test_who_comes_when_all_is_over_hears_how_it_ended(meeting: Meeting) -> None:
+def test_who_comes_when_all_is_over_hears_how_it_ended(rendezvous: Rendezvous) -> None:
     """But not at once: it may be the word of an attempt before this one."""
     clock = Clock()
-    meeting.close(meeting.call("10.0.0.1", 12001), End("ModelError", "no leaf"))
+    rendezvous.close(rendezvous.announce("10.0.0.1", 12001), RunEnd("ModelError", "no leaf"))
 
-    assert search(meeting, answered, clock) == End("ModelError", "no leaf")
+    assert search(rendezvous, answered, clock) == RunEnd("ModelError", "no leaf")
     assert 30 <= clock.time <= 33
 
 
-def test_a_first_replica_whose_port_is_taken_says_so_and_the_others_hear_it(meeting: Meeting) -> None:
+def test_a_first_replica_whose_port_is_taken_says_so_and_the_others_hear_it(rendezvous: Rendezvous) -> None:
     place = Place("127.0.0.2", _free_ports())
     with socket.create_server((place.address, place.ports[0])), pytest.raises(ClusterError) as raised:
-        Leader(place, meeting, 3, VERSIONS, Patience())
+        Leader(place, rendezvous, 3, VERSIONS, Timeouts())
     told = (
         f"replica 0 cannot wait for the others at 127.0.0.2:{place.ports[0]}: Address already in use; WORKER_PORTS "
         "and WORKER_ADDRESS say where it listens"
     )
     assert raised.value.message == told
-    assert search(meeting, refused, Clock()) == End("ClusterError", told)
+    assert search(rendezvous, refused, Clock()) == RunEnd("ClusterError", told)
 
 
-def test_the_secret_is_in_one_file_for_this_user_and_in_no_text(meeting: Meeting, tmp_path: Path) -> None:
-    note = meeting.call("10.0.0.1", 12001)
-    path = tmp_path / f"_replicas-{note.run}.json"
+def test_the_secret_is_in_one_file_for_this_user_and_in_no_text(rendezvous: Rendezvous, tmp_path: Path) -> None:
+    announcement = rendezvous.announce("10.0.0.1", 12001)
+    path = tmp_path / f"_replicas-{announcement.run}.json"
 
     assert path.stat().st_mode & 0o777 == 0o600
-    assert len({note.secret, note.ray_token, note.key.decode()}) == 3
-    assert note.secret not in repr(note)
-    assert meeting.look() == ([note], [])
-    meeting.close(note, End())
-    assert note.secret not in "".join(one.read_text() for one in tmp_path.iterdir())
+    assert len({announcement.secret, announcement.ray_token, announcement.key.decode()}) == 3
+    assert announcement.secret not in repr(announcement)
+    assert rendezvous.read() == ([announcement], [])
+    rendezvous.close(announcement, RunEnd())
+    assert announcement.secret not in "".join(one.read_text() for one in tmp_path.iterdir())
 
 
-def test_what_is_no_note_is_not_read(meeting: Meeting, tmp_path: Path) -> None:
+def test_what_is_no_announcement_is_not_read(rendezvous: Rendezvous, tmp_path: Path) -> None:
     for number, text in enumerate(["", "{", "[]", "{}", json.dumps({"address": "x"})]):
         (tmp_path / f"_replicas-{number}.json").write_text(text)
-    assert meeting.look() == ([], [])
+    assert rendezvous.read() == ([], [])
 
 
 @pytest.fixture
-def leader(meeting: Meeting) -> Iterator[Leader]:
-    leader = Leader(Place("127.0.0.2", _free_ports()), meeting, 3, VERSIONS, Patience(silence=5.0))
+def leader(rendezvous: Rendezvous) -> Iterator[Leader]:
+    leader = Leader(Place("127.0.0.2", _free_ports()), rendezvous, 3, VERSIONS, Timeouts(silence=5.0))
     yield leader
-    leader.end(End())
+    leader.end(RunEnd())
 
 
-def call(leader: Leader, replica: int, **changes: str) -> Line:
-    line = lines.call(leader.note.address, leader.note.port, leader.note.key, 5.0)
-    line.send(replica=replica, **(VERSIONS | changes))
-    return line
+def call(leader: Leader, replica: int, **changes: str) -> Channel:
+    connected = channel.connect(leader.announcement.address, leader.announcement.port, leader.announcement.key, 5.0)
+    connected.send(replica=replica, **(VERSIONS | changes))
+    return connected
 
 
-def word(line: Line, name: str) -> Any:
-    while name not in (heard := line.receive()):
+def word(connected: Channel, name: str) -> Any:
+    while name not in (heard := connected.receive()):
         pass
     return heard[name]
 
@@ -174,7 +174,7 @@ def test_all_are_told_where_the_cluster_is_and_how_it_ended(leader: Leader) -> N
     late = call(leader, 1)
     assert word(early, "cluster") == word(late, "cluster") == "127.0.0.2:12002"
 
-    ending = threading.Thread(target=leader.end, args=(End("ModelError", "no leaf"),))
+    ending = threading.Thread(target=leader.end, args=(RunEnd("ModelError", "no leaf"),))
     ending.start()
     assert word(early, "end") == word(late, "end") == "ModelError"
     early.close()
@@ -184,9 +184,9 @@ def test_all_are_told_where_the_cluster_is_and_how_it_ended(leader: Leader) -> N
 
 
 def test_who_hangs_up_is_not_there_any_more_and_may_call_again(leader: Leader) -> None:
-    line = call(leader, 1)
+    connected = call(leader, 1)
     until(lambda: leader.here == {0, 1})
-    line.close()
+    connected.close()
     until(lambda: leader.here == {0})
     again = call(leader, 1)
     until(lambda: leader.here == {0, 1})
@@ -195,7 +195,7 @@ def test_who_hangs_up_is_not_there_any_more_and_may_call_again(leader: Leader) -
 
 def test_a_stranger_hears_nothing(leader: Leader) -> None:
     with pytest.raises(BROKEN):
-        lines.call(leader.note.address, leader.note.port, b"guessed", 5.0)
+        channel.connect(leader.announcement.address, leader.announcement.port, b"guessed", 5.0)
     assert leader.here == {0}
 
 
@@ -207,16 +207,16 @@ def test_a_stranger_hears_nothing(leader: Leader) -> None:
     ],
 )
 def test_who_does_not_fit_is_told_why(leader: Leader, replica: int, changes: dict[str, str], message: str) -> None:
-    line = call(leader, replica, **changes)
-    heard = line.receive()
+    connected = call(leader, replica, **changes)
+    heard = connected.receive()
     assert heard == {"refused": message}
     assert leader.here == {0}
-    line.close()
+    connected.close()
 
 
 def test_a_replica_of_another_version_ends_with_the_reason(leader: Leader, tmp_path: Path) -> None:
     place, versions = Place("127.0.0.3", _free_ports()), VERSIONS | {"Ray": "2.53.0"}
-    other = Helper(tmp_path / "JOB.json", 1, place, tmp_path, (1, 2), versions, Patience(), str, needed=False)
+    other = Follower(tmp_path / "JOB.json", 1, place, tmp_path, (1, 2), versions, Timeouts(), str, needed=False)
     with pytest.raises(
         ClusterError, match=r"^replica 1 has Ray 2\.53\.0, replica 0 has 2\.55\.1: all replicas need the"
     ):
@@ -228,19 +228,19 @@ def test_versions_are_compared_to_the_patch() -> None:
     assert "Python 3.11.8" in str(unlike(1, VERSIONS, VERSIONS | {"Python": "3.11.8"}))
 
 
-def test_who_is_missing_is_looked_at_when_all_had_their_time(meeting: Meeting) -> None:
+def test_who_is_missing_is_looked_at_when_all_had_their_time(rendezvous: Rendezvous) -> None:
     notes: list[str] = []
-    leader = Leader(Place("127.0.0.2", _free_ports()), meeting, 4, VERSIONS, Patience(meeting=0.0))
+    leader = Leader(Place("127.0.0.2", _free_ports()), rendezvous, 4, VERSIONS, Timeouts(rendezvous=0.0))
     try:
         assert leader.missing(None, notes.append)
         assert notes == ["not come within 0 s: replicas 1, 2, 3 of 4; the others go on without"]
         with pytest.raises(ClusterError, match=r"replicas 1, 2, 3 of 4\. inference.min_replicas is 2: is the compute"):
             leader.missing(2, notes.append)
     finally:
-        leader.end(End())
-    patient = Leader(Place("127.0.0.2", _free_ports()), meeting, 4, VERSIONS, Patience())
+        leader.end(RunEnd())
+    patient = Leader(Place("127.0.0.2", _free_ports()), rendezvous, 4, VERSIONS, Timeouts())
     assert not patient.missing(4, notes.append)
-    patient.end(End())
+    patient.end(RunEnd())
 
 
 def until(there: Callable[[], bool]) -> None:
@@ -252,8 +252,8 @@ def until(there: Callable[[], bool]) -> None:
     raise AssertionError("it has not come to that")
 
 
-def test_a_folder_that_cannot_be_written_to_is_no_meeting_place(tmp_path: Path) -> None:
-    assert Meeting(tmp_path).possible
+def test_replicas_cannot_meet_in_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
+    assert Rendezvous(tmp_path).is_writable
     if os.getuid():
         tmp_path.chmod(0o500)
-    assert not Meeting(tmp_path / "gone").possible
+    assert not Rendezvous(tmp_path / "gone").is_writable

@@ -101,7 +101,7 @@ def _check_order(returned: Any, rows: int, habit: ListHabit) -> None:
         usual = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
         if usual or habit.own_index or len(index) != rows:
             continue
-        labels = index.to_numpy() if index.name is None and index.dtype.kind in "iu" else None
+        labels = _numbers(index) if index.name is None else None
         if labels is None or not np.array_equal(np.sort(labels), np.arange(rows)):
             habit.own_index = True
         elif not np.array_equal(labels, np.arange(rows)):
@@ -109,6 +109,15 @@ def _check_order(returned: Any, rows: int, habit: ListHabit) -> None:
                 "the model returned the rows in another order than it was given them, as their index says; end with "
                 ".sort_index(), or with .reset_index(drop=True) if each is at its row's place"
             )
+
+
+def _numbers(index: pd.Index) -> Any:
+    """Labels that are whole numbers; None for others."""
+    labels = index.to_numpy()
+    if labels.dtype == object and {type(label) for label in labels} <= {int, np.int64}:
+        # ``pd.concat`` leaves the labels of rows and of a frame without any as objects.
+        return labels.astype(np.int64)
+    return labels if labels.dtype.kind in "iu" else None
 
 
 def _storable(values: Any, feature: Feature | None, name: str, *, one_a_row: bool) -> tuple[pa.Field, Any]:
@@ -218,6 +227,21 @@ def _named(columns: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     return named
 
 
+def _check_case(names: Iterable[Any], rows: Iterable[Any]) -> None:
+    """Hold that rows do not have an output in one spelling or in another.
+
+    :raises DataError: they have; each spelling would be a column with gaps.
+    """
+    alike: dict[str, list[Any]] = {}
+    for name in names:
+        alike.setdefault(str(name).upper(), []).append(name)
+    for spellings in alike.values():
+        if len(spellings) > 1 and not any(item and all(name in item for name in spellings) for item in rows):
+            raise DataError(
+                f"some rows have an output {' and others '.join(map(repr, map(str, spellings)))}: name it alike in all"
+            )
+
+
 def _as_column(values: Any) -> Any:
     values = as_numpy(values)
     if not isinstance(values, (np.ndarray, pd.Series, pa.Array, pa.ChunkedArray)):
@@ -254,6 +278,7 @@ def _from_sequence(values: Sequence[Any], rows: int | None, habit: ListHabit) ->
             values = [item if isinstance(item, Mapping) else None for item in values]
         names = dict.fromkeys(name for item in values if item for name in item)
         if names:
+            _check_case(names, values)
             return _named((name, [item.get(name) if item else None for item in values]) for name in names)
     columns = [_as_array(item) for item in values]
     if _labels_and_objects(columns, rows):

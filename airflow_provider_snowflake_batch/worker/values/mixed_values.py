@@ -8,6 +8,7 @@ that these have in common, as the batches of a job are (`common_types`).
 from __future__ import annotations
 
 import datetime
+import decimal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from airflow_provider_snowflake_batch.worker.values.common_types import common_o
 
 # The largest 64-bit whole number with a sign.
 _MOST = 2**63 - 1
+_LEAST = -(2**63)
 # In this order, since in Python a bool is an int, and a datetime is a date.
 _KINDS = (bool, int, float, str, bytes, datetime.datetime, datetime.date, datetime.timedelta)
 
@@ -48,13 +50,13 @@ def mixed(values: Sequence[Any]) -> pa.Array:
 
 
 def _kind(value: Any) -> Any:
-    """One of Python's types, or ``large`` for whole numbers that leave no room for a sign."""
+    """One of Python's types, ``large`` for whole numbers that leave no room for a sign, ``huge`` beyond 64 bits."""
     if isinstance(value, Mapping):
         return dict
     if isinstance(value, (list, tuple)):
         return list
-    if isinstance(value, int) and not isinstance(value, bool) and value > _MOST:
-        return "large"
+    if isinstance(value, int) and not isinstance(value, bool) and not _LEAST <= value <= _MOST:
+        return "large" if 0 < value <= 2 * _MOST + 1 else "huge"
     return next((kind for kind in _KINDS if isinstance(value, kind)), type(value))
 
 
@@ -67,4 +69,7 @@ def _alike(kind: Any, values: Sequence[Any]) -> pa.Array:
     if kind is dict:
         names = list(dict.fromkeys(name for value in values for name in value))
         return pa.StructArray.from_arrays([mixed([value.get(name) for value in values]) for name in names], names)
+    if kind == "huge":
+        # Arrow finds a type of 38 digits or of 76, whichever holds them.
+        return pa.array([decimal.Decimal(value) for value in values])
     return pa.array(values, pa.uint64() if kind == "large" else None)

@@ -4,7 +4,9 @@ A model without a signature may return integers for one batch and nulls or float
 a column in different types. Types that go together have a common wider type (`common_types`).
 
 **Names.** An output column takes the place of an input column of the same name, without regard to case, as
-``ModelVersion.run`` of ``snowflake-ml-python`` does with a DataFrame. The manifest warns of each such column.
+``ModelVersion.run`` of ``snowflake-ml-python`` does with a DataFrame. The manifest warns of each such column. Batches that
+spell an output differently in upper and lower case do not go together: each spelling would be a column with gaps, and
+loading into a table would take them for one.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ def joined(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     if first.equals(second, check_metadata=True):
         return first
     first, second = _without_nothing(first, second), _without_nothing(second, first)
+    _check_case(first, second)
     try:
         joint = common_schema(_without_nan(first), _without_nan(second))
     except NoCommonType:
@@ -59,6 +62,14 @@ def joined(first: pa.Schema, second: pa.Schema) -> pa.Schema:
         except NoCommonType as error:
             raise NoCommonType(f"column {field.name!r}: {error}") from None
     return pa.schema(fields)
+
+
+def _check_case(first: pa.Schema, second: pa.Schema) -> None:
+    """:raises NoCommonType: a column of one is in the other only in another spelling."""
+    spelled = {name.upper(): name for name in second.names if name not in first.names}
+    for name in first.names if spelled else ():
+        if name not in second.names and name.upper() in spelled:
+            raise NoCommonType(f"one has a column {name!r}, another {spelled[name.upper()]!r}: name it alike in all")
 
 
 def _field(schema: pa.Schema, name: str) -> pa.Field | None:

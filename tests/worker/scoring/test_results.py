@@ -377,6 +377,19 @@ def test_the_joint_schema_does_not_depend_on_the_order(kinds: list[pa.DataType],
     assert joined(kinds) == joined(shuffled)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_an_output_is_spelled_alike_for_all_rows(rows: int) -> None:
+    """Otherwise there would be two columns with gaps, which are one where case makes no difference."""
+    spelled = [{"Score": 1}, {"Score": 2}, {"SCORE": 3}, {"SCORE": 4}]
+    with pytest.raises(DataError, match="'(Score|SCORE)'.*'(Score|SCORE)': name it alike in all"):
+        functools.reduce(
+            schemas.join, (to_table(spelled[at : at + rows], rows, None).schema for at in range(0, 4, rows))
+        )
+
+    both = [{"Y": 1, "y": 2}, {"Y": 3}]
+    assert to_table(both, 2, None).to_pydict() == {"Y": [1, 3], "y": [2, None]}
+
+
 def test_types_that_do_not_go_together_are_named() -> None:
     with pytest.raises(DataError, match="different types for different batches: column 'a': string and int64"):
         schemas.join(pa.schema([("a", pa.string())]), pa.schema([("a", pa.int64())]))
@@ -471,11 +484,22 @@ TURNED = pd.DataFrame({"Y": [3, 2, 1, 0]}, index=[3, 2, 1, 0])
         {"X": [1, 2, 3, 4], "Y": TURNED["Y"]},
         pd.DataFrame({"Y": range(4)})[::-1],
         pd.concat([TURNED[:1], TURNED[1:]]),
+        pd.concat([pd.DataFrame(columns=["Y"]), TURNED]),
         [TURNED[:3], TURNED[3:]],
         (frame for frame in (TURNED[:3], TURNED[3:])),
         (TURNED["Y"], TURNED["Y"]),
     ],
-    ids=["frame", "series", "dict", "turned", "concat", "list of frames", "generator of frames", "outputs"],
+    ids=[
+        "frame",
+        "series",
+        "dict",
+        "turned",
+        "concat",
+        "concat with nothing",
+        "list of frames",
+        "generator of frames",
+        "outputs",
+    ],
 )
 def test_rows_in_another_order_are_not_taken_by_their_places(returned: Any) -> None:
     with pytest.raises(DataError, match=r"in another order than it was given them.* end with .sort_index\(\)"):

@@ -32,8 +32,9 @@ def plain_value(value: Any) -> Any:
     """A value as JSON and templates know it: an enum's member is its value, wherever it stands, also as a key.
 
     Airflow renders a member that is a text as ``SaveMode.OVERWRITE``. A specification, ours or one of
-    snowflake-ml-python's (pydantic models), becomes a dict of its fields. What holds none of these is returned itself,
-    the same object: Airflow tells by that which values another task has returned, and renders no template in those.
+    snowflake-ml-python's (pydantic models), becomes a dict of its fields, and a number of NumPy's, which that package
+    takes as well, one of Python's. What holds none of these is returned itself, the same object: Airflow tells by that
+    which values another task has returned, and renders no template in those.
     """
     if type(value) in SCALARS or is_flat(value):
         return value
@@ -53,6 +54,8 @@ def plain_value(value: Any) -> Any:
         if all(ours is theirs for ours, theirs in zip(members, given, strict=True)):
             return value
         return members if isinstance(value, list) else (tuple if isinstance(value, tuple) else set)(members)
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
     return value
 
 

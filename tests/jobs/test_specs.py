@@ -6,9 +6,11 @@ Also tests ``jobs/spec_fields.py``.
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
@@ -155,3 +157,38 @@ def test_members_of_enums_are_plain_in_every_container(given: Any, plain: Any) -
 @pytest.mark.parametrize("given", [{"x"}, frozenset({"x"}), ("x",), ["x"], {"x": {"y"}}], ids=repr)
 def test_what_holds_no_enum_stays_the_same_object(given: Any) -> None:
     assert plain_value(given) is given
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        (np.int64(2**53 + 1), 2**53 + 1),
+        (np.uint64(2**64 - 1), 2**64 - 1),
+        (np.float32(0.5), 0.5),
+        (np.float64(0.1), 0.1),
+        (np.bool_(True), True),
+        (np.str_("x"), "x"),
+        (np.array(7), 7),
+        ([{"a": (np.int8(1),)}], [{"a": (1,)}]),
+    ],
+    ids=repr,
+)
+def test_numbers_of_numpy_are_plain_wherever_they_stand(given: Any, plain: Any) -> None:
+    """What a task has computed with pandas is often one."""
+    found = plain_value({"value": given})
+
+    assert repr(found) == repr({"value": plain})
+    assert repr(InputSpec(params={"p": given}).to_dict()) == repr({"params": {"p": json.loads(json.dumps(plain))}})
+
+
+def test_a_size_may_be_a_number_of_numpys() -> None:
+    assert JobSpec.of({"replicas": np.int64(3)}).replicas == 3
+    for wrong in (np.bool_(True), np.float64(1.5), np.int64(0)):
+        with pytest.raises(InvalidJobError, match="replicas: expected an integer of 1 or more"):
+            JobSpec.of({"replicas": wrong})
+
+
+@pytest.mark.parametrize("given", [np.array([1]), np.datetime64("2026-01-01"), np.complex64(1)], ids=repr)
+def test_what_json_has_not_of_numpy_is_refused(given: Any) -> None:
+    with pytest.raises(InvalidJobError, match="input_spec.params: every value must be JSON"):
+        InputSpec(params={"p": given})

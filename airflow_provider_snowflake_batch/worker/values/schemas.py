@@ -4,9 +4,9 @@ A model without a signature may return integers for one batch and nulls or float
 a column in different types. Types that go together have a common wider type (`common_types`).
 
 **Names.** An output column takes the place of an input column of the same name, without regard to case, as
-``ModelVersion.run`` of ``snowflake-ml-python`` does with a DataFrame. The manifest warns of each such column. Batches that
-spell an output differently in upper and lower case do not go together: each spelling would be a column with gaps, and
-loading into a table would take them for one.
+``ModelVersion.run`` of ``snowflake-ml-python`` does with a DataFrame. The manifest warns of each such column. Batches
+that spell an output differently in upper and lower case do not go together: each spelling would be a column with gaps,
+and loading into a table would take them for one.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ import pytest
 from airflow_provider_snowflake_batch.contract.progress import ReplicaState
 from airflow_provider_snowflake_batch.hooks.results import JobResult
 from airflow_provider_snowflake_batch.jobs.card import JobCard
+from airflow_provider_snowflake_batch.jobs.example_rows import readable_example_rows, told_example_rows
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.jobs.kinds import parse_job
 from airflow_provider_snowflake_batch.jobs.logs import LogWindow, Progress
@@ -124,6 +125,17 @@ def test_the_statement_of_a_job_is_shown(version: Path) -> None:
 
     assert stored == {"job_name": stored["job_name"], **told_statement(stored["statement"])}
     assert readable_statement(stored["statement"]) == stored["statement"]
+
+
+@every_version_with("example_rows.json")
+def test_a_few_rows_of_the_results_are_shown(version: Path) -> None:
+    stored = read(version / "example_rows.json")
+    job_name, left_out = stored["job_name"], stored["columns_left_out"]
+
+    told = told_example_rows(stored["columns"], stored["rows"], columns_left_out=left_out)
+
+    assert stored == {"job_name": job_name, **told}
+    assert readable_example_rows(stored, job_name) == {**told, "no_rows": None}
 
 
 @every_version_with("waiting_mark.json")

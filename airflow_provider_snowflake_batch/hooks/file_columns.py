@@ -52,9 +52,7 @@ def columns_of_files(
 
     def together(cursor: SnowflakeCursor, some: Sequence[str]) -> list[FileColumn]:
         try:
-            cursor.execute(row_statements.infer_schema(location, some, file_format))
-            names = [column.name.lower() for column in cursor.description]
-            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            rows = _inferred(cursor, location, some, file_format)
         except Exception as error:
             if len(some) > 1 and not (is_transient(error) or is_interrupted(error) or lacks_privilege(error)):
                 # Types that do not go together are found in the halves, with the names of their files. If the halves
@@ -62,15 +60,38 @@ def columns_of_files(
                 half = len(some) // 2
                 merge_columns(together(cursor, some[:half]) + together(cursor, some[half:]), field=field, key=key)
             raise
-        rows.sort(key=lambda row: int(row["order_id"]))
         _refuse_ambiguous(rows, field, key)
-        columns = []
-        for row in rows:
-            file = str(row.get("filenames") or some[0]).partition(", ")[0]
-            columns.append(FileColumn(str(row["column_name"]), str(row["type"]), file))
-        return columns
+        return _file_columns(rows, some[0])
 
     return merge_columns(hook.on_session(infer), field=field, key=key)
+
+
+def inferred_columns(
+    cursor: SnowflakeCursor, location: StagePath, files: Sequence[str], file_format: QualifiedName, **options: Any
+) -> list[FileColumn]:
+    """The columns of a few files as INFER_SCHEMA tells them, in the files' order; types are not merged.
+
+    :param files: names relative to the location.
+    :param options: of the cursor's ``execute``.
+    """
+    return _file_columns(_inferred(cursor, location, files, file_format, **options), files[0])
+
+
+def _inferred(
+    cursor: SnowflakeCursor, location: StagePath, files: Sequence[str], file_format: QualifiedName, **options: Any
+) -> list[dict[str, Any]]:
+    cursor.execute(row_statements.infer_schema(location, files, file_format), **options)
+    names = [column.name.lower() for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return sorted(rows, key=lambda row: int(row["order_id"]))
+
+
+def _file_columns(rows: Sequence[dict[str, Any]], first: str) -> list[FileColumn]:
+    """:param first: the file of a column of which it is not told."""
+    return [
+        FileColumn(str(row["column_name"]), str(row["type"]), str(row.get("filenames") or first).partition(", ")[0])
+        for row in rows
+    ]
 
 
 def _refuse_ambiguous(rows: Sequence[dict[str, Any]], field: str, key: Callable[[str], str]) -> None:

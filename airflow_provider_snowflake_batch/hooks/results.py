@@ -56,6 +56,7 @@ class JobResult:
         job card: the task's result says so in its warnings.
     :param bytes: size of the files together; for the job card, as are the columns.
     :param columns: name and Arrow type of each column of the results, where the runtime left a manifest that says so.
+    :param largest_file: the name of the largest file, for example rows; empty if there is none.
     """
 
     job_name: str
@@ -72,10 +73,11 @@ class JobResult:
     quarantined_rows: int | None = None
     bytes: int | None = None
     columns: Sequence[tuple[str, str]] | None = None
+    largest_file: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
-        for name in ("quarantined_rows", "bytes", "columns"):
+        for name in ("quarantined_rows", "bytes", "columns", "largest_file"):
             del values[name]
         return values
 
@@ -105,14 +107,16 @@ def collect_result(hook: SnowflakeBatchHook, result: JobResult, directory: Stage
             "complete and must not be read. Clear the task to score again."
         )
     data = set(data_files(files, directory))
-    result.files = len(data)
-    result.bytes = sum(file.size for file in files if file.path.removeprefix(directory.directory().path) in data)
+    sizes = {name: file.size for file in files if (name := file.path.removeprefix(directory.directory().path)) in data}
+    result.files, result.bytes = len(sizes), sum(sizes.values())
     if MANIFEST in names:
-        _take_manifest(result, hook, directory)
+        _take_manifest(result, hook, directory, sizes)
+    result.largest_file = max(sorted(sizes), key=sizes.__getitem__, default="")
     return result
 
 
-def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: StagePath) -> None:
+def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: StagePath, sizes: dict[str, int]) -> None:
+    """:param sizes: of the files that lie there; those that the manifest does not list are no results and go."""
     try:
         manifest = parse_result_manifest(hook.read_file(directory.child(MANIFEST)))
     except ValueError as error:
@@ -124,6 +128,8 @@ def _take_manifest(result: JobResult, hook: SnowflakeBatchHook, directory: Stage
     result.quarantined_rows = manifest.quarantined_rows
     if manifest.files is not None:
         result.files, result.bytes = len(manifest.files), manifest.bytes
+        for name in sizes.keys() - set(manifest.files):
+            del sizes[name]
     result.columns = manifest.columns
     result.warnings += manifest.warnings
     if manifest.quarantined_rows:

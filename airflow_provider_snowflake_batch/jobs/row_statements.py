@@ -150,6 +150,26 @@ def count_file_rows(location: StagePath, pattern: str, file_format: QualifiedNam
     return f"SELECT COUNT(*) AS ROW_COUNT FROM {stage_sql(location)} ({within})"
 
 
+def select_example_rows(
+    file: StagePath, file_format: QualifiedName, columns: Sequence[tuple[str, str]], *, count: int, longest: int
+) -> str:
+    """Some rows of one Parquet file, each value as text.
+
+    https://docs.snowflake.com/en/user-guide/querying-stage
+
+    :param columns: names and types, the types as INFER_SCHEMA reports them; no name holds a double quote.
+    :param count: most rows.
+    :param longest: characters of a value.
+    """
+    values = (
+        f"LEFT({_read(name, kind)}::VARCHAR, {longest:d}) AS C{number}" for number, (name, kind) in enumerate(columns)
+    )
+    return (
+        f"SELECT {', '.join(values)} FROM {stage_sql(file)} (FILE_FORMAT => {literal(file_format.sql())}) "
+        f"LIMIT {count:d}"
+    )
+
+
 def _is_rounded(spellings: Sequence[str]) -> str:
     # Only where whole numbers are not all floating-point ones, and not where NUMBER has no room for one of those.
     number, whole = _first(spellings, "FLOAT"), _first(spellings, "NUMBER(38, 0)")

@@ -24,6 +24,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from packaging.version import Version
 from sqlalchemy.orm import Session
 
+from airflow_provider_snowflake_batch.jobs.example_rows import EXAMPLE_ROWS_KEY, readable_example_rows
 from airflow_provider_snowflake_batch.jobs.prices import estimated_cost, readable_prices
 from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightJobLink
@@ -194,13 +195,14 @@ def job(
     found = find_job(session, dag_id, run_id, task_id, map_index)
     if found is None:
         return {"job": None, "links": {}, "now": time.time()}
-    keys = [STATEMENT_KEY, *(link.xcom_key for link in _LINKS)]
+    keys = [STATEMENT_KEY, EXAMPLE_ROWS_KEY, *(link.xcom_key for link in _LINKS)]
     stored = find_values(session, dag_id, run_id, task_id, map_index, keys)
     links = {link.name: stored.get(link.xcom_key) for link in _LINKS}
     shown, now = _shown(found, brief=False), time.time()
     shown["card"] = with_statement(shown["card"], stored.get(STATEMENT_KEY), longest=_PAGE_TEXT)
     return {
         "job": shown,
+        "example_rows": readable_example_rows(stored.get(EXAMPLE_ROWS_KEY), shown["card"]["job_name"]),
         "cost": estimated_cost(shown["card"], _last_seen(shown, now), _own_prices()),
         "may": _may(user, dag_id),
         "now": time.time(),

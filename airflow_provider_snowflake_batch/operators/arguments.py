@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_snowflake_batch.jobs.deadlines import check_seconds
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.example_rows import check_example_rows
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import refuse_overlap
 from airflow_provider_snowflake_batch.jobs.runtimes import (
@@ -36,9 +37,15 @@ _UNLIKE = ("output_spec",)
 
 
 def check_waiting(
-    *, poll_interval: object, timeout: object, pending_timeout: object, on_finish: object, wait_for_completion: bool
+    *,
+    poll_interval: object,
+    timeout: object,
+    pending_timeout: object,
+    on_finish: object,
+    example_rows: object,
+    wait_for_completion: bool,
 ) -> None:
-    """Refuse arguments about waiting that are wrong or contradict each other. None of them may hold a template.
+    """Refuse arguments about waiting and what comes after that are wrong or contradict each other. None is templated.
 
     :raises InvalidJobError: on the first value that is wrong.
     """
@@ -50,6 +57,11 @@ def check_waiting(
     if on_finish == "drop" and not wait_for_completion:
         raise InvalidJobError(
             "on_finish", "'drop' needs wait_for_completion=True: a job that nobody waits for cannot be dropped."
+        )
+    check_example_rows(example_rows)
+    if example_rows and not wait_for_completion:
+        raise InvalidJobError(
+            "example_rows", "needs wait_for_completion=True: a job that nobody waits for has no results to show."
         )
 
 

@@ -123,6 +123,9 @@ class RunBatchOperator(QueryFileOperator):
     :param on_finish: ``"drop"`` drops the job, with its logs and its history, once it has succeeded and its results are
         collected; ``"keep"`` leaves that to Snowflake, which drops ended jobs after 30 days. A job that did not succeed
         is always kept.
+    :param example_rows: how many rows of the results the tab *Batch job* shows, 10 at most; 0, the default, for none.
+        They are read once, from one file, when the job is done, which takes a warehouse. Whoever may read the task's
+        XComs sees them, and Airflow's database keeps them as long as the run. If they cannot be read, the tab says why.
     :param kwargs: ``snowflake_conn_id``, ``warehouse``, ``database``, ``schema`` and ``role`` as in
         :class:`~airflow_provider_snowflake_batch.operators.base.SnowflakeBatchOperator`, and what every operator takes.
         The warehouse (``job_spec``'s, if none is given here) only compiles the input query; with ``model`` it also
@@ -162,6 +165,7 @@ class RunBatchOperator(QueryFileOperator):
     durable: bool
     cancel_on_kill: bool
     on_finish: Literal["keep", "drop"]
+    example_rows: int
     _given: tuple[str, ...]
     _run: JobRun | None = None
 
@@ -187,6 +191,7 @@ class RunBatchOperator(QueryFileOperator):
         durable: bool = True,
         cancel_on_kill: bool = True,
         on_finish: Literal["keep", "drop"] = "keep",
+        example_rows: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
@@ -202,28 +207,26 @@ class RunBatchOperator(QueryFileOperator):
             "job_spec": job_spec,
             "inference_engine_options": inference_engine_options,
         }
+        waiting: dict[str, Any] = {
+            "wait_for_completion": wait_for_completion,
+            "poll_interval": poll_interval,
+            "timeout": timeout,
+            "pending_timeout": pending_timeout,
+            "on_finish": on_finish,
+            "example_rows": example_rows,
+        }
         self._keep(
             **job,
-            wait_for_completion=wait_for_completion,
+            **waiting,
             deferrable=deferrable,
-            poll_interval=poll_interval,
-            timeout=timeout,
-            pending_timeout=pending_timeout,
             stream_logs=stream_logs,
             durable=durable,
             cancel_on_kill=cancel_on_kill,
-            on_finish=on_finish,
             _given=tuple(name for name in _NEVER_NONE if job[name] is not None),
         )
         # Plain dicts from here on: Airflow renders the templates inside them and shows them on the task's page.
         with self._checking():
-            check_waiting(
-                poll_interval=poll_interval,
-                timeout=timeout,
-                pending_timeout=pending_timeout,
-                on_finish=on_finish,
-                wait_for_completion=wait_for_completion,
-            )
+            check_waiting(**waiting)
             check_arguments({name: getattr(self, name) for name in _JOB_FIELDS}, file_endings=tuple(self.template_ext))
 
     @property

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
+from airflow_provider_snowflake_batch.jobs.errors import error_text
+from airflow_provider_snowflake_batch.jobs.example_rows import no_example_rows
 from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
 from airflow_provider_snowflake_batch.links.snowsight import SnowsightJobLink
 from airflow_provider_snowflake_batch.operators.earlier_job import CancelledForEarlierTry, cancelled_for_earlier_try
@@ -43,12 +47,13 @@ class EndedJob:
         self._record = record
         self._card = card
 
-    def collect(self, info: JobInfo, *, drop: bool, streamed: bool) -> JobResult:
+    def collect(self, info: JobInfo, *, drop: bool, streamed: bool, example_rows: int = 0) -> JobResult:
         """The job's result.
 
         :param info: how it ended.
         :param drop: drop it when its results are collected.
         :param streamed: its log stands in the task's log already.
+        :param example_rows: how many rows of the results the job's page shows.
         :raises JobFailedError: if it failed, or has no ``_SUCCESS``.
         :raises JobCancelledError: if it was cancelled.
         :raises JobLostError: if it was dropped.
@@ -66,7 +71,8 @@ class EndedJob:
             failure = self._failure(info, streamed=streamed)
             add_spans(self._card.card, failure=failure)
             raise failure
-        collect_result(self._hook, result, StagePath.parse(result.output_location, field="output_location"))
+        directory = StagePath.parse(result.output_location, field="output_location")
+        collect_result(self._hook, result, directory)
         if drop:
             self._records.mark_dropping()
             self._drop(result)
@@ -83,7 +89,23 @@ class EndedJob:
         self._card.done(result)
         count_rows(self._context, self._card.card, result)
         add_spans(self._card.card, result)
+        if example_rows:
+            self._card.keep_example_rows(self._example_rows(result, directory, example_rows))
         return result
+
+    def _example_rows(self, result: JobResult, directory: StagePath, count: int) -> dict[str, Any]:
+        from airflow_provider_snowflake_batch.hooks.example_rows import read_example_rows
+        from airflow_provider_snowflake_batch.hooks.masking import masked
+
+        if not result.largest_file:
+            return no_example_rows("The results have no file.")
+        try:
+            return read_example_rows(self._hook, directory, result.largest_file, count)
+        except (Exception, AirflowTaskTimeout) as error:
+            # The results are complete, and rows on a page are worth no failed task.
+            why = masked(error_text(error))
+            log.warning("Example rows of %s could not be read: %s", result.output_location, why)
+            return no_example_rows(f"They could not be read: {why}")
 
     def _failure(self, info: JobInfo, *, streamed: bool) -> Exception:
         from airflow_provider_snowflake_batch.hooks.results import failure_of, read_containers_and_logs, tail

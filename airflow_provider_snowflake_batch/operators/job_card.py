@@ -21,6 +21,7 @@ from airflow_provider_snowflake_batch.jobs.card import (
     told_lines,
     told_output,
 )
+from airflow_provider_snowflake_batch.jobs.example_rows import EXAMPLE_ROWS_KEY
 from airflow_provider_snowflake_batch.jobs.json_values import json_value
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY, told_statement
@@ -194,11 +195,18 @@ class TaskCard:
             log.debug("The job card could not be written", exc_info=True)
 
     def _keep_statement(self, statement: str | None) -> None:
-        told = {"job_name": self.card.job_name, **_told_statement(statement)}
+        self._keep(STATEMENT_KEY, _told_statement(statement))
+
+    def keep_example_rows(self, told: dict[str, Any]) -> None:
+        """Rows of the job's results, as `jobs/example_rows.py` tells them."""
+        self._keep(EXAMPLE_ROWS_KEY, told)
+
+    def _keep(self, key: str, told: dict[str, Any]) -> None:
+        """Keep beside the card what is told of its job once."""
         try:
-            self._ti.xcom_push(key=STATEMENT_KEY, value=json_value(told))
+            self._ti.xcom_push(key=key, value=json_value({"job_name": self.card.job_name, **told}))
         except Exception:
-            log.debug("The statement could not be kept", exc_info=True)
+            log.debug("The XCom %s could not be written", key, exc_info=True)
 
     def _write(self) -> None:
         self._ti.xcom_push(key=JOB_CARD_KEY, value=self.card.to_dict())

@@ -269,7 +269,9 @@ class JobRun:
         streamed: bool,
     ) -> dict[str, Any]:
         ended = EndedJob(self._context, hook, JobRecords.of(self._context, durable=self._task.durable), record, card)
-        result = ended.collect(info, drop=self._task.on_finish == "drop", streamed=streamed)
+        result = ended.collect(
+            info, drop=self._task.on_finish == "drop", streamed=streamed, example_rows=self._task.example_rows
+        )
         if keeps_input(self._task.model):
             discard_input_of_ended_job(hook, record)
         return self._hand_over(result, card)

@@ -102,8 +102,21 @@ def test_names_of_files_and_patterns_read_back(files: list[str], pattern: str) -
     for sql, expected in [
         (row_statements.infer_schema(PLACE, files, form), ["@DB.S.ST/a b/", *files, 'DB."my s".F']),
         (row_statements.count_file_rows(PLACE, pattern, form), ["@DB.S.ST/a b/", 'DB."my s".F', pattern]),
+        (
+            row_statements.select_example_rows(PLACE.child(files[0]), form, [("A", "TEXT")], count=3, longest=9),
+            [f"@DB.S.ST/a b/{files[0]}", 'DB."my s".F'],
+        ),
     ]:
         assert [token.value for token in enclosed(sql) if token.kind == "string"] == expected
+
+
+def test_a_few_rows_of_a_file() -> None:
+    file, form = StagePath(QualifiedName("ST", "S", "DB"), "d/part-0.parquet"), QualifiedName("F", "S", "DB")
+    columns = [("A", "NUMBER(38, 0)"), ("an 'a", "ARRAY(TEXT)")]
+    assert row_statements.select_example_rows(file, form, columns, count=3, longest=9) == (
+        'SELECT LEFT($1:"A"::NUMBER(38, 0)::VARCHAR, 9) AS C0, LEFT($1:"an \'a"::VARIANT::VARCHAR, 9) AS C1 '
+        "FROM '@DB.S.ST/d/part-0.parquet' (FILE_FORMAT => 'DB.S.F') LIMIT 3"
+    )
 
 
 def test_a_table_for_files() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_snowflake_batch.jobs.example_rows import EXAMPLE_ROWS_KEY
 from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from tests.monitoring import browser
 from tests.monitoring.conftest import Client
@@ -64,6 +65,10 @@ def fill(new_run: Callable[[str], str]) -> dict[str, str]:
     for age, (name, (state, status, told)) in enumerate(jobs.items()):
         set_state("scores", runs[name], state, age=age)
         push("scores", runs[name], card(f"ML.SCORING.BATCH_SCORES_SCORE_{age}0F3A7C21", status, **told))
+    rows = [[f"{row}", "[0.25, 0.5, …]", None, "a text that is so long that it takes two lines of its cell " * 2]
+            for row in range(3)]  # fmt: skip
+    kept = {"columns": ["ID", "FEATURES", "NOTE", "A_LONG_NAME"], "rows": rows, "columns_left_out": 2}
+    push("scores", runs["done"], {"job_name": "ML.SCORING.BATCH_SCORES_SCORE_20F3A7C21", **kept}, key=EXAMPLE_ROWS_KEY)
     sent = {"job_name": "ML.SCORING.BATCH_SCORES_SCORE_00F3A7C21", "statement": STATEMENT}
     push("scores", runs["running"], sent, key=STATEMENT_KEY)
     for index, (state, status) in enumerate((("deferred", "PENDING"), ("failed", "FAILED"))):

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+from airflow_provider_snowflake_batch.jobs.example_rows import EXAMPLE_ROWS_KEY
 from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.monitoring.order import Place, Sort
 from tests.monitoring.auth import CLERK
@@ -194,6 +195,22 @@ def test_the_statement_is_told_on_the_jobs_own_page(
     shown = client("viewer").get(JOB, params=of("scores", run)).json()["job"]["card"]
     assert (shown["statement"], shown["no_statement"]) == told
     assert "EXECUTE" not in client("viewer").get(JOBS).text
+
+
+def test_rows_of_the_results_are_told_on_the_jobs_own_page_to_who_may_read_xcoms(client: Client, new_run: Run) -> None:
+    run = new_run("salaries")
+    rows = {"columns": ["NAME"], "rows": [["<b>Ann"]], "columns_left_out": 2}
+    push("salaries", run, card())
+    assert client("admin").get(JOB, params=of("salaries", run)).json()["example_rows"] is None
+    push("salaries", run, {"job_name": "DB.PUBLIC.BATCH_1", **rows}, key=EXAMPLE_ROWS_KEY)
+    asked = client("admin").get(JOB, params=of("salaries", run))
+    assert (asked.status_code, asked.json()["example_rows"]) == (200, rows | {"no_rows": None})
+    for name in (None, "stranger", CLERK):
+        refused = client(name).get(JOB, params=of("salaries", run))
+        assert refused.status_code in (401, 403)
+        assert "Ann" not in refused.text
+    for path in (JOBS, RUN, OVERVIEW):
+        assert "Ann" not in client("admin").get(path, params={"dag_id": "salaries", "run_id": run}).text
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInput
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.jobs.deadlines import Deadlines
+from airflow_provider_snowflake_batch.jobs.example_rows import EXAMPLE_ROWS_KEY
 from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OutputSpec
 from airflow_provider_snowflake_batch.jobs.statements import execute_inference_job
@@ -197,6 +198,47 @@ def test_the_statement_says_what_is_run(
     assert "MODEL = LOCAL.PUBLIC.LINEAR\nVERSION = V1\nFUNCTION = 'predict'\nNAME = " in statement
     card = instance.xcoms[JOB_CARD_KEY]
     assert (card["version"], card["function"], result["version"]) == ("V1", "predict", "V1")
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_few_rows_of_the_results_are_kept_if_the_task_asks(hook: SnowflakeBatchHook, deferrable: bool) -> None:
+    task, instance = operator(deferrable=deferrable, example_rows=2, poll_interval=1), TaskInstance()
+    if deferrable:
+        with pytest.raises(TaskDeferred) as deferred:
+            task.execute({"ti": instance})
+        _, arguments = deferred.value.trigger.serialize()
+        hook.wait(arguments["job_name"], query_id=arguments["query_id"], deadlines=Deadlines.within(120))
+        event = {name: arguments[name] for name in ("job_name", "query_id", "output_location", "submitted_at")}
+        result = task.execute_complete({"ti": instance}, event | {"status": "DONE"})
+    else:
+        result = task.execute({"ti": instance})
+    kept = instance.xcoms[EXAMPLE_ROWS_KEY]
+    assert (kept["job_name"], kept["columns_left_out"]) == (result["job_name"], 0)
+    rows = [dict(zip(kept["columns"], row, strict=True)) for row in kept["rows"]]
+    scored = {row["ID"]: row["PREDICTION"] for row in rows}
+    assert len(scored) == 2
+    assert {number: float(text) for number, text in scored.items()}.items() <= {"1": 5, "2": 4, "3": 6}.items()
+    assert not {"largest_file", "example_rows"} & set(result)
+
+
+def test_without_asking_no_row_leaves_snowflake(hook: SnowflakeBatchHook) -> None:
+    _, instance = execute(operator())
+    assert EXAMPLE_ROWS_KEY not in instance.xcoms
+
+
+@pytest.mark.parametrize("statement", ["INFER_SCHEMA", "LIMIT 2"])
+def test_rows_that_cannot_be_read_fail_no_task(
+    hook: SnowflakeBatchHook, local_server: LocalServer, caplog: pytest.LogCaptureFixture, statement: str
+) -> None:
+    with faults_of(local_server) as faults:
+        faults.add("http-error", status=404, statement=statement)
+        result, instance = execute(operator(example_rows=2))
+    assert (result["status"], result["rows"]) == ("DONE", 3)
+    assert instance.xcoms[EXAMPLE_ROWS_KEY].keys() == {"job_name", "no_rows"}
+    assert instance.xcoms[EXAMPLE_ROWS_KEY]["no_rows"].startswith("They could not be read: ")
+    assert instance.xcoms[JOB_CARD_KEY]["status"] == "DONE"
+    assert instance.xcoms[JOB_CARD_KEY]["message"] is None
+    assert "Example rows of @LOCAL.PUBLIC.OPERATOR_TESTS/out/" in caplog.text
 
 
 def read_results(hook: SnowflakeBatchHook, location: str) -> Any:

@@ -19,6 +19,7 @@ from airflow.sdk import DAG, task
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
+from airflow_provider_snowflake_batch.jobs.example_rows import EXAMPLE_ROWS_KEY
 from airflow_provider_snowflake_batch.jobs.models import PythonModel
 from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY
 from airflow_provider_snowflake_batch.jobs.specs import JobSpec, OnError, OutputSpec
@@ -103,7 +104,7 @@ def staged(hook: SnowflakeBatchHook) -> list[str]:
 
 
 def test_a_class_of_the_dags_author_scores_a_table(hook: SnowflakeBatchHook, dags: Path) -> None:
-    task = operator(dags, input_spec={"params": {"shift": 0.5}})
+    task = operator(dags, input_spec={"params": {"shift": 0.5}}, example_rows=2)
     result, instance = execute(task)
     assert (result["status"], result["rows"], result["model"]) == ("DONE", 3, "my_models.linear:Linear")
     assert (result["version"], result["rows_reused"]) == (None, 0)
@@ -116,6 +117,9 @@ def test_a_class_of_the_dags_author_scores_a_table(hook: SnowflakeBatchHook, dag
     assert card["progress"]["rows_done"] == 3
     assert card["output"]["files"] == result["files"]
     assert ["PREDICTION", "double"] in card["output"]["columns"]
+    kept = instance.xcoms[EXAMPLE_ROWS_KEY]
+    assert (kept["job_name"], kept["columns"]) == (result["job_name"], ["ID", "A", "NOTE", "PREDICTION"])
+    assert kept["rows"] == [["1", "1", "a", "12.5"], ["2", "2", None, "14.5"]]
     sent = instance.xcoms[STATEMENT_KEY]["statement"]
     assert sent.startswith("EXECUTE JOB SERVICE\n")
     assert f"NAME = {result['job_name']}\n" in sent
@@ -123,8 +127,10 @@ def test_a_class_of_the_dags_author_scores_a_table(hook: SnowflakeBatchHook, dag
 
 
 def test_without_rows_there_is_a_result_all_the_same(hook: SnowflakeBatchHook, dags: Path) -> None:
-    result, _ = execute(operator(dags, X="SELECT * FROM WORKER_FEATURES WHERE FALSE"))
+    result, instance = execute(operator(dags, X="SELECT * FROM WORKER_FEATURES WHERE FALSE", example_rows=2))
     assert (result["status"], result["rows"]) == ("DONE", 0)
+    kept = instance.xcoms[EXAMPLE_ROWS_KEY]
+    assert (kept.get("rows", []), kept.get("no_rows", "The results have no file.")) == ([], "The results have no file.")
     assert hook.is_complete(result["output_location"])
 
 

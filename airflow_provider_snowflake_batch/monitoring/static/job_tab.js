@@ -24,7 +24,7 @@ export function JobTab({ dagId, runId, taskId, mapIndex }) {
     { className: "snowflake-batch", p: 4, maxW: "64rem" },
     error && h(Trouble, { error, refresh }),
     !data && !error && h(Skeleton, { "aria-label": "Loading", height: "12rem" }),
-    data && (data.job ? h(Job, { job: data.job, links: data.links, may: data.may, cost: data.cost, now: at, refresh }) : h(NoJob)),
+    data && (data.job ? h(Job, { job: data.job, links: data.links, may: data.may, exampleRows: data.example_rows, cost: data.cost, now: at, refresh }) : h(NoJob)),
   );
 }
 
@@ -37,7 +37,7 @@ function NoJob() {
   );
 }
 
-function Job({ job, links, may, cost, now, refresh }) {
+function Job({ job, links, may, exampleRows, cost, now, refresh }) {
   return h(
     Flex,
     { direction: "column", gap: 5 },
@@ -47,7 +47,7 @@ function Job({ job, links, may, cost, now, refresh }) {
     h(Notice, { job }),
     h(Rows, { job, now }),
     h(LastLines, { job }),
-    h(Output, { job }),
+    h(Output, { job, exampleRows }),
     h(Timeline, { job, now }),
     h(Containers, { job }),
     h(EarlierTries, { job }),

@@ -1,12 +1,12 @@
-// What a job that is done has written: files, their size, and the columns of its results.
+// What a job that is done has written: files, their size, the columns of its results, and a few rows if the task keeps some.
 
 import { formatBytes, formatCount } from "./format.js";
 import { locale, scrolled, section } from "./parts.js";
 
 const { createElement: h } = globalThis.React;
-const { Code, Table, Text } = globalThis.ChakraUI;
+const { Box, Code, Table, Text } = globalThis.ChakraUI;
 
-export function Output({ job }) {
+export function Output({ job, exampleRows }) {
   const { output, progress } = job.card;
   if (!output) return null;
   const counts = [
@@ -19,6 +19,7 @@ export function Output({ job }) {
     "Results",
     h(Text, null, counts.filter(Boolean).join(" · ")),
     output.columns?.length > 0 && h(Columns, { columns: output.columns, leftOut: output.columns_left_out }),
+    exampleRows && h(ExampleRows, exampleRows),
   );
 }
 
@@ -33,4 +34,24 @@ function Columns({ columns, leftOut }) {
     h(Table.Body, null, columns.map(line), more),
   );
   return scrolled("Columns of the results", table, { maxH: "20rem", mt: 2, overflowY: "auto" });
+}
+
+// All values are texts, as Snowflake writes them.
+function ExampleRows({ columns, rows, columns_left_out: leftOut, no_rows: why }) {
+  const muted = (...texts) => h(Text, { color: "fg.muted", fontSize: "sm", mt: 2 }, ...texts);
+  if (why) return muted("Example rows: ", why);
+  if (rows.length === 0) return muted("Example rows: none, as the file that was read has none, or they are too long.");
+  const counts = [formatCount(rows.length, "row", locale()), leftOut > 0 && `without ${formatCount(leftOut, "column", locale())}`];
+  const table = h(
+    Table.Root,
+    { "aria-label": "Example rows", size: "sm", width: "auto" },
+    h(Table.Header, null, h(Table.Row, null, columns.map((name, place) => h(Table.ColumnHeader, { key: place, scope: "col" }, name)))),
+    h(Table.Body, null, rows.map((row, key) => h(Table.Row, { key }, row.map((value, place) => h(Table.Cell, { key: place, maxW: "24rem", minW: "6rem", wordBreak: "break-word" }, value === null ? h(Text, { as: "span", color: "fg.muted", fontStyle: "italic" }, "NULL") : value))))),
+  );
+  return h(
+    Box,
+    null,
+    muted("Of one file, as text: ", counts.filter(Boolean).join(", "), ". Whoever may read the XComs of the task sees them."),
+    scrolled("Example rows", table, { maxH: "20rem", mt: 1, overflowY: "auto" }),
+  );
 }

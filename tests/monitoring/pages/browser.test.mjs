@@ -15,7 +15,7 @@ const TAB = `/dags/scores/runs/${RUNS.running}/tasks/score/plugin/snowflake-batc
 const FAILED = `/dags/scores/runs/${RUNS.failed}/tasks/score/plugin/snowflake-batch-job`;
 // What each page shows once it is there.
 const DONE = `/dags/scores/runs/${RUNS.done}/tasks/score/plugin/snowflake-batch-job`;
-const PAGES = { list: [LIST, "scores · score"], run: [RUN, "Took longest"], tab: [TAB, "26,543 rows/s"], failed: [FAILED, "no such column"], done: [DONE, "FEATURE_0"] };
+const PAGES = { list: [LIST, "scores · score"], run: [RUN, "Took longest"], tab: [TAB, "26,543 rows/s"], failed: [FAILED, "no such column"], done: [DONE, "[0.25, 0.5, …]"] };
 
 let browser;
 before(async () => {

@@ -145,6 +145,22 @@ test("what the job has written", async () => {
   assert.deepEqual(cells("Columns of the results"), [["ID", "int64"], ["<b>", "double"], ["3 columns more"]]);
 });
 
+for (const [rows, texts, shown] of [
+  [{ columns: ["ID", "<b>"], rows: [["1", null], ["2", "<i>NaN"]], columns_left_out: 1, no_rows: null }, ["Of one file, as text: 2 rows, without 1 column.", "Whoever may read the XComs of the task sees them."], [["1", "NULL"], ["2", "<i>NaN"]]],
+  [{ columns: ["ID"], rows: [], columns_left_out: 0, no_rows: null }, ["Example rows: none, as the file that was read has none"], null],
+  [{ columns: [], rows: [], columns_left_out: 0, no_rows: "They could not be read: <b>no warehouse" }, ["Example rows: They could not be read: <b>no warehouse"], null],
+  [null, [], null],
+]) {
+  test(`rows of the results, where the task keeps some: ${JSON.stringify(rows)}`, async () => {
+    await show(TAB, { job: { job: jobs.written, links: {}, now: NOW, example_rows: rows } }, { props });
+    const results = screen.getByRole("region", { name: "Results" });
+    for (const each of texts) assert.ok(results.textContent.includes(each), results.textContent);
+    if (!rows) assert.ok(!results.textContent.includes("Example rows"));
+    assert.equal(within(results).queryByRole("table", { name: "Example rows" }) === null, shown === null);
+    if (shown) assert.deepEqual(cells("Example rows"), shown);
+  });
+}
+
 test("of a runtime that tells no columns, the files", async () => {
   await show_(jobs.unread);
   assert.ok(within(screen.getByRole("region", { name: "Results" })).getByText("1 file · 0 bytes"));

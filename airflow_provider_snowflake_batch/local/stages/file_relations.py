@@ -17,7 +17,7 @@ from airflow_provider_snowflake_batch.local.sql.file_loads import REJECT_SCANS, 
 from airflow_provider_snowflake_batch.local.sql.macros import REPEATED, UNIQUE_JSON
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
-from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetReading, readable
+from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetColumn, ParquetReading, readable
 from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
 from airflow_provider_snowflake_batch.local.stages.schema_inference import check_exact, is_exact
 
@@ -87,29 +87,45 @@ def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path)
     :raises SnowflakeError: "not supported" for a number that the engine would round, since other files have
         floating-point numbers in its column. Snowflake reads each file's values as they are.
     """
+    found: list[tuple[StageFile, Path, list[ParquetColumn]]] = []
     types: dict[str, pa.DataType] = {}
     exact: dict[str, list[StageFile]] = {}
     floating: set[str] = set()
-    scans: dict[str, list[tuple[Path, StageFile]]] = {}
+    several: dict[str, set[pa.DataType]] = {}
     for file in files:
         local = readable(file.local, reading, file.md5, scratch) if reading.replaces else file.local
-        found = parquet_columns(local, reading)
-        _refuse_ambiguous([column.name for column in found], file)
-        for column in found:
+        columns = parquet_columns(local, reading)
+        _refuse_ambiguous([column.name for column in columns], file)
+        found.append((file, local, columns))
+        for column in columns:
             types[column.name] = _wider(types.get(column.name), column.type)
+            several.setdefault(column.name, set()).add(column.type)
             if is_exact(column.type):
                 exact.setdefault(column.name, []).append(file)
             elif pa.types.is_floating(column.type):
                 floating.add(column.name)
-        replaced = [
-            f"{quoted(RAW + column.sql)} AS {quoted(column.name)}" for column in found if not column.is_read_as_it_is
-        ]
-        scans.setdefault(f" REPLACE ({', '.join(replaced)})" if replaced else "", []).append((local, file))
     for name in sorted(floating & exact.keys()):
         for file in exact[name]:
             check_exact(file, name, "Reading")
-    sql = " UNION ALL BY NAME ".join(_scan(replace, some) for replace, some in scans.items())
+    # The engine has one type for a column of all files, to which it would convert what is nested as well.
+    apart = {name for name, kinds in several.items() if len(kinds) > 1 and any(map(pa.types.is_nested, kinds))}
+    types |= dict.fromkeys(apart, pa.string())
+    scans: dict[tuple[str, tuple[str, ...]], list[tuple[Path, StageFile]]] = {}
+    for file, local, columns in found:
+        replaced = [
+            f"{quoted(RAW + sql)} AS {quoted(column.name)}"
+            for column in columns
+            if (sql := _as_json(column) if column.name in apart else column.sql) != quoted(column.name)
+        ]
+        replace = f" REPLACE ({', '.join(replaced)})" if replaced else ""
+        kinds = tuple(str(column.type) for column in columns if column.name in apart)
+        scans.setdefault((replace, kinds), []).append((local, file))
+    sql = " UNION ALL BY NAME ".join(_scan(replace, some) for (replace, _), some in scans.items())
     return Source(sql, "PARQUET", types)
+
+
+def _as_json(column: ParquetColumn) -> str:
+    return f"CASE WHEN {column.sql} IS NULL THEN NULL ELSE to_json({column.sql}) END"
 
 
 def _refuse_ambiguous(names: Sequence[str], file: StageFile) -> None:

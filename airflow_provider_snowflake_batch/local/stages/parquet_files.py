@@ -75,10 +75,6 @@ class ParquetColumn:
     nullable: bool
     sql: str
 
-    @property
-    def is_read_as_it_is(self) -> bool:
-        return self.sql == quoted(self.name)
-
 
 def columns(path: Path, reading: ParquetReading) -> list[ParquetColumn]:
     """The columns of a file in its order.

@@ -6,6 +6,7 @@ Also tests ``local/stages/formats.py``, ``local/stages/parquet_files.py``.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,53 @@ def test_files_of_one_location_that_are_written_differently(connection: Snowflak
     assert {name: value for value, name in numbers} == {
         "a.parquet": SECONDS * 10**6 + 123456, "b.parquet": SECONDS * 10**9 + 123456000, "c.parquet": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([[2**53 + 1], [0.5]], ["[9007199254740993]", "[0.5]"]),
+        ([[True], [2]], ["[true]", "[2]"]),
+        ([["1"], [2]], ['["1"]', "[2]"]),
+        ([{"x": 2**53 + 1}, {"x": 0.5}], ['{"x":9007199254740993}', '{"x":0.5}']),
+        ([{"x": 1}, {"x": 2, "y": 3}], ['{"x":1}', '{"x":2,"y":3}']),
+        ([{"x": 1}, {"X": 2}], ['{"x":1}', '{"X":2}']),
+        (
+            [{"x": [{"k": dt.date(2026, 1, 2)}]}, {"x": [{"k": "z"}]}],
+            ['{"x":[{"k":"2026-01-02"}]}', '{"x":[{"k":"z"}]}'],
+        ),
+        ([[1], {"x": 2}], ["[1]", '{"x":2}']),
+        ([[1], 2], ["[1]", "2"]),
+        ([[1], None], ["[1]", None]),
+    ],
+    ids=str,
+)
+def test_nested_values_are_those_of_their_own_file(
+    connection: SnowflakeConnection, tmp_path: Path, values: list[Any], texts: list[str | None]
+) -> None:
+    """The engine has one type for all files, to which it would bring what is inside of lists and objects, too."""
+    for number, value in enumerate(values):
+        put(connection, tmp_path, pa.table({"n": [number], "c": [value]}), f"p{number}")
+    put(connection, tmp_path, pa.table({"n": [2]}), "p2")
+
+    for select in ("$1:c", "$1:c::VARIANT", "$1:c:x", "$1:c[0]", "$1"):
+        rows = read(connection, f"TO_JSON({select}), $1:n::INT", LOGICAL)
+        found = [text for text, _ in sorted(rows, key=lambda row: row[1])]
+        if select == "$1":
+            assert [json.loads(text).get("c") for text in found] == [
+                None if text is None else json.loads(text) for text in [*texts, None]
+            ]
+        elif select in ("$1:c", "$1:c::VARIANT"):
+            assert found == [*texts, None]
+        else:
+            inside = [None if text is None else json.loads(text) for text in [*texts, None]]
+            part = [
+                (one.get("x") if select == "$1:c:x" else None)
+                if isinstance(one, dict)
+                else (one[0] if isinstance(one, list) and select == "$1:c[0]" else None)
+                for one in inside
+            ]
+            assert [None if text is None else json.loads(text) for text in found] == part
 
 
 MATCH = "COPY INTO T FROM @S FILE_FORMAT = (TYPE = PARQUET {}) MATCH_BY_COLUMN_NAME = {} FORCE = TRUE"

@@ -162,6 +162,8 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
         raise TypeError(f"there is {described(kind)} inside of another type; return it as a column of its own")
     if isinstance(kind, pa.BaseExtensionType):
         check_order(kind)
+        if _holds_pickles(kind):
+            raise TypeError("it holds pickled Python objects; return them in one of Arrow's types")
         # UUIDs become text, as those of Python do; otherwise Snowflake would read bytes.
         return pa.string() if isinstance(kind, pa.UuidType) else storable_type(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
@@ -183,6 +185,13 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
     if types.is_union(kind):
         raise TypeError(f"files have no type for {kind}")
     return kind
+
+
+def _holds_pickles(kind: pa.BaseExtensionType) -> bool:
+    """Whether a type of Daft's or Ray Data's holds pickles, which results would hold as if they were values."""
+    if kind.extension_name == "daft.super_extension":
+        return b'"Python"' in kind.__arrow_ext_serialize__()
+    return bool(kind.extension_name == "ray.data.arrow_pickled_object")
 
 
 def _flat(kind: pa.DataType) -> pa.DataType:

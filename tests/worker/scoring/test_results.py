@@ -357,6 +357,38 @@ def test_python_objects_of_polars_are_refused() -> None:
             to_table(owned(returned)[0], 2, None)
 
 
+class _Extension(pa.ExtensionType):
+    """A type over bytes, by another library's name for it."""
+
+    def __init__(self, name: str, about: bytes) -> None:
+        self._about = about
+        super().__init__(pa.binary(), name)
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return self._about
+
+
+@pytest.mark.parametrize(
+    ("name", "about", "pickles"),
+    [
+        ("daft.super_extension", b'{"datatype":"Python","daft_version":"0.7.26"}', True),
+        ("daft.super_extension", b'{"datatype":{"List":"Python"},"daft_version":"0.7.26"}', True),
+        ("daft.super_extension", b'{"datatype":"Uuid","daft_version":"0.7.26"}', False),
+        ("ray.data.arrow_pickled_object", b"", True),
+    ],
+)
+def test_pickled_objects_of_other_libraries_are_refused(name: str, about: bytes, pickles: bool) -> None:
+    """Daft pickles what it has no type for, categories among them, and Ray Data what Arrow has none for."""
+    column = pa.ExtensionArray.from_storage(_Extension(name, about), pa.array([b"\x80\x04N.", None]))
+    inside = pa.ListArray.from_arrays([0, 1, 2], column)
+    if not pickles:
+        assert to_table(pa.table({"y": column}), 2, None).to_pydict() == {"y": [b"\x80\x04N.", None]}
+        return
+    for returned in (pa.table({"y": column}), {"y": column}, pa.table({"y": inside})):
+        with pytest.raises(DataError, match="y.*pickled Python objects; return them in one of Arrow's types"):
+            to_table(owned(returned)[0], 2, None)
+
+
 TYPES = [
     pa.null(), pa.int8(), pa.int64(), pa.float32(), pa.float64(),
     pa.list_(pa.null()), pa.list_(pa.int32()), pa.list_(pa.float64()),

@@ -180,23 +180,65 @@ def kill_left(container: Container, folder: Path) -> None:
     """Kill whatever is left of a container whose supervisor is gone.
 
     Its processes are known by an environment variable that they inherit: a number of a process, group or session may
-    be somebody else's by now.
+    be somebody else's by now. Some were started without it, or have overwritten it, as Ray's do. Those are known by
+    what they descend from, and, if that is gone, by the folder that they were started in.
 
     :param folder: the instance's folder.
     """
-    wanted = _identity(container, folder)
-    while left := [process for process in psutil.process_iter() if _is_of(process, wanted)]:
+    while left := _left(container, folder.resolve()):
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(left, timeout=1)
 
 
-def _is_of(process: psutil.Process, identity: str) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(IDENTITY_VARIABLE) == identity
-    except (psutil.Error, OSError):
-        return False
+def _left(container: Container, folder: Path) -> list[psutil.Process]:
+    wanted, since = _identity(container, folder), (container.pid_created or 0) - 1
+    there = {process.pid: process for process in psutil.process_iter()}
+    parents = {}
+    found, others = set[int](), set[int]()
+    for process in there.values():
+        with contextlib.suppress(psutil.Error, OSError):
+            parents[process.pid] = process.ppid()
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            identity = process.environ().get(IDENTITY_VARIABLE)
+            (found if identity == wanted else others if identity is not None else set()).add(process.pid)
+    adopting = {1, *(one.pid for one in psutil.Process().parents())}
+    for pid in parents.keys() - found - others - adopting:
+        if parents[pid] in adopting or _is_of_systemd(there.get(parents[pid])):
+            with contextlib.suppress(psutil.Error, OSError):
+                if _is_astray(there[pid], folder, since):
+                    found.add(pid)
+    new = found
+    while new:
+        new = {pid for pid, parent in parents.items() if parent in new} - found - others
+        found |= new
+    return [there[pid] for pid in found if _lives(there[pid])]
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _is_astray(process: psutil.Process, folder: Path, since: float) -> bool:
+    """Whether a process without a parent of its own was started in a folder, and not by somebody at a terminal.
+
+    A supervisor works where its server was started.
+
+    :param since: seconds since the epoch.
+    """
+    here = Path(process.cwd())
+    return (here == folder or folder in here.parents) and process.terminal() is None and process.create_time() >= since
+
+
+def _is_of_systemd(process: psutil.Process | None) -> bool:
+    """Whether it is what takes the place of lost parents in the session of a desktop."""
+    with contextlib.suppress(psutil.Error):
+        return process is not None and process.name() == "systemd"
+    return False
 
 
 def _identity(container: Container, folder: Path) -> str:

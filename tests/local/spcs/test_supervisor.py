@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -123,6 +124,43 @@ def test_what_a_killed_supervisor_leaves_behind_is_known_and_ended(tmp_path: Pat
     other.send_signal(signal.SIGQUIT)
     other.wait()
     assert not processes_of(tmp_path / "b" / "main")
+
+
+def test_what_hides_its_environment_is_found_by_its_parent_or_its_folder(tmp_path: Path) -> None:
+    """As Ray's processes do, and daemons that begin with an empty environment; others in the folder are left alone."""
+
+    def hidden(seconds: str) -> str:
+        elsewhere = f"bash -c '(cd / && exec env -i sleep {seconds}) & wait'"
+        return f"(exec env -i sleep {seconds}) & (exec {elsewhere}) & (setsid env -i sleep {seconds} &) ; wait"
+
+    def sleeping(seconds: str) -> list[psutil.Process]:
+        found = []
+        for one in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if one.name() == "sleep" and one.cmdline()[-1:] == [seconds]:
+                    found.append(one)
+        return found
+
+    of_a, of_b = f"60.{os.getpid()}1", f"60.{os.getpid()}2"
+    one, other = make("bash", "-c", hidden(of_a)), make("bash", "-c", hidden(of_b))
+    other.name = "other"
+    process, stays = begin(one, tmp_path / "a"), begin(other, tmp_path / "a")
+    # Somebody looks at the logs there.
+    looking = subprocess.Popen(["bash", "-c", "cd a; sleep 60 & wait"], cwd=tmp_path)
+    while len(sleeping(of_a)) < 3 or len(sleeping(of_b)) < 3:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    processes.kill_left(one, tmp_path / "a")
+    assert sleeping(of_a) == []
+    assert len(sleeping(of_b)) == 3
+    assert looking.poll() is None
+    stays.send_signal(signal.SIGQUIT)
+    stays.wait()
+    assert sleeping(of_b) == []
+    for child in psutil.Process(looking.pid).children():
+        child.kill()
+    looking.wait()
 
 
 def processes_of(identity: Path) -> list[psutil.Process]:

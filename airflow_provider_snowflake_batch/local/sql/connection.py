@@ -33,7 +33,7 @@ from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of,
 from airflow_provider_snowflake_batch.local.sql.expressions import engine_sql
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
 from airflow_provider_snowflake_batch.local.sql.guard import guard
-from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, write_json
+from airflow_provider_snowflake_batch.local.sql.macros import TO_JSON, bind_once, write_json
 from airflow_provider_snowflake_batch.local.sql.names import Names
 from airflow_provider_snowflake_batch.local.sql.offsets import SESSION
 from airflow_provider_snowflake_batch.local.sql.parameters import TIMEZONE
@@ -321,7 +321,7 @@ class EngineConnection:
         tree = keep_dates(tree, {name for name, kinds in types.items() if kinds == {"DATE"}})
         json_columns = {name for name, kinds in types.items() if "JSON" in kinds}
         tree = compare_variants(tree, json_columns, {name for name in json_columns if types[name] == {"JSON"}})
-        return write_json(write_texts(tree))
+        return bind_once(write_json(write_texts(tree)))
 
     # Namespace and end
 

@@ -303,6 +303,31 @@ CREATE OR REPLACE MACRO {_PREFIX}divide(n, d) AS CASE WHEN n IS NULL THEN NULL
     f"* CAST('0.{1:0{scale}d}' AS DECIMAL({scale},{scale}));"
     for scale in range(6, 38)
 )
+# A macro repeats its argument wherever its text names it, and with it every macro in the argument: three or four of
+# them around each other take the engine seconds to bind. So there is a second macro of each, which names its argument
+# once. It is for such arguments alone, since a list of one element costs each row something.
+_ONCE = "_once"
+_REPEATING = (
+    TO_JSON, TEXT, JSON_TEXT, TO_JSON_TEXT, SEMI_STRUCTURED, BYTES, _NESTED, AS_ARRAY, AS_OBJECT, TYPE_OF, SHORT_TEXT,
+    SHORT_BINARY, BINARY, TRY_BINARY, NO_VARIANT, NO_TEXT, NUMBER_KEY, OTHER_KEY, _EXACT_JSON, UNIQUE_JSON, LAST_VALUES,
+    WHOLE_MICROSECONDS, MOMENT, TRY_MOMENT, _TO_TIMESTAMP, TRY_TO_TIMESTAMP, BOOLEAN_TEXT, DATE_TEXT, NUMBER_TEXT,
+    CUT_TIMESTAMP, CUT_TIME,
+)  # fmt: skip
+
+
+def _named_once() -> str:
+    """The second macros, whose further parameters are those of the first ones."""
+    made = []
+    for name in _REPEATING:
+        first, *others = re.search(rf"MACRO {re.escape(name)}\((.*?)\) AS", _MACROS)[1].split(", ")  # type: ignore[index]
+        given = ", ".join(["_value", *others])
+        made.append(
+            f"CREATE OR REPLACE MACRO {name}{_ONCE}({', '.join([first, *others])}) AS "
+            f"list_transform([{first}], lambda _value: {name}({given}))[1];"
+        )
+    return "".join(made)
+
+
 _LONG_NUMBER = re.compile(r"[0-9.]{17}")
 _NO_OPTIONS = (exp.Literal.string(""), exp.false(), exp.Literal.string("BOTH"))
 _REPLACED = {"TO_JSON": TO_JSON, "_FS_TO_TIMESTAMP": _TO_TIMESTAMP, "_FS_OBJECT_CONSTRUCT_STAR": _OBJECT_OF_ROW}
@@ -315,6 +340,7 @@ def define(duck: duckdb.DuckDBPyConnection) -> None:
     duck.create_function(_LAST_VALUES, with_last_values, ["VARCHAR"], "VARCHAR")
     duck.execute(_MACROS)
     duck.execute(_QUOTIENTS)
+    duck.execute(_named_once())
 
 
 def write_json(tree: Expr) -> Expr:
@@ -343,6 +369,18 @@ def write_json(tree: Expr) -> Expr:
     for parsed in list(tree.find_all(exp.ParseJSON)):
         _read_exactly(parsed)
     return tree
+
+
+def bind_once(tree: Expr) -> Expr:
+    """The tree, which is in the engine's SQL, with no macro that repeats another one in its argument."""
+    for node in list(tree.find_all(exp.Anonymous)):
+        if node.this in _REPEATING and any(_is_macro(one) for one in node.expressions[0].find_all(exp.Anonymous)):
+            node.set("this", f"{node.this}{_ONCE}")
+    return tree
+
+
+def _is_macro(node: exp.Anonymous) -> bool:
+    return str(node.this).startswith(_PREFIX)
 
 
 def _read_exactly(parsed: exp.ParseJSON) -> None:

@@ -251,6 +251,22 @@ def test_the_text_of_a_moment_without_its_offset_is_refused(
     assert execute(connection, "SELECT A = '2024-01-01 00:30:00 +02:00' FROM T") == [(True,)]
 
 
+def test_values_made_of_values_are_bound_once(connection: SnowflakeConnection) -> None:
+    # Each of these once repeated what is in it several times: twelve of them would take the engine years.
+    value = "A"
+    for _ in range(6):
+        value = f"TO_VARIANT({value}::VARCHAR)"
+    rows = "FROM VALUES (1.50), (1.50), (NULL) T (A)"
+    assert execute(connection, f"SELECT {value}::VARCHAR {rows}") == [("1.50",), ("1.50",), (None,)]
+    grouped = f"SELECT {value}::VARCHAR, COUNT(*) {rows} GROUP BY {value}::VARCHAR ORDER BY {value}::VARCHAR"
+    assert execute(connection, grouped) == [("1.50", 2), (None, 1)]
+    summed = value.replace("A::", "SUM(A)::")
+    assert execute(connection, f"SELECT {summed}::VARCHAR {rows}") == [("3.00",)]
+    assert execute(connection, f"SELECT MAX({value}::VARCHAR) OVER () {rows}") == [("1.50",)] * 3
+    inner = value.replace("A::", f"(SELECT MAX(A) {rows})::")
+    assert execute(connection, f"SELECT {inner}::VARCHAR") == [("1.50",)]
+
+
 def test_order_by_all_sorts_by_every_column(connection: SnowflakeConnection) -> None:
     rows = "FROM VALUES (2, 'a'), (1, 'b'), (1, 'a') T (A, B) ORDER BY ALL"
     assert execute(connection, f"SELECT A, B {rows}") == [(1, "a"), (1, "b"), (2, "a")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -47,6 +47,7 @@ _FIGURES_HOLD = 10
 _PROCESS = secrets.token_hex(4)
 """Each process has an index of its own: what one has answered, another cannot call unchanged."""
 _LIST_TEXT, _PAGE_TEXT = 300, 20_000
+_TASK = [field.name for field in fields(StoredJob) if field.name != "card"]
 _LINKS = (SnowsightJobLink(), OutputStageLink())
 
 
@@ -259,4 +260,5 @@ def _may(user: BaseUser, dag_id: str) -> dict[str, bool]:
 
 def _shown(job: StoredJob, *, brief: bool) -> dict[str, Any]:
     card = readable_card(job.card, longest=_LIST_TEXT if brief else _PAGE_TEXT, brief=brief)
-    return {**asdict(job), "card": card}
+    # Not asdict, which would copy all of the stored card first.
+    return {**{name: getattr(job, name) for name in _TASK}, "card": card}

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from airflow.utils.session import create_session
 
-from airflow_provider_snowflake_batch.monitoring.entries import Entry, Key, StoredJob
+from airflow_provider_snowflake_batch.monitoring.entries import Key
 from airflow_provider_snowflake_batch.monitoring.index import JobsIndex
 from airflow_provider_snowflake_batch.monitoring.queries import (
+    ReadJob,
     all_entries,
     all_marks,
     changed_marks,
     count_cards,
-    read_entries,
+    read_jobs,
     task_marks,
 )
 
@@ -84,10 +85,10 @@ class Follower:
             self._keep_comparing()
         return self.index
 
-    def read(self, session: Session, keys: Collection[Key]) -> dict[Key, tuple[Entry, StoredJob]]:
+    def read(self, session: Session, keys: Collection[Key]) -> dict[Key, ReadJob]:
         """Jobs as they are now; the index learns of what is another than it held."""
-        stored = {entry.key: (entry, job) for entry, job in read_entries(session, keys)}
-        self.index.put(entry for key, (entry, _) in stored.items() if self.index.mark(key) != entry.mark)
+        stored = {read.key: read for read in read_jobs(session, keys)}
+        self.index.put(read.entry() for key, read in stored.items() if self.index.mark(key) != read.mark)
         self.index.drop(set(keys) - stored.keys())
         return stored
 

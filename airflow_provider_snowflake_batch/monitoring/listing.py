@@ -53,13 +53,13 @@ def find_jobs(
     for _ in range(_TRIES):
         found, counts = index.find(wanted, order, groups, limit=limit + 1, place=place, backwards=backwards)
         stored = follow.FOLLOWER.read(session, [each.key for each in found])
-        if all(each.key in stored and stored[each.key][0].mark == each.mark for each in found):
+        if all(each.key in stored and stored[each.key].mark == each.mark for each in found):
             break
     beyond, found = len(found) > limit, found[:limit]
     if backwards:
         found.reverse()
     ends = [Place(each.place, order.now) for each in (found[0], found[-1])] if found else [None, None]
-    jobs = [stored[each.key][1] for each in found if each.key in stored]
+    jobs = [stored[each.key].job for each in found if each.key in stored]
     return JobsPage(
         [job for job in jobs if job.dag_id in wanted.readable and group in (None, job.group)],
         older=ends[1] if beyond or backwards else None,

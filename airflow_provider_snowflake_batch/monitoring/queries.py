@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from operator import eq
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.state import TaskInstanceState
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select
 
 from airflow_provider_snowflake_batch.jobs.card import JOB_CARD_KEY
 from airflow_provider_snowflake_batch.monitoring.entries import (
@@ -48,26 +49,58 @@ def count_cards(session: Session) -> int:
     return session.execute(select(func.count()).select_from(XComModel).where(_CARDS)).scalar_one()
 
 
-def read_entries(session: Session, keys: Collection[Key]) -> list[tuple[Entry, StoredJob]]:
+@dataclass(frozen=True, slots=True)
+class ReadJob:
+    """A job as it is in the database now.
+
+    :param mark: is another than the index holds if something of the job has changed.
+    :param written: when its card was.
+    """
+
+    key: Key
+    mark: int
+    job: StoredJob
+    written: datetime
+
+    def entry(self) -> Entry:
+        """For the index. It takes as long as to read the job, so only a changed job's is made."""
+        return entry(self.key, self.mark, self.job, self.written)
+
+
+def read_jobs(session: Session, keys: Collection[Key]) -> list[ReadJob]:
     """Some jobs, those of them that there still are."""
     if not keys:
         return []
-    key = (XComModel.dag_run_id, XComModel.task_id, XComModel.map_index, XComModel.key)
-    these = or_(*(and_(*map(eq, key, (*each, JOB_CARD_KEY))) for each in keys))
-    return [_entry(row) for row in session.execute(_jobs().where(these))]
+    given = {f"{part}_{place}": value for place, key in enumerate(keys) for part, value in enumerate(key)}
+    return [_read(row) for row in session.execute(_these_jobs(len(keys)), given)]
+
+
+@lru_cache(maxsize=128)
+def _these_jobs(count: int) -> Select[Any]:
+    """The jobs of so many keys. To put a hundred conditions together takes longer than to have them answered.
+
+    Not one condition on a list of keys, for which SQLite goes through its table.
+    """
+    each = [
+        and_(
+            XComModel.key == JOB_CARD_KEY, *(column == bindparam(f"{part}_{place}") for part, column in enumerate(_KEY))
+        )
+        for place in range(count)
+    ]
+    return _jobs().where(or_(*each))
 
 
 def all_entries(session: Session) -> Iterator[Entry]:
     """All jobs."""
     for row in session.execute(_jobs().where(_CARDS).execution_options(yield_per=1_000)):
-        yield _entry(row)[0]
+        yield _read(row).entry()
 
 
 def find_job(session: Session, dag_id: str, run_id: str, task_id: str, map_index: int) -> StoredJob | None:
     """The job of one task instance, if it has one."""
     this = _is(TaskInstance, dag_id, run_id, task_id, map_index)
     row = session.execute(_jobs().where(*this, _OF_FEW)).one_or_none()
-    return _entry(row)[1] if row is not None else None
+    return _read(row).job if row is not None else None
 
 
 def find_values(
@@ -117,7 +150,7 @@ def _jobs() -> Select[Any]:
     return select(*_KEY, *_MARK, *names, XComModel.value).join(XComModel, _ITS_OWN)
 
 
-def _entry(row: Any) -> tuple[Entry, StoredJob]:
+def _read(row: Any) -> ReadJob:
     dag_run_id, task_id, map_index, written, state, try_number, started, label, dag_id, run_id, ended, card = row
     state = None if state is None else str(TaskInstanceState(state).value)
     job = StoredJob(
@@ -134,4 +167,4 @@ def _entry(row: Any) -> tuple[Entry, StoredJob]:
         group=group_of(state, card),
         card=card,
     )
-    return entry((dag_run_id, task_id, map_index), mark(written, state, try_number, started, label), job, written), job
+    return ReadJob((dag_run_id, task_id, map_index), mark(written, state, try_number, started, label), job, written)

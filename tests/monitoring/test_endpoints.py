@@ -104,7 +104,7 @@ def test_a_job_is_told_with_its_task(client: Client, new_run: Run) -> None:
     assert abs(told.pop("now") - time.time()) < 600
     assert told.pop("may")["edit"] is False
     assert told.pop("cost")["node_seconds"] > 0
-    assert told == {"job": listed, "links": {}}
+    assert told == {"job": listed, "links": {}, "example_rows": None}
     assert "hunter2" not in answer.text
 
 

@@ -10,7 +10,7 @@ from airflow_provider_snowflake_batch.hooks.masking import masked
 from airflow_provider_snowflake_batch.jobs import row_statements
 from airflow_provider_snowflake_batch.jobs.example_rows import (
     LONGEST_EXAMPLE,
-    MOST_EXAMPLE_COLUMNS,
+    example_columns,
     told_example_rows,
 )
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName
@@ -51,7 +51,7 @@ def read_example_rows(hook: SnowflakeBatchHook, directory: StagePath, file: str,
         cursor.execute(row_statements.create_parquet_format(file_format))
         columns = inferred_columns(cursor, qualified, [file], file_format, **limits)
         # A query cannot name one with a double quote in it, nor one without a name.
-        chosen = [one for one in columns if one.name and '"' not in one.name][:MOST_EXAMPLE_COLUMNS]
+        chosen = example_columns([one for one in columns if one.name and '"' not in one.name])
         left_out = len(columns) - len(chosen)
         if not chosen:
             return told_example_rows([], [], columns_left_out=left_out)

@@ -6,10 +6,12 @@ Rows are data of users, and whoever may read the task's XComs can read them. So 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.json_values import json_value
+
+_T = TypeVar("_T")
 
 EXAMPLE_ROWS_KEY = "snowflake_batch_example_rows"
 
@@ -28,6 +30,15 @@ def check_example_rows(count: object) -> None:
         raise InvalidJobError(
             "example_rows", f"expected a whole number from 0 to {MOST_EXAMPLE_ROWS}, got {str(count)[:40]!r}."
         )
+
+
+def example_columns(columns: Sequence[_T]) -> list[_T]:
+    """Those of many columns of which values are kept: the first, which tell what a row is, and the last, which are the
+    model's."""
+    if len(columns) <= MOST_EXAMPLE_COLUMNS:
+        return list(columns)
+    first = MOST_EXAMPLE_COLUMNS // 2
+    return [*columns[:first], *columns[first - MOST_EXAMPLE_COLUMNS :]]
 
 
 def told_example_rows(

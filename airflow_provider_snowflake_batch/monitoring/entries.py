@@ -117,10 +117,10 @@ class Entry:
 
 ROW = (
     *("dag_run_id", "task_id", "map_index", "job_group"),
-    *("mark", "dag_id", "run_id", "watched", "status", "model", "pool", "recency", "sent", "shortness", "told"),
+    *("mark", "dag_id", "run_id", "watched", "status", "model", "pool", "recency", "sent", "shortness"),
     *("ended", "began", "nodes", "node_seconds", "rows_done", "rows_total", "speed", "fresh_until"),
 )
-"""Columns of the index."""
+"""Columns of the index; what is told it holds beside them."""
 
 
 WATCHED = tuple(

@@ -61,7 +61,8 @@ def test_long_values_and_many_columns_are_cut(hook: SnowflakeBatchHook) -> None:
     told = read(hook, long | {f"C{number}": [number] for number in range(20)})
     assert [len(value) for value in told["rows"][0][:3]] == [100, 100, 100]
     assert [value[-1] for value in told["rows"][0][:3]] == ["…", "x", "…"]
-    assert (len(told["columns"]), told["columns_left_out"]) == (20, 3)
+    assert (told["columns"][9:11], told["columns"][-1]) == (["C6", "C10"], "C19")
+    assert (len(told["columns"]), told["columns_left_out"], told["rows"][0][-1]) == (20, 3, "19")
 
 
 def test_columns_whose_names_no_query_can_hold_are_left_out(hook: SnowflakeBatchHook) -> None:

@@ -11,6 +11,7 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.example_rows import (
     MOST_EXAMPLE_BYTES,
     check_example_rows,
+    example_columns,
     no_example_rows,
     readable_example_rows,
     told_example_rows,
@@ -24,6 +25,12 @@ def test_rows_are_few_and_short() -> None:
     assert told["rows"][0][0] == "x" * 99 + "…"
     assert told_example_rows(["A"], [["x" * 100]])["rows"] == [["x" * 100]]
     assert len(told_example_rows(["A"], [["x"]] * 12)["rows"]) == 10
+
+
+def test_of_many_columns_the_first_and_the_last_are_kept() -> None:
+    assert example_columns(range(20)) == list(range(20))
+    assert example_columns(range(21)) == [*range(10), *range(11, 21)]
+    assert example_columns([]) == []
 
 
 @pytest.mark.parametrize("character", ["x", "ü", "€", "🙂", "\ud800"])

@@ -9,11 +9,13 @@ import sqlite3
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_snowflake_batch.monitoring import index as index_module
 from airflow_provider_snowflake_batch.monitoring.entries import Entry, JobGroup, StoredJob, entry, group_of, mark
 from airflow_provider_snowflake_batch.monitoring.index import Ended, Found, JobsIndex, Wanted
 from airflow_provider_snowflake_batch.monitoring.order import InvalidPlace, Order, Place, Sort
@@ -66,15 +68,38 @@ jobs = st.lists(
     st.sampled_from([None, *JobGroup]),
     st.sampled_from([None, "job_1", "done", "P", "é q"]),
     st.integers(1, 4),
+    st.sampled_from([0, 5_000]),
+    st.sampled_from([None, "a", "b"]),
 )
 def test_pages_in_both_directions_are_those_of_a_sorted_list(
-    told: list[dict[str, Any]], sort: Sort, reverse: bool, group: JobGroup | None, text: str | None, limit: int
+    told: list[dict[str, Any]],
+    sort: Sort,
+    reverse: bool,
+    group: JobGroup | None,
+    text: str | None,
+    limit: int,
+    few: int,
+    dag_id: str | None,
+) -> None:
+    with mock.patch.object(index_module, "_FEW", few):
+        hold_pages(told, sort, reverse, group, text, limit, dag_id)
+
+
+def hold_pages(
+    told: list[dict[str, Any]],
+    sort: Sort,
+    reverse: bool,
+    group: JobGroup | None,
+    text: str | None,
+    limit: int,
+    dag_id: str | None,
 ) -> None:
     entries = [indexed(number, **each) for number, each in enumerate(told)]
-    index, order, wanted = of(*entries), Order(sort, reverse=reverse, now=NOW), Wanted(READABLE, text=text)
+    index, order, wanted = of(*entries), Order(sort, reverse=reverse, now=NOW), Wanted(READABLE, dag_id, text=text)
     groups = JobGroup if group is None else [group]
     words = (text or "").lower().split()
     mine = [each for each in entries if each.dag_id in READABLE and all(word in each.told for word in words)]
+    mine = [each for each in mine if dag_id in (None, each.dag_id)]
     expected = {each: sum(one.group is each for one in mine) for each in JobGroup}
     places: list[Place] = []
     forwards: list[int] = []

@@ -48,7 +48,7 @@ REVOKE; RM; ROLLBACK; SELECT; SET; START TRANSACTION; TRUNCATE; UNSET; UPDATE; U
 # What may stand between the verb and the kind.
 _BETWEEN = {
     "OR", "REPLACE", "ALTER", "TEMP", "TEMPORARY", "TRANSIENT", "VOLATILE", "LOCAL", "GLOBAL", "SECURE", "RECURSIVE",
-    "TERSE", "BUILTIN", "SCOPED", "IF", "NOT", "EXISTS", "PRIVATE", "OVERLAY",
+    "TERSE", "BUILTIN", "SCOPED", "AGGREGATE", "IF", "NOT", "EXISTS", "PRIVATE", "OVERLAY",
 }  # fmt: skip
 # The SQL engine runs some form of these: what it does not take of them may be a mistake.
 _PARTLY_RUN = {

@@ -11,6 +11,7 @@ from sqlglot.helper import seq_get
 
 from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import (
+    ARRAY_DISTINCT,
     ARRAY_INSERT,
     AS_ARRAY,
     AS_KEYS,
@@ -62,6 +63,8 @@ def list_function(node: Expr) -> Expr:
             node.set(key, to_json(value.this if isinstance(value, exp.ToVariant) else value))
     if isinstance(node, exp.ArrayInsert):
         return call(ARRAY_INSERT, node.this, node.args["position"], node.expression)
+    if isinstance(node, exp.ArrayDistinct):
+        return call(ARRAY_DISTINCT, node.this)
     return node
 
 

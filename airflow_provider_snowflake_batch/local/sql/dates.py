@@ -7,7 +7,9 @@ and https://docs.snowflake.com/en/sql-reference/date-time-input-output.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 from sqlglot import Expr, exp
 from sqlglot.dialects.snowflake import Snowflake
@@ -116,6 +118,22 @@ def _is_date(node: Expr | None, known: AbstractSet[str]) -> bool:
 # For a value whose type it can tell, the parser would read the format itself, and elements in lower case wrongly.
 for _name in ("TO_CHAR", "TO_VARCHAR"):
     Snowflake.Parser.FUNCTIONS[_name] = exp.ToChar.from_arg_list
+
+
+def _without_auto(build: Callable[..., Expr]) -> Callable[..., Expr]:
+    """A reader of dates and times of which the format AUTO is the one that it has without a format."""
+
+    def built(args: list[Expr], *others: Any, **options: Any) -> Expr:
+        given = args[1] if len(args) == 2 else None
+        is_auto = isinstance(given, exp.Literal) and given.is_string and given.name.upper() == "AUTO"
+        return build(args[:1] if is_auto else args, *others, **options)
+
+    return built
+
+
+for _name in Snowflake.Parser.FUNCTIONS:
+    if re.fullmatch("(TRY_)?TO_(DATE|TIME|TIMESTAMP(_NTZ|_LTZ|_TZ)?)", _name):
+        Snowflake.Parser.FUNCTIONS[_name] = _without_auto(Snowflake.Parser.FUNCTIONS[_name])
 
 _ELEMENTS = {
     "YYYY": "%Y", "YY": "%y", "MMMM": "%B", "MON": "%b", "MM": "%m", "DD": "%d", "DY": "%a", "HH24": "%H",

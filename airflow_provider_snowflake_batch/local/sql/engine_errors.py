@@ -99,10 +99,8 @@ def _invalid_identifier(failure: _Failure) -> SnowflakeError:
 def _no_such_call(failure: _Failure) -> SnowflakeError:
     if "JSON" in failure.line:
         hint = "A VARIANT without a cast, as in v:n::NUMBER, is not supported by the local Snowflake here."
-    elif re.search("VARCHAR|LITERAL|NULL|[*]|TIMESTAMP|DATE|[(][)]", failure.line):
-        hint = f"{_NOT_TAKEN} A cast says which type is meant."
     else:
-        return compilation_error(failure.line)
+        hint = f"{_NOT_TAKEN} A cast says which type is meant."
     return compilation_error(f"{failure.line}\n{hint}")
 
 
@@ -218,7 +216,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (_NAMES, "Collation with name", _lacks("COLLATE")),
     (
         _NAMES,
-        r"has (\d+) columns but (\d+) values were supplied",
+        r"(?:has|expected) (\d+) columns but (\d+) values were supplied",
         _says(
             "SQL compilation error:\nInsert value list does not match column list expecting {1} but got {2}",
             2057,

@@ -62,6 +62,8 @@ _WHOLE: tuple[type[Expr], ...] = (
     exp.Week, exp.WeekOfYear, exp.Year, exp.YearOfWeek, exp.YearOfWeekIso,
 )  # fmt: skip
 _FIXED |= dict.fromkeys(_WHOLE, "NUMBER(38,0)")
+# Digits behind the point of what is made of whole NUMBERs.
+_PLACES: dict[type[Expr], int] = {exp.Variance: 6, exp.VariancePop: 6, exp.Kurtosis: 12}
 _ROUNDING = (exp.Ceil, exp.Floor, exp.Round, exp.Trunc)
 _TRIED = {f"TRY_{name}": kind for name, kind in _READERS.items()} | dict.fromkeys(
     ("TRY_TO_TIMESTAMP", "TRY_TO_TIMESTAMP_NTZ"), exp.DataType.Type.TIMESTAMPNTZ
@@ -106,8 +108,9 @@ def _write_node(node: Expr, kind: Kind) -> None:
         keep_offset(cast, kind)
     if (moment := _moment(node, kind)) is not None:
         node.replace(moment)
-    elif isinstance(node, exp.Avg):
-        _write_average(node, kind)
+    elif isinstance(node, (exp.Avg, *_PLACES)):
+        _write_statistic(node, kind)
+
     elif isinstance(node, (exp.Div, exp.Mul)):
         _write_scaled(node, kind)
     elif isinstance(node, (exp.Ceil, exp.Floor)):
@@ -316,14 +319,27 @@ def _moment(node: Expr, kind: Kind) -> Expr | None:
     return at_zone(exp.cast(moment, made), SESSION)
 
 
-def _write_average(average: exp.Avg, kind: Kind) -> None:
-    """``AVG`` of NUMBER as the quotient of a sum and a count, which is a NUMBER."""
-    scale = _scale(kind(average.this))
-    if scale is None:
-        return
-    whole: Expr = average
+def _whole_call(aggregate: Expr) -> Expr:
+    """The call with its OVER and the like."""
+    whole = aggregate
     while isinstance(whole.parent, (exp.Window, exp.Filter, exp.WithinGroup)) and whole.arg_key == "this":
         whole = whole.parent
+    return whole
+
+
+def _write_statistic(node: Expr, kind: Kind) -> None:
+    """Those of NUMBER that are a NUMBER."""
+    scale = _scale(kind(node.this))
+    if isinstance(node, exp.Avg) and scale is not None:
+        _write_average(node, scale)
+    elif type(node) in _PLACES and scale == 0:
+        whole = _whole_call(node)
+        whole.replace(exp.cast(whole.copy(), exp.DataType.build(f"DECIMAL(38, {_PLACES[type(node)]})")))
+
+
+def _write_average(average: exp.Avg, scale: int) -> None:
+    """``AVG`` of NUMBER as the quotient of a sum and a count."""
+    whole = _whole_call(average)
     parts = []
     for function in (exp.Sum, exp.Count):
         average.args["this"].parent = average

@@ -18,7 +18,7 @@ TO_JSON = f"{_PREFIX}to_json"
 _OBJECT_OF_ROW = f"{_PREFIX}object_of_row"
 RANDOM, RANDOM_OF = f"{_PREFIX}random", f"{_PREFIX}random_of"
 UNIFORM, UNIFORM_WHOLE = f"{_PREFIX}uniform", f"{_PREFIX}uniform_whole"
-ARRAY_INSERT = f"{_PREFIX}array_insert"
+ARRAY_INSERT, ARRAY_DISTINCT = f"{_PREFIX}array_insert", f"{_PREFIX}array_distinct"
 AS_LIST, AS_KEYS = f"{_PREFIX}as_list", f"{_PREFIX}as_keys"
 OBJECT_WITH, OBJECT_ONLY = f"{_PREFIX}object_with", f"{_PREFIX}object_only"
 ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
@@ -59,19 +59,20 @@ TOO_LONG = "is too long and would be truncated"
 BINARY, TRY_BINARY = f"{_PREFIX}binary", f"{_PREFIX}try_binary"
 SHORT_BINARY, SHORT_TEXT = f"{_PREFIX}short_binary", f"{_PREFIX}short_text"
 MOMENT, TRY_MOMENT = f"{_PREFIX}moment", f"{_PREFIX}try_moment"
+CHARACTER, FACTORIAL, MONTHS_BETWEEN = f"{_PREFIX}chr", f"{_PREFIX}factorial", f"{_PREFIX}months_between"
 SEMI_STRUCTURED, BYTES = f"{_PREFIX}semi_structured", f"{_PREFIX}bytes"
 _LONGEST_TEXT = 128 * 2**20
 """Of a VARCHAR. Source: https://docs.snowflake.com/en/sql-reference/data-types-text"""
 _ON_ONE_LINE = "_local_on_one_line"
-_LENIENT = r",\s*[\]}]|\bundefined\b"
+_LENIENT = r",\s*[\],}]|\[\s*,|\bundefined\b|[{,]\s*[A-Za-z_$][\w$]*\s*:|^\s*[\[{][\s\S]*\x27"
 _EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
 UNIQUE_JSON, _REPEATED_KEY = f"{_PREFIX}unique_json", "_local_repeated_key"
 LAST_VALUES, _LAST_VALUES = f"{_PREFIX}last_values", "_local_last_values"
 REPEATED = "duplicate object attribute"
 _NESTED = f"{_PREFIX}nested"
 TAKES_NO_TEXT = "Text where a VARIANT, ARRAY or OBJECT is needed"
-LENIENT = "JSON with a comma before a bracket that closes, or with undefined"
-"""What Snowflake reads as undefined, which the engine does not know, or leaves out."""
+LENIENT = "JSON with undefined, a comma too many, or a name or text without double quotes"
+"""What Snowflake reads and the engine does not."""
 INEXACT = "A number in JSON with more digits than a 64-bit floating-point number holds"
 
 # The engine puts an argument's whole text wherever a macro names it: macros in macros grow to statements that it plans
@@ -141,6 +142,8 @@ CREATE OR REPLACE MACRO {_PREFIX}inserted(l, place, e) AS CASE
 CREATE OR REPLACE MACRO {ARRAY_INSERT}(l, position, e) AS CASE
     WHEN position < -len(l) THEN error('Array index is out of range: ' || position)
     ELSE {_PREFIX}inserted(l, CASE WHEN position < 0 THEN len(l) + position ELSE position END, e) END;
+CREATE OR REPLACE MACRO {ARRAY_DISTINCT}(l) AS CASE WHEN l IS NOT NULL THEN (SELECT coalesce(list(_e ORDER BY _at), [])
+    FROM (SELECT _e, min(_n) AS _at FROM (SELECT unnest(l) AS _e, generate_subscripts(l, 1) AS _n) GROUP BY _e)) END;
 CREATE OR REPLACE MACRO {AS_KEYS}(a) AS CAST(to_json(a) AS VARCHAR[]);
 CREATE OR REPLACE MACRO {_PREFIX}field(o, key) AS json_extract(o, '$."' || replace(key, '"', '\"') || '"');
 CREATE OR REPLACE MACRO {OBJECT_ONLY}(o, keys, listed) AS CASE WHEN to_json(o) IS NULL THEN NULL ELSE (
@@ -187,6 +190,15 @@ CREATE OR REPLACE MACRO {_PREFIX}digits_of(v) AS CASE WHEN typeof(v) = 'BLOB' TH
     ELSE 'not hexadecimal: ' || {TEXT}(v) END;
 CREATE OR REPLACE MACRO {BINARY}(v) AS unhex({_PREFIX}digits_of(v));
 CREATE OR REPLACE MACRO {TRY_BINARY}(v) AS TRY(unhex({_PREFIX}digits_of(v)));
+-- The engine takes 32 bits for these, whatever the type of the number is.
+CREATE OR REPLACE MACRO {CHARACTER}(v) AS chr(CAST(v AS INTEGER));
+CREATE OR REPLACE MACRO {FACTORIAL}(v) AS factorial(CAST(v AS INTEGER));
+CREATE OR REPLACE MACRO {_PREFIX}day_number(t) AS
+    day(t) + (epoch_us(t) - epoch_us(date_trunc('day', t)::TIMESTAMP)) / 86400000000;
+CREATE OR REPLACE MACRO {_PREFIX}months(a, b) AS CAST((year(a) - year(b)) * 12 + month(a) - month(b) + CASE
+    WHEN day(a) = day(b) OR (last_day(a) = CAST(a AS DATE) AND last_day(b) = CAST(b AS DATE)) THEN 0
+    ELSE ({_PREFIX}day_number(a) - {_PREFIX}day_number(b)) / 31 END AS DECIMAL(38, 6));
+CREATE OR REPLACE MACRO {MONTHS_BETWEEN}(a, b) AS {_PREFIX}months(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP));
 CREATE OR REPLACE MACRO {SEMI_STRUCTURED}(v, words) AS
     CASE WHEN typeof(v) = 'VARCHAR' AND v IS NOT NULL THEN error(words) ELSE {TO_JSON}(v) END;
 CREATE OR REPLACE MACRO {BYTES}(v) AS
@@ -368,6 +380,8 @@ def write_json(tree: Expr) -> Expr:
         extract.set("this", nested(extract.this))
     for parsed in list(tree.find_all(exp.ParseJSON)):
         _read_exactly(parsed)
+    for checked in list(tree.find_all(exp.CheckJson)):
+        checked.set("this", exp.Anonymous(this=_EXACT_JSON, expressions=[checked.this.copy()]))
     return tree
 
 

@@ -221,7 +221,9 @@ class Names:
             if outputs is None:
                 return None
             names += outputs
-        joins = scope.expression.args.get("joins") or []
+        # Those in parentheses, too, but not those of the queries that are joined.
+        own = scope.expression.walk(prune=lambda node: isinstance(node, exp.Select) and node is not scope.expression)
+        joins = [node for node in own if isinstance(node, exp.Join)]
         if any(join.args.get("using") or join.args.get("method") == "NATURAL" for join in joins):
             # The columns that two tables are joined by are there once.
             names = list(dict.fromkeys(names))

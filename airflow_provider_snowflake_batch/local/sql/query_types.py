@@ -138,6 +138,9 @@ def declared_kind(node: Expr, sources: Sources) -> str | None:
         if table := node.args.get("table"):
             return sources.get(stored_name(table), {}).get(name)
         return next((columns[name] for columns in sources.values() if name in columns), None)
+    if isinstance(node, exp.Parameter):
+        # $1 of VALUES.
+        return next((kind for columns in sources.values() if (kind := columns.get(f"COLUMN{node.name}"))), None)
     if isinstance(node, exp.Anonymous) and node.this in (OBJECT_WITH, OBJECT_ONLY):
         return "OBJECT"
     return next((kind for builder, kind in _BUILDERS if isinstance(node, builder)), None)

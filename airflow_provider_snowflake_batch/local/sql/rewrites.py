@@ -45,8 +45,11 @@ from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
     BYTES,
+    CHARACTER,
     DIVISION_BY_ZERO,
+    FACTORIAL,
     FLATTEN_OPTIONS,
+    MONTHS_BETWEEN,
     NO_TEXT,
     NUMBER_KEY,
     OTHER_KEY,
@@ -73,6 +76,7 @@ from airflow_provider_snowflake_batch.local.sql.server_functions import (
     is_next_value,
     next_value,
 )
+from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Statement
 
 _SEMI_STRUCTURED = {exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY, exp.DataType.Type.OBJECT}
@@ -308,6 +312,16 @@ def _to_binary(node: exp.ToBinary, context: _Context) -> Expr | None:
     return node
 
 
+def _dual(node: exp.Table) -> Expr | None:
+    """``DUAL``, a table of one row that is in every schema."""
+    if node.db or not isinstance(node.this, exp.Identifier) or stored_name(node.this) != "DUAL":
+        return None
+    if any(cte.alias.upper() == "DUAL" for cte in node.root().find_all(exp.CTE)):
+        return None
+    row = exp.select(exp.alias_(exp.Null(), "_dual", quoted=True))
+    return exp.Subquery(this=row, alias=node.args.get("alias"))
+
+
 def _column(node: exp.Column, context: _Context) -> Expr | None:
     return next_value(node, context.statement.session) if is_next_value(node) else None
 
@@ -376,6 +390,14 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Time,), lambda node, context: exp.cast(node.this, "TIME")),
     ((exp.ByteLength,), lambda node, context: call("strlen", exp.cast(node.this, "VARCHAR"))),
     (CHECKED, lambda node, context: check_domain(node)),
+    ((exp.Chr,), lambda node, context: call(CHARACTER, node.expressions[0])),
+    ((exp.Factorial,), lambda node, context: call(FACTORIAL, node.this)),
+    (
+        (exp.BitLength,),
+        lambda node, context: exp.Mul(this=call("octet_length", call(BYTES, node.this)), expression=number(8)),
+    ),
+    ((exp.MonthsBetween,), lambda node, context: call(MONTHS_BETWEEN, node.this, node.expression)),
+    ((exp.Table,), lambda node, context: _dual(node)),
     ((exp.Median,), lambda node, context: _median(node)),
     ((exp.ApproxQuantile,), lambda node, context: as_float(node)),
     ((exp.ApproxTopK,), lambda node, context: top_k(node)),

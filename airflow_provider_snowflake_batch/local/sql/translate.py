@@ -7,7 +7,7 @@ tables, ``VALUES`` columns by number.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import sqlglot
@@ -232,26 +232,46 @@ def list_stars(tree: Expr) -> None:
 
 
 def name_projections(tree: Expr, text: str) -> None:
-    """Give each unnamed column of the outermost SELECT the name Snowflake gives it: its text in upper case.
+    """Give each unnamed column of a SELECT the name Snowflake gives it: its text in upper case.
 
     :param text: what the tree was parsed from.
     """
-    select = _first_select(tree)
-    if select is None:
-        return
-    named: list[Expr] = []
+    outermost = _first_select(tree)
+    selects = list(_selects_as_written(tree))
     texts = projection_texts(text)
-    if len(texts) != len(select.expressions):
-        texts = [projection_name(projection) for projection in select.expressions]
-    for projection, given in zip(select.expressions, texts, strict=True):
-        if isinstance(projection, (exp.Alias, exp.Star, exp.Aliases)) or (
-            isinstance(projection, (exp.Column, exp.Dot)) and not isinstance(projection.this, exp.Parameter)
-        ):
-            named.append(projection)
-        else:
-            name = projection_name(projection) if isinstance(projection, _NAMED_OTHERWISE) else given
-            named.append(exp.alias_(projection, name, quoted=True))
-    select.set("expressions", named)
+    if len(texts) != len(selects):
+        texts = [[] for _ in selects]
+    for select, given in zip(selects, texts, strict=True):
+        if len(given) != len(select.expressions):
+            given = [projection_name(projection) for projection in select.expressions]
+        named = []
+        for projection, name in zip(select.expressions, given, strict=True):
+            is_numbered = isinstance(projection, exp.Parameter) and select is not outermost
+            if (
+                is_numbered
+                or isinstance(projection, (exp.Alias, exp.Star, exp.Aliases))
+                or (isinstance(projection, (exp.Column, exp.Dot)) and not isinstance(projection.this, exp.Parameter))
+            ):
+                named.append(projection)
+            else:
+                shown = projection_name(projection) if isinstance(projection, _NAMED_OTHERWISE) else name
+                named.append(exp.alias_(projection, shown, quoted=True))
+        select.set("expressions", named)
+
+
+def _selects_as_written(tree: Expr) -> Iterator[exp.Select]:
+    """Every SELECT of a tree in the order of its first word in the text."""
+    waiting = [(tree, False)]
+    while waiting:
+        node, has_begun = waiting.pop()
+        ctes = node.args.get("with_")
+        if isinstance(ctes, Expr) and not has_begun:
+            waiting += [(node, True), (ctes, False)]
+            continue
+        if isinstance(node, exp.Select):
+            yield node
+        parts = [value if isinstance(value, list) else [value] for key, value in node.args.items() if key != "with_"]
+        waiting += [(one, False) for part in reversed(parts) for one in reversed(part) if isinstance(one, Expr)]
 
 
 def numbered(query: exp.Query) -> exp.Query:
@@ -273,44 +293,45 @@ def _first_select(tree: Expr) -> exp.Select | None:
     return tree if isinstance(tree, exp.Select) else None
 
 
-def projection_texts(text: str) -> list[str]:
-    """The columns of the outermost SELECT as they are written, in upper case, quoted text included."""
+def projection_texts(text: str) -> list[list[str]]:
+    """Of every SELECT, in the order of the text, its columns as they are written, in upper case."""
     tokens = tokenize(text)
-    depth, start = 0, None
-    while start is None and tokens:
-        # A query in parentheses is looked for inside of them.
-        start = next((at for at, level in _levels(tokens) if level == depth and tokens[at].value == "SELECT"), None)
-        if start is None and not _is_symbol(tokens, depth, "("):
-            return []
-        depth += 1
+    levels = list(_levels(tokens))
+    starts = [at for at, token in enumerate(tokens) if token.kind == "word" and token.value == "SELECT"]
+    return [_projections(text, tokens, levels, start) for start in starts]
+
+
+def _projections(text: str, tokens: list[Token], levels: Sequence[int], start: int) -> list[str]:
     found: list[list[Token]] = [[]]
-    for at, level in _levels(tokens):
-        if start is None or at <= start or level < depth - 1:
-            continue
-        token = tokens[at]
-        if level == depth - 1 and token.kind == "word" and token.value in _AFTER_PROJECTIONS:
-            break
-        if level == depth - 1 and token.text == ",":
+    at = start + 1
+    while at < len(tokens) and (token := tokens[at]).text != ";":
+        if levels[at] == levels[start]:
+            is_within = token.value == "GROUP" and tokens[at - 1].value == "WITHIN"
+            is_after = token.kind == "word" and token.value in _AFTER_PROJECTIONS and not is_within
+            if is_after or (token.kind == "symbol" and token.text in ")]}"):
+                break
+        if levels[at] == levels[start] and token.text == ",":
             found.append([])
         elif found != [[]] or token.value not in ("DISTINCT", "ALL", "TOP"):
             found[-1].append(token)
         elif token.value == "TOP":
             # The number after it.
-            start = at + 1
+            at += 1
+        at += 1
     return ["".join(_upper_case(text, tokens)) for tokens in found if tokens]
 
 
-def _levels(tokens: list[Token]) -> Iterator[tuple[int, int]]:
-    """The positions of tokens, each with the number of brackets that are open before or at it."""
+def _levels(tokens: list[Token]) -> Iterator[int]:
+    """For each token, the number of brackets that are open before or at it."""
     level = 0
-    for at, token in enumerate(tokens):
+    for token in tokens:
         if token.kind == "symbol" and token.text in ")]}":
             level -= 1
-            yield at, level + 1
+            yield level + 1
             continue
         if token.kind == "symbol" and token.text in "([{":
             level += 1
-        yield at, level
+        yield level
 
 
 def _upper_case(text: str, tokens: list[Token]) -> Iterator[str]:

@@ -91,14 +91,14 @@ def compare_variants(tree: Expr, json_columns: AbstractSet[str], only_json: Abst
 
 def _add_aliases(tree: Expr, known: _Known) -> None:
     """Take in the names that the statement itself gives to what may be JSON."""
+    if tree.find(exp.Lateral, exp.Unnest) or "_FS_FLATTEN" in tree.sql(dialect="duckdb").upper():
+        known.names.update(("VALUE", "THIS"))
     aliases = list(tree.find_all(exp.Alias))
     for _ in range(3):
         before = len(known.names)
         known.names.update(alias.alias for alias in aliases if _may_be_json(alias.this, known))
         if len(known.names) == before:
             break
-    if tree.find(exp.Lateral, exp.Unnest) or "_FS_FLATTEN" in tree.sql(dialect="duckdb").upper():
-        known.names.update(("VALUE", "THIS"))
 
 
 def _may_be_json(node: Expr, known: _Known) -> bool:

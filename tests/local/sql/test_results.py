@@ -6,6 +6,7 @@ Also tests ``local/semi_structured.py``, ``local/sql/arrow.py``, ``local/sql/que
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ PARSED = """PARSE_JSON('{"b": {"z": 1, "y": [true, {}, []]}, "a": null}')"""
         ("n||'a,b' , max( n ) over (), \"N\", n as m", ["N||'A,B'", "MAX( N ) OVER ()", "N", "M"]),
         ("distinct 'it''s', (1), [1, 2][0]", ["'IT''S'", "(1)", "[1, 2][0]"]),
         ("top 1 case when n = 1 then 'y' end, *", ["CASE WHEN N = 1 THEN 'Y' END", "V", "N"]),
+        ("listagg(n) within group (order by n), max( n )", ["LISTAGG(N) WITHIN GROUP (ORDER BY N)", "MAX( N )"]),
         ("extract(year from current_date()), n-- why\n+1", ["EXTRACT(YEAR FROM CURRENT_DATE())", "N +1"]),
     ],
 )
@@ -38,6 +40,20 @@ def test_a_column_without_an_alias_is_named_by_its_text(
         cursor = connection.cursor().execute(query)
         assert cursor is not None
         assert [column.name for column in cursor.description] == names
+
+
+def test_such_a_column_of_a_subquery_has_this_name_too(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (A INT) AS SELECT 1 UNION ALL SELECT 2")
+    for query in (
+        """SELECT "AVG(""A"")" FROM (SELECT avg("A") FROM T)""",
+        """WITH Q AS (SELECT (SELECT max(A) FROM T), avg( a ) FROM T) SELECT "AVG( A )" FROM Q""",
+        """SELECT X."AVG(A)" FROM (SELECT avg(A) FROM T UNION ALL SELECT 5) X WHERE X."AVG(A)" < 2""",
+        """SELECT "A/2" + 1.000000 FROM (SELECT a/2 FROM T WHERE A IN (SELECT MIN(A) FROM T))""",
+    ):
+        assert execute(connection, query) == [(Decimal("1.500000"),)], query
+    described = execute(connection, "CREATE TABLE U AS SELECT * FROM (SELECT count(*), 'x' || A FROM T GROUP BY A)")
+    assert described == [("Table U successfully created.",)]
+    assert [row[0] for row in execute(connection, "DESCRIBE TABLE U")] == ["COUNT(*)", "'X' || A"]
 
 
 @pytest.mark.parametrize(

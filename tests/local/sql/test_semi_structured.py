@@ -45,6 +45,7 @@ def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
         ("ARRAY_REVERSE(A)", [2.5, "a", 1]),
         ("ARRAY_SLICE(A, 0, -1)", [1, "a"]),
         ("ARRAY_DISTINCT(ARRAY_CONSTRUCT('x', 'x'))", ["x"]),
+        ("ARRAY_DISTINCT(ARRAY_CONSTRUCT(3, 1, NULL, 3, 2, 1, NULL))", [3, 1, None, 2]),
         ("OBJECT_KEYS(O)", ["a", "b"]),
         ("SPLIT('x,y', ',')", ["x", "y"]),
         ("ARRAY_CONSTRUCT_COMPACT(N, NULL)", [7]),
@@ -186,8 +187,21 @@ def test_what_would_put_text_in_order_needs_a_cast(table: SnowflakeConnection, e
     assert message.endswith("without a cast is not supported by the local Snowflake.")
 
 
-@pytest.mark.parametrize("text", ["[1, 2,]", '{"a": 1,}', "[1, undefined]", "undefined", '["a,]", 1 , ]'])
-@pytest.mark.parametrize("function", ["PARSE_JSON", "TRY_PARSE_JSON"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1, 2,]",
+        '{"a": 1,}',
+        "[1, undefined]",
+        "undefined",
+        '["a,]", 1 , ]',
+        "[1,,2]",
+        "{a: 1}",
+        "{''a'': 1}",
+        "[''x'']",
+    ],
+)
+@pytest.mark.parametrize("function", ["PARSE_JSON", "TRY_PARSE_JSON", "CHECK_JSON"])
 def test_json_that_the_engine_reads_otherwise(table: SnowflakeConnection, function: str, text: str) -> None:
     for argument in (f"'{text}'", f"'{text}' || SUBSTR('x', 1 + N)"):
         errno, _, message = error(table, f"SELECT {function}({argument}) FROM T")

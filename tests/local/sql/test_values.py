@@ -95,6 +95,8 @@ def test_variants_are_sorted_by_value(connection: SnowflakeConnection, schema: s
         "SELECT ID FROM (SELECT ID, V AS W FROM T) ORDER BY W",
     ):
         assert [row[0] for row in execute(connection, sql)] == [3, 1, 2], sql
+    flattened = "SELECT VALUE AS W FROM TABLE(FLATTEN(PARSE_JSON('[3, 1, 22]'))) ORDER BY W DESC"
+    assert execute(connection, flattened) == [("22",), ("3",), ("1",)]
     assert execute(connection, "SELECT MAX(V), MIN(V), MAX(ID) FROM T") == [("100", "-5", 3)]
 
 

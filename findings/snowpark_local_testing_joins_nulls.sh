@@ -36,6 +36,7 @@ def shown(found: DataFrame) -> list:
     """The first column's values."""
     return [row[0] for row in found.collect()]
 
+
 left, right = frame("K", LongType(), [1, None, 2]), frame("L", LongType(), [1, None])
 numbers = frame("X", DoubleType(), [float("nan"), None, 1.0])
 seen = {

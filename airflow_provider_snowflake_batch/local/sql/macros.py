@@ -75,16 +75,14 @@ LENIENT = "JSON with undefined, a comma too many, or a name or text without doub
 """What Snowflake reads and the engine does not."""
 INEXACT = "A number in JSON with more digits than a 64-bit floating-point number holds"
 
-# The engine puts an argument's whole text wherever a macro names it: macros in macros grow to statements that it plans
-# for seconds. So an argument called `once` is the one element of a list, for which a lambda computes what is wanted.
 # A NUMBER in a VARIANT is what its digits say: 2 and not 2.0 for a NUMBER(10,0), 1.5 for a NUMBER(10,2). DuckDB's own
 # to_json takes some of them through DOUBLE. Lists of them are one text, whose NULLs are JSON's.
 _MACROS = rf"""
-CREATE OR REPLACE MACRO {_PREFIX}moment_text(once) AS list_transform([once], lambda t:
+CREATE OR REPLACE MACRO {_PREFIX}moment_text(t) AS
     regexp_extract(t, '^[^.+]{{19}}') || rpad(coalesce(nullif(regexp_extract(t, '[.]\d+'), ''), '.'),
         CAST(greatest(4, length(regexp_extract(t, '[.]\d+'))) AS INTEGER), '0')
     || CASE WHEN regexp_matches(t, '[+-]\d\d(:\d\d)?$') AND length(t) > 19
-        THEN ' ' || rpad(replace(regexp_extract(t, '[+-]\d\d(:\d\d)?$'), ':', ''), 5, '0') ELSE '' END)[1];
+        THEN ' ' || rpad(replace(regexp_extract(t, '[+-]\d\d(:\d\d)?$'), ':', ''), 5, '0') ELSE '' END;
 CREATE OR REPLACE MACRO {TO_JSON}(v) AS CASE
     WHEN regexp_matches(typeof(v), '^DECIMAL\(\d+,\d+\)(\[\d*\])*$') THEN CAST(regexp_replace(regexp_replace(
         lower(replace(CAST(v AS VARCHAR), ', ', ',')),
@@ -97,7 +95,7 @@ CREATE OR REPLACE MACRO {TO_JSON}(v) AS CASE
 CREATE OR REPLACE MACRO {_DIGITS}(x) AS trim(replace(split_part(lower(x), 'e', 1), '.', ''), '-0');
 CREATE OR REPLACE MACRO {_PREFIX}without_texts(t) AS
     regexp_replace(CAST(t AS VARCHAR), '"(?:[^"\\]|\\.)*"', '""', 'g');
-CREATE OR REPLACE MACRO {_EXACT_JSON}(once) AS list_transform([once], lambda t: CASE
+CREATE OR REPLACE MACRO {_EXACT_JSON}(t) AS CASE
     WHEN regexp_matches(CAST(t AS VARCHAR), '{_LENIENT}')
         AND regexp_matches({_PREFIX}without_texts(t), '{_LENIENT}')
     THEN CAST(CAST('{LENIENT}' AS INTEGER) AS VARCHAR)
@@ -109,15 +107,15 @@ CREATE OR REPLACE MACRO {_EXACT_JSON}(once) AS list_transform([once], lambda t: 
             AND {_DIGITS}(x) <> {_DIGITS}(CAST(TRY_CAST(x AS DOUBLE) AS VARCHAR)))) > 0
     -- A cast that fails with the words in it: error() is not allowed where the errors of a load are counted.
     THEN CAST(CAST('{INEXACT}' AS INTEGER) AS VARCHAR)
-    ELSE nullif(trim(CAST(t AS VARCHAR)), '') END)[1];
+    ELSE nullif(trim(CAST(t AS VARCHAR)), '') END;
 CREATE OR REPLACE MACRO {_PREFIX}keys(t) AS regexp_extract_all(t, '"((?:[^"\\]|\\.)*)"\s*:', 1);
 -- What has the same key in several objects is read once more, in Python.
-CREATE OR REPLACE MACRO {UNIQUE_JSON}(once, words) AS list_transform([once], lambda t: CASE
+CREATE OR REPLACE MACRO {UNIQUE_JSON}(t, words) AS CASE
     WHEN len(list_distinct({_PREFIX}keys(t))) < len({_PREFIX}keys(t)) AND {_REPEATED_KEY}(t) <> ''
     THEN CASE WHEN words = '' THEN '' ELSE CAST(CAST(words || ' ' || {_REPEATED_KEY}(t) AS INTEGER) AS VARCHAR) END
-    ELSE t END)[1];
-CREATE OR REPLACE MACRO {LAST_VALUES}(once) AS list_transform([once], lambda t:
-    CASE WHEN len(list_distinct({_PREFIX}keys(t))) < len({_PREFIX}keys(t)) THEN {_LAST_VALUES}(t) ELSE t END)[1];
+    ELSE t END;
+CREATE OR REPLACE MACRO {LAST_VALUES}(t) AS
+    CASE WHEN len(list_distinct({_PREFIX}keys(t))) < len({_PREFIX}keys(t)) THEN {_LAST_VALUES}(t) ELSE t END;
 CREATE OR REPLACE MACRO {_OBJECT_OF_ROW}(row_value) AS (
     SELECT coalesce(json_group_object(key, value::JSON), '{{}}'::JSON)
     FROM (
@@ -283,13 +281,13 @@ CREATE OR REPLACE MACRO {TOP_K}(v, k) AS list_transform(
     list_slice(list_sort(list_transform(map_entries(histogram(v)),
         lambda e: struct_pack(n := -CAST(e.value AS BIGINT), v := e.key))), 1, k),
     lambda e: [{TO_JSON}(e.v), to_json(-e.n)]);
-CREATE OR REPLACE MACRO {AS_ARRAY}(once) AS list_transform([once], lambda v:
+CREATE OR REPLACE MACRO {AS_ARRAY}(v) AS
     CASE coalesce(json_type(to_json(v)), 'NULL')
-    WHEN 'ARRAY' THEN CAST({TO_JSON}(v) AS JSON) WHEN 'NULL' THEN NULL ELSE json_array({TO_JSON}(v)) END)[1];
-CREATE OR REPLACE MACRO {AS_OBJECT}(once) AS list_transform([once], lambda v:
+    WHEN 'ARRAY' THEN CAST({TO_JSON}(v) AS JSON) WHEN 'NULL' THEN NULL ELSE json_array({TO_JSON}(v)) END;
+CREATE OR REPLACE MACRO {AS_OBJECT}(v) AS
     CASE coalesce(json_type(to_json(v)), 'NULL') WHEN 'NULL' THEN NULL
     WHEN 'OBJECT' THEN CAST({TO_JSON}(v) AS JSON)
-    ELSE error('{NO_OBJECT} ' || {TO_JSON_TEXT}(v) || ' to OBJECT') END)[1];
+    ELSE error('{NO_OBJECT} ' || {TO_JSON_TEXT}(v) || ' to OBJECT') END;
 CREATE OR REPLACE MACRO {TYPE_OF}(v) AS CASE
     WHEN v IS NULL THEN NULL
     WHEN typeof(v) IN ('DATE', 'TIME', 'BOOLEAN', 'VARCHAR', 'DOUBLE') THEN typeof(v)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 import logging
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _STATE_DIR = Path(os.environ.get("LOCAL_SNOWFLAKE_STATE_DIR", ".local-snowflake"))
+# What the driver can do without, and only its clients use.
+_OPTIONAL_FOR_DRIVER = ("boto3", "botocore", "pandas")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _start(state_dir: Path, port: int) -> tuple[LocalSnowflake, Path] | None:
     """The started server and the file with its connection; None, and a line for the user, if it cannot start."""
+    _load_driver()
     import duckdb
 
     from airflow_provider_snowflake_batch.local.server import LocalSnowflake
@@ -78,6 +82,20 @@ def _start(state_dir: Path, port: int) -> tuple[LocalSnowflake, Path] | None:
             file=sys.stderr,
         )
     return None
+
+
+def _load_driver() -> None:
+    """Import the driver, whose classes the engine's library needs, without the third of its libraries' time that goes
+    into those that it loads where they are installed.
+    """
+    hidden = [name for name in _OPTIONAL_FOR_DRIVER if name not in sys.modules]
+    # None says that there is no such module.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    # A driver that cannot do without them is loaded with them afterwards, by who needs it.
+    with contextlib.suppress(ImportError):
+        import snowflake.connector  # noqa: F401
+    for name in hidden:
+        del sys.modules[name]
 
 
 def _serve(server: LocalSnowflake, connection_file: Path, listening: socket.socket, *, stop_at_eof: bool) -> None:

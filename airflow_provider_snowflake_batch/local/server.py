@@ -183,6 +183,8 @@ class LocalSnowflake:
                 "database": self.account.database,
                 "warehouse": self.account.warehouse,
                 "role": self.account.role,
+                # Otherwise each login looks for a cloud platform on the network first.
+                "platform_detection_timeout_seconds": 0,
             },
         }
 

@@ -130,8 +130,6 @@ class LocalServer:
             "password": connection["password"],
             "schema": connection["schema"],
             **connection["extra"],
-            # Otherwise each login looks for a cloud platform on the network first.
-            "platform_detection_timeout_seconds": 0,
         }
 
     def __enter__(self) -> LocalServer:

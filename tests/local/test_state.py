@@ -165,6 +165,16 @@ def test_the_connection_can_be_printed(server: LocalServer) -> None:
     assert f"AIRFLOW_CONN_SNOWFLAKE_DEFAULT='{printed.stdout.strip()}'" in server.output()
 
 
+def test_it_does_without_the_libraries_of_the_drivers_clients(server: LocalServer) -> None:
+    assert server.process is not None
+    mapped = Path(f"/proc/{server.process.pid}/maps")
+    if not mapped.exists():
+        pytest.skip("needs Linux")
+    libraries = mapped.read_text()
+    assert "duckdb" in libraries
+    assert "pandas" not in libraries
+
+
 def test_a_running_query_does_not_hold_up_the_end(server: LocalServer) -> None:
     connection = snowflake.connector.connect(**server.connection_kwargs)
     connection.cursor().execute_async(

@@ -15,6 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Where PYTHONDONTWRITEBYTECODE is set, as in some containers, each process of pytest would compile all tests and
+# rewrite their assertions anew: half of the time that collecting them takes. What tests start keeps to the variable.
+sys.dont_write_bytecode = False
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -34,6 +38,8 @@ atexit.register(shutil.rmtree, _AIRFLOW_HOME, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = f"{_AIRFLOW_HOME}/logs"
+# Each login would ask six addresses outside of this machine in which cloud it is; `_refuse_other_machines` refuses.
+os.environ["SNOWFLAKE_DISABLE_PLATFORM_DETECTION"] = "true"
 
 
 def _refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
@@ -63,7 +69,7 @@ sys.addaudithook(_refuse_other_machines)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the package once, where PYTHONDONTWRITEBYTECODE would have every process that tests start do so."""
-    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(airflow_provider_snowflake_batch.__file__).parent, quiet=1)
 
 

@@ -231,6 +231,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         on_log: Callable[[str], None] | None = None,
         on_look: Callable[[JobInfo, Progress | None], None] | None = None,
         on_last_lines: Callable[[Sequence[str]], None] | None = None,
+        on_containers: Callable[[Sequence[ContainerInfo]], None] | None = None,
     ) -> JobInfo:
         """Block until a job has ended, however it ended. A job that misses a deadline is left alone.
 
@@ -247,6 +248,8 @@ class SnowflakeBatchHook(SnowflakeStageHook):
             is not read.
         :param on_last_lines: called after each reading of the logs, before ``on_look``, with the last few lines, as a
             job card tells them.
+        :param on_containers: called likewise, with what the job's containers report; of a job that is PENDING, every
+            20 seconds, with what they wait for.
         :raises JobInputError: if Snowflake refused the statement.
         :raises JobLostError: if there is no such job, although its statement succeeded.
         :raises JobTimeoutError: if the job has missed its end.
@@ -273,6 +276,8 @@ class SnowflakeBatchHook(SnowflakeStageHook):
                         on_log(line)
                     if on_last_lines is not None:
                         on_last_lines(follower.last_lines)
+                    if on_containers is not None:
+                        on_containers(follower.containers)
                 if on_look is not None:
                     on_look(info, follower.progress)
                 if step.done:

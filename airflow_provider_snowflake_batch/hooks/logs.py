@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 READ_SECONDS = 2
 """Least time between two readings while the job runs."""
+PENDING_SECONDS = 20
+"""Least time between two while it is PENDING: its containers have no logs yet, but say what they wait for."""
 PROGRESS_SECONDS = 10
 """Least time between two lines that tell how far the job is."""
 _LINES = 1000
@@ -35,6 +37,7 @@ class LogFollower:
     name: QualifiedName
     _windows: dict[str, LogWindow] = field(default_factory=dict)
     _read_at: float = 0
+    _pending_at: float = 0
     _progress_shown: float | None = None
     _progress: dict[int, Progress] = field(default_factory=dict)
     _untold: bool = False
@@ -64,9 +67,12 @@ class LogFollower:
 
     def is_due(self, info: JobInfo) -> bool:
         """Whether there may be something to read now that is worth the statements."""
+        now = time.monotonic()
         if info.status is JobStatus.PENDING:
-            return False
-        return info.status.is_terminal or time.monotonic() - self._read_at >= READ_SECONDS
+            # Most jobs wait for some seconds only.
+            self._pending_at = self._pending_at or now
+            return now - max(self._pending_at, self._read_at) >= PENDING_SECONDS
+        return info.status.is_terminal or now - self._read_at >= READ_SECONDS
 
     def read(self, hook: SnowflakeBatchHook, *, last: bool = False) -> list[str]:
         """The lines that are new, each beginning with its replica if there are several; then how far the job is.

@@ -138,7 +138,7 @@ class TaskCard:
         self._update()
 
     def tell_containers(self, containers: Iterable[ContainerInfo]) -> None:
-        """Note what the containers of a failed job report. The card is written at the end of the task."""
+        """What the job's containers report; written with the next look, or at the end of the task."""
         self.card = replace(self.card, containers=told_containers(containers) or self.card.containers)
 
     def tell_lines(self, lines: Iterable[str]) -> None:

@@ -114,6 +114,7 @@ class JobWaiter:
                 on_log=log.info if stream_logs else None,
                 on_look=self._card.look,
                 on_last_lines=self._card.tell_lines,
+                on_containers=self._card.tell_containers,
             )
         except JobTimeoutError as error:
             give_up(self._hook, self._record, error, self._limits, self._card)

@@ -56,6 +56,14 @@ JOBS: dict[str, Any] = {
         progress=HALF
         | {"quarantined_rows": 2000, "batch_rows": 4096, "first_bad_rows": ["ValueError: <b> (row 7 of file a)", "b"]}
     ),
+    "waits": told(
+        status="PENDING",
+        accepted_at=NOON + 20,
+        containers=[
+            {"replica": replica, "name": "main", "status": "PENDING", "message": message, "restarts": 0}
+            for replica, message in enumerate(["No <b>node yet.", "No <b>node yet.", "Failed to pull image"])
+        ],
+    ),
     "talking": told(log=["epoch 1", "<b>epoch 2</b>"]),
     "written": told(
         "success",

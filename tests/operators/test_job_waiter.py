@@ -63,6 +63,9 @@ class Card:
     def tell_lines(self, lines: Iterable[str]) -> None:
         pass
 
+    def tell_containers(self, containers: Iterable[Any]) -> None:
+        pass
+
 
 @pytest.fixture
 def hook(

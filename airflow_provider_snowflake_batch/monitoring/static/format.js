@@ -111,19 +111,19 @@ export function jobSeconds(job, now) {
   return isNumber(last) ? Math.max(0, last - begin) : null;
 }
 
-// What a job has spent its time with, in the order of time: a name, its seconds, and one of Airflow's colours. Nothing
-// stands for a time that nobody saw.
+// What a job has spent its time with, in the order of time: a name, its seconds, and one of Airflow's colours, of which
+// those for its own kinds of waiting look alike. Nothing stands for a time that nobody saw.
 export function phases(job, now) {
   const { submitted_at: submitted, accepted_at: accepted, started_at: started, ended_at: ended, updated_at: seen } = job.card;
   const active = job.group === "active";
   const last = isNumber(ended) ? ended : active && staleSeconds(job, now) === null ? now : seen;
   const moments = [
     ["preparing", submitted, "scheduled"],
-    ["pending", isNumber(accepted) ? accepted : null, "queued"],
+    ["pending", isNumber(accepted) ? accepted : null, "up_for_retry"],
     ["running", started, active ? "running" : job.group === "done" ? "success" : "failed"],
   ].filter(([, at]) => isNumber(at));
   // A card without the moment in between cannot tell the one from the other.
-  if (!isNumber(accepted) && moments.length) moments[0] = ["waiting", submitted, "queued"];
+  if (!isNumber(accepted) && moments.length) moments[0] = ["waiting", submitted, "up_for_retry"];
   const told = moments.map(([name, at, palette], index) => {
     const next = index + 1 < moments.length ? moments[index + 1][1] : last;
     return { name, palette, seconds: isNumber(next) ? Math.max(0, next - at) : 0 };

@@ -27,6 +27,7 @@ export function Timeline({ job, now }) {
   return section(
     "Timeline",
     h(Picture, { told: phases(job, now) }),
+    active && h(WaitsFor, { card: job.card }),
     h(
       Flex,
       { as: "ol", columnGap: 8, listStyleType: "none", rowGap: 3, wrap: "wrap" },
@@ -35,6 +36,13 @@ export function Timeline({ job, now }) {
     total !== null &&
       h(Text, { color: "fg.muted", fontSize: "sm", mt: 2 }, `${formatDuration(total)} ${active ? "so far" : "in all"}`),
   );
+}
+
+// What the containers of a job say that is pending: that there is no node yet, for instance, or no image.
+function WaitsFor({ card: { status, containers } }) {
+  if (status?.toUpperCase() !== "PENDING") return null;
+  const told = new Set((containers ?? []).filter((one) => one.status === "PENDING" && one.message).map((one) => one.message));
+  return told.size > 0 && h(Text, { mb: 3, wordBreak: "break-word" }, `What it waits for: ${[...told].join(" · ")}`);
 }
 
 // Each part is as long as its share of the time, but never too short to be seen; the words below have room for all.

@@ -84,6 +84,12 @@ test("what the job spent its time with is a picture", async () => {
   for (const each of ["Accepted", "prepared 20 s", "waited 30 s", "1 min 0 s so far"]) assert.ok(timeline.getByText(each));
 });
 
+test("of a job that is pending it tells what for", async () => {
+  await show_(jobs.waits);
+  const timeline = within(screen.getByRole("region", { name: "Timeline" }));
+  assert.ok(timeline.getByText("What it waits for: No <b>node yet. · Failed to pull image"));
+});
+
 test("a time that nobody saw has no part in the picture", async () => {
   await show_(jobs.crashed);
   assert.ok(screen.getByRole("img", { name: "preparing 20 s, pending 10 s, running 30 s" }));

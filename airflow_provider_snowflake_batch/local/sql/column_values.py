@@ -101,9 +101,11 @@ def fit_writes(tree: Expr, writers: Mapping[str, Writer], columns: Sequence[str]
                 named = then.this.expressions if isinstance(then.this, exp.Tuple) else []
                 names = [one.name for one in named] or list(columns)
                 values = then.expression.expressions
-                then.expression.set(
-                    "expressions", [writers[n](v) if n in writers else v for n, v in zip(names, values, strict=False)]
-                )
+                fitted = [
+                    writers[name](value) if name in writers and not isinstance(value, exp.Var) else value
+                    for name, value in zip(names, values, strict=False)
+                ]
+                then.expression.set("expressions", fitted)
 
 
 def _fit_assignments(assignments: Sequence[Expr], writers: Mapping[str, Writer]) -> None:

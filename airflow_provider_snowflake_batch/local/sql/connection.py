@@ -28,7 +28,7 @@ from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.dates import keep_dates
 from airflow_provider_snowflake_batch.local.sql.ddl import Definitions
 from airflow_provider_snowflake_batch.local.sql.declarations import fill_template, template_of
-from airflow_provider_snowflake_batch.local.sql.dml import Changes, described
+from airflow_provider_snowflake_batch.local.sql.dml import Changes, described, name_inserted
 from airflow_provider_snowflake_batch.local.sql.expression_types import kind_of, write_types
 from airflow_provider_snowflake_batch.local.sql.expressions import engine_sql
 from airflow_provider_snowflake_batch.local.sql.file_loads import FileLoads
@@ -141,6 +141,8 @@ class EngineConnection:
                 return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
             translate.name_projections(tree, text)
             translate.list_stars(tree)
+            if isinstance(tree, exp.Merge):
+                name_inserted(tree, list(self.lookup(tree.this)))
             self._engine.read_stages(tree, statement)
             with self._reading_streams(tree, consumes=not describe_only and not isinstance(tree, exp.Query)):
                 tree = self.meant(statement, tree)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError
 from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.sql.catalog import Name
 from airflow_provider_snowflake_batch.local.sql.column_values import fit_writes, writers
@@ -158,6 +159,29 @@ class Changes:
             done = Counter(action for (action,) in self._duck.execute(f"{sql} RETURNING merge_action").fetchall())
         possible = merge_actions(tree)
         return Result(_merge_columns(possible), [[done[action] for action in possible]], statement_type=MERGE)
+
+
+def name_inserted(merge: exp.Merge, names: Sequence[str]) -> None:
+    """Name all columns where an INSERT of a MERGE names none.
+
+    :param names: the columns of the table; none for a table that is not there.
+    :raises SnowflakeError: 2057 for another number of values.
+    """
+    for when in merge.args["whens"].expressions:
+        then = when.args["then"]
+        if not names or not isinstance(then, exp.Insert) or then.this is not None:
+            continue
+        if isinstance(then.expression, exp.Tuple):
+            given = len(then.expression.expressions)
+            if given != len(names):
+                raise SnowflakeError(
+                    "SQL compilation error:\nInsert value list does not match column list expecting "
+                    f"{len(names)} but got {given}",
+                    errno=2057,
+                    sqlstate="42601",
+                )
+            columns = [exp.column(exp.to_identifier(name, quoted=True)) for name in names]
+            then.set("this", exp.Tuple(expressions=columns))
 
 
 def described(tree: Expr) -> Result:

@@ -137,6 +137,7 @@ def _different_widths(failure: _Failure) -> SnowflakeError:
 
 _WIDE = (
     r"out of range for the destination type U?INT64|Overflow in \w+ of U?INT64|to INT64 because value is out of range"
+    r"|Failed to cast decimal value \S+ to type U?INT64"
 )
 _NAMES = (duckdb.CatalogException, duckdb.BinderException)
 _VALUES = duckdb.ConversionException

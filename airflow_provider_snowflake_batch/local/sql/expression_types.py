@@ -121,7 +121,7 @@ def _write_node(node: Expr, kind: Kind) -> None:
         node.replace(exp.If(this=is_null, true=exp.Null(), false=string("TIMESTAMP_TZ")))
     elif isinstance(node, (exp.Median, exp.PercentileCont)):
         _write_percentile(node, kind)
-    elif isinstance(node, exp.Insert) and isinstance(node.expression, exp.Tuple):
+    elif isinstance(node, exp.Insert) and node.this is not None and isinstance(node.expression, exp.Tuple):
         for column, value in zip(node.this.expressions, node.expression.expressions, strict=False):
             _refuse_other_clock(column, value, kind)
     elif isinstance(node, _SHIFTS) and _is_date_kept(node, kind):

@@ -447,6 +447,19 @@ def test_merge(connection: SnowflakeConnection, schema: str) -> None:
     assert execute(connection, "SELECT NAME FROM T WHERE ID = 1") == [("z",)]
 
 
+def test_a_merge_that_names_no_columns_inserts_into_all(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, """CREATE TABLE T (ID INT, "a b" VARCHAR DEFAULT 'x', V VARIANT)""")
+    execute(connection, "INSERT INTO T SELECT 1, 'a', 5")
+    merge = "MERGE INTO T AS G USING (SELECT * FROM VALUES (1, 'A'), (2, 'B') V (ID, NAME)) S ON G.ID = S.ID"
+    then = f"{merge} WHEN MATCHED THEN UPDATE SET V = 6 WHEN NOT MATCHED AND S.ID > 0 THEN INSERT VALUES"
+    assert execute(connection, f"{then} (S.ID, DEFAULT, S.NAME)") == [(1, 1)]
+    assert execute(connection, 'SELECT ID, "a b", TO_JSON(V) FROM T ORDER BY ID') == [(1, "a", "6"), (2, "x", '"B"')]
+    execute(connection, "DELETE FROM T WHERE ID = 2")
+    errno, _, message = error(connection, f"{then} (S.ID, S.NAME)")
+    assert (errno, "expecting 3 but got 2" in message) == (2057, True)
+    assert error(connection, f"{then.replace('INTO T ', 'INTO NO_SUCH ')} (S.ID)")[0] == 2003
+
+
 def test_a_database_dropped_under_a_busy_session(connect: Any) -> None:
     busy, other = connect(), connect()
     execute(busy, "CREATE OR REPLACE DATABASE SHORT")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,15 @@ def test_files_of_one_location_that_are_written_differently(connection: Snowflak
     assert {name: value for value, name in numbers} == {
         "a.parquet": SECONDS * 10**6 + 123456, "b.parquet": SECONDS * 10**9 + 123456000, "c.parquet": None,
     }  # fmt: skip
+
+
+def test_a_number_of_more_than_64_bits_is_not_supported(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    put(connection, tmp_path, pa.table({"n": pa.array([Decimal(2**64)], pa.decimal128(38, 0))}))
+    run(connection, "CREATE TABLE T (N NUMBER(38, 0))")
+    assert error(connection, MATCH.format("", "CASE_INSENSITIVE"))[0] == 2
+    format_(connection, LOGICAL)
+    errno, message = error(connection, "INSERT INTO T SELECT $1:n::NUMBER(38, 0) FROM @S (FILE_FORMAT => 'F')")
+    assert (errno, "A whole number beyond 64 bits is not supported" in message) == (2, True)
 
 
 @pytest.mark.parametrize(

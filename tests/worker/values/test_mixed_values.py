@@ -29,9 +29,10 @@ from tests.worker.batches import Batch
 NAN = float("nan")
 MOMENT = datetime.datetime(2020, 1, 1, 5)
 VALUES = [
-    True, 1, 0, -1, 2**53 + 1, 2**63, 2**64 - 1, 10**30, -(10**30), 10**30 + 1, 0.5, np.float32(0.1), np.int8(1), np.uint64(2**63), "a", b"a",
+    True, 1, 0, -1, 2**53 + 1, 2**63, 2**64 - 1, 0.5, np.float32(0.1), np.int8(1), np.uint64(2**63), "a", b"a",
     Decimal("1.5"), Decimal(2), MOMENT.date(), MOMENT, MOMENT.replace(tzinfo=datetime.timezone.utc),
     np.datetime64("2020-01-01T00"), datetime.timedelta(1), datetime.time(1), pd.Timestamp(1), pd.Timedelta(1),
+    10**30, -(10**30), 10**30 + 1,
     [1], [0.5], [True], ["a"], [None], [], [[1]], [2**63], [-1], [Decimal("1.5")], [MOMENT], np.array([1]),
     np.array([0.5]), np.array([True]), [{"a": 1}], [{"a": 0.5}], [{"a": "x"}], [{"a": {"b": True}}], [{}],
 ]  # fmt: skip
@@ -80,11 +81,11 @@ def test_nan_beside_what_has_no_nan_is_missing_in_any_order() -> None:
 
 # Values of which two alone do not show what three do.
 TOGETHER = [
-    None, NAN, np.float64(NAN), pd.NA, np.datetime64("NaT"), 1, 2**63, 10**30, 0.5, Decimal("1.5"), Decimal(2), "a", MOMENT,
+    None, NAN, np.float64(NAN), pd.NA, np.datetime64("NaT"), 1, 2**63, 0.5, Decimal("1.5"), Decimal(2), "a", MOMENT,
     pd.Timestamp(1), [1], [NAN], [2**63, NAN], [1, NAN], [None], [], [Decimal("1.5")], ["a", NAN], [[NAN]],
     np.array([]), np.array([], np.int8), np.array([1], np.int8), np.array([0.5], np.float32), np.array([NAN]),
     np.array(["a"]), {"a": 1}, {"a": NAN}, {"a": Decimal(2)}, {"a": "x"}, {"a": [1, NAN]}, {"a": [Decimal(2)]}, {},
-    [10**30], {"a": 10**30},
+    10**30, [10**30], {"a": 10**30},
 ]  # fmt: skip
 
 

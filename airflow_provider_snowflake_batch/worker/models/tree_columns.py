@@ -219,8 +219,24 @@ def of_lightgbm(booster: Any) -> TreeColumns:
     return TreeColumns("LightGBM", tuple(names), categories, True, lambda name: name.replace(" ", "_"))
 
 
+def xgboost_form(columns: TreeColumns, rows: Any) -> Any:
+    """Rows as XGBoost takes them: in an Arrow table it knows categories of text only (version 3.2)."""
+    if isinstance(rows, pa.Table) and not all(_is_text(values.type) for values in columns.categories.values()):
+        return _as_frame(rows)
+    return rows
+
+
 def lightgbm_form(columns: TreeColumns, rows: Any) -> Any:
     """Rows as LightGBM takes them: Arrow tables of numbers, other columns in a DataFrame."""
     if isinstance(rows, pa.Table) and columns.categories:
-        return rows.to_pandas()
+        return _as_frame(rows)
     return rows
+
+
+def _as_frame(table: pa.Table) -> pd.DataFrame:
+    for place, column in enumerate(table.columns):
+        if pa.types.is_boolean(column.type) and column.null_count:
+            # pandas would make objects of them, which no tree library takes.
+            table = table.set_column(place, table.column_names[place], column.cast(pa.int8()))
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

@@ -73,14 +73,15 @@ def _wrap_xgboost(module: Any) -> None:
         if label is None and options.get("feature_names") is None:
             whose = [columns for columns in map(columns_of, list(boosters)) if columns.are_in(data)]
             if len(whose) == 1:
-                data = whose[0].fit(data)
+                data = tree_columns.xgboost_form(whose[0], whose[0].fit(data))
         make_matrix(self, data, label, *args, **options)
 
     @functools.wraps(inplace_predict)
     def inplace_predict_in_form(self: Any, data: Any, *args: Any, **options: Any) -> Any:
         # A caller who switches the check off states that the columns are right.
         if options.get("validate_features", True):
-            data = columns_of(self).fit(data)
+            columns = columns_of(self)
+            data = tree_columns.xgboost_form(columns, columns.fit(data))
         return inplace_predict(self, data, *args, **options)
 
     @functools.wraps(predict)

@@ -147,6 +147,43 @@ def test_lightgbm_scores_an_unknown_category_as_a_missing_one_and_the_log_says_s
     assert scored[1] == scored[2]
 
 
+@pytest.mark.parametrize("form", ["pandas", "arrow"])
+def test_categories_of_xgboost_may_be_numbers(batch: Batch, tmp_path: Path, form: str) -> None:
+    """It takes none such in an Arrow table, and a flag that is missing makes objects of a column of pandas."""
+    xgboost = pytest.importorskip("xgboost")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "N": rng.random(400),
+            "C": pd.Categorical(rng.choice([30, 10, 20], 400), categories=[30, 10, 20]),
+            "F": rng.choice([True, False], 400),
+        }
+    )
+    model = xgboost.XGBRegressor(enable_categorical=True, n_estimators=20, max_cat_to_onehot=1)
+    model.fit(frame, frame["C"].cat.codes * 10 + frame["N"] + frame["F"])
+    model.save_model(tmp_path / "model.json")
+    numbers, flags = [10, 20, None, 30, 10], [True, None, False, True, False]
+    whole = pd.DataFrame(
+        {
+            "N": [0.5] * 5,
+            "C": pd.Categorical(numbers, categories=[30, 10, 20]),
+            "F": [np.nan if flag is None else float(flag) for flag in flags],
+        }
+    )
+    batch.rows({"ID": [0, 1, 2, 3, 4], "F": flags, "C": pa.array(numbers, pa.int32()), "N": [0.5] * 5})
+    job(
+        batch,
+        ("Xgboost", {"path": str(tmp_path / "model.json")}),
+        form,
+        inference={"num_workers": 1, "max_batch_rows": 1},
+    )
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result()["Y"].to_pylist() == model.predict(whole).tolist()
+
+
 def test_wrong_names_are_not_scored_by_position(batch: Batch, model: tuple[str, dict[str, Any]]) -> None:
     batch.rows(table(["a", "b"], text=False).select(["N", "C", "M"]).rename_columns(["N", "C", "OTHER"]))
     job(batch, model, "arrow")

@@ -6,6 +6,8 @@ ends somewhere too. Both hold for the bytes that come and for what they unpack t
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import zlib
 from typing import Any
@@ -16,7 +18,7 @@ LOGIN_BYTES = 256 * 1024
 """Most bytes of a login. A driver sends a few KiB; a token is the largest part."""
 SESSION_BYTES = 512 * 1024 * 1024
 """Most bytes of a request in a session, with its batches of bind variables."""
-_GZIP = 16 + zlib.MAX_WBITS
+_PIECE_BYTES = 1024 * 1024
 
 
 class BodyRefused(Exception):
@@ -61,17 +63,21 @@ def unpacked(raw: bytes, encoding: str, limit: int) -> bytes:
         return raw
     if encoding != "gzip":
         raise BodyRefused(415, f"The content encoding {encoding[:50]} is not supported.")
-    stream = zlib.decompressobj(_GZIP)
+    pieces: list[bytes] = []
+    left = limit + 1
     try:
         # One byte more than is allowed shows that there is more.
-        plain = stream.decompress(raw, limit + 1)
-    except zlib.error as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+            while left and (piece := file.read(min(_PIECE_BYTES, left))):
+                pieces.append(piece)
+                left -= len(piece)
+    except EOFError:
+        raise BodyRefused(400, "The body ends in the midst of its gzip stream.") from None
+    except (OSError, zlib.error) as error:
         raise BodyRefused(400, f"The body is not in the gzip format: {error}.") from None
-    if len(plain) > limit:
+    if not left:
         raise _too_large(limit)
-    if not stream.eof:
-        raise BodyRefused(400, "The body ends in the midst of its gzip stream.")
-    return plain
+    return b"".join(pieces)
 
 
 async def read_object(request: Request, limit: int) -> dict[str, Any]:

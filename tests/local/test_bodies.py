@@ -151,6 +151,19 @@ def test_a_limit_is_exact(encoding: str, size: int) -> None:
         assert caught.value.status == 413
 
 
+@pytest.mark.parametrize("cut", [0, 1, 500, 999])
+def test_a_body_of_several_members_is_all_of_them(cut: int) -> None:
+    whole = os.urandom(1000)
+    raw = gzip.compress(whole[:cut], mtime=0) + gzip.compress(whole[cut:], mtime=0)
+    assert bodies.unpacked(raw, "gzip", 1000) == whole
+    with pytest.raises(bodies.BodyRefused, match="more than 999 bytes"):
+        bodies.unpacked(raw, "gzip", 999)
+    with pytest.raises(bodies.BodyRefused, match="not in the gzip format"):
+        bodies.unpacked(raw + b"what follows", "gzip", 1000)
+    with pytest.raises(bodies.BodyRefused, match="in the midst"):
+        bodies.unpacked(raw[:-1], "gzip", 1000)
+
+
 def test_a_body_without_a_length_is_read_up_to_the_limit() -> None:
     asked = 0
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,12 @@ def install() -> None:
     _INSTALLED.write_bytes(_LOCK.read_bytes())
 
 
-def run_tests(name: str, jobs: Mapping[str, Any], seconds: float = _RUN_SECONDS) -> subprocess.CompletedProcess[str]:
-    """Run one file of tests.
+def run_tests(
+    names: Sequence[str], jobs: Mapping[str, Any], seconds: float = _RUN_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run files of tests.
 
+    :param names: of the files.
     :param jobs: what the tests call them, and how the endpoints tell them.
     :param seconds: that it may take.
     """
@@ -56,7 +59,7 @@ def run_tests(name: str, jobs: Mapping[str, Any], seconds: float = _RUN_SECONDS)
             "NODE_OPTIONS": "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
         }
         return node(
-            ["--test", "--test-reporter=spec", "--test-isolation=none", name],
+            ["--test", "--test-reporter=spec", "--test-isolation=none", *names],
             cwd=PAGES, env=os.environ | settings, return_completed_process=True, capture_output=True, text=True,
             timeout=seconds,
         )  # fmt: skip

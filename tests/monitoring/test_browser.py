@@ -113,6 +113,6 @@ def test_the_pages_in_a_browser(
     settings = {"PAGES_URL": server, "PAGES_TOKEN": token, "PAGES_RUNS": json.dumps(fill(new_run))}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    done = run_tests("browser.test.mjs", {}, seconds=800)
+    done = run_tests(["browser.test.mjs"], {}, seconds=800)
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -124,7 +124,7 @@ def test_each_role_finds_the_pages_in_a_browser_and_does_what_it_may(
     with browser.api_server(tmp_path) as url:
         monkeypatch.setenv("PAGES_URL", url)
         monkeypatch.setenv("PAGES_ROLES", json.dumps(roles))
-        done = run_tests("roles.test.mjs", {}, seconds=800)
+        done = run_tests(["roles.test.mjs"], {}, seconds=800)
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     for each in roles.values():

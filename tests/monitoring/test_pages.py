@@ -157,11 +157,10 @@ JOBS["together"] = {
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "name", ["actions.test.mjs", "format.test.mjs", "list.test.mjs", "together.test.mjs", "tab.test.mjs"]
-)
-def test_the_pages(name: str) -> None:
-    done = run_tests(name, JOBS)
+def test_the_pages() -> None:
+    # In one process, as each takes longer to load the libraries than for most of its tests.
+    files = ["actions.test.mjs", "format.test.mjs", "list.test.mjs", "together.test.mjs", "tab.test.mjs"]
+    done = run_tests(files, JOBS, seconds=500)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

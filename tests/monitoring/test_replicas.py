@@ -53,5 +53,5 @@ def test_the_tab_shows_each_replica() -> None:
         "odd": [told(value) for value in ODD],
         "unknown": told({"each": [ENTRY], "moons": 2}),
     }
-    done = run_tests("replicas.test.mjs", jobs)
+    done = run_tests(["replicas.test.mjs"], jobs)
     assert done.returncode == 0, done.stdout + done.stderr

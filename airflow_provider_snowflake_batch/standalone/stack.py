@@ -164,7 +164,9 @@ def up(wanted: Wanted, say: Say) -> Running:
             ended = supervisor.poll() is not None
             lines = place.log.read_text(errors="replace").splitlines()
             if ended:
-                raise StandaloneError("\n".join(lines[told:]) or f"It ended without a word: {supervisor.returncode}.")
+                # Its last words may have been read just before it ended.
+                words = lines[told:] or (lines[-1:] if supervisor.returncode > 0 else [])
+                raise StandaloneError("\n".join(words) or f"It ended without a word: {supervisor.returncode}.")
             for line in lines[told:]:
                 say(line)
             told = len(lines)

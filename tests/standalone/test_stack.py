@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import snowflake.connector
 
+from airflow_provider_snowflake_batch.standalone import stack
 from airflow_provider_snowflake_batch.standalone.airflow import StandaloneError, request
 from airflow_provider_snowflake_batch.standalone.processes import free_ports, working_in
 from airflow_provider_snowflake_batch.standalone.report import what_runs
@@ -149,6 +150,18 @@ def test_a_start_that_fails_leaves_nothing(directory: Path) -> None:
     with pytest.raises(StandaloneError, match="The local Snowflake did not start"):
         up(Wanted(directory, port=port, snowflake_port=snowflake_port), said.append)
     assert Place(directory).holder() is None
+
+
+def test_the_last_words_of_what_ends_a_moment_later_are_told(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "import time\nprint('There is no room.', flush=True)\ntime.sleep(1)\nraise SystemExit(1)\n"
+    (tmp_path / "without_room.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(stack, "_MODULE", "without_room")
+    port, snowflake_port = free_ports(2)
+    with pytest.raises(StandaloneError, match="^There is no room.$"):
+        up(Wanted(directory, port=port, snowflake_port=snowflake_port), print)
 
 
 def test_without_the_example_the_first_dag_is_named() -> None:

@@ -66,7 +66,7 @@ def main() -> int:
                 camera.take("digits-score-log", f"/dags/digits/runs/{RUN}/tasks/score", log, height=1000)
                 wait_for_rows(airflow)
                 tab = f"/dags/many_digits/runs/{LONG_RUN}/tasks/score/plugin/snowflake-batch-job"
-                camera.take("batch-jobs", "/plugin/snowflake-batch-jobs", jobs, height=420)
+                camera.take("batch-jobs", "/plugin/snowflake-batch-jobs", jobs, height=470)
                 camera.take("batch-job", tab, job, height=1500)
                 if airflow.run_state(LONG_RUN) != "running":
                     print("The job had ended before its pictures were taken", file=sys.stderr)

@@ -275,9 +275,12 @@ class JobsIndex:
         if words and wanted.dag_id is None and wanted.run_id is None and wanted.task_id is None:
             # The longest word first, since fewest jobs have it.
             first, *others = sorted(words, key=len, reverse=True)
+            hits = [(number, told) for number, told in self._told.items() if first in told[0]]
+            for word in others:
+                hits = [hit for hit in hits if word in hit[1][0]]
             readable = {_stored(dag_id) for dag_id in wanted.readable}
-            for number, (told, group, dag_id) in self._told.items():
-                if first in told and dag_id in readable and all(word in told for word in others):
+            for number, (_, group, dag_id) in hits:
+                if dag_id in readable:
                     found[group].append(number)
             return found
         for number, group in self._database.execute(f"SELECT number, job_group FROM job {_where(conditions)}", given):

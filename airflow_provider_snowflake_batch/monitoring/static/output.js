@@ -18,8 +18,8 @@ export function Output({ job, exampleRows }) {
   return section(
     "Results",
     h(Text, null, counts.filter(Boolean).join(" · ")),
-    output.columns?.length > 0 && h(Columns, { columns: output.columns, leftOut: output.columns_left_out }),
     exampleRows && h(ExampleRows, exampleRows),
+    output.columns?.length > 0 && h(Columns, { columns: output.columns, leftOut: output.columns_left_out }),
   );
 }
 

@@ -115,6 +115,7 @@ JOBS: dict[str, Any] = {
     ),
     "long": told(no_statement="It has 9,000 bytes, and 8,192 are kept at most."),
     "crashed": told_of("FAILED", "no", accepted_at=NOON + 20, started_at=NOON + 30, ended_at=NOON + 60, history="no"),
+    "brief": told_of("FAILED", "no", accepted_at=NOON + 20, ended_at=NOON + 60),
     "mapped": [told(task_id="parts", map_index=index, map_label="March") for index in (0, 1)],
 }
 

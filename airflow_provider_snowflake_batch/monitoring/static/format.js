@@ -124,6 +124,8 @@ export function phases(job, now) {
   ].filter(([, at]) => isNumber(at));
   // A card without the moment in between cannot tell the one from the other.
   if (!isNumber(accepted) && moments.length) moments[0] = ["waiting", submitted, "up_for_retry"];
+  // What has ended may have run for a moment between two looks.
+  if (!active && !isNumber(started) && moments.length) moments.push(["pending or running", moments.pop()[1], "scheduled"]);
   const told = moments.map(([name, at, palette], index) => {
     const next = index + 1 < moments.length ? moments[index + 1][1] : last;
     return { name, palette, seconds: isNumber(next) ? Math.max(0, next - at) : 0 };

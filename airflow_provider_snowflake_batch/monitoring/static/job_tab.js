@@ -137,7 +137,7 @@ function Notice({ job }) {
         h(Alert.Title, null, job.live ? `${headline}, in the last try of the task` : headline),
         h(Text, { fontWeight: "semibold", wordBreak: "break-word" }, why),
         why !== message.trim() && h(EndOfText, { label: "The whole message", maxH: "24rem" }, message),
-        h(Link, { asChild: true, fontSize: "sm" }, h(RouterLink, { to: taskPath(job) }, "Log of the task")),
+        h(Link, { asChild: true, fontSize: "sm", variant: "underline" }, h(RouterLink, { to: taskPath(job) }, "Log of the task")),
       ),
     );
   }

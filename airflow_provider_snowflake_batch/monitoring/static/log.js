@@ -13,6 +13,6 @@ export function LastLines({ job }) {
   return section(
     "Log",
     h(EndOfText, { bg: "bg.subtle", borderRadius: "sm", label: "Last lines of the log", maxH: "16rem", p: 2 }, log.join("\n")),
-    h(Link, { asChild: true, fontSize: "sm" }, h(RouterLink, { to: taskPath(job) }, "All of it")),
+    h(Link, { asChild: true, fontSize: "sm", variant: "underline" }, h(RouterLink, { to: taskPath(job) }, "All of it")),
   );
 }

@@ -11,6 +11,7 @@ const MEANING = {
   pending: "The job waits for nodes of its compute pool, and for its containers.",
   waiting: "From the submission until it was seen to run.",
   running: "The containers run.",
+  "pending or running": "Nobody has seen it run, so it is not known how long it did.",
 };
 
 export function Timeline({ job, now }) {

@@ -90,6 +90,11 @@ test("of a job that is pending it tells what for", async () => {
   assert.ok(timeline.getByText("What it waits for: No <b>node yet. · Failed to pull image"));
 });
 
+test("of a job that nobody saw run it does not say that it was pending to its end", async () => {
+  await show_(jobs.brief);
+  assert.ok(screen.getByRole("img", { name: "preparing 20 s, pending or running 40 s" }));
+});
+
 test("a time that nobody saw has no part in the picture", async () => {
   await show_(jobs.crashed);
   assert.ok(screen.getByRole("img", { name: "preparing 20 s, pending 10 s, running 30 s" }));

@@ -102,14 +102,19 @@ FRAMES: dict[str, Callable[[pd.DataFrame], Any]] = {
     "array": lambda frame: {"Y": frame["C"].to_numpy()},
     "list": lambda frame: {"Y": list(frame["C"])},
     "rows": lambda frame: [{"Y": value} for value in frame["C"]],
+    "rows one by one": lambda frame: ({"Y": value} for value in frame["C"]),
     "frames": lambda frame: [frame[["C"]].iloc[row : row + 1].rename(columns={"C": "Y"}) for row in range(len(frame))],
 }
 TABLES: dict[str, Callable[[pa.Table], Any]] = {
     "table": lambda table: pa.table({"Y": table["C"]}),
     "Arrow column": lambda table: {"Y": table["C"]},
     "Python's values": lambda table: {"Y": table["C"].to_pylist()},
+    "Arrow's values": lambda table: {"Y": list(table["C"])},
+    "batches one by one": lambda table: iter(pa.table({"Y": table["C"]}).to_batches(max_chunksize=1)),
     "batches": lambda table: pa.table({"Y": table["C"]}).to_batches(max_chunksize=1),
 }
+#: Forms in which values come one by one.
+VALUES = ("Python's values", "Arrow's values")
 FORMS: dict[str, Callable[[Any], Any]] = {**FRAMES, **TABLES}
 EPOCH = datetime.datetime(1970, 1, 1)
 NAN = "NaN"
@@ -185,7 +190,7 @@ def may_be_refused(kind: pa.DataType, writer: str, form: str) -> bool:
     if writer in ("INT96", "Spark") and "timestamp" in text:
         return True
     if form not in FRAMES:
-        return form == "Python's values" and any(one in text for one in ("[ns", "map", "decimal256"))
+        return form in VALUES and any(one in text for one in ("[ns", "map", "decimal256"))
     return any(one in text for one in ("decimal", "[ns", "map", "time", "date"))
 
 
@@ -241,7 +246,7 @@ def test_what_was_written_is_read_back_or_refused_by_name(column: pa.Array, writ
         if form == "Python's values" and "time64[ns]" in str(column.type):
             # Python has no such times of day, and pyarrow cuts them off.
             reject()
-        pairs = form in FRAMES or form == "Python's values"
+        pairs = form in FRAMES or form in VALUES
         if pairs and "map" in str(column.type) and "binary" in str(column.type):
             # Python has them as lists, in which text beside bytes is bytes.
             reject()

@@ -141,7 +141,8 @@ def _plain(value: Any, seen: Seen) -> Any:
         return _time(value, seen)
     if isinstance(value, pa.Scalar):
         exact = value.is_valid and "time64[ns]" in str(value.type)
-        return _plain(exact_list(pa.array([value], value.type))[0] if exact else value.as_py(), seen)
+        # Not by pa.array, which fails if a list or map inside of it is NULL (pyarrow 26).
+        return _plain(exact_list(pa.repeat(value, 1))[0] if exact else value.as_py(), seen)
     if isinstance(value, decimal.Decimal) and not value.is_finite():
         if value.is_infinite():
             raise ValueError("decimals have no infinity; return floating-point numbers")

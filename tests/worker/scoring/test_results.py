@@ -601,6 +601,20 @@ def test_arrow_scalars_of_maps_that_hold_null_maps() -> None:
     assert to_table([maps[0], maps[1]], 2, None).column(0).to_pylist() == [[[1, None]], None]
 
 
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.list_(pa.list_(pa.time64("ns"))), [[[datetime.time(1)], None], None]),
+        (pa.list_(pa.map_(pa.string(), pa.time64("ns"))), [[None]]),
+        (pa.struct([("a", pa.list_(pa.time64("ns")))]), [{"a": None}, {"a": [datetime.time(1), None]}]),
+    ],
+    ids=str,
+)
+def test_arrow_scalars_that_hold_lists_that_are_null(kind: pa.DataType, values: list[Any]) -> None:
+    found = to_table({"Y": list(pa.array(values, kind))}, len(values), None)["Y"].to_pylist()
+    assert found == values
+
+
 def test_arrays_keep_their_type_whatever_form_they_come_in() -> None:
     images = [np.zeros((2, 3, 3), np.uint8), None, np.ones((1, 3, 3), np.uint8)]
 

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import psutil
 
-from airflow_provider_snowflake_batch.standalone.airflow import migrate, start_component
+from airflow_provider_snowflake_batch.standalone.airflow import start_component
 from airflow_provider_snowflake_batch.standalone.processes import (
     end,
     family,
@@ -31,6 +31,7 @@ from airflow_provider_snowflake_batch.standalone.settings import (
     home_settings,
     plain_environment,
 )
+from tests.airflow_home import make_database
 
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
@@ -76,7 +77,8 @@ class AirflowStack:
 
     def __enter__(self) -> Self:
         try:
-            self.migrate()
+            make_database(self.home)
+            self.logs.mkdir(parents=True, exist_ok=True)
             for component in COMPONENTS:
                 self.start(component)
             self.wait_until_healthy()
@@ -87,10 +89,6 @@ class AirflowStack:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
-
-    def migrate(self) -> None:
-        """Create the metadata database."""
-        migrate(self.home, self.environment, self.logs / "migrate.log")
 
     def start(self, component: str, name: str | None = None, settings: Mapping[str, str] | None = None) -> None:
         """Start one of :data:`COMPONENTS` in a process group of its own; its log is ``processes/<name>.log``.

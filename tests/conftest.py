@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, settings
 
 import airflow_provider_snowflake_batch
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.airflow_home import TEMPLATE
 from tests.local_faults import LocalFaults, faults_of
 from tests.models import log_linear_model
 
@@ -38,6 +39,10 @@ atexit.register(shutil.rmtree, _AIRFLOW_HOME, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = f"{_AIRFLOW_HOME}/logs"
+# The processes of pytest-xdist have the variable from the one that starts them.
+if TEMPLATE not in os.environ:
+    os.environ[TEMPLATE] = tempfile.mkdtemp(prefix="airflow-migrated-")
+    atexit.register(shutil.rmtree, os.environ[TEMPLATE], ignore_errors=True)
 # Each login would ask six addresses outside of this machine in which cloud it is; `_refuse_other_machines` refuses.
 os.environ["SNOWFLAKE_DISABLE_PLATFORM_DETECTION"] = "true"
 

@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.airflow_home import make_database
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,13 +73,11 @@ def run_example(dag_file: Path, server: LocalServer, home: Path, **params: str) 
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
         "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": server.airflow_connection_json,
     }
-    for command in (
-        ["-m", "airflow", "db", "migrate"],
-        [ROOT / "scripts" / "run_dag.py", dag_file, "--conf", json.dumps(params), "--report", home / "report"],
-    ):
-        done = subprocess.run(
-            [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=900, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    make_database(home / "airflow")
+    command = [ROOT / "scripts" / "run_dag.py", dag_file, "--conf", json.dumps(params), "--report", home / "report"]
+    done = subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     results: dict[str, Any] = json.loads((home / "report").read_text())["results"]
     return results

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests.airflow_home import make_database
 from tests.monitoring.auth import CLERK
 
 HERE = Path(__file__).parent
@@ -53,7 +54,7 @@ def database() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
-        airflow("db", "migrate")
+        make_database(Path(os.environ["AIRFLOW_HOME"]))
         airflow("dags", "reserialize")
         yield
     (Path(os.environ["AIRFLOW_HOME"]) / "airflow.db").unlink(missing_ok=True)

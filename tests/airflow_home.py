@@ -1,0 +1,45 @@
+"""Airflow homes with a metadata database, which is made once for all tests of a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+TEMPLATE = "TESTS_MIGRATED_AIRFLOW_HOME"
+"""The variable that names the folder of the one that is copied; it is that of all processes of a run."""
+_DATABASE = "airflow.db"
+
+
+def make_database(home: Path) -> None:
+    """Give an Airflow home a database as ``airflow db migrate`` makes it, which takes many seconds.
+
+    Outside of a test run it is made for this home alone.
+
+    :param home: is made where it is missing.
+    """
+    folder = os.environ.get(TEMPLATE)
+    if folder is None:
+        _migrate(home)
+        return
+    template = Path(folder)
+    made = template / "made"
+    with FileLock(template / "lock"):
+        if not made.exists():
+            _migrate(template)
+            made.touch()
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(template / _DATABASE, home / _DATABASE)
+
+
+def _migrate(home: Path) -> None:
+    environment = os.environ | {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        env=environment, capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -99,6 +99,8 @@ def _kept(item: Any) -> Any:
     """
     if isinstance(item, _FIXED):
         return item
+    if isinstance(item, pa.Scalar):
+        return detached(pa.table([pa.repeat(item, 1)], names=["item"])).column(0)[0]
     item = as_numpy(as_arrow(item))
     values, safe = owned(item)
     if safe:
@@ -179,6 +181,9 @@ def size_of(returned: Any) -> int:
         return size
     if isinstance(returned, (str, bytes, bytearray)):
         return len(returned) + _OBJECT_BYTES
+    if isinstance(returned, pa.Scalar):
+        # A map of Arrow's is a Mapping, but its ``values`` is no method.
+        return int(pa.repeat(returned, 1).nbytes) + _OBJECT_BYTES
     if isinstance(returned, Mapping):
         return sum(size_of(value) for value in returned.values()) + _OBJECT_BYTES
     if isinstance(returned, (list, tuple)):

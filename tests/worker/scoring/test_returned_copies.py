@@ -26,7 +26,7 @@ from airflow_provider_snowflake_batch.worker.scoring.input_conversion import Inp
 from airflow_provider_snowflake_batch.worker.scoring.model_calls import ModelCaller
 from airflow_provider_snowflake_batch.worker.scoring.output_rows import RowByRow
 from airflow_provider_snowflake_batch.worker.scoring.results import to_table
-from airflow_provider_snowflake_batch.worker.scoring.returned_copies import owned
+from airflow_provider_snowflake_batch.worker.scoring.returned_copies import owned, size_of
 from airflow_provider_snowflake_batch.worker.values import schemas
 from tests.worker.scoring.tensors import Tensor
 
@@ -291,6 +291,38 @@ def test_objects_that_a_model_uses_again(rows: list[Any]) -> None:
         return item["y"] if isinstance(item, Mapping) else item[0] if isinstance(item, list) else item
 
     assert [number(item) for item in found] == [2.0 * row for row in range(2 * ROWS)]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([[("k", 1)], None], pa.map_(pa.string(), pa.int64())),
+        ([[[("k", 1)]], [None], None], pa.list_(pa.map_(pa.string(), pa.int64()))),
+        ([{"m": [("k", None)]}, {"m": None}, None], pa.struct([("m", pa.map_(pa.string(), pa.int64()))])),
+        (["a", None, "b"], pa.dictionary(pa.int8(), pa.string())),
+        ([1, 1, 2], pa.run_end_encoded(pa.int32(), pa.int64())),
+        ([2**63 + 1, None], pa.uint64()),
+    ],
+    ids=str,
+)
+def test_scalars_of_arrow_are_kept_and_measured(values: list[Any], kind: pa.DataType) -> None:
+    """A map of Arrow's counts as Python's Mapping, without being like one."""
+    array = pa.array(values, kind)
+    for scalars in (list(array), owned(one for one in array)[0]):
+        assert [one.as_py() for one in scalars] == values
+        assert 0 < size_of(scalars) < 10_000
+
+
+def test_scalars_over_memory_that_is_used_again_are_copies() -> None:
+    memory = np.zeros(1)
+    over_memory = pa.Array.from_buffers(pa.float64(), 1, [None, pa.py_buffer(memory)])
+
+    def scores() -> Iterator[pa.Scalar]:
+        for number in range(3):
+            memory[0] = number
+            yield over_memory[0]
+
+    assert [one.as_py() for one in owned(scores())[0]] == [0.0, 1.0, 2.0]
 
 
 def test_an_iterator_of_what_cannot_be_kept_is_refused() -> None:

@@ -63,6 +63,7 @@ _CLAUSES = tuple(
     (re.compile(rf"\b{words}" if words[0].isalpha() else words), what)
     for words, what in (
         (r"(AT|BEFORE) \( (OFFSET|TIMESTAMP|STATEMENT|STREAM) =>", "Time Travel (AT, BEFORE)"),
+        (r"(INSERT|UPDATE) ALL BY NAME\b", "ALL BY NAME in a MERGE (a list of columns does the same)"),
         (r"CHANGES \( INFORMATION =>", "CHANGES"),
         (r"MATCH_RECOGNIZE \(", "MATCH_RECOGNIZE"),
         (r"RESAMPLE \(", "RESAMPLE"),
@@ -82,7 +83,7 @@ _CLAUSES = tuple(
     )
 )
 _MAY_HOLD_CLAUSE = re.compile(
-    r"\b(AT|BEFORE|CHANGES|MATCH_RECOGNIZE|RESAMPLE|SEMANTIC_VIEW|SNOWFLAKE|PROCEDURE|POLICY|TAG|SEARCH|UPDATE|CHECK)\b|->>",
+    r"\b(AT|BEFORE|CHANGES|MATCH_RECOGNIZE|RESAMPLE|SEMANTIC_VIEW|SNOWFLAKE|PROCEDURE|POLICY|TAG|SEARCH|UPDATE|CHECK|BY\s+NAME)\b|->>",
     re.IGNORECASE,
 )
 

@@ -123,10 +123,12 @@ class EngineConnection:
         with self._registered.results() as relation:
             text = self._normalized(statement, relation)
             tree = translate.parse(text)
+            # Columns have the names of variables, not of their values.
+            written = statement.text
             if pivots := open_pivots(tree):
                 fill_pivots(tree, pivots, lambda query: self._inner_rows(statement, query))
-                text = tree.sql(dialect="snowflake")
-                tree = translate.parse(text)
+                written = tree.sql(dialect="snowflake")
+                tree = translate.parse(written)
             if not describe_only and (literals := literal_columns(tree)) is not None:
                 assert isinstance(tree, exp.Insert)
                 with self._registered.rows(literals) as (source, names):
@@ -139,7 +141,7 @@ class EngineConnection:
             if isinstance(tree, (exp.Transaction, exp.Commit, exp.Rollback)):
                 self.transactions.run(tree)
                 return Result([Column("status")], [("Statement executed successfully.",)], statement_type=TCL)
-            translate.name_projections(tree, text)
+            translate.name_projections(tree, written)
             translate.list_stars(tree)
             if isinstance(tree, exp.Merge):
                 name_inserted(tree, list(self.lookup(tree.this)))
@@ -219,7 +221,7 @@ class EngineConnection:
             self._guard(tree, statement)
             if not isinstance(tree, exp.Query):
                 raise SnowflakeError("SQL compilation error:\nA query is expected.", errno=1003, sqlstate="42000")
-            translate.name_projections(tree, text)
+            translate.name_projections(tree, statement.text)
             self._engine.read_stages(tree, statement)
             rows, columns = self._bind(self.meant(statement, tree))
             reader = rows.to_arrow_reader(65536)

@@ -160,6 +160,11 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (_ANY, "Duplicate field key '.*'", _says("{0}", 100199, "22000")),
     (_ANY, f"{OUT_OF_DOMAIN}.*", _says("{0}", 100046, "22003")),
     (_ANY, f"The time (.*?) {TOO_FINE}", lambda failure: nanoseconds(failure.words[1])),
+    (
+        _ANY,
+        "Values were not provided for the following (?:prepared statement )?parameters: ([^\\n,]+)",
+        _says("SQL compilation error:\nBind variable :{1} not set.", 2049, "42601"),
+    ),
     (_ANY, re.escape(SORTS_ANY), _lacks(SORTS_ANY)),
     (_ANY, rf"\w+ of (a VARIANT|text) {WITHOUT_CAST}", _lacks("{0}")),
     (_ANY, "Malformed JSON at byte.*", _says("Error parsing JSON: {0}", 100069, "22P02")),

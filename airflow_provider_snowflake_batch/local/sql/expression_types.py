@@ -121,8 +121,10 @@ def _write_node(node: Expr, kind: Kind) -> None:
         node.replace(exp.If(this=is_null, true=exp.Null(), false=string("TIMESTAMP_TZ")))
     elif isinstance(node, (exp.Median, exp.PercentileCont)):
         _write_percentile(node, kind)
-    elif isinstance(node, exp.Insert) and node.this is not None and isinstance(node.expression, exp.Tuple):
-        for column, value in zip(node.this.expressions, node.expression.expressions, strict=False):
+    elif isinstance(node, exp.Insert) and isinstance(node.expression, exp.Tuple):
+        # The INSERT of a MERGE may name no columns.
+        named = node.this.expressions if isinstance(node.this, Expr) else []
+        for column, value in zip(named, node.expression.expressions, strict=False):
             _refuse_other_clock(column, value, kind)
     elif isinstance(node, _SHIFTS) and _is_date_kept(node, kind):
         _refuse_fraction(node, kind)

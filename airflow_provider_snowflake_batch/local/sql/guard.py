@@ -183,9 +183,7 @@ def _guard_table(node: exp.Table | exp.Lateral | exp.TableFromRows) -> None:
         # One of DuckDB's own: some of them change the server, and one ends its process.
         raise unknown_table_function(function_name(node.this))
     if isinstance(node.this, exp.Literal) and not node.this.this.startswith("@"):
-        raise SnowflakeError(
-            f"SQL compilation error:\nsyntax error unexpected '{node.this}'.", errno=1003, sqlstate="42000"
-        )
+        raise not_supported(f"{node.this} as a table (its name without the quotes does the same)")
 
 
 def function_name(node: exp.Func) -> str:

@@ -25,6 +25,7 @@ ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
 OF_ONE_TYPE = f"{_PREFIX}of_one_type"
 SORTS_ANY = "The order of elements that may be of several types"
 CANONICAL = f"{_PREFIX}canonical"
+TEXT_OF, TO_JSON_OF = f"{_PREFIX}text_of", f"{_PREFIX}to_json_of"
 JSON_TEXT, TEXT = f"{_PREFIX}json_text", f"{_PREFIX}text"
 WHOLE_MICROSECONDS, CUT_TIMESTAMP = f"{_PREFIX}whole_microseconds", f"{_PREFIX}cut_timestamp"
 CUT_TIME = f"{_PREFIX}cut_time"
@@ -197,6 +198,8 @@ CREATE OR REPLACE MACRO {_PREFIX}months(a, b) AS CAST((year(a) - year(b)) * 12 +
     WHEN day(a) = day(b) OR (last_day(a) = CAST(a AS DATE) AND last_day(b) = CAST(b AS DATE)) THEN 0
     ELSE ({_PREFIX}day_number(a) - {_PREFIX}day_number(b)) / 31 END AS DECIMAL(38, 6));
 CREATE OR REPLACE MACRO {MONTHS_BETWEEN}(a, b) AS {_PREFIX}months(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP));
+CREATE OR REPLACE MACRO {TEXT_OF}(once) AS list_transform([once], lambda v: {TEXT}(v))[1];
+CREATE OR REPLACE MACRO {TO_JSON_OF}(once) AS list_transform([once], lambda v: {TO_JSON}(v))[1];
 CREATE OR REPLACE MACRO {SEMI_STRUCTURED}(v, words) AS
     CASE WHEN typeof(v) = 'VARCHAR' AND v IS NOT NULL THEN error(words) ELSE {TO_JSON}(v) END;
 CREATE OR REPLACE MACRO {BYTES}(v) AS
@@ -253,30 +256,29 @@ CREATE OR REPLACE MACRO {DATE_TEXT}(t) AS CASE WHEN t IS NULL OR TRY_CAST(t AS D
 CREATE OR REPLACE MACRO {CUT_TIMESTAMP}(v, unit) AS
     CAST(v AS TIMESTAMP) - to_microseconds(((epoch_us(CAST(v AS TIMESTAMP)) % unit) + unit) % unit);
 CREATE OR REPLACE MACRO {CUT_TIME}(v, unit) AS CAST(v AS TIME) - to_microseconds(epoch_us(CAST(v AS TIME)) % unit);
-CREATE OR REPLACE MACRO {_PREFIX}entries(j, mode) AS CASE
+CREATE OR REPLACE MACRO {_PREFIX}entries(once, mode) AS list_transform([once], lambda j: CASE
     WHEN json_type(j) = 'OBJECT' AND mode <> 'ARRAY' THEN list_transform(list_sort(json_keys(j)), lambda k:
         struct_pack(k := k, i := NULL::BIGINT, v := json_extract(j, '$."' || replace(k, '"', '\"') || '"')))
     WHEN json_type(j) = 'ARRAY' AND mode <> 'OBJECT' THEN list_transform(CAST(j AS JSON[]), lambda v, n:
         struct_pack(k := NULL::VARCHAR, i := (n - 1)::BIGINT, v := coalesce(v, CAST('null' AS JSON))))
-    ELSE [] END;
--- The names are none that a column of the input may have, which they would hide.
+    ELSE [] END)[1];
+CREATE OR REPLACE MACRO {_PREFIX}or_nothing(once, is_outer) AS list_transform([once], lambda l:
+    CASE WHEN is_outer AND coalesce(len(l), 0) = 0
+    THEN [struct_pack(k := NULL::VARCHAR, i := NULL::BIGINT, v := NULL::JSON)] ELSE l END)[1];
+-- No query is between UNNEST and the table that is flattened: its elements would come in another order.
 CREATE OR REPLACE MACRO {_FLATTEN}(input, path, is_outer, mode) AS TABLE
     SELECT hash(TO_JSON(input))::UBIGINT AS SEQ, _f._key AS KEY,
         CASE WHEN _f._key IS NOT NULL THEN CASE path WHEN '' THEN '' ELSE path || '.' END || _f._key
             WHEN _f._index IS NOT NULL THEN path || '[' || _f._index || ']' ELSE path END AS PATH,
         _f._index AS INDEX, _f._value AS VALUE,
         json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS THIS
-    FROM (SELECT UNNEST(CASE WHEN is_outer AND coalesce(len(_entries), 0) = 0
-            THEN [struct_pack(_key := NULL::VARCHAR, _index := NULL::BIGINT, _value := NULL::JSON)]
-            ELSE _entries END, recursive := true)
-        -- What is flattened has a name, as there are functions that cannot stand in a lambda.
-        FROM (SELECT {_PREFIX}entries(_whole, mode) AS _entries FROM (SELECT
-            json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS _whole))
+    FROM (SELECT UNNEST({_PREFIX}or_nothing({_PREFIX}entries(json_extract(TO_JSON(input),
+        '$' || CASE path WHEN '' THEN '' ELSE '.' || path END), mode), is_outer), recursive := true)
     ) AS _f(_key, _index, _value);
 CREATE OR REPLACE MACRO {OFFSET_HOUR}(minutes) AS CAST(sign(minutes) * (abs(minutes) // 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_MINUTE}(minutes) AS CAST(sign(minutes) * (abs(minutes) % 60) AS BIGINT);
-CREATE OR REPLACE MACRO {OFFSET_TEXT}(minutes) AS
-    printf('%s%02d%02d', CASE WHEN minutes < 0 THEN '-' ELSE '+' END, abs(minutes) // 60, abs(minutes) % 60);
+CREATE OR REPLACE MACRO {OFFSET_TEXT}(once) AS list_transform([once], lambda minutes:
+    printf('%s%02d%02d', CASE WHEN minutes < 0 THEN '-' ELSE '+' END, abs(minutes) // 60, abs(minutes) % 60))[1];
 CREATE OR REPLACE MACRO {TOP_K}(v, k) AS list_transform(
     list_slice(list_sort(list_transform(map_entries(histogram(v)),
         lambda e: struct_pack(n := -CAST(e.value AS BIGINT), v := e.key))), 1, k),
@@ -423,7 +425,14 @@ def nested(value: Expr) -> Expr:
 
 def to_json(value: Expr) -> Expr:
     """The value as JSON, which it may be already."""
-    return exp.Anonymous(this=TO_JSON, expressions=[value.copy()])
+    return exp.Anonymous(this=TO_JSON if is_short(value) else TO_JSON_OF, expressions=[value.copy()])
+
+
+def is_short(value: Expr) -> bool:
+    """Whether a macro may repeat a value: a column, a literal, a cast; in a MERGE, which takes no lambda, any."""
+    return value.find_ancestor(exp.Merge) is not None or not any(
+        isinstance(node, exp.Func) and not isinstance(node, exp.Cast) for node in value.walk()
+    )
 
 
 def quotient(left: Expr, left_scale: int, right: Expr, right_scale: int, scale: int) -> Expr:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
-from airflow_provider_snowflake_batch.local.sql.macros import SHORT_TEXT, TEXT
+from airflow_provider_snowflake_batch.local.sql.macros import SHORT_TEXT, TEXT, TEXT_OF, is_short
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
 
 _Type = exp.DataType.Type
@@ -36,7 +36,7 @@ def write_texts(tree: Expr) -> Expr:
 
 def as_text(value: Expr) -> Expr:
     """The value as text: VARIANT without quotes, a FLOAT without ``.0``, BINARY in hexadecimal digits."""
-    return value if _is_text(value) else call(TEXT, value.copy())
+    return value if _is_text(value) else call(TEXT if is_short(value) else TEXT_OF, value.copy())
 
 
 def json_text(value: Expr) -> Expr:
@@ -77,7 +77,7 @@ def _is_text(value: Expr) -> bool:
     if isinstance(value, exp.Literal):
         return bool(value.is_string)
     if isinstance(value, exp.Anonymous):
-        return str(value.this) == TEXT
+        return str(value.this) in (TEXT, TEXT_OF)
     return isinstance(value, (exp.Null, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Upper, exp.Lower, exp.Substring))
 
 

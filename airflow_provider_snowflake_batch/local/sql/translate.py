@@ -212,7 +212,8 @@ def parse(text: str) -> Expr:
     ]
     if len(trees) != 1:
         raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", errno=900, sqlstate="42601")
-    return trees[0]
+    tree = trees[0]
+    return exp.select("*").from_(tree) if isinstance(tree, exp.Values) else tree
 
 
 def list_stars(tree: Expr) -> None:
@@ -238,7 +239,7 @@ def name_projections(tree: Expr, text: str) -> None:
     """
     outermost = _first_select(tree)
     selects = list(_selects_as_written(tree))
-    texts = projection_texts(text)
+    texts = projection_texts(text) if selects else []
     if len(texts) != len(selects):
         texts = [[] for _ in selects]
     for select, given in zip(selects, texts, strict=True):

@@ -73,6 +73,7 @@ def test_averages_and_quotients_of_others(table: SnowflakeConnection) -> None:
         "UPDATE T X SET N = 3, F = X.N / S.K FROM (SELECT 3 AS K) S WHERE X.N = 1",
         "UPDATE T SET N = 3, F = (SELECT MIN(Y.N) / (T.N + 2) FROM T Y) WHERE N = 1",
         "MERGE INTO T USING (SELECT 3 AS K) ON N + 2 = K WHEN MATCHED AND N / K < 1 THEN UPDATE SET F = N / K, N = 3",
+        "MERGE INTO T USING (SELECT 3 K) ON N < K WHEN MATCHED AND ABS(N)::TEXT = '1' THEN UPDATE SET F = N / K, N = K",
         "MERGE INTO T USING (SELECT 3 AS K) S ON N = K WHEN NOT MATCHED THEN INSERT (N, F) VALUES (S.K, 1 / S.K)",
     ],
 )

@@ -221,6 +221,7 @@ def test_functions_give_what_is_documented(connection: SnowflakeConnection, tabl
     ("expression", "errno", "words"),
     [
         ("SQRT(-1)", 100046, "Invalid floating point operation: sqrt"),
+        (":a", 2049, "Bind variable :a not set"),
         ("LN(0)", 100046, "Invalid floating point operation: ln"),
         ("LOG(10, 0)", 100046, "Invalid floating point operation: log"),
         ("ACOS(-2)", 100046, "Invalid floating point operation: acos"),

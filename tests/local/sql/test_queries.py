@@ -37,6 +37,13 @@ def test_flatten(
     assert execute(connection, query) == found
 
 
+def test_elements_come_in_their_order(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (ID INT, A ARRAY) AS SELECT 1, [3, 1, 2] UNION ALL SELECT 2, [9, 8, 7]")
+    for options in ("INPUT => A", "INPUT => A, OUTER => TRUE"):
+        rows = execute(connection, f"SELECT ID, VALUE::INT FROM T, LATERAL FLATTEN({options})")
+        assert rows == [(1, 3), (1, 1), (1, 2), (2, 9), (2, 8), (2, 7)]
+
+
 def test_flatten_says_what_it_took_apart(connection: SnowflakeConnection, schema: str) -> None:
     execute(connection, 'CREATE TABLE T AS SELECT PARSE_JSON(\'{"b": {"c": [5]}}\') AS V')
     for options, value, this in (

@@ -42,6 +42,23 @@ def test_a_column_without_an_alias_is_named_by_its_text(
         assert [column.name for column in cursor.description] == names
 
 
+def test_a_column_has_the_name_of_a_variable_not_of_its_value(connection: SnowflakeConnection) -> None:
+    execute(connection, "SET LOW = 5")
+    cursor = connection.cursor().execute("SELECT $low, $LOW + 1, $LOW AS X")
+    assert cursor is not None
+    assert ([column.name for column in cursor.description], cursor.fetchall()) == (
+        ["$LOW", "$LOW + 1", "X"],
+        [(5, 6, 5)],
+    )
+
+
+def test_values_alone_are_rows(connection: SnowflakeConnection) -> None:
+    cursor = connection.cursor().execute("VALUES (1, 'a'), (2, 'b')")
+    assert cursor is not None
+    assert [column.name for column in cursor.description] == ["COLUMN1", "COLUMN2"]
+    assert cursor.fetchall() == [(1, "a"), (2, "b")]
+
+
 def test_such_a_column_of_a_subquery_has_this_name_too(connection: SnowflakeConnection, schema: str) -> None:
     execute(connection, "CREATE TABLE T (A INT) AS SELECT 1 UNION ALL SELECT 2")
     for query in (

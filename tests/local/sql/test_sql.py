@@ -442,6 +442,8 @@ def test_merge(connection: SnowflakeConnection, schema: str) -> None:
     assert cursor.fetchall() == [(2, 1, 1)]
     assert cursor.rowcount == 4
     assert execute(connection, "SELECT * FROM T ORDER BY ID") == [(1, "a"), (2, "B"), (4, "D"), (5, "E")]
+    unlisted = "MERGE INTO T USING (SELECT 7 AS ID) S ON T.ID = S.ID WHEN NOT MATCHED THEN INSERT VALUES (S.ID, 'G')"
+    assert execute(connection, unlisted) == [(1,)]
     assert error(connection, "MERGE INTO T USING T S ON TRUE WHEN MATCHED THEN UPDATE SET NAME = 'x'")[0] == 100090
     execute(connection, "UPDATE T SET T.NAME = 'z' WHERE T.ID = 1")
     assert execute(connection, "SELECT NAME FROM T WHERE ID = 1") == [("z",)]

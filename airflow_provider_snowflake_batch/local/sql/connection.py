@@ -144,7 +144,7 @@ class EngineConnection:
             translate.name_projections(tree, written)
             translate.list_stars(tree)
             if isinstance(tree, exp.Merge):
-                name_inserted(tree, list(self.lookup(tree.this)))
+                name_inserted(tree, self._column_names(tree.this))
             self._engine.read_stages(tree, statement)
             with self._reading_streams(tree, consumes=not describe_only and not isinstance(tree, exp.Query)):
                 tree = self.meant(statement, tree)
@@ -243,6 +243,15 @@ class EngineConnection:
             return self.declared(self._session.qualify(translate.table_parts(table)))
         except SnowflakeError:
             return {}
+
+    def _column_names(self, table: exp.Table) -> list[str]:
+        """All columns of a table that a statement names; none if it is not there."""
+        try:
+            name = self._session.qualify(translate.table_parts(table))
+        except SnowflakeError:
+            return []
+        found = ("temp", "main", self.temporary[name]) if name in self.temporary else name
+        return list(self._columns_of(found) or ())
 
     def _told(self, column: Column, required: Collection[str]) -> Column:
         """The column with what only the session and the tables know of it."""

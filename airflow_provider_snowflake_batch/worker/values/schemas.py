@@ -27,16 +27,22 @@ from airflow_provider_snowflake_batch.worker.values.pandas_types import is_of_pa
 UNNAMED = "output_feature_0"
 
 
+class OtherCase(NoCommonType):
+    """A column is spelled in another case in some batches."""
+
+
 def join(first: pa.Schema, second: pa.Schema, where: str = "") -> pa.Schema:
     """The narrowest schema that holds the rows of both.
 
     :param where: which rows the second one is of, in words.
     :raises DataError: a column has types that do not go together.
     """
+    among = f" ({where})" if where else ""
     try:
         return joined(first, second)
+    except OtherCase as error:
+        raise DataError(f"{error}{among}") from None
     except NoCommonType as error:
-        among = f" ({where})" if where else ""
         raise DataError(f"the model returned different types for different batches: {error}{among}") from None
 
 
@@ -65,11 +71,14 @@ def joined(first: pa.Schema, second: pa.Schema) -> pa.Schema:
 
 
 def _check_case(first: pa.Schema, second: pa.Schema) -> None:
-    """:raises NoCommonType: a column of one is in the other only in another spelling."""
+    """:raises OtherCase: a column of one is in the other only in another spelling."""
     spelled = {name.upper(): name for name in second.names if name not in first.names}
     for name in first.names if spelled else ():
         if name not in second.names and name.upper() in spelled:
-            raise NoCommonType(f"one has a column {name!r}, another {spelled[name.upper()]!r}: name it alike in all")
+            raise OtherCase(
+                f"some batches have a column {name!r} and others {spelled[name.upper()]!r}: name it alike in all; "
+                "where one of them is an input column, which is written as it came, give the output another name"
+            )
 
 
 def _field(schema: pa.Schema, name: str) -> pa.Field | None:

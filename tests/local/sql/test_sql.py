@@ -460,6 +460,9 @@ def test_a_merge_that_names_no_columns_inserts_into_all(connection: SnowflakeCon
     errno, _, message = error(connection, f"{then} (S.ID, S.NAME)")
     assert (errno, "expecting 3 but got 2" in message) == (2057, True)
     assert error(connection, f"{then.replace('INTO T ', 'INTO NO_SUCH ')} (S.ID)")[0] == 2003
+    execute(connection, "CREATE TEMPORARY TABLE T AS SELECT 1 AS ID, 'a' AS NAME")
+    assert execute(connection, f"{merge} WHEN NOT MATCHED THEN INSERT VALUES (S.ID, S.NAME)") == [(1,)]
+    assert execute(connection, "SELECT * FROM T ORDER BY ID") == [(1, "a"), (2, "B")]
 
 
 def test_a_database_dropped_under_a_busy_session(connect: Any) -> None:

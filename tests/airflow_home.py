@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-from filelock import FileLock
 
 TEMPLATE = "TESTS_MIGRATED_AIRFLOW_HOME"
 """The variable that names the folder of the one that is copied; it is that of all processes of a run."""
@@ -28,7 +27,8 @@ def make_database(home: Path) -> None:
         return
     template = Path(folder)
     made = template / "made"
-    with FileLock(template / "lock"):
+    with open(template / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
             _migrate(template)
             made.touch()

@@ -17,12 +17,13 @@ _DATABASE = "airflow.db"
 def make_database(home: Path) -> None:
     """Give an Airflow home a database as ``airflow db migrate`` makes it, which takes many seconds.
 
-    Outside of a test run it is made for this home alone.
+    Outside of a test run it is made for this home alone, and so it is where a process may have opened one already: a
+    file of SQLite is not to be replaced under its connections.
 
     :param home: is made where it is missing.
     """
     folder = os.environ.get(TEMPLATE)
-    if folder is None:
+    if folder is None or (home / _DATABASE).exists():
         _migrate(home)
         return
     template = Path(folder)
@@ -33,6 +34,9 @@ def make_database(home: Path) -> None:
             _migrate(template)
             made.touch()
     home.mkdir(parents=True, exist_ok=True)
+    # Of one that has been removed: SQLite would take them for this one's.
+    for ending in ("-wal", "-shm"):
+        (home / f"{_DATABASE}{ending}").unlink(missing_ok=True)
     shutil.copy(template / _DATABASE, home / _DATABASE)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 TEMPLATE = "TESTS_MIGRATED_AIRFLOW_HOME"
@@ -34,10 +35,9 @@ def make_database(home: Path) -> None:
             _migrate(template)
             made.touch()
     home.mkdir(parents=True, exist_ok=True)
-    # Of one that has been removed: SQLite would take them for this one's.
-    for ending in ("-wal", "-shm"):
-        (home / f"{_DATABASE}{ending}").unlink(missing_ok=True)
-    shutil.copy(template / _DATABASE, home / _DATABASE)
+    # By SQLite, since not all of it need be in the one file.
+    with closing(sqlite3.connect(template / _DATABASE)) as source, closing(sqlite3.connect(home / _DATABASE)) as copy:
+        source.backup(copy)
 
 
 def _migrate(home: Path) -> None:

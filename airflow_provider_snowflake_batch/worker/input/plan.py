@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from airflow_provider_snowflake_batch.contract.job_file import DEFAULT_PATTERN
 from airflow_provider_snowflake_batch.worker.errors import DataError, Refused
 from airflow_provider_snowflake_batch.worker.input.footer_pool import read_all_footers
 from airflow_provider_snowflake_batch.worker.input.footers import SourceFile
@@ -134,7 +135,9 @@ def list_input(root: Path, pattern: str) -> tuple[list[str], list[str], str | No
         return matches(path) is not None
 
     try:
-        found = files_below(root, lambda name: not name.startswith(("_", ".")), take)
+        found = files_below(
+            root, lambda name: not name.startswith(("_", ".")), take, by_path=pattern != DEFAULT_PATTERN
+        )
     except OSError as error:
         raise Refused(f"the input {error.filename or root} cannot be listed: {error.strerror or error}") from None
     left_out = matches.left_out()

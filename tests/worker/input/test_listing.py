@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,27 @@ def test_a_link_to_the_folder_itself_adds_nothing_and_one_to_a_parent_is_refused
     (root / "up").symlink_to(tmp_path)
     with pytest.raises(Refused, match=r"up is a link to .*, which holds .*input itself: a loop"):
         files_below(root)
+
+
+def test_a_file_may_count_by_a_links_path_alone(tmp_path: Path) -> None:
+    root = tmp_path / "input"
+    put(root, "2024/1", "2025/2", "2025/deep/3")
+    put(tmp_path, "elsewhere/4")
+    (root / "latest").symlink_to("2025")
+    (root / "current").symlink_to("latest")
+    (root / "2025" / "deep" / "more").symlink_to(tmp_path / "elsewhere")
+    (root / "2025" / "deep" / "loop").symlink_to("..")
+    (root / "2025" / "again").hardlink_to(root / "2025" / "2")
+
+    def found(pattern: str) -> list[str]:
+        return files_below(root, take=re.compile(pattern).fullmatch, by_path=True)[0]  # type: ignore[arg-type]
+
+    assert found("(2024|latest)/.") == ["2024/1", "latest/2"]
+    assert found("latest/.*") == ["latest/2", "latest/again", "latest/deep/3", "latest/deep/more/4"]
+    assert found("current/deep/loop/.*") == []
+    assert found("2025/deep/loop/2") == ["2025/deep/loop/2"]
+    assert found(".*") == ["2024/1", "2025/2", "2025/again", "2025/deep/3", "2025/deep/more/4"]
+    assert found("(2025|latest)/.*") == ["2025/2", "2025/again", "2025/deep/3", "2025/deep/more/4"]
 
 
 def test_a_link_that_leads_nowhere_is_listed_for_whoever_reads_it(tmp_path: Path) -> None:

@@ -123,6 +123,8 @@ def test_names_that_begin_with_an_underscore_or_a_dot_are_no_data(tmp_path: Path
 
     assert plan.list_files(tmp_path, r".*\.parquet$") == ["sub/y.parquet", "x.parquet"]
     assert plan.list_files(tmp_path, r"sub/.*") == ["sub/y.parquet", "sub/z.csv"]
+    (tmp_path / "latest").symlink_to("sub")
+    assert plan.list_files(tmp_path, r"(x|latest/y)[.]parquet") == ["latest/y.parquet", "x.parquet"]
 
 
 def test_a_missing_input_is_refused(tmp_path: Path) -> None:

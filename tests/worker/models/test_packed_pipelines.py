@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.packed_pipelines import arguments, is_pipeline
 from airflow_provider_snowflake_batch.worker.models.signature import Signature, parse_signature
 from tests.worker.batches import Batch
+from tests.worker.transformer_models import save_text_classifier, texts
 
 pytestmark = pytest.mark.slow
 
@@ -114,32 +115,19 @@ def test_a_chat_has_all_defaults_of_its_signature() -> None:
 
 def test_a_text_classification_gives_a_label_and_a_score(batch: Batch, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    tokenizers = pytest.importorskip("tokenizers")
     from snowflake.ml.model._packager.model_packager import ModelPackager
 
-    words = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad"])}
-    plain = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
-    plain.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    model = transformers.BertForSequenceClassification(
-        transformers.BertConfig(
-            vocab_size=len(words),
-            hidden_size=8,
-            num_hidden_layers=1,
-            num_attention_heads=1,
-            intermediate_size=8,
-            num_labels=3,
-        )
-    )
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="[PAD]", unk_token="[UNK]")
-    pipeline = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer)
-    texts = ["good", "bad", "good bad"]
-    expected = [pipeline(text)[0]["label"] for text in texts]
+    pipeline = transformers.pipeline("text-classification", model=str(save_text_classifier(tmp_path / "saved")))
+    given = texts(12)
+    expected = [pipeline(text)[0] for text in given]
+    assert len({each["label"] for each in expected}) > 1
     (tmp_path / "packed" / "model").mkdir(parents=True)
     ModelPackager(str(tmp_path / "packed" / "model")).save(name="m", model=pipeline, options={})
-    batch.rows({"TEXT": texts})
+    batch.rows({"TEXT": given})
     batch.job({"kind": "registry", "path": str(tmp_path / "packed"), "function": "__call__"})
 
     outcome = batch.run()
 
     assert outcome.code == 0, outcome.stderr
-    assert batch.result()["label"].to_pylist() == expected
+    assert batch.result()["label"].to_pylist() == [each["label"] for each in expected]
+    assert batch.result()["score"].to_pylist() == pytest.approx([each["score"] for each in expected])

@@ -10,12 +10,17 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow_provider_snowflake_batch.worker import console
 from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, EXIT_REFUSED, Refused, WorkerError
 from airflow_provider_snowflake_batch.worker.processes.descendants import Descendants
 from airflow_provider_snowflake_batch.worker.processes.stop_signals import StopSignals
 from airflow_provider_snowflake_batch.worker.temporary import JobFolder
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.contract.job_file import Job
+    from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
 
 USAGE = """\
 usage: python -m airflow_provider_snowflake_batch.worker COMMAND
@@ -138,15 +143,11 @@ def _score(
     path: Path, folder: JobFolder, output: console.Console, errors: console.Console, descendants: Descendants
 ) -> None:
     from airflow_provider_snowflake_batch.contract.vocabulary import Sharing
-    from airflow_provider_snowflake_batch.worker.cluster.ray_node import is_installed
-    from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous
-    from airflow_provider_snowflake_batch.worker.executors.choice import choose
     from airflow_provider_snowflake_batch.worker.job import read_job, replica_from_environment
 
     job = read_job(path)
     replica = replica_from_environment()
-    rendezvous = Rendezvous(path.resolve().parent)
-    sharing, remark = choose(job, replica.count, ray=is_installed(), can_meet=rendezvous.is_writable)
+    sharing, remark = _sharing(job, replica.count, path.resolve().parent)
     if remark is not None:
         errors.line(remark)
     if sharing is Sharing.RAY:
@@ -171,6 +172,18 @@ def _score(
         Run(job, replica, ReplicaExecutor(replica, launcher), progress)()
     finally:
         launcher.close()
+
+
+def _sharing(job: Job, replicas: int, folder: Path) -> tuple[Sharing, str | None]:
+    """See `choose`. The model process starts after this, so a replica that is alone loads nothing of a cluster."""
+    from airflow_provider_snowflake_batch.worker.executors.choice import choose
+
+    if replicas == 1:
+        return choose(job, replicas, ray=False, can_meet=False)
+    from airflow_provider_snowflake_batch.worker.cluster.ray_node import is_installed
+    from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous
+
+    return choose(job, replicas, ray=is_installed(), can_meet=Rendezvous(folder).is_writable)
 
 
 if __name__ == "__main__":

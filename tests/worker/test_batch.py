@@ -350,8 +350,16 @@ def test_the_worker_loads_no_airflow_and_no_driver(batch: Batch) -> None:
     batch.ids(10)
     batch.job("Imports")
 
-    assert batch.run().code == 0
+    outcome = batch.run(variables={"PYTHONPROFILEIMPORTTIME": "1"})
+
+    assert outcome.code == 0
     assert set(batch.result()["LOADED"].to_pylist()) == {""}
+    # Nor what only several replicas need, which the start of the model process would have to wait for.
+    lines = [line.rpartition("|") for line in outcome.stderr.splitlines() if line.startswith("import time:")]
+    loaded = {name.strip() for _, _, name in lines}
+    package = "airflow_provider_snowflake_batch.worker"
+    assert {f"{package}.executors.launcher", f"{package}.scoring.pipeline"} < loaded
+    assert not {one for one in loaded if one.startswith(f"{package}.cluster")}
 
 
 @pytest.mark.slow

@@ -87,6 +87,7 @@ class Place:
         self.lock = self.directory / "lock"
         self.log = self.directory / "standalone.log"
         self._running = self.directory / "running.json"
+        self._failure = self.directory / "failure.txt"
         self._secrets = self.directory / "secrets.json"
 
     @contextmanager
@@ -105,6 +106,7 @@ class Place:
             file.write(str(os.getpid()))
             file.flush()
             self._running.unlink(missing_ok=True)
+            self.forget_failure()
             try:
                 yield
             finally:
@@ -132,6 +134,17 @@ class Place:
         found = json.loads(self._running.read_text())
         return Running(**(found | {"dags": tuple(found["dags"])}))
 
+    def fail(self, reason: str) -> None:
+        """Say why it ends, before that is printed."""
+        _replace(self._failure, reason)
+
+    def failure(self) -> str | None:
+        """Why the last supervisor has ended or will soon; None if it has not said so."""
+        return self._failure.read_text() if self._failure.exists() else None
+
+    def forget_failure(self) -> None:
+        self._failure.unlink(missing_ok=True)
+
     def secrets(self) -> dict[str, str]:
         """Made at the first start, so that a session and what is encrypted outlive the next one."""
         if not self._secrets.exists():
@@ -153,6 +166,7 @@ def up(wanted: Wanted, say: Say) -> Running:
         return _already(place, wanted)
     _check(wanted)
     _make_private(place.directory)
+    place.forget_failure()
     with place.log.open("wb") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", _MODULE, "run", "--no-report", *_words(wanted)],
@@ -163,13 +177,17 @@ def up(wanted: Wanted, say: Say) -> Running:
         while True:
             ended = supervisor.poll() is not None
             lines = place.log.read_text(errors="replace").splitlines()
+            # Looked for after the lines were read, so that none of the failure's own lines is told without the others.
+            failure = place.failure()
             if ended:
-                # Its last words may have been read just before it ended.
+                # The last words of one that did not say why may have been read just before it ended.
                 words = lines[told:] or (lines[-1:] if supervisor.returncode > 0 else [])
-                raise StandaloneError("\n".join(words) or f"It ended without a word: {supervisor.returncode}.")
-            for line in lines[told:]:
-                say(line)
-            told = len(lines)
+                text = failure or "\n".join(words)
+                raise StandaloneError(text or f"It ended without a word: {supervisor.returncode}.")
+            if failure is None:
+                for line in lines[told:]:
+                    say(line)
+                told = len(lines)
             if (running := place.read()) is not None:
                 return running
             time.sleep(0.2)
@@ -217,6 +235,9 @@ def run(wanted: Wanted, say: Say, ready: Callable[[Running], None]) -> None:
             _supervise(wanted, place, say, ready)
         except KeyboardInterrupt:
             say("Stopped")
+        except StandaloneError as error:
+            place.fail(str(error))
+            raise
 
 
 def _stop_once(number: int, frame: FrameType | None) -> None:

@@ -152,6 +152,28 @@ def test_a_start_that_fails_leaves_nothing(directory: Path) -> None:
     assert Place(directory).holder() is None
 
 
+def test_all_of_why_a_start_fails_is_told_however_long_it_takes_to_end(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory.mkdir()
+    (directory / "snowflake").write_text("a file where the state directory should be")
+    main = "airflow_provider_snowflake_batch.standalone.__main__"
+    (tmp_path / "slow_to_end.py").write_text(
+        f"import time\nfrom {main} import main\nstatus = main()\ntime.sleep(2)\nraise SystemExit(status)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(stack, "_MODULE", "slow_to_end")
+    port, snowflake_port = free_ports(2)
+    said: list[str] = []
+    for _ in range(2):
+        with pytest.raises(StandaloneError, match="^The local Snowflake did not start:\n") as caught:
+            up(Wanted(directory, port=port, snowflake_port=snowflake_port), said.append)
+        assert "\n" in str(caught.value).strip()
+    assert said == 2 * ["Starting the local Snowflake"]
+    log = Place(directory).log.read_text()
+    assert log == f"Starting the local Snowflake\n{caught.value}\n"
+
+
 def test_the_last_words_of_what_ends_a_moment_later_are_told(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

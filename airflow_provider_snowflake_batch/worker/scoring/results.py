@@ -24,7 +24,7 @@ from airflow_provider_snowflake_batch.worker.models.signature import Feature, Si
 from airflow_provider_snowflake_batch.worker.scoring.storable_arrays import OutputMisfit, storable_column
 from airflow_provider_snowflake_batch.worker.values import schemas
 from airflow_provider_snowflake_batch.worker.values.nested import exact_list
-from airflow_provider_snowflake_batch.worker.values.python_values import are_plain, is_missing
+from airflow_provider_snowflake_batch.worker.values.python_values import are_plain, is_missing, name_of
 from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_numpy
 
 
@@ -219,9 +219,10 @@ def _named(columns: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     twice: dict[str, None] = {}
     for name, values in columns:
-        if str(name) in named:
-            twice[str(name)] = None
-        named[str(name)] = values
+        text = name_of(name)
+        if text in named:
+            twice[text] = None
+        named[text] = values
     if twice:
         raise DataError(f"the model returned columns of the same name: {', '.join(sorted(twice))}")
     return named
@@ -234,12 +235,11 @@ def _check_case(names: Iterable[Any], rows: Iterable[Any]) -> None:
     """
     alike: dict[str, list[Any]] = {}
     for name in names:
-        alike.setdefault(str(name).upper(), []).append(name)
+        alike.setdefault(name_of(name).upper(), []).append(name)
     for spellings in alike.values():
         if len(spellings) > 1 and not any(item and all(name in item for name in spellings) for item in rows):
-            raise DataError(
-                f"some rows have an output {' and others '.join(map(repr, map(str, spellings)))}: name it alike in all"
-            )
+            named = " and others ".join(map(repr, map(name_of, spellings)))
+            raise DataError(f"some rows have an output {named}: name it alike in all")
 
 
 def _as_column(values: Any) -> Any:

@@ -83,7 +83,9 @@ def _typed(values: Any) -> Any:
         return pa.array(known_type(values)) if values.ndim == 1 else _nested(values)
     if isinstance(values, pd.Series) and values.dtype != object:
         if isinstance(values.dtype, pd.CategoricalDtype) and isinstance(values.cat.categories.dtype, _OF_PANDAS):
-            values = values.astype(values.cat.categories.dtype)
+            # Not by astype, which has no missing interval between whole numbers.
+            codes = values.cat.codes.to_numpy()
+            return _typed(values.cat.categories.to_series()).take(pa.array(codes, mask=codes < 0))
         if isinstance(values.dtype, pd.IntervalDtype):
             return interval_columns(values.array)
         if isinstance(values.dtype, pd.PeriodDtype):

@@ -156,13 +156,13 @@ def _plain(value: Any, seen: Seen) -> Any:
             "right": _plain(value.right, seen),
             "closed": _plain(value.closed, seen),
         }
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _plain(getattr(value, one.name), seen) for one in dataclasses.fields(value)}
+    if (named := _fields_of(value)) is not None:
+        return _plain(named, seen)
     value = as_numpy(value)
     if isinstance(value, np.ndarray):
         return _array(value, seen) if value.ndim else _of_no_dimension(value, seen)
     if isinstance(value, Mapping):
-        named = {str(name): _plain(item, seen) for name, item in value.items()}
+        named = {name_of(key): _plain(item, seen) for key, item in value.items()}
         if len(named) < len(value):
             raise ValueError(f"an object has keys that are the same as text: {', '.join(map(repr, value))}")
         # Parquet has no objects without keys, so such an object is NULL, whatever keys others have.
@@ -177,6 +177,28 @@ def _plain(value: Any, seen: Seen) -> Any:
         raise ValueError("a set keeps no order; return a list")
     seen.kinds.add(type(value))
     return value
+
+
+def name_of(key: Any) -> str:
+    """A key, or a column's label, as text; an enum's member is its value, as it is elsewhere."""
+    return str(key.value if isinstance(key, enum.Enum) else key)
+
+
+def _fields_of(value: Any) -> Any:
+    """What an object of a class with stated fields holds, by name; None for anything else."""
+    kind: Any = type(value)
+    names: Any
+    if dataclasses.is_dataclass(kind):
+        names = [one.name for one in dataclasses.fields(kind)]
+    elif callable(getattr(kind, "model_dump", None)):
+        # Pydantic's, with what it says of itself.
+        return value.model_dump()
+    elif hasattr(kind, "__attrs_attrs__"):
+        names = [one.name for one in kind.__attrs_attrs__]
+    else:
+        # Those of msgspec.
+        names = getattr(kind, "__struct_fields__", None)
+    return None if names is None else {name: getattr(value, name) for name in names}
 
 
 def _array(value: np.ndarray[Any, Any], seen: Seen) -> list[Any]:

@@ -132,6 +132,8 @@ def known_type(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         values = values.astype(values.dtype.newbyteorder("="))
     if values.dtype.kind in "Mm":
         return _known_unit(values)
+    if values.dtype.kind in "cV":
+        raise ValueError(f"files have no type for {values.dtype}; return its parts as outputs of their own")
     if values.dtype.kind == "f" and values.dtype.itemsize > _WIDEST_FLOAT:
         narrow = values.astype(np.float64)
         if not np.array_equal(narrow.astype(values.dtype), values, equal_nan=True):

@@ -69,6 +69,9 @@ class Mood(enum.Enum):
     GOOD = "good"
 
 
+RANGE = {"left": 0, "right": 2, "closed": "right"}
+
+
 MASKED: Any = np.ma.masked_array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
 UUID = uuid.UUID(int=7)
 UUIDS = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUID.bytes, None], pa.binary(16)))
@@ -85,6 +88,14 @@ UUIDS = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUID.bytes, None], p
         (Arrow(pa.chunked_array([[1, 2]])), {"output_feature_0": [1, 2]}),
         (BrainFloat(np.array([1.5, 2.5])), {"output_feature_0": [1.5, 2.5]}),
         ([Point(1), Point(2)], {"output_feature_0": [{"x": 1}, {"x": 2}]}),
+        ({Mood.GOOD: [{Mood.GOOD: 1}, None]}, {"good": [{"good": 1}, None]}),
+        ([{Mood.GOOD: 1}, {}], {"good": [1, None]}),
+        (pd.cut(pd.Series([1, None]), [0, 2, 4]), {"output_feature_0": [RANGE, None]}),
+        ([pd.Interval(0, 2), np.nan], {"output_feature_0": [RANGE, None]}),
+        (
+            pd.Series(pd.Categorical([pd.Period("2020-01"), None])),
+            {"output_feature_0": ["2020-01", None]},
+        ),
         ([Mood.GOOD, UUID], {"output_feature_0": ["good", str(UUID)]}),
         ([pa.scalar(1), pa.scalar(None)], {"output_feature_0": [1, None]}),
         (pd.Series(pd.period_range("2020-01", periods=2, freq="M")), {"output_feature_0": ["2020-01", "2020-02"]}),
@@ -145,6 +156,28 @@ def test_forms(returned: Any, expected: dict[str, list[Any]]) -> None:
     assert to_table(returned, 2, None).to_pydict() == expected
 
 
+def _of_pydantic(inner: Any) -> Any:
+    pydantic = pytest.importorskip("pydantic")
+    return pydantic.create_model("Spot", x=(Any, ...), mood=(Mood, Mood.GOOD))(x=inner)
+
+
+def _of_attrs(inner: Any) -> Any:
+    return pytest.importorskip("attrs").make_class("Spot", {"x": pytest.importorskip("attrs").field()})(inner)
+
+
+def _of_msgspec(inner: Any) -> Any:
+    return pytest.importorskip("msgspec").defstruct("Spot", ["x"])(inner)
+
+
+@pytest.mark.parametrize(
+    ("make", "more"), [(_of_pydantic, {"mood": "good"}), (_of_attrs, {}), (_of_msgspec, {}), (Point, {})]
+)
+def test_objects_of_a_class_with_fields(make: Callable[[Any], Any], more: dict[str, Any]) -> None:
+    inner = {"x": 7} | more
+    assert to_table([make(7), None], 2, None).to_pydict() == {"output_feature_0": [inner, None]}
+    assert to_table({"a": [[make(make(7))], []]}, 2, None).to_pydict() == {"a": [[{"x": inner} | more], []]}
+
+
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
@@ -161,6 +194,8 @@ def test_forms(returned: Any, expected: dict[str, list[Any]]) -> None:
         ({"a": 5}, "returned int where a column was expected"),
         ([1, "x"], "output 'output_feature_0' cannot be stored"),
         ([object(), object()], "output 'output_feature_0' cannot be stored"),
+        (np.array([1j, 2j]), "files have no type for complex128; return its parts"),
+        ([{Mood.GOOD: 1, "good": 2}] * 2, "columns of the same name: good"),
         ((), "returned 0 rows for 2 rows given"),
         ([pa.table({"a": [1, 2]})] * 2, "returned 4 rows for 2 rows given, in 2 frames one below the other"),
         ([pa.table({"a": [1]}), pa.table({"b": [1]})], "returned frames of different columns: a and b"),

@@ -195,9 +195,18 @@ def _plain_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
             try:
                 _mixed_frame({name: column})
             except (pa.ArrowException, ValueError, OverflowError, KeyError) as reason:
-                kind = column.type
-                raise DataError(f"input column {name!r} ({kind}) cannot be given to the model: {reason}") from None
+                raise _not_given(name, column, reason) from None
         raise DataError(f"the input columns cannot be given to the model: {error}") from None
+
+
+def _not_given(name: str, column: pa.ChunkedArray, reason: Exception) -> DataError:
+    why = str(reason)
+    if isinstance(reason, KeyError):
+        why = f"there is no time zone {reason}"
+    elif isinstance(reason, UnicodeDecodeError) or "Wrapping" in why:
+        # The latter is what Arrow says of it.
+        why = "a text is not valid UTF-8; store it as bytes"
+    return DataError(f"input column {name!r} ({column.type}) cannot be given to the model: {why}")
 
 
 def _mixed_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
@@ -298,7 +307,11 @@ def _series(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
     array = _typed(column, feature, name)
     kind = array.type
     if pa.types.is_string(kind):
-        return pd.Series(array.to_numpy(), dtype=pd.StringDtype() if feature.nullable else object)
+        try:
+            texts = array.to_numpy()
+        except pa.ArrowException as error:
+            raise _not_given(name, column, error) from None
+        return pd.Series(texts, dtype=pd.StringDtype() if feature.nullable else object)
     if pa.types.is_binary(kind):
         return pd.Series(array.to_numpy(), dtype=object)
     if kind in _NULLABLE and array.null_count:
@@ -310,7 +323,7 @@ def _python(column: pa.ChunkedArray, name: str) -> list[Any]:
     try:
         return exact_list(column)
     except (pa.ArrowException, ValueError, OverflowError) as error:
-        raise DataError(f"input column {name!r} ({column.type}) cannot be given to the model: {error}") from None
+        raise _not_given(name, column, error) from None
 
 
 def _objects(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
@@ -318,12 +331,14 @@ def _objects(column: pa.ChunkedArray, feature: Feature, name: str) -> Any:
     try:
         column = _storage(column)
     except ValueError as error:
-        raise DataError(f"input column {name!r} ({column.type}) cannot be given to the model: {error}") from None
+        raise _not_given(name, column, error) from None
     text = holds_text(column.type)
     values: list[Any]
     if feature.dtype == "OBJECT" and text:
         try:
             values = [None if item is None else json.loads(item) for item in column.to_pylist()]
+        except UnicodeDecodeError as error:
+            raise _not_given(name, column, error) from None
         except ValueError as error:
             raise DataError(f"input column {name!r} is not JSON: {error}") from None
     elif feature.dtype == "OBJECT":

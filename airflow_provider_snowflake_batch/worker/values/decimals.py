@@ -24,7 +24,13 @@ def whole_numbers(array: pa.Array) -> pa.Array:
 
     :raises pa.ArrowInvalid: one does not fit.
     """
-    return pc.cast(array, pa.int64())
+    try:
+        return pc.cast(array, pa.int64())
+    except pa.ArrowInvalid:
+        beyond = next(one for one in array.to_pylist() if one is not None and not -(2**63) <= one < 2**63)
+        raise pa.ArrowInvalid(
+            f"{beyond} is beyond 64-bit whole numbers; give the column as text, or without such values"
+        ) from None
 
 
 def floats(array: pa.Array, *, exactly: bool) -> pa.Array:

@@ -37,10 +37,10 @@ from tests.worker.arrow_values import KINDS, OLD_PYARROW, SCALARS, array, values
 MORE_THAN_A_FLOAT = 2**53 + 1
 
 
-def given_to_model(column: pa.Array | pa.ChunkedArray) -> pd.Series:
-    """The column as a model without a signature gets it, beside another one."""
+def given_to_model(column: pa.Array | pa.ChunkedArray, feature: Feature | None = None) -> pd.Series:
+    """The column as a model gets it, without a signature beside another one."""
     table = pa.table({"k": pa.array(["x"] * len(column)), "c": column})
-    frame = InputConverter(table.column_names, None, "pandas")(table)
+    frame = InputConverter(table.column_names, Signature((feature,), ()) if feature else None, "pandas")(table)
     found: pd.Series = frame["c"]
     return found
 
@@ -195,6 +195,8 @@ def test_whole_decimals_are_whole_numbers_or_refused() -> None:
     assert given_to_model(ids(MORE_THAN_A_FLOAT, None)).tolist() == [MORE_THAN_A_FLOAT, pd.NA]
     with pytest.raises(DataError, match=r"input column 'c' \(decimal128\(38, 0\)\) cannot be given to the model"):
         given_to_model(ids(1, 2**63))
+    with pytest.raises(DataError, match="9223372036854775808 is beyond 64-bit whole numbers; give the column as text"):
+        given_to_model(ids(1, 2**63))
 
 
 @given(digits=st.integers(-(10**15) + 1, 10**15 - 1), scale=st.integers(0, 30), zeros=st.integers(0, 8))
@@ -286,6 +288,20 @@ def test_times_of_day_that_python_lacks_are_refused_inside_of_others(kind: pa.Da
         to_table(list(column(1001)), 2, None)
     with pytest.raises(DataError, match="cannot be stored"):
         to_table({"y": column(1001)}, 2, Signature((), (Feature("y", "OBJECT"),)))
+
+
+def test_text_that_is_none_and_zones_that_are_none_are_told_in_words() -> None:
+    text = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff"]).buffers())
+    for column in (text, pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), text)):
+        with pytest.raises(DataError, match="input column 'c' .* a text is not valid UTF-8; store it as bytes"):
+            given_to_model(column)
+    for kind in ("STRING", "OBJECT"):
+        for nullable in (False, True):
+            feature = Feature("c", kind, nullable=nullable)
+            with pytest.raises(DataError, match=r"input column 'c' \(string\) .* a text is not valid UTF-8"):
+                given_to_model(text, feature)
+    with pytest.raises(DataError, match="there is no time zone 'Nowhere/City'"):
+        given_to_model(pa.array([0], pa.timestamp("us", "Nowhere/City")))
 
 
 def test_categories_inside_of_lists_are_read_across_row_groups(tmp_path: Path) -> None:

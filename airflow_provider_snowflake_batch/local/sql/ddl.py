@@ -38,6 +38,7 @@ from airflow_provider_snowflake_batch.local.sql.expressions import engine_sql
 from airflow_provider_snowflake_batch.local.sql.query_types import declared_outputs
 from airflow_provider_snowflake_batch.local.sql.temporary import table_of_statement
 from airflow_provider_snowflake_batch.local.sql.translate import table_parts
+from airflow_provider_snowflake_batch.local.sql.variant_types import unheld
 from airflow_provider_snowflake_batch.local.statements import Result, nothing_dropped
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class Definitions:
         """:param tree: the statement; it is changed."""
         columns = declarations(tree)
         if not columns and isinstance(tree, exp.Create) and isinstance(tree.expression, exp.Query):
-            columns = list(declared_outputs(tree.expression, self._connection.lookup, kind_of).items())
+            outputs = declared_outputs(tree.expression, self._connection.lookup, kind_of)
+            columns = [(name, unheld(kind)) for name, kind in outputs.items()]
         self._check_types(tree)
         foreign_keys = self._foreign_keys(tree)
         keys = take_keys(tree)

@@ -37,6 +37,12 @@ from airflow_provider_snowflake_batch.local.sql.query_types import (
     sources_of,
 )
 from airflow_provider_snowflake_batch.local.sql.texts import cast_arguments
+from airflow_provider_snowflake_batch.local.sql.variant_types import (
+    ask_variant,
+    note_held,
+    unheld,
+    variant_kind,
+)
 
 Kind = Callable[[Expr], str | None]
 _KEEPING = (
@@ -51,7 +57,10 @@ _MOMENTS: tuple[type[Expr], ...] = (exp.StrToTime, exp.UnixToTime, *_MADE_OF_PAR
 _READERS = {"TO_TIMESTAMP_LTZ": exp.DataType.Type.TIMESTAMPLTZ, "TO_TIMESTAMP_TZ": exp.DataType.Type.TIMESTAMPTZ}
 _FIXED: dict[type[Expr], str] = {
     exp.Boolean: "BOOLEAN",
+    exp.ToBinary: "BINARY",
+    exp.ToDouble: "FLOAT",
     exp.TsOrDsToDate: "DATE",
+    exp.TsOrDsToTime: "TIME(9)",
     exp.Count: "NUMBER(18,0)",
     exp.RowNumber: "NUMBER(18,0)",
 }
@@ -94,6 +103,9 @@ def _write_own(query: Expr, kind: Kind) -> None:
         if is_assignment(node):
             _refuse_other_clock(node.this, node.expression, kind)
             continue
+        if isinstance(node, exp.Func) and (asked := ask_variant(node, kind)) is not None:
+            node.replace(asked)
+            continue
         if isinstance(node, exp.TryCast):
             _check_tried(node, kind)
         elif isinstance(node, exp.Array) and not isinstance(node.parent, _ORDERING):
@@ -103,6 +115,7 @@ def _write_own(query: Expr, kind: Kind) -> None:
 
 
 def _write_node(node: Expr, kind: Kind) -> None:
+    note_held(node, kind)
     _shape(node, kind)
     for cast in list(cast_arguments(node, kind)):
         keep_offset(cast, kind)
@@ -110,15 +123,11 @@ def _write_node(node: Expr, kind: Kind) -> None:
         node.replace(moment)
     elif isinstance(node, (exp.Avg, *_PLACES)):
         _write_statistic(node, kind)
-
     elif isinstance(node, (exp.Div, exp.Mul)):
         _write_scaled(node, kind)
     elif isinstance(node, (exp.Ceil, exp.Floor)):
         if (scale := _scale(kind(node.this))) is not None and (rounded := round_number(node, scale)):
             node.replace(rounded)
-    elif isinstance(node, exp.Typeof) and (kind(_unwrapped(node.this)) or "").startswith("TIMESTAMP_TZ"):
-        is_null = exp.Is(this=_unwrapped(node.this).copy(), expression=exp.Null())
-        node.replace(exp.If(this=is_null, true=exp.Null(), false=string("TIMESTAMP_TZ")))
     elif isinstance(node, (exp.Median, exp.PercentileCont)):
         _write_percentile(node, kind)
     elif isinstance(node, exp.Insert) and isinstance(node.expression, exp.Tuple):
@@ -137,7 +146,9 @@ def _write_node(node: Expr, kind: Kind) -> None:
 def _shape(node: Expr, kind: Kind) -> None:
     """Let a cast of a VARIANT to ARRAY make one of a single value, and one to OBJECT fail for anything else."""
     shape = _SHAPES.get(node.args["to"].this) if type(node) is exp.Cast else None
-    if shape and (isinstance(node.this, (exp.JSONExtract, exp.ParseJSON)) or kind(node.this) == "VARIANT"):
+    if shape and (
+        isinstance(node.this, (exp.JSONExtract, exp.ParseJSON)) or (kind(node.this) or "").startswith("VARIANT")
+    ):
         node.set("this", call(shape, node.this))
 
 
@@ -150,7 +161,7 @@ def _check_tried(node: exp.TryCast, kind: Kind) -> None:
     """:raises SnowflakeError: for ``TRY_CAST`` of anything but text."""
     given = "VARIANT" if isinstance(node.this, (exp.JSONExtract, exp.ParseJSON)) else kind(node.this)
     if node.args.get("requires_string") and given is not None and not given.startswith("VARCHAR"):
-        types = f"{given.partition('@')[0]} and {declared_type(node.args['to'])}"
+        types = f"{unheld(given).partition('@')[0]} and {declared_type(node.args['to'])}"
         message = f"SQL compilation error:\nFunction TRY_CAST cannot be used with arguments of types {types}"
         raise SnowflakeError(message, errno=1065, sqlstate="22023")
 
@@ -234,8 +245,8 @@ def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
         return None if scale is None or places is None else f"NUMBER(38,{min(scale, max(places, 0))})"
     if isinstance(node, (exp.AddMonths, exp.DateAdd)):
         return kind_of(node.this, sources)
-    if (moment := _moment_kind(node, sources)) is not None:
-        return moment
+    if (made := variant_kind(node, sources, kind_of) or _moment_kind(node, sources)) is not None:
+        return made
     if type(node) in _FIXED:
         return _FIXED[type(node)]
     return declared_kind(node, sources)
@@ -366,12 +377,6 @@ def _write_scaled(node: exp.Div | exp.Mul, kind: Kind) -> None:
         node.replace(quotient(node.this, left, node.expression, right, _quotient_scale(left)))
     elif left + right > (scale := max(left, right, 12)):
         node.replace(exp.cast(exp.paren(node.copy()), exp.DataType.build(f"DECIMAL(38, {scale})")))
-
-
-def _unwrapped(value: Expr) -> Expr:
-    """What a VARIANT is made of."""
-    is_cast = isinstance(value, exp.Cast) and value.args["to"].this == exp.DataType.Type.VARIANT
-    return _unwrapped(value.this) if is_cast or isinstance(value, (exp.ToVariant, exp.Paren)) else value
 
 
 def _write_percentile(node: exp.Median | exp.PercentileCont, kind: Kind) -> None:

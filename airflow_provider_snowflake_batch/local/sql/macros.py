@@ -31,7 +31,7 @@ WHOLE_MICROSECONDS, CUT_TIMESTAMP = f"{_PREFIX}whole_microseconds", f"{_PREFIX}c
 CUT_TIME = f"{_PREFIX}cut_time"
 _TO_TIMESTAMP = f"{_PREFIX}to_timestamp"
 TRY_TO_TIMESTAMP = f"{_PREFIX}try_to_timestamp"
-SIZE = f"{_PREFIX}size"
+SIZE, SPLIT_ROWS = f"{_PREFIX}size", f"{_PREFIX}split_rows"
 SIGNED, NUMBER_KEY, OTHER_KEY = f"{_PREFIX}signed", f"{_PREFIX}number_key", f"{_PREFIX}other_key"
 TEXTS = f"{_PREFIX}texts"
 BOOLEAN_TEXT, DATE_TEXT, NUMBER_TEXT = f"{_PREFIX}boolean_text", f"{_PREFIX}date_text", f"{_PREFIX}number_text"
@@ -54,6 +54,7 @@ OFFSET_HOUR, OFFSET_MINUTE = f"{_PREFIX}offset_hour", f"{_PREFIX}offset_minute"
 OFFSET_TEXT = f"{_PREFIX}offset_text"
 TO_JSON_TEXT = f"{_PREFIX}to_json_text"
 TOP_K, TYPE_OF = f"{_PREFIX}top_k", f"{_PREFIX}type_of"
+HELD_TYPE = f"{_PREFIX}held_type"
 AS_ARRAY, AS_OBJECT = f"{_PREFIX}as_array", f"{_PREFIX}as_object"
 NO_OBJECT = "Failed to cast variant value"
 TOO_LONG = "is too long and would be truncated"
@@ -275,6 +276,10 @@ CREATE OR REPLACE MACRO {_FLATTEN}(input, path, is_outer, mode) AS TABLE
     FROM (SELECT UNNEST({_PREFIX}or_nothing({_PREFIX}entries(json_extract(TO_JSON(input),
         '$' || CASE path WHEN '' THEN '' ELSE '.' || path END), mode), is_outer), recursive := true)
     ) AS _f(_key, _index, _value);
+CREATE OR REPLACE MACRO {SPLIT_ROWS}(parts) AS TABLE
+    SELECT hash(parts)::UBIGINT AS SEQ, _s._index AS INDEX, _s._value AS VALUE
+    FROM (SELECT UNNEST(list_transform({AS_KEYS}(parts), lambda v, n: struct_pack(i := n::BIGINT, v := v)),
+        recursive := true)) AS _s(_index, _value);
 CREATE OR REPLACE MACRO {OFFSET_HOUR}(minutes) AS CAST(sign(minutes) * (abs(minutes) // 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_MINUTE}(minutes) AS CAST(sign(minutes) * (abs(minutes) % 60) AS BIGINT);
 CREATE OR REPLACE MACRO {OFFSET_TEXT}(once) AS list_transform([once], lambda minutes:
@@ -299,6 +304,10 @@ CREATE OR REPLACE MACRO {TYPE_OF}(v) AS CASE
     ELSE CASE json_type({TO_JSON}(v)) WHEN 'UBIGINT' THEN 'INTEGER' WHEN 'BIGINT' THEN 'INTEGER'
         WHEN 'DOUBLE' THEN if(regexp_matches(CAST({TO_JSON}(v) AS VARCHAR), '[eE]'), 'DOUBLE', 'DECIMAL')
         WHEN 'NULL' THEN 'NULL_VALUE' ELSE json_type({TO_JSON}(v)) END END;
+-- In a stored VARIANT these are text: whether it is one of them, or only looks so, nobody knows.
+CREATE OR REPLACE MACRO {HELD_TYPE}(v, name, looks) AS CASE
+    WHEN typeof(v) = 'JSON' AND regexp_full_match(CAST(v AS VARCHAR), '"' || looks || '"')
+    THEN error(name || ' of a VARIANT {WITHOUT_CAST}') ELSE {TYPE_OF}(v) END;
 CREATE OR REPLACE MACRO {CANONICAL}(j) AS (
     SELECT list(fullkey || ' ' || type || ' ' || coalesce(CAST(atom AS VARCHAR), '') ORDER BY fullkey) FROM json_tree(j)
 );
@@ -320,10 +329,10 @@ CREATE OR REPLACE MACRO {_PREFIX}divide(n, d) AS CASE WHEN n IS NULL THEN NULL
 # once. It is for such arguments alone, since a list of one element costs each row something.
 _ONCE = "_once"
 _REPEATING = (
-    TO_JSON, TEXT, JSON_TEXT, TO_JSON_TEXT, SEMI_STRUCTURED, BYTES, _NESTED, AS_ARRAY, AS_OBJECT, TYPE_OF, SHORT_TEXT,
-    SHORT_BINARY, BINARY, TRY_BINARY, NO_VARIANT, NO_TEXT, NUMBER_KEY, OTHER_KEY, _EXACT_JSON, UNIQUE_JSON, LAST_VALUES,
-    WHOLE_MICROSECONDS, MOMENT, TRY_MOMENT, _TO_TIMESTAMP, TRY_TO_TIMESTAMP, BOOLEAN_TEXT, DATE_TEXT, NUMBER_TEXT,
-    CUT_TIMESTAMP, CUT_TIME,
+    TO_JSON, TEXT, JSON_TEXT, TO_JSON_TEXT, SEMI_STRUCTURED, BYTES, _NESTED, AS_ARRAY, AS_OBJECT, TYPE_OF, HELD_TYPE,
+    SHORT_TEXT, SHORT_BINARY, BINARY, TRY_BINARY, NO_VARIANT, NO_TEXT, NUMBER_KEY, OTHER_KEY, _EXACT_JSON, UNIQUE_JSON,
+    LAST_VALUES, WHOLE_MICROSECONDS, MOMENT, TRY_MOMENT, _TO_TIMESTAMP, TRY_TO_TIMESTAMP, BOOLEAN_TEXT, DATE_TEXT,
+    NUMBER_TEXT, CUT_TIMESTAMP, CUT_TIME,
 )  # fmt: skip
 
 

@@ -55,6 +55,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     OTHER_KEY,
     SIGNED,
     SIZE,
+    SPLIT_ROWS,
     TEXT,
     TEXTS,
     TO_JSON_TEXT,
@@ -225,6 +226,19 @@ def _flatten(node: exp.Explode, context: _Context) -> Expr | None:
     return node
 
 
+def _split_to_table(node: exp.Lateral | exp.TableFromRows, context: _Context) -> Expr | None:
+    """``SPLIT_TO_TABLE`` and ``STRTOK_SPLIT_TO_TABLE``: a row for each part of a text."""
+    called = node.this
+    if isinstance(called, exp.SplitToTable):
+        parts: Expr = exp.Split(this=called.this.copy(), expression=called.expression.copy())
+    elif isinstance(called, exp.Anonymous) and function_name(called) == "STRTOK_SPLIT_TO_TABLE":
+        given = [one.copy() for one in called.expressions]
+        parts = exp.StrtokToArray.from_arg_list(given)
+    else:
+        return None
+    return exp.Table(this=call(SPLIT_ROWS, parts), alias=node.args.get("alias"))
+
+
 def _asof_join(node: exp.Join, context: _Context) -> Expr | None:
     """A row without a match stays, as in a left join."""
     condition = node.args.get("match_condition")
@@ -374,6 +388,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Anonymous,), lambda node, context: object_part(node)),
     ((exp.Anonymous,), _hash),
     ((exp.Explode,), _flatten),
+    ((exp.Lateral, exp.TableFromRows), _split_to_table),
     ((exp.Join,), _asof_join),
     ((exp.TableSample,), _sample),
     ((exp.JSONFormat,), _to_json),

@@ -33,6 +33,7 @@ _AFTER_PROJECTIONS = {
 }  # fmt: skip
 _LITERALS = re.compile(r"'\s+'")
 """What stands between two literals, or is one."""
+_CAST_LITERAL = re.compile(r"\b(DATE|TIME|TIMESTAMP\w*)\s*'(?:[^']|'')*'\s*::", re.IGNORECASE)
 _NAMED_OTHERWISE = (exp.Parameter, exp.CurrentDate)
 REGISTERED = "_registered_"
 """How the names of relations begin that exist for one statement."""
@@ -207,13 +208,24 @@ def parse(text: str) -> Expr:
                 raise not_supported(f"Two literals in a row ({before.text[:40]} {after.text[:40]}; || joins them)")
     trees = [
         tree
-        for tree in sqlglot.parse(text, read="snowflake")
+        for tree in sqlglot.parse(_with_literals_apart(text), read="snowflake")
         if tree is not None and not isinstance(tree, exp.Semicolon)
     ]
     if len(trees) != 1:
         raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", errno=900, sqlstate="42601")
     tree = trees[0]
     return exp.select("*").from_(tree) if isinstance(tree, exp.Values) else tree
+
+
+def _with_literals_apart(text: str) -> str:
+    """The text with each ``DATE '…'::…`` as ``(DATE '…')::…``, of which sqlglot would cast the text first."""
+    if not _CAST_LITERAL.search(text):
+        return text
+    tokens = tokenize(text)
+    for before, literal, after in reversed(list(zip(tokens, tokens[1:], tokens[2:], strict=False))):
+        if literal.kind == "string" and after.text == "::" and _CAST_LITERAL.match(text, before.start):
+            text = f"{text[: before.start]}({text[before.start : literal.end]}){text[literal.end :]}"
+    return text
 
 
 def list_stars(tree: Expr) -> None:

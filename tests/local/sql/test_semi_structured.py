@@ -230,3 +230,29 @@ def test_values_makes_nothing_semi_structured(table: SnowflakeConnection, statem
 def test_an_object_has_a_key_once(table: SnowflakeConnection, made: str) -> None:
     errno, _, message = error(table, f"SELECT {made}")
     assert (errno, message.endswith("Duplicate field key 'a'")) == (100199, True), message
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        "T, LATERAL {}(T.A, ' ') AS X",
+        "T, TABLE({}(T.A, ' ')) AS X",
+        "T JOIN TABLE({}(A, ' ')) AS X",
+    ],
+)
+@pytest.mark.parametrize(
+    ("function", "empty"),
+    [("SPLIT_TO_TABLE", [(3, 1, ""), (4, 1, "z"), (4, 2, "")]), ("STRTOK_SPLIT_TO_TABLE", [(4, 1, "z")])],
+)
+def test_a_text_is_split_to_rows(
+    connection: SnowflakeConnection, schema: str, joined: str, function: str, empty: list[Any]
+) -> None:
+    execute(connection, "CREATE TABLE T (N INT, A VARCHAR)")
+    execute(connection, "INSERT INTO T VALUES (1, 'x y'), (2, NULL), (3, ''), (4, 'z ')")
+    rows = execute(connection, f"SELECT N, X.INDEX, X.VALUE FROM {joined.format(function)} ORDER BY 1, 2")
+    assert rows == [(1, 1, "x"), (1, 2, "y"), *empty]
+
+
+def test_a_text_is_split_at_each_of_several_signs(connection: SnowflakeConnection) -> None:
+    rows = execute(connection, "SELECT INDEX, VALUE FROM TABLE(STRTOK_SPLIT_TO_TABLE('a,b c', ', '))")
+    assert rows == [(1, "a"), (2, "b"), (3, "c")]

@@ -47,6 +47,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "text: three words": {"text": "dag_01 region 2"},
     "text: nothing found": {"text": "no such thing"},
     "text: one letter": {"text": "z"},
+    "text: a letter of all": {"text": "e"},
+    "text: a word of most": {"text": "done"},
     "overview": {"path": "overview"},
     "overview of one Dag": {"path": "overview", "dag_id": "dag_007"},
     "one run, together": {"path": "run", "dag_id": "dag_007", "run_id": "scheduled__7"},

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Collection, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -38,16 +38,10 @@ CREATE INDEX by_end ON job (ended, job_group, dag_id, node_seconds) WHERE ended;
 """
 _IS = "dag_run_id = ? AND task_id = ? AND map_index = ?"
 _PUT = f"INSERT OR REPLACE INTO job ({', '.join(ROW)}) VALUES ({', '.join('?' * len(ROW))})"
-# Steps from each Dag to the next one in the index, since there are many jobs of few Dags.
-_DAGS = """
-WITH RECURSIVE each (dag_id) AS (
-    SELECT min(dag_id) FROM job
-    UNION ALL SELECT (SELECT min(dag_id) FROM job WHERE dag_id > each.dag_id) FROM each WHERE dag_id IS NOT NULL
-)
-SELECT dag_id FROM each WHERE dag_id IS NOT NULL
-"""
 _FEW = 5_000
-"""Up to so many jobs are found and then sorted. More are looked for in the order of all jobs, which is faster then."""
+"""Up to so many jobs are sorted. Of more, the first ones are looked for in the order of all, which is faster."""
+_SMALL_PART = 10
+"""Up to this part of all jobs the database chooses before a text is looked for; of more, that takes longer."""
 _GROUPS = tuple(JobGroup)
 _MOST_WORDS = 10
 """Of a text that somebody has typed; more tell no more."""
@@ -111,6 +105,51 @@ class Found:
     place: tuple[Any, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A way through the jobs of one group in an order.
+
+    :param conditions: on the jobs, with the values ``given`` in their places.
+    :param beyond: values of the order's columns after which it begins; True for its first job.
+    :param limit: most jobs that are wanted of it.
+    :param sorts: whether what the conditions hold for is found and then sorted; otherwise it goes through all jobs.
+    """
+
+    group: JobGroup
+    order: Order
+    conditions: list[str]
+    given: list[Any]
+    beyond: tuple[Any, ...] | bool
+    limit: int
+    descending: bool
+    sorts: bool = False
+
+    def sorting(self) -> Walk:
+        return replace(self, sorts=True)
+
+    def among(self, numbers: list[int]) -> Walk:
+        """The same through these jobs alone."""
+        chosen = ["number IN (SELECT value FROM json_each(?))"]
+        return replace(self, conditions=chosen, given=[json.dumps(numbers)], sorts=True)
+
+    def statement(self, columns: list[str], *, limit: int) -> tuple[str, list[Any]]:
+        """:param limit: most rows; -1 for all."""
+        # With a sign before it, the column leads into none of the indexes of an order.
+        conditions, given = (
+            [*self.conditions, f"{'+' if self.sorts else ''}job_group = ?"],
+            [*self.given, self.group.number],
+        )
+        names = self.order.columns
+        if isinstance(self.beyond, tuple):
+            conditions.append(f"({', '.join(names)}) {'<' if self.descending else '>'} ({', '.join('?' * len(names))})")
+            given += self.beyond
+        by = "" if self.sorts else f"INDEXED BY by_{self.order.sort.value}"
+        way = "DESC" if self.descending else "ASC"
+        ordered = ", ".join(f"{name} {way}" for name in names)
+        told = f"SELECT {', '.join(columns)} FROM job {by} {_where(conditions)} ORDER BY {ordered} LIMIT ?"
+        return told, [*given, limit]
+
+
 class JobsIndex:
     """Safe for threads, which take turns: no look takes longer than some tens of milliseconds."""
 
@@ -119,9 +158,11 @@ class JobsIndex:
         """Another one after each change."""
         self._lock = threading.RLock()
         self._dag_ids: list[str] | None = None
-        # By number: what the list shows, the group, and the Dag. Python looks through all of them in a fifth of the
+        # Of each group, by number: what the list shows, and the Dag. Python looks through all of them in a fifth of the
         # time that SQLite needs.
-        self._told: dict[int, tuple[str, JobGroup, str]] = {}
+        self._told: tuple[dict[int, tuple[str, str]], ...] = tuple({} for _ in _GROUPS)
+        # Of each Dag, how many jobs there are of each group.
+        self._of_dag: dict[str, list[int]] = {}
         self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         self._database.executescript(_TABLE)
         for sort, columns in COLUMNS.items():
@@ -158,7 +199,7 @@ class JobsIndex:
                     self._forget(each.key)
                     number = self._database.execute(_PUT, tuple(map(_stored, each.row()))).lastrowid
                     assert number is not None
-                    self._told[number] = (_stored(each.told), each.group, sys.intern(_stored(each.dag_id)))
+                    self._remember(number, each.group.number, _stored(each.told), sys.intern(_stored(each.dag_id)))
             finally:
                 self._database.execute("COMMIT")
             self._has_changed(len(given))
@@ -174,8 +215,18 @@ class JobsIndex:
         if found is None:
             return False
         self._database.execute("DELETE FROM job WHERE number = ?", found)
-        del self._told[found[0]]
+        for group, told in enumerate(self._told):
+            if found[0] in told:
+                _, dag_id = told.pop(found[0])
+                counts = self._of_dag[dag_id]
+                counts[group] -= 1
+                if not any(counts):
+                    del self._of_dag[dag_id]
         return True
+
+    def _remember(self, number: int, group: int, told: str, dag_id: str) -> None:
+        self._told[group][number] = (told, dag_id)
+        self._of_dag.setdefault(dag_id, [0] * len(_GROUPS))[group] += 1
 
     def _has_changed(self, jobs: int) -> None:
         if jobs > 0:
@@ -186,7 +237,7 @@ class JobsIndex:
         """Ids of the Dags of which there are jobs, in alphabetical order."""
         with self._lock:
             if self._dag_ids is None:
-                self._dag_ids = [dag_id for (dag_id,) in self._database.execute(_DAGS)]
+                self._dag_ids = sorted(self._of_dag)
             return self._dag_ids
 
     def find(
@@ -211,18 +262,18 @@ class JobsIndex:
         with self._lock:
             conditions, given = self._conditions(wanted)
             words = _words(wanted.text)
-            matching = self._matching(wanted, words, conditions, given) if conditions or words else None
-            counts = {group: len(matching[group]) for group in JobGroup} if matching else self._count()
+            hits = self._hits(wanted, words) if words else None
+            counted = list(map(len, hits)) if hits is not None else self._count(wanted)
             found: list[Found] = []
             for group in groups:
-                chosen, more, among = [*conditions, "job_group = ?"], [*given, group.number], None
-                by = f"INDEXED BY by_{order.sort.value}"
-                if matching is not None and counts[group] <= _FEW:
-                    by, chosen, more = "", ["number IN (SELECT value FROM json_each(?))"], [json.dumps(matching[group])]
-                elif matching is not None and words:
-                    among = set(matching[group])
-                if counts[group] and beyond[group] is not False:
-                    found += self._in_order(group, order, by, chosen, more, beyond[group], limit, descending, among)
+                if counted[group.number] and beyond[group] is not False:
+                    walk = Walk(group, order, conditions, given, beyond[group], limit, descending)
+                    if hits is not None:
+                        walk = walk.among(self._first_hits(walk, words, hits[group.number]))
+                    elif counted[group.number] <= _FEW < len(self._told[group.number]):
+                        walk = walk.sorting()
+                    found += self._in_order(walk)
+            counts = dict(zip(_GROUPS, counted, strict=True))
         found.sort(key=lambda each: each.place, reverse=descending)
         return found[:limit], counts
 
@@ -263,72 +314,78 @@ class JobsIndex:
             rows = self._database.execute(statement, [microseconds(begin), microseconds(end), *given]).fetchall()
         return Ended({_GROUPS[row[0]]: row[1] for row in rows}, sum(row[2] for row in rows))
 
-    def _count(self) -> dict[JobGroup, int]:
-        counted = self._database.execute("SELECT job_group, count(*) FROM job GROUP BY job_group").fetchall()
-        return dict.fromkeys(JobGroup, 0) | {_GROUPS[number]: count for number, count in counted}
+    def _count(self, wanted: Wanted) -> list[int]:
+        """How many jobs there are of each group, whatever text is wanted."""
+        if wanted.run_id is None and wanted.task_id is None:
+            of_dags = [self._of_dag[dag_id] for dag_id in self._wanted_dags(wanted)]
+            return [sum(counts[group] for counts in of_dags) for group in range(len(_GROUPS))]
+        conditions, given = self._conditions(wanted)
+        statement = f"SELECT job_group, count(*) FROM job {_where(conditions)} GROUP BY job_group"
+        counted = dict(self._database.execute(statement, given).fetchall())
+        return [counted.get(group, 0) for group in range(len(_GROUPS))]
 
-    def _matching(
-        self, wanted: Wanted, words: list[str], conditions: list[str], given: list[Any]
-    ) -> dict[JobGroup, list[int]]:
-        """The numbers of the jobs of each group."""
-        found: dict[JobGroup, list[int]] = {group: [] for group in JobGroup}
-        if words and wanted.dag_id is None and wanted.run_id is None and wanted.task_id is None:
-            # The longest word first, since fewest jobs have it.
-            first, *others = sorted(words, key=len, reverse=True)
-            hits = [(number, told) for number, told in self._told.items() if first in told[0]]
+    def _hits(self, wanted: Wanted, words: list[str]) -> list[list[int]]:
+        """The numbers of the jobs of each group that have all words."""
+        dags = set(self._wanted_dags(wanted))
+        few = sum(sum(self._of_dag[dag_id]) for dag_id in dags) <= sum(map(len, self._told)) / _SMALL_PART
+        if few or wanted.run_id is not None or wanted.task_id is not None:
+            conditions, given = self._conditions(wanted)
+            chosen = self._database.execute(f"SELECT number, job_group FROM job {_where(conditions)}", given).fetchall()
+            return [
+                [number for number, its in chosen if its == group and _has(told[number][0], words)]
+                for group, told in enumerate(self._told)
+            ]
+        # The longest word first, since fewest jobs have it.
+        first, *others = sorted(words, key=len, reverse=True)
+        found = []
+        for told in self._told:
+            if len(dags) == len(self._of_dag):
+                hits = [number for number, (text, _) in told.items() if first in text]
+            else:
+                hits = [number for number, (text, dag_id) in told.items() if dag_id in dags and first in text]
             for word in others:
-                hits = [hit for hit in hits if word in hit[1][0]]
-            readable = {_stored(dag_id) for dag_id in wanted.readable}
-            for number, (_, group, dag_id) in hits:
-                if dag_id in readable:
-                    found[group].append(number)
-            return found
-        for number, group in self._database.execute(f"SELECT number, job_group FROM job {_where(conditions)}", given):
-            if all(word in self._told[number][0] for word in words):
-                found[_GROUPS[group]].append(number)
+                hits = [number for number in hits if word in told[number][0]]
+            found.append(hits)
         return found
 
-    def _in_order(
-        self,
-        group: JobGroup,
-        order: Order,
-        by: str,
-        conditions: list[str],
-        given: list[Any],
-        beyond: tuple[Any, ...] | bool,
-        limit: int,
-        descending: bool,
-        among: Collection[int] | None,
-    ) -> list[Found]:
-        """:param among: the numbers of those that count; None for all."""
-        if isinstance(beyond, tuple):
-            sign = "<" if descending else ">"
-            conditions = [*conditions, f"({', '.join(order.columns)}) {sign} ({', '.join('?' * len(beyond))})"]
-            given = [*given, *beyond]
-        way = "DESC" if descending else "ASC"
-        columns = ["dag_run_id", "task_id", "map_index", "mark", "number", *order.columns]
-        statement = (
-            f"SELECT {', '.join(columns)} FROM job {by} {_where(conditions)} "
-            f"ORDER BY {', '.join(f'{name} {way}' for name in order.columns)} LIMIT ?"
-        )
-        with closing(self._database.execute(statement, [*given, limit if among is None else -1])) as rows:
-            chosen = islice((row for row in rows if among is None or row[4] in among), limit)
-            return [Found(row[:3], row[3], order.place(group, row[5:])) for row in chosen]
+    def _first_hits(self, walk: Walk, words: list[str], hits: list[int]) -> list[int]:
+        """Numbers among which the first jobs are that have all words. Mostly a few steps through all jobs lead there,
+        which takes less than to sort those that have them."""
+        if len(hits) <= walk.limit:
+            return hits
+        told, many = self._told[walk.group.number], len(hits) > _FEW
+        with closing(self._database.execute(*walk.statement(["number"], limit=-1 if many else _FEW))) as rows:
+            first = list(islice((number for (number,) in rows if _has(told[number][0], words)), walk.limit))
+        return first if many or len(first) == walk.limit else hits
+
+    def _in_order(self, walk: Walk) -> list[Found]:
+        columns = ["dag_run_id", "task_id", "map_index", "mark", *walk.order.columns]
+        rows = self._database.execute(*walk.statement(columns, limit=walk.limit)).fetchall()
+        return [Found(row[:3], row[3], walk.order.place(walk.group, row[4:])) for row in rows]
+
+    def _wanted_dags(self, wanted: Wanted) -> list[str]:
+        """Those of which there are jobs, which are wanted and may be read."""
+        dags = self.dags() if wanted.dag_id is None else [_stored(wanted.dag_id)]
+        readable = {_stored(dag_id) for dag_id in wanted.readable}
+        return [dag_id for dag_id in dags if dag_id in readable and dag_id in self._of_dag]
 
     def _conditions(self, wanted: Wanted) -> tuple[list[str], list[Any]]:
         """All that is wanted but the text."""
         conditions: list[str] = []
         given: list[Any] = []
-        dags = [wanted.dag_id] if wanted.dag_id is not None else self.dags()
-        readable = [dag_id for dag_id in dags if dag_id in wanted.readable]
-        if len(readable) < len(dags):
+        dags = self._wanted_dags(wanted)
+        if len(dags) < len(self._of_dag):
             conditions.append("dag_id IN (SELECT value FROM json_each(?))")
-            given.append(json.dumps(readable))
-        for name in ("dag_id", "run_id", "task_id"):
+            given.append(json.dumps(dags))
+        for name in ("run_id", "task_id"):
             if (value := getattr(wanted, name)) is not None:
                 conditions.append(f"{name} = ?")
                 given.append(_stored(value))
         return conditions, given
+
+
+def _has(told: str, words: Collection[str]) -> bool:
+    return all(word in told for word in words)
 
 
 def _where(conditions: list[str]) -> str:

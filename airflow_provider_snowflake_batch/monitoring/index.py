@@ -71,6 +71,7 @@ class Sum:
     :param rows_done: of those whose cards tell of rows.
     :param rows_total: rows that they are to do, as far as that is known.
     :param rows_per_second: of those that run, and are fresh.
+    :param ran: of how many it is known that they ran, and for how long.
     :param node_seconds: of all their replicas, as far as is known.
     """
 
@@ -82,6 +83,7 @@ class Sum:
     rows_done: float
     rows_total: float
     rows_per_second: float
+    ran: float
     node_seconds: float
 
 
@@ -292,6 +294,7 @@ class JobsIndex:
             "total(rows_done)",
             "total(rows_total)",
             "total(CASE WHEN fresh_until > ?1 THEN speed END)",
+            "total(nodes > 0 OR node_seconds > 0)",
             "total(node_seconds + nodes * max(min(?2, fresh_until / 1e6) - began, 0))",
         ]
         with self._lock:

@@ -30,7 +30,8 @@ _SLOWEST, _FAILED = 3, 5
 class RollUp:
     """The jobs of a Dag run.
 
-    :param figures: of all of them: how many, by what became of them and by status, rows, speed and node time.
+    :param figures: of all of them: how many, by what became of them and by status, rows, speed, how many of them are
+        known to have run, and the node time of those.
     :param tasks: the same of each task, the largest first.
     :param tasks_left_out: tasks of which there was no room.
     :param slowest: those that last or have lasted longest.
@@ -112,5 +113,6 @@ def _figures(sums: Collection[Sum]) -> dict[str, Any]:
         "rows_done": sum(each.rows_done for each in sums),
         "rows_total": sum(each.rows_total for each in sums),
         "rows_per_second": sum(each.rows_per_second for each in sums),
+        "ran": int(sum(each.ran for each in sums)),
         "node_seconds": sum(each.node_seconds for each in sums),
     }

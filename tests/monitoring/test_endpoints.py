@@ -354,6 +354,7 @@ def test_the_jobs_of_a_run_are_taken_together(client: Client, two_dags: dict[str
     assert found["statuses"] == {"RUNNING": 1, "DONE": 1, "FAILED": 1}
     assert (found["rows_done"], found["rows_total"], found["rows_per_second"]) == (12, 17, 2.5)
     assert found["node_seconds"] == pytest.approx(2 * (60 + 100 + 100), abs=60)
+    assert found["ran"] == 3
     parts, score = found["tasks"]
     assert (parts["task_id"], parts["counts"]["done"], parts["rows_done"]) == ("parts", 1, 12)
     assert (score["task_id"], score["counts"]["failed"], found["tasks_left_out"]) == ("score", 1, 0)
@@ -366,6 +367,20 @@ def test_the_jobs_of_a_run_are_taken_together(client: Client, two_dags: dict[str
     assert client(CLERK).get(RUN, params={"dag_id": "salaries", "run_id": hidden}).status_code == 403
     for asked in (f"dag_id=~&run_id={hidden}", f"dag_id=salaries&dag_id=scores&run_id={hidden}"):
         assert sum(client(CLERK).get(f"{RUN}?{asked}").json()["counts"].values()) == 0
+
+
+def test_jobs_of_a_run_that_were_refused_did_not_run(client: Client, new_run: Run) -> None:
+    run, now = new_run("scores"), time.time()
+    ended = {"submitted_at": now, "ended_at": now, "updated_at": now, "message": "no such pool"}
+    for index in (0, 1):
+        set_state("scores", run, "failed", task_id="parts", map_index=index)
+        push("scores", run, card("", "REFUSED", **ended), task_id="parts", map_index=index)
+    found = client("viewer").get(RUN, params={"dag_id": "scores", "run_id": run}).json()
+    assert (found["counts"]["failed"], found["ran"], found["node_seconds"]) == (2, 0, 0)
+    set_state("scores", run, "deferred", age=1)
+    push("scores", run, card(started_at=now - 1, updated_at=now, confirmed_every=600))
+    found = client("viewer").get(RUN, params={"dag_id": "scores", "run_id": run}).json()
+    assert (found["ran"], [task["ran"] for task in found["tasks"]]) == (1, [0, 1])
 
 
 @pytest.mark.parametrize("path", [JOBS, OVERVIEW, RUN])

@@ -142,11 +142,12 @@ JOBS["together"] = {
     "rows_done": 500.0,
     "rows_total": 1000.0,
     "rows_per_second": 12.0,
+    "ran": 1_206,
     "node_seconds": 7200.0,
     "tasks": [
         {
             "task_id": name, "counts": counts, "statuses": {"DONE": 1}, "unconfirmed": 0, "rows_done": rows,
-            "rows_total": rows, "rows_per_second": 0, "node_seconds": 60.0,
+            "rows_total": rows, "rows_per_second": 0, "ran": 1, "node_seconds": 60.0,
         }
         for name, counts, rows in (("parts", COUNTS, 500.0), ("score", COUNTS | {"done": 1}, 0))
     ],
@@ -155,6 +156,19 @@ JOBS["together"] = {
     "failed": [JOBS["failed"]],
     "now": NOW,
 }  # fmt: skip
+# A run whose tasks all ask for a pool that there is not.
+JOBS["together_refused"] = JOBS["together"] | {
+    "counts": {"active": 0, "done": 0, "failed": 2},
+    "statuses": {"REFUSED": 2},
+    "rows_done": 0,
+    "rows_total": 0,
+    "rows_per_second": 0,
+    "ran": 0,
+    "node_seconds": 0,
+    "tasks": [task | {"ran": 0, "node_seconds": 0} for task in JOBS["together"]["tasks"]],
+    "slowest": [JOBS["refused"]],
+    "failed": [JOBS["refused"]],
+}
 
 
 @pytest.mark.timeout(900)

@@ -21,7 +21,7 @@ export function RunSummary({ dagId, runId }) {
         ["Jobs", formatNumber(total, locale()), statuses(data)],
         ["Rows", rows(data)],
         ["Speed of all", speed(data)],
-        ["Node time", formatDuration(data.node_seconds)],
+        ["Node time", nodeTime(data), data.ran === 0 && "no job was seen to run"],
       ],
     }),
     h(Tasks, { tasks: data.tasks, leftOut: data.tasks_left_out }),
@@ -52,6 +52,11 @@ function speed({ rows_per_second: rate }) {
   return rate > 0 ? formatRate(rate, locale()) : "–";
 }
 
+// A job that was refused, or of which nobody saw that it ran, has none.
+function nodeTime({ ran, node_seconds: seconds }) {
+  return ran === 0 ? "–" : formatDuration(seconds);
+}
+
 function Tasks({ tasks, leftOut }) {
   if (tasks.length + leftOut < 2) return null;
   const table = h(
@@ -73,7 +78,7 @@ function Tasks({ tasks, leftOut }) {
         h(
           Table.Row,
           { key: task.task_id },
-          [task.task_id, formatNumber(all(task.counts), locale()), statuses(task), rows(task), speed(task), formatDuration(task.node_seconds)].map(
+          [task.task_id, formatNumber(all(task.counts), locale()), statuses(task), rows(task), speed(task), nodeTime(task)].map(
             (cell, place) => h(Table.Cell, { key: place }, cell),
           ),
         ),
@@ -89,10 +94,12 @@ function Tasks({ tasks, leftOut }) {
 }
 
 function Slowest({ jobs, now }) {
+  const lasted = jobs.filter((job) => jobSeconds(job, now) !== null);
+  if (!lasted.length) return null;
   return headed(
     "h2",
     "Took longest",
-    lines(jobs, (job) => h(Text, null, formatDuration(jobSeconds(job, now)))),
+    lines(lasted, (job) => h(Text, null, formatDuration(jobSeconds(job, now)))),
   );
 }
 

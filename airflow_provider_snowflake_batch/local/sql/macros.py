@@ -219,7 +219,8 @@ CREATE OR REPLACE MACRO {SIZE}(t, times, each) AS CAST(CASE
     WHEN times < 0 THEN 0 ELSE times END AS INTEGER);
 CREATE OR REPLACE MACRO {TO_JSON_TEXT}(v) AS {_ON_ONE_LINE}(CAST({TO_JSON}(v) AS VARCHAR));
 CREATE OR REPLACE MACRO {WHOLE_MICROSECONDS}(v) AS CASE
-    WHEN typeof(v) IN ('VARCHAR', 'STRING_LITERAL') AND regexp_matches(CAST(v AS VARCHAR), '{NANOSECONDS}')
+    WHEN typeof(v) IN ('VARCHAR', 'STRING_LITERAL', 'TIMESTAMP_NS', 'TIMESTAMPTZ_NS', 'TIME_NS')
+        AND regexp_matches(CAST(v AS VARCHAR), '{NANOSECONDS}')
     THEN error('The time ' || CAST(v AS VARCHAR) || ' {TOO_FINE}') ELSE v END;
 -- Text may have a blank before its offset, which the engine would take for the name of a zone.
 CREATE OR REPLACE MACRO {_PREFIX}moment_of(v) AS

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.parsing import quoted
+from airflow_provider_snowflake_batch.local.sql.macros import WHOLE_MICROSECONDS
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 
 
@@ -105,7 +106,7 @@ def _read(
     if pa.types.is_struct(kind):
         fields, packed = [], []
         for field in kind:
-            inner, value = _read(field.type, f"({sql}).{quoted(field.name)}", leaves, reading, depth)
+            inner, value = _read(field.type, f"({sql}).{quoted(field.name)}", leaves, reading, depth + 1)
             fields.append(field.with_type(inner))
             packed.append(f"{quoted(field.name)} := {value}")
         if pa.struct(fields) == kind:
@@ -133,10 +134,12 @@ def _read(
         if inner == kind.value_type:
             return kind, sql
         return pa.list_(inner), f"list_transform({sql}, lambda _x{depth}: {value})"
-    return _leaf(kind, sql, next(leaves), reading)
+    return _leaf(kind, sql, next(leaves), reading, nested=depth > 0)
 
 
-def _leaf(kind: pa.DataType, sql: str, leaf: pq.ColumnSchema, reading: ParquetReading) -> tuple[pa.DataType, str]:
+def _leaf(
+    kind: pa.DataType, sql: str, leaf: pq.ColumnSchema, reading: ParquetReading, *, nested: bool
+) -> tuple[pa.DataType, str]:
     if leaf.physical_type == "INT96":
         # One scanner reads a time without a zone, the other (the vectorized one) a moment.
         if reading.vectorized:
@@ -149,6 +152,12 @@ def _leaf(kind: pa.DataType, sql: str, leaf: pq.ColumnSchema, reading: ParquetRe
     is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
     if is_bytes and reading.binary_as_text and leaf.logical_type.type in ("NONE", "UUID"):
         return pa.string(), f"decode({sql})"
+    if is_bytes and nested:
+        # A VARIANT shows bytes in hexadecimal digits.
+        return pa.string(), f"hex({sql})"
+    if (pa.types.is_timestamp(kind) or pa.types.is_time(kind)) and kind.unit == "ns" and not nested:
+        # Tables here have microseconds, to which the engine would round.
+        return kind, f"{WHOLE_MICROSECONDS}({sql})"
     return kind, sql
 
 

@@ -133,6 +133,43 @@ def test_a_load_without_logical_types_takes_whole_numbers_for_seconds(
     assert (errno, "USE_LOGICAL_TYPE" in message, str(SECONDS) in message) == (100035, True, True)
 
 
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        (pa.timestamp("ns"), "TIMESTAMP_NTZ"),
+        (pa.timestamp("ns", "UTC"), "TIMESTAMP_LTZ"),
+        (pa.time64("ns"), "TIME"),
+    ],
+)
+def test_nanoseconds_are_not_rounded_away(
+    connection: SnowflakeConnection, tmp_path: Path, kind: pa.DataType, column: str
+) -> None:
+    last = 86_399_999_999_999
+    put(connection, tmp_path, pa.table({"ID": [1, 2], "N": pa.array([last, None], kind)}))
+    run(connection, f"CREATE TABLE T (ID INT, N {column})")
+    copy = f"COPY INTO T FROM @S FILE_FORMAT = (TYPE = PARQUET {LOGICAL}) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+    _, message = error(connection, copy)
+    assert "59:59.999999999" in message
+    assert "nanoseconds" in message
+    assert run(connection, "SELECT COUNT(*) FROM T") == [(0,)]
+    assert read(connection, "$1:ID::INT", LOGICAL) == [(1,), (2,)]
+
+    put(connection, tmp_path, pa.table({"ID": [1, 2], "N": pa.array([last // 1000 * 1000, None], kind)}))
+    run(connection, copy)
+    ((found,), (missing,)) = run(connection, "SELECT N FROM T ORDER BY ID")
+    assert (found.second, found.microsecond, missing) == (59, 999_999, None)
+
+
+def test_bytes_inside_of_others_are_hexadecimal(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    keyed = pa.array([[("k", b"\x01")]], pa.map_(pa.string(), pa.binary()))
+    put(connection, tmp_path, pa.table({"L": [[b"\xff\x00", None]], "O": [{"b": b"a"}], "M": keyed}))
+    run(connection, "CREATE TABLE T (L VARIANT, O VARIANT, M VARIANT)")
+    options = "TYPE = PARQUET USE_VECTORIZED_SCANNER = TRUE"
+    run(connection, f"COPY INTO T FROM @S FILE_FORMAT = ({options}) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE")
+    ((*found,),) = run(connection, "SELECT L, O, M FROM T")
+    assert [json.loads(one) for one in found] == [["FF00", None], {"b": "61"}, {"k": "01"}]
+
+
 def test_times_of_day_and_uuids_need_logical_types(connection: SnowflakeConnection, tmp_path: Path) -> None:
     time = dt.time(1, 2, 3, 500)
     put(connection, tmp_path, pa.table({"t": pa.array([time], pa.time64("us"))}))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +36,10 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 _NEEDED = ("compute_pool", "output_spec")
 # Tasks do not share one: to look whether it was checked takes half as long as to check it.
 _UNLIKE = ("output_spec",)
+# What never becomes another value later. Much of it is refused, since it is no JSON.
+_VALUES = (
+    str, int, float, bool, complex, bytes, bytearray, set, frozenset, range, Decimal, date, time, timedelta
+)  # fmt: skip
 
 
 def check_waiting(
@@ -127,7 +133,7 @@ def _is_plain(value: Any) -> bool:
         return all(_is_plain(item) for item in value.values())
     if isinstance(value, (list, tuple)):
         return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, (str, int, float, bool))
+    return isinstance(value, _VALUES) or type(value).__module__ == "numpy"
 
 
 def _has_template(value: Any) -> bool:

@@ -5,13 +5,15 @@ Also tests ``operators/arguments.py``, ``operators/base.py``, ``operators/query_
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from enum import Enum, IntEnum
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
@@ -123,6 +125,19 @@ def test_what_one_task_may_have_is_not_thereby_right_for_the_next() -> None:
     operator(job_spec={"job_name": "{{ params.name }}"}, compute_pool="{{ params.pool }}")
     with pytest.raises(InvalidJobError, match=r"^compute_pool:"):
         operator(compute_pool="a b")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1}, b"x", Decimal("1.5"), date(2026, 1, 1), timedelta(1), range(2), 1j, np.arange(2), float("nan")],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_json_fails_the_parse(value: Any) -> None:
+    for params in ({"p": value}, {"p": [{"q": value}], "day": "{{ ds }}"}):
+        with pytest.raises(InvalidJobError, match=r"^input_spec.params: every value must be JSON"):
+            operator(input_spec={"params": params})
+        with pytest.raises(InvalidJobError, match=r"^model.init: every value must be JSON"):
+            operator(model_name=None, model={"target": "m:C", "init": params})
 
 
 def test_a_model_of_ones_own_is_a_plain_dict_with_templates(tmp_path: Path) -> None:

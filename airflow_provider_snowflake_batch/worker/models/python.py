@@ -52,15 +52,21 @@ class Kind(ModelKind[PythonModel]):
 def describe(model: PythonModel) -> Description:
     """The target, its arguments and the source files beside it.
 
-    :raises Refused: a directory of ``python_path`` does not exist.
+    :raises Refused: a directory of ``python_path`` does not exist, or a source file cannot be read.
     """
     digest = hashlib.sha256(json.dumps([model.target, model.function, dict(model.init)], sort_keys=True).encode())
     for folder in model.python_path:
         if not folder.is_dir():
             raise Refused(f"model.python_path: {folder} does not exist")
         for path in sorted(folder.rglob("*.py")):
+            # A folder may have such a name, and a link may lead nowhere, as an editor's lock does.
+            if not path.is_file():
+                continue
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-            digest.update(path.read_bytes())
+            try:
+                digest.update(path.read_bytes())
+            except OSError as error:
+                raise Refused(f"model.python_path: cannot read {path}: {error.strerror or error}") from None
     return Description(identity=f"python:{digest.hexdigest()}")
 
 

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.contract.job_file import JobInput
 from airflow_provider_snowflake_batch.contract.model_sources import PythonModel
 from airflow_provider_snowflake_batch.worker.errors import Refused
 from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
-from airflow_provider_snowflake_batch.worker.models.python import load
+from airflow_provider_snowflake_batch.worker.models.python import describe, load
 
 TEXT = """
 async def later(rows, factor):
@@ -76,3 +76,16 @@ def test_a_module_that_the_models_own_lacks_is_named_with_what_to_do(loaded: Any
     with pytest.raises(ModuleNotFoundError, match=needed) as raised:
         loaded("score")
     assert raised.value.name == "helpers_of_the_test"
+
+
+def test_what_is_no_source_beside_a_model_changes_nothing(tmp_path: Path) -> None:
+    """An editor leaves a link that leads nowhere; a folder may be called as a module is."""
+    (tmp_path / "m.py").write_text("class M: ...")
+    model = PythonModel("m:M", "predict", {}, (tmp_path,))
+    described = describe(model)
+    (tmp_path / ".#m.py").symlink_to("user@host.123:456")
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    (tmp_path / "package.py").mkdir()
+    assert describe(model) == described
+    (tmp_path / "package.py" / "other.py").touch()
+    assert describe(model) != described

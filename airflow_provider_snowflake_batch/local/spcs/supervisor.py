@@ -5,7 +5,7 @@ started by its path, without importing the package. What it does:
 
 * the command runs in its own process group, its stdout and stderr go to the log file;
 * SIGTERM is passed on to the group, which is killed after the grace period; SIGQUIT kills it at once (both are
-  blocked by whoever starts this program, until it is ready for them);
+  blocked by whoever starts this program, until the command runs);
 * when the command ends, everything it left behind is killed, as a container's end would;
 * the exit code is written to the exit file in one step, after the log is complete.
 
@@ -99,7 +99,6 @@ class Supervisor:
         self.launch = launch
         self.log = LogFile(launch["log"], launch["log_limit_bytes"])
         self.process: subprocess.Popen[bytes] | None = None
-        self.stopping = False
 
     def run(self) -> int:
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -108,22 +107,24 @@ class Supervisor:
         signal.signal(signal.SIGQUIT, self._kill)
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
-        # Blocked since before this program began, so that no signal could come too early.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_START)
         self._write("pid", str(os.getpid()))
         started = time.time()
         error = None
+        # Blocked since before this program began, and until there is a command that they can reach.
+        early = signal.sigpending().intersection(BLOCKED_AT_START)
         try:
-            if not self.stopping:
+            if not early:
                 self.process = self._start()
         except OSError as exc:
             error = f"{exc.strerror or exc}: {self.launch['argv'][0]}"
             self.log.write(f"{error}\n".encode())
             code = NOT_STARTED
         else:
-            if self.stopping:
-                self._signal_group(signal.SIGTERM)
-            code = self._wait(self.process) if self.process is not None else 128 + signal.SIGTERM
+            if self.process is None:
+                code = 128 + (signal.SIGKILL if signal.SIGQUIT in early else signal.SIGTERM)
+            else:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_START)
+                code = self._wait(self.process)
         self.log.close()
         outcome = {"exit_code": code, "started": started, "ended": time.time(), "error": error and error[:500]}
         self._write("exit", json.dumps(outcome))
@@ -133,9 +134,10 @@ class Supervisor:
         parent = os.getpid()
 
         def in_the_child() -> None:
-            # What this program ignores would stay ignored in the command.
+            # What this program ignores or blocks would stay so in the command.
             for ignored in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(ignored, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_START)
             # A supervisor that is killed takes its command along.
             _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
@@ -168,7 +170,6 @@ class Supervisor:
             self.log.write(piece)
 
     def _terminate(self, _signal: int, _frame: object) -> None:
-        self.stopping = True
         self._signal_group(signal.SIGTERM)
         signal.setitimer(signal.ITIMER_REAL, max(self.launch["grace_seconds"], 0.001))
 
@@ -183,7 +184,6 @@ class Supervisor:
     def _kill_group_and_descendants(self) -> None:
         self._signal_group(signal.SIGKILL)
         # Processes that left the group are adopted by this process, which is why they can still be found.
-        self.stopping = True
         main = self.process.pid if self.process is not None else None
         while strays := [pid for pid in _children(os.getpid()) if pid != main]:
             for pid in strays:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from airflow_provider_snowflake_batch.local.spcs import logs, processes, supervisor
 from airflow_provider_snowflake_batch.local.spcs.records import Container
@@ -26,7 +27,7 @@ def make(*argv: str, **options: Any) -> Container:
     return Container("job", 0, "main", "image", list(argv), options.get("env", {}), options.get("mounts", {}))
 
 
-def finish(container: Container, folder: Path, seconds: float = 10) -> processes.Exit:
+def finish(container: Container, folder: Path, seconds: float = 60) -> processes.Exit:
     deadline = time.monotonic() + seconds
     while (outcome := processes.exit_of(container, folder)) is None:
         assert time.monotonic() < deadline
@@ -49,12 +50,45 @@ def test_exit_code_and_output_are_kept(tmp_path: Path) -> None:
     assert process.wait() == 0
 
 
-def test_a_signal_that_comes_before_it_is_ready(tmp_path: Path) -> None:
+ENDED_BY = pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGQUIT, 137)])
+
+
+@ENDED_BY
+def test_a_signal_that_comes_before_it_is_ready(number: signal.Signals, code: int, tmp_path: Path) -> None:
     container = make("sleep", "60")
     process = begin(container, tmp_path)
-    process.send_signal(signal.SIGTERM)
-    assert finish(container, tmp_path).exit_code == 143
+    process.send_signal(number)
+    assert finish(container, tmp_path).exit_code == code
     process.wait()
+
+
+@ENDED_BY
+def test_a_signal_that_comes_while_the_command_is_started(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    program = f"""
+import json, os, signal, sys, time
+sys.path.insert(0, {str(Path(supervisor.__file__).parent)!r})
+import supervisor
+
+class Signalled(supervisor.Supervisor):
+    def _start(self):
+        process = super()._start()
+        os.kill(os.getpid(), {number})
+        time.sleep(0.2)
+        return process
+
+signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.BLOCKED_AT_START)
+Signalled(json.load(sys.stdin)).run()
+"""
+    launch = {
+        **{name: str(tmp_path / name) for name in ("log", "exit", "pid")},
+        "argv": ["sleep", "60"],
+        "env": dict(os.environ),
+        "cwd": str(tmp_path),
+        "grace_seconds": 5,
+        "log_limit_bytes": 1000,
+    }
+    subprocess.run([sys.executable, "-c", program], input=json.dumps(launch), text=True, timeout=60, check=True)
+    assert json.loads((tmp_path / "exit").read_text())["exit_code"] == code
 
 
 def test_a_killed_supervisor_takes_its_command_along(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ class Queries:
                 return self._engine.execute_batch(statement, binds.batch_columns(bindings))
             if query.describe_only and not bindings:
                 bindings = _Nulls()
-            statement.text = binds.write_in(text, bindings)
+            statement.text = binds.write_in(text, bindings, session.variables)
             return self.answer(statement, query.describe_only)
         finally:
             session.last_query_ids = [*session.last_query_ids[-99:], query.id]

@@ -28,9 +28,10 @@ def takes_batches(text: str) -> bool:
     return bool(tokens) and tokens[0].value == "INSERT"
 
 
-def write_in(text: str, bindings: Mapping[str, Any] | None) -> str:
+def write_in(text: str, bindings: Mapping[str, Any] | None, variables: Mapping[str, str]) -> str:
     """The statement with ``?`` and ``:1`` replaced by literals, and ``IDENTIFIER('x')`` by the name x.
 
+    :param variables: the literals of the session's variables, which an IDENTIFIER may name: ``IDENTIFIER($v)``.
     :raises SnowflakeError: 1003 when a variable has no value or an identifier is not one.
     """
     if not bindings and "IDENTIFIER" not in text.upper():
@@ -47,16 +48,18 @@ def write_in(text: str, bindings: Mapping[str, Any] | None) -> str:
             position += 1
             key = str(position) if token.text == "?" else token.text[1:]
             replacement = literal(_binding(bindings, key)), token.end
-        elif token.value == "IDENTIFIER" and token.kind == "word" and _calls_with_one(tokens, index):
+        elif token.value == "IDENTIFIER" and token.kind == "word" and (end := _end_of_call(tokens, index)):
             argument = tokens[index + 2]
             if argument.kind == "bind":
                 position += 1
                 key = str(position) if argument.text == "?" else argument.text[1:]
                 value = _binding(bindings or {}, key)["value"]
+            elif argument.text == "$":
+                value = tokenize(variable(variables, tokens[index + 3]))[0].value
             else:
                 value = argument.value
-            replacement = identifier(value), tokens[index + 3].end
-            index += 3
+            replacement = identifier(value), tokens[end].end
+            index = end
         if replacement is not None:
             pieces += [text[copied : token.start], replacement[0]]
             copied = replacement[1]
@@ -64,14 +67,30 @@ def write_in(text: str, bindings: Mapping[str, Any] | None) -> str:
     return "".join(pieces) + text[copied:]
 
 
-def _calls_with_one(tokens: list[Token], index: int) -> bool:
-    following = tokens[index + 1 : index + 4]
-    return (
-        len(following) == 3
-        and following[0].text == "("
-        and following[1].kind in ("string", "bind")
-        and following[2].text == ")"
-    )
+def _end_of_call(tokens: list[Token], index: int) -> int | None:
+    """The bracket that ends a call with one text, bind variable or session variable; None of any other."""
+    following = tokens[index + 1 : index + 5]
+    if len(following) < 3 or following[0].text != "(":
+        return None
+    if following[1].kind in ("string", "bind") and following[2].text == ")":
+        return index + 3
+    return index + 4 if following[1].text == "$" and following[3:] and following[3].text == ")" else None
+
+
+def variable(variables: Mapping[str, str], token: Token) -> str:
+    """The literal of a session variable.
+
+    :raises SnowflakeError: 2211 when it has not been set.
+    """
+    value = variables.get(token.value)
+    if value is None:
+        raise SnowflakeError(
+            f"SQL compilation error: error line 1 at position {token.start}\n"
+            f"Session variable '${token.value}' does not exist",
+            errno=2211,
+            sqlstate="02000",
+        )
+    return value
 
 
 def _binding(bindings: Mapping[str, Any], key: str) -> Mapping[str, Any]:

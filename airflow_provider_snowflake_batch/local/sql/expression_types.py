@@ -73,6 +73,12 @@ _WHOLE: tuple[type[Expr], ...] = (
 _FIXED |= dict.fromkeys(_WHOLE, "NUMBER(38,0)")
 # Digits behind the point of what is made of whole NUMBERs.
 _PLACES: dict[type[Expr], int] = {exp.Variance: 6, exp.VariancePop: 6, exp.Kurtosis: 12}
+# What is the root of one of these, its digits cut as theirs are.
+_ROOTS: dict[type[Expr], type[Expr]] = {
+    exp.Stddev: exp.Variance,
+    exp.StddevSamp: exp.Variance,
+    exp.StddevPop: exp.VariancePop,
+}
 _ROUNDING = (exp.Ceil, exp.Floor, exp.Round, exp.Trunc)
 _TRIED = {f"TRY_{name}": kind for name, kind in _READERS.items()} | dict.fromkeys(
     ("TRY_TO_TIMESTAMP", "TRY_TO_TIMESTAMP_NTZ"), exp.DataType.Type.TIMESTAMPNTZ
@@ -121,7 +127,7 @@ def _write_node(node: Expr, kind: Kind) -> None:
         keep_offset(cast, kind)
     if (moment := _moment(node, kind)) is not None:
         node.replace(moment)
-    elif isinstance(node, (exp.Avg, *_PLACES)):
+    elif isinstance(node, (exp.Avg, *_PLACES, *_ROOTS)):
         _write_statistic(node, kind)
     elif isinstance(node, (exp.Div, exp.Mul)):
         _write_scaled(node, kind)
@@ -341,13 +347,18 @@ def _whole_call(aggregate: Expr) -> Expr:
 
 
 def _write_statistic(node: Expr, kind: Kind) -> None:
-    """Those of NUMBER that are a NUMBER."""
+    """Those of NUMBER that are a NUMBER, or made of one."""
     scale = _scale(kind(node.this))
     if isinstance(node, exp.Avg) and scale is not None:
         _write_average(node, scale)
-    elif type(node) in _PLACES and scale == 0:
-        whole = _whole_call(node)
-        whole.replace(exp.cast(whole.copy(), exp.DataType.build(f"DECIMAL(38, {_PLACES[type(node)]})")))
+    elif scale == 0:
+        squared = _ROOTS.get(type(node))
+        aggregate = node if squared is None else squared(this=node.this.copy())
+        if aggregate is not node:
+            node.replace(aggregate)
+        whole = _whole_call(aggregate)
+        rounded = exp.cast(whole.copy(), exp.DataType.build(f"DECIMAL(38, {_PLACES[type(aggregate)]})"))
+        whole.replace(rounded if squared is None else exp.Sqrt(this=rounded))
 
 
 def _write_average(average: exp.Avg, scale: int) -> None:

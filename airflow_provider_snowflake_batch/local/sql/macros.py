@@ -163,7 +163,8 @@ CREATE OR REPLACE MACRO {OF_ONE_TYPE}(a) AS CASE WHEN typeof(a) = 'JSON[]' THEN 
 CREATE OR REPLACE MACRO {ARRAY_TO_STRING}(a, separator) AS array_to_string(list_transform(
     CAST(to_json(a) AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')), separator);
 CREATE OR REPLACE MACRO {JSON_TEXT}(j) AS CASE WHEN left(j, 1) IN ('{{', '[')
-    THEN {_ON_ONE_LINE}(CAST(j AS VARCHAR)) ELSE json_extract_string(j, '$') END;
+    THEN {_ON_ONE_LINE}(CAST(j AS VARCHAR)) WHEN left(j, 1) = '"' THEN json_extract_string(j, '$')
+    ELSE regexp_replace(regexp_replace(json_extract_string(j, '$'), '\.0$', ''), '^-0$', '0') END;
 CREATE OR REPLACE MACRO {TEXT}(v) AS CASE
     WHEN typeof(v) = 'JSON' THEN {JSON_TEXT}(CAST(v AS VARCHAR))
     WHEN typeof(v) IN ('DOUBLE', 'FLOAT') THEN replace(regexp_replace(CAST(v AS VARCHAR), '\.0$', ''), 'nan', 'NaN')

@@ -22,6 +22,10 @@ _PLAIN = "plain_text"
 
 def write_texts(tree: Expr) -> Expr:
     """The tree with each cast to text, and each operand of ``||``, written as Snowflake does."""
+    for extracted in list(tree.find_all(exp.JSONExtractScalar)):
+        if [type(part) for part in extracted.expression.expressions] == [exp.JSONPathRoot]:
+            # What the engine's own translation makes of a cast of FLATTEN's VALUE.
+            extracted.replace(as_text(extracted.this))
     # Inner ones first: what stands around a value repeats it.
     for node in reversed(list(tree.find_all(exp.Cast, exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs))):
         if isinstance(node, (exp.Cast, exp.TryCast)):
@@ -53,6 +57,11 @@ def _write_cast(cast: exp.Cast | exp.TryCast) -> None:
     kind = cast.args["to"]
     if not isinstance(kind, exp.DataType) or kind.this not in TEXT_TYPES or cast.meta.get(_PLAIN):
         return
+    extracted = cast.this.unnest()
+    if isinstance(extracted, exp.JSONExtractScalar):
+        # The engine's own text of an object has its keys in another order, and that of a number 1.0 for 1.
+        element = exp.JSONExtract(this=extracted.this.copy(), expression=extracted.expression.copy())
+        cast.set("this", exp.paren(element))
     length, text = _length(kind), as_text(cast.this)
     tried = exp.Boolean(this=isinstance(cast, exp.TryCast))
     cast.set("this", text if length is None else call(SHORT_TEXT, text, number(length), tried))

@@ -24,6 +24,7 @@ from airflow_provider_snowflake_batch.local.functions import (
     unknown_view,
 )
 from airflow_provider_snowflake_batch.local.parsing import Cursor, Token, tokenize
+from airflow_provider_snowflake_batch.local.sql.binds import variable
 from airflow_provider_snowflake_batch.local.sql.guard import TABLE_FUNCTIONS_OF_THE_ENGINE
 from airflow_provider_snowflake_batch.local.statements import Result, Statement
 
@@ -61,7 +62,7 @@ def normalize(
         token = tokens[index]
         replacement: tuple[str, int] | None = None
         if token.text == "$" and _follows_at_once(tokens, index, "word"):
-            replacement = _variable(statement, tokens[index + 1]), tokens[index + 1].end
+            replacement = variable(statement.session.variables, tokens[index + 1]), tokens[index + 1].end
             index += 1
         elif token.value == "SCOPED" and token.kind == "word" and _is_word(tokens, index + 1, "TEMP", "TEMPORARY"):
             replacement = "", tokens[index + 1].start
@@ -138,18 +139,6 @@ def _closing(tokens: list[Token], opening: int) -> int:
         if depth <= 0:
             return index
     return len(tokens) - 1
-
-
-def _variable(statement: Statement, token: Token) -> str:
-    value = statement.session.variables.get(token.value)
-    if value is None:
-        raise SnowflakeError(
-            f"SQL compilation error: error line 1 at position {token.start}\n"
-            f"Session variable '${token.value}' does not exist",
-            errno=2211,
-            sqlstate="02000",
-        )
-    return value
 
 
 def _table_function(statement: Statement, functions: Functions, text: str, start: int) -> tuple[Result, int] | None:

@@ -256,3 +256,28 @@ def test_a_text_is_split_to_rows(
 def test_a_text_is_split_at_each_of_several_signs(connection: SnowflakeConnection) -> None:
     rows = execute(connection, "SELECT INDEX, VALUE FROM TABLE(STRTOK_SPLIT_TO_TABLE('a,b c', ', '))")
     assert rows == [(1, "a"), (2, "b"), (3, "c")]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("V:n::VARCHAR", "1"),
+        ("V['n']::VARCHAR", "1"),
+        ("V:n || 'x'", "1x"),
+        ("LOWER(V:n)", "1"),
+        ("1::FLOAT::VARIANT::VARCHAR", "1"),
+        ("V:a::VARCHAR", '{"b":[1,2.5],"z":0}'),
+        ("V:t", '"1.0"'),
+        ("V:t::VARCHAR", "1.0"),
+        ("V:t || 'x'", "1.0x"),
+        ("(SELECT VALUE::VARCHAR FROM TABLE(FLATTEN(V)) WHERE KEY = 'n')", "1"),
+        ("(SELECT VALUE::VARCHAR FROM TABLE(FLATTEN(V)) WHERE KEY = 'a')", '{"b":[1,2.5],"z":0}'),
+        ("(SELECT VALUE::VARCHAR FROM TABLE(FLATTEN(V)) WHERE KEY = 't')", "1.0"),
+        ("PARSE_JSON('-0.0')::VARCHAR", "0"),
+    ],
+)
+def test_the_text_of_an_element(connection: SnowflakeConnection, schema: str, expression: str, value: str) -> None:
+    execute(connection, "CREATE TABLE T (V VARIANT)")
+    text = '{"a": {"z": 0, "b": [1, 2.50]}, "n": 1.0, "t": "1.0"}'
+    execute(connection, f"INSERT INTO T SELECT PARSE_JSON('{text}')")
+    assert execute(connection, f"SELECT {expression} FROM T") == [(value,)]

@@ -294,6 +294,19 @@ def test_identifier_takes_a_name_and_nothing_else(connect: Any, schema: str) -> 
     assert execute(connection, "SELECT COUNT(*) FROM T WHERE 'x' = ?", ["' OR '1'='1"]) == [(0,)]
 
 
+def test_identifier_takes_a_session_variable_in_every_statement(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T AS SELECT 1 AS A")
+    execute(connection, f"SET (S, T) = ('{schema}', 'T')")
+    execute(connection, "USE SCHEMA IDENTIFIER($S)")
+    assert execute(connection, "SELECT A FROM IDENTIFIER($T)") == [(1,)]
+    assert execute(connection, "DESC TABLE IDENTIFIER($T)")[0][0] == "A"
+    execute(connection, "DROP TABLE IDENTIFIER($T)")
+    assert error(connection, "SELECT A FROM T")[0] == 2003
+    assert error(connection, "USE SCHEMA IDENTIFIER($NOPE)")[0] == 2211
+    execute(connection, "SET H = 'T; DROP TABLE T'")
+    assert error(connection, "SELECT A FROM IDENTIFIER($H)")[0] == 1003
+
+
 def test_concurrent_writers_wait_for_each_other(connect: Any, schema: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

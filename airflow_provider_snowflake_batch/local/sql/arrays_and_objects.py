@@ -16,6 +16,8 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     AS_ARRAY,
     AS_KEYS,
     AS_LIST,
+    AS_OBJECT,
+    OBJECT_OF_ARRAYS,
     OBJECT_ONLY,
     OBJECT_WITH,
     OF_ONE_TYPE,
@@ -139,8 +141,12 @@ def object_insert(node: exp.ObjectInsert) -> Expr:
 
 
 def object_part(node: exp.Anonymous) -> Expr | None:
-    """``OBJECT_PICK`` and ``OBJECT_DELETE``."""
+    """``OBJECT_PICK``, ``OBJECT_DELETE``, ``ARRAYS_TO_OBJECT`` and ``TO_OBJECT``."""
     name = str(node.this).upper()
+    if name == "TO_OBJECT" and len(node.expressions) == 1:
+        return call(AS_OBJECT, nested(node.expressions[0]))
+    if name == "ARRAYS_TO_OBJECT" and len(node.expressions) == 2:
+        return call(OBJECT_OF_ARRAYS, *map(nested, node.expressions))
     if name not in ("OBJECT_PICK", "OBJECT_DELETE") or len(node.expressions) < 2:
         return None
     keys = node.expressions[1:]

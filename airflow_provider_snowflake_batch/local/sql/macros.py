@@ -21,6 +21,7 @@ UNIFORM, UNIFORM_WHOLE = f"{_PREFIX}uniform", f"{_PREFIX}uniform_whole"
 ARRAY_INSERT, ARRAY_DISTINCT = f"{_PREFIX}array_insert", f"{_PREFIX}array_distinct"
 AS_LIST, AS_KEYS = f"{_PREFIX}as_list", f"{_PREFIX}as_keys"
 OBJECT_WITH, OBJECT_ONLY = f"{_PREFIX}object_with", f"{_PREFIX}object_only"
+OBJECT_OF_ARRAYS = f"{_PREFIX}object_of_arrays"
 ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
 OF_ONE_TYPE = f"{_PREFIX}of_one_type"
 SORTS_ANY = "The order of elements that may be of several types"
@@ -155,6 +156,11 @@ CREATE OR REPLACE MACRO {OBJECT_WITH}(o, key, v, updates) AS CASE
     WHEN to_json(v) IS NULL THEN {OBJECT_ONLY}(o, [key], false)
     ELSE (SELECT json_group_object(_key, CASE _key WHEN key THEN {TO_JSON}(v) ELSE {_PREFIX}field(to_json(o), _key) END)
         FROM (SELECT unnest(list_distinct(list_append(json_keys(to_json(o)), key))) AS _key)) END;
+CREATE OR REPLACE MACRO {OBJECT_OF_ARRAYS}(keys, elements) AS CASE
+    WHEN to_json(keys) IS NULL OR to_json(elements) IS NULL THEN NULL
+    WHEN len({AS_KEYS}(keys)) <> len({AS_LIST}(elements)) THEN error('Key array and value array differ in length')
+    ELSE (SELECT coalesce(json_group_object(_key, _element), '{{}}'::JSON) FROM (
+        SELECT unnest({AS_KEYS}(keys)) AS _key, unnest({AS_LIST}(elements)) AS _element) WHERE _key IS NOT NULL) END;
 CREATE OR REPLACE MACRO {NO_VARIANT}(v, name) AS
     CASE WHEN typeof(v) = 'JSON' THEN error(name || ' of a VARIANT {WITHOUT_CAST}') ELSE v END;
 CREATE OR REPLACE MACRO {NO_TEXT}(v, name) AS CASE

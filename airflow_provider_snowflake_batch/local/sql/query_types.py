@@ -14,7 +14,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
-from airflow_provider_snowflake_batch.local.sql.macros import OBJECT_ONLY, OBJECT_WITH
+from airflow_provider_snowflake_batch.local.sql.macros import AS_OBJECT, OBJECT_OF_ARRAYS, OBJECT_ONLY, OBJECT_WITH
 from airflow_provider_snowflake_batch.local.sql.server_functions import ROW_NUMBERS
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Column
@@ -141,7 +141,7 @@ def declared_kind(node: Expr, sources: Sources) -> str | None:
     if isinstance(node, exp.Parameter):
         # $1 of VALUES.
         return next((kind for columns in sources.values() if (kind := columns.get(f"COLUMN{node.name}"))), None)
-    if isinstance(node, exp.Anonymous) and node.this in (OBJECT_WITH, OBJECT_ONLY):
+    if isinstance(node, exp.Anonymous) and node.this in (AS_OBJECT, OBJECT_OF_ARRAYS, OBJECT_ONLY, OBJECT_WITH):
         return "OBJECT"
     return next((kind for builder, kind in _BUILDERS if isinstance(node, builder)), None)
 

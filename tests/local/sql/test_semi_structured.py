@@ -105,6 +105,11 @@ def test_what_is_asked_of_arrays(table: SnowflakeConnection, expression: str, va
         ("OBJECT_AGG('k', N)", {"k": 7}),
         ("OBJECT_CONSTRUCT(*)", {"A": [1, "a", 2.5], "V": [1, 2, 2], "O": {"a": 2, "b": 1}, "N": 7}),
         ("OBJECT_PICK(O, ARRAY_CONSTRUCT('a', 'b'))", {"a": 2, "b": 1}),
+        ("TO_OBJECT(PARSE_JSON('{\"b\": [1]}'))", {"b": [1]}),
+        ("TO_OBJECT(O)", {"a": 2, "b": 1}),
+        ("ARRAYS_TO_OBJECT(ARRAY_CONSTRUCT('x', NULL, 'y'), A)", {"x": 1, "y": 2.5}),
+        ("ARRAYS_TO_OBJECT(ARRAY_CONSTRUCT('x', 'y'), ARRAY_CONSTRUCT(N, NULL))", {"x": 7, "y": None}),
+        ("ARRAYS_TO_OBJECT(ARRAY_CONSTRUCT(), ARRAY_CONSTRUCT())", {}),
     ],
 )
 def test_objects(table: SnowflakeConnection, expression: str, value: dict[str, Any]) -> None:
@@ -113,6 +118,14 @@ def test_objects(table: SnowflakeConnection, expression: str, value: dict[str, A
     assert FIELD_ID_TO_NAME[cursor.description[0].type_code] == "OBJECT"
     ((got,),) = cursor.fetchall()
     assert json.loads(got) == value
+
+
+def test_what_makes_no_object_is_an_error(table: SnowflakeConnection) -> None:
+    errno, _, message = error(table, "SELECT ARRAYS_TO_OBJECT(ARRAY_CONSTRUCT('x'), A) FROM T")
+    assert (errno, "differ in length" in message) == (100183, True), message
+    assert error(table, "SELECT TO_OBJECT(V) FROM T")[0] == 100071
+    assert error(table, "SELECT TO_OBJECT('{}') FROM T")[0] == 1044
+    assert execute(table, "SELECT ARRAYS_TO_OBJECT(NULL, A), TO_OBJECT(NULL) FROM T") == [(None, None)]
 
 
 def test_a_key_that_is_there_is_not_inserted(table: SnowflakeConnection) -> None:

@@ -18,6 +18,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
+from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, WorkerError
+from airflow_provider_snowflake_batch.worker.output.verify import verify
 from tests.worker.stage_volume import StageVolume
 
 # The worker's archive, where the package is not installed beside its libraries: see the Makefile's test-worker-….
@@ -142,6 +144,14 @@ class Batch:
         return Outcome(process.returncode, stdout, stderr)
 
     def verify(self) -> Outcome:
+        """What the command ``verify`` finds, in this process: `verify_by_command` starts one."""
+        try:
+            verify(self.output)
+        except WorkerError as error:
+            return Outcome(error.exit_code, "", error.describe())
+        return Outcome(EXIT_DONE, "", "")
+
+    def verify_by_command(self) -> Outcome:
         command = [*WORKER, "verify", str(self.output)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)

@@ -33,7 +33,7 @@ def test_rows_come_out_with_their_prediction(batch: Batch) -> None:
     assert manifest["rows"] == sum(one["rows"] for one in manifest["files"]) == 250
     assert manifest["job_name"] == "DB.SCHEMA.JOB"
     assert [one["name"] for one in manifest["schema"]] == ["ID", "X", "Y"]
-    assert batch.verify().code == 0
+    assert batch.verify_by_command().code == 0
 
 
 def test_many_small_files_of_two_types_become_one_batch(batch: Batch) -> None:
@@ -382,24 +382,24 @@ def test_verify_sees_every_difference(batch: Batch, tmp_path: Path) -> None:
     assert len(parts) >= 2
 
     parts[1].rename(tmp_path / "aside")
-    assert f"{parts[1].name} is missing" in batch.verify().last
+    assert f"{parts[1].name} is missing" in batch.verify_by_command().last
     (tmp_path / "aside").rename(parts[1])
 
     content = parts[0].read_bytes()
     flipped = bytearray(content)
     flipped[100] ^= 1
     parts[0].write_bytes(flipped)
-    assert f"{parts[0].name} has another checksum" in batch.verify().last
+    assert f"{parts[0].name} has another checksum" in batch.verify_by_command().last
     parts[0].write_bytes(content[:-1])
-    assert f"has {len(content) - 1} bytes, not {len(content)}" in batch.verify().last
+    assert f"has {len(content) - 1} bytes, not {len(content)}" in batch.verify_by_command().last
     parts[0].write_bytes(content)
 
     (batch.output / "extra.parquet").write_bytes(content)
-    assert "extra.parquet is not in the manifest" in batch.verify().last
+    assert "extra.parquet is not in the manifest" in batch.verify_by_command().last
     (batch.output / "extra.parquet").unlink()
     (batch.output / "more").mkdir()
     (batch.output / "more" / "_extra.parquet").write_bytes(content)
-    assert "more/_extra.parquet is not in the manifest" in batch.verify().last
+    assert "more/_extra.parquet is not in the manifest" in batch.verify_by_command().last
     (batch.output / "more" / "_extra.parquet").unlink()
 
     stated = (batch.output / "_manifest.json").read_text()
@@ -412,16 +412,16 @@ def test_verify_sees_every_difference(batch: Batch, tmp_path: Path) -> None:
         ({"schema": manifest["schema"][1:]}, "has another schema"),
     ):
         (batch.output / "_manifest.json").write_text(json.dumps({**manifest, **wrong}))
-        assert message in batch.verify().last
+        assert message in batch.verify_by_command().last
     (batch.output / "_manifest.json").write_text(stated)
 
     # A replica that was killed just as another one finished the batch.
     (batch.output / "_replicas").mkdir()
     (batch.output / "_replicas" / "0123456789ab-1.5f-00000003").write_text("5f-00000003")
-    assert batch.verify().code == 0
+    assert batch.verify_by_command().code == 0
     (batch.output / "_SUCCESS").unlink()
-    assert "the batch is not complete" in batch.verify().last
-    assert batch.verify().code == 1
+    assert "the batch is not complete" in batch.verify_by_command().last
+    assert batch.verify_by_command().code == 1
 
 
 @pytest.mark.parametrize("rows", [0, 5])

@@ -27,7 +27,7 @@ from airflow_provider_snowflake_batch.worker.scoring.input_conversion import Inp
 from airflow_provider_snowflake_batch.worker.scoring.lack_of_memory import out_of_memory, release, text_of
 from airflow_provider_snowflake_batch.worker.scoring.messages import Assignment
 from airflow_provider_snowflake_batch.worker.scoring.output_rows import OutputRows, RowByRow
-from airflow_provider_snowflake_batch.worker.scoring.results import OtherOrder
+from airflow_provider_snowflake_batch.worker.scoring.results import OtherOrder, Unclear
 from airflow_provider_snowflake_batch.worker.scoring.returned_copies import detached, owned, size_of
 
 TRIED_ROWS = 16
@@ -154,7 +154,8 @@ class ModelCaller:
             count = rows.table.num_rows
             no_memory = out_of_memory(error)
             divisible = count > 1 and self._output_rows.divisible
-            if isinstance(error, OtherOrder) or (not self._quarantine and not (no_memory and divisible)):
+            in_halves = divisible and (no_memory or isinstance(error, Unclear))
+            if isinstance(error, OtherOrder) or not (self._quarantine or in_halves):
                 raise _as_worker_error(error, rows) from None
             if not divisible:
                 self._count_failure(error, rows)
@@ -162,7 +163,7 @@ class ModelCaller:
                 return
             if no_memory:
                 self._batch_size.too_large(count)
-            elif not self._proven and count > TRIED_ROWS:
+            elif not in_halves and not self._proven and count > TRIED_ROWS:
                 self._try_some(rows, error)
         # Outside of the handler, since the exception holds the frames and with them the memory that was too much.
         argument = None

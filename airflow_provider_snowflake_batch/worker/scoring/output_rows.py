@@ -41,7 +41,7 @@ class RowByRow:
     ) -> None:
         self._signature = signature
         self._passed = passed
-        self._habit = results.ListHabit()
+        self._habit = results.ListHabit(asks=divisible)
         self.divisible = divisible
 
     def __call__(self, rows: pa.Table, calls: Sequence[Call]) -> tuple[pa.Table, pa.Table]:

@@ -35,11 +35,17 @@ class ListHabit:
     As many arrays as rows, each as long as there are rows, can be either; other batches of the same model tell.
 
     :param per_output: None as long as no batch has told.
+    :param asks: whether a batch that does not tell is refused as `Unclear`, for a call with fewer rows that does.
     :param own_index: whether a frame had an index of the model's own, which says nothing of the given rows.
     """
 
     per_output: bool | None = None
+    asks: bool = False
     own_index: bool = False
+
+
+class Unclear(DataError):
+    """Arrays are one a row or one an output, and nothing tells which. For half of the rows it is clear."""
 
 
 class OtherOrder(DataError):
@@ -353,6 +359,10 @@ def _per_output(values: Sequence[Any], lengths: Sequence[int], rows: int | None,
     if isinstance(values, tuple) or rows is None:
         return alike and (isinstance(values, tuple) or len(values) != rows)
     if len(values) == rows and alike and lengths[0] == rows:
+        if habit.per_output is None and habit.asks and rows > 1:
+            raise Unclear(
+                f"the model returned {rows} arrays of {rows} values for {rows} rows; return a dict of outputs"
+            )
         return bool(habit.per_output)
     habit.per_output = alike and len(values) != rows
     return habit.per_output

@@ -26,10 +26,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from airflow_provider_snowflake_batch.worker.models.signature import Feature, Signature
 from airflow_provider_snowflake_batch.worker.scoring.results import ListHabit, OtherOrder, to_table
 from airflow_provider_snowflake_batch.worker.scoring.returned_copies import owned
 from airflow_provider_snowflake_batch.worker.values import schemas
+from tests.worker.batches import Batch
+from tests.worker.in_process import score
 from tests.worker.scoring.tensors import Tensor
 
 NAN = float("nan")
@@ -529,6 +532,31 @@ def test_a_list_of_arrays_means_the_same_in_every_batch() -> None:
     assert to_table(square, 2, two).to_pydict() == {"A": [1, 2], "B": [3, 4]}
     one = signature(Feature("V", "DOUBLE", (-1,)))
     assert to_table(square, 2, one).to_pydict() == {"V": [[1, 2], [3, 4]]}
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5])
+@pytest.mark.parametrize("inference", [{}, {"max_batch_rows": 2}, {"on_error": "quarantine"}], ids=str)
+@pytest.mark.parametrize("one_a_row", [False, True])
+def test_as_many_arrays_as_rows_are_told_by_fewer_rows(
+    batch: Batch, rows: int, inference: dict[str, Any], one_a_row: bool
+) -> None:
+    batch.rows({"ID": list(range(rows))})
+    calls = []
+
+    def model(frame: pd.DataFrame) -> Any:
+        calls.append(len(frame))
+        values = frame["ID"].to_numpy()[:, None] + np.arange(rows) / 8
+        return list(values if one_a_row else values.T)
+
+    score(batch.job(inference=inference), LoadedModel(model))
+
+    written = batch.result()
+    expected = [[row + column / 8 for column in range(rows)] for row in range(rows)]
+    if one_a_row:
+        assert written["output_feature_0"].to_pylist() == expected
+    else:
+        assert [list(row.values())[1:] for row in written.to_pylist()] == expected
+    assert len(calls) <= 3 + rows // 2
 
 
 def test_an_array_that_the_type_of_the_others_lacks_is_named() -> None:

@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import HELD_TYPE, TYPE_OF
 
 Kind = Callable[[Expr], str | None]
-_HELD = "held"
+_HELD, _MADE_OF = "held", "made_of"
 _DATE, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d.*"
 _TIMESTAMP = rf"{_DATE} {_TIME}"
 _LOOKS = {
@@ -56,7 +56,7 @@ def variant_kind(
 def note_held(node: Expr, kind: Kind) -> None:
     """Let what makes a VARIANT keep the type that it is made of: the value may be written as text before it is one."""
     if _makes_variant(node):
-        node.meta[_HELD] = kind(node.this)
+        node.meta[_HELD], node.meta[_MADE_OF] = kind(node.this), node.this.copy()
 
 
 def unheld(kind: str) -> str:
@@ -70,7 +70,8 @@ def ask_variant(node: exp.Func, kind: Kind) -> Expr | None:
         return _held_type(node.this, kind)
     name = function_name(node)
     verb, _, asked = name.partition("_")
-    fitting = _FITTING.get(asked)
+    # AS_INTEGER rounds what has a fraction.
+    fitting = _FITTING.get("DECIMAL" if name == "AS_INTEGER" else asked)
     if fitting is None or verb not in ("IS", "AS"):
         return None
     value, *sizes = node.expressions if isinstance(node, exp.Anonymous) else [node.this]
@@ -87,6 +88,8 @@ def ask_variant(node: exp.Func, kind: Kind) -> Expr | None:
     if fitting == _NUMBERS[:2]:
         digits = [size.name for size in sizes] or ["38"]
         made = exp.DataType.build(f"DECIMAL({', '.join(digits)})", dialect="snowflake")
+    if isinstance(held, exp.If) and held.args["false"].name in fitting and _makes_variant(value):
+        return exp.cast(value.meta[_MADE_OF].copy(), made)
     return exp.Case(ifs=[exp.If(this=is_fitting, true=exp.cast(value.copy(), made))])
 
 

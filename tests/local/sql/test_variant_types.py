@@ -46,7 +46,7 @@ def test_is_of_stored_values(connection: SnowflakeConnection, schema: str, funct
 @pytest.mark.parametrize(
     ("expression", "values"),
     [
-        ("AS_INTEGER(V)", [1]),
+        ("AS_INTEGER(V)", [1, 2]),
         ("AS_NUMBER(V)", [1, 2]),
         ("AS_DECIMAL(V, 10, 2)", [Decimal("1.00"), Decimal("1.50")]),
         ("AS_DOUBLE(V)", [1.0, 1.5]),
@@ -92,6 +92,9 @@ def test_the_offset_of_a_timestamp_is_its_type(connection: SnowflakeConnection) 
     made = "(SELECT '2020-01-01 10:00:00 +02:00'::TIMESTAMP_TZ::VARIANT AS V)"
     rows = execute(connection, f"SELECT IS_TIMESTAMP_TZ(V), IS_TIMESTAMP_LTZ(V), AS_TIMESTAMP_TZ(V) FROM {made}")
     assert rows == [(True, False, datetime.datetime(2020, 1, 1, 8, tzinfo=datetime.UTC))]
+    made = "(SELECT '2020-01-01 10:00:00 +02:00'::TIMESTAMP_TZ AS T)"
+    rows = execute(connection, f"SELECT AS_TIMESTAMP_TZ(TO_VARIANT(T)), AS_TIMESTAMP_TZ(T::VARIANT) FROM {made}")
+    assert rows == [(datetime.datetime(2020, 1, 1, 8, tzinfo=datetime.UTC),) * 2]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The pages in a real browser, on a real API server: ``make test-browser``.
 
-The tests themselves are in ``pages/browser.test.mjs``; this makes the jobs that they look at, and runs them.
+The tests themselves are in ``pages``; this makes the jobs that they look at, and runs them.
 """
 
 from __future__ import annotations
@@ -71,12 +71,38 @@ def fill(new_run: Callable[[str], str]) -> dict[str, str]:
     push("scores", runs["done"], {"job_name": "ML.SCORING.BATCH_SCORES_SCORE_20F3A7C21", **kept}, key=EXAMPLE_ROWS_KEY)
     sent = {"job_name": "ML.SCORING.BATCH_SCORES_SCORE_00F3A7C21", "statement": STATEMENT}
     push("scores", runs["running"], sent, key=STATEMENT_KEY)
+    failed = {**looked, "message": "ModelError: expected 12 columns, got 11"}
+    no_node = {"replica": 0, "name": "main", "status": "PENDING", "message": "No node is free yet.", "restarts": 0}
+    pending = {**looked, "started_at": None, "containers": [no_node]}
     for index, (state, status) in enumerate((("deferred", "PENDING"), ("failed", "FAILED"))):
-        told = {**looked, "message": "ModelError: expected 12 columns, got 11"} if state == "failed" else looked
+        told = failed if state == "failed" else pending
         set_state("scores", runs["mapped"], state, task_id="parts", map_index=index, label=("February", "March")[index])
         push("scores", runs["mapped"], card(f"PART_{index}", status, **told), task_id="parts", map_index=index)
     set_state("scores", runs["mapped"], "success")
     push("scores", runs["mapped"], card("WHOLE", "DONE", **looked, ended_at=now - 20, progress={"rows_done": 7}))
+    return runs
+
+
+def fill_more(new_run: Callable[[str], str]) -> dict[str, str]:
+    """Jobs of another Dag: one was refused, one cancelled, one is looked at by nobody, and more are done than a page
+    has room for; the ids of their runs."""
+    now = time.time()
+    gone = {"submitted_at": now - 90, "ended_at": now - 90, "updated_at": now - 90}
+    jobs: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+        "refused": ("failed", "", "REFUSED", {**gone, "message": "The compute pool NOWHERE does not exist.",
+                                              "output_location": ""}),
+        "cancelled": ("failed", "GIVEN_UP", "CANCELLED", {
+            **gone, "started_at": now - 95,
+            "message": "The deferred task was ended in Airflow. Snowflake said then: CANCELLED."}),
+        "stale": ("deferred", "STALE", "RUNNING", {"submitted_at": now - 4000, "started_at": now - 3900,
+                                                   "updated_at": now - 3600, "confirmed_every": 10, "progress": HALF}),
+        **{f"done {number}": ("success", f"OLD_{number:02}", "DONE", {**gone, "started_at": now - 99})
+           for number in range(26)},
+    }  # fmt: skip
+    runs = {name: new_run("salaries") for name in jobs}
+    for age, (name, (state, job_name, status, told)) in enumerate(jobs.items()):
+        set_state("salaries", runs[name], state, age=100 + age)
+        push("salaries", runs[name], card(job_name, status, **told))
     return runs
 
 
@@ -105,14 +131,35 @@ def replicas() -> dict[str, Any]:
     return {"by_replica": told}
 
 
+def hold(url: str, client: Client, runs: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a file of tests as an administrator."""
+    _, token = client("admin").headers["Authorization"].split()
+    settings = {"PAGES_URL": url, "PAGES_TOKEN": token, "PAGES_RUNS": json.dumps(runs)}
+    for setting, value in settings.items():
+        monkeypatch.setenv(setting, value)
+    done = run_tests([name], {}, seconds=800)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @browser.needed
 def test_the_pages_in_a_browser(
     server: str, client: Client, new_run: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, token = client("admin").headers["Authorization"].split()
-    settings = {"PAGES_URL": server, "PAGES_TOKEN": token, "PAGES_RUNS": json.dumps(fill(new_run))}
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    done = run_tests(["browser.test.mjs"], {}, seconds=800)
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+    hold(server, client, fill(new_run), "browser.test.mjs", monkeypatch)
+
+
+@browser.needed
+def test_what_somebody_on_call_is_told_and_can_do_in_a_browser(
+    server: str, client: Client, new_run: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = fill(new_run) | fill_more(new_run)
+    hold(server, client, runs, "on_call.test.mjs", monkeypatch)
+    admin = client("admin")
+    own = {name: f"/api/v2/dags/scores/dagRuns/{runs[name]}/taskInstances/score" for name in ("running", "failed")}
+    assert admin.get(own["running"]).json()["state"] == "failed"
+    assert admin.get(own["failed"]).json()["state"] != "failed"
+    for name, event in (("running", "patch_task_instance"), ("failed", "post_clear_task_instances")):
+        told = admin.get("/api/v2/eventLogs", params={"dag_id": "scores", "event": event, "limit": 100}).json()
+        mine = [each for each in told["event_logs"] if runs[name] in json.dumps(each)]
+        assert {each["owner"] for each in mine} == {"admin"}, told

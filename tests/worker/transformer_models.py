@@ -162,7 +162,8 @@ def sound(seed: int, seconds: float = 0.5, rate: int = RATE, channels: int = 1) 
     return file.getvalue()
 
 
-def save_chat_model(folder: Path) -> Path:
+def save_chat_model(folder: Path, *, head_size: int = 8) -> Path:
+    """:param head_size: numbers for each token and attention head; vLLM computes no fewer than 32 on a processor."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -170,7 +171,7 @@ def save_chat_model(folder: Path) -> Path:
     made = tokenizer(folder, chat_template=CHAT_TEMPLATE, padding_side="left")
     config = LlamaConfig(
         vocab_size=len(made),
-        hidden_size=16,
+        hidden_size=2 * head_size,
         intermediate_size=32,
         num_hidden_layers=2,
         num_attention_heads=2,

@@ -338,23 +338,26 @@ def test_ray_does_not_tell_what_is_told_already(python: str) -> None:
 
 
 CONNECTS = """
-import os, signal, threading, time
+import os, signal
 from airflow_provider_snowflake_batch.worker.errors import Terminated
 from airflow_provider_snowflake_batch.worker.executors.ray_cluster import _as_before
 from airflow_provider_snowflake_batch.worker.processes.stop_signals import StopSignals
 
 StopSignals()
-own = signal.getsignal(signal.SIGTERM)
+set_handler = signal.signal
 
-def stop():
-    while signal.getsignal(signal.SIGTERM) == own:
-        time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGTERM)
+def then_stop(number, handler):
+    before = set_handler(number, handler)
+    if number == signal.SIGTERM:
+        signal.signal = set_handler
+        # Later it would meet a connection that is being tried, in which no handler runs.
+        os.kill(os.getpid(), signal.SIGTERM)
+    return before
 
-threading.Thread(target=stop, daemon=True).start()
 try:
     with _as_before({}):
         import ray
+        signal.signal = then_stop
         ray.init(address="127.0.0.1:1", logging_level="ERROR")
 except Terminated as stopped:
     print(stopped, flush=True)

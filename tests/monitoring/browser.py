@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from airflow_provider_snowflake_batch.standalone.processes import end, free_ports
+from tests.monitoring.javascript import run_tests
+from tests.monitoring.rows import card, push, set_state
 
 _CHROMIUM = os.environ.get("CHROMIUM", "")
 
@@ -56,6 +60,37 @@ def api_server(folder: Path) -> Iterator[str]:
         yield url
     finally:
         end([process], grace=5)
+
+
+def hold_roles(
+    url: str,
+    client: Callable[[str | None], Any],
+    new_run: Callable[[str], str],
+    sees: Mapping[str, bool],
+    *,
+    edit: Collection[str],
+    patch: pytest.MonkeyPatch,
+) -> None:
+    """Hold what each role finds in Airflow's UI, and that it cancels a job of its own if it may.
+
+    :param sees: by role, whether it finds the pages.
+    :param edit: the roles that may edit tasks; the last one of ``sees`` may read what has come of them.
+    """
+    roles: dict[str, dict[str, Any]] = {}
+    for role, finds in sees.items():
+        run = new_run("scores")
+        set_state("scores", run, "running")
+        push("scores", run, card(updated_at=time.time(), confirmed_every=3600))
+        _, token = client(role).headers["Authorization"].split()
+        roles[role] = {"token": token, "run": run, "sees": finds, "edits": role in edit}
+    patch.setenv("PAGES_URL", url)
+    patch.setenv("PAGES_ROLES", json.dumps(roles))
+    done = run_tests(["roles.test.mjs"], {}, seconds=800)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for each in roles.values():
+        task = client([*sees][-1]).get(f"/api/v2/dags/scores/dagRuns/{each['run']}/taskInstances/score").json()
+        assert task["state"] == ("failed" if each["edits"] else "running")
 
 
 def _answers(address: str) -> bool:

@@ -163,3 +163,11 @@ def test_what_somebody_on_call_is_told_and_can_do_in_a_browser(
         told = admin.get("/api/v2/eventLogs", params={"dag_id": "scores", "event": event, "limit": 100}).json()
         mine = [each for each in told["event_logs"] if runs[name] in json.dumps(each)]
         assert {each["owner"] for each in mine} == {"admin"}, told
+
+
+@browser.needed
+def test_each_role_finds_the_pages_in_a_browser_and_does_what_it_may(
+    server: str, client: Client, new_run: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sees = dict.fromkeys(("viewer", "user", "op", "admin"), True)
+    browser.hold_roles(server, client, new_run, sees, edit={"user", "op", "admin"}, patch=monkeypatch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from starlette.testclient import TestClient
 
 from tests.monitoring import browser, matrix
 from tests.monitoring.conftest import SETTINGS, Client, airflow
-from tests.monitoring.javascript import run_tests
-from tests.monitoring.rows import card, push, set_state
 
 pytest.importorskip("airflow.providers.fab", reason="needs the FAB provider: make test-fab")
 
@@ -113,20 +110,6 @@ def test_each_role_finds_the_pages_in_a_browser_and_does_what_it_may(
     client: Client, new_run: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_viewers_see()
-    roles: dict[str, dict[str, Any]] = {}
-    for role in ("Onlooker", "Viewer", "User", "Op", "Admin"):
-        run = new_run("scores")
-        set_state("scores", run, "running")
-        push("scores", run, card(updated_at=time.time(), confirmed_every=3600))
-        _, token = client(role).headers["Authorization"].split()
-        edits = role in {"User", "Op", "Admin"}
-        roles[role] = {"token": token, "run": run, "sees": role != "Onlooker", "edits": edits}
+    sees = {role: role != "Onlooker" for role in ("Onlooker", "Viewer", "User", "Op", "Admin")}
     with browser.api_server(tmp_path) as url:
-        monkeypatch.setenv("PAGES_URL", url)
-        monkeypatch.setenv("PAGES_ROLES", json.dumps(roles))
-        done = run_tests(["roles.test.mjs"], {}, seconds=800)
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for each in roles.values():
-        task = client("Admin").get(f"/api/v2/dags/scores/dagRuns/{each['run']}/taskInstances/score").json()
-        assert task["state"] == ("failed" if each["edits"] else "running")
+        browser.hold_roles(url, client, new_run, sees, edit={"User", "Op", "Admin"}, patch=monkeypatch)

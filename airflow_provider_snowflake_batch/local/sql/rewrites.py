@@ -13,15 +13,16 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.functions import Functions
+from airflow_provider_snowflake_batch.local.sql.aggregates import aggregate, median
 from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     LIST_FUNCTIONS,
     array_extreme,
     array_size,
     element,
     list_function,
+    object_function,
     object_insert,
     object_keys,
-    object_part,
     of_one_type,
     parse_json,
     to_array,
@@ -50,14 +51,12 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     FACTORIAL,
     FLATTEN_OPTIONS,
     MONTHS_BETWEEN,
-    NO_TEXT,
     NUMBER_KEY,
     OTHER_KEY,
     SIGNED,
     SIZE,
     SPLIT_ROWS,
     TEXT,
-    TEXTS,
     TO_JSON_TEXT,
     nested,
 )
@@ -71,12 +70,7 @@ from airflow_provider_snowflake_batch.local.sql.math_functions import (
     top_k,
 )
 from airflow_provider_snowflake_batch.local.sql.select_clauses import count_rows, order_by_all
-from airflow_provider_snowflake_batch.local.sql.server_functions import (
-    ROW_NUMBERS,
-    call_by_value,
-    is_next_value,
-    next_value,
-)
+from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value, is_next_value, next_value
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Statement
 
@@ -194,16 +188,6 @@ def _regexp_parameters(node: exp.RegexpCount | exp.RegexpInstr, context: _Contex
     return node
 
 
-def _aggregate(node: Expr, context: _Context) -> Expr:
-    if isinstance(node, exp.Window) and node.args.get("order") is not None and _orders_by_sequence(node):
-        # SEQ8() numbers the rows as they come, which is also their order without any.
-        node.set("order", None)
-    if isinstance(node, exp.GroupConcat) and node.args.get("separator") is None:
-        # Nothing; the engine would put a comma between.
-        node.set("separator", string(""))
-    return _of_nothing(node)
-
-
 def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
     return call(ARRAY_TO_STRING, nested(node.this), node.expression)
 
@@ -275,12 +259,6 @@ def _size(node: exp.Repeat | exp.Space | exp.Pad, context: _Context) -> Expr:
     text = string(" ") if isinstance(node, exp.Space) else exp.cast(node.this.copy(), "VARCHAR")
     each = exp.Length(this=text.copy()) if isinstance(node, exp.Repeat) else number(1)
     node.set(key, call(SIZE, text, node.args[key], each))
-    return node
-
-
-def _median(node: exp.Median) -> Expr:
-    # The engine knows one of text, too.
-    node.set("this", call(NO_TEXT, node.this, string("MEDIAN")))
     return node
 
 
@@ -376,7 +354,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.RegexpReplace,), _regexp_replace),
     ((exp.RegexpCount, exp.RegexpInstr), _regexp_parameters),
     ((exp.RegrSlope, exp.Window), lambda node, context: slope(node)),
-    ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), _aggregate),
+    ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), lambda node, context: aggregate(node)),
     (DRAWS, lambda node, context: draw(node)),
     ((exp.Struct,), _object),
     ((exp.GenerateSeries,), lambda node, context: with_step(node)),
@@ -385,7 +363,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.ParseJSON,), lambda node, context: parse_json(node)),
     ((exp.JSONKeys,), lambda node, context: object_keys(node)),
     ((exp.ObjectInsert,), lambda node, context: object_insert(node)),
-    ((exp.Anonymous,), lambda node, context: object_part(node)),
+    ((exp.Anonymous,), lambda node, context: object_function(node)),
     ((exp.Anonymous,), _hash),
     ((exp.Explode,), _flatten),
     ((exp.Lateral, exp.TableFromRows), _split_to_table),
@@ -413,7 +391,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ),
     ((exp.MonthsBetween,), lambda node, context: call(MONTHS_BETWEEN, node.this, node.expression)),
     ((exp.Table,), lambda node, context: _dual(node)),
-    ((exp.Median,), lambda node, context: _median(node)),
+    ((exp.Median,), lambda node, context: median(node)),
     ((exp.ApproxQuantile,), lambda node, context: as_float(node)),
     ((exp.ApproxTopK,), lambda node, context: top_k(node)),
     ((exp.GetExtract,), _get),
@@ -460,39 +438,6 @@ def _json_key(key: exp.Literal) -> Expr:
     return key.copy()
 
 
-def _of_nothing(node: Expr) -> Expr:
-    """ARRAY_AGG and LISTAGG of no values, which are an empty array and an empty text, where DuckDB has NULL."""
-    if isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.ArrayAgg):
-        # The engine's own translation of it would keep NULLs.
-        ordered = exp.Order(this=node.this.this.copy(), expressions=[one.copy() for one in node.expression.expressions])
-        aggregate = exp.ArrayAgg(this=ordered, nulls_excluded=True)
-        if isinstance(node.parent, (exp.Window, exp.Filter)) and node.arg_key == "this":
-            return aggregate
-        return exp.Coalesce(this=aggregate, expressions=[exp.ParseJSON(this=string("[]"))])
-    if isinstance(node.parent, (exp.WithinGroup, exp.Window, exp.Filter)) and node.arg_key == "this":
-        return node
-    inner = node
-    while isinstance(inner, (exp.WithinGroup, exp.Window, exp.Filter)):
-        inner = inner.this
-    if isinstance(inner, exp.ArrayAgg):
-        empty: Expr = exp.ParseJSON(this=string("[]"))
-    elif isinstance(inner, exp.GroupConcat) and _is_distinct_in_order(inner) and inner is node:
-        # The engine orders the text, which is another order than that of numbers and dates.
-        listed = call(TEXTS, call("list", inner.this.copy()))
-        separator = inner.args.get("separator") or string("")
-        joined = call("array_to_string", listed, separator.copy())
-        return exp.Coalesce(this=joined, expressions=[string("")])
-    elif isinstance(inner, exp.GroupConcat):
-        empty = string("")
-    else:
-        return node
-    return exp.Coalesce(this=node.copy(), expressions=[empty])
-
-
-def _is_distinct_in_order(node: exp.GroupConcat) -> bool:
-    return isinstance(node.this, exp.Order) and isinstance(node.this.this, exp.Distinct)
-
-
 def _kind(node: Expr) -> str:
     if isinstance(node, exp.Literal):
         return "string" if node.is_string else "number"
@@ -509,7 +454,3 @@ def _is_whole(node: Expr) -> bool:
 
 def _is_nonzero(node: Expr) -> bool:
     return isinstance(node, exp.Literal) and not node.is_string and float(node.this) != 0
-
-
-def _orders_by_sequence(window: exp.Window) -> bool:
-    return any(function_name(node) in ROW_NUMBERS for node in window.args["order"].find_all(exp.Func))

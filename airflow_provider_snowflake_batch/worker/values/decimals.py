@@ -27,7 +27,9 @@ def whole_numbers(array: pa.Array) -> pa.Array:
     try:
         return pc.cast(array, pa.int64())
     except pa.ArrowInvalid:
-        beyond = next(one for one in array.to_pylist() if one is not None and not -(2**63) <= one < 2**63)
+        beyond = next((one for one in array.to_pylist() if one is not None and not -(2**63) <= one < 2**63), None)
+        if beyond is None:
+            raise
         raise pa.ArrowInvalid(
             f"{beyond} is beyond 64-bit whole numbers; give the column as text, or without such values"
         ) from None

@@ -1,7 +1,7 @@
 """What Snowflake's documentation says that its functions give, over the network with the real driver.
 
-Also tests ``local/sql/casts.py``, ``local/sql/dates.py``, ``local/sql/macros.py``, ``local/sql/math_functions.py``,
-``local/sql/rewrites.py``.
+Also tests ``local/sql/aggregates.py``, ``local/sql/casts.py``, ``local/sql/dates.py``, ``local/sql/macros.py``,
+``local/sql/math_functions.py``, ``local/sql/rewrites.py``.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
-import { after, afterEach, before, test } from "node:test";
-import { launch, open as openIn } from "./chromium.mjs";
+import { test } from "node:test";
+import { useBrowser } from "./chromium.mjs";
 
 const { PAGES_URL: url, PAGES_TOKEN: token, PAGES_PICTURES: pictures } = process.env;
 const RUNS = JSON.parse(process.env.PAGES_RUNS);
@@ -17,13 +17,7 @@ const FAILED = `/dags/scores/runs/${RUNS.failed}/tasks/score/plugin/snowflake-ba
 const DONE = `/dags/scores/runs/${RUNS.done}/tasks/score/plugin/snowflake-batch-job`;
 const PAGES = { list: [LIST, "scores · score"], run: [RUN, "Took longest"], tab: [TAB, "26,543 rows/s"], failed: [FAILED, "no such column"], done: [DONE, "[0.25, 0.5, …]"] };
 
-let browser;
-before(async () => {
-  browser = await launch();
-});
-after(() => browser?.close());
-afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
-const open = (page, more) => openIn(browser, page, more);
+const { open } = useBrowser();
 
 for (const [name, page] of Object.entries(PAGES)) {
   for (const theme of ["light", "dark"]) {

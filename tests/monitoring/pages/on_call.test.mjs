@@ -1,8 +1,8 @@
 // What somebody on call finds in Airflow's UI, and what they can do about it, in a real browser.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { launch, open as openIn } from "./chromium.mjs";
+import { test } from "node:test";
+import { useBrowser } from "./chromium.mjs";
 
 const { PAGES_URL: url } = process.env;
 const RUNS = JSON.parse(process.env.PAGES_RUNS);
@@ -10,13 +10,7 @@ const LIST = "/plugin/snowflake-batch-jobs";
 const tab = (dag, run) => `/dags/${dag}/runs/${RUNS[run]}/tasks/score/plugin/snowflake-batch-job`;
 const list = (search, text) => [`${LIST}?${search}`, text];
 
-let browser;
-before(async () => {
-  browser = await launch();
-});
-after(() => browser?.close());
-afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
-const open = (page, more) => openIn(browser, page, more);
+const { open } = useBrowser();
 
 const rows = (page) => page.locator("tbody tr");
 const rowOf = (page, text) => rows(page).filter({ hasText: text });

@@ -1,22 +1,18 @@
 // What each role of an auth manager finds in Airflow's UI, in a real browser: menu entry and tabs, and what it can do.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch } from "./chromium.mjs";
+import { test } from "node:test";
+import { useBrowser } from "./chromium.mjs";
 
 const url = process.env.PAGES_URL;
 // By role: the token, the run whose job it looks at, whether it sees the pages, whether it may edit the task.
 const ROLES = JSON.parse(process.env.PAGES_ROLES);
 
-let browser;
-before(async () => {
-  browser = await launch();
-});
-after(() => browser?.close());
+const { newContext } = useBrowser();
 
 for (const [role, { token, run, sees, edits }] of Object.entries(ROLES)) {
   test(`${role}: ${sees ? "sees" : "does not see"} the pages, ${edits ? "may" : "may not"} edit`, async () => {
-    const context = await browser.newContext({ viewport: { width: 1_440, height: 900 }, locale: "en-US" });
+    const context = await newContext({ viewport: { width: 1_440, height: 900 }, locale: "en-US" });
     await context.addCookies([{ name: "_token", value: token, url }]);
     const page = await context.newPage();
     page.setDefaultTimeout(90_000);
@@ -28,7 +24,6 @@ for (const [role, { token, run, sees, edits }] of Object.entries(ROLES)) {
     if (!sees) {
       await page.waitForTimeout(2_000);
       assert.equal(await ours.count(), 0);
-      await context.close();
       return;
     }
     await ours.first().click();
@@ -44,6 +39,5 @@ for (const [role, { token, run, sees, edits }] of Object.entries(ROLES)) {
     await page.getByRole("button", { name: "Browse" }).first().click();
     await page.getByRole("menuitem", { name: "Batch inference" }).click();
     await page.getByText("scores · score").first().waitFor();
-    await context.close();
   });
 }

@@ -33,6 +33,8 @@ NODE_VARIABLE = "SNOWFLAKE_BATCH_NODE"
 _LOOK_SECONDS = 1.0
 # Nobody answers at the announced address: Snowflake is asked then, and again.
 _ASK_SECONDS = 15.0
+# A channel broke: so long the word of how replica 0 ended may be on its way, which others see late on a stage.
+_END_SECONDS = 5.0
 _STREAMS = ("out", "err")
 
 
@@ -135,6 +137,7 @@ class Follower:
     ) -> None:
         self._log, self._needed = log, needed
         self._job_file, self._replica, self._place = job_file.resolve(), replica, place
+        self._rendezvous = Rendezvous(self._job_file.parent)
         self._folder, self._streams, self._versions, self._timeouts = folder, streams, versions, timeouts
 
     def __call__(self) -> None:
@@ -147,7 +150,7 @@ class Follower:
             return connect(announcement.address, announcement.port, announcement.key, self._timeouts.silence)
 
         try:
-            found = find(Rendezvous(self._job_file.parent), self._timeouts, reach)
+            found = find(self._rendezvous, self._timeouts, reach)
         except Unreachable as error:
             if self._needed:
                 raise
@@ -159,7 +162,11 @@ class Follower:
         announcement, channel = found
         stopped = threading.Event()
         try:
-            channel.send(replica=self._replica, **self._versions)
+            try:
+                channel.send(replica=self._replica, **self._versions)
+            except BROKEN as error:
+                _end_as(self._end_of(announcement, error))
+                return
             keep_alive(channel, stopped)
             _end_as(self._help(announcement, channel))
         finally:
@@ -174,10 +181,7 @@ class Follower:
                 try:
                     word = channel.receive()
                 except BROKEN as error:
-                    raise ClusterError(
-                        f"replica 0 is gone ({str(error) or 'it hung up'}); what is recorded stays, and another "
-                        "attempt goes on from it"
-                    ) from None
+                    return self._end_of(announcement, error)
                 if "refused" in word:
                     raise ClusterError(str(word["refused"]))
                 if "end" in word:
@@ -188,6 +192,21 @@ class Follower:
                     node = self._start_node(announcement, f"{announcement.address}:{port}", pipes)
                 if node is not None and not up:
                     up = self._look_at(node)
+
+    def _end_of(self, announcement: Announcement, broken: Exception) -> RunEnd:
+        """How replica 0 ended, whose channel is broken: it may have ended while this replica was about to come.
+
+        :raises ClusterError: it has not said.
+        """
+        deadline = now() + _END_SECONDS
+        while (end := self._rendezvous.end_of(announcement)) is None:
+            if now() > deadline:
+                raise ClusterError(
+                    f"replica 0 is gone ({str(broken) or 'it hung up'}); what is recorded stays, and another attempt "
+                    "goes on from it"
+                ) from None
+            time.sleep(_LOOK_SECONDS)
+        return end
 
     def _look_at(self, node: RayNode) -> bool:
         """Whether no more has to be looked after a node: it has started, or will not."""

@@ -106,15 +106,21 @@ class Rendezvous:
         announcements, ends = [], []
         for path in self._paths():
             with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-                found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
                 run = path.name.removeprefix(_PREFIX).removesuffix(_ENDING)
                 if run.endswith(_ENDED):
-                    ends.append(RunEnd(str(found["kind"]), str(found["message"])))
+                    ends.append(_read_end(path))
                 else:
+                    found = _read(path)
                     announcements.append(
                         Announcement(str(found["address"]), int(found["port"]), str(found["secret"]), run)
                     )
         return announcements, ends
+
+    def end_of(self, announcement: Announcement) -> RunEnd | None:
+        """How the run of an announcement ended; None if it has not, or its replica 0 was killed."""
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            return _read_end(self._folder / f"{_PREFIX}{announcement.run}{_ENDED}{_ENDING}")
+        return None
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob(f"{_PREFIX}*{_ENDING}"))
@@ -123,6 +129,16 @@ class Rendezvous:
         descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             json.dump(fields, file)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _read_end(path: Path) -> RunEnd:
+    found = _read(path)
+    return RunEnd(str(found["kind"]), str(found["message"]))
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,22 @@ def test_the_failure_of_the_first_one_is_its_own(
         replica.ended.result(SECONDS)
 
 
-def test_a_first_one_that_is_lost_ends_it(leader: Leader, begin: Callable[..., tuple[Replica, list[int]]]) -> None:
+def test_an_end_that_did_not_come_over_the_channel_is_read(
+    leader: Leader, begin: Callable[..., tuple[Replica, list[int]]], tmp_path: Path
+) -> None:
+    """As when replica 0 ends at the moment when another one comes."""
+    replica, _ = begin("")
+    for channel in list(leader._channels.values()):
+        channel.shut_down()
+    Rendezvous(tmp_path).close(leader.announcement, RunEnd("ModelError", "no leaf"))
+    with pytest.raises(ModelError, match=r"^replica 0 has ended: no leaf$"):
+        replica.ended.result(SECONDS)
+
+
+def test_a_first_one_that_is_lost_ends_it(
+    leader: Leader, begin: Callable[..., tuple[Replica, list[int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followers, "_END_SECONDS", 0.0)
     replica, _ = begin("")
     for channel in list(leader._channels.values()):
         channel.shut_down()

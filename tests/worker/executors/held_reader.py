@@ -1,17 +1,20 @@
-"""The worker, whose own reader of grouped rows waits until a file is there: the others read meanwhile.
+"""The worker, whose own reader of grouped rows waits until a file is there: the two others read meanwhile.
 
-The input's row groups are read one by one. The file is named by an environment variable.
+The input's row groups are read one by one, each by one reader, and each of the others reads some. The file is named by
+an environment variable.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.worker import __main__ as worker
-from airflow_provider_snowflake_batch.worker.executors import shared_buckets
+from airflow_provider_snowflake_batch.worker.executors import ray_cluster, shared_buckets
 from airflow_provider_snowflake_batch.worker.executors.bucket_reader import Chunk, Spread
 
 READ_WHEN = "TEST_READ_WHEN"
@@ -25,7 +28,23 @@ class Held(shared_buckets.ReaderHere):
         return super().spread(chunk)
 
 
+class Together(ray_cluster._ReaderThere):
+    """Reads when the other one has been given something to read, too."""
+
+    both = threading.Barrier(2)
+    waited = False
+
+    def spread(self, chunk: Chunk) -> Spread:
+        if not self.waited:
+            self.both.wait()
+            self.waited = True
+        return super().spread(chunk)
+
+
 if __name__ == "__main__":
     shared_buckets.ReaderHere = Held  # type: ignore[misc]
+    ray_cluster._ReaderThere = Together  # type: ignore[misc]
+    # Nobody reads what is held.
+    shared_buckets.OVERDUE_SECONDS = math.inf
     shared_buckets.CHUNK_BYTES, shared_buckets.CHUNKS_EACH = 1, 1000
     sys.exit(worker.main(sys.argv[1:]))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import datetime
+import functools
 import gzip
 import io
 import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -94,14 +95,17 @@ def unload(statement: Statement, engine: Engine, stages: Stages, scratch: Path, 
         _check_moments(columns, found)
         schema = file_schema(columns, batches.schema)
         tables = converted(batches, schema)
-        write = _parquet if found.type == "PARQUET" else _text_files
+        written = schema if partition is None else schema.remove(len(schema) - 1)
+        begin = (_parquet if found.type == "PARQUET" else _text)(written, found, header)
+        write = functools.partial(
+            _files, begin=begin, root=folder, limit=limit, without_rows=header and found.type == "CSV"
+        )
         if partition is None:
-            files += write(schema, _sliced(tables, limit, found), found, header, folder, name, limit)
+            files += write(_sliced(tables, limit, found), name=name)
         else:
-            schema = schema.remove(len(schema) - 1)
             for value, part in _partitions(tables):
                 below = _namer(_within(path, value), found, single, statement.query_id)
-                files += write(schema, _sliced(part, limit, found), found, header, folder, below, limit)
+                files += write(_sliced(part, limit, found), name=below)
     prefix = "" if stage.short_name.startswith(("~", "%")) else f"{stage.short_name.lower()}/"
     if options.get("DETAILED_OUTPUT") is True:
         columns_out = columns_of("FILE_NAME, FILE_SIZE:NUMBER, ROW_COUNT:NUMBER")
@@ -181,6 +185,8 @@ def _partitions(tables: Iterator[pa.Table]) -> Iterator[tuple[str | None, Iterat
 def _sliced(tables: Iterator[pa.Table], limit: int | None, found: FileFormat) -> Iterator[pa.Table]:
     """Tables small enough to end a file near its limit."""
     for table in tables:
+        if not table.num_rows:
+            continue
         size = table.nbytes if found.type == "PARQUET" else 8 * table.nbytes
         if limit is None or size <= limit or table.num_rows < 2:
             yield table
@@ -210,65 +216,70 @@ def _namer(path: str, found: FileFormat, single: bool, query_id: str | None) -> 
     return lambda number: f"{folder}{stem}_0_0_{number}.{extension}"
 
 
-def _parquet(
-    schema: pa.Schema,
+# What writes rows into a file that is open, and what tells how long it is by now.
+_OpenFile = tuple[Callable[[pa.Table], object], Callable[[], int]]
+
+
+def _files(
     tables: Iterator[pa.Table],
-    found: FileFormat,
-    header: bool,
+    begin: Callable[[Path], AbstractContextManager[_OpenFile]],
     root: Path,
     name: Callable[[int], str],
     limit: int | None,
+    *,
+    without_rows: bool,
 ) -> Iterator[Unloaded]:
+    """Write tables into files, each of which ends when it is longer than the limit.
+
+    :param without_rows: whether there is a file where there are no rows.
+    """
+    pending = next(tables, None)
+    number = 0
+    while pending is not None or (number == 0 and without_rows):
+        path = _open_path(root, name(number))
+        rows = raw = 0
+        with begin(path) as (write, length):
+            while pending is not None:
+                write(pending)
+                rows, raw = rows + pending.num_rows, raw + pending.nbytes
+                pending = next(tables, None)
+                if limit is not None and length() >= limit:
+                    break
+        yield Unloaded(name(number), path.stat().st_size, rows, raw)
+        number += 1
+
+
+def _parquet(schema: pa.Schema, found: FileFormat, header: bool) -> Callable[[Path], AbstractContextManager[_OpenFile]]:
     given = found.text("COMPRESSION", "AUTO").upper()
     if given not in ("AUTO", "SNAPPY", "NONE"):
         raise not_supported(f"COMPRESSION = {given} of unloaded PARQUET files")
     compression = "none" if given == "NONE" else "snappy"
     named = schema if header else pa.schema([field.with_name(f"_COL_{n}") for n, field in enumerate(schema)])
-    pending = next(tables, None)
-    number = 0
-    while pending is not None or number == 0:
-        path = _open_path(root, name(number))
-        rows = raw = 0
+
+    @contextmanager
+    def begin(path: Path) -> Iterator[_OpenFile]:
         with pq.ParquetWriter(path, named, compression=compression) as writer:
-            while pending is not None:
-                writer.write_table(pending.rename_columns(named.names))
-                rows, raw = rows + pending.num_rows, raw + pending.nbytes
-                pending = next(tables, None)
-                if limit is not None and path.stat().st_size >= limit:
-                    break
-        if rows or number == 0:
-            yield Unloaded(name(number), path.stat().st_size, rows, raw)
-        number += 1
+            yield lambda table: writer.write_table(table.rename_columns(named.names)), lambda: path.stat().st_size
+
+    return begin
 
 
-def _text_files(
-    schema: pa.Schema,
-    tables: Iterator[pa.Table],
-    found: FileFormat,
-    header: bool,
-    root: Path,
-    name: Callable[[int], str],
-    limit: int | None,
-) -> Iterator[Unloaded]:
+def _text(schema: pa.Schema, found: FileFormat, header: bool) -> Callable[[Path], AbstractContextManager[_OpenFile]]:
     """CSV or newline-delimited JSON."""
-    pending = next(tables, None)
-    number = 0
-    while pending is not None or (number == 0 and header and found.type == "CSV"):
-        path = _open_path(root, name(number))
-        rows = raw = 0
+
+    @contextmanager
+    def begin(path: Path) -> Iterator[_OpenFile]:
         with _text_writer(path, found) as text:
             file = Counted(text)
             write = _csv_rows(file, found) if found.type == "CSV" else _json_rows(file, schema)
             if header and found.type == "CSV":
                 write([schema.names])
-            while pending is not None:
-                write(list(zip(*(column.to_pylist() for column in pending.columns), strict=True)))
-                rows, raw = rows + pending.num_rows, raw + pending.nbytes
-                pending = next(tables, None)
-                if limit is not None and file.written >= limit:
-                    break
-        yield Unloaded(name(number), path.stat().st_size, rows, raw)
-        number += 1
+            yield (
+                lambda table: write(list(zip(*(column.to_pylist() for column in table.columns), strict=True))),
+                lambda: file.written,
+            )
+
+    return begin
 
 
 class Counted:

@@ -223,6 +223,13 @@ def test_unloading_by_partition(connection: SnowflakeConnection, tmp_path: Path)
     assert names(connection, "@S/o/") == []
 
 
+@pytest.mark.parametrize("kind", ["CSV", "PARQUET", "JSON"])
+def test_no_rows_make_no_file(connection: SnowflakeConnection, kind: str) -> None:
+    query = "SELECT OBJECT_CONSTRUCT('a', 1) AS A FROM VALUES (1) WHERE COLUMN1 > 1"
+    assert run(connection, f"COPY INTO @S/none/ FROM ({query}) FILE_FORMAT = (TYPE = {kind})") == [(0, 0, 0)]
+    assert names(connection, "@S/none/") == []
+
+
 @pytest.mark.parametrize("kind", ["TYPE = CSV COMPRESSION = NONE", "TYPE = CSV", "TYPE = PARQUET"])
 def test_files_end_near_their_limit(connection: SnowflakeConnection, kind: str) -> None:
     query = "SELECT SEQ4() AS A, SHA2(SEQ4()::VARCHAR) AS B FROM TABLE(GENERATOR(ROWCOUNT => 20000))"

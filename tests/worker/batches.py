@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,16 @@ WORKER = [sys.executable, *([_ARCHIVE] if _ARCHIVE else ["-m", "airflow_provider
 ON_STAGES = os.environ.get("WORKER_ON_STAGE_VOLUME") == "1"
 PROGRESS = PROGRESS_PREFIX
 HERE = Path(__file__).parent
+# A limit for what goes wrong: on a busy machine, a worker may take minutes to begin.
+LONGEST_WAIT = 300.0
+
+
+def until(there: Callable[[], object], what: str) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + LONGEST_WAIT
+    while not there():
+        assert time.monotonic() < deadline, f"not seen: {what}"
+        time.sleep(0.02)
 
 
 @dataclass
@@ -161,6 +172,11 @@ class Batch:
 
     def succeeded(self) -> bool:
         return (self.output / "_SUCCESS").exists()
+
+    def recorded(self) -> set[int]:
+        """The tasks of which there is a record."""
+        names = [path.name for path in self.output.glob("_tasks/*.json")]
+        return {int(name.partition(".")[0].rpartition("-")[2]) for name in names}
 
     def result(self) -> pa.Table:
         """The rows of the data files, as a reader that knows nothing of the manifest finds them, by ID."""

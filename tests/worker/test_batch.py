@@ -365,7 +365,9 @@ def test_the_worker_loads_no_airflow_and_no_driver(batch: Batch) -> None:
 @pytest.mark.slow
 def test_processes_share_the_cores_between_them(batch: Batch) -> None:
     batch.ids(600_000, files=6)
-    batch.job("Threads", inference={"num_workers": 2})
+    (batch.root / "called").mkdir()
+    init = {"folder": str(batch.root / "called"), "processes": 2}
+    batch.job("Threads", init=init, inference={"num_workers": 2})
 
     assert batch.run().code == 0
     result = batch.result()

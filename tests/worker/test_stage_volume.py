@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.worker.batches import Batch
+from tests.worker.batches import Batch, until
 from tests.worker.stage_volume import StageVolume
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="libraries are preloaded as on Linux")
@@ -169,10 +168,7 @@ def test_a_killed_worker_goes_on_from_what_has_arrived(batch: Batch) -> None:
     batch.put_on_stages()
     batch.job("Linear", init={"seconds": 0.5}, inference={"num_workers": 1, "max_batch_rows": 200_000})
     first = batch.start()
-    deadline = time.monotonic() + 60
-    while not list(batch.output.glob("_tasks/*.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(batch.recorded, "a record")
     first.kill()
     first.wait()
 

@@ -1,7 +1,7 @@
 """The worker, whose own reader of grouped rows waits until a file is there: the two others read meanwhile.
 
-The input's row groups are read one by one, each by one reader, and each of the others reads some. The file is named by
-an environment variable.
+The input's row groups are read one by one, each by one reader, and each of the others reads two at least. The file is
+named by an environment variable.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class Held(shared_buckets.ReaderHere):
 
 
 class Together(ray_cluster._ReaderThere):
-    """Reads when the other one has been given something to read, too."""
+    """Reads its first two chunks when the other one has been given as many."""
 
     both = threading.Barrier(2)
-    waited = False
+    waited = 0
 
     def spread(self, chunk: Chunk) -> Spread:
-        if not self.waited:
+        if self.waited < 2:
             self.both.wait()
-            self.waited = True
+            self.waited += 1
         return super().spread(chunk)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -9,9 +10,19 @@ import pytest
 
 from airflow_provider_snowflake_batch.worker.output.heartbeats import ENDED, KEPT_BEATS, Heartbeat, Watch
 from airflow_provider_snowflake_batch.worker.output.replica_notes import ReplicaNotes
-from tests.worker.batches import Batch
+from tests.worker.batches import Batch, until
 
 pytestmark = pytest.mark.slow
+# The worker, which has the patience to wait for another replica's next attempt, however slow that starts.
+PATIENT = """
+import sys
+from airflow_provider_snowflake_batch.worker import __main__ as worker
+from airflow_provider_snowflake_batch.worker.executors import share
+
+share.FAILED_BEFORE_SECONDS = 3600.0
+sys.exit(worker.main(sys.argv[1:]))
+"""
+ROOT = Path(__file__).parents[3]
 
 
 def test_three_replicas_do_one_batch(batch: Batch) -> None:
@@ -37,12 +48,14 @@ def test_a_replica_that_failed_before_may_succeed_now(batch: Batch) -> None:
     assert batch.run(replica=(1, 2)).code == 1
 
     # The word that replica 1 left in its first attempt does not count against the second.
-    waiting = batch.start(replica=(0, 2))
+    patient = [sys.executable, "-c", PATIENT]
+    waiting = batch.start(replica=(0, 2), worker=patient, variables={"PYTHONPATH": str(ROOT)})
+    until(batch.recorded, "a task that replica 0 has done")
     time.sleep(3)
     assert waiting.poll() is None
     assert batch.run(replica=(1, 2)).code == 0
 
-    assert waiting.wait(timeout=60) == 0
+    assert waiting.wait(timeout=120) == 0
     assert batch.succeeded()
     assert batch.result()["output_feature_0"].to_pylist() == list(range(200_000))
 
@@ -51,10 +64,12 @@ def test_the_failure_of_another_replica_is_told(batch: Batch) -> None:
     batch.ids(200_000, files=2)
     batch.job("RaisesInSecondTask")
     waiting = batch.start(replica=(0, 2))
+    # A failure that is there before it has begun may be an earlier attempt's.
+    until(batch.recorded, "a task that replica 0 has done")
     outcome = batch.run(replica=(1, 2))
 
     assert outcome.code == 1
-    _, stderr = waiting.communicate(timeout=60)
+    _, stderr = waiting.communicate(timeout=120)
     assert waiting.returncode == 1
     assert "another replica failed" in stderr.rstrip().splitlines()[-1]
     assert "no second half" in stderr.rstrip().splitlines()[-1]
@@ -65,21 +80,17 @@ def test_a_replica_that_is_killed_is_noticed(batch: Batch) -> None:
     """The real wait is minutes, so only the clock is a stand-in; the signs of life are those of real processes."""
     batch.ids(200_000, files=2)
     batch.job("Linear", init={"seconds": 60.0})
-    notes: ReplicaNotes | None = None
     process = batch.start(replica=(1, 2))
-    deadline = time.monotonic() + 60
-    while notes is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-        for sign in filter(Path.read_text, batch.output.glob("_replicas/*")):
-            notes = ReplicaNotes(batch.output, sign.name.partition("-")[0])
-    assert notes is not None
-    watch = Watch({}, 0.0)
-
-    assert watch.silent([1, 2], notes.read_heartbeats(), 100.0) == {}
+    until(lambda: [sign for sign in batch.output.glob("_replicas/*") if sign.read_text()], "a sign of life")
+    # So that it gives no other one.
     process.kill()
     process.wait()
-    left = notes.read_heartbeats()
+    (tag,) = {sign.name.partition("-")[0] for sign in batch.output.glob("_replicas/*")}
+    left = ReplicaNotes(batch.output, tag).read_heartbeats()
     assert list(left) == [1]
+    watch = Watch({}, 0.0)
+
+    assert watch.silent([1, 2], left, 100.0) == {}
     assert watch.silent([1, 2], left, 400.0) == {}
     assert watch.silent([1, 2], left, 401.0) == {1: 301.0}
     assert watch.silent([1, 2], left, 3601.0) == {1: 3501.0, 2: 3601.0}
@@ -91,14 +102,16 @@ def test_signs_of_life_change_until_they_are_stopped(tmp_path: Path) -> None:
     notes = ReplicaNotes(tmp_path, "tag")
     heartbeat = Heartbeat(notes.heartbeat_path(3), seconds=0.01)
     seen: set[str] = set()
-    deadline = time.monotonic() + 10
-    while len(seen) < 5 and time.monotonic() < deadline:
+
+    def look() -> bool:
         seen.update(notes.read_heartbeats().values())
+        return len(seen) >= 5
+
+    until(look, "five signs of life")
     heartbeat.stop()
     last = notes.read_heartbeats()
     time.sleep(0.1)
 
-    assert len(seen) >= 5
     assert notes.read_heartbeats() == last
     assert last[3].endswith(ENDED)
     assert len(list((tmp_path / "_replicas").iterdir())) == 1
@@ -111,15 +124,17 @@ def test_signs_of_life_are_seen_by_who_sees_new_files_late(tmp_path: Path) -> No
     left_behind = tmp_path / "_replicas" / "tag-1.0123abcd-00000007"
     left_behind.write_text("")
     heartbeat = Heartbeat(notes.heartbeat_path(1), seconds=0.01)
-    deadline = time.monotonic() + 10
     names: set[str] = set()
-    while len(names) < 100 and time.monotonic() < deadline:
+
+    def look() -> bool:
         there = sorted(path.name for path in (tmp_path / "_replicas").iterdir())
         assert len(there) <= KEPT_BEATS + 1
         if len(there) >= KEPT_BEATS:
             # Also by somebody who sees nothing of the last dozen.
             names.update(there[:-12])
+        return len(names) >= 100
+
+    until(look, "signs of life for a while")
     heartbeat.stop()
 
-    assert len(names) >= 100
     assert left_behind.name not in names

@@ -27,7 +27,7 @@ from airflow_provider_snowflake_batch.worker.output.output_directory import Outp
 from airflow_provider_snowflake_batch.worker.output.replica_notes import ReplicaNotes
 from airflow_provider_snowflake_batch.worker.output.task_part import NotWritten, TaskPart
 from airflow_provider_snowflake_batch.worker.values.schemas import columns
-from tests.worker.batches import Batch
+from tests.worker.batches import Batch, until
 
 FINGERPRINT = hashlib.sha256(b"batch").hexdigest()
 INPUT = pa.table({"ID": [1, 2]})
@@ -241,16 +241,14 @@ def test_an_attempt_that_comes_late_ends_with_words(batch: Batch) -> None:
     batch.ids(300_000, files=3)
     batch.job("Slowed", init={"wait_for": str(batch.root / "go")}, inference={"num_workers": 1})
     late = batch.start()
-    deadline = time.monotonic() + 60
-    while not (batch.root / "waiting").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until((batch.root / "waiting").exists, "the first call")
     (batch.root / "skip").touch()
     assert batch.run().code == 0
     listed = {file["name"] for file in batch.manifest()["files"]}
     batch.let_files_arrive()
     (batch.root / "go").touch()
 
-    _, stderr = late.communicate(timeout=60)
+    _, stderr = late.communicate(timeout=120)
 
     assert late.returncode == 3
     assert stderr.rstrip().splitlines()[-1].startswith("Superseded: another attempt has finished this batch")

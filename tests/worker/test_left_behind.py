@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from airflow_provider_snowflake_batch.worker import temporary
+from airflow_provider_snowflake_batch.worker.processes import descendants
 from airflow_provider_snowflake_batch.worker.processes.descendants import kill_marked
 from airflow_provider_snowflake_batch.worker.temporary import JobFolder
 from tests.worker.batches import WORKER, Batch
@@ -139,8 +140,24 @@ def test_what_was_there_before_the_worker_is_left_alone(batch: Batch, notes: Pat
     os.kill(left, signal.SIGKILL)
 
 
-def test_with_a_marked_process_go_those_that_it_has_started(tmp_path: Path) -> None:
+class Stalled:
+    """Time as a process sees it that the machine lets run only for moments, each a minute after the last."""
+
+    sleep = time.sleep
+    now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 60
+        return self.now
+
+
+@pytest.mark.parametrize("stalled", [False, True])
+def test_with_a_marked_process_go_those_that_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stalled: bool
+) -> None:
     """Also those that do not carry the mark, such as one that has overwritten its environment."""
+    if stalled:
+        monkeypatch.setattr(descendants, "time", Stalled())
     mark, note = uuid.uuid4().hex, tmp_path / "note"
     code = (
         "import subprocess, sys, time; from pathlib import Path\n"

@@ -35,6 +35,21 @@ _KILL_SECONDS = 5.0
 _CLEANERS = (b"resource_tracker", b"torch_shm_manager")
 _CLEAN_SECONDS = 2.0
 _PAUSE_SECONDS = 0.005
+# No more than this counts of the time between two looks: on a busy machine, this process may stand still for longer
+# than all of it is to take.
+_MOST_COUNTED_SECONDS = 0.1
+
+
+class _Spent:
+    """How many seconds this process has been at something."""
+
+    def __init__(self) -> None:
+        self._looked, self._seconds = time.monotonic(), 0.0
+
+    def __call__(self) -> float:
+        looked, self._looked = self._looked, time.monotonic()
+        self._seconds += min(self._looked - looked, _MOST_COUNTED_SECONDS)
+        return self._seconds
 
 
 class Descendants:
@@ -68,9 +83,9 @@ class Descendants:
 
     def kill(self) -> None:
         """Kill all of them, and wait until they are gone."""
-        deadline = time.monotonic() + _KILL_SECONDS
-        while (left := [pid for pid in _children(os.getpid()) if self._is_ours(pid)]) and time.monotonic() < deadline:
-            left = _without_cleaners(left, deadline)
+        spent = _Spent()
+        while (left := [pid for pid in _children(os.getpid()) if self._is_ours(pid)]) and spent() < _KILL_SECONDS:
+            left = _without_cleaners(left, spent())
             if not left:
                 time.sleep(_PAUSE_SECONDS)
             for pid in left:
@@ -79,7 +94,7 @@ class Descendants:
             for pid in left:
                 # Its children become children of this process, and are found in the next round.
                 with contextlib.suppress(ChildProcessError):
-                    while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+                    while os.waitpid(pid, os.WNOHANG) == (0, 0) and spent() < _KILL_SECONDS:
                         time.sleep(_PAUSE_SECONDS)
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(self._guard, signal.SIGKILL)
@@ -120,10 +135,10 @@ def kill_marked(name: str, value: str) -> None:
     Some overwrite their environment when they give themselves another title, as Ray's do. Returns when they are gone,
     but does not wait for ever.
     """
-    deadline = time.monotonic() + _KILL_SECONDS
-    while time.monotonic() < deadline:
+    spent = _Spent()
+    while spent() < _KILL_SECONDS:
         born = _marked(name, value)
-        for pid in _without_cleaners(list(born), deadline):
+        for pid in _without_cleaners(list(born), spent()):
             with contextlib.suppress(OSError):
                 # By a handle, so that no later process of the same number is killed.
                 handle = os.pidfd_open(pid)
@@ -151,9 +166,9 @@ def _marked(name: str, value: str) -> dict[int, int]:
     return {pid: there[pid][1] for pid in found if pid != os.getpid()}
 
 
-def _without_cleaners(pids: list[int], deadline: float) -> list[int]:
+def _without_cleaners(pids: list[int], spent: float) -> list[int]:
     """Which of some processes are to be killed now: cleaners only when they have had their time."""
-    if time.monotonic() > deadline - _KILL_SECONDS + _CLEAN_SECONDS:
+    if spent > _CLEAN_SECONDS:
         return pids
     return [pid for pid in pids if not _cleans_up(pid)]
 

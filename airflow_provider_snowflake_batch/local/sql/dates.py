@@ -233,3 +233,32 @@ def read_time(node: exp.StrToTime | exp.TsOrDsToTime) -> Expr | None:
     whole = call(WHOLE_MICROSECONDS, node.this)
     node.set("this", call("regexp_replace", whole, *pieces))
     return node
+
+
+NANOSECOND_NAMES = {"NANOSECOND", "NS", "NSEC", "NANOSEC", "NSECOND", "NANOSECONDS", "NANOSECS", "NSECONDS"}
+"""https://docs.snowflake.com/en/sql-reference/functions-date-time (supported date and time parts)"""
+
+
+def nanosecond_of(value: Expr) -> Expr:
+    """``DATE_PART(NANOSECOND, …)``: those of the second. The engine's own takes no TIME."""
+    microseconds = exp.Mod(this=call("epoch_us", value.copy()), expression=number(1_000_000))
+    # Before 1970 the remainder is below zero.
+    positive = exp.Mod(
+        this=exp.paren(exp.Add(this=microseconds, expression=number(1_000_000))), expression=number(1_000_000)
+    )
+    return exp.cast(exp.paren(exp.Mul(this=exp.paren(positive), expression=number(1000))), _Type.BIGINT)
+
+
+def in_microseconds(node: exp.DateAdd | exp.DateDiff | exp.DateTrunc | exp.TimestampTrunc) -> Expr | None:
+    """What counts in nanoseconds, counted in the microseconds that the engine keeps: its own knows less of them."""
+    if _unit(node) != "NANOSECOND":
+        return None
+    node.set("unit", exp.var("MICROSECOND"))
+    if isinstance(node, exp.DateAdd):
+        # What is no number of microseconds has been refused.
+        node.set("expression", exp.IntDiv(this=exp.paren(node.expression.copy()), expression=number(1000)))
+        return node
+    if not isinstance(node, exp.DateDiff):
+        return node
+    # Wide enough for any two dates.
+    return exp.paren(exp.Mul(this=exp.cast(node.copy(), _Type.INT128), expression=number(1000)))

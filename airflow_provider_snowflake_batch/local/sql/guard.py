@@ -80,7 +80,7 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
     ),
     (
         exp.DateAdd,
-        lambda node: node.text("unit").upper().startswith("NANO") and not node.expression.name.endswith("000"),
+        lambda node: node.text("unit").upper().startswith("NANO") and not _is_of_thousands(node.expression),
         "DATEADD of nanoseconds (times have microseconds here)",
     ),
     (
@@ -107,6 +107,11 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
     ),
 )
 """What is refused wherever it stands."""
+
+
+def _is_of_thousands(node: Expr) -> bool:
+    given = node.this if isinstance(node, (exp.Neg, exp.Paren)) else node
+    return _is_of_thousands(given) if given is not node else isinstance(node, exp.Literal) and node.name.endswith("000")
 
 
 def guard(tree: Expr, text: str, functions: Functions) -> None:

@@ -32,10 +32,13 @@ from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
 from airflow_provider_snowflake_batch.local.sql.casts import is_binary_cast, read_hexadecimal
 from airflow_provider_snowflake_batch.local.sql.dates import (
     FROM_PARTS,
+    NANOSECOND_NAMES,
     add_intervals,
     cut_digits,
+    in_microseconds,
     is_time_cast,
     keep_fraction,
+    nanosecond_of,
     read_date,
     read_time,
     write_formatted,
@@ -71,6 +74,7 @@ from airflow_provider_snowflake_batch.local.sql.math_functions import (
 )
 from airflow_provider_snowflake_batch.local.sql.select_clauses import count_rows, order_by_all
 from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value, is_next_value, next_value
+from airflow_provider_snowflake_batch.local.sql.texts import TEXT_TYPES, hold_together
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Statement
 
@@ -280,10 +284,14 @@ def _cast(node: exp.Cast | exp.TryCast, context: _Context) -> Expr | None:
         return node
     if is_time_cast(node):
         return cut_digits(node)
+    if node.args["to"].this in TEXT_TYPES and isinstance(node.this, exp.Column):
+        return hold_together(node)
     return _as_semi_structured(node) if node.args["to"].this in _SEMI_STRUCTURED else None
 
 
 def _extract(node: exp.Extract, context: _Context) -> Expr | None:
+    if str(node.this.name).upper() in NANOSECOND_NAMES:
+        return nanosecond_of(node.expression)
     if str(node.this.name).upper() not in ("EPOCH", "EPOCH_SECOND", "EPOCH_SECONDS"):
         return None
     # The engine's own has a fraction, which a cast would round.
@@ -397,6 +405,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.GetExtract,), _get),
     ((exp.Cast, exp.TryCast), _cast),
     ((exp.Extract,), _extract),
+    ((exp.DateAdd, exp.DateDiff, exp.DateTrunc, exp.TimestampTrunc), lambda node, context: in_microseconds(node)),
     ((exp.Base64Encode,), _to_base64),
     ((exp.ToBinary,), _to_binary),
     (FROM_PARTS, lambda node, context: keep_fraction(node)),

@@ -22,10 +22,6 @@ _PLAIN = "plain_text"
 
 def write_texts(tree: Expr) -> Expr:
     """The tree with each cast to text, and each operand of ``||``, written as Snowflake does."""
-    for extracted in list(tree.find_all(exp.JSONExtractScalar)):
-        if [type(part) for part in extracted.expression.expressions] == [exp.JSONPathRoot]:
-            # What the engine's own translation makes of a cast of FLATTEN's VALUE.
-            extracted.replace(as_text(extracted.this))
     # Inner ones first: what stands around a value repeats it.
     for node in reversed(list(tree.find_all(exp.Cast, exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs))):
         if isinstance(node, (exp.Cast, exp.TryCast)):
@@ -36,6 +32,14 @@ def write_texts(tree: Expr) -> Expr:
         else:
             node.set("expressions", [as_text(one) for one in node.expressions])
     return tree
+
+
+def hold_together(cast: exp.Cast | exp.TryCast) -> Expr | None:
+    """A cast of FLATTEN's VALUE to text as one that the engine's own translation leaves alone: it drops the length."""
+    if cast.this.name.upper() != "VALUE":
+        return None
+    cast.set("this", exp.paren(cast.this.copy()))
+    return cast
 
 
 def as_text(value: Expr) -> Expr:

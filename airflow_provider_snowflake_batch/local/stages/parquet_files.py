@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.parsing import quoted
-from airflow_provider_snowflake_batch.local.sql.macros import WHOLE_MICROSECONDS
+from airflow_provider_snowflake_batch.local.sql.macros import TOO_FINE, WHOLE_MICROSECONDS
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
 
 
@@ -85,16 +86,21 @@ def columns(path: Path, reading: ParquetReading) -> list[ParquetColumn]:
     try:
         with pq.ParquetFile(path) as file:
             schema, fields = file.schema, file.schema_arrow
-            leaves = iter([schema.column(number) for number in range(len(schema))])
+            listed = [schema.column(number) for number in range(len(schema))]
             plain = schema.to_arrow_schema()
     except (OSError, ValueError) as error:
         raise SnowflakeError(
             f"Error parsing the parquet file: {path.name}: {error}", errno=100186, sqlstate="22000"
         ) from None
-    found = []
+    found, leaves = [], iter(listed)
+    has_int96 = any(leaf.physical_type == "INT96" for leaf in listed)
+    fine = _fine_times(path, path.stat().st_mtime_ns) if has_int96 else {}
     for field, declared in zip(plain, fields, strict=True):
         kind, sql = _read(field.type, quoted(field.name), leaves, reading)
         sql = _matched(kind, sql, reading)
+        if field.name in fine:
+            words = f"The time {fine[field.name]} (in column {field.name} of {path.name}) {TOO_FINE}"
+            sql = f"CASE WHEN {quoted(field.name)} IS NOT NULL THEN error({_text(words)}) ELSE {sql} END"
         found.append(ParquetColumn(field.name, kind, declared.nullable, sql))
     return found
 
@@ -159,6 +165,48 @@ def _leaf(
         # Tables here have microseconds, to which the engine would round.
         return kind, f"{WHOLE_MICROSECONDS}({sql})"
     return kind, sql
+
+
+@lru_cache(maxsize=256)
+def _fine_times(path: Path, changed: int) -> dict[str, str]:
+    """The columns with nanoseconds in INT96, which the engine would cut without a word, each with one such time.
+
+    :param changed: when the file was written, which tells it from a later one of its name.
+    """
+    found: dict[str, str] = {}
+    with (
+        pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as file,
+        pq.ParquetFile(path, coerce_int96_timestamp_unit="ns") as again,
+    ):
+        for coarse, fine in zip(file.iter_batches(), again.iter_batches(), strict=True):
+            for name, cut, whole in zip(coarse.schema.names, coarse.columns, fine.columns, strict=True):
+                if name not in found and (time := _first_cut(cut, whole)) is not None:
+                    found[name] = time
+    return found
+
+
+def _first_cut(cut: pa.Array, whole: pa.Array) -> str | None:
+    """The first time of which microseconds lack digits that the same one in nanoseconds has.
+
+    Nanoseconds of years that 64 bits do not hold have come round, so only the difference tells.
+    """
+    if cut.type == whole.type:
+        return None
+    if pa.types.is_timestamp(cut.type):
+        # In 64 bits as well, so that what has come round once comes round again.
+        microseconds, nanoseconds = (one.cast(pa.int64()).fill_null(0).to_numpy() for one in (cut, whole))
+        digits = nanoseconds - microseconds * 1000
+        if not digits.any():
+            return None
+        place = int(digits.argmax())
+        return f"{cut[place].cast(pa.string())}{digits[place]:03d}"
+    if pa.types.is_struct(cut.type):
+        parts = zip(cut.flatten(), whole.flatten(), strict=True)
+    elif pa.types.is_map(cut.type):
+        parts = zip((cut.keys, cut.items), (whole.keys, whole.items), strict=True)
+    else:
+        parts = zip((cut.flatten(),), (whole.flatten(),), strict=True)
+    return next((time for one in parts if (time := _first_cut(*one)) is not None), None)
 
 
 def _moment(kind: pa.DataType, sql: str, *, has_converted_type: bool) -> tuple[pa.DataType, str]:

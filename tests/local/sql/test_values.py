@@ -182,6 +182,22 @@ def test_text_that_does_not_fit_its_cast_is_an_error(connection: SnowflakeConnec
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "TABLE(FLATTEN(PARSE_JSON('[\"abcd\"]'))) F",
+        "(SELECT PARSE_JSON('[\"abcd\"]') V) T, LATERAL FLATTEN(INPUT => T.V) F",
+    ],
+)
+def test_an_element_of_flatten_keeps_to_the_length_of_its_cast(connection: SnowflakeConnection, source: str) -> None:
+    for expression in ("VALUE::VARCHAR(3)", "F.VALUE::STRING(3)", "CAST(VALUE AS VARCHAR(3))", "VALUE::CHAR"):
+        errno, _, message = error(connection, f"SELECT {expression} FROM {source}")
+        assert errno == 100078, expression
+        assert "String 'abcd' is too long and would be truncated" in message
+    fits = "VALUE::VARCHAR(4), VALUE::VARCHAR, VALUE::VARCHAR(9) || '!', TRY_CAST(VALUE AS VARCHAR(3))"
+    assert execute(connection, f"SELECT {fits} FROM {source}") == [("abcd", "abcd", "abcd!", None)]
+
+
+@pytest.mark.parametrize(
     "expression", ["TO_VARCHAR(1234.5, '9,999.0')", "TO_CHAR(5, '000')", "TO_CHAR(D, 'Q')", "TO_CHAR(D, S)"]
 )
 def test_a_format_that_is_missing_is_refused(connection: SnowflakeConnection, schema: str, expression: str) -> None:

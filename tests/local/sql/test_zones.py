@@ -102,6 +102,16 @@ def test_text_with_an_offset_that_only_its_row_says(table: SnowflakeConnection) 
         ("'1960-01-01 10:00:00.123956'::TIMESTAMP(3)", datetime.datetime(1960, 1, 1, 10, 0, 0, 123000)),
         ("'10:00:00.987654'::TIME(0)", datetime.time(10)),
         ("DATEADD(NANOSECOND, 5000, '2024-01-01'::TIMESTAMP)", datetime.datetime(2024, 1, 1, 0, 0, 0, 5)),
+        ("DATEADD(NANOSECOND, -5000, '10:00:00.000005'::TIME)", datetime.time(10)),
+        ("DATE_PART(NANOSECOND, '10:00:01.123456'::TIME)", 123_456_000),
+        ("EXTRACT(NSEC FROM C) FROM (SELECT '10:00:01.5'::TIME AS C)", 500_000_000),
+        ("DATE_PART('ns', N) FROM (SELECT '1960-01-01 10:00:01.000001'::TIMESTAMP_NTZ AS N)", 1000),
+        ("DATE_PART(NANOSECOND, '1960-01-01'::DATE)", 0),
+        ("DATE_PART(NANOSECOND, Z) FROM (SELECT '2024-01-01 10:00:00.5 +0530'::TIMESTAMP_TZ AS Z)", 500_000_000),
+        ("DATE_PART(NANOSECOND, NULL::TIME)", None),
+        ("DATEDIFF(NANOSECOND, '10:00:00.000001'::TIME, '10:00:00'::TIME)", -1000),
+        ("DATEDIFF(NS, '0001-01-01'::DATE, '9999-12-31'::DATE)", 315_537_811_200 * 10**9),
+        ("DATE_TRUNC(NANOSECOND, '10:00:00.000001'::TIME)", datetime.time(10, 0, 0, 1)),
     ],
 )
 def test_digits_of_a_second(table: SnowflakeConnection, expression: str, value: Any) -> None:
@@ -134,6 +144,7 @@ def test_a_column_keeps_the_digits_that_it_declares(table: SnowflakeConnection) 
         "INSERT INTO T (Z) SELECT F FROM FINE",
         "UPDATE T SET N = '2024-01-01 10:00:00.123456789'",
         "SELECT DATEADD(NANOSECOND, 1, N) FROM T",
+        "SELECT DATEADD(NANOSECOND, N1000, N) FROM (SELECT N, 1 AS N1000 FROM T)",
     ],
 )
 def test_nanoseconds_are_refused_instead_of_cut(table: SnowflakeConnection, statement: str) -> None:

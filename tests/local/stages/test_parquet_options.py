@@ -203,6 +203,52 @@ def test_int96_has_a_zone_for_one_scanner_only(connection: SnowflakeConnection, 
     assert found == MOMENT.replace(tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([0, None, 1001], pa.timestamp("ns")),
+        pa.array([[0], None, [2000, 1001]], pa.list_(pa.timestamp("ns"))),
+        pa.array(
+            [{"x": 1, "t": 0}, None, {"x": 2, "t": 1001}], pa.struct([("x", pa.int8()), ("t", pa.timestamp("ns"))])
+        ),
+        pa.array([[("a", 0)], None, [("b", 1001)]], pa.map_(pa.string(), pa.timestamp("ns"))),
+    ],
+    ids=["plain", "list", "object", "map"],
+)
+@pytest.mark.parametrize("options", ["", LOGICAL, "USE_VECTORIZED_SCANNER = TRUE"])
+def test_nanoseconds_of_int96_are_refused_instead_of_cut(
+    connection: SnowflakeConnection, tmp_path: Path, column: pa.Array, options: str
+) -> None:
+    table = pa.table({"id": [1, 2, 3], "at": column})
+    put(connection, tmp_path, table, use_deprecated_int96_timestamps=True)
+    # Other columns can be read.
+    assert read(connection, "$1:id::INT", options) == [(1,), (2,), (3,)]
+    words = "The time '1970-01-01 00:00:00.000001001 (in column at of p.parquet)' with nanoseconds"
+    for statement in (
+        "SELECT $1:at::VARCHAR FROM @S (FILE_FORMAT => 'F')",
+        f"COPY INTO V FROM @S FILE_FORMAT = (TYPE = PARQUET {options})",
+    ):
+        run(connection, "CREATE OR REPLACE TABLE V (V VARIANT)")
+        errno, message = error(connection, statement)
+        assert words in message, message
+        assert errno == 2 or "not supported by the local Snowflake" in message
+    whole = table.slice(0, 2)
+    put(connection, tmp_path, whole, use_deprecated_int96_timestamps=True)
+    assert len(read(connection, "$1:at::VARCHAR", options)) == 2
+
+
+@pytest.mark.parametrize("year", [1, 1677, 2262, 9999])
+def test_int96_of_any_year_is_read_and_checked(connection: SnowflakeConnection, tmp_path: Path, year: int) -> None:
+    moment = dt.datetime(year, 3, 1, 4, 5, 6, 789012)
+    put(
+        connection,
+        tmp_path,
+        pa.table({"at": pa.array([moment], pa.timestamp("us"))}),
+        use_deprecated_int96_timestamps=True,
+    )
+    assert read(connection, "$1:at::TIMESTAMP_NTZ", "") == [(moment,)]
+
+
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(3)])
 def test_bytes_are_text_unless_told(connection: SnowflakeConnection, tmp_path: Path, kind: pa.DataType) -> None:
     put(connection, tmp_path, pa.table({"b": pa.array([b"abc"], kind)}))

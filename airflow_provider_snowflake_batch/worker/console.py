@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import threading
+from collections import deque
 
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 
@@ -20,6 +21,8 @@ _NO_PREFIX = _PREFIX.rstrip() + b": "
 _READ_BYTES = 65_536
 # Seconds for which the rest in a pipe is copied after all processes that write to it have ended.
 _DRAIN_SECONDS = 5.0
+# Seconds for which the last line waits until the stream takes it.
+_LAST_SECONDS = 1.0
 
 
 def open_missing() -> None:
@@ -47,6 +50,8 @@ class Console:
         self._lock = threading.Lock()
         self._at_line_start = True
         self._held = b""
+        # The latest line that was not taken yet.
+        self._due = deque[str](maxlen=1)
         self._pipe: int | None = None
         self._thread: threading.Thread | None = None
 
@@ -56,11 +61,15 @@ class Console:
             self._write_line(text)
 
     def line_if_taken(self, text: str) -> None:
-        """Write a line of one's own, or drop it if the stream takes nothing at this moment: others follow."""
+        """Write a line of one's own; later, if the stream takes nothing at this moment, and not if another follows."""
+        self._due.append(text)
+        self._write_due(0.0)
+
+    def _write_due(self, seconds: float) -> None:
         if self._lock.acquire(blocking=False):
             try:
-                if _takes(self._descriptor, 0.0):
-                    self._write_line(text)
+                if self._due and _takes(self._descriptor, seconds):
+                    self._write_line(self._due.pop())
             finally:
                 self._lock.release()
 
@@ -79,17 +88,19 @@ class Console:
         return self._pipe
 
     def close(self) -> None:
-        """Copy what model processes that have ended left in the pipe."""
+        """Copy what model processes that have ended left in the pipe, and write what is due."""
         if self._pipe is not None and self._thread is not None:
             os.close(self._pipe)
             self._pipe = None
             # With a limit: a process that could not be ended may hold the other end open for ever.
             self._thread.join(_DRAIN_SECONDS)
+        self._write_due(_LAST_SECONDS)
 
     def _copy(self, reading: int) -> None:
         while data := os.read(reading, _READ_BYTES):
             with self._lock:
                 self._foreign(data)
+            self._write_due(0.0)
         with self._lock:
             held, self._held = self._held, b""
             self._write(held)

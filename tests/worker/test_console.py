@@ -83,6 +83,30 @@ def test_a_line_that_nobody_takes_is_left() -> None:
     os.close(writing)
 
 
+def test_the_last_line_that_came_while_a_model_was_printing_is_written(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("wb") as out:
+        console = Console(out.fileno())
+        console.pipe()
+        with console._lock:
+            for line in ("first", "second", "done"):
+                console.line_if_taken(line)
+        console.close()
+    assert (tmp_path / "out").read_text() == "done\n"
+
+
+@pytest.mark.parametrize("printed", ["printed\n", "printed"])
+def test_it_is_written_when_that_is_copied(tmp_path: Path, printed: str) -> None:
+    reading, writing = os.pipe()
+    console = Console(writing)
+    with console._lock:
+        os.write(console.pipe(), printed.encode())
+        console.line_if_taken("progress")
+    with os.fdopen(reading) as lines:
+        assert [lines.readline() for _ in range(2)] == ["printed\n", "progress\n"]
+    console.close()
+    os.close(writing)
+
+
 @pytest.mark.parametrize("how", [">/dev/full", ">&-", "| true", "2>/dev/full", "2>&-", ">&- 2>&- <&-"])
 def test_nobody_has_to_read_what_is_printed(batch: Batch, tmp_path: Path, how: str) -> None:
     batch.ids(5_000)

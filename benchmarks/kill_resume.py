@@ -30,8 +30,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import psutil
@@ -92,15 +94,34 @@ class Started:
     wakes: float | None = None
 
 
+class Volume(Protocol):
+    """Where input and output are, unless on a disk."""
+
+    def mount(self) -> Mapping[str, str]:
+        """Environment variables for a worker that mounts it."""
+
+    def settle(self) -> None:
+        """Let time pass, until everything that was written has arrived."""
+
+
 class Batch:
     """One batch, from nothing to ``_SUCCESS``.
 
-    :param faults: whether more is done to it than killing.
+    :param faults: whether more is done to it than killing. :param volume: where it is, unless on a disk.
     """
 
     def __init__(
-        self, root: Path, tasks: int, replicas: int, choice: random.Random, figures: Figures, *, faults: bool
+        self,
+        root: Path,
+        tasks: int,
+        replicas: int,
+        choice: random.Random,
+        figures: Figures,
+        *,
+        faults: bool,
+        volume: Volume | None = None,
     ) -> None:
+        self._volume = volume
         self._root, self._rows, self._replicas = root, tasks * TASK_ROWS, replicas
         self._choice, self._figures, self._faults = choice, figures, faults
         self._output = root / "output" / "JOB"
@@ -188,6 +209,11 @@ class Batch:
     def _start(self, replica: int) -> subprocess.Popen[str]:
         environment = dict(os.environ)
         environment |= {"SNOWFLAKE_JOB_INDEX": str(replica), "SNOWFLAKE_JOBS_COUNT": str(self._replicas)}
+        if self._volume is not None:
+            if all(one.popen.poll() is not None for one in self._running):
+                # It takes longer than that until containers start after others.
+                self._volume.settle()
+            environment |= self._volume.mount()
         self._figures.starts += 1
         with (self._root / f"stderr-{replica}").open("a") as errors:
             return subprocess.Popen(
@@ -382,8 +408,11 @@ def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:
         return []
 
 
-def measure(kills: int, seed: int, tasks: int, folder: Path) -> Figures:
-    """Kill so often, over as many batches as it takes."""
+def measure(kills: int, seed: int, tasks: int, folder: Path, volume: Volume | None = None) -> Figures:
+    """Kill so often, over as many batches as it takes.
+
+    :param volume: where input and output are, below the folder, unless on a disk.
+    """
     choice = random.Random(seed)
     figures = Figures()
     while figures.kills.total() < kills:
@@ -391,7 +420,8 @@ def measure(kills: int, seed: int, tasks: int, folder: Path) -> Figures:
         root.mkdir()
         replicas, faults = (1, 3)[figures.batches // 2 % 2], figures.batches % 2 == 0
         # No batch takes all kills, so that there are several ends to hit.
-        Batch(root, tasks, replicas, choice, figures, faults=faults).run(min(kills - figures.kills.total(), 30))
+        batch = Batch(root, tasks, replicas, choice, figures, faults=faults, volume=volume)
+        batch.run(min(kills - figures.kills.total(), 30))
         shutil.rmtree(root)
     return figures
 

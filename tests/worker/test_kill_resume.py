@@ -10,12 +10,16 @@ import pytest
 
 from benchmarks import kill_resume
 from benchmarks.watched_model import Watched
+from tests.worker.batches import ON_STAGES
+from tests.worker.stage_volume import StageVolume
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    figures = kill_resume.measure(30, seed=7, tasks=80, folder=tmp_path)
+    stages = [tmp_path / f"batch-{number}" / name for number in range(30) for name in ("input", "output")]
+    volume = StageVolume(tmp_path / "stage volume", stages) if ON_STAGES else None
+    figures = kill_resume.measure(30, seed=7, tasks=80, folder=tmp_path, volume=volume)
 
     assert figures.kills.total() >= 30
     assert figures.starts > figures.batches

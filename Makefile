@@ -239,6 +239,7 @@ lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typed_dag.py
 
 format: $(VENV)/.installed-dev ## Rewrite the code in the project's style
 	$(BIN)/ruff check --fix .

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from tests.public_api import PACKAGE, ROOT, STORED, documented, signatures
+from tests.typed_dag import dag as typed_dag
 
 # Told of on a page of its own: what starts a local Snowflake from a script.
 ELSEWHERE = {f"{PACKAGE}.local.server_process.LocalServer"}
@@ -76,3 +77,15 @@ def test_the_page_tells_of_the_helper() -> None:
     page = Path(ROOT / "docs" / "versions.md").read_text(encoding="utf-8")
     assert "renamed_parameters" in page
     assert "SnowflakeBatchDeprecationWarning" in page
+
+
+def test_a_dag_that_is_typed_is_parsed() -> None:
+    """What `make lint` looks at is right when it runs, too: what tasks return reaches the operators."""
+    upstream = {task.task_id: task.upstream_task_ids for task in typed_dag.tasks}
+    assert upstream["score"] == {"query"}
+    assert upstream["score_with_plain_values"] == {"location"}
+    assert upstream["wait"] == {"location__1", "name"}
+    assert upstream["verify"] == {"location__2", "rows", "rows__1"}
+    assert upstream["load"] == {"location__3", "name__1"}
+    assert upstream["cancel"] == {"name__2"}
+    assert upstream["delete"] == {"name__3", "location__4"}

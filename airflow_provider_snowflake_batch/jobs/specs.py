@@ -99,7 +99,7 @@ class OutputSpec(Spec):
 
     stage_location: str
     mode: SaveMode = SaveMode.ERROR
-    columns: tuple[str, ...] | None = None
+    columns: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         enum_field(self, "mode", SaveMode)
@@ -182,9 +182,9 @@ class JobSpec(Spec):
     image: str | None = None
     env: Mapping[str, str] | None = None
     secrets: Mapping[str, Any] | None = None
-    external_access_integrations: tuple[str, ...] | None = None
+    external_access_integrations: Sequence[str] | None = None
     query_warehouse: str | None = None
-    stages: tuple[str, ...] | None = None
+    stages: Sequence[str] | None = None
     block_volume: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:

@@ -183,7 +183,11 @@ def job_file(job: WorkerJob) -> job_files.Job:
             partition_column=given.partition_column,
             types=dict(job.upload.types),
         ),
-        output=job_files.JobOutput(Path(_in_output(job, job.output_directory)), job.output.mode, job.output.columns),
+        output=job_files.JobOutput(
+            Path(_in_output(job, job.output_directory)),
+            job.output.mode,
+            tuple(job.output.columns) if job.output.columns is not None else None,
+        ),
         model=job.model.source(tuple(map(Path, _python_path(job))), _model_file(job)),
         num_workers=settings.num_workers,
         max_batch_rows=settings.max_batch_rows,

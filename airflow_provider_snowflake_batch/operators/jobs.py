@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.links.snowsight import SnowsightJobLink, s
 from airflow_provider_snowflake_batch.operators.base import SnowflakeBatchOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
@@ -26,9 +26,11 @@ _STOP_SECONDS = 300
 class _JobOperator(SnowflakeBatchOperator):
     """Base of operators on one existing job."""
 
-    def __init__(self, *, job_name: str, **kwargs: Any) -> None:
+    job_name: str
+
+    def __init__(self, *, job_name: str | XComArg, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.job_name = job_name
+        self._keep(job_name=job_name)
         with self._checking():
             if isinstance(self.job_name, str) and not is_template(self.job_name):
                 QualifiedName.parse(self.job_name, field="job_name", allow_quoted=False)
@@ -97,9 +99,11 @@ class DeleteBatchJobOperator(_JobOperator):
 
     template_fields: Sequence[str] = ("job_name", "output_location", *CONNECTION_FIELDS)
 
-    def __init__(self, *, output_location: str | None = None, **kwargs: Any) -> None:
+    output_location: str | None
+
+    def __init__(self, *, output_location: str | XComArg | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.output_location = output_location
+        self._keep(output_location=output_location)
         with self._checking():
             if isinstance(self.output_location, str) and not is_template(self.output_location):
                 _directory(self.output_location)

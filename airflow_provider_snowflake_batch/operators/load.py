@@ -15,7 +15,7 @@ from airflow_provider_snowflake_batch.operators.base import SnowflakeBatchOperat
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from airflow_provider_snowflake_batch.hooks.loading import LoadResult
 
@@ -52,11 +52,15 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
     template_fields: Sequence[str] = ("stage_location", "table", "mode", *CONNECTION_FIELDS)
     operator_extra_links = (OutputStageLink(), SnowsightTableLink())
 
-    def __init__(self, *, stage_location: str, table: str, mode: str = "append", **kwargs: Any) -> None:
+    stage_location: str
+    table: str
+    mode: str
+
+    def __init__(
+        self, *, stage_location: str | XComArg, table: str | XComArg, mode: str | XComArg = "append", **kwargs: Any
+    ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.stage_location = stage_location
-        self.table = table
-        self.mode = mode
+        self._keep(stage_location=stage_location, table=table, mode=mode)
         self._loaded: LoadResult | None = None
         with self._checking():
             if isinstance(self.stage_location, str) and not is_template(self.stage_location):

@@ -14,7 +14,7 @@ from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, st
 from airflow_provider_snowflake_batch.operators.base import SnowflakeBatchOperator, describe_outlets
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 
 class VerifyBatchResultsOperator(SnowflakeBatchOperator):
@@ -47,23 +47,30 @@ class VerifyBatchResultsOperator(SnowflakeBatchOperator):
 
     template_fields: Sequence[str] = ("stage_location", "expected_rows", "min_rows", *CONNECTION_FIELDS)
     operator_extra_links = (OutputStageLink(),)
+    stage_location: str
+    contents: bool
+    expected_rows: int | str | None
+    min_rows: int | str | None
+    require_manifest: bool
 
     def __init__(
         self,
         *,
-        stage_location: str,
+        stage_location: str | XComArg,
         contents: bool = False,
-        expected_rows: int | str | None = None,
-        min_rows: int | str | None = None,
+        expected_rows: int | str | XComArg | None = None,
+        min_rows: int | str | XComArg | None = None,
         require_manifest: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.stage_location = stage_location
-        self.contents = contents
-        self.expected_rows = expected_rows
-        self.min_rows = min_rows
-        self.require_manifest = require_manifest
+        self._keep(
+            stage_location=stage_location,
+            contents=contents,
+            expected_rows=expected_rows,
+            min_rows=min_rows,
+            require_manifest=require_manifest,
+        )
         with self._checking():
             if isinstance(self.stage_location, str) and not is_template(self.stage_location):
                 StagePath.parse(self.stage_location, field="stage_location")

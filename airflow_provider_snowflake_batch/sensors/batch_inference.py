@@ -35,7 +35,7 @@ from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, Sn
 from airflow_provider_snowflake_batch.operators.base import SnowflakeBatchOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 
 # The trigger keeps the sensor's timeout. Airflow's own, so much later, is for the case that no triggerer runs it.
@@ -73,21 +73,22 @@ class BatchSuccessSensor(SnowflakeBatchOperator, BaseSensorOperator):
 
     template_fields: Sequence[str] = ("stage_location", "newer_than", "job_name", *CONNECTION_FIELDS)
     operator_extra_links = (OutputStageLink(), SnowsightJobLink())
+    stage_location: str
+    newer_than: datetime | str | None
+    job_name: str | None
+    deferrable: bool
 
     def __init__(
         self,
         *,
-        stage_location: str,
-        newer_than: datetime | str | None = None,
-        job_name: str | None = None,
+        stage_location: str | XComArg,
+        newer_than: datetime | str | XComArg | None = None,
+        job_name: str | XComArg | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.stage_location = stage_location
-        self.newer_than = newer_than
-        self.job_name = job_name
-        self.deferrable = deferrable
+        self._keep(stage_location=stage_location, newer_than=newer_than, job_name=job_name, deferrable=deferrable)
         with self._checking():
             if isinstance(self.stage_location, str) and not is_template(self.stage_location):
                 StagePath.parse(self.stage_location, field="stage_location")

@@ -28,12 +28,12 @@ class ModelSpec(Spec, ABC):
     kind: ClassVar[str]
 
     function: str
-    code: str | tuple[str, ...] | None
+    code: str | Sequence[str] | None
 
     @property
     def code_places(self) -> tuple[str, ...]:
         """Where the code is: each place as the user wrote it."""
-        return (self.code,) if isinstance(self.code, str) else self.code or ()
+        return (self.code,) if isinstance(self.code, str) else tuple(self.code or ())
 
     @property
     def own_code(self) -> Mapping[str, str]:

@@ -29,8 +29,8 @@ class FileModel(ModelSpec):
 
     path: str
     function: str = "predict"
-    columns: tuple[str, ...] | None = None
-    code: str | tuple[str, ...] | None = None
+    columns: Sequence[str] | None = None
+    code: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         check_place("model.path", self.path)

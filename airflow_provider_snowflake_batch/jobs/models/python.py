@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +38,7 @@ class PythonModel(ModelSpec):
     kind: ClassVar[str] = "python"
 
     target: str
-    code: str | tuple[str, ...] | None = None
+    code: str | Sequence[str] | None = None
     init: Mapping[str, Any] | None = None
     function: str = "predict"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -32,7 +33,7 @@ class RegistryModel(ModelSpec):
     name: str
     version: str | None = None
     function: str = "predict"
-    code: str | tuple[str, ...] | None = None
+    code: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if not is_template(self.name):

@@ -70,7 +70,7 @@ class HuggingFaceModel(_FolderModel):
     task: str
     column: str | None = None
     batch_tokens: int | None = None
-    code: str | tuple[str, ...] | None = None
+    code: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         self._check(self.batch_tokens)
@@ -107,7 +107,7 @@ class ChatModel(_FolderModel):
     engine: str = "auto"
     engine_arguments: Mapping[str, Any] | None = None
     batch_tokens: int | None = None
-    code: str | tuple[str, ...] | None = None
+    code: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         self._check(self.batch_tokens)

@@ -80,6 +80,10 @@ class BatchSize:
         limit = self._limit
         return rows if limit is None else min(rows, limit)
 
+    def allows(self, rows: int) -> bool:
+        """Whether the model may be called with so many rows."""
+        return self.within_limit(rows) == rows and (self._fixed is None or rows <= self._fixed)
+
     def called(self, rows: int, seconds: float, returned_bytes: int = 0) -> None:
         """Learn from a call of the model."""
         with self._lock:

@@ -57,6 +57,12 @@ class RowBatch:
             batch.sources = (self.sources[0].slice(start, count), self.sources[1].slice(start, count))
         return batch
 
+    def twice(self) -> RowBatch:
+        """The rows two times, one below the other: something to ask the model with, and not to be written."""
+        table, model_rows = (pa.concat_tables([one, one]) for one in (self.table, self.model_rows))
+        files = {column: contents * 2 for column, contents in self.files.items()}
+        return RowBatch(table, model_rows, self.origins * 2, self.bytes, files=files)
+
     def as_bad(self, error: str) -> BadRows:
         """The rows, to be set aside for an error."""
         if self.sources is not None:

@@ -12,6 +12,7 @@ import os
 import time
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,7 +147,7 @@ class ModelCaller:
 
     def _score(self, answer: Answer, rows: RowBatch, argument: Any) -> None:
         try:
-            answer.scored.append(self._attempt(rows, argument))
+            answer.scored.append(self._attempt_clearly(rows, argument))
             self._proven = True
             return
         # A model that calls sys.exit() has failed for these rows as well.
@@ -179,6 +180,18 @@ class ModelCaller:
             piece = rows.slice(start, stop)
             self._score(answer, piece, self.convert(piece))
             start = stop
+
+    def _attempt_clearly(self, rows: RowBatch, argument: Any) -> Scored:
+        try:
+            return self._attempt(rows, argument)
+        except Unclear:
+            if rows.table.num_rows > 1 or not self._batch_size.allows(2):
+                raise
+        twice = rows.twice()
+        # Nothing is learnt from a model that takes a row once only: it remains unclear, and is refused.
+        with suppress(BaseException):
+            self._attempt(twice, self.convert(twice))
+        return self._attempt(rows, self.convert(rows))
 
     def _attempt(self, rows: RowBatch, argument: Any) -> Scored:
         if isinstance(argument, (DataError, MemoryError)):
@@ -244,7 +257,7 @@ class ModelCaller:
             place = last * number // (TRIED_ROWS - 1)
             row = rows.slice(place, place + 1)
             try:
-                self._attempt(row, self.convert(row))
+                self._attempt_clearly(row, self.convert(row))
             except BaseException:
                 continue
             self._proven = True

@@ -35,17 +35,22 @@ class ListHabit:
     As many arrays as rows, each as long as there are rows, can be either; other batches of the same model tell.
 
     :param per_output: None as long as no batch has told.
-    :param asks: whether a batch that does not tell is refused as `Unclear`, for a call with fewer rows that does.
+    :param asks: whether a batch that does not tell is refused as `Unclear`, for a call with other rows that does.
+    :param dimensions: of a row's value of the only output, where a signature tells.
     :param own_index: whether a frame had an index of the model's own, which says nothing of the given rows.
     """
 
     per_output: bool | None = None
     asks: bool = False
+    dimensions: int | None = None
     own_index: bool = False
 
 
 class Unclear(DataError):
-    """Arrays are one a row or one an output, and nothing tells which. For half of the rows it is clear."""
+    """Arrays are one a row or one an output, and nothing tells which.
+
+    For half of the rows it is clear, and for a single row with that row twice.
+    """
 
 
 class OtherOrder(DataError):
@@ -62,6 +67,8 @@ def to_table(returned: Any, rows: int | None, signature: Signature | None, habit
     habit = ListHabit() if habit is None else habit
     if signature is not None and habit.per_output is None:
         habit.per_output = len(signature.outputs) > 1
+        if len(signature.outputs) == 1:
+            habit.dimensions = len(signature.outputs[0].shape or ())
     if isinstance(returned, Iterator):
         returned = list(returned)
     if rows is not None:
@@ -359,10 +366,13 @@ def _per_output(values: Sequence[Any], lengths: Sequence[int], rows: int | None,
     if isinstance(values, tuple) or rows is None:
         return alike and (isinstance(values, tuple) or len(values) != rows)
     if len(values) == rows and alike and lengths[0] == rows:
-        if habit.per_output is None and habit.asks and rows > 1:
-            raise Unclear(
-                f"the model returned {rows} arrays of {rows} values for {rows} rows; return a dict of outputs"
-            )
+        if rows == 1 and habit.dimensions is not None:
+            return getattr(values[0], "ndim", 1) > habit.dimensions
+        if habit.per_output is None and habit.asks:
+            form = "a list of one array of one value for one row, which may be the row or an output"
+            if rows > 1:
+                form = f"{rows} arrays of {rows} values for {rows} rows"
+            raise Unclear(f"the model returned {form}; return a dict of outputs")
         return bool(habit.per_output)
     habit.per_output = alike and len(values) != rows
     return habit.per_output

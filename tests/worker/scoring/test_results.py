@@ -559,6 +559,64 @@ def test_as_many_arrays_as_rows_are_told_by_fewer_rows(
     assert len(calls) <= 3 + rows // 2
 
 
+@pytest.mark.parametrize("inference", [{}, {"on_error": "quarantine"}, {"max_batch_rows": 2}], ids=str)
+@pytest.mark.parametrize("width", [None, 1, 3])
+@pytest.mark.parametrize("one_a_row", [False, True])
+def test_a_list_of_one_array_for_a_single_row_is_told_by_the_row_twice(
+    batch: Batch, inference: dict[str, Any], width: int | None, one_a_row: bool
+) -> None:
+    batch.rows({"ID": [5]})
+
+    def model(frame: pd.DataFrame) -> Any:
+        values = frame["ID"].to_numpy() / 8
+        if width is not None:
+            values = values[:, None].repeat(width, axis=1)
+        if not one_a_row:
+            return [values]
+        return [np.array([value]) for value in values]
+
+    score(batch.job(inference=inference), LoadedModel(model))
+
+    output: Any = 0.625 if width is None else [0.625] * width
+    assert batch.result().to_pydict() == {"ID": [5], "output_feature_0": [[output] if one_a_row else output]}
+
+
+def only_one(frame: pd.DataFrame) -> Any:
+    (value,) = frame["ID"]
+    return [np.array([value / 8])]
+
+
+@pytest.mark.parametrize(
+    ("model", "inference"),
+    [(only_one, {}), (lambda frame: [frame["ID"].to_numpy() / 8], {"max_batch_rows": 1})],
+    ids=["takes one row", "is given one row"],
+)
+def test_a_list_of_one_array_that_nothing_tells_of_is_refused(
+    batch: Batch, model: Any, inference: dict[str, Any]
+) -> None:
+    batch.rows({"ID": [5]})
+
+    with pytest.raises(DataError, match=r"a list of one array of one value for one row.* return a dict of outputs"):
+        score(batch.job(inference=inference), LoadedModel(model))
+
+
+@pytest.mark.parametrize(
+    ("shape", "array", "value"),
+    [
+        (None, [1.5], 1.5),
+        ((-1,), [[1.5, 2.5]], [1.5, 2.5]),
+        ((2,), [[1.5, 2.5]], [1.5, 2.5]),
+        ((-1,), [1.5, 2.5], [1.5, 2.5]),
+        ((-1,), [1.5], [1.5]),
+    ],
+)
+def test_a_signature_tells_what_a_list_of_one_array_for_a_single_row_is(
+    shape: tuple[int, ...] | None, array: list[Any], value: Any
+) -> None:
+    stated = signature(Feature("Y", "DOUBLE", shape))
+    assert to_table([np.array(array)], 1, stated).to_pydict() == {"Y": [value]}
+
+
 def test_an_array_that_the_type_of_the_others_lacks_is_named() -> None:
     arrays = [np.array([0.5]), np.array([1]), np.array([2.5]), np.array([2**53 + 1])]
 

@@ -33,6 +33,8 @@ _SIGNS = tuple(":|<>!&^~#?%")
 _COMMENTS = ("line_comment", "block_comment")
 # Some readers end a line at one of these, and a line comment with it.
 _OTHER_LINE_ENDS = re.compile(r"\r(?!\n)|\r\Z|[\v\f\x1c-\x1e\x85\u2028\u2029]")
+# A stage whose only quotes are those around its names.
+_STAGE = re.compile(r'@[~%]?(?:"(?:[^"]|"")*+"|[^"./]*+)(?:\.(?:"(?:[^"]|"")*+"|[^"./]*+))*+(?:/[^"]*+)?')
 _IN_PATH = re.compile(r'"(?:[^"]|"")*+"|(--|//|/\*|\$\$)')
 _LEADING_COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|//[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 _QUERY = re.compile(r"(?:select|with)\b|\(", re.IGNORECASE)
@@ -129,6 +131,8 @@ def _ambiguity(part: str, match: re.Match[str], text: str) -> tuple[str, str] | 
         case "string" if re.fullmatch(_WORD, before) and re.search(r"\\|''", found[1:-1]):
             return "a literal with a prefix", " and an escaped character: put a space before the literal"
         case "stage":
+            if after == "'" or not _STAGE.fullmatch(found):
+                return "a quote inside a stage path", ": write the path in single quotes, '@…'"
             for inner in _IN_PATH.finditer(found):
                 if inner[1]:
                     return f"{inner[1]} inside a stage path", ": write the path in single quotes, '@…'"

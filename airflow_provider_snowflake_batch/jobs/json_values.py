@@ -15,11 +15,14 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+# Of a whole number that is written out.
+_MOST_DIGITS = 400
+
 
 def json_value(value: Any) -> Any:
     """A value as JSON that every serialiser keeps.
 
-    - NaN and infinity become None.
+    - NaN, infinity and what is missing for NumPy or pandas become None.
     - Times become ISO 8601 text, in UTC if they have a time zone.
     - Decimals become whole numbers if they are whole, else floats if a float is exact, else text.
     - In texts, NUL and halves of surrogate pairs become the replacement character.
@@ -33,13 +36,14 @@ def json_value(value: Any) -> Any:
         case str():
             return _text(value)
         case int():
-            return int(value) if -(2**63) <= value < 2**63 else str(value)
+            # Python writes whole numbers of up to 4300 digits as text.
+            return int(value) if -(2**63) <= value < 2**63 else str(Decimal(value))
         case float():
             return float(value) if math.isfinite(value) else None
         case Decimal():
             return _decimal(value)
         case datetime():
-            return _moment(value).isoformat()
+            return _moment(value)
         case date():
             return value.isoformat()
         case Mapping():
@@ -49,23 +53,34 @@ def json_value(value: Any) -> Any:
         case set() | frozenset():
             return sorted((json_value(item) for item in value), key=str)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        # A NumPy scalar.
-        return json_value(value.item())
-    return _text(str(value))
+        return _of_numpy(value)
+    return None if type(value).__name__ == "NAType" else _text(str(value))
+
+
+def _of_numpy(value: Any) -> Any:
+    """A single value of NumPy's, as Python's own. Times in nanoseconds would be whole numbers there."""
+    if value.dtype.kind in "mM":
+        return None if value != value else str(value)
+    plain = value.item()
+    if type(plain) is not type(value):
+        return json_value(plain)
+    # Python has no number of so many bits.
+    return json_value(Decimal(str(value))) if value.dtype.kind == "f" else str(value)
 
 
 def _text(value: str) -> str:
     return "".join("\ufffd" if one == "\0" or "\ud800" <= one <= "\udfff" else one for one in value)
 
 
-def _moment(value: datetime) -> datetime:
+def _moment(value: datetime) -> str | None:
+    # One that differs from itself is pandas' NaT.
     if value.tzinfo is None:
-        return value
+        return value.isoformat() if value == value else None
     try:
-        return value.astimezone(UTC)
+        return value.astimezone(UTC).isoformat()
     except OverflowError:
         # Its year in UTC is 0 or 10000, which Python does not have.
-        return value
+        return value.isoformat()
 
 
 def number(value: Any) -> float | int | None:
@@ -77,6 +92,6 @@ def number(value: Any) -> float | int | None:
 def _decimal(value: Decimal) -> Any:
     if not value.is_finite():
         return None
-    if value == value.to_integral_value():
+    if value.adjusted() < _MOST_DIGITS and value == value.to_integral_value():
         return json_value(int(value))
     return float(value) if Decimal(repr(float(value))) == value else str(value)

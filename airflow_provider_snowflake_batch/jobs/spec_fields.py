@@ -54,7 +54,8 @@ def plain_value(value: Any) -> Any:
         if all(ours is theirs for ours, theirs in zip(members, given, strict=True)):
             return value
         return members if isinstance(value, list) else (tuple if isinstance(value, tuple) else set)(members)
-    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 and value.dtype.kind in "biufU":
+        # Not a time: one of nanoseconds would be a whole number.
         return value.item()
     return value
 

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +45,16 @@ class Colour(Enum):
         (np.int64(3), 3),
         ({1: {"b", "a"}, "t": (1, np.float64(0.5))}, {"1": ["a", "b"], "t": [1, 0.5]}),
         (b"x", "b'x'"),
+        (np.datetime64("2026-01-01T00:00:00.000000001"), "2026-01-01T00:00:00.000000001"),
+        (np.datetime64("2026-01-02"), "2026-01-02"),
+        (np.timedelta64(5, "ns"), "5 nanoseconds"),
+        (np.datetime64("NaT"), None),
+        (pd.NaT, None),
+        (pd.NA, None),
+        (pd.Timestamp("2026-01-02 03:00", tz="Asia/Tokyo"), "2026-01-01T18:00:00+00:00"),
+        (np.longdouble("1.5"), 1.5),
+        (np.longdouble("inf"), None),
+        (Decimal("1E+999999"), "1E+999999"),
         ("a\0b\ud800\U0001f600", "a\ufffdb\ufffd\U0001f600"),
         ({"a\0": 1}, {"a\ufffd": 1}),
     ],
@@ -51,6 +62,10 @@ class Colour(Enum):
 def test_what_becomes_of_a_value(value: Any, kept: Any) -> None:
     assert json_value(value) == kept
     assert type(json_value(value)) is type(kept)
+
+
+def test_a_number_of_more_digits_than_python_writes() -> None:
+    assert json_value([10**5000, Decimal(1).scaleb(5000)]) == ["1" + "0" * 5000, "1E+5000"]
 
 
 texts = st.text(st.characters(exclude_categories=[]))

@@ -181,6 +181,15 @@ def test_numbers_of_numpy_are_plain_wherever_they_stand(given: Any, plain: Any) 
     assert repr(InputSpec(params={"p": given}).to_dict()) == repr({"params": {"p": json.loads(json.dumps(plain))}})
 
 
+@pytest.mark.parametrize("unit", ["D", "s", "us", "ns"])
+def test_times_of_numpy_are_refused_in_every_unit(unit: str) -> None:
+    for value in (np.datetime64("2026-01-01", unit), np.timedelta64(5, unit)):
+        with pytest.raises(
+            InvalidJobError, match=r"input_spec.params: every value must be JSON: .* (datetime|timedelta)64"
+        ):
+            InputSpec(params={"since": value})
+
+
 def test_a_size_may_be_a_number_of_numpys() -> None:
     assert JobSpec.of({"replicas": np.int64(3)}).replicas == 3
     for wrong in (np.bool_(True), np.float64(1.5), np.int64(0)):

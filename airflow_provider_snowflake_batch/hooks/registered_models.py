@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,9 +53,11 @@ class RegisteredFiles:
         return f"model-{self.digest[:12]}.zip"
 
 
-def check_registered(hook: SnowflakeBatchHook, model: RegistryModel, params: Mapping[str, Any]) -> None:
+def check_registered(hook: SnowflakeBatchHook, model: RegistryModel, params: Mapping[str, Any]) -> RegistryModel:
     """Look whether the registry has the version with its function and parameters, and lets its files be read.
 
+    :returns: the model with the version that is meant at this moment: the default one may be another when its files are
+        copied, or when a next try goes on.
     :raises JobInputError: it does not.
     """
     name, version = _version(hook, model)
@@ -66,6 +68,7 @@ def check_registered(hook: SnowflakeBatchHook, model: RegistryModel, params: Map
         except InvalidJobError as error:
             raise JobInputError(str(error).replace("function_name:", "model.function:", 1)) from None
     _listed(hook, name, version)
+    return replace(model, version=str(version))
 
 
 def find_registered(hook: SnowflakeBatchHook, model: RegistryModel) -> RegisteredFiles:

@@ -199,8 +199,10 @@ class WorkerJob(ScoringJob):
         )
 
     def as_submitted(self, version: str | None, function: str | None) -> WorkerJob:
-        """The same job: what it runs is all in its model."""
-        return self
+        """The same job with the version that a submitted one has, of a registered model; None leaves what it has."""
+        if version is None or not isinstance(self.model, RegistryModel):
+            return self
+        return replace(self, model=replace(self.model, version=version))
 
     @property
     def can_resume(self) -> bool:
@@ -251,7 +253,11 @@ class WorkerJob(ScoringJob):
 
     @property
     def model_function(self) -> ModelFunction:
-        return ModelFunction(str(self.model), None, self.model.function)
+        if not isinstance(self.model, RegistryModel):
+            return ModelFunction(str(self.model), None, self.model.function)
+        name, version = QualifiedName.parse(self.model.name, field="model.name"), self.model.version
+        chosen = Identifier.parse(version, field="model.version") if version is not None else None
+        return ModelFunction(name, chosen, self.model.function)
 
     @property
     def output_directory(self) -> StagePath:

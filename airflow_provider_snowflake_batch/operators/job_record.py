@@ -126,16 +126,14 @@ class JobRecords:
         record = self._begun(job)
         if record is None:
             return job
-        if job.can_resume:
-            directory = StagePath.parse(record.output_location, field="output_location")
-            log.info("This try goes on with what earlier ones have left in %s.", directory)
-            return job.resuming(directory)
-        if record.version is None:
-            return job
-        kept = job.as_submitted(record.version, None)
+        kept = job if record.version is None else job.as_submitted(record.version, None)
         if kept.model_function != job.model_function:
             log.info("This try keeps to version %s, with which an earlier one has begun.", record.version)
-        return kept
+        if not job.can_resume:
+            return kept
+        directory = StagePath.parse(record.output_location, field="output_location")
+        log.info("This try goes on with what earlier ones have left in %s.", directory)
+        return kept.resuming(directory)
 
     def resumes(self, job: BatchJob) -> bool:
         """Whether the job goes on with what earlier tries have left in its output directory."""

@@ -73,6 +73,18 @@ def test_other_files_have_another_name(hook: SnowflakeBatchHook) -> None:
     check_registered(hook, RegistryModel(MODEL, version="V1", function="predict"), {"factor": 3.0})
 
 
+@pytest.mark.parametrize(("version", "meant"), [(None, "V2"), ("champion", "V2"), ("FIRST", "V1"), ("v1", "V1")])
+def test_what_is_checked_is_the_version_whose_files_are_copied(
+    hook: SnowflakeBatchHook, version: str | None, meant: str
+) -> None:
+    model = RegistryModel(MODEL, version=version)
+    checked = check_registered(hook, model, {})
+    assert checked == RegistryModel(MODEL, version=meant)
+    before = find_registered(hook, model)
+    hook.run(f"ALTER MODEL {MODEL} SET DEFAULT_VERSION = V1")
+    assert find_registered(hook, checked) == before
+
+
 @pytest.mark.parametrize(
     ("model", "params", "message"),
     [

@@ -166,3 +166,11 @@ def test_a_model_of_ones_own_is_told_and_is_no_data_set(hook: SnowflakeBatchHook
     assert [each["name"] for each in before["inputs"]] == ["LOCAL.PUBLIC.FEATURES"]
     facet = before["run"]["snowflakeBatchInference"]
     assert (facet["model"], facet["function"], facet.get("version")) == ("my_models.churn:Churn", "predict", None)
+
+
+def test_a_registered_model_that_the_worker_scores_is_a_data_set(hook: SnowflakeBatchHook) -> None:
+    task = batch(model={"kind": "registry", "name": "linear"}, model_name=None, version_name=None)
+    before = lineage(task, TaskInstanceState.RUNNING)
+    assert [each["name"] for each in before["inputs"]] == ["LOCAL.PUBLIC.FEATURES", "LOCAL.PUBLIC.LINEAR"]
+    facet = before["run"]["snowflakeBatchInference"]
+    assert (facet["model"], facet["function"], facet.get("version")) == ("LOCAL.PUBLIC.LINEAR", "predict", None)

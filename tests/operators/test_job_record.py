@@ -66,6 +66,14 @@ def test_a_registered_models_job_keeps_its_version_and_has_a_directory_of_its_ow
     assert not records(begun).resumes(begun)
 
 
+@pytest.mark.parametrize("version", [None, "champion"])
+def test_a_registered_model_in_the_worker_keeps_its_version_and_its_directory(version: str | None) -> None:
+    begun = job(**WORKER | {"model": {"kind": "registry", "name": "d.s.m", "version": version}})
+    found = records(begun).as_begun(begun)
+    assert (str(found.model_function.model), str(found.model_function.version)) == ("D.S.M", "V1")
+    assert str(found.output_directory) == FIRST
+
+
 def named(begun: BatchJob, number: int) -> NamedJobs:
     """What a try sees that is the ``number``-th to submit a job, where only names tell."""
     ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, max_tries=2, try_number=number, task=None)

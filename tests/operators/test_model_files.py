@@ -134,7 +134,7 @@ def test_a_registered_model(hook: SnowflakeBatchHook, local_server: LocalServer,
         with pytest.raises(JobInputError, match=f"^{message}"):
             execute(operator(tmp_path, model, **changes))
     result = execute(operator(tmp_path, RegistryModel("LINEAR_OF_WORKER"), **changes))
-    assert (result["status"], result["model"]) == ("DONE", "LOCAL.PUBLIC.LINEAR_OF_WORKER")
+    assert [result[key] for key in ("status", "model", "version")] == ["DONE", "LOCAL.PUBLIC.LINEAR_OF_WORKER", "V1"]
     assert results(hook, result["output_location"])["PREDICTION"].round(9).tolist() == [23, 46]
     place = f"@{STAGE}/out/_batch_worker/model-"
     (before,) = hook.list_files(place)

@@ -80,6 +80,12 @@ def with_step(node: exp.GenerateSeries) -> Expr | None:
     return node
 
 
+def compact_array(node: exp.ArrayConstructCompact) -> Expr:
+    """``ARRAY_CONSTRUCT_COMPACT``: an array of values of any type, without those that are NULL."""
+    node.set("expressions", [to_json(value) for value in node.expressions])
+    return node
+
+
 def array_size(node: exp.ArraySize) -> Expr:
     node.set("this", call("to_json", nested(node.this)))
     return node

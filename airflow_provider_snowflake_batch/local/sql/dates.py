@@ -18,7 +18,7 @@ from sqlglot.optimizer.simplify import simplify
 from airflow_provider_snowflake_batch.local.errors import nanoseconds, not_supported
 from airflow_provider_snowflake_batch.local.sql.casts import cut
 from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
-from airflow_provider_snowflake_batch.local.sql.macros import NANOSECONDS, TRY_TO_TIMESTAMP, WHOLE_MICROSECONDS
+from airflow_provider_snowflake_batch.local.sql.macros import CLOCK, NANOSECONDS, TRY_TO_TIMESTAMP, WHOLE_MICROSECONDS
 
 _Type = exp.DataType.Type
 _WHOLE_DAYS = {"DAY", "DAYS", "WEEK", "WEEKS", "MONTH", "MONTHS", "QUARTER", "QUARTERS", "YEAR", "YEARS"}
@@ -156,7 +156,7 @@ def write_formatted(value: Expr, given: Expr) -> Expr:
     if not isinstance(given, exp.Literal) or not given.is_string:
         raise not_supported("A format of TO_CHAR that is no constant")
     format_ = string(to_strftime(given.this))
-    return call("strftime", exp.cast(value.copy(), "TIMESTAMP"), format_)
+    return call("strftime", call(CLOCK, value.copy()), format_)
 
 
 def to_strftime(text: str) -> str:

@@ -140,6 +140,11 @@ _WIDE = (
     r"|Failed to cast decimal value \S+ to type U?INT64"
 )
 _NAMES = (duckdb.CatalogException, duckdb.BinderException)
+# What the engine's reader of regular expressions says of a bad one.
+_BAD_EXPRESSION = (
+    r"(no argument for repetition operator|missing [)\]]|unexpected \)|bad repetition operator|trailing \\"
+    r"|invalid (escape|character class|perl operator|repetition size|named capture))"
+)
 _VALUES = duckdb.ConversionException
 _NOT_READ = "A Parquet file's timestamps are such numbers without USE_LOGICAL_TYPE = TRUE."
 _NOT_TAKEN = "If an account takes it: it is not supported by the local Snowflake."
@@ -165,6 +170,12 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         "Values were not provided for the following (?:prepared statement )?parameters: ([^\\n,]+)",
         _says("SQL compilation error:\nBind variable :{1} not set.", 2049, "42601"),
     ),
+    (
+        duckdb.InvalidInputException,
+        rf"{_BAD_EXPRESSION}.*",
+        _says("Invalid regular expression: {line}", 100048, "2201B"),
+    ),
+    (_ANY, "Argument for ntile must be", _says("NTILE argument must be at least 1", 100183, "22023")),
     (_ANY, re.escape(SORTS_ANY), _lacks(SORTS_ANY)),
     (_ANY, rf"\w+ of (a VARIANT|text) {WITHOUT_CAST}", _lacks("{0}")),
     (_ANY, "Malformed JSON at byte.*", _says("Error parsing JSON: {0}", 100069, "22P02")),
@@ -278,6 +289,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
         r"date field value out of range: \"(.*?)\"|invalid date field format: \"(.*?)\"",
         lambda failure: _not_recognized("Date", failure, 100040),
     ),
+    (_VALUES, r'time field value out of range: "(.*?)"', lambda failure: _not_recognized("Time", failure, 100108)),
     (
         _VALUES,
         r'invalid timestamp field format: "(.*?)"',

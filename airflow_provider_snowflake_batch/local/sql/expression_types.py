@@ -16,7 +16,7 @@ from sqlglot import Expr, exp
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
-from airflow_provider_snowflake_batch.local.sql.macros import AS_ARRAY, AS_OBJECT, quotient
+from airflow_provider_snowflake_batch.local.sql.macros import AS_ARRAY, AS_OBJECT, SKEW, quotient
 from airflow_provider_snowflake_batch.local.sql.math_functions import decimal_places, round_number, with_places
 from airflow_provider_snowflake_batch.local.sql.offsets import (
     SESSION,
@@ -129,6 +129,9 @@ def _write_node(node: Expr, kind: Kind) -> None:
         node.replace(moment)
     elif isinstance(node, (exp.Avg, *_PLACES, *_ROOTS)):
         _write_statistic(node, kind)
+    elif isinstance(node, exp.Skewness):
+        whole = _whole_call(node)
+        whole.replace(call(SKEW, whole.copy(), _of_the_same(whole, node, exp.Count)))
     elif isinstance(node, (exp.Div, exp.Mul)):
         _write_scaled(node, kind)
     elif isinstance(node, (exp.Ceil, exp.Floor)):
@@ -364,19 +367,35 @@ def _write_statistic(node: Expr, kind: Kind) -> None:
 def _write_average(average: exp.Avg, scale: int) -> None:
     """``AVG`` of NUMBER as the quotient of a sum and a count."""
     whole = _whole_call(average)
-    parts = []
-    for function in (exp.Sum, exp.Count):
-        average.args["this"].parent = average
-        part = whole.copy()
-        inner = part if whole is average else part.find(exp.Avg)
-        made = function(this=average.this.copy())
-        if inner is part:
-            part = made
-        else:
-            assert inner is not None
-            inner.replace(made)
-        parts.append(part)
-    whole.replace(quotient(parts[0], scale, parts[1], 0, _quotient_scale(scale)))
+    total, count = (_of_the_same(whole, average, function) for function in (exp.Sum, exp.Count))
+    if not _slides(whole):
+        whole.replace(quotient(total, scale, count, 0, _quotient_scale(scale)))
+        return
+    # Three more digits than the values have, and what is behind them is cut off.
+    kept = min(scale + 3, 37)
+    exact = quotient(total, scale, count, 0, max(kept, 12))
+    unit = exp.cast(string(f"0.{1:0{kept}d}"), exp.DataType.build(f"DECIMAL({kept}, {kept})"))
+    rest = exp.Mod(this=exp.paren(exact), expression=unit)
+    cut = exp.Sub(this=exp.paren(exact.copy()), expression=exp.paren(rest))
+    whole.replace(exp.cast(cut, exp.DataType.build(f"DECIMAL(38, {kept})")))
+
+
+def _of_the_same(whole: Expr, aggregate: Expr, function: type[Expr]) -> Expr:
+    """Another aggregate of the same values, with the same OVER and the like."""
+    made = function(this=aggregate.this.copy())
+    if whole is aggregate:
+        return made
+    copied = whole.copy()
+    inner = copied.find(type(aggregate))
+    assert inner is not None
+    inner.replace(made)
+    return copied
+
+
+def _slides(whole: Expr) -> bool:
+    """Whether a call is over a frame of rows that begins and ends near each row."""
+    frame = whole.args.get("spec") if isinstance(whole, exp.Window) else None
+    return frame is not None and "UNBOUNDED" not in (frame.args.get("start"), frame.args.get("end"))
 
 
 def _write_scaled(node: exp.Div | exp.Mul, kind: Kind) -> None:

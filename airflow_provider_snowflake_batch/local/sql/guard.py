@@ -9,7 +9,7 @@ from sqlglot import Expr, exp
 from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.parser import Parser
 
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Functions, unknown_function, unknown_table_function
 from airflow_provider_snowflake_batch.local.snowflake_names import has_function, refuse_clauses, refused_statement
 
@@ -71,6 +71,12 @@ _FILE_FUNCTION_NAMES = {
     "CURRENT_SETTING",
 }  # fmt: skip
 
+# Source: https://docs.snowflake.com/en/sql-reference/functions-window-syntax
+_OF_AN_ORDER = (
+    exp.CumeDist, exp.DenseRank, exp.FirstValue, exp.Lag, exp.LastValue, exp.Lead, exp.NthValue, exp.Ntile,
+    exp.PercentRank, exp.Rank, exp.RowNumber,
+)  # fmt: skip
+
 _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
     (exp.Connect, lambda node: True, "CONNECT BY (WITH RECURSIVE may do instead)"),
     (
@@ -98,6 +104,7 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
         lambda node: node.this in (exp.DataType.Type.GEOGRAPHY, exp.DataType.Type.GEOMETRY),
         "A type of places (GEOGRAPHY, GEOMETRY; text or numbers may do instead)",
     ),
+    (exp.IntDiv, lambda node: True, "The operator DIV (an account lacks it, too; TRUNC(a / b) does the same)"),
     (exp.CollateColumnConstraint, lambda node: True, "COLLATE"),
     (exp.Collate, lambda node: bool(node.expression.name), "COLLATE (a comparison of LOWER(…) knows no case)"),
     (
@@ -134,6 +141,8 @@ def guard(tree: Expr, text: str, functions: Functions) -> None:
             raise not_supported(what)
     for values in tree.find_all(exp.Values):
         _guard_values(values)
+    for window in tree.find_all(exp.Window):
+        _guard_window(window)
     for flatten in tree.find_all(exp.Explode):
         _guard_flatten(flatten)
     for node in tree.find_all(exp.Func, exp.Table, exp.Lateral, exp.TableFromRows):
@@ -160,6 +169,14 @@ def _guard_values(values: exp.Values) -> None:
     if made is not None and made.find_ancestor(exp.Query, exp.Values) is values:
         words = f"Invalid expression [{made.sql(dialect='snowflake')}] in VALUES clause"
         raise SnowflakeError(f"SQL compilation error:\n{words}", errno=2014, sqlstate="22000")
+
+
+def _guard_window(window: exp.Window) -> None:
+    """:raises SnowflakeError: 1003 for a function of a row's place among others that says no order."""
+    function = window.this.this if isinstance(window.this, (exp.IgnoreNulls, exp.RespectNulls)) else window.this
+    if isinstance(function, _OF_AN_ORDER) and window.args.get("order") is None:
+        name = function.sql_name()
+        raise compilation_error(f"Window function type [{name}] requires ORDER BY in window specification.")
 
 
 def _guard_flatten(flatten: exp.Explode) -> None:

@@ -19,7 +19,7 @@ _OBJECT_OF_ROW = f"{_PREFIX}object_of_row"
 RANDOM, RANDOM_OF = f"{_PREFIX}random", f"{_PREFIX}random_of"
 UNIFORM, UNIFORM_WHOLE = f"{_PREFIX}uniform", f"{_PREFIX}uniform_whole"
 ARRAY_INSERT, ARRAY_DISTINCT = f"{_PREFIX}array_insert", f"{_PREFIX}array_distinct"
-AS_LIST, AS_KEYS = f"{_PREFIX}as_list", f"{_PREFIX}as_keys"
+AS_LIST, AS_KEYS, PATH = f"{_PREFIX}as_list", f"{_PREFIX}as_keys", f"{_PREFIX}path"
 OBJECT_WITH, OBJECT_ONLY = f"{_PREFIX}object_with", f"{_PREFIX}object_only"
 OBJECT_OF_ARRAYS = f"{_PREFIX}object_of_arrays"
 ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
@@ -29,7 +29,7 @@ CANONICAL = f"{_PREFIX}canonical"
 TEXT_OF, TO_JSON_OF = f"{_PREFIX}text_of", f"{_PREFIX}to_json_of"
 JSON_TEXT, TEXT = f"{_PREFIX}json_text", f"{_PREFIX}text"
 WHOLE_MICROSECONDS, CUT_TIMESTAMP = f"{_PREFIX}whole_microseconds", f"{_PREFIX}cut_timestamp"
-CUT_TIME = f"{_PREFIX}cut_time"
+CUT_TIME, CLOCK, SKEW = f"{_PREFIX}cut_time", f"{_PREFIX}clock", f"{_PREFIX}skew"
 _TO_TIMESTAMP = f"{_PREFIX}to_timestamp"
 TRY_TO_TIMESTAMP = f"{_PREFIX}try_to_timestamp"
 SIZE, SPLIT_ROWS = f"{_PREFIX}size", f"{_PREFIX}split_rows"
@@ -137,6 +137,15 @@ CREATE OR REPLACE MACRO {UNIFORM}(low, high, drawn) AS
 CREATE OR REPLACE MACRO {_NESTED}(v) AS CASE WHEN typeof(v) = 'VARCHAR' AND v IS NOT NULL
     THEN CAST(CAST('{TAKES_NO_TEXT}' AS INTEGER) AS JSON) ELSE to_json(v) END;
 CREATE OR REPLACE MACRO {AS_LIST}(a) AS CAST(to_json(a) AS JSON[]);
+-- Where in JSON a key or a position is; before the first element there is nothing.
+CREATE OR REPLACE MACRO {CLOCK}(v) AS CASE WHEN typeof(v) = 'TIME'
+    THEN CAST('1970-01-01 ' || CAST(v AS VARCHAR) AS TIMESTAMP) ELSE CAST(v AS TIMESTAMP) END;
+-- A factor that is a NUMBER there, and so has six digits.
+CREATE OR REPLACE MACRO {SKEW}(skew, n) AS skew * round(n / ((n - 1) * (n - 2)), 6) * (n - 1) * (n - 2) / n;
+CREATE OR REPLACE MACRO {PATH}(key) AS CASE
+    WHEN typeof(key) IN {_TEXTS} THEN '$."' || replace(CAST(key AS VARCHAR), '"', '\"') || '"'
+    WHEN left(CAST(key AS VARCHAR), 1) = '"' THEN '$.' || CAST(key AS VARCHAR)
+    WHEN left(CAST(key AS VARCHAR), 1) <> '-' THEN '$[' || CAST(key AS VARCHAR) || ']' END;
 CREATE OR REPLACE MACRO {_PREFIX}inserted(l, place, e) AS CASE
     WHEN place > len(l) THEN list_append(list_resize(l, place), e)
     ELSE list_concat(list_slice(l, 1, place), [e], list_slice(l, place + 1, len(l))) END;

@@ -9,11 +9,13 @@ https://docs.snowflake.com/en/sql-reference/functions-data-generation.
 from __future__ import annotations
 
 from sqlglot import Expr, exp
+from sqlglot.dialects.snowflake import Snowflake
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import RANDOM, RANDOM_OF, TOP_K, UNIFORM, UNIFORM_WHOLE
 
+Snowflake.Parser.FUNCTIONS["HLL"] = exp.ApproxDistinct.from_arg_list
 OUT_OF_DOMAIN = "Invalid floating point operation"
 _MOST_DIGITS = 38
 # The argument, and which values of it have no result.

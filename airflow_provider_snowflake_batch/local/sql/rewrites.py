@@ -18,6 +18,7 @@ from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     LIST_FUNCTIONS,
     array_extreme,
     array_size,
+    compact_array,
     element,
     list_function,
     object_function,
@@ -56,6 +57,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     MONTHS_BETWEEN,
     NUMBER_KEY,
     OTHER_KEY,
+    PATH,
     SIGNED,
     SIZE,
     SPLIT_ROWS,
@@ -270,12 +272,13 @@ def _to_json(node: exp.JSONFormat, context: _Context) -> Expr:
     return call(TO_JSON_TEXT, node.this)
 
 
-def _get(node: exp.GetExtract, context: _Context) -> Expr | None:
-    if not isinstance(node.expression, exp.Literal):
+def _get(node: exp.GetExtract | exp.Bracket, context: _Context) -> Expr | None:
+    key = node.expression if isinstance(node, exp.GetExtract) else node.expressions[0]
+    if isinstance(key, exp.Slice):
         return None
-    # The one of DuckDB's lists gives their own type, this one VARIANT.
-    value = call("to_json", nested(node.this))
-    return call("json_extract", value, _json_key(node.expression))
+    # The one of DuckDB's lists gives their own type, and counts from 1; this one gives VARIANT.
+    path = _json_key(key) if isinstance(key, exp.Literal) else call(PATH, key)
+    return call("json_extract", call("to_json", nested(node.this)), path)
 
 
 def _cast(node: exp.Cast | exp.TryCast, context: _Context) -> Expr | None:
@@ -381,6 +384,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Repeat, exp.Space, exp.Pad), _size),
     ((exp.Typeof,), lambda node, context: type_of(node)),
     ((exp.ArraySize,), lambda node, context: array_size(node)),
+    ((exp.ArrayConstructCompact,), lambda node, context: compact_array(node)),
     ((exp.ArrayMax, exp.ArrayMin), lambda node, context: array_extreme(node)),
     ((exp.SortArray,), lambda node, context: of_one_type(node)),
     ((exp.ToArray,), lambda node, context: to_array(node)),
@@ -402,7 +406,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Median,), lambda node, context: median(node)),
     ((exp.ApproxQuantile,), lambda node, context: as_float(node)),
     ((exp.ApproxTopK,), lambda node, context: top_k(node)),
-    ((exp.GetExtract,), _get),
+    ((exp.GetExtract, exp.Bracket), _get),
     ((exp.Cast, exp.TryCast), _cast),
     ((exp.Extract,), _extract),
     ((exp.DateAdd, exp.DateDiff, exp.DateTrunc, exp.TimestampTrunc), lambda node, context: in_microseconds(node)),
@@ -443,7 +447,7 @@ def _as_semi_structured(cast: exp.Cast | exp.TryCast) -> Expr:
 def _json_key(key: exp.Literal) -> Expr:
     """The key of an object, or the position in an array, as DuckDB takes it."""
     if key.is_string:
-        return string('$."' + key.this.replace('"', '""') + '"')
+        return string('$."' + key.this.replace('"', '\\"') + '"')
     return key.copy()
 
 

@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.clauses import Namespaces
-from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, does_not_exist, not_supported, syntax_error
 from airflow_provider_snowflake_batch.local.functions import (
     Arguments,
     Functions,
@@ -34,6 +34,8 @@ _AFTER_PROJECTIONS = {
 }  # fmt: skip
 _LITERALS = re.compile(r"'\s+'")
 """What stands between two literals, or is one."""
+_FROM_FIRST = re.compile(r"(?:^|\()\s*FROM\b", re.IGNORECASE)
+_START = re.compile(r"^\s*START\s+TRANSACTION\b", re.IGNORECASE)
 _CAST_LITERAL = re.compile(r"\b(DATE|TIME|TIMESTAMP\w*)\s*'(?:[^']|'')*'\s*::", re.IGNORECASE)
 _NAMED_OTHERWISE = (exp.Parameter, exp.CurrentDate)
 REGISTERED = "_registered_"
@@ -189,6 +191,9 @@ def parse(text: str) -> Expr:
 
     :raises sqlglot.errors.ParseError: when it is not Snowflake's SQL.
     """
+    text = _START.sub("BEGIN", text, count=1)
+    if _FROM_FIRST.search(text):
+        _refuse_from_first(text)
     if _LITERALS.search(text):
         tokens = tokenize(text)
         for before, after in pairwise(tokens):
@@ -204,6 +209,15 @@ def parse(text: str) -> Expr:
         raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", errno=900, sqlstate="42601")
     tree = trees[0]
     return exp.select("*").from_(tree) if isinstance(tree, exp.Values) else tree
+
+
+def _refuse_from_first(text: str) -> None:
+    """:raises SnowflakeError: 1003 for a FROM without a SELECT, which the engine would take for ``SELECT *``."""
+    before = ""
+    for token in tokenize(text):
+        if token.kind == "word" and token.value == "FROM" and before in ("", "("):
+            raise syntax_error(f"line 1 at position {token.start} unexpected '{token.text}'.")
+        before = token.text
 
 
 def _with_literals_apart(text: str) -> str:
@@ -223,10 +237,17 @@ def list_stars(tree: Expr) -> None:
     if not isinstance(query, exp.Query) or not isinstance(tree.this, exp.Schema):
         return
     select = query.unnest()
-    if isinstance(select, exp.Select) and not any(one.is_star for one in select.expressions):
-        return
     columns_of_table = [part for part in tree.this.expressions if isinstance(part, (exp.ColumnDef, exp.Identifier))]
+    is_untyped = all(isinstance(part, exp.Identifier) for part in tree.this.expressions)
+    if isinstance(select, exp.Select) and not any(one.is_star for one in select.expressions) and not is_untyped:
+        return
     names = [exp.to_identifier(f"_c{number}", quoted=True) for number in range(len(columns_of_table))]
+    if is_untyped:
+        # The types are those of the query.
+        if isinstance(select, exp.Select) and len(names) < len(select.expressions):
+            raise SnowflakeError("SQL compilation error:\nInvalid column definition list", errno=2026, sqlstate="42601")
+        names = [exp.to_identifier(stored_name(part), quoted=True) for part in columns_of_table]
+        tree.set("this", tree.this.this)
     alias = exp.TableAlias(this=exp.to_identifier("_selected", quoted=True), columns=names)
     source = exp.Subquery(this=query.unnest().copy(), alias=alias)
     columns = [exp.column(name.copy()) for name in names]

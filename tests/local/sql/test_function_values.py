@@ -16,6 +16,8 @@ from snowflake.connector import SnowflakeConnection
 
 from tests.local.statement_calls import error, execute
 
+_OF_ROWS = "OVER (ORDER BY A ROWS"
+_LAST = "FROM VALUES (1), (1), (3) T (A) ORDER BY A DESC LIMIT 1"
 NUMBERS = [
     ("DIV0(1, 0)", Decimal("0.000000")),
     ("DIV0(10, 4)", Decimal("2.500000")),
@@ -52,6 +54,16 @@ NUMBERS = [
     ("(SELECT STDDEV_POP(A) FROM VALUES (1), (2), (4) T (A))", 1.2472193070987956),
     ("(SELECT STDDEV(A) FROM VALUES (1::FLOAT), (2), (4) T (A))", 1.5275252316519465),
     ("(SELECT KURTOSIS(A) FROM VALUES (1), (3), (10), (1), (3) T (A))", Decimal("3.613736609956")),
+    ("(SELECT ROUND(SKEW(A), 9) FROM VALUES (1), (1), (2), (2), (2) T (A))", -0.608581106),
+    ("(SELECT SKEW(A) FROM VALUES (1), (2) T (A))", None),
+    (
+        "(SELECT ROUND(SKEW(A::FLOAT) OVER (), 9) FROM VALUES (1), (1), (2), (2), (3), (3), (3) T (A) LIMIT 1)",
+        -0.353044463,
+    ),
+    (f"(SELECT AVG(A) {_OF_ROWS} BETWEEN CURRENT ROW AND 2 FOLLOWING) {_LAST})", Decimal("3.000")),
+    (f"(SELECT AVG(A) {_OF_ROWS} BETWEEN 2 PRECEDING AND CURRENT ROW) {_LAST})", Decimal("1.666")),
+    (f"(SELECT AVG(A) {_OF_ROWS} BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) {_LAST})", Decimal("1.666667")),
+    ("(SELECT HLL(A) FROM VALUES (1), (2), (2) T (A))", 2),
     ("(SELECT FACTORIAL(A) FROM VALUES (10::INT) T (A))", 3628800),
     ("(SELECT 1 FROM DUAL)", 1),
     ("(WITH DUAL AS (SELECT 2 AS A) SELECT A FROM DUAL)", 2),
@@ -126,6 +138,7 @@ MOMENTS = [
     ("MONTHS_BETWEEN('2024-02-29'::DATE, '2024-01-31'::DATE)", Decimal("1.000000")),
     ("MONTHS_BETWEEN('2024-03-15'::DATE, '2024-02-15 10:00:00'::TIMESTAMP)", Decimal("1.000000")),
     ("TO_DATE('2024-01-02', 'AUTO')", datetime.date(2024, 1, 2)),
+    ("TO_CHAR('13:05:00'::TIME, 'HH12:MI AM')", "01:05 PM"),
     ("TRY_TO_DATE('2024-01', 'auto')", None),
     ("TO_TIME('10:00:01', 'AUTO')", datetime.time(10, 0, 1)),
     ("TO_TIMESTAMP('2024-01-02 10:00:01', 'AUTO')", datetime.datetime(2024, 1, 2, 10, 0, 1)),
@@ -232,6 +245,14 @@ def test_functions_give_what_is_documented(connection: SnowflakeConnection, tabl
         ("'1_000'::INT", 100038, "Numeric value '1_000' is not recognized"),
         ("(SELECT A::NUMBER(5, 2) FROM VALUES ('0x1F') T (A))", 100038, "Numeric value '0x1F' is not recognized"),
         ("'2024-13-01'::DATE", 100040, "Date '2024-13-01' is not recognized"),
+        ("'25:00:00'::TIME", 100108, "Time '25:00:00' is not recognized"),
+        ("'a' REGEXP '+*'", 100048, "Invalid regular expression: no argument for repetition operator"),
+        ("REGEXP_SUBSTR('a', '[')", 100048, "Invalid regular expression: missing ]"),
+        ("NTILE(0) OVER (ORDER BY 1)", 100183, "NTILE argument must be at least 1"),
+        ("ROW_NUMBER() OVER (PARTITION BY 1)", 1003, "type [ROW_NUMBER] requires ORDER BY in window specification"),
+        ("LAG(1) IGNORE NULLS OVER ()", 1003, "type [LAG] requires ORDER BY in window specification"),
+        ("7 DIV 2", 2, "not supported by the local Snowflake"),
+        ("(FROM (SELECT 1))", 1003, "syntax error line 1 at position 8 unexpected 'FROM'"),
         ("REPEAT('xy', 1000000000)", 100078, "String 'xy…' is too long"),
         ("SPACE(3000000000)", 100078, "is too long"),
         ("(SELECT LPAD(A, B) FROM VALUES ('a', 30000000000) T (A, B))", 100078, "String 'a…' is too long"),

@@ -49,6 +49,7 @@ def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
         ("OBJECT_KEYS(O)", ["a", "b"]),
         ("SPLIT('x,y', ',')", ["x", "y"]),
         ("ARRAY_CONSTRUCT_COMPACT(N, NULL)", [7]),
+        ("ARRAY_CONSTRUCT_COMPACT(N, 'a', NULL, 1.5)", [7, "a", 1.5]),
         ("OBJECT_KEYS(OBJECT_CONSTRUCT('b', 1, 'a', 2))", ["a", "b"]),
     ],
 )
@@ -58,6 +59,17 @@ def test_arrays(table: SnowflakeConnection, expression: str, value: list[Any]) -
     assert FIELD_ID_TO_NAME[cursor.description[0].type_code] == "ARRAY"
     ((got,),) = cursor.fetchall()
     assert json.loads(got) == value
+
+
+def test_elements_of_elements(table: SnowflakeConnection) -> None:
+    source = '(SELECT PARSE_JSON(\'{"a": [{"b": [1, "x"]}]}\') AS W, 1 AS I, \'a\' AS K)'
+    elements = ["W['a'][0]['b'][1]", "W[K][I - 1]['b'][I]", "GET(GET(W, K)[0], 'b')[I]", "W:a[0]['b'][1]"]
+    for element in elements:
+        found = execute(table, f"SELECT {element}, {element}::VARCHAR, {element} = 'x' FROM {source}")
+        assert found == [('"x"', "x", True)], element
+    assert execute(table, "SELECT A[N - 7], A[-N], V[N], O['\"'], A[1::VARIANT] FROM T") == [
+        ("1", None, None, None, '"a"')
+    ]
 
 
 @pytest.mark.parametrize(

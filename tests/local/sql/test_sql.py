@@ -234,7 +234,7 @@ def test_a_transaction_with_a_failed_statement_is_not_committed_in_part(
     connection: SnowflakeConnection, schema: str
 ) -> None:
     execute(connection, "CREATE TABLE T (A INT)")
-    execute(connection, "BEGIN")
+    execute(connection, "START TRANSACTION")
     execute(connection, "INSERT INTO T VALUES (1)")
     assert error(connection, "INSERT INTO T VALUES ('x')")[0] == 100038
     for sql in ("INSERT INTO T VALUES (2)", "COMMIT"):

@@ -200,6 +200,14 @@ def test_a_table_of_a_query_with_columns_and_a_key(table: SnowflakeConnection) -
     assert [row[5] for row in run(table, "DESC TABLE K")] == ["Y", "N"]
 
 
+def test_a_table_of_a_query_with_names_alone(connection: SnowflakeConnection, schema: str) -> None:
+    run(connection, "CREATE TABLE T (A, \"b\") AS SELECT 1.5, 'x'")
+    run(connection, "CREATE OR REPLACE TABLE U (C, D) AS SELECT * FROM T")
+    assert run(connection, "SELECT C, D FROM U") == run(connection, 'SELECT A, "b" FROM T')
+    assert run(connection, "DESCRIBE TABLE U")[0][:2] == ("C", "NUMBER(2,1)")
+    assert error(connection, "CREATE TABLE V (A) AS SELECT 1, 2")[0] == 2026
+
+
 def test_a_transient_table_says_so(connection: SnowflakeConnection, schema: str) -> None:
     def kinds() -> tuple[object, ...]:
         query = f"SELECT IS_TRANSIENT, TABLE_TYPE FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = '{schema}'"

@@ -44,13 +44,17 @@ def until(there: Callable[[], object], what: str) -> None:
 
 @dataclass
 class Batch:
-    """A job in a directory of its own."""
+    """A job in a directory of its own.
+
+    :ivar job_file: where the worker finds it.
+    """
 
     root: Path
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
     volume: StageVolume | None = None
 
     def __post_init__(self) -> None:
+        self.job_file = self.root / "JOB.json"
         if ON_STAGES:
             self.put_on_stages()
 
@@ -113,9 +117,16 @@ class Batch:
             "model": model,
             **changes,
         }
-        path = self.root / "JOB.json"
-        path.write_text(json.dumps(document))
-        return path
+        self.job_file.write_text(json.dumps(document))
+        return self.job_file
+
+    def put_job_file_beside_output(self) -> None:
+        """On the stage of the output, as that of a job in Snowflake."""
+        document = json.loads(self.job_file.read_text())
+        document["input"]["path"], document["output"]["path"] = str(self.input), str(self.output)
+        self.job_file = self.output.parent / "JOB.json"
+        self.job_file.parent.mkdir()
+        self.job_file.write_text(json.dumps(document))
 
     def start(
         self,
@@ -138,7 +149,7 @@ class Batch:
                 self.let_files_arrive()
             environment |= self.volume.mount()
         process = subprocess.Popen(
-            [*worker, str(self.root / "JOB.json")],
+            [*worker, str(self.job_file)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

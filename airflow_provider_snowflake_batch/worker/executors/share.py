@@ -41,6 +41,8 @@ POLL_SECONDS = 1.0
 # Seconds for which a failure does not count that was noted before this replica began: it may be an earlier attempt's.
 # Then the other replica's next attempt removes it.
 FAILED_BEFORE_SECONDS = 30.0
+# Seconds in which files of other replicas are to be seen here: Snowflake's own library waits half as long for records.
+ARRIVAL_SECONDS = 60.0
 
 
 class Others:
@@ -202,11 +204,24 @@ class Share:
                 self._count_bad_rows()
             missing = sorted({self._executor.owner(index) for index in self._tasks if index not in self._records})
             if not missing:
+                self._wait_for_files()
                 self.check_unchanged()
                 return self._records
             self._directory.check_superseded()
             assert self.others is not None
             self.others.check(missing)
+            time.sleep(POLL_SECONDS)
+            self._progress.tick()
+
+    def _wait_for_files(self) -> None:
+        """Wait until what others have written is seen here: over Ray, word of it comes sooner than the stage tells.
+
+        What is not seen in time is missed by who finishes the batch.
+        """
+        deadline = time.monotonic() + ARRIVAL_SECONDS
+        late = [one for one in self._records.values() if one.attempt != self._directory.attempt.token]
+        while (late := [one for one in late if self._directory.difference(one)]) and time.monotonic() < deadline:
+            self._directory.check_superseded()
             time.sleep(POLL_SECONDS)
             self._progress.tick()
 

@@ -186,6 +186,23 @@ def test_three_replicas_write_what_one_writes(replicas: Replicas) -> None:
     assert [one["checksum"] for one in manifest["files"]] == [one["checksum"] for one in alone["files"]]
 
 
+def test_replicas_meet_on_a_stage_volume(replicas: Replicas) -> None:
+    """Each sees late what the others have written there: the announcement, parts, records, and how it ended."""
+    batch = replicas.batch
+    batch.put_on_stages(seconds=3)
+    replicas.job(wait_for=3)
+    batch.put_job_file_beside_output()
+    for replica in range(3):
+        replicas.start(replica)
+    outcomes = [replicas.outcome(replica) for replica in range(3)]
+
+    assert [one.code for one in outcomes] == [0, 0, 0], [one.stderr for one in outcomes]
+    assert {replica for replica, _ in replicas.calls()} == {0, 1, 2}
+    assert batch.verify().code == 0
+    assert batch.result()["ID"].to_pylist() == list(range(ROWS))
+    assert [path.name for path in batch.output.parent.glob("_replicas-*") if "ended" in path.name]
+
+
 def test_a_replica_that_is_killed_costs_its_unfinished_tasks(replicas: Replicas) -> None:
     batch = replicas.batch
     replicas.job(wait_for=3, stuck=2)

@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.worker.output.heartbeats import ENDED_SECO
 from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.output.replica_notes import ReplicaNotes
 from airflow_provider_snowflake_batch.worker.output.task_part import NotWritten, TaskPart
+from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.values.schemas import columns
 from tests.worker.batches import Batch, until
 
@@ -218,6 +219,25 @@ def test_the_word_of_a_replica_that_failed_before_is_told_once(tmp_path: Path, m
     notes.write_failure(1, "again")
     with pytest.raises(OutputError, match="another replica failed: again"):
         others.check([1])
+
+
+@pytest.mark.parametrize("seconds", [60.0, -1.0])
+def test_what_another_replica_wrote_is_waited_for_until_it_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    one, other = attempt(tmp_path / "results"), attempt(tmp_path / "results")
+    (record,) = do(other, 0)
+    assert record.part is not None
+    path, hidden = tmp_path / "results" / record.part.name, tmp_path / "hidden"
+    path.rename(hidden)
+    monkeypatch.setattr(share, "ARRIVAL_SECONDS", seconds)
+    monkeypatch.setattr("time.sleep", lambda _: hidden.rename(path))
+    waiting = share.Share.__new__(share.Share)
+    waiting._directory, waiting._records, waiting._progress = one, {0: record}, Progress()
+
+    waiting._wait_for_files()
+
+    assert path.exists() == (seconds > 0)
 
 
 def test_a_replica_that_ended_without_its_tasks_is_given_up_soon() -> None:

@@ -30,6 +30,8 @@ WORKER = [sys.executable, *([_ARCHIVE] if _ARCHIVE else ["-m", "airflow_provider
 ON_STAGES = os.environ.get("WORKER_ON_STAGE_VOLUME") == "1"
 PROGRESS = PROGRESS_PREFIX
 HERE = Path(__file__).parent
+# Folders of a job that may be on stages, too: of files that rows name, of the model's code, of the model.
+MOUNTED = ("mounted", "stage", "code", "wheels", "model", "packed")
 # A limit for what goes wrong: on a busy machine, a worker may take minutes to begin.
 LONGEST_WAIT = 300.0
 
@@ -59,12 +61,13 @@ class Batch:
             self.put_on_stages()
 
     def put_on_stages(self, seconds: float | None = None, loses: tuple[int, str] | None = None) -> None:
-        """From now on, input and output are on a stage that each started worker mounts for itself.
+        """From now on, all that a job has on stages is on one that each started worker mounts for itself.
 
         :param seconds: how late others see what one writes. :param loses: see `StageVolume`.
         """
         options = {} if seconds is None else {"seconds": seconds}
-        self.volume = StageVolume(self.root / "stage volume", [self.input, self.output.parent], loses=loses, **options)
+        folders = [self.input, self.output.parent, *(self.root / name for name in MOUNTED)]
+        self.volume = StageVolume(self.root / "stage volume", folders, loses=loses, **options)
 
     @property
     def input(self) -> Path:

@@ -23,10 +23,10 @@ import pytest
 
 from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
 from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous
-from tests.worker.batches import HERE, ON_STAGES, Batch, Outcome, until
+from tests.worker.batches import HERE, Batch, Outcome, until
 from tests.worker.executors.held_reader import READ_WHEN
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(ON_STAGES, reason="replicas meet beside the job file, on a disk")]
+pytestmark = pytest.mark.slow
 # Limits for what goes wrong: on a busy machine, a cluster takes minutes to start.
 SECONDS = 500
 GONE_SECONDS = 60
@@ -70,6 +70,8 @@ class Replicas:
             input={"partition_column": partition_column},
             inference={"num_workers": 1, "max_batch_rows": TASK_ROWS, **inference},
         )
+        if self.batch.volume is not None:
+            self.batch.put_job_file_beside_output()
 
     def start(self, replica: int, **variables: str) -> None:
         self.processes[replica] = self.batch.start(
@@ -173,7 +175,7 @@ def test_three_replicas_write_what_one_writes(replicas: Replicas) -> None:
         said = {line for line in outcome.stdout.splitlines() if line.startswith("called on")}
         assert said == {f"called on replica {replica}"}
     together, manifest = parts(batch), batch.manifest()
-    assert not [path for path in batch.root.glob("_replicas-*") if "ended" not in path.name]
+    assert not [path for path in batch.job_file.parent.glob("_replicas-*") if "ended" not in path.name]
 
     for path in [*batch.output.glob("*"), *(batch.output / "_tasks").glob("*")]:
         if path.is_file():
@@ -191,7 +193,6 @@ def test_replicas_meet_on_a_stage_volume(replicas: Replicas) -> None:
     batch = replicas.batch
     batch.put_on_stages(seconds=3)
     replicas.job(wait_for=3)
-    batch.put_job_file_beside_output()
     for replica in range(3):
         replicas.start(replica)
     outcomes = [replicas.outcome(replica) for replica in range(3)]
@@ -285,7 +286,7 @@ def test_the_secret_of_a_run_is_told_to_its_own_alone(replicas: Replicas, python
     for replica in (0, 1):
         replicas.start(replica)
     until((batch.root / "stuck").exists, "the call that does not return")
-    (announcement,), _ = Rendezvous(batch.root).read()
+    (announcement,), _ = Rendezvous(batch.job_file.parent).read()
     told = [one.encode() for one in (announcement.secret, announcement.ray_token, announcement.key.decode())]
     running = _processes(batch.root)
     nodes = {number: seen for number, seen in running.items() if seen[0].split(b"\0")[0].endswith(b"/raylet")}

@@ -70,10 +70,12 @@ test-slow-worker: $(VENV)/.installed-dev $(RUNTIME)/.installed
 test-slow-rest: $(VENV)/.installed-dev $(RUNTIME)/.installed
 	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY) tests/stack tests/worker) tests
 
-# The worker's jobs with input and output in folders that behave as mounted stages do, which are no disks.
+# Workers whose jobs have all of stages in folders that behave as mounted stages do, which are no disks. What runs in the
+# tests' own process has no such folders.
 ON_STAGES := $(addprefix tests/worker/,output/test_attempts.py output/test_kept_tasks.py output/test_save_modes.py \
-	executors/test_replicas.py executors/test_bucket_files.py executors/test_host.py output/test_rows_reused.py \
-	input/test_partitions.py test_batch.py test_kill_resume.py test_quarantine.py test_recovery.py)
+	executors/test_replicas.py output/test_rows_reused.py input/test_partitions.py models/test_code_archives.py \
+	stage_files/test_chat_messages.py stage_files/test_files.py test_batch.py test_kill_resume.py test_quarantine.py \
+	test_recovery.py)
 
 .PHONY: test-stage-volume
 test-stage-volume: export WORKER_ON_STAGE_VOLUME = 1

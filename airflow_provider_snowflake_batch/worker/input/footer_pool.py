@@ -30,10 +30,10 @@ SHARES_AT_HAND = 2
 # Answers are given in order, so one slow share holds back later ones: at most so many.
 MOST_HELD_BACK = 64
 
-# Reading one footer makes hundreds of small objects, and glibc keeps only seven of a size for reuse. Not set for model
+# Reading footers makes thousands of small objects, and glibc keeps only seven of a size for reuse. Not set for model
 # processes: kept memory lies scattered, and so would a model that is loaded into it. LightGBM scored 3 % slower then,
 # and a process that decodes images took more memory.
-_TUNABLES = "glibc.malloc.tcache_count=100"
+_TUNABLES = "glibc.malloc.tcache_count=500"
 
 # What a helper answers to a share: for each file all of `SourceFile` but the path, or the error that ends the batch.
 Answer = list[tuple[Any, ...]] | errors.WorkerError

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input import content
+from airflow_provider_snowflake_batch.worker.input.joined_footers import Alike, RowGroups
 from airflow_provider_snowflake_batch.worker.input.parquet_input import open_reader
 from airflow_provider_snowflake_batch.worker.values.pandas_types import with_pandas_types
 
@@ -24,6 +25,12 @@ FOOTER_THREADS = 32
 # they wait for the interpreter. Where opening a file takes long, threads help.
 SLOW_SECONDS = 0.001
 SLOW_OPENINGS = 4
+# Small footers of so many files are parsed as one, and of so many files they are in memory together.
+SMALL_BYTES = 16 * 1024
+JOINED_FILES = 256
+FILES_AT_ONCE = 4 * JOINED_FILES
+# For fewer files, to find out what they have in common is not worth it.
+FEWEST_JOINED = 32
 _MAGIC = b"PAR1"
 _ENCRYPTED = b"PARE"
 
@@ -44,9 +51,18 @@ class SourceFile(NamedTuple):
     path: str
     size: int
     footer: str
-    row_groups: tuple[tuple[int, int], ...]
+    row_groups: RowGroups
     schema: pa.Schema
     seen: int
+
+
+class _Footer(NamedTuple):
+    """The end of a file, as it is stored."""
+
+    path: str
+    size: int
+    seen: int
+    data: bytes
 
 
 class Schemas:
@@ -54,6 +70,16 @@ class Schemas:
 
     def __init__(self) -> None:
         self._last: tuple[Any, Any, pa.Schema] | None = None
+        self._alike: Alike | None = None
+
+    def parse(self, footers: Sequence[bytes]) -> tuple[pq.ParquetReader | None, list[RowGroups | None]]:
+        """As `Alike.parse`; where that fails, none is known, so that each is parsed alone."""
+        try:
+            if self._alike is None or not self._alike.includes(footers[0]):
+                self._alike = Alike(footers[0])
+            return self._alike.parse(footers)
+        except (ValueError, pa.ArrowException, OSError):
+            return None, [None] * len(footers)
 
     def of(self, reader: pq.ParquetReader) -> pa.Schema:
         metadata = reader.metadata
@@ -76,21 +102,34 @@ def read_footer(name: str, path: str, schemas: Schemas | None = None) -> SourceF
 
     :raises DataError: the file is missing, or is no Parquet file.
     """
+    return _parsed(_stored(name, path), schemas or Schemas())
+
+
+def _stored(name: str, path: str) -> _Footer:
+    """:raises DataError: as `read_footer`."""
     try:
-        status, footer = _footer_bytes(name, path)
+        status, data = _footer_bytes(name, path)
     except OSError as error:
         raise DataError(f"cannot read input file {name}: {error.strerror or error}") from None
+    return _Footer(name, status.st_size, content.seen(status), data)
+
+
+def _parsed(footer: _Footer, schemas: Schemas) -> SourceFile:
+    """:raises DataError: as `read_footer`."""
     try:
         # Not ParquetFile, which also lists all columns by name: a fifth of the time for a small footer.
-        reader = open_reader(pa.BufferReader(footer))
+        reader = open_reader(pa.BufferReader(footer.data))
         metadata = reader.metadata
-        schema = (schemas or Schemas()).of(reader)
+        schema = schemas.of(reader)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"input file {name} has an unreadable Parquet footer: {error}") from None
+        raise DataError(f"input file {footer.path} has an unreadable Parquet footer: {error}") from None
     groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
-    row_groups = tuple((group.num_rows, group.total_byte_size) for group in groups)
-    digest = hashlib.sha256(footer).hexdigest()
-    return SourceFile(name, status.st_size, digest, row_groups, schema, content.seen(status))
+    return _source(footer, tuple((group.num_rows, group.total_byte_size) for group in groups), schema)
+
+
+def _source(footer: _Footer, row_groups: RowGroups, schema: pa.Schema) -> SourceFile:
+    digest = hashlib.sha256(footer.data).hexdigest()
+    return SourceFile(footer.path, footer.size, digest, row_groups, schema, footer.seen)
 
 
 def read_footers(root: Path, names: Sequence[str], schemas: Schemas | None = None) -> list[SourceFile]:
@@ -99,7 +138,40 @@ def read_footers(root: Path, names: Sequence[str], schemas: Schemas | None = Non
     :raises DataError: any of them cannot be read.
     """
     path_of, schemas = opener(root), schemas or Schemas()
-    return for_each(lambda name: read_footer(name, path_of(name), schemas), names)
+
+    def one(name: str) -> SourceFile:
+        return read_footer(name, path_of(name), schemas)
+
+    def small_as_stored(name: str) -> SourceFile | _Footer:
+        footer = _stored(name, path_of(name))
+        return footer if len(footer.data) <= SMALL_BYTES else _parsed(footer, schemas)
+
+    found: list[SourceFile] = []
+    for first in range(0, len(names), FILES_AT_ONCE):
+        some = names[first : first + FILES_AT_ONCE]
+        if len(some) < FEWEST_JOINED:
+            found += for_each(one, some)
+            continue
+        try:
+            found += _joined(for_each(small_as_stored, some), schemas)
+        except DataError:
+            # Of several files that cannot be read, the first one is named.
+            found += for_each(one, some)
+    return found
+
+
+def _joined(files: Sequence[SourceFile | _Footer], schemas: Schemas) -> list[SourceFile]:
+    """:raises DataError: as `read_footer`."""
+    known = dict[str, SourceFile]()
+    small = [file for file in files if isinstance(file, _Footer)]
+    for first in range(0, len(small), JOINED_FILES):
+        some = small[first : first + JOINED_FILES]
+        reader, found = schemas.parse([footer.data for footer in some])
+        if reader is not None:
+            schema = schemas.of(reader)
+            pairs = zip(some, found, strict=True)
+            known |= {footer.path: _source(footer, groups, schema) for footer, groups in pairs if groups is not None}
+    return [file if isinstance(file, SourceFile) else known.get(file.path) or _parsed(file, schemas) for file in files]
 
 
 def for_each(work: Callable[[Value], Result], values: Sequence[Value], together: int = 1) -> list[Result]:

@@ -141,7 +141,7 @@ def running(pid: int) -> bool:
 
 def test_the_allocator_is_set_unless_the_environment_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    assert executor.environment() == {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=100"}
+    assert executor.environment() == {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=500"}
 
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")
     assert executor.environment()["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2"

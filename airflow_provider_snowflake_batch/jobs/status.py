@@ -89,10 +89,17 @@ class JobInfo:
 
         Snowflake keeps one job of a name. A name that a user gives (``job_name``) is used again by the next run.
         """
-        if self.created_on is None or earlier.created_on is None:
+        return self.made_after(earlier.created_on)
+
+    def made_after(self, moment: str | None) -> bool:
+        """Whether it is a later job than one of its name that was made at this moment; False if that is not known.
+
+        :param moment: another job's ``created_on``.
+        """
+        if self.created_on is None or moment is None:
             return False
         try:
-            later = datetime.fromisoformat(self.created_on) - datetime.fromisoformat(earlier.created_on)
+            later = datetime.fromisoformat(self.created_on) - datetime.fromisoformat(moment)
         except (ValueError, TypeError):
             return False
         return later.total_seconds() > _ONE_MOMENT_SECONDS

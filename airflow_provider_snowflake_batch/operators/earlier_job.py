@@ -31,6 +31,10 @@ class CancelledForEarlierTry(Exception):
     """The job that this try went on with was cancelled for the one before."""
 
 
+class _ReplacedError(JobLostError):
+    """The job is gone, and somebody else's has its name, and perhaps its directory."""
+
+
 class EarlierJob:
     """Goes on with the job of an earlier try, or clears it away: what ``retry_decision.py`` decides for one try.
 
@@ -61,6 +65,10 @@ class EarlierJob:
         info, why_gone = None, None
         try:
             info = look(self._hook, record)
+        except _ReplacedError as error:
+            # Nothing of it is touched. What this try submits is refused as long as the name is taken.
+            log.info("The job of an earlier try is of no use: %s", error)
+            return None
         except (JobLostError, JobInputError, JobSubmissionError) as error:
             why_gone = error
         match decide(record, info, job, gone=why_gone is not None):
@@ -91,7 +99,7 @@ class EarlierJob:
         log.info("Job %s of an earlier try is %s: no new one is needed.", record.job_name, _describe(info))
         if record.sizing is not None and (other := other_sizing(record.sizing, job.sizing)):
             log.warning("The task now asks for another size, but the job has begun and keeps its own: %s.", other)
-        self._records.mark_found(record)
+        self._records.mark_found(record, info)
         return record
 
     def _submit_again(self, record: JobRecord, job: BatchJob) -> JobRecord | None:
@@ -114,7 +122,7 @@ class EarlierJob:
             if decide(record, info, job) is Decision.REPLACE_RESIZED:
                 self._replace_resized(record, info, job)
                 return None
-            self._records.mark_found(record)
+            self._records.mark_found(record, info)
             return record
 
     def _replace_other(self, record: JobRecord, info: JobInfo | None, job: BatchJob) -> None:
@@ -164,7 +172,12 @@ def look(hook: SnowflakeBatchHook, record: JobRecord) -> JobInfo | None:
     from airflow_provider_snowflake_batch.hooks.results import done_and_dropped
 
     try:
-        return hook.poll(record.name, record.query_id)
+        info = hook.poll(record.name, record.query_id)
+        if info is not None and info.made_after(record.created_on):
+            raise _ReplacedError(f"Job {record.job_name} was dropped, and another one has its name.")
+        return info
+    except _ReplacedError:
+        raise
     except JobLostError:
         if not record.dropping:
             raise

@@ -68,6 +68,7 @@ class EndedJob:
         seconds = info.seconds if info.seconds is not None else time.time() - self._record.submitted_at
         result.seconds = round(max(seconds, 0.0), 3)
         if not info.status.is_successful:
+            self._records.mark_seen(info)
             failure = self._failure(info, streamed=streamed)
             add_spans(self._card.card, failure=failure)
             raise failure

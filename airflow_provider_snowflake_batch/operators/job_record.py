@@ -19,6 +19,7 @@ from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, Sta
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
+    from airflow_provider_snowflake_batch.jobs.status import JobInfo
 
 _KEY = "snowflake_batch_job"
 
@@ -43,6 +44,8 @@ class JobRecord:
     :param begun_within: how many tries the task instance might make when the job was begun.
     :param sizing: what the job runs on; None where nobody has noted it.
     :param instance_family: of the compute pool's nodes; None where nobody has noted it.
+    :param created_on: when Snowflake has made it, which tells it from a later job of its name; None where nobody has
+        noted it.
     """
 
     job_name: str
@@ -58,6 +61,7 @@ class JobRecord:
     begun_within: list[int] | None = None
     sizing: dict[str, Any] | None = None
     instance_family: str | None = None
+    created_on: str | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -156,9 +160,16 @@ class JobRecords:
         if self._store is not None:
             self._store.set(_KEY, asdict(record))
 
-    def mark_found(self, record: JobRecord) -> None:
+    def mark_found(self, record: JobRecord, info: JobInfo | None = None) -> None:
         """Note that this try goes on with the job of an earlier one."""
-        self.save(replace(record, found_at=time.time()))
+        created_on = record.created_on or (info.created_on if info is not None else None)
+        self.save(replace(record, found_at=time.time(), created_on=created_on))
+
+    def mark_seen(self, info: JobInfo) -> None:
+        """Note when the job was made: a task that is tried again much later may find another one of its name."""
+        record = self._stored()
+        if record is not None and record.created_on is None and record.job_name == info.name:
+            self.save(replace(record, created_on=info.created_on))
 
     def mark_dropping(self) -> None:
         """Note that the job is being dropped: from now on it is no error if it is gone."""

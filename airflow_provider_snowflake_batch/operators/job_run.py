@@ -195,6 +195,8 @@ class JobRun:
                     log.warning("Job %s was seen %s, but has not ended.", record.job_name, event["status"])
                     self._defer(record)
                 self.canceller.job = record
+                if info is not None:
+                    JobRecords.of(self._context, durable=self._task.durable).mark_seen(info)
                 missed = missed_deadline(hook, record.name, Missed(event["status"]))
                 give_up(hook, record, missed, self._time_limits(), card)
             return self._finish(hook, info, record, card, streamed=self._task.stream_logs)

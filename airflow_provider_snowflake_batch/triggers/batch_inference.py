@@ -202,6 +202,8 @@ class BatchJobTrigger(SnowflakeTrigger):
                 self.log.exception("Snowflake cannot be asked about job %s", self.job_name)
                 return {"status": "error", "message": f"{type(error).__name__}: {error}"}
             self._first_seen = self._first_seen or info
+            if info is not None and self._first_seen is not None and info.replaces(self._first_seen):
+                return {"status": "lost", "message": f"Job {name} was dropped, and another one has its name."}
             step = waiting.look(info, time.time())
             if info is not None:
                 if step.changed:

@@ -192,6 +192,27 @@ def test_a_job_with_a_fixed_name_can_be_tried_again(hook: SnowflakeBatchHook, mo
         attempt(Store(), **fixed)
 
 
+def test_a_later_job_of_the_same_name_is_not_taken_for_the_own_one(hook: SnowflakeBatchHook) -> None:
+    """A Dag whose job has one name, and drops the last run's: an older run is tried again after a newer one."""
+    fixed = {
+        "job_spec": {"job_name": "SAME_IN_EACH_RUN"},
+        "output_spec": {"stage_location": "@DURABILITY_TESTS/same/", "mode": "overwrite"},
+    }
+    older, newer = Store(), Store()
+    name = str(attempt(older, **fixed))
+    assert wait(hook, name) is JobStatus.DONE
+    # This try finds its job. It dies before Airflow hears of its success.
+    assert attempt(older, **fixed)["status"] == "DONE"
+    hook.delete(name)
+    assert attempt(newer, **fixed) == name
+    assert wait(hook, name) is JobStatus.DONE
+    made, files = hook.status(name).created_on, hook.list_files(newer.record["output_location"])
+    with pytest.raises(JobInputError, match="exists already"):
+        attempt(older, **fixed)
+    assert (hook.status(name).created_on, hook.list_files(newer.record["output_location"])) == (made, files)
+    assert attempt(newer, **fixed)["status"] == "DONE"
+
+
 def test_a_lost_statement_is_sent_again_under_its_name(hook: SnowflakeBatchHook) -> None:
     store, begin = Store(), SnowflakeBatchHook.__init__
     with pytest.MonkeyPatch.context() as patch:

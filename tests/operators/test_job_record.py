@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.jobs.batch_job import BatchJob
 from airflow_provider_snowflake_batch.jobs.kinds import parse_job
+from airflow_provider_snowflake_batch.jobs.status import JobInfo, JobStatus
 from airflow_provider_snowflake_batch.operators.job_record import JobRecord, JobRecords
 from airflow_provider_snowflake_batch.operators.named_jobs import NamedJobs
 
@@ -92,3 +93,12 @@ def test_where_only_names_tell_the_directory_is_that_of_the_first_name() -> None
     assert named(other, 2).as_begun(other).output_directory != first.output_directory
     registered = job(model_name="d.s.m")
     assert named(registered, 2).as_begun(registered) is registered
+
+
+def test_when_a_job_was_made_is_noted_once_and_only_of_the_own_job() -> None:
+    kept = {"snowflake_batch_job": asdict(JobRecord("D.S.FIRST", FIRST, 1.0))}
+    store = SimpleNamespace(get=kept.get, set=kept.__setitem__)
+    found = JobRecords(store, TRIES)
+    for name, day in (("D.S.OTHER", 1), ("D.S.FIRST", 2), ("D.S.FIRST", 3)):
+        found.mark_seen(JobInfo(name, JobStatus.FAILED, "FAILED", created_on=f"2026-11-0{day}T00:00:00+00:00"))
+    assert kept["snowflake_batch_job"]["created_on"] == "2026-11-02T00:00:00+00:00"

@@ -257,6 +257,8 @@ def test_another_job_of_the_same_name_is_not_cancelled(
     later = container_job(hook, POOL, "python", "-c", "import time; time.sleep(600)")
     query_id = hook.submit(replace(later, name=job.name))
     hook.check_submission(query_id)
+    event = run(first_event(trigger))
+    assert (event["status"], event["message"]) == ("lost", f"Job {job.name} was dropped, and another one has its name.")
     run(trigger.on_kill())
     assert not hook.status(job.name).status.is_terminal
     assert "another one has its name. Not cancelling." in capsys.readouterr().out

@@ -132,6 +132,8 @@ def _is_negative(subscript: object) -> bool:
 
 
 def parse_json(node: exp.ParseJSON) -> Expr | None:
+    if isinstance(node.this, exp.Literal) and node.this.name.strip().upper() == "NULL":
+        node.set("this", string("null"))
     is_empty = isinstance(node.this, exp.Literal) and not node.this.name.strip()
     return exp.cast(exp.Null(), exp.DataType.Type.VARIANT) if is_empty else None
 

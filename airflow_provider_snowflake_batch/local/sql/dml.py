@@ -208,4 +208,4 @@ def _merge_columns(actions: Sequence[str]) -> list[Column]:
 
 
 def _count_columns(names: Sequence[str]) -> list[Column]:
-    return [Column(name, "FIXED", precision=19, scale=0) for name in names]
+    return [Column(name, "FIXED", precision=19, scale=0, nullable=False) for name in names]

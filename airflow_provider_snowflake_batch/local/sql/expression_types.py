@@ -127,11 +127,8 @@ def _write_node(node: Expr, kind: Kind) -> None:
         keep_offset(cast, kind)
     if (moment := _moment(node, kind)) is not None:
         node.replace(moment)
-    elif isinstance(node, (exp.Avg, *_PLACES, *_ROOTS)):
+    elif isinstance(node, (exp.Avg, exp.Corr, exp.Skewness, *_PLACES, *_ROOTS)):
         _write_statistic(node, kind)
-    elif isinstance(node, exp.Skewness):
-        whole = _whole_call(node)
-        whole.replace(call(SKEW, whole.copy(), _of_the_same(whole, node, exp.Count)))
     elif isinstance(node, (exp.Div, exp.Mul)):
         _write_scaled(node, kind)
     elif isinstance(node, (exp.Ceil, exp.Floor)):
@@ -350,7 +347,17 @@ def _whole_call(aggregate: Expr) -> Expr:
 
 
 def _write_statistic(node: Expr, kind: Kind) -> None:
-    """Those of NUMBER that are a NUMBER, or made of one."""
+    """Those of NUMBER that are a NUMBER, or made of one, and those of which the engine has another value."""
+    whole = _whole_call(node)
+    if isinstance(node, exp.Skewness):
+        whole.replace(call(SKEW, whole.copy(), _of_the_same(whole, node, exp.Count)))
+        return
+    if isinstance(node, exp.Corr):
+        # The engine's own is NULL where a value is NaN.
+        is_nan = call("isnan", _of_the_same(whole, node, exp.CovarSamp))
+        nan = exp.If(this=is_nan, true=exp.cast(string("NaN"), exp.DataType.Type.DOUBLE))
+        whole.replace(exp.Coalesce(this=whole.copy(), expressions=[nan]))
+        return
     scale = _scale(kind(node.this))
     if isinstance(node, exp.Avg) and scale is not None:
         _write_average(node, scale)
@@ -382,7 +389,7 @@ def _write_average(average: exp.Avg, scale: int) -> None:
 
 def _of_the_same(whole: Expr, aggregate: Expr, function: type[Expr]) -> Expr:
     """Another aggregate of the same values, with the same OVER and the like."""
-    made = function(this=aggregate.this.copy())
+    made = function(**{key: value.copy() for key, value in aggregate.args.items() if isinstance(value, Expr)})
     if whole is aggregate:
         return made
     copied = whole.copy()

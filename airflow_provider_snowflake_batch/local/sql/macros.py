@@ -5,6 +5,7 @@ They live in the engine's memory and are made at each start, so that views of an
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import duckdb
@@ -71,6 +72,7 @@ _LENIENT = r",\s*[\],}]|\[\s*,|\bundefined\b|[{,]\s*[A-Za-z_$][\w$]*\s*:|^\s*[\[
 _EXACT_JSON, _DIGITS = f"{_PREFIX}exact_json", f"{_PREFIX}digits"
 UNIQUE_JSON, _REPEATED_KEY = f"{_PREFIX}unique_json", "_local_repeated_key"
 LAST_VALUES, _LAST_VALUES = f"{_PREFIX}last_values", "_local_last_values"
+SHA2 = "_local_sha2"
 REPEATED = "duplicate object attribute"
 _NESTED = f"{_PREFIX}nested"
 TAKES_NO_TEXT = "Text where a VARIANT, ARRAY or OBJECT is needed"
@@ -371,10 +373,15 @@ _NO_OPTIONS = (exp.Literal.string(""), exp.false(), exp.Literal.string("BOTH"))
 _REPLACED = {"TO_JSON": TO_JSON, "_FS_TO_TIMESTAMP": _TO_TIMESTAMP, "_FS_OBJECT_CONSTRUCT_STAR": _OBJECT_OF_ROW}
 
 
+def _sha2(value: bytes, bits: int) -> str:
+    return hashlib.new(f"sha{bits}", value).hexdigest()
+
+
 def define(duck: duckdb.DuckDBPyConnection) -> None:
     """Make the macros."""
     duck.create_function(_ON_ONE_LINE, on_one_line, ["VARCHAR"], "VARCHAR")
     duck.create_function(_REPEATED_KEY, repeated_key, ["VARCHAR"], "VARCHAR")
+    duck.create_function(SHA2, _sha2, ["BLOB", "INTEGER"], "VARCHAR")
     duck.create_function(_LAST_VALUES, with_last_values, ["VARCHAR"], "VARCHAR")
     duck.execute(_MACROS)
     duck.execute(_QUOTIENTS)

@@ -13,7 +13,15 @@ from sqlglot.dialects.snowflake import Snowflake
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
-from airflow_provider_snowflake_batch.local.sql.macros import RANDOM, RANDOM_OF, TOP_K, UNIFORM, UNIFORM_WHOLE
+from airflow_provider_snowflake_batch.local.sql.macros import (
+    BYTES,
+    RANDOM,
+    RANDOM_OF,
+    SHA2,
+    TOP_K,
+    UNIFORM,
+    UNIFORM_WHOLE,
+)
 
 Snowflake.Parser.FUNCTIONS["HLL"] = exp.ApproxDistinct.from_arg_list
 OUT_OF_DOMAIN = "Invalid floating point operation"
@@ -49,6 +57,17 @@ def as_float(node: exp.ApproxQuantile) -> Expr:
     """``APPROX_PERCENTILE`` of FLOAT, which the result is, whatever the values are."""
     node.set("this", exp.cast(node.this, exp.DataType.Type.DOUBLE))
     return node
+
+
+def digest(node: exp.SHA2 | exp.SHA2Digest) -> Expr | None:
+    """``SHA2`` of another length than 256 bits, which is the engine's only one."""
+    length = node.args.get("length")
+    if isinstance(length, exp.Literal) and length.name == "0":
+        node.set("length", None)
+    if not isinstance(length, exp.Literal) or length.name not in ("224", "384", "512"):
+        return None
+    digits = call(SHA2, call(BYTES, node.this), length)
+    return digits if isinstance(node, exp.SHA2) else call("unhex", digits)
 
 
 def slope(node: exp.RegrSlope | exp.Window) -> Expr | None:

@@ -14,7 +14,14 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
-from airflow_provider_snowflake_batch.local.sql.macros import AS_OBJECT, OBJECT_OF_ARRAYS, OBJECT_ONLY, OBJECT_WITH
+from airflow_provider_snowflake_batch.local.sql.macros import (
+    AS_OBJECT,
+    BINARY,
+    OBJECT_OF_ARRAYS,
+    OBJECT_ONLY,
+    OBJECT_WITH,
+    SHORT_BINARY,
+)
 from airflow_provider_snowflake_batch.local.sql.server_functions import ROW_NUMBERS
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Column
@@ -255,6 +262,9 @@ def _is_required(node: Expr, sources: Sources) -> bool:
         )
     if isinstance(node, exp.Func) and function_name(node) in ROW_NUMBERS:
         return True
+    if isinstance(node, exp.Anonymous) and node.this in (BINARY, SHORT_BINARY):
+        # What a cast to BINARY was made.
+        return _is_required(node.expressions[0], sources)
     if isinstance(node, _AS_ITS_VALUES):
         values = [one for one in node.iter_expressions() if not isinstance(one, (exp.DataType, exp.Var))]
         return all(_is_required(one, sources) for one in values)

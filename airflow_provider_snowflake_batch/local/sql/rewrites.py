@@ -70,11 +70,12 @@ from airflow_provider_snowflake_batch.local.sql.math_functions import (
     DRAWS,
     as_float,
     check_domain,
+    digest,
     draw,
     slope,
     top_k,
 )
-from airflow_provider_snowflake_batch.local.sql.select_clauses import count_rows, order_by_all
+from airflow_provider_snowflake_batch.local.sql.select_clauses import count_rows, name_values, order_by_all
 from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value, is_next_value, next_value
 from airflow_provider_snowflake_batch.local.sql.texts import TEXT_TYPES, hold_together
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
@@ -274,8 +275,8 @@ def _to_json(node: exp.JSONFormat, context: _Context) -> Expr:
 
 def _get(node: exp.GetExtract | exp.Bracket, context: _Context) -> Expr | None:
     key = node.expression if isinstance(node, exp.GetExtract) else node.expressions[0]
-    if isinstance(key, exp.Slice):
-        return None
+    if isinstance(key, exp.JSONExtract) and isinstance(key.this, exp.Literal):
+        raise not_supported("A slice in brackets (ARRAY_SLICE gives one)")
     # The one of DuckDB's lists gives their own type, and counts from 1; this one gives VARIANT.
     path = _json_key(key) if isinstance(key, exp.Literal) else call(PATH, key)
     return call("json_extract", call("to_json", nested(node.this)), path)
@@ -327,6 +328,25 @@ def _dual(node: exp.Table) -> Expr | None:
 
 def _column(node: exp.Column, context: _Context) -> Expr | None:
     return next_value(node, context.statement.session) if is_next_value(node) else None
+
+
+def _values(node: exp.Values, context: _Context) -> Expr | None:
+    """Name the columns of a VALUES that has a name and says none for them; those without a name the engine's own
+    translation names.
+    """
+    alias = node.args.get("alias")
+    if isinstance(alias, exp.TableAlias) and alias.this is not None and not alias.columns:
+        first = node.expressions[0]
+        width = len(first.expressions) if isinstance(first, exp.Tuple) else 1
+        names = [exp.to_identifier(f"COLUMN{number}", quoted=True) for number in range(1, width + 1)]
+        alias.set("columns", names)
+    return None
+
+
+def _sequence(node: exp.SequenceProperties, context: _Context) -> Expr:
+    # They are in order anyway.
+    node.set("options", [one for one in node.args.get("options") or [] if one.name not in ("ORDER", "NOORDER")])
+    return node
 
 
 def _key(node: exp.PropertyEQ, context: _Context) -> Expr:
@@ -392,6 +412,8 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Add, exp.Sub), lambda node, context: add_intervals(node)),
     ((exp.Order,), lambda node, context: order_by_all(node)),
     ((exp.Count,), lambda node, context: count_rows(node)),
+    ((exp.Pivot,), lambda node, context: name_values(node)),
+    ((exp.SHA2, exp.SHA2Digest), lambda node, context: digest(node)),
     ((exp.Time,), lambda node, context: exp.cast(node.this, "TIME")),
     ((exp.ByteLength,), lambda node, context: call("strlen", exp.cast(node.this, "VARCHAR"))),
     (CHECKED, lambda node, context: check_domain(node)),
@@ -417,6 +439,8 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.StrToTime, exp.TsOrDsToTime), lambda node, context: read_time(node)),
     ((exp.Func,), lambda node, context: call_by_value(node, context.statement, context.functions)),
     ((exp.Column,), _column),
+    ((exp.SequenceProperties,), _sequence),
+    ((exp.Values,), _values),
     ((exp.PropertyEQ,), _key),
     ((exp.Parameter,), _field),
 )

@@ -12,6 +12,7 @@ from typing import Any
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
 
 
 def order_by_all(order: exp.Order) -> Expr | None:
@@ -64,6 +65,25 @@ def fill_pivots(
         if not values:
             raise not_supported("PIVOT over a column without values")
         listed.set("expressions", values)
+
+
+def name_values(pivot: exp.Pivot) -> Expr | None:
+    """Name the columns of a pivot after its values as Snowflake writes them."""
+    for field in pivot.args.get("fields") or []:
+        if isinstance(field, exp.In):
+            field.set("expressions", [_named(one) for one in field.expressions])
+    return None
+
+
+def _named(value: Expr) -> Expr:
+    if isinstance(value, exp.PivotAlias):
+        return value
+    name = value.sql(dialect="duckdb")
+    if isinstance(value, exp.Cast):
+        text, kind = value.this.sql(dialect="snowflake"), declared_type(value.args["to"])
+        is_date = kind == "DATE" and isinstance(value.this, exp.Literal)
+        name = f"TO_DATE({text})" if is_date else f"CAST({text} AS {kind})"
+    return exp.PivotAlias(this=value.copy(), alias=exp.to_identifier(name, quoted=True))
 
 
 def _values_of(pivot: exp.Pivot) -> exp.In | None:

@@ -102,6 +102,8 @@ def show_schemas(statement: Statement, cursor: Cursor, databases: Databases, eng
 
 
 def _relations(statement: Statement, tables: Tables, clauses: ShowClauses) -> list[Relation]:
+    if clauses.schema == "INFORMATION_SCHEMA":
+        raise not_supported("SHOW of what is in INFORMATION_SCHEMA")
     relations = tables.relations(statement.session)
     return clauses.select(relations, lambda relation: (relation.name, relation.database, relation.schema))
 

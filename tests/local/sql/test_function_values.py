@@ -56,6 +56,9 @@ NUMBERS = [
     ("(SELECT KURTOSIS(A) FROM VALUES (1), (3), (10), (1), (3) T (A))", Decimal("3.613736609956")),
     ("(SELECT ROUND(SKEW(A), 9) FROM VALUES (1), (1), (2), (2), (2) T (A))", -0.608581106),
     ("(SELECT SKEW(A) FROM VALUES (1), (2) T (A))", None),
+    ("(SELECT CORR(A, B) FROM VALUES (1::FLOAT, 1), ('NaN', 2) T (A, B))::VARCHAR", "NaN"),
+    ("(SELECT CORR(A, B) FROM VALUES (1::FLOAT, 1), (2, 2), (NULL, 'NaN'::FLOAT) T (A, B))", 1.0),
+    ("(SELECT CORR(A, B) FROM VALUES (1::FLOAT, 1) T (A, B))", None),
     (
         "(SELECT ROUND(SKEW(A::FLOAT) OVER (), 9) FROM VALUES (1), (1), (2), (2), (3), (3), (3) T (A) LIMIT 1)",
         -0.353044463,
@@ -118,6 +121,8 @@ TEXTS = [
     ("CHARINDEX('2', 121212, 3)", 4),
     ("REGEXP_REPLACE(123, '2', 'x')", "1x3"),
     ("MD5(1)", "c4ca4238a0b923820dcc509a6f75849b"),
+    ("SHA2('test1', 224)", "aff3c83c40e2f1ae099a0166e1f27580525a9de6acd995f21717e984"),
+    ("LENGTH(SHA2(1, 384)) = 96 AND SHA2('a', 0) = SHA2('a') AND SHA2_BINARY('a', 512) = SHA2('a', 512)::BINARY", True),
     ("HEX_ENCODE(1)", "31"),
     ("(SELECT LISTAGG(A, ',') WITHIN GROUP (ORDER BY A) FROM VALUES (1.5::FLOAT), (2::FLOAT) T (A))", "1.5,2"),
     ("(SELECT LISTAGG(A, ',') FROM VALUES ('2024-01-01'::TIMESTAMP_NTZ) T (A))", "2024-01-01 00:00:00.000"),

@@ -112,6 +112,14 @@ def test_pivot_over_any_values(
     assert cursor.fetchall() == [row]
 
 
+def test_a_pivot_is_named_after_casts_as_an_account_writes_them(connection: SnowflakeConnection) -> None:
+    values = "1::INT, DATE '2024-01-01', 'x', 2::INT AS Y"
+    cursor = connection.cursor().execute(f"SELECT * FROM (SELECT '1' AS A, 5 AS B) PIVOT (SUM(B) FOR A IN ({values}))")
+    assert cursor is not None
+    names = ["CAST(1 AS NUMBER(38,0))", "TO_DATE('2024-01-01')", "'x'", "Y"]
+    assert [column.name for column in cursor.description] == names
+
+
 def test_pivot_over_values_that_are_no_literals_is_refused(trades: SnowflakeConnection) -> None:
     for column, condition in (("T", "TRUE"), ("S", "FALSE")):
         query = f"SELECT * FROM (SELECT {column}, P FROM QUOTES WHERE {condition}) PIVOT (SUM(P) FOR {column} IN (ANY))"

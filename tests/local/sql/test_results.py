@@ -73,12 +73,29 @@ def test_such_a_column_of_a_subquery_has_this_name_too(connection: SnowflakeConn
     assert [row[0] for row in execute(connection, "DESCRIBE TABLE U")] == ["COUNT(*)", "'X' || A"]
 
 
+@pytest.mark.parametrize("relation", ["VALUES (1, 'x')", "VALUES (1, 'x') T", "(VALUES (1, 'x')) T"])
+def test_columns_of_values_have_names_and_numbers(connection: SnowflakeConnection, relation: str) -> None:
+    cursor = connection.cursor().execute(f"SELECT * FROM {relation}")
+    assert cursor is not None
+    assert [column.name for column in cursor.description] == ["COLUMN1", "COLUMN2"]
+    assert execute(connection, f"SELECT $2, COLUMN1 FROM {relation} WHERE $1 = 1") == [("x", 1)]
+    if relation.endswith("T"):
+        assert execute(connection, f"SELECT T.$2, T.COLUMN1 / 2 FROM {relation}") == [("x", Decimal("0.500000"))]
+
+
+def test_counts_of_rows_are_never_null(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE T (A INT)")
+    described = connection.cursor().describe("INSERT INTO T VALUES (1)")
+    assert [column.is_nullable for column in described] == [False]
+
+
 @pytest.mark.parametrize(
     ("query", "possible"),
     [
         ("1, 'a', NULL, TRUE, A, B FROM T", [False, False, True, False, False, True]),
         ("A + 1, A + B, COALESCE(B, 0), A = 1, B IS NULL FROM T", [False, True, False, False, False]),
         ("COUNT(*), MAX(A), COUNT(B) FROM T", [False, True, False]),
+        ("$1, $2 FROM VALUES ('31'::BINARY, '32'::BINARY(4)), (NULL::BINARY, ''::BINARY(4))", [True, False]),
         ("IFF(B > 1, 1, 2), CASE WHEN A = 1 THEN 1 END FROM T", [False, True]),
         ("* FROM (SELECT A, B FROM T)", [False, True]),
         ("X.A, Y.A FROM T X LEFT JOIN T Y ON X.A = Y.B", [True, True]),

@@ -67,6 +67,8 @@ def test_elements_of_elements(table: SnowflakeConnection) -> None:
     for element in elements:
         found = execute(table, f"SELECT {element}, {element}::VARCHAR, {element} = 'x' FROM {source}")
         assert found == [('"x"', "x", True)], element
+    assert error(table, "SELECT A[0:2] FROM T")[0] == 2
+    assert execute(table, "SELECT PARSE_JSON(' NULL '), TYPEOF(PARSE_JSON('NULL'))") == [("null", "NULL_VALUE")]
     assert execute(table, "SELECT A[N - 7], A[-N], V[N], O['\"'], A[1::VARIANT] FROM T") == [
         ("1", None, None, None, '"a"')
     ]

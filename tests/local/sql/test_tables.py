@@ -297,7 +297,7 @@ def test_foreign_keys_are_kept_and_not_enforced(connection: SnowflakeConnection,
 
 
 def test_sequences_are_shown(connection: SnowflakeConnection, schema: str) -> None:
-    run(connection, "CREATE SEQUENCE S START 5 INCREMENT 2")
+    run(connection, "CREATE SEQUENCE S START 5 INCREMENT 2 ORDER")
     run(connection, "CREATE TABLE T (ID INT AUTOINCREMENT)")
     assert [row[:5] for row in run(connection, "SHOW SEQUENCES")] == [("S", "LOCAL", schema, 5, 2)]
     run(connection, "SELECT S.NEXTVAL")

@@ -156,12 +156,12 @@ def _score(
         ray_replicas.run(path, job, replica, folder, output, errors, descendants)
         return
     from airflow_provider_snowflake_batch.worker.executors.launcher import Launcher
-    from airflow_provider_snowflake_batch.worker.processes.limits import device_shares
+    from airflow_provider_snowflake_batch.worker.processes.limits import device_shares, sure_threads
 
     launcher = Launcher((output.pipe(), errors.pipe()), descendants.reap)
     try:
         # Started now, so that it is ready for the model when this process has loaded its libraries and made the plan.
-        launcher.start_early(next(iter(device_shares(job.num_workers)), None))
+        launcher.start_early(next(iter(device_shares(job.num_workers)), None), sure_threads(job.num_workers))
         from airflow_provider_snowflake_batch.worker.executors.replicas import ReplicaExecutor
         from airflow_provider_snowflake_batch.worker.models import prepare_model
         from airflow_provider_snowflake_batch.worker.progress import Progress

@@ -53,9 +53,13 @@ class Launcher:
         self._numbers += 1
         return self._numbers - 1
 
-    def start_early(self, devices: str | None) -> None:
-        """Start a process that the next `start` returns."""
-        self._early = self.start(devices)
+    def start_early(self, devices: str | None, threads: int | None = None) -> None:
+        """Start a process that the next `start` returns.
+
+        :param devices: as for `start`.
+        :param threads: that numeric libraries may start in it, if that is known: then it loads some meanwhile.
+        """
+        self._early = self._start(devices, threads)
 
     def start(self, devices: str | None) -> tuple[int, subprocess.Popen[bytes]]:
         """Start a process.
@@ -66,8 +70,12 @@ class Launcher:
         if self._early is not None:
             early, self._early = self._early, None
             return early
+        return self._start(devices, None)
+
+    def _start(self, devices: str | None, threads: int | None) -> tuple[int, subprocess.Popen[bytes]]:
         number = self.number()
         arguments = [sys.executable, "-m", _MODULE, str(self._address), str(number), str(os.getpid())]
+        arguments += [] if threads is None else [str(threads)]
         environment = interpreter.environment()
         if devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = devices

@@ -38,16 +38,22 @@ _STOP_SECONDS = 0.002
 _CLEAN_UP_SECONDS = 5.0
 
 
-def main(address: Path, worker: int, coordinator: int) -> None:
-    """Serve the coordinator at ``address`` as the given worker until it is done with us."""
+def main(address: Path, worker: int, coordinator: int, threads: int | None = None) -> None:
+    """Serve the coordinator at ``address`` as the given worker until it is done with us.
+
+    :param threads: that numeric libraries may start, if that is known already.
+    """
     parent.end_with(coordinator)
     parent.leave_signals_to_parent()
     faulthandler.enable(all_threads=False)
     connection = messages.connect(address)
     connection.send(messages.Hello(worker, os.getpid()))
+    if threads is not None:
+        # While the coordinator loads its own libraries and plans.
+        _limit(threads)
+        _load_first_libraries()
     limit = connection.recv()
-    limits.limit_threads(limit.threads)
-    limits.choose_allocator()
+    _limit(limit.threads)
     process = _Process(connection, address, limit.threads, connection.recv())
     os.register_at_fork(after_in_child=process.forked)
     try:
@@ -56,6 +62,11 @@ def main(address: Path, worker: int, coordinator: int) -> None:
         process.serve()
     except (EOFError, ConnectionError):
         os._exit(1)
+
+
+def _limit(threads: int) -> None:
+    limits.limit_threads(threads)
+    limits.choose_allocator()
 
 
 class _Process:
@@ -248,6 +259,15 @@ def _seldom_collecting() -> Iterator[None]:
             gc.set_threshold(*before)
 
 
+def _load_first_libraries() -> None:
+    """Load what is always loaded before the model's own folders are looked into.
+
+    Not pandas, of which these may hold another version.
+    """
+    with _seldom_collecting():
+        from airflow_provider_snowflake_batch.worker import model_files, models  # noqa: F401
+
+
 def _load_libraries() -> None:
     """Load what the work needs besides the model."""
     from airflow_provider_snowflake_batch.worker import models  # noqa: F401
@@ -299,4 +319,4 @@ def _flush() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -99,6 +99,12 @@ def threads_per_process(processes: int) -> int:
     return max(1, cores() // processes)
 
 
+def sure_threads(asked: int | None) -> int | None:
+    """Threads of each process, where they are the same for every number of tasks; else None."""
+    fewest, most = threads_per_process(process_count(asked, sys.maxsize)), threads_per_process(1)
+    return most if fewest == most else None
+
+
 def limit_threads(count: int) -> None:
     """Set the limit for libraries loaded from now on, unless the environment states one."""
     for name in THREAD_VARIABLES:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from airflow_provider_snowflake_batch.worker.job import read_job
 from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.processes import limits
 from airflow_provider_snowflake_batch.worker.progress import Progress
+from airflow_provider_snowflake_batch.worker.scoring import messages
 from tests.worker.batches import Batch
 
 
@@ -52,6 +54,24 @@ def test_a_row_that_asks_python_to_end_is_set_aside(batch: Batch) -> None:
 
     assert batch.run().code == 0
     assert (batch.manifest()["rows"], batch.manifest()["quarantined_rows"]) == (999, 1)
+
+
+def test_an_early_process_loads_libraries_before_it_is_told_what_to_do() -> None:
+    launcher = Launcher()
+    try:
+        launcher.start_early(None, threads=1)
+        number, process = launcher.start(None)
+        with launcher.accept() as connection:
+            assert connection.recv() == messages.Hello(number, process.pid)
+            deadline = time.monotonic() + 120
+            while "libparquet" not in Path(f"/proc/{process.pid}/maps").read_text():
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        # Its coordinator has hung up.
+        assert process.wait(timeout=120) == 1
+    finally:
+        launcher.close()
 
 
 def test_garbage_is_collected_as_often_as_always_once_the_model_is_loaded(batch: Batch) -> None:

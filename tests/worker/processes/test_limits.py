@@ -51,3 +51,18 @@ def test_a_c_library_without_such_options_is_left_alone(
     limits.choose_allocator()
 
     assert set_options == []
+
+
+@pytest.mark.parametrize(
+    ("cores", "devices", "asked", "threads"),
+    [(4, [], 1, 4), (4, [], 2, None), (4, [], None, None), (4, ["0"], None, 4), (1, [], None, 1), (1, [], 8, 1)],
+)
+def test_threads_are_sure_where_the_number_of_tasks_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch, cores: int, devices: list[str], asked: int | None, threads: int | None
+) -> None:
+    monkeypatch.setattr(limits, "cores", lambda: cores)
+    monkeypatch.setattr(limits, "devices", lambda: devices)
+
+    assert limits.sure_threads(asked) == threads
+    for tasks in range(1, 10):
+        assert threads in (None, limits.threads_per_process(limits.process_count(asked, tasks)))

@@ -179,6 +179,9 @@ def _end(data: bytes, at: int, kind: int, *, in_list: bool = False) -> int:
     if kind in (_LIST, _SET):
         count, inner, at = _list_header(data, at)
         for _ in range(count):
+            if at >= len(data):
+                # Values of a fixed size are passed over unread, and a damaged list may have any number of them.
+                raise IndexError("a list that ends too soon")
             at = _end(data, at, inner, in_list=True)
         return at
     if kind in (_BYTE, _DOUBLE):

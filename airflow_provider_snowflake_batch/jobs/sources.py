@@ -7,31 +7,50 @@ Each has a class here and a plain form, a dict of JSON values, which Dags, XComs
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_snowflake_batch.contract.output_layout import DATA_FILE_PATTERN
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.spec_fields import is_template
 from airflow_provider_snowflake_batch.jobs.sql_text import check_condition, check_query, looks_like_query
 
 DEFAULT_COLUMN = Identifier("FILE_PATH")
 """What ``list_stage_files`` of snowflake-ml-python calls its column."""
 
 
+@contextmanager
+def _before_rendering(text: str, instead: str) -> Iterator[None]:
+    """The check of a text that may not have been rendered: if so, its failure says how to have it checked afterwards.
+
+    :param instead: how to give such a text.
+    """
+    try:
+        yield
+    except InvalidJobError as error:
+        if not is_template(text):
+            raise
+        template = f"It holds a Jinja template: give it as {instead}, which is checked when it is rendered."
+        raise InvalidJobError(error.field, f"{error.problem} {template}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """The rows of a query.
 
-    :param sql: one SELECT or WITH statement, without a semicolon.
+    :param sql: one SELECT or WITH statement, without a semicolon. It is checked as it stands: one that Jinja has to
+        render first is given as plain text (``X="SELECT …"``), and checked when the task runs.
     :raises InvalidJobError: if it is something else, or could break out of the parentheses it is sent in.
     """
 
     sql: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sql", check_query(self.sql, field="X"))
+        with _before_rendering(self.sql, 'X="SELECT …"'):
+            object.__setattr__(self, "sql", check_query(self.sql, field="X"))
 
     def __str__(self) -> str:
         return self.sql
@@ -80,7 +99,8 @@ class StageParquet:
 
     def __post_init__(self) -> None:
         if self.filter is not None:
-            object.__setattr__(self, "filter", check_condition(self.filter, field="X.filter"))
+            with _before_rendering(self.filter, 'X={"stage_location": …, "filter": …}'):
+                object.__setattr__(self, "filter", check_condition(self.filter, field="X.filter"))
         if self.select is not None:
             if not self.select:
                 raise InvalidJobError("X.select", "it names no column; leave it out to read all of them.")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -176,3 +177,22 @@ def test_the_whole_result_of_a_task_is_an_input(result: type[Any]) -> None:
     every_field: dict[str, Any] = dict.fromkeys((one.name for one in fields(result)), 1)
     whole = result(**every_field | {"output_location": "@db.s.st/out/J/"}).to_dict()
     assert parse_source(whole) == JobOutput(StagePath.parse("@db.s.st/out/J/", field="x"))
+
+
+@pytest.mark.parametrize(
+    ("make", "instead"),
+    [
+        (lambda text: Query(f"SELECT a FROM t WHERE {text}"), 'X="SELECT …"'),
+        (lambda text: StageParquet(StagePath.parse("@s/x/", field="X"), filter=text), 'X={"stage_location": …'),
+    ],
+)
+def test_an_object_that_a_template_keeps_from_being_checked_says_how_to_give_it(
+    make: Callable[[str], object], instead: str
+) -> None:
+    with pytest.raises(InvalidJobError, match=f"It holds a Jinja template: give it as {re.escape(instead)}"):
+        make("b = '{{ var.value.get('x') }}'")
+    # One that is right as it stands needs no word.
+    make("b = '{{ ds }}'")
+    with pytest.raises(InvalidJobError) as told:
+        make("b = 'c")
+    assert "Jinja" not in str(told.value)

@@ -131,10 +131,17 @@ class Batch:
         self._shots_at_the_end = 0
         self._write()
 
+    @property
+    def _may_overlap(self) -> bool:
+        """Whether two attempts may be alive: of two that end on a stage at once, each may miss the other's manifest, as
+        docs/worker.md says.
+        """
+        return self._faults and self._volume is None
+
     def _choose(self) -> list[tuple[int, int]]:
         """Which processes there are to be, as replica and copy."""
         wanted = [(replica, 0) for replica in range(self._replicas)]
-        luck = self._choice.random() if self._faults else 1.0
+        luck = self._choice.random() if self._may_overlap else 1.0
         if luck < 0.3:
             wanted += [(replica, 1) for replica in range(self._replicas)]
             self._figures.faults["two attempts at once"] += 1
@@ -282,7 +289,7 @@ class Batch:
         family = {number: _family(one.popen) for number, one in enumerate(self._running) if one.wakes is None}
         if not family:
             return
-        if self._faults and not self._succeeded() and self._choice.random() < 0.08:
+        if self._may_overlap and not self._succeeded() and self._choice.random() < 0.08:
             self._stall()
             self._begin_anew()
             return

@@ -18,10 +18,11 @@ class Together:
     :param folder: where replicas are seen by files of their numbers. :param replicas: how many to wait for.
     :param stuck: the replica that does not return from its second call before there is a file ``free``. The others
         wait before their third one until it is there, so that they do not do all the work before.
+    :param fails: the replica whose first call raises an error.
     """
 
-    def __init__(self, folder: str, replicas: int, stuck: int | None = None) -> None:
-        self._folder, self._replicas, self._stuck = Path(folder), replicas, stuck
+    def __init__(self, folder: str, replicas: int, stuck: int | None = None, fails: int | None = None) -> None:
+        self._folder, self._replicas, self._stuck, self._fails = Path(folder), replicas, stuck, fails
         self._me = int(os.environ.get("SNOWFLAKE_JOB_INDEX", "0"))
         self._calls = 0
 
@@ -29,6 +30,8 @@ class Together:
         (self._folder / str(self._me)).touch()
         stuck = self._folder.parent / "stuck"
         _wait(lambda: len(list(self._folder.iterdir())) >= self._replicas)
+        if self._me == self._fails:
+            raise ValueError(f"replica {self._me} has another disk")
         if self._stuck not in (None, self._me) and self._calls > 1:
             _wait(stuck.exists)
         with (self._folder.parent / f"calls-{os.getpid()}").open("a") as calls:

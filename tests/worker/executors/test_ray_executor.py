@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.contract.cluster import ADDRESS_VARIABLE
 from airflow_provider_snowflake_batch.worker.cluster.rendezvous import Rendezvous
+from airflow_provider_snowflake_batch.worker.errors import EXIT_FAILED
 from tests.worker.batches import HERE, Batch, Outcome, until
 from tests.worker.executors.held_reader import READ_WHEN
 
@@ -55,7 +57,13 @@ class Replicas:
         self.processes: dict[int, subprocess.Popen[str]] = {}
 
     def job(
-        self, *, wait_for: int, stuck: int | None = None, partition_column: str | None = None, **inference: object
+        self,
+        *,
+        wait_for: int,
+        stuck: int | None = None,
+        fails: int | None = None,
+        partition_column: str | None = None,
+        **inference: object,
     ) -> None:
         here = self.batch.root / "here"
         here.mkdir(exist_ok=True)
@@ -63,7 +71,7 @@ class Replicas:
         code = self.batch.root / "code"
         code.mkdir(exist_ok=True)
         shutil.copy(HERE / "replica_models.py", code)
-        init = {"folder": str(here), "replicas": wait_for, "stuck": stuck}
+        init = {"folder": str(here), "replicas": wait_for, "stuck": stuck, "fails": fails}
         model = {"kind": "python", "target": "replica_models:Together", "python_path": [str(code)], "init": init}
         self.batch.job(
             model,
@@ -224,6 +232,35 @@ def test_a_replica_that_is_killed_costs_its_unfinished_tasks(replicas: Replicas)
     assert all(replicas.tasks_called()[task] == calls[task] for task in recorded)
     assert all(number == 1 for number in again.values())
     assert len([task for task in again if task in calls]) <= 2
+
+
+def _host_of(model_process: int) -> int:
+    """The actor that has started a model process."""
+    number = model_process
+    while not Path(f"/proc/{number}/cmdline").read_bytes().startswith(b"ray::RayHost"):
+        number = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+        assert number > 1, f"no actor has started {model_process}"
+    return number
+
+
+def test_of_a_killed_host_the_tasks_are_done_again_and_all_replicas_end_well(replicas: Replicas) -> None:
+    """As where memory is short: the actor is killed, and its node goes on."""
+    batch = replicas.batch
+    replicas.job(wait_for=3, stuck=2)
+    for replica in range(3):
+        replicas.start(replica)
+    until((batch.root / "stuck").exists, "the call that does not return")
+    (calls,) = [path for path in batch.root.glob("calls-*") if path.read_text().startswith("2 ")]
+    recorded, before = batch.recorded(), replicas.tasks_called()
+    os.kill(_host_of(int(calls.name.removeprefix("calls-"))), signal.SIGKILL)
+    (batch.root / "free").touch()
+    outcomes = [replicas.outcome(replica) for replica in range(3)]
+
+    assert [one.code for one in outcomes] == [0, 0, 0], [one.stderr for one in outcomes]
+    assert "replica 2 is lost" in outcomes[0].stderr
+    assert batch.verify().code == 0
+    assert batch.result()["ID"].to_pylist() == list(range(ROWS))
+    assert all(replicas.tasks_called()[task] == before[task] for task in recorded)
 
 
 def test_what_a_killed_replica_has_read_of_groups_is_read_again(replicas: Replicas) -> None:
@@ -449,3 +486,18 @@ def test_all_replicas_end_as_the_first_one_does(replicas: Replicas) -> None:
 
     assert [one.code for one in outcomes] == [143] * 3
     assert "replica 0 has ended: stopped by SIGTERM" in outcomes[1].last
+
+
+def test_an_error_of_the_model_on_one_replica_ends_all_of_them_alike_also_one_that_comes_later(
+    replicas: Replicas,
+) -> None:
+    replicas.job(wait_for=2, fails=1)
+    for replica in (0, 1):
+        replicas.start(replica)
+    outcomes = [replicas.outcome(replica) for replica in (0, 1)]
+    replicas.start(2)
+    outcomes.append(replicas.outcome(2))
+
+    assert [one.code for one in outcomes] == [EXIT_FAILED] * 3
+    assert all(one.last.startswith("ModelError") and "replica 1 has another disk" in one.last for one in outcomes)
+    assert not replicas.batch.succeeded()

@@ -4,11 +4,15 @@
 Python 3.10 or newer, pyarrow, pandas, NumPy, PyYAML and the model's own libraries: what Snowflake's container runtime
 brings. Members are stored uncompressed, in order, with one date, so that equal sources give equal bytes on every
 machine: the digest in the file's name tells two versions apart, and one that is on a stage need not be sent again.
+Docstrings, which nothing reads there, are left out; all else stays in its line, so tracebacks tell the same lines.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -78,4 +82,34 @@ def _add_sources(members: dict[str, bytes], folder: Traversable, name: str) -> N
         if entry.is_dir():
             _add_sources(members, entry, f"{name}/{entry.name}")
         elif entry.name.endswith(".py"):
-            members[f"{name}/{entry.name}"] = entry.read_bytes()
+            members[f"{name}/{entry.name}"] = without_docstrings(entry.read_bytes())
+
+
+def without_docstrings(source: bytes) -> bytes:
+    """Python source without the texts that are statements of their own. Every other statement stays where it is.
+
+    :param source: in UTF-8, with line feeds alone.
+    """
+    lines = source.split(b"\n")
+    for statement, alone in _texts(ast.parse(source)):
+        first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
+        before, after = lines[first][: statement.col_offset], lines[last][statement.end_col_offset :]
+        shares_line = before.strip() or not re.fullmatch(rb"\s*(#.*)?", after)
+        lines[first : last + 1] = [before + (b"..." if alone or shares_line else b"")] + [b""] * (last - first)
+        lines[last] = (lines[last] + after).rstrip()
+        lines[first] = lines[first].rstrip()
+    return b"\n".join(lines)
+
+
+def _texts(tree: ast.Module) -> Iterator[tuple[ast.Expr, bool]]:
+    """Its statements that are texts, the last of a line first, and whether one has to be replaced: no body is empty."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            texts = [one for one in node.body if isinstance(one, ast.Expr) and _is_text(one.value)]
+            found += [(text, len(texts) == len(node.body)) for text in texts]
+    return iter(sorted(found, key=lambda one: (-one[0].lineno, -one[0].col_offset)))
+
+
+def _is_text(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)

@@ -63,6 +63,8 @@ class Job:
 
     :param num_workers: model processes, or None to let the worker choose.
     :param max_batch_rows: rows in one call of the model, or None to let the worker choose.
+    :param max_task_rows: rows of one task, the piece of the input that a replica takes, loses or finishes; None for as
+        many as the worker puts together.
     :param on_error: end with the first bad row, or set bad rows aside.
     :param max_quarantined: bad rows of the whole batch; one more ends it.
     :param stages: fully qualified stage name to the folder where that stage is mounted.
@@ -81,6 +83,7 @@ class Job:
     stages: Mapping[str, Path] = field(default_factory=dict)
     executor: Sharing | None = None
     min_replicas: int | None = None
+    max_task_rows: int | None = None
 
 
 def to_json(job: Job) -> str:
@@ -117,6 +120,7 @@ def to_document(job: Job) -> dict[str, Any]:
                 max_quarantined=job.max_quarantined if quarantine else None,
                 executor=job.executor.value if job.executor is not None else None,
                 min_replicas=job.min_replicas,
+                max_task_rows=job.max_task_rows,
             ),
             stages={name: str(mount) for name, mount in job.stages.items()},
         ),
@@ -159,6 +163,7 @@ def parse(
         stages=stages,
         executor=_executor(inference),
         min_replicas=inference.count("min_replicas"),
+        max_task_rows=inference.count("max_task_rows"),
     )
     inference.done()
     top.done()

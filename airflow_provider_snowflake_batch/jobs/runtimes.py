@@ -21,6 +21,7 @@ WORKER_ONLY: dict[str, dict[str, str]] = {
         "max_quarantined": "Snowflake's inference jobs end with the first bad row",
         "executor": "Snowflake's inference jobs share the work among replicas by themselves",
         "min_replicas": "Snowflake's inference jobs share the work among replicas by themselves",
+        "max_task_rows": "Snowflake's inference jobs cut the input by themselves",
         "image": "Snowflake builds the image of an inference job itself",
         "env": "an inference job takes no environment variables",
         "secrets": "an inference job takes no secrets",

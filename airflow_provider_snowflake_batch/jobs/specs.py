@@ -146,6 +146,8 @@ class JobSpec(Spec):
     :param executor: how replicas share the work, ``Sharing.RAY`` or ``Sharing.STATIC``; default: Ray where the image
         has it, see docs/replicas.md.
     :param min_replicas: replicas that have to take part, or the job fails; default: it goes on with those that come.
+    :param max_task_rows: most rows of a task, the piece of the input that a replica takes, loses or finishes; default:
+        65,536, or 256 where rows name files. A model that takes long for a row needs fewer, see docs/replicas.md.
     :param image: the container's image, with its tag; default: Snowflake's container runtime, see
         docs/worker-runtime.md.
     :param env: environment variables of the container. They stand in the job's statement: no secrets.
@@ -186,9 +188,10 @@ class JobSpec(Spec):
     query_warehouse: str | None = None
     stages: Sequence[str] | None = None
     block_volume: Mapping[str, Any] | None = None
+    max_task_rows: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("num_workers", "max_batch_rows", "replicas", "max_quarantined", "min_replicas"):
+        for name in ("num_workers", "max_batch_rows", "replicas", "max_quarantined", "min_replicas", "max_task_rows"):
             positive_integer_field(self, name)
         quantity_field(self, "cpu_requests", _CPU, "a number of virtual CPUs such as '2' or '0.5'")
         quantity_field(self, "memory_requests", _MEMORY, "an amount with its unit such as '8GiB' or '512MiB'")

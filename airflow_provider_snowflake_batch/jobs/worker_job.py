@@ -107,6 +107,7 @@ class WorkerJob(ScoringJob):
         "replicas",
         "executor",
         "min_replicas",
+        "max_task_rows",
         "image",
         "secrets",
         "external_access_integrations",

@@ -195,6 +195,7 @@ def job_file(job: WorkerJob) -> job_files.Job:
         max_quarantined=settings.max_quarantined or job_files.MOST_QUARANTINED,
         executor=settings.executor,
         min_replicas=settings.min_replicas,
+        max_task_rows=settings.max_task_rows,
         stages=stages,
     )
 

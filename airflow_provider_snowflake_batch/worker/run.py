@@ -106,7 +106,8 @@ class Run:
         files = ModelFiles(job)
         self._progress.phase("planning")
         pattern, reads_files = job.input.pattern, lambda schema: bool(column_loaders(job, schema))
-        plan = make_plan(job.input.path, pattern, reads_files, self._progress.tick, job.output.path)
+        tick, apart_from = self._progress.tick, job.output.path
+        plan = make_plan(job.input.path, pattern, reads_files, tick, apart_from, job.max_task_rows)
         if plan.left_out is not None:
             note(plan.left_out)
         if plan.schema is not None:

@@ -83,7 +83,11 @@ def task_rows(job: Job) -> list[int]:
     if job.input.partition_column is not None:
         raise Refused("with partition_column all of the input is read before the first row is scored: no sample of it")
     plan = make_plan(
-        job.input.path, job.input.pattern, lambda schema: bool(column_loaders(job, schema)), apart_from=job.output.path
+        job.input.path,
+        job.input.pattern,
+        lambda schema: bool(column_loaders(job, schema)),
+        apart_from=job.output.path,
+        task_rows=job.max_task_rows,
     )
     if not plan.rows:
         raise Refused(f"the input {job.input.path} has no rows: nothing can be said of it")

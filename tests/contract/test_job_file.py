@@ -100,6 +100,7 @@ def jobs(draw: st.DrawFn) -> Job:
         model=draw(models),
         num_workers=draw(counts),
         max_batch_rows=draw(counts),
+        max_task_rows=draw(counts),
         on_error=on_error,
         max_quarantined=most,
         stages=draw(st.dictionaries(texts.map(lambda text: f"D.{text}"), paths, max_size=2)),

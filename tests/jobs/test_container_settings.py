@@ -38,6 +38,7 @@ def test_every_field_comes_back_as_plain_values() -> None:
         ({"executor": "dask"}, "job_spec.executor: 'dask' is not one of RAY, STATIC"),
         ({"min_replicas": 2}, "job_spec.min_replicas: 2 is more than replicas, which is 1"),
         ({"min_replicas": 2, "replicas": 4, "executor": "static"}, "job_spec.min_replicas: needs executor to be 'ray'"),
+        ({"max_task_rows": 0}, "job_spec.max_task_rows: expected an integer"),
         ({"image": " "}, "job_spec.image: expected a text"),
         ({"env": ["A=1"]}, "job_spec.env: expected a dict"),
         ({"env": {"A B": "1"}}, "job_spec.env: 'A B' is not the name of an environment variable"),

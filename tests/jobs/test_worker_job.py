@@ -55,6 +55,7 @@ SIZES = {
     "max_batch_rows": 10,
     "executor": "static",
     "min_replicas": 1,
+    "max_task_rows": 500,
     "image": "/db/s/repo/image:1",
     "secrets": {"TOKEN": "db.s.token"},
     "external_access_integrations": ["hub"],
@@ -295,6 +296,11 @@ def test_replicas_declare_the_ports_on_which_they_reach_each_other() -> None:
 def test_the_job_file_says_how_replicas_share_the_work() -> None:
     made = job(job_spec={"replicas": 4, "executor": "RAY", "min_replicas": 2})
     assert to_document(job_file(ready(made)))["inference"] == {"executor": "ray", "min_replicas": 2}
+
+
+def test_the_job_file_says_how_large_a_task_is() -> None:
+    made = job(job_spec={"max_task_rows": 500})
+    assert to_document(job_file(ready(made)))["inference"] == {"max_task_rows": 500}
 
 
 def test_input_files_and_code_on_stages_are_mounted_where_they_lie() -> None:

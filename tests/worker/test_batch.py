@@ -53,6 +53,18 @@ def test_many_small_files_of_two_types_become_one_batch(batch: Batch) -> None:
     assert result["Y"].to_pylist() == [value for number in range(30) for value in (float(number), 2.0 * number)]
 
 
+def test_a_task_has_no_more_rows_than_are_stated(batch: Batch) -> None:
+    """Of one row group: what takes long for each row is shared among all processes, and little is lost with one."""
+    batch.ids(1000)
+    batch.job(inference={"max_task_rows": 250, "num_workers": 2})
+
+    assert batch.run().code == 0
+
+    assert [one["rows"] for one in batch.manifest()["files"]] == [250] * 4
+    assert batch.recorded() == {0, 1, 2, 3}
+    assert batch.result()["ID"].to_pylist() == list(range(1000))
+
+
 def test_only_the_chosen_input_columns_are_written(batch: Batch) -> None:
     batch.ids(50)
     batch.job(output={"columns": ["id"]})

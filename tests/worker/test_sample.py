@@ -48,6 +48,13 @@ def test_all_of_a_small_input_is_scored(batch: Batch) -> None:
     assert not batch.output.parent.exists()
 
 
+def test_tasks_are_those_of_the_job(batch: Batch) -> None:
+    batch.ids(300)
+    batch.job(inference={"num_workers": 1, "max_task_rows": 100})
+
+    assert "300 rows in 3 tasks; sampled 300 of the first" in plan(batch, "--seconds", "5").stdout
+
+
 def test_what_the_model_raises_is_told_as_by_the_job(batch: Batch) -> None:
     batch.ids(10)
     batch.job("RaisesOnLoad")

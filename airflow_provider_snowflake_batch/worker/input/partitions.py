@@ -45,7 +45,8 @@ TAKEN_BYTES = 16 * 1024 * 1024
 def bucket_count(root: Path, plan: Plan) -> int:
     """How many buckets there are: it follows from the input alone, so that every replica makes the same.
 
-    At least as many as there would be tasks without groups, since a model may take long for a row.
+    Up to `MOST_BUCKETS`, at least as many as there would be tasks without groups, since a model may take long for a
+    row.
 
     :raises DataError: the first file cannot be read.
     """
@@ -57,7 +58,7 @@ def bucket_count(root: Path, plan: Plan) -> int:
             size = max(plan.bytes, int(plan.rows * decoded_width(file, plan.schema)))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"cannot read input file {path}: {error}") from None
-    return max(1, min(MOST_BUCKETS, max(-(-size // BUCKET_BYTES), -(-plan.rows // TASK_ROWS))))
+    return max(1, min(MOST_BUCKETS, max(-(-size // BUCKET_BYTES), -(-plan.rows // (plan.task_rows or TASK_ROWS)))))
 
 
 class Buckets:

@@ -93,6 +93,7 @@ class Plan:
     :param input_fingerprint: changes when the footer of any input file changes, or there are other files.
     :param seen: of each input file size and time of change, in a number.
     :param left_out: files beside the input that are none, in words.
+    :param task_rows: most rows of a task, if the job file states them.
     """
 
     tasks: tuple[Task, ...]
@@ -103,6 +104,7 @@ class Plan:
     input_fingerprint: str
     seen: Mapping[str, int] = field(default_factory=dict)
     left_out: str | None = None
+    task_rows: int | None = None
 
 
 def list_files(root: Path, pattern: str) -> list[str]:
@@ -202,14 +204,17 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     return pa.schema([(field.name, plain_layout(field.type)) for field in schema])
 
 
-def make_tasks(files: Sequence[Layout], *, reads_files: bool = False) -> tuple[Task, ...]:
+def make_tasks(files: Sequence[Layout], *, reads_files: bool = False, task_rows: int | None = None) -> tuple[Task, ...]:
     """Cut files into tasks, in order: every row is in exactly one of them.
 
     :param reads_files: rows name files that have to be read, so that a row costs more than its bytes say.
+    :param task_rows: most rows of a task, where there are not too many tasks of so few rows; by default, row groups of
+        up to twice as many as usual are left whole.
     """
     total_rows = sum(rows for _, row_groups in files for rows, _ in row_groups)
     total_bytes = sum(size for _, row_groups in files for _, size in row_groups)
-    most_rows = max(TASK_ROWS_WITH_FILES if reads_files else TASK_ROWS, -(-total_rows // MOST_TASKS))
+    usual = TASK_ROWS_WITH_FILES if reads_files else TASK_ROWS
+    most_rows = max(task_rows or usual, -(-total_rows // MOST_TASKS))
     most_bytes = max(TASK_BYTES, -(-total_bytes // MOST_TASKS))
     tasks: list[Task] = []
     ranges: list[RowRange] = []
@@ -221,7 +226,7 @@ def make_tasks(files: Sequence[Layout], *, reads_files: bool = False) -> tuple[T
             tasks.append(Task(len(tasks), tuple(ranges), rows, size))
         ranges, rows, size = [], 0, 0
 
-    for piece, piece_bytes in _pieces(files, most_rows, most_bytes):
+    for piece, piece_bytes in _pieces(files, most_rows, most_bytes, spare=1 if task_rows else 2):
         if ranges and (rows + piece.rows > most_rows or size + piece_bytes > most_bytes):
             close()
         ranges.append(piece)
@@ -231,13 +236,13 @@ def make_tasks(files: Sequence[Layout], *, reads_files: bool = False) -> tuple[T
     return tuple(tasks)
 
 
-def _pieces(files: Iterable[Layout], most_rows: int, most_bytes: int) -> Iterator[tuple[RowRange, int]]:
+def _pieces(files: Iterable[Layout], most_rows: int, most_bytes: int, spare: int) -> Iterator[tuple[RowRange, int]]:
     for path, row_groups in files:
         first_row = 0
         for number, (rows, size) in enumerate(row_groups):
             # A process that does a part of a row group also decodes the rows before it. So a row group is cut only if
             # it is well above a task's size.
-            parts = max(-(-rows // (2 * most_rows)), -(-size // (4 * most_bytes)), 1) if rows else 0
+            parts = max(-(-rows // (spare * most_rows)), -(-size // (4 * most_bytes)), 1) if rows else 0
             if parts > 1:
                 parts = min(rows, max(-(-rows // most_rows), -(-size // most_bytes)))
             for part in range(parts):
@@ -275,6 +280,7 @@ def make_plan(
     reads_files: Callable[[pa.Schema], bool] = lambda schema: False,
     tick: Callable[[], None] = lambda: None,
     apart_from: Path | None = None,
+    task_rows: int | None = None,
 ) -> Plan:
     """List the input, read its footers and cut it into tasks.
 
@@ -283,6 +289,7 @@ def make_plan(
     :param reads_files: tells by the input's schema whether rows name files that have to be read.
     :param tick: called for each file, so that a sign of life can be given meanwhile.
     :param apart_from: a place that no link in the input may lead into.
+    :param task_rows: most rows of a task, see `make_tasks`.
     :raises Refused: the input does not exist, or cannot be told from what is written.
     :raises DataError: a file is unreadable, or the files do not go together.
     """
@@ -297,7 +304,8 @@ def make_plan(
             tick()
             layouts.append((file.path, file.row_groups))
             seen[file.path] = file.seen
-    tasks = make_tasks(layouts, reads_files=schema.schema is not None and reads_files(schema.schema))
+    with_files = schema.schema is not None and reads_files(schema.schema)
+    tasks = make_tasks(layouts, reads_files=with_files, task_rows=task_rows)
     return Plan(
         tasks=tasks,
         rows=sum(task.rows for task in tasks),
@@ -307,4 +315,5 @@ def make_plan(
         input_fingerprint=described.text(),
         seen=seen,
         left_out=left_out,
+        task_rows=task_rows,
     )

@@ -249,6 +249,13 @@ def test_a_file_that_a_group_lacks(batch: Batch) -> None:
     )
 
 
+@pytest.mark.parametrize(("rows", "buckets"), [(None, 1), (250, 4), (1, 512)])
+def test_rows_of_a_task_that_are_stated_hold_for_groups_too(batch: Batch, rows: int | None, buckets: int) -> None:
+    batch.ids(1000)
+
+    assert partitions.bucket_count(batch.input, plan.make_plan(batch.input, ".*", task_rows=rows)) == buckets
+
+
 def test_rare_values_do_not_hold_on_to_the_rows_they_came_with(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partitions, "BUCKET_BYTES", 8 * 1024 * 1024)
     monkeypatch.setattr(spread, "PENDING_BYTES", 8 * 1024 * 1024)

@@ -25,9 +25,11 @@ def layouts_of(layout: list[list[tuple[int, int]]]) -> list[plan.Layout]:
     return [(f"{number}.parquet", tuple(groups)) for number, groups in enumerate(layout)]
 
 
-@given(layouts, st.booleans())
-def test_every_row_is_in_exactly_one_task(layout: list[list[tuple[int, int]]], reads_files: bool) -> None:
-    tasks = plan.make_tasks(layouts_of(layout), reads_files=reads_files)
+@given(layouts, st.booleans(), st.none() | st.integers(1, 100_000))
+def test_every_row_is_in_exactly_one_task(
+    layout: list[list[tuple[int, int]]], reads_files: bool, task_rows: int | None
+) -> None:
+    tasks = plan.make_tasks(layouts_of(layout), reads_files=reads_files, task_rows=task_rows)
 
     position = {f"{n}.parquet": (0, 0, 0) for n in range(len(layout))}
     for task in tasks:
@@ -54,6 +56,24 @@ def test_tasks_are_alike_in_size_whatever_the_files(layout: list[list[tuple[int,
     for task in tasks:
         assert task.rows <= 2 * max(plan.TASK_ROWS, -(-total_rows // plan.MOST_TASKS)) + 1
         assert task.bytes <= 4 * max(plan.TASK_BYTES, -(-total_bytes // plan.MOST_TASKS)) + 4000
+
+
+@given(layouts, st.integers(1, 100_000))
+def test_no_task_has_more_rows_than_are_stated_unless_there_were_too_many(
+    layout: list[list[tuple[int, int]]], task_rows: int
+) -> None:
+    tasks = plan.make_tasks(layouts_of(layout), task_rows=task_rows)
+    total_rows = sum(rows for groups in layout for rows, _ in groups)
+
+    assert all(task.rows <= max(task_rows, -(-total_rows // plan.MOST_TASKS)) for task in tasks)
+
+
+def test_of_a_whole_number_of_stated_tasks_each_is_full() -> None:
+    """One row group, which would be one task otherwise."""
+    layout = layouts_of([[(100_000, 800_000)]])
+
+    assert [task.rows for task in plan.make_tasks(layout)] == [100_000]
+    assert [task.rows for task in plan.make_tasks(layout, task_rows=25_000)] == [25_000] * 4
 
 
 def test_a_plan_is_the_same_when_made_again_and_another_when_a_file_changes(tmp_path: Path) -> None:

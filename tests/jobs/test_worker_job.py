@@ -236,6 +236,78 @@ def test_the_whole_specification() -> None:
     }
 
 
+# What a specification may hold, by the pages that tell so: …/specification-reference of all,
+# …/snowflake-stage-volume of `stageConfig`, …/block-storage-volume of `blockConfig`, …/service-network-communications of `portRange`,
+# …/monitoring-services of `logExporters` and `platformMonitor`, all below
+# https://docs.snowflake.com/en/developer-guide/snowpark-container-services/
+DOCUMENTED = """
+spec:
+  containers:
+  - name: main
+    image: /db/schema/repo/img:tag
+    command: ["python", "-m", "x"]
+    env: {KEY: "value"}
+    volumeMounts: [{name: data, mountPath: /data}]
+    resources:
+      requests: {memory: 4Gi, cpu: 1.5, nvidia.com/gpu: 1}
+      limits: {memory: 8Gi, cpu: 2, nvidia.com/gpu: 1}
+    secrets:
+    - snowflakeSecret: {objectName: db.sch.sec}
+      envVarName: API_KEY
+      secretKeyRef: secret_string
+  endpoints:
+  - {name: ray, portRange: 10000-12000, protocol: TCP}
+  volumes:
+  - {name: tmp, source: local}
+  - {name: shm, source: memory, size: 2Gi}
+  - {name: blk, source: block, size: 50Gi, blockConfig: {iops: 4000, throughput: 200}}
+  - name: data
+    source: stage
+    stageConfig:
+      name: "@db.sch.stage/path"
+      resources: {requests: {cpu: 0, memory: 512Mi}, limits: {cpu: 0.5, memory: 1Gi}}
+  logExporters: {eventTableConfig: {logLevel: INFO}}
+  platformMonitor: {metricConfig: {groups: [system, status, network, storage]}}
+"""
+
+
+def _shapes(value: Any, place: str = "") -> set[str]:
+    """Each value's place and kind. Volumes are told apart by their source, since each has keys of its own."""
+    if isinstance(value, list):
+        sources = [one.get("source", "") if isinstance(one, dict) else "" for one in value]
+        return set().union(*(_shapes(one, f"{place}[{source}]") for one, source in zip(value, sources, strict=True)))
+    if place.endswith(".env"):
+        return {f"{place}: {type(one).__name__}" for one in value.values()}
+    if isinstance(value, dict):
+        return set().union(*(_shapes(one, f"{place}.{key}") for key, one in value.items()))
+    return {f"{place}: {'number' if isinstance(value, (int, float)) else type(value).__name__}"}
+
+
+EVERYTHING = {
+    "replicas": 4,
+    "env": {"MODE": "fast"},
+    "secrets": {"TOKEN": "db.s.token"},
+    "stages": ["@images"],
+    "block_volume": {"size": "500Gi", "iops": 4000, "throughput": 250},
+}
+
+
+@pytest.mark.parametrize("family", ["CPU_X64_S", "GPU_NV_S"])
+@pytest.mark.parametrize("given", [{}, EVERYTHING])
+def test_every_key_is_a_documented_one(given: dict[str, Any], family: str) -> None:
+    """With a value of the documented kind: the server refuses a key that it does not know."""
+    known = _shapes(yaml.safe_load(DOCUMENTED))
+
+    assert _shapes(specification(ready(job(job_spec=given), family))) <= known
+
+
+def test_all_that_is_documented_there_is_made_use_of() -> None:
+    """Otherwise the examples would prove less than they seem to."""
+    used = (_shapes(specification(ready(job(job_spec=given), "GPU_NV_S"))) for given in ({}, EVERYTHING))
+
+    assert set().union(*used) == _shapes(yaml.safe_load(DOCUMENTED))
+
+
 @pytest.mark.parametrize(
     ("given", "config"),
     [

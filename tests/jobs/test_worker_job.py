@@ -237,8 +237,8 @@ def test_the_whole_specification() -> None:
 
 
 # What a specification may hold, by the pages that tell so: …/specification-reference of all,
-# …/snowflake-stage-volume of `stageConfig`, …/block-storage-volume of `blockConfig`, …/service-network-communications of `portRange`,
-# …/monitoring-services of `logExporters` and `platformMonitor`, all below
+# …/snowflake-stage-volume of `stageConfig`, …/block-storage-volume of `blockConfig`,
+# …/service-network-communications of `portRange`, …/monitoring-services of `logExporters` and `platformMonitor`; below
 # https://docs.snowflake.com/en/developer-guide/snowpark-container-services/
 DOCUMENTED = """
 spec:

@@ -82,6 +82,15 @@ test-stage-volume: export WORKER_ON_STAGE_VOLUME = 1
 test-stage-volume: $(VENV)/.installed-dev ## Run the worker's jobs on folders that behave as mounted stages do
 	$(BIN)/python -m pytest $(XDIST) $(ON_STAGES)
 
+# The oldest Ray that Snowflake's images have, and the newest that constraints.txt has, each in the container runtime with
+# all else as it is. Outside of test-all: that has the runtime's own Ray, and each of these takes five minutes.
+RAYS := 2.53.0 $(shell sed -n 's/^ray==\([0-9.]*\).*/\1/p' constraints.txt)
+.PHONY: test-rays $(RAYS:%=test-ray-%)
+test-rays: $(RAYS:%=test-ray-%) ## Run the tests of replicas with the oldest and the newest Ray
+$(RAYS:%=test-ray-%): test-ray-%: $(VENV)/.installed-dev $(VENV)-ray-%/.installed
+	LOCAL_SNOWFLAKE_RUNTIME_PYTHON=$(abspath $(VENV)-ray-$*/bin/python) \
+		$(BIN)/python -m pytest -m slow tests/worker/executors/test_ray_executor.py
+
 # test-slow runs a part of it.
 .PHONY: test-crash-matrix
 test-crash-matrix: export CRASH_MATRIX = whole
@@ -286,7 +295,7 @@ constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releas
 		--no-emit-index-url --no-emit-find-links pyproject.toml >> $(LOWEST)
 
 clean: down ## Remove everything that the other targets made, but for the data of make local (.local-snowflake)
-	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(VENV)-lowest $(HIGHEST) $(PLAIN) $(RUNTIME) $(PAGES)/node_modules docs/_build dist build htmlcov .demo .standalone .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS:%=$(VENV)-%) $(VENV)-lowest $(HIGHEST) $(PLAIN) $(RUNTIME) $(RAYS:%=$(VENV)-ray-%) $(PAGES)/node_modules docs/_build dist build htmlcov .demo .standalone .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ensurepip is missing on some systems that have pip, hence --without-pip and pip --python.
 $(VENV)/.uv:
@@ -326,4 +335,11 @@ $(RUNTIME)/.installed: airflow_provider_snowflake_batch/local/spcs/container_run
 	@echo "Installing $< into $(RUNTIME)"
 	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(RUNTIME)
 	@$(BIN)/uv pip install --quiet --no-config --compile-bytecode --python $(RUNTIME)/bin/python -r $<
+	@touch $@
+
+$(RAYS:%=$(VENV)-ray-%/.installed): $(VENV)-ray-%/.installed: airflow_provider_snowflake_batch/local/spcs/container_runtime.txt | $(VENV)/.uv
+	@echo "Installing $< with Ray $* into $(@D)"
+	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(@D)
+	@sed 's/^ray==.*/ray==$*/' $< > $(@D)/listed.txt
+	@$(BIN)/uv pip install --quiet --no-config --compile-bytecode --python $(@D)/bin/python -r $(@D)/listed.txt
 	@touch $@

@@ -71,10 +71,12 @@ test-slow-rest: $(VENV)/.installed-dev $(RUNTIME)/.installed
 	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(MAIN_WAY) tests/stack tests/worker) tests
 
 # Workers whose jobs have all of stages in folders that behave as mounted stages do, which are no disks. What runs in the
-# tests' own process has no such folders.
+# tests' own process has no such folders: most of input, scoring and values. Not tried there: what else starts workers, for
+# what no file system decides (memory, processes that are left, what models print, types), and models whose libraries are in
+# an environment of their own. Of replicas over Ray, one test of test-slow-worker puts them on such folders.
 ON_STAGES := $(addprefix tests/worker/,output/test_attempts.py output/test_kept_tasks.py output/test_save_modes.py \
 	executors/test_replicas.py output/test_rows_reused.py input/test_partitions.py models/test_code_archives.py \
-	stage_files/test_chat_messages.py stage_files/test_files.py test_batch.py test_kill_resume.py test_quarantine.py \
+	models/test_chat_stand_in.py models/test_file_kinds.py models/test_onnx.py stage_files/test_chat_messages.py stage_files/test_files.py test_batch.py test_kill_resume.py test_quarantine.py \
 	test_recovery.py)
 
 .PHONY: test-stage-volume

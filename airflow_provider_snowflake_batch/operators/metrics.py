@@ -26,7 +26,10 @@ def count_begun(context: Context, card: JobCard, *, resumed: bool) -> None:
     :param resumed: it is that of an earlier try; else it was submitted.
     """
     with _quietly() as stats:
-        stats.incr(f"{PREFIX}.job.{'resumed' if resumed else 'submitted'}", tags=_tags(context, card))
+        tags = _tags(context, card)
+        stats.incr(f"{PREFIX}.job.{'resumed' if resumed else 'submitted'}", tags=tags)
+        if not resumed and card.attempt > 1:
+            stats.incr(f"{PREFIX}.job.retried", tags=tags)
 
 
 def count_ended(context: Context, card: JobCard) -> None:

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat import sdk
 
 from airflow_provider_snowflake_batch.jobs.card import JobCard
-from airflow_provider_snowflake_batch.operators.metrics import count_ended
+from airflow_provider_snowflake_batch.operators.metrics import count_begun, count_ended
 from tests.operators.task_instances import TaskInstance
 
 CARD = JobCard(
@@ -48,6 +48,20 @@ def stats(monkeypatch: pytest.MonkeyPatch) -> Stats:
 def ended(card: JobCard) -> None:
     context: Any = {"ti": TaskInstance()}
     count_ended(context, card)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "resumed", "told"),
+    [
+        (1, False, {"job.submitted": 1}),
+        (2, False, {"job.submitted": 1, "job.retried": 1}),
+        (2, True, {"job.resumed": 1}),
+    ],
+)
+def test_a_retry_that_needs_a_job_of_its_own(stats: Stats, attempt: int, resumed: bool, told: dict[str, float]) -> None:
+    context: Any = {"ti": TaskInstance()}
+    count_begun(context, replace(CARD, attempt=attempt), resumed=resumed)
+    assert stats.told == told
 
 
 def test_times_and_cost(stats: Stats) -> None:

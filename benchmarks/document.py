@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import SIZES
 from benchmarks.report import RESULTS
 from benchmarks.table import machine, number
 from benchmarks.xgboost_rate import PUBLISHED
@@ -24,7 +25,11 @@ before a change are of the same machine, and stay. What they mean for a worker's
 [](worker.md#how-fast), what they mean for large ones in [](scaling.md).
 """
 # The name of the result → its command, where that is not `python -m benchmarks.NAME`.
-COMMANDS = {"peers": "make bench-peers"}
+COMMANDS = {"peers": "make bench-peers"} | {
+    f"pages_{database}_{cards}": f"python -m benchmarks.pages --cards {cards}{url}"
+    for cards in SIZES
+    for database, url in (("sqlite", ""), ("postgresql", " --database postgresql+psycopg2://airflow@localhost/empty"))
+}
 SCALING = """\
 # How far it scales
 

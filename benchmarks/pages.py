@@ -3,7 +3,8 @@
 Ten times as many task instances as job cards are written into a database of their own, SQLite or the given one. Then
 each kind of request is made through Airflow's whole API application, with another word, filter or order each. Processor
 time is that of this process, which is client and server in one, and of PostgreSQL's own processes where those
-run on the same machine. Ends with 1 if a request takes longer than the goal.
+run on the same machine. Ends with 1 if a request takes longer than the goal. At the sizes that are goals, the figures
+are kept in ``benchmarks/results``.
 
     python -m benchmarks.pages --cards 10000
     python -m benchmarks.pages --cards 100000 --database postgresql+psycopg2://airflow@localhost/empty
@@ -25,11 +26,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import machine, median
+from benchmarks.report import machine, median, save
 from benchmarks.scratch import scratch
 
 GOAL_MS = 60
 GOAL_ROWS = 1_000
+SIZES = (10_000, 100_000)
+"""Cards at which the goals are to be met."""
 
 # The parameters of each, and at which endpoint, if that is not the one of the list.
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -137,15 +140,37 @@ def _measure(cards: int, repeats: int) -> int:
         figures = {name: _figure(client, clock, asked, repeats) for name, asked in REQUESTS.items()}
         figures["first page, unchanged"] = _unchanged(client, clock, repeats)
         touched = _touched(lambda: _asked(client, {})) if clock.database == "postgresql" else None
-    for name, whole in (("comparing, in the background", False), ("comparing one by one, every 10 minutes", True)):
-        print(f"{name:<40}{median(clock.of(lambda whole=whole: _compare(whole)) for _ in range(3)):>22.0f}")
+    comparing = {
+        name: median(clock.of(lambda whole=whole: _compare(whole)) for _ in range(3))
+        for name, whole in (("comparing, in the background", False), ("comparing one by one, every 10 minutes", True))
+    }
+    for name, figure in comparing.items():
+        print(f"{name:<40}{figure:>22.0f}")
     late = [name for name, figure in figures.items() if figure > GOAL_MS]
     for name, figure in figures.items():
         print(f"{name:<40}{figure:>22.1f}{'   too long' if name in late else ''}")
     print(f"{len(late)} of {len(figures)} miss the goal; {json.dumps(machine())}")
     if touched is not None:
         print(f"rows that the database touches for the first page: {touched:,.0f}; goal {GOAL_ROWS:,}")
+    if cards in SIZES:
+        _save(cards, clock.database, figures, touched, {"the first of a process, builds the index": first} | comparing)
     return 1 if late or (touched or 0) > GOAL_ROWS else 0
+
+
+def _save(
+    cards: int, database: str, figures: dict[str, float], touched: float | None, beside: dict[str, float]
+) -> None:
+    """:param beside: milliseconds that no goal is of."""
+    saved = {"goal / ms of the slowest request": GOAL_MS / max(figures.values())}
+    if touched is not None:
+        saved["goal / rows read for the first page"] = GOAL_ROWS / max(touched, 1)
+    goals = dict.fromkeys(saved, 1.0)
+    saved |= {f"{name}, ms": figure for name, figure in (figures | beside).items()}
+    if touched is not None:
+        saved["rows read for the first page"] = touched
+    server = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[database]
+    what = f"{len(figures)} requests of the pages, {cards:,} cards among {10 * cards:,} task instances, {server}"
+    save(f"pages_{database}_{cards}", f"{what}, processor time", saved, goals)
 
 
 def _compare(whole: bool) -> None:

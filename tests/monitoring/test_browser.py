@@ -150,6 +150,14 @@ def test_the_pages_in_a_browser(
 
 
 @browser.needed
+def test_the_pages_of_jobs_that_did_not_run_as_they_should_in_a_browser(
+    server: str, client: Client, new_run: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = fill(new_run) | fill_more(new_run)
+    hold(server, client, runs, "states.test.mjs", monkeypatch)
+
+
+@browser.needed
 def test_what_somebody_on_call_is_told_and_can_do_in_a_browser(
     server: str, client: Client, new_run: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

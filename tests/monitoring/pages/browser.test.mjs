@@ -2,19 +2,18 @@
 // colours a theme has, and what axe finds in them. Of Airflow's own pages around them nothing is held.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 import { useBrowser } from "./chromium.mjs";
+import { holdLook } from "./look.mjs";
 
-const { PAGES_URL: url, PAGES_TOKEN: token, PAGES_PICTURES: pictures } = process.env;
+const { PAGES_URL: url, PAGES_TOKEN: token } = process.env;
 const RUNS = JSON.parse(process.env.PAGES_RUNS);
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const LIST = "/plugin/snowflake-batch-jobs";
 const RUN = `/dags/scores/runs/${RUNS.mapped}/plugin/snowflake-batch-run-jobs`;
 const TAB = `/dags/scores/runs/${RUNS.running}/tasks/score/plugin/snowflake-batch-job`;
 const FAILED = `/dags/scores/runs/${RUNS.failed}/tasks/score/plugin/snowflake-batch-job`;
-// What each page shows once it is there.
 const DONE = `/dags/scores/runs/${RUNS.done}/tasks/score/plugin/snowflake-batch-job`;
+// What each page shows once it is there.
 const PAGES = { list: [LIST, "scores · score"], run: [RUN, "Took longest"], tab: [TAB, "26,543 rows/s"], failed: [FAILED, "no such column"], done: [DONE, "[0.25, 0.5, …]"] };
 
 const { open } = useBrowser();
@@ -24,22 +23,7 @@ for (const [name, page] of Object.entries(PAGES)) {
     for (const width of [400, 1_440]) {
       test(`${name}, ${theme}, ${width} px: nothing is cut off, and axe finds nothing`, async () => {
         const shown = await open(page, { theme, width });
-        // Airflow slides things into their places.
-        await shown.waitForTimeout(1_000);
-        assert.equal(await shown.evaluate(() => document.documentElement.classList.contains("dark")), theme === "dark");
-        if (pictures) await shown.screenshot({ path: `${pictures}/${name}-${theme}-${width}.png`, fullPage: true });
-        await shown.addScriptTag({ path: AXE });
-        const found = await shown.evaluate(() => globalThis.axe.run(".snowflake-batch"));
-        assert.ok(found.passes.length > 5);
-        const told = found.violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => `${html.slice(0, 300)} ${failureSummary}`)]);
-        assert.deepEqual(told, []);
-        // What is wider than its place scrolls in a box of its own.
-        const [wanted, given] = await shown.evaluate(() => {
-          const { scrollWidth, clientWidth } = document.querySelector(".snowflake-batch");
-          return [scrollWidth, clientWidth];
-        });
-        assert.ok(wanted <= given, `${wanted} > ${given}`);
-        assert.deepEqual(shown.errors, []);
+        await holdLook(shown, { name, theme, width });
       });
     }
   }

@@ -158,6 +158,9 @@ def _plain(value: Any, seen: Seen) -> Any:
         }
     if (named := _fields_of(value)) is not None:
         return _plain(named, seen)
+    if isinstance(value, pd.Series) and value.index.inferred_type == "string":
+        # An object, as those of `pandas.DataFrame.iterrows` are: the next row may have its labels in another order.
+        value = _labelled(value)
     value = as_numpy(value)
     if isinstance(value, np.ndarray):
         return _array(value, seen) if value.ndim else _of_no_dimension(value, seen)
@@ -199,6 +202,17 @@ def _fields_of(value: Any) -> Any:
         # Those of msgspec.
         names = getattr(kind, "__struct_fields__", None)
     return None if names is None else {name: getattr(value, name) for name in names}
+
+
+def _labelled(values: pd.Series[Any]) -> dict[Any, Any]:
+    """A Series by its labels.
+
+    :raises ValueError: two values have the same.
+    """
+    if not values.index.is_unique:
+        twice = values.index[values.index.duplicated()].unique()
+        raise ValueError(f"a Series has several values of one label: {', '.join(map(str, twice))}")
+    return dict(zip(values.index, values, strict=True))
 
 
 def _array(value: np.ndarray[Any, Any], seen: Seen) -> list[Any]:

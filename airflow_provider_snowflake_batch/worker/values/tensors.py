@@ -148,6 +148,9 @@ def _known_unit(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return values
     if kind == "m" and unit[0] in ("Y", "M"):
         raise ValueError("months and years are no durations: they are not all equally long")
+    if unit[0] == "generic" and not np.isnat(values).all():
+        # NumPy would take them for seconds.
+        raise ValueError(f"{values.dtype} has no unit, so nothing tells how long its values are; return it with one")
     known = values.astype(f"{kind}8[{'ns' if unit[0] in ('ps', 'fs', 'as') else 's' if unit[1] == 1 else 'us'}]")
     if not np.array_equal(known.astype(values.dtype).view(np.int64), values.view(np.int64)):
         raise ValueError(f"{values.dtype} holds times that files have no type for")

@@ -683,6 +683,16 @@ def test_an_index_of_the_models_own_says_nothing_of_the_order(index: pd.Index) -
     assert to_table(TURNED, 4, None, habit).to_pydict() == {"Y": [3, 2, 1, 0]}
 
 
+def test_rows_that_have_labels_are_taken_by_these() -> None:
+    rows = [pd.Series([1, 2], ["a", "b"]), None, pd.Series([3, 4], ["b", "a"]), pd.Series(["x"], ["c"])]
+    expected = [{"a": 1, "b": 2, "c": None}, None, {"a": 4, "b": 3, "c": None}, {"a": None, "b": None, "c": "x"}]
+    for returned in (rows, iter(rows), {"output_feature_0": rows}, pd.Series(rows, name="output_feature_0")):
+        assert to_table(returned, 4, None).to_pydict() == {"output_feature_0": expected}
+    # Outputs are columns, whatever labels the model has for their rows.
+    outputs = [pd.Series(values, ["r", "s", "t"]) for values in ([1, 2, 3], [4, 5, 6])]
+    assert to_table(outputs, 3, None).to_pydict() == {"output_feature_0": [1, 2, 3], "output_feature_1": [4, 5, 6]}
+
+
 def test_groups_return_rows_in_any_order() -> None:
     assert to_table(TURNED, None, None).to_pydict() == {"Y": [3, 2, 1, 0]}
 

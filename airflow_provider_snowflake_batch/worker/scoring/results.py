@@ -83,6 +83,7 @@ def to_table(returned: Any, rows: int | None, signature: Signature | None, habit
             raise DataError(f"the model returned {len(values)} rows for {rows} rows given (output {name!r})")
         if rows is None and len(values) != len(next(iter(columns.values()))):
             raise DataError(f"the model returned columns of different lengths (output {name!r})")
+    _check_labels(columns)
     features = _by_name(list(columns), signature)
     stored = [
         _storable(values, features.get(name), name, one_a_row=rows is not None) for name, values in columns.items()
@@ -121,6 +122,26 @@ def _check_order(returned: Any, rows: int, habit: ListHabit) -> None:
             raise OtherOrder(
                 "the model returned the rows in another order than it was given them, as their index says; end with "
                 ".sort_index(), or with .reset_index(drop=True) if each is at its row's place"
+            )
+
+
+def _check_labels(columns: Mapping[str, Any]) -> None:
+    """Hold that outputs side by side do not have the same labels in different orders.
+
+    By their places, values of other rows would be in one row; pandas would put them together by their labels.
+
+    :raises OtherOrder: they have.
+    """
+    labelled = [(name, values.index) for name, values in columns.items() if isinstance(values, pd.Series)]
+    for name, index in labelled[1:]:
+        first = labelled[0][1]
+        if index is first or index.equals(first):
+            continue
+        if not len(index.symmetric_difference(first, sort=False)):
+            raise OtherOrder(
+                f"the outputs {labelled[0][0]!r} and {name!r} have the same index in different orders, so that their "
+                "values are not at the same rows' places; return them as one frame, or with .reset_index(drop=True) "
+                "if each is at its row's place"
             )
 
 

@@ -693,6 +693,44 @@ def test_rows_that_have_labels_are_taken_by_these() -> None:
     assert to_table(outputs, 3, None).to_pydict() == {"output_feature_0": [1, 2, 3], "output_feature_1": [4, 5, 6]}
 
 
+LABELLED = [pd.Series([1, 2, 3], list("abc")), pd.Series([6, 5, 4], list("cba"))]
+
+
+@pytest.mark.parametrize("rows", [3, None])
+@pytest.mark.parametrize(
+    "returned",
+    [
+        tuple(LABELLED),
+        dict(zip("yz", LABELLED, strict=True)),
+        {"x": [7, 8, 9], "y": LABELLED[0], "same": LABELLED[0].copy(), "z": LABELLED[1]},
+        tuple(one.reset_index().set_index(["index", 0]).index.to_series() for one in [LABELLED[0], LABELLED[0][::-1]]),
+        (LABELLED[0].set_axis(list("aab")), LABELLED[1].set_axis(list("baa"))),
+        (LABELLED[0].set_axis([7, 8, 9]), LABELLED[1].set_axis([9, 8, 7])),
+    ],
+    ids=["tuple", "dict", "third", "several levels", "labels twice", "numbers"],
+)
+def test_outputs_with_the_same_labels_in_other_orders_are_not_put_side_by_side(returned: Any, rows: int | None) -> None:
+    with pytest.raises(OtherOrder, match="have the same index in different orders, .* return them as one frame"):
+        to_table(returned, rows, None)
+
+
+def test_a_list_of_outputs_with_labels_in_other_orders_is_refused_where_it_is_known_to_be_one() -> None:
+    with pytest.raises(OtherOrder, match="'output_feature_0' and 'output_feature_1' have the same index"):
+        to_table(LABELLED, 3, None)
+    square = [LABELLED[0][:2], LABELLED[0][:2][::-1]]
+    with pytest.raises(OtherOrder, match="have the same index in different orders"):
+        to_table(square, 2, None, ListHabit(per_output=True))
+    # As rows, their labels are those of their own values.
+    rows = to_table(square, 2, None, ListHabit(per_output=False))
+    assert rows.to_pydict() == {"output_feature_0": [{"a": 1, "b": 2}] * 2}
+
+
+@pytest.mark.parametrize("other", [list("abc"), list("xyz"), list("abz"), range(3)], ids=str)
+def test_outputs_with_the_same_labels_or_others_are_at_their_places(other: Any) -> None:
+    outputs = (LABELLED[0], LABELLED[1].set_axis(other))
+    assert to_table(outputs, 3, None).to_pydict() == {"output_feature_0": [1, 2, 3], "output_feature_1": [6, 5, 4]}
+
+
 def test_groups_return_rows_in_any_order() -> None:
     assert to_table(TURNED, None, None).to_pydict() == {"Y": [3, 2, 1, 0]}
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import event, given, reject, settings
+from hypothesis import event, example, given, reject, settings
 from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.worker.errors import DataError, ModelError, WorkerError
@@ -263,6 +263,34 @@ def test_what_was_written_is_read_back_or_refused_by_name(column: pa.Array, writ
             check_refused(error, some_refused)
             return
         check(batch, mode, form, expected, rows, some_refused)
+
+
+@settings(max_examples=40)
+@given(column=columns(), form=st.sampled_from(["table", "Arrow column", "batches"]))
+@example(column=pa.array([[1, 2], None, [3, 4]], pa.list_(pa.int64(), 2)), form="table")
+@example(
+    column=pa.array([{"a": [None, 1.5]}, {"a": None}], pa.struct([("a", pa.list_(pa.float32(), 2))])), form="table"
+)
+def test_a_columns_type_is_the_same_in_all_modes(column: pa.Array, form: str) -> None:
+    rows = len(column)
+    # In some batches there is nothing but NULL, whatever else there is.
+    column = pa.concat_arrays([column, pa.nulls(2, column.type)])
+    table = pa.table({"ID": range(rows + 2), "K": range(rows + 2), "C": column})
+    found: dict[str, set[str]] = {}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        for mode in ("whole tasks", "row by row", "quarantine", "groups"):
+            batch = Batch(Path(folder, mode))
+            batch.input.mkdir(parents=True)
+            try:
+                write(batch.input / "in.parquet", table, "newer pages")
+            except Exception:
+                # The writer refuses such values itself.
+                reject()
+            run(batch, mode, form)
+            found[mode] = {str(pq.read_schema(part).remove_metadata()) for part in batch.output.glob("*.parquet")}
+    assert set(map(len, found.values())) == {1}
+    assert len(set.union(*found.values())) == 1, found
 
 
 def check_refused(error: WorkerError, some_refused: bool) -> None:

@@ -1,8 +1,8 @@
 """The values of one output become an Arrow array of a type that Parquet and Snowflake hold.
 
 Values of types that such files lack are kept in the nearest type: categories and run lengths as their values, extension
-types as what they store, times with a zone in UTC, periods, UUIDs and members of an Enum as text or as their value,
-intervals as objects of their ends and which of them are closed.
+types as what they store, lists of one length as lists, times with a zone in UTC, periods, UUIDs and members of an Enum
+as text or as their value, intervals as objects of their ends and which of them are closed.
 """
 
 from __future__ import annotations
@@ -176,8 +176,7 @@ def storable_type(kind: pa.DataType) -> pa.DataType:
         fields = [kind.field(index) for index in range(kind.num_fields)]
         # Parquet has no objects without keys.
         return pa.struct([(one.name, storable_type(one.type)) for one in fields]) if fields else pa.null()
-    if types.is_fixed_size_list(kind) and kind.list_size and storable_type(kind.value_type) == kind.value_type:
-        return kind
+    # Lists of one length do not stay such: another batch may have another length.
     if types.is_list(kind) or types.is_list_view(kind) or types.is_fixed_size_list(kind):
         return pa.list_(storable_type(kind.value_type))
     if types.is_large_list(kind) or types.is_large_list_view(kind):

@@ -23,7 +23,7 @@ from airflow_provider_snowflake_batch.worker.models.signature import Feature
 from airflow_provider_snowflake_batch.worker.values import only_nan, schemas
 from airflow_provider_snowflake_batch.worker.values.common_types import MOST_DIGITS, check_order, converted, misfit
 from airflow_provider_snowflake_batch.worker.values.declared_types import RETURNED, declared
-from airflow_provider_snowflake_batch.worker.values.nested import exact_list
+from airflow_provider_snowflake_batch.worker.values.nested import check_texts, exact_list
 from airflow_provider_snowflake_batch.worker.values.pandas_types import described, interval_columns, is_of_pandas
 from airflow_provider_snowflake_batch.worker.values.python_values import Seen, are_plain, from_objects, nan_apart, plain
 from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_numpy, known_type
@@ -58,21 +58,18 @@ def storable_column(values: Any, feature: Feature | None, name: str) -> tuple[pa
         if feature is not None and feature.dtype == "OBJECT":
             array = pa.array([_json(item) for item in _items(values)], type=kind)
             return pa.field(feature.name, array.type), array
-        field, array = _column(values, name)
-        if feature is None:
-            array = _storable(array)
-            return field.with_name(name) if field.type == array.type else pa.field(name, array.type), array
+        typed = _typed(values)
+        field, array = _of_objects(list(_items(values)), name) if typed is None else (pa.field("", typed.type), typed)
         array = _storable(array)
+        if typed is not None:
+            # Python's texts have been encoded by Arrow, which can be relied on.
+            _check_texts(array, kind, name)
+        if feature is None:
+            return field.with_name(name) if field.type == array.type else pa.field(name, array.type), array
         array = array if array.type == kind else _to_declared(array, kind, name)
         return pa.field(feature.name, array.type), array
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise DataError(_message(name, kind, error)) from None
-
-
-def _column(values: Any, name: str) -> tuple[pa.Field, Any]:
-    """An array of some values, and a field for it with the marks that only they tell (`only_nan`)."""
-    array = _typed(values)
-    return _of_objects(list(_items(values)), name) if array is None else (pa.field("", array.type), array)
 
 
 def _typed(values: Any) -> Any:
@@ -98,6 +95,7 @@ def _typed(values: Any) -> Any:
 
 
 def _of_objects(items: Sequence[Any], name: str) -> tuple[pa.Field, Any]:
+    """An array of some values, and a field for it with the marks that only they tell (`only_nan`)."""
     if are_plain(items):
         return _of_values(items)
     items = [as_numpy(as_arrow(item)) for item in items]
@@ -151,6 +149,15 @@ def _storable(array: Any) -> Any:
     if kind == array.type:
         return array
     return converted(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]), kind)
+
+
+def _check_texts(array: Any, kind: pa.DataType | None, name: str) -> None:
+    column = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    try:
+        check_texts(column)
+    except ValueError as error:
+        row, reason = misfit(column, check_texts) or (None, str(error))
+        raise OutputMisfit(_message(name, kind, reason), row) from None
 
 
 def storable_type(kind: pa.DataType) -> pa.DataType:

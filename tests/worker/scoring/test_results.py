@@ -764,6 +764,72 @@ def test_lists_of_one_length_hold_what_other_lists_hold(items: pa.Array, stored:
     assert column.to_pylist() == fixed.to_pylist()
 
 
+def texts(of: bytes, edges: list[int], kind: pa.DataType, missing: list[bool] | None = None) -> pa.Array:
+    """Texts of whatever bytes, which nothing holds to be UTF-8."""
+    offsets = np.array(edges, np.int64 if pa.types.is_large_string(kind) else np.int32)
+    valid = None if missing is None else pa.py_buffer(np.packbits(np.invert(missing), bitorder="little").tobytes())
+    return pa.Array.from_buffers(kind, len(edges) - 1, [valid, pa.py_buffer(offsets.tobytes()), pa.py_buffer(of)])
+
+
+WRONG_SECOND = texts(b"a\xffb", [0, 1, 2, 3], pa.string())
+ONE_EACH = pa.array([0, 1, 2, 3], pa.int32())
+# What a model may return that holds it.
+WRONG_TEXTS: dict[str, Any] = {
+    "string": WRONG_SECOND,
+    "large_string": texts(b"a\xffb", [0, 1, 2, 3], pa.large_string()),
+    "string_view": WRONG_SECOND.cast(pa.string_view()),
+    "half a character": texts("aäö".encode(), [0, 1, 2, 5], pa.string()),
+    "a slice": texts(b"zza\xffb", [0, 1, 2, 3, 4, 5], pa.string())[2:],
+    "chunks": pa.chunked_array([WRONG_SECOND[:1], WRONG_SECOND[1:]]),
+    "categories": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2]), WRONG_SECOND),
+    "list": pa.ListArray.from_arrays(ONE_EACH, WRONG_SECOND),
+    "list of one length": pa.FixedSizeListArray.from_arrays(WRONG_SECOND, 1),
+    "object": pa.StructArray.from_arrays([WRONG_SECOND], ["a"]),
+    "map": pa.MapArray.from_arrays(ONE_EACH, pa.array(["k"] * 3), WRONG_SECOND),
+    "keys": pa.MapArray.from_arrays(ONE_EACH, WRONG_SECOND, pa.array([1, 2, 3])),
+    "extension": pa.ExtensionArray.from_storage(pa.opaque(pa.string(), "a", "b"), WRONG_SECOND),
+    "pandas": pd.Series(pd.arrays.ArrowExtensionArray(WRONG_SECOND)),
+}
+
+
+@pytest.mark.parametrize("declares", [False, True])
+@pytest.mark.parametrize("form", WRONG_TEXTS)
+def test_a_text_that_is_no_utf_8_is_refused_with_its_row(form: str, declares: bool) -> None:
+    expected = signature(Feature("y", "STRING")) if declares else None
+    with pytest.raises(DataError, match="output 'y' cannot be stored.* no UTF-8") as caught:
+        to_table({"y": WRONG_TEXTS[form]}, 3, expected)
+    assert getattr(caught.value, "row", None) == 1
+
+
+def test_texts_of_all_of_unicode_are_kept_and_what_is_under_null_is_no_text() -> None:
+    unicode = pa.array(["ä", None, "", "\U0001f600", "a\x00", "\uffff"])
+    for column in (unicode, unicode[2:], unicode.cast(pa.large_string()), unicode[:0], pa.nulls(2, pa.string())):
+        assert to_table({"y": column}, len(column), None)["y"].to_pylist() == column.to_pylist()
+    under_null = texts(b"a\xffb", [0, 1, 2, 3], pa.string(), [False, True, False])
+    assert to_table({"y": under_null}, 3, None)["y"].to_pylist() == ["a", None, "b"]
+
+
+@pytest.mark.parametrize("inference", [{}, {"max_batch_rows": 1}, {"max_batch_rows": 2}], ids=str)
+def test_a_text_that_is_no_utf_8_is_in_no_file(batch: Batch, inference: dict[str, Any]) -> None:
+    def model(table: pa.Table) -> Any:
+        return {
+            "Y": texts(
+                bytes([255 if one == 3 else 97 for one in table["ID"].to_pylist()]),
+                list(range(len(table) + 1)),
+                pa.string(),
+            )
+        }
+
+    batch.ids(5)
+    with pytest.raises(DataError, match=r"output 'Y' cannot be stored: .* no UTF-8.*row 3 of file data_000"):
+        score(batch.job("Linear", inference=inference), LoadedModel(model, "arrow"))
+
+    score(batch.job("Linear", inference={**inference, "on_error": "quarantine"}), LoadedModel(model, "arrow"))
+    found = batch.result()
+    assert found["ID"].to_pylist() == [0, 1, 2, 4]
+    assert found["Y"].to_pylist() == ["a"] * 4
+
+
 def test_arrow_scalars_of_maps_that_hold_null_maps() -> None:
     maps = pa.array([[(1, None)], None, [(2, [("a", None)])]], pa.map_(pa.int64(), pa.map_(pa.string(), pa.int64())))
     assert to_table({"y": maps}, 3, None)["y"].to_pylist() == maps.to_pylist()

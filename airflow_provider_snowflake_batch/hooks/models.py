@@ -167,7 +167,7 @@ def _check_partitions(hook: SnowflakeBatchHook, job: RegistryJob, specification:
                 "(TABLE_FUNCTION) can have one.",
             )
     name = Identifier.column(column, field=field).value.upper()
-    if method.partitioned and name in (output.upper() for output in method.outputs):
+    if method.partitioned is not False and name in (output.upper() for output in method.outputs):
         raise InvalidJobError(
             field,
             f"the function {method.name!r} of {job.model} returns a column {column} itself, to which the job would add "

@@ -26,10 +26,8 @@ from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, Qualif
 from airflow_provider_snowflake_batch.jobs.models.registry import RegistryModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.specs import InputSpec
 
 _METADATA = "model.yaml"
 
@@ -53,8 +51,9 @@ class RegisteredFiles:
         return f"model-{self.digest[:12]}.zip"
 
 
-def check_registered(hook: SnowflakeBatchHook, model: RegistryModel, params: Mapping[str, Any]) -> RegistryModel:
-    """Look whether the registry has the version with its function and parameters, and lets its files be read.
+def check_registered(hook: SnowflakeBatchHook, model: RegistryModel, given: InputSpec) -> RegistryModel:
+    """Look whether the registry has the version with its function, which takes the job's parameters and a partition if
+    it needs one, and lets its files be read.
 
     :returns: the model with the version that is meant at this moment: the default one may be another when its files are
         copied, or when a next try goes on.
@@ -64,7 +63,13 @@ def check_registered(hook: SnowflakeBatchHook, model: RegistryModel, params: Map
     specification = specification_of(hook, name, version)
     if specification is not None:
         try:
-            check_function_and_params(specification, model.function, params, f"version {version} of {name}")
+            whose = f"version {version} of {name}"
+            method = check_function_and_params(specification, model.function, given.params or {}, whose)
+            if method is not None and method.partitioned and given.partition_column is None:
+                raise InvalidJobError(
+                    "input_spec.partition_column",
+                    f"is needed: the function {method.name!r} of {whose} works on whole partitions.",
+                )
         except InvalidJobError as error:
             raise JobInputError(str(error).replace("function_name:", "model.function:", 1)) from None
     _listed(hook, name, version)

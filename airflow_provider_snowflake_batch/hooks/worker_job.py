@@ -71,7 +71,7 @@ def look_up_worker_job(hook: SnowflakeBatchHook, job: WorkerJob, instance_family
     _check_stages(hook, job)
     _check_model(hook, job)
     if isinstance(job.model, RegistryModel):
-        job = replace(job, model=check_registered(hook, job.model, job.input.params or {}))
+        job = replace(job, model=check_registered(hook, job.model, job.input))
     job = replace(job, source=look_up_source(hook, job))
     if job.unloads:
         check_unload(hook, job)

@@ -59,13 +59,13 @@ class Method:
 
     :param name: as the model spells it, which is how ``FUNCTION`` wants it.
     :param outputs: names of its output columns.
-    :param partitioned: a function of a table gets a whole partition at once.
+    :param partitioned: a function of a table gets a whole partition at once; None where the version does not tell.
     """
 
     name: str
     params: tuple[Param, ...] = ()
     outputs: tuple[str, ...] = ()
-    partitioned: bool = True
+    partitioned: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Specification:
         has_cuda = bool((document.get("env") or {}).get("cuda_version"))
         properties = document.get("function_properties") or {}
         methods = tuple(
-            _method(name, signature, (properties.get(name) or {}).get("PARTITIONED", True))
+            _method(name, signature, (properties.get(name) or {}).get("PARTITIONED"))
             for name, signature in document["signatures"].items()
         )
         return cls(str(document["model_type"]), has_cuda or "gpu" in (document.get("runtimes") or {}), methods)
@@ -149,7 +149,9 @@ class Specification:
 
 def _method(name: str, signature: Mapping[str, Any], partitioned: Any) -> Method:
     outputs = tuple(str(output["name"]) for output in signature.get("outputs") or ())
-    return Method(str(name), parse_params(signature.get("params")), outputs, bool(partitioned))
+    return Method(
+        str(name), parse_params(signature.get("params")), outputs, None if partitioned is None else bool(partitioned)
+    )
 
 
 def _texts(value: Any) -> list[str]:

@@ -18,6 +18,7 @@ from airflow_provider_snowflake_batch.hooks.registered_models import (
     find_registered,
 )
 from airflow_provider_snowflake_batch.jobs.models import RegistryModel
+from airflow_provider_snowflake_batch.jobs.specs import InputSpec
 from tests.packed_custom_model import METHOD, SIGNATURE
 
 MODEL = "LOCAL.PUBLIC.REGISTERED_FILES"
@@ -70,7 +71,7 @@ def test_other_files_have_another_name(hook: SnowflakeBatchHook) -> None:
     first, second = (find_registered(hook, RegistryModel(MODEL, version=version)) for version in ("V1", "V2"))
     assert first.files == second.files
     assert first.name != second.name
-    check_registered(hook, RegistryModel(MODEL, version="V1", function="predict"), {"factor": 3.0})
+    check_registered(hook, RegistryModel(MODEL, version="V1", function="predict"), InputSpec(params={"factor": 3.0}))
 
 
 @pytest.mark.parametrize(("version", "meant"), [(None, "V2"), ("champion", "V2"), ("FIRST", "V1"), ("v1", "V1")])
@@ -78,7 +79,7 @@ def test_what_is_checked_is_the_version_whose_files_are_copied(
     hook: SnowflakeBatchHook, version: str | None, meant: str
 ) -> None:
     model = RegistryModel(MODEL, version=version)
-    checked = check_registered(hook, model, {})
+    checked = check_registered(hook, model, InputSpec())
     assert checked == RegistryModel(MODEL, version=meant)
     before = find_registered(hook, model)
     hook.run(f"ALTER MODEL {MODEL} SET DEFAULT_VERSION = V1")
@@ -108,7 +109,22 @@ def test_what_the_registry_does_not_have(
     hook: SnowflakeBatchHook, model: RegistryModel, params: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(JobInputError, match=message):
-        check_registered(hook, model, params)
+        check_registered(hook, model, InputSpec(params=params))
+
+
+def test_a_function_of_whole_partitions_needs_their_column(hook: SnowflakeBatchHook) -> None:
+    """The worker refuses it as well, but only when the job has its nodes."""
+    specification = SPECIFICATION | {"function_properties": {"predict": {"PARTITIONED": True}}}
+    method = METHOD | {"type": "TABLE_FUNCTION", "outputs": [{"name": "Y", "type": "FLOAT"}]}
+    manifest = MANIFEST | {"methods": [method]}
+    hook.write_file(f"{STAGE}/v3/MANIFEST.yml", yaml.safe_dump(manifest).encode())
+    hook.write_file(f"{STAGE}/v3/model/model.yaml", yaml.safe_dump(specification).encode())
+    hook.run(f"ALTER MODEL {MODEL} ADD VERSION V3 FROM {STAGE}/v3")
+    model = RegistryModel(MODEL, version="V3")
+    message = rf"^input_spec\.partition_column: is needed: the function 'predict' of version V3 of {MODEL} works"
+    with pytest.raises(JobInputError, match=message):
+        check_registered(hook, model, InputSpec())
+    assert check_registered(hook, model, InputSpec(partition_column="STORE")) == model
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, hook: SnowflakeBatchHook, beginning: str, rows: Any) -> None:
@@ -127,7 +143,7 @@ def test_a_role_that_may_not_read_the_files(
 ) -> None:
     answering(monkeypatch, hook, "LIST", listed)
     with pytest.raises(JobInputError, match=r"the files of version V2 of .* needs OWNERSHIP or READ on the model"):
-        check_registered(hook, RegistryModel(MODEL), {})
+        check_registered(hook, RegistryModel(MODEL), InputSpec())
 
 
 def test_a_default_version_that_is_not_told(hook: SnowflakeBatchHook, monkeypatch: pytest.MonkeyPatch) -> None:

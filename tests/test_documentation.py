@@ -103,6 +103,7 @@ def test_messages_that_the_troubleshooting_page_explains_exist() -> None:
     # What Airflow, Python or the names of a file's constants say.
     others = {
         "Terminating process",
+        "Cannot serialize object of type",
         "No module named",
         "deferred",
         "has no _SUCCESS",

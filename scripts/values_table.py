@@ -1,6 +1,6 @@
 """Write the tables of docs/values.md: read a file of every writer as the worker does and say what becomes of each type.
 
-    python -m scripts.values_table                # needs the extra ``dev``
+    python -m scripts.values_table                # needs the group ``dev``
     python -m scripts.values_table --write        # also writes the files of Polars and fastparquet anew, which it needs
 
 Nothing is looked up: the rows go through the worker's own planning, reading, conversion and writing.

@@ -41,6 +41,7 @@ NOT_RUN = {
     "local.md: airflow snowflake-batch local up": ELSEWHERE + "tests/standalone/test_stack.py",
     "local.md: curl -H": "speaks to port 8085; tests/local/faults sends the same request",
     "quickstart.md: git clone": ELSEWHERE + "tests/example_dags/test_digits.py",
+    "quickstart.md: python3 -m venv": "fetches from a package index; tests/test_distribution.py does",
     "quickstart.md: export AIRFLOW_HOME": ELSEWHERE + "tests/example_dags/test_quickstart.py",
     "terminal.md: airflow snowflake-batch list": "names a job; tests/cli/test_jobs.py has one",
     "versions.md: python -W error": "names a Dag of the reader's",

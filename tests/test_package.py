@@ -25,9 +25,13 @@ PACKAGE = Path(package.__file__).parent
 DISTRIBUTION = "airflow-provider-snowflake-batch"
 
 
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
 @pytest.fixture(scope="module")
 def project() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found: dict[str, Any] = PYPROJECT["project"]
+    return found
 
 
 def test_the_entry_point_gives_the_provider_info() -> None:
@@ -113,9 +117,38 @@ def test_installers_choose_airflow_before_what_airflow_limits(project: dict[str,
 
 
 def test_constraints_cover_every_requirement(project: dict[str, Any]) -> None:
-    names = requirements(project, list(project["optional-dependencies"])) - {DISTRIBUTION}
+    groups = {name_of(item) for group in PYPROJECT["dependency-groups"].values() for item in group}
+    names = (requirements(project, list(project["optional-dependencies"])) | groups) - {DISTRIBUTION}
     pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
     assert names <= pinned
+
+
+# Where readers are told what to install, and an extra in it.
+INSTRUCTIONS = [
+    *(ROOT.glob("*.md")),
+    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docker").glob("*.yaml"),
+    *(ROOT / "example_dags").glob("*.py"),
+    *PACKAGE.rglob("*.py"),
+]
+_EXTRA = re.compile(rf"(?:{DISTRIBUTION}|['\"]\.)\[([\w, -]+)\]|(?<!connection's )\bextra\s`+([\w-]+)`+")
+
+
+def test_extras_are_for_users(project: dict[str, Any]) -> None:
+    """As the package is installed here. Tools for work on it are in groups, which no installation of a release sees."""
+    published = set(distribution(DISTRIBUTION).metadata.get_all("Provides-Extra", []))
+    assert published == set(project["optional-dependencies"])
+    assert not published & set(PYPROJECT["dependency-groups"])
+    tools = {"coverage", "furo", "hatchling", "hypothesis", "mypy", "pytest", "ruff", "sphinx"}
+    grouped = {name_of(item) for group in PYPROJECT["dependency-groups"].values() for item in group}
+    assert tools <= grouped - requirements(project, list(published))
+    told = {extra for path in INSTRUCTIONS for extra in extras_of(path.read_text(encoding="utf-8"))}
+    assert told == published, "each extra is told of somewhere, and those that are told of exist"
+
+
+def extras_of(text: str) -> set[str]:
+    named = [match[1] or match[2] for match in _EXTRA.finditer(text)]
+    return {extra.strip() for names in named for extra in names.split(",")}
 
 
 def test_the_lowest_versions_can_be_installed_together(project: dict[str, Any]) -> None:
@@ -125,9 +158,9 @@ def test_the_lowest_versions_can_be_installed_together(project: dict[str, Any]) 
 
     text = (ROOT / "constraints" / "lowest.txt").read_text(encoding="utf-8")
     lowest = dict(re.findall(r"^([\w.-]+)(?:\[.*\])?==(\S+)$", text, re.MULTILINE))
-    extras = set(project["optional-dependencies"]) - {"bench", "dev", "docs"}
+    of_extras = {item for extra in project["optional-dependencies"].values() for item in extra}
     unreached = {}
-    for item in {*project["dependencies"], *(one for name in extras for one in project["optional-dependencies"][name])}:
+    for item in {*project["dependencies"], *of_extras}:
         requirement = Requirement(item)
         if requirement.name == DISTRIBUTION:
             continue
@@ -152,7 +185,11 @@ LOADED_BY = {"local/pytest_plugin.py": "pytest"}
 
 def requirements(project: dict[str, Any], extras: list[str]) -> set[str]:
     listed = [*project["dependencies"], *(item for extra in extras for item in project["optional-dependencies"][extra])]
-    return {re.split(r"[\s\[<>=~!;]", item)[0].lower().replace("_", "-") for item in listed}
+    return {name_of(item) for item in listed}
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[\s\[<>=~!;]", requirement)[0].lower().replace("_", "-")
 
 
 def test_what_the_package_imports_is_declared(project: dict[str, Any]) -> None:

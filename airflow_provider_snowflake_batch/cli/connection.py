@@ -45,5 +45,5 @@ def hook_of(command: str, conn_id: str, **overrides: Any) -> Iterator[SnowflakeB
 
 
 def console(*, stderr: bool = False) -> AirflowConsole:
-    """Airflow's console, which shows text as it is: messages of Snowflake have brackets, too."""
-    return AirflowConsole(stderr=stderr, markup=False, highlight=False)
+    """Airflow's console, which shows text as it is: messages of Snowflake have brackets and ``:words:``, too."""
+    return AirflowConsole(stderr=stderr, markup=False, highlight=False, emoji=False)

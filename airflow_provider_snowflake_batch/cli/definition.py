@@ -32,6 +32,18 @@ def _conn_id() -> Arg:
     return Arg(("--conn-id",), help="The Airflow connection (default: %(default)s)", default="snowflake_default")
 
 
+def _output() -> Arg:
+    """As Airflow's own, for commands that say what they do in sentences unless a program asks."""
+    from airflow.cli.cli_config import Arg
+
+    return Arg(
+        ("-o", "--output"),
+        help="Output format; left out, text. Allowed values: json, yaml, plain, table",
+        metavar="(table, json, yaml, plain)",
+        choices=("table", "json", "yaml", "plain"),
+    )
+
+
 def _job_commands() -> tuple[ActionCommand, ...]:
     from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ARG_YES, ActionCommand, Arg, lazy_load_command
 
@@ -63,7 +75,7 @@ def _job_commands() -> tuple[ActionCommand, ...]:
             help="Print a job's log",
             description=(
                 "Prints the newest lines of one replica, at most 100 KB. With --follow, prints what all replicas write "
-                "until the job has ended, and exits with 1 unless it is DONE."
+                "until the job has ended, and exits with 1 unless it is DONE; as JSON, that is an object a line."
             ),
             func=lazy_load_command(f"{_COMMANDS}.jobs.logs"),
             args=(
@@ -73,6 +85,7 @@ def _job_commands() -> tuple[ActionCommand, ...]:
                 Arg(("--container",), help="Which of its containers (default: %(default)s)", default="main"),
                 Arg(("--lines",), help="At most so many lines", type=int),
                 _conn_id(),
+                _output(),
                 ARG_VERBOSE,
             ),
         ),
@@ -80,13 +93,13 @@ def _job_commands() -> tuple[ActionCommand, ...]:
             name="cancel",
             help="Stop jobs that run; their logs stay",
             func=lazy_load_command(f"{_COMMANDS}.jobs.cancel"),
-            args=(jobs, ARG_YES, _conn_id(), ARG_VERBOSE),
+            args=(jobs, ARG_YES, _conn_id(), _output(), ARG_VERBOSE),
         ),
         ActionCommand(
             name="delete",
             help="Drop jobs with their logs, stopping those that run; their results stay",
             func=lazy_load_command(f"{_COMMANDS}.jobs.delete"),
-            args=(jobs, ARG_YES, _conn_id(), ARG_VERBOSE),
+            args=(jobs, ARG_YES, _conn_id(), _output(), ARG_VERBOSE),
         ),
     )
 
@@ -229,6 +242,7 @@ def _local() -> GroupCommand:
                     ),
                     Arg(("--no-airflow",), help="Start the local Snowflake alone", action="store_true"),
                     directory,
+                    _output(),
                     ARG_VERBOSE,
                 ),
             ),
@@ -236,7 +250,7 @@ def _local() -> GroupCommand:
                 name="down",
                 help="End them; what they keep stays",
                 func=lazy_load_command(f"{_COMMANDS}.local.down"),
-                args=(directory, ARG_VERBOSE),
+                args=(directory, _output(), ARG_VERBOSE),
             ),
             ActionCommand(
                 name="status",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 
 from airflow_provider_snowflake_batch.cli.connection import console, hook_of
+from airflow_provider_snowflake_batch.cli.progress_bar import progress_bar
 from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
@@ -19,6 +24,7 @@ from airflow_provider_snowflake_batch.jobs.status import JobStatus
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+    from airflow_provider_snowflake_batch.jobs.logs import Progress
     from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo
 
 
@@ -65,20 +71,43 @@ def logs(args: Namespace) -> None:
     """
     with hook_of("logs", args.conn_id) as hook:
         if args.follow:
-            follow(hook, args.job)
+            follow(hook, args.job, args.output)
             return
         text = hook.logs(args.job, instance_id=args.replica, container=args.container, lines=args.lines)
-    if text:
+    if args.output is not None:
+        show([{"line": line} for line in text.splitlines()], args.output)
+    elif text:
         print(text, end="" if text.endswith("\n") else "\n")
 
 
-def follow(hook: SnowflakeBatchHook, job: str) -> None:
-    """:raises SystemExit: if the job ends otherwise than as DONE."""
+def follow(hook: SnowflakeBatchHook, job: str, output: str | None) -> None:
+    """Print lines as they come: as they are, or for programs each on its own, since nobody knows which is the last.
+
+    :raises InvalidJobError: if they are to come as a table, whose columns are as wide as its longest line.
+    :raises SystemExit: if the job ends otherwise than as DONE.
+    """
+    if output in ("table", "plain"):
+        raise InvalidJobError("--output", f"a log that is followed can be json or yaml, not {output}.")
     hook.status(job)
-    ended = hook.wait(job, poll_interval=2, on_log=lambda line: print(line, flush=True))
+    with progress_bar("Rows", shown=output is None) as bar:
+
+        def on_look(info: JobInfo, progress: Progress | None) -> None:
+            if progress is not None and progress.rows_total:
+                bar.tell(progress.rows_done, progress.rows_total)
+
+        ended = hook.wait(
+            job, poll_interval=2, on_log=lambda line: bar.print_above(_log_line(line, output)), on_look=on_look
+        )
     console(stderr=True).print(f"Job {ended.name} is {ended.reported_status}", soft_wrap=True)
     if not ended.status.is_successful:
         raise SystemExit(1)
+
+
+def _log_line(line: str, output: str | None) -> str:
+    """A line of a log: itself, a line of JSON, or one item of a YAML list."""
+    if output is None:
+        return line
+    return json.dumps({"line": line}) if output == "json" else yaml.safe_dump([{"line": line}]).rstrip("\n")
 
 
 @suppress_logs_and_warning
@@ -91,13 +120,14 @@ def cancel(args: Namespace) -> None:
     with hook_of("cancel", args.conn_id) as hook:
         jobs = {name: hook.status(name) for name in args.jobs}
         running = [name for name, job in jobs.items() if not job.status.is_terminal]
-        for name in [name for name in jobs if name not in running]:
-            print(f"Job {jobs[name].name} has ended: {jobs[name].reported_status}")
-        if running:
-            confirm("Cancel", [jobs[name].name for name in running], sure=args.yes)
-        for name in running:
-            hook.kill(name)
-            print(f"Job {jobs[name].name} is cancelled")
+        with told(args.output) as tell:
+            for job in [job for name, job in jobs.items() if name not in running]:
+                tell(f"Job {job.name} has ended: {job.reported_status}", _done(job, cancelled=False))
+            if running:
+                confirm("Cancel", [jobs[name].name for name in running], sure=args.yes)
+            for name in running:
+                hook.kill(name)
+                tell(f"Job {jobs[name].name} is cancelled", _done(jobs[name], cancelled=True))
 
 
 @suppress_logs_and_warning
@@ -110,9 +140,32 @@ def delete(args: Namespace) -> None:
     with hook_of("delete", args.conn_id) as hook:
         jobs = {name: hook.status(name) for name in args.jobs}
         confirm("Delete", [f"{job.name} ({job.reported_status})" for job in jobs.values()], sure=args.yes)
-        for name, job in jobs.items():
-            hook.delete(name)
-            print(f"Job {job.name} is deleted")
+        with told(args.output) as tell:
+            for name, job in jobs.items():
+                hook.delete(name)
+                tell(f"Job {job.name} is deleted", _done(job, deleted=True))
+
+
+def _done(job: JobInfo, **what: bool) -> dict[str, Any]:
+    """A row: a job, its status before, and what was done."""
+    return {"job": job.name, "status": job.reported_status, **what}
+
+
+@contextmanager
+def told(output: str | None) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+    """Tells what was done: each sentence at once, or all rows at the end, also those before an error."""
+    rows: list[Mapping[str, Any]] = []
+
+    def tell(sentence: str, row: Mapping[str, Any]) -> None:
+        rows.append(row)
+        if output is None:
+            print(sentence, flush=True)
+
+    try:
+        yield tell
+    finally:
+        if output is not None:
+            show(rows, output)
 
 
 def confirm(what: str, jobs: Iterable[str], *, sure: bool) -> None:
@@ -123,8 +176,10 @@ def confirm(what: str, jobs: Iterable[str], *, sure: bool) -> None:
     """
     if sure:
         return
+    # Not on standard output, which a program may read.
+    print(f"{what} {', '.join(jobs)}? [y/N] ", end="", file=sys.stderr, flush=True)
     try:
-        answer = input(f"{what} {', '.join(jobs)}? [y/N] ")
+        answer = input()
     except EOFError:
         raise SystemExit(f"Nobody is there to confirm it; {what.lower()} with --yes.") from None
     if answer.strip().lower() not in ("y", "yes"):

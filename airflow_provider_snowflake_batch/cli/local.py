@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 from airflow.utils.cli import suppress_logs_and_warning
 
 from airflow_provider_snowflake_batch.cli.connection import console
+
+if TYPE_CHECKING:
+    from airflow_provider_snowflake_batch.standalone.stack import Running
 
 _COMMAND = "airflow snowflake-batch local"
 _NEEDED = ("fakesnow", "duckdb", "psutil", "starlette", "uvicorn")
@@ -35,7 +41,14 @@ def up(args: Namespace) -> None:
             snowflake_port=args.snowflake_port,
             airflow=not args.no_airflow,
         )
-        print(what_runs(up(wanted, lambda line: print(line, flush=True)), _COMMAND))
+        if args.output is None:
+            print(what_runs(up(wanted, lambda line: print(line, flush=True)), _COMMAND))
+            return
+        running = up(wanted, lambda line: print(line, file=sys.stderr, flush=True))
+    row = _row(running) | {"password": running.password or ""}
+    if args.output in ("json", "yaml"):
+        row["connection"] = json.dumps(running.connection)
+    console().print_as([row], args.output)
 
 
 @suppress_logs_and_warning
@@ -47,7 +60,11 @@ def down(args: Namespace) -> None:
     with _errors("down"):
         from airflow_provider_snowflake_batch.standalone.stack import down
 
-        print("Stopped" if down(Path(args.directory)) else "Nothing ran")
+        stopped = down(Path(args.directory))
+    if args.output is None:
+        print("Stopped" if stopped else "Nothing ran")
+    else:
+        console().print_as([{"directory": args.directory, "stopped": stopped}], args.output)
 
 
 @suppress_logs_and_warning
@@ -62,14 +79,17 @@ def status(args: Namespace) -> None:
         running = Place(Path(args.directory)).read()
     if running is None:
         raise SystemExit(f"Nothing runs in {args.directory}.")
-    row = {
+    console().print_as([_row(running)], args.output)
+
+
+def _row(running: Running) -> dict[str, Any]:
+    return {
         "snowflake": running.snowflake_url,
         "airflow": running.url or "",
         "user": running.user or "",
         "dags": len(running.dags),
         "pid": running.pid,
     }
-    console().print_as([row], args.output)
 
 
 def _own_folders() -> list[Path]:

@@ -319,6 +319,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         expected_rows: int | None = None,
         min_rows: int | None = None,
         require_manifest: bool = False,
+        on_fetched: Callable[[int, int], None] | None = None,
     ) -> Verification:
         """Hold that a finished job's results are all there: by its manifest, or, without one, that they can be read.
 
@@ -328,6 +329,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
         :param expected_rows: how many rows there must be.
         :param min_rows: how many rows there must be at least.
         :param require_manifest: refuse results without a manifest.
+        :param on_fetched: called after each file that was fetched: how many have been, of how many.
         :raises ResultsError: with everything that is wrong.
         """
         from airflow_provider_snowflake_batch.hooks.verification import verify_results
@@ -339,6 +341,7 @@ class SnowflakeBatchHook(SnowflakeStageHook):
             expected_rows=expected_rows,
             min_rows=min_rows,
             require_manifest=require_manifest,
+            on_fetched=on_fetched,
         )
 
     def count_rows(self, directory: str | StagePath) -> int:

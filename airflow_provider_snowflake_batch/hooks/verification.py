@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 
 _Manifest = TypeVar("_Manifest")
+OnFetched = Callable[[int, int], None]
+"""Called with how many files have been fetched, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def verify_results(
     expected_rows: int | None = None,
     min_rows: int | None = None,
     require_manifest: bool = False,
+    on_fetched: OnFetched | None = None,
 ) -> Verification:
     """See :meth:`~airflow_provider_snowflake_batch.hooks.batch_inference.SnowflakeBatchHook.verify_results`.
 
@@ -68,14 +71,14 @@ def verify_results(
     sizes = _sizes(hook, directory)
     manifest = _manifest(hook, directory, parse_manifest) if MANIFEST in sizes else None
     if manifest is not None:
-        found = _verify_listed(hook, directory, sizes, manifest, contents=contents)
+        found = _verify_listed(hook, directory, sizes, manifest, contents=contents, on_fetched=on_fetched)
     elif require_manifest:
         raise ResultsError(
             f"{directory} has no {MANIFEST}, by which its files could be told to be all there. Snowflake's own runtime "
             "writes none: without require_manifest, the rows are counted."
         )
     else:
-        found = _verify_unlisted(hook, directory, sizes, contents=contents)
+        found = _verify_unlisted(hook, directory, sizes, contents=contents, on_fetched=on_fetched)
     if expected_rows is not None and found.rows != expected_rows:
         raise ResultsError(f"{directory} has {found.rows} rows, not {expected_rows}.")
     if min_rows is not None and found.rows < min_rows:
@@ -124,15 +127,18 @@ def _verify_listed(
     manifest: StoredManifest,
     *,
     contents: bool,
+    on_fetched: OnFetched | None,
 ) -> Verification:
     faults = manifest_faults(manifest, sizes) + size_faults(manifest, sizes)
     files = listed_files(manifest)
     if contents:
-        for path, file in files:
+        for number, (path, file) in enumerate(files, 1):
             if sizes.get(path) == file.bytes:
                 columns = None if path.startswith(f"{QUARANTINE}/") else manifest.schema
                 found = _read(hook, directory.child(path), file.bytes)
                 faults += [f"{path} {fault}" for fault in found.unlike(file.checksum, file.rows, columns)]
+            if on_fetched is not None:
+                on_fetched(number, len(files))
     if faults:
         raise ResultsError(f"{directory} differs from its manifest: {some(faults)}.")
     return Verification(
@@ -147,7 +153,12 @@ def _verify_listed(
 
 
 def _verify_unlisted(
-    hook: SnowflakeBatchHook, directory: StagePath, sizes: Mapping[str, int], *, contents: bool
+    hook: SnowflakeBatchHook,
+    directory: StagePath,
+    sizes: Mapping[str, int],
+    *,
+    contents: bool,
+    on_fetched: OnFetched | None = None,
 ) -> Verification:
     """Results without a manifest, as Snowflake's own runtime leaves them: their files can be read, and have rows."""
     found = InputFiles.of(sizes.items())
@@ -157,18 +168,26 @@ def _verify_unlisted(
             f"so that it is not sure what they are: {some(others)}."
         )
     names = found.parquet
+    own = {name: sizes[name] for name in names}
     return Verification(
         str(directory),
-        rows=_rows_of_files(hook, directory, {name: sizes[name] for name in names}, download=contents),
+        rows=_rows_of_files(hook, directory, own, download=contents, on_fetched=on_fetched),
         quarantined_rows=0,
         files=len(names),
-        bytes=sum(sizes[name] for name in names),
+        bytes=sum(own.values()),
         has_manifest=False,
         contents=contents,
     )
 
 
-def _rows_of_files(hook: SnowflakeBatchHook, directory: StagePath, sizes: Mapping[str, int], *, download: bool) -> int:
+def _rows_of_files(
+    hook: SnowflakeBatchHook,
+    directory: StagePath,
+    sizes: Mapping[str, int],
+    *,
+    download: bool,
+    on_fetched: OnFetched | None,
+) -> int:
     """The rows of some files: counted by a warehouse, or told by the files' footers."""
     if not sizes:
         return 0
@@ -182,11 +201,13 @@ def _rows_of_files(hook: SnowflakeBatchHook, directory: StagePath, sizes: Mappin
                 raise ResultsError(f"The rows of {directory} cannot be counted: {error_text(error)}") from error
             hook.log.warning("Each file is fetched to count its rows, since this role lacks: %s", error_text(error))
     rows = 0
-    for name, size in sizes.items():
+    for number, (name, size) in enumerate(sizes.items(), 1):
         found = _read(hook, directory.child(name), size)
         if found.error is not None:
             raise ResultsError(f"{name} of {directory} cannot be read: {found.error}.")
         rows += found.rows
+        if on_fetched is not None:
+            on_fetched(number, len(sizes))
     return rows
 
 

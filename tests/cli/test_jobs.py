@@ -5,10 +5,12 @@ Also tests ``cli/connection.py``.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 
 import pytest
+import yaml
 
 from airflow_provider_snowflake_batch.exceptions import JobNotFoundError
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
@@ -57,20 +59,11 @@ def run(snowflake_connection: str, capsys: pytest.CaptureFixture[str]) -> Callab
 
 
 @pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], list[str]]:
-    """Whoever sits at the terminal answers this, or nobody does; the questions asked."""
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Whoever sits at the terminal answers this, or nobody does."""
 
-    def answer(text: str | None) -> list[str]:
-        asked: list[str] = []
-
-        def read(question: str = "") -> str:
-            asked.append(question)
-            if text is None:
-                raise EOFError
-            return text
-
-        monkeypatch.setattr("builtins.input", read)
-        return asked
+    def answer(text: str | None) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO("" if text is None else f"{text}\n"))
 
     return answer
 
@@ -135,13 +128,14 @@ def test_cancel(
     hook: SnowflakeBatchHook,
     start: Callable[..., QualifiedName],
     run: Callable[..., str],
-    answer: Callable[[str | None], list[str]],
+    answer: Callable[[str | None], None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     job = start(*FOR_LONG)
-    asked = answer("n")
+    answer("n")
     with pytest.raises(SystemExit, match="Nothing was done"):
         run("cancel", str(job))
-    assert asked == [f"Cancel {job}? [y/N] "]
+    assert capsys.readouterr() == ("", f"Cancel {job}? [y/N] ")
     answer(None)
     with pytest.raises(SystemExit, match="cancel with --yes"):
         run("cancel", str(job))
@@ -157,17 +151,72 @@ def test_delete(
     hook: SnowflakeBatchHook,
     start: Callable[..., QualifiedName],
     run: Callable[..., str],
-    answer: Callable[[str | None], list[str]],
+    answer: Callable[[str | None], None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     first, second = start("true"), start(*FOR_LONG)
     hook.wait(first)
-    asked = answer("")
+    answer("")
     with pytest.raises(SystemExit, match="Nothing was done"):
         run("delete", str(first), str(second))
-    assert f"{first} (DONE), {second} (" in asked[0]
+    assert f"{first} (DONE), {second} (" in capsys.readouterr().err
     assert run("delete", str(first), str(second), "--yes") == f"Job {first} is deleted\nJob {second} is deleted\n"
     with pytest.raises(JobNotFoundError):
         hook.status(second)
+
+
+def test_what_was_done_as_rows(
+    hook: SnowflakeBatchHook,
+    start: Callable[..., QualifiedName],
+    run: Callable[..., str],
+    answer: Callable[[str | None], None],
+) -> None:
+    ended, running = start("true"), start(*FOR_LONG)
+    hook.wait(ended)
+    answer("y")
+    # The question is not among what a program reads.
+    rows = json.loads(run("cancel", str(ended), str(running), "-o", "json"))
+    assert [(row["job"], row["cancelled"]) for row in rows] == [(str(ended), "False"), (str(running), "True")]
+    assert rows[0]["status"] == "DONE"
+    (row,) = yaml.safe_load(run("delete", str(ended), "--yes", "--output", "yaml"))
+    assert row == {"job": str(ended), "status": "DONE", "deleted": "True"}
+    table = run("delete", str(running), "--yes", "--output", "table")
+    assert [cell.strip() for cell in table.splitlines()[0].split("|")] == ["job", "status", "deleted"]
+    assert str(running) in table
+
+
+def test_rows_tell_what_was_done_before_an_error(
+    hook: SnowflakeBatchHook,
+    start: Callable[..., QualifiedName],
+    run: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = start("true"), start("true")
+    delete = SnowflakeBatchHook.delete
+
+    def lost(self: SnowflakeBatchHook, name: str | QualifiedName) -> None:
+        if name == str(second):
+            raise ConnectionError("the network is gone")
+        delete(self, name)
+
+    monkeypatch.setattr(SnowflakeBatchHook, "delete", lost)
+    with pytest.raises(SystemExit, match="delete: the network is gone"):
+        run("delete", str(first), str(second), "--yes", "-o", "json")
+    assert [row["job"] for row in json.loads(capsys.readouterr().out)] == [str(first)]
+    monkeypatch.undo()
+
+
+def test_logs_as_rows(hook: SnowflakeBatchHook, start: Callable[..., QualifiedName], run: Callable[..., str]) -> None:
+    job = start("python", "-c", "print('one [x]: :warning:'); print('two')")
+    hook.wait(job)
+    lines = [{"line": "one [x]: :warning:"}, {"line": "two"}]
+    assert json.loads(run("logs", str(job), "-o", "json")) == lines
+    assert yaml.safe_load(run("logs", str(job), "-o", "yaml")) == lines
+    assert "one [x]: :warning:" in run("logs", str(job), "-o", "table")
+    # Line by line, as they come.
+    assert [json.loads(line) for line in run("logs", str(job), "-f", "-o", "json").splitlines()] == lines
+    assert yaml.safe_load(run("logs", str(job), "-f", "-o", "yaml")) == lines
 
 
 @pytest.mark.parametrize("name", ["describe", "logs", "cancel", "delete"])
@@ -189,6 +238,7 @@ def test_all_or_nothing_is_deleted(
     ("given", "text"),
     [
         (("describe", "a b"), "'a b' is not a valid name"),
+        (("logs", "J", "--follow", "-o", "table"), "--output: a log that is followed can be json or yaml, not table"),
         (("list", "--schema", "a.b.c"), "--schema: 'a.b.c' has more parts than DATABASE.SCHEMA"),
         (("list", "--status", "running", "ended"), "--status: no job has ENDED; there are PENDING, RUNNING, DONE, "),
     ],

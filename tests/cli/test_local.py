@@ -10,6 +10,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import yaml
 from airflow.configuration import conf
 
 from airflow_provider_snowflake_batch.cli import local
@@ -33,6 +34,23 @@ def test_up_status_down(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert capfd.readouterr().out == "Stopped\n"
     with pytest.raises(SystemExit, match="Nothing runs in"):
         local.status(arguments("local status", "--directory", directory))
+
+
+def test_up_and_down_for_programs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    directory, (port,) = str(tmp_path / "standalone"), free_ports(1)
+    try:
+        given = ("--directory", directory, "--snowflake-port", str(port), "--no-airflow", "-o", "json")
+        local.up(arguments("local up", *given))
+        printed = capfd.readouterr()
+        (row,) = json.loads(printed.out)
+        assert (row["snowflake"], row["airflow"]) == (f"http://127.0.0.1:{port}", "")
+        assert json.loads(row["connection"])["conn_type"] == "snowflake"
+        assert "Starting the local Snowflake" in printed.err
+    finally:
+        local.down(arguments("local down", "--directory", directory, "-o", "yaml"))
+    assert yaml.safe_load(capfd.readouterr().out) == [{"directory": directory, "stopped": "True"}]
+    local.down(arguments("local down", "--directory", directory, "-o", "json"))
+    assert json.loads(capfd.readouterr().out) == [{"directory": directory, "stopped": "False"}]
 
 
 def test_what_is_wrong_is_a_sentence(tmp_path: Path) -> None:

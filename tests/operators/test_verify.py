@@ -100,6 +100,15 @@ def test_nothing_but_the_manifest_is_fetched(hook: SnowflakeBatchHook, monkeypat
     assert fetched == ["_manifest.json"]
 
 
+@pytest.mark.parametrize(("contents", "expected"), [(True, [(1, 3), (2, 3), (3, 3)]), (False, [])])
+def test_who_asks_is_told_after_each_file(
+    hook: SnowflakeBatchHook, contents: bool, expected: list[tuple[int, int]]
+) -> None:
+    told: list[tuple[int, int]] = []
+    hook.verify_results(LOCATION, contents=contents, on_fetched=lambda *counts: told.append(counts))
+    assert told == expected
+
+
 @pytest.mark.parametrize(
     ("path", "content", "fault"),
     [

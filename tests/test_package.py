@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -89,6 +90,33 @@ def test_airflow_finds_the_provider() -> None:
 
     found = ProvidersManager().providers[DISTRIBUTION]
     assert found.version == package.__version__
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("list", {DISTRIBUTION}),
+        (f"get {DISTRIBUTION} --full", set()),
+        ("triggers", {module for one in package.get_provider_info()["triggers"] for module in one["python-modules"]}),
+        ("links", set(package.get_provider_info()["extra-links"])),
+        ("configs", {DISTRIBUTION, "snowflake_batch"}),
+    ],
+)
+def test_airflows_command_line_shows_what_the_provider_brings(command: str, expected: set[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "providers", *command.split(), "-o", "json"],
+        env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}, capture_output=True, text=True, timeout=180, check=True,
+    )  # fmt: skip
+    rows = json.loads(done.stdout.splitlines()[-1])
+    if command.startswith("get"):
+        # Airflow shows the description without its full stop, and adds where the distribution says its pages are.
+        (row,), info = rows, package.get_provider_info()
+        assert {name: row[name] for name in info} == info | {"description": info["description"].rstrip(".")}
+        return
+    values = [value for row in rows for value in row.values()]
+    # Of an option's section, its provider, its name and all of it.
+    shown = {name for value in values for name in ([*value[:1], *value[1]] if isinstance(value, list) else [value])}
+    assert expected <= shown
 
 
 def test_versions_agree(project: dict[str, Any]) -> None:

@@ -14,7 +14,9 @@ from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError
-from airflow_provider_snowflake_batch.jobs.errors import is_cancelled, is_session_gone, is_transient
+from airflow_provider_snowflake_batch.hooks.masking import masked
+from airflow_provider_snowflake_batch.jobs import account_statements
+from airflow_provider_snowflake_batch.jobs.errors import error_text, is_cancelled, is_session_gone, is_transient
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 
 if TYPE_CHECKING:
@@ -134,6 +136,23 @@ class SnowflakeSessionHook(SnowflakeHook):
             # The class and its numbers say whether another try may help.
             whose = f"This is the login of the Airflow connection {self.get_conn_id()} ({shown})."
             error.msg = f"{error.msg.rstrip(' .')}. {whose}"  # type: ignore[attr-defined]
+
+    def test_connection(self) -> tuple[bool, str]:  # type: ignore[override]  # The stock one has no types.
+        """Log in once and ask who one is, as Airflow's *Test connection* does; that button asks the stock hook.
+
+        :returns: whether it succeeded, and a sentence: as whom, with which role and warehouse, or what was wrong.
+        """
+        try:
+            with self.repeating_for(0):
+                (row,) = self.rows(account_statements.current_session())
+        except Exception as error:
+            return False, masked(error_text(error))
+        finally:
+            self.close()
+        lacking = [name for name in ("role", "warehouse") if not row[name]]
+        having = [f"{name} {row[name]}" for name in ("role", "warehouse", "database", "schema") if row[name]]
+        told = f"Logged in to {row['account']} as {row['user']}, with {', '.join(having) or 'nothing else'}."
+        return True, masked(told + (f" The session has no {' and no '.join(lacking)}." if lacking else ""))
 
     def close(self) -> None:
         """Log out. The next statement logs in again."""

@@ -141,3 +141,33 @@ def test_a_login_that_fails_says_which_connection_it_was(
     assert given["password"] not in str(error)
     # Where the connection is known already, as in a command's answer, Snowflake's own sentence is enough.
     assert "session" not in error_text(error)
+
+
+def test_a_connection_is_tested(snowflake_connection: str) -> None:
+    hook = SnowflakeSessionHook(snowflake_connection)
+    works, told = hook.test_connection()
+    assert works, told
+    user, role = hook.expected("user"), hook.expected("role")
+    assert user is not None
+    assert f" as {user.upper()}, with role {role}, warehouse COMPUTE_WH, database LOCAL, schema PUBLIC." in told
+    # Nobody else will log out.
+    assert hook._connection is None
+
+
+def test_what_is_wrong_with_a_connection_is_told_without_its_secrets(
+    local_server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password stands where a message shows it: in the field for the role."""
+    given = json.loads(local_server.airflow_connection_json)
+    given["extra"]["role"] = f'"{given["password"]}"'
+    monkeypatch.setenv("AIRFLOW_CONN_SESSION", json.dumps(given))
+    works, told = SnowflakeSessionHook("session").test_connection()
+    assert not works
+    assert "*** specified in the connect string does not exist" in told.replace("'", "").replace('"', "")
+    assert given["password"].lower() not in told.lower()
+
+
+def test_a_connection_that_is_not_there_fails_its_test() -> None:
+    works, told = SnowflakeSessionHook("no_such").test_connection()
+    assert not works
+    assert told.startswith("There is no Airflow connection no_such")

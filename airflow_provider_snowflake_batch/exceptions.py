@@ -4,10 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+
+# The attribute of whatever a task fails with: Airflow's time limits and the driver's errors are no classes of ours.
+FAILED_JOB = "snowflake_batch_failed_job"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob:
+    """What a callback or a notifier may want to tell of a task's job; plain values, and nothing that Airflow masks.
+
+    :param job_name: fully qualified; empty if the task failed before there was one.
+    :param status: as Snowflake wrote it; ``REFUSED`` or ``NOT_SUBMITTED`` where there is no job.
+    :param reason: the exception's message.
+    :param output_location: where its results would have been; empty without a job.
+    :param query_id: of the statement that submitted it, None if none was sent.
+    :param page: the address of the task's tab *Batch job*. :param snowsight: of the job's page, None without one.
+    :param attempt: which try of the task has failed.
+    """
+
+    job_name: str
+    status: str
+    reason: str
+    output_location: str
+    query_id: str | None
+    model: str | None
+    compute_pool: str
+    page: str | None
+    snowsight: str | None
+    attempt: int
 
 
 class SnowflakeBatchError(AirflowException):
@@ -68,3 +97,13 @@ def failing_for_good() -> Iterator[None]:
         yield
     except InvalidJobError as error:
         raise JobInputError(str(error)) from error
+
+
+def failed_job(error: BaseException | str | None) -> FailedJob | None:
+    """The job of a ``RunBatchOperator`` task that has failed.
+
+    :param error: ``context.get("exception")`` of an ``on_failure_callback`` or ``on_retry_callback``.
+    :returns: None for what such a task has not failed with.
+    """
+    found = getattr(error, FAILED_JOB, None)
+    return found if isinstance(found, FailedJob) else None

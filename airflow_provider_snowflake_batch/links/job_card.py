@@ -24,7 +24,12 @@ class JobCardLink(StoredLink):
 
     def store_for(self, context: Context) -> None:
         """Make the link work from now on."""
-        page = urlsplit(context["ti"].log_url)
-        # Airflow's pages compare the open tab's address with one in which these two characters are not escaped.
-        task = page.path.replace("%3A", ":").replace("%2B", "+")
-        self.store(context, page._replace(path=f"{task}/plugin/{JOB_PAGE}", query="").geturl())
+        self.store(context, job_page(context))
+
+
+def job_page(context: Context) -> str:
+    """The address of the tab."""
+    page = urlsplit(context["ti"].log_url)
+    # Airflow's pages compare the open tab's address with one in which these two characters are not escaped.
+    task = page.path.replace("%3A", ":").replace("%2B", "+")
+    return page._replace(path=f"{task}/plugin/{JOB_PAGE}", query="").geturl()

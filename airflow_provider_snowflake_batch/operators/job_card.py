@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.jobs.json_values import json_value
 from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.sent_statement import STATEMENT_KEY, told_statement
 from airflow_provider_snowflake_batch.operators.earlier_tries import earlier_tries, remember_try
+from airflow_provider_snowflake_batch.operators.failed_job import tell_failure
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -223,6 +224,7 @@ class TaskCard:
             if self._cancelled and isinstance(error, JobCancelledError):
                 # The card already says why the job was cancelled.
                 remember_try(self._context, self.card)
+                tell_failure(self._context, error, self.card, self.query_id)
                 return
             message = _message(error)
             status = self.card.status
@@ -231,6 +233,7 @@ class TaskCard:
             self.card = replace(self.card, status=status, message=message, updated_at=time.time())
             self._update()
             remember_try(self._context, self.card)
+            tell_failure(self._context, error, self.card, self.query_id)
 
 
 def tell_of_no_job(
@@ -261,6 +264,7 @@ def tell_of_no_job(
         earlier_tries=earlier_tries(context),
     )
     remember_try(context, card)
+    tell_failure(context, error, card, record.query_id if record is not None else None)
     try:
         context["ti"].xcom_push(key=JOB_CARD_KEY, value=card.to_dict())
     except Exception:

@@ -1,0 +1,139 @@
+"""What a notifier learns of the job that a task has failed with, in Airflow's own ``dag.test()``.
+
+Also tests ``exceptions.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_snowflake_batch.exceptions import JobInputError, failed_job
+from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
+from airflow_provider_snowflake_batch.jobs.card import JobCard
+from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from airflow_provider_snowflake_batch.operators.job_card import TaskCard, tell_of_no_job
+from tests.airflow_home import make_database
+from tests.compute_pools import hook_with_pool
+from tests.operators.task_instances import TaskInstance
+
+PAGE = (Path(__file__).parents[2] / "docs" / "concepts.md").read_text(encoding="utf-8")
+(NOTIFIER,) = re.findall(r"^```python\n(from airflow.sdk import DAG, BaseNotifier.*?)^with DAG", PAGE, re.M | re.S)
+DAG_FILE = """
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+
+class Keep(TellOfFailedJob):
+    def notify(self, context):
+        super().notify(context)
+        told = asdict(failed_job(context["exception"]))
+        Path(sys.argv[1], context["ti"].task_id).write_text(json.dumps(told))
+
+
+with DAG("fails", schedule=None) as dag:
+    given = {
+        "model_name": "LINEAR", "compute_pool": "FAILED_JOB", "output_spec": {"stage_location": "@FAILED_JOB/out/"},
+        "poll_interval": 1, "on_failure_callback": Keep(),
+    }
+    for deferrable in (False, True):
+        RunBatchOperator(
+            task_id="deferred" if deferrable else "waited", X="NO_NUMBERS", deferrable=deferrable, **given
+        )
+    RunBatchOperator(task_id="refused", X="NO_SUCH_TABLE", **given)
+
+if __name__ == "__main__":
+    dag.test()
+"""
+
+
+def test_a_notifier_tells_of_the_job(
+    snowflake_connection: str, linear_model: str, local_server: LocalServer, tmp_path: Path
+) -> None:
+    statements = (
+        "CREATE OR REPLACE STAGE FAILED_JOB",
+        "CREATE OR REPLACE TABLE NO_NUMBERS AS SELECT 1 AS ID, NULL::FLOAT AS A, 1::FLOAT AS B",
+    )
+    told = tmp_path / "told"
+    told.mkdir()
+    with hook_with_pool(snowflake_connection, "FAILED_JOB", 1, *statements) as hook:
+        printed = run_dag(NOTIFIER + DAG_FILE, local_server, tmp_path, told)
+        failures = {path.name: json.loads(path.read_text()) for path in told.iterdir()}
+        assert sorted(failures) == ["deferred", "refused", "waited"], printed
+        for task in ("waited", "deferred"):
+            check_ended(hook, failures[task], task)
+            assert f"look at {failures[task]['page']}" in printed
+    refused = failures["refused"]
+    assert {name: refused[name] for name in ("job_name", "status", "output_location", "query_id")} == {
+        "job_name": "", "status": "REFUSED", "output_location": "", "query_id": None,
+    }  # fmt: skip
+    assert refused["reason"].startswith("X: Snowflake cannot read the input LOCAL.PUBLIC.NO_SUCH_TABLE")
+    assert "No job (REFUSED, try 1): X: Snowflake cannot read the input" in printed
+
+
+def check_ended(hook: SnowflakeBatchHook, told: dict[str, Any], task: str) -> None:
+    assert hook.status(told["job_name"]).reported_status == told["status"] == "FAILED"
+    assert "contains NaN" in told["reason"]
+    assert told["output_location"].startswith("@LOCAL.PUBLIC.FAILED_JOB/out/")
+    assert hook.check_submission(told["query_id"])
+    assert (told["model"], told["compute_pool"]) == ("LOCAL.PUBLIC.LINEAR", "FAILED_JOB")
+    assert f"/tasks/{task}/" in told["page"]
+    # The local Snowflake has no web interface.
+    assert (told["snowsight"], told["attempt"]) == (None, 1)
+
+
+def run_dag(text: str, server: LocalServer, home: Path, *arguments: Path) -> str:
+    """What a Dag file's ``dag.test()`` prints."""
+    file = home / "dags" / "fails.py"
+    file.parent.mkdir()
+    file.write_text(text)
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(file.parent),
+        "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": server.airflow_connection_json,
+    }
+    make_database(home / "airflow")
+    done = subprocess.run(
+        [sys.executable, file, *arguments], env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_what_airflow_and_the_driver_raise_carries_it_too() -> None:
+    """Without what Airflow masks."""
+    mask_secret("hush-hush")
+    for error in (AirflowTaskTimeout("it took long, hush-hush"), ConnectionError("it took long, hush-hush")):
+        card = TaskCard({"ti": TaskInstance()}, JobCard("D.S.J", "RUNNING", "P", 1, "@D.S.R/J/", 10.0, 2), "query")
+        with pytest.raises(type(error)), card:
+            raise error
+        told = failed_job(error)
+        assert told is not None
+        assert (told.job_name, told.status, told.query_id, told.attempt) == ("D.S.J", "RUNNING", "query", 2)
+        assert told.reason == "it took long, ***"
+
+
+def test_a_task_that_failed_before_its_job_tells_why() -> None:
+    error = JobInputError("no such pool")
+    tell_of_no_job({"ti": TaskInstance()}, error, None, model="M", compute_pool="P")
+    told = failed_job(error)
+    assert told is not None
+    assert (told.job_name, told.status, told.reason, told.model) == ("", "REFUSED", "no such pool", "M")
+    assert told.page == "http://airflow/dags/dag/runs/run/tasks/score/plugin/snowflake-batch-job"
+
+
+@pytest.mark.parametrize("error", [None, "why", ValueError("why")])
+def test_other_failures_have_no_job(error: BaseException | str | None) -> None:
+    assert failed_job(error) is None

@@ -6,6 +6,7 @@ import email
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_snowflake_batch as package
+from tests.example_dags.quickstart_page import block, run_page
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -59,6 +61,41 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: dict[str, Path]) ->
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert {"[apache_airflow_provider]", "[airflow.plugins]", "[pytest11]"} <= set(points.splitlines())
+
+
+@pytest.mark.timeout(1800)
+def test_the_quickstart_runs_with_the_wheel_in_a_fresh_environment(
+    built: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip installs what the page's line names: the wheel in the place of the clone, with the extra of the page."""
+    create, install = block("bash", "pip install").splitlines()
+    assert create == "python3 -m venv .venv"
+    # As that line does, also where Python has no ensurepip.
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "--quiet", "--seed", "--python", sys.executable, ".venv"], cwd=tmp_path, check=True)
+    clone = re.search(r"'\.(\[\w+\])'$", install)
+    assert clone is not None
+    (tmp_path / "constraints.txt").symlink_to(ROOT / "constraints.txt")
+    command = install.replace(clone[0], f"'{built['.whl']}{clone[1]}'")
+    done = subprocess.run(
+        ["bash", "-euc", command], cwd=tmp_path, capture_output=True, text=True, timeout=1500, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Nothing of the clone is left in it, nor what only the tests need.
+    python = tmp_path / ".venv" / "bin" / "python"
+    listed = subprocess.run(
+        [python, "-m", "pip", "list", "--format", "freeze"], capture_output=True, text=True, check=True
+    )
+    installed = {line.partition("==")[0].lower() for line in listed.stdout.splitlines()}
+    assert "scikit-learn" in installed
+    assert not installed & {"mypy", "pytest", "ruff", "sphinx"}
+    # The local Snowflake runs there as well, as the page has it.
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setenv("LOCAL_SNOWFLAKE_PYTHON", str(python))
+    monkeypatch.chdir(tmp_path)
+    run_page(tmp_path)
+    # More than a gigabyte, which pytest would keep.
+    shutil.rmtree(tmp_path / ".venv")
 
 
 def description(wheel: Path) -> email.message.Message:

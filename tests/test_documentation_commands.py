@@ -38,7 +38,7 @@ NOT_RUN = {
     "README.md: make demo": ELSEWHERE + "tests/example_dags/test_digits.py",
     "README.md: pip install -c constraints.txt .": INDEX + "tests/test_package.py holds the extras",
     "airflow.md: airflow roles add-perms": ELSEWHERE + "tests/monitoring/test_fab.py, in make test-fab",
-    "clients.md: python -m scripts.clients_table": "needs environments with other clients; where make test-others has them, "
+    "clients.md: python -m scripts.clients_table": "needs other clients in environments of make test-others; there "
     "tests/local/clients/test_features.py tries each row, and tests/local/clients/test_table.py holds the page",
     "howto.md: airflow snowflake-batch local up": PORT + "tests/standalone/test_stack.py runs it on free ones",
     "lineage.md: pip install": INDEX + "tests/test_package.py holds the extra",

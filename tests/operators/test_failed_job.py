@@ -6,10 +6,7 @@ Also tests ``exceptions.py``.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +19,8 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs.card import JobCard
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.job_card import TaskCard, tell_of_no_job
-from tests.airflow_home import make_database
 from tests.compute_pools import hook_with_pool
+from tests.operators.dag_runs import run_dag
 from tests.operators.task_instances import TaskInstance
 
 PAGE = (Path(__file__).parents[2] / "docs" / "concepts.md").read_text(encoding="utf-8")
@@ -91,25 +88,6 @@ def check_ended(hook: SnowflakeBatchHook, told: dict[str, Any], task: str) -> No
     assert f"/tasks/{task}/" in told["page"]
     # The local Snowflake has no web interface.
     assert (told["snowsight"], told["attempt"]) == (None, 1)
-
-
-def run_dag(text: str, server: LocalServer, home: Path, *arguments: Path) -> str:
-    """What a Dag file's ``dag.test()`` prints."""
-    file = home / "dags" / "fails.py"
-    file.parent.mkdir()
-    file.write_text(text)
-    environment = os.environ | {
-        "AIRFLOW_HOME": str(home / "airflow"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(file.parent),
-        "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": server.airflow_connection_json,
-    }
-    make_database(home / "airflow")
-    done = subprocess.run(
-        [sys.executable, file, *arguments], env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def test_what_airflow_and_the_driver_raise_carries_it_too() -> None:

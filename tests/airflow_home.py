@@ -40,6 +40,11 @@ def make_database(home: Path) -> None:
         source.backup(copy)
 
 
+def environment_without_settings() -> dict[str, str]:
+    """This process's environment, without what the tests of the pages have set for their Airflow."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
+
+
 def _migrate(home: Path) -> None:
     environment = os.environ | {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     done = subprocess.run(

@@ -22,6 +22,7 @@ import pytest
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.airflow_home import environment_without_settings
 from tests.cli.command_lines import arguments, commands
 from tests.container_jobs import container_job
 from tests.models import log_linear_model
@@ -174,7 +175,8 @@ RUN = [(place, text) for place, text in BASH if reason(place) is None]
 
 @pytest.mark.parametrize(("place", "text"), RUN, ids=[place for place, _ in RUN])
 def test_bash_runs(place: str, text: str, folder: Path, shop: LocalServer) -> None:
-    environment = os.environ | {
+    environment = environment_without_settings() | {
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "AIRFLOW_CONN_SNOWFLAKE_DEFAULT": shop.airflow_connection_json,
         "STATE": str(folder / "state"),

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.airflow_home import make_database
+from tests.airflow_home import environment_without_settings, make_database
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,7 +67,7 @@ def run_example(dag_file: Path, server: LocalServer, home: Path, **params: str) 
 
     :param params: of the Dag's run.
     """
-    environment = os.environ | {
+    environment = environment_without_settings() | {
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),

@@ -24,6 +24,7 @@ from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, Qualif
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
 from airflow_provider_snowflake_batch.triggers import success
+from tests.airflow_home import environment_without_settings
 from tests.container_jobs import container_job
 from tests.example_dags.run_example import ROOT, fetch_folder
 
@@ -111,7 +112,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 def reports(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What each recipe's Dag came to."""
     home = tmp_path_factory.mktemp("airflow")
-    environment = os.environ | {
+    environment = environment_without_settings() | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(home),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from tests.airflow_home import make_database
+from tests.airflow_home import environment_without_settings, make_database
 
 
 def run_dag(text: str, server: LocalServer, home: Path, *arguments: Path) -> str:
@@ -19,7 +18,7 @@ def run_dag(text: str, server: LocalServer, home: Path, *arguments: Path) -> str
     file = home / "dags" / "tested.py"
     file.parent.mkdir()
     file.write_text(text)
-    environment = os.environ | {
+    environment = environment_without_settings() | {
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(file.parent),

@@ -126,13 +126,14 @@ class LogStream:
     async def _resume(self) -> None:
         if self._resumed or self._positions is None:
             return
-        self._resumed = True
         try:
             found = await self._positions.load()
         except Exception as error:
             log.warning("How far the log of job %s was shown is not known: %s", self._follower.name, error)
         else:
             self._follower.resume(found or {})
+        # Not before: a job that ends cancels the reading that waits here, and the last one has to ask anew.
+        self._resumed = True
 
     async def _save(self) -> None:
         pause = _SECONDS_A_SAVE * self._poller.users

@@ -6,10 +6,12 @@ Also tests ``triggers/session_thread.py``.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +21,7 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs.connection import ConnectionSettings
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName
 from airflow_provider_snowflake_batch.jobs.job import ContainerJob, generate_job_name
+from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus
 from airflow_provider_snowflake_batch.triggers.log_stream import LogStream
 from airflow_provider_snowflake_batch.triggers.poller import shared_poller
 from airflow_provider_snowflake_batch.triggers.session_thread import Priority, SessionThread
@@ -85,6 +88,46 @@ async def read(
             if remembered.saved != before:
                 await stream.stop()
                 return False
+
+
+def test_lines_are_not_shown_again_when_the_job_ends_while_it_is_asked_how_far_they_were() -> None:
+    class Slow(Remembered):
+        """Answers the second time; who asks first is cancelled."""
+
+        asked = asyncio.Event()
+
+        async def load(self) -> Mapping[str, Sequence[int]] | None:
+            if not self.asked.is_set():
+                self.asked.set()
+                await asyncio.Event().wait()
+            return await super().load()
+
+    printed = ["one\n", "two\n"]
+    hook = SimpleNamespace(
+        containers=lambda _: [ContainerInfo(0, "main", "READY", "")], logs=lambda *_, **__: "".join(printed),
+        repeating_for=lambda _: nullcontext(), log=logging.getLogger(__name__),
+    )  # fmt: skip
+
+    async def run(read: Callable[[Any], Any], _: Priority) -> Any:
+        return read(hook)
+
+    def stream(remembered: Remembered, lines: list[str]) -> LogStream:
+        name = QualifiedName.parse("D.S.J", field="job")
+        return LogStream(SimpleNamespace(run=run, users=1), name, lines.append, remembered)
+
+    async def restart(remembered: Slow) -> list[str]:
+        second = stream(remembered, lines := [])
+        second.follow(JobInfo("D.S.J", JobStatus.RUNNING, "RUNNING"))
+        await remembered.asked.wait()
+        await second.finish()
+        return lines
+
+    first = Remembered()
+    asyncio.run(stream(first, []).finish())
+    printed.append("three\n")
+    later = Slow()
+    later.saved = first.saved
+    assert asyncio.run(restart(later)) == ["three"]
 
 
 def test_a_log_that_cannot_be_read_ends_nothing() -> None:

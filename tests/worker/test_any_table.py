@@ -284,8 +284,9 @@ def test_a_columns_type_is_the_same_in_all_modes(column: pa.Array, form: str) ->
             batch.input.mkdir(parents=True)
             try:
                 write(batch.input / "in.parquet", table, "newer pages")
+                pq.read_table(batch.input / "in.parquet")
             except Exception:
-                # The writer refuses such values itself.
+                # The writer refuses such values, or Arrow's reader does, as that of 18.1 some lists of one length.
                 reject()
             run(batch, mode, form)
             found[mode] = {str(pq.read_schema(part).remove_metadata()) for part in batch.output.glob("*.parquet")}

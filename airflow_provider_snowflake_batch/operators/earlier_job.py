@@ -173,18 +173,16 @@ def look(hook: SnowflakeBatchHook, record: JobRecord) -> JobInfo | None:
 
     try:
         info = hook.poll(record.name, record.query_id)
-        if info is not None and info.made_after(record.created_on):
-            raise _ReplacedError(f"Job {record.job_name} was dropped, and another one has its name.")
-        return info
-    except _ReplacedError:
-        raise
     except JobLostError:
         if not record.dropping:
             raise
-        info = done_and_dropped(hook, record.job_name, record.output_location, record.submitted_at)
-        if info is None:
+        dropped = done_and_dropped(hook, record.job_name, record.output_location, record.submitted_at)
+        if dropped is None:
             raise
-        return info
+        return dropped
+    if info is not None and info.made_after(record.created_on):
+        raise _ReplacedError(f"Job {record.job_name} was dropped, and another one has its name.")
+    return info
 
 
 def cancelled_for_earlier_try(records: JobRecords, info: JobInfo) -> bool:

@@ -45,7 +45,7 @@ def test_strong_wines_are_scored_as_scikit_learn_scores_them(
     assert results["score"]["rows"] == len(strong)
 
     assert (results["look"]["listed"], results["look"]["status"]) == (True, "DONE")
-    assert any(f"{len(strong)} rows" in line for line in results["look"]["log"]), results["look"]["log"]
+    assert any(f'"rows_done": {len(strong)}' in line for line in results["look"]["log"]), results["look"]["log"]
     monkeypatch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", local_server.airflow_connection_json)
     with SnowflakeBatchHook("snowflake_default") as hook:
         assert results["score"]["job_name"] not in [str(job.name) for job in hook.list_jobs()]

@@ -64,6 +64,7 @@ _CLAUSES = tuple(
     for words, what in (
         (r"(AT|BEFORE) \( (OFFSET|TIMESTAMP|STATEMENT|STREAM) =>", "Time Travel (AT, BEFORE)"),
         (r"(INSERT|UPDATE) ALL BY NAME\b", "ALL BY NAME in a MERGE (a list of columns does the same)"),
+        (r"INSERT OVERWRITE (ALL|FIRST)\b", "INSERT OVERWRITE into several tables"),
         (r"CHANGES \( INFORMATION =>", "CHANGES"),
         (r"MATCH_RECOGNIZE \(", "MATCH_RECOGNIZE"),
         (r"RESAMPLE \(", "RESAMPLE"),
@@ -80,10 +81,15 @@ _CLAUSES = tuple(
             "This part of the database SNOWFLAKE",
         ),
         (r"[(,] CHECK \(|[\w)] CHECK \(", "A CHECK constraint"),
+        (
+            r"[&^~]|<= >|< <|(?<!-) > >|(?<!\|)\|(?!\|)",
+            "An operator of bits or <=> (an account lacks them, too; BITAND, BITSHIFTLEFT, EQUAL_NULL … do the same)",
+        ),
     )
 )
 _MAY_HOLD_CLAUSE = re.compile(
-    r"\b(AT|BEFORE|CHANGES|MATCH_RECOGNIZE|RESAMPLE|SEMANTIC_VIEW|SNOWFLAKE|PROCEDURE|POLICY|TAG|SEARCH|UPDATE|CHECK|BY\s+NAME)\b|->>",
+    r"\b(AT|BEFORE|CHANGES|MATCH_RECOGNIZE|RESAMPLE|SEMANTIC_VIEW|SNOWFLAKE|PROCEDURE|POLICY|TAG|SEARCH|UPDATE|CHECK|OVERWRITE|BY\s+NAME)\b"
+    r"|->>|[&^~]|<=>|<<|>>|(?<!\|)\|(?!\|)",
     re.IGNORECASE,
 )
 

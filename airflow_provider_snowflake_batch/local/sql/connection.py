@@ -15,7 +15,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.parsing import quoted
-from airflow_provider_snowflake_batch.local.sql import translate
+from airflow_provider_snowflake_batch.local.sql import multitable, translate
 from airflow_provider_snowflake_batch.local.sql.arrow import RegisteredRelations
 from airflow_provider_snowflake_batch.local.sql.batch_inserts import (
     insert_from,
@@ -147,12 +147,28 @@ class EngineConnection:
                 name_inserted(tree, self._column_names(tree.this))
             self._engine.read_stages(tree, statement)
             with self._reading_streams(tree, consumes=not describe_only and not isinstance(tree, exp.Query)):
+                if isinstance(tree, exp.MultitableInserts):
+                    several = multitable.counted(tree) if describe_only else None
+                    return several or self._insert_into_several(statement, tree, relation)
                 tree = self.meant(statement, tree)
                 if isinstance(tree, exp.Query):
                     return self._query(tree, describe_only)
                 if describe_only:
                     return described(tree)
                 return self.write(tree)
+
+    def _insert_into_several(
+        self, statement: Statement, tree: exp.MultitableInserts, relation: Callable[[Result], str]
+    ) -> Result:
+        if self._session.parameters.get("AUTOCOMMIT", True) is False:
+            self.transactions.begin_unless_open()
+        with self._engine.write_lock, self.transactions.atomic():
+            query = self.meant(statement, tree.args["source"].copy())
+            assert isinstance(query, exp.Query)
+            result = self._query(query, describe_only=False)
+            rows = multitable.typed_rows(relation(result), list(result.columns))
+            answers = [self.write(self.meant(statement, insert)) for insert in multitable.inserts(tree, rows)]
+        return multitable.counted(tree, [answer.rows[0][0] for answer in answers])
 
     @contextmanager
     def _reading_streams(self, tree: Expr, *, consumes: bool) -> Iterator[None]:
@@ -164,9 +180,10 @@ class EngineConnection:
         if not read or not consumes:
             yield
             return
-        if isinstance(tree, CHANGES) and self._session.parameters.get("AUTOCOMMIT", True) is False:
+        is_change = isinstance(tree, (*CHANGES, exp.MultitableInserts))
+        if is_change and self._session.parameters.get("AUTOCOMMIT", True) is False:
             self.transactions.begin_unless_open()
-        if isinstance(tree, CHANGES) and self.transactions.open:
+        if is_change and self.transactions.open:
             # All statements of a transaction see the same rows.
             yield
             streams.advance_at_commit(self, read)

@@ -75,18 +75,30 @@ def keep_fraction(node: Expr) -> Expr | None:
     return node
 
 
-def add_intervals(node: exp.Add | exp.Sub) -> Expr | None:
-    """``d + INTERVAL '1 year, 2 months'``, of Snowflake's SQL, as one sum after the other."""
-    interval = node.expression
-    if not isinstance(interval, exp.Interval) or not isinstance(interval.this, exp.Literal):
+def add_intervals(node: exp.Add | exp.Sub | exp.WindowSpec) -> Expr | None:
+    """``d + INTERVAL '1 year, 2 months'``, of Snowflake's SQL, as one sum after the other, also in a window's frame."""
+    if isinstance(node, exp.WindowSpec):
+        for bound in ("start", "end"):
+            if first_and_others := _intervals(node.args.get(bound)):
+                first, *others = first_and_others
+                node.set(bound, exp.paren(_shifted(exp.Add, first, others)))
         return None
-    if "," not in interval.this.name:
-        return None
-    made: Expr = node.this.copy()
-    for part in interval.this.name.split(","):
-        text = string(part.strip()).sql()
-        made = type(node)(this=made, expression=exp.maybe_parse(f"INTERVAL {text}", dialect="snowflake"))
-    return exp.paren(made)
+    intervals = _intervals(node.expression)
+    return exp.paren(_shifted(type(node), node.this.copy(), intervals)) if intervals else None
+
+
+def _intervals(interval: Any) -> list[Expr]:
+    """The parts of an interval of several."""
+    if not isinstance(interval, exp.Interval) or "," not in interval.name:
+        return []
+    texts = [string(part.strip()).sql() for part in interval.name.split(",")]
+    return [exp.maybe_parse(f"INTERVAL {text}", dialect="snowflake") for text in texts]
+
+
+def _shifted(operator: type[Expr], made: Expr, intervals: list[Expr]) -> Expr:
+    for interval in intervals:
+        made = operator(this=made, expression=interval)
+    return made
 
 
 def _is_number(node: Expr) -> bool:
@@ -177,7 +189,8 @@ def to_strftime(text: str) -> str:
             raise not_supported(f"The format '{text}'")
         else:
             pieces.append(match["other"].replace("%", "%%"))
-    if not elements:
+    # The engine writes the digits of a second wrongly where it writes them more than once.
+    if not elements or sum(piece in ("%n", "%g", "%f") for piece in pieces) > 1:
         raise not_supported(f"The format '{text}'")
     return "".join(pieces)
 

@@ -36,7 +36,7 @@ from airflow_provider_snowflake_batch.local.sql.query_types import (
     number_kind,
     sources_of,
 )
-from airflow_provider_snowflake_batch.local.sql.texts import cast_arguments
+from airflow_provider_snowflake_batch.local.sql.texts import cast_arguments, compare_as_numbers, refuse_text
 from airflow_provider_snowflake_batch.local.sql.variant_types import (
     ask_variant,
     note_held,
@@ -68,9 +68,14 @@ _WHOLE: tuple[type[Expr], ...] = (
     exp.ApproxDistinct, exp.ArraySize, exp.CountIf, exp.DateDiff, exp.Day, exp.DayOfMonth, exp.DayOfWeek,
     exp.DayOfWeekIso, exp.DayOfYear, exp.DenseRank, exp.Extract, exp.Hour, exp.Length, exp.Levenshtein, exp.Minute,
     exp.Month, exp.Ntile, exp.Quarter, exp.Rank, exp.RegexpCount, exp.Second, exp.StrPosition, exp.TimestampDiff,
-    exp.Week, exp.WeekOfYear, exp.Year, exp.YearOfWeek, exp.YearOfWeekIso,
+    exp.Week, exp.WeekOfYear, exp.WidthBucket, exp.Year, exp.YearOfWeek, exp.YearOfWeekIso,
 )  # fmt: skip
 _FIXED |= dict.fromkeys(_WHOLE, "NUMBER(38,0)")
+_TEXT: tuple[type[Expr], ...] = (
+    exp.Concat, exp.DPipe, exp.GroupConcat, exp.Left, exp.Lower, exp.RegexpReplace, exp.Replace, exp.Right,
+    exp.SplitPart, exp.Substring, exp.ToChar, exp.Trim, exp.Upper,
+)  # fmt: skip
+_FIXED |= dict.fromkeys(_TEXT, "VARCHAR")
 # Digits behind the point of what is made of whole NUMBERs.
 _PLACES: dict[type[Expr], int] = {exp.Variance: 6, exp.VariancePop: 6, exp.Kurtosis: 12}
 # What is the root of one of these, its digits cut as theirs are.
@@ -96,12 +101,38 @@ def write_types(tree: Expr, lookup: Lookup) -> Expr:
     :param lookup: the declared types of a table's columns.
     :raises SnowflakeError: for the date or time of day of a TIMESTAMP_TZ whose offset is not known.
     """
+    for node in list(tree.find_all(exp.Anonymous)):
+        if str(node.this).upper() == "RATIO_TO_REPORT" and isinstance(node.parent, exp.Window) and node.expressions:
+            total = node.parent.copy()
+            total.set("this", exp.Sum(this=node.expressions[0].copy()))
+            share = exp.Nullif(this=total, expression=number(0))
+            node.parent.replace(exp.paren(exp.Div(this=exp.paren(node.expressions[0].copy()), expression=share)))
     # Inner ones first: what is cast is known to what stands around it.
     for select in reversed(list(tree.find_all(exp.Select))):
         _write_own(select, _kinds(select, lookup))
     if isinstance(tree, CHANGES):
         _write_own(tree, _kinds(tree, lookup))
+    for operation in tree.find_all(exp.SetOperation):
+        _refuse_mixture(operation, lookup)
     return tree
+
+
+def _refuse_mixture(operation: exp.SetOperation, lookup: Lookup) -> None:
+    """:raises SnowflakeError: "not supported" for a column of a UNION and the like that is text in one query alone: the
+    engine would make text of the other's, Snowflake reads the text.
+    """
+    branches = [next(iter(side.find_all(exp.Select)), None) for side in (operation.this, operation.expression)]
+    if any(one is None or one.is_star for one in branches) or operation.args.get("by_name"):
+        return
+    sides = [
+        [(_kinds(side, lookup)(one.unalias()) or "").partition("(")[0] for one in side.expressions]
+        for side in branches
+        if side is not None
+    ]
+    for left, right in zip(*sides, strict=False):
+        if left and right and left != right and "VARCHAR" in (left, right) and "VARIANT" not in (left, right):
+            words = f"A column of {left} and {right} in a {operation.key.upper()}"
+            raise not_supported(f"{words} (a cast says which type is meant)")
 
 
 def _write_own(query: Expr, kind: Kind) -> None:
@@ -125,6 +156,8 @@ def _write_node(node: Expr, kind: Kind) -> None:
     _shape(node, kind)
     for cast in list(cast_arguments(node, kind)):
         keep_offset(cast, kind)
+    compare_as_numbers(node, kind)
+    refuse_text(node, kind)
     if (moment := _moment(node, kind)) is not None:
         node.replace(moment)
     elif isinstance(node, (exp.Avg, exp.Corr, exp.Skewness, *_PLACES, *_ROOTS)):
@@ -136,6 +169,8 @@ def _write_node(node: Expr, kind: Kind) -> None:
             node.replace(rounded)
     elif isinstance(node, (exp.Median, exp.PercentileCont)):
         _write_percentile(node, kind)
+    elif isinstance(node, exp.Sum) and (kind(node.this) == "BOOLEAN" or isinstance(node.this, exp.Predicate)):
+        raise not_supported("SUM of BOOLEAN (an account lacks it, too; COUNT_IF counts)")
     elif isinstance(node, exp.Insert) and isinstance(node.expression, exp.Tuple):
         # The INSERT of a MERGE may name no columns.
         named = node.this.expressions if isinstance(node.this, Expr) else []
@@ -223,7 +258,7 @@ def kind_of(node: Expr, sources: Mapping[str, Mapping[str, str]]) -> str | None:
     :param sources: the types of the columns of each relation in the FROM.
     """
     if isinstance(node, exp.Literal):
-        return None if node.is_string else _literal(node.this)
+        return "VARCHAR" if node.is_string else _literal(node.this)
     if isinstance(node, _KEEPING):
         return kind_of(node.this, sources)
     if isinstance(node, exp.Distinct):

@@ -17,6 +17,7 @@ _RUNNABLE = (
     exp.Query,
     exp.Values,
     exp.Insert,
+    exp.MultitableInserts,
     exp.Update,
     exp.Delete,
     exp.Merge,

@@ -37,7 +37,7 @@ SIZE, SPLIT_ROWS = f"{_PREFIX}size", f"{_PREFIX}split_rows"
 SIGNED, NUMBER_KEY, OTHER_KEY = f"{_PREFIX}signed", f"{_PREFIX}number_key", f"{_PREFIX}other_key"
 TEXTS = f"{_PREFIX}texts"
 BOOLEAN_TEXT, DATE_TEXT, NUMBER_TEXT = f"{_PREFIX}boolean_text", f"{_PREFIX}date_text", f"{_PREFIX}number_text"
-NO_VARIANT, NO_TEXT = f"{_PREFIX}no_variant", f"{_PREFIX}no_text"
+NO_VARIANT, NO_TEXT, NUMERAL = f"{_PREFIX}no_variant", f"{_PREFIX}no_text", f"{_PREFIX}numeral"
 WITHOUT_CAST = "without a cast"
 NO_NUMBER = "\u2060"
 """What a text ends with that the engine would read as a number and Snowflake does not."""
@@ -74,6 +74,8 @@ UNIQUE_JSON, _REPEATED_KEY = f"{_PREFIX}unique_json", "_local_repeated_key"
 LAST_VALUES, _LAST_VALUES = f"{_PREFIX}last_values", "_local_last_values"
 SHA2 = "_local_sha2"
 REPEATED = "duplicate object attribute"
+NO_WORDS, _NO_WORDS = "What CHECK_JSON says of text that is no JSON (IS NULL asks whether it is)", f"{_PREFIX}no_words"
+WIDTH_BUCKET = f"{_PREFIX}width_bucket"
 _NESTED = f"{_PREFIX}nested"
 TAKES_NO_TEXT = "Text where a VARIANT, ARRAY or OBJECT is needed"
 LENIENT = "JSON with undefined, a comma too many, or a name or text without double quotes"
@@ -250,7 +252,8 @@ CREATE OR REPLACE MACRO {MOMENT}(v) AS CASE typeof(v) WHEN 'VARCHAR' THEN CAST({
 CREATE OR REPLACE MACRO {TRY_MOMENT}(v) AS CASE typeof(v)
     WHEN 'VARCHAR' THEN TRY_CAST({_PREFIX}moment_of(v) AS TIMESTAMPTZ)
     WHEN 'JSON' THEN TRY_CAST({_PREFIX}moment_in(v) AS TIMESTAMPTZ) ELSE TRY_CAST(v AS TIMESTAMPTZ) END;
-CREATE OR REPLACE MACRO {_PREFIX}auto_timestamp(v) AS try_strptime(CAST(v AS VARCHAR), {_AUTO});
+CREATE OR REPLACE MACRO {_PREFIX}auto_timestamp(v) AS
+    try_strptime(regexp_replace(CAST(v AS VARCHAR), '^([A-Z].*) [+-]\d{{4}}$', '\1'), {_AUTO});
 -- Whole numbers in text are seconds, or, where they would be too many, parts of one. A number keeps its fraction.
 CREATE OR REPLACE MACRO {_PREFIX}since_1970(v, scale) AS make_timestamp(CAST(CASE
     WHEN regexp_matches(typeof(v), '^(DECIMAL\(\d+,[1-9]|DOUBLE|FLOAT)')
@@ -270,6 +273,14 @@ CREATE OR REPLACE MACRO {TRY_TO_TIMESTAMP}(v) AS CASE
 CREATE OR REPLACE MACRO {BOOLEAN_TEXT}(t) AS CASE lower(t) WHEN 'on' THEN 'true' WHEN 'off' THEN 'false' ELSE t END;
 CREATE OR REPLACE MACRO {NUMBER_TEXT}(t) AS CASE
     WHEN contains(t, '_') OR regexp_matches(t, '^\s*[+-]?0[xXbB]') THEN t || '{NO_NUMBER}' ELSE t END;
+CREATE OR REPLACE MACRO {_NO_WORDS}(found) AS CASE WHEN found IS NOT NULL THEN error('{NO_WORDS}') END;
+CREATE OR REPLACE MACRO {WIDTH_BUCKET}(v, low, high, count) AS CASE WHEN v < low THEN 0 WHEN v >= high THEN count + 1
+    ELSE 1 + CAST(round((v - low) * count / (high - low)) AS BIGINT)
+        -- Decimals are divided as FLOAT, and may be a little below a bound or above.
+        - if(CAST(round((v - low) * count / (high - low)) AS BIGINT) * (high - low) > (v - low) * count, 1, 0) END;
+CREATE OR REPLACE MACRO {NUMERAL}(t, scale) AS CASE
+    WHEN regexp_matches(t, '[eE]-|[.]\d{{' || scale || '}}\d*[1-9]') AND TRY_CAST(t AS DOUBLE) IS NOT NULL
+    THEN error('A comparison of text {WITHOUT_CAST}') ELSE t END;
 CREATE OR REPLACE MACRO {DATE_TEXT}(t) AS CASE WHEN t IS NULL OR TRY_CAST(t AS DATE) IS NOT NULL THEN t ELSE coalesce(
     strftime(CASE WHEN try_cast(t AS BIGINT) IS NOT NULL THEN {_PREFIX}since_1970(t, 0)
         ELSE {_PREFIX}auto_timestamp(t) END, '%Y-%m-%d'), t) END;
@@ -288,7 +299,8 @@ CREATE OR REPLACE MACRO {_PREFIX}or_nothing(once, is_outer) AS list_transform([o
 -- No query is between UNNEST and the table that is flattened: its elements would come in another order.
 CREATE OR REPLACE MACRO {_FLATTEN}(input, path, is_outer, mode) AS TABLE
     SELECT hash(TO_JSON(input))::UBIGINT AS SEQ, _f._key AS KEY,
-        CASE WHEN _f._key IS NOT NULL THEN CASE path WHEN '' THEN '' ELSE path || '.' END || _f._key
+        CASE WHEN NOT regexp_full_match(_f._key, '[A-Za-z_]\w*') THEN path || '[''' || _f._key || ''']'
+            WHEN _f._key IS NOT NULL THEN CASE path WHEN '' THEN '' ELSE path || '.' END || _f._key
             WHEN _f._index IS NOT NULL THEN path || '[' || _f._index || ']' ELSE path END AS PATH,
         _f._index AS INDEX, _f._value AS VALUE,
         json_extract(TO_JSON(input), '$' || CASE path WHEN '' THEN '' ELSE '.' || path END) AS THIS
@@ -351,7 +363,7 @@ _REPEATING = (
     TO_JSON, TEXT, JSON_TEXT, TO_JSON_TEXT, SEMI_STRUCTURED, BYTES, _NESTED, AS_ARRAY, AS_OBJECT, TYPE_OF, HELD_TYPE,
     SHORT_TEXT, SHORT_BINARY, BINARY, TRY_BINARY, NO_VARIANT, NO_TEXT, NUMBER_KEY, OTHER_KEY, _EXACT_JSON, UNIQUE_JSON,
     LAST_VALUES, WHOLE_MICROSECONDS, MOMENT, TRY_MOMENT, _TO_TIMESTAMP, TRY_TO_TIMESTAMP, BOOLEAN_TEXT, DATE_TEXT,
-    NUMBER_TEXT, CUT_TIMESTAMP, CUT_TIME,
+    NUMBER_TEXT, NUMERAL, CUT_TIMESTAMP, CUT_TIME,
 )  # fmt: skip
 
 
@@ -415,6 +427,9 @@ def write_json(tree: Expr) -> Expr:
         _read_exactly(parsed)
     for checked in list(tree.find_all(exp.CheckJson)):
         checked.set("this", exp.Anonymous(this=_EXACT_JSON, expressions=[checked.this.copy()]))
+        if not isinstance(checked.parent, exp.Is):
+            # The engine says that something is wrong, Snowflake what.
+            checked.replace(exp.Anonymous(this=_NO_WORDS, expressions=[checked.copy()]))
     return tree
 
 

@@ -63,6 +63,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     SPLIT_ROWS,
     TEXT,
     TO_JSON_TEXT,
+    WIDTH_BUCKET,
     nested,
 )
 from airflow_provider_snowflake_batch.local.sql.math_functions import (
@@ -75,7 +76,12 @@ from airflow_provider_snowflake_batch.local.sql.math_functions import (
     slope,
     top_k,
 )
-from airflow_provider_snowflake_batch.local.sql.select_clauses import count_rows, name_values, order_by_all
+from airflow_provider_snowflake_batch.local.sql.select_clauses import (
+    count_rows,
+    keep_elements_in_order,
+    name_values,
+    order_by_all,
+)
 from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value, is_next_value, next_value
 from airflow_provider_snowflake_batch.local.sql.texts import TEXT_TYPES, hold_together
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
@@ -201,6 +207,7 @@ def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
 
 def _flatten(node: exp.Explode, context: _Context) -> Expr | None:
     """Hand the options of FLATTEN on through the engine's own translation, which knows none."""
+    keep_elements_in_order(node.root())
     given = {
         option.this.name.upper(): option.expression
         for option in (node.this, *node.expressions)
@@ -409,7 +416,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.SortArray,), lambda node, context: of_one_type(node)),
     ((exp.ToArray,), lambda node, context: to_array(node)),
     ((exp.JSONExtract, exp.GetExtract, exp.Bracket), lambda node, context: element(node)),
-    ((exp.Add, exp.Sub), lambda node, context: add_intervals(node)),
+    ((exp.Add, exp.Sub, exp.WindowSpec), lambda node, context: add_intervals(node)),
     ((exp.Order,), lambda node, context: order_by_all(node)),
     ((exp.Count,), lambda node, context: count_rows(node)),
     ((exp.Pivot,), lambda node, context: name_values(node)),
@@ -422,6 +429,12 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     (
         (exp.BitLength,),
         lambda node, context: exp.Mul(this=call("octet_length", call(BYTES, node.this)), expression=number(8)),
+    ),
+    (
+        (exp.WidthBucket,),
+        lambda node, context: call(
+            WIDTH_BUCKET, *(node.args[key] for key in ("this", "min_value", "max_value", "num_buckets"))
+        ),
     ),
     ((exp.MonthsBetween,), lambda node, context: call(MONTHS_BETWEEN, node.this, node.expression)),
     ((exp.Table,), lambda node, context: _dual(node)),

@@ -13,6 +13,8 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
+from airflow_provider_snowflake_batch.local.sql.expressions import call, number
+from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 
 
 def order_by_all(order: exp.Order) -> Expr | None:
@@ -25,19 +27,38 @@ def order_by_all(order: exp.Order) -> Expr | None:
     if not isinstance(select, exp.Select) or any(one.is_star for one in select.expressions):
         raise not_supported("ORDER BY ALL without the columns' names in the SELECT")
     keys = []
-    for number in range(1, len(select.expressions) + 1):
+    for place in range(1, len(select.expressions) + 1):
         one = key.copy()
-        one.set("this", exp.Literal.number(number))
+        one.set("this", number(place))
         keys.append(one)
     order.set("expressions", keys)
     return order
 
 
 def count_rows(node: exp.Count) -> Expr | None:
-    """:raises SnowflakeError: "not supported" for ``COUNT(t.*)``, which counts rows without a NULL."""
+    """``COUNT(a, b)``, which counts the rows without a NULL in any of them.
+
+    :raises SnowflakeError: "not supported" for ``COUNT(t.*)``, which does so with all columns.
+    """
     if isinstance(node.this, exp.Column) and isinstance(node.this.this, exp.Star):
         raise not_supported("COUNT(t.*), which counts the rows without any NULL (COUNT(*) counts all)")
-    return None
+    if not node.expressions:
+        return None
+    has_all = [exp.Is(this=one.copy(), expression=exp.Null()).not_() for one in (node.this, *node.expressions)]
+    return exp.CountIf(this=exp.and_(*has_all))
+
+
+def keep_elements_in_order(query: Expr) -> None:
+    """Let each SELECT of no table, or of VALUES, have one row of a FROM: the engine joins the elements of ``FLATTEN``
+    of the only row, which no table holds, from the last to the first.
+    """
+    for select in query.find_all(exp.Select):
+        one = exp.alias_(exp.Table(this=call("range", number(1))), "_one", table=True)
+        from_ = select.args.get("from_")
+        if from_ is None:
+            select.set("from_", exp.From(this=one))
+        elif isinstance(from_.this, exp.Values) and not select.is_star and not select.args.get("joins"):
+            select.set("joins", [exp.Join(this=one, kind="CROSS")])
 
 
 def open_pivots(tree: Expr) -> list[exp.Pivot]:
@@ -78,7 +99,7 @@ def name_values(pivot: exp.Pivot) -> Expr | None:
 def _named(value: Expr) -> Expr:
     if isinstance(value, exp.PivotAlias):
         return value
-    name = value.sql(dialect="duckdb")
+    name = stored_name(value) if isinstance(value, exp.Column) else value.sql(dialect="duckdb")
     if isinstance(value, exp.Cast):
         text, kind = value.this.sql(dialect="snowflake"), declared_type(value.args["to"])
         is_date = kind == "DATE" and isinstance(value.this, exp.Literal)

@@ -7,12 +7,14 @@ and https://docs.snowflake.com/en/sql-reference/date-time-input-output (the defa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from sqlglot import Expr, exp
 
+from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
-from airflow_provider_snowflake_batch.local.sql.macros import SHORT_TEXT, TEXT, TEXT_OF, is_short
+from airflow_provider_snowflake_batch.local.sql.macros import NUMERAL, SHORT_TEXT, TEXT, TEXT_OF, WITHOUT_CAST, is_short
 from airflow_provider_snowflake_batch.local.sql.types import TEXT_LENGTH
 
 _Type = exp.DataType.Type
@@ -117,6 +119,9 @@ READING_TEXT = (exp.CheckJson, exp.ParseJSON, exp.StrToTime, exp.TsOrDsToDate, e
 # What writes the text of a value itself, but in the session's zone.
 _WRITERS = (exp.Array, exp.ArrayAgg, exp.Concat, exp.ConcatWs, exp.DPipe, exp.ObjectAgg, exp.PropertyEQ, exp.ToVariant)
 _COMPARING = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
+_COMPARING_MORE = (*_COMPARING, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Nullif)
+_NUMERAL = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
+_OF_NUMBERS = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
 _NO_TEXT = ("NUMBER", "FLOAT", "BOOLEAN", "DATE", "TIME", "VARIANT")
 
 Kind = Callable[[Expr], str | None]
@@ -164,3 +169,43 @@ def _cast(value: Expr, to: str) -> exp.Cast:
     cast = exp.Cast(this=value.copy(), to=exp.DataType.build(to))
     value.replace(cast)
     return cast
+
+
+def compare_as_numbers(node: Expr, kind: Kind) -> None:
+    """Let the texts that an expression compares with numbers be numbers, too. No source says how many digits behind the
+    point Snowflake keeps of a text: one with more than the numbers have is refused.
+    """
+    if isinstance(node, exp.Case) and node.this is not None:
+        values = [node.this, *(one.this for one in node.args["ifs"])]
+    elif isinstance(node, _COMPARING_MORE):
+        values = [one for one in node.iter_expressions() if not isinstance(one, exp.Query)]
+    else:
+        return
+    kinds = [kind(one) or "" for one in values]
+    numbers = [one for one in kinds if one.startswith(("NUMBER", "FLOAT"))]
+    if not numbers:
+        return
+    scale = max((int(one[7:-1].partition(",")[2]) for one in numbers if one != "FLOAT"), default=0)
+    for value, its_kind in zip(values, kinds, strict=True):
+        if its_kind.startswith("VARCHAR"):
+            if "FLOAT" in numbers:
+                value.replace(exp.cast(value.copy(), exp.DataType.Type.DOUBLE))
+            else:
+                numeral = call(NUMERAL, value.copy(), number(scale))
+                value.replace(exp.cast(numeral, exp.DataType.build(f"DECIMAL(38, {scale})")))
+
+
+def refuse_text(node: Expr, kind: Kind) -> None:
+    """:raises SnowflakeError: "not supported" for arithmetic of a literal that is text, of which the engine would make
+    the type of the other operand, and for BINARY among texts, which would be its digits.
+    """
+    if isinstance(node, (exp.DPipe, exp.Concat)) and any(kind(one) == "BINARY" for one in node.iter_expressions()):
+        raise not_supported("A concatenation of BINARY")
+    if isinstance(node, _OF_NUMBERS) and any(_reads_as_number(one) for one in (node.this, node.expression)):
+        kinds = "".join(kind(one) or "" for one in (node.this, node.expression))
+        if not isinstance(node, (exp.Add, exp.Sub)) or kinds.startswith(("NUMBER", "FLOAT")):
+            raise not_supported(f"Arithmetic of text {WITHOUT_CAST}")
+
+
+def _reads_as_number(node: Expr) -> bool:
+    return isinstance(node, exp.Literal) and node.is_string and re.fullmatch(_NUMERAL, node.name) is not None

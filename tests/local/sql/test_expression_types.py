@@ -298,3 +298,49 @@ def test_transactions_and_statistics(connection: SnowflakeConnection, schema: st
     execute(connection, "ROLLBACK")
     assert execute(connection, "SELECT CURRENT_TRANSACTION()") == [(None,)]
     assert error(connection, "INSERT INTO T (MISSING) VALUES (1)")[0] == 904
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("'2' = 2", True),
+        ("'10.5' > 9.5 AND 9.5 < '10000.5'", True),
+        ("A.S = B.N AND A.S > 0 AND B.N < '10'", True),
+        ("A.S IN (1, 2) AND B.N IN ('1', '2') AND A.S BETWEEN 0 AND '10'", True),
+        ("CASE B.N WHEN '1' THEN TRUE END", True),
+        ("NULLIF(A.S, 1) IS NULL AND EQUAL_NULL(A.S, 1)", True),
+        ("'1.50' = 1.5 AND '1e0' = B.N AND ' 1 ' = B.N", True),
+        ("'2.25' = B.M OR '2.25' = 2.25::FLOAT", True),
+        ("TRIM(A.S) || '0' = 10 AND A.S <> 2", True),
+        ("'x' = B.N", 100038),
+    ],
+)
+def test_text_that_is_compared_with_numbers(table: SnowflakeConnection, condition: str, holds: bool | int) -> None:
+    query = f"SELECT {condition} FROM (SELECT '1' AS S) A, T B WHERE B.N = 1"
+    if holds is True:
+        assert execute(table, query) == [(True,)]
+    else:
+        assert error(table, query)[0] == holds
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT '2.4' = 2",
+        "SELECT N IN ('1.4', '2') FROM T",
+        "SELECT CASE N WHEN '1.4' THEN 1 ELSE 0 END FROM T",
+        "SELECT A = 1 FROM VALUES ('1.4') X (A)",
+        "SELECT COUNT(*) FROM T JOIN (SELECT '1.4' AS S) ON S = N",
+        "DELETE FROM T WHERE N = '1.4'",
+        "SELECT '1.7' * 1",
+        "SELECT MOD('7.5', 2)",
+        "SELECT SUM(N) + '1.5' FROM T",
+        "SELECT N FROM T UNION ALL SELECT 'x'",
+        "SELECT D FROM T UNION SELECT '2024-01-03'",
+        "SELECT * FROM (SELECT 'a' AS A UNION SELECT M FROM T)",
+        "SELECT SUM(N > 1) FROM T",
+        "SELECT SUM(A) FROM (SELECT TRUE AS A)",
+    ],
+)
+def test_text_and_numbers_that_no_cast_tells_apart_are_refused(table: SnowflakeConnection, query: str) -> None:
+    assert REFUSED in error(table, query)[2]

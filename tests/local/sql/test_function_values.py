@@ -18,6 +18,8 @@ from tests.local.statement_calls import error, execute
 
 _OF_ROWS = "OVER (ORDER BY A ROWS"
 _LAST = "FROM VALUES (1), (1), (3) T (A) ORDER BY A DESC LIMIT 1"
+_PARTS = "BETWEEN INTERVAL '1 day, 12 hours' PRECEDING AND CURRENT ROW"
+_THREE_DAYS = "('2024-05-01'::TIMESTAMP), ('2024-05-02 12:00:00'), ('2024-05-04') T (A)"
 NUMBERS = [
     ("DIV0(1, 0)", Decimal("0.000000")),
     ("DIV0(10, 4)", Decimal("2.500000")),
@@ -86,6 +88,16 @@ NUMBERS = [
     ("TRY_CAST('1_0' AS FLOAT)", None),
     ("(SELECT TRY_CAST(A AS INT) FROM VALUES ('1_0') T (A))", None),
     ("' 12 '::INT", 12),
+    ("WIDTH_BUCKET(5, 0, 10, 5)", 3),
+    ("WIDTH_BUCKET(-1, 0, 10, 5)", 0),
+    ("WIDTH_BUCKET(10, 0, 10, 5)", 6),
+    ("WIDTH_BUCKET(290000.00, 200000, 600000, 4)", 1),
+    ("WIDTH_BUCKET(0.3, 0, 1, 10)", 4),
+    ("WIDTH_BUCKET(0.29999999, 0, 1, 10)", 3),
+    ("WIDTH_BUCKET(NULL, 0, 1, 10)", None),
+    ("(SELECT COUNT(A, B) FROM VALUES (1, NULL), (1, 2), (NULL, 3), (2, 2) T (A, B))", 2),
+    ("(SELECT MAX(R) FROM (SELECT RATIO_TO_REPORT(A) OVER () AS R FROM VALUES (1), (3) T (A)))", Decimal("0.750000")),
+    ("(SELECT RATIO_TO_REPORT(A) OVER (PARTITION BY B) FROM VALUES (0, 1) T (A, B))", None),
     ("'1e2'::INT", 100),
     ("'.5'::FLOAT", 0.5),
     ("'on'::BOOLEAN", True),
@@ -172,6 +184,8 @@ MOMENTS = [
     ("'2024-05-09'::TIMESTAMP + INTERVAL '1 day, 2 hours'", datetime.datetime(2024, 5, 10, 2)),
     ("'2024-05-09'::DATE + INTERVAL '1 year, 2 months'", datetime.date(2025, 7, 9)),
     ("'2024-05-09'::DATE - INTERVAL '1 month, 1 d'", datetime.date(2024, 4, 8)),
+    ("TO_TIMESTAMP('Tue, 02 Jan 2024 03:04:05 +0100')", datetime.datetime(2024, 1, 2, 3, 4, 5)),
+    (f"(SELECT MAX(C) FROM (SELECT COUNT(*) OVER (ORDER BY A RANGE {_PARTS}) AS C FROM VALUES {_THREE_DAYS}))", 2),
     ("TIME('2024-05-09 10:20:30'::TIMESTAMP)", datetime.time(10, 20, 30)),
     ("LAST_DAY('2024-05-09'::DATE, 'week')", datetime.date(2024, 5, 12)),
     ("DATEDIFF(week, '2024-01-07'::DATE, '2024-01-08'::DATE)", 1),

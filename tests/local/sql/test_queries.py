@@ -44,6 +44,27 @@ def test_elements_come_in_their_order(connection: SnowflakeConnection, schema: s
         assert rows == [(1, 3), (1, 1), (1, 2), (2, 9), (2, 8), (2, 7)]
 
 
+def test_elements_of_what_no_table_holds_come_in_their_order(connection: SnowflakeConnection) -> None:
+    of_one = "SELECT F.INDEX FROM (SELECT PARSE_JSON('[5, 6, 7]') AS V) T, LATERAL FLATTEN(INPUT => T.V) F"
+    assert execute(connection, of_one) == [(0,), (1,), (2,)]
+    of_values = "(SELECT PARSE_JSON($1) AS V FROM VALUES ('[5, 6, 7]'))"
+    assert execute(connection, f"SELECT F.VALUE::INT FROM {of_values}, TABLE(FLATTEN(V)) F") == [(5,), (6,), (7,)]
+    of_two = "SELECT F.INDEX, G.VALUE FROM (SELECT [[5, 6], [7]] V), LATERAL FLATTEN(V) F, LATERAL FLATTEN(F.VALUE) G"
+    assert execute(connection, of_two) == [(0, "5"), (0, "6"), (1, "7")]
+
+
+def test_unpivot_has_the_names_of_columns(connection: SnowflakeConnection) -> None:
+    source = '(SELECT 1 AS K, 2 AS X, 3 AS "y z")'
+    unpivoted = f"""SELECT * FROM {source} UNPIVOT (V FOR N IN (x, "y z")) ORDER BY V"""
+    assert execute(connection, unpivoted) == [(1, "X", 2), (1, "y z", 3)]
+    assert execute(connection, unpivoted.replace("x,", "\"X\" AS 'first',"))[0] == (1, "first", 2)
+
+
+def test_the_path_of_a_key_that_is_no_name_is_in_brackets(connection: SnowflakeConnection) -> None:
+    flattened = 'SELECT PATH FROM TABLE(FLATTEN(INPUT => PARSE_JSON(\'{"x": {"a b": 1, "c": 2}}\'), PATH => \'x\'))'
+    assert execute(connection, flattened) == [("x['a b']",), ("x.c",)]
+
+
 def test_flatten_says_what_it_took_apart(connection: SnowflakeConnection, schema: str) -> None:
     execute(connection, 'CREATE TABLE T AS SELECT PARSE_JSON(\'{"b": {"c": [5]}}\') AS V')
     for options, value, this in (

@@ -235,6 +235,13 @@ def test_json_that_the_engine_reads_otherwise(table: SnowflakeConnection, functi
         assert (errno, "not supported by the local Snowflake" in message) == (2, True), message
 
 
+def test_check_json_says_whether_but_not_what(table: SnowflakeConnection) -> None:
+    checked = "SELECT CHECK_JSON(A) IS NULL, CHECK_JSON('[1]') FROM VALUES ('{}'), ('{\"a\"') T (A)"
+    assert execute(table, checked) == [(True, None), (False, None)]
+    errno, _, message = error(table, "SELECT CHECK_JSON(A) FROM VALUES ('{\"a\"') T (A)")
+    assert (errno, "not supported by the local Snowflake" in message) == (2, True)
+
+
 def test_such_signs_in_the_text_of_json(table: SnowflakeConnection) -> None:
     (value,) = execute(table, """SELECT PARSE_JSON('["undefined", ",]"]')[1]::TEXT FROM T""")
     assert value == (",]",)

@@ -138,6 +138,7 @@ def test_pandas(connection: SnowflakeConnection, schema: str) -> None:
         ("SELECT JSON_EXTRACT(PARSE_JSON('{}'), 'a')", 2140, "42601", "Unknown function JSON_EXTRACT"),
         ("SELECT SYSTEM$NOPE(1)", 2140, "42601", "Unknown function SYSTEM$NOPE"),
         ("SELECT * FROM TABLE(NOPE(1))", 2143, "42601", "Unknown user-defined table function NOPE"),
+        ("SELECT TO_DATE('2024', 'YYYY-MM')", 100096, "22007", "Can't parse '2024'"),
         ("SELECT A + 'x' FROM THERE", 100038, "22018", "Numeric value 'x' is not recognized"),
         ("SELECT 1 / 0", 100051, "22012", "Division by zero"),
         ("SELECT 300::NUMBER(2, 0)", 100039, "22003", "Numeric value '300' is out of range"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import itertools
 import json
 import os
@@ -22,6 +24,7 @@ from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.worker.errors import EXIT_DONE, WorkerError
 from airflow_provider_snowflake_batch.worker.output.verify import verify
 from tests.worker.stage_volume import StageVolume
+from tests.worker.warm_worker import WarmWorkers
 
 # The worker's archive, where the package is not installed beside its libraries: see the Makefile's test-worker-….
 _ARCHIVE = os.environ.get("WORKER_ARCHIVE")
@@ -42,6 +45,21 @@ def until(there: Callable[[], object], what: str) -> None:
     while not there():
         assert time.monotonic() < deadline, f"not seen: {what}"
         time.sleep(0.02)
+
+
+@functools.cache
+def _warm_workers() -> WarmWorkers:
+    """Those of this process, from the first job on."""
+    workers = WarmWorkers()
+    atexit.register(workers.close)
+    return workers
+
+
+def _environment(replica: tuple[int, int] | None) -> dict[str, str]:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if replica is not None:
+        environment["SNOWFLAKE_JOB_INDEX"], environment["SNOWFLAKE_JOBS_COUNT"] = map(str, replica)
+    return environment
 
 
 @dataclass
@@ -143,9 +161,7 @@ class Batch:
 
         :param worker: its command. :param variables: of its environment.
         """
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})}
-        if replica is not None:
-            environment["SNOWFLAKE_JOB_INDEX"], environment["SNOWFLAKE_JOBS_COUNT"] = map(str, replica)
+        environment = _environment(replica) | (variables or {})
         if self.volume is not None:
             if all(process.poll() is not None for process in self.processes):
                 # It takes longer than that until a container starts after another one.
@@ -162,9 +178,16 @@ class Batch:
         self.processes.append(process)
         return process
 
-    def run(self, **options: Any) -> Outcome:
-        """Run the worker to its end."""
-        process = self.start(**options)
+    def run(self, *, replica: tuple[int, int] | None = None, warm: bool = True, **options: Any) -> Outcome:
+        """Run the worker to its end.
+
+        :param warm: it may be forked from a process that has loaded its libraries, where that comes to the same.
+        """
+        if warm and sys.platform == "linux" and _ARCHIVE is None and self.volume is None and not options:
+            ended = _warm_workers().run([str(self.job_file)], _environment(replica), timeout=120)
+            if ended is not None:
+                return Outcome(*ended)
+        process = self.start(replica=replica, **options)
         stdout, stderr = process.communicate(timeout=120)
         return Outcome(process.returncode, stdout, stderr)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def test_rows_come_out_with_their_prediction(batch: Batch) -> None:
     batch.ids(250, files=3, row_group_size=40)
     batch.job(inference={"max_batch_rows": 30, "num_workers": 2}, input={"path": "input", "params": {"bias": 1.5}})
 
-    outcome = batch.run()
+    outcome = batch.run(warm=False)
 
     assert outcome.code == 0, outcome.stderr
     result = batch.result()
@@ -242,6 +243,22 @@ def test_a_model_that_raises(batch: Batch) -> None:
     assert "worker/scoring/pipeline.py" not in outcome.stderr
     assert not batch.succeeded()
     assert outcome.progress[-1]["phase"] == "failed"
+
+
+def test_a_forked_worker_says_and_leaves_what_a_started_one_does(make_batch: Callable[[str], Batch]) -> None:
+    """Most of these tests fork it, from a process that has loaded its libraries."""
+    found = []
+    for warm in (True, False):
+        batch = make_batch(f"warm {warm}")
+        batch.ids(300, files=3)
+        batch.job("Raises", inference={"max_batch_rows": 40, "num_workers": 1})
+        outcome = batch.run(warm=warm)
+        left = sorted(str(path.relative_to(batch.root)) for path in batch.root.rglob("*") if path.is_file())
+        phases = list(dict.fromkeys(one["phase"] for one in outcome.progress))
+        found.append((outcome.code, outcome.stderr, phases, left))
+
+    assert found[0] == found[1]
+    assert found[0][0] == 1
 
 
 def test_nothing_comes_after_the_cause(batch: Batch) -> None:

@@ -36,7 +36,7 @@ def test_a_model_that_ends_its_process(batch: Batch, politely: bool) -> None:
     batch.ids(1_000)
     batch.job("Leaves", init={"politely": politely}, inference={"max_batch_rows": 100, "num_workers": 1})
 
-    outcome = batch.run()
+    outcome = batch.run(warm=False)
 
     assert outcome.code == 1
     expected = (
@@ -52,7 +52,7 @@ def test_a_row_that_asks_python_to_end_is_set_aside(batch: Batch) -> None:
     batch.ids(1_000)
     batch.job("Leaves", init={"politely": True}, inference={"on_error": "quarantine"})
 
-    assert batch.run().code == 0
+    assert batch.run(warm=False).code == 0
     assert (batch.manifest()["rows"], batch.manifest()["quarantined_rows"]) == (999, 1)
 
 
@@ -78,7 +78,7 @@ def test_garbage_is_collected_as_often_as_always_once_the_model_is_loaded(batch:
     batch.ids(10)
     batch.job("CollectsGarbage", inference={"num_workers": 1})
 
-    assert batch.run().code == 0
+    assert batch.run(warm=False).code == 0
     result = batch.result()
     assert set(result["CALLED"].to_pylist()) == {gc.get_threshold()[0]}
     assert min(result["LOADED"].to_pylist()) > gc.get_threshold()[0]
@@ -88,7 +88,7 @@ def test_how_often_garbage_is_collected_is_the_models_to_say(batch: Batch) -> No
     batch.ids(10)
     batch.job("CollectsGarbage", init={"threshold": 5_000}, inference={"num_workers": 1})
 
-    assert batch.run().code == 0
+    assert batch.run(warm=False).code == 0
     assert set(batch.result()["CALLED"].to_pylist()) == {5_000}
 
 
@@ -97,7 +97,7 @@ def test_processes_that_die_in_forking_end_the_batch(batch: Batch, child: bool) 
     batch.ids(200_000, files=2)
     batch.job("DiesInFork", init={"child": child}, inference={"num_workers": 2})
 
-    outcome = batch.run()
+    outcome = batch.run(warm=False)
 
     assert outcome.code == 1
     assert "ModelProcessDied: the model process" in outcome.last
@@ -174,7 +174,7 @@ def test_another_process_is_started_while_the_first_loads_the_model(
     batch.ids(400_000, files=4)
     batch.job("SeesOthers", init={"folder": str(marks), "forkable": forkable}, inference={"num_workers": 2})
 
-    outcome = batch.run()
+    outcome = batch.run(warm=False)
 
     assert outcome.code == 0, outcome.stderr
     pids = set(batch.result()["PID"].to_pylist())
@@ -204,7 +204,7 @@ def test_each_process_sees_its_own_devices(
     batch.ids(400_000, files=4)
     batch.job("Devices", init={"folder": str(marks), "processes": len(expected)}, inference={"num_workers": workers})
 
-    outcome = batch.run()
+    outcome = batch.run(warm=False)
 
     assert outcome.code == 0, outcome.stderr
     assert sorted(mark.name.split()[1] for mark in marks.iterdir()) == expected

@@ -77,11 +77,16 @@ def prepared(batch: Batch, mode: str = "error") -> None:
     run(batch)
 
 
-def run(batch: Batch, replica: Replica | None = None) -> None:
+def run(batch: Batch) -> None:
+    outcome = batch.run()
+    assert outcome.code == 0, outcome.stderr
+
+
+def run_here(batch: Batch) -> None:
+    """Coordinate in this process, where a test has changed something."""
     launcher = Launcher()
     try:
-        place = replica or Replica()
-        Run(read_job(batch.root / "JOB.json"), place, ReplicaExecutor(place, launcher))()
+        Run(read_job(batch.root / "JOB.json"), Replica(), ReplicaExecutor(Replica(), launcher))()
     finally:
         launcher.close()
 
@@ -441,7 +446,7 @@ def test_the_first_new_row_does_not_wait_for_what_is_kept(batch: Batch, monkeypa
 
     monkeypatch.setattr(kept_tasks.RecordCheck, "__call__", patient)
     threading.Thread(target=watch, daemon=True).start()
-    run(batch)
+    run_here(batch)
 
     assert done_meanwhile == [True] * 3
     assert right(batch)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from airflow_provider_snowflake_batch.contract.output_layout import QUARANTINE
 from airflow_provider_snowflake_batch.contract.progress import MOST_BAD_ROWS, told_bad_row
 from airflow_provider_snowflake_batch.worker.errors import Refused, TooManyBadRows
+from airflow_provider_snowflake_batch.worker.values.texts import readable
 
 FILE_COLUMN = "QUARANTINE_FILE"
 ROW_COLUMN = "QUARANTINE_ROW"
@@ -46,9 +47,12 @@ class BadRows:
         return f"row {self.rows[0]} of file {self.files[0]}{more}"
 
     def to_table(self) -> pa.Table:
-        """The rows as they are written: their columns, then file, row number and error."""
+        """The rows as they are written: their columns, then file, row number and error.
+
+        A row may be bad because of a text that is no UTF-8. Others could not read the file if it were in there.
+        """
         columns = [pa.array(self.files), pa.array(self.rows, pa.int64()), pa.array([self.error] * len(self.rows))]
-        table = self.table
+        table = readable(self.table)
         for field, column in zip(_FIELDS, columns, strict=True):
             table = table.append_column(field, column)
         return table

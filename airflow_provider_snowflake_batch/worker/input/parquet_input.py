@@ -116,6 +116,26 @@ class ParquetInput:
         """The number of a row group's first row within the file."""
         return sum(self.metadata.row_group(number).num_rows for number in range(row_group))
 
+    def unreadable(self, row_groups: Collection[int], error: Exception) -> DataError:
+        """Why these row groups could not be read, with the column and the rows that it is about, if there is one.
+
+        pyarrow names neither. What no reader takes for sound may be one column of hundreds, which can be left out.
+        """
+        for number in row_groups:
+            for name, leaves in _leaves_by_column(self.reader):
+                if self.leaves is not None and leaves[0] not in self.leaves:
+                    continue
+                try:
+                    self.reader.read_row_group(number, column_indices=leaves, use_threads=False)
+                except (pa.ArrowException, OSError) as reason:
+                    first = self.first_row(number)
+                    last = first + self.metadata.row_group(number).num_rows - 1
+                    return DataError(
+                        f"cannot read input file {self.path}: column {name!r}, in one of the rows {first} to {last}: "
+                        f"{reason}"
+                    )
+        return DataError(f"cannot read input file {self.path}: {error}")
+
     def _nanoseconds(self) -> pq.ParquetReader:
         """A second reader, which reads nanoseconds: a difference tells what the first one has cut off."""
         if self._again is None:
@@ -139,13 +159,15 @@ def _leaves(reader: pq.ParquetReader, columns: Collection[str]) -> list[int]:
     """Numbers of the leaves of some columns."""
     if reader.metadata.num_columns == len(reader.schema_arrow):
         return [number for number, name in enumerate(reader.schema_arrow.names) if name in columns]
-    found: list[int] = []
+    return [number for name, leaves in _leaves_by_column(reader) if name in columns for number in leaves]
+
+
+def _leaves_by_column(reader: pq.ParquetReader) -> Iterator[tuple[str, list[int]]]:
     start = 0
     for field in reader.schema_arrow:
         stop = start + _leaf_count(field.type)
-        found.extend(range(start, stop) if field.name in columns else ())
+        yield field.name, list(range(start, stop))
         start = stop
-    return found
 
 
 def _int96_leaves(metadata: pq.FileMetaData, schema: pa.Schema) -> list[int]:

@@ -35,6 +35,7 @@ from airflow_provider_snowflake_batch.worker.input.spread import (
     open_input,
     row_groups,
 )
+from airflow_provider_snowflake_batch.worker.values.texts import as_bytes
 
 BUCKET_BYTES = 64 * 1024 * 1024
 MOST_BUCKETS = 512
@@ -192,6 +193,8 @@ class _Rows:
 def _shown(value: pa.Scalar) -> str:
     try:
         return repr(value.as_py())
+    except UnicodeDecodeError:
+        return repr(as_bytes(value.value if isinstance(value, pa.ExtensionScalar) else value).as_py())
     except ValueError:
         return str(value.cast(pa.string()))
 

@@ -240,6 +240,9 @@ class TaskReader:
                 yield first_row, in_schema(table, self._schema, piece.path, first_row)
                 first += table.num_rows
         except (pa.ArrowException, OSError) as error:
+            file = self._current
+            if file is not None and file.path == piece.path and isinstance(error, pa.ArrowException):
+                raise file.unreadable([piece.row_group], error) from None
             raise DataError(f"cannot read input file {piece.path}: {error}") from None
         finally:
             # Dropped before the next row group is asked for, to free its memory. A row group that was left in the

@@ -23,6 +23,7 @@ from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetI
 from airflow_provider_snowflake_batch.worker.input.plan import Plan, file_path
 from airflow_provider_snowflake_batch.worker.input.reader import PROBED_ROWS, in_schema
 from airflow_provider_snowflake_batch.worker.values.schemas import fit
+from airflow_provider_snowflake_batch.worker.values.texts import as_bytes, is_text
 
 # So many bytes are read before buckets are written, so that their files do not consist of tiny pieces. All bytes read
 # count, since a few rows of a bucket keep the whole table in memory that they came in.
@@ -146,7 +147,7 @@ class BucketFiles:
                     first_row = file.first_row(numbers[0])
                     width = width or decoded_width(file, self._input)
                     rows = max(1, min(READ_ROWS, int(READ_BYTES / max(width, 1.0))))
-                    for read in file.batches(rows, list(numbers), use_threads=False):
+                    for read in _readable(file, rows, numbers):
                         table = in_schema(read, self._input, path, first_row)
                         self.categories.add(table, path)
                         table = fit(table, self._values)
@@ -192,6 +193,17 @@ class BucketFiles:
             raise OutputError(f"cannot keep the groups of rows in {folder} (TMPDIR says where): {error}") from None
 
 
+def _readable(file: ParquetInput, rows: int, numbers: Sequence[int]) -> Iterator[pa.Table]:
+    """Row groups in pieces of some rows.
+
+    :raises DataError: a column cannot be read.
+    """
+    try:
+        yield from file.batches(rows, list(numbers), use_threads=False)
+    except pa.ArrowException as error:
+        raise file.unreadable(numbers, error) from None
+
+
 def open_input(root: Path, path: str, schema: pa.Schema) -> ParquetInput:
     """A file of the input."""
     return ParquetInput(path, pa.OSFile(str(file_path(root, path))), schema)
@@ -199,7 +211,7 @@ def open_input(root: Path, path: str, schema: pa.Schema) -> ParquetInput:
 
 def decoded_width(file: ParquetInput, schema: pa.Schema) -> float:
     """Bytes of a row in memory, judged by the first rows: what a file stores once is there for each row."""
-    first = next(file.batches(PROBED_ROWS, list(range(file.metadata.num_row_groups)), use_threads=False), None)
+    first = next(_readable(file, PROBED_ROWS, range(file.metadata.num_row_groups)), None)
     if first is None:
         return 0.0
     table = fit(in_schema(first, schema, file.path, 0), bucket_schema(schema))
@@ -218,15 +230,18 @@ def key_values(column: pa.ChunkedArray) -> pa.Array:
         # As numbers, because Python's times have no nanoseconds.
         column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         return column.view(pa.int64() if kind.bit_width == 64 else pa.int32())
-    return column.combine_chunks()
+    column = column.combine_chunks()
+    # Texts by their bytes, because those that are no UTF-8 are told row by row, and not here.
+    return as_bytes(column) if is_text(kind) else column
 
 
 def bucket_numbers(column: pa.ChunkedArray, count: int) -> np.ndarray:
     """The bucket of each row: the same for the same value in every process and on every machine."""
     encoded = pc.dictionary_encode(key_values(column), null_encoding="encode")
+    texts = is_text(column.type)
     of_value = np.array(
         [
-            zlib.crc32(b"\0" if value is None else str(value).encode()) % count
+            zlib.crc32(b"\0" if value is None else value if texts else str(value).encode()) % count
             for value in encoded.dictionary.to_pylist()
         ],
         dtype=np.int64,

@@ -48,7 +48,12 @@ def assemble(
     :param still_of: see `TaskPart`.
     :raises WorkerError: the input does not have what the model needs.
     """
-    converter = InputConverter(schema.names, model.signature, model.form, model.columns)
+    passed = passed_columns(job, schema.names)
+    column = job.input.partition_column
+    if column is not None:
+        column = match_column(column, schema.names, "partition column")
+        passed = [column] if model.partitioned else schema.names
+    converter = InputConverter(schema.names, model.signature, model.form, model.columns, passed)
     loaders = column_loaders(job, schema)
     # A model with lengths is called with rows of like lengths, which are chosen from more rows than one call takes.
     fixed = job.max_batch_rows if model.lengths is None else None
@@ -57,14 +62,12 @@ def assemble(
     files = FileColumns(loaders, quarantine=quarantine) if loaders else None
     reader: Reader
     output_rows: OutputRows
-    if job.input.partition_column is None:
-        passed = passed_columns(job, schema.names)
+    if column is None:
         output_rows = RowByRow(model.signature, passed=passed)
         # Bad rows are written with all of their columns, so all are read.
         wanted = None if quarantine or converter.columns is None else {*converter.columns, *passed, *loaders}
         reader = TaskReader(opener(job.input.path), schema, batch_size, files, use_threads=use_threads, columns=wanted)
     else:
-        column = match_column(job.input.partition_column, schema.names, "partition column")
         reader = PartitionReader(column, files)
         if model.partitioned:
             output_rows = GroupByGroup(model.signature, column)

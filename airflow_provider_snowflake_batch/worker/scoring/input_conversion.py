@@ -30,9 +30,11 @@ from airflow_provider_snowflake_batch.worker.values.nested import check_moments,
 from airflow_provider_snowflake_batch.worker.values.own_memory import own_array, own_table, own_values
 from airflow_provider_snowflake_batch.worker.values.pandas_types import is_of_pandas
 from airflow_provider_snowflake_batch.worker.values.python_values import from_objects
+from airflow_provider_snowflake_batch.worker.values.texts import check_texts, has_texts, valid_categories
 
 # From pandas 3 on each text is decoded when it is read, which is too late to tell its row.
 _TEXT_KEEPS_ITS_BYTES = int(pd.__version__.partition(".")[0]) >= 3
+_NO_TEXT = "a text is not valid UTF-8; store it as bytes"
 _NULLABLE: dict[pa.DataType, Any] = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
@@ -55,6 +57,7 @@ class InputConverter:
     :param columns: the input's columns.
     :param signature: what the model takes, or None for columns as they are.
     :param wanted: without a signature, the columns that the model takes, or what chooses them; None for all.
+    :param passed: the columns that are written beside what the model returns, whether it takes them or not.
     :raises Refused: a column that the model takes is missing or ambiguous.
     """
 
@@ -64,8 +67,11 @@ class InputConverter:
         signature: Signature | None,
         form: DataForm,
         wanted: Sequence[str] | ColumnChoice | None = None,
+        passed: Sequence[str] = (),
     ) -> None:
         self._form = form
+        self._passed = frozenset(passed)
+        self._checked: tuple[pa.Schema, list[tuple[int, str]]] | None = None
         self._wanted: dict[str, str] | None = None
         if callable(wanted):
             self._wanted = dict(wanted(columns))
@@ -93,9 +99,10 @@ class InputConverter:
         """The model's argument for these rows.
 
         :param files: what files hold, in place of the columns of that name.
-        :raises DataError: a value cannot be had in the type that the signature states.
+        :raises DataError: a value cannot be had in the type that the signature states, or a text is not UTF-8.
         """
         files = files or {}
+        table = self._with_texts(table, files)
         if self._form == "arrow":
             table = _with_files(table, files)
         if self._features is None:
@@ -113,6 +120,35 @@ class InputConverter:
         return pd.DataFrame(
             {one.name: _feature(table, files, column, one) for column, one in self._features}, copy=False
         )
+
+    def _with_texts(self, table: pa.Table, files: Files) -> pa.Table:
+        """The table, once what it has for text is known to be such."""
+        if self._checked is None or not self._checked[0].equals(table.schema):
+            self._checked = table.schema, self._texts(table.schema)
+        for place, use in self._checked[1]:
+            field, column = table.schema.field(place), table.column(place)
+            if field.name in files:
+                continue
+            try:
+                check_texts(column)
+                if pa.types.is_dictionary(field.type):
+                    table = table.set_column(place, field, valid_categories(column))
+            except ValueError:
+                raise DataError(f"input column {field.name!r} ({field.type}) cannot be {use}: {_NO_TEXT}") from None
+        return table
+
+    def _texts(self, schema: pa.Schema) -> list[tuple[int, str]]:
+        """Places of the columns whose texts are to be checked, and what for. What pandas decodes is not among them."""
+        given = set(schema.names) if self.columns is None else self.columns
+        found = []
+        for place, field in enumerate(schema):
+            decoded = self._form == "pandas" and self._features is None and not pa.types.is_dictionary(field.type)
+            if has_texts(field.type) and field.name in (self._passed if decoded else {*given, *self._passed}):
+                if field.name not in given:
+                    found.append((place, "passed through"))
+                elif not decoded:
+                    found.append((place, "given to the model"))
+        return found
 
     def _block(self, table: pa.Table, kind: pa.DataType) -> pd.DataFrame | None:
         assert self._features is not None
@@ -211,7 +247,7 @@ def _not_given(name: str, column: pa.ChunkedArray, reason: Exception) -> DataErr
         why = f"there is no time zone {reason}"
     elif isinstance(reason, UnicodeDecodeError) or "Wrapping" in why or "UTF8" in why:
         # The latter two are what Arrow says of it.
-        why = "a text is not valid UTF-8; store it as bytes"
+        why = _NO_TEXT
     return DataError(f"input column {name!r} ({column.type}) cannot be given to the model: {why}")
 
 

@@ -23,10 +23,11 @@ from airflow_provider_snowflake_batch.worker.models.signature import Feature
 from airflow_provider_snowflake_batch.worker.values import only_nan, schemas
 from airflow_provider_snowflake_batch.worker.values.common_types import MOST_DIGITS, check_order, converted, misfit
 from airflow_provider_snowflake_batch.worker.values.declared_types import RETURNED, declared
-from airflow_provider_snowflake_batch.worker.values.nested import check_texts, exact_list
+from airflow_provider_snowflake_batch.worker.values.nested import exact_list
 from airflow_provider_snowflake_batch.worker.values.pandas_types import described, interval_columns, is_of_pandas
 from airflow_provider_snowflake_batch.worker.values.python_values import Seen, are_plain, from_objects, nan_apart, plain
 from airflow_provider_snowflake_batch.worker.values.tensors import as_arrow, as_numpy, known_type
+from airflow_provider_snowflake_batch.worker.values.texts import check_texts
 
 # Lists have 32-bit offsets, as most readers of Parquet expect.
 _MOST_ITEMS = 2**31 - 1

@@ -117,51 +117,6 @@ def exact_list(array: pa.Array | pa.ChunkedArray) -> list[Any]:
     return array.to_pylist()  # type: ignore[no-any-return]
 
 
-def check_texts(column: pa.ChunkedArray) -> None:
-    """Hold that texts are UTF-8, also those inside of lists, objects and maps. Arrow believes those who make arrays.
-
-    :param column: without views and dictionaries.
-    :raises ValueError: one is not.
-    """
-    for chunk in column.chunks if _has_texts(column.type) else ():
-        _check_texts(chunk)
-
-
-def _has_texts(kind: pa.DataType) -> bool:
-    types = pa.types
-    inner = (kind.field(index).type for index in range(kind.num_fields)) if types.is_nested(kind) else ()
-    return bool(types.is_string(kind) or types.is_large_string(kind) or any(map(_has_texts, inner)))
-
-
-def _check_texts(array: pa.Array) -> None:
-    types, kind = pa.types, array.type
-    if types.is_struct(kind):
-        for field in array.flatten():
-            _check_texts(field)
-    elif types.is_map(kind):
-        _check_texts(entries(array).flatten())
-    elif is_list(kind):
-        _check_texts(array.flatten())
-    elif types.is_string(kind) or types.is_large_string(kind):
-        large = types.is_large_string(kind)
-        if _is_ascii(array, np.int64 if large else np.int32):
-            return
-        try:
-            array.view(pa.large_binary() if large else pa.binary()).cast(kind)
-        except pa.ArrowInvalid:
-            raise ValueError("a text in it is no UTF-8; return bytes as such, or decode them") from None
-
-
-def _is_ascii(array: pa.Array, offset: type) -> bool:
-    """Whether all bytes are ASCII, as those of most texts are: this costs next to nothing."""
-    _, offsets, data = array.buffers()
-    if not len(array) or data is None:
-        return True
-    edges: np.ndarray = np.frombuffer(offsets, offset, array.offset + len(array) + 1)
-    first, last = edges[array.offset], edges[array.offset + len(array)]
-    return bool(first == last or np.frombuffer(data, np.int8)[first:last].min() >= 0)
-
-
 def _check_times_of_day(array: pa.Array) -> None:
     types, kind = pa.types, array.type
     if isinstance(kind, pa.BaseExtensionType):

@@ -22,6 +22,7 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.values import only_nan
 from airflow_provider_snowflake_batch.worker.values.common_types import NoCommonType, common_schema, converted, misfit
 from airflow_provider_snowflake_batch.worker.values.pandas_types import is_of_pandas
+from airflow_provider_snowflake_batch.worker.values.texts import valid_categories
 
 # The name of an output without a name, or of the first of several.
 UNNAMED = "output_feature_0"
@@ -174,7 +175,7 @@ def replaced_inputs(inputs: Sequence[str], outputs: Iterable[str]) -> list[str]:
 def output_table(inputs: pa.Table, outputs: pa.Table) -> pa.Table:
     """The rows as they are written: the input columns, then the outputs."""
     kept = kept_inputs(inputs.column_names, outputs.column_names)
-    columns = [inputs.column(name) for name in kept] + outputs.columns
+    columns = [valid_categories(inputs.column(name)) for name in kept] + outputs.columns
     fields = [pa.field(name, inputs.schema.field(name).type) for name in kept]
     return pa.table(columns, schema=pa.schema([*fields, *outputs.schema]))
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +21,10 @@ from airflow_provider_snowflake_batch.worker.errors import DataError
 from airflow_provider_snowflake_batch.worker.input import footers, plan, reader, sources
 from airflow_provider_snowflake_batch.worker.input.batch_size import BatchSize
 from airflow_provider_snowflake_batch.worker.input.file_columns import FileColumns, Loader
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from airflow_provider_snowflake_batch.worker.stage_files.files import StageFiles
+from tests.worker.batches import Batch
+from tests.worker.in_process import score
 
 
 def write_files(root: Path, sizes: list[int], row_group_size: int) -> None:
@@ -213,3 +218,24 @@ def test_rows_that_name_files_come_in_full_batches(tmp_path: Path) -> None:
     assert [number for batch in batches for number in batch.table["ID"].to_pylist()] == list(range(2500))
     assert [one for batch in batches for one in batch.files["FILE"]] == [bytes([number % 3]) for number in range(2500)]
     assert batches[0].where() == "rows 0–499 of file 0.parquet; rows 0–99 of file 1.parquet"
+
+
+@pytest.mark.parametrize("changes", [{}, {"input": {"partition_column": "K"}}], ids=["rows", "groups"])
+def test_a_column_that_cannot_be_read_is_named_and_may_be_left_out(batch: Batch, changes: dict[str, Any]) -> None:
+    # DuckDB writes NULL arrays of a fixed length in a way that Parquet does not have, as if they had items.
+    batch.input.mkdir()
+    with duckdb.connect() as connection:
+        array = "CASE WHEN i = 3 THEN NULL ELSE array_value(i::FLOAT, 0.5::FLOAT) END"
+        connection.execute(
+            f"COPY (SELECT i AS ID, 0 AS K, {array} AS A, {{'x': i}} AS S FROM range(4) t(i)) "
+            f"TO '{batch.input}/f.parquet' (FORMAT parquet)"
+        )
+
+    def model(rows: pa.Table) -> dict[str, Any]:
+        return {"Y": rows["ID"]}
+
+    with pytest.raises(DataError, match=r"^cannot read input file f\.parquet: column 'A', in one of the rows 0 to 3: "):
+        score(batch.job(**changes), LoadedModel(model, "arrow"))
+    if not changes:
+        score(batch.job(output={"columns": ["ID", "S"]}), LoadedModel(model, "arrow", columns=["ID"]))
+        assert batch.result().to_pylist() == [{"ID": i, "S": {"x": i}, "Y": i} for i in range(4)]

@@ -7,30 +7,31 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 STAGE = os.environ.get("SLOW_OPENS_STAGE")
 COUNTS = os.environ.get("SLOW_OPENS_COUNTS", "")
 SECONDS = float(os.environ.get("SLOW_OPENS_SECONDS", "0.2"))
+# Once so many openings have been under way at the same time, none is slow any more.
+ENOUGH = float(os.environ.get("SLOW_OPENS_ENOUGH", "inf"))
 
 
 class Openings:
     def __init__(self) -> None:
         self.now = self.most = 0
-        self.lock = threading.Lock()
+        self.changed = threading.Condition()
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or not str(arguments[0]).startswith(f"{STAGE}/"):
             return
-        with self.lock:
+        with self.changed:
             self.now += 1
             if self.now > self.most:
                 self.most = self.now
                 (Path(COUNTS) / str(os.getpid())).write_text(str(self.most))
-        time.sleep(SECONDS)
-        with self.lock:
+                self.changed.notify_all()
+            self.changed.wait_for(lambda: self.most >= ENOUGH, SECONDS)
             self.now -= 1
 
 

@@ -159,6 +159,8 @@ def test_hundreds_of_slow_openings_are_under_way(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent / "slow_opens"))
     monkeypatch.setenv("SLOW_OPENS_STAGE", str(stage))
     monkeypatch.setenv("SLOW_OPENS_COUNTS", str(counts))
+    monkeypatch.setenv("SLOW_OPENS_SECONDS", "20")
+    monkeypatch.setenv("SLOW_OPENS_ENOUGH", "100")
     if convert_to is None:
         chats = [json.dumps([{"content": [{"type": "image_url", "image_url": path}]}]) for path in paths]
         batch.rows({"ID": list(range(count)), "MESSAGES": chats})

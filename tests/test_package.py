@@ -92,22 +92,41 @@ def test_airflow_finds_the_provider() -> None:
     assert found.version == package.__version__
 
 
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        ("list", {DISTRIBUTION}),
-        (f"get {DISTRIBUTION} --full", set()),
-        ("triggers", {module for one in package.get_provider_info()["triggers"] for module in one["python-modules"]}),
-        ("links", set(package.get_provider_info()["extra-links"])),
-        ("configs", {DISTRIBUTION, "snowflake_batch"}),
-    ],
-)
-def test_airflows_command_line_shows_what_the_provider_brings(command: str, expected: set[str], tmp_path: Path) -> None:
+SHOWN = {
+    "list": {DISTRIBUTION},
+    f"get {DISTRIBUTION} --full": set(),
+    "triggers": {module for one in package.get_provider_info()["triggers"] for module in one["python-modules"]},
+    "links": set(package.get_provider_info()["extra-links"]),
+    "configs": {DISTRIBUTION, "snowflake_batch"},
+}
+# One process for all of them: it takes seconds until one has loaded Airflow.
+COMMANDS = """
+import sys
+from airflow.__main__ import main
+for command in sys.argv[1:]:
+    sys.argv[1:] = ["providers", *command.split(), "-o", "json"]
+    main()
+    print("end of " + command, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """What ``airflow providers …`` prints."""
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path_factory.mktemp("home"))}
     done = subprocess.run(
-        [sys.executable, "-m", "airflow", "providers", *command.split(), "-o", "json"],
-        env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}, capture_output=True, text=True, timeout=180, check=True,
+        [sys.executable, "-c", COMMANDS, *SHOWN],
+        env=environment, capture_output=True, text=True, timeout=180, check=True,
     )  # fmt: skip
-    rows = json.loads(done.stdout.splitlines()[-1])
+    lines = done.stdout.splitlines()
+    return {command: json.loads(lines[lines.index(f"end of {command}") - 1]) for command in SHOWN}
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_airflows_command_line_shows_what_the_provider_brings(
+    command: str, shown: dict[str, list[dict[str, Any]]]
+) -> None:
+    rows = shown[command]
     if command.startswith("get"):
         # Airflow shows the description without its full stop, and adds where the distribution says its pages are.
         (row,), info = rows, package.get_provider_info()
@@ -115,8 +134,8 @@ def test_airflows_command_line_shows_what_the_provider_brings(command: str, expe
         return
     values = [value for row in rows for value in row.values()]
     # Of an option's section, its provider, its name and all of it.
-    shown = {name for value in values for name in ([*value[:1], *value[1]] if isinstance(value, list) else [value])}
-    assert expected <= shown
+    names = {name for value in values for name in ([*value[:1], *value[1]] if isinstance(value, list) else [value])}
+    assert SHOWN[command] <= names
 
 
 def test_versions_agree(project: dict[str, Any]) -> None:

@@ -115,13 +115,15 @@ def _check_order(returned: Any, rows: int, habit: ListHabit) -> None:
         usual = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
         if usual or habit.own_index or len(index) != rows:
             continue
-        labels = _numbers(index) if index.name is None else None
-        if labels is None or not np.array_equal(np.sort(labels), np.arange(rows)):
+        labels = _given_labels(index)
+        if labels is None:
             habit.own_index = True
         elif not np.array_equal(labels, np.arange(rows)):
+            keys = list(range(index.nlevels - 1))
             raise OtherOrder(
                 "the model returned the rows in another order than it was given them, as their index says; end with "
-                ".sort_index(), or with .reset_index(drop=True) if each is at its row's place"
+                f"{f'.droplevel({keys})' if keys else ''}.sort_index(), or with .reset_index(drop=True) if each is at "
+                "its row's place"
             )
 
 
@@ -143,6 +145,17 @@ def _check_labels(columns: Mapping[str, Any]) -> None:
                 "values are not at the same rows' places; return them as one frame, or with .reset_index(drop=True) "
                 "if each is at its row's place"
             )
+
+
+def _given_labels(index: pd.Index) -> np.ndarray[Any, Any] | None:
+    """The labels that the model was given, in the order in which they come back; None where there are none.
+
+    pandas puts the keys of groups in front of them, and the groups below each other: ``groupby(...).rolling(...)`` and
+    ``groupby(...).apply(...)`` return other places than those of the rows.
+    """
+    level = index.get_level_values(index.nlevels - 1)
+    labels = _numbers(level) if level.name is None else None
+    return labels if labels is not None and np.array_equal(np.sort(labels), np.arange(len(index))) else None
 
 
 def _numbers(index: pd.Index) -> Any:

@@ -659,6 +659,33 @@ def test_rows_in_another_order_are_not_taken_by_their_places(returned: Any) -> N
         to_table(returned, 4, None)
 
 
+GROUPED = pd.DataFrame({"k": list("baba"), "l": [1, 1, 2, 2], "Y": [0.0, 1.0, 2.0, 3.0]})
+BY_GROUP: dict[str, Callable[[], Any]] = {
+    "rolling": lambda: GROUPED.groupby("k")["Y"].rolling(1).sum(),
+    "expanding": lambda: GROUPED.groupby("k")[["Y"]].expanding().sum(),
+    "apply": lambda: GROUPED.groupby("k")[["Y"]].apply(lambda rows: rows),
+    "keys without a name": lambda: GROUPED[["Y"]].groupby(np.array([1, 0, 1, 0])).apply(lambda rows: rows),
+    "concat with keys": lambda: pd.concat({k: rows[["Y"]] for k, rows in GROUPED.groupby("k")}),
+    "dict": lambda: {"Y": GROUPED.groupby("k")["Y"].rolling(1).sum()},
+    "in pieces": lambda: [rows for _, rows in GROUPED.groupby("k")[["Y"]].rolling(1).sum().groupby(level=0)],
+}
+
+
+@pytest.mark.parametrize("form", BY_GROUP)
+def test_rows_that_pandas_returns_group_by_group_are_not_taken_by_their_places(form: str) -> None:
+    with pytest.raises(OtherOrder, match=r"in another order .* end with \.droplevel\(\[0\]\)\.sort_index\(\)"):
+        to_table(BY_GROUP[form](), 4, None)
+
+
+def test_groups_of_several_keys_end_with_what_the_error_says_or_lie_in_the_rows_order() -> None:
+    sums = GROUPED.groupby(["k", "l"])["Y"].rolling(1).sum()
+    with pytest.raises(OtherOrder, match=r"\.droplevel\(\[0, 1\]\)\.sort_index\(\)"):
+        to_table(sums, 4, None)
+    assert to_table(sums.droplevel([0, 1]).sort_index(), 4, None).to_pydict() == {"Y": [0.0, 1.0, 2.0, 3.0]}
+    in_order = GROUPED.sort_values("k", ignore_index=True).groupby("k")["Y"].rolling(1).sum()
+    assert to_table(in_order, 4, None).to_pydict() == {"Y": [1.0, 3.0, 0.0, 2.0]}
+
+
 @pytest.mark.parametrize(
     "index",
     [

@@ -32,8 +32,11 @@ TRAILER_BYTES = 8
 RowGroups = tuple[tuple[int, int], ...]
 
 
-class _Middle(NamedTuple):
-    """What a footer has between schema and metadata. :param groups: how many, stored in ``data``."""
+class Middle(NamedTuple):
+    """What a footer has between schema and metadata.
+
+    :param rows: of all row groups. :param groups: how many, stored in ``data``.
+    """
 
     rows: int
     groups: int
@@ -59,7 +62,7 @@ class Alike:
 
     def includes(self, footer: bytes) -> bool:
         """Whether it is one of them."""
-        return self._middle(footer) is not None
+        return self.middle(footer) is not None
 
     def parse(self, footers: Sequence[bytes]) -> tuple[pq.ParquetReader | None, list[RowGroups | None]]:
         """Parse footers.
@@ -68,11 +71,11 @@ class Alike:
             groups, None where it is not one of them.
         :raises pa.ArrowException: one of them cannot be parsed.
         """
-        middles = [self._middle(footer) for footer in footers]
+        middles = [self.middle(footer) for footer in footers]
         alike = [middle for middle in middles if middle is not None]
         if not alike:
             return None, [None] * len(footers)
-        reader = open_reader(pa.BufferReader(self._joined(alike)))
+        reader = open_reader(pa.BufferReader(self.joined(alike)))
         metadata = reader.metadata
         if metadata.num_row_groups != sum(middle.groups for middle in alike):
             return None, [None] * len(footers)
@@ -87,7 +90,8 @@ class Alike:
             first += middle.groups
         return reader, found
 
-    def _middle(self, footer: bytes) -> _Middle | None:
+    def middle(self, footer: bytes) -> Middle | None:
+        """What it has of its own, None if it is not one of them."""
         start, end = len(self._before), len(footer) - TRAILER_BYTES - len(self._after)
         if end <= start or not footer.startswith(self._before) or not footer.endswith(self._after, 0, -TRAILER_BYTES):
             return None
@@ -101,15 +105,16 @@ class Alike:
         except IndexError:
             return None
         # Numbers with a sign are stored as twice their size.
-        return _Middle(rows >> 1, groups, footer[at:end]) if kind == _STRUCT and at <= end and not rows & 1 else None
+        return Middle(rows >> 1, groups, footer[at:end]) if kind == _STRUCT and at <= end and not rows & 1 else None
 
-    def _joined(self, middles: Sequence[_Middle]) -> bytes:
+    def joined(self, middles: Sequence[Middle]) -> bytes:
+        """One footer of all, with what follows it."""
         rows, groups = sum(middle.rows for middle in middles), sum(middle.groups for middle in middles)
         footer = b"".join(
             [
                 self._before,
                 _ROWS_HEADER + _to_varint(2 * rows),
-                _ROW_GROUPS_HEADER + bytes([0xF0 | _STRUCT]) + _to_varint(groups),
+                _ROW_GROUPS_HEADER + start_of_structures(groups),
                 *(middle.data for middle in middles),
                 self._after,
             ]
@@ -135,6 +140,11 @@ def _to_varint(value: int) -> bytes:
         found.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*found, value])
+
+
+def start_of_structures(count: int) -> bytes:
+    """What a list of so many structures begins with."""
+    return bytes([count << 4 | _STRUCT]) if count < 0x0F else bytes([0xF0 | _STRUCT]) + _to_varint(count)
 
 
 def _list_header(data: bytes, at: int) -> tuple[int, int, int]:

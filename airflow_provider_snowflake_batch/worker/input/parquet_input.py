@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,18 @@ class ParquetInput:
             again = self._nanoseconds().read_row_group(number, column_indices=self._int96, use_threads=use_threads)
             self._check(table, again, self.first_row(number))
         return table
+
+    @property
+    def reads_twice(self) -> bool:
+        """Whether there are times of which more is read than what is returned."""
+        return bool(self._int96)
+
+    def row_groups(self, numbers: Sequence[int], *, use_threads: bool) -> pa.Table:
+        """Row groups of a file that is not read twice, as one table.
+
+        :raises pa.ArrowException: they cannot be read.
+        """
+        return self.reader.read_row_groups(list(numbers), column_indices=self.leaves, use_threads=use_threads)
 
     def batches(self, rows: int, row_groups: list[int], *, use_threads: bool) -> Iterator[pa.Table]:
         """Row groups in pieces of some rows.

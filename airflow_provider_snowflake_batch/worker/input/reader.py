@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -12,6 +13,8 @@ from airflow_provider_snowflake_batch.worker.input.batch_size import MOST_ROWS, 
 from airflow_provider_snowflake_batch.worker.input.content import Content, TaskDigest
 from airflow_provider_snowflake_batch.worker.input.decoded_size import DecodedSize
 from airflow_provider_snowflake_batch.worker.input.file_columns import ROWS_AT_ONCE, FileColumns
+from airflow_provider_snowflake_batch.worker.input.files_ahead import FilesAhead
+from airflow_provider_snowflake_batch.worker.input.joined_files import Joiner
 from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput, holds_times
 from airflow_provider_snowflake_batch.worker.input.plan import RowRange, Task
 from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch, merge
@@ -61,15 +64,32 @@ def rows_at_once(file: ParquetInput, row_group: int, fixed_width: float | None, 
 
 
 class Pieces:
-    """Tables in a row that become one, with small ones copied together."""
+    """Parts of tables in a row that become one, with small ones copied together."""
 
     def __init__(self) -> None:
         self._tables: list[pa.Table] = []
         self._small: list[pa.Table] = []
+        self._part: tuple[pa.Table, int, int] | None = None
         self.rows = 0
 
-    def add(self, table: pa.Table) -> None:
-        self.rows += table.num_rows
+    def add(self, table: pa.Table, start: int, stop: int) -> None:
+        """Add rows of a table. :param stop: the first one that is not added."""
+        self.rows += stop - start
+        if self._part is not None:
+            last, first, end = self._part
+            if last is table and end == start:
+                # Rows of files that were decoded together stay together.
+                self._part = (table, first, stop)
+                return
+            self._add_part()
+        self._part = (table, start, stop)
+
+    def _add_part(self) -> None:
+        if self._part is None:
+            return
+        table, start, stop = self._part
+        self._part = None
+        table = table if stop - start == table.num_rows else table.slice(start, stop - start)
         if table.num_rows > SMALL_ROWS:
             self._join_small()
             self._tables.append(table)
@@ -86,10 +106,26 @@ class Pieces:
         self._small = []
 
     def table(self) -> pa.Table:
+        self._add_part()
         self._join_small()
         table = pa.concat_tables(self._tables) if len(self._tables) > 1 else self._tables[0]
         # Each piece costs time in every later step. Copying many of them together costs less.
         return table.combine_chunks() if len(self._tables) > MOST_PIECES else table
+
+
+class Part(NamedTuple):
+    """Rows of a file, and where they are in a table.
+
+    :param first_row: number of the first of them within the file.
+    :param start: the same in the table.
+    :param width: bytes of a row of the table, on average; None if all rows have the same.
+    """
+
+    first_row: int
+    table: pa.Table
+    start: int
+    rows: int
+    width: float | None
 
 
 class RowGroupRows:
@@ -153,8 +189,6 @@ class TaskReader:
         self._columns = columns if columns and len(columns) < len(schema) else None
         if self._columns is not None:
             schema = pa.schema([field for field in schema if field.name in self._columns])
-        self._sources = sources(path_of)
-        self._coming: Iterator[Source] = iter(())
         self._digest = TaskDigest()
         self._schema = schema
         self._batch_size = batch_size
@@ -166,6 +200,10 @@ class TaskReader:
         self._times = holds_times(schema)
         self._decoded_rows = self._decoded_bytes = 0.0
         self._flat = not any(map(pa.types.is_nested, schema.types))
+        # Each file has its own categories.
+        joins = self._flat and not any(map(pa.types.is_dictionary, schema.types))
+        self._sources = sources(path_of)
+        self._files_ahead = FilesAhead(self._sources, self._joiner() if joins else None)
         self._rows_left: RowGroupRows | None = None
 
     def batches(self, task: Task) -> Iterator[RowBatch]:
@@ -178,23 +216,23 @@ class TaskReader:
         names = list(dict.fromkeys(piece.path for piece in task.ranges))
         if self._current is not None and names[:1] == [self._current.path]:
             names.pop(0)
-        self._coming = self._sources.results(names)
+        self._files_ahead.begin(names)
         pieces, origins = Pieces(), list[Origin]()
         for piece in task.ranges:
-            for first_row, table in self._pieces(piece):
-                start = 0
-                if self._fixed_width is None and self._files is None:
-                    # Asked again for each piece, since rows may become wider.
-                    fitting = self._batch_size.rows(table.nbytes / max(table.num_rows, 1))
+            for part in self._parts(piece):
+                done = 0
+                if part.width is not None and self._files is None:
+                    # Asked again for each part, since rows may become wider.
+                    fitting = self._batch_size.rows(part.width)
                     if pieces.rows >= fitting:
                         yield from self._finished(pieces, origins, self._row_bytes(task))
                         pieces, origins = Pieces(), []
                     size = min(size, fitting)
-                while start < table.num_rows:
-                    count = min(size - pieces.rows, table.num_rows - start)
-                    pieces.add(_part(table, start, count))
-                    origins.append(Origin(piece.path, first_row + start, count))
-                    start += count
+                while done < part.rows:
+                    count = min(size - pieces.rows, part.rows - done)
+                    pieces.add(part.table, part.start + done, part.start + done + count)
+                    origins.append(Origin(piece.path, part.first_row + done, count))
+                    done += count
                     if pieces.rows == size:
                         yield from self._finished(pieces, origins, self._row_bytes(task))
                         pieces, origins = Pieces(), []
@@ -227,6 +265,27 @@ class TaskReader:
             self._decoded_rows += table.num_rows
             self._decoded_bytes += table.nbytes
         return table
+
+    def _joiner(self) -> Joiner:
+        def finished(table: pa.Table) -> pa.Table:
+            return in_schema(self._decoded(table), self._schema, "", 0)
+
+        width, most = self._fixed_width, WHOLE_ROW_GROUP_BYTES
+        return Joiner(self._schema, self._columns, width, self._times, most, finished, use_threads=self._use_threads)
+
+    def _parts(self, piece: RowRange) -> Iterator[Part]:
+        current = self._current is not None and self._current.path == piece.path
+        small = None if current or piece.skip else self._files_ahead.small_rows(piece.path, piece.row_group)
+        if small is not None and small.decoded.rows == piece.rows:
+            self._close()
+            self._digest.add(small.digest, small.seen)
+            rows = small.decoded
+            width = rows.width if self._fixed_width is None else None
+            yield Part(piece.first_row, rows.table, rows.first, rows.rows, width)
+            return
+        for first_row, table in self._pieces(piece):
+            width = table.nbytes / max(table.num_rows, 1) if self._fixed_width is None else None
+            yield Part(first_row, table, 0, table.num_rows, width)
 
     def _pieces(self, piece: RowRange) -> Iterator[tuple[int, pa.Table]]:
         first, last = piece.skip, piece.skip + piece.rows
@@ -279,7 +338,7 @@ class TaskReader:
     def _file(self, path: str) -> ParquetInput:
         if self._current is None or self._current.path != path:
             self._close()
-            self._source = next(self._coming)
+            self._source = self._files_ahead.take(path)
             self._current = ParquetInput(path, self._source.native, self._schema, self._times, self._columns)
         return self._current
 

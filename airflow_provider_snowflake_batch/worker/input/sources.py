@@ -29,29 +29,33 @@ class Source:
     """An input file in memory, as far as it was read: pyarrow is given bytes that were hashed, and reads none itself.
 
     :ivar native: what pyarrow reads from.
+    :ivar whole: all of a small file; None for one that is not in memory.
     """
 
     def __init__(self, path: str, admit: Admit) -> None:
         # Not a file object of Python, which costs more than the reads: there may be hundreds of thousands of files.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._loaded: tuple[tuple[int, int], bytes] | None = None
+        self.whole: bytes | None = None
+        self._window: _Window | None = None
         try:
             status = os.fstat(self._descriptor)
             self.size, self.seen = status.st_size, content.seen(status)
-            self._window: _Window | None = None
             if self.size <= WHOLE_FILE_BYTES:
                 admit(self.size)
                 data = read_at(self._descriptor, 0, self.size)
                 # The file may have been cut off since; then pyarrow raises an error.
-                self.size, self._whole = len(data), data
-                self.native = pa.BufferReader(data)
+                self.size, self.whole = len(data), data
                 self.close()
             else:
                 self._window = _Window(self._descriptor, self.size)
-                self.native = pa.PythonFile(self._window, mode="r")
         except BaseException:
             self.close()
             raise
+
+    @functools.cached_property
+    def native(self) -> pa.NativeFile:
+        return pa.BufferReader(self.whole) if self._window is None else pa.PythonFile(self._window, mode="r")
 
     def load(self, metadata: pq.FileMetaData, row_group: int) -> bytes:
         """Have a row group in memory, in place of the one before.
@@ -59,12 +63,19 @@ class Source:
         :return: the SHA-256 of its bytes.
         :raises OSError: it cannot be read.
         """
-        span = content.span(metadata, row_group, self.size)
+        return self._load(content.span(metadata, row_group, self.size))
+
+    def whole_digest(self) -> bytes:
+        """The SHA-256 of a file that is in memory: that of each of its row groups, too."""
+        return self._load((0, self.size))
+
+    def _load(self, span: tuple[int, int]) -> bytes:
         # All row groups of a small file have the same span.
         if self._loaded is None or self._loaded[0] != span:
-            if self._window is None:
-                digest = hashlib.sha256(memoryview(self._whole)[span[0] : span[1]]).digest()
+            if self.whole is not None:
+                digest = hashlib.sha256(memoryview(self.whole)[span[0] : span[1]]).digest()
             else:
+                assert self._window is not None
                 digest = self._window.fill(*span)
             self._loaded = span, digest
         return self._loaded[1]

@@ -27,6 +27,12 @@ def median(node: exp.Median) -> Expr:
     return node
 
 
+def of_greatest(node: exp.ArgMax | exp.ArgMin) -> Expr | None:
+    """``MAX_BY`` and ``MIN_BY``: the value of one row, also NULL, where the engine takes the next row."""
+    name = "arg_max_null" if isinstance(node, exp.ArgMax) else "arg_min_null"
+    return None if node.args.get("count") is not None else call(name, node.this, node.expression)
+
+
 def _of_nothing(node: Expr) -> Expr:
     """ARRAY_AGG and LISTAGG of no values, which are an empty array and an empty text, where DuckDB has NULL."""
     if isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.ArrayAgg):

@@ -125,12 +125,11 @@ def _not_recognized(kind: str, failure: _Failure, errno: int) -> SnowflakeError:
     return SnowflakeError(f"{kind} '{given}' is not recognized", errno=errno, sqlstate="22007")
 
 
-def _different_widths(failure: _Failure) -> SnowflakeError:
-    first, found = failure.words[1], failure.words[2]
-    differs = f" ({found}) does not match that of the first row ({first})" if first else " differs by row"
+def other_width(found: str, wanted: str) -> SnowflakeError:
+    """The error for a line, or a file, that has more fields than the table has columns, or fewer."""
+    words = f"Number of columns in file ({found}) does not match that of the corresponding table ({wanted})"
     return SnowflakeError(
-        f"Number of columns in file{differs}, use file format option error_on_column_count_mismatch=false to ignore "
-        "this error",
+        f"{words}, use file format option error_on_column_count_mismatch=false to ignore this error",
         errno=100080,
         sqlstate="22000",
     )
@@ -140,6 +139,7 @@ _WIDE = (
     r"out of range for the destination type U?INT64|Overflow in \w+ of U?INT64|to INT64 because value is out of range"
     r"|Failed to cast decimal value \S+ to type U?INT64"
 )
+WIDTHS = r"Expected Number of Columns: (\d+) Found: (\d+)"
 _NAMES = (duckdb.CatalogException, duckdb.BinderException)
 # What the engine's reader of regular expressions says of a bad one.
 _BAD_EXPRESSION = (
@@ -159,7 +159,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (_ANY, "Timestamp '.*' is not recognized as seconds since 1970", _says(f"{{0}}. {_NOT_READ}", 100035, "22007")),
     (
         _ANY,
-        "blob contained invalid UTF8|is not valid UTF8",
+        "blob contained invalid UTF8|is not valid UTF8|Invalid unicode",
         _says("Invalid UTF8 detected in string: {line}", 100144, "22000"),
     ),
     (_ANY, f"{NO_OBJECT} (?s:.*) to OBJECT", _says("{0}", 100071, "22000")),
@@ -311,7 +311,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (duckdb.ConstraintException, "", _says("{line}", 100000, "22000")),
     (_ANY, "cannot affect the same target row", _says("Duplicate row detected during DML action", 100090, "42P18")),
     (_ANY, re.escape(DIVISION_BY_ZERO), _says(DIVISION_BY_ZERO, 100051, "22012")),
-    (_ANY, r"Expected Number of Columns: (\d+) Found: (\d+)|Error when sniffing file", _different_widths),
+    (_ANY, WIDTHS, lambda failure: other_width(failure.words[2], failure.words[1])),
     (
         duckdb.OutOfRangeException,
         r"Overflow in \w+ of DECIMAL",

@@ -7,6 +7,7 @@ connection, each as one value that is NULL where evaluating it fails; then those
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.column_values import limits
-from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_error
+from airflow_provider_snowflake_batch.local.sql.engine_errors import WIDTHS, other_width, snowflake_error
 from airflow_provider_snowflake_batch.local.sql.expressions import call, engine_sql
 from airflow_provider_snowflake_batch.local.sql.macros import TOO_LONG
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
@@ -198,7 +199,12 @@ def _rejected(duck: duckdb.DuckDBPyConnection) -> list[tuple[int, str]]:
         found = duck.execute(f"SELECT line, any_value(error_message) FROM {REJECTS} GROUP BY line ORDER BY line")
     except duckdb.CatalogException:
         return []
-    return [(int(line), str(message)) for line, message in found.fetchall()]
+    return [(int(line), _in_words(str(message))) for line, message in found.fetchall()]
+
+
+def _in_words(message: str) -> str:
+    widths = re.fullmatch(WIDTHS, message)
+    return message if widths is None else other_width(widths[2], widths[1]).message
 
 
 def _describe_first(

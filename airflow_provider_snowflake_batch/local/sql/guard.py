@@ -78,6 +78,21 @@ _OF_AN_ORDER = (
     exp.PercentRank, exp.Rank, exp.RowNumber,
 )  # fmt: skip
 
+# Parts of dates that the engine has. Source: https://docs.snowflake.com/en/sql-reference/functions-date-time
+_NO_PARTS = {
+    "CENTURIES", "CENTURY", "DECADE", "DECADES", "ERA", "ISODOW", "ISOYEAR", "JULIAN", "MILLENNIA", "MILLENNIUM",
+    "MILLENNIUMS", "TIMEZONE", "YEARWEEK",
+}  # fmt: skip
+_NOT_EXTRACTED = {"MICROSECOND", "MICROSECONDS", "MILLISECOND", "MILLISECONDS"}
+_NO_PART = "This part of a date (an account lacks it, too)"
+
+
+def _is_no_part(node: Expr) -> bool:
+    is_extract = isinstance(node, exp.Extract)
+    name = (node.this if is_extract else node.args.get("unit") or node).name.upper()
+    return name in _NO_PARTS or (is_extract and name in _NOT_EXTRACTED)
+
+
 _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
     (exp.Connect, lambda node: True, "CONNECT BY (WITH RECURSIVE may do instead)"),
     (
@@ -105,6 +120,9 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
         lambda node: node.this in (exp.DataType.Type.GEOGRAPHY, exp.DataType.Type.GEOMETRY),
         "A type of places (GEOGRAPHY, GEOMETRY; text or numbers may do instead)",
     ),
+    (exp.TimeUnit, _is_no_part, _NO_PART),
+    (exp.DateTrunc, _is_no_part, _NO_PART),
+    (exp.Extract, _is_no_part, _NO_PART),
     (exp.IntDiv, lambda node: True, "The operator DIV (an account lacks it, too; TRUNC(a / b) does the same)"),
     (exp.CollateColumnConstraint, lambda node: True, "COLLATE"),
     (exp.Collate, lambda node: bool(node.expression.name), "COLLATE (a comparison of LOWER(…) knows no case)"),

@@ -13,7 +13,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.functions import Functions
-from airflow_provider_snowflake_batch.local.sql.aggregates import aggregate, median
+from airflow_provider_snowflake_batch.local.sql.aggregates import aggregate, median, of_greatest
 from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     LIST_FUNCTIONS,
     array_extreme,
@@ -77,10 +77,12 @@ from airflow_provider_snowflake_batch.local.sql.math_functions import (
     top_k,
 )
 from airflow_provider_snowflake_batch.local.sql.select_clauses import (
+    asof_join,
     count_rows,
     keep_elements_in_order,
     name_values,
     order_by_all,
+    sample,
 )
 from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value, is_next_value, next_value
 from airflow_provider_snowflake_batch.local.sql.texts import TEXT_TYPES, hold_together
@@ -237,30 +239,6 @@ def _split_to_table(node: exp.Lateral | exp.TableFromRows, context: _Context) ->
     return exp.Table(this=call(SPLIT_ROWS, parts), alias=node.args.get("alias"))
 
 
-def _asof_join(node: exp.Join, context: _Context) -> Expr | None:
-    """A row without a match stays, as in a left join."""
-    condition = node.args.get("match_condition")
-    if condition is None:
-        return None
-    if node.args.get("using"):
-        raise not_supported("ASOF JOIN with USING (ON does the same)")
-    on = node.args.get("on")
-    node.set("match_condition", None)
-    node.set("side", "LEFT")
-    node.set("on", condition if on is None else exp.And(this=exp.paren(on), expression=exp.paren(condition)))
-    return node
-
-
-def _sample(node: exp.TableSample, context: _Context) -> Expr:
-    method = {"ROW": "BERNOULLI", "BLOCK": "SYSTEM"}.get(node.text("method").upper())
-    if node.args.get("size") is not None:
-        # So many rows are drawn in one way only.
-        node.set("method", exp.var("RESERVOIR"))
-    elif method is not None:
-        node.set("method", exp.var(method))
-    return node
-
-
 def _hash(node: exp.Anonymous, context: _Context) -> Expr | None:
     if str(node.this).upper() != "HASH" or any(one.is_star for one in node.expressions):
         return None
@@ -393,6 +371,7 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.RegexpCount, exp.RegexpInstr), _regexp_parameters),
     ((exp.RegrSlope, exp.Window), lambda node, context: slope(node)),
     ((exp.ArrayAgg, exp.GroupConcat, exp.WithinGroup, exp.Window, exp.Filter), lambda node, context: aggregate(node)),
+    ((exp.ArgMax, exp.ArgMin), lambda node, context: of_greatest(node)),
     (DRAWS, lambda node, context: draw(node)),
     ((exp.Struct,), _object),
     ((exp.GenerateSeries,), lambda node, context: with_step(node)),
@@ -405,8 +384,8 @@ _RULES: tuple[tuple[tuple[type, ...], _Rule], ...] = (
     ((exp.Anonymous,), _hash),
     ((exp.Explode,), _flatten),
     ((exp.Lateral, exp.TableFromRows), _split_to_table),
-    ((exp.Join,), _asof_join),
-    ((exp.TableSample,), _sample),
+    ((exp.Join,), lambda node, context: asof_join(node)),
+    ((exp.TableSample,), lambda node, context: sample(node)),
     ((exp.JSONFormat,), _to_json),
     ((exp.Repeat, exp.Space, exp.Pad), _size),
     ((exp.Typeof,), lambda node, context: type_of(node)),

@@ -61,6 +61,30 @@ def keep_elements_in_order(query: Expr) -> None:
             select.set("joins", [exp.Join(this=one, kind="CROSS")])
 
 
+def asof_join(node: exp.Join) -> Expr | None:
+    """A row without a match stays, as in a left join."""
+    condition = node.args.get("match_condition")
+    if condition is None:
+        return None
+    if node.args.get("using"):
+        raise not_supported("ASOF JOIN with USING (ON does the same)")
+    on = node.args.get("on")
+    node.set("match_condition", None)
+    node.set("side", "LEFT")
+    node.set("on", condition if on is None else exp.And(this=exp.paren(on), expression=exp.paren(condition)))
+    return node
+
+
+def sample(node: exp.TableSample) -> Expr:
+    method = {"ROW": "BERNOULLI", "BLOCK": "SYSTEM"}.get(node.text("method").upper())
+    if node.args.get("size") is not None:
+        # So many rows are drawn in one way only.
+        node.set("method", exp.var("RESERVOIR"))
+    elif method is not None:
+        node.set("method", exp.var(method))
+    return node
+
+
 def open_pivots(tree: Expr) -> list[exp.Pivot]:
     """The pivots of a statement whose values it does not list, inner ones first."""
     found = [pivot for pivot in tree.find_all(exp.Pivot) if _values_of(pivot) is not None]

@@ -13,10 +13,10 @@ from sqlglot import exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import quoted
-from airflow_provider_snowflake_batch.local.sql.file_loads import REJECT_SCANS, REJECTS
 from airflow_provider_snowflake_batch.local.sql.macros import REPEATED, UNIQUE_JSON
+from airflow_provider_snowflake_batch.local.stages.csv_files import read_csv, width_of
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
-from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
+from airflow_provider_snowflake_batch.local.stages.formats import RAW, FileFormat
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetColumn, ParquetReading, readable
 from airflow_provider_snowflake_batch.local.stages.parquet_files import columns as parquet_columns
 from airflow_provider_snowflake_batch.local.stages.schema_inference import check_exact, is_exact
@@ -28,8 +28,6 @@ FILE_METADATA = {
     "METADATA$FILE_CONTENT_KEY": lambda file: _text(file.md5),
 }
 """What of a file itself a query can ask for, as a literal."""
-RAW = "engine's own SQL: "
-"""How a name begins that stands for SQL which no translation may touch."""
 SCAN_TIME = "METADATA$START_SCAN_TIME"
 
 
@@ -40,6 +38,8 @@ class ReadOptions:
     :param files: only these paths below the location.
     :param matched: the columns of Parquet files are matched by name.
     :param keeps_rejects: leave out lines of CSV files without a row's shape, and note them, instead of failing.
+    :param is_exact: lines of CSV files have as many fields as are asked for, unless their format says otherwise.
+    :param width: the number of fields of CSV files that are asked for.
     """
 
     format: FileFormat | None = None
@@ -47,6 +47,8 @@ class ReadOptions:
     files: Sequence[StageFile] | None = None
     keeps_rejects: bool = False
     matched: bool = False
+    is_exact: bool = False
+    width: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Source:
     """The files of one location as a relation.
 
     :param sql: a subquery in DuckDB's SQL.
-    :param columns: the names of a Parquet file's columns with their types; empty for other files.
+    :param columns: the names of a Parquet or CSV file's columns with their types; empty for other files.
     """
 
     sql: str
@@ -78,7 +80,7 @@ def source_of(files: Sequence[StageFile], found: FileFormat, scratch: Path, opti
         return _parquet(files, ParquetReading.of(found, matched=options.matched), scratch)
     if found.type == "JSON":
         return _json(found, paths, name)
-    return _csv(found, paths, name, options.keeps_rejects)
+    return _csv(files, found, name, options)
 
 
 def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path) -> Source:
@@ -165,38 +167,24 @@ def _json(found: FileFormat, paths: str, name: str) -> Source:
     return Source(sql, "JSON")
 
 
-def _csv(found: FileFormat, paths: str, name: str, keeps_rejects: bool) -> Source:
-    delimiter = found.text("FIELD_DELIMITER", ",")
-    enclosed = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
-    quote = "" if enclosed.upper() == "NONE" else enclosed
-    escape = found.text("ESCAPE", "NONE")
-    nulls = found.options.get("NULL_IF", ["\\N"])
-    nulls = [str(one) for one in (nulls if isinstance(nulls, list) else [nulls])]
-    if found.flag("EMPTY_FIELD_AS_NULL", True):
-        nulls.append("")
-    parameters = [
-        "filename = true",
-        "header = false",
-        "all_varchar = true",
-        "auto_detect = true",
-        f"skip = {int(found.options.get('SKIP_HEADER', 0)) or (1 if found.flag('PARSE_HEADER') else 0)}",
-        f"delim = {_text(delimiter)}",
-        f"quote = {_text(quote)}",
-        f"escape = {_text('' if escape.upper() == 'NONE' else escape) if quote == '' else _text(quote)}",
-        "nullstr = [" + ", ".join(_text(one) for one in nulls) + "]",
-        f"null_padding = {str(not found.flag('ERROR_ON_COLUMN_COUNT_MISMATCH', True)).lower()}",
-        f"compression = '{_compression(found)}'",
-        "sample_size = 1",
-    ]
-    if keeps_rejects:
-        parameters += ["store_rejects = true", f"rejects_table = '{REJECTS}'", f"rejects_scan = '{REJECT_SCANS}'"]
-    # Of more than ten columns the engine's names are column00, column01 …
-    sql = (
-        f"SELECT COLUMNS('^column0*(\\d+)$') AS 'column\\1', {name} AS \"{_NAME}\", "
-        f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" '
-        f"FROM read_csv({paths}, {', '.join(parameters)})"
+def _csv(files: Sequence[StageFile], found: FileFormat, name: str, options: ReadOptions) -> Source:
+    is_exact = options.is_exact and found.flag("ERROR_ON_COLUMN_COUNT_MISMATCH", True)
+    paths = [file.local for file in files]
+    # A query may ask for fields of any number.
+    width = options.width if is_exact else width_of(paths, found)
+    called = read_csv(
+        paths,
+        found,
+        width,
+        is_exact=is_exact,
+        keeps_rejects=options.keeps_rejects,
+        compression=_compression(found),
     )
-    return Source(sql, "CSV")
+    sql = (
+        f"SELECT COLUMNS('^column'), {name} AS \"{_NAME}\", "
+        f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" FROM {called}'
+    )
+    return Source(sql, "CSV", {f"column{number}": pa.string() for number in range(width)})
 
 
 def _compression(found: FileFormat) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.sessions import Session
     from airflow_provider_snowflake_batch.local.state import StateDirectory
 
+RAW = "engine's own SQL: "
+"""How a name begins that stands for SQL which no translation may touch."""
 # Options by type. A value in a set is the only one that is honoured; None stands for any.
 _ANY = None
 _FLAG = {"TRUE", "FALSE"}

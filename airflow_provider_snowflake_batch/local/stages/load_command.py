@@ -5,17 +5,11 @@ Source: https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from sqlglot import exp
 
 from airflow_provider_snowflake_batch.local.clauses import properties
@@ -23,6 +17,8 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compil
 from airflow_provider_snowflake_batch.local.parsing import Cursor, quoted
 from airflow_provider_snowflake_batch.local.sessions import Session
 from airflow_provider_snowflake_batch.local.sql import translate
+from airflow_provider_snowflake_batch.local.sql.engine_errors import other_width
+from airflow_provider_snowflake_batch.local.stages.csv_files import refuse_signs, widest
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat, malformed
 from airflow_provider_snowflake_batch.local.stages.parquet_files import (
@@ -135,9 +131,13 @@ def _location_in(query: str) -> str:
     return locations[0]
 
 
-def check(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:
-    """:raises SnowflakeError: for a file whose fields do not fit the table's columns."""
-    _check_width(command, columns, file)
+def check(command: Load, columns: Sequence[TableColumn], file: StageFile, *, goes_on: bool) -> None:
+    """
+    :param goes_on: whether lines of a CSV file that do not fit are looked at one by one.
+    :raises SnowflakeError: for a file whose fields do not fit the table's columns.
+    """
+    if not goes_on:
+        _check_width(command, columns, file)
     _check_matched(command, columns, file)
     _check_bytes(command, columns, file)
 
@@ -147,14 +147,12 @@ def _check_width(command: Load, columns: Sequence[TableColumn], file: StageFile)
     lenient = not command.format.flag("ERROR_ON_COLUMN_COUNT_MISMATCH", True)
     if command.format.type != "CSV" or command.query is not None or lenient:
         return
-    wanted, width = len(command.columns or columns), first_width(file.local, command.format)
-    if width not in (None, wanted):
-        raise SnowflakeError(
-            f"Number of columns in file ({width}) does not match that of the corresponding table ({wanted}), use file "
-            "format option error_on_column_count_mismatch=false to ignore this error",
-            errno=100080,
-            sqlstate="22000",
-        )
+    wanted = len(command.columns or columns)
+    # Of an escape, the line would seem to be wider.
+    refuse_signs(file.local, command.format, wanted)
+    width = widest(file.local, command.format, rows=1)
+    if width not in (0, wanted):
+        raise other_width(str(width), str(wanted))
 
 
 def _check_bytes(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:
@@ -248,35 +246,6 @@ def _cast(tree: exp.Insert, columns: Sequence[TableColumn], file_type: str) -> N
 
 def _text_of(command: Load) -> str:
     return "'" + command.location.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-
-
-def first_width(path: Path, found: FileFormat) -> int | None:
-    """The number of fields in the first row after the header, None for a file without one."""
-    enclosed = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
-    is_enclosed = enclosed.upper() != "NONE"
-    with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", errors="replace", newline="") as text:
-        skipped = int(found.options.get("SKIP_HEADER", 0)) or (1 if found.flag("PARSE_HEADER") else 0)
-        rows = csv.reader(
-            itertools.islice(text, skipped, None),
-            delimiter=found.text("FIELD_DELIMITER", ","),
-            quotechar=enclosed if is_enclosed else None,
-            quoting=csv.QUOTE_MINIMAL if is_enclosed else csv.QUOTE_NONE,
-        )
-        row = next((row for row in rows if row), None)
-    return None if row is None else len(row)
-
-
-def _opened(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic.startswith(_GZIP):
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if magic == _ZSTD:
-        return cast(BinaryIO, pa.CompressedInputStream(str(path), "zstd"))
-    return path.open("rb")
 
 
 def by_name(file: StageFile, found: FileFormat, how: str, table: Sequence[TableColumn]) -> dict[str, str]:

@@ -134,16 +134,27 @@ def _run(
 
 
 def _stage(statement: Statement, rooms: Rooms, command: Load, columns: Sequence[TableColumn], planned: Planned) -> None:
-    options = ReadOptions(command.format, None, [planned.file], keeps_rejects=True, matched=command.matching != "NONE")
+    options = _options(command, planned.file, keeps_rejects=True)
     skipped = int(command.format.options.get("SKIP_HEADER", 0))
     tree = insert_of(command, columns, planned.file)
     try:
-        check(command, columns, planned.file)
+        check(command, columns, planned.file, goes_on=True)
         planned.staged = rooms.engine.stage_rows(statement, tree, _read(statement, rooms, options), skipped)
     except SnowflakeError as error:
         if error.errno in _NOT_THE_FILE:
             raise
         planned.row = (planned.file.name, "LOAD_FAILED", 0, 0, 1, 1, error.message, None, None, None)
+
+
+def _options(command: Load, file: StageFile, *, keeps_rejects: bool) -> ReadOptions:
+    return ReadOptions(
+        command.format,
+        None,
+        [file],
+        keeps_rejects=keeps_rejects,
+        matched=command.matching != "NONE",
+        is_exact=command.query is None,
+    )
 
 
 def _read(statement: Statement, rooms: Rooms, options: ReadOptions) -> FileReads:
@@ -171,9 +182,9 @@ def _load_file(
     statement: Statement, rooms: Rooms, command: Load, columns: Sequence[TableColumn], planned: Planned
 ) -> None:
     file = planned.file
-    options = ReadOptions(command.format, None, [file], matched=command.matching != "NONE")
+    options = _options(command, file, keeps_rejects=False)
     try:
-        check(command, columns, file)
+        check(command, columns, file, goes_on=False)
         insert = insert_of(command, columns, file)
         count = rooms.engine.load(statement, insert, _read(statement, rooms, options))
     except SnowflakeError as error:

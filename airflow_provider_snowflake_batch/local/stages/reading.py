@@ -6,8 +6,8 @@ file the whole row. Source: https://docs.snowflake.com/en/user-guide/querying-st
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ from airflow_provider_snowflake_batch.local.errors import compilation_error, not
 from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.stages.file_relations import (
     FILE_METADATA,
-    RAW,
     ROW,
     SCAN_TIME,
     ReadOptions,
@@ -27,6 +26,7 @@ from airflow_provider_snowflake_batch.local.stages.file_relations import (
     with_metadata,
 )
 from airflow_provider_snowflake_batch.local.stages.files import stage_files
+from airflow_provider_snowflake_batch.local.stages.formats import RAW
 
 if TYPE_CHECKING:
     from airflow_provider_snowflake_batch.local.stages.stages import Stages
@@ -73,10 +73,12 @@ class StageReads:
             select = table.find_ancestor(exp.Select)
             if select is None:
                 raise not_supported("A stage outside of a SELECT")
-            source = self._source(table, statement, options or ReadOptions(), _metadata_of(select))
+            asked = [int(one.name) for one in select.find_all(exp.Parameter) if one.name.isdigit()]
+            given = replace(options or ReadOptions(), width=max([1, *asked]))
+            source = self._source(table, statement, given, _metadata_of(select))
             alias = table.alias or "_files"
             _resolve_columns(select, source, alias)
-            subquery: Expr = exp.maybe_parse(f"SELECT * FROM ({_widened(source, select, alias)})", dialect="duckdb")
+            subquery: Expr = exp.maybe_parse(f"SELECT * FROM ({source.sql})", dialect="duckdb")
             assert isinstance(subquery, exp.Select)
             for column in list(subquery.find_all(exp.Column)):
                 if column.name.startswith(RAW):
@@ -108,18 +110,6 @@ def _metadata_of(select: exp.Select) -> list[str]:
     """The metadata columns of files that a SELECT names."""
     asked = {column.name.upper() for column in select.find_all(exp.Column)}
     return [name for name in (*FILE_METADATA, SCAN_TIME) if name in asked]
-
-
-def _widened(source: Source, select: exp.Select, alias: str) -> str:
-    """The source with a NULL for each field that a SELECT names and no row of a CSV file has."""
-    if source.kind != "CSV":
-        return source.sql
-    asked = [
-        re.fullmatch(r"column(\d+)", column.name) for column in select.find_all(exp.Column) if column.table == alias
-    ]
-    # No more than those: the numbers may be of any size.
-    nulls = ", ".join(f'NULL::VARCHAR AS "{name}"' for name in dict.fromkeys(match[0] for match in asked if match))
-    return f"SELECT {nulls} WHERE FALSE UNION ALL BY NAME {source.sql}" if nulls else source.sql
 
 
 def _resolve_columns(select: exp.Select, source: Source, alias: str) -> None:
@@ -210,7 +200,8 @@ def _field(number: int, source: Source, alias: str) -> Expr:
     if source.kind == "EMPTY":
         return exp.Null()
     if source.kind == "CSV":
-        return _column(f"column{number - 1}", alias)
+        name = f"column{number - 1}"
+        return _column(name, alias) if name in source.columns else exp.Null()
     if number != 1:
         return exp.Null()
     if source.kind == "JSON":

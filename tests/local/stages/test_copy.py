@@ -1,7 +1,8 @@
 """COPY INTO both ways: what happens to rows that do not fit, which files are taken, how files are cut.
 
-Also tests ``local/sql/file_loads.py``, ``local/stages/file_relations.py``, ``local/stages/load_command.py``,
-``local/stages/load_history.py``, ``local/stages/loading.py``, ``local/stages/unloading.py``.
+Also tests ``local/sql/file_loads.py``, ``local/stages/csv_files.py``, ``local/stages/file_relations.py``,
+``local/stages/load_command.py``, ``local/stages/load_history.py``, ``local/stages/loading.py``,
+``local/stages/unloading.py``.
 """
 
 from __future__ import annotations
@@ -56,8 +57,11 @@ def names(connection: SnowflakeConnection, location: str) -> list[str]:
 def test_continue_loads_the_rows_that_fit(connection: SnowflakeConnection) -> None:
     (row,) = copy(connection, "@S/in FILES = ('mixed.csv') ON_ERROR = CONTINUE")
     assert (row["status"], row["rows_parsed"], row["rows_loaded"], row["errors_seen"]) == ("PARTIALLY_LOADED", 7, 2, 5)
-    assert (row["first_error_line"], "Number of Columns" in row["first_error"]) == (2, True)
+    assert (row["first_error_line"], "Number of columns in file (1)" in row["first_error"]) == (2, True)
     assert run(connection, "SELECT * FROM T ORDER BY ID") == [(1, "a"), (4, "d")]
+
+
+WIDTHS = "Number of columns in file ({0}) does not match that of the corresponding table ({1})"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,9 @@ def test_continue_loads_the_rows_that_fit(connection: SnowflakeConnection) -> No
         ("1,a\nx,b\n", 2, '"T"["ID"]', "Numeric value 'x' is not recognized"),
         ("1,a\n,b\n", 2, '"T"["ID"]', "NULL result in a non-nullable column"),
         ("1,a\n2,b\n3,toolong\n", 3, '"T"["NAME"]', "String 'toolong' is too long and would be truncated"),
-        ("1,a\n2\n3,toolong\n", 2, None, "Expected Number of Columns"),
+        ("1,a\n2\n3,toolong\n", 2, None, WIDTHS.format(1, 2)),
+        ("1\n2,b\n", 1, None, WIDTHS.format(1, 2)),
+        ("1,a,x\n2,b\n", 1, None, WIDTHS.format(3, 2)),
     ],
 )
 def test_the_first_error_is_named(
@@ -122,6 +128,47 @@ def test_a_file_of_another_width(connection: SnowflakeConnection) -> None:
     lenient = "FILE_FORMAT = (TYPE = CSV ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE)"
     copy(connection, f"@S/in FILES = ('good.csv') {lenient}", "W")
     assert run(connection, "SELECT * FROM W ORDER BY A") == [(7, "g", None), (8, "h", None)]
+
+
+LENIENT = "ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "found"),
+    [
+        ("1\n2,b,x,y\n3,c\n", LENIENT, [(1, None), (2, "b"), (3, "c")]),
+        ("1::a\n2\n", f"{LENIENT} FIELD_DELIMITER = '::'", [(1, "a"), (2, None)]),
+        ("1,a\r\n2,b\r\n", "", [(1, "a"), (2, "b")]),
+        ("1,\\N\n2,\\\\N\n", "", [(1, None), (2, None)]),
+        ("1,C:\\x\n", "ESCAPE_UNENCLOSED_FIELD = NONE", [(1, "C:\\x")]),
+        ('1,"C:\\x"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, "C:\\x")]),
+        ('1,"a\n\nb"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, "a\n\nb")]),
+        ("1,a\n\n2,b\n", "SKIP_BLANK_LINES = TRUE", [(1, "a"), (2, "b")]),
+        ("1,a\n\n2,b\n", "", "A line of nothing"),
+        ("1,a\\,b\n", "", "A backslash"),
+        ('1,"a\\"b"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"' ESCAPE = '\\\\'", "A backslash"),
+        (b"1,\xe9\n", "", "Invalid UTF8"),
+        ("," * 100_000, LENIENT, "A line of 100001 fields"),
+    ],
+)
+def test_csv_files_are_read_as_snowflake_does_or_not(
+    connection: SnowflakeConnection, tmp_path: Path, text: str | bytes, options: str, found: list[Any] | str
+) -> None:
+    (tmp_path / "odd.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    run(connection, f"PUT file://{tmp_path}/odd.csv @S/odd")
+    run(connection, "CREATE TABLE O (A INT, B VARCHAR)")
+    command = f"COPY INTO O FROM @S/odd FILE_FORMAT = (TYPE = CSV {options})"
+    if isinstance(found, str):
+        assert found in error(connection, command)[1]
+    else:
+        run(connection, command)
+        assert run(connection, "SELECT * FROM O ORDER BY A") == found
+
+
+def test_a_query_reads_lines_of_any_width(connection: SnowflakeConnection) -> None:
+    rows = run(connection, "SELECT $1, $3, $7 FROM @S/in/mixed.csv ORDER BY METADATA$FILE_ROW_NUMBER")
+    assert rows[:4] == [("1", None, None), ("2", None, None), ("x", None, None), ("3", "c", None)]
+    assert run(connection, "SELECT COUNT(*) FROM @S/in/mixed.csv") == [(7,)]
 
 
 def test_values_in_a_csv_file_have_snowflakes_text(connection: SnowflakeConnection) -> None:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _PACKAGE = "airflow_provider_snowflake_batch.worker"
 # Variables that the worker's own code reads when it begins. Others may be read when Python or a library is loaded.
@@ -98,7 +98,19 @@ def _read_all(descriptors: Sequence[int], timeout: float) -> list[bytes]:
 
 
 class _ForkedModelProcess:
-    """What `Launcher` starts by ``subprocess.Popen``, forked from the worker: as much of a ``Popen`` as is used."""
+    """A worker's first model process, forked from the worker: as much of a ``Popen`` as `Launcher` and others use.
+
+    It is started before the worker has begun with anything. Later ones are not forked: by then, the worker has threads,
+    and one of them may hold a lock.
+    """
+
+    _made = False
+
+    def __new__(cls, command: Sequence[str], **options: Any) -> Any:
+        if cls._made:
+            return subprocess.Popen(command, **options)
+        cls._made = True
+        return super().__new__(cls)
 
     def __init__(self, command: Sequence[str], *, stdin: int, stdout: int, stderr: int, env: Mapping[str, str]) -> None:
         self.returncode: int | None = None

@@ -111,16 +111,31 @@ def benchmarks_page(found: dict[str, dict[str, Any]]) -> str:
     """Every figure of every result, with its goal, command, machine and plot."""
     lines = [BENCHMARKS_HEAD]
     for name, result in found.items():
-        lines += [f"## {name.replace('_', ' ').capitalize()}", "", f"{result['what']}. {machine(result)}.", ""]
+        # Where each row says it, it stands there alone.
+        where = "" if "measured" in result else f" {machine(result)}."
+        lines += [f"## {name.replace('_', ' ').capitalize()}", "", f"{result['what']}.{where}", ""]
         lines += [f"`{COMMANDS.get(name, f'python -m benchmarks.{name}')}`", ""]
-        lines += ["| Measure | Figure | Goal |", "|---|---|---|"]
-        goals = result.get("goals", {})
-        for key, figure in result["figures"].items():
-            lines.append(f"| {key} | {number(figure)} | {number(goals[key]) if key in goals else '–'} |")
-        lines.append("")
+        lines += [*_figures(result), ""]
         if (RESULTS / f"{name}.png").exists():
             lines += [f"![{result['what']}](../benchmarks/results/{name}.png)", ""]
     return "\n".join(lines)
+
+
+def _figures(result: dict[str, Any]) -> list[str]:
+    """The table of a result. Where its parts are measured apart from each other, each row says when and where."""
+    goals, limits, measured = result.get("goals", {}), result.get("limits", {}), result.get("measured", {})
+    lines = [
+        f"| Measure | Figure | Goal |{' Measured |' if measured else ''}",
+        f"|---|---|---|{'---|' if measured else ''}",
+    ]
+    for key, figure in result["figures"].items():
+        goal = number(goals[key]) if key in goals else f"at most {number(limits[key])}" if key in limits else "–"
+        line = f"| {key} | {number(figure)} | {goal} |"
+        if measured:
+            own = measured[key]
+            line += f" {machine(own)}{', with `--quick`' if own['quick'] else ''} |"
+        lines.append(line)
+    return lines
 
 
 def _count(what: str) -> int:

@@ -27,8 +27,9 @@ MOST_SECONDS = 1800.0
 HERE = Path(__file__).parent
 RUNTIME = HERE.parent / ".venv-container-runtime/bin/python"
 _LOOK_SECONDS = 0.05
-# Adding up the memory of processes is work, of which this machine has none to spare while it measures.
+# Looking for processes and adding up their memory is work, of which this machine has none to spare while it measures.
 _WATCH_SECONDS = 1.0
+_PROCESSOR_SECONDS = 0.2
 
 
 class Call(NamedTuple):
@@ -44,35 +45,53 @@ class Call(NamedTuple):
 class Head:
     """What replica 0 takes, its model processes apart: the coordinator and Ray's processes.
 
-    :param bytes: at most, at the same time. :param processor_seconds: from the model's first call on.
+    :param bytes: at most, at the same time.
     """
 
     bytes: int = 0
-    processor_seconds: float = 0.0
-    _before: dict[int, float] = field(default_factory=dict)
-    _now: dict[int, float] = field(default_factory=dict)
+    _processes: list[psutil.Process] = field(default_factory=list)
+    # By process; those that have ended keep what they had.
+    _seconds: dict[int, float] = field(default_factory=dict)
+    # Moments, the coordinator's seconds until then, and those of all.
+    _looks: list[tuple[float, float, float]] = field(default_factory=list)
 
-    def look(self, root: psutil.Process, begun: bool) -> None:
-        found = 0
-        for process in [root, *root.children(recursive=True)]:
+    def find(self, root: psutil.Process) -> None:
+        """Look which processes there are, and what memory they take."""
+        self._processes = [root]
+        for process in root.children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                command = " ".join(process.cmdline())
                 # Forked model processes have the command of the one that they were forked from.
-                if "model_process" in command:
-                    continue
+                if "model_process" not in " ".join(process.cmdline()):
+                    self._processes.append(process)
+        found = 0
+        for process in self._processes:
+            with contextlib.suppress(psutil.Error):
                 found += process.memory_full_info().pss
-                times = process.cpu_times()
-                self._now[process.pid] = times.user + times.system
         self.bytes = max(self.bytes, found)
-        if not begun:
-            self._before = dict(self._now)
-        self.processor_seconds = sum(self._now.values()) - sum(self._before.values())
+
+    def look(self) -> None:
+        """Note the processor time of the processes that were found."""
+        for process in self._processes:
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                self._seconds[process.pid] = times.user + times.system
+        if self._processes:
+            coordinator = self._seconds.get(self._processes[0].pid, 0.0)
+            self._looks.append((time.time(), coordinator, sum(self._seconds.values())))
+
+    def seconds(self, begin: float, end: float) -> tuple[float, float]:
+        """Processor time between two moments: the coordinator's, and that of all."""
+        moments, *sums = zip(*self._looks, strict=True)
+        coordinator, of_all = (np.interp([begin, end], moments, one) for one in sums)
+        return float(np.diff(coordinator)[0]), float(np.diff(of_all)[0])
 
 
 class Timed(NamedTuple):
     """:param seconds: from the first call of the model, when all nodes have it, to the last one.
     :param start: seconds until then. :param end: seconds from the last call until all replicas have ended.
     :param tasks: how many there were.
+    :param processor_seconds: those of the coordinator, and of the coordinator and Ray's processes on its node, from the
+        first call of the model to the last one; 0 if nobody has watched.
     :param reading: seconds for which rows were read and brought together by groups; 0 without.
     :param delivered: bytes of such rows that a host got in a second, over Ray; 0 without.
     """
@@ -82,6 +101,7 @@ class Timed(NamedTuple):
     end: float
     tasks: int
     head: Head
+    processor_seconds: tuple[float, float]
     reading: float
     delivered: float
 
@@ -212,14 +232,17 @@ class Replicas:
         for replica in range(self.count):
             self.start(replica)
         try:
-            root, watched = psutil.Process(self.processes[0].pid), 0.0
+            root, found, looked = psutil.Process(self.processes[0].pid), 0.0, 0.0
             while self.running:
                 if time.time() - begun > MOST_SECONDS:
                     raise SystemExit(f"{self.count} nodes have not ended within {MOST_SECONDS:.0f} s")
-                if watch and time.time() - watched > _WATCH_SECONDS:
-                    watched = time.time()
+                if watch and time.time() - found > _WATCH_SECONDS:
+                    found = time.time()
                     with contextlib.suppress(psutil.Error):
-                        head.look(root, len(list(self.calls.iterdir())) >= self.count)
+                        head.find(root)
+                if watch and time.time() - looked > _PROCESSOR_SECONDS:
+                    looked = time.time()
+                    head.look()
                 time.sleep(_LOOK_SECONDS)
             ended = time.time()
         finally:
@@ -238,4 +261,5 @@ class Replicas:
         reading = max(one["ended"] for one in noted) - min(one["begun"] for one in noted) if noted else 0.0
         carried = [json.loads(path.read_text()) for path in self.folder.glob("delivered-*.json")]
         delivered = carried[0]["bytes"] / carried[0]["seconds"] if carried else 0.0
-        return Timed(last - first, first - begun, ended - last, tasks, head, reading, delivered)
+        taken = head.seconds(first, last) if watch else (0.0, 0.0)
+        return Timed(last - first, first - begun, ended - last, tasks, head, taken, reading, delivered)

@@ -46,16 +46,54 @@ def save(name: str, what: str, figures: Mapping[str, float], goals: Mapping[str,
     :param figures: what was measured, the larger the better. :param goals: what some of them should reach.
     """
     summary = {"what": what, "figures": rounded(figures), "goals": dict(goals), **more, "machine": machine()}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(summary, indent=1) + "\n")
+    _write(name, summary)
     print(what)
     for key, value in figures.items():
         goal = f"   goal {goals[key]:,.2f}" if key in goals else ""
         print(f"  {key:44}{value:>14,.2f}{goal}")
+
+
+def add(
+    name: str,
+    what: str,
+    figures: Mapping[str, float],
+    goals: Mapping[str, float],
+    limits: Mapping[str, float],
+    *,
+    quick: bool,
+) -> None:
+    """Write some figures of a measurement of many parts, and keep the others as they were measured before.
+
+    :param goals: what some of all figures should reach. :param limits: what some should not exceed.
+    :param quick: these were measured with less work. With each figure stands that, and its machine and time.
+    """
+    path = RESULTS / f"{name}.json"
+    earlier: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    here = machine()
+    measured = earlier.get("measured", {}) | {key: {"quick": quick, "machine": here} for key in figures}
+    found = earlier.get("figures", {}) | rounded(figures)
+    summary = {
+        "what": what,
+        "figures": found,
+        "goals": {key: goal for key, goal in goals.items() if key in found},
+        "limits": {key: limit for key, limit in limits.items() if key in found},
+        "measured": measured,
+        "machine": here,
+    }
+    _write(name, summary)
+
+
+def _write(name: str, summary: Mapping[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    # Whole or not at all, since others read it while this is being measured.
+    unfinished = RESULTS / f"{name}.json.new"
+    unfinished.write_text(json.dumps(summary, indent=1) + "\n")
+    unfinished.replace(RESULTS / f"{name}.json")
+    goals = summary["goals"]
     if goals and find_spec("matplotlib") is None:
         print("No plot: matplotlib is not installed.")
     elif goals:
-        _plot(what, figures, goals, RESULTS / f"{name}.png")
+        _plot(summary["what"], summary["figures"], goals, RESULTS / f"{name}.png")
 
 
 def _plot(what: str, figures: Mapping[str, float], goals: Mapping[str, float], path: Path) -> None:

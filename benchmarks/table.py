@@ -25,7 +25,8 @@ def rows() -> list[str]:
         for key, figure in summary.get("figures", {}).items():
             if key in goals or "share" in key or "/ this worker" in key:
                 goal = number(goals[key]) if key in goals else "–"
-                lines.append(f"| {summary['what']} | {key} | {number(figure)} | {goal} | {machine(summary)} |")
+                where = machine(summary.get("measured", {}).get(key, summary))
+                lines.append(f"| {summary['what']} | {key} | {number(figure)} | {goal} | {where} |")
     return lines
 
 

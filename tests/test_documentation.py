@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_snowflake_batch.jobs.sources import parse_source
-from benchmarks import document
+from benchmarks import document, report, table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("[CS]*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -120,3 +120,31 @@ def test_messages_that_the_troubleshooting_page_explains_exist() -> None:
 @pytest.mark.parametrize("page", document.pages(), ids=lambda page: page.name)
 def test_figures_are_those_that_were_measured(page: Path) -> None:
     assert page.read_text(encoding="utf-8") == document.pages()[page]
+
+
+def test_each_row_of_a_measurement_of_many_parts_says_when_and_where_it_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that is measured alone renews its own rows."""
+    for module in (report, document, table):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setattr(report, "find_spec", lambda _: None)
+    goals, limits = {"times the rows/s": 3.7}, {"seconds": 20.0, "of another part": 1.0}
+    for day, figures in (("2026-11-29", {"times the rows/s": 3.9, "seconds": 7.4}), ("2026-11-30", {"seconds": 8.0})):
+        here = {"processor": "A", "cores": 2, "memory_gb": 25, "measured": f"{day}T10:00:00+00:00"}
+        monkeypatch.setattr(report, "machine", lambda here=here: here)
+        report.add("parts", "Nodes on one machine", figures, goals, limits, quick=day == "2026-11-30")
+
+    page = document.benchmarks_page(document.results())
+    assert page.split("## Parts\n")[1].splitlines() == [
+        "",
+        "Nodes on one machine.",
+        "",
+        "`python -m benchmarks.parts`",
+        "",
+        "| Measure | Figure | Goal | Measured |",
+        "|---|---|---|---|",
+        "| times the rows/s | 3.90 | 3.70 | A, 2 cores, 25 GB, 2026-11-29 |",
+        "| seconds | 8.00 | at most 20.00 | A, 2 cores, 25 GB, 2026-11-30, with `--quick` |",
+    ]
+    assert table.rows() == ["| Nodes on one machine | times the rows/s | 3.90 | 3.70 | A, 2 cores, 25 GB, 2026-11-29 |"]

@@ -36,6 +36,8 @@ _ASK_SECONDS = 15.0
 # A channel broke: so long the word of how replica 0 ended may be on its way, which others see late on a stage.
 _END_SECONDS = 5.0
 _STREAMS = ("out", "err")
+# What Snowflake says of a replica that has not begun.
+_NOT_YET = "PENDING"
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,12 @@ def find(
     clock: Callable[[], float] = now,
     sleep: Callable[[float], None] = time.sleep,
     elsewhere: Callable[[], Sequence[str]] = peers.addresses,
+    status_of: Callable[[int], str | None] = peers.status_of,
 ) -> tuple[Announcement, Channel] | RunEnd:
     """Find replica 0, which may come much later.
 
     :param elsewhere: tells addresses of the job's replicas, where nobody answers at the announced one.
+    :param status_of: tells what Snowflake says of a replica.
     :return: its announcement, with the address at which it is reached, and a channel to it; or how its run ended, if
         that is over and no other one has begun.
     :raises ClusterError: it has not come in time; `Unreachable` if it has, as it announced.
@@ -80,6 +84,7 @@ def find(
     begun = clock()
     others: Sequence[str] = ()
     ask_at: float | None = None
+    ended_at, pending = timeouts.ended, False
     while True:
         announcements, ends = rendezvous.read()
         if announcements and ask_at is None:
@@ -93,8 +98,12 @@ def find(
                     # It is not there yet as others see it, or was killed before it could remove its announcement.
                     continue
         waited = clock() - begun
-        if ends and waited > timeouts.ended:
-            return ends[-1]
+        if ends and waited > ended_at:
+            pending, was_pending = status_of(0) == _NOT_YET, pending
+            if not pending and not was_pending:
+                return ends[-1]
+            # It had not begun, so another run of this job has ended. Once it begins, it has its time again.
+            ended_at = waited + (_ASK_SECONDS if pending else timeouts.ended)
         if waited > timeouts.rendezvous:
             raise _not_found(announcements, others, timeouts)
         if ask_at is not None and clock() > ask_at:

@@ -118,6 +118,32 @@ def test_who_comes_when_all_is_over_hears_how_it_ended(rendezvous: Rendezvous) -
     assert 30 <= clock.time <= 33
 
 
+def test_the_word_of_an_earlier_run_is_not_believed_as_long_as_the_first_replica_waits_for_a_node(
+    rendezvous: Rendezvous,
+) -> None:
+    """As where a job runs again under its name: its first replica may get a node minutes after the others."""
+    clock = Clock()
+    statuses = ["PENDING"]
+    rendezvous.close(rendezvous.announce("10.0.0.1", 12001), RunEnd("ModelError", "no leaf"))
+    live: list[Announcement] = []
+    clock.then[200.0] = lambda: statuses.append("READY")
+    # A container that has begun has a program to load.
+    clock.then[220.0] = lambda: live.append(rendezvous.announce("10.0.0.2", 12001))
+
+    def status_of(replica: int) -> str | None:
+        return statuses[-1] if replica == 0 else None
+
+    found = find(rendezvous, Timeouts(), answered, clock, clock.sleep, status_of=status_of)
+    assert found == (live[0], live[0].run)  # type: ignore[comparison-overlap]
+
+
+def test_a_first_replica_that_never_begins_is_named_though_an_earlier_run_has_ended(rendezvous: Rendezvous) -> None:
+    clock = Clock()
+    rendezvous.close(rendezvous.announce("10.0.0.1", 12001), RunEnd())
+    with pytest.raises(ClusterError, match=r"^replica 0 has not come within 720 s$"):
+        find(rendezvous, Timeouts(), answered, clock, clock.sleep, status_of=lambda replica: "PENDING")
+
+
 def test_a_first_replica_whose_port_is_taken_says_so_and_the_others_hear_it(rendezvous: Rendezvous) -> None:
     place = Place("127.0.0.2", _free_ports())
     with socket.create_server((place.address, place.ports[0])), pytest.raises(ClusterError) as raised:

@@ -13,15 +13,16 @@ from functools import partial
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.casts import cut, moment, no_longer
-from airflow_provider_snowflake_batch.local.sql.expressions import call, number, string
+from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import (
     BINARY,
+    DATE_TEXT,
     SEMI_STRUCTURED,
     SHORT_TEXT,
     WHOLE_MICROSECONDS,
     to_json,
 )
-from airflow_provider_snowflake_batch.local.sql.texts import as_text
+from airflow_provider_snowflake_batch.local.sql.texts import as_text, is_of_type, plain_text
 from airflow_provider_snowflake_batch.local.sql.types import BINARY_LENGTH, TEXT_LENGTH
 
 Writer = Callable[[Expr], Expr]
@@ -57,6 +58,8 @@ def writers(declared: Mapping[str, str], *, of_literals: bool = False, cut: bool
             found[name] = to_json
         elif kind in ("ARRAY", "OBJECT"):
             found[name] = partial(_semi_structured, kind=kind)
+        elif kind == "DATE":
+            found[name] = _date
         elif kind.startswith(("TIMESTAMP_TZ", "TIMESTAMP_LTZ")):
             found[name] = moment
         elif match := _TIME.fullmatch(kind):
@@ -70,6 +73,12 @@ def _clock(value: Expr, kind: str, digits: int) -> Expr:
     """A time of day or a TIMESTAMP_NTZ with so many digits of a second."""
     whole = call(WHOLE_MICROSECONDS, value.copy())
     return cut(whole, digits, is_time=kind == "TIME") if digits < 6 else whole
+
+
+def _date(value: Expr) -> Expr:
+    """Text as a cast reads it; the engine's own takes less."""
+    read = exp.cast(call(DATE_TEXT, plain_text(value)), exp.DataType.Type.DATE)
+    return either(is_of_type(value, "VARCHAR"), read, exp.cast(value.copy(), exp.DataType.Type.DATE))
 
 
 def _binary(value: Expr, length: int) -> Expr:

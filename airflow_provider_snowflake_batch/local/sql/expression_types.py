@@ -157,7 +157,7 @@ def _write_node(node: Expr, kind: Kind) -> None:
     for cast in list(cast_arguments(node, kind)):
         keep_offset(cast, kind)
     compare_as_numbers(node, kind)
-    refuse_text(node, kind)
+    refuse_text(node, kind, _alternatives(node) or ())
     if (moment := _moment(node, kind)) is not None:
         node.replace(moment)
     elif isinstance(node, (exp.Avg, exp.Corr, exp.Skewness, *_PLACES, *_ROOTS)):
@@ -297,6 +297,9 @@ def _alternatives(node: Expr) -> list[Expr] | None:
     """The values of which one is that of an expression; None for an expression of another kind."""
     if isinstance(node, (exp.Coalesce, exp.Greatest, exp.Least)):
         return [node.this, *node.expressions]
+    if isinstance(node, exp.DecodeCase):
+        results = node.expressions[2::2]
+        return results if len(node.expressions) % 2 else [*results, node.expressions[-1]]
     if not isinstance(node, (exp.If, exp.Case)):
         return None
     branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]

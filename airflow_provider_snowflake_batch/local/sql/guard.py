@@ -83,14 +83,12 @@ _NO_PARTS = {
     "CENTURIES", "CENTURY", "DECADE", "DECADES", "ERA", "ISODOW", "ISOYEAR", "JULIAN", "MILLENNIA", "MILLENNIUM",
     "MILLENNIUMS", "TIMEZONE", "YEARWEEK",
 }  # fmt: skip
-_NOT_EXTRACTED = {"MICROSECOND", "MICROSECONDS", "MILLISECOND", "MILLISECONDS"}
 _NO_PART = "This part of a date (an account lacks it, too)"
 
 
 def _is_no_part(node: Expr) -> bool:
-    is_extract = isinstance(node, exp.Extract)
-    name = (node.this if is_extract else node.args.get("unit") or node).name.upper()
-    return name in _NO_PARTS or (is_extract and name in _NOT_EXTRACTED)
+    unit = node.this if isinstance(node, exp.Extract) else node.args.get("unit")
+    return isinstance(unit, Expr) and unit.name.upper() in _NO_PARTS
 
 
 _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
@@ -120,6 +118,7 @@ _LACKING: tuple[tuple[type[Expr], Callable[[Any], bool], str], ...] = (
         lambda node: node.this in (exp.DataType.Type.GEOGRAPHY, exp.DataType.Type.GEOMETRY),
         "A type of places (GEOGRAPHY, GEOMETRY; text or numbers may do instead)",
     ),
+    (exp.Drop, lambda node: str(node.args.get("kind")).upper() == "CONSTRAINT", "DROP CONSTRAINT"),
     (exp.TimeUnit, _is_no_part, _NO_PART),
     (exp.DateTrunc, _is_no_part, _NO_PART),
     (exp.Extract, _is_no_part, _NO_PART),

@@ -8,7 +8,7 @@ and https://docs.snowflake.com/en/sql-reference/date-time-input-output (the defa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlglot import Expr, exp
 
@@ -195,10 +195,17 @@ def compare_as_numbers(node: Expr, kind: Kind) -> None:
                 value.replace(exp.cast(numeral, exp.DataType.build(f"DECIMAL(38, {scale})")))
 
 
-def refuse_text(node: Expr, kind: Kind) -> None:
+def refuse_text(node: Expr, kind: Kind, alternatives: Sequence[Expr]) -> None:
     """:raises SnowflakeError: "not supported" for arithmetic of a literal that is text, of which the engine would make
-    the type of the other operand, and for BINARY among texts, which would be its digits.
+    the type of the other operand, for such text among numbers of which one is chosen, and for BINARY among texts, which
+    would be its digits.
+
+    :param alternatives: the values of which one is that of the expression.
     """
+    if any(_reads_as_number(one) for one in alternatives) and any(
+        (kind(one) or "").startswith("NUMBER") for one in alternatives
+    ):
+        raise not_supported(f"A choice of text {WITHOUT_CAST} and numbers")
     if isinstance(node, (exp.DPipe, exp.Concat)) and any(kind(one) == "BINARY" for one in node.iter_expressions()):
         raise not_supported("A concatenation of BINARY")
     if isinstance(node, _OF_NUMBERS) and any(_reads_as_number(one) for one in (node.this, node.expression)):

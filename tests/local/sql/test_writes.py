@@ -65,6 +65,16 @@ def test_a_statement_that_fails_leaves_the_table_as_it_was(
     assert execute(connection, "INSERT OVERWRITE INTO T SELECT 3, 'z'") == [(1,)]
 
 
+def test_a_date_is_written_from_text_as_a_cast_reads_it(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE D (A DATE)")
+    execute(connection, "INSERT INTO D VALUES ('01/02/2024'), ('2024-03-04 10:00:00'), (NULL)")
+    execute(connection, "INSERT INTO D SELECT '02-Jun-2024'")
+    execute(connection, "UPDATE D SET A = '05/06/2024' WHERE A IS NULL")
+    found = execute(connection, "SELECT A FROM D ORDER BY A")
+    assert [str(date) for (date,) in found] == ["2024-01-02", "2024-03-04", "2024-05-06", "2024-06-02"]
+    assert error(connection, "INSERT INTO D VALUES ('x')")[0] == 100040
+
+
 def test_an_update_counts_the_rows_that_it_joins_with_several(connection: SnowflakeConnection, schema: str) -> None:
     execute(connection, "CREATE TABLE T (A INT, B INT)")
     execute(connection, "INSERT INTO T VALUES (1, 0), (2, 0), (3, 0)")

@@ -216,6 +216,9 @@ def _common_nested(first: pa.DataType, second: pa.DataType) -> pa.DataType | Non
 def plain_layout(kind: pa.DataType, *, inside: bool = False) -> pa.DataType:
     """The type without layouts that not everything can work with: views, and dictionaries inside of others.
 
+    Categories are numbered with 32 bits. A row group or file may number its own with 8, and all together be too many.
+
+
     :param inside: it is inside of another.
     """
     types = pa.types
@@ -223,7 +226,7 @@ def plain_layout(kind: pa.DataType, *, inside: bool = False) -> pa.DataType:
         return kind
     if types.is_dictionary(kind):
         values = plain_layout(kind.value_type)
-        return values if inside else pa.dictionary(kind.index_type, values, ordered=kind.ordered)
+        return values if inside else pa.dictionary(pa.int32(), values, ordered=kind.ordered)
     if types.is_string_view(kind):
         return pa.string()
     if types.is_binary_view(kind):
@@ -242,7 +245,7 @@ def plain_layout(kind: pa.DataType, *, inside: bool = False) -> pa.DataType:
 def _has_layout(kind: pa.DataType, *, inside: bool) -> bool:
     types = pa.types
     if types.is_dictionary(kind):
-        return inside or _has_layout(kind.value_type, inside=False)
+        return inside or kind.index_type != pa.int32() or _has_layout(kind.value_type, inside=False)
     if types.is_list_view(kind) or types.is_large_list_view(kind):
         return True
     if types.is_nested(kind):

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_snowflake_batch.worker.input.plan import TASK_ROWS
+from airflow_provider_snowflake_batch.worker.models.base import LoadedModel
 from tests.worker.batches import Batch
+from tests.worker.in_process import score
 
 MODES: dict[str, dict[str, Any]] = {
     "plain": {"inference": {"num_workers": 1}},
@@ -146,3 +148,34 @@ def test_ordered_categories_in_another_order_make_no_groups(batch: Batch) -> Non
 
     assert outcome.code == 1
     assert "input column 'C' has ordered categories ['high', 'low'] in file data_001.parquet" in outcome.last
+
+
+@pytest.mark.parametrize("index", [pa.int8(), pa.uint8(), pa.int16()], ids=str)
+@pytest.mark.parametrize("form", ["pandas", "arrow"])
+@pytest.mark.parametrize("most", [150, None])
+@pytest.mark.parametrize("where", ["row groups", "files"])
+def test_categories_may_be_more_together_than_each_file_can_number(
+    batch: Batch, index: pa.DataType, form: Any, most: int | None, where: str
+) -> None:
+    texts = [f"v{place:05d}" for place in range(300)]
+    pieces = [
+        pa.table(
+            {"C": pa.array(texts[first : first + 100]).dictionary_encode().cast(pa.dictionary(index, pa.string()))}
+        )
+        for first in (0, 100, 200)
+    ]
+    if where == "files":
+        batch.rows(*pieces)
+    else:
+        batch.input.mkdir()
+        with pq.ParquetWriter(batch.input / "f.parquet", pieces[0].schema) as writer:
+            for piece in pieces:
+                writer.write_table(piece)
+
+    def model(rows: Any) -> Any:
+        return {"Y": rows["C"].to_pylist() if form == "arrow" else rows["C"].astype(object).tolist()}
+
+    score(batch.job(inference={"max_batch_rows": most}), LoadedModel(model, form))
+    found = batch.result()
+    assert found["C"].to_pylist() == found["Y"].to_pylist() == texts
+    assert found.schema.field("C").type == pa.dictionary(pa.int32(), pa.string())

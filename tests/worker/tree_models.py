@@ -22,6 +22,22 @@ class Xgboost:
         return {"Y": self._model.get_booster().predict(xgboost.DMatrix(rows, enable_categorical=True))}
 
 
+class XgboostBooster:
+    """Of a file of its own, with no estimator around it."""
+
+    def __init__(self, path: str, input_format: str = "pandas") -> None:
+        import xgboost
+
+        self.input_format = input_format
+        self._model = xgboost.Booster()
+        self._model.load_model(path)
+
+    def predict(self, rows: Any) -> Any:
+        import xgboost
+
+        return {"Y": self._model.predict(xgboost.DMatrix(rows, enable_categorical=True))}
+
+
 class Lightgbm:
     def __init__(self, path: str, input_format: str = "pandas") -> None:
         import lightgbm

@@ -109,6 +109,21 @@ def test_columns_and_categories_are_those_of_the_model(
 
 
 @pytest.mark.parametrize("form", ["pandas", "arrow"])
+def test_a_booster_of_a_file_of_its_own_is_given_them_in_a_matrix(batch: Batch, xgboost_model: Path, form: str) -> None:
+    batch.rows(*(table(names, text=False) for names in (["d", "b"], [None], ["c", "a", "zz"])))
+    inference = {"num_workers": 1, "max_batch_rows": 2, "on_error": "quarantine"}
+    job(batch, ("XgboostBooster", {"path": str(xgboost_model)}), form, inference=inference, output={"columns": ["C"]})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    found = [row for part in sorted(batch.output.glob("*.parquet")) for row in pq.read_table(part).to_pylist()]
+    scored = {row["C"]: row["Y"] for row in found if row["C"] is not None}
+    assert scored == {name: pytest.approx(VALUES[name] + 2.5, abs=2) for name in "dbca"}
+    assert batch.manifest()["quarantined_rows"] == 1
+
+
+@pytest.mark.parametrize("form", ["pandas", "arrow"])
 def test_a_category_that_xgboost_was_not_trained_with_is_set_aside(
     batch: Batch, xgboost_model: Path, form: str
 ) -> None:

@@ -9,6 +9,7 @@ from inside, which need no driver: …/spcs-execute-sql, https://docs.snowflake.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -134,8 +135,9 @@ def _ask() -> Mapping[str, Any]:
         with refused:
             said = refused.read(_SHOWN).decode(errors="replace")
         raise NotKnown(f"SHOW SERVICE INSTANCES is refused ({refused.code}): {said}") from None
-    except (OSError, ValueError) as error:
-        raise NotKnown(f"SHOW SERVICE INSTANCES cannot be asked for: {error}") from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = str(error) or type(error).__name__
+        raise NotKnown(f"SHOW SERVICE INSTANCES cannot be asked for: {reason}") from None
     if not isinstance(found, dict):
         raise NotKnown("SHOW SERVICE INSTANCES is answered in another form")
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,15 +178,15 @@ class SharedSchema:
     def add(self, file: SourceFile) -> None:
         """Take one more file in.
 
-        :raises DataError: it lacks a column or has one more, or types do not go together.
+        :raises DataError: it lacks a column or has one more, or has two of the same name, or types do not go together.
         """
-        if self.schema is None:
-            self.schema, self._names = _plain(file.schema), set(file.schema.names)
-            if len(self._names) != len(file.schema.names):
-                twice = sorted({name for name in file.schema.names if file.schema.names.count(name) > 1})
-                raise DataError(f"input file {file.path} has columns of the same name: {', '.join(twice)}")
         if any(schema is file.schema or schema.equals(file.schema) for _, schema in self._seen):
             return
+        twice = repeated(file.schema.names)
+        if twice:
+            raise DataError(f"input file {file.path} has columns of the same name: {', '.join(twice)}")
+        if self.schema is None:
+            self.schema, self._names = _plain(file.schema), set(file.schema.names)
         first = self._seen[0][0] if self._seen else file.path
         different = self._names.symmetric_difference(file.schema.names)
         if different:
@@ -198,6 +199,11 @@ class SharedSchema:
             self.schema = common_schema(self.schema, _plain(file.schema))
         except NoCommonType as error:
             raise DataError(f"input files {first} and {file.path} do not go together: {error}") from None
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """The names that are there more than once, in alphabetical order."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:

@@ -16,7 +16,7 @@ from airflow_provider_snowflake_batch.worker.input.file_columns import ROWS_AT_O
 from airflow_provider_snowflake_batch.worker.input.files_ahead import FilesAhead
 from airflow_provider_snowflake_batch.worker.input.joined_files import Joiner
 from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput, holds_times
-from airflow_provider_snowflake_batch.worker.input.plan import RowRange, Task
+from airflow_provider_snowflake_batch.worker.input.plan import RowRange, Task, repeated
 from airflow_provider_snowflake_batch.worker.input.row_batch import Origin, RowBatch, merge
 from airflow_provider_snowflake_batch.worker.input.sources import Source, sources
 from airflow_provider_snowflake_batch.worker.processes import limits
@@ -376,6 +376,9 @@ def in_schema(table: pa.Table, schema: pa.Schema, path: str, first_row: int) -> 
     missing = sorted(set(schema.names).difference(table.column_names))
     if missing:
         raise DataError(f"input file {path} has changed: it has no column {missing[0]!r}")
+    twice = repeated(table.column_names)
+    if twice:
+        raise DataError(f"input file {path} has changed: it has two columns {twice[0]!r}")
     try:
         return fit(table, schema)
     except Misfit as error:

@@ -78,7 +78,7 @@ from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_e
             duckdb.InvalidInputException("Expected Number of Columns: 3 Found: 2"),
             100080,
             "22000",
-            "Number of columns in file (2) does not match that of the first row (3)",
+            "Number of columns in file (2) does not match that of the corresponding table (3)",
         ),
         (duckdb.TransactionException("Current transaction is aborted"), 2, "0A000", "after a failed one"),
         (duckdb.TransactionException("TransactionContext Error: Conflict"), 625, "57014", "Conflict"),

@@ -158,6 +158,34 @@ def test_what_is_no_answer_is_not_believed(snowflake: type[Answers], status: int
     assert (peers.statuses(), peers.status_of(0)) == ({}, None)
 
 
+def test_an_answer_that_breaks_off_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t0ken")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            # No status line, as of a proxy that closes connections.
+            for said in (b"", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf"):
+                connection, _ = server.accept()
+                with connection:
+                    # All of the request, so that the end of the connection is no reset.
+                    received = b""
+                    while b'"timeout"' not in received:
+                        received += connection.recv(65536)
+                    connection.sendall(said)
+                    connection.shutdown(socket.SHUT_WR)
+                    connection.recv(1)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = {"HOST": "127.0.0.1", "PORT": str(server.getsockname()[1]), "PROTOCOL": "http", "SERVICE_NAME": "JOB"}
+        for name, value in {**address, "TOKEN_FILE_PATH": str(tmp_path / "token")}.items():
+            monkeypatch.setenv(f"SNOWFLAKE_{name}", value)
+        for _ in range(2):
+            with pytest.raises(NotKnown, match="SHOW SERVICE INSTANCES cannot be asked for: .+"):
+                peers.by_statement()
+        thread.join()
+
+
 def test_where_nobody_can_be_asked_it_says_why(snowflake: type[Answers], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNOWFLAKE_SERVICE_NAME", 'J"OB')
     with pytest.raises(NotKnown, match="is not the name of a service"):

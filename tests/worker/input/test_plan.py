@@ -185,6 +185,16 @@ def test_files_that_do_not_go_together_are_named(tmp_path: Path, second: dict[st
         plan.make_plan(tmp_path, ".*")
 
 
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_column_that_is_twice_in_any_of_the_files_is_refused(tmp_path: Path, which: int) -> None:
+    for number in range(3):
+        names = ["A", "B", "B"] if number == which else ["A", "B"]
+        columns = [pa.array([number]), pa.array([2]), pa.array([3])][: len(names)]
+        pq.write_table(pa.Table.from_arrays(columns, names), tmp_path / f"{number}.parquet")
+    with pytest.raises(DataError, match=rf"input file {which}\.parquet has columns of the same name: B$"):
+        plan.make_plan(tmp_path, ".*")
+
+
 def test_a_file_whose_name_no_record_can_hold_is_refused(batch: Batch) -> None:
     batch.ids(10)
     batch.job()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.binary(3): st.binary(min_size=3, max_size=3),
     pa.decimal128(20, 3): st.integers(-(10**6), 10**6).map(Decimal),
     pa.date32(): st.dates(),
-    pa.timestamp("us", "UTC"): st.datetimes(timezones=st.just(UTC)),
+    pa.timestamp("us", "UTC"): st.datetimes(timezones=st.just(timezone.utc)),
     pa.timestamp("ns"): st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),
     pa.null(): st.none(),
 }

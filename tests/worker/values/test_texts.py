@@ -34,7 +34,8 @@ EDGES = pa.array(range(COUNT + 1), pa.int32())
 COLUMNS: dict[str, pa.Array] = {
     "text": ONE,
     "large": texts(*SIX, kind=pa.large_string()),
-    "json": pa.ExtensionArray.from_storage(pa.json_(), ONE),
+    # Not in pyarrow 18.
+    **({"json": pa.ExtensionArray.from_storage(pa.json_(), ONE)} if hasattr(pa, "json_") else {}),
     "category": pa.DictionaryArray.from_arrays(pa.array(range(COUNT), pa.int32()), ONE),
     "list": pa.ListArray.from_arrays(EDGES, ONE),
     "lists of one length": pa.FixedSizeListArray.from_arrays(ONE, 1),
@@ -91,7 +92,7 @@ def test_quarantine_sets_its_row_aside_and_every_file_can_be_read(
         table.validate(full=True)
 
 
-@pytest.mark.parametrize("kind", ["text", "large", "json", "category"])
+@pytest.mark.parametrize("kind", [kind for kind in ("text", "large", "json", "category") if kind in COLUMNS])
 @pytest.mark.parametrize("by", ["G", "T"])
 def test_of_groups_it_is_the_group_that_has_it(batch: Batch, kind: str, by: str) -> None:
     put(batch, COLUMNS[kind])

@@ -178,11 +178,17 @@ class SharedSchema:
     def add(self, file: SourceFile) -> None:
         """Take one more file in.
 
-        :raises DataError: it lacks a column or has one more, or has two of the same name, or types do not go together.
+        :raises DataError: it lacks a column or has one more, or has two of the same name or one without a name that can
+            be read, or types do not go together.
         """
         if any(schema is file.schema or schema.equals(file.schema) for _, schema in self._seen):
             return
-        twice = repeated(file.schema.names)
+        try:
+            twice = repeated(file.schema.names)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"input file {file.path} has a column whose name is not valid UTF-8: {error.object!r}; rename it"
+            ) from None
         if twice:
             raise DataError(f"input file {file.path} has columns of the same name: {', '.join(twice)}")
         if self.schema is None:

@@ -373,10 +373,14 @@ def in_schema(table: pa.Table, schema: pa.Schema, path: str, first_row: int) -> 
     """
     if table.schema.equals(schema):
         return table
-    missing = sorted(set(schema.names).difference(table.column_names))
+    try:
+        names = table.column_names
+    except UnicodeDecodeError as error:
+        raise DataError(f"input file {path} has changed: column name {error.object!r} is not valid UTF-8") from None
+    missing = sorted(set(schema.names).difference(names))
     if missing:
         raise DataError(f"input file {path} has changed: it has no column {missing[0]!r}")
-    twice = repeated(table.column_names)
+    twice = repeated(names)
     if twice:
         raise DataError(f"input file {path} has changed: it has two columns {twice[0]!r}")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -192,6 +193,18 @@ def test_a_column_that_is_twice_in_any_of_the_files_is_refused(tmp_path: Path, w
         columns = [pa.array([number]), pa.array([2]), pa.array([3])][: len(names)]
         pq.write_table(pa.Table.from_arrays(columns, names), tmp_path / f"{number}.parquet")
     with pytest.raises(DataError, match=rf"input file {which}\.parquet has columns of the same name: B$"):
+        plan.make_plan(tmp_path, ".*")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_column_name_that_is_no_text_is_refused(tmp_path: Path, which: int) -> None:
+    for number in range(2):
+        memory = io.BytesIO()
+        pq.write_table(pa.table({"NAME": [number]}), memory, store_schema=False)
+        named = memory.getvalue().replace(b"NAME", b"N\xc9ME" if number == which else b"NAME")
+        (tmp_path / f"{number}.parquet").write_bytes(named)
+    message = rf"input file {which}\.parquet has a column whose name is not valid UTF-8: b'N\\xc9ME'; rename it$"
+    with pytest.raises(DataError, match=message):
         plan.make_plan(tmp_path, ".*")
 
 

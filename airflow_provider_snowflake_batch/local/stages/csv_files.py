@@ -57,6 +57,9 @@ def read_csv(
         f"null_padding = {str(not is_exact).lower()}",
         f"compression = '{compression}'",
     ]
+    if not is_exact:
+        # Of several threads, the engine does not pad lines where there is a line break within quotes.
+        parameters.append("parallel = false")
     if keeps_rejects:
         parameters += ["store_rejects = true", f"rejects_table = '{REJECTS}'", f"rejects_scan = '{REJECT_SCANS}'"]
     paths = ", ".join(_text(str(file)) for file in files)

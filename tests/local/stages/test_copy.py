@@ -171,6 +171,23 @@ def test_a_query_reads_lines_of_any_width(connection: SnowflakeConnection) -> No
     assert run(connection, "SELECT COUNT(*) FROM @S/in/mixed.csv") == [(7,)]
 
 
+def test_a_query_reads_line_breaks_within_quotes(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    (tmp_path / "broken.csv").write_text('1,"a\nb"\n2\n3,"c\r\n\nd",x\n')
+    run(connection, "CREATE STAGE Q FILE_FORMAT = (TYPE = CSV FIELD_OPTIONALLY_ENCLOSED_BY = '\"')")
+    run(connection, f"PUT file://{tmp_path}/broken.csv @Q")
+    found = [("1", "a\nb", None), ("2", None, None), ("3", "c\r\n\nd", "x")]
+    assert run(connection, "SELECT $1, $2, $3 FROM @Q ORDER BY 1") == found
+    run(connection, "CREATE TABLE B AS SELECT $1 AS A, $2 AS B, $3 AS C FROM @Q")
+    assert run(connection, "SELECT * FROM B ORDER BY A") == found
+    run(connection, "TRUNCATE TABLE B")
+    run(connection, "COPY INTO B FROM (SELECT $1, $2, $3 FROM @Q)")
+    assert run(connection, "SELECT * FROM B ORDER BY A") == found
+    run(connection, "UPDATE B SET B = 'old'")
+    given = "MERGE INTO B USING (SELECT $1 AS A, $2 AS B FROM @Q) AS N ON B.A = N.A"
+    run(connection, f"{given} WHEN MATCHED THEN UPDATE SET B = N.B")
+    assert run(connection, "SELECT * FROM B ORDER BY A") == found
+
+
 def test_values_in_a_csv_file_have_snowflakes_text(connection: SnowflakeConnection) -> None:
     columns = (
         "'2024-01-02 03:04:05.678'::TIMESTAMP_NTZ AS A, "

@@ -5,23 +5,29 @@ Source: https://docs.snowflake.com/en/sql-reference/sql/create-file-format (CSV)
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
+import hashlib
 import io
 import itertools
+import json
+import os
 import re
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 import pyarrow as pa
 from sqlglot import exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import quoted
+from airflow_provider_snowflake_batch.local.sql.engine_errors import other_width
 from airflow_provider_snowflake_batch.local.sql.file_loads import REJECT_SCANS, REJECTS
-from airflow_provider_snowflake_batch.local.stages.formats import RAW, FileFormat
+from airflow_provider_snowflake_batch.local.stages.formats import NO_CHARACTER, RAW, FileFormat
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PIECE = 1 << 20
@@ -37,12 +43,9 @@ def read_csv(
     :param width: the number of fields that are read.
     :param is_exact: fail for a line that has more or fewer.
     :param keeps_rejects: leave out such lines, and note them, instead.
-    :raises SnowflakeError: "not supported" for lines that the reader would take for something else.
     """
     quote = _enclosing(found)
     nulls = [*_nulls(found), *([""] if found.flag("EMPTY_FIELD_AS_NULL", True) else [])]
-    for file in files:
-        refuse_signs(file, found, width)
     columns = ", ".join(f"'column{number}': 'VARCHAR'" for number in range(width))
     parameters = [
         "filename = true",
@@ -50,7 +53,7 @@ def read_csv(
         "auto_detect = false",
         f"columns = {quoted(RAW + f'{{{columns}}}')}",
         f"skip = {_skipped(found)}",
-        f"delim = {_text(_delimiter(found))}",
+        f"delim = {_text(found.delimiter)}",
         f"quote = {_text(quote)}",
         f"escape = {_text(quote)}",
         "nullstr = [" + ", ".join(_text(one) for one in nulls) + "]",
@@ -77,41 +80,115 @@ def width_of(files: Sequence[Path], found: FileFormat) -> int:
     return width
 
 
-def widest(path: Path, found: FileFormat, rows: int | None = None) -> int:
-    """The greatest number of fields in one of the first rows after the header, 0 for a file without any."""
-    quote, delimiter = _enclosing(found), _delimiter(found)
-    with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", errors="replace", newline="") as text:
-        lines = itertools.islice(text, _skipped(found), None)
-        if len(delimiter) > 1:
-            # At the most.
-            return max((line.count(delimiter) + 1 for line in itertools.islice(lines, rows)), default=0)
-        read = csv.reader(
-            lines,
-            delimiter=delimiter,
-            quotechar=quote or None,
-            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-        )
-        return max((len(row) for row in itertools.islice(filter(None, read), rows)), default=0)
+def widest(path: Path, found: FileFormat) -> int:
+    """The greatest number of fields in one of the lines after the header, 0 for a file without any."""
+    with _lines(path) as lines:
+        return max(map(len, _rows(itertools.islice(lines, _skipped(found), None), found)), default=0)
 
 
-def refuse_signs(path: Path, found: FileFormat, width: int) -> None:
-    """:raises SnowflakeError: "not supported" for a backslash that is an escape, and for a line of nothing."""
-    quote, delimiter = re.escape(_enclosing(found)), re.escape(_delimiter(found))
-    # Of one column, a line of nothing is a row to the engine.
-    escapes, blank = _escapes(found), width == 1 or not found.flag("SKIP_BLANK_LINES")
-    if not _holds(path, any(escapes), blank):
+def readable_lines(
+    path: Path,
+    found: FileFormat,
+    width: int,
+    *,
+    is_exact: bool,
+    keeps_rejects: bool,
+    content: str,
+    scratch: Path,
+) -> Path:
+    """The file, or a copy of it for the engine, which leaves out empty lines and takes lines that end in delimiters.
+
+    To an account an empty line is a line of one empty field, which is too few or padded, as any other; the last one of
+    a file is none. In a file of one column the engine has it for a row, too.
+
+    :param width: the number of fields that are read.
+    :param is_exact: a line that has more or fewer is an error: the copy has one there that is it to the engine as well.
+    :param keeps_rejects: such errors are noted.
+    :param content: a checksum of the file, by which a copy is found again.
+    :param scratch: a folder for the copy, emptied at each start.
+    :raises SnowflakeError: 100080 for the first such line, if they are not noted.
+    """
+    # Several columns' empty lines the engine leaves out itself.
+    blank = found.flag("SKIP_BLANK_LINES") == (width == 1)
+    is_adapted = False
+    with _lines(path) as lines:
+        for row in _rows(itertools.islice(lines, _skipped(found), None), found):
+            if is_exact and not keeps_rejects and row and len(row) != width:
+                # The engine would not say how many fields there are.
+                raise other_width(str(len(row)), str(width))
+            is_adapted = is_adapted or (is_exact and len(row) > width) or (blank and not row)
+    if not is_adapted:
+        return path
+    compression = found.text("COMPRESSION", "AUTO").upper()
+    ending = {"GZIP": ".gz", "ZSTD": ".zst"}.get(compression, "")
+    meant = json.dumps([dict(found.options), width, is_exact], sort_keys=True)
+    copy = scratch / f"lines-{content}-{hashlib.sha256(meant.encode()).hexdigest()[:16]}.csv{ending}"
+    if copy.exists():
+        return copy
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        # The stream is closed first: what it compresses is complete only then.
+        with _created(Path(folder, "copy"), compression) as binary, _lines(path) as lines:
+            for line in _adapted(lines, found, width, is_exact=is_exact):
+                binary.write(line.encode(errors="surrogateescape"))
+        os.replace(f"{folder}/copy", copy)
+    return copy
+
+
+def _adapted(lines: Iterator[str], found: FileFormat, width: int, *, is_exact: bool) -> Iterator[str]:
+    """The lines of such a copy."""
+    yield from itertools.islice(lines, _skipped(found))
+    skips, quote, filler = found.flag("SKIP_BLANK_LINES"), _enclosing(found), "0" if "x" in found.delimiter else "x"
+    blank = filler if is_exact else quote * 2 or found.delimiter
+    read: list[str] = []
+    waiting = ""
+    for row in _rows(_noting(lines, read), found):
+        ending = read[-1][len(read[-1].rstrip("\r\n")) :]
+        yield waiting
+        waiting = ""
+        if not row and width > 1 and not skips:
+            if not (is_exact or quote or found.flag("EMPTY_FIELD_AS_NULL", True)):
+                raise not_supported("An empty line of a CSV file with EMPTY_FIELD_AS_NULL = FALSE and without quotes")
+            # Whether it is the last one is known with the next line.
+            waiting = blank + ending
+        elif is_exact and len(row) > width:
+            yield found.delimiter.join([filler] * len(row)) + ending
+        elif row or not skips:
+            yield from read
+        read.clear()
+
+
+def _noting(lines: Iterator[str], read: list[str]) -> Iterator[str]:
+    for line in lines:
+        read.append(line)
+        yield line
+
+
+def _rows(lines: Iterator[str], found: FileFormat) -> Iterator[list[str]]:
+    """The fields of each row; none for an empty line. A row may be several lines."""
+    quote, delimiter = _enclosing(found), found.delimiter
+    if len(delimiter) > 1:
+        # The library takes one character.
+        lines = (line.replace(found.delimiter, NO_CHARACTER) for line in lines)
+        delimiter = NO_CHARACTER
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=quoting)
+
+
+def refuse_escapes(path: Path, found: FileFormat) -> None:
+    """:raises SnowflakeError: "not supported" for a backslash that is an escape."""
+    quote, delimiter = re.escape(_enclosing(found)), re.escape(found.delimiter)
+    escapes = _escapes(found)
+    if not any(escapes) or not _holds(path, b"\\"):
         return
-    with _opened(path) as binary:
-        text = binary.read().decode("utf-8", errors="replace").replace("\r\n", "\n")
+    with _lines(path) as lines:
+        text = "".join(line.rstrip("\r\n") + "\n" for line in itertools.islice(lines, _skipped(found), None))
+    begin = rf"(?m)(?:^|(?<={delimiter}))"
     if quote and not escapes[0]:
-        text = re.sub(f"{quote}(?:[^{quote}]|{quote}{quote})*{quote}", "x", text)
+        text = re.sub(f"{begin}{quote}(?:[^{quote}]|{quote}{quote})*{quote}", "x", text)
     null = "|".join(re.escape(one) for one in sorted(_nulls(found), key=len, reverse=True)) or "$"
-    if any(escapes) and "\\" in re.sub(rf"(?m)(?:^|(?<={delimiter}))(?:{null})(?=$|{delimiter})", "", text):
+    if "\\" in re.sub(rf"{begin}(?:{null})(?=$|{delimiter})", "", text):
         words = f"A backslash in the CSV file '{path.name}'"
         raise not_supported(f"{words} (ESCAPE_UNENCLOSED_FIELD = NONE lets it be one outside of quotes)")
-    if blank and re.search(r"\A\n|\n\n", text):
-        words = f"A line of nothing in the CSV file '{path.name}'"
-        raise not_supported(f"{words} (of several columns, SKIP_BLANK_LINES = TRUE leaves it out)")
 
 
 def _escapes(found: FileFormat) -> list[bool]:
@@ -127,25 +204,14 @@ def _nulls(found: FileFormat) -> list[str]:
     return [*nulls, *(one.replace("\\", "\\\\") for one in nulls if "\\" in one and any(_escapes(found)))]
 
 
-def _holds(path: Path, backslash: bool, blank: bool) -> bool:
-    """Whether a file has a backslash, or what may be a line of nothing."""
-    last = b"\n"
+def _holds(path: Path, sign: bytes) -> bool:
     with _opened(path) as binary:
-        while piece := binary.read(_PIECE):
-            seen = last + piece
-            if (backslash and b"\\" in piece) or (blank and (b"\n\n" in seen or b"\n\r\n" in seen)):
-                return True
-            last = seen[-2:]
-    return False
+        return any(sign in piece for piece in iter(lambda: binary.read(_PIECE), b""))
 
 
 def _enclosing(found: FileFormat) -> str:
     text = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
     return "" if text.upper() == "NONE" else text
-
-
-def _delimiter(found: FileFormat) -> str:
-    return found.text("FIELD_DELIMITER", ",")
 
 
 def _skipped(found: FileFormat) -> int:
@@ -160,6 +226,20 @@ def _opened(path: Path) -> BinaryIO:
     if magic == _ZSTD:
         return cast(BinaryIO, pa.CompressedInputStream(str(path), "zstd"))
     return path.open("rb")
+
+
+@contextlib.contextmanager
+def _lines(path: Path) -> Iterator[Iterator[str]]:
+    # What is no UTF-8 stays what it is, for the engine to refuse.
+    errors = "surrogateescape"
+    with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", errors=errors, newline="") as text:
+        yield iter(text)
+
+
+def _created(path: Path, compression: str) -> BinaryIO:
+    if compression in ("GZIP", "ZSTD"):
+        return cast(BinaryIO, pa.CompressedOutputStream(str(path), compression.lower()))
+    return path.open("wb")
 
 
 def _text(value: str) -> str:

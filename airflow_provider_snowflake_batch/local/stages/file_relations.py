@@ -14,7 +14,7 @@ from sqlglot import exp
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import quoted
 from airflow_provider_snowflake_batch.local.sql.macros import REPEATED, UNIQUE_JSON
-from airflow_provider_snowflake_batch.local.stages.csv_files import read_csv, width_of
+from airflow_provider_snowflake_batch.local.stages.csv_files import read_csv, readable_lines, refuse_escapes, width_of
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import RAW, FileFormat
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetColumn, ParquetReading, readable
@@ -80,7 +80,7 @@ def source_of(files: Sequence[StageFile], found: FileFormat, scratch: Path, opti
         return _parquet(files, ParquetReading.of(found, matched=options.matched), scratch)
     if found.type == "JSON":
         return _json(found, paths, name)
-    return _csv(files, found, name, options)
+    return _csv(files, found, scratch, name, options)
 
 
 def _parquet(files: Sequence[StageFile], reading: ParquetReading, scratch: Path) -> Source:
@@ -167,11 +167,33 @@ def _json(found: FileFormat, paths: str, name: str) -> Source:
     return Source(sql, "JSON")
 
 
-def _csv(files: Sequence[StageFile], found: FileFormat, name: str, options: ReadOptions) -> Source:
+def _csv(files: Sequence[StageFile], found: FileFormat, scratch: Path, name: str, options: ReadOptions) -> Source:
+    for file in files:
+        # Of an escape, a line would seem to be wider.
+        refuse_escapes(file.local, found)
     is_exact = options.is_exact and found.flag("ERROR_ON_COLUMN_COUNT_MISMATCH", True)
     paths = [file.local for file in files]
     # A query may ask for fields of any number.
     width = options.width if is_exact else width_of(paths, found)
+    paths = [
+        readable_lines(
+            file.local,
+            found,
+            width,
+            is_exact=is_exact,
+            keeps_rejects=options.keeps_rejects,
+            content=file.md5,
+            scratch=scratch,
+        )
+        for file in files
+    ]
+    copied = [
+        f"WHEN {_text(str(path))} THEN {_text(file.path)}"
+        for file, path in zip(files, paths, strict=True)
+        if path != file.local
+    ]
+    if copied:
+        name = f"CASE filename {' '.join(copied)} ELSE {name} END"
     called = read_csv(
         paths,
         found,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 RAW = "engine's own SQL: "
 """How a name begins that stands for SQL which no translation may touch."""
+NO_CHARACTER = "\uffff"
+"""What no text has."""
+_LONGEST_DELIMITER = 4
+"""Bytes."""
 # Options by type. A value in a set is the only one that is honoured; None stands for any.
 _ANY = None
 _FLAG = {"TRUE", "FALSE"}
@@ -93,6 +98,36 @@ class FileFormat:
 
     def text(self, name: str, default: str) -> str:
         return str(self.options.get(name, default))
+
+    @property
+    def delimiter(self) -> str:
+        """What is between the fields of a CSV file, :data:`NO_CHARACTER` where a line is one field.
+
+        :raises SnowflakeError: "not supported" for what the engine's reader does not take.
+        """
+        text = self.text("FIELD_DELIMITER", ",")
+        if text.upper() == "NONE":
+            return NO_CHARACTER
+        found = _decoded(text)
+        if found is None or not 0 < len(found.encode()) <= _LONGEST_DELIMITER or set(found) & set("\0\r\n"):
+            raise not_supported(f"FIELD_DELIMITER = {text!r} of CSV files")
+        return found
+
+
+def _decoded(text: str) -> str | None:
+    """A delimiter that may be written as hexadecimal or octal numbers of bytes, None for what is no text."""
+    if re.fullmatch(r"0x(?:[0-9a-fA-F]{2})+", text):
+        data = bytes.fromhex(text[2:])
+    elif re.fullmatch(r"(?:\\x[0-9a-fA-F]{2}|\\[0-3][0-7]{2})+", text):
+        numbers = re.findall(r"\\(?:x(..)|(\d{3}))", text)
+        data = bytes(int(base16, 16) if base16 else int(base8, 8) for base16, base8 in numbers)
+    else:
+        named = {"\\t": "\t", "\\\\": "\\"}.get(text, text)
+        return named if named in ("\t", "\\") or "\\" not in named else None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def file_format(options: Mapping[str, Any]) -> FileFormat:

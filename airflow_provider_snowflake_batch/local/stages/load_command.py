@@ -17,8 +17,6 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compil
 from airflow_provider_snowflake_batch.local.parsing import Cursor, quoted
 from airflow_provider_snowflake_batch.local.sessions import Session
 from airflow_provider_snowflake_batch.local.sql import translate
-from airflow_provider_snowflake_batch.local.sql.engine_errors import other_width
-from airflow_provider_snowflake_batch.local.stages.csv_files import refuse_signs, widest
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import FileFormat, malformed
 from airflow_provider_snowflake_batch.local.stages.parquet_files import (
@@ -131,28 +129,10 @@ def _location_in(query: str) -> str:
     return locations[0]
 
 
-def check(command: Load, columns: Sequence[TableColumn], file: StageFile, *, goes_on: bool) -> None:
-    """
-    :param goes_on: whether lines of a CSV file that do not fit are looked at one by one.
-    :raises SnowflakeError: for a file whose fields do not fit the table's columns.
-    """
-    if not goes_on:
-        _check_width(command, columns, file)
+def check(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:
+    """:raises SnowflakeError: for a file whose fields do not fit the table's columns."""
     _check_matched(command, columns, file)
     _check_bytes(command, columns, file)
-
-
-def _check_width(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:
-    """:raises SnowflakeError: 100080 for a CSV file with more or fewer fields than there are columns to load."""
-    lenient = not command.format.flag("ERROR_ON_COLUMN_COUNT_MISMATCH", True)
-    if command.format.type != "CSV" or command.query is not None or lenient:
-        return
-    wanted = len(command.columns or columns)
-    # Of an escape, the line would seem to be wider.
-    refuse_signs(file.local, command.format, wanted)
-    width = widest(file.local, command.format, rows=1)
-    if width not in (0, wanted):
-        raise other_width(str(width), str(wanted))
 
 
 def _check_bytes(command: Load, columns: Sequence[TableColumn], file: StageFile) -> None:

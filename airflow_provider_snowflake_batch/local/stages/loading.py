@@ -138,7 +138,7 @@ def _stage(statement: Statement, rooms: Rooms, command: Load, columns: Sequence[
     skipped = int(command.format.options.get("SKIP_HEADER", 0))
     tree = insert_of(command, columns, planned.file)
     try:
-        check(command, columns, planned.file, goes_on=True)
+        check(command, columns, planned.file)
         planned.staged = rooms.engine.stage_rows(statement, tree, _read(statement, rooms, options), skipped)
     except SnowflakeError as error:
         if error.errno in _NOT_THE_FILE:
@@ -184,7 +184,7 @@ def _load_file(
     file = planned.file
     options = _options(command, file, keeps_rejects=False)
     try:
-        check(command, columns, file, goes_on=False)
+        check(command, columns, file)
         insert = insert_of(command, columns, file)
         count = rooms.engine.load(statement, insert, _read(statement, rooms, options))
     except SnowflakeError as error:

@@ -29,7 +29,7 @@ from airflow_provider_snowflake_batch.local.parsing import Cursor, quoted
 from airflow_provider_snowflake_batch.local.sql.arrow import converted, file_schema
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
-from airflow_provider_snowflake_batch.local.stages.formats import FileFormat
+from airflow_provider_snowflake_batch.local.stages.formats import NO_CHARACTER, FileFormat
 from airflow_provider_snowflake_batch.local.stages.stages import Stages, split_location
 from airflow_provider_snowflake_batch.local.statements import Column, Result, Statement, columns_of
 
@@ -308,9 +308,11 @@ def _csv_rows(file: Counted, found: FileFormat) -> Callable[[Sequence[Sequence[A
     nulls = found.options.get("NULL_IF", ["\\N"])
     null = str((nulls if isinstance(nulls, list) else [nulls])[0]) if nulls else ""
     quoting: Literal[0, 3] = csv.QUOTE_NONE if enclosed.upper() == "NONE" else csv.QUOTE_MINIMAL
+    if len(found.delimiter) > 1 or found.delimiter == NO_CHARACTER:
+        raise not_supported("Unloading with a FIELD_DELIMITER of other than one character")
     writer = csv.writer(
         file,
-        delimiter=found.text("FIELD_DELIMITER", ","),
+        delimiter=found.delimiter,
         quotechar=None if quoting == csv.QUOTE_NONE else enclosed,
         quoting=quoting,
         escapechar="\\",

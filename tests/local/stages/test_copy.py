@@ -7,9 +7,11 @@ Also tests ``local/sql/file_loads.py``, ``local/stages/csv_files.py``, ``local/s
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import snowflake.connector
@@ -73,6 +75,10 @@ WIDTHS = "Number of columns in file ({0}) does not match that of the correspondi
         ("1,a\n2\n3,toolong\n", 2, None, WIDTHS.format(1, 2)),
         ("1\n2,b\n", 1, None, WIDTHS.format(1, 2)),
         ("1,a,x\n2,b\n", 1, None, WIDTHS.format(3, 2)),
+        ("1,a\n2,b,,\n", 2, None, "Number of columns in file ("),
+        ("1,a\n\n2,b\n", 2, None, WIDTHS.format(1, 2)),
+        ("1,a\n2,b\n\n3,toolong\n", 3, None, WIDTHS.format(1, 2)),
+        ("1,a\n2,toolong\n\n3,b\n", 2, '"T"["NAME"]', "String 'toolong' is too long and would be truncated"),
     ],
 )
 def test_the_first_error_is_named(
@@ -144,8 +150,29 @@ LENIENT = "ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE"
         ('1,"C:\\x"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, "C:\\x")]),
         ('1,"a\n\nb"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, "a\n\nb")]),
         ("1,a\n\n2,b\n", "SKIP_BLANK_LINES = TRUE", [(1, "a"), (2, "b")]),
-        ("1,a\n\n2,b\n", "", "A line of nothing"),
+        ("1,a\n\n2,b\n", "", WIDTHS.format(1, 2)),
+        ("1,a\n\n2,b\n", LENIENT, [(1, "a"), (2, "b"), (None, None)]),
+        ("1,a\n\n", "", [(1, "a")]),
+        ("1,a\r\n2,b\r\n\r\n", "", [(1, "a"), (2, "b")]),
+        ("1,x,\n2,b\n", "", WIDTHS.format(3, 2)),
+        ("1,x\n2,b,,\n", "", WIDTHS.format(4, 2)),
+        ('1,x\n2,b,""\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", WIDTHS.format(3, 2)),
+        ("1::a::\n", "FIELD_DELIMITER = '::'", WIDTHS.format(3, 2)),
+        ('1,"a::b"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, "a::b")]),
+        ('1::"a::b"\n', "FIELD_DELIMITER = '::' FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, "a::b")]),
         ("1,a\\,b\n", "", "A backslash"),
+        ('1,a"b\\,c"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", "A backslash"),
+        ('1,5" wide\n2,"C:\\x"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, '5" wide'), (2, "C:\\x")]),
+        ('1,"C:\\x\n\\y""\\"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, 'C:\\x\n\\y"\\')]),
+        ("A\\B,C\n1,a\n", "SKIP_HEADER = 1", [(1, "a")]),
+        ("1\x01a,\n", "FIELD_DELIMITER = '0x01'", [(1, "a,")]),
+        ("1\x01a,\n", "FIELD_DELIMITER = '\\\\x01'", [(1, "a,")]),
+        ("1\x01a,\n", "FIELD_DELIMITER = '\\\\001'", [(1, "a,")]),
+        ("1\ta,\n", "FIELD_DELIMITER = '\\\\t'", [(1, "a,")]),
+        ("1¢a\n", "FIELD_DELIMITER = '\\\\xC2\\\\xA2'", [(1, "a")]),
+        ("1¢a\n", "FIELD_DELIMITER = '0xA2'", "FIELD_DELIMITER = '0xA2' of CSV files is not supported by the local"),
+        ("1,a\n", "FIELD_DELIMITER = ':::::'", "FIELD_DELIMITER = ':::::' of CSV files is not supported by the local"),
+        ("1,a\n", "FIELD_DELIMITER = '\\001'", "of CSV files is not supported by the local"),
         ('1,"a\\"b"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"' ESCAPE = '\\\\'", "A backslash"),
         (b"1,\xe9\n", "", "Invalid UTF8"),
         ("," * 100_000, LENIENT, "A line of 100001 fields"),
@@ -163,6 +190,75 @@ def test_csv_files_are_read_as_snowflake_does_or_not(
     else:
         run(connection, command)
         assert run(connection, "SELECT * FROM O ORDER BY A") == found
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("compression", ["AUTO", "NONE", "GZIP", "ZSTD"])
+def test_errors_of_lines_count_for_on_error(
+    connection: SnowflakeConnection, tmp_path: Path, end: str, compression: str
+) -> None:
+    lines = ["1,a", "", "2,b,", '3,"c"', "4,,,", "5,e", ""]
+    text = "".join(line + end for line in lines).encode()
+    packed = {"GZIP": gzip.compress, "ZSTD": lambda data: pa.compress(data, "zstd", asbytes=True)}
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "odd.csv").write_bytes(packed.get(compression, bytes)(text))
+    run(connection, f"PUT file://{tmp_path}/odd/odd.csv @S/in AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = NONE")
+    given = f"FILE_FORMAT = (TYPE = CSV COMPRESSION = {compression} FIELD_OPTIONALLY_ENCLOSED_BY = '\"')"
+    (row,) = copy(connection, f"@S/in FILES = ('odd.csv') {given} ON_ERROR = SKIP_FILE")
+    assert (row["status"], row["rows_parsed"], row["errors_seen"]) == ("LOAD_FAILED", 6, 3)
+    (row,) = copy(connection, f"@S/in FILES = ('odd.csv') {given} ON_ERROR = SKIP_FILE_3")
+    assert (row["status"], row["rows_loaded"]) == ("LOAD_FAILED", 0)
+    (row,) = copy(connection, f"@S/in FILES = ('odd.csv') {given} ON_ERROR = CONTINUE")
+    assert (row["status"], row["rows_parsed"], row["rows_loaded"], row["errors_seen"]) == ("PARTIALLY_LOADED", 6, 3, 3)
+    assert (row["first_error_line"], WIDTHS.format(1, 2) in row["first_error"]) == (2, True)
+    assert run(connection, "SELECT * FROM T ORDER BY ID") == [(1, "a"), (3, "c"), (5, "e")]
+
+
+def test_a_query_reads_empty_lines_as_one_empty_field(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("1,a\n\n2,b\n\n")
+    run(connection, f"PUT file://{tmp_path}/empty.csv @S/empty AUTO_COMPRESS = FALSE")
+    query = "SELECT METADATA$FILENAME, METADATA$FILE_ROW_NUMBER, $1, $2 FROM @S/empty ORDER BY 2"
+    name = "empty/empty.csv"
+    assert run(connection, query) == [(name, 1, "1", "a"), (name, 2, None, None), (name, 3, "2", "b")]
+    run(connection, "CREATE FILE FORMAT FULL TYPE = CSV SKIP_BLANK_LINES = TRUE")
+    query = "SELECT $1, $2 FROM @S/empty (FILE_FORMAT => 'FULL') ORDER BY 1"
+    assert run(connection, query) == [("1", "a"), ("2", "b")]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "found"),
+    [
+        ("1\n\n2\n\n", "SKIP_BLANK_LINES = TRUE", ["1", "2"]),
+        ("1\r\n\r\n\r\n2", "SKIP_BLANK_LINES = TRUE", ["1", "2"]),
+        ("1\n\n2\n", "", ["1", "2", None]),
+        ("1,\n2\n", "", WIDTHS.format(2, 1)),
+        ("1,a\n2|\n", "FIELD_DELIMITER = NONE", ["1,a", "2|"]),
+        ('"a\nb,"\n2\n', "FIELD_DELIMITER = NONE FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", ["2", "a\nb,"]),
+    ],
+)
+def test_lines_of_one_field(
+    connection: SnowflakeConnection, tmp_path: Path, text: str, options: str, found: list[str | None] | str
+) -> None:
+    (tmp_path / "one.csv").write_bytes(text.encode())
+    run(connection, f"PUT file://{tmp_path}/one.csv @S/one")
+    run(connection, "CREATE TABLE ONE (A VARCHAR)")
+    command = f"COPY INTO ONE FROM @S/one FILE_FORMAT = (TYPE = CSV {options})"
+    if isinstance(found, str):
+        assert found in error(connection, command)[1]
+    else:
+        run(connection, command)
+        assert run(connection, "SELECT A FROM ONE ORDER BY A") == [(value,) for value in found]
+
+
+def test_delimiters_of_files_that_are_unloaded(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    given = "FILE_FORMAT = (TYPE = CSV COMPRESSION = NONE FIELD_DELIMITER = {}) SINGLE = TRUE"
+    hexadecimal = given.format("'0x01'")
+    run(connection, f"COPY INTO @S/out/x.csv FROM (SELECT 1, 'a,b') {hexadecimal}")
+    run(connection, f"GET @S/out/x.csv file://{tmp_path}")
+    assert (tmp_path / "x.csv").read_bytes() == b"1\x01a,b\n"
+    for delimiter in ("NONE", "'::'"):
+        message = error(connection, f"COPY INTO @S/none/x.csv FROM (SELECT 1, 2) {given.format(delimiter)}")[1]
+        assert "FIELD_DELIMITER of other than one character is not supported by the local Snowflake" in message
 
 
 def test_a_query_reads_lines_of_any_width(connection: SnowflakeConnection) -> None:

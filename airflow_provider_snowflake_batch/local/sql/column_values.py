@@ -129,11 +129,11 @@ def _fit_insert(tree: exp.Insert, writers: Mapping[str, Writer], columns: Sequen
     if not set(names) & set(writers) or not isinstance(source, (exp.Values, exp.Query)):
         return
     if isinstance(source, exp.Values):
-        if any(isinstance(node, exp.Var) for node in source.find_all(exp.Var)):
-            # DEFAULT stands in a VALUES of an INSERT only.
+        if source.find(exp.Var) is not None or _is_mixed(source):
+            # DEFAULT stands in a VALUES of an INSERT only, and there alone each value has a type of its own.
             for row in source.expressions:
                 fitted = [
-                    writers[name](value) if name in writers and not isinstance(value, exp.Var) else value
+                    _fitted_alone(value, writers[name]) if name in writers else value
                     for name, value in zip(names, row.expressions, strict=False)
                 ]
                 row.set("expressions", fitted)
@@ -153,6 +153,28 @@ def _fit_insert(tree: exp.Insert, writers: Mapping[str, Writer], columns: Sequen
         column = exp.column(identifier.copy())
         projections.append(writers[name](column) if name in writers else column)
     tree.set("expression", exp.Select(expressions=projections, from_=exp.From(this=relation)))
+
+
+def _fitted_alone(value: Expr, writer: Writer) -> Expr:
+    """A value of VALUES as its column takes it, asked for once: a writer repeats it, and a sequence would go on."""
+    if isinstance(value, exp.Var):
+        return value
+    if isinstance(value, (exp.Literal, exp.Null)):
+        return writer(value)
+    name = exp.to_identifier("_c0", quoted=True)
+    alias = exp.TableAlias(this=exp.to_identifier("_written", quoted=True), columns=[name])
+    relation = exp.Subquery(this=exp.Select(expressions=[value.copy()]), alias=alias)
+    return exp.Subquery(this=exp.Select(expressions=[writer(exp.column(name.copy()))], from_=exp.From(this=relation)))
+
+
+def _is_mixed(values: exp.Values) -> bool:
+    """Whether a column of VALUES has expressions of several kinds: as a relation they would get one type, or none."""
+    rows = [row.expressions for row in values.expressions]
+    for column in zip(*rows, strict=False):
+        kinds = {(type(one), one.args.get("is_string")) for one in column if not isinstance(one, exp.Null)}
+        if len(kinds) > 1:
+            return True
+    return False
 
 
 def _fitted(value: Expr, length: int, cut: bool) -> Expr:

@@ -75,6 +75,29 @@ def test_a_date_is_written_from_text_as_a_cast_reads_it(connection: SnowflakeCon
     assert error(connection, "INSERT INTO D VALUES ('x')")[0] == 100040
 
 
+def test_each_value_of_a_column_may_be_of_a_type_of_its_own(connection: SnowflakeConnection, schema: str) -> None:
+    execute(connection, "CREATE TABLE D (A INT, S VARCHAR(3), D DATE, V VARIANT)")
+    execute(connection, "INSERT INTO D (A, D) VALUES (1, '01/02/2024'), (2, CURRENT_DATE())")
+    execute(connection, "INSERT INTO D (A, D) VALUES (3, CURRENT_DATE()), ('4', '2024-01-04')")
+    execute(
+        connection, "INSERT INTO D (A, S, D) VALUES (5, 'a', '2024-01-05'), (6, 12, DATE '2024-01-06'), (7, 1.5, NULL)"
+    )
+    many = ", ".join(["('2024-01-08', 8), (CURRENT_DATE() - 1, 9)"] * 40)
+    assert execute(connection, f"INSERT INTO D (D, A) VALUES {many}") == [(80,)]
+    of_each = "SELECT A, S, IFF(D = CURRENT_DATE(), 'today', D::TEXT) FROM D WHERE A < 8 ORDER BY A"
+    assert execute(connection, of_each) == [
+        (1, None, "2024-01-02"), (2, None, "today"), (3, None, "today"), (4, None, "2024-01-04"),
+        (5, "a", "2024-01-05"), (6, "12", "2024-01-06"), (7, "1.5", None),
+    ]  # fmt: skip
+    by_number = "SELECT A, COUNT(*), MIN(D) = CURRENT_DATE() - 1 FROM D WHERE A > 7 GROUP BY A ORDER BY A"
+    assert execute(connection, by_number) == [(8, 40, False), (9, 40, True)]
+    assert error(connection, "INSERT INTO D (S, D) VALUES ('long', CURRENT_DATE()), ('a', '2024-01-01')")[0] == 100078
+    assert error(connection, "INSERT INTO D (D) VALUES (CURRENT_DATE()), ('x')")[0] == 100040
+    execute(connection, "CREATE SEQUENCE Q")
+    execute(connection, "INSERT INTO D (S, D) VALUES (Q.NEXTVAL, '2025-01-01'), (Q.NEXTVAL, CURRENT_DATE())")
+    assert execute(connection, "SELECT S FROM D WHERE A IS NULL ORDER BY S") == [("1",), ("2",)]
+
+
 def test_an_update_counts_the_rows_that_it_joins_with_several(connection: SnowflakeConnection, schema: str) -> None:
     execute(connection, "CREATE TABLE T (A INT, B INT)")
     execute(connection, "INSERT INTO T VALUES (1, 0), (2, 0), (3, 0)")

@@ -36,7 +36,7 @@ from airflow_provider_snowflake_batch.local.sql.query_types import (
     number_kind,
     sources_of,
 )
-from airflow_provider_snowflake_batch.local.sql.texts import cast_arguments, compare_as_numbers, refuse_text
+from airflow_provider_snowflake_batch.local.sql.texts import cast_arguments, compare_as_numbers, read_numbers
 from airflow_provider_snowflake_batch.local.sql.variant_types import (
     ask_variant,
     note_held,
@@ -157,7 +157,7 @@ def _write_node(node: Expr, kind: Kind) -> None:
     for cast in list(cast_arguments(node, kind)):
         keep_offset(cast, kind)
     compare_as_numbers(node, kind)
-    refuse_text(node, kind, _alternatives(node) or ())
+    read_numbers(node, kind, _alternatives(node) or ())
     if (moment := _moment(node, kind)) is not None:
         node.replace(moment)
     elif isinstance(node, (exp.Avg, exp.Corr, exp.Skewness, *_PLACES, *_ROOTS)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 
 from sqlglot import Expr, exp
 
@@ -122,6 +123,7 @@ _COMPARING = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, ex
 _COMPARING_MORE = (*_COMPARING, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Nullif)
 _NUMERAL = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
 _OF_NUMBERS = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
+_MOST_DIGITS = 38
 _NO_TEXT = ("NUMBER", "FLOAT", "BOOLEAN", "DATE", "TIME", "VARIANT")
 
 Kind = Callable[[Expr], str | None]
@@ -185,7 +187,7 @@ def compare_as_numbers(node: Expr, kind: Kind) -> None:
     numbers = [one for one in kinds if one.startswith(("NUMBER", "FLOAT"))]
     if not numbers:
         return
-    scale = max((int(one[7:-1].partition(",")[2]) for one in numbers if one != "FLOAT"), default=0)
+    scale = _scale_of(numbers)
     for value, its_kind in zip(values, kinds, strict=True):
         if its_kind.startswith("VARCHAR"):
             if "FLOAT" in numbers:
@@ -195,23 +197,52 @@ def compare_as_numbers(node: Expr, kind: Kind) -> None:
                 value.replace(exp.cast(numeral, exp.DataType.build(f"DECIMAL(38, {scale})")))
 
 
-def refuse_text(node: Expr, kind: Kind, alternatives: Sequence[Expr]) -> None:
-    """:raises SnowflakeError: "not supported" for arithmetic of a literal that is text, of which the engine would make
-    the type of the other operand, for such text among numbers of which one is chosen, and for BINARY among texts, which
-    would be its digits.
+def read_numbers(node: Expr, kind: Kind, alternatives: Sequence[Expr]) -> None:
+    """Let a literal that is text be the number that it says where it stands beside numbers: among values of which one is
+    chosen, and in arithmetic. The engine would make the other's type of it, and round.
 
     :param alternatives: the values of which one is that of the expression.
+    :raises SnowflakeError: "not supported" for a text with more digits behind its point than the numbers have, or with an
+        exponent: no source says how many digits Snowflake keeps. For BINARY among texts, which would be its digits.
     """
-    if any(_reads_as_number(one) for one in alternatives) and any(
-        (kind(one) or "").startswith("NUMBER") for one in alternatives
-    ):
-        raise not_supported(f"A choice of text {WITHOUT_CAST} and numbers")
     if isinstance(node, (exp.DPipe, exp.Concat)) and any(kind(one) == "BINARY" for one in node.iter_expressions()):
         raise not_supported("A concatenation of BINARY")
-    if isinstance(node, _OF_NUMBERS) and any(_reads_as_number(one) for one in (node.this, node.expression)):
-        kinds = "".join(kind(one) or "" for one in (node.this, node.expression))
-        if not isinstance(node, (exp.Add, exp.Sub)) or kinds.startswith(("NUMBER", "FLOAT")):
-            raise not_supported(f"Arithmetic of text {WITHOUT_CAST}")
+    if isinstance(node, _OF_NUMBERS):
+        for text, other in ((node.this, node.expression), (node.expression, node.this)):
+            of_other = kind(other) or ""
+            is_needed = of_other.startswith(("NUMBER", "FLOAT")) or not isinstance(node, (exp.Add, exp.Sub))
+            if not is_needed or not _reads_as_number(text):
+                continue
+            # The digits of a quotient are as many as those of what is divided.
+            is_known = not of_other.startswith("VARCHAR") and not (isinstance(node, exp.Div) and text is node.this)
+            if not is_known or (literal := _as_number(text, _scale_of([of_other]))) is None:
+                raise not_supported(f"Arithmetic of text {WITHOUT_CAST}")
+            text.replace(literal)
+        return
+    kinds = [kind(one) or "" for one in alternatives]
+    if "FLOAT" in kinds or not any(one.startswith("NUMBER") for one in kinds):
+        return
+    for value in alternatives:
+        if _reads_as_number(value):
+            if (literal := _as_number(value, _scale_of(kinds))) is None:
+                raise not_supported(f"A choice of text {WITHOUT_CAST} and numbers")
+            value.replace(literal)
+
+
+def _as_number(text: Expr, scale: int) -> Expr | None:
+    """What a literal says as a number of no more digits behind its point; None where it says more."""
+    said = text.name.strip()
+    value = Decimal(said)
+    places = min(scale, len(said.partition(".")[2]))
+    if "e" in said.lower() or len(value.as_tuple().digits) > _MOST_DIGITS or value != round(value, places):
+        return None
+    literal = number(f"{abs(value):.{places}f}")
+    return exp.paren(exp.Neg(this=literal)) if value < 0 else literal
+
+
+def _scale_of(kinds: Sequence[str]) -> int:
+    """The most digits that a NUMBER among these types has behind its point."""
+    return max((int(one[7:-1].partition(",")[2]) for one in kinds if one.startswith("NUMBER")), default=0)
 
 
 def _reads_as_number(node: Expr) -> bool:

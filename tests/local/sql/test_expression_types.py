@@ -323,6 +323,20 @@ def test_text_that_is_compared_with_numbers(table: SnowflakeConnection, conditio
         assert error(table, query)[0] == holds
 
 
+def test_text_beside_numbers_is_the_number_that_it_says(table: SnowflakeConnection) -> None:
+    choices = (
+        "COALESCE(N, '0'), NVL(M, '0'), NVL(NULLIF(M, M), '1000.5'), CASE WHEN N > 5 THEN '1' ELSE 0 END, IFF(N = 1, '7', N), "
+        "DECODE(N, 1, '9', N), GREATEST(N, '3'), LEAST(M, '-2.50'), COALESCE(NULLIF(N, 1), ' +4.0 ')"
+    )
+    values = execute(table, f"SELECT {choices} FROM T WHERE N = 1")[0]
+    assert values == (1, Decimal("1.10"), Decimal("1000.5"), 0, 7, 9, 3, Decimal("-2.50"), 4)
+    totals = "NVL(COUNT(*), '0'), NVL(MAX(N), '-1'), NVL(SUM(N), '-1'), IFF(TRUE, '1.5', MAX(F))"
+    assert execute(table, f"SELECT {totals} FROM T WHERE N > 5") == [(0, -1, -1, 1.5)]
+    sums = "5 - '2', '2' + 5, MOD(10, '3'), MOD('10', 4), '-3' * N, M + '1.5', 10 / '4', F * '2', 5 - '-2'"
+    found = execute(table, f"SELECT {sums} FROM T WHERE N = 2")
+    assert found == [(3, 7, 1, 2, -6, Decimal("3.75"), Decimal("2.5"), 4.0, 7)]
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -334,6 +348,11 @@ def test_text_that_is_compared_with_numbers(table: SnowflakeConnection, conditio
         "DELETE FROM T WHERE N = '1.4'",
         "SELECT IFF(TRUE, '1.5', N) FROM T",
         "SELECT COALESCE('1.5', 2)",
+        "SELECT COALESCE(N, '1e0') FROM T",
+        "SELECT NVL(M, '1.125') FROM T",
+        "SELECT 1 + '1.5'",
+        "SELECT '1.5' + 1",
+        "SELECT '10' / 3",
         "SELECT CASE WHEN TRUE THEN '1.5' ELSE 1 END",
         "SELECT GREATEST('1.5', 1)",
         "SELECT DECODE(1, 1, '2.5', 3)",

@@ -16,6 +16,9 @@ from airflow_provider_snowflake_batch.local.sql.declarations import declared_typ
 from airflow_provider_snowflake_batch.local.sql.expressions import call, number
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 
+_ONE = "_local_one_row"
+"""A row that is there for the engine, and its column: a name that no user has."""
+
 
 def order_by_all(order: exp.Order) -> Expr | None:
     """``ORDER BY ALL``: all columns, from left to right."""
@@ -49,16 +52,35 @@ def count_rows(node: exp.Count) -> Expr | None:
 
 
 def keep_elements_in_order(query: Expr) -> None:
-    """Let each SELECT of no table, or of VALUES, have one row of a FROM: the engine joins the elements of ``FLATTEN``
-    of the only row, which no table holds, from the last to the first.
+    """Let each SELECT of no table, and each VALUES that is read, have one row of a FROM: the engine joins the elements
+    of ``FLATTEN`` of the only row, which no table holds, from the last to the first.
     """
-    for select in query.find_all(exp.Select):
-        one = exp.alias_(exp.Table(this=call("range", number(1))), "_one", table=True)
+    for select in list(query.find_all(exp.Select)):
         from_ = select.args.get("from_")
         if from_ is None:
-            select.set("from_", exp.From(this=one))
-        elif isinstance(from_.this, exp.Values) and not select.is_star and not select.args.get("joins"):
-            select.set("joins", [exp.Join(this=one, kind="CROSS")])
+            select.set("from_", exp.From(this=_one_row()))
+        elif isinstance(from_.this, exp.Values) and not _has_one_row(select) and not from_.this.args.get("pivots"):
+            _read_with_one_row(from_.this)
+
+
+def _read_with_one_row(values: exp.Values) -> None:
+    """Read a VALUES with one row beside it, whose column nobody sees: ``*`` is of VALUES alone."""
+    alias = values.args.get("alias")
+    name = exp.TableAlias(this=alias.this.copy()) if isinstance(alias, exp.TableAlias) and alias.this else None
+    around = exp.Subquery(alias=name)
+    values.replace(around)
+    given = exp.Star(except_=[exp.to_identifier(_ONE, quoted=True)])
+    join = exp.Join(this=_one_row(), kind="CROSS")
+    around.set("this", exp.Select(expressions=[given], from_=exp.From(this=values), joins=[join]))
+
+
+def _one_row() -> exp.Table:
+    names = [exp.to_identifier(_ONE, quoted=True)]
+    return exp.Table(this=call("range", number(1)), alias=exp.TableAlias(this=names[0].copy(), columns=names))
+
+
+def _has_one_row(select: exp.Select) -> bool:
+    return any(join.this.alias == _ONE for join in select.args.get("joins") or [])
 
 
 def asof_join(node: exp.Join) -> Expr | None:

@@ -198,12 +198,12 @@ def compare_as_numbers(node: Expr, kind: Kind) -> None:
 
 
 def read_numbers(node: Expr, kind: Kind, alternatives: Sequence[Expr]) -> None:
-    """Let a literal that is text be the number that it says where it stands beside numbers: among values of which one is
-    chosen, and in arithmetic. The engine would make the other's type of it, and round.
+    """Let a literal that is text be the number that it says where it stands beside numbers: among values of which one
+    is chosen, and in arithmetic. The engine would make the other's type of it, and round.
 
     :param alternatives: the values of which one is that of the expression.
-    :raises SnowflakeError: "not supported" for a text with more digits behind its point than the numbers have, or with an
-        exponent: no source says how many digits Snowflake keeps. For BINARY among texts, which would be its digits.
+    :raises SnowflakeError: "not supported" for a text with more digits behind its point than the numbers have, or with
+        an exponent: no source says how many digits Snowflake keeps. For BINARY among texts, which would be its digits.
     """
     if isinstance(node, (exp.DPipe, exp.Concat)) and any(kind(one) == "BINARY" for one in node.iter_expressions()):
         raise not_supported("A concatenation of BINARY")

@@ -325,8 +325,9 @@ def test_text_that_is_compared_with_numbers(table: SnowflakeConnection, conditio
 
 def test_text_beside_numbers_is_the_number_that_it_says(table: SnowflakeConnection) -> None:
     choices = (
-        "COALESCE(N, '0'), NVL(M, '0'), NVL(NULLIF(M, M), '1000.5'), CASE WHEN N > 5 THEN '1' ELSE 0 END, IFF(N = 1, '7', N), "
-        "DECODE(N, 1, '9', N), GREATEST(N, '3'), LEAST(M, '-2.50'), COALESCE(NULLIF(N, 1), ' +4.0 ')"
+        "COALESCE(N, '0'), NVL(M, '0'), NVL(NULLIF(M, M), '1000.5'), CASE WHEN N > 5 THEN '1' ELSE 0 END, "
+        "IFF(N = 1, '7', N), DECODE(N, 1, '9', N), GREATEST(N, '3'), LEAST(M, '-2.50'), "
+        "COALESCE(NULLIF(N, 1), ' +4.0 ')"
     )
     values = execute(table, f"SELECT {choices} FROM T WHERE N = 1")[0]
     assert values == (1, Decimal("1.10"), Decimal("1000.5"), 0, 7, 9, 3, Decimal("-2.50"), 4)

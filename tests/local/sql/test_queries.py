@@ -11,6 +11,7 @@ from snowflake.connector import SnowflakeConnection
 from tests.local.statement_calls import error, execute
 
 REFUSED = "not supported by the local Snowflake"
+OF_VALUES = "SELECT OBJECT_CONSTRUCT(*) AS O FROM VALUES (1, 2) V (A, B)"
 VALUES = ('{"b": 2, "a": {"c": [10, 20]}}', '[1, "x"]', "[]", None)
 
 
@@ -51,6 +52,26 @@ def test_elements_of_what_no_table_holds_come_in_their_order(connection: Snowfla
     assert execute(connection, f"SELECT F.VALUE::INT FROM {of_values}, TABLE(FLATTEN(V)) F") == [(5,), (6,), (7,)]
     of_two = "SELECT F.INDEX, G.VALUE FROM (SELECT [[5, 6], [7]] V), LATERAL FLATTEN(V) F, LATERAL FLATTEN(F.VALUE) G"
     assert execute(connection, of_two) == [(0, "5"), (0, "6"), (1, "7")]
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        (f"WITH D AS ({OF_VALUES}) SELECT KEY FROM D, LATERAL FLATTEN(D.O) ORDER BY KEY", ["A", "B"]),
+        (f"SELECT KEY FROM ({OF_VALUES}) D, LATERAL FLATTEN(D.O)", ["A", "B"]),
+        ("SELECT F.VALUE::INT FROM VALUES (5) V (RANGE), LATERAL FLATTEN(ARRAY_CONSTRUCT(RANGE, 3, 4)) F", [5, 3, 4]),
+        ("SELECT (SELECT RANGE) + F.INDEX FROM VALUES (5) V (RANGE), TABLE(FLATTEN([1, 2])) F", [5, 6]),
+        ("SELECT T.A + F.VALUE::INT FROM (SELECT * FROM VALUES (5)) T (A), TABLE(FLATTEN([3, 1])) F", [8, 6]),
+        ("SELECT V.$1 + F.VALUE::INT FROM VALUES (5), (7) V, TABLE(FLATTEN([3, 1])) F ORDER BY V.$1", [8, 6, 10, 8]),
+        ("SELECT COUNT(*) FROM (SELECT * FROM VALUES (1, 2) V (A, B), TABLE(FLATTEN([3, 1])) F)", [2]),
+    ],
+)  # fmt: skip
+def test_elements_beside_values(connection: SnowflakeConnection, query: str, values: list[Any]) -> None:
+    assert [value for (value,) in execute(connection, query)] == values
+    if query.startswith("SELECT COUNT"):
+        cursor = connection.cursor().execute(query.removeprefix("SELECT COUNT(*) FROM (").removesuffix(")"))
+        assert cursor is not None
+        assert [one.name for one in cursor.description][:3] == ["A", "B", "SEQ"]
 
 
 def test_unpivot_has_the_names_of_columns(connection: SnowflakeConnection) -> None:

@@ -57,6 +57,7 @@ _MOMENTS: tuple[type[Expr], ...] = (exp.StrToTime, exp.UnixToTime, *_MADE_OF_PAR
 _READERS = {"TO_TIMESTAMP_LTZ": exp.DataType.Type.TIMESTAMPLTZ, "TO_TIMESTAMP_TZ": exp.DataType.Type.TIMESTAMPTZ}
 _FIXED: dict[type[Expr], str] = {
     exp.Boolean: "BOOLEAN",
+    exp.CurrentDate: "DATE",
     exp.ToBinary: "BINARY",
     exp.ToDouble: "FLOAT",
     exp.TsOrDsToDate: "DATE",
@@ -91,6 +92,7 @@ _TRIED = {f"TRY_{name}": kind for name, kind in _READERS.items()} | dict.fromkey
 _SHAPES = {exp.DataType.Type.ARRAY: AS_ARRAY, exp.DataType.Type.OBJECT: AS_OBJECT}
 _ORDERING = (exp.ArrayMax, exp.ArrayMin, exp.SortArray)
 _SEVERAL_TYPES = "several types"
+_CONDITIONS = (exp.Connector, exp.Not, exp.Predicate)
 _SHIFTS = (exp.AddMonths, exp.DateAdd, exp.TimestampTrunc, exp.DateTrunc)
 _TIME_UNITS = {"HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
 
@@ -112,27 +114,49 @@ def write_types(tree: Expr, lookup: Lookup) -> Expr:
         _write_own(select, _kinds(select, lookup))
     if isinstance(tree, CHANGES):
         _write_own(tree, _kinds(tree, lookup))
-    for operation in tree.find_all(exp.SetOperation):
-        _refuse_mixture(operation, lookup)
+    for operation in list(tree.find_all(exp.SetOperation)):
+        _write_columns(_branches(operation), operation.key.upper(), lookup)
     return tree
 
 
-def _refuse_mixture(operation: exp.SetOperation, lookup: Lookup) -> None:
-    """:raises SnowflakeError: "not supported" for a column of a UNION and the like that is text in one query alone: the
-    engine would make text of the other's, Snowflake reads the text.
+def _write_columns(branches: list[exp.Select], words: str, lookup: Lookup) -> None:
+    """Give a column of a UNION and the like, which is text in some of its queries and something else in others, the
+    other type, as Snowflake does; the engine would make text of all.
+
+    :raises SnowflakeError: "not supported" for such a column, but for a NULL that is cast to text, and for literals
+        beside a DATE.
     """
-    branches = [next(iter(side.find_all(exp.Select)), None) for side in (operation.this, operation.expression)]
-    if any(one is None or one.is_star for one in branches) or operation.args.get("by_name"):
-        return
-    sides = [
-        [(_kinds(side, lookup)(one.unalias()) or "").partition("(")[0] for one in side.expressions]
-        for side in branches
-        if side is not None
-    ]
-    for left, right in zip(*sides, strict=False):
-        if left and right and left != right and "VARCHAR" in (left, right) and "VARIANT" not in (left, right):
-            words = f"A column of {left} and {right} in a {operation.key.upper()}"
-            raise not_supported(f"{words} (a cast says which type is meant)")
+    for column in zip(*(_kinds_of_columns(branch, lookup) for branch in branches), strict=False):
+        kinds = {kind for _, kind in column if kind}
+        if "VARCHAR" not in kinds or "VARIANT" in kinds or len(kinds) == 1:
+            continue
+        for value, kind in column:
+            if kind != "VARCHAR":
+                continue
+            if isinstance(value, exp.Cast) and isinstance(value.this, exp.Null):
+                value.replace(exp.Null())
+            elif isinstance(value, exp.Literal) and kinds == {"DATE", "VARCHAR"}:
+                value.replace(exp.cast(value.copy(), exp.DataType.Type.DATE))
+            else:
+                named = " and ".join(sorted(kinds, key="VARCHAR".__ne__))
+                raise not_supported(f"A column of {named} in a {words} (a cast says which type is meant)")
+
+
+def _kinds_of_columns(select: exp.Select, lookup: Lookup) -> list[tuple[Expr, str]]:
+    """The values of a SELECT's columns, each with the name of its type."""
+    kind = _kinds(select, lookup)
+    return [(value, (kind(value) or "").partition("(")[0]) for value in (one.unalias() for one in select.expressions)]
+
+
+def _branches(operation: exp.SetOperation) -> list[exp.Select]:
+    """The SELECTs of a UNION and the like whose columns are known by their places."""
+    found = []
+    for side in (operation.this.unnest(), operation.expression.unnest()):
+        if isinstance(side, exp.SetOperation):
+            found += _branches(side)
+        elif isinstance(side, exp.Select) and not any(one.is_star for one in side.expressions):
+            found.append(side)
+    return [] if operation.args.get("by_name") else found
 
 
 def _write_own(query: Expr, kind: Kind) -> None:
@@ -169,7 +193,7 @@ def _write_node(node: Expr, kind: Kind) -> None:
             node.replace(rounded)
     elif isinstance(node, (exp.Median, exp.PercentileCont)):
         _write_percentile(node, kind)
-    elif isinstance(node, exp.Sum) and (kind(node.this) == "BOOLEAN" or isinstance(node.this, exp.Predicate)):
+    elif isinstance(node, exp.Sum) and (kind(node.this) == "BOOLEAN" or isinstance(node.this.unnest(), _CONDITIONS)):
         raise not_supported("SUM of BOOLEAN (an account lacks it, too; COUNT_IF counts)")
     elif isinstance(node, exp.Insert) and isinstance(node.expression, exp.Tuple):
         # The INSERT of a MERGE may name no columns.

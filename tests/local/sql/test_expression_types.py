@@ -323,6 +323,21 @@ def test_text_that_is_compared_with_numbers(table: SnowflakeConnection, conditio
         assert error(table, query)[0] == holds
 
 
+def test_text_of_a_union_is_of_the_type_of_its_column(table: SnowflakeConnection) -> None:
+    ids = "SELECT N AS ID, NULL::VARCHAR AS X FROM T UNION ALL SELECT N + 2, N FROM T ORDER BY ID"
+    assert execute(table, ids) == [(1, None), (2, None), (3, 1), (4, 2)]
+    last = datetime.date(9999, 12, 31)
+    query = "SELECT CURRENT_DATE() > '2024-01-01'::DATE AND X = '9999-12-31' FROM"
+    assert execute(table, f"{query} (SELECT CURRENT_DATE() X UNION ALL SELECT '9999-12-31') ORDER BY 1")[1] == (True,)
+    dates = "SELECT '9999-12-31' AS A UNION ALL SELECT D FROM T WHERE N = 1 UNION ALL (SELECT '01/02/2024') ORDER BY A"
+    assert execute(table, dates) == [(datetime.date(2024, 1, 2),), (datetime.date(2024, 1, 31),), (last,)]
+    cursor = table.cursor().execute("SELECT '2024-01-31' UNION SELECT D FROM T WHERE N = 1")
+    assert cursor is not None
+    assert [one.name for one in cursor.description] == ["'2024-01-31'"]
+    assert cursor.fetchall() == [(datetime.date(2024, 1, 31),)]
+    assert error(table, "SELECT D FROM T UNION SELECT 'x'")[0] == 100040
+
+
 def test_text_beside_numbers_is_the_number_that_it_says(table: SnowflakeConnection) -> None:
     choices = (
         "COALESCE(N, '0'), NVL(M, '0'), NVL(NULLIF(M, M), '1000.5'), CASE WHEN N > 5 THEN '1' ELSE 0 END, "
@@ -361,9 +376,12 @@ def test_text_beside_numbers_is_the_number_that_it_says(table: SnowflakeConnecti
         "SELECT MOD('7.5', 2)",
         "SELECT SUM(N) + '1.5' FROM T",
         "SELECT N FROM T UNION ALL SELECT 'x'",
-        "SELECT D FROM T UNION SELECT '2024-01-03'",
+        "SELECT D FROM T UNION SELECT S FROM (SELECT '2024-01-03' AS S)",
+        "SELECT NULL::VARCHAR UNION ALL SELECT N FROM T UNION ALL SELECT 'x'",
         "SELECT * FROM (SELECT 'a' AS A UNION SELECT M FROM T)",
         "SELECT SUM(N > 1) FROM T",
+        "SELECT SUM(NOT (N = 1)) FROM T",
+        "SELECT SUM((N = 1 AND M IS NULL)) FROM T",
         "SELECT SUM(A) FROM (SELECT TRUE AS A)",
     ],
 )

@@ -27,6 +27,7 @@ from airflow_provider_snowflake_batch.local.shortages import shortage
 from airflow_provider_snowflake_batch.local.snowflake_names import refuse_clauses, refused_beginning
 from airflow_provider_snowflake_batch.local.sql.column_values import WRONG_TYPE
 from airflow_provider_snowflake_batch.local.sql.macros import (
+    BOUNDS_DOWN,
     DIVISION_BY_ZERO,
     INEXACT,
     LENIENT,
@@ -184,6 +185,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (_ANY, "Insufficient padding in", _lacks("An empty text to pad with")),
     (_ANY, "Argument for ntile must be", _says("NTILE argument must be at least 1", 100183, "22023")),
     (_ANY, re.escape(SORTS_ANY), _lacks(SORTS_ANY)),
+    (_ANY, BOUNDS_DOWN, _lacks(BOUNDS_DOWN)),
     (_ANY, re.escape(NO_WORDS), _lacks(NO_WORDS)),
     (_ANY, rf"(?:A )?\w+ of (a VARIANT|text) {WITHOUT_CAST}", _lacks("{0}")),
     (_ANY, "Malformed JSON at byte.*", _says("Error parsing JSON: {0}", 100069, "22P02")),

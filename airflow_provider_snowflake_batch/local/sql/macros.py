@@ -76,6 +76,7 @@ SHA2 = "_local_sha2"
 REPEATED = "duplicate object attribute"
 NO_WORDS, _NO_WORDS = "What CHECK_JSON says of text that is no JSON (IS NULL asks whether it is)", f"{_PREFIX}no_words"
 WIDTH_BUCKET = f"{_PREFIX}width_bucket"
+BOUNDS_DOWN = "WIDTH_BUCKET whose last bound is below the first"
 _NESTED = f"{_PREFIX}nested"
 TAKES_NO_TEXT = "Text where a VARIANT, ARRAY or OBJECT is needed"
 LENIENT = "JSON with undefined, a comma too many, or a name or text without double quotes"
@@ -274,10 +275,13 @@ CREATE OR REPLACE MACRO {BOOLEAN_TEXT}(t) AS CASE lower(t) WHEN 'on' THEN 'true'
 CREATE OR REPLACE MACRO {NUMBER_TEXT}(t) AS CASE
     WHEN contains(t, '_') OR regexp_matches(t, '^\s*[+-]?0[xXbB]') THEN t || '{NO_NUMBER}' ELSE t END;
 CREATE OR REPLACE MACRO {_NO_WORDS}(found) AS CASE WHEN found IS NOT NULL THEN error('{NO_WORDS}') END;
-CREATE OR REPLACE MACRO {WIDTH_BUCKET}(v, low, high, count) AS CASE WHEN v < low THEN 0 WHEN v >= high THEN count + 1
-    ELSE 1 + CAST(round((v - low) * count / (high - low)) AS BIGINT)
-        -- Decimals are divided as FLOAT, and may be a little below a bound or above.
-        - if(CAST(round((v - low) * count / (high - low)) AS BIGINT) * (high - low) > (v - low) * count, 1, 0) END;
+-- Decimals are divided as FLOAT, and may be a little below a bound or above. A DECIMAL(38) gives a product room.
+CREATE OR REPLACE MACRO {WIDTH_BUCKET}(v, low, high, count) AS CASE
+    WHEN count < 1 THEN error('The number of buckets of WIDTH_BUCKET must be positive')
+    WHEN low >= high THEN error(if(low = high, 'The bounds of WIDTH_BUCKET must differ', '{BOUNDS_DOWN}'))
+    WHEN v < low THEN 0 WHEN v >= high THEN count + 1 ELSE 1 + list_transform(
+        [CAST(round((v - low) * CAST(count AS DECIMAL(38, 0)) / nullif(high - low, 0)) AS BIGINT)], lambda b: b
+        - if(CAST(b AS DECIMAL(38, 0)) * (high - low) > (v - low) * CAST(count AS DECIMAL(38, 0)), 1, 0))[1] END;
 CREATE OR REPLACE MACRO {NUMERAL}(t, scale) AS CASE
     WHEN regexp_matches(t, '[eE]-|[.]\d{{' || scale || '}}\d*[1-9]') AND TRY_CAST(t AS DOUBLE) IS NOT NULL
     THEN error('A comparison of text {WITHOUT_CAST}') ELSE t END;

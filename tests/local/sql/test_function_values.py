@@ -97,6 +97,9 @@ NUMBERS = [
     ("WIDTH_BUCKET(0.3, 0, 1, 10)", 4),
     ("WIDTH_BUCKET(0.29999999, 0, 1, 10)", 3),
     ("WIDTH_BUCKET(NULL, 0, 1, 10)", None),
+    ("WIDTH_BUCKET(12345678901.123456::NUMBER(17, 6), 0, 100000000000::NUMBER(18, 6), 100000)", 12346),
+    ("WIDTH_BUCKET(0.00000000000000003, 0, 0.0000000000000001, 10)", 4),
+    ("WIDTH_BUCKET(2.5::FLOAT, 0, 10::FLOAT, 4)", 2),
     ("(SELECT COUNT(A, B) FROM VALUES (1, NULL), (1, 2), (NULL, 3), (2, 2) T (A, B))", 2),
     ("(SELECT MAX(R) FROM (SELECT RATIO_TO_REPORT(A) OVER () AS R FROM VALUES (1), (3) T (A)))", Decimal("0.750000")),
     ("(SELECT RATIO_TO_REPORT(A) OVER (PARTITION BY B) FROM VALUES (0, 1) T (A, B))", None),
@@ -339,3 +342,19 @@ def test_order_by_all_sorts_by_every_column(connection: SnowflakeConnection) -> 
     assert execute(connection, f"SELECT A, B {rows}") == [(1, "a"), (1, "b"), (2, "a")]
     assert execute(connection, f"SELECT B, A {rows} DESC") == [("b", 1), ("a", 2), ("a", 1)]
     assert error(connection, f"SELECT * {rows}")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("5, 0, 10, 0", "The number of buckets of WIDTH_BUCKET must be positive"),
+        ("A, 0, 10, -1", "The number of buckets of WIDTH_BUCKET must be positive"),
+        ("5, 5, 5, 5", "The bounds of WIDTH_BUCKET must differ"),
+        ("A, 10::FLOAT, A * 2, 5", "The bounds of WIDTH_BUCKET must differ"),
+        ("A, 10, 0, 5", "WIDTH_BUCKET whose last bound is below the first is not supported by the local Snowflake"),
+    ],
+)
+def test_buckets_that_there_cannot_be(connection: SnowflakeConnection, arguments: str, words: str) -> None:
+    errno, _, message = error(connection, f"SELECT WIDTH_BUCKET({arguments}) FROM VALUES (5) T (A)")
+    assert errno != 603
+    assert words in message

@@ -172,7 +172,7 @@ class _Together:
         for leaf in group.leaves:
             # Where the column itself is described in the file is not known any more, and nobody reads it.
             template.add(_NUMBER_AFTER_NEXT, 0, _NEXT_STRUCTURE, *leaf.constant)
-            template.add_number(_NEXT_NUMBER, leaf.values)
+            template.add_number(_NEXT_NUMBER, leaf.values + 1)
             template.add_number(_NEXT_NUMBER, leaf.uncompressed)
             template.add_number(_NEXT_NUMBER, leaf.compressed)
             template.add_number(_NUMBER_AFTER_NEXT, leaf.data + self._begins)
@@ -182,7 +182,8 @@ class _Together:
             template.add(_END, _END)
         template.add_number(_NEXT_NUMBER, group.size)
         # One row more than there are. pyarrow stops where the pages end, so a column whose pages hold more rows than
-        # its file says is told by its length, before they are taken for rows of the next file.
+        # its file says is told by its length, before they are taken for rows of the next file. pyarrow 18 goes by the
+        # number of values of the column, which is one more, too.
         template.add_number(_NEXT_NUMBER, group.rows + 1)
         template.add(_END)
 

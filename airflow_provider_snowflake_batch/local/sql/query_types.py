@@ -52,7 +52,8 @@ def declared_outputs(query: Expr, lookup: Lookup, kind_of: KindOf) -> dict[str, 
     :param lookup: the declared types of a table's columns.
     :param kind_of: the type of an expression.
     """
-    return _outputs(query, lookup, {}, kind_of)
+    # What is said to be a text, and not how long it may be, is declared as the engine's type is.
+    return {name: kind for name, kind in _outputs(query, lookup, {}, kind_of).items() if kind != "VARCHAR"}
 
 
 def cte_outputs(query: Expr, lookup: Lookup, kind_of: KindOf) -> Sources:

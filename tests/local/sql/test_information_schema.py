@@ -58,6 +58,19 @@ def test_columns_have_their_declared_types_and_defaults(connection: SnowflakeCon
     assert [row[-1] for row in execute(connection, "SHOW COLUMNS IN T")] == [default, "", "", "", "", "", ""]
 
 
+@pytest.mark.parametrize("kind", ["TABLE", "TEMPORARY TABLE", "VIEW"])
+def test_texts_that_a_query_makes_may_be_of_any_length(connection: SnowflakeConnection, schema: str, kind: str) -> None:
+    execute(connection, "CREATE TABLE T (N INT, S VARCHAR(5))")
+    execute(connection, f"CREATE {kind} U AS SELECT 'a' AS A, UPPER(S) AS B, N || 'x' AS C, LEFT(S, 1) AS D FROM T")
+    assert execute(
+        connection,
+        "SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, CHARACTER_OCTET_LENGTH "
+        "FROM INFORMATION_SCHEMA.COLUMNS "
+        f"WHERE TABLE_SCHEMA = '{schema}' AND TABLE_NAME = 'U' ORDER BY ORDINAL_POSITION",
+    ) == [(name, "TEXT", 16777216, 16777216) for name in "ABCD"]
+    assert [row[1] for row in execute(connection, f"DESCRIBE {kind.split()[-1]} U")] == ["VARCHAR(16777216)"] * 4
+
+
 def test_a_view_is_among_the_tables(connection: SnowflakeConnection, schema: str) -> None:
     execute(connection, "CREATE VIEW V AS SELECT 1 AS A")
     query = f"SELECT TABLE_NAME, TABLE_TYPE FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = '{schema}'"

@@ -199,15 +199,11 @@ class RayCluster:
         deadline = time.monotonic() + seconds
         asked: Any = None
         while True:
-            ray = self._ray
-            if ray is None:
-                # Ray would start another cluster for a call.
-                raise HostLost("the cluster is closed")
             if asked is None:
                 asked = call()
             try:
                 # In short steps: the replica may be known to be gone long before Ray raises an error.
-                return ray.get(asked, timeout=_LOOK_SECONDS)
+                return self._ray.get(asked, timeout=_LOOK_SECONDS)
             except exceptions.GetTimeoutError:
                 if time.monotonic() > deadline:
                     raise HostLost(f"it has not answered for {seconds:.0f} s") from None

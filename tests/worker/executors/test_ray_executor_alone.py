@@ -133,17 +133,6 @@ def test_one_that_is_there_has_its_time_to_answer(monkeypatch: pytest.MonkeyPatc
     assert ray.asked == 4
 
 
-def test_nothing_is_asked_of_a_cluster_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a call after its end, Ray would start another cluster."""
-    ray = Silent(hangs_up=False)
-    monkeypatch.setitem(sys.modules, "ray", ray)  # type: ignore[arg-type]
-    ray.cluster._ray = None
-    called: list[object] = []
-    with pytest.raises(HostLost, match="the cluster is closed"):
-        ray.cluster.answer(1, lambda: called.append(None), 600)
-    assert called == []
-
-
 def test_a_host_that_has_ended_is_started_again_on_its_node_but_not_for_ever() -> None:
     """As one that was killed for lack of memory: otherwise its node would stand idle to the end."""
     here, lost = {0, 1, 2}, set[str]()

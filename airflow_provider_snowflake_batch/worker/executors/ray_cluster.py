@@ -53,6 +53,8 @@ _BEGIN_SECONDS = 600.0
 # Pieces of files that one machine sends at the same time. Each takes room in Ray's object store, which is small here,
 # and few of them are enough for the network of one machine.
 _SENT_AT_ONCE = 4
+# Seconds for those who wait for an answer to see that the cluster is left. They look every second.
+_CLOSE_SECONDS = 30.0
 # So often a host is started on a node: it may be killed for lack of memory while its node goes on.
 _MOST_STARTS = 3
 
@@ -81,6 +83,8 @@ class RayCluster:
         self._actors: list[Any] = []
         self._readers: list[Any] = []
         self._sending = threading.Semaphore(_SENT_AT_ONCE)
+        self._asking = 0
+        self._asked = threading.Condition()
 
     @property
     def children(self) -> set[int]:
@@ -191,19 +195,23 @@ class RayCluster:
     def answer(self, replica: int, call: Callable[[], Any], seconds: float) -> Any:
         """What a call of an actor answers within some seconds. It is called again where its node cannot be reached.
 
-        :raises HostLost: it does not answer.
+        :raises HostLost: it does not answer, or the cluster is left meanwhile.
         """
+        with self._in_use():
+            return self._answer(replica, call, seconds)
+
+    def _answer(self, replica: int, call: Callable[[], Any], seconds: float) -> Any:
         from ray import exceptions
 
         failing: float | None = None
         deadline = time.monotonic() + seconds
         asked: Any = None
-        while True:
+        while (ray := self._ray) is not None:
             if asked is None:
                 asked = call()
             try:
                 # In short steps: the replica may be known to be gone long before Ray raises an error.
-                return self._ray.get(asked, timeout=_LOOK_SECONDS)
+                return ray.get(asked, timeout=_LOOK_SECONDS)
             except exceptions.GetTimeoutError:
                 if time.monotonic() > deadline:
                     raise HostLost(f"it has not answered for {seconds:.0f} s") from None
@@ -219,6 +227,19 @@ class RayCluster:
                 raise HostLost("its node is gone")
             if asked is None:
                 time.sleep(_RETRY_SECONDS)
+        raise HostLost("the cluster is left")
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Within it, calls of Ray may be under way, for which `close` waits."""
+        with self._asked:
+            self._asking += 1
+        try:
+            yield
+        finally:
+            with self._asked:
+                self._asking -= 1
+                self._asked.notify_all()
 
     def stop(self) -> None:
         """Have all hosts end after the batches at hand."""
@@ -226,11 +247,17 @@ class RayCluster:
             actor.stop.remote()
 
     def close(self) -> None:
-        """Leave the cluster; its head ends with this process."""
+        """Leave the cluster; its head ends with this process.
+
+        A call that is under way in another thread when Ray is shut down would end this process, with 1 and past all
+        handlers. So the threads that wait for an answer are told first, and waited for.
+        """
         if self._ray is not None:
             ray, self._ray = self._ray, None
             for actor in (*self._actors, *self._readers):
                 ray.kill(actor)
+            with self._asked:
+                self._asked.wait_for(lambda: not self._asking, _CLOSE_SECONDS)
             ray.shutdown()
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -103,6 +106,7 @@ class Silent:
     def __init__(self, *, hangs_up: bool) -> None:
         self.exceptions, self.here, self.hangs_up, self.asked = self, {0, 1}, hangs_up, 0
         self.cluster = ray_cluster.RayCluster.__new__(ray_cluster.RayCluster)
+        self.cluster._asking, self.cluster._asked = 0, threading.Condition()
         self.cluster._ray, self.cluster._leader = self, SimpleNamespace(here=self.here)  # type: ignore[assignment]
 
     def get(self, asked: object, timeout: float) -> object:
@@ -131,6 +135,49 @@ def test_one_that_is_there_has_its_time_to_answer(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(HostLost, match="it has not answered for 3 s"):
         ray.answer(3)
     assert ray.asked == 4
+
+
+class Waiting(Silent):
+    """Ray as one thread waits for an answer of it, and another one leaves it."""
+
+    def __init__(self) -> None:
+        super().__init__(hangs_up=False)
+        self.waits, self.answers, self.calls = threading.Event(), threading.Event(), list[str]()
+        self.cluster._actors, self.cluster._readers = ["host"], ["reader"]
+
+    def get(self, asked: object, timeout: float) -> object:
+        self.waits.set()
+        assert self.answers.wait(60)
+        # Whoever leaves the cluster has time to be too early.
+        time.sleep(0.2)
+        self.calls.append("got")
+        raise self.GetTimeoutError
+
+    def kill(self, actor: str) -> None:
+        self.calls.append(f"killed {actor}")
+        self.answers.set()
+
+    def shutdown(self) -> None:
+        self.calls.append("shut down")
+
+
+def test_a_cluster_is_left_when_nobody_waits_for_an_answer_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray ends the process when it is called, or is being called, after its shutdown."""
+    ray = Waiting()
+    monkeypatch.setitem(sys.modules, "ray", ray)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(ray.answer, 600)
+        assert ray.waits.wait(60)
+        ray.cluster.close()
+        with pytest.raises(HostLost, match="the cluster is left"):
+            answer.result(60)
+    assert ray.calls == ["killed host", "killed reader", "got", "shut down"]
+
+    # Who comes later asks nothing.
+    with pytest.raises(HostLost, match="the cluster is left"):
+        ray.answer(600)
+    ray.cluster.close()
+    assert ray.calls[4:] == []
 
 
 def test_a_host_that_has_ended_is_started_again_on_its_node_but_not_for_ever() -> None:

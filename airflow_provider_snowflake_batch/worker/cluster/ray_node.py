@@ -150,6 +150,8 @@ def ray_settings(place: Place, token: Path) -> dict[str, str]:
         # Ray's monitor would kill the host with all model processes when memory is short. The kernel kills only one.
         "RAY_memory_monitor_refresh_ms": "0",
         "RAY_DEDUP_LOGS": "0",
+        # What Ray would keep of each call for its dashboard, which does not run.
+        "RAY_task_events_report_interval_ms": "0",
     }
 
 

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -29,8 +30,17 @@ from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.plan import Task
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
-# Seconds after which an exchange without news ends.
+# Seconds after which an exchange without news ends: of a host that could take more, and of one that could not.
 EXCHANGE_SECONDS = 0.5
+BUSY_EXCHANGE_SECONDS = 0.9
+# A host has more tasks than its processes, as far as it does these in so many seconds: so where tasks are short, one
+# exchange is for several.
+ADVANCE_SECONDS = 2.0
+MOST_IN_ADVANCE = 64
+# Nobody else can take what a host has in advance. So it is at most this part of what is likely to come to the host.
+SHARE_IN_ADVANCE = 4
+# The slowest of so many tasks tells how long they take.
+_REMEMBERED = 8
 # Seconds without an exchange after which the replica that gives out the tasks counts as gone.
 LEFT_ALONE_SECONDS = 90.0
 
@@ -107,6 +117,9 @@ class Host:
         self._progress = _Told(self._tick)
         self._changed = threading.Condition()
         self._records: list[TaskRecord] = []
+        self._took: deque[float] = deque(maxlen=_REMEMBERED)
+        # Each group's rows take room on this host's disk from the moment when it has the task.
+        self._grouped = work.job.input.partition_column is not None
         self._failure: Failure | None = None
         self._ended, self._killed = False, False
         self._room_told = 0
@@ -115,17 +128,14 @@ class Host:
         self._thread = threading.Thread(target=self._run, name="host", daemon=True)
         self._thread.start()
 
-    def exchange(self, order: Order, seconds: float = EXCHANGE_SECONDS) -> Report:
-        """Take in an order, and tell what has happened, as soon as there is something to tell.
-
-        :param seconds: how long to wait for that.
-        """
+    def exchange(self, order: Order) -> Report:
+        """Take in an order, and tell what has happened, as soon as there is something to tell."""
         with self._changed:
             self._asked = time.monotonic()
             if order.number == self._last[0]:
                 return self._last[1]
             self._feed.put(order)
-            self._changed.wait_for(self._has_news, timeout=seconds)
+            self._changed.wait_for(self._has_news, EXCHANGE_SECONDS if self._room() else BUSY_EXCHANGE_SECONDS)
             report = Report(
                 tuple(self._records),
                 self._room(),
@@ -180,23 +190,35 @@ class Host:
     def _done(self, record: TaskRecord) -> None:
         with self._changed:
             self._records.append(record)
+            self._took.append(record.seconds)
             self._changed.notify_all()
 
     def _tick(self) -> None:
         """Called by the pool again and again."""
         with self._changed:
-            room = self._room()
-            self._room_told = min(self._room_told, room)
-            if room > self._room_told:
+            self._room_told = min(self._room_told, self._room())
+            if self._has_news():
                 self._changed.notify_all()
             if time.monotonic() - self._asked > LEFT_ALONE_SECONDS:
                 self._feed.stop()
 
     def _room(self) -> int:
-        return max(self._pool.room() - self._feed.waiting, 0)
+        return max(self._pool.room() + self._in_advance() - self._feed.waiting, 0)
+
+    def _in_advance(self) -> int:
+        """Tasks that it may have besides those of its processes."""
+        if self._grouped or not self._took:
+            return 0
+        soon = int(self._progress.workers * ADVANCE_SECONDS / max(*self._took, 0.001))
+        return min(soon, self._feed.share // SHARE_IN_ADVANCE, MOST_IN_ADVANCE)
 
     def _has_news(self) -> bool:
-        return bool(self._records or self._failure or self._ended or self._room() > self._room_told)
+        if self._failure or self._ended:
+            return True
+        # As long as there is enough to go on with, what is done can be told later, with more of it.
+        if self._feed.waiting > self._in_advance() // 2:
+            return False
+        return bool(self._records) or self._room() > self._room_told
 
 
 class Feed(Backlog):
@@ -221,6 +243,11 @@ class Feed(Backlog):
 
     def __len__(self) -> int:
         return super().__len__() + self._share
+
+    @property
+    def share(self) -> int:
+        """How many more may come."""
+        return self._share
 
     @property
     def waiting(self) -> int:

@@ -19,7 +19,7 @@ from airflow_provider_snowflake_batch.worker import errors
 from airflow_provider_snowflake_batch.worker.bad_rows import too_many
 from airflow_provider_snowflake_batch.worker.executors.base import Work
 from airflow_provider_snowflake_batch.worker.executors.host import Order, Report
-from airflow_provider_snowflake_batch.worker.executors.processes import MOST_DEATHS
+from airflow_provider_snowflake_batch.worker.executors.processes import MOST_DEATHS, TASKS_AT_HAND
 from airflow_provider_snowflake_batch.worker.executors.tally import Tally
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.plan import Task
@@ -83,6 +83,8 @@ class Hosts:
         self._work, self._backlog, self._progress = work, backlog, progress
         self._done, self._recorded, self._note = done, recorded, note
         self._schema = work.known_schema
+        # Those of records, as these have them: most are alike.
+        self._known: set[str | None] = set()
         self._members: dict[int, _Member] = {}
         self._reports: SimpleQueue[tuple[_Member, Report | Exception]] = SimpleQueue()
         self._losses: dict[int, int] = {}
@@ -178,14 +180,23 @@ class Hosts:
         self._work.quarantine.task(member.key, record.quarantined_rows)
         member.bad_rows += record.quarantined_rows
         member.done += 1
+        if record.schema not in self._known:
+            self._join_schema(record, task)
+        self._done(record)
+
+    def _join_schema(self, record: TaskRecord, task: Task) -> None:
         schema = arrow_schema(record)
         if schema is not None:
             self._schema = schema if self._schema is None else schemas.join(self._schema, schema, task.place)
-        self._done(record)
+        self._known.add(record.schema)
 
     def _tell(self, member: _Member, room: int = 0) -> None:
         """Give a host what it has room for, and answer its report."""
         tasks: list[Task] = []
+        # What its processes would only have in advance is left to others, unless it is likely to come to it: since the
+        # host was told what is, others may have taken much.
+        idle = max(max(member.workers, 1) - len(member.at_hand), 0)
+        room = min(room, idle + self._share(member))
         while len(tasks) < room and (task := self._backlog.take()) is not None:
             tasks.append(task)
             member.at_hand[task.index] = task
@@ -228,9 +239,11 @@ class Hosts:
         for record in self._recorded(list(member.at_hand)).values():
             self._take(member, record)
         self._tally.left(member.replica, lost=True)
+        # It takes them in the order in which they were given. What it has in advance has not harmed it.
+        worked_on = list(member.at_hand.values())[: max(member.workers, 1) * TASKS_AT_HAND]
         left = sorted(member.at_hand.values(), key=lambda task: (-task.bytes, task.index))
         member.at_hand.clear()
-        for task in left:
+        for task in worked_on:
             self._losses[task.index] = self._losses.get(task.index, 0) + 1
             if self._losses[task.index] > MOST_DEATHS:
                 raise errors.ModelProcessDied(

@@ -6,7 +6,7 @@ Also tests ``worker/executors/share.py``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -34,7 +34,7 @@ from airflow_provider_snowflake_batch.worker.executors.hosts import HostLost, Ho
 from airflow_provider_snowflake_batch.worker.executors.share import joined_schema
 from airflow_provider_snowflake_batch.worker.input.backlog import Backlog
 from airflow_provider_snowflake_batch.worker.input.content import Identity
-from airflow_provider_snowflake_batch.worker.input.plan import RowRange, Task
+from airflow_provider_snowflake_batch.worker.input.plan import TASK_ROWS, RowRange, Task, make_tasks
 from airflow_provider_snowflake_batch.worker.output.records import encode_schema
 from airflow_provider_snowflake_batch.worker.progress import Progress
 
@@ -169,6 +169,55 @@ def test_nothing_is_given_before_there_is_room() -> None:
     assert len(bench.backlog) == 4
 
 
+def ends(tasks: Sequence[Task], speeds: Sequence[float]) -> tuple[list[float], list[float]]:
+    """When each of some hosts of one process has done its last task, and how long its longest one took.
+
+    A process has the next task before the current one is done, as long as more are likely to come.
+
+    :param speeds: rows a second.
+    """
+    bench = Bench(0)
+    bench.hosts._backlog = Backlog(tasks)
+    hosts = [bench.join(replica) for replica in range(len(speeds))]
+    at_hand: list[list[Task]] = [[] for _ in hosts]
+    done, ended, longest = [bench.time for _ in hosts], [bench.time for _ in hosts], [0.0 for _ in hosts]
+    share = [len(tasks) for _ in hosts]
+
+    def report(host: int, *records: TaskRecord) -> None:
+        room = (2 if share[host] else 1) - len(at_hand[host])
+        order = bench.say(hosts[host], Report(records, room=max(room, 0), workers=1))
+        if not at_hand[host] and order.tasks:
+            done[host] = bench.time + order.tasks[0].rows / speeds[host]
+        at_hand[host] += order.tasks
+        share[host] = order.share
+
+    for host in range(len(hosts)):
+        report(host)
+    while any(at_hand):
+        host = min((one for one in range(len(hosts)) if at_hand[one]), key=done.__getitem__)
+        bench.time = ended[host] = done[host]
+        finished = at_hand[host].pop(0)
+        longest[host] = max(longest[host], finished.rows / speeds[host])
+        if at_hand[host]:
+            done[host] += at_hand[host][0].rows / speeds[host]
+        report(host, replace(record(finished.index), input_rows=finished.rows))
+    assert sorted(bench.done) == list(range(len(tasks)))
+    return ended, longest
+
+
+@pytest.mark.parametrize("speeds", [(1e5,) * 4, (1e5, 1e5, 1e5, 2.5e4)], ids=["alike", "one slow"])
+@pytest.mark.parametrize("rows", [65_536, 2_000_000], ids=["row groups of a task", "large row groups"])
+def test_in_the_end_no_host_works_alone_for_longer_than_a_task(rows: int, speeds: Sequence[float]) -> None:
+    """Also where one of ten files holds 60 % of the rows: it is cut before, from its row groups."""
+    sizes = (12_000_000, *[8_000_000 // 9] * 9)
+    groups = [[rows] * (size // rows) + [size % rows] * bool(size % rows) for size in sizes]
+    files = [(f"{number}.parquet", tuple((one, 16 * one) for one in found)) for number, found in enumerate(groups)]
+    tasks = make_tasks(files)
+    assert max(task.rows for task in tasks) <= 2 * TASK_ROWS
+    ended, longest = ends(tasks, speeds)
+    assert max(ended) - min(ended) <= max(longest)
+
+
 def test_one_that_comes_late_helps() -> None:
     bench = Bench(4)
     bench.say(bench.join(0), Report(room=1))
@@ -213,6 +262,19 @@ def test_a_task_that_takes_its_replica_along_again_and_again_is_named() -> None:
     bench.say(host, Report(room=1))
     with pytest.raises(ModelProcessDied, match=r"lost each of the 3 times it worked on rows 0–9 of file a\.parquet"):
         bench.hear(host, HostLost("gone"))
+
+
+def test_a_task_that_a_lost_host_had_in_advance_has_not_taken_it_along() -> None:
+    """Its process has two tasks, one after the other. The third has not begun, however often that happens."""
+    bench = Bench(9)
+    for replica, first in ((1, 0), (2, 2), (3, 4)):
+        lost = bench.join(replica)
+        assert [one.index for one in bench.say(lost, Report(room=9, workers=1)).tasks] == list(range(first, 9))
+        # What it worked on was recorded in time.
+        bench.on_stage = {index: record(index) for index in (first, first + 1)}
+        bench.hear(lost, HostLost("gone"))
+    assert bench.done == list(range(6))
+    assert [one.index for one in bench.say(bench.join(4), Report(room=9)).tasks] == [6, 7, 8]
 
 
 def test_a_task_whose_types_do_not_go_with_those_of_others_is_named() -> None:

@@ -32,7 +32,6 @@ from airflow_provider_snowflake_batch.local.stages.formats import NO_CHARACTER, 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PIECE = 1 << 20
 _MOST_FIELDS = 10_000
-csv.field_size_limit(sys.maxsize)
 
 
 def read_csv(
@@ -170,6 +169,8 @@ def _rows(lines: Iterator[str], found: FileFormat) -> Iterator[list[str]]:
         # The library takes one character.
         lines = (line.replace(found.delimiter, NO_CHARACTER) for line in lines)
         delimiter = NO_CHARACTER
+    # Of the process, as the library has no limit of a reader.
+    csv.field_size_limit(sys.maxsize)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
     return csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=quoting)
 

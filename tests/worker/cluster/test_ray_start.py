@@ -15,6 +15,7 @@ from airflow_provider_snowflake_batch.worker.cluster.ray_start import (
     MOST_SECONDS,
     own_socket_names,
     patient,
+    ports_known,
     raylet_has_ended,
 )
 
@@ -59,6 +60,30 @@ def test_nor_for_one_that_has_ended() -> None:
     with pytest.raises(ChildProcessError, match="raylet has ended"):
         get_node("127.0.0.2:1", "a")
     assert node.now < 1010
+
+
+def test_a_raylet_finds_the_stated_ports_of_its_agents() -> None:
+    done: list[object] = []
+
+    def start_raylet(
+        address: str,
+        node_id: str,
+        session_dir: str,
+        metrics_agent_port: int | None = None,
+        *,
+        metrics_export_port: int | None = None,
+        runtime_env_agent_port: int | None = None,
+    ) -> str:
+        done.append((address, node_id, session_dir, metrics_agent_port, metrics_export_port, runtime_env_agent_port))
+        return "process"
+
+    start = ports_known(start_raylet, lambda *given: done.append(given))
+    assert start("127.0.0.2:1", "ab12", "/tmp/session", 21_005, runtime_env_agent_port=21_004) == "process"
+    assert done == [
+        ("/tmp/session", "ab12", "metrics_agent_port", 21_005),
+        ("/tmp/session", "ab12", "runtime_env_agent_port", 21_004),
+        ("127.0.0.2:1", "ab12", "/tmp/session", 21_005, None, 21_004),
+    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -212,6 +212,30 @@ def test_replicas_meet_on_a_stage_volume(replicas: Replicas) -> None:
     assert [path.name for path in batch.output.parent.glob("_replicas-*") if "ended" in path.name]
 
 
+# Of Ray, those processes that a raylet waits for.
+SLOW_AGENTS = """
+import sys, time
+
+if any(path in " ".join(sys.orig_argv) for path in ("dashboard/agent.py", "runtime_env/agent/main.py")):
+    time.sleep(20)
+"""
+
+
+def test_replicas_meet_on_a_busy_machine(replicas: Replicas, tmp_path: Path) -> None:
+    """Where the processes that Ray starts for a node take longer to load than it waits for them."""
+    batch, folder = replicas.batch, tmp_path / "slow"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(SLOW_AGENTS)
+    replicas.job(wait_for=3)
+    for replica in range(3):
+        replicas.start(replica, PYTHONPATH=f"{folder}{os.pathsep}{ROOT}")
+    outcomes = [replicas.outcome(replica) for replica in range(3)]
+
+    assert [one.code for one in outcomes] == [0, 0, 0], [one.stderr for one in outcomes]
+    assert {replica for replica, _ in replicas.calls()} == {0, 1, 2}
+    assert batch.verify().code == 0
+
+
 def test_a_replica_that_is_killed_costs_its_unfinished_tasks(replicas: Replicas) -> None:
     batch = replicas.batch
     replicas.job(wait_for=3, stuck=2)

@@ -5,8 +5,8 @@ takes as one of many: it makes a reader, a schema and an array of each column, f
 memory anyway, and differ in their pages and numbers alone, are put one behind the other, with one footer that says
 where the pages are then. Pages stay as they are, and each file was hashed as it is stored.
 
-A file that is not like the others, or says of itself what cannot be, is decoded alone. So is each of them where
-decoding them together fails: then the error names the right file.
+A file that is not like the others, or says of itself what cannot be or what its pages do not hold, is decoded alone.
+So is each of them where decoding them together fails: then the error names the right file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ from airflow_provider_snowflake_batch.worker.input.joined_footers import (
     Middle,
     start_of_structures,
 )
-from airflow_provider_snowflake_batch.worker.input.page_places import Group, Numbers, Unlike, find_pages
+from airflow_provider_snowflake_batch.worker.input.page_places import (
+    Group,
+    Numbers,
+    Unlike,
+    find_pages,
+    with_rows_in_pages,
+)
 from airflow_provider_snowflake_batch.worker.input.parquet_input import ParquetInput
 
 # For fewer files, to find out what they have in common is not worth it.
@@ -109,12 +115,25 @@ class Joiner:
                 rest = rest[1:]
                 continue
             try:
-                if some is not None:
-                    joined = Joined(self._open(some), some, self._width, self._most, self._decoded)
-                    found |= dict.fromkeys(some.numbers, joined)
+                joined = None if some is None else self._joined(some)
             except (pa.ArrowException, OSError, DataError):
                 continue
+            if joined is not None:
+                found |= dict.fromkeys(joined.numbers, joined)
         return found
+
+    def _joined(self, some: _Together) -> Joined | None:
+        """What those are decoded with whose pages have the rows that they say, if these are enough.
+
+        :raises pa.ArrowException: they cannot be opened. :raises DataError: they cannot be decoded in this way.
+        """
+        file = self._open(some)
+        checked = some.with_their_rows(file.leaves)
+        if checked is None:
+            return None
+        if checked is not some:
+            file = self._open(checked)
+        return Joined(file, checked, self._width, self._most, self._decoded)
 
     def _decoded(self, file: ParquetInput, row_groups: Sequence[int]) -> pa.Table:
         return self._finish(file.row_groups(row_groups, use_threads=self._use_threads))
@@ -142,8 +161,7 @@ class Joiner:
 
     def _open(self, some: _Together) -> ParquetInput:
         """:raises pa.ArrowException: it cannot be opened. :raises DataError: it cannot be decoded in this way."""
-        data = pa.BufferReader(b"".join([*(file.data for file in some.files), some.footer()]))
-        file = ParquetInput(some.files[0].path, data, self._schema, self._times, self._columns)
+        file = ParquetInput(some.files[0].path, pa.BufferReader(some.data), self._schema, self._times, self._columns)
         if file.reads_twice or file.metadata.num_row_groups != len(some.files) * len(some.groups):
             raise DataError("files that have to be decoded alone")
         return file
@@ -157,8 +175,23 @@ class _Together:
         sizes = np.array([len(file.data) for file in files], np.int64)
         self._begins = np.cumsum(sizes) - sizes
         self.numbers = {file.path: number * len(groups) for number, file in enumerate(files)}
+        self.data = b"".join([*(file.data for file in files), self._footer()])
 
-    def footer(self) -> bytes:
+    def with_their_rows(self, leaves: Sequence[int] | None) -> _Together | None:
+        """Those whose pages hold as many rows as they say: a row too many of one makes up for one that another lacks.
+
+        :param leaves: numbers of the columns that are read; None for all.
+        :return: None if they are too few.
+        """
+        good = with_rows_in_pages(self.data, self._begins, self.groups, leaves)
+        if good.all():
+            return self
+        files = [file for file, sound in zip(self.files, good, strict=True) if sound]
+        if len(files) < FEWEST_FILES:
+            return None
+        return _Together(self._alike, files, [group.of(good) for group in self.groups])
+
+    def _footer(self) -> bytes:
         """One that says where pages are in all files, one behind the other, with what follows it."""
         template = _Template()
         for group in self.groups:
@@ -221,6 +254,7 @@ class Joined:
 
     :param files: of which ``file`` is made.
     :param decode: decodes some row groups.
+    :ivar numbers: of each file that of its first row group.
     """
 
     def __init__(
@@ -234,7 +268,7 @@ class Joined:
         self._file: ParquetInput | None = file
         self._decode_groups, self._most = decode, most
         self._groups = len(files.groups)
-        self._numbers = files.numbers
+        self.numbers = files.numbers
         rows = np.stack([group.rows for group in files.groups], axis=1).ravel()
         stored = np.stack([_stored(group, file.leaves) for group in files.groups], axis=1).ravel()
         # No value is longer than all stored bytes.
@@ -248,7 +282,7 @@ class Joined:
         """A row group of one of the files; None where it has to be decoded alone."""
         if row_group >= self._groups:
             return None
-        number = self._numbers[path] + row_group
+        number = self.numbers[path] + row_group
         if number not in self._decoded and not self._decode(number):
             return None
         place = number - self._decoded.start

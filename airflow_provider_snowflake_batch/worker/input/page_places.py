@@ -21,9 +21,14 @@ Numbers: TypeAlias = npt.NDArray[np.int64]
 
 # Of Thrift's compact protocol: types of values, of which a boolean one in a structure is its own value.
 _TRUE, _FALSE, _BYTE, _I64, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 6, 7, 8, 9, 10, 12
-_INTEGERS = (4, 5, 6)
+_I32 = 5
+_INTEGERS = (4, _I32, 6)
 # More bits than that no offset and no number of rows has.
 _MOST_BITS = 49
+# Columns differ in what the headers of their pages hold, and in the number of pages.
+MOST_KINDS_OF_PAGES = 16
+# Pages that hold values, as they are stored: of version 1 and 2.
+_DATA_PAGES = {0: "values", 3 << 1: "values of version 2"}
 
 
 class Leaf(NamedTuple):
@@ -84,7 +89,10 @@ def find_pages(row_groups: Sequence[bytes], count: int) -> tuple[list[Group], np
         others mean nothing.
     :raises Unlike: the first one has other fields than pages are found with, or is damaged.
     """
-    walk = _Walk(row_groups)
+    sizes = np.array([len(one) for one in row_groups], np.int64)
+    ends: Numbers = np.cumsum(sizes)
+    # The end of a structure follows the last one.
+    walk = _RowGroups(b"".join([*row_groups, b"\0"]), ends - sizes, ends)
     groups = []
     try:
         for _ in range(count):
@@ -94,82 +102,57 @@ def find_pages(row_groups: Sequence[bytes], count: int) -> tuple[list[Group], np
     return groups, walk.alike()
 
 
+def with_rows_in_pages(
+    data: bytes, begins: Numbers, groups: Sequence[Group], columns: Sequence[int] | None
+) -> npt.NDArray[np.bool_]:
+    """Which files have as many rows in their pages as their footers say.
+
+    :param data: what holds the files. :param begins: where each of them begins in it.
+    :param groups: the row groups of all. :param columns: numbers of those that are looked at; None for all.
+    """
+    leaves = [
+        (group.leaves[number], group.rows)
+        for group in groups
+        for number in (range(len(group.leaves)) if columns is None else columns)
+    ]
+    # All columns of all files at once.
+    first: Numbers = np.concatenate([leaf.first + begins for leaf, _ in leaves])
+    last = first + np.concatenate([leaf.compressed for leaf, _ in leaves])
+    rows: Numbers = np.concatenate([rows for _, rows in leaves])
+    right = np.zeros(len(rows), np.bool_)
+    left = np.arange(len(rows))
+    for _ in range(MOST_KINDS_OF_PAGES):
+        if not len(left):
+            break
+        pages = _Pages(data, first[left], last[left])
+        try:
+            equal, alike = pages.values() == rows[left], pages.alike()
+        except (Unlike, RecursionError):
+            left = left[1:]
+            continue
+        right[left[alike & equal]] = True
+        left = left[~alike]
+    good: npt.NDArray[np.bool_] = np.logical_and.reduce(right.reshape(-1, len(begins)))
+    return good
+
+
 class _Walk:
     """A place in each of the files, which moves on in all of them.
 
     A file that is not like the first one follows that from there on, so that its place is never outside of the data.
+
+    :param stored: what holds all of them. :param at: the places. :param ends: where what is walked ends.
     """
 
-    def __init__(self, row_groups: Sequence[bytes]) -> None:
-        # The end of a structure follows the last one.
-        stored = b"".join([*row_groups, b"\0"])
+    def __init__(self, stored: bytes, at: Numbers, ends: Numbers) -> None:
         self._data: npt.NDArray[np.uint8] = np.frombuffer(stored, np.uint8)
-        self._stored = stored
-        sizes = np.array([len(one) for one in row_groups], np.int64)
-        self._ends: Numbers = np.cumsum(sizes)
-        self._at: Numbers = self._ends - sizes
-        self._alike = np.ones(len(row_groups), np.bool_)
+        self._stored, self._at, self._ends = stored, at.copy(), ends.copy()
+        self._alike = np.ones(len(at), np.bool_)
 
     def alike(self) -> npt.NDArray[np.bool_]:
         """Which files are like the first one, up to their ends."""
         self._leave_out(self._at != self._ends)
         return self._alike
-
-    def row_group(self) -> Group:
-        leaves: list[Leaf] = []
-        numbers: dict[str, Numbers] = {}
-        self._structure(
-            {
-                1: lambda kind: leaves.extend(self._leaves(kind)),
-                2: lambda kind: numbers.update(size=self._number(kind)),
-                3: lambda kind: numbers.update(rows=self._number(kind)),
-            }
-        )
-        if not leaves or len(numbers) < 2:
-            raise Unlike("a row group without a field that it must have")
-        return Group(leaves, **numbers)
-
-    def _leaves(self, kind: int) -> list[Leaf]:
-        count, inner = self._list_header()
-        if kind != _LIST or inner != _STRUCT:
-            raise Unlike("columns that are none")
-        return [self._leaf() for _ in range(count)]
-
-    def _leaf(self) -> Leaf:
-        found: list[Leaf] = []
-
-        def elsewhere(_: int) -> None:
-            raise Unlike("a column that is encrypted, or in another file")
-
-        described = {3: lambda kind: found.append(self._described(kind))}
-        self._structure({1: elsewhere, 8: elsewhere, 9: elsewhere} | described)
-        if not found:
-            raise Unlike("a column without a field that it must have")
-        return found[0]
-
-    def _described(self, kind: int) -> Leaf:
-        constant: dict[int, bytes] = {}
-        numbers: dict[str, Numbers] = {}
-
-        def same(number: int, kind: int) -> None:
-            first = int(self._at[0])
-            self._constant(kind)
-            # One after the other, from the first field on.
-            constant[number] = bytes([1 << 4 | kind]) + self._stored[first : int(self._at[0])]
-
-        def take(name: str, kind: int) -> None:
-            numbers[name] = self._number(kind)
-
-        names = {5: "values", 6: "uncompressed", 7: "compressed", 9: "data", 11: "dictionary"}
-        if kind != _STRUCT:
-            raise Unlike("a column that is none")
-        self._structure(
-            {number: partial(same, number) for number in (1, 2, 3, 4)}
-            | {number: partial(take, name) for number, name in names.items()}
-        )
-        if len(constant) < 4 or len(numbers.keys() - {"dictionary"}) < 4:
-            raise Unlike("a column without a field that it must have")
-        return Leaf(b"".join(constant.values()), **numbers)
 
     def _structure(self, fields: Mapping[int, Callable[[int], None]] | None = None) -> None:
         """Pass over a structure. :param fields: what passes over the value of a field, given its type."""
@@ -224,9 +207,9 @@ class _Walk:
         count = header >> 4
         return (self._same_varint() if count == 0x0F else count), header & 0x0F
 
-    def _number(self, kind: int) -> Numbers:
+    def _number(self, kind: int, wanted: int = _I64) -> Numbers:
         """A number that is not negative, in each file."""
-        if kind != _I64:
+        if kind != wanted:
             raise Unlike("a number of another type")
         value = self._varint()
         # Numbers with a sign are stored as twice their size, negative ones as one less than that.
@@ -299,3 +282,104 @@ class _Walk:
         self._alike[which] = False
         self._at[which] = self._at[0]
         self._ends[which] = self._ends[0]
+
+
+class _RowGroups(_Walk):
+    """Row groups, as footers hold them."""
+
+    def row_group(self) -> Group:
+        leaves: list[Leaf] = []
+        numbers: dict[str, Numbers] = {}
+        self._structure(
+            {
+                1: lambda kind: leaves.extend(self._leaves(kind)),
+                2: lambda kind: numbers.update(size=self._number(kind)),
+                3: lambda kind: numbers.update(rows=self._number(kind)),
+            }
+        )
+        if not leaves or len(numbers) < 2:
+            raise Unlike("a row group without a field that it must have")
+        return Group(leaves, **numbers)
+
+    def _leaves(self, kind: int) -> list[Leaf]:
+        count, inner = self._list_header()
+        if kind != _LIST or inner != _STRUCT:
+            raise Unlike("columns that are none")
+        return [self._leaf() for _ in range(count)]
+
+    def _leaf(self) -> Leaf:
+        found: list[Leaf] = []
+
+        def elsewhere(_: int) -> None:
+            raise Unlike("a column that is encrypted, or in another file")
+
+        described = {3: lambda kind: found.append(self._described(kind))}
+        self._structure({1: elsewhere, 8: elsewhere, 9: elsewhere} | described)
+        if not found:
+            raise Unlike("a column without a field that it must have")
+        return found[0]
+
+    def _described(self, kind: int) -> Leaf:
+        constant: dict[int, bytes] = {}
+        numbers: dict[str, Numbers] = {}
+
+        def same(number: int, kind: int) -> None:
+            first = int(self._at[0])
+            self._constant(kind)
+            # One after the other, from the first field on.
+            constant[number] = bytes([1 << 4 | kind]) + self._stored[first : int(self._at[0])]
+
+        def take(name: str, kind: int) -> None:
+            numbers[name] = self._number(kind)
+
+        names = {5: "values", 6: "uncompressed", 7: "compressed", 9: "data", 11: "dictionary"}
+        if kind != _STRUCT:
+            raise Unlike("a column that is none")
+        self._structure(
+            {number: partial(same, number) for number in (1, 2, 3, 4)}
+            | {number: partial(take, name) for number, name in names.items()}
+        )
+        if len(constant) < 4 or len(numbers.keys() - {"dictionary"}) < 4:
+            raise Unlike("a column without a field that it must have")
+        return Leaf(b"".join(constant.values()), **numbers)
+
+
+class _Pages(_Walk):
+    """The pages of a column in each file: their headers, each before as many bytes as it says."""
+
+    def values(self) -> Numbers:
+        """How many values all of them have together."""
+        found: Numbers = np.zeros(len(self._at), np.int64)
+        # A page is not empty, so that there is an end.
+        while self._at[0] < self._ends[0]:
+            found += self._page()
+        return found
+
+    def _page(self) -> Numbers | int:
+        numbers: dict[str, Numbers] = {}
+        kinds: list[int] = []
+
+        def take(name: str, kind: int) -> None:
+            numbers[name] = self._number(kind, _I32)
+
+        def page_type(kind: int) -> None:
+            if kind != _I32:
+                raise Unlike("a page of no type")
+            kinds.append(self._same_varint())
+
+        def of_data(name: str, kind: int) -> None:
+            if kind != _STRUCT:
+                raise Unlike("a page that is none")
+            self._structure({1: partial(take, name)})
+
+        fields: dict[int, Callable[[int], None]] = {1: page_type, 3: partial(take, "bytes")}
+        self._structure(fields | {5: partial(of_data, "values"), 8: partial(of_data, "values of version 2")})
+        if len(kinds) != 1 or "bytes" not in numbers:
+            raise Unlike("a page without a field that it must have")
+        self._pass_over(numbers["bytes"])
+        name = _DATA_PAGES.get(kinds[0])
+        if name is None:
+            return 0
+        if name not in numbers:
+            raise Unlike("a page without a field that it must have")
+        return numbers[name]

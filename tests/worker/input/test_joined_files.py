@@ -400,3 +400,49 @@ def test_pages_behind_the_end_of_a_file_are_not_those_of_the_next(tmp_path: Path
     assert joined == [FILES - 1]
     assert [row["ID"] for row in rows] == list(range(35))
     assert error.startswith("cannot read input file 007.parquet")
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("nulls", [True, False], ids=["optional", "required"])
+def test_files_whose_pages_hold_a_row_too_many_and_one_too_few_do_not_make_up_for_each_other(
+    tmp_path: Path, version: str, nulls: bool, decoded: set[str]
+) -> None:
+    # Pages of 6, 5 and 4 rows, each said to hold 5.
+    options: dict[str, Any] = {
+        "compression": "none",
+        "use_dictionary": False,
+        "write_statistics": False,
+        "data_page_version": version,
+    }
+    schema = pa.schema([pa.field("ID", pa.int64(), nullable=nulls)])
+    long, right, short = (stored(pa.table([list(range(rows))], schema), **options) for rows in (6, 5, 4))
+    contents = [right] * FILES
+    for number, content, rows in [(7, long, 6), (8, short, 4)]:
+        footer = _footer(content).replace(bytes([0x16, 2 * rows]), b"\x16\x0a")
+        assert footer.count(b"\x16\x0a") == 3
+        contents[number] = content.removesuffix(_footer(content)) + footer
+    write(tmp_path, [right] * FILES)
+    made = plan.make_plan(tmp_path, ".*")
+    write(tmp_path, contents)
+
+    with decoded_alone():
+        ((alone, _, error),) = read(tmp_path, made, 5)
+    ((rows, _, found),) = read(tmp_path, made, 5)
+
+    assert "008.parquet" in error
+    assert (rows, found) == (alone, error)
+    assert [row["ID"] for row in rows] == list(range(5)) * 8
+
+
+def test_columns_and_files_with_other_numbers_and_kinds_of_pages_are_decoded_together(
+    tmp_path: Path, joined: list[int], decoded: set[str]
+) -> None:
+    tables = [numbers(100 * number, 100 if number % 3 else 20) for number in range(FILES)]
+    wide = [table.append_column("FLAG", pa.array([None] * table.num_rows, pa.bool_())) for table in tables]
+    write(tmp_path, [stored(table, data_page_size=50, write_batch_size=40, use_dictionary=["NAME"]) for table in wide])
+
+    ((rows, _, _),) = read(tmp_path, plan.make_plan(tmp_path, ".*"), 64)
+
+    assert joined == [FILES]
+    assert len(decoded) == FILES
+    assert rows == pa.concat_tables(wide).to_pylist()

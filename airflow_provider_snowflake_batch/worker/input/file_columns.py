@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ FILE_BATCH_BYTES = 64 * 1024 * 1024
 ROWS_AT_ONCE = 1024
 
 Content = bytes | str | None
-Row = tuple[str | None, ...]
+Row = tuple[str | DataError | None, ...]
 RowContents = list[Content | DataError]
 
 
@@ -94,11 +94,14 @@ class FileColumns:
 
     def _rows(self, table: pa.Table) -> Iterator[Row]:
         """The values that stand for files, row by row."""
-        return zip(*(table.column(column).to_pylist() for column in self._loaders), strict=True)
+        return zip(*(_texts(table.column(column)) for column in self._loaders), strict=True)
 
     def _load(self, row: Row, admit: Admit) -> RowContents:
         contents: RowContents = []
         for load, value in zip(self._load_each, row, strict=True):
+            if isinstance(value, DataError):
+                contents.append(value)
+                continue
             try:
                 contents.append(load(value, admit))
             except DataError as error:
@@ -127,6 +130,21 @@ class FileColumns:
             raise DataError(f"{message} (column {column!r}, {batch.slice(place, place + 1).as_bad('').where()})")
         texts = {place: f"{message} (column {column!r})" for place, (message, column) in errors.items()}
         return without(batch, texts)
+
+
+def _texts(column: pa.ChunkedArray) -> Sequence[str | DataError | None]:
+    """The values of a column, with an error in place of each that is no text."""
+    try:
+        return column.to_pylist()  # type: ignore[no-any-return]
+    except UnicodeDecodeError:
+        return [_text(value) for value in column]
+
+
+def _text(value: pa.Scalar) -> str | DataError | None:
+    try:
+        return value.as_py()  # type: ignore[no-any-return]
+    except UnicodeDecodeError as error:
+        return DataError(f"{error.object!r} is not valid UTF-8")
 
 
 def _bytes(row: RowContents) -> int:

@@ -40,10 +40,12 @@ class ChatFiles:
             return text
         try:
             chat = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
         changed = [self._part(part, admit) for message in _list(chat) for part in _list(_field(message, "content"))]
-        return json.dumps(chat, ensure_ascii=False) if any(changed) else text
+        # Half of a character can be written in JSON, as an escape, and in no text.
+        escaped = "\\ud" in text or "\\uD" in text
+        return json.dumps(chat, ensure_ascii=escaped) if any(changed) else text
 
     def _part(self, part: Any, admit: Admit) -> bool:
         """Rewrite one part of a message in place; whether there was something to rewrite."""

@@ -94,6 +94,9 @@ class StageFiles:
                 os.close(descriptor)
         except FileNotFoundError:
             raise DataError(f"file {stage_path!r} does not exist") from None
+        except UnicodeEncodeError:
+            # JSON may hold one, as an escape.
+            raise DataError(f"file {stage_path!r}: a path holds no half of a character") from None
         except OSError as error:
             raise DataError(f"file {stage_path!r} cannot be read: {error.strerror or error}") from None
 

@@ -80,6 +80,7 @@ def test_the_engine_gets_files_and_the_output_keeps_paths(batch: Batch, mounted:
     [
         (image({"url": "@DB.S.T/none.png"}), "file '@DB.S.T/none.png' does not exist"),
         (image({"url": "@DB.S.T/../JOB.json"}), "leaves its stage"),
+        (image({"url": "@DB.S.T/\ud83d.png"}), r"file '@DB.S.T/\ud83d.png': a path holds no half of a character"),
         ({"type": "input_audio", "input_audio": {"data": "@DB.S.T/d"}}, "format is neither stated nor in the file's"),
     ],
 )
@@ -92,6 +93,25 @@ def test_a_file_that_cannot_be_had_is_named_with_its_row(batch: Batch, mounted: 
     assert outcome.code == 1
     assert message in outcome.last
     assert outcome.last.endswith("(column 'MESSAGES', row 1 of file data_000.parquet)")
+
+
+def test_half_a_character_in_a_chat_stays_what_it_is(batch: Batch, mounted: Path) -> None:
+    texts = [chat({"type": "text", "text": "half \ud83d, ä"}, image("@DB.S.T/a.png"))]
+    batch.rows({"ID": [0], "MESSAGES": texts})
+    batch.job("Echo", stages={"DB.S.T": "mounted"})
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result()["MESSAGES"].to_pylist() == texts
+    (_, user) = json.loads(batch.result()["SEEN"][0].as_py())
+    assert user["content"][1]["text"] == "half \ud83d, ä"
+    assert user["content"][2]["image_url"] == f"data:image/png;base64,{encoded(IMAGE)}"
+
+
+def test_a_text_nested_without_end_is_no_chat() -> None:
+    text = "[" * 100_000 + "@"
+    assert ChatFiles(StageFiles({})).inline(text) == text
 
 
 json_values = st.recursive(

@@ -1,6 +1,6 @@
 """Columns of full stage paths: the model gets what the files hold.
 
-Also tests ``worker/stage_files/loaders.py``.
+Also tests ``worker/input/file_columns.py``, ``worker/stage_files/loaders.py``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import base64
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +91,33 @@ def test_a_file_that_cannot_be_had_is_named_with_its_row(batch: Batch, stage: Pa
     assert message in outcome.last
     assert outcome.last.endswith("(column 'FILE', row 1 of file data_000.parquet)")
     assert not batch.succeeded()
+
+
+@pytest.mark.parametrize("partitioned", [False, True], ids=["rows", "groups"])
+def test_a_path_that_is_no_text_is_named_with_its_row_and_can_be_set_aside(
+    batch: Batch, stage: Path, partitioned: bool
+) -> None:
+    paths = [b"@DB.SCHEMA.IMAGES/sub/0.png", b"@DB.SCHEMA.IMAGES/sub/\xff.png", None, b"@DB.SCHEMA.IMAGES/sub/3.png"]
+    stored = pa.array(paths, pa.binary())
+    batch.rows(pa.table({"ID": [0, 1, 2, 3], "FILE": pa.Array.from_buffers(pa.string(), 4, stored.buffers())}))
+    handled = {"file": {"input_format": "full_stage_path", "convert_to": "raw_bytes"}}
+    read = {"column_handling": handled} | ({"partition_column": "ID"} if partitioned else {})
+    rest: dict[str, Any] = {"input": read, "stages": {"DB.SCHEMA.IMAGES": "mounted"}}
+    batch.job("Sizes", **rest)
+
+    outcome = batch.run()
+
+    assert outcome.code == 1
+    assert r"b'@DB.SCHEMA.IMAGES/sub/\xff.png' is not valid UTF-8 (column 'FILE', " in outcome.last
+    assert "row 1 of file data_000.parquet" in outcome.last
+
+    batch.job("Sizes", inference={"on_error": "quarantine"}, **rest)
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result()["SIZE"].to_pylist() == [1, None, 4]
+    (told,) = outcome.progress[-1]["first_bad_rows"]
+    assert "is not valid UTF-8 (column 'FILE'" in told
 
 
 @given(st.text(st.sampled_from("ab./\\\0 "), max_size=12))

@@ -102,11 +102,12 @@ class FunctionBatchOperator(DecoratedOperator, RunBatchOperator):
         for name, value in bound.arguments.items():
             is_rest = self._signature.parameters[name].kind is self._signature.parameters[name].VAR_KEYWORD
             arguments |= value if is_rest else {name: value}
-        arguments = {name: plain_value(value) for name, value in arguments.items()}
+        places = {name: f"{self.python_callable.__name__}({name}=…)" for name in arguments}
+        arguments = {name: plain_value(value, places[name]) for name, value in arguments.items()}
         for name, value in arguments.items():
             if (wrong := _not_json(value, later)) is not None:
                 raise InvalidJobError(
-                    f"{self.python_callable.__name__}({name}=…)",
+                    places[name],
                     f"only JSON values reach the container, got {wrong!r} ({type(wrong).__name__}).",
                 )
         return arguments

@@ -28,36 +28,78 @@ def is_flat(value: Any) -> bool:
     return type(value) is dict and SCALARS.issuperset(map(type, (*value, *value.values())))
 
 
-def plain_value(value: Any) -> Any:
+def plain_value(value: Any, field: str = "arguments") -> Any:
     """A value as JSON and templates know it: an enum's member is its value, wherever it stands, also as a key.
 
     Airflow renders a member that is a text as ``SaveMode.OVERWRITE``. A specification, ours or one of
     snowflake-ml-python's (pydantic models), becomes a dict of its fields, and a number of NumPy's, which that package
     takes as well, one of Python's. What holds none of these is returned itself, the same object: Airflow tells by that
     which values another task has returned, and renders no template in those.
+
+    :param field: where the value stands, for errors.
+    :raises InvalidJobError: two keys of a dict would become one; a key or a member of a set would be a list or a dict;
+        a value holds itself.
     """
     if type(value) in SCALARS or is_flat(value):
         return value
+    try:
+        return _plain(value)
+    except RecursionError:
+        raise InvalidJobError(field, "a value holds itself, or is nested too deeply.") from None
+    except _NoPlainValue as error:
+        raise InvalidJobError(field, str(error)) from None
+
+
+class _NoPlainValue(Exception):
+    """Says in words why there is none."""
+
+
+def _plain(value: Any) -> Any:
+    if type(value) in SCALARS or is_flat(value):
+        return value
     if isinstance(value, Enum):
-        return plain_value(value.value)
+        return _plain(value.value)
     if isinstance(value, Spec):
         return value.to_dict()
     if callable(getattr(type(value), "model_dump", None)):
-        return plain_value(value.model_dump(exclude_unset=True))
+        return _plain(value.model_dump(exclude_unset=True))
     if isinstance(value, Mapping):
-        items = [(plain_value(key), plain_value(item)) for key, item in value.items()]
-        unchanged = all(key is k and item is i for (key, item), (k, i) in zip(items, value.items(), strict=True))
-        return value if unchanged and type(value) is dict else dict(items)
+        return _plain_mapping(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         given = list(value)
-        members = [plain_value(item) for item in given]
+        members = [_plain(item) for item in given]
         if all(ours is theirs for ours, theirs in zip(members, given, strict=True)):
             return value
-        return members if isinstance(value, list) else (tuple if isinstance(value, tuple) else set)(members)
+        if isinstance(value, (list, tuple)):
+            return members if isinstance(value, list) else tuple(members)
+        for item, plain in zip(given, members, strict=True):
+            _hold_hashable(plain, item, "a member of a set")
+        return set(members)
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 and value.dtype.kind in "biufU":
         # Not a time: one of nanoseconds would be a whole number.
         return value.item()
     return value
+
+
+def _plain_mapping(value: Mapping[Any, Any]) -> dict[Any, Any]:
+    items = [(_plain(key), _plain(item)) for key, item in value.items()]
+    unchanged = all(key is k and item is i for (key, item), (k, i) in zip(items, value.items(), strict=True))
+    if unchanged and type(value) is dict:
+        return value
+    plain: dict[Any, Any] = {}
+    for given, (key, item) in zip(value, items, strict=True):
+        _hold_hashable(key, given, "a key")
+        if key in plain:
+            raise _NoPlainValue(f"two keys of a dict would be {key!r}: a member of an enum is its value.")
+        plain[key] = item
+    return plain
+
+
+def _hold_hashable(plain: Any, given: Any, what: str) -> None:
+    try:
+        hash(plain)
+    except TypeError:
+        raise _NoPlainValue(f"{given!r} is {plain!r}, a {type(plain).__name__}, which cannot be {what}.") from None
 
 
 def check_json(field: str, value: Any) -> None:
@@ -65,7 +107,7 @@ def check_json(field: str, value: Any) -> None:
 
     :raises InvalidJobError: if it does not.
     """
-    plain = plain_value(value)
+    plain = plain_value(value, field)
     try:
         json.dumps(_json_value(plain), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -98,7 +140,7 @@ class Spec:
         """
         if isinstance(value, cls):
             return value
-        given: Mapping[str, Any] = plain_value(value) if value is not None else {}
+        given: Mapping[str, Any] = plain_value(value, cls.label) if value is not None else {}
         if not isinstance(given, Mapping) or isinstance(value, Spec):
             raise InvalidJobError(
                 cls.label, f"expected {cls.__name__}(…) or a dict of its fields, got {type(value).__name__}."
@@ -157,7 +199,7 @@ def member(label: str, value: Any, kind: type[_E]) -> _E | str:
     if is_template(value):
         return str(value)
     # A member may also be one of snowflake-ml-python's own enums, or what a template makes of it: `Class.NAME`.
-    text = str(plain_value(value))
+    text = str(plain_value(value, label))
     wanted = text.removeprefix(f"{kind.__name__}.").lower()
     for member in kind:
         if wanted == member.value:

@@ -74,12 +74,13 @@ class SnowflakeBatchOperator(BaseOperator):
         An operator is made when the Dag is parsed, but that of a mapped task when the task runs. There a wrong value
         fails the task without a retry, since no retry changes it.
         """
-        for name in self.template_fields:
-            given = getattr(self, name, None)
-            if type(given) not in SCALARS and (plain := plain_value(given)) is not given:
-                setattr(self, name, plain)
-        mapped = getattr(self, "_BaseOperator__from_mapped", False)
-        return failing_for_good() if mapped else nullcontext()
+        checking = failing_for_good if getattr(self, "_BaseOperator__from_mapped", False) else nullcontext
+        with checking():
+            for name in self.template_fields:
+                given = getattr(self, name, None)
+                if type(given) not in SCALARS and (plain := plain_value(given, name)) is not given:
+                    setattr(self, name, plain)
+        return checking()
 
     def _set_xcomargs_dependencies(self) -> None:
         # Airflow looks into every templated field for what another task returns. Texts, numbers and flat dicts, which

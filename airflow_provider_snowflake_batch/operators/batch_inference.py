@@ -275,7 +275,7 @@ class RunBatchOperator(QueryFileOperator):
         dag = self.get_dag()
         folder = str(Path(dag.fileloc).parent) if dag is not None and dag.fileloc else None
         # Another task's output may hold enums again, if a function of the Dag's author has mapped it.
-        return {"code_folder": folder} | {name: plain_value(getattr(self, name)) for name in _JOB_FIELDS}
+        return {"code_folder": folder} | {name: plain_value(getattr(self, name), name) for name in _JOB_FIELDS}
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """What the job reads and writes. OpenLineage's listener calls this, and the others, if it is installed."""

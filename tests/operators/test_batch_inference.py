@@ -265,6 +265,36 @@ def test_enums_may_stand_anywhere_in_a_field(enums: Any) -> None:
     assert type(shown["job_spec"]["replicas"]) is int
 
 
+# Members whose values are what a block or a parameter holds.
+Options = Enum("Options", {"PARAMS": {"stop": ["{{ ds }}", Size.TWO]}, "STOP": ["{{ ds }}"]})
+
+
+def test_members_whose_values_are_lists_and_dicts_are_rendered_and_stay_as_they_are() -> None:
+    found = []
+    for given in (Options.PARAMS, {"stop": Options.STOP}, {"stop": (Options.STOP,)}):
+        task = operator(input_spec={"params": given})
+        task.render_template_fields({"ds": "2026"})
+        found.append(task.input_spec["params"])
+    assert found == [
+        {"stop": ["2026", 2]},
+        {"stop": ["2026"]},
+        {"stop": (["2026"],)},
+    ]
+    assert Options.PARAMS.value == {"stop": ["{{ ds }}", Size.TWO]}
+    assert Options.STOP.value == ["{{ ds }}"]
+
+
+def test_members_that_cannot_be_plain_are_refused_when_the_dag_is_parsed() -> None:
+    with pytest.raises(InvalidJobError, match="input_spec: .* cannot be a key"):
+        operator(input_spec={"params": {Options.STOP: 1}})
+    with DAG("d", schedule=None):
+        mapped = RunBatchOperator.partial(
+            task_id="score", model_name="db.s.m", compute_pool="p", output_spec={"stage_location": "@db.s.o/x/"}
+        ).expand(input_spec=[{"params": {Options.STOP: 1}}])
+    with pytest.raises(JobInputError, match="cannot be a key"):
+        mapped.unmap({"input_spec": {"params": {Options.STOP: 1}}, "X": "SELECT 1 AS A"})
+
+
 def test_enums_come_by_every_way_an_argument_takes() -> None:
     given = with_enums(_ours())
     with DAG("d", schedule=None, default_args=given | {"task_id": "x"}):

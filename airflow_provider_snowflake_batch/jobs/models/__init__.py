@@ -67,6 +67,6 @@ def parse_model(value: Any) -> ModelSpec:
         )
     fields = dict(value)
     kind = plain_value(fields.pop("kind", PythonModel.kind))
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise InvalidJobError("model", f"kind {kind!r} is not one of {known}.")
     return _KINDS[kind].of(fields)

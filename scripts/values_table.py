@@ -223,7 +223,7 @@ def write_duckdb(path: Path) -> None:
         "TIMESTAMPTZ": "'2024-02-29 12:30:15+00'", "INTERVAL": "'1 day'", "ENUM('a', 'b')": "'a'",
         "INTEGER[]": "[7, NULL]", "VARCHAR[][]": "[['a']]", "STRUCT(i BIGINT)": "{'i': 7}",
         "STRUCT(i BIGINT)[]": "[{'i': 7}]",
-        "MAP(VARCHAR, BIGINT)": "MAP {'a': 7}",
+        "MAP(VARCHAR, BIGINT)": "MAP {'a': 7}", "VARIANT": "{'a': 7}",
     }  # fmt: skip
     chosen = ", ".join(f'CASE WHEN n < 3 THEN {value} END::{kind} AS "{kind}"' for kind, value in columns.items())
     with duckdb.connect() as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 # Endings of files that often lie beside data, and of data in other formats. A file with any other ending, or with none,
 # may be Parquet: Hive writes 000000_0, COPY INTO … SINGLE = TRUE any name, others .parq, .pq, .PARQUET or
 # .parquet.snappy.
@@ -30,3 +32,15 @@ def is_something_else(path: str) -> bool:
     if last == "zip":
         return not _PARQUET.intersection(endings)
     return last in _OTHER_FORMATS
+
+
+def folder_columns(paths: Iterable[str], columns: Iterable[str] = ()) -> list[str]:
+    """Columns that Hive, Spark and others write as names of folders, ``day=2024-01-01/``, and that no file has.
+
+    :param paths: of files, with ``/`` as separator. :param columns: those that the files have.
+    :return: their names, in alphabetical order.
+    """
+    folders = {folder for path in paths if "=" in (folder := path.rpartition("/")[0])}
+    parts = {part.partition("=")[0] for folder in folders for part in folder.split("/") if "=" in part}
+    had = {column.upper() for column in columns}
+    return sorted(name for name in parts if name and name.upper() not in had)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_snowflake_batch.contract.file_names import folder_columns
 from airflow_provider_snowflake_batch.contract.manifest import parse_result_manifest
 from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS
 from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFoundError
@@ -64,6 +65,7 @@ def look_up_source(hook: SnowflakeBatchHook, job: AnyJob) -> Source:
             among = _parquet_files(hook, source)
             if isinstance(job, RegistryJob):
                 _refuse_hidden(source.location, among)
+            _tell_of_folders(source, among.parquet)
             return source
         case StageParquet():
             return _query_of_files(hook, job, source)
@@ -158,6 +160,7 @@ def _query_of_files(hook: SnowflakeBatchHook, job: AnyJob, source: StageParquet)
         lambda: columns_of_files(hook, source.location, files, file_format, field="X", preparation=preparation),
         str(source),
     )
+    _tell_of_folders(source, files, [column.name for column in columns])
     _check_one_spelling(columns)
     _check_whole_numbers(hook, source, file_format, preparation, columns)
     found = replace(found, columns=tuple((column.name, column.kind) for column in columns))
@@ -217,6 +220,17 @@ def _parquet_files(hook: SnowflakeBatchHook, source: StageParquet) -> InputFiles
     if found.others or found.hidden:
         log.warning("These files under %s are no input: %s", source.location, some(found.others + found.hidden))
     return found
+
+
+def _tell_of_folders(source: StageParquet, files: Iterable[str], columns: Iterable[str] = ()) -> None:
+    names = folder_columns(files, columns)
+    if names:
+        log.warning(
+            "What folders under %s say (%s) is no column of the input, unless the files have it as well. A query can "
+            "add it, from METADATA$FILENAME.",
+            source.location,
+            some(f"{name}=…" for name in names),
+        )
 
 
 def _refuse_hidden(location: StagePath, among: InputFiles) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_snowflake_batch.contract.file_names import folder_columns
 from airflow_provider_snowflake_batch.contract.job_file import Job
 from airflow_provider_snowflake_batch.contract.manifest import Manifest
 from airflow_provider_snowflake_batch.contract.part_file import PartFile
@@ -111,6 +112,7 @@ class Run:
         if plan.left_out is not None:
             note(plan.left_out)
         if plan.schema is not None:
+            self._tell_of_folders(plan, plan.schema)
             check_columns(job, plan.schema, description.signature)
             if job.on_error is OnError.QUARANTINE:
                 quarantine_schema(plan.schema)
@@ -248,6 +250,15 @@ class Run:
             ),
             unchanged,
         )
+
+    def _tell_of_folders(self, plan: Plan, schema: pa.Schema) -> None:
+        names = folder_columns(plan.seen, schema.names)
+        if names:
+            self._warnings.append(
+                f"what the input's folders say ({', '.join(f'{name}=…' for name in names)}) is no column of its files: "
+                "neither the model nor the result has it"
+            )
+            note(self._warnings[-1])
 
     def _original_types(
         self, description: Description, schema: pa.Schema, records: Iterable[TaskRecord]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_snowflake_batch.contract.file_names import is_no_data, is_something_else
+from airflow_provider_snowflake_batch.contract.file_names import folder_columns, is_no_data, is_something_else
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,10 @@ def test_markers_are_no_data_wherever_they_stand() -> None:
         False,
         False,
     ]
+
+
+def test_folders_named_like_columns() -> None:
+    paths = ["day=2024-01-01/a.parquet", "day=2024-01-02/hour=3/b.parquet", "c=1.parquet", "plain/=x/d.parquet"]
+    assert folder_columns(paths) == ["day", "hour"]
+    assert folder_columns(paths, ["DAY", "X"]) == ["hour"]
+    assert folder_columns(["a.parquet", "b/c.parquet"]) == []

@@ -96,6 +96,27 @@ def test_what_is_no_data_is_told_and_left_out_by_location_and_query(
     assert "are no input: README.md, _old/a.parquet" in caplog.text
 
 
+@pytest.mark.parametrize("options", [{}, {"filter": "V > 0"}], ids=["location", "query"])
+def test_what_folders_say_is_no_column_and_is_told(
+    hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture, options: dict[str, Any]
+) -> None:
+    put(hook, **{"day=2024-01-01/v=3/a.parquet": PARQUET, "day=2024-01-02/b.parquet": PARQUET})
+    looked_up(hook, {"stage_location": f"{STAGE}/in/"} | options)
+    known = "day=…" if options else "day=…, v=…"
+    assert f"say ({known}) is no column of the input" in caplog.text
+
+
+def test_a_query_adds_what_folders_say(hook: SnowflakeBatchHook) -> None:
+    put(hook, **{"day=2024-01-01/a.parquet": PARQUET, "day=2024-01-02/b.parquet": pa.table({"V": [2]})})
+    hook.run("CREATE OR REPLACE FILE FORMAT FOUND_PARQUET TYPE = PARQUET")
+    query = f"""
+        SELECT $1:"V"::INT AS v, REGEXP_SUBSTR(METADATA$FILENAME, 'day=([^/]+)', 1, 1, 'e')::DATE AS day
+        FROM {STAGE}/in/ (FILE_FORMAT => 'FOUND_PARQUET', PATTERN => '.*[.]parquet')
+    """
+    found = hook.rows(row_statements.select_source(looked_up(hook, query).source))
+    assert sorted((row["v"], str(row["day"])) for row in found) == [(1, "2024-01-01"), (2, "2024-01-02")]
+
+
 @pytest.mark.parametrize("name", ["_quarantine/part.parquet", "_part.parquet", "d/.old/x.parquet"])
 def test_parquet_that_is_no_data_is_not_left_to_snowflakes_runtime(hook: SnowflakeBatchHook, name: str) -> None:
     put(hook, **{"a.parquet": PARQUET, name: pa.table({"V": [9]})})

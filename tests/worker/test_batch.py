@@ -225,6 +225,24 @@ def test_an_output_replaces_the_input_column_of_its_name(batch: Batch) -> None:
     assert batch.manifest()["warnings"] == ["input column 'X' is replaced by the model's output of that name"]
 
 
+def test_what_folders_say_is_no_column_and_is_told(batch: Batch) -> None:
+    for day in (1, 2):
+        folder = batch.input / f"day=2024-01-0{day}" / "X=7"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"ID": [day], "X": [1.0 * day]}), folder / "part.parquet")
+    batch.job()
+
+    outcome = batch.run()
+
+    assert outcome.code == 0, outcome.stderr
+    assert batch.result().column_names[:2] == ["ID", "X"]
+    assert batch.result()["X"].to_pylist() == [1.0, 2.0]
+    assert batch.manifest()["warnings"] == [
+        "what the input's folders say (day=…) is no column of its files: neither the model nor the result has it"
+    ]
+    assert "(day=…) is no column of its files" in outcome.stdout + outcome.stderr
+
+
 def test_a_model_that_raises(batch: Batch) -> None:
     batch.ids(300, files=3)
     batch.job("Raises", inference={"max_batch_rows": 40, "num_workers": 1})

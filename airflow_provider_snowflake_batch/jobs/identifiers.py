@@ -17,6 +17,18 @@ _UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _QUOTED = re.compile(r'"((?:[^"\x00]|"")+)"')
 _PART = re.compile(rf"{_QUOTED.pattern}|({_UNQUOTED.pattern})")
 _LOCATION = re.compile(rf"@((?:{_PART.pattern})(?:\.(?:{_PART.pattern})){{0,2}})(?:/(.*))?\Z", re.DOTALL)
+# Words that are no names unless they are in quotes.
+# https://docs.snowflake.com/en/sql-reference/reserved-keywords
+_RESERVED = frozenset([
+    "ACCOUNT", "ALL", "ALTER", "AND", "ANY", "AS", "BETWEEN", "BY", "CASE", "CAST", "CHECK", "COLUMN", "CONNECT",
+    "CONNECTION", "CONSTRAINT", "CREATE", "CROSS", "CURRENT", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP",
+    "CURRENT_USER", "DATABASE", "DELETE", "DISTINCT", "DROP", "ELSE", "EXISTS", "FALSE", "FOLLOWING", "FOR", "FROM",
+    "FULL", "GRANT", "GROUP", "GSCLUSTER", "HAVING", "ILIKE", "IN", "INCREMENT", "INNER", "INSERT", "INTERSECT",
+    "INTO", "IS", "ISSUE", "JOIN", "LATERAL", "LEFT", "LIKE", "LOCALTIME", "LOCALTIMESTAMP", "MINUS", "NATURAL", "NOT",
+    "NULL", "OF", "ON", "OR", "ORDER", "ORGANIZATION", "QUALIFY", "REGEXP", "REVOKE", "RIGHT", "RLIKE", "ROW", "ROWS",
+    "SAMPLE", "SCHEMA", "SELECT", "SET", "SOME", "START", "TABLE", "TABLESAMPLE", "THEN", "TO", "TRIGGER", "TRUE",
+    "TRY_CAST", "UNION", "UNIQUE", "UPDATE", "USING", "VALUES", "VIEW", "WHEN", "WHENEVER", "WHERE", "WITH",
+])  # fmt: skip
 _STAGE_PATH = re.compile(r"[\w.=+~:%@!, -]+")
 _NO_SEGMENTS = frozenset({"", ".", ".."})
 # The EXECUTE statements take a stage location only in its unquoted form.
@@ -64,7 +76,7 @@ class Identifier:
         return _sql_part(self.value)
 
     def quoted(self) -> str:
-        """In double quotes, for names that do not come from SQL and so may be reserved words."""
+        """In double quotes, whether it needs them or not."""
         return _quoted(self.value)
 
     def __str__(self) -> str:
@@ -122,8 +134,12 @@ class QualifiedName:
     def is_qualified(self) -> bool:
         return self.database is not None and self.schema is not None
 
+    def parts(self) -> list[str]:
+        """The parts that are given, in the order in which they are written."""
+        return [part for part in (self.database, self.schema, self.name) if part is not None]
+
     def sql(self) -> str:
-        return ".".join(_sql_part(part) for part in (self.database, self.schema, self.name) if part is not None)
+        return ".".join(map(_sql_part, self.parts()))
 
     def __str__(self) -> str:
         return self.sql()
@@ -198,7 +214,9 @@ class StagePath:
         return str(self)
 
     def __str__(self) -> str:
-        return f"@{self.stage}/{self.path}" if self.path else f"@{self.stage}"
+        # Whether a reserved word needs quotes after the @ is not documented. It stands without them.
+        stage = ".".join(_quoted(part) if _is_odd(part) else part for part in self.stage.parts())
+        return f"@{stage}/{self.path}" if self.path else f"@{stage}"
 
 
 def _split_location(text: str, field: str, example: str) -> tuple[QualifiedName, str]:
@@ -234,6 +252,10 @@ def needs_quotes(value: str) -> bool:
 
     :param value: as Snowflake stores it.
     """
+    return _is_odd(value) or value in _RESERVED
+
+
+def _is_odd(value: str) -> bool:
     return not _UNQUOTED.fullmatch(value) or value != value.upper()
 
 

@@ -58,6 +58,15 @@ def test_sql_of_a_name_reads_back_as_the_same_name(database: str, schema: str, n
     assert [token.value for token in tokens] == [database, ".", schema, ".", name]
 
 
+@pytest.mark.parametrize("word", ["ORDER", "TABLE", "SELECT", "CURRENT_DATE"])
+def test_reserved_words_stand_in_quotes(word: str) -> None:
+    for text in (f'"{word}"', word.lower()):
+        assert Identifier.parse(text, field="compute_pool").sql() == f'"{word}"'
+        assert QualifiedName.parse(f"db.{text}.{text}", field="X").sql() == f'DB."{word}"."{word}"'
+        assert str(StagePath.parse(f"@s.{text}/a", field="X")) == f"@S.{word}/a"
+    assert Identifier.parse("orders", field="compute_pool").sql() == "ORDERS"
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_name_or_refused(text: str) -> None:
     try:

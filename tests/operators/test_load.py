@@ -26,6 +26,7 @@ from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatc
 from airflow_provider_snowflake_batch.jobs import row_statements
 from airflow_provider_snowflake_batch.jobs.column_types import FileColumn
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
 
 LOCATION = "@LOAD_TESTS/job"
@@ -100,6 +101,19 @@ def test_rows_that_the_manifest_does_not_know_leave_the_table_as_it_was(hook: Sn
     assert scores(hook) == [(0, 0.0, "old")]
 
 
+@pytest.mark.parametrize("name", ["ORDER", 'it\'s "1".b', "ünï", "a;--"])
+def test_names_that_need_quotes(hook: SnowflakeBatchHook, name: str) -> None:
+    quoted = Identifier(name).quoted()
+    hook.run([f"CREATE SCHEMA IF NOT EXISTS {quoted}", f"DROP TABLE IF EXISTS {quoted}.{quoted}"])
+    hook.run(f"CREATE OR REPLACE STAGE {quoted}.{quoted}")
+    put(hook, "part.parquet", pa.table({"ID": [7]}), location=f"@{quoted}.{quoted}/job")
+    hook.write_file(f"@{quoted}.{quoted}/job/_SUCCESS", b"")
+    for _ in range(2):
+        loaded = load(stage_location=f"@{quoted}.{quoted}/job", table=f"{quoted}.{quoted}", mode="overwrite")
+        assert loaded == {"table": f"LOCAL.{quoted}.{quoted}", "rows": 1, "files": 1}
+    assert hook.rows(f"SELECT * FROM {quoted}.{quoted}") == [{"id": 7}]
+
+
 def test_without_success_nothing_is_loaded(hook: SnowflakeBatchHook) -> None:
     hook.remove_files(f"{LOCATION}/_SUCCESS")
     with pytest.raises(SnowflakeBatchError, match="has no _SUCCESS: its files are not complete. .*BatchSuccessSensor"):
@@ -112,10 +126,10 @@ def test_without_a_manifest_there_is_nothing_to_compare(hook: SnowflakeBatchHook
     assert load()["rows"] == 3
 
 
-def put(hook: SnowflakeBatchHook, name: str, table: pa.Table) -> None:
+def put(hook: SnowflakeBatchHook, name: str, table: pa.Table, location: str = LOCATION) -> None:
     content = io.BytesIO()
     pq.write_table(table, content)
-    hook.write_file(f"{LOCATION}/{name}", content.getvalue())
+    hook.write_file(f"{location}/{name}", content.getvalue())
 
 
 @pytest.fixture

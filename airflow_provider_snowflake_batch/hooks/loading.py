@@ -15,9 +15,19 @@ from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.hooks.inputs import some
 from airflow_provider_snowflake_batch.hooks.results import data_files
 from airflow_provider_snowflake_batch.jobs import row_statements
-from airflow_provider_snowflake_batch.jobs.column_types import LoadedColumn, match_columns, with_original_types
+from airflow_provider_snowflake_batch.jobs.column_types import (
+    FileColumn,
+    LoadedColumn,
+    match_columns,
+    with_original_types,
+)
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, lacks_privilege
-from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
+from airflow_provider_snowflake_batch.jobs.identifiers import (
+    MAX_IDENTIFIER_LENGTH,
+    Identifier,
+    QualifiedName,
+    StagePath,
+)
 from airflow_provider_snowflake_batch.jobs.input_files import InputFiles, visible_parquet
 from airflow_provider_snowflake_batch.jobs.text_forms import form_of, is_text
 
@@ -80,6 +90,15 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
         # A late attempt may have left a file that is not part of the results.
         files = [name for name in files if name in set(manifest.files)]
     _refuse_others(listed, directory)
+    if not files:
+        if expected:
+            raise SnowflakeBatchError(
+                f"{directory} has {expected} rows by its manifest, and no files. Nothing was loaded. Put them back, or "
+                "score again."
+            )
+        if _columns_of(hook, table) is None:
+            hook.log.info("%s has no files, and there is no table %s: none is created", directory, table)
+            return LoadResult(str(table), 0, 0)
     originals = {} if manifest is None else manifest.original_types
     columns = _prepare_table(hook, directory, files, table, originals) if files else None
 
@@ -154,6 +173,7 @@ def _prepare_table(
         found = columns_of_files(
             hook, directory, files, file_format, field="stage_location", preparation=preparation, key=str.upper
         )
+        _refuse_names(found)
         found = with_original_types(found, originals)
         if existing is None:
             columns = [(Identifier(column.name.upper()), column.created_kind) for column in found]
@@ -173,6 +193,20 @@ def _prepare_table(
     if left_out:
         hook.log.warning("%s has no column for %s: left out", table, some(left_out))
     return loaded
+
+
+def _refuse_names(columns: Sequence[FileColumn]) -> None:
+    """:raises InvalidJobError: if a column's name cannot be that of a table's column, or be written after $1."""
+    for name in (column.name for column in columns):
+        if not name or '"' in name or len(name.upper()) > MAX_IDENTIFIER_LENGTH:
+            wrong = (
+                "is empty" if not name else "holds a double quote" if '"' in name else "has more than 255 characters"
+            )
+            raise InvalidJobError(
+                "stage_location",
+                f"the files have a column {name[:40]!r}, whose name {wrong}, so that no table can have it. Nothing was "
+                "loaded. Have the model return it by another name, or rename the input's column.",
+            )
 
 
 def _refuse_texts(existing: Mapping[str, str], originals: Mapping[str, str], lacking: Exception) -> None:

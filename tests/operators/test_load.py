@@ -449,6 +449,43 @@ def test_files_that_may_hold_results_are_not_left_out(hook: SnowflakeBatchHook, 
         load()
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ('a"b', "holds a double quote"),
+        ("", "is empty"),
+        ("é" * 256, "has more than 255 characters"),
+        ("ß" * 128, "has"),
+    ],
+    ids=["quote", "empty", "long", "long in upper case"],
+)
+def test_a_column_that_no_table_can_have_is_refused_before_a_table_is_created(
+    output: SnowflakeBatchHook, name: str, wrong: str
+) -> None:
+    put(output, "part.parquet", pa.table({"ID": [1], name: [2]}))
+    with pytest.raises(JobInputError, match=f"stage_location: the files have a column .*, whose name {wrong}"):
+        load()
+    assert output.rows("SHOW TABLES LIKE 'SCORES'") == []
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+def test_results_without_a_file_load_nothing_and_create_nothing(output: SnowflakeBatchHook, mode: str) -> None:
+    assert load(mode=mode) == {"table": "LOCAL.PUBLIC.SCORES", "rows": 0, "files": 0}
+    assert output.rows("SHOW TABLES LIKE 'SCORES'") == []
+    output.run(["CREATE TABLE SCORES (ID INT)", "INSERT INTO SCORES VALUES (1)"])
+    assert load(mode=mode)["rows"] == 0
+    assert len(output.rows("SELECT * FROM SCORES")) == (1 if mode == "append" else 0)
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+def test_files_that_have_gone_leave_the_table_as_it_was(output: SnowflakeBatchHook, mode: str) -> None:
+    output.run(["CREATE TABLE SCORES (ID INT)", "INSERT INTO SCORES VALUES (1)"])
+    output.write_file(f"{LOCATION}/_manifest.json", json.dumps({"rows": 4}).encode())
+    with pytest.raises(SnowflakeBatchError, match="has 4 rows by its manifest, and no files. Nothing was loaded"):
+        load(mode=mode)
+    assert len(output.rows("SELECT * FROM SCORES")) == 1
+
+
 def test_bad_input() -> None:
     for changes, message in (
         ({"stage_location": "job/"}, "stage_location: 'job/'"),

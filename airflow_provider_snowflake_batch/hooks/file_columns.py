@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.jobs import row_statements
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_snowflake_batch.hooks.batch_inference import SnowflakeBatchHook
     from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
+
+log = logging.getLogger(__name__)
 
 
 def columns_of_files(
@@ -41,10 +45,13 @@ def columns_of_files(
     :raises InvalidJobError: if the types of a column do not go together.
     """
     most = row_statements.MOST_INFERRED_FILES
+    # How many files have each column.
+    having: Counter[str] = Counter()
 
     def infer(cursor: SnowflakeCursor) -> list[FileColumn]:
         for sql in preparation:
             cursor.execute(sql)
+        having.clear()
         found = []
         for first in range(0, len(files), most):
             found += together(cursor, files[first : first + most])
@@ -61,9 +68,29 @@ def columns_of_files(
                 merge_columns(together(cursor, some[:half]) + together(cursor, some[half:]), field=field, key=key)
             raise
         _refuse_ambiguous(rows, field, key)
+        for row in rows:
+            # Where Snowflake does not tell, the files count as if they had it.
+            told = str(row.get("filenames") or "")
+            having[key(str(row["column_name"]))] += len(told.split(", ")) if told else len(some)
         return _file_columns(rows, some[0])
 
-    return merge_columns(hook.on_session(infer), field=field, key=key)
+    found = merge_columns(hook.on_session(infer), field=field, key=key)
+    _tell_of_missing(location, found, {name: len(files) - count for name, count in having.items()}, key)
+    return found
+
+
+def _tell_of_missing(
+    location: StagePath,
+    columns: Sequence[FileColumn],
+    missing: Mapping[str, int],
+    key: Callable[[str], str],
+) -> None:
+    """:param missing: how many files lack each column, by its key."""
+    lacking = [(column.name, missing[key(column.name)]) for column in columns if missing[key(column.name)] > 0]
+    if lacking:
+        told = ", ".join(f"{name} (in {count})" for name, count in lacking[:12])
+        more = f" and {len(lacking) - 12} more" if len(lacking) > 12 else ""
+        log.warning("Some files under %s lack a column, which is NULL in their rows: %s", location, f"{told}{more}")
 
 
 def inferred_columns(

@@ -106,6 +106,17 @@ def test_what_folders_say_is_no_column_and_is_told(
     assert f"say ({known}) is no column of the input" in caplog.text
 
 
+def test_a_column_that_some_files_lack_is_told(hook: SnowflakeBatchHook, caplog: pytest.LogCaptureFixture) -> None:
+    both = pa.table({"V": [1], "W": [2]})
+    put(hook, **{"a.parquet": both, "b.parquet": PARQUET, "c.parquet": PARQUET})
+    looked_up(hook, {"stage_location": f"{STAGE}/in/", "filter": "V > 0"})
+    assert "/in/ lack a column, which is NULL in their rows: W (in 2)" in caplog.text
+    caplog.clear()
+    put(hook, **{"b.parquet": both, "c.parquet": both})
+    looked_up(hook, {"stage_location": f"{STAGE}/in/", "filter": "V > 0"})
+    assert "lack a column" not in caplog.text
+
+
 def test_a_query_adds_what_folders_say(hook: SnowflakeBatchHook) -> None:
     put(hook, **{"day=2024-01-01/a.parquet": PARQUET, "day=2024-01-02/b.parquet": pa.table({"V": [2]})})
     hook.run("CREATE OR REPLACE FILE FORMAT FOUND_PARQUET TYPE = PARQUET")

@@ -13,8 +13,10 @@ from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
 
 MAX_IDENTIFIER_LENGTH = 255
 
+# Characters that no text sent to Snowflake can have: NUL, and halves of surrogate pairs, which UTF-8 does not know.
+NOT_SENT = re.compile("[\x00\ud800-\udfff]")
 _UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
-_QUOTED = re.compile(r'"((?:[^"\x00]|"")+)"')
+_QUOTED = re.compile(r'"((?:[^"\x00\ud800-\udfff]|"")+)"')
 _PART = re.compile(rf"{_QUOTED.pattern}|({_UNQUOTED.pattern})")
 _LOCATION = re.compile(rf"@((?:{_PART.pattern})(?:\.(?:{_PART.pattern})){{0,2}})(?:/(.*))?\Z", re.DOTALL)
 # Words that are no names unless they are in quotes.
@@ -62,7 +64,7 @@ class Identifier:
 
         :raises InvalidJobError: if it is no text.
         """
-        if not isinstance(text, str) or not text or "\x00" in text:
+        if not isinstance(text, str) or not text or NOT_SENT.search(text):
             raise InvalidJobError(field, f"expected a column's name, got {text!r}.")
         if match := _QUOTED.fullmatch(text):
             value = match[1].replace('""', '"')
@@ -183,8 +185,8 @@ class StagePath:
         stage, path = _split_location(text, field, example)
         if not path or path.endswith("/"):
             raise InvalidJobError(field, f"{text!r} names no file: {example}")
-        if "\x00" in path:
-            raise InvalidJobError(field, f"{text!r} holds a NUL character.")
+        if found := NOT_SENT.search(path):
+            raise InvalidJobError(field, f"{text!r} holds {named(found)}.")
         _segments(path, text, field, example)
         return cls(stage, path)
 
@@ -217,6 +219,11 @@ class StagePath:
         # Whether a reserved word needs quotes after the @ is not documented. It stands without them.
         stage = ".".join(_quoted(part) if _is_odd(part) else part for part in self.stage.parts())
         return f"@{stage}/{self.path}" if self.path else f"@{stage}"
+
+
+def named(found: re.Match[str]) -> str:
+    """What `NOT_SENT` has found, in words."""
+    return "a NUL character" if found[0] == "\x00" else f"half of a surrogate pair ({found[0]!a})"
 
 
 def _split_location(text: str, field: str, example: str) -> tuple[QualifiedName, str]:

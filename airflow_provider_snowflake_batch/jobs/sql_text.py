@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
+from airflow_provider_snowflake_batch.jobs.identifiers import NOT_SENT, named
 
 # Characters that a name may have. "$" is one of them, so "$$" right after such a character may be part of a name.
 _WORD = r"[\w$\u0080-\U0010ffff]"
@@ -81,8 +82,8 @@ def _check_enclosed(text: str, kind: str, field: str) -> int:
 
     :raises InvalidJobError: if what stands before could leave its parentheses.
     """
-    if "\x00" in text:
-        raise InvalidJobError(field, f"the {kind} has a NUL character, which cannot be sent to Snowflake.")
+    if found := NOT_SENT.search(text):
+        raise InvalidJobError(field, f"the {kind} has {named(found)}, which cannot be sent to Snowflake.")
     depth = 0
     parts = _parts(text)
     for part, match in parts:

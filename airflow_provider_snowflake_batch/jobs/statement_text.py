@@ -10,13 +10,13 @@ from typing import Any
 import yaml
 
 from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError
-from airflow_provider_snowflake_batch.jobs.identifiers import StagePath
+from airflow_provider_snowflake_batch.jobs.identifiers import NOT_SENT, StagePath, named
 
 
 def literal(value: str) -> str:
     """A string literal: backslashes are escapes in Snowflake's single-quoted strings, so both are doubled."""
-    if "\x00" in value:
-        raise InvalidJobError("text", "a NUL character cannot be sent to Snowflake.")
+    if found := NOT_SENT.search(value):
+        raise InvalidJobError("text", f"{named(found)} cannot be sent to Snowflake.")
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 

@@ -201,3 +201,23 @@ def test_generated_names_are_legal_and_unique(dag: str, task: str, prefix: str) 
 
 def test_generated_name_tells_where_it_comes_from() -> None:
     assert re.fullmatch(r"BATCH_DAILY_SCORES_SCORE_[0-9A-F]{8}", generate_job_name("daily-scores", "score"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"X": "SELECT '\ud800' AS A"},
+        {"X": '"\ud800"'},
+        {"X": ["@s/\ud800.png"]},
+        {"X": {"stage_location": "@s/a", "filter": "A = '\ud800'"}},
+        {"X": {"stage_location": "@s/a", "select": ["\ud800"]}},
+        {"model_name": '"\ud800"'},
+        {"compute_pool": '"\ud800"'},
+        {"output_spec": {"stage_location": '@"\ud800"/o'}},
+    ],
+    ids=lambda changes: ascii(changes)[:40],
+)
+def test_half_of_a_character_is_refused_wherever_it_stands(changes: dict[str, object]) -> None:
+    usual = {"name": "JOB", "model_name": "M", "X": "t", "compute_pool": "P", "output_spec": {"stage_location": "@s/o"}}
+    with pytest.raises(InvalidJobError):
+        RegistryJob.parse(**(usual | changes))

@@ -127,6 +127,7 @@ def test_ordinary_queries_are_taken(given: str, sent: str) -> None:
         ("SELECT $1 FROM @s/it's/'", "a quote inside a stage path at character 16: write the path in single quotes"),
         ('SELECT $1 FROM @s/"a"/b', "a quote inside a stage path"),
         ("SELECT 1 \x00", "a NUL character"),
+        ("SELECT '\ud800'", "half of a surrogate pair"),
         ("SELECT 1 -- a\rb", "a comment at character 10 with a line break"),
         ("SELECT /* /* */ 1", "with another /\\* in it"),
         ("SELECT n'a''b'", "put a space before the literal"),

@@ -14,6 +14,7 @@ def test_every_literal_reads_back(value: str) -> None:
     assert (token.kind, token.value) == ("string", value)
 
 
-def test_nul_is_refused() -> None:
-    with pytest.raises(InvalidJobError, match="NUL"):
-        statement_text.literal("a\x00b")
+@pytest.mark.parametrize(("text", "named"), [("a\x00b", "NUL"), ("a\udc80", r"half of a surrogate pair \('.udc80'\)")])
+def test_what_no_text_can_have_is_refused(text: str, named: str) -> None:
+    with pytest.raises(InvalidJobError, match=named):
+        statement_text.literal(text)

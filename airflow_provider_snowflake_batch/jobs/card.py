@@ -12,6 +12,7 @@ from airflow_provider_snowflake_batch.jobs.logs import Progress
 from airflow_provider_snowflake_batch.jobs.progress_history import grown, readable
 from airflow_provider_snowflake_batch.jobs.sent_statement import readable_statement
 from airflow_provider_snowflake_batch.jobs.status import ContainerInfo, JobInfo, JobStatus, by_blame
+from airflow_provider_snowflake_batch.jobs.waits import readable_waits, waited
 
 # The XCom under which the operator keeps it, written before the task defers.
 JOB_CARD_KEY = "snowflake_batch_job"
@@ -59,6 +60,7 @@ class JobCard:
     :param log: the last lines that the job has written, as the last look has found them (:func:`told_lines`); None once
         it is done.
     :param output: what a job that is done has written (:func:`told_output`).
+    :param waits: what its containers have said that it waits for, while it was pending (`jobs/waits.py`).
     """
 
     job_name: str
@@ -86,6 +88,7 @@ class JobCard:
     no_statement: str | None = None
     output: dict[str, Any] | None = None
     log: list[str] | None = None
+    waits: list[list[Any]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = json_value(asdict(self))
@@ -124,6 +127,7 @@ class JobCard:
             statement=readable_statement(card.statement),
             output=card.output if isinstance(card.output, dict) else None,
             log=card.log if isinstance(card.log, list) else None,
+            waits=readable_waits(card.waits),
         )
 
     def seen(
@@ -146,6 +150,8 @@ class JobCard:
         """
         if running_since is None and info.status is JobStatus.RUNNING:
             running_since = now
+        told = told_containers(containers) or self.containers
+        pending = told if info.status is JobStatus.PENDING else None
         return replace(
             self,
             status=info.reported_status,
@@ -155,7 +161,8 @@ class JobCard:
             updated_at=now,
             progress=progress.to_dict() if progress is not None else self.progress,
             message=message or self.message,
-            containers=told_containers(containers) or self.containers,
+            containers=told,
+            waits=waited(self.waits, now - self.submitted_at, pending or ()),
             log=told_lines(lines) or self.log,
             history=self.history
             if progress is None

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_snowflake_batch.contract.progress import AllReplicas, read_bad_rows
 from airflow_provider_snowflake_batch.jobs.progress_history import readable
 from airflow_provider_snowflake_batch.jobs.sent_statement import readable_statement
+from airflow_provider_snowflake_batch.jobs.waits import readable_waits
 
 TEXTS = ("job_name", "status", "compute_pool", "output_location", "model", "version", "function", "instance_family")
 NUMBERS = (
@@ -63,6 +64,7 @@ def readable_card(stored: Any, *, longest: int, brief: bool = False) -> dict[str
         **({} if brief else _statement(values, longest)),
         "log": None if brief else _lines(values.get("log"), longest),
         "output": None if brief else _output(values.get("output"), longest),
+        "waits": None if brief else _waits(values.get("waits"), longest),
     }
 
 
@@ -99,6 +101,11 @@ def _lines(values: Any, longest: int) -> list[str] | None:
     if not isinstance(values, list):
         return None
     return [text for text in (_text(each, longest) for each in values[-_MOST:]) if text is not None]
+
+
+def _waits(values: Any, longest: int) -> list[list[Any]] | None:
+    told = [[_number(at), _text(text, longest)] for at, text in readable_waits(values) or ()]
+    return [one for one in told if one[0] is not None] or None
 
 
 def _output(values: Any, longest: int) -> dict[str, Any] | None:

@@ -78,6 +78,7 @@ def test_who_waits_is_told_why_the_job_is_pending(
         )
     told = [(one["status"], one["message"]) for one in card.card.containers or []]
     assert (card.card.status, told) == ("PENDING", [("PENDING", "Compute pool node(s) are being provisioned.")])
+    assert [told for _, told in card.card.waits or []] == ["Compute pool node(s) are being provisioned."]
 
 
 def test_a_job_that_is_pending_for_a_moment_costs_no_statement(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,7 @@ def fill_more(new_run: Callable[[str], str]) -> dict[str, str]:
 def story(now: float) -> dict[str, Any]:
     return {
         "log": [f"epoch {epoch}: loss 0.{97 - epoch}" for epoch in range(12)],
+        "waits": [[25, "Compute pool node(s) are being provisioned"], [45, "Failed to pull image"]],
         "history": [[60 + 5 * step, 20_000 * step * step] for step in range(40)],
         "earlier_tries": [
             {"attempt": 1, "job_name": "ML.SCORING.BATCH_SCORES_SCORE_0A1B2C3D", "status": "FAILED",

@@ -22,9 +22,13 @@ def test_every_field_of_a_card_is_shown() -> None:
         containers=[{"replica": 0, "name": "main", "status": "DONE", "message": "", "exit_code": 0, "restarts": 0}],
         log=["\x1b[1mepoch 1", "epoch 2"],
         output={"files": 2, "bytes": 2048, "columns": [["ID", "int64"]], "columns_left_out": 0},
+        waits=[[5, "\x1b[1mWaiting to start"], [40, "Failed to pull image"]],
     )
     assert JobCard.from_dict(stored).to_dict() == stored
-    assert readable_card(stored, longest=100) == stored | {"log": ["epoch 1", "epoch 2"]}
+    assert readable_card(stored, longest=100) == stored | {
+        "log": ["epoch 1", "epoch 2"],
+        "waits": [[5, "Waiting to start"], [40, "Failed to pull image"]],
+    }
 
 
 def test_a_list_needs_neither_history_nor_statement() -> None:
@@ -55,6 +59,13 @@ def test_of_a_log_the_texts_are_shown() -> None:
     assert readable_card(card(log=["a" * 30, 3, None, "b"]), longest=20)["log"] == ["a" * 19 + "…", "b"]
     assert readable_card(card(log="a"), longest=20)["log"] is None
     assert readable_card(card(log=["a"]), longest=20, brief=True)["log"] is None
+
+
+def test_of_what_a_job_has_waited_for_what_can_be_read_is_shown() -> None:
+    told = [[math.nan, "a"], [10**400, "b"], ["c", 1], [1, "d", 2], "e", [20, "Failed to pull image"]]
+    assert readable_card(card(waits=told), longest=10)["waits"] == [[20, "Failed to…"]]
+    assert readable_card(card(waits="a"), longest=10)["waits"] is None
+    assert readable_card(card(waits=told), longest=10, brief=True)["waits"] is None
 
 
 def test_numbers_that_json_lacks_are_left_out() -> None:

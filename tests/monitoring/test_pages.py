@@ -20,6 +20,7 @@ from tests.monitoring.rows import card
 RUN = "manual__2026-11-01T12:00:00+00:00"
 NOON = 1_793_534_400  # 2026-11-01 12:00 UTC
 NOW = NOON + 60
+NO_NODE = "Compute pool node(s) are being provisioned"
 HALF = {"phase": "predict", "rows_done": 4512345, "rows_total": 9000000, "rows_per_second": 26543.2, "eta_seconds": 169}
 
 
@@ -64,6 +65,17 @@ JOBS: dict[str, Any] = {
             for replica, message in enumerate(["No <b>node yet.", "No <b>node yet.", "Failed to pull image"])
         ],
     ),
+    "waited": told(
+        started_at=NOON + 50,
+        accepted_at=NOON + 20,
+        waits=[[25, NO_NODE], [45, "Failed to pull <b>image"], [50, "Waiting to start"]],
+    ),
+    "waits_again": told(
+        status="PENDING",
+        accepted_at=NOON + 20,
+        waits=[[25, NO_NODE], [45, "Unschedulable due to insufficient CPU resources."]],
+    ),
+    "builds": told(status="SUBMITTED"),
     "talking": told(log=["epoch 1", "<b>epoch 2</b>"]),
     "written": told(
         "success",

@@ -133,6 +133,18 @@ export function phases(job, now) {
   return told.filter(({ seconds }) => seconds > 0);
 }
 
+// What a job waits for whose containers say so, by Snowflake's words for it; null where these name nothing.
+const WAITS = [
+  ["room in the compute pool", /unschedulable|insufficient|node limit|capacity/i],
+  ["its image", /\bimage\b/i],
+  ["a node of the compute pool", /\bnodes?\b|provisioned/i],
+];
+
+export function waitsFor(message) {
+  const found = WAITS.filter(([, words]) => words.test(message ?? "")).map(([what]) => what);
+  return found.join(" and ") || null;
+}
+
 // Speeds between the points of a card's history: when, in seconds since the submission, and rows per second until then.
 export function speeds(history) {
   const points = history ?? [];

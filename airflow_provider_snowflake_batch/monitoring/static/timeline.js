@@ -1,6 +1,6 @@
 // What a job has spent its time with, as a picture and in words.
 
-import { formatDuration, jobSeconds, phases } from "./format.js";
+import { formatDuration, jobSeconds, phases, waitsFor } from "./format.js";
 import { Time, section } from "./parts.js";
 
 const { createElement: h } = globalThis.React;
@@ -29,6 +29,7 @@ export function Timeline({ job, now }) {
     "Timeline",
     h(Picture, { told: phases(job, now) }),
     active && h(WaitsFor, { card: job.card }),
+    h(Waited, { card: job.card }),
     h(
       Flex,
       { as: "ol", columnGap: 8, listStyleType: "none", rowGap: 3, wrap: "wrap" },
@@ -39,11 +40,41 @@ export function Timeline({ job, now }) {
   );
 }
 
-// What the containers of a job say that is pending: that there is no node yet, for instance, or no image.
-function WaitsFor({ card: { status, containers } }) {
-  if (status?.toUpperCase() !== "PENDING") return null;
-  const told = new Set((containers ?? []).filter((one) => one.status === "PENDING" && one.message).map((one) => one.message));
-  return told.size > 0 && h(Text, { mb: 3, wordBreak: "break-word" }, `What it waits for: ${[...told].join(" · ")}`);
+// What keeps a job from running: the build of its image, before Snowflake has the job, and then what its containers say.
+function WaitsFor({ card }) {
+  const status = card.status?.toUpperCase();
+  if (status === "SUBMITTED" && typeof card.accepted_at !== "number") {
+    return h(Text, { mb: 3 }, "What it waits for: Snowflake has not taken the statement in yet. Of a registered model it builds the image first, if there is none, which takes minutes.");
+  }
+  if (status !== "PENDING") return null;
+  const containers = (card.containers ?? []).filter((one) => one.status === "PENDING" && one.message);
+  const told = [...new Set(containers.map((one) => one.message))].join(" · ") || card.waits?.at(-1)[1];
+  if (!told) return null;
+  const what = waitsFor(told);
+  return h(Text, { mb: 3, wordBreak: "break-word" }, `What it waits for: ${what ? `${what} (${told})` : told}`);
+}
+
+// What it has waited for before, and from when on.
+function Waited({ card: { status, waits } }) {
+  const past = status?.toUpperCase() === "PENDING" ? waits?.slice(0, -1) : waits;
+  if (!past?.length) return null;
+  return h(
+    Box,
+    { color: "fg.muted", fontSize: "sm", mb: 3 },
+    "It was pending for want of:",
+    h(
+      Box,
+      { as: "ul", "aria-label": "What it has waited for", listStyleType: "disc", ps: 5 },
+      past.map(([at, told], line) => {
+        const what = waitsFor(told);
+        return h(
+          Box,
+          { key: line, as: "li", wordBreak: "break-word" },
+          `${what ? `${what} (${told})` : told}, seen ${formatDuration(at)} after the submission`,
+        );
+      }),
+    ),
+  );
 }
 
 // Each part is as long as its share of the time, but never too short to be seen; the words below have room for all.

@@ -131,6 +131,11 @@ test("a long message is open at its end, and a narrow window has the jobs below 
 test("the story of a job that runs: times, replicas, speed, bad rows, log, earlier tries, cost", async () => {
   const page = await open([tab("scores", "running"), "26,543 rows/s"]);
   await page.getByRole("img", { name: /^preparing 20 s, pending 40 s, running/ }).waitFor();
+  const waits = page.getByRole("list", { name: "What it has waited for" }).getByRole("listitem");
+  assert.deepEqual(await waits.allInnerTexts(), [
+    "a node of the compute pool (Compute pool node(s) are being provisioned), seen 25 s after the submission",
+    "its image (Failed to pull image), seen 45 s after the submission",
+  ]);
   await page.getByRole("img", { name: /^Speed over time/ }).waitFor();
   for (const [name, text] of [["Log", "epoch 11: loss"], ["Earlier tries", "OutOfMemoryError"], ["Cost (an estimate)", "credits"], ["Cost (an estimate)", "Prices of 2026-"]])
     assert.ok((await region(page, name).innerText()).includes(text), name);
@@ -140,7 +145,7 @@ test("the story of a job that runs: times, replicas, speed, bad rows, log, earli
 });
 
 test("the story of jobs that wait, failed and are done: what for, exit codes, results", async () => {
-  const page = await open([`/dags/scores/runs/${RUNS.mapped}/tasks/parts/mapped/0/plugin/snowflake-batch-job`, "What it waits for: No node is free yet."]);
+  const page = await open([`/dags/scores/runs/${RUNS.mapped}/tasks/parts/mapped/0/plugin/snowflake-batch-job`, "What it waits for: a node of the compute pool (No node is free yet.)"]);
   await page.goto(url + tab("scores", "failed"));
   await page.getByRole("table", { name: "Containers" }).getByText("137: killed").waitFor();
   assert.ok((await region(page, "Cost (an estimate)").innerText()).includes("five minutes at least"));

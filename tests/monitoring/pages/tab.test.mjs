@@ -87,7 +87,33 @@ test("what the job spent its time with is a picture", async () => {
 test("of a job that is pending it tells what for", async () => {
   await show_(jobs.waits);
   const timeline = within(screen.getByRole("region", { name: "Timeline" }));
-  assert.ok(timeline.getByText("What it waits for: No <b>node yet. · Failed to pull image"));
+  const said = "No <b>node yet. · Failed to pull image";
+  assert.ok(timeline.getByText(`What it waits for: its image and a node of the compute pool (${said})`));
+});
+
+test("of a job that was pending it tells what for, and since when", async () => {
+  await show_(jobs.waited);
+  const past = within(screen.getByRole("list", { name: "What it has waited for" })).getAllByRole("listitem");
+  assert.deepEqual(past.map((line) => line.textContent), [
+    "a node of the compute pool (Compute pool node(s) are being provisioned), seen 25 s after the submission",
+    "its image (Failed to pull <b>image), seen 45 s after the submission",
+    "Waiting to start, seen 50 s after the submission",
+  ]);
+  assert.ok(!document.body.textContent.includes("What it waits for"));
+});
+
+test("of a job that is pending it tells what for now, and what for before", async () => {
+  await show_(jobs.waits_again);
+  const now = "What it waits for: room in the compute pool (Unschedulable due to insufficient CPU resources.)";
+  assert.ok(screen.getByText(now));
+  const past = within(screen.getByRole("list", { name: "What it has waited for" })).getAllByRole("listitem");
+  assert.equal(past.length, 1);
+});
+
+test("of a statement that Snowflake has not taken in it says that the image may be built", async () => {
+  await show_(jobs.builds);
+  assert.ok(screen.getByText("What it waits for: Snowflake has not taken the statement in yet.", { exact: false }));
+  assert.equal(screen.queryByRole("list", { name: "What it has waited for" }), null);
 });
 
 test("of a job that nobody saw run it does not say that it was pending to its end", async () => {

@@ -85,7 +85,7 @@ def fill(new_run: Callable[[str], str]) -> dict[str, str]:
 
 def fill_more(new_run: Callable[[str], str]) -> dict[str, str]:
     """Jobs of another Dag: one was refused, one cancelled, one is looked at by nobody, and more are done than a page
-    has room for; the ids of their runs."""
+    has room for; the ids of their runs. One run has none."""
     now = time.time()
     gone = {"submitted_at": now - 90, "ended_at": now - 90, "updated_at": now - 90}
     jobs: dict[str, tuple[str, str, str, dict[str, Any]]] = {
@@ -99,7 +99,7 @@ def fill_more(new_run: Callable[[str], str]) -> dict[str, str]:
         **{f"done {number}": ("success", f"OLD_{number:02}", "DONE", {**gone, "started_at": now - 99})
            for number in range(26)},
     }  # fmt: skip
-    runs = {name: new_run("salaries") for name in jobs}
+    runs = {name: new_run("salaries") for name in (*jobs, "nothing")}
     for age, (name, (state, job_name, status, told)) in enumerate(jobs.items()):
         set_state("salaries", runs[name], state, age=100 + age)
         push("salaries", runs[name], card(job_name, status, **told))

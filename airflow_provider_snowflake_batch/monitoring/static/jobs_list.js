@@ -3,11 +3,12 @@
 import { formatCount, formatDuration, jobSeconds, reason, shortName, taskName, taskPath } from "./format.js";
 import { ProgressBar, StatusBadge, Time, locale, progressTexts } from "./parts.js";
 
-const { createElement: h, useEffect, useState } = globalThis.React;
+const { createElement: h, useLayoutEffect, useRef, useState } = globalThis.React;
 const { Box, Button, Flex, Link, Table, Text, VisuallyHidden } = globalThis.ChakraUI;
 const { Link: RouterLink } = globalThis.ReactRouterDOM;
 
 const NARROW = "(max-width: 48rem)";
+const NARROW_PLACE = 768;
 // Each column's name and, if jobs can be sorted by it, the sort and which way that goes.
 const COLUMNS = [
   ["Status", "status", "ascending"],
@@ -23,19 +24,29 @@ const PLAIN = { color: "inherit", font: "inherit", h: "auto", minW: 0, px: 0, va
 const OTHER_WAY = { ascending: "descending", descending: "ascending" };
 
 export function JobsList({ jobs, faded, at, ...sorted }) {
-  const narrow = useNarrow();
-  return h(Box, { opacity: faded ? 0.6 : 1 }, h(narrow ? Cards : JobsTable, { jobs, at, ...sorted }));
+  const place = useRef(null);
+  const narrow = useNarrow(place);
+  return h(Box, { ref: place, opacity: faded ? 0.6 : 1 }, h(narrow ? Cards : JobsTable, { jobs, at, ...sorted }));
 }
 
-function useNarrow() {
+// The window may be narrow, or in a wide one the panel that Airflow shows a Dag run in.
+function useNarrow(place) {
   const [narrow, setNarrow] = useState(() => globalThis.matchMedia(NARROW).matches);
-  useEffect(() => {
-    const room = globalThis.matchMedia(NARROW);
-    const look = () => setNarrow(room.matches);
+  useLayoutEffect(() => {
+    const window = globalThis.matchMedia(NARROW);
+    const look = () => {
+      const width = place.current?.clientWidth;
+      setNarrow(window.matches || (width > 0 && width < NARROW_PLACE));
+    };
     look();
-    room.addEventListener("change", look);
-    return () => room.removeEventListener("change", look);
-  }, []);
+    const room = new ResizeObserver(look);
+    room.observe(place.current);
+    window.addEventListener("change", look);
+    return () => {
+      room.disconnect();
+      window.removeEventListener("change", look);
+    };
+  }, [place]);
   return narrow;
 }
 

@@ -25,7 +25,7 @@ export function Output({ job, exampleRows }) {
 
 function Columns({ columns, leftOut }) {
   const heads = ["Column", "Type"].map((name) => h(Table.ColumnHeader, { key: name, scope: "col" }, name));
-  const line = (cells, key) => h(Table.Row, { key }, cells.map((cell, place) => h(Table.Cell, { key: place }, h(Code, null, cell ?? "–"))));
+  const line = (cells, key) => h(Table.Row, { key }, cells.map((cell, place) => h(Table.Cell, { key: place, minW: "6rem" }, h(Code, { wordBreak: "break-all" }, cell ?? "–"))));
   const more = leftOut > 0 && h(Table.Row, null, h(Table.Cell, { color: "fg.muted", colSpan: 2 }, `${formatCount(leftOut, "column", locale())} more`));
   const table = h(
     Table.Root,

@@ -121,7 +121,7 @@ export function Empty({ title, children }) {
   return h(
     Flex,
     { align: "center", direction: "column", gap: 2, justify: "center", px: 4, py: 16, textAlign: "center" },
-    h(Text, { fontSize: "lg", fontWeight: "semibold" }, title),
+    h(Heading, { as: "h2", fontWeight: "semibold", size: "md" }, title),
     h(Box, { color: "fg.muted", maxW: "36rem" }, children),
   );
 }

@@ -43,7 +43,7 @@ function Replica({ one, over, most }) {
     h(Table.Cell, { textAlign: "end" }, formatNumber(one.rows, locale())),
     h(
       Table.Cell,
-      { minW: "8rem" },
+      { minW: "3rem", w: "9rem" },
       h(
         Progress.Root,
         { colorPalette: palette, max: most, size: "xs", value: one.rows },
@@ -61,7 +61,7 @@ function Replica({ one, over, most }) {
         ),
       ),
     ),
-    h(Table.Cell, { textAlign: "end" }, formatRate(one.rows_per_second, locale()) ?? "–"),
+    h(Table.Cell, { textAlign: "end", whiteSpace: "nowrap" }, formatRate(one.rows_per_second, locale()) ?? "–"),
   );
 }
 

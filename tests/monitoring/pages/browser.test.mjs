@@ -30,6 +30,21 @@ for (const [name, page] of Object.entries(PAGES)) {
 }
 
 for (const delay of [0, 60, 450]) {
+// Of Airflow's pages of a task or a run, a panel shows ours, as wide as somebody has drawn it.
+for (const name of ["run", "tab", "failed", "done"]) {
+  test(`${name} in a panel of 400 px: nothing is cut off, and axe finds nothing`, async () => {
+    const shown = await open(PAGES[name], { theme: "light", width: 1_440 });
+    const { x, y, height } = await shown.locator("[data-resize-handle]").boundingBox();
+    await shown.mouse.move(x + 1, y + height / 4);
+    await shown.mouse.down();
+    await shown.mouse.move(1_440 - 430, y + height / 4, { steps: 8 });
+    await shown.mouse.up();
+    await shown.waitForFunction(() => Math.abs(document.querySelector(".snowflake-batch").clientWidth - 400) < 40);
+    await holdLook(shown, { name, theme: "light", width: "panel" });
+    assert.equal(await shown.getByRole("table", { name: "Batch inference jobs" }).count(), 0);
+  });
+}
+
   test(`letters ${delay} ms after one another all stay, and a status chosen right after takes them along`, async () => {
     const page = await open(PAGES.list);
     const search = page.getByRole("searchbox");

@@ -184,6 +184,32 @@ test("where there is little room, jobs stand below one another", async () => {
   }
 });
 
+test("where the window has room but the list's place has not, jobs stand below one another, until it has", async () => {
+  const [known, place] = [globalThis.ResizeObserver, {}];
+  const width = Object.getOwnPropertyDescriptor(HTMLElement.prototype, "clientWidth");
+  Object.defineProperty(HTMLElement.prototype, "clientWidth", { configurable: true, get: () => place.width });
+  globalThis.ResizeObserver = class {
+    constructor(look) {
+      place.look = look;
+    }
+    observe() {}
+    disconnect() {}
+  };
+  try {
+    place.width = 400;
+    await show(LIST, list([running, failed]));
+    assert.equal(screen.queryByRole("table"), null);
+    assert.equal(within(screen.getByRole("list", { name: "Batch inference jobs" })).getAllByRole("listitem").length, 2);
+    place.width = 1_000;
+    await act(async () => place.look());
+    assert.ok(screen.getByRole("table", { name: "Batch inference jobs" }));
+  } finally {
+    globalThis.ResizeObserver = known;
+    if (width) Object.defineProperty(HTMLElement.prototype, "clientWidth", width);
+    else delete HTMLElement.prototype.clientWidth;
+  }
+});
+
 test("an answer that is still the same is not sent again, and time goes by all the same", async () => {
   tags.jobs = '"first"';
   try {

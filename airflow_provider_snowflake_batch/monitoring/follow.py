@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from itertools import islice
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.4
-"""Seconds between looks at the tasks that run, each of which a request makes. Pages ask every 1.5 seconds, and are to
+LOOK_EVERY = 0.25
+"""Seconds between looks at the tasks that run, each of which a request makes. Pages ask every 1.25 seconds, and are to
 show a change within two."""
+LATE = 60.0
+"""Seconds for which a job whose task is over is looked at after it has changed: who cancels it writes its card then."""
+_MOST_LATE = 25
 SHORTEST_PAUSE = 2.0
 """Seconds between comparisons with all cards, for which no request waits."""
 _PAUSES = 20
@@ -50,9 +54,9 @@ class Follower:
     """The index, and what was last seen of the database.
 
     Three ways lead from a change to the index. A task that has begun and not ended is looked at by a request, at most
-    every 0.4 seconds: an index of Airflow's finds those. All cards and their tasks are compared by a thread while pages
-    are open: by the times at which Airflow writes that it has changed a row, and by their number, from time to time
-    one by one. And whatever is to be shown is read again first (:meth:`read`).
+    every 0.25 seconds, and with it a few that have just ended: an index of Airflow's finds those. All cards and their
+    tasks are compared by a thread while pages are open: by the times at which Airflow writes that it has changed a row,
+    and by their number, from time to time one by one. And whatever is to be shown is read again first (:meth:`read`).
 
     :param background: whether a thread compares. Otherwise each request does.
     """
@@ -60,11 +64,13 @@ class Follower:
     def __init__(self, *, background: bool = True) -> None:
         self.index = JobsIndex()
         self.background = background
-        self._following = threading.Lock()
+        # Whoever compares and whoever looks do not wait for each other: each reads what is so now.
+        self._following, self._looking = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._thread_lock = threading.Lock()
         self._asked = self._looked = self._whole = self._compared = float("-inf")
         self._compared_at = 0.0
+        self._late: deque[tuple[Key, float]] = deque(maxlen=_MOST_LATE)
         self._pause = SHORTEST_PAUSE
         self._without_task = 0
 
@@ -76,11 +82,12 @@ class Follower:
                 # Another request may have looked while this one waited for the lock.
                 if self._is_behind():
                     self.compare(session)
-        elif time.monotonic() - self._looked >= LOOK_EVERY and self._following.acquire(blocking=False):
-            try:
-                self._look(session)
-            finally:
-                self._following.release()
+        elif self._may_have_changed():
+            # A page asks several things at once. All of them are answered with what this look finds: one that did not
+            # wait for it would tell of the change a whole pause later.
+            with self._looking:
+                if self._may_have_changed():
+                    self._look(session)
         if self.background:
             self._keep_comparing()
         return self.index
@@ -88,19 +95,27 @@ class Follower:
     def read(self, session: Session, keys: Collection[Key]) -> dict[Key, ReadJob]:
         """Jobs as they are now; the index learns of what is another than it held."""
         stored = {read.key: read for read in read_jobs(session, keys)}
-        self.index.put(read.entry() for key, read in stored.items() if self.index.mark(key) != read.mark)
+        changed = [read.entry() for key, read in stored.items() if self.index.mark(key) != read.mark]
+        self.index.put(changed)
+        until = time.monotonic() + LATE
+        self._late.extend((each.key, until) for each in changed if not each.watched)
         self.index.drop(set(keys) - stored.keys())
         return stored
 
     def _is_behind(self) -> bool:
         return not self.background or time.monotonic() - self._compared > 3 * self._pause
 
+    def _may_have_changed(self) -> bool:
+        return time.monotonic() - self._looked >= LOOK_EVERY
+
     def _look(self, session: Session) -> None:
-        self._looked = time.monotonic()
+        begun = time.monotonic()
         marks = dict(task_marks(session))
         changed = {key for key, mark in marks.items() if self.index.mark(key) != mark}
         ended = set(self.index.watched()) - marks.keys()
-        self._read_all(session, changed | ended)
+        late = {key for key, until in list(self._late) if until > begun}
+        self._read_all(session, changed | ended | late)
+        self._looked = begun
 
     def compare(self, session: Session) -> None:
         """Compare the index with all cards and their tasks."""
@@ -114,7 +129,7 @@ class Follower:
             if count_cards(session) != len(self.index) + self._without_task:
                 self._compare_whole(session)
         self._compared_at = begun_at
-        self._compared = self._looked = time.monotonic()
+        self._looked, self._compared = begun, time.monotonic()
         self._pause = max(SHORTEST_PAUSE, _PAUSES * (self._compared - begun))
 
     def _compare_whole(self, session: Session) -> None:

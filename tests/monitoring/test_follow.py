@@ -16,6 +16,7 @@ from airflow_provider_snowflake_batch.monitoring.entries import JobGroup
 from airflow_provider_snowflake_batch.monitoring.follow import Follower
 from airflow_provider_snowflake_batch.monitoring.index import Wanted
 from airflow_provider_snowflake_batch.monitoring.order import Order
+from airflow_provider_snowflake_batch.monitoring.queries import task_marks
 from tests.monitoring.conftest import Client
 from tests.monitoring.rows import card, push, set_state
 
@@ -26,8 +27,9 @@ DAGS = {"scores", "salaries"}
 
 @pytest.fixture
 def follower(database: None, monkeypatch: pytest.MonkeyPatch) -> Follower:
-    """One whose thread never gets to compare, so that only what a request does counts; it looks each time."""
+    """One whose thread never gets to compare: only what a request does counts. It looks each time, at what runs."""
     monkeypatch.setattr(follow, "LOOK_EVERY", 0)
+    monkeypatch.setattr(follow, "LATE", 0)
     monkeypatch.setattr(follow, "SHORTEST_PAUSE", 1e9)
     one = Follower()
     monkeypatch.setattr(one, "_keep_comparing", lambda: None)
@@ -71,6 +73,65 @@ def test_a_request_sees_at_once_that_a_task_has_ended(follower: Follower, run: s
     push("scores", run, card(status="DONE"))
     set_state("scores", run, state)
     assert groups(follower) == {group: 1}
+
+
+def test_requests_that_come_at_once_are_all_answered_with_what_one_look_finds(
+    follower: Follower, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert groups(follower) == {"active": 1}
+    looks, go, told = threading.Event(), threading.Event(), []
+
+    def slow(session: Any) -> Any:
+        looks.set()
+        assert go.wait(60)
+        return task_marks(session)
+
+    monkeypatch.setattr(follow, "task_marks", slow)
+    # One that comes after another has begun to look need not look itself.
+    monkeypatch.setattr(follow, "LOOK_EVERY", 60)
+    follower._looked = float("-inf")
+    push("scores", run, card(status="DONE"))
+    first, second = (threading.Thread(target=lambda: told.append(groups(follower))) for _ in range(2))
+    first.start()
+    assert looks.wait(60)
+    second.start()
+    # Without a wait for the look it would be answered by now.
+    second.join(1)
+    go.set()
+    for each in (first, second):
+        each.join(60)
+    assert told == [{"done": 1}, {"done": 1}]
+
+
+def test_a_request_looks_while_the_thread_compares(follower: Follower, run: str) -> None:
+    assert groups(follower) == {"active": 1}
+    push("scores", run, card(status="DONE"))
+    with follower._following:
+        assert groups(follower) == {"done": 1}
+
+
+def test_a_request_sees_at_once_what_is_written_of_a_job_whose_task_has_just_ended(
+    follower: Follower, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "LATE", 60)
+    push("scores", run, card(status="DONE"))
+    set_state("scores", run, "success")
+    assert groups(follower, compare=True) == {"done": 1}
+    # Its trigger cancels the job of a task that a user has ended, and then says so.
+    push("scores", run, card(status="CANCELLED"))
+    assert groups(follower) == {"failed": 1}
+
+
+def test_of_jobs_that_have_ended_a_look_reads_few(follower: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.utils.session import create_session
+
+    monkeypatch.setattr(follow, "LATE", 60)
+    until, read = follow.time.monotonic() + 60, []
+    follower._late.extend(((number, "score", -1), until) for number in range(1_000))
+    monkeypatch.setattr(follower, "read", lambda session, keys: read.extend(keys))
+    with create_session() as session:
+        follower.current(session)
+    assert len(set(read)) <= 25
 
 
 def test_a_comparison_sees_what_has_ended_unseen(follower: Follower, run: str) -> None:

@@ -2,8 +2,9 @@
 
 const { useEffect, useRef, useState } = globalThis.React;
 
-// A change is to be seen within two seconds. That nothing has changed costs little to say (ETag).
-const AT_ONCE = 1_500;
+// A change is to be seen within two seconds, of which the server may be a quarter behind, and an answer takes its time. That
+// nothing has changed costs little to say (ETag).
+const AT_ONCE = 1_250;
 // After an error.
 const SELDOM = 15_000;
 const PATIENCE = 30_000;

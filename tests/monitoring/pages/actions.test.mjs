@@ -90,12 +90,12 @@ async function pauses(answer) {
   return found;
 }
 
-test("the next look is after a second and a half, and later where the last one has failed", async () => {
+test("the next look is after a second and a quarter, and later where the last one has failed", async () => {
   for (const job of [jobs.running, jobs.failed]) {
-    assert.ok((await pauses({ job, links: {}, may: ALL, now: NOW })).includes(1_500));
+    assert.ok((await pauses({ job, links: {}, may: ALL, now: NOW })).includes(1_250));
   }
   const after = await pauses(500);
-  assert.deepEqual([after.includes(1_500), after.includes(15_000)], [false, true]);
+  assert.deepEqual([after.includes(1_250), after.includes(15_000)], [false, true]);
 });
 
 test("nothing is asked while nobody looks", async () => {

@@ -6,6 +6,7 @@ Also tests ``monitoring/listing.py``, ``monitoring/queries.py``.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -126,7 +127,7 @@ def test_of_jobs_that_have_ended_a_look_reads_few(follower: Follower, monkeypatc
     from airflow.utils.session import create_session
 
     monkeypatch.setattr(follow, "LATE", 60)
-    until, read = follow.time.monotonic() + 60, []
+    until, read = time.monotonic() + 60, []
     follower._late.extend(((number, "score", -1), until) for number in range(1_000))
     monkeypatch.setattr(follower, "read", lambda session, keys: read.extend(keys))
     with create_session() as session:
@@ -259,8 +260,7 @@ def test_no_statement_of_a_request_goes_through_a_table(client: Client, follower
     from airflow import settings
     from sqlalchemy import event
 
-    if settings.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL goes through tables that are as small as these; benchmarks.pages holds it")
+    assert settings.engine is not None
     viewer = client("viewer")
     statements: list[tuple[str, Any]] = []
 
@@ -290,3 +290,59 @@ def test_no_statement_of_a_request_goes_through_a_table(client: Client, follower
         for step in read:
             assert step.startswith("SEARCH"), (step, statement)
             assert "idx_xcom_key" not in step, (step, statement)
+
+
+def test_the_first_page_costs_the_database_the_same_however_many_jobs_there_are(
+    client: Client, follower: Follower, run: str
+) -> None:
+    from airflow import settings
+    from sqlalchemy import event
+
+    viewer, steps, connections = client("viewer"), [0], set()
+
+    def step() -> None:
+        steps[0] += 1
+
+    def count(connection: Any, cursor: Any, *_: Any) -> None:
+        connections.add(cursor.connection)
+        # Called at each instruction by which SQLite reads, compares or moves something.
+        cursor.connection.set_progress_handler(step, 1)
+
+    def cost() -> int:
+        assert groups(follower, compare=True)["done"] > 25
+        event.listen(settings.engine, "before_cursor_execute", count)
+        try:
+            steps[0] = 0
+            assert len(viewer.get(JOBS).json()["jobs"]) == 25
+        finally:
+            event.remove(settings.engine, "before_cursor_execute", count)
+            for each in connections:
+                each.set_progress_handler(None, 1)
+        return steps[0]
+
+    set_state("scores", run, "success", task_id="parts", map_index=0)
+    push("scores", run, card(status="DONE"), task_id="parts", map_index=0)
+    copy_job(run, range(10, 110))
+    few = cost()
+    copy_job(run, range(110, 3_110))
+    assert few > 1_000
+    assert cost() < 1.05 * few
+
+
+def copy_job(run: str, indexes: range) -> None:
+    """More mapped tasks like the first one of a run, each with its card."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import text
+
+    other = {"map_index": "number.at", "id": "lower(hex(randomblob(16)))"}
+    numbers = "WITH RECURSIVE number(at) AS (SELECT :first UNION ALL SELECT at + 1 FROM number WHERE at + 1 < :end)"
+    with create_session() as session:
+        for table in (TaskInstance.__table__, XComModel.__table__):
+            names = [column.name for column in table.columns]
+            into = ", ".join(f'"{name}"' for name in names)
+            values = ", ".join(other.get(name, f'{table.name}."{name}"') for name in names)
+            first = f"FROM {table.name}, number WHERE run_id = :run AND task_id = 'parts' AND map_index = 0"
+            given = {"run": run, "first": indexes.start, "end": indexes.stop}
+            session.execute(text(f"INSERT INTO {table.name} ({into}) {numbers} SELECT {values} {first}"), given)

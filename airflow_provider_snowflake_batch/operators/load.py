@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, Sta
 from airflow_provider_snowflake_batch.jobs.spec_fields import is_template
 from airflow_provider_snowflake_batch.links.snowsight import OutputStageLink, SnowsightTableLink, store_links
 from airflow_provider_snowflake_batch.operators.base import SnowflakeBatchOperator, describe_outlets
+from airflow_provider_snowflake_batch.operators.metrics import count_loaded
+from airflow_provider_snowflake_batch.operators.spans import add_load_span
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -78,7 +81,15 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
             directory = hook.qualify_location(self.stage_location).directory()
             table = hook.qualify_name(self.table, field="table", allow_quoted=True)
             store_links(context, hook, location=directory, table=table)
-            self._loaded = result = load_results(hook, directory, table, LoadMode(self.mode))
+            told = {"stage_location": str(directory), "table": str(table), "mode": self.mode}
+            begun = time.time()
+            try:
+                self._loaded = result = load_results(hook, directory, table, LoadMode(self.mode))
+            except Exception as error:
+                add_load_span(begun, told, failure=error)
+                raise
+        add_load_span(begun, told, result)
+        count_loaded(context, result.rows, max(time.time() - begun, 0.0))
         if result.files:
             self.log.info("Loaded %d rows of %d file(s) into %s", result.rows, result.files, result.table)
         else:

@@ -79,6 +79,18 @@ def count_rows(context: Context, card: JobCard, result: JobResult) -> None:
             stats.gauge(f"{PREFIX}.rows_per_second", scored / result.seconds, tags=tags)
 
 
+def count_loaded(context: Context, rows: int, seconds: float) -> None:
+    """The task has loaded results into a table.
+
+    :param rows: that this call has loaded.
+    :param seconds: that it took.
+    """
+    with _quietly() as stats:
+        tags = {"dag_id": context["ti"].dag_id, "task_id": context["ti"].task_id}
+        stats.incr(f"{PREFIX}.load.rows", rows, tags=tags)
+        stats.timing(f"{PREFIX}.load.duration", seconds * 1000, tags=tags)
+
+
 @contextmanager
 def _quietly() -> Iterator[Any]:
     """Airflow's metrics; whatever goes wrong with them, the task goes on."""

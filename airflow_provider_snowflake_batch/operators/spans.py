@@ -1,4 +1,4 @@
-"""What a trace shows of jobs, where ``[traces] otel_on`` has Airflow write traces.
+"""What a trace shows of jobs and of the loading of their results, where ``[traces] otel_on`` has Airflow write traces.
 
 A task process of Airflow has a span of its own, and an exporter; what is begun there becomes part of the run's trace:
 https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/logging-monitoring/traces.html
@@ -10,11 +10,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from airflow_provider_snowflake_batch.hooks.loading import LoadResult
     from airflow_provider_snowflake_batch.hooks.results import JobResult
     from airflow_provider_snowflake_batch.jobs.card import JobCard
 
 log = logging.getLogger(__name__)
 NAME = "snowflake_batch.job"
+LOAD = "snowflake_batch.load"
 
 
 def add_spans(card: JobCard, result: JobResult | None = None, failure: Exception | None = None) -> None:
@@ -43,11 +47,41 @@ def add_spans(card: JobCard, result: JobResult | None = None, failure: Exception
                 )
                 part.end(_nanoseconds(ends))
         if failure is not None:
-            # Without the message, as Airflow does: it may hold secrets, which are masked in logs but not here.
-            job.set_status(trace.StatusCode.ERROR, f"Exception: {type(failure).__name__}")
+            _fail(job, failure)
         job.end(_nanoseconds(ended))
     except Exception:
         log.debug("A span could not be written", exc_info=True)
+
+
+def add_load_span(
+    begun: float, told: dict[str, str], result: LoadResult | None = None, failure: Exception | None = None
+) -> None:
+    """Add a span for results that were loaded, or not, from then to now. Whatever goes wrong here, the task goes on.
+
+    :param begun: seconds since the epoch.
+    :param told: ``stage_location``, ``table`` and ``mode``, its attributes.
+    :param result: what was loaded.
+    :param failure: why it was not.
+    """
+    try:
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer("airflow_provider_snowflake_batch")
+        counts: dict[str, Any] = {} if result is None else {"rows": result.rows, "files": result.files}
+        attributes = {f"{LOAD}.{name}": value for name, value in {**told, **counts}.items()}
+        load = tracer.start_span(LOAD, start_time=_nanoseconds(begun), attributes=attributes)
+        if failure is not None:
+            _fail(load, failure)
+        load.end()
+    except Exception:
+        log.debug("A span could not be written", exc_info=True)
+
+
+def _fail(span: Span, failure: Exception) -> None:
+    from opentelemetry import trace
+
+    # Without the message, as Airflow does: it may hold secrets, which are masked in logs but not here.
+    span.set_status(trace.StatusCode.ERROR, f"Exception: {type(failure).__name__}")
 
 
 def _phases(card: JobCard, ended: float) -> list[tuple[str, float, float]]:

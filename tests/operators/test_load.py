@@ -11,13 +11,19 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from airflow.providers.common.compat import sdk
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from snowflake.connector.errors import ProgrammingError
 
 from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
@@ -56,6 +62,45 @@ def scores(hook: SnowflakeBatchHook) -> list[tuple[Any, ...]]:
 
 
 ROWS = [(1, 0.5, "l1"), (2, 1.0, "l2"), (3, 1.5, "l3")]
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """What a process exports in which traces are on. The process has one provider for good, hence the patch."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    return exporter
+
+
+def test_what_was_loaded_is_traced_and_counted(
+    hook: SnowflakeBatchHook, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Any, ...]] = []
+    stats = SimpleNamespace(
+        incr=lambda name, value, *, tags: told.append((name, value, tags)),
+        timing=lambda name, value, *, tags: told.append((name, value > 0, tags)),
+    )
+    monkeypatch.setattr(sdk, "Stats", stats, raising=False)
+    operator = LoadBatchResultsOperator(task_id="load", stage_location=LOCATION, table="scores")
+    context: Any = {"ti": SimpleNamespace(dag_id="dag", task_id="load", xcom_push=lambda **_: None)}
+    assert operator.execute(context)["rows"] == 3
+    tags = {"dag_id": "dag", "task_id": "load"}
+    assert told == [("snowflake_batch.load.rows", 3, tags), ("snowflake_batch.load.duration", True, tags)]
+    (span,) = spans.get_finished_spans()
+    assert span.name == "snowflake_batch.load"
+    attributes = dict(span.attributes or {})
+    assert (attributes["snowflake_batch.load.rows"], attributes["snowflake_batch.load.files"]) == (3, 2)
+    assert attributes["snowflake_batch.load.mode"] == "append"
+
+
+def test_what_could_not_be_loaded_is_traced(hook: SnowflakeBatchHook, spans: InMemorySpanExporter) -> None:
+    hook.write_file(f"{LOCATION}/_manifest.json", json.dumps({"rows": 4}).encode())
+    with pytest.raises(SnowflakeBatchError):
+        load()
+    (span,) = spans.get_finished_spans()
+    assert span.status.status_code is trace.StatusCode.ERROR
+    assert "snowflake_batch.load.rows" not in dict(span.attributes or {})
 
 
 def test_a_missing_table_is_created_and_only_data_is_loaded(hook: SnowflakeBatchHook) -> None:

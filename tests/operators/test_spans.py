@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from airflow_provider_snowflake_batch.exceptions import JobFailedError
+from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
+from airflow_provider_snowflake_batch.hooks.loading import LoadResult
 from airflow_provider_snowflake_batch.hooks.results import JobResult
 from airflow_provider_snowflake_batch.jobs.card import JobCard
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
-from airflow_provider_snowflake_batch.operators.spans import add_spans
+from airflow_provider_snowflake_batch.operators.spans import add_load_span, add_spans
 from tests.compute_pools import hook_with_pool
 from tests.operators.dag_runs import run_dag
 
@@ -115,6 +117,28 @@ def test_a_tracer_that_fails_does_not_fail_the_task(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(trace, "get_tracer", broken)
     add_spans(CARD, RESULT)
+    add_load_span(1000, LOAD)
+
+
+LOAD = {"stage_location": "@ML.PUBLIC.RESULTS/scores/", "table": "ML.PUBLIC.SCORES", "mode": "append"}
+
+
+def test_results_that_were_loaded(spans: InMemorySpanExporter) -> None:
+    begun = time.time() - 5
+    add_load_span(begun, LOAD, LoadResult("ML.PUBLIC.SCORES", 10, 2))
+    load = by_name(spans)["snowflake_batch.load"]
+    assert seconds(load)[0] == pytest.approx(begun)
+    assert begun + 5 <= seconds(load)[1] <= time.time()
+    assert load.status.status_code is trace.StatusCode.UNSET
+    expected = {**LOAD, "rows": 10, "files": 2}
+    assert dict(load.attributes or {}) == {f"snowflake_batch.load.{name}": value for name, value in expected.items()}
+
+
+def test_results_that_could_not_be_loaded(spans: InMemorySpanExporter) -> None:
+    add_load_span(1000, LOAD, failure=JobInputError("the password is hush"))
+    load = by_name(spans)["snowflake_batch.load"]
+    assert (load.status.status_code, load.status.description) == (trace.StatusCode.ERROR, "Exception: JobInputError")
+    assert "hush" not in load.to_json()
 
 
 DAG_FILE = """

@@ -162,8 +162,8 @@ function Rows({ job, now }) {
     h(ProgressBar, { job, size: "md" }),
     figures.length
       ? h(
-          HStack,
-          { gap: 5, mt: 2, wrap: "wrap" },
+          Flex,
+          { columnGap: 5, mt: 2, rowGap: 1, wrap: "wrap" },
           figures.map((text) => h(Text, { key: text }, text)),
         )
       : h(

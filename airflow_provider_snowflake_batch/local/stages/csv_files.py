@@ -43,8 +43,7 @@ def read_csv(
     :param is_exact: fail for a line that has more or fewer.
     :param keeps_rejects: leave out such lines, and note them, instead.
     """
-    quote = _enclosing(found)
-    nulls = [*_nulls(found), *([""] if found.flag("EMPTY_FIELD_AS_NULL", True) else [])]
+    quote = enclosing(found)
     columns = ", ".join(f"'column{number}': 'VARCHAR'" for number in range(width))
     parameters = [
         "filename = true",
@@ -55,7 +54,9 @@ def read_csv(
         f"delim = {_text(found.delimiter)}",
         f"quote = {_text(quote)}",
         f"escape = {_text(quote)}",
-        "nullstr = [" + ", ".join(_text(one) for one in nulls) + "]",
+        # Not what is empty within quotes; NULL_IF, which is also of what is in quotes, comes after.
+        f"nullstr = {_text('' if found.flag('EMPTY_FIELD_AS_NULL', True) else NO_CHARACTER)}",
+        "allow_quoted_nulls = false",
         f"null_padding = {str(not is_exact).lower()}",
         f"compression = '{compression}'",
     ]
@@ -136,7 +137,7 @@ def readable_lines(
 def _adapted(lines: Iterator[str], found: FileFormat, width: int, *, is_exact: bool) -> Iterator[str]:
     """The lines of such a copy."""
     yield from itertools.islice(lines, _skipped(found))
-    skips, quote, filler = found.flag("SKIP_BLANK_LINES"), _enclosing(found), "0" if "x" in found.delimiter else "x"
+    skips, quote, filler = found.flag("SKIP_BLANK_LINES"), enclosing(found), "0" if "x" in found.delimiter else "x"
     blank = filler if is_exact else quote * 2 or found.delimiter
     read: list[str] = []
     waiting = ""
@@ -164,7 +165,7 @@ def _noting(lines: Iterator[str], read: list[str]) -> Iterator[str]:
 
 def _rows(lines: Iterator[str], found: FileFormat) -> Iterator[list[str]]:
     """The fields of each row; none for an empty line. A row may be several lines."""
-    quote, delimiter = _enclosing(found), found.delimiter
+    quote, delimiter = enclosing(found), found.delimiter
     if len(delimiter) > 1:
         # The library takes one character.
         lines = (line.replace(found.delimiter, NO_CHARACTER) for line in lines)
@@ -177,32 +178,32 @@ def _rows(lines: Iterator[str], found: FileFormat) -> Iterator[list[str]]:
 
 def refuse_escapes(path: Path, found: FileFormat) -> None:
     """:raises SnowflakeError: "not supported" for a backslash that is an escape."""
-    quote, delimiter = re.escape(_enclosing(found)), re.escape(found.delimiter)
-    escapes = _escapes(found)
-    if not any(escapes) or not _holds(path, b"\\"):
+    quote, delimiter = re.escape(enclosing(found)), re.escape(found.delimiter)
+    within, outside = escapes(found)
+    if not (within or outside) or not _holds(path, b"\\"):
         return
     with _lines(path) as lines:
         text = "".join(line.rstrip("\r\n") + "\n" for line in itertools.islice(lines, _skipped(found), None))
     begin = rf"(?m)(?:^|(?<={delimiter}))"
-    if quote and not escapes[0]:
+    if quote and not within:
         text = re.sub(f"{begin}{quote}(?:[^{quote}]|{quote}{quote})*{quote}", "x", text)
-    null = "|".join(re.escape(one) for one in sorted(_nulls(found), key=len, reverse=True)) or "$"
+    null = "|".join(re.escape(one) for one in sorted(nulls(found), key=len, reverse=True)) or "$"
     if "\\" in re.sub(rf"{begin}(?:{null})(?=$|{delimiter})", "", text):
         words = f"A backslash in the CSV file '{path.name}'"
         raise not_supported(f"{words} (ESCAPE_UNENCLOSED_FIELD = NONE lets it be one outside of quotes)")
 
 
-def _escapes(found: FileFormat) -> list[bool]:
+def escapes(found: FileFormat) -> list[bool]:
     """Whether a backslash is an escape within quotes, and outside of them."""
     defaults = {"ESCAPE": "NONE", "ESCAPE_UNENCLOSED_FIELD": "\\"}
     return [found.text(name, default).upper() != "NONE" for name, default in defaults.items()]
 
 
-def _nulls(found: FileFormat) -> list[str]:
-    """What stands for NULL, also as unloading writes it."""
+def nulls(found: FileFormat) -> list[str]:
+    """What stands for NULL: the first as it is written, then others that are read as well."""
     given = found.options.get("NULL_IF", ["\\N"])
     nulls = [str(one) for one in (given if isinstance(given, list) else [given])]
-    return [*nulls, *(one.replace("\\", "\\\\") for one in nulls if "\\" in one and any(_escapes(found)))]
+    return [*nulls, *(one.replace("\\", "\\\\") for one in nulls if "\\" in one and any(escapes(found)))]
 
 
 def _holds(path: Path, sign: bytes) -> bool:
@@ -210,9 +211,9 @@ def _holds(path: Path, sign: bytes) -> bool:
         return any(sign in piece for piece in iter(lambda: binary.read(_PIECE), b""))
 
 
-def _enclosing(found: FileFormat) -> str:
+def enclosing(found: FileFormat) -> str:
     text = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
-    return "" if text.upper() == "NONE" else text
+    return {"NONE": "", "0X22": '"', "0X27": "'"}.get(text.upper(), text)
 
 
 def _skipped(found: FileFormat) -> int:

@@ -14,7 +14,13 @@ from sqlglot import exp
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.parsing import quoted
 from airflow_provider_snowflake_batch.local.sql.macros import REPEATED, UNIQUE_JSON
-from airflow_provider_snowflake_batch.local.stages.csv_files import read_csv, readable_lines, refuse_escapes, width_of
+from airflow_provider_snowflake_batch.local.stages.csv_files import (
+    nulls,
+    read_csv,
+    readable_lines,
+    refuse_escapes,
+    width_of,
+)
 from airflow_provider_snowflake_batch.local.stages.files import StageFile
 from airflow_provider_snowflake_batch.local.stages.formats import RAW, FileFormat
 from airflow_provider_snowflake_batch.local.stages.parquet_files import ParquetColumn, ParquetReading, readable
@@ -202,10 +208,10 @@ def _csv(files: Sequence[StageFile], found: FileFormat, scratch: Path, name: str
         keeps_rejects=options.keeps_rejects,
         compression=_compression(found),
     )
-    sql = (
-        f"SELECT COLUMNS('^column'), {name} AS \"{_NAME}\", "
-        f'row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" FROM {called}'
-    )
+    value = "COLUMNS('^column')"
+    for null in nulls(found):
+        value = f"nullif({value}, {_text(null)})"
+    sql = f'SELECT {value}, {name} AS "{_NAME}", row_number() OVER (PARTITION BY filename) AS "{_NUMBER}" FROM {called}'
     return Source(sql, "CSV", {f"column{number}": pa.string() for number in range(width)})
 
 

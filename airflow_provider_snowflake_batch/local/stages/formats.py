@@ -42,7 +42,7 @@ _OPTIONS: dict[str, dict[str, set[str] | None]] = {
         "SKIP_HEADER": _ANY,
         "PARSE_HEADER": _ANY,
         "SKIP_BLANK_LINES": _ANY,
-        "FIELD_OPTIONALLY_ENCLOSED_BY": {'"', "'", "NONE"},
+        "FIELD_OPTIONALLY_ENCLOSED_BY": {'"', "'", "0x22", "0x27", "NONE"},
         "NULL_IF": _ANY,
         "EMPTY_FIELD_AS_NULL": _ANY,
         "ESCAPE": {"NONE", "\\"},

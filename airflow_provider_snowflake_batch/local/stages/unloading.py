@@ -5,19 +5,19 @@ Source: https://docs.snowflake.com/en/sql-reference/sql/copy-into-location
 
 from __future__ import annotations
 
-import csv
 import datetime
 import functools
 import gzip
 import io
 import itertools
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +28,7 @@ from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compil
 from airflow_provider_snowflake_batch.local.parsing import Cursor, quoted
 from airflow_provider_snowflake_batch.local.sql.arrow import converted, file_schema
 from airflow_provider_snowflake_batch.local.sql.engine import Engine
+from airflow_provider_snowflake_batch.local.stages.csv_files import enclosing, escapes, nulls
 from airflow_provider_snowflake_batch.local.stages.files import StageFile, remove_files, stage_files
 from airflow_provider_snowflake_batch.local.stages.formats import NO_CHARACTER, FileFormat
 from airflow_provider_snowflake_batch.local.stages.stages import Stages, split_location
@@ -271,9 +272,7 @@ def _text(schema: pa.Schema, found: FileFormat, header: bool) -> Callable[[Path]
     def begin(path: Path) -> Iterator[_OpenFile]:
         with _text_writer(path, found) as text:
             file = Counted(text)
-            write = _csv_rows(file, found) if found.type == "CSV" else _json_rows(file, schema)
-            if header and found.type == "CSV":
-                write([schema.names])
+            write = _csv_rows(file, schema, found, header) if found.type == "CSV" else _json_rows(file, schema)
             yield (
                 lambda table: write(list(zip(*(column.to_pylist() for column in table.columns), strict=True))),
                 lambda: file.written,
@@ -303,26 +302,40 @@ def _text_writer(path: Path, found: FileFormat) -> TextIO:
     return path.open("w", encoding="utf-8", newline="")
 
 
-def _csv_rows(file: Counted, found: FileFormat) -> Callable[[Sequence[Sequence[Any]]], None]:
-    enclosed = found.text("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
-    nulls = found.options.get("NULL_IF", ["\\N"])
-    null = str((nulls if isinstance(nulls, list) else [nulls])[0]) if nulls else ""
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if enclosed.upper() == "NONE" else csv.QUOTE_MINIMAL
-    if len(found.delimiter) > 1 or found.delimiter == NO_CHARACTER:
-        raise not_supported("Unloading with a FIELD_DELIMITER of other than one character")
-    writer = csv.writer(
-        file,
-        delimiter=found.delimiter,
-        quotechar=None if quoting == csv.QUOTE_NONE else enclosed,
-        quoting=quoting,
-        escapechar="\\",
-        doublequote=True,
-        lineterminator="\n",
-    )
+def _csv_rows(
+    file: Counted, schema: pa.Schema, found: FileFormat, header: bool
+) -> Callable[[Sequence[Sequence[Any]]], None]:
+    """What writes rows, once it has written the names of the columns.
+
+    Where there is something to enclose values in, all but numbers are enclosed in it, NULL and the names as well.
+    Source: https://docs.snowflake.com/en/user-guide/data-unload-considerations (its examples)
+    """
+    quote, delimiter, null = enclosing(found), found.delimiter, next(iter(nulls(found)), "")
+    if delimiter == NO_CHARACTER:
+        raise not_supported("Unloading with FIELD_DELIMITER = NONE")
+    within, outside = escapes(found)
+    if quote and within:
+        raise not_supported("Unloading with both ESCAPE and FIELD_OPTIONALLY_ENCLOSED_BY")
+    special = re.compile(rf"[\\\r\n]|{re.escape(delimiter)}")
+
+    def plain(value: Any) -> str:
+        return special.sub(r"\\\g<0>", str(value)) if outside else str(value)
+
+    def enclosed(value: Any) -> str:
+        return f"{quote}{str(value).replace(quote, quote * 2)}{quote}"
 
     def write(rows: Sequence[Sequence[Any]]) -> None:
-        writer.writerows([null if value is None else _csv_value(value) for value in row] for row in rows)
+        for row in rows:
+            file.write(delimiter.join([written(one) for written, one in zip(writers, row, strict=True)]) + "\n")
 
+    def writer(field: pa.Field) -> Callable[[Any], str]:
+        is_plain = not quote or (pa.types.is_primitive(field.type) and not pa.types.is_temporal(field.type))
+        of_value, of_null = plain if is_plain else enclosed, null if is_plain or not null else enclosed(null)
+        return lambda value: of_null if value is None else of_value(_csv_value(value))
+
+    writers = [writer(field) for field in schema]
+    if header:
+        file.write(delimiter.join(map(enclosed if quote else plain, schema.names)) + "\n")
     return write
 
 

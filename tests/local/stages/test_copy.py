@@ -148,6 +148,10 @@ LENIENT = "ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE"
         ("1,\\N\n2,\\\\N\n", "", [(1, None), (2, None)]),
         ("1,C:\\x\n", "ESCAPE_UNENCLOSED_FIELD = NONE", [(1, "C:\\x")]),
         ('1,"C:\\x"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, "C:\\x")]),
+        ('1,""\n2,\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, ""), (2, None)]),
+        ('1,"x"\n2,x\n3,""\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"' NULL_IF = ('x')", [(1, None), (2, None), (3, "")]),
+        ("1,\n", "EMPTY_FIELD_AS_NULL = FALSE NULL_IF = ()", [(1, "")]),
+        ("1,\n2,x\n", "EMPTY_FIELD_AS_NULL = FALSE NULL_IF = ('', 'x')", [(1, None), (2, None)]),
         ('1,"a\n\nb"\n', "FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, "a\n\nb")]),
         ("1,a\n\n2,b\n", "SKIP_BLANK_LINES = TRUE", [(1, "a"), (2, "b")]),
         ("1,a\n\n2,b\n", "", WIDTHS.format(1, 2)),
@@ -256,9 +260,12 @@ def test_delimiters_of_files_that_are_unloaded(connection: SnowflakeConnection, 
     run(connection, f"COPY INTO @S/out/x.csv FROM (SELECT 1, 'a,b') {hexadecimal}")
     run(connection, f"GET @S/out/x.csv file://{tmp_path}")
     assert (tmp_path / "x.csv").read_bytes() == b"1\x01a,b\n"
-    for delimiter in ("NONE", "'::'"):
-        message = error(connection, f"COPY INTO @S/none/x.csv FROM (SELECT 1, 2) {given.format(delimiter)}")[1]
-        assert "FIELD_DELIMITER of other than one character is not supported by the local Snowflake" in message
+    colons = "'::'"
+    run(connection, f"COPY INTO @S/long/y.csv FROM (SELECT 1, 'a::b:') {given.format(colons)}")
+    run(connection, f"GET @S/long/y.csv file://{tmp_path}")
+    assert (tmp_path / "y.csv").read_bytes() == b"1::a\\::b:\n"
+    message = error(connection, f"COPY INTO @S/none/x.csv FROM (SELECT 1, 2) {given.format('NONE')}")[1]
+    assert "FIELD_DELIMITER = NONE is not supported by the local Snowflake" in message
 
 
 def test_a_query_reads_lines_of_any_width(connection: SnowflakeConnection) -> None:

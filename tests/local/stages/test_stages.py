@@ -215,16 +215,44 @@ def test_unload_csv_and_json(connection: SnowflakeConnection, tmp_path: Path) ->
         FILE_FORMAT = (TYPE = CSV COMPRESSION = NONE FIELD_OPTIONALLY_ENCLOSED_BY = '"' NULL_IF = (''))""",
     )
     run(connection, f"GET @S/c file://{tmp_path}")
-    assert (tmp_path / "x.csv").read_text() == 'A,B,C\n1,"b,c",\n'
+    assert (tmp_path / "x.csv").read_text() == '"A","B","C"\n1,"b,c",\n'
     run(connection, "COPY INTO @S/j/ FROM (SELECT OBJECT_CONSTRUCT('a', 1)) FILE_FORMAT = (TYPE = JSON)")
     run(connection, "CREATE FILE FORMAT J TYPE = JSON")
     assert run(connection, "SELECT $1:a::INT FROM @S/j (FILE_FORMAT => 'J')") == [(1,)]
 
 
 @pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ("", r'1,\N,\N,,x"y,C:\\d,a\,b,2024-01-01,true'),
+        ("ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = ()", r'1,,,,x"y,C:\d,a,b,2024-01-01,true'),
+        ("FIELD_DELIMITER = '|'", r'1|\N|\N||x"y|C:\\d|a,b|2024-01-01|true'),
+        ("FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", r'1,\N,"\N","","x""y","C:\d","a,b","2024-01-01",true'),
+        ("FIELD_OPTIONALLY_ENCLOSED_BY = '\"' NULL_IF = ()", r'1,,,"","x""y","C:\d","a,b","2024-01-01",true'),
+        ("FIELD_OPTIONALLY_ENCLOSED_BY = '0x27'", r"""1,\N,'\N','','x"y','C:\d','a,b','2024-01-01',true"""),
+    ],
+)
+def test_values_of_unloaded_csv(connection: SnowflakeConnection, tmp_path: Path, options: str, line: str) -> None:
+    values = (
+        "1 AS A, NULL::INT AS B, NULL::VARCHAR AS C, '' AS D, 'x\"y' AS E, 'C:\\\\d' AS F, 'a,b' AS G, "
+        "'2024-01-01'::DATE AS H, TRUE AS I"
+    )
+    given = f"FILE_FORMAT = (TYPE = CSV COMPRESSION = NONE {options}) SINGLE = TRUE"
+    run(connection, f"COPY INTO @S/c/x.csv FROM (SELECT {values}) {given}")
+    run(connection, f"GET @S/c file://{tmp_path}")
+    assert (tmp_path / "x.csv").read_text() == f"{line}\n"
+    if "ENCLOSED_BY" in options:
+        # What was written is read as it was.
+        run(connection, f"CREATE TABLE BACK AS SELECT {values} WHERE FALSE")
+        run(connection, f"COPY INTO BACK FROM @S/c FILE_FORMAT = (TYPE = CSV {options})")
+        assert run(connection, "SELECT * FROM BACK") == run(connection, f"SELECT {values}")
+
+
+@pytest.mark.parametrize(
     "sql",
     [
         "COPY INTO @S/x FROM (SELECT 1 AS A) VALIDATION_MODE = RETURN_ROWS",
+        "COPY INTO @S/x FROM (SELECT 1) FILE_FORMAT = (TYPE = CSV ESCAPE = '\\\\' FIELD_OPTIONALLY_ENCLOSED_BY = '\"')",
         "COPY INTO @S/x FROM (SELECT 1 AS A) FILE_FORMAT = (TYPE = PARQUET COMPRESSION = GZIP)",
         "COPY INTO @S/x FROM (SELECT 1 AS A) FILE_FORMAT = (TYPE = ORC)",
         "COPY INTO T FROM @S VALIDATION_MODE = RETURN_ERRORS",

@@ -9,7 +9,9 @@ from sqlglot import Expr, exp
 from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.helper import seq_get
 
+from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
+from airflow_provider_snowflake_batch.local.sql.guard import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_DISTINCT,
     ARRAY_INSERT,
@@ -22,6 +24,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     OBJECT_WITH,
     OF_ONE_TYPE,
     TYPE_OF,
+    UNDEFINED,
     nested,
     to_json,
 )
@@ -49,6 +52,28 @@ LIST_FUNCTIONS: dict[type[Expr], tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Functions of arrays: the arguments that are arrays, and those that are elements of them."""
 
 
+_ADDING = (exp.ArrayAppend, exp.ArrayInsert, exp.ArrayPrepend)
+
+
+def leaves_out_null(array: exp.Array) -> bool:
+    """Whether nothing comes of a NULL in an array but its place, so that it need not be told from JSON's null."""
+    above = array.parent
+    is_joined = isinstance(above, exp.Anonymous) and function_name(above) == "ARRAYS_TO_OBJECT"
+    return is_joined or isinstance(above, (exp.ArrayCompact, exp.ArraySize, exp.ArrayToString))
+
+
+def present(element: Expr) -> Expr:
+    """The value, which fails where it is NULL: JSON has no other null than its own.
+
+    :raises SnowflakeError: "not supported" for one that is NULL as it is written.
+    """
+    if isinstance(element, exp.Null):
+        raise not_supported(UNDEFINED)
+    if isinstance(element, (exp.Array, exp.Boolean, exp.Literal, exp.Struct)):
+        return element
+    return exp.Coalesce(this=element, expressions=[call("error", string(UNDEFINED))])
+
+
 def list_function(node: Expr) -> Expr:
     """Functions of arrays as those of DuckDB's lists of JSON: an ARRAY holds values of any type, and where it is a
     table's column it is JSON as a whole.
@@ -62,7 +87,8 @@ def list_function(node: Expr) -> Expr:
             node.set(key, call(AS_LIST, nested(value)))
     for key in elements:
         if isinstance(value := node.args.get(key), Expr):
-            node.set(key, to_json(value.this if isinstance(value, exp.ToVariant) else value))
+            element = to_json(value.this if isinstance(value, exp.ToVariant) else value)
+            node.set(key, present(element) if isinstance(node, _ADDING) else element)
     if isinstance(node, exp.ArrayInsert):
         return call(ARRAY_INSERT, node.this, node.args["position"], node.expression)
     if isinstance(node, exp.ArrayDistinct):

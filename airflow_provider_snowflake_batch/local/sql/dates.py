@@ -65,14 +65,17 @@ def keep_fraction(node: Expr) -> Expr | None:
     given = node.args.get("nano")
     if isinstance(given, exp.Literal) and not given.name.endswith("000") and int(given.name):
         raise nanoseconds(node.sql(dialect="snowflake"))
-    if given is None or not isinstance(node, (exp.TimestampTzFromParts, exp.TimestampLtzFromParts)):
+    if not isinstance(node, (exp.TimestampTzFromParts, exp.TimestampLtzFromParts)):
         return None
-    # The engine's function for a moment takes none: they become a part of the seconds.
-    microseconds = exp.IntDiv(this=exp.paren(given), expression=number(1000))
-    fraction = exp.Div(this=exp.paren(microseconds), expression=number("1000000.0"))
-    node.set("sec", exp.paren(exp.Add(this=exp.paren(node.args["sec"]), expression=fraction)))
-    node.set("nano", None)
-    return node
+    if given is not None:
+        # The engine's function for a moment takes none: they become a part of the seconds.
+        microseconds = exp.IntDiv(this=exp.paren(given), expression=number(1000))
+        fraction = exp.Div(this=exp.paren(microseconds), expression=number("1000000.0"))
+        node.set("sec", exp.paren(exp.Add(this=exp.paren(node.args["sec"]), expression=fraction)))
+        node.set("nano", None)
+    is_zoned = isinstance(node, exp.TimestampLtzFromParts) or node.args.get("zone") is not None
+    # Without a zone the engine's moment has none.
+    return node if is_zoned else exp.cast(node.copy(), exp.DataType.Type.TIMESTAMPTZ)
 
 
 def add_intervals(node: exp.Add | exp.Sub | exp.WindowSpec) -> Expr | None:

@@ -39,6 +39,7 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
     TAKES_NO_TEXT,
     TOO_FINE,
     TOO_LONG,
+    UNDEFINED,
     WITHOUT_CAST,
 )
 from airflow_provider_snowflake_batch.local.sql.math_functions import OUT_OF_DOMAIN
@@ -185,6 +186,7 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     (_ANY, "Insufficient padding in", _lacks("An empty text to pad with")),
     (_ANY, "Argument for ntile must be", _says("NTILE argument must be at least 1", 100183, "22023")),
     (_ANY, re.escape(SORTS_ANY), _lacks(SORTS_ANY)),
+    (_ANY, re.escape(UNDEFINED), _lacks(UNDEFINED)),
     (_ANY, BOUNDS_DOWN, _lacks(BOUNDS_DOWN)),
     (_ANY, re.escape(NO_WORDS), _lacks(NO_WORDS)),
     (_ANY, rf"(?:A )?\w+ of (a VARIANT|text) {WITHOUT_CAST}", _lacks("{0}")),

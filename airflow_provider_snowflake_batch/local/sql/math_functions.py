@@ -11,7 +11,7 @@ from __future__ import annotations
 from sqlglot import Expr, exp
 from sqlglot.dialects.snowflake import Snowflake
 
-from airflow_provider_snowflake_batch.local.errors import not_supported
+from airflow_provider_snowflake_batch.local.errors import SnowflakeError, not_supported
 from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import (
     BYTES,
@@ -26,15 +26,15 @@ from airflow_provider_snowflake_batch.local.sql.macros import (
 Snowflake.Parser.FUNCTIONS["HLL"] = exp.ApproxDistinct.from_arg_list
 OUT_OF_DOMAIN = "Invalid floating point operation"
 _MOST_DIGITS = 38
-# The argument, and which values of it have no result.
-_OUTSIDE: dict[type[Expr], tuple[str, type[Expr], int]] = {
-    exp.Sqrt: ("this", exp.LT, 0),
-    exp.Ln: ("this", exp.LTE, 0),
-    exp.Log: ("expression", exp.LTE, 0),
-    exp.Acos: ("this", exp.GT, 1),
-    exp.Asin: ("this", exp.GT, 1),
-    exp.Acosh: ("this", exp.LT, 1),
-    exp.Atanh: ("this", exp.GTE, 1),
+# Arguments, and which values of them have no result.
+_OUTSIDE: dict[type[Expr], list[tuple[str, type[Expr], int]]] = {
+    exp.Sqrt: [("this", exp.LT, 0)],
+    exp.Ln: [("this", exp.LTE, 0)],
+    exp.Log: [("expression", exp.LTE, 0), ("this", exp.LTE, 0), ("this", exp.EQ, 1)],
+    exp.Acos: [("this", exp.GT, 1)],
+    exp.Asin: [("this", exp.GT, 1)],
+    exp.Acosh: [("this", exp.LT, 1)],
+    exp.Atanh: [("this", exp.GTE, 1)],
 }
 _OF_SIZE = (exp.Acos, exp.Asin, exp.Atanh)
 CHECKED = tuple(_OUTSIDE)
@@ -42,12 +42,13 @@ CHECKED = tuple(_OUTSIDE)
 
 def check_domain(node: Expr) -> Expr:
     """The call, which fails for an argument that it has no result for."""
-    key, compares, bound = _OUTSIDE[type(node)]
-    value = node.args.get(key)
-    if isinstance(value, Expr):
+    if isinstance(node, exp.Log) and node.args.get("expression") is None:
+        message = f"SQL compilation error:\nnot enough arguments for function [{node.sql()}], expected 2, got 1"
+        raise SnowflakeError(message, errno=938, sqlstate="22023")
+    for key, compares, bound in _OUTSIDE[type(node)]:
+        value = node.args[key]
         size = exp.Abs(this=value.copy()) if isinstance(node, _OF_SIZE) else exp.paren(value.copy())
-        words = f"{OUT_OF_DOMAIN}: {node.key}"
-        failure = call("error", string(words))
+        failure = call("error", string(f"{OUT_OF_DOMAIN}: {node.key}"))
         is_outside = compares(this=size, expression=number(bound))
         node.set(key, exp.paren(either(is_outside, failure, value.copy())))
     return node

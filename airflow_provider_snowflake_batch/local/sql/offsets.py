@@ -45,8 +45,11 @@ def keep_offset(node: Expr, kind: Callable[[Expr], str | None]) -> None:
     """
     if isinstance(node, exp.ConvertTimezone) and node.args.get("source_tz") is None:
         if not _is_asked_of_clock(node):
-            node.replace(_zoned(exp.cast(node.args["timestamp"].copy(), _Type.TIMESTAMPTZ), node.args["target_tz"]))
+            moment = exp.cast(node.args["timestamp"].copy(), _Type.TIMESTAMPTZ)
+            node.replace(at_zone(moment, _known_zone(node.args["target_tz"])))
         return
+    if isinstance(node, exp.TimestampTzFromParts) and isinstance(node.args.get("zone"), Expr):
+        _known_zone(node.args["zone"])
     if _is_slice(node) and (kind(node.this) or "").startswith("TIMESTAMP_TZ"):
         raise _refused(node)
     if isinstance(node, _COMPARING):
@@ -206,6 +209,13 @@ def _zone_name(zone: Expr) -> str | None:
     if isinstance(zone, exp.Anonymous):
         return SESSION
     return str(zone.this) if isinstance(zone, exp.Literal) else None
+
+
+def _known_zone(zone: Expr) -> str:
+    """:raises SnowflakeError: 2 for a zone that differs from row to row."""
+    if (name := _zone_name(zone)) is None:
+        raise not_supported(f"A TIMESTAMP_TZ in a zone that is no literal ({zone.sql(dialect='snowflake')[:80]})")
+    return name
 
 
 def at_zone(moment: Expr, zone: str) -> Expr:

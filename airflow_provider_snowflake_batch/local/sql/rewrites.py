@@ -20,12 +20,14 @@ from airflow_provider_snowflake_batch.local.sql.arrays_and_objects import (
     array_size,
     compact_array,
     element,
+    leaves_out_null,
     list_function,
     object_function,
     object_insert,
     object_keys,
     of_one_type,
     parse_json,
+    present,
     to_array,
     type_of,
     with_step,
@@ -79,10 +81,10 @@ from airflow_provider_snowflake_batch.local.sql.math_functions import (
 from airflow_provider_snowflake_batch.local.sql.select_clauses import (
     asof_join,
     count_rows,
-    keep_elements_in_order,
     name_values,
     order_by_all,
     sample,
+    take_rows_apart,
 )
 from airflow_provider_snowflake_batch.local.sql.server_functions import call_by_value, is_next_value, next_value
 from airflow_provider_snowflake_batch.local.sql.texts import TEXT_TYPES, hold_together
@@ -157,19 +159,17 @@ def _quotient(node: exp.Div, context: _Context) -> Expr:
 
 def _array(node: exp.Array, context: _Context) -> Expr | None:
     is_mixed = is_of_several_types(node) or len({_kind(element) for element in node.expressions}) > 1
-    if not is_mixed and not isinstance(node.parent, exp.PropertyEQ):
-        return None
-    # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
-    node.set("expressions", [_json_element(one) for one in node.expressions])
-    return node
-
-
-def _json_element(value: Expr) -> Expr:
-    made = call("to_json", value)
-    if isinstance(value, exp.Literal):
-        return made
-    # The engine reads a list with a NULL of its own as text that is no JSON.
-    return exp.Coalesce(this=made, expressions=[exp.cast(string("null"), exp.DataType.Type.JSON)])
+    if not (has_null := leaves_out_null(node)):
+        node.set("expressions", [present(one) for one in node.expressions])
+    if is_mixed or isinstance(node.parent, exp.PropertyEQ):
+        # An ARRAY holds values of any type; DuckDB's lists hold one, which JSON is.
+        made = [call("to_json", one) for one in node.expressions]
+        # The engine reads a list with a NULL of its own as text that is no JSON.
+        null = exp.cast(string("null"), exp.DataType.Type.JSON)
+        node.set(
+            "expressions", [exp.Coalesce(this=one, expressions=[null.copy()]) if has_null else one for one in made]
+        )
+    return None
 
 
 def _to_char(node: exp.ToChar, context: _Context) -> Expr:
@@ -209,7 +209,7 @@ def _array_to_string(node: exp.ArrayToString, context: _Context) -> Expr:
 
 def _flatten(node: exp.Explode, context: _Context) -> Expr | None:
     """Hand the options of FLATTEN on through the engine's own translation, which knows none."""
-    keep_elements_in_order(node.root())
+    take_rows_apart(node)
     given = {
         option.this.name.upper(): option.expression
         for option in (node.this, *node.expressions)
@@ -236,6 +236,7 @@ def _split_to_table(node: exp.Lateral | exp.TableFromRows, context: _Context) ->
         parts = exp.StrtokToArray.from_arg_list(given)
     else:
         return None
+    take_rows_apart(node)
     return exp.Table(this=call(SPLIT_ROWS, parts), alias=node.args.get("alias"))
 
 

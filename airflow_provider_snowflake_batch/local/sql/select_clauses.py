@@ -51,7 +51,27 @@ def count_rows(node: exp.Count) -> Expr | None:
     return exp.CountIf(this=exp.and_(*has_all))
 
 
-def keep_elements_in_order(query: Expr) -> None:
+def take_rows_apart(node: Expr) -> None:
+    """Keep the elements of ``FLATTEN`` and its kin in their order.
+
+    :raises SnowflakeError: "not supported" where something hangs on their ``SEQ``, which rows with equal values share.
+    """
+    _keep_elements_in_order(node.root())
+    relation = node if node.args.get("alias") or node.parent is None else node.parent
+    own = node.find_ancestor(exp.Select)
+    for column in node.root().find_all(exp.Column):
+        select = column.find_ancestor(exp.Select)
+        is_of_another = select is own and column.table and column.table.upper() != relation.alias.upper()
+        if stored_name(column.this) != "SEQ" or select is None or is_of_another:
+            continue
+        projection = column.parent if isinstance(column.parent, exp.Alias) else column
+        is_shown = projection.parent is select and projection.arg_key == "expressions"
+        keeps_name = projection is column or select.parent is None or projection.alias.upper() == "SEQ"
+        if not (is_shown and keeps_name) or any(select.args.get(clause) for clause in ("group", "distinct")):
+            raise not_supported("SEQ of FLATTEN or SPLIT_TO_TABLE, but to be shown,")
+
+
+def _keep_elements_in_order(query: Expr) -> None:
     """Let each SELECT of no table, and each VALUES that is read, have one row of a FROM: the engine joins the elements
     of ``FLATTEN`` of the only row, which no table holds, from the last to the first.
     """

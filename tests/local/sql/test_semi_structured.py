@@ -39,13 +39,13 @@ def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
         ("ARRAY_INTERSECTION(V, ARRAY_CONSTRUCT(2, 3))", [2]),
         ("ARRAY_INSERT(A, 1, 'x')", [1, "x", "a", 2.5]),
         ("ARRAY_INSERT(V, -1, 'x')", [1, 2, "x", 2]),
-        ("ARRAY_INSERT(V, 5, 'x')", [1, 2, 2, None, None, "x"]),
+        ("ARRAY_INSERT(V, 3, 'x')", [1, 2, 2, "x"]),
         ("ARRAY_REMOVE(A, 'a'::VARIANT)", [1, 2.5]),
         ("ARRAY_REMOVE(V, 2)", [1]),
         ("ARRAY_REVERSE(A)", [2.5, "a", 1]),
         ("ARRAY_SLICE(A, 0, -1)", [1, "a"]),
         ("ARRAY_DISTINCT(ARRAY_CONSTRUCT('x', 'x'))", ["x"]),
-        ("ARRAY_DISTINCT(ARRAY_CONSTRUCT(3, 1, NULL, 3, 2, 1, NULL))", [3, 1, None, 2]),
+        ("ARRAY_DISTINCT(PARSE_JSON('[3, 1, null, 3, 2, 1, null]')::ARRAY)", [3, 1, None, 2]),
         ("OBJECT_KEYS(O)", ["a", "b"]),
         ("SPLIT('x,y', ',')", ["x", "y"]),
         ("ARRAY_CONSTRUCT_COMPACT(N, NULL)", [7]),
@@ -88,9 +88,10 @@ def test_elements_of_elements(table: SnowflakeConnection) -> None:
         ("ARRAYS_OVERLAP(A, ARRAY_CONSTRUCT('q'))", False),
         ("ARRAY_SIZE(A)", 3),
         ("ARRAY_APPEND(NULL::ARRAY, 1)", None),
-        ("ARRAY_CONSTRUCT(1, NULL)[0]", "1"),
-        ("(SELECT X[1] FROM (SELECT ARRAY_CONSTRUCT('it''s [x', NULL, 1.5) AS X))", "null"),
-        ("(SELECT X[0]::TEXT FROM (SELECT ARRAY_CONSTRUCT('it''s [x', NULL, 1.5) AS X))", "it's [x"),
+        ("ARRAY_SIZE(ARRAY_CONSTRUCT(1, NULL))", 2),
+        ("ARRAY_TO_STRING(ARRAY_CONSTRUCT(1, NULL, 'x'), '-')", "1--x"),
+        ("(SELECT X[1] FROM (SELECT ARRAY_CONSTRUCT('it''s [x', PARSE_JSON('null'), 1.5) AS X))", "null"),
+        ("(SELECT X[0]::TEXT FROM (SELECT ARRAY_CONSTRUCT('it''s [x', PARSE_JSON('null'), 1.5) AS X))", "it's [x"),
         ("(SELECT COUNT(VALUE) FROM TABLE(FLATTEN(PARSE_JSON('[1, null]'))))", 2),
         ("(SELECT IS_NULL_VALUE(VALUE) FROM TABLE(FLATTEN(PARSE_JSON('[null]'))))", True),
         ("(SELECT SUM(VALUE::INT) FROM TABLE(FLATTEN(PARSE_JSON('[1, null]'))))", 1),
@@ -205,6 +206,45 @@ def test_text_is_no_array_or_object(table: SnowflakeConnection, expression: str)
     errno, sqlstate, message = error(table, f"SELECT {expression} FROM {source}")
     assert (errno, sqlstate) == (1044, "42P13")
     assert "PARSE_JSON" in message
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "ARRAY_CONSTRUCT(1, NULL)",
+        "[N, NULL]",
+        "ARRAY_CONSTRUCT(N, NULLIF(N, 7))",
+        "ARRAY_CONSTRUCT('x', V[5])",
+        "OBJECT_CONSTRUCT('a', ARRAY_CONSTRUCT(NULLIF(N, 7)))",
+        "ARRAY_APPEND(A, NULLIF(N, 7))",
+        "ARRAY_PREPEND(V, NULL)",
+        "ARRAY_INSERT(V, 0, NULLIF(N, 7))",
+        "ARRAY_INSERT(V, 5, 'x')",
+    ],
+)
+def test_null_in_an_array_is_no_null_of_json(table: SnowflakeConnection, expression: str) -> None:
+    errno, _, message = error(table, f"SELECT {expression} FROM T")
+    assert errno == 2
+    assert "NULL as an element of an ARRAY, which reads undefined" in message
+    assert message.endswith("is not supported by the local Snowflake.")
+
+
+@pytest.mark.parametrize("function", ["FLATTEN(SPLIT(T.X, ' '))", "SPLIT_TO_TABLE(T.X, ' ')"])
+def test_what_rows_that_are_taken_apart_share(table: SnowflakeConnection, function: str) -> None:
+    rows = f"(SELECT COLUMN1 AS X FROM VALUES ('a b'), ('c d'), ('c d')) T, TABLE({function}) F"
+    assert execute(table, f"SELECT X, F.VALUE::TEXT FROM {rows} WHERE X = 'a b'") == [("a b", "a"), ("a b", "b")]
+    passed_on = execute(table, f"SELECT SEQ, VALUE FROM (SELECT F.SEQ, F.VALUE FROM {rows})")
+    assert len({seq for seq, _ in passed_on}) == 2
+    for query in (
+        f"SELECT F.SEQ, COUNT(*) FROM {rows} GROUP BY 1",
+        f"SELECT DISTINCT SEQ FROM {rows}",
+        f"SELECT F.VALUE FROM {rows} ORDER BY F.SEQ, F.INDEX",
+        f"SELECT SEQ, ARRAY_AGG(VALUE) FROM (SELECT F.* FROM {rows}) GROUP BY SEQ",
+        f"SELECT S, COUNT(*) FROM (SELECT F.SEQ AS S FROM {rows}) GROUP BY S",
+        f"SELECT COUNT(DISTINCT F.SEQ) FROM {rows}",
+    ):
+        errno, _, message = error(table, query)
+        assert (errno, "SEQ of FLATTEN" in message) == (2, True), query
 
 
 @pytest.mark.parametrize("expression", ["GREATEST(V[0], 3)", "LEAST(3, V[0])", "MEDIAN(V[0])", "MEDIAN(TO_VARCHAR(N))"])

@@ -46,6 +46,9 @@ def table(connection: SnowflakeConnection, schema: str) -> SnowflakeConnection:
          "2013-04-05T01:02:03-04:00"),
         ("TIMESTAMP_TZ_FROM_PARTS(2013, 1, 5, 12, 0, 0, 0, 'America/Los_Angeles')", "TIMESTAMP_TZ",
          "2013-01-05T12:00:00-08:00"),
+        ("TIMESTAMP_TZ_FROM_PARTS(2013, 7, 5, 12, 0, 0)", "TIMESTAMP_TZ", "2013-07-05T12:00:00-04:00"),
+        ("TIMESTAMP_TZ_FROM_PARTS(2013, 7, 5, 12, 0, 0, 250000000)", "TIMESTAMP_TZ",
+         "2013-07-05T12:00:00.250000-04:00"),
         ("TIMESTAMP_LTZ_FROM_PARTS(2013, 1, 5, 12, 0, 0)", "TIMESTAMP_LTZ", "2013-01-05T12:00:00-05:00"),
         ("TIMESTAMP_LTZ_FROM_PARTS(2013, 1, 5, 12, 0, 1, 250000000)", "TIMESTAMP_LTZ",
          "2013-01-05T12:00:01.250000-05:00"),
@@ -153,3 +156,11 @@ def test_nanoseconds_are_refused_instead_of_cut(table: SnowflakeConnection, stat
     assert errno == 2, message
     assert "not supported by the local Snowflake" in message
     assert "digits of a second" in message or "microseconds" in message
+
+
+@pytest.mark.parametrize(
+    "expression", ["CONVERT_TIMEZONE(S, Z)", "TIMESTAMP_TZ_FROM_PARTS(2013, 7, 5, 12, 0, 0, 0, 'Asia/' || S)"]
+)
+def test_a_zone_of_each_row_is_refused(table: SnowflakeConnection, expression: str) -> None:
+    errno, _, message = error(table, f"SELECT {expression} FROM T")
+    assert (errno, "A TIMESTAMP_TZ in a zone that is no literal" in message) == (2, True)

@@ -219,7 +219,7 @@ def test_large_results_come_whole_and_in_order(connect: Any, result_format: str)
         assert len(cursor.get_result_batches()) > 2
         frame = cursor.fetch_pandas_all()
         assert frame["N"].tolist() == list(range(rows))
-        assert frame["ALL_"].dtype == "int64"
+        assert frame["ALL_"].dtype == "int32"
     else:
         assert [row[0] for row in cursor] == list(range(rows))
     cursor.execute("SELECT COUNT(D), MIN(S), MAX(ALL_) FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))")

@@ -56,7 +56,7 @@ def test_create_dataframe_save_as_table_and_back(session: Session, frame: pd.Dat
     table = session.table("SAVED")
     assert table.count() == 1010
     assert table.to_pandas().dtypes.astype(str).to_dict() == {
-        "ID": "int64", "value": "float64", "NAME": "object", "AT": "datetime64[ns]", "FLAG": "bool",
+        "ID": "int16", "value": "float64", "NAME": "object", "AT": "datetime64[ns]", "FLAG": "bool",
     }  # fmt: skip
     chosen = (
         table.filter(snowpark.functions.col("ID") < 3).group_by("FLAG").agg(snowpark.functions.sum("ID").alias("S"))

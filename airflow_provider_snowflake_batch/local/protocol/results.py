@@ -22,6 +22,7 @@ from airflow_provider_snowflake_batch.local.statements import Column, Result
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _EPOCH_DATE = datetime.date(1970, 1, 1)
+_WHOLE = ((pa.int8(), 7), (pa.int16(), 15), (pa.int32(), 31), (pa.int64(), 63))
 _UTC_OFFSET = 1440
 """TIMESTAMP_TZ carries its offset as minutes plus 1440."""
 
@@ -75,7 +76,10 @@ def arrow_stream(result: Result, start: int = 0, rows: int | None = None) -> byt
     """
     assert result.table is not None
     table = result.table.slice(start, rows)
-    arrays = [_wire_array(table.column(index), column) for index, column in enumerate(result.columns)]
+    arrays = [
+        _narrow(_wire_array(table.column(index), column), column, result.table.column(index))
+        for index, column in enumerate(result.columns)
+    ]
     fields = [
         pa.field(
             column.name,
@@ -142,6 +146,15 @@ def _fixed(array: pa.ChunkedArray, column: Column) -> pa.Array | pa.ChunkedArray
         except pa.ArrowInvalid:
             return array.cast(pa.decimal128(38, 0))
     return array.cast(pa.int64())
+
+
+def _narrow(array: pa.Array, column: Column, whole: pa.ChunkedArray) -> pa.Array:
+    """Whole numbers in as few bytes as hold those of all chunks, as on an account: pandas shows these types."""
+    if column.type != "FIXED" or column.scale or array.type != pa.int64():
+        return array
+    ends = [int(end) for end in pc.min_max(whole).as_py().values() if end is not None]
+    bits = max((max(end, ~end).bit_length() for end in ends), default=0)
+    return array.cast(next(kind for kind, most in _WHOLE if bits <= most))
 
 
 def _unscaled(array: pa.ChunkedArray) -> pa.Array:

@@ -228,9 +228,10 @@ _RULES: tuple[tuple[_Class, str, _Answer], ...] = (
     ),
     (
         _NAMES,
-        'Referenced column "(.+?)" not found|Table "(?:.+?)" does not have a column (?:named|with name) "(.+?)"',
+        '(?:Table|Values list) "(?:.+?)" does not have a column (?:named|with name) "(.+?)"',
         _invalid_identifier,
     ),
+    (_NAMES, 'Referenced column "(.+?)" (?:was )?not found', _invalid_identifier),
     (_NAMES, 'Referenced update column "?(.+?)"? not found', _invalid_identifier),
     (
         _NAMES,

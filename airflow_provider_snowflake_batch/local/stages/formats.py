@@ -49,9 +49,9 @@ _OPTIONS: dict[str, dict[str, set[str] | None]] = {
         "ESCAPE_UNENCLOSED_FIELD": {"NONE", "\\"},
         "TRIM_SPACE": {"FALSE"},
         "ERROR_ON_COLUMN_COUNT_MISMATCH": _ANY,
-        "DATE_FORMAT": {"AUTO"},
-        "TIME_FORMAT": {"AUTO"},
-        "TIMESTAMP_FORMAT": {"AUTO"},
+        "DATE_FORMAT": _ANY,
+        "TIME_FORMAT": _ANY,
+        "TIMESTAMP_FORMAT": _ANY,
         "BINARY_FORMAT": {"HEX"},
         "ENCODING": {"UTF8", "UTF-8"},
         "FILE_EXTENSION": _ANY,
@@ -98,6 +98,11 @@ class FileFormat:
 
     def text(self, name: str, default: str) -> str:
         return str(self.options.get(name, default))
+
+    def read_by(self, kind: str) -> str:
+        """DATE_FORMAT, TIME_FORMAT or TIMESTAMP_FORMAT, as the type of a column is, and AUTO for others."""
+        name = kind.partition("_")[0].partition("(")[0]
+        return self.text(f"{name}_FORMAT", "AUTO") if name in ("DATE", "TIME", "TIMESTAMP") else "AUTO"
 
     @property
     def delimiter(self) -> str:

@@ -190,20 +190,19 @@ def insert_of(command: Load, columns: Sequence[TableColumn], file: StageFile) ->
     heading = f" ({', '.join(quoted(name) for name in listed)})" if listed else ""
     tree = translate.parse(f"INSERT INTO {target}{heading} {select}")
     assert isinstance(tree, exp.Insert)
-    _cast(
-        tree, [column for name in (listed or names) for column in columns if column.name == name], command.format.type
-    )
+    _cast(tree, [column for name in (listed or names) for column in columns if column.name == name], command)
     return tree
 
 
-def _cast(tree: exp.Insert, columns: Sequence[TableColumn], file_type: str) -> None:
+def _cast(tree: exp.Insert, columns: Sequence[TableColumn], command: Load) -> None:
     """Cast what a bare ``$1:"C"`` or ``$2`` reads to its column's type, as the assignment to the column would.
 
     A cast tells the reader of the files to take the file's own typed value, not its VARIANT. The text of a CSV file is
-    parsed for a VARIANT column.
+    parsed for a VARIANT column, and read by the format that the files have for dates and times.
 
-    :param file_type: the type of the files.
+    :raises SnowflakeError: "not supported" for such a format and a query of one's own.
     """
+    is_csv = command.format.type == "CSV"
     select = tree.expression
     if not isinstance(select, exp.Select) or len(select.expressions) != len(columns):
         return
@@ -213,7 +212,15 @@ def _cast(tree: exp.Insert, columns: Sequence[TableColumn], file_type: str) -> N
         is_read = isinstance(bare, exp.Parameter) or (
             isinstance(bare, exp.JSONExtract) and isinstance(bare.this, exp.Parameter)
         )
-        if is_read and file_type == "CSV" and re.match("VARIANT|OBJECT|ARRAY", column.declared):
+        given = command.format.read_by(column.declared) if is_csv else "AUTO"
+        if given.upper() != "AUTO":
+            if command.query is not None:
+                raise not_supported(
+                    f"The format {given} of CSV files in a query (without it, TO_DATE and its kin take one)"
+                )
+            reader = f"TO_{column.declared.partition('(')[0]}"
+            projections.append(exp.func(reader, bare.copy(), exp.Literal.string(given), dialect="snowflake"))
+        elif is_read and is_csv and re.match("VARIANT|OBJECT|ARRAY", column.declared):
             projections.append(exp.ParseJSON(this=bare.copy()))
         elif is_read and not re.match("VARIANT|OBJECT|ARRAY", column.declared):
             # How long a text may be is the write's affair: there it may be cut instead of refused.

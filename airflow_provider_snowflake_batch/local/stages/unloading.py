@@ -94,6 +94,8 @@ def unload(statement: Statement, engine: Engine, stages: Stages, scratch: Path, 
         engine.stream(session, query) as (columns, batches),
     ):
         _check_moments(columns, found)
+        if any(found.read_by(column.type).upper() != "AUTO" for column in columns):
+            raise not_supported("Unloading dates or times with a format (TO_VARCHAR writes one)")
         schema = file_schema(columns, batches.schema)
         tables = converted(batches, schema)
         written = schema if partition is None else schema.remove(len(schema) - 1)

@@ -35,6 +35,18 @@ from airflow_provider_snowflake_batch.local.sql.engine_errors import snowflake_e
             "42000",
             "error line 2 at position 3\ninvalid identifier 'Y'",
         ),
+        (
+            duckdb.BinderException('Referenced column "Y" was not found because the FROM clause is missing'),
+            904,
+            "42000",
+            "invalid identifier 'Y'",
+        ),
+        (
+            duckdb.BinderException('Values list "X" does not have a column named "Y"'),
+            904,
+            "42000",
+            "invalid identifier 'Y'",
+        ),
         (duckdb.BinderException("Binder Error: anything\nelse"), 1003, "42000", "SQL compilation error:\nanything"),
         (duckdb.BinderException("No function matches '+(JSON)'"), 1003, "42000", "A VARIANT without a cast"),
         (

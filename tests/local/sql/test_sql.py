@@ -112,7 +112,7 @@ def test_pandas(connection: SnowflakeConnection, schema: str) -> None:
         "CREATE TABLE T AS SELECT SEQ4() AS N, N::FLOAT / 4 AS F, 'x' AS S FROM TABLE(GENERATOR(ROWCOUNT => 1000))",
     )
     frame = connection.cursor().execute("SELECT * FROM T ORDER BY N").fetch_pandas_all()  # type: ignore[union-attr]
-    assert frame.dtypes.astype(str).to_dict() == {"N": "int64", "F": "float64", "S": "object"}
+    assert frame.dtypes.astype(str).to_dict() == {"N": "int16", "F": "float64", "S": "object"}
     assert len(frame) == 1000
     empty = connection.cursor().execute("SELECT * FROM T WHERE FALSE").fetch_pandas_all()  # type: ignore[union-attr]
     assert list(empty.columns) == ["N", "F", "S"]

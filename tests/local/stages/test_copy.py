@@ -7,6 +7,7 @@ Also tests ``local/sql/file_loads.py``, ``local/stages/csv_files.py``, ``local/s
 
 from __future__ import annotations
 
+import datetime
 import gzip
 from pathlib import Path
 from typing import Any
@@ -470,3 +471,21 @@ def test_partition_by_nothing_is_an_error(connection: SnowflakeConnection, schem
 def test_samples_by_percent(connection: SnowflakeConnection, schema: str, method: str) -> None:
     run(connection, "CREATE OR REPLACE TABLE T AS SELECT SEQ4() AS A FROM TABLE(GENERATOR(ROWCOUNT => 100))")
     assert run(connection, f"SELECT COUNT(*) FROM T SAMPLE {method} (100)") == [(100,)]
+
+
+def test_formats_of_dates_and_times(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    (tmp_path / "dates.csv").write_text("31/01/2024,10-11-12,01/02/2024 03:04,x\n,,,y\n")
+    run(connection, f"PUT file://{tmp_path}/dates.csv @S/dates")
+    run(connection, "CREATE TABLE DATES (D DATE, T TIME, M TIMESTAMP_NTZ, S VARCHAR)")
+    given = "TYPE = CSV TIME_FORMAT = 'HH24-MI-SS' TIMESTAMP_FORMAT = 'DD/MM/YYYY HH24:MI' DATE_FORMAT = '{}'"
+    run(connection, f"CREATE FILE FORMAT GIVEN {given.format('DD/MM/YYYY')}")
+    run(connection, f"CREATE FILE FORMAT OTHER {given.format('MM/DD/YYYY')}")
+    copy(connection, "@S/dates FILE_FORMAT = (FORMAT_NAME = 'GIVEN')", "DATES")
+    first = (datetime.date(2024, 1, 31), datetime.time(10, 11, 12), datetime.datetime(2024, 2, 1, 3, 4), "x")
+    assert run(connection, "SELECT * FROM DATES ORDER BY S") == [first, (None, None, None, "y")]
+    (row,) = copy(
+        connection, "@S/dates FILE_FORMAT = (FORMAT_NAME = 'OTHER') FORCE = TRUE ON_ERROR = CONTINUE", "DATES"
+    )
+    assert (row["rows_loaded"], row["errors_seen"], row["first_error_column_name"]) == (1, 1, '"DATES"["D"]')
+    loads = "COPY INTO DATES (D) FROM (SELECT $1 FROM @S/dates) FILE_FORMAT = (FORMAT_NAME = 'GIVEN')"
+    assert "of CSV files in a query" in error(connection, loads)[1]

@@ -94,8 +94,6 @@ def unload(statement: Statement, engine: Engine, stages: Stages, scratch: Path, 
         engine.stream(session, query) as (columns, batches),
     ):
         _check_moments(columns, found)
-        if any(found.read_by(column.type).upper() != "AUTO" for column in columns):
-            raise not_supported("Unloading dates or times with a format (TO_VARCHAR writes one)")
         schema = file_schema(columns, batches.schema)
         tables = converted(batches, schema)
         written = schema if partition is None else schema.remove(len(schema) - 1)
@@ -153,6 +151,8 @@ def _check_moments(columns: Sequence[Column], found: FileFormat) -> None:
             errno=2019,
             sqlstate="0A000",
         )
+    if found.type == "CSV" and any(found.read_by(column.type).upper() != "AUTO" for column in columns):
+        raise not_supported("Unloading dates or times with a format (TO_VARCHAR writes one)")
     if "TIMESTAMP_TZ" in kinds:
         raise not_supported(
             "A TIMESTAMP_TZ, whose offset is not kept, in COPY INTO a location (cast it to TIMESTAMP_LTZ)"

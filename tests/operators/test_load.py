@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,17 +38,29 @@ LOCATION = "@LOAD_TESTS/job"
 
 
 @pytest.fixture
-def hook(snowflake_connection: str, tmp_path: Path) -> Iterator[SnowflakeBatchHook]:
+def output(snowflake_connection: str) -> Iterator[SnowflakeBatchHook]:
+    """A directory of results that holds _SUCCESS only, as of a runtime that writes no manifest."""
     with SnowflakeBatchHook(snowflake_connection) as opened:
         opened.run(["CREATE OR REPLACE STAGE LOAD_TESTS", "DROP TABLE IF EXISTS SCORES"])
-        for number, rows in enumerate(([1, 2], [3])):
-            table = pa.table({"ID": rows, "score": [row / 2 for row in rows], "label": [f"l{row}" for row in rows]})
-            pq.write_table(table, tmp_path / "part.parquet")
-            opened.write_file(f"{LOCATION}/part-{number}.parquet", (tmp_path / "part.parquet").read_bytes())
-            opened.write_file(f"{LOCATION}/_quarantine/part-{number}.parquet", (tmp_path / "part.parquet").read_bytes())
-        opened.write_file(f"{LOCATION}/_manifest.json", json.dumps({"rows": 3}).encode())
         opened.write_file(f"{LOCATION}/_SUCCESS", b"")
         yield opened
+
+
+def put(hook: SnowflakeBatchHook, name: str, table: pa.Table, location: str = LOCATION) -> None:
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    hook.write_file(f"{location}/{name}", content.getvalue())
+
+
+@pytest.fixture
+def hook(output: SnowflakeBatchHook) -> SnowflakeBatchHook:
+    """Results of three rows in two files, with rows in quarantine and a manifest."""
+    for number, rows in enumerate(([1, 2], [3])):
+        table = pa.table({"ID": rows, "score": [row / 2 for row in rows], "label": [f"l{row}" for row in rows]})
+        put(output, f"part-{number}.parquet", table)
+        put(output, f"_quarantine/part-{number}.parquet", table)
+    output.write_file(f"{LOCATION}/_manifest.json", json.dumps({"rows": 3}).encode())
+    return output
 
 
 def load(**changes: Any) -> dict[str, Any]:
@@ -169,20 +180,6 @@ def test_without_success_nothing_is_loaded(hook: SnowflakeBatchHook) -> None:
 def test_without_a_manifest_there_is_nothing_to_compare(hook: SnowflakeBatchHook) -> None:
     hook.remove_files(f"{LOCATION}/_manifest.json")
     assert load()["rows"] == 3
-
-
-def put(hook: SnowflakeBatchHook, name: str, table: pa.Table, location: str = LOCATION) -> None:
-    content = io.BytesIO()
-    pq.write_table(table, content)
-    hook.write_file(f"{location}/{name}", content.getvalue())
-
-
-@pytest.fixture
-def output(hook: SnowflakeBatchHook) -> SnowflakeBatchHook:
-    """A directory of results that holds _SUCCESS only, as of a runtime that writes no manifest."""
-    hook.remove_files(f"{LOCATION}/")
-    hook.write_file(f"{LOCATION}/_SUCCESS", b"")
-    return hook
 
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901)

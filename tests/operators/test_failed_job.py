@@ -1,12 +1,14 @@
-"""What a notifier learns of the job that a task has failed with, in Airflow's own ``dag.test()``.
+"""What a notifier learns of the job that a task has failed with, and what a trace shows, in a run by ``dag.test()``.
 
-Also tests ``exceptions.py``.
+Also tests ``exceptions.py`` and ``operators/spans.py``.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 
 class Keep(TellOfFailedJob):
     def notify(self, context):
@@ -39,9 +46,9 @@ class Keep(TellOfFailedJob):
         Path(sys.argv[1], context["ti"].task_id).write_text(json.dumps(told))
 
 
-with DAG("fails", schedule=None) as dag:
+with DAG("ended", schedule=None) as dag:
     given = {
-        "model_name": "LINEAR", "compute_pool": "FAILED_JOB", "output_spec": {"stage_location": "@FAILED_JOB/out/"},
+        "model_name": "LINEAR", "compute_pool": "ENDED", "output_spec": {"stage_location": "@ENDED/out/"},
         "poll_interval": 1, "on_failure_callback": Keep(),
     }
     for deferrable in (False, True):
@@ -49,25 +56,59 @@ with DAG("fails", schedule=None) as dag:
             task_id="deferred" if deferrable else "waited", X="NO_NUMBERS", deferrable=deferrable, **given
         )
     RunBatchOperator(task_id="refused", X="NO_SUCH_TABLE", **given)
+    RunBatchOperator(task_id="done", X="NUMBERS", deferrable=True, **given)
 
 if __name__ == "__main__":
+    # As Airflow does where traces are on.
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    # Whoever parses a Dag file has no use for spans.
+    assert "airflow_provider_snowflake_batch.operators.spans" not in sys.modules
     dag.test()
+    spans = ",".join(span.to_json() for span in exporter.get_finished_spans())
+    Path(sys.argv[2]).write_text(f"[{spans}]")
 """
 
 
-def test_a_notifier_tells_of_the_job(
-    snowflake_connection: str, linear_model: str, local_server: LocalServer, tmp_path: Path
-) -> None:
+@dataclass(frozen=True)
+class EndedRun:
+    """A run whose jobs have ended: what notifiers were told by task, the spans, and what was printed."""
+
+    failures: dict[str, dict[str, Any]]
+    spans: list[dict[str, Any]]
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def connection(local_server: LocalServer) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_ENDED_JOBS", local_server.airflow_connection_json)
+        yield "ended_jobs"
+
+
+@pytest.fixture(scope="module")
+def ended_run(
+    connection: str, linear_model: str, local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory
+) -> EndedRun:
     statements = (
-        "CREATE OR REPLACE STAGE FAILED_JOB",
+        "CREATE OR REPLACE STAGE ENDED",
+        "CREATE OR REPLACE TABLE NUMBERS AS SELECT 1 AS ID, 2::FLOAT AS A, 1::FLOAT AS B",
         "CREATE OR REPLACE TABLE NO_NUMBERS AS SELECT 1 AS ID, NULL::FLOAT AS A, 1::FLOAT AS B",
     )
-    told = tmp_path / "told"
+    home = tmp_path_factory.mktemp("ended")
+    told = home / "told"
     told.mkdir()
-    with hook_with_pool(snowflake_connection, "FAILED_JOB", 1, *statements) as hook:
-        printed = run_dag(NOTIFIER + DAG_FILE, local_server, tmp_path, told)
-        failures = {path.name: json.loads(path.read_text()) for path in told.iterdir()}
-        assert sorted(failures) == ["deferred", "refused", "waited"], printed
+    with hook_with_pool(connection, "ENDED", 1, *statements):
+        printed = run_dag(NOTIFIER + DAG_FILE, local_server, home, told, home / "spans.json")
+    failures = {path.name: json.loads(path.read_text()) for path in told.iterdir()}
+    return EndedRun(failures, json.loads((home / "spans.json").read_text()), printed)
+
+
+def test_a_notifier_tells_of_the_job(ended_run: EndedRun, connection: str) -> None:
+    failures, printed = ended_run.failures, ended_run.printed
+    assert sorted(failures) == ["deferred", "refused", "waited"], printed
+    with SnowflakeBatchHook(connection) as hook:
         for task in ("waited", "deferred"):
             check_ended(hook, failures[task], task)
             assert f"look at {failures[task]['page']}" in printed
@@ -79,12 +120,28 @@ def test_a_notifier_tells_of_the_job(
     assert "No job (REFUSED, try 1): X: Snowflake cannot read the input" in printed
 
 
+def test_tasks_of_a_run_leave_spans(ended_run: EndedRun) -> None:
+    jobs = [span for span in ended_run.spans if span["name"] == "snowflake_batch.job"]
+    jobs.sort(key=lambda job: job["attributes"]["snowflake_batch.job.status"])
+    done, *failed = jobs
+    assert done["attributes"]["snowflake_batch.job.status"] == "DONE"
+    assert done["attributes"]["snowflake_batch.job.model"] == "LOCAL.PUBLIC.LINEAR"
+    assert done["status"]["status_code"] == "UNSET"
+    # One that waited and one that deferred.
+    assert [job["attributes"]["snowflake_batch.job.status"] for job in failed] == ["FAILED"] * 2
+    for job in failed:
+        assert job["status"] == {"status_code": "ERROR", "description": "Exception: JobFailedError"}
+    for job in jobs:
+        below = {span["name"] for span in ended_run.spans if span["parent_id"] == job["context"]["span_id"]}
+        assert "snowflake_batch.job.pending" in below
+
+
 def check_ended(hook: SnowflakeBatchHook, told: dict[str, Any], task: str) -> None:
     assert hook.status(told["job_name"]).reported_status == told["status"] == "FAILED"
     assert "contains NaN" in told["reason"]
-    assert told["output_location"].startswith("@LOCAL.PUBLIC.FAILED_JOB/out/")
+    assert told["output_location"].startswith("@LOCAL.PUBLIC.ENDED/out/")
     assert hook.check_submission(told["query_id"])
-    assert (told["model"], told["compute_pool"]) == ("LOCAL.PUBLIC.LINEAR", "FAILED_JOB")
+    assert (told["model"], told["compute_pool"]) == ("LOCAL.PUBLIC.LINEAR", "ENDED")
     assert f"/tasks/{task}/" in told["page"]
     # The local Snowflake has no web interface.
     assert (told["snowsight"], told["attempt"]) == (None, 1)

@@ -1,11 +1,9 @@
-"""The spans of jobs that have ended."""
+"""The spans of jobs that have ended; those of a run of Airflow are in test_failed_job.py."""
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +16,7 @@ from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInput
 from airflow_provider_snowflake_batch.hooks.loading import LoadResult
 from airflow_provider_snowflake_batch.hooks.results import JobResult
 from airflow_provider_snowflake_batch.jobs.card import JobCard
-from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.spans import add_load_span, add_spans
-from tests.compute_pools import hook_with_pool
-from tests.operators.dag_runs import run_dag
 
 CARD = JobCard(
     job_name="ML.PUBLIC.SCORES",
@@ -139,58 +134,3 @@ def test_results_that_could_not_be_loaded(spans: InMemorySpanExporter) -> None:
     load = by_name(spans)["snowflake_batch.load"]
     assert (load.status.status_code, load.status.description) == (trace.StatusCode.ERROR, "Exception: JobInputError")
     assert "hush" not in load.to_json()
-
-
-DAG_FILE = """
-import sys
-from pathlib import Path
-
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-from airflow.sdk import DAG
-from airflow_provider_snowflake_batch.operators.batch_inference import RunBatchOperator
-
-with DAG("traced", schedule=None) as dag:
-    for task, rows in (("done", "NUMBERS"), ("fails", "NO_NUMBERS")):
-        RunBatchOperator(
-            task_id=task, model_name="LINEAR", X=rows, compute_pool="SPANS",
-            output_spec={"stage_location": "@SPANS/out/"}, poll_interval=1, deferrable=task == "done",
-        )
-
-if __name__ == "__main__":
-    # As Airflow does where traces are on.
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    # Whoever parses a Dag file has no use for spans.
-    assert "airflow_provider_snowflake_batch.operators.spans" not in sys.modules
-    dag.test()
-    spans = ",".join(span.to_json() for span in exporter.get_finished_spans())
-    Path(sys.argv[1]).write_text(f"[{spans}]")
-"""
-
-
-def test_tasks_of_a_run_leave_them(
-    snowflake_connection: str, linear_model: str, local_server: LocalServer, tmp_path: Path
-) -> None:
-    statements = (
-        "CREATE OR REPLACE STAGE SPANS",
-        "CREATE OR REPLACE TABLE NUMBERS AS SELECT 1 AS ID, 2::FLOAT AS A, 1::FLOAT AS B",
-        "CREATE OR REPLACE TABLE NO_NUMBERS AS SELECT 1 AS ID, NULL::FLOAT AS A, 1::FLOAT AS B",
-    )
-    with hook_with_pool(snowflake_connection, "SPANS", 1, *statements):
-        run_dag(DAG_FILE, local_server, tmp_path, tmp_path / "spans.json")
-    told = json.loads((tmp_path / "spans.json").read_text())
-    jobs = {
-        span["attributes"][f"{span['name']}.status"]: span for span in told if span["name"] == "snowflake_batch.job"
-    }
-    assert sorted(jobs) == ["DONE", "FAILED"]
-    assert jobs["DONE"]["attributes"]["snowflake_batch.job.model"] == "LOCAL.PUBLIC.LINEAR"
-    assert jobs["DONE"]["status"]["status_code"] == "UNSET"
-    assert jobs["FAILED"]["status"] == {"status_code": "ERROR", "description": "Exception: JobFailedError"}
-    for job in jobs.values():
-        below = {span["name"] for span in told if span["parent_id"] == job["context"]["span_id"]}
-        assert "snowflake_batch.job.pending" in below

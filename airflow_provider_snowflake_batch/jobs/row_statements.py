@@ -6,6 +6,7 @@ https://docs.snowflake.com/en/sql-reference/sql/copy-into-location and …/copy-
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -274,9 +275,13 @@ def _chosen_columns(source: StageQuery) -> list[tuple[tuple[str, str], Identifie
         for selected in source.files.select:
             column = _find_column(source.columns, selected.name.value)
             chosen.append((column, selected.alias or Identifier(column[0])))
-    for (name, _), _ in chosen:
+    counts = Counter(called.value for _, called in chosen)
+    for (name, _), called in chosen:
         if '"' in name:
             raise InvalidJobError("X.select", f"the column {name!r} cannot be read: its name holds a double quote.")
+        if counts[called.value] > 1:
+            # A column that is not renamed is called what the files call it, which only they tell.
+            raise InvalidJobError("X.select", f"two columns would be called {called}: rename one of them.")
     return chosen
 
 

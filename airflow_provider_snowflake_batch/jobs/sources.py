@@ -345,6 +345,7 @@ def _select(given: Any, field: str) -> tuple[SelectedColumn, ...] | None:
     elif isinstance(given, (list, tuple)):
         renamed = {}
         for name in given:
+            Identifier.column(name, field=field)
             if name in renamed:
                 raise InvalidJobError(field, f"{name!r} stands there twice.")
             renamed[name] = None

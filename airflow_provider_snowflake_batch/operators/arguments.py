@@ -58,7 +58,7 @@ def check_waiting(
     check_seconds("poll_interval", poll_interval)
     check_seconds("timeout", timeout, optional=True)
     check_seconds("pending_timeout", pending_timeout, optional=True)
-    if on_finish not in ("keep", "drop"):
+    if not isinstance(on_finish, str) or on_finish not in ("keep", "drop"):
         raise InvalidJobError("on_finish", f"expected 'keep' or 'drop', got {on_finish!r}.")
     if on_finish == "drop" and not wait_for_completion:
         raise InvalidJobError(

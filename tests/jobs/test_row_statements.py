@@ -156,3 +156,13 @@ def test_values_that_would_be_others_in_a_table_are_counted(kind: str, target: s
     column = LoadedColumn("A", ("a",), kind, target)
     sql = row_statements.count_changed(PLACE, ".*", QualifiedName("F"), [column])
     assert sql == (f"SELECT COUNT_IF({changed}) AS \"A\" FROM '@DB.S.ST/a b/' (FILE_FORMAT => 'F', PATTERN => '.*')")
+
+
+@pytest.mark.parametrize(
+    "select", [["a", '"a"'], {"a": None, "b": '"a"'}], ids=["one column twice", "a new name that is the other's own"]
+)
+def test_two_columns_of_one_name_are_refused_where_only_the_files_tell_it(select: object) -> None:
+    source = parse_source({"stage_location": "@db.s.st/in/", "select": select})
+    found = StageQuery(source, (("a", "TEXT"), ("b", "TEXT")), QualifiedName("F"), temporary=False)
+    with pytest.raises(InvalidJobError, match=r'^X\.select: two columns would be called "a": rename one of them\.$'):
+        row_statements.select_source(found)

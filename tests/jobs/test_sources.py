@@ -120,6 +120,7 @@ def test_what_a_user_writes(X, source) -> None:
         ({"stage_location": "@st", "select": {"a": "x", "A": "y"}}, "X.select: A stands there twice"),
         ({"stage_location": "@st", "select": {"a": 1}}, r"X.select\['a'\]: expected a column's name, got 1"),
         ({"stage_location": "@st", "select": "a"}, "X.select: expected a list of columns"),
+        ({"stage_location": "@st", "select": ["a", ["b"]]}, r"X.select: expected a column's name, got \['b'\]"),
         ({"stage_location": "@st", "filter": "a > 1) UNION (SELECT 1"}, "X.filter: the condition closes a parenthesis"),
         ({"stage_location": "@st", "filter": "a; DROP TABLE t"}, "X.filter: the condition holds more than one"),
         ({"stage_location": "@st", "filter": "-- nothing"}, "X.filter: expected a condition"),

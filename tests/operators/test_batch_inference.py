@@ -73,6 +73,7 @@ def operator(**changes: Any) -> RunBatchOperator:
         ({"pending_timeout": timedelta(minutes=5)}, "pending_timeout: expected a number of seconds"),
         ({"X": "@db.s.out/results/in/"}, "output_spec.stage_location: the input @DB.S.OUT/results/in/ lies inside"),
         ({"on_finish": "delete"}, "on_finish: expected 'keep' or 'drop', got 'delete'"),
+        ({"on_finish": np.array(["keep", "drop"])}, "on_finish: expected 'keep' or 'drop', got array"),
         ({"on_finish": "drop", "wait_for_completion": False}, "on_finish: 'drop' needs wait_for_completion=True"),
         ({"example_rows": 11}, "example_rows: expected a whole number from 0 to 10, got '11'"),
         ({"example_rows": 3, "wait_for_completion": False}, "example_rows: needs wait_for_completion=True"),

@@ -24,7 +24,7 @@ from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, Qualif
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
 from airflow_provider_snowflake_batch.operators.load import LoadBatchResultsOperator
 from airflow_provider_snowflake_batch.triggers import success
-from tests.airflow_home import environment_without_settings
+from tests.airflow_home import environment_without_settings, make_database
 from tests.container_jobs import container_job
 from tests.example_dags.run_example import ROOT, fetch_folder
 
@@ -123,11 +123,16 @@ def reports(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> di
         files.append(home / f"{name}.py")
         files[-1].write_text(_DAG.sub(r"\1 as dag:", code), encoding="utf-8")
     report = home / "report.json"
-    for command in (["-m", "airflow", "db", "migrate"], ["-c", RUN, report, *files]):
-        done = subprocess.run(
-            [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    make_database(home)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, report, *files],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     reports: dict[str, Any] = json.loads(report.read_text())
     return reports
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_snowflake_batch.local.server_process import LocalServer
+from tests.airflow_home import make_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -36,8 +37,8 @@ def test_queries_and_container_jobs(local_server: LocalServer, connection: objec
         "REQUESTS_CA_BUNDLE": str(local_server.certificates),
     }
     report = tmp_path / "report.json"
+    make_database(tmp_path / "airflow")
     for command in (
-        ["-m", "airflow", "db", "migrate"],
         ["-m", "airflow", "dags", "reserialize"],
         [str(RUN_DAG), str(HERE / "dags" / "stock.py"), "--report", str(report)],
     ):

@@ -36,7 +36,7 @@ def test_the_demo_gives_what_scikit_learn_gives(tmp_path: Path) -> None:
         [sys.executable, ROOT / "scripts" / "demo.py", "--directory", tmp_path / "demo", "--report", tmp_path / "r"],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
         check=False,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
@@ -62,7 +62,7 @@ def test_a_failing_demo_ends_with_the_cause(tmp_path: Path) -> None:
         [sys.executable, ROOT / "scripts" / "demo.py", "--directory", tmp_path / "demo"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
         check=False,
     )
     assert demo.returncode == 1

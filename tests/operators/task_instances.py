@@ -76,7 +76,7 @@ def batch_task(place: str, **changes: Any) -> RunBatchOperator:
 
 def until_it_exists(hook: SnowflakeBatchHook, name: str) -> None:
     """Submission is asynchronous: a task may defer before Snowflake has made the job."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         with suppress(JobNotFoundError):
             hook.status(name)

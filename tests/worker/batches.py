@@ -184,11 +184,11 @@ class Batch:
         :param warm: it may be forked from a process that has loaded its libraries, where that comes to the same.
         """
         if warm and sys.platform == "linux" and _ARCHIVE is None and self.volume is None and not options:
-            ended = _warm_workers().run([str(self.job_file)], _environment(replica), timeout=120)
+            ended = _warm_workers().run([str(self.job_file)], _environment(replica), timeout=LONGEST_WAIT)
             if ended is not None:
                 return Outcome(*ended)
         process = self.start(replica=replica, **options)
-        stdout, stderr = process.communicate(timeout=120)
+        stdout, stderr = process.communicate(timeout=LONGEST_WAIT)
         return Outcome(process.returncode, stdout, stderr)
 
     def verify(self) -> Outcome:
@@ -201,7 +201,7 @@ class Batch:
 
     def verify_by_command(self) -> Outcome:
         command = [*WORKER, "verify", str(self.output)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def manifest(self) -> dict[str, Any]:

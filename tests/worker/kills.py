@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.worker.batches import Batch
+from tests.worker.batches import LONGEST_WAIT, Batch
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -55,7 +55,7 @@ def kill_until_done(batch: Batch, choice: random.Random, kills: int, marks: Path
             if process.poll() is None:
                 kill_someone(process, choice)
                 done += 1
-        _, stderr = process.communicate(timeout=120)
+        _, stderr = process.communicate(timeout=LONGEST_WAIT)
         assert process.returncode in (0, -signal.SIGKILL, 1), stderr
         if process.returncode == 1:
             assert stderr.splitlines()[-1].startswith("ModelProcessDied"), stderr

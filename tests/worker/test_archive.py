@@ -12,12 +12,12 @@ import pytest
 
 import airflow_provider_snowflake_batch
 from airflow_provider_snowflake_batch.worker.archive import build_archive, without_docstrings
-from tests.worker.batches import Batch
+from tests.worker.batches import LONGEST_WAIT, Batch
 
 
 def _run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-E", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_snowflake_batch.contract.progress import PROGRESS_PREFIX
 from airflow_provider_snowflake_batch.worker.console import Console
-from tests.worker.batches import WORKER, Batch
+from tests.worker.batches import LONGEST_WAIT, WORKER, Batch
 
 PREFIX = PROGRESS_PREFIX.encode()
 PIECES = [
@@ -114,7 +114,7 @@ def test_nobody_has_to_read_what_is_printed(batch: Batch, tmp_path: Path, how: s
     worker = f"{' '.join(WORKER)} {batch.root / 'JOB.json'}"
 
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"{worker} {how}"], capture_output=True, timeout=120, check=False
+        ["bash", "-o", "pipefail", "-c", f"{worker} {how}"], capture_output=True, timeout=LONGEST_WAIT, check=False
     )
 
     assert done.returncode == 0, done.stderr
@@ -126,7 +126,7 @@ def test_what_models_print_is_no_progress(batch: Batch) -> None:
     batch.ids(1_000)
     batch.job("untidy_models:Prints", inference={"num_workers": 1, "max_batch_rows": 100})
     process = batch.start()
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=LONGEST_WAIT)
 
     assert process.returncode == 0
     assert output.count("SNOWFLAKE_BATCH_PROGRESS: ") == 10

@@ -21,7 +21,7 @@ from airflow_provider_snowflake_batch.worker import temporary
 from airflow_provider_snowflake_batch.worker.processes import descendants
 from airflow_provider_snowflake_batch.worker.processes.descendants import kill_marked
 from airflow_provider_snowflake_batch.worker.temporary import JobFolder
-from tests.worker.batches import WORKER, Batch
+from tests.worker.batches import LONGEST_WAIT, WORKER, Batch
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the means are Linux's")
 WAYS = ["forks", "forks while loading", "pool", "command", "daemon", "no environment"]
@@ -131,7 +131,7 @@ def test_what_was_there_before_the_worker_is_left_alone(batch: Batch, notes: Pat
     batch.job("untidy_models:Starts", init={"how": "command", "folder": str(notes)}, inference={"num_workers": 1})
     script = f"sleep 600 >&- 2>&- & touch '{notes}/pid '$!; exec {' '.join(WORKER)} {batch.root / 'JOB.json'}"
 
-    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=120, check=False)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=LONGEST_WAIT, check=False)
 
     assert done.returncode == 0, done.stderr
     assert len(noted(notes)) == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.batches import Batch, until
+from tests.worker.batches import LONGEST_WAIT, Batch, until
 from tests.worker.stage_volume import StageVolume
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="libraries are preloaded as on Linux")
@@ -156,7 +156,7 @@ def test_replicas_find_what_the_others_wrote(batch: Batch) -> None:
     batch.job(inference={"num_workers": 1})
     processes = [batch.start(replica=(index, 3)) for index in range(3)]
 
-    outcomes = [process.communicate(timeout=120) for process in processes]
+    outcomes = [process.communicate(timeout=LONGEST_WAIT) for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0, 0], outcomes
     assert batch.result()["ID"].to_pylist() == list(range(400_000))

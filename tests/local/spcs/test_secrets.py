@@ -94,7 +94,7 @@ def test_the_text_of_the_statement_is_shown_without_the_secret(stored: Services)
     answer = requests.get(
         f"{rest.server_url}/monitoring/queries/{cursor.sfqid}",
         headers={"Authorization": f'Snowflake Token="{rest.token}"'},
-        timeout=10,
+        timeout=60,
     ).json()
     assert answer["data"]["queries"][0]["sqlText"].endswith("SECRET_STRING = '***'")
 

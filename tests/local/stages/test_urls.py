@@ -52,7 +52,7 @@ def error(connection: SnowflakeConnection, sql: str) -> tuple[int, str]:
 def fetch(url: str, **headers: str) -> tuple[int, bytes]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(urllib.request.Request(url, headers=headers), timeout=10) as response:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=60) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as refused:
         return refused.code, b""

@@ -205,7 +205,7 @@ def test_all_are_told_where_the_cluster_is_and_how_it_ended(leader: Leader) -> N
     assert word(early, "end") == word(late, "end") == "ModelError"
     early.close()
     late.close()
-    ending.join(10)
+    ending.join(60)
     assert not ending.is_alive()
 
 

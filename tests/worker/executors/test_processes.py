@@ -28,7 +28,7 @@ from airflow_provider_snowflake_batch.worker.output.output_directory import Outp
 from airflow_provider_snowflake_batch.worker.processes import limits
 from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.scoring import messages
-from tests.worker.batches import Batch
+from tests.worker.batches import LONGEST_WAIT, Batch
 
 
 @pytest.mark.parametrize("politely", [True, False])
@@ -63,13 +63,13 @@ def test_an_early_process_loads_libraries_before_it_is_told_what_to_do() -> None
         number, process = launcher.start(None)
         with launcher.accept() as connection:
             assert connection.recv() == messages.Hello(number, process.pid)
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + LONGEST_WAIT
             while "libparquet" not in Path(f"/proc/{process.pid}/maps").read_text():
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
         # Its coordinator has hung up.
-        assert process.wait(timeout=120) == 1
+        assert process.wait(timeout=LONGEST_WAIT) == 1
     finally:
         launcher.close()
 

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_snowflake_batch.worker.output.heartbeats import ENDED, KEPT_BEATS, Heartbeat, Watch
 from airflow_provider_snowflake_batch.worker.output.replica_notes import ReplicaNotes
-from tests.worker.batches import Batch, until
+from tests.worker.batches import LONGEST_WAIT, Batch, until
 
 pytestmark = pytest.mark.slow
 # The worker, which has the patience to wait for another replica's next attempt, however slow that starts.
@@ -31,7 +31,7 @@ def test_three_replicas_do_one_batch(batch: Batch) -> None:
     batch.job("Linear", init={"marks": str(marks)}, output={"mode": "overwrite"}, inference={"num_workers": 1})
     processes = [batch.start(replica=(index, 3)) for index in (2, 0, 1)]
 
-    outcomes = [process.communicate(timeout=120) for process in processes]
+    outcomes = [process.communicate(timeout=LONGEST_WAIT) for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0, 0], outcomes
     assert batch.succeeded()
@@ -55,7 +55,7 @@ def test_a_replica_that_failed_before_may_succeed_now(batch: Batch) -> None:
     assert waiting.poll() is None
     assert batch.run(replica=(1, 2)).code == 0
 
-    assert waiting.wait(timeout=120) == 0
+    assert waiting.wait(timeout=LONGEST_WAIT) == 0
     assert batch.succeeded()
     assert batch.result()["output_feature_0"].to_pylist() == list(range(200_000))
 
@@ -69,7 +69,7 @@ def test_the_failure_of_another_replica_is_told(batch: Batch) -> None:
     outcome = batch.run(replica=(1, 2))
 
     assert outcome.code == 1
-    _, stderr = waiting.communicate(timeout=120)
+    _, stderr = waiting.communicate(timeout=LONGEST_WAIT)
     assert waiting.returncode == 1
     assert "another replica failed" in stderr.rstrip().splitlines()[-1]
     assert "no second half" in stderr.rstrip().splitlines()[-1]

@@ -125,7 +125,7 @@ def test_helpers_end_with_a_coordinator_that_is_killed(source: Path) -> None:
     coordinator.kill()
     coordinator.communicate()
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while any(running(pid) for pid in helpers):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -22,7 +22,7 @@ from snowflake.ml.model import custom_model, model_signature
 
 from airflow_provider_snowflake_batch.worker.input import partitions, plan, spread
 from tests.worker import packed_models
-from tests.worker.batches import Batch
+from tests.worker.batches import LONGEST_WAIT, Batch
 from tests.worker.registry_models import pack, registry
 
 
@@ -109,7 +109,7 @@ def test_replicas_share_the_groups(batch: Batch, monkeypatch: pytest.MonkeyPatch
     batch.job("Ranks", input={"partition_column": "STORE"})
     processes = [batch.start(replica=(index, 2)) for index in (0, 1)]
 
-    outcomes = [process.communicate(timeout=120) for process in processes]
+    outcomes = [process.communicate(timeout=LONGEST_WAIT) for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0], outcomes
     assert len(batch.manifest()["files"]) == 3

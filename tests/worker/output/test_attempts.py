@@ -28,7 +28,7 @@ from airflow_provider_snowflake_batch.worker.output.replica_notes import Replica
 from airflow_provider_snowflake_batch.worker.output.task_part import NotWritten, TaskPart
 from airflow_provider_snowflake_batch.worker.progress import Progress
 from airflow_provider_snowflake_batch.worker.values.schemas import columns
-from tests.worker.batches import Batch, until
+from tests.worker.batches import LONGEST_WAIT, Batch, until
 
 FINGERPRINT = hashlib.sha256(b"batch").hexdigest()
 INPUT = pa.table({"ID": [1, 2]})
@@ -268,7 +268,7 @@ def test_an_attempt_that_comes_late_ends_with_words(batch: Batch) -> None:
     batch.let_files_arrive()
     (batch.root / "go").touch()
 
-    _, stderr = late.communicate(timeout=120)
+    _, stderr = late.communicate(timeout=LONGEST_WAIT)
 
     assert late.returncode == 3
     assert stderr.rstrip().splitlines()[-1].startswith("Superseded: another attempt has finished this batch")

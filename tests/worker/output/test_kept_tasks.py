@@ -36,7 +36,7 @@ from airflow_provider_snowflake_batch.worker.output import kept_tasks
 from airflow_provider_snowflake_batch.worker.output.kept_tasks import Checks, Fault
 from airflow_provider_snowflake_batch.worker.output.output_directory import OutputDirectory
 from airflow_provider_snowflake_batch.worker.run import Run
-from tests.worker.batches import Batch
+from tests.worker.batches import LONGEST_WAIT, Batch
 from tests.worker.in_process import InProcess
 
 MODEL = """import json, pathlib
@@ -179,7 +179,7 @@ def test_overwrite_by_two_replicas_replaces_the_result_of_a_replaced_input(batch
     others = batch.start(replica=(1, 2))
     outcome = batch.run(replica=(0, 2))
 
-    assert (outcome.code, others.wait(timeout=60)) == (0, 0), outcome.stderr
+    assert (outcome.code, others.wait(timeout=LONGEST_WAIT)) == (0, 0), outcome.stderr
     assert right(batch)
 
 
@@ -463,7 +463,7 @@ def test_an_input_that_is_replaced_while_it_is_read_is_not_mixed(batch: Batch) -
     write(batch, 1, 0.5)
     (batch.root / "go").touch()
 
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=LONGEST_WAIT)
 
     assert process.returncode == 1, stderr
     assert "the input was replaced while it was read; run again" in stderr.rstrip().splitlines()[-1]
@@ -495,7 +495,7 @@ def test_what_an_attempt_knew_of_an_input_is_read_again_when_that_was_replaced(b
         threading.Event().wait(0.02)
     replace(0.5)
     (batch.root / "go").touch()
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=LONGEST_WAIT)
 
     assert process.returncode == 1, stderr
     assert "the input was replaced while it was read; run again" in stderr.rstrip().splitlines()[-1]

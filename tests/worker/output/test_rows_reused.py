@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.batches import Batch, Outcome
+from tests.worker.batches import LONGEST_WAIT, Batch, Outcome
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +82,7 @@ def test_what_another_replica_of_the_same_job_has_done_is_not_reused(batch: Batc
     else:
         waiting = batch.start(replica=(0, 2))
         other = batch.run(replica=(1, 2))
-        outcome = Outcome(0, *waiting.communicate(timeout=120))
+        outcome = Outcome(0, *waiting.communicate(timeout=LONGEST_WAIT))
 
     assert batch.succeeded()
     assert batch.manifest()["rows_reused"] == 200_000

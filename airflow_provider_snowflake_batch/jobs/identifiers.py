@@ -75,6 +75,7 @@ class Identifier:
         return cls(value)
 
     def sql(self) -> str:
+        """As it stands in a statement."""
         return _sql_part(self.value)
 
     def quoted(self) -> str:
@@ -82,7 +83,8 @@ class Identifier:
         return _quoted(self.value)
 
     def __str__(self) -> str:
-        return self.sql()
+        """As it is shown and stored: a reserved word has no quotes."""
+        return _shown_part(self.value)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -141,10 +143,12 @@ class QualifiedName:
         return [part for part in (self.database, self.schema, self.name) if part is not None]
 
     def sql(self) -> str:
+        """As it stands in a statement."""
         return ".".join(map(_sql_part, self.parts()))
 
     def __str__(self) -> str:
-        return self.sql()
+        """As it is shown and stored: a reserved word has no quotes, so that it reads as Snowflake tells it."""
+        return ".".join(map(_shown_part, self.parts()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +221,7 @@ class StagePath:
 
     def __str__(self) -> str:
         # Whether a reserved word needs quotes after the @ is not documented. It stands without them.
-        stage = ".".join(_quoted(part) if _is_odd(part) else part for part in self.stage.parts())
-        return f"@{stage}/{self.path}" if self.path else f"@{stage}"
+        return f"@{self.stage}/{self.path}" if self.path else f"@{self.stage}"
 
 
 def named(found: re.Match[str]) -> str:
@@ -251,18 +254,18 @@ def _segments(path: str, text: str, field: str, example: str) -> list[str]:
 
 
 def _sql_part(value: str) -> str:
+    return _quoted(value) if value in _RESERVED else _shown_part(value)
+
+
+def _shown_part(value: str) -> str:
     return _quoted(value) if needs_quotes(value) else value
 
 
 def needs_quotes(value: str) -> bool:
-    """Whether Snowflake reads a name as this value only in quotes.
+    """Whether Snowflake reads a name as this value only in quotes, reserved words aside.
 
     :param value: as Snowflake stores it.
     """
-    return _is_odd(value) or value in _RESERVED
-
-
-def _is_odd(value: str) -> bool:
     return not _UNQUOTED.fullmatch(value) or value != value.upper()
 
 

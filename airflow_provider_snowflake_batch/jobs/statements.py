@@ -238,11 +238,14 @@ def _source(source: Source) -> str:
 
 
 def _job(name: QualifiedName) -> str:
-    """A job's name as it may stand in a statement: services and jobs take no quoted names at any level."""
-    for part in (name.database, name.schema, name.name):
-        if part is not None and needs_quotes(part):
+    """A job's name as it may stand in a statement: services and jobs take no quoted names at any level.
+
+    Nor around reserved words: most of these are names for all statements but a few.
+    """
+    for part in name.parts():
+        if needs_quotes(part):
             raise InvalidJobError("job_spec.job_name", f"{part!r} would need quotes, which job names cannot have.")
-    return name.sql()
+    return str(name)
 
 
 def _present(block: Any, *names: str) -> dict[str, Any]:

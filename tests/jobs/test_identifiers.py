@@ -64,6 +64,8 @@ def test_reserved_words_stand_in_quotes(word: str) -> None:
         assert Identifier.parse(text, field="compute_pool").sql() == f'"{word}"'
         assert QualifiedName.parse(f"db.{text}.{text}", field="X").sql() == f'DB."{word}"."{word}"'
         assert str(StagePath.parse(f"@s.{text}/a", field="X")) == f"@S.{word}/a"
+        # What is stored reads as before, and as Snowflake tells it.
+        assert str(QualifiedName.parse(f"db.{text}.x", field="X")) == f"DB.{word}.X"
     assert Identifier.parse("orders", field="compute_pool").sql() == "ORDERS"
 
 

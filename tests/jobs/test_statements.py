@@ -164,6 +164,8 @@ def test_a_job_name_that_needs_quotes_never_reaches_a_statement() -> None:
             build(QualifiedName("JOB", "my schema", "DB"))
         with pytest.raises(InvalidJobError, match="would need quotes"):
             build(QualifiedName("x!y", "S", "DB"))
+    # A reserved word, which most statements take as a name.
+    assert statements.describe_job(QualifiedName("JOB", "ACCOUNT", "DB")) == "DESCRIBE SERVICE DB.ACCOUNT.JOB"
 
 
 def test_short_statements() -> None:

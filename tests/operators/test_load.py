@@ -159,14 +159,14 @@ def test_rows_that_the_manifest_does_not_know_leave_the_table_as_it_was(hook: Sn
 
 @pytest.mark.parametrize("name", ["ORDER", 'it\'s "1".b', "ünï", "a;--"])
 def test_names_that_need_quotes(hook: SnowflakeBatchHook, name: str) -> None:
-    quoted = Identifier(name).quoted()
+    quoted, shown = Identifier(name).quoted(), str(Identifier(name))
     hook.run([f"CREATE SCHEMA IF NOT EXISTS {quoted}", f"DROP TABLE IF EXISTS {quoted}.{quoted}"])
     hook.run(f"CREATE OR REPLACE STAGE {quoted}.{quoted}")
     put(hook, "part.parquet", pa.table({"ID": [7]}), location=f"@{quoted}.{quoted}/job")
     hook.write_file(f"@{quoted}.{quoted}/job/_SUCCESS", b"")
     for _ in range(2):
         loaded = load(stage_location=f"@{quoted}.{quoted}/job", table=f"{quoted}.{quoted}", mode="overwrite")
-        assert loaded == {"table": f"LOCAL.{quoted}.{quoted}", "rows": 1, "files": 1}
+        assert loaded == {"table": f"LOCAL.{shown}.{shown}", "rows": 1, "files": 1}
     assert hook.rows(f"SELECT * FROM {quoted}.{quoted}") == [{"id": 7}]
 
 

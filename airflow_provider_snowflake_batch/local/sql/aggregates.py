@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.expressions import call, string
-from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.expressions import call, function_name, string
 from airflow_provider_snowflake_batch.local.sql.macros import NO_TEXT, TEXTS
 from airflow_provider_snowflake_batch.local.sql.server_functions import ROW_NUMBERS
 

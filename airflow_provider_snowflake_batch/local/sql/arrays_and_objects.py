@@ -10,8 +10,7 @@ from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.helper import seq_get
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
-from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
-from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.expressions import call, either, function_name, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_DISTINCT,
     ARRAY_INSERT,

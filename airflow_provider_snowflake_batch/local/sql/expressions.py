@@ -47,3 +47,9 @@ def engine_sql(tree: Expr) -> str:
         if not _KNOWN.fullmatch(message):
             raise not_supported(f"What the statement asks of the engine ({message})")
     return text
+
+
+def function_name(node: exp.Func) -> str:
+    """The function's name in upper case."""
+    name: str = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
+    return name.upper()

@@ -12,6 +12,7 @@ from sqlglot.parser import Parser
 from airflow_provider_snowflake_batch.local.errors import SnowflakeError, compilation_error, not_supported
 from airflow_provider_snowflake_batch.local.functions import Functions, unknown_function, unknown_table_function
 from airflow_provider_snowflake_batch.local.snowflake_names import has_function, refuse_clauses, refused_statement
+from airflow_provider_snowflake_batch.local.sql.expressions import function_name
 
 _RUNNABLE = (
     exp.Query,
@@ -224,9 +225,3 @@ def _guard_table(node: exp.Table | exp.Lateral | exp.TableFromRows) -> None:
         raise unknown_table_function(function_name(node.this))
     if isinstance(node.this, exp.Literal) and not node.this.this.startswith("@"):
         raise not_supported(f"{node.this} as a table (its name without the quotes does the same)")
-
-
-def function_name(node: exp.Func) -> str:
-    """The function's name in upper case."""
-    name: str = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
-    return name.upper()

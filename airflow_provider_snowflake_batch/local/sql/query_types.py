@@ -13,7 +13,7 @@ from dataclasses import replace
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.sql.declarations import declared_type
-from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.expressions import function_name
 from airflow_provider_snowflake_batch.local.sql.macros import (
     AS_OBJECT,
     BINARY,

@@ -47,8 +47,7 @@ from airflow_provider_snowflake_batch.local.sql.dates import (
     write_formatted,
 )
 from airflow_provider_snowflake_batch.local.sql.expression_types import is_of_several_types
-from airflow_provider_snowflake_batch.local.sql.expressions import call, either, number, string
-from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.expressions import call, either, function_name, number, string
 from airflow_provider_snowflake_batch.local.sql.macros import (
     ARRAY_TO_STRING,
     BYTES,

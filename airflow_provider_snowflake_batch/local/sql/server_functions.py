@@ -8,8 +8,7 @@ from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import not_supported
 from airflow_provider_snowflake_batch.local.functions import Arguments, Functions, unknown_function
-from airflow_provider_snowflake_batch.local.sql.expressions import number, string
-from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.expressions import function_name, number, string
 from airflow_provider_snowflake_batch.local.sql.translate import stored_name
 from airflow_provider_snowflake_batch.local.statements import Statement
 

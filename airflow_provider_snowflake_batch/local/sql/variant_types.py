@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.expressions import call, string
-from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.expressions import call, function_name, string
 from airflow_provider_snowflake_batch.local.sql.macros import HELD_TYPE, TYPE_OF
 
 Kind = Callable[[Expr], str | None]

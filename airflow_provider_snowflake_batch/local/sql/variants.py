@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from sqlglot import Expr, exp
 
-from airflow_provider_snowflake_batch.local.sql.expressions import call, either, string
-from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.expressions import call, either, function_name, string
 from airflow_provider_snowflake_batch.local.sql.macros import CANONICAL, NO_VARIANT, to_json
 from airflow_provider_snowflake_batch.local.sql.texts import (
     OF_TEXT,

@@ -15,7 +15,7 @@ import pyarrow as pa
 from sqlglot import Expr, exp
 
 from airflow_provider_snowflake_batch.local.errors import compilation_error, not_supported
-from airflow_provider_snowflake_batch.local.sql.guard import function_name
+from airflow_provider_snowflake_batch.local.sql.expressions import function_name
 from airflow_provider_snowflake_batch.local.stages.file_relations import (
     FILE_METADATA,
     ROW,

@@ -97,7 +97,11 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
                 "score again."
             )
         if _columns_of(hook, table) is None:
-            hook.log.info("%s has no files, and there is no table %s: none is created", directory, table)
+            hook.log.warning(
+                "%s has no files, and table %s does not exist, or this role may not see it: nothing was done",
+                directory,
+                table,
+            )
             return LoadResult(str(table), 0, 0)
     originals = {} if manifest is None else manifest.original_types
     columns = _prepare_table(hook, directory, files, table, originals) if files else None
@@ -173,7 +177,7 @@ def _prepare_table(
         found = columns_of_files(
             hook, directory, files, file_format, field="stage_location", preparation=preparation, key=str.upper
         )
-        _refuse_names(found)
+        _refuse_names(found, existing)
         found = with_original_types(found, originals)
         if existing is None:
             columns = [(Identifier(column.name.upper()), column.created_kind) for column in found]
@@ -195,16 +199,17 @@ def _prepare_table(
     return loaded
 
 
-def _refuse_names(columns: Sequence[FileColumn]) -> None:
-    """:raises InvalidJobError: if a column's name cannot be that of a table's column, or be written after $1."""
-    for name in (column.name for column in columns):
+def _refuse_names(columns: Sequence[FileColumn], existing: Mapping[str, str] | None) -> None:
+    """:raises InvalidJobError: if a column that would be loaded has a name that no statement can load."""
+    targets = None if existing is None else {name.upper() for name in existing}
+    for name in (column.name for column in columns if targets is None or column.name.upper() in targets):
         if not name or '"' in name or len(name.upper()) > MAX_IDENTIFIER_LENGTH:
             wrong = (
                 "is empty" if not name else "holds a double quote" if '"' in name else "has more than 255 characters"
             )
             raise InvalidJobError(
                 "stage_location",
-                f"the files have a column {name[:40]!r}, whose name {wrong}, so that no table can have it. Nothing was "
+                f"the files have a column {name[:40]!r}, whose name {wrong}, so that it cannot be loaded. Nothing was "
                 "loaded. Have the model return it by another name, or rename the input's column.",
             )
 

@@ -68,7 +68,7 @@ class Follower:
         self._following, self._looking = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._thread_lock = threading.Lock()
-        self._asked = self._looked = self._whole = self._compared = float("-inf")
+        self._asked = self._begun = self._looked = self._whole = self._compared = float("-inf")
         self._compared_at = 0.0
         self._late: deque[tuple[Key, float]] = deque(maxlen=_MOST_LATE)
         self._pause = SHORTEST_PAUSE
@@ -76,7 +76,7 @@ class Follower:
 
     def current(self, session: Session) -> JobsIndex:
         """The index, after a look at what may have changed since the last one."""
-        self._asked = time.monotonic()
+        asked = self._asked = time.monotonic()
         if self._is_behind():
             with self._following:
                 # Another request may have looked while this one waited for the lock.
@@ -84,9 +84,10 @@ class Follower:
                     self.compare(session)
         elif self._may_have_changed():
             # A page asks several things at once. All of them are answered with what this look finds: one that did not
-            # wait for it would tell of the change a whole pause later.
+            # wait for it would tell of the change a whole pause later. It does not look itself where a look has begun
+            # since it came: where the database is slow or away, requests would queue.
             with self._looking:
-                if self._may_have_changed():
+                if self._begun < asked and self._may_have_changed():
                     self._look(session)
         if self.background:
             self._keep_comparing()
@@ -109,7 +110,7 @@ class Follower:
         return time.monotonic() - self._looked >= LOOK_EVERY
 
     def _look(self, session: Session) -> None:
-        begun = time.monotonic()
+        begun = self._begun = time.monotonic()
         marks = dict(task_marks(session))
         changed = {key for key, mark in marks.items() if self.index.mark(key) != mark}
         ended = set(self.index.watched()) - marks.keys()

@@ -104,6 +104,57 @@ def test_requests_that_come_at_once_are_all_answered_with_what_one_look_finds(
     assert told == [{"done": 1}, {"done": 1}]
 
 
+@pytest.mark.parametrize("fails", [False, True], ids=["slow", "away"])
+def test_requests_do_not_queue_for_a_slow_database(
+    follower: Follower, run: str, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    assert groups(follower) == {"active": 1}
+    looks, go, told = 0, threading.Event(), []
+    asking = threading.Semaphore(0)
+
+    def slow(session: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        assert go.wait(60)
+        if fails:
+            raise OSError("the database is away")
+        return task_marks(session)
+
+    class Looking:
+        """The lock of those who look, which tells who has come to it."""
+
+        def __init__(self) -> None:
+            self._lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            asking.release()
+            self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+
+    def ask() -> None:
+        try:
+            told.append(groups(follower))
+        except OSError:
+            told.append({})
+
+    monkeypatch.setattr(follow, "task_marks", slow)
+    monkeypatch.setattr(follower, "_looking", Looking())
+    requests = [threading.Thread(target=ask) for _ in range(8)]
+    for request in requests:
+        request.start()
+    for _ in requests:
+        assert asking.acquire(timeout=60)
+    go.set()
+    for request in requests:
+        request.join(60)
+    # Of those who came while one looked, one looks for all.
+    assert looks <= 2
+    assert len(told) == 8
+    assert [one for one in told if one] == [{"active": 1}] * len([one for one in told if one])
+
+
 def test_a_request_looks_while_the_thread_compares(follower: Follower, run: str) -> None:
     assert groups(follower) == {"active": 1}
     push("scores", run, card(status="DONE"))

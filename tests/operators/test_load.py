@@ -147,6 +147,14 @@ def test_overwriting_replaces_every_row_as_often_as_asked(hook: SnowflakeBatchHo
         assert scores(hook) == ROWS
 
 
+@pytest.mark.parametrize("name", ['a"b', "", "é" * 256], ids=["quote", "empty", "long"])
+def test_such_a_column_is_left_out_where_the_table_has_none_of_its_name(output: SnowflakeBatchHook, name: str) -> None:
+    output.run("CREATE TABLE SCORES (ID INT)")
+    put(output, "part.parquet", pa.table({"ID": [1], name: [2]}))
+    assert load()["rows"] == 1
+    assert output.rows("SELECT * FROM SCORES") == [{"id": 1}]
+
+
 @pytest.mark.parametrize("mode", ["append", "overwrite"])
 def test_rows_that_the_manifest_does_not_know_leave_the_table_as_it_was(hook: SnowflakeBatchHook, mode: str) -> None:
     hook.run("CREATE TABLE SCORES (ID INT, SCORE FLOAT, LABEL STRING)")

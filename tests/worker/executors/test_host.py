@@ -189,7 +189,7 @@ class Fed:
         self._launcher = Launcher()
         self._host = Host(work, self._launcher, tasks)
         self._thread = ThreadPoolExecutor(1)
-        self._number = 0
+        self._number = self._ended = self._told = 0
         self.room = 0
         self.told(None)
 
@@ -204,13 +204,22 @@ class Fed:
         order = Order(self._number, tasks, len(self.left), over)
         exchange = self._thread.submit(self._host.exchange, order)
         while not exchange.done():
-            if seconds is not None and HeldPool.last.has_begun and HeldPool.last.ends.empty():
-                HeldPool.last.ends.put(seconds)
+            if seconds is not None and HeldPool.last.has_begun:
+                self._end_one(seconds)
             wait([exchange], 0.03)
         report = exchange.result()
         assert report.failure is None
         self.room = report.room
+        self._told += len(report.records)
         return len(report.records)
+
+    def _end_one(self, seconds: float) -> None:
+        """Let a process end its task, if the last one that has ended is known and does not end the exchange."""
+        with self._host._changed:
+            is_known = self._told + len(self._host._records) == self._ended
+            if is_known and not self._host._has_news():
+                HeldPool.last.ends.put(seconds)
+                self._ended += 1
 
     def end(self, seconds: float) -> None:
         """Do all that is left."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 # Endings of files that often lie beside data, and of data in other formats. A file with any other ending, or with none,
@@ -13,6 +14,8 @@ _OTHER_FORMATS = frozenset({
 })  # fmt: skip
 _PACKED = frozenset({"gz", "bz2", "zst"})
 _PARQUET = frozenset({"parquet", "parq", "pq"})
+# A folder's name that is a column and its value; not one that ends as Base64 does.
+_COLUMN = re.compile(r"([A-Za-z_]\w*)=[^=].*")
 
 
 def is_no_data(path: str) -> bool:
@@ -41,6 +44,6 @@ def folder_columns(paths: Iterable[str], columns: Iterable[str] = ()) -> list[st
     :return: their names, in alphabetical order.
     """
     folders = {folder for path in paths if "=" in (folder := path.rpartition("/")[0])}
-    parts = {part.partition("=")[0] for folder in folders for part in folder.split("/") if "=" in part}
+    found = {match[1] for folder in folders for part in folder.split("/") if (match := _COLUMN.fullmatch(part))}
     had = {column.upper() for column in columns}
-    return sorted(name for name in parts if name and name.upper() not in had)
+    return sorted(name for name in found if name.upper() not in had)

@@ -69,14 +69,21 @@ def columns_of_files(
             raise
         _refuse_ambiguous(rows, field, key)
         for row in rows:
-            # Where Snowflake does not tell, the files count as if they had it.
-            told = str(row.get("filenames") or "")
-            having[key(str(row["column_name"]))] += len(told.split(", ")) if told else len(some)
+            having[key(str(row["column_name"]))] += _number_of_files(row)
+        # Where no column is told to be in all of these files, their names are told in another way, or not at all.
+        if len(some) not in map(_number_of_files, rows):
+            having.update({key(str(row["column_name"])): len(files) for row in rows})
         return _file_columns(rows, some[0])
 
     found = merge_columns(hook.on_session(infer), field=field, key=key)
     _tell_of_missing(location, found, {name: len(files) - count for name, count in having.items()}, key)
     return found
+
+
+def _number_of_files(row: Mapping[str, Any]) -> int:
+    """How many files have a column, as ``INFER_SCHEMA`` tells it. How it separates their names is not documented."""
+    told = str(row.get("filenames") or "")
+    return len(told.split(", ")) if told else 0
 
 
 def _tell_of_missing(
@@ -90,7 +97,11 @@ def _tell_of_missing(
     if lacking:
         told = ", ".join(f"{name} (in {count})" for name, count in lacking[:12])
         more = f" and {len(lacking) - 12} more" if len(lacking) > 12 else ""
-        log.warning("Some files under %s lack a column, which is NULL in their rows: %s", location, f"{told}{more}")
+        log.warning(
+            "Some files under %s lack a column, which is NULL where it is read of their rows: %s",
+            location,
+            f"{told}{more}",
+        )
 
 
 def inferred_columns(

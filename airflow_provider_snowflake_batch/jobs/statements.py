@@ -188,7 +188,7 @@ def show_model_versions(model: QualifiedName, *, like: str | None = None) -> str
 
 def model_version_url(model: QualifiedName, version: Identifier) -> str:
     """Where the files of a version are, for `list_url` and `get_url`."""
-    return f"snow://model/{model.sql()}/versions/{version.sql()}/"
+    return f"snow://model/{model}/versions/{version}/"
 
 
 def list_url(url: str) -> str:
@@ -227,7 +227,7 @@ def put_stage_file(local_file: str, directory: StagePath) -> str:
 
 def ml_job_runtime(pool: Identifier) -> str:
     """``SYSTEM$GET_ML_JOB_RUNTIME``: the image that the account runs ML jobs of a pool in."""
-    return f"CALL SYSTEM$GET_ML_JOB_RUNTIME({literal(pool.sql())}, '')"
+    return f"CALL SYSTEM$GET_ML_JOB_RUNTIME({literal(str(pool))}, '')"
 
 
 def _source(source: Source) -> str:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 0.25
 """Seconds between looks at the tasks that run, each of which a request makes. Pages ask every 1.25 seconds, and are to
 show a change within two."""
+MOST_WAIT = 1.0
+"""Seconds for which a request waits for another's look; after that it is answered with what is known."""
 LATE = 60.0
 """Seconds for which a job whose task is over is looked at after it has changed: who cancels it writes its card then."""
 _MOST_LATE = 25
@@ -83,15 +85,25 @@ class Follower:
                 if self._is_behind():
                     self.compare(session)
         elif self._may_have_changed():
-            # A page asks several things at once. All of them are answered with what this look finds: one that did not
-            # wait for it would tell of the change a whole pause later. It does not look itself where a look has begun
-            # since it came: where the database is slow or away, requests would queue.
-            with self._looking:
-                if self._begun < asked and self._may_have_changed():
-                    self._look(session)
+            self._look_for_all(session, asked)
         if self.background:
             self._keep_comparing()
         return self.index
+
+    def _look_for_all(self, session: Session, asked: float) -> None:
+        """Look, or wait for who looks. A page asks several things at once, and all of them are answered with what this
+        look finds: one that did not wait for it would tell of the change a whole pause later.
+
+        :param asked: when the request came. It does not look itself where a look has begun since: where the database is
+            slow or away, requests would queue.
+        """
+        # Each of them holds a connection meanwhile, so none waits for ever.
+        if self._looking.acquire(timeout=MOST_WAIT):
+            try:
+                if self._begun < asked and self._may_have_changed():
+                    self._look(session)
+            finally:
+                self._looking.release()
 
     def read(self, session: Session, keys: Collection[Key]) -> dict[Key, ReadJob]:
         """Jobs as they are now; the index learns of what is another than it held."""

@@ -85,7 +85,8 @@ class LoadBatchResultsOperator(SnowflakeBatchOperator):
             begun = time.time()
             try:
                 self._loaded = result = load_results(hook, directory, table, LoadMode(self.mode))
-            except Exception as error:
+            # Also a task's timeout, which is no Exception.
+            except BaseException as error:
                 add_load_span(begun, told, failure=error)
                 raise
         add_load_span(begun, told, result)

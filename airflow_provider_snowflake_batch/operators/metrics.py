@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PREFIX = "snowflake_batch"
+_NO_STATS = SimpleNamespace(incr=lambda *_, **__: None, timing=lambda *_, **__: None, gauge=lambda *_, **__: None)
 
 
 def count_begun(context: Context, card: JobCard, *, resumed: bool) -> None:
@@ -96,7 +98,11 @@ def _quietly() -> Iterator[Any]:
     """Airflow's metrics; whatever goes wrong with them, the task goes on."""
     try:
         from airflow.providers.common.compat.sdk import Stats
-
+    except Exception:
+        log.debug("There are no metrics", exc_info=True)
+        yield _NO_STATS
+        return
+    try:
         yield Stats
     except Exception:
         log.debug("A metric could not be sent", exc_info=True)

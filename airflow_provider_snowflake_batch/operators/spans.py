@@ -54,7 +54,7 @@ def add_spans(card: JobCard, result: JobResult | None = None, failure: Exception
 
 
 def add_load_span(
-    begun: float, told: dict[str, str], result: LoadResult | None = None, failure: Exception | None = None
+    begun: float, told: dict[str, str], result: LoadResult | None = None, failure: BaseException | None = None
 ) -> None:
     """Add a span for results that were loaded, or not, from then to now. Whatever goes wrong here, the task goes on.
 
@@ -77,7 +77,7 @@ def add_load_span(
         log.debug("A span could not be written", exc_info=True)
 
 
-def _fail(span: Span, failure: Exception) -> None:
+def _fail(span: Span, failure: BaseException) -> None:
     from opentelemetry import trace
 
     # Without the message, as Airflow does: it may hold secrets, which are masked in logs but not here.

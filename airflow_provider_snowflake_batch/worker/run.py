@@ -60,6 +60,8 @@ from airflow_provider_snowflake_batch.worker.values import schemas
 
 # Seconds for which a look at input and model need not be repeated.
 LOOK_SECONDS = 1.0
+# So many are named in a warning, which is kept in the manifest.
+_MOST_FOLDERS = 12
 
 
 class Run:
@@ -254,8 +256,10 @@ class Run:
     def _tell_of_folders(self, plan: Plan, schema: pa.Schema) -> None:
         names = folder_columns(plan.seen, schema.names)
         if names:
+            told = ", ".join(f"{name[:40]}=…" for name in names[:_MOST_FOLDERS])
+            more = f" and {len(names) - _MOST_FOLDERS} more" if len(names) > _MOST_FOLDERS else ""
             self._warnings.append(
-                f"what the input's folders say ({', '.join(f'{name}=…' for name in names)}) is no column of its files: "
+                f"what the input's folders say ({told}{more}) is no column of its files: "
                 "neither the model nor the result has it"
             )
             note(self._warnings[-1])

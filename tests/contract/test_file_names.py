@@ -34,4 +34,4 @@ def test_folders_named_like_columns() -> None:
     paths = ["day=2024-01-01/a.parquet", "day=2024-01-02/hour=3/b.parquet", "c=1.parquet", "plain/=x/d.parquet"]
     assert folder_columns(paths) == ["day", "hour"]
     assert folder_columns(paths, ["DAY", "X"]) == ["hour"]
-    assert folder_columns(["a.parquet", "b/c.parquet"]) == []
+    assert folder_columns(["a.parquet", "b/c.parquet", "YWJj==/c.parquet", "a=/b", "=a/b", "2=1/b", "a-b=1/c"]) == []

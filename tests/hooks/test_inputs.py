@@ -110,7 +110,7 @@ def test_a_column_that_some_files_lack_is_told(hook: SnowflakeBatchHook, caplog:
     both = pa.table({"V": [1], "W": [2]})
     put(hook, **{"a.parquet": both, "b.parquet": PARQUET, "c.parquet": PARQUET})
     looked_up(hook, {"stage_location": f"{STAGE}/in/", "filter": "V > 0"})
-    assert "/in/ lack a column, which is NULL in their rows: W (in 2)" in caplog.text
+    assert "/in/ lack a column, which is NULL where it is read of their rows: W (in 2)" in caplog.text
     caplog.clear()
     put(hook, **{"b.parquet": both, "c.parquet": both})
     looked_up(hook, {"stage_location": f"{STAGE}/in/", "filter": "V > 0"})

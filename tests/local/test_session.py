@@ -224,3 +224,11 @@ def test_large_results_come_whole_and_in_order(connect: Any, result_format: str)
         assert [row[0] for row in cursor] == list(range(rows))
     cursor.execute("SELECT COUNT(D), MIN(S), MAX(ALL_) FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))")
     assert cursor.fetchone() == (rows - rows // 3, "r0", rows)
+
+
+def test_one_number_of_a_large_result_may_be_larger_than_the_others(connect: Any) -> None:
+    rows, large = 300_000, 99_999_999_999_999_999_999
+    cursor = connect().cursor()
+    cursor.execute(f"SELECT SEQ4() AS N FROM TABLE(GENERATOR(ROWCOUNT => {rows})) UNION ALL SELECT {large}")
+    found = sorted(int(value) for (value,) in cursor.fetchall())
+    assert (len(found), found[0], found[-1]) == (rows + 1, 0, large)

@@ -90,6 +90,7 @@ def test_requests_that_come_at_once_are_all_answered_with_what_one_look_finds(
     monkeypatch.setattr(follow, "task_marks", slow)
     # One that comes after another has begun to look need not look itself.
     monkeypatch.setattr(follow, "LOOK_EVERY", 60)
+    monkeypatch.setattr(follow, "MOST_WAIT", 60)
     follower._looked = float("-inf")
     push("scores", run, card(status="DONE"))
     first, second = (threading.Thread(target=lambda: told.append(groups(follower))) for _ in range(2))
@@ -126,11 +127,11 @@ def test_requests_do_not_queue_for_a_slow_database(
         def __init__(self) -> None:
             self._lock = threading.Lock()
 
-        def __enter__(self) -> None:
+        def acquire(self, timeout: float) -> bool:
             asking.release()
-            self._lock.acquire()
+            return self._lock.acquire(timeout=timeout)
 
-        def __exit__(self, *_: object) -> None:
+        def release(self) -> None:
             self._lock.release()
 
     def ask() -> None:
@@ -140,6 +141,7 @@ def test_requests_do_not_queue_for_a_slow_database(
             told.append({})
 
     monkeypatch.setattr(follow, "task_marks", slow)
+    monkeypatch.setattr(follow, "MOST_WAIT", 60)
     monkeypatch.setattr(follower, "_looking", Looking())
     requests = [threading.Thread(target=ask) for _ in range(8)]
     for request in requests:
@@ -153,6 +155,15 @@ def test_requests_do_not_queue_for_a_slow_database(
     assert looks <= 2
     assert len(told) == 8
     assert [one for one in told if one] == [{"active": 1}] * len([one for one in told if one])
+
+
+def test_a_request_does_not_wait_for_ever(follower: Follower, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert groups(follower) == {"active": 1}
+    monkeypatch.setattr(follow, "MOST_WAIT", 0.1)
+    push("scores", run, card(status="DONE"))
+    with follower._looking:
+        assert groups(follower) == {"active": 1}
+    assert groups(follower) == {"done": 1}
 
 
 def test_a_request_looks_while_the_thread_compares(follower: Follower, run: str) -> None:

@@ -154,7 +154,9 @@ def _narrow(array: pa.Array, column: Column, whole: pa.ChunkedArray) -> pa.Array
         return array
     ends = [int(end) for end in pc.min_max(whole).as_py().values() if end is not None]
     bits = max((max(end, ~end).bit_length() for end in ends), default=0)
-    return array.cast(next(kind for kind, most in _WHOLE if bits <= most))
+    # Those of other chunks may be decimals.
+    kind = next((kind for kind, most in _WHOLE if bits <= most), None)
+    return array if kind is None else array.cast(kind)
 
 
 def _unscaled(array: pa.ChunkedArray) -> pa.Array:

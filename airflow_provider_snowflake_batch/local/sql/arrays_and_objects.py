@@ -57,8 +57,15 @@ _ADDING = (exp.ArrayAppend, exp.ArrayInsert, exp.ArrayPrepend)
 def leaves_out_null(array: exp.Array) -> bool:
     """Whether nothing comes of a NULL in an array but its place, so that it need not be told from JSON's null."""
     above = array.parent
+    if isinstance(above, (exp.ArrayContains, exp.ArrayPosition)):
+        # What is looked for is neither of them.
+        given = above.expression
+        while isinstance(given, (exp.Cast, exp.ToVariant)):
+            given = given.this
+        return isinstance(given, exp.Literal)
     is_joined = isinstance(above, exp.Anonymous) and function_name(above) == "ARRAYS_TO_OBJECT"
-    return is_joined or isinstance(above, (exp.ArrayCompact, exp.ArraySize, exp.ArrayToString))
+    kinds = (exp.ArrayCompact, exp.ArrayMax, exp.ArrayMin, exp.ArraySize, exp.ArrayToString)
+    return is_joined or isinstance(above, kinds)
 
 
 def present(element: Expr) -> Expr:

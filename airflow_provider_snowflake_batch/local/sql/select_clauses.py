@@ -57,18 +57,54 @@ def take_rows_apart(node: Expr) -> None:
     :raises SnowflakeError: "not supported" where something hangs on their ``SEQ``, which rows with equal values share.
     """
     _keep_elements_in_order(node.root())
+    if node.find(exp.Column) is None:
+        # What is taken apart is one value.
+        return
     relation = node if node.args.get("alias") or node.parent is None else node.parent
     own = node.find_ancestor(exp.Select)
+    common = {table.alias.upper() for table in node.root().find_all(exp.CTE)}
+    readers = _readers(own)
     for column in node.root().find_all(exp.Column):
         select = column.find_ancestor(exp.Select)
-        is_of_another = select is own and column.table and column.table.upper() != relation.alias.upper()
-        if stored_name(column.this) != "SEQ" or select is None or is_of_another:
+        if stored_name(column.this) != "SEQ" or select is None:
+            continue
+        if select is own:
+            is_of_another = bool(column.table) and column.table.upper() != relation.alias.upper()
+        elif any(select is reader for reader in readers) or _reads(select, common):
+            is_of_another = bool(column.table) and _is_of_a_table(column.table, select, common)
+        else:
+            is_of_another = True
+        if is_of_another:
             continue
         projection = column.parent if isinstance(column.parent, exp.Alias) else column
         is_shown = projection.parent is select and projection.arg_key == "expressions"
         keeps_name = projection is column or select.parent is None or projection.alias.upper() == "SEQ"
         if not (is_shown and keeps_name) or any(select.args.get(clause) for clause in ("group", "distinct")):
             raise not_supported("SEQ of FLATTEN or SPLIT_TO_TABLE, but to be shown,")
+
+
+def _readers(select: Expr | None) -> list[Expr]:
+    """The queries that read what a query gives, and those that read theirs. ``IN`` and ``EXISTS`` hand nothing on."""
+    found: list[Expr] = []
+    is_read = False
+    while select is not None and (select := select.parent) is not None:
+        is_read = is_read or isinstance(select, (exp.From, exp.Join, exp.Lateral, exp.With))
+        if isinstance(select, exp.Select):
+            if not is_read:
+                break
+            found.append(select)
+            is_read = False
+    return found
+
+
+def _reads(select: exp.Select, common: set[str]) -> bool:
+    return any(table.name.upper() in common for table in select.find_all(exp.Table))
+
+
+def _is_of_a_table(name: str, select: exp.Select, common: set[str]) -> bool:
+    """Whether a relation of a query is a table, whose columns are its own. :param common: names that WITH gives."""
+    found = [table for table in select.find_all(exp.Table) if table.alias_or_name.upper() == name.upper()]
+    return bool(found) and all(isinstance(one.this, exp.Identifier) and one.name.upper() not in common for one in found)
 
 
 def _keep_elements_in_order(query: Expr) -> None:

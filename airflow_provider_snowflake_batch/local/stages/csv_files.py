@@ -138,7 +138,8 @@ def _adapted(lines: Iterator[str], found: FileFormat, width: int, *, is_exact: b
     """The lines of such a copy."""
     yield from itertools.islice(lines, _skipped(found))
     skips, quote, filler = found.flag("SKIP_BLANK_LINES"), enclosing(found), "0" if "x" in found.delimiter else "x"
-    blank = filler if is_exact else quote * 2 or found.delimiter
+    empty = found.delimiter if found.flag("EMPTY_FIELD_AS_NULL", True) else quote * 2
+    blank = filler if is_exact else empty
     read: list[str] = []
     waiting = ""
     for row in _rows(_noting(lines, read), found):

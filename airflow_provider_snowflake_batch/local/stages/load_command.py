@@ -213,7 +213,7 @@ def _cast(tree: exp.Insert, columns: Sequence[TableColumn], command: Load) -> No
             isinstance(bare, exp.JSONExtract) and isinstance(bare.this, exp.Parameter)
         )
         given = command.format.read_by(column.declared) if is_csv else "AUTO"
-        if given.upper() != "AUTO":
+        if given.upper() != "AUTO" and (is_read or command.query is None):
             if command.query is not None:
                 raise not_supported(
                     f"The format {given} of CSV files in a query (without it, TO_DATE and its kin take one)"

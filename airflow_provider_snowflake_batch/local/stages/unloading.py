@@ -331,7 +331,8 @@ def _csv_rows(
             file.write(delimiter.join([written(one) for written, one in zip(writers, row, strict=True)]) + "\n")
 
     def writer(field: pa.Field) -> Callable[[Any], str]:
-        is_plain = not quote or (pa.types.is_primitive(field.type) and not pa.types.is_temporal(field.type))
+        plain_types = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
+        is_plain = not quote or any(is_of(field.type) for is_of in plain_types)
         of_value, of_null = plain if is_plain else enclosed, null if is_plain or not null else enclosed(null)
         return lambda value: of_null if value is None else of_value(_csv_value(value))
 

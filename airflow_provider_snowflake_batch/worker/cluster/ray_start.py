@@ -78,12 +78,16 @@ def ports_known(
     :param persist_port: Ray's function that writes a port's file: the session's folder, node, name of the port, port.
     """
     signature = inspect.signature(start_raylet)
+    if not {"session_dir", "node_id"} <= signature.parameters.keys():
+        return start_raylet
 
     def start(*arguments: Any, **options: Any) -> Any:
         given = signature.bind(*arguments, **options).arguments
         for name in AGENTS_PORTS:
             if given.get(name):
-                persist_port(given["session_dir"], given["node_id"], name, given[name])
+                # Without the file it is as Ray has it.
+                with contextlib.suppress(Exception):
+                    persist_port(given["session_dir"], given["node_id"], name, given[name])
         return start_raylet(*arguments, **options)
 
     return start

@@ -43,9 +43,15 @@ class ChatFiles:
         except (ValueError, RecursionError):
             return text
         changed = [self._part(part, admit) for message in _list(chat) for part in _list(_field(message, "content"))]
-        # Half of a character can be written in JSON, as an escape, and in no text.
-        escaped = "\\ud" in text or "\\uD" in text
-        return json.dumps(chat, ensure_ascii=escaped) if any(changed) else text
+        if not any(changed):
+            return text
+        rewritten = json.dumps(chat, ensure_ascii=False)
+        try:
+            rewritten.encode()
+        except UnicodeEncodeError:
+            # Half of a character can be written in JSON, as an escape, and in no text.
+            return json.dumps(chat)
+        return rewritten
 
     def _part(self, part: Any, admit: Admit) -> bool:
         """Rewrite one part of a message in place; whether there was something to rewrite."""

@@ -89,6 +89,8 @@ def test_elements_of_elements(table: SnowflakeConnection) -> None:
         ("ARRAY_SIZE(A)", 3),
         ("ARRAY_APPEND(NULL::ARRAY, 1)", None),
         ("ARRAY_SIZE(ARRAY_CONSTRUCT(1, NULL))", 2),
+        ("ARRAY_CONTAINS(2::VARIANT, ARRAY_CONSTRUCT(NULL, 2))", True),
+        ("ARRAY_POSITION(2::VARIANT, ARRAY_CONSTRUCT(NULL, 2))", 1),
         ("ARRAY_TO_STRING(ARRAY_CONSTRUCT(1, NULL, 'x'), '-')", "1--x"),
         ("(SELECT X[1] FROM (SELECT ARRAY_CONSTRUCT('it''s [x', PARSE_JSON('null'), 1.5) AS X))", "null"),
         ("(SELECT X[0]::TEXT FROM (SELECT ARRAY_CONSTRUCT('it''s [x', PARSE_JSON('null'), 1.5) AS X))", "it's [x"),
@@ -229,6 +231,13 @@ def test_null_in_an_array_is_no_null_of_json(table: SnowflakeConnection, express
     assert message.endswith("is not supported by the local Snowflake.")
 
 
+def test_null_is_neither_the_largest_nor_the_smallest_element(table: SnowflakeConnection) -> None:
+    execute(table, "CREATE OR REPLACE TABLE E AS SELECT * FROM VALUES (1, 3), (NULL, 2) AS V (A, B)")
+    both = "ARRAY_MIN(ARRAY_CONSTRUCT(A, B)), ARRAY_MAX(ARRAY_CONSTRUCT(A, B))"
+    found = execute(table, f"SELECT {both} FROM E ORDER BY B")
+    assert [tuple(map(int, row)) for row in found] == [(2, 2), (1, 3)]
+
+
 @pytest.mark.parametrize("function", ["FLATTEN(SPLIT(T.X, ' '))", "SPLIT_TO_TABLE(T.X, ' ')"])
 def test_what_rows_that_are_taken_apart_share(table: SnowflakeConnection, function: str) -> None:
     rows = f"(SELECT COLUMN1 AS X FROM VALUES ('a b'), ('c d'), ('c d')) T, TABLE({function}) F"
@@ -245,6 +254,22 @@ def test_what_rows_that_are_taken_apart_share(table: SnowflakeConnection, functi
     ):
         errno, _, message = error(table, query)
         assert (errno, "SEQ of FLATTEN" in message) == (2, True), query
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("SELECT E.SEQ FROM E WHERE E.SEQ > 5 AND E.ID IN (SELECT F.VALUE::INT FROM E, {split})", [6]),
+        ("SELECT SEQ FROM E WHERE SEQ > 5 AND ID IN (SELECT F.VALUE::INT FROM E, {split})", [6]),
+        ("WITH I AS (SELECT F.VALUE V FROM E, {split}) SELECT MAX(E.SEQ) FROM E JOIN I ON V = ID", [6]),
+        ("WITH I AS (SELECT SEQ AS S, X FROM E) SELECT I.S FROM I, {split} ORDER BY 1", [5, 5, 6]),
+        ("SELECT VALUE FROM TABLE(SPLIT_TO_TABLE('a b', ' ')) ORDER BY SEQ, INDEX", ["a", "b"]),
+    ],
+)
+def test_a_column_of_a_table_may_have_that_name(table: SnowflakeConnection, query: str, found: list[Any]) -> None:
+    rows = "VALUES (1, 5, '1 2'), (2, 6, '2') AS V (ID, SEQ, X)"
+    execute(table, f"CREATE OR REPLACE TABLE E AS SELECT * FROM {rows}")
+    assert [value for (value,) in execute(table, query.format(split="TABLE(FLATTEN(SPLIT(X, ' '))) F"))] == found
 
 
 @pytest.mark.parametrize("expression", ["GREATEST(V[0], 3)", "LEAST(3, V[0])", "MEDIAN(V[0])", "MEDIAN(TO_VARCHAR(N))"])

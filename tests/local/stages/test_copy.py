@@ -157,6 +157,7 @@ LENIENT = "ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE"
         ("1,a\n\n2,b\n", "SKIP_BLANK_LINES = TRUE", [(1, "a"), (2, "b")]),
         ("1,a\n\n2,b\n", "", WIDTHS.format(1, 2)),
         ("1,a\n\n2,b\n", LENIENT, [(1, "a"), (2, "b"), (None, None)]),
+        ("1,a\n\n2,b\n", f"{LENIENT} FIELD_OPTIONALLY_ENCLOSED_BY = '\"'", [(1, "a"), (2, "b"), (None, None)]),
         ("1,a\n\n", "", [(1, "a")]),
         ("1,a\r\n2,b\r\n\r\n", "", [(1, "a"), (2, "b")]),
         ("1,x,\n2,b\n", "", WIDTHS.format(3, 2)),

@@ -221,6 +221,16 @@ def test_unload_csv_and_json(connection: SnowflakeConnection, tmp_path: Path) ->
     assert run(connection, "SELECT $1:a::INT FROM @S/j (FILE_FORMAT => 'J')") == [(1,)]
 
 
+def test_numbers_of_unloaded_csv_stand_in_no_quotes(connection: SnowflakeConnection, tmp_path: Path) -> None:
+    run(
+        connection,
+        """COPY INTO @S/n/x.csv FROM (SELECT 1.5::NUMBER(10,2) A, NULL::NUMBER(10,2) B, 2.5::FLOAT C, 12345678901 D)
+        SINGLE = TRUE FILE_FORMAT = (TYPE = CSV COMPRESSION = NONE FIELD_OPTIONALLY_ENCLOSED_BY = '"')""",
+    )
+    run(connection, f"GET @S/n file://{tmp_path}")
+    assert (tmp_path / "x.csv").read_text() == "1.50,\\N,2.5,12345678901\n"
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [

@@ -86,6 +86,21 @@ def test_a_raylet_finds_the_stated_ports_of_its_agents() -> None:
     ]
 
 
+def test_a_raylet_that_is_started_in_another_way_is_left_alone() -> None:
+    def start_raylet(address: str, node: str) -> str:
+        return f"{node} at {address}"
+
+    assert ports_known(start_raylet, print)("a", "b") == "b at a"
+
+    def fails(*_: object) -> None:
+        raise OSError("no room")
+
+    def start_later(node_id: str, session_dir: str, metrics_agent_port: int) -> int:
+        return metrics_agent_port
+
+    assert ports_known(start_later, fails)("a", "/tmp/b", 1) == 1
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_raylet_that_has_ended_is_noticed(tmp_path: Path) -> None:
     found = {name: tmp_path / name for name in ("raylet", "dashboard")}

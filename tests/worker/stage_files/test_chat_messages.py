@@ -109,6 +109,16 @@ def test_half_a_character_in_a_chat_stays_what_it_is(batch: Batch, mounted: Path
     assert user["content"][2]["image_url"] == f"data:image/png;base64,{encoded(IMAGE)}"
 
 
+def test_other_characters_of_a_chat_stay_what_they_are(batch: Batch, mounted: Path) -> None:
+    """Also beside what looks like an escape of half a character."""
+    texts = [chat({"type": "text", "text": "Größe 😀, C:\\udp"}, image("@DB.S.T/a.png"))]
+    batch.rows({"ID": [0], "MESSAGES": texts})
+    batch.job("Echo", stages={"DB.S.T": "mounted"})
+    assert batch.run().code == 0
+    seen = batch.result()["SEEN"][0].as_py()
+    assert "Größe 😀, C:\\\\udp" in seen
+
+
 def test_a_text_nested_without_end_is_no_chat() -> None:
     text = "[" * 100_000 + "@"
     assert ChatFiles(StageFiles({})).inline(text) == text

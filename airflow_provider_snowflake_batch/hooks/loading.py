@@ -97,11 +97,8 @@ def load_results(hook: SnowflakeBatchHook, directory: StagePath, table: Qualifie
                 "score again."
             )
         if _columns_of(hook, table) is None:
-            hook.log.warning(
-                "%s has no files, and table %s does not exist, or this role may not see it: nothing was done",
-                directory,
-                table,
-            )
+            lacks = "does not exist, or this role may not see it"
+            hook.log.warning("%s has no files, and table %s %s: nothing was done", directory, table, lacks)
             return LoadResult(str(table), 0, 0)
     originals = {} if manifest is None else manifest.original_types
     columns = _prepare_table(hook, directory, files, table, originals) if files else None

@@ -14,6 +14,7 @@ from airflow_provider_snowflake_batch.jobs.errors import (
     is_interrupted,
     is_transient,
     lacks_privilege,
+    some,
 )
 
 if TYPE_CHECKING:
@@ -93,15 +94,10 @@ def _tell_of_missing(
     key: Callable[[str], str],
 ) -> None:
     """:param missing: how many files lack each column, by its key."""
-    lacking = [(column.name, missing[key(column.name)]) for column in columns if missing[key(column.name)] > 0]
+    lacking = [f"{one.name} (in {missing[key(one.name)]})" for one in columns if missing[key(one.name)] > 0]
     if lacking:
-        told = ", ".join(f"{name} (in {count})" for name, count in lacking[:12])
-        more = f" and {len(lacking) - 12} more" if len(lacking) > 12 else ""
-        log.warning(
-            "Some files under %s lack a column, which is NULL where it is read of their rows: %s",
-            location,
-            f"{told}{more}",
-        )
+        what = "lack a column, which is NULL where it is read of their rows"
+        log.warning("Some files under %s %s: %s", location, what, some(lacking))
 
 
 def inferred_columns(

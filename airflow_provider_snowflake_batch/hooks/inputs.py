@@ -15,7 +15,7 @@ from airflow_provider_snowflake_batch.exceptions import JobInputError, JobNotFou
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
 from airflow_provider_snowflake_batch.jobs import row_statements, statements
 from airflow_provider_snowflake_batch.jobs.column_types import FileColumn
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, error_text, is_transient, some
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier, QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.input_files import EVERY_FILE, PARQUET_FILES, InputFiles, visible_parquet
 from airflow_provider_snowflake_batch.jobs.job import RegistryJob, staged_input
@@ -351,9 +351,3 @@ def _ask(question: Callable[[], _T], source: str) -> _T:
 
 def _matching(pattern: str | None) -> str:
     return f" that match the pattern {pattern!r}" if pattern is not None else ""
-
-
-def some(names: Iterable[str], most: int = 12) -> str:
-    listed = sorted(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return (", ".join(listed[:most]) or "none") + more

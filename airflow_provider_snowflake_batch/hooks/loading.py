@@ -12,7 +12,6 @@ from airflow_provider_snowflake_batch.contract.manifest import ResultManifest, p
 from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, SUCCESS
 from airflow_provider_snowflake_batch.exceptions import JobInputError, SnowflakeBatchError
 from airflow_provider_snowflake_batch.hooks.file_columns import columns_of_files
-from airflow_provider_snowflake_batch.hooks.inputs import some
 from airflow_provider_snowflake_batch.hooks.results import data_files
 from airflow_provider_snowflake_batch.jobs import row_statements
 from airflow_provider_snowflake_batch.jobs.column_types import (
@@ -21,7 +20,13 @@ from airflow_provider_snowflake_batch.jobs.column_types import (
     match_columns,
     with_original_types,
 )
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, lacks_privilege
+from airflow_provider_snowflake_batch.jobs.errors import (
+    InvalidJobError,
+    does_not_exist,
+    error_text,
+    lacks_privilege,
+    some,
+)
 from airflow_provider_snowflake_batch.jobs.identifiers import (
     MAX_IDENTIFIER_LENGTH,
     Identifier,

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_snowflake_batch.contract.model_params import ParamError, refuse_more_labels, resolve_params
 from airflow_provider_snowflake_batch.exceptions import JobInputError
-from airflow_provider_snowflake_batch.hooks.inputs import some
 from airflow_provider_snowflake_batch.jobs import statements
-from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, is_transient
+from airflow_provider_snowflake_batch.jobs.errors import InvalidJobError, does_not_exist, error_text, is_transient, some
 from airflow_provider_snowflake_batch.jobs.identifiers import Identifier
 from airflow_provider_snowflake_batch.jobs.model_versions import (
     ListedVersion,

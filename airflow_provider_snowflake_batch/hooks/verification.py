@@ -15,9 +15,8 @@ from airflow_provider_snowflake_batch.contract.manifest import StoredManifest, p
 from airflow_provider_snowflake_batch.contract.output_layout import MANIFEST, QUARANTINE, SUCCESS
 from airflow_provider_snowflake_batch.contract.result_faults import listed_files, manifest_faults, size_faults
 from airflow_provider_snowflake_batch.exceptions import ResultsError, SnowflakeBatchError
-from airflow_provider_snowflake_batch.hooks.inputs import some
 from airflow_provider_snowflake_batch.jobs import row_statements
-from airflow_provider_snowflake_batch.jobs.errors import error_text, is_transient, lacks_privilege
+from airflow_provider_snowflake_batch.jobs.errors import error_text, is_transient, lacks_privilege, some
 from airflow_provider_snowflake_batch.jobs.identifiers import QualifiedName, StagePath
 from airflow_provider_snowflake_batch.jobs.input_files import InputFiles, visible_parquet
 

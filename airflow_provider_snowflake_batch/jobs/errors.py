@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 class InvalidJobError(ValueError):
@@ -47,6 +48,13 @@ _TRANSIENT_TEXT = re.compile(
     r"|too many requests|bad gateway|gateway time-?out|broken pipe|remote end closed|max retries exceeded",
     re.IGNORECASE,
 )
+
+
+def some(names: Iterable[str], most: int = 12) -> str:
+    """The first of some names, in alphabetical order, and how many more there are."""
+    listed = sorted(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return (", ".join(listed[:most]) or "none") + more
 
 
 def error_number(error: BaseException) -> int | None:

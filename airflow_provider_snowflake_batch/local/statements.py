@@ -65,6 +65,7 @@ class Result:
         either.
     :param statement_type: Snowflake's statement type id; what is not in 0x3000–0x3500 is a result set for clients.
     :param transfer: the answer to PUT and GET: what the client needs to move the files itself.
+    :ivar integers: of each column of whole numbers the type that clients get, once it is known.
     """
 
     columns: Sequence[Column]
@@ -72,6 +73,7 @@ class Result:
     table: pa.Table | None = None
     statement_type: int = 0x4000
     transfer: dict[str, Any] | None = None
+    integers: Sequence[pa.DataType | None] | None = None
 
     @classmethod
     def message(cls, text: str) -> Result:

@@ -9,6 +9,7 @@ from airflow_provider_snowflake_batch.jobs.errors import (
     error_number,
     is_session_gone,
     is_transient,
+    some,
 )
 
 
@@ -60,3 +61,9 @@ def test_numbers() -> None:
     assert already_exists(driver.ProgrammingError("x", errno=2002))
     assert is_session_gone(driver.ProgrammingError("x", errno=390112))
     assert not is_session_gone(driver.ProgrammingError("x", errno=2003))
+
+
+def test_of_many_names_the_first_are_told() -> None:
+    assert some([]) == "none"
+    assert some(["b", "a"]) == "a, b"
+    assert some((f"n{number:02}" for number in range(15)), most=2) == "n00, n01 and 13 more"

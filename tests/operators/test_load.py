@@ -20,8 +20,6 @@ from airflow.providers.common.compat import sdk
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from snowflake.connector.errors import ProgrammingError
 
@@ -73,15 +71,6 @@ def scores(hook: SnowflakeBatchHook) -> list[tuple[Any, ...]]:
 
 
 ROWS = [(1, 0.5, "l1"), (2, 1.0, "l2"), (3, 1.5, "l3")]
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """What a process exports in which traces are on. The process has one provider for good, hence the patch."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
-    return exporter
 
 
 def test_what_was_loaded_is_traced_and_counted(

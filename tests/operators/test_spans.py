@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from airflow_provider_snowflake_batch.exceptions import JobFailedError, JobInputError
@@ -33,15 +32,6 @@ CARD = JobCard(
 RESULT = JobResult(
     job_name=CARD.job_name, status="DONE", output_location=CARD.output_location, attempt=1, rows=10, rows_reused=4
 )
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """What a process exports in which traces are on. The process has one provider for good, hence the patch."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
-    return exporter
 
 
 def seconds(span: ReadableSpan) -> tuple[float, float]:

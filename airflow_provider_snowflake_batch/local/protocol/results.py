@@ -76,8 +76,11 @@ def arrow_stream(result: Result, start: int = 0, rows: int | None = None) -> byt
     """
     assert result.table is not None
     table = result.table.slice(start, rows)
+    if result.integers is None:
+        # Once for all parts of a result.
+        result.integers = [_narrowest(*both) for both in zip(result.table.columns, result.columns, strict=True)]
     arrays = [
-        _narrow(_wire_array(table.column(index), column), column, result.table.column(index))
+        _narrow(_wire_array(table.column(index), column), result.integers[index])
         for index, column in enumerate(result.columns)
     ]
     fields = [
@@ -148,15 +151,20 @@ def _fixed(array: pa.ChunkedArray, column: Column) -> pa.Array | pa.ChunkedArray
     return array.cast(pa.int64())
 
 
-def _narrow(array: pa.Array, column: Column, whole: pa.ChunkedArray) -> pa.Array:
-    """Whole numbers in as few bytes as hold those of all chunks, as on an account: pandas shows these types."""
-    if column.type != "FIXED" or column.scale or array.type != pa.int64():
-        return array
-    ends = [int(end) for end in pc.min_max(whole).as_py().values() if end is not None]
+def _narrowest(array: pa.ChunkedArray, column: Column) -> pa.DataType | None:
+    """The type that holds whole numbers in as few bytes as they need, as on an account: pandas shows it.
+
+    :return: None where the column is no such one, or has numbers beyond 64 bits.
+    """
+    if column.type != "FIXED" or column.scale:
+        return None
+    ends = [int(end) for end in pc.min_max(array).as_py().values() if end is not None]
     bits = max((max(end, ~end).bit_length() for end in ends), default=0)
-    # Those of other chunks may be decimals.
-    kind = next((kind for kind, most in _WHOLE if bits <= most), None)
-    return array if kind is None else array.cast(kind)
+    return next((kind for kind, most in _WHOLE if bits <= most), None)
+
+
+def _narrow(array: pa.Array, kind: pa.DataType | None) -> pa.Array:
+    return array if kind is None or array.type != pa.int64() else array.cast(kind)
 
 
 def _unscaled(array: pa.ChunkedArray) -> pa.Array:

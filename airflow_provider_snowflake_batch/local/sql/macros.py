@@ -22,12 +22,9 @@ UNIFORM, UNIFORM_WHOLE = f"{_PREFIX}uniform", f"{_PREFIX}uniform_whole"
 ARRAY_INSERT, ARRAY_DISTINCT = f"{_PREFIX}array_insert", f"{_PREFIX}array_distinct"
 AS_LIST, AS_KEYS, PATH = f"{_PREFIX}as_list", f"{_PREFIX}as_keys", f"{_PREFIX}path"
 OBJECT_WITH, OBJECT_ONLY = f"{_PREFIX}object_with", f"{_PREFIX}object_only"
-OBJECT_OF_ARRAYS = f"{_PREFIX}object_of_arrays"
-ARRAY_TO_STRING = f"{_PREFIX}array_to_string"
+OBJECT_OF_ARRAYS, ARRAY_TO_STRING = f"{_PREFIX}object_of_arrays", f"{_PREFIX}array_to_string"
 OF_ONE_TYPE = f"{_PREFIX}of_one_type"
-UNDEFINED = (
-    "NULL as an element of an ARRAY, which reads undefined (PARSE_JSON('null') and ARRAY_CONSTRUCT_COMPACT do not),"
-)
+UNDEFINED = "NULL as an element of an ARRAY, which reads undefined (ARRAY_CONSTRUCT_COMPACT leaves it out),"
 SORTS_ANY = "The order of elements that may be of several types"
 CANONICAL = f"{_PREFIX}canonical"
 TEXT_OF, TO_JSON_OF = f"{_PREFIX}text_of", f"{_PREFIX}to_json_of"
@@ -155,7 +152,7 @@ CREATE OR REPLACE MACRO {PATH}(key) AS CASE
     WHEN left(CAST(key AS VARCHAR), 1) = '"' THEN '$.' || CAST(key AS VARCHAR)
     WHEN left(CAST(key AS VARCHAR), 1) <> '-' THEN '$[' || CAST(key AS VARCHAR) || ']' END;
 CREATE OR REPLACE MACRO {_PREFIX}inserted(l, place, e) AS CASE
-    WHEN place > len(l) THEN error('{UNDEFINED.replace(chr(39), chr(39) * 2)}')
+    WHEN place > len(l) THEN error('{UNDEFINED}')
     ELSE list_concat(list_slice(l, 1, place), [e], list_slice(l, place + 1, len(l))) END;
 CREATE OR REPLACE MACRO {ARRAY_INSERT}(l, position, e) AS CASE
     WHEN position < -len(l) THEN error('Array index is out of range: ' || position)

@@ -114,7 +114,7 @@ def main() -> None:
 
     if hasattr(services, "get_node"):
         services.get_node = patient(services.get_node, raylet_has_ended)
-    if hasattr(_raylet, "persist_port"):
+    if hasattr(_raylet, "persist_port") and hasattr(services, "start_raylet"):
         services.start_raylet = ports_known(services.start_raylet, _raylet.persist_port)
     if hasattr(Node, "_prepare_socket_file"):
         Node._prepare_socket_file = own_socket_names(Node._prepare_socket_file)
